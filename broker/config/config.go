@@ -1,0 +1,221 @@
+// Package config reads Kafka's configuration into structs. A field's tag gives
+// Kafka's name and default:
+//
+//	type Producer struct {
+//		Linger time.Duration `kafka:"linger.ms" default:"5"`
+//		Acks   Acks          `kafka:"acks" default:"all"` // a type with Set(string) error
+//	}
+//
+// So the names are Kafka's, the fields are typed, and an unknown name is
+// answered with the nearest one. Nested structs without a tag are flattened.
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Setter is a field type that parses itself.
+type Setter interface{ Set(string) error }
+
+// Entry is one configuration name of a struct.
+type Entry struct {
+	Name    string
+	Default string
+	Value   string // as it stands
+}
+
+// Default sets every field of the struct that cfg points to.
+func Default(cfg any) {
+	each(cfg, func(f field) {
+		if err := f.set(f.deflt); err != nil {
+			panic(fmt.Sprintf("config: default of %s: %v", f.name, err))
+		}
+	})
+}
+
+// Set sets one field by its Kafka name.
+func Set(cfg any, name, value string) error {
+	var err error
+	found := false
+	var names []string
+	each(cfg, func(f field) {
+		names = append(names, f.name)
+		if f.name == name {
+			found = true
+			err = f.set(value)
+		}
+	})
+	if !found {
+		return unknown("config", name, names)
+	}
+	if err != nil {
+		return fmt.Errorf("config %s: %w", name, err)
+	}
+	return nil
+}
+
+// SetAll sets many, in the order of their names.
+func SetAll(cfg any, values map[string]string) error {
+	for _, name := range sorted(values) {
+		if err := Set(cfg, name, values[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Entries lists all names of cfg with their values, in the order of the fields.
+func Entries(cfg any) []Entry {
+	var out []Entry
+	each(cfg, func(f field) { out = append(out, Entry{f.name, f.deflt, f.get()}) })
+	return out
+}
+
+// Has reports whether cfg knows name.
+func Has(cfg any, name string) bool {
+	found := false
+	each(cfg, func(f field) { found = found || f.name == name })
+	return found
+}
+
+type field struct {
+	name, deflt string
+	value       reflect.Value
+}
+
+func each(cfg any, visit func(field)) {
+	walk(reflect.ValueOf(cfg).Elem(), visit)
+}
+
+func walk(v reflect.Value, visit func(field)) {
+	for i := 0; i < v.NumField(); i++ {
+		t := v.Type().Field(i)
+		name, tagged := t.Tag.Lookup("kafka")
+		switch {
+		case tagged:
+			visit(field{name, t.Tag.Get("default"), v.Field(i)})
+		case t.Type.Kind() == reflect.Struct && t.IsExported():
+			walk(v.Field(i), visit)
+		}
+	}
+}
+
+// unit is the unit that a name ends in; Kafka spells it out in the name.
+func unit(name string) time.Duration {
+	switch {
+	case strings.HasSuffix(name, ".minutes"):
+		return time.Minute
+	case strings.HasSuffix(name, ".hours"):
+		return time.Hour
+	case strings.HasSuffix(name, ".seconds"):
+		return time.Second
+	}
+	return time.Millisecond
+}
+
+var durationType = reflect.TypeOf(time.Duration(0))
+
+func (f field) set(s string) error {
+	if setter, ok := f.value.Addr().Interface().(Setter); ok {
+		return setter.Set(s)
+	}
+	switch {
+	case f.value.Type() == durationType:
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return fmt.Errorf("found %q, expected a whole number", s)
+		}
+		u := unit(f.name)
+		if n > int64(1<<63-1)/int64(u) {
+			n = int64(1<<63-1) / int64(u)
+		}
+		f.value.SetInt(n * int64(u))
+	case f.value.Kind() == reflect.String:
+		f.value.SetString(s)
+	case f.value.Kind() == reflect.Bool:
+		b, err := strconv.ParseBool(s)
+		if err != nil {
+			return fmt.Errorf("found %q, expected true or false", s)
+		}
+		f.value.SetBool(b)
+	case f.value.CanInt():
+		n, err := strconv.ParseInt(s, 10, f.value.Type().Bits())
+		if err != nil {
+			return fmt.Errorf("found %q, expected a whole number", s)
+		}
+		f.value.SetInt(n)
+	case f.value.Kind() == reflect.Float64:
+		x, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			return fmt.Errorf("found %q, expected a number", s)
+		}
+		f.value.SetFloat(x)
+	default:
+		panic("config: " + f.name + " has a type that cannot be set: " + f.value.Type().String())
+	}
+	return nil
+}
+
+func (f field) get() string {
+	if f.value.Type() == durationType {
+		return strconv.FormatInt(f.value.Int()/int64(unit(f.name)), 10)
+	}
+	if s, ok := f.value.Interface().(fmt.Stringer); ok {
+		return s.String()
+	}
+	return fmt.Sprint(f.value.Interface())
+}
+
+func sorted(m map[string]string) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+func unknown(what, name string, known []string) error {
+	msg := fmt.Sprintf("%s %q is unknown", what, name)
+	if near := Nearest(name, known); near != "" {
+		msg += "; did you mean " + near + "?"
+	}
+	return fmt.Errorf("%s", msg)
+}
+
+// Nearest is the known name closest to name, or "" if none is close.
+func Nearest(name string, known []string) string {
+	best, bestDist := "", 1+len(name)/2
+	for _, k := range known {
+		if d := distance(name, k); d < bestDist {
+			best, bestDist = k, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diag
+			if a[i] != b[j] {
+				cost++
+			}
+			diag = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diag+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,104 @@
+// Package planted holds historical bugs of Kafka and its kin as switches, off
+// by default. Each is read at exactly one branch of the stack. They are how
+// the harness itself is tested: a check that has never found a planted bug has
+// found nothing yet.
+//
+// The branch computes both results where it can, and says so when they differ:
+//
+//	end := rightEnd
+//	if bugs.On(planted.TruncateToHW) {
+//		end = hw
+//		bugs.Infected(planted.TruncateToHW, end != rightEnd)
+//	}
+package planted
+
+// Bug names a switch; it is what `--plant` takes.
+type Bug string
+
+// The bugs, by part of the stack.
+const (
+	CountDivergedFetch  Bug = "repl.count_diverged_fetch"
+	TruncateToHW        Bug = "repl.truncate_to_hw"
+	NoDivergenceCheck   Bug = "repl.no_divergence_check"
+	ISRNoLESO           Bug = "repl.isr_no_leso"
+	HWCommittedISR      Bug = "repl.hw_committed_isr"
+	HWUnderMinISR       Bug = "repl.hw_under_min_isr"
+	NoELR               Bug = "ctrl.no_elr"
+	IgnoreBrokerEpoch   Bug = "ctrl.ignore_broker_epoch"
+	NoDuplicateWindow   Bug = "idem.no_window"
+	RaftNoFlush         Bug = "raft.no_flush"
+	RaftForgetVote      Bug = "raft.forget_vote"
+	RaftRestartAsLeader Bug = "raft.restart_as_leader"
+)
+
+// Entry describes a bug.
+type Entry struct {
+	Bug   Bug
+	Zoo   string // its number in the zoo, such as "Z04"
+	About string // one line: what the wrong code does
+	Ref   string // the issue or KIP that mended it
+}
+
+// All lists every bug, in the order of the zoo.
+var All = []Entry{
+	{CountDivergedFetch, "Z03", "the leader counts the fetch offset of a follower whose log has diverged", "KAFKA-13141"},
+	{TruncateToHW, "Z04", "a new follower truncates to its own high watermark", "KIP-101, KAFKA-1211"},
+	{NoDivergenceCheck, "Z05", "the leader serves a fetch without comparing the follower's last epoch", "KIP-101, KIP-595"},
+	{ISRNoLESO, "Z06", "a follower joins the ISR before it reached the start of the leader's epoch", "KAFKA-7128"},
+	{HWCommittedISR, "Z07", "the high watermark ignores a replica whose ISR join is in flight", "KIP-497"},
+	{NoELR, "Z08", "the last ISR member is elected even after an unclean shutdown", "KIP-966"},
+	{HWUnderMinISR, "Z08", "the high watermark advances while the ISR is below min.insync.replicas", "KIP-966, KAFKA-15583"},
+	{NoDuplicateWindow, "Z09", "a replayed batch is out of order instead of a duplicate", "redpanda #3039, KIP-98"},
+	{RaftNoFlush, "Z15", "a voter acknowledges metadata it has not synced", "KAFKA-10533, KAFKA-13884"},
+	{RaftForgetVote, "Z16", "a vote is not durable before it is granted", "KIP-595"},
+	{RaftRestartAsLeader, "Z16", "a restarted quorum leader resumes in its old epoch", "KAFKA-10527"},
+	{IgnoreBrokerEpoch, "Z18", "the controller accepts an ISR join of a broker incarnation that is gone", "KIP-903"},
+}
+
+// Count is what became of a planted bug in one run.
+type Count struct {
+	Reached  int64 // the branch was evaluated
+	Infected int64 // the wrong result differed from the right one
+}
+
+// Set is the bugs of one run. A nil Set has none. It belongs to one world.
+type Set struct {
+	counts map[Bug]*Count
+}
+
+// Plant makes a set.
+func Plant(bugs ...Bug) *Set {
+	s := &Set{counts: map[Bug]*Count{}}
+	for _, b := range bugs {
+		s.counts[b] = &Count{}
+	}
+	return s
+}
+
+// On reports whether b is planted, and counts that its branch was reached.
+func (s *Set) On(b Bug) bool {
+	if s == nil {
+		return false
+	}
+	c := s.counts[b]
+	if c == nil {
+		return false
+	}
+	c.Reached++
+	return true
+}
+
+// Infected counts that b made a difference here.
+func (s *Set) Infected(b Bug, differs bool) {
+	if c := s.counts[b]; c != nil && differs {
+		c.Infected++
+	}
+}
+
+// Count returns what became of b.
+func (s *Set) Count(b Bug) Count {
+	if s == nil || s.counts[b] == nil {
+		return Count{}
+	}
+	return *s.counts[b]
+}

@@ -1,0 +1,93 @@
+// Package witness is what a node tells of itself: typed events of its state
+// changes, for whoever watches. A node works the same when nobody does.
+//
+// The events name what invariants speak of (what a replica holds, what it
+// shows, what it promised), so that a watcher can keep its own account of the
+// truth and compare.
+package witness
+
+import "github.com/ktrial/ktrial/broker/kafka"
+
+// Kind says what happened.
+type Kind uint8
+
+// What a replica of a partition does. Partition is set in all of them.
+const (
+	_ Kind = iota
+	// Opened: the replica's log was recovered: it spans [Offset, End), with
+	// high watermark HW as read from its checkpoint.
+	Opened
+	// Appended: Batch, spanning [Offset, End), was written in leader epoch Epoch.
+	Appended
+	// Truncated: the log now ends at Offset. Peer is the leader it follows.
+	Truncated
+	// Restarted: the log was dropped and begins anew at Offset (out of range).
+	Restarted
+	// LogStartMoved: the log now starts at Offset.
+	LogStartMoved
+	// HighWatermarkMoved: the high watermark is now Offset, in Epoch.
+	HighWatermarkMoved
+	// BecameLeader in Epoch: the log ends at Offset. Nodes is the ISR.
+	BecameLeader
+	// BecameFollower of Peer in Epoch: the log ends at Offset.
+	BecameFollower
+	// MaximalISR: the leader now counts Nodes for the high watermark (KIP-497).
+	MaximalISR
+	// FollowerFetched: Peer fetched from Offset in Epoch and was counted.
+	FollowerFetched
+	// ProduceAcked: acks=all success was answered for [Offset, End).
+	ProduceAcked
+	// Stopped: the replica was closed, or deleted if End is 1.
+	Stopped
+)
+
+// What a member of the KRaft quorum does.
+const (
+	// QuorumVoted: in Epoch for Peer; durable already.
+	QuorumVoted Kind = iota + 64
+	// QuorumLeader: became quorum leader in Epoch; its log ends at Offset.
+	QuorumLeader
+	// QuorumAppended: Batch spanning [Offset, End) in Epoch.
+	QuorumAppended
+	// QuorumFlushed: the log is durable below Offset.
+	QuorumFlushed
+	// QuorumTruncated: the log now ends at Offset.
+	QuorumTruncated
+	// QuorumCommitted: the high watermark is now Offset.
+	QuorumCommitted
+	// QuorumSnapshot: a snapshot ending at Offset, Epoch was written or loaded.
+	QuorumSnapshot
+	// ControllerActive: this controller acts, in Epoch.
+	ControllerActive
+	// ControllerResigned: it acts no more.
+	ControllerResigned
+	// Applied: committed metadata up to Offset is applied; Hash is of the image.
+	Applied
+)
+
+// Event is one state change of a node. Which fields count depends on Kind.
+type Event struct {
+	Kind      Kind
+	Node      kafka.NodeID
+	Partition kafka.TopicPartition
+	Topic     kafka.UUID
+	Epoch     kafka.LeaderEpoch
+	Offset    kafka.Offset
+	End       kafka.Offset
+	HW        kafka.Offset
+	Peer      kafka.NodeID
+	Nodes     []kafka.NodeID
+	Batch     []byte // valid during the call only
+	Hash      uint64
+}
+
+// Witness is told of each event as it happens. It must not call back. Nil:
+// nobody watches.
+type Witness func(*Event)
+
+// Tell passes e on, if anybody watches.
+func (w Witness) Tell(e Event) {
+	if w != nil {
+		w(&e)
+	}
+}

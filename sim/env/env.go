@@ -1,0 +1,178 @@
+// Package env is what a process may ask of its host: time, luck, tasks,
+// network and disk. It holds interfaces only. Package sim implements them over
+// a virtual world, package sim/live over the wall clock, TCP and a directory;
+// code written against env cannot tell which.
+//
+// One Host value belongs to one incarnation of one process. When the process
+// is killed its tasks end at their blocking points: no blocking call returns,
+// writes do nothing, and nothing the dead process holds can touch the world.
+//
+// Tasks of one world never run at once and switch only inside calls that are
+// marked "blocks". Between two such calls a task has the state to itself, so
+// there are no locks; after such a call, state must be looked at again.
+package env
+
+import (
+	"errors"
+	"io"
+	"math/rand/v2"
+	"time"
+)
+
+// Time is a reading of a host's wall clock in nanoseconds since 1970-01-01
+// UTC. Clocks of two hosts differ, and one clock may step: use Uptime to
+// measure how long something took.
+type Time int64
+
+// Millis is t in milliseconds, the unit of Kafka's timestamps.
+func (t Time) Millis() int64 { return int64(t) / int64(time.Millisecond) }
+
+// Forever is a timeout that never passes.
+const Forever time.Duration = -1
+
+// Host is the machine below a process.
+type Host interface {
+	// Name is the host's name in the world, such as "broker-1".
+	Name() string
+
+	// Now reads the wall clock. It may step and drift.
+	Now() Time
+	// Uptime reads the monotonic clock: it never steps, but drifts with the
+	// host. All timeouts and sleeps are measured by it.
+	Uptime() time.Duration
+	// Sleep blocks the calling task for d.
+	Sleep(d time.Duration)
+	// After runs f once, d from now, outside of any task: f must not block.
+	After(d time.Duration, name string, f func()) Timer
+
+	// Go starts a task of this process. Names appear in deadlock reports,
+	// panics and traces; they need not be unique.
+	Go(name string, f func())
+	// NewSignal makes a signal that tasks wait on.
+	NewSignal(name string) Signal
+	// Yield blocks for a moment where Kafka hands work to another thread or
+	// drops a lock, so that what may happen in between does happen in some run.
+	Yield(site string)
+	// Work says that the host's one CPU is busy for d on behalf of the caller.
+	// It does not block: it delays what the host sends and receives next.
+	Work(d time.Duration)
+	// Exit ends this process at once, as Kafka halts when a log directory is
+	// bad. It does not return.
+	Exit(err error)
+
+	// Rand is this incarnation's own stream of luck.
+	Rand() *rand.Rand
+	// Unlucky reports whether the named site should take its rare path now.
+	// Sites are on or off per run; never on outside a simulation.
+	Unlucky(site string) bool
+	// Reached counts a probe: a rare state that a campaign must have met.
+	Reached(probe string)
+	// Log tells the story of the process: rare, notable state changes ("becomes
+	// leader of orders/0, epoch 7"). Part of the trace, so it must never print
+	// a pointer, a map in its own order or an operating system's error text.
+	Log(format string, args ...any)
+
+	// Listen opens a port for connections from other hosts.
+	Listen(port int) (Listener, error)
+	// Dial connects to "host:port". It blocks, at most timeout.
+	Dial(addr string, timeout time.Duration) (Conn, error)
+
+	// Disk is the host's disk: it outlives the process.
+	Disk() Disk
+}
+
+// Timer is a pending call of After.
+type Timer interface {
+	// Stop prevents the call; it reports whether it was still to come.
+	Stop() bool
+}
+
+// Signal is where tasks wait for a condition to change. There are no spurious
+// wakeups, but by the time a woken task runs the condition may have changed
+// back: wait in a loop.
+type Signal interface {
+	// Wait blocks until a Notify or Broadcast that comes after the call, or
+	// until timeout has passed (Forever: no limit). It reports whether it was
+	// signalled: false means the time ran out.
+	Wait(timeout time.Duration) bool
+	// Notify wakes the task that has waited longest, if there is one.
+	Notify()
+	// Broadcast wakes all that wait now.
+	Broadcast()
+}
+
+// Errors of the network and the disk. Implementations wrap them with the place
+// and the cause; test with errors.Is.
+var (
+	ErrTimeout  = errors.New("timed out")
+	ErrRefused  = errors.New("connection refused")
+	ErrReset    = errors.New("connection reset")
+	ErrClosed   = errors.New("closed")
+	ErrPortUsed = errors.New("port in use")
+
+	ErrNotExist = errors.New("no such file")
+	ErrExist    = errors.New("file exists")
+	ErrIO       = errors.New("input/output error")
+	ErrNoSpace  = errors.New("no space left on disk")
+)
+
+// Listener accepts connections.
+type Listener interface {
+	// Accept blocks until a connection comes in, or returns ErrClosed.
+	Accept() (Conn, error)
+	Close() error
+}
+
+// Conn is one end of an ordered stream of bytes with back-pressure.
+type Conn interface {
+	// Read blocks until at least one byte has come in. It returns io.EOF after
+	// the peer has closed, ErrReset when the connection broke, ErrTimeout when
+	// the deadline passed.
+	io.Reader
+	// Write takes all of p or fails. It blocks while the peer's window is
+	// full. The bytes are copied. Success says nothing about arrival.
+	io.Writer
+	// SetReadDeadline sets the Uptime at which Read gives up; zero: never.
+	// It also holds for a Read that is already waiting.
+	SetReadDeadline(uptime time.Duration)
+	// Close ends both directions. Bytes already written may still arrive.
+	// A Read or Write that waits on this end returns ErrClosed.
+	Close() error
+	// RemoteAddr is "host:port" of the peer.
+	RemoteAddr() string
+}
+
+// Disk is one host's file system. Paths are slash-separated and relative to
+// its root. Contents are durable after File.Sync, names (create, remove,
+// rename) after SyncDir of the directory that holds them; until then a loss of
+// power may take any of them away, each file on its own.
+type Disk interface {
+	// Open opens an existing file for reading and writing.
+	Open(path string) (File, error)
+	// Create makes a new empty file, or empties an existing one.
+	Create(path string) (File, error)
+	// Remove removes a file or an empty directory.
+	Remove(path string) error
+	// Rename replaces to with from, in one step. Works on directories too.
+	Rename(from, to string) error
+	// MkdirAll makes a directory and its parents; it is no error if it exists.
+	MkdirAll(path string) error
+	// List names the entries of a directory, sorted; directories end in "/".
+	List(dir string) ([]string, error)
+	// Stat returns the size of a file, or ErrNotExist.
+	Stat(path string) (size int64, err error)
+	// SyncDir makes the entries of dir durable. It blocks.
+	SyncDir(dir string) error
+}
+
+// File is an open file. Reads and writes go to the page cache and may block
+// for as long as the disk is slow.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	Truncate(size int64) error
+	// Sync makes the contents and the size durable. It blocks.
+	Sync() error
+	Size() (int64, error)
+	Close() error
+}
