@@ -12,8 +12,9 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,7 +62,7 @@ func Set(cfg any, name, value string) error {
 
 // SetAll sets many, in the order of their names.
 func SetAll(cfg any, values map[string]string) error {
-	for _, name := range sorted(values) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if err := Set(cfg, name, values[name]); err != nil {
 			return err
 		}
@@ -169,15 +170,6 @@ func (f field) get() string {
 		return s.String()
 	}
 	return fmt.Sprint(f.value.Interface())
-}
-
-func sorted(m map[string]string) []string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
 }
 
 func unknown(what, name string, known []string) error {

@@ -1,0 +1,204 @@
+package ktrial
+
+import (
+	"go/ast"
+	"go/format"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/ktrial/ktrial"
+
+// layers is the picture of ARCHITECTURE.md as a table: what each folder may
+// import of this module. A folder stands for all below it, unless a longer one
+// is listed; each may import its own subfolders. What is absent matters most:
+// nothing in broker knows that it is simulated, sim knows no Kafka, checkers
+// know no broker.
+var layers = map[string][]string{
+	"":               {"scenarios", "reports", "checkers", "broker/planted"},
+	"cmd/ktrial":     {"", "scenarios", "reports", "checkers", "workloads", "faults", "sim/live", "sim/env", "broker"},
+	"scenarios":      {"workloads", "faults", "reports", "checkers", "broker", "sim"},
+	"reports":        {"checkers"},
+	"workloads":      {"broker/client", "broker/config", "broker/kafka", "checkers/history", "sim/env"},
+	"faults":         {"sim", "broker/config"},
+	"checkers":       {},
+	"broker":         {"sim/env"},
+	"broker/planted": {},
+	"sim":            {},
+	"sim/env":        {},
+}
+
+// simulated folders run inside a world, so nothing from outside may leak in.
+var simulated = []string{"broker", "workloads", "faults"}
+
+// kernel folders are the world itself: they may use iter and runtime, but the
+// world's luck and time still come from the seed.
+var kernel = []string{"sim"}
+
+// outside folders of the kernel live on the wall clock.
+var outside = []string{"sim/live", "sim/internal"}
+
+func TestHouse_EveryFolderImportsOnlyWhatLiesBelowIt(t *testing.T) {
+	for _, file := range sources(t) {
+		layer := layerOf(file.folder)
+		allowed, known := layers[layer]
+		require.True(t, known, "%s: folder %q is in no layer: add it to the table in house_test.go and to ARCHITECTURE.md", file.path, file.folder)
+		for _, spec := range file.syntax.Imports {
+			target, ours := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), module)
+			if !ours {
+				continue
+			}
+			target = strings.TrimPrefix(target, "/")
+			if within(target, layer) && layer != "" || slices.ContainsFunc(allowed, func(a string) bool { return within(target, a) && (a != "" || target == "") }) {
+				continue
+			}
+			if file.test && (within(target, "sim") || within(target, "checkers")) {
+				continue // a test may put its package into a world, and judge it
+			}
+			t.Errorf("%s: imports %s\n\t%s may import only: %s\n\tmove the code, or pass what it needs through an interface of its own",
+				file.path, target, orRoot(layer), strings.Join(allowed, ", "))
+		}
+	}
+}
+
+func TestHouse_TestLibrariesStayOutOfTheBinary(t *testing.T) {
+	for _, file := range sources(t) {
+		if file.test {
+			continue
+		}
+		for _, spec := range file.syntax.Imports {
+			imported := strings.Trim(spec.Path.Value, `"`)
+			if strings.HasPrefix(imported, "pgregory.net/rapid") || strings.HasPrefix(imported, "github.com/stretchr/testify") || imported == "testing" {
+				t.Errorf("%s: imports %s, which registers flags: use it in _test.go files only", file.path, imported)
+			}
+		}
+	}
+}
+
+func TestHouse_GoFilesAreFormatted(t *testing.T) {
+	for _, file := range sources(t) {
+		want, err := format.Source(file.text)
+		require.NoError(t, err, file.path)
+		assert.True(t, string(want) == string(file.text), "%s: not formatted; run: gofmt -w %s", file.path, file.path)
+	}
+}
+
+func TestHouse_EveryFolderHasAFrontDoor(t *testing.T) {
+	documented := map[string]bool{}
+	folders := map[string]bool{}
+	for _, file := range sources(t) {
+		if file.test || file.syntax.Name.Name == "main" {
+			continue
+		}
+		folders[file.folder] = true
+		if file.syntax.Doc != nil {
+			documented[file.folder] = true
+		}
+	}
+	for folder := range folders {
+		assert.True(t, documented[folder], "%s: no package documentation; the front door is %s/%s.go", orRoot(folder), folder, path.Base(folder))
+	}
+}
+
+func TestHouse_NothingLeaksIntoTheWorld(t *testing.T) {
+	tree := load(t)
+	for _, file := range tree.files {
+		if file.test || !leakFree(file.folder) {
+			continue
+		}
+		for _, leak := range tree.leaks(file) {
+			t.Errorf("%v: %s\n\t%s", leak.at, leak.what, leak.instead)
+		}
+	}
+}
+
+func leakFree(folder string) bool {
+	if anyWithin(folder, outside) {
+		return false
+	}
+	return anyWithin(folder, simulated) || anyWithin(folder, kernel)
+}
+
+// source is one Go file of the tree.
+type source struct {
+	path, folder string
+	test         bool
+	text         []byte
+	syntax       *ast.File
+	fset         *token.FileSet
+}
+
+// sources parses the tree itself: a test that asks `go list` is served from
+// the test cache when a file is added.
+func sources(t *testing.T) []source {
+	t.Helper()
+	fset := token.NewFileSet()
+	var files []source
+	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || d.Name() == "out" || strings.HasPrefix(d.Name(), ".") && p != ".") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(p, ".go") {
+			return nil
+		}
+		text, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		syntax, err := parser.ParseFile(fset, p, text, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		folder := path.Dir(filepath.ToSlash(p))
+		if folder == "." {
+			folder = ""
+		}
+		files = append(files, source{p, folder, strings.HasSuffix(p, "_test.go"), text, syntax, fset})
+		return nil
+	})
+	require.NoError(t, err)
+	return files
+}
+
+// layerOf is the longest listed folder that holds folder.
+func layerOf(folder string) string {
+	for f := folder; ; f = path.Dir(f) {
+		if f == "." {
+			f = ""
+		}
+		if _, ok := layers[f]; ok && (f != "" || folder == "") {
+			return f
+		}
+		if f == "" {
+			return folder
+		}
+	}
+}
+
+func within(folder, parent string) bool {
+	return folder == parent || strings.HasPrefix(folder, parent+"/")
+}
+
+func anyWithin(folder string, parents []string) bool {
+	return slices.ContainsFunc(parents, func(p string) bool { return within(folder, p) })
+}
+
+func orRoot(folder string) string {
+	if folder == "" {
+		return "the root"
+	}
+	return folder
+}
