@@ -1,0 +1,130 @@
+package log
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ktrial/ktrial/broker/record"
+)
+
+// Config is a topic's configuration, by Kafka's names. A broker's own log.*
+// settings are the defaults of its topics. The replica layer reads some of it.
+type Config struct {
+	CleanupPolicy       CleanupPolicy   `kafka:"cleanup.policy" default:"delete"`
+	CompressionType     CompressionType `kafka:"compression.type" default:"producer"`
+	FileDeleteDelay     time.Duration   `kafka:"file.delete.delay.ms" default:"60000"`
+	FlushMessages       int64           `kafka:"flush.messages" default:"9223372036854775807"`
+	FlushInterval       time.Duration   `kafka:"flush.ms" default:"9223372036854775807"`
+	IndexIntervalBytes  int32           `kafka:"index.interval.bytes" default:"4096"`
+	MaxMessageBytes     int32           `kafka:"max.message.bytes" default:"1048588"`
+	TimestampType       TimestampType   `kafka:"message.timestamp.type" default:"CreateTime"`
+	TimestampBeforeMax  time.Duration   `kafka:"message.timestamp.before.max.ms" default:"9223372036854775807"`
+	TimestampAfterMax   time.Duration   `kafka:"message.timestamp.after.max.ms" default:"3600000"`
+	MinInsyncReplicas   int32           `kafka:"min.insync.replicas" default:"1"`
+	RetentionBytes      int64           `kafka:"retention.bytes" default:"-1"`
+	RetentionTime       time.Duration   `kafka:"retention.ms" default:"604800000"`
+	SegmentBytes        int32           `kafka:"segment.bytes" default:"1073741824"`
+	SegmentIndexBytes   int32           `kafka:"segment.index.bytes" default:"10485760"`
+	SegmentJitter       time.Duration   `kafka:"segment.jitter.ms" default:"0"`
+	SegmentTime         time.Duration   `kafka:"segment.ms" default:"604800000"`
+	UncleanLeaderChoice bool            `kafka:"unclean.leader.election.enable" default:"false"`
+}
+
+// CleanupPolicy says how old records leave the log. Compaction is accepted but
+// not done: a compacted topic keeps every record, which its readers must bear
+// anyway, since Kafka never promises when it compacts.
+type CleanupPolicy struct{ Delete, Compact bool }
+
+// Set parses a list such as "compact,delete".
+func (p *CleanupPolicy) Set(s string) error {
+	var out CleanupPolicy
+	for name := range strings.SplitSeq(s, ",") {
+		switch strings.TrimSpace(name) {
+		case "delete":
+			out.Delete = true
+		case "compact":
+			out.Compact = true
+		case "":
+		default:
+			return fmt.Errorf("found %q, expected delete, compact or both", name)
+		}
+	}
+	*p = out
+	return nil
+}
+
+func (p CleanupPolicy) String() string {
+	var names []string
+	if p.Compact {
+		names = append(names, "compact")
+	}
+	if p.Delete {
+		names = append(names, "delete")
+	}
+	return strings.Join(names, ",")
+}
+
+// CompressionType is what the log makes of the batches it is given: the
+// producer's own codec, or always the same.
+type CompressionType struct {
+	Fixed bool // recompress to Codec
+	Codec record.Codec
+}
+
+// Set parses producer, uncompressed or the name of a codec.
+func (c *CompressionType) Set(s string) error {
+	switch s {
+	case "producer":
+		*c = CompressionType{}
+		return nil
+	case "uncompressed":
+		*c = CompressionType{Fixed: true}
+		return nil
+	}
+	var codec record.Codec
+	if err := codec.Set(s); err != nil || codec == record.None {
+		return fmt.Errorf("found %q, expected producer, uncompressed, gzip, snappy, lz4 or zstd", s)
+	}
+	*c = CompressionType{Fixed: true, Codec: codec}
+	return nil
+}
+
+func (c CompressionType) String() string {
+	switch {
+	case !c.Fixed:
+		return "producer"
+	case c.Codec == record.None:
+		return "uncompressed"
+	}
+	return c.Codec.String()
+}
+
+// TimestampType says whose clock a record's timestamp is (KIP-32).
+type TimestampType bool
+
+// The types of timestamps.
+const (
+	CreateTime    TimestampType = false
+	LogAppendTime TimestampType = true
+)
+
+// Set parses the type's name.
+func (t *TimestampType) Set(s string) error {
+	switch s {
+	case "CreateTime":
+		*t = CreateTime
+	case "LogAppendTime":
+		*t = LogAppendTime
+	default:
+		return fmt.Errorf("found %q, expected CreateTime or LogAppendTime", s)
+	}
+	return nil
+}
+
+func (t TimestampType) String() string {
+	if t == LogAppendTime {
+		return "LogAppendTime"
+	}
+	return "CreateTime"
+}
