@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ktrial/ktrial/internal/nearest"
 )
 
 // Setter is a field type that parses itself.
@@ -52,7 +54,7 @@ func Set(cfg any, name, value string) error {
 		}
 	})
 	if !found {
-		return unknown("config", name, names)
+		return nearest.Unknown("config", name, names)
 	}
 	if err != nil {
 		return fmt.Errorf("config %s: %w", name, err)
@@ -170,44 +172,4 @@ func (f field) get() string {
 		return s.String()
 	}
 	return fmt.Sprint(f.value.Interface())
-}
-
-func unknown(what, name string, known []string) error {
-	msg := fmt.Sprintf("%s %q is unknown", what, name)
-	if near := Nearest(name, known); near != "" {
-		msg += "; did you mean " + near + "?"
-	}
-	return fmt.Errorf("%s", msg)
-}
-
-// Nearest is the known name closest to name, or "" if none is close.
-func Nearest(name string, known []string) string {
-	best, bestDist := "", 1+len(name)/2
-	for _, k := range known {
-		if d := distance(name, k); d < bestDist {
-			best, bestDist = k, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diag
-			if a[i] != b[j] {
-				cost++
-			}
-			diag = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diag+1)
-		}
-	}
-	return row[len(b)]
 }
