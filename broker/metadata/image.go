@@ -1,6 +1,12 @@
 package metadata
 
-import "github.com/ktrial/ktrial/broker/kafka"
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+)
 
 // ResourceType says what a configuration is of.
 type ResourceType int8
@@ -38,6 +44,8 @@ type Broker struct {
 	Fenced               bool
 	InControlledShutdown bool
 	LogDirs              []kafka.UUID
+
+	hash uint64
 }
 
 // Topic is a topic with its partitions.
@@ -45,6 +53,8 @@ type Topic struct {
 	Name       string
 	ID         kafka.UUID
 	Partitions []*Partition // by number
+
+	hash uint64 // without the partitions
 }
 
 // Partition is the registration of one partition. It is never changed: a
@@ -64,6 +74,8 @@ type Partition struct {
 	LeaderEpoch      kafka.LeaderEpoch
 	PartitionEpoch   kafka.PartitionEpoch
 	Recovery         LeaderRecoveryState
+
+	hash uint64
 }
 
 // TP is the name of the partition.
@@ -77,85 +89,162 @@ type Image struct {
 	// applies batches sets them.
 	Offset kafka.Offset
 	Epoch  kafka.LeaderEpoch
+
+	brokers     []*Broker // by id
+	topics      []*Topic  // by name
+	byID        map[kafka.UUID]*Topic
+	configs     []ConfigRecord       // by resource, then name; Value is never nil
+	features    []FeatureLevelRecord // by name; Level is never 0
+	producerIDs ProducerIdsRecord
+	kept        []keptRecord // by key
+
+	// A metadata transaction that has begun holds its records back.
+	inTransaction bool
+	pending       []Record
+
+	// hash is the sum of the hashes of all entries: see hash.go.
+	hash    uint64
+	scratch []byte
+	changes *Changes
 }
 
 // NewImage is the state before the first record.
-func NewImage() *Image { panic("later") }
-
-// Apply folds rec in. It is the only writer. A record that cannot follow what
-// was before (a change of a partition that is not there) is an error and
-// changes nothing: the log is damaged, or its writer is.
-func (im *Image) Apply(rec Record) error { panic("later") }
-
-// Track makes Apply note in ch what it changes, until the next Track. Nil: no more.
-func (im *Image) Track(ch *Changes) { panic("later") }
+func NewImage() *Image {
+	return &Image{Offset: kafka.NoOffset, Epoch: kafka.NoEpoch, byID: map[kafka.UUID]*Topic{}}
+}
 
 // Brokers lists the registered brokers by id. The slice is the image's own.
-func (im *Image) Brokers() []*Broker { panic("later") }
+func (im *Image) Brokers() []*Broker { return im.brokers }
 
 // Broker is the registration of id, or nil.
-func (im *Image) Broker(id kafka.NodeID) *Broker { panic("later") }
+func (im *Image) Broker(id kafka.NodeID) *Broker {
+	if i, ok := im.findBroker(id); ok {
+		return im.brokers[i]
+	}
+	return nil
+}
+
+func (im *Image) findBroker(id kafka.NodeID) (int, bool) {
+	return slices.BinarySearchFunc(im.brokers, id, func(b *Broker, id kafka.NodeID) int {
+		return cmp.Compare(b.ID, id)
+	})
+}
 
 // Topics lists the topics by name. The slice is the image's own.
-func (im *Image) Topics() []*Topic { panic("later") }
+func (im *Image) Topics() []*Topic { return im.topics }
 
 // Topic is the topic of that name, or nil.
-func (im *Image) Topic(name string) *Topic { panic("later") }
+func (im *Image) Topic(name string) *Topic {
+	if i, ok := im.findTopic(name); ok {
+		return im.topics[i]
+	}
+	return nil
+}
+
+func (im *Image) findTopic(name string) (int, bool) {
+	return slices.BinarySearchFunc(im.topics, name, func(t *Topic, name string) int {
+		return strings.Compare(t.Name, name)
+	})
+}
 
 // TopicByID is the topic of that id, or nil.
-func (im *Image) TopicByID(id kafka.UUID) *Topic { panic("later") }
+func (im *Image) TopicByID(id kafka.UUID) *Topic { return im.byID[id] }
 
 // Partition is the partition of that name, or nil.
-func (im *Image) Partition(tp kafka.TopicPartition) *Partition { panic("later") }
+func (im *Image) Partition(tp kafka.TopicPartition) *Partition {
+	return im.Topic(tp.Topic).Partition(tp.Partition)
+}
 
-// Config lists the configuration set on a resource, by name.
-func (im *Image) Config(r Resource) []ConfigEntry { panic("later") }
-
-// ConfigValue is one configuration of a resource, if it is set.
-func (im *Image) ConfigValue(r Resource, name string) (string, bool) { panic("later") }
-
-// Resources lists the resources that have a configuration, in order.
-func (im *Image) Resources() []Resource { panic("later") }
+// Partition is the partition of that number, or nil.
+func (t *Topic) Partition(id int32) *Partition {
+	if t == nil || id < 0 || int(id) >= len(t.Partitions) {
+		return nil
+	}
+	return t.Partitions[id]
+}
 
 // ConfigEntry is one configuration that is set.
 type ConfigEntry struct{ Name, Value string }
 
+// Config lists the configuration set on a resource, by name.
+func (im *Image) Config(r Resource) []ConfigEntry {
+	var entries []ConfigEntry
+	for i, _ := im.findConfig(r, ""); i < len(im.configs) && im.configs[i].resource() == r; i++ {
+		entries = append(entries, ConfigEntry{im.configs[i].Name, *im.configs[i].Value})
+	}
+	return entries
+}
+
+// ConfigValue is one configuration of a resource, if it is set.
+func (im *Image) ConfigValue(r Resource, name string) (string, bool) {
+	if i, ok := im.findConfig(r, name); ok {
+		return *im.configs[i].Value, true
+	}
+	return "", false
+}
+
+// Resources lists the resources that have a configuration, in order.
+func (im *Image) Resources() []Resource {
+	var all []Resource
+	for i := range im.configs {
+		if r := im.configs[i].resource(); len(all) == 0 || all[len(all)-1] != r {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+func (im *Image) findConfig(r Resource, name string) (int, bool) {
+	return slices.BinarySearchFunc(im.configs, 0, func(c ConfigRecord, _ int) int {
+		return cmp.Or(c.resource().compare(r), strings.Compare(c.Name, name))
+	})
+}
+
+func (r *ConfigRecord) resource() Resource { return Resource{r.ResourceType, r.ResourceName} }
+
+func (r Resource) compare(other Resource) int {
+	return cmp.Or(cmp.Compare(r.Type, other.Type), strings.Compare(r.Name, other.Name))
+}
+
 // NextProducerID is the first producer id not given away yet.
-func (im *Image) NextProducerID() kafka.ProducerID { panic("later") }
+func (im *Image) NextProducerID() kafka.ProducerID { return im.producerIDs.NextProducerID }
 
 // Feature is the finalized level of a feature; 0: none.
-func (im *Image) Feature(name string) int16 { panic("later") }
-
-// Features lists the finalized features by name.
-func (im *Image) Features() []FeatureLevelRecord { panic("later") }
-
-// Clone is a copy that further records do not reach.
-func (im *Image) Clone() *Image { panic("later") }
-
-// Hash is a fingerprint of the state, the same for the same state on any node.
-func (im *Image) Hash() uint64 { panic("later") }
-
-// ToRecords is the shortest list of records that adds up to the image.
-func (im *Image) ToRecords() []Record { panic("later") }
-
-// Changes is what records changed in an image. Each list is in the order of
-// first change, without repetition.
-type Changes struct {
-	Brokers       []kafka.NodeID
-	Partitions    []kafka.TopicPartition // created or changed
-	CreatedTopics []string
-	DeletedTopics []DeletedTopic
-	Configs       []Resource
-	Features      bool
-	ProducerIDs   bool
+func (im *Image) Feature(name string) int16 {
+	if i, ok := im.findFeature(name); ok {
+		return im.features[i].Level
+	}
+	return 0
 }
 
-// DeletedTopic is a topic that is gone from the image.
-type DeletedTopic struct {
-	Name       string
-	ID         kafka.UUID
-	Partitions int32
+// Features lists the finalized features by name. The slice is the image's own.
+func (im *Image) Features() []FeatureLevelRecord { return im.features }
+
+func (im *Image) findFeature(name string) (int, bool) {
+	return slices.BinarySearchFunc(im.features, name, func(f FeatureLevelRecord, name string) int {
+		return strings.Compare(f.Name, name)
+	})
 }
 
-// Diff is what differs between two images, as Changes from old to new.
-func Diff(old, new *Image) Changes { panic("later") }
+// InTransaction reports whether records are held back by a metadata
+// transaction. Such an image must not become a snapshot.
+func (im *Image) InTransaction() bool { return im.inTransaction }
+
+// Clone is a copy that further records do not reach. It shares what never
+// changes, so it costs a pointer for each partition.
+func (im *Image) Clone() *Image {
+	c := *im
+	c.brokers = slices.Clone(im.brokers)
+	c.topics = make([]*Topic, len(im.topics))
+	c.byID = make(map[kafka.UUID]*Topic, len(im.topics))
+	for i, t := range im.topics {
+		c.topics[i] = &Topic{Name: t.Name, ID: t.ID, Partitions: slices.Clone(t.Partitions), hash: t.hash}
+		c.byID[t.ID] = c.topics[i]
+	}
+	c.configs = slices.Clone(im.configs)
+	c.features = slices.Clone(im.features)
+	c.kept = slices.Clone(im.kept)
+	c.pending = slices.Clone(im.pending)
+	c.scratch, c.changes = nil, nil
+	return &c
+}
