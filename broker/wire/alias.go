@@ -10,21 +10,22 @@ import (
 // memory can be used again only if its message has none, or if nobody keeps
 // them. The tables hold, by key, whether a message must own its frame.
 var (
-	requestOwns  = owners(func(key int16) any { return kmsg.RequestForKey(key) })
-	responseOwns = owners(func(key int16) any { return kmsg.ResponseForKey(key) })
+	requestOwns  = owners(func(key int16) any { return kmsg.RequestForKey(key) }, keyProduce)
+	responseOwns = owners(func(key int16) any { return kmsg.ResponseForKey(key) }, -1)
 )
 
-func init() {
-	// The records of a produce are in the log when its handler returns, and
-	// nobody else looks at the request.
-	requestOwns[0] = false
-}
+// keyProduce: the records of a produce are in the log when its handler
+// returns, and nobody looks at the request after that.
+const keyProduce int16 = 0
 
 // knownKeys is one more than the largest key that kmsg knows.
 const knownKeys = kmsg.MaxKey + 1
 
-func owners(message func(key int16) any) (owns [knownKeys]bool) {
+func owners(message func(key int16) any, borrows int16) (owns [knownKeys]bool) {
 	for key := range owns {
+		if int16(key) == borrows {
+			continue
+		}
 		if m := message(int16(key)); m != nil {
 			owns[key] = holdsBytes(reflect.TypeOf(m).Elem())
 		}
