@@ -1,0 +1,236 @@
+package kernel
+
+import "time"
+
+// Process is a group of tasks and timers that die together.
+type Process struct {
+	k           *Kernel
+	id          uint32
+	name        string
+	incarnation int
+	onEnd       func()
+
+	oldest, newest *Task
+	timers         *Timer // pending
+	dead           bool
+	paused         bool
+	held           []*Task  // became ready while paused
+	heldTimers     []*Timer // fell due while paused
+}
+
+// NewProcess starts a process whose first task runs main. onEnd is called once
+// when it has ended, however that came.
+func (k *Kernel) NewProcess(name string, incarnation int, onEnd func()) *Process {
+	p := &Process{k: k, id: k.trace.nameProcess(name), name: name, incarnation: incarnation, onEnd: onEnd}
+	k.procs = append(k.procs, p)
+	return p
+}
+
+// Kernel is the kernel that runs p.
+func (p *Process) Kernel() *Kernel { return p.k }
+
+// ID numbers processes in the order of their start.
+func (p *Process) ID() uint32 { return p.id }
+
+// Dead reports whether p has ended.
+func (p *Process) Dead() bool { return p.dead }
+
+// Paused reports whether p is paused.
+func (p *Process) Paused() bool { return p.paused }
+
+// Go starts a task.
+func (p *Process) Go(name string, f func()) {
+	if p.dead {
+		return
+	}
+	k := p.k
+	k.tasks++
+	t := &Task{id: k.tasks, name: name, proc: p, f: f, deadline: Never, since: k.now}
+	t.Init(t, Tag(KindTask, p.id, k.tasks))
+	k.trace.nameTask(t)
+	p.add(t)
+	k.makeReady(t)
+}
+
+func (p *Process) add(t *Task) {
+	t.older = p.newest
+	if p.newest == nil {
+		p.oldest = t
+	} else {
+		p.newest.newer = t
+	}
+	p.newest = t
+}
+
+func (p *Process) remove(t *Task) {
+	if t.older == nil {
+		p.oldest = t.newer
+	} else {
+		t.older.newer = t.newer
+	}
+	if t.newer == nil {
+		p.newest = t.older
+	} else {
+		t.newer.older = t.older
+	}
+	t.older, t.newer = nil, nil
+}
+
+// endIfIdle ends a process that has nothing left to run.
+func (p *Process) endIfIdle() {
+	if !p.dead && p.oldest == nil && p.timers == nil && len(p.heldTimers) == 0 {
+		p.end()
+	}
+}
+
+// end marks p dead and tells its host.
+func (p *Process) end() {
+	p.dead = true
+	k := p.k
+	for i, q := range k.procs {
+		if q == p {
+			k.procs = append(k.procs[:i], k.procs[i+1:]...)
+			break
+		}
+	}
+	if p.onEnd != nil {
+		p.onEnd()
+	}
+}
+
+// Kill ends p. Its tasks end where they are parked, newest first; their
+// deferred calls run, but p is dead already and nothing it holds works. If the
+// running task belongs to p, Kill does not return.
+func (p *Process) Kill() {
+	if p.dead {
+		return
+	}
+	if t := p.k.current; t != nil && t.proc == p {
+		p.k.doomed = append(p.k.doomed, p)
+		p.k.Hang("killed itself")
+	}
+	p.end()
+	p.paused, p.held, p.heldTimers = false, nil, nil
+	for p.timers != nil {
+		p.timers.Stop()
+	}
+	for t := p.newest; t != nil; t = p.newest {
+		p.drop(t)
+	}
+}
+
+func (p *Process) drop(t *Task) {
+	k := p.k
+	if t.list != nil {
+		t.list.remove(t)
+	}
+	k.Cancel(&t.Event)
+	p.remove(t)
+	if t.co != nil && !t.done {
+		saved := k.current
+		k.current = t
+		t.co.unwind()
+		k.current = saved
+	}
+	t.done = true
+}
+
+// reap kills the processes that asked for it.
+func (k *Kernel) reap() {
+	for len(k.doomed) > 0 {
+		p := k.doomed[0]
+		k.doomed = k.doomed[1:]
+		p.Kill()
+	}
+}
+
+// Pause stops p from running; what it holds lives on.
+func (p *Process) Pause() { p.paused = true }
+
+// Resume lets p run again, beginning with what fell due meanwhile.
+func (p *Process) Resume() {
+	if !p.paused {
+		return
+	}
+	p.paused = false
+	for _, t := range p.held {
+		if !t.done {
+			p.k.makeReady(t)
+		}
+	}
+	timers := p.heldTimers
+	p.held, p.heldTimers = nil, nil
+	for _, t := range timers {
+		if t.f != nil {
+			p.link(t)
+			p.k.Schedule(p.k.now, &t.Event)
+		}
+	}
+}
+
+// Timer calls a function of its process, unless it is stopped before.
+type Timer struct {
+	Event
+	proc        *Process
+	f           func()
+	older, next *Timer
+}
+
+// After has f called at the given time, outside of any task.
+func (p *Process) After(at time.Duration, name string, f func()) *Timer {
+	t := &Timer{proc: p, f: f}
+	if p.dead {
+		return t
+	}
+	t.Init(t, Tag(KindTimer, p.id, hashString(name)))
+	p.link(t)
+	p.k.Schedule(at, &t.Event)
+	return t
+}
+
+func (p *Process) link(t *Timer) {
+	t.older, t.next = nil, p.timers
+	if p.timers != nil {
+		p.timers.older = t
+	}
+	p.timers = t
+}
+
+func (p *Process) unlink(t *Timer) {
+	if t.older == nil {
+		p.timers = t.next
+	} else {
+		t.older.next = t.next
+	}
+	if t.next != nil {
+		t.next.older = t.older
+	}
+	t.older, t.next = nil, nil
+}
+
+// Stop prevents the call; it reports whether it was still to come.
+func (t *Timer) Stop() bool {
+	if t.f == nil {
+		return false
+	}
+	t.f = nil
+	if t.proc.k.Cancel(&t.Event) {
+		t.proc.unlink(t)
+	}
+	return true
+}
+
+// Fire calls the function, or keeps it until the process is resumed.
+func (t *Timer) Fire() {
+	p := t.proc
+	p.unlink(t)
+	if p.paused {
+		p.heldTimers = append(p.heldTimers, t)
+		return
+	}
+	if f := t.f; f != nil {
+		t.f = nil
+		f()
+	}
+	p.endIfIdle()
+}

@@ -1,0 +1,319 @@
+package kernel
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// Task is a coroutine of a process. Its embedded event is the deadline of what
+// it waits for.
+type Task struct {
+	Event
+	id   uint64
+	name string
+	proc *Process
+	f    func()
+	co   *coro // nil until it first runs
+
+	older, newer *Task // tasks of the same process
+	list         *WaitList
+	before, next *Task // in list
+
+	// What it waits for; meaningful while parked.
+	call, object string
+	since        time.Duration
+	deadline     time.Duration // Never, unless it waits with a limit
+	alarm        time.Duration // when Event is scheduled; may be too early
+	woken        bool
+	done         bool
+	dump         []byte
+}
+
+// String is "host/task".
+func (t *Task) String() string { return t.proc.name + "/" + t.name }
+
+// Process is the process that the task belongs to.
+func (t *Task) Process() *Process { return t.proc }
+
+// run is the bottom frame of a task. It takes the stack of a panic while the
+// frames that panicked are still there.
+func (t *Task) run() {
+	defer t.finish()
+	t.f()
+}
+
+func (t *Task) finish() {
+	t.done = true
+	v := recover()
+	if v == nil || t.proc.dead {
+		return
+	}
+	k := t.proc.k
+	k.Fail(&PanicError{Process: t.proc.name, Incarnation: t.proc.incarnation, Task: t.name, At: k.now, Value: v, Stack: string(stack())})
+}
+
+// resume gives t its turn.
+func (k *Kernel) resume(t *Task) {
+	k.trace.Mix(t.tag)
+	if t.co == nil {
+		t.co = k.takeCoro()
+		t.co.task = t
+	}
+	k.current = t
+	t.co.resume()
+	k.current = nil
+	if t.done {
+		k.retire(t)
+	}
+}
+
+func (k *Kernel) takeCoro() *coro {
+	if n := len(k.idle); n > 0 {
+		c := k.idle[n-1]
+		k.idle = k.idle[:n-1]
+		return c
+	}
+	return newCoro()
+}
+
+// retire forgets a task that has ended.
+func (k *Kernel) retire(t *Task) {
+	k.idle = append(k.idle, t.co)
+	t.co = nil
+	k.Cancel(&t.Event)
+	t.proc.remove(t)
+	t.proc.endIfIdle()
+}
+
+// Block parks the running task in list (nil: in none) until it is woken or the
+// deadline has come. It reports whether it was woken. call and object say in
+// reports what it waits for.
+func (k *Kernel) Block(call, object string, list *WaitList, deadline time.Duration) bool {
+	t := k.mustBeTask(call, object)
+	if t.proc.dead {
+		exit()
+	}
+	t.call, t.object, t.since = call, object, k.now
+	t.woken = false
+	if list != nil {
+		list.push(t)
+	}
+	k.setDeadline(t, deadline)
+	k.park(t)
+	return t.woken
+}
+
+// park switches to the kernel. A task that is asked where it stands says so
+// and stays parked.
+func (k *Kernel) park(t *Task) {
+	t.co.park()
+	for k.dumping {
+		t.dump = stack()
+		t.co.park()
+	}
+}
+
+// setDeadline keeps an alarm that is scheduled too early rather than moving
+// it: most waits end long before their limit, and the same task soon waits
+// again, so one early alarm serves thousands of waits.
+func (k *Kernel) setDeadline(t *Task, deadline time.Duration) {
+	t.deadline = deadline
+	if deadline == Never || t.Pending() && t.alarm <= deadline {
+		return
+	}
+	t.alarm = max(deadline, k.now)
+	k.Schedule(t.alarm, &t.Event)
+}
+
+// Fire is the task's alarm.
+func (t *Task) Fire() {
+	k := t.proc.k
+	switch {
+	case t.done || t.deadline == Never:
+	case t.deadline > k.now:
+		k.setDeadline(t, t.deadline)
+	default:
+		k.wake(t, false)
+	}
+}
+
+// wake ends t's wait.
+func (k *Kernel) wake(t *Task, woken bool) {
+	if t.list != nil {
+		t.list.remove(t)
+	}
+	t.deadline = Never
+	t.woken = woken
+	k.makeReady(t)
+}
+
+func (k *Kernel) makeReady(t *Task) {
+	if t.proc.paused {
+		t.proc.held = append(t.proc.held, t)
+		return
+	}
+	k.ready.push(t)
+}
+
+// Sleep parks the running task until the given time.
+func (k *Kernel) Sleep(until time.Duration) {
+	k.Block("sleep", "", nil, max(until, k.now))
+}
+
+// Pass lets all other ready tasks have their turn first.
+func (k *Kernel) Pass(object string) {
+	t := k.mustBeTask("yield", object)
+	if t.proc.dead {
+		exit()
+	}
+	t.call, t.object, t.since = "yield", object, k.now
+	k.makeReady(t)
+	k.park(t)
+}
+
+// Hang parks the running task for ever; it waits to be killed.
+func (k *Kernel) Hang(call string) {
+	for {
+		k.Block(call, "", nil, Never)
+	}
+}
+
+// WaitList holds tasks that wait for the same thing, longest waiting first.
+type WaitList struct {
+	first, last *Task
+}
+
+// Empty reports whether nobody waits.
+func (l *WaitList) Empty() bool { return l.first == nil }
+
+// WakeOne wakes the task that has waited longest.
+func (l *WaitList) WakeOne() {
+	if t := l.first; t != nil {
+		t.proc.k.wake(t, true)
+	}
+}
+
+// WakeAll wakes all tasks that wait.
+func (l *WaitList) WakeAll() {
+	for l.first != nil {
+		l.WakeOne()
+	}
+}
+
+// Reschedule changes the deadline of all tasks that wait.
+func (l *WaitList) Reschedule(deadline time.Duration) {
+	for t := l.first; t != nil; t = t.next {
+		t.proc.k.setDeadline(t, deadline)
+	}
+}
+
+func (l *WaitList) push(t *Task) {
+	t.list, t.before, t.next = l, l.last, nil
+	if l.last == nil {
+		l.first = t
+	} else {
+		l.last.next = t
+	}
+	l.last = t
+}
+
+func (l *WaitList) remove(t *Task) {
+	if t.before == nil {
+		l.first = t.next
+	} else {
+		t.before.next = t.next
+	}
+	if t.next == nil {
+		l.last = t.before
+	} else {
+		t.next.before = t.before
+	}
+	t.list, t.before, t.next = nil, nil, nil
+}
+
+// readyQueue is a ring of the tasks that may run now.
+type readyQueue struct {
+	ring []*Task
+	head int
+	n    int
+}
+
+func (q *readyQueue) len() int           { return q.n }
+func (q *readyQueue) at(i int) *Task     { return q.ring[(q.head+i)&(len(q.ring)-1)] }
+func (q *readyQueue) set(i int, t *Task) { q.ring[(q.head+i)&(len(q.ring)-1)] = t }
+
+func (q *readyQueue) push(t *Task) {
+	if q.n == len(q.ring) {
+		bigger := make([]*Task, max(16, 2*q.n))
+		for i := range q.n {
+			bigger[i] = q.at(i)
+		}
+		q.ring, q.head = bigger, 0
+	}
+	q.n++
+	q.set(q.n-1, t)
+}
+
+// take removes the next task: a random one, so that no code comes to rely on
+// the order in which tasks were woken.
+func (q *readyQueue) take(order *rand.Rand) *Task {
+	for q.n > 0 {
+		if q.n > 1 && order != nil {
+			i := order.IntN(q.n)
+			first := q.at(0)
+			q.set(0, q.at(i))
+			q.set(i, first)
+		}
+		t := q.at(0)
+		q.set(0, nil)
+		q.head = (q.head + 1) & (len(q.ring) - 1)
+		q.n--
+		if !t.done {
+			return t
+		}
+	}
+	return nil
+}
+
+// Waiter is a task that waits, for reports.
+type Waiter struct {
+	Process, Task string
+	Call, Object  string
+	Since         time.Duration
+	Stack         string
+}
+
+func (w Waiter) String() string {
+	s := fmt.Sprintf("%s/%s: %s", w.Process, w.Task, w.Call)
+	if w.Object != "" {
+		s += " " + w.Object
+	}
+	return fmt.Sprintf("%s since %v", s, w.Since)
+}
+
+// Waiters lists the tasks of the world and where each of them stands, without
+// moving any of them.
+func (k *Kernel) Waiters() []Waiter {
+	var all []Waiter
+	k.dumping = true
+	defer func() { k.dumping = false }()
+	for _, p := range k.procs {
+		for t := p.oldest; t != nil; t = t.newer {
+			if t == k.current || t.done {
+				continue
+			}
+			w := Waiter{Process: p.name, Task: t.name, Call: "start", Since: t.since}
+			if t.co != nil {
+				saved := k.current
+				k.current = t
+				t.co.resume()
+				k.current = saved
+				w.Call, w.Object, w.Stack = t.call, t.object, frames(t.dump)
+				t.dump = nil
+			}
+			all = append(all, w)
+		}
+	}
+	return all
+}
