@@ -1,0 +1,146 @@
+package history
+
+import "time"
+
+// Type says which end of an operation an event is, and how it ended.
+type Type uint8
+
+const (
+	// Invoke: the client began.
+	Invoke Type = iota
+	// OK: it happened, and the client knows.
+	OK
+	// Failed: it definitely did not happen, and never will.
+	Failed
+	// Unknown: it may have happened, or may still happen. An invocation
+	// without a completion counts as unknown.
+	Unknown
+)
+
+var typeNames = [...]string{"invoke", "ok", "fail", "info"}
+
+// String is Jepsen's name of the type: invoke, ok, fail, info.
+func (t Type) String() string { return typeNames[t] }
+
+// F is the function of an operation: what the client asked for.
+type F uint8
+
+const (
+	// Other: a function that no check looks at. Event.Name keeps its name.
+	Other F = iota
+	// Send: nothing but sends. Poll: nothing but polls. Txn: any mix, and one
+	// Kafka transaction if the producer is transactional.
+	Send
+	Poll
+	Txn
+	// Assign and Subscribe replace what the consumer reads by Keys.
+	Assign
+	Subscribe
+	// Crash throws the client away, producer and consumer.
+	Crash
+	// Commit commits consumer offsets outside a transaction (MopCommit);
+	// Committed asks for them (MopCommitted).
+	Commit
+	Committed
+	// ListOffsets asks where partitions begin and end (MopStart, MopEnd, MopStable).
+	ListOffsets
+	// DeleteRecords moves the log start (MopDelete).
+	DeleteRecords
+	// InitProducer is granted Producer and ProducerEpoch for Transaction.
+	InitProducer
+	// Join is granted Generation in Group.
+	Join
+	// Log tells what is known of the logs when all is over: MopStart, MopEnd,
+	// MopStable. It comes from whoever can see them, not from a client.
+	Log
+	// Fault tells of something that befell the cluster; Name says what
+	// (unclean-election, power-off, ...), Keys on which partitions.
+	Fault
+)
+
+var fNames = [...]string{"", "send", "poll", "txn", "assign", "subscribe", "crash", "commit", "committed",
+	"list-offsets", "delete-records", "init-producer", "join", "log", "fault"}
+
+// String is the function's name in a file; empty for Other.
+func (f F) String() string { return fNames[f] }
+
+// MopKind says what a micro-operation does.
+type MopKind uint8
+
+const (
+	// MopSend appends Value to Key; completed, Offset is where it was put.
+	MopSend MopKind = iota
+	// MopPoll asks for records; completed, Records holds what was delivered.
+	MopPoll
+	// MopCommit commits Offset as the group's position on Key. In a Txn it is
+	// part of the transaction.
+	MopCommit
+	// MopCommitted asks for the group's position on Key; completed, Offset is it.
+	MopCommitted
+	// MopStart, MopEnd and MopStable ask for log start, high watermark (or
+	// the log's end, in a Log event) and last stable offset of Key.
+	MopStart
+	MopEnd
+	MopStable
+	// MopDelete asks that everything below Offset be deleted from Key.
+	MopDelete
+	// MopPosition tells that the consumer's position on Key is Offset: it has
+	// been given everything below that it ever will.
+	MopPosition
+)
+
+var mopNames = [...]string{"send", "poll", "commit", "committed", "start", "end", "stable", "delete", "position"}
+
+// String is the kind's name in a file.
+func (k MopKind) String() string { return mopNames[k] }
+
+// NoOffset stands where an offset is not known.
+const NoOffset int64 = -1
+
+// Record is one record as a poll delivered it.
+type Record struct {
+	Key    Value
+	Offset int64
+	Value  Value
+}
+
+// Mop is one step of an operation.
+type Mop struct {
+	Kind    MopKind
+	Key     Value
+	Value   Value
+	Offset  int64
+	Records []Record // of a poll, in the order of delivery
+}
+
+// NoProcess is the process of an event that is not a client's; Actor names
+// who it was.
+const NoProcess int64 = -1
+
+// Event is one line of a history: a client begins an operation or learns how
+// it ended, or something else in the world happened.
+//
+// A process does one thing at a time: its next event after an invocation is
+// the completion. After an Unknown outcome a real client goes on as another
+// process, for the old operation may still be under way.
+type Event struct {
+	Type    Type
+	Process int64  // NoProcess: not a client
+	Actor   string // who, if not a client: nemesis, cluster
+	Client  string // the client's name in reports; process 3 if empty
+	F       F
+	Name    string // of the function, if F is Other or Fault
+	Time    time.Duration
+
+	Mops []Mop
+	Keys []Value // of Assign, Subscribe and Fault
+
+	SeekToBeginning bool    // Assign: positions go back to the log's start
+	Rebalanced      []Value // keys that moved to or from the consumer meanwhile
+	Group           string
+	Generation      int64 // of the group, or the member's epoch; 0: not told
+	Transaction     string
+	Producer        int64 // producer id; 0 with ProducerEpoch 0: not told
+	ProducerEpoch   int64
+	Error           string
+}

@@ -1,0 +1,41 @@
+package history
+
+import "strconv"
+
+// A Value names a partition or is what a record carries: an integer or a text.
+// The zero Value is the integer 0. Values compare with ==.
+//
+// A text keeps its kind in its first byte, so that what was read is written
+// back as it was: ':' a keyword, '"' a string, anything else a bare symbol.
+type Value struct {
+	text string
+	num  int64
+}
+
+// Int is the integer n as a value.
+func Int(n int64) Value { return Value{num: n} }
+
+// Text is the string s as a value.
+func Text(s string) Value { return Value{text: `"` + s} }
+
+// Keyword is the Clojure keyword :s as a value. s is without its colon.
+func Keyword(s string) Value { return Value{text: ":" + s} }
+
+// Partition names partition p of a topic as a key: "orders/0".
+func Partition(topic string, p int32) Value {
+	return Text(topic + "/" + strconv.Itoa(int(p)))
+}
+
+// IsInt reports whether v is an integer, and which.
+func (v Value) IsInt() (int64, bool) { return v.num, v.text == "" }
+
+// String is the value as a person would write it: 17, :x, p0-17.
+func (v Value) String() string {
+	switch {
+	case v.text == "":
+		return strconv.FormatInt(v.num, 10)
+	case v.text[0] == '"':
+		return v.text[1:]
+	}
+	return v.text
+}
