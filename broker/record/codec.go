@@ -18,7 +18,7 @@ var codecNames = [...]string{"none", "gzip", "snappy", "lz4", "zstd"}
 
 // String is the codec's name in compression.type.
 func (c Codec) String() string {
-	if c < None || int(c) >= len(codecNames) {
+	if !c.known() {
 		return fmt.Sprintf("codec %d", int8(c))
 	}
 	return codecNames[c]
@@ -34,3 +34,5 @@ func (c *Codec) Set(name string) error {
 	}
 	return fmt.Errorf("found %q, expected none, gzip, snappy, lz4 or zstd", name)
 }
+
+func (c Codec) known() bool { return c >= None && int(c) < len(codecNames) }

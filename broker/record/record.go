@@ -46,15 +46,19 @@ const (
 
 const magic = 2
 
-// Attributes of a batch.
+// Attributes of a batch. Bit 6 says that compaction put its delete horizon in
+// the base timestamp; nothing here compacts.
 const (
-	codecMask      = 0x07
-	logAppendTime  = 0x08
-	transactional  = 0x10
-	control        = 0x20
-	deleteHorizon  = 0x40
-	NoTimestamp    = int64(-1)
-	NoSequence     = kafka.Sequence(-1)
+	codecMask     = 0x07
+	logAppendTime = 0x08
+	transactional = 0x10
+	control       = 0x20
+)
+
+// What stands where there is none.
+const (
+	NoTimestamp = int64(-1)
+	NoSequence  = kafka.Sequence(-1)
 )
 
 func (b Batch) BaseOffset() kafka.Offset { return kafka.Offset(b.int64(baseOffsetAt)) }
@@ -65,18 +69,20 @@ func (b Batch) LastOffset() kafka.Offset {
 }
 
 // NextOffset is where the next batch begins.
-func (b Batch) NextOffset() kafka.Offset           { return b.LastOffset() + 1 }
-func (b Batch) LeaderEpoch() kafka.LeaderEpoch     { return kafka.LeaderEpoch(b.int32(leaderEpochAt)) }
-func (b Batch) Attributes() int16                  { return b.int16(attributesAt) }
-func (b Batch) Codec() Codec                       { return Codec(b.Attributes() & codecMask) }
-func (b Batch) IsTransactional() bool              { return b.Attributes()&transactional != 0 }
-func (b Batch) IsControl() bool                    { return b.Attributes()&control != 0 }
-func (b Batch) IsLogAppendTime() bool              { return b.Attributes()&logAppendTime != 0 }
-func (b Batch) BaseTimestamp() int64               { return b.int64(baseTimestampAt) }
-func (b Batch) MaxTimestamp() int64                { return b.int64(maxTimestampAt) }
-func (b Batch) ProducerID() kafka.ProducerID       { return kafka.ProducerID(b.int64(producerIDAt)) }
-func (b Batch) ProducerEpoch() kafka.ProducerEpoch { return kafka.ProducerEpoch(b.int16(producerEpochAt)) }
-func (b Batch) BaseSequence() kafka.Sequence       { return kafka.Sequence(b.int32(baseSequenceAt)) }
+func (b Batch) NextOffset() kafka.Offset       { return b.LastOffset() + 1 }
+func (b Batch) LeaderEpoch() kafka.LeaderEpoch { return kafka.LeaderEpoch(b.int32(leaderEpochAt)) }
+func (b Batch) Attributes() int16              { return b.int16(attributesAt) }
+func (b Batch) Codec() Codec                   { return Codec(b.Attributes() & codecMask) }
+func (b Batch) IsTransactional() bool          { return b.Attributes()&transactional != 0 }
+func (b Batch) IsControl() bool                { return b.Attributes()&control != 0 }
+func (b Batch) IsLogAppendTime() bool          { return b.Attributes()&logAppendTime != 0 }
+func (b Batch) BaseTimestamp() int64           { return b.int64(baseTimestampAt) }
+func (b Batch) MaxTimestamp() int64            { return b.int64(maxTimestampAt) }
+func (b Batch) ProducerID() kafka.ProducerID   { return kafka.ProducerID(b.int64(producerIDAt)) }
+func (b Batch) ProducerEpoch() kafka.ProducerEpoch {
+	return kafka.ProducerEpoch(b.int16(producerEpochAt))
+}
+func (b Batch) BaseSequence() kafka.Sequence { return kafka.Sequence(b.int32(baseSequenceAt)) }
 
 // LastSequence is the sequence of the last record, or NoSequence.
 func (b Batch) LastSequence() kafka.Sequence {
