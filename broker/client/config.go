@@ -17,6 +17,7 @@ type Common struct {
 	RetryBackoffMax     time.Duration `kafka:"retry.backoff.max.ms" default:"1000"`
 	MetadataMaxAge      time.Duration `kafka:"metadata.max.age.ms" default:"300000"`
 	ConnectionSetup     time.Duration `kafka:"socket.connection.setup.timeout.ms" default:"10000"`
+	ConnectionSetupMax  time.Duration `kafka:"socket.connection.setup.timeout.max.ms" default:"30000"`
 	ConnectionsMaxIdle  time.Duration `kafka:"connections.max.idle.ms" default:"540000"`
 	// Rebootstrap asks the bootstrap servers again when no known broker has
 	// answered for RebootstrapTrigger (KIP-899, KIP-1102).

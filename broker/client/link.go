@@ -1,0 +1,300 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/wire"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// errNotSent marks the failure of a request of which no byte was written: it
+// cannot have been executed.
+var errNotSent = errors.New("not sent")
+
+// link is a client's connection to one broker. There is at most one; it is
+// opened when it is first wanted, and again after a backoff when it broke.
+//
+// Its own task connects and writes, so that a broker which does not take bytes
+// holds up nobody but those that talk to it.
+type link struct {
+	net  *network
+	node kafka.NodeID // below zero: a bootstrap server
+	addr string
+
+	conn     *wire.Conn // nil: not connected
+	versions wire.Versions
+
+	opening  bool // wanted, and the task is at it or will be
+	failures int  // in a row, since the last time it was open
+	retryAt  time.Duration
+
+	queue    []request // handed over and not yet written
+	inFlight int       // handed over and not yet answered
+	writing  bool
+
+	dropped bool       // the cluster no longer has this node at this address
+	wake    env.Signal // of the task
+	changed env.Signal // opened, or failed to
+}
+
+type request struct {
+	req  kmsg.Request
+	done func(kmsg.Response, error)
+}
+
+func (l *link) String() string {
+	if l.node < 0 {
+		return "bootstrap server " + l.addr
+	}
+	return fmt.Sprintf("broker %d", l.node)
+}
+
+// open reports whether requests can be sent.
+func (l *link) open() bool {
+	if l.conn != nil && l.conn.Err() != nil {
+		l.broke(l.conn)
+	}
+	return l.conn != nil
+}
+
+// ready reports whether l can take a request at once, with the one before it
+// written. If l is not open it asks for that.
+func (l *link) ready() bool {
+	if l.open() {
+		return !l.writing && len(l.queue) == 0
+	}
+	l.want()
+	return false
+}
+
+// want has the task connect, unless it must still wait after a failure.
+func (l *link) want() {
+	if l.opening || l.open() || l.delay() > 0 || l.dropped {
+		return
+	}
+	l.opening = true
+	if l.wake == nil {
+		l.wake = l.net.host.NewSignal("link to " + l.addr)
+		l.changed = l.net.host.NewSignal("opening of link to " + l.addr)
+		l.net.host.Go("link to "+l.addr, l.run)
+	} else {
+		l.wake.Notify()
+	}
+}
+
+// delay is how long it must wait before it connects again.
+func (l *link) delay() time.Duration {
+	return max(0, l.retryAt-l.net.host.Uptime())
+}
+
+// send hands req over; l must be ready. done is called once, by whatever task
+// gets to know the result, and must not block.
+func (l *link) send(req kmsg.Request, done func(kmsg.Response, error)) {
+	if err := l.pick(req); err != nil {
+		done(nil, err)
+		return
+	}
+	l.inFlight++
+	l.queue = append(l.queue, request{req, done})
+	l.wake.Notify()
+}
+
+func (l *link) pick(req kmsg.Request) error {
+	if err := l.versions.Pick(req); err != nil {
+		return fmt.Errorf("client: %v: %s: %w", l, kmsg.NameForKey(req.Key()), err)
+	}
+	withoutIDs(req)
+	return nil
+}
+
+// call opens l if need be, sends req and blocks for the answer.
+func (l *link) call(req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
+	if !l.open() {
+		l.want()
+		for l.opening {
+			l.changed.Wait(env.Forever)
+		}
+		if !l.open() {
+			return nil, fmt.Errorf("client: %v: %w: %w", l, errNotSent, kerr.NetworkException)
+		}
+	}
+	if err := l.pick(req); err != nil {
+		return nil, err
+	}
+	conn := l.conn
+	l.inFlight++
+	resp, err := conn.Call(req, timeout)
+	l.inFlight--
+	if err != nil {
+		l.broke(conn)
+		return nil, err
+	}
+	return resp, nil
+}
+
+// run is the task of the link.
+func (l *link) run() {
+	for !l.net.closed && !l.dropped {
+		switch {
+		case l.opening:
+			l.connect()
+		case len(l.queue) > 0:
+			l.write()
+		case !l.wake.Wait(orForever(l.net.cfg.ConnectionsMaxIdle)) && l.inFlight == 0 && l.conn != nil:
+			l.conn.Close()
+			l.conn = nil
+		}
+	}
+	l.opening = false
+	if conn := l.conn; conn != nil {
+		conn.Close()
+		l.broke(conn)
+	}
+	for len(l.queue) > 0 {
+		l.write()
+	}
+	l.changed.Broadcast()
+}
+
+// connect makes one attempt.
+func (l *link) connect() {
+	conn, versions, err := l.dial()
+	l.opening = false
+	if err == nil && (l.net.closed || l.dropped) {
+		conn.Close()
+		err = env.ErrClosed
+	}
+	if err != nil {
+		l.failed()
+	} else {
+		l.conn, l.versions, l.failures = conn, versions, 0
+	}
+	l.changed.Broadcast()
+	l.net.linkChanged(l, err)
+}
+
+func (l *link) dial() (*wire.Conn, wire.Versions, error) {
+	cfg := l.net.cfg
+	setup := backoff{cfg.ConnectionSetup, cfg.ConnectionSetupMax}.after(1+l.failures, l.net.host.Rand())
+	conn, err := wire.Dial(l.net.host, l.addr, l.net.clientID, setup)
+	if err != nil {
+		return nil, nil, err
+	}
+	versions, err := negotiate(conn, cfg.RequestTimeout)
+	if err != nil {
+		conn.Close()
+		return nil, nil, err
+	}
+	return conn, versions, nil
+}
+
+// negotiate asks what the broker speaks. One that does not know our version of
+// the question answers in version 0 (KIP-511), and is asked again in that.
+func negotiate(conn *wire.Conn, timeout time.Duration) (wire.Versions, error) {
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = "ktrial", "4.1.0"
+	wire.Latest(req)
+	for {
+		resp, err := conn.Call(req, timeout)
+		if err != nil {
+			return nil, err
+		}
+		answer := resp.(*kmsg.ApiVersionsResponse)
+		if answer.ErrorCode == kerr.UnsupportedVersion.Code && req.Version > 0 {
+			req.SetVersion(0)
+			continue
+		}
+		return wire.FromResponse(answer), kerr.ErrorForCode(answer.ErrorCode)
+	}
+}
+
+// write writes the first of the queue.
+func (l *link) write() {
+	next := l.queue[0]
+	n := copy(l.queue, l.queue[1:])
+	l.queue[n] = request{}
+	l.queue = l.queue[:n]
+	if !l.open() {
+		l.inFlight--
+		next.done(nil, fmt.Errorf("client: %v: %w: %w", l, errNotSent, kerr.NetworkException))
+		return
+	}
+	conn := l.conn
+	l.writing = true
+	err := conn.Send(next.req, l.net.cfg.RequestTimeout, func(resp kmsg.Response, err error) {
+		l.inFlight--
+		if err != nil {
+			l.broke(conn)
+		}
+		next.done(resp, err)
+	})
+	l.writing = false
+	if err != nil {
+		l.inFlight--
+		l.broke(conn)
+		next.done(nil, fmt.Errorf("%w: %w", errNotSent, err))
+	}
+}
+
+// broke notes that conn is of no more use, once.
+func (l *link) broke(conn *wire.Conn) {
+	if l.conn != conn {
+		return
+	}
+	l.conn = nil
+	l.failed()
+	l.net.linkChanged(l, kerr.NetworkException)
+}
+
+func (l *link) failed() {
+	l.failures++
+	cfg := l.net.cfg
+	wait := backoff{cfg.ReconnectBackoff, cfg.ReconnectBackoffMax}.after(l.failures, l.net.host.Rand())
+	l.retryAt = l.net.host.Uptime() + wait
+}
+
+// withoutIDs goes back to the last version that names topics, if the id of one
+// of them is not known.
+func withoutIDs(req kmsg.Request) {
+	var zero [16]byte
+	switch r := req.(type) {
+	case *kmsg.ProduceRequest:
+		for i := range r.Topics {
+			if r.Topics[i].TopicID == zero {
+				r.Version = min(r.Version, 12)
+			}
+		}
+	case *kmsg.FetchRequest:
+		for i := range r.Topics {
+			if r.Topics[i].TopicID == zero {
+				r.Version = min(r.Version, 12)
+			}
+		}
+	}
+}
+
+// orForever reads the -1 with which Kafka's configuration says never.
+func orForever(d time.Duration) time.Duration {
+	if d < 0 {
+		return env.Forever
+	}
+	return d
+}
+
+// drop ends the link for good; requests in flight fail.
+func (l *link) drop() {
+	l.dropped = true
+	if l.wake == nil {
+		return
+	}
+	if l.conn != nil {
+		l.conn.Close()
+	}
+	l.wake.Notify()
+}

@@ -1,0 +1,138 @@
+package client
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// network is what each producer, consumer and admin stands on: its links to
+// the brokers, and its copy of the cluster's metadata.
+type network struct {
+	host      env.Host
+	cfg       *Common
+	clientID  string
+	bootstrap []string
+
+	metadata metadata
+	links    []*link // in the order in which they were first wanted
+
+	// changed is called when a link opened or broke, and when the metadata was
+	// updated. It must not block.
+	changed func()
+	closed  bool
+}
+
+func (c *Client) network(cfg *Common, changed func()) *network {
+	n := &network{host: c.host, cfg: cfg, clientID: c.id, bootstrap: c.bootstrap, changed: changed}
+	n.metadata.init(n)
+	return n
+}
+
+// bootstrapNode numbers the bootstrap servers from -2 down: they are brokers
+// whose node id is not known, and -1 is no node.
+func bootstrapNode(i int) kafka.NodeID { return kafka.NodeID(-2 - i) }
+
+// link finds the link to a node, or makes one; nil if the cluster has no such
+// node.
+func (n *network) link(node kafka.NodeID) *link {
+	addr, ok := n.metadata.addr(node)
+	if !ok || n.closed {
+		return nil
+	}
+	for i, l := range n.links {
+		if l.node != node {
+			continue
+		}
+		if l.addr == addr {
+			return l
+		}
+		l.drop()
+		n.links = append(n.links[:i], n.links[i+1:]...)
+		break
+	}
+	l := &link{net: n, node: node, addr: addr}
+	n.links = append(n.links, l)
+	return l
+}
+
+func (n *network) linkChanged(_ *link, err error) {
+	if err != nil {
+		// A broker that is gone may have been a leader (KAFKA-3068).
+		n.metadata.requestUpdate()
+	}
+	if !n.closed {
+		n.changed()
+	}
+}
+
+// leastLoaded is the best link for a request that any broker can answer: open
+// and idle, else open, else being opened, else one that may be opened now. It
+// begins at a random broker. If there is none, it tells how long to wait.
+func (n *network) leastLoaded() (best *link, wait time.Duration) {
+	const opening, closed = 1 << 20, 1 << 21
+	nodes := n.metadata.nodes()
+	if len(nodes) == 0 {
+		return nil, n.cfg.ReconnectBackoff
+	}
+	start := n.host.Rand().IntN(len(nodes))
+	bestLoad := closed + 1
+	wait = n.cfg.ReconnectBackoffMax
+	for i := range nodes {
+		l := n.link(nodes[(start+i)%len(nodes)].id)
+		if l == nil {
+			continue
+		}
+		load := l.inFlight
+		switch {
+		case l.open():
+		case l.opening:
+			load = opening
+		case l.delay() > 0:
+			wait = min(wait, l.delay())
+			continue
+		default:
+			load = closed
+		}
+		if load < bestLoad {
+			best, bestLoad = l, load
+		}
+	}
+	return best, wait
+}
+
+// ask puts req to any broker and blocks for the answer.
+func (n *network) ask(req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
+	l, _ := n.leastLoaded()
+	if l == nil {
+		return nil, fmt.Errorf("client: %s: no broker can be reached: %w", kmsg.NameForKey(req.Key()), kerr.NetworkException)
+	}
+	return l.call(req, timeout)
+}
+
+func (n *network) retryBackoff(failures int) time.Duration {
+	return backoff{n.cfg.RetryBackoff, n.cfg.RetryBackoffMax}.after(failures, n.host.Rand())
+}
+
+// close ends all links and the metadata's task.
+func (n *network) close() {
+	if n.closed {
+		return
+	}
+	n.closed = true
+	for _, l := range n.links {
+		l.drop()
+	}
+	n.metadata.close()
+}
+
+func joinAddr(host string, port int32) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}
