@@ -1,0 +1,112 @@
+package server
+
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/log"
+	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/replica"
+	"github.com/ktrial/ktrial/broker/wire"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// Broker is the broker listener: it answers clients and other brokers.
+type Broker struct {
+	Host      env.Host
+	NodeID    kafka.NodeID
+	ClusterID string
+	Settings  Settings
+
+	Metadata  *Publisher
+	Replicas  *replica.Manager
+	Lifecycle *Lifecycle
+	// Forward is the way to the controller for what clients ask of it.
+	Forward *Channel
+	// Allocate is the way for what this broker itself needs.
+	Allocate *Channel
+	Dir      *log.Dir
+	// DataDir is the path of Dir.
+	DataDir string
+	// TopicDefaults are the broker's own for topics that set nothing.
+	TopicDefaults log.Config
+	// Config lists the broker's configuration.
+	Config func() []config.Entry
+
+	versions  wire.Versions
+	creator   topicCreator
+	producers producerIDs
+}
+
+// Listen serves the broker listener on port until the server is closed.
+func (b *Broker) Listen(port int) (*wire.Server, error) {
+	b.creator = topicCreator{host: b.Host, channel: b.Allocate, timeout: b.Settings.RequestTimeout}
+	b.producers = producerIDs{
+		node: b.NodeID, epoch: b.Lifecycle.Epoch, channel: b.Allocate, timeout: b.Settings.RequestTimeout,
+		arrived: b.Host.NewSignal("producer ids"),
+	}
+	r := b.routes()
+	b.versions = r.versions(wire.Broker)
+	return r.listen(b.Host, b.Settings, port, wire.Broker)
+}
+
+// routes is the table of what a broker serves. Groups and transactions are not
+// there yet, so their keys are not advertised either, and clients that look
+// (all do) go without. The controller's keys are served by forwarding.
+func (b *Broker) routes() routes {
+	r := routes{}
+	on(r, b.produce)
+	on(r, b.fetch)
+	on(r, b.listOffsets)
+	on(r, b.metadata)
+	on(r, b.apiVersions)
+	on(r, b.deleteRecords)
+	on(r, b.initProducerID)
+	on(r, b.offsetForLeaderEpoch)
+	on(r, b.describeConfigs)
+	on(r, b.describeLogDirs)
+	on(r, b.describeCluster)
+	on(r, b.describeTopicPartitions)
+
+	on(r, forward[*kmsg.CreateTopicsRequest](b))
+	on(r, forward[*kmsg.DeleteTopicsRequest](b))
+	on(r, forward[*kmsg.CreatePartitionsRequest](b))
+	on(r, forward[*kmsg.ElectLeadersRequest](b))
+	on(r, forward[*kmsg.IncrementalAlterConfigsRequest](b))
+	on(r, forward[*kmsg.AlterPartitionAssignmentsRequest](b))
+	on(r, forward[*kmsg.ListPartitionReassignmentsRequest](b))
+	on(r, forward[*kmsg.DescribeQuorumRequest](b))
+	on(r, forward[*kmsg.UpdateFeaturesRequest](b))
+	on(r, forward[*kmsg.UnregisterBrokerRequest](b))
+	return r
+}
+
+// image is the cluster as this broker knows it.
+func (b *Broker) image() *metadata.Image { return b.Metadata.Image() }
+
+// endpoint is where clients reach a broker, and whether it is known.
+func endpoint(broker *metadata.Broker) (metadata.Endpoint, bool) {
+	if broker != nil {
+		for _, e := range broker.EndPoints {
+			if e.Name == ListenerName {
+				return e, true
+			}
+		}
+	}
+	return metadata.Endpoint{}, false
+}
+
+// errorOf is err as an answer carries it: the code, and the text if there is
+// more to say than the code does.
+func errorOf(err error) (code int16, message *string) {
+	code = kafka.Code(err)
+	if err == nil {
+		return 0, nil
+	}
+	if k, bare := err.(*kerr.Error); bare {
+		return code, ptr(k.Description)
+	}
+	return code, ptr(err.Error())
+}

@@ -1,0 +1,60 @@
+package server
+
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/wire"
+)
+
+// Fetch 4-18, of consumers and of followers.
+//
+//   - Topics by name up to v12, by id from v13; sessions (KIP-227); waits for
+//     fetch.min.bytes, at most fetch.max.wait.ms: all that is package replica's.
+//   - v16: who leads a partition that this broker does not (KIP-951).
+//   - v17, v18 of followers: their directory id and high watermark are read and
+//     not used. KIP-1166 only saves the leader an answer.
+//
+// Missing: fetching from a follower (KIP-392: rack is ignored, the preferred
+// read replica always -1), quotas, tiered storage.
+func (b *Broker) fetch(_ *wire.Context, req *kmsg.FetchRequest) kmsg.Response {
+	resp := b.Replicas.Fetch(req)
+	if req.Version >= 16 {
+		b.hintFetch(resp)
+	}
+	return resp
+}
+
+// hintFetch says who leads a partition that this broker does not.
+func (b *Broker) hintFetch(resp *kmsg.FetchResponse) {
+	var hints leaderHints
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		for j := range t.Partitions {
+			p := &t.Partitions[j]
+			if p.ErrorCode != kerr.NotLeaderForPartition.Code && p.ErrorCode != kerr.FencedLeaderEpoch.Code {
+				continue
+			}
+			name := fetchedTopic(b.image(), t)
+			leader, epoch := hints.leader(b.image(), kafka.TopicPartition{Topic: name, Partition: p.Partition})
+			p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = leader, epoch
+		}
+	}
+	for _, at := range hints.brokers {
+		node := kmsg.NewFetchResponseBroker()
+		node.NodeID, node.Host, node.Port, node.Rack = at.id, at.Host, int32(at.Port), at.rack
+		resp.Brokers = append(resp.Brokers, node)
+	}
+}
+
+func fetchedTopic(im *metadata.Image, t *kmsg.FetchResponseTopic) string {
+	if t.Topic != "" {
+		return t.Topic
+	}
+	if topic := im.TopicByID(t.TopicID); topic != nil {
+		return topic.Name
+	}
+	return ""
+}

@@ -1,0 +1,178 @@
+package server
+
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/broker/wire"
+)
+
+// Produce 3-13; 0-2 are advertised (KAFKA-18659) but their message sets are
+// UNSUPPORTED_FOR_MESSAGE_FORMAT.
+//
+//   - acks is 0, 1 or -1 (all), else INVALID_REQUIRED_ACKS for every partition.
+//   - v13 names topics by id; an unknown one is UNKNOWN_TOPIC_ID.
+//   - A partition that is not in the metadata is UNKNOWN_TOPIC_OR_PARTITION;
+//     one that is led elsewhere NOT_LEADER_OR_FOLLOWER, and v10 says by whom
+//     (KIP-951). The rest is package replica's.
+//   - acks=0 has no answer. After an error the connection is closed instead, so
+//     that the client looks for the leader again.
+//
+// Missing: transactions. A transactional batch is refused with
+// TRANSACTIONAL_ID_AUTHORIZATION_FAILED if no transactional id comes with it,
+// and with INVALID_TXN_STATE if one does. Quotas.
+func (b *Broker) produce(ctx *wire.Context, req *kmsg.ProduceRequest) kmsg.Response {
+	im := b.image()
+	var refused produceRefusals
+	fit := refused.sift(im, req)
+	resp := &kmsg.ProduceResponse{}
+	if len(fit.Topics) > 0 {
+		if answer := b.Replicas.Produce(fit); answer != nil {
+			resp = answer
+		}
+	}
+	resp.Version = req.Version
+	refused.addTo(resp)
+	if req.Acks == 0 {
+		if failed(resp) {
+			ctx.Conn.Close()
+		}
+		return nil
+	}
+	if req.Version >= 10 {
+		b.hintProduce(resp)
+	}
+	if req.Version >= 13 {
+		nameByID(im, resp)
+	}
+	return resp
+}
+
+// produceRefusals are the partitions that never get to the replicas.
+type produceRefusals struct {
+	topics []kmsg.ProduceResponseTopic
+}
+
+// sift resolves topic ids and leaves what may be appended. In the usual case
+// that is all of req, and nothing is copied.
+func (r *produceRefusals) sift(im *metadata.Image, req *kmsg.ProduceRequest) *kmsg.ProduceRequest {
+	whole := true
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		if req.Version >= 13 {
+			if topic := im.TopicByID(t.TopicID); topic != nil {
+				t.Topic = topic.Name
+			}
+		}
+		for j := range t.Partitions {
+			if err := refusal(im, req, t, &t.Partitions[j]); err != nil {
+				whole = false
+				r.add(t, t.Partitions[j].Partition, err)
+			}
+		}
+	}
+	if whole {
+		return req
+	}
+	fit := *req
+	fit.Topics = nil
+	for i := range req.Topics {
+		t := req.Topics[i]
+		t.Partitions = nil
+		for _, p := range req.Topics[i].Partitions {
+			if refusal(im, req, &t, &p) == nil {
+				t.Partitions = append(t.Partitions, p)
+			}
+		}
+		if len(t.Partitions) > 0 {
+			fit.Topics = append(fit.Topics, t)
+		}
+	}
+	return &fit
+}
+
+// refusal is why a partition of a produce cannot even be tried, or nil.
+func refusal(im *metadata.Image, req *kmsg.ProduceRequest, t *kmsg.ProduceRequestTopic, p *kmsg.ProduceRequestTopicPartition) error {
+	if req.Acks < -1 || req.Acks > 1 {
+		return kerr.InvalidRequiredAcks
+	}
+	if req.Version >= 13 && t.Topic == "" {
+		return kerr.UnknownTopicID
+	}
+	if im.Partition(kafka.TopicPartition{Topic: t.Topic, Partition: p.Partition}) == nil {
+		return kerr.UnknownTopicOrPartition
+	}
+	if req.Version < 3 {
+		return kerr.UnsupportedForMessageFormat
+	}
+	if batch, _, err := record.Next(p.Records); err == nil && batch.IsTransactional() {
+		if req.TransactionID == nil {
+			return kerr.TransactionalIDAuthorizationFailed
+		}
+		return kerr.InvalidTxnState
+	}
+	return nil
+}
+
+func (r *produceRefusals) add(t *kmsg.ProduceRequestTopic, partition int32, err error) {
+	out := kmsg.NewProduceResponseTopicPartition()
+	out.Partition, out.ErrorCode = partition, kafka.Code(err)
+	out.BaseOffset, out.LogAppendTime, out.LogStartOffset = int64(kafka.NoOffset), -1, int64(kafka.NoOffset)
+	if n := len(r.topics); n == 0 || r.topics[n-1].Topic != t.Topic || r.topics[n-1].TopicID != t.TopicID {
+		topic := kmsg.NewProduceResponseTopic()
+		topic.Topic, topic.TopicID = t.Topic, t.TopicID
+		r.topics = append(r.topics, topic)
+	}
+	last := &r.topics[len(r.topics)-1]
+	last.Partitions = append(last.Partitions, out)
+}
+
+// addTo adds the refusals to what the replicas answered. A topic may show up
+// twice: clients read partitions, not topics.
+func (r *produceRefusals) addTo(resp *kmsg.ProduceResponse) {
+	resp.Topics = append(resp.Topics, r.topics...)
+}
+
+func failed(resp *kmsg.ProduceResponse) bool {
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			if p.ErrorCode != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hintProduce says who leads a partition that this broker does not.
+func (b *Broker) hintProduce(resp *kmsg.ProduceResponse) {
+	var hints leaderHints
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		for j := range t.Partitions {
+			p := &t.Partitions[j]
+			if p.ErrorCode != kerr.NotLeaderForPartition.Code {
+				continue
+			}
+			leader, epoch := hints.leader(b.image(), kafka.TopicPartition{Topic: t.Topic, Partition: p.Partition})
+			p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = leader, epoch
+		}
+	}
+	for _, at := range hints.brokers {
+		node := kmsg.NewProduceResponseBroker()
+		node.NodeID, node.Host, node.Port, node.Rack = at.id, at.Host, int32(at.Port), at.rack
+		resp.Brokers = append(resp.Brokers, node)
+	}
+}
+
+func nameByID(im *metadata.Image, resp *kmsg.ProduceResponse) {
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		if topic := im.Topic(t.Topic); topic != nil && kafka.UUID(t.TopicID).IsZero() {
+			t.TopicID = topic.ID
+		}
+	}
+}

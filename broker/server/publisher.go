@@ -1,0 +1,149 @@
+package server
+
+import (
+	"fmt"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/raft"
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// Publisher follows the metadata log: it folds what is committed into the
+// broker's image and has the replicas follow. It is the quorum's listener on a
+// broker, and the image is the broker's metadata cache.
+//
+// The image changes first and the replicas after it, as in Kafka: for a moment
+// a broker may name itself the leader of a partition that it does not lead yet.
+type Publisher struct {
+	host     env.Host
+	node     kafka.NodeID
+	replicas Replicas
+	witness  witness.Witness
+
+	image *metadata.Image
+	queue []raft.Batch
+	// snapshot, if set, comes before the queue.
+	snapshot *metadata.Image
+	arrived  env.Signal
+
+	// caughtUp is asked until it says yes once: the image holds what was
+	// committed when the broker started. Until then nothing is published.
+	caughtUp  func() bool
+	published bool
+	first     env.Signal
+	// offset is the last one that the replicas follow.
+	offset kafka.Offset
+	// compact is offered every image that was published.
+	compact func(*metadata.Image)
+}
+
+// Replicas is what a broker's replicas are told of the metadata.
+type Replicas interface {
+	Apply(im *metadata.Image, ch *metadata.Changes)
+	ApplyImage(im *metadata.Image)
+}
+
+// NewPublisher makes one. Batches may be delivered before Start.
+func NewPublisher(host env.Host, node kafka.NodeID, replicas Replicas, w witness.Witness) *Publisher {
+	return &Publisher{
+		host: host, node: node, replicas: replicas, witness: w,
+		image:   metadata.NewImage(),
+		offset:  kafka.NoOffset,
+		arrived: host.NewSignal("metadata arrived"),
+		first:   host.NewSignal("metadata published"),
+	}
+}
+
+// Start begins to publish, in a task of its own. compact may be nil.
+func (p *Publisher) Start(caughtUp func() bool, compact func(*metadata.Image)) {
+	p.caughtUp, p.compact = caughtUp, compact
+	p.host.Go("metadata publisher", p.run)
+}
+
+// Image is the state of the cluster as this broker knows it. It is not to be
+// changed, and not to be kept over a call that blocks.
+func (p *Publisher) Image() *metadata.Image { return p.image }
+
+// Offset is the last one whose record the replicas follow, or NoOffset.
+func (p *Publisher) Offset() kafka.Offset { return p.offset }
+
+// WaitPublished blocks until the replicas follow the metadata for the first time.
+func (p *Publisher) WaitPublished() {
+	for !p.published {
+		p.first.Wait(env.Forever)
+	}
+}
+
+// Committed is raft.Listener's.
+func (p *Publisher) Committed(b raft.Batch) {
+	p.queue = append(p.queue, b)
+	p.arrived.Notify()
+}
+
+// LoadSnapshot is raft.Listener's.
+func (p *Publisher) LoadSnapshot(im *metadata.Image) {
+	p.snapshot, p.queue = im, nil
+	p.arrived.Notify()
+}
+
+// LeaderChanged is raft.Listener's. The channel asks raft for the leader when
+// it needs one.
+func (p *Publisher) LeaderChanged(kafka.NodeID, kafka.LeaderEpoch) {}
+
+func (p *Publisher) run() {
+	for {
+		for p.snapshot == nil && len(p.queue) == 0 && (p.published || !p.caughtUp()) {
+			p.arrived.Wait(env.Forever)
+		}
+		p.publish()
+	}
+}
+
+// publish takes in all that has arrived, in one step, and has the replicas
+// follow. It blocks.
+func (p *Publisher) publish() {
+	whole := !p.published
+	if p.snapshot != nil {
+		p.image, p.snapshot = p.snapshot, nil
+		whole = true
+	}
+	var changes metadata.Changes
+	p.image.Track(&changes)
+	for _, b := range p.queue {
+		p.fold(b)
+	}
+	p.image.Track(nil)
+	p.queue = p.queue[:0]
+	if !p.published && !p.caughtUp() {
+		return
+	}
+	im, offset := p.image, p.image.Offset
+	p.host.Yield("metadata publish")
+	if whole {
+		p.replicas.ApplyImage(im)
+	} else {
+		p.replicas.Apply(im, &changes)
+	}
+	p.offset = offset
+	if !p.published {
+		p.published = true
+		p.first.Broadcast()
+	}
+	if p.witness != nil {
+		p.witness.Tell(witness.Event{Kind: witness.Applied, Node: p.node, Offset: offset, Hash: im.Hash()})
+	}
+	if p.compact != nil {
+		p.compact(im)
+	}
+}
+
+func (p *Publisher) fold(b raft.Batch) {
+	for _, rec := range b.Records {
+		if err := p.image.Apply(rec); err != nil {
+			panic(fmt.Sprintf("broker %d: metadata batch at offset %d: %v", p.node, b.BaseOffset, err))
+		}
+	}
+	p.image.Offset, p.image.Epoch = b.LastOffset, b.Epoch
+}

@@ -1,0 +1,80 @@
+// Package server answers requests: on the broker listener those of clients and
+// of other brokers' fetchers, on the controller listener those of brokers and
+// of other controllers. One file per API says which versions it serves, how,
+// and what is deliberately missing; it parses, asks the component that knows,
+// and answers.
+//
+// The package also holds what makes a process a broker beside its replicas:
+// Publisher, which follows the metadata log; Lifecycle, which registers the
+// broker and sends its heartbeats; Channel, the way to the active controller.
+package server
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/wire"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// ListenerName is the only listener that brokers have. Kafka can have many,
+// with TLS and SASL; a trial needs neither.
+const ListenerName = "PLAINTEXT"
+
+// routes is what one listener serves: a handler by API key.
+type routes map[int16]wire.Handler
+
+// on routes one kind of request to its handler.
+func on[R kmsg.Request](r routes, handle func(*wire.Context, R) kmsg.Response) {
+	var kind R
+	r[kind.Key()] = func(ctx *wire.Context, req kmsg.Request) kmsg.Response {
+		return handle(ctx, req.(R))
+	}
+}
+
+// versions is the part of all that the routes serve.
+func (r routes) versions(all wire.Versions) wire.Versions {
+	served := all.Only(func(key int16) bool { return r[key] != nil })
+	if len(served) != len(r) {
+		panic(fmt.Sprintf("server: %d routes, but the listener's versions name %d of them", len(r), len(served)))
+	}
+	return served
+}
+
+// listen serves routes on a port, in a task of its own.
+func (r routes) listen(host env.Host, s Settings, port int, all wire.Versions) (*wire.Server, error) {
+	l, err := host.Listen(port)
+	if err != nil {
+		return nil, fmt.Errorf("server: listen on port %d: %w", port, err)
+	}
+	srv := &wire.Server{
+		Host: host,
+		Handler: func(ctx *wire.Context, req kmsg.Request) kmsg.Response {
+			return r[ctx.Key](ctx, req)
+		},
+		Versions:        r.versions(all),
+		MaxRequestBytes: s.MaxRequestBytes,
+		Cost:            s.cost(),
+		Malformed: func(peer string, err error) {
+			host.Log("closes the connection from %s: %v", peer, err)
+		},
+	}
+	host.Go("accept on "+fmt.Sprint(port), func() {
+		if err := srv.Serve(l); err != nil {
+			host.Log("stops accepting: %v", err)
+		}
+	})
+	return srv, nil
+}
+
+func int32s(ids []kafka.NodeID) []int32 {
+	out := make([]int32, len(ids))
+	for i, id := range ids {
+		out[i] = int32(id)
+	}
+	return out
+}
+
+func ptr[T any](v T) *T { return &v }

@@ -1,0 +1,71 @@
+package server
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// internalTopic reports whether name is one of the coordinators' topics.
+func internalTopic(name string) bool {
+	return name == "__consumer_offsets" || name == "__transaction_state"
+}
+
+// validTopicName says what is wrong with name, or nil.
+func validTopicName(name string) error {
+	if name == "" || name == "." || name == ".." || len(name) > 249 {
+		return fmt.Errorf("topic name %q: %w", name, kerr.InvalidTopicException)
+	}
+	for i := range len(name) {
+		c := name[i]
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !letter && c != '.' && c != '_' && c != '-' {
+			return fmt.Errorf("topic name %q: byte %d: %w", name, i, kerr.InvalidTopicException)
+		}
+	}
+	return nil
+}
+
+// topicCreator creates topics that clients have asked about, in the
+// background. A topic is asked for once at a time.
+type topicCreator struct {
+	host     env.Host
+	channel  *Channel
+	timeout  time.Duration
+	inFlight map[string]bool
+}
+
+// create asks for topics with the controller's defaults for partitions and
+// replication factor. It does not block.
+func (c *topicCreator) create(names []string) {
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.TimeoutMillis = int32(c.timeout.Milliseconds())
+	for _, name := range names {
+		if c.inFlight[name] {
+			continue
+		}
+		topic := kmsg.NewCreateTopicsRequestTopic()
+		topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, -1, -1
+		req.Topics = append(req.Topics, topic)
+		if c.inFlight == nil {
+			c.inFlight = map[string]bool{}
+		}
+		c.inFlight[name] = true
+	}
+	if len(req.Topics) == 0 {
+		return
+	}
+	c.host.Go("auto-create topics", func() {
+		// What became of it, the client learns when it asks again.
+		if _, err := c.channel.Call(req, c.timeout); err != nil {
+			c.host.Log("auto-create %q: %v", req.Topics[0].Topic, err)
+		}
+		for _, topic := range req.Topics {
+			delete(c.inFlight, topic.Topic)
+		}
+	})
+}
