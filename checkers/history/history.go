@@ -9,11 +9,177 @@
 // 60 bytes, so that ten million fit where a tree of objects would not.
 package history
 
+import (
+	"hash/maphash"
+	"math"
+	"time"
+)
+
+// Key numbers a partition within a history.
+type Key int32
+
+// Rec numbers a record within a history: a value of a partition. Values are
+// unique per partition, so a Rec is one record wherever it turns up.
+type Rec uint32
+
+// Never is the completion of an operation that has none.
+const Never = math.MaxUint32
+
 // History is a sequence of operations, in the order of their invocations.
-type History struct{}
+type History struct {
+	rows    column[row]
+	details arena
+	texts   symbols
+	pairs   pairs
+
+	keys      []Value
+	keyByCode map[code]Key
+
+	processes []process
+	processOf map[int64]int32
+	lastProc  int32
+
+	events  uint32
+	indexes column[int64] // of events; empty while it is the event's number
+
+	notes []Note
+	raw   raw // being built
+	enc   []byte
+
+	memo map[any]any
+	said [64]said // texts unpacked last
+}
+
+type said struct {
+	number uint32
+	text   string
+}
+
+// row is one operation: what every check asks of it. The rest is in details.
+type row struct {
+	at            uint64 // of its detail; not while it is open
+	invoked, done uint32 // numbers of its events; done may be Never
+	process       int32
+	f             F
+	typ           Type
+	open          bool // its detail is with its process
+	headless      bool // its invocation was not told
+}
+
+// process is a client and the operation that it has open.
+type process struct {
+	number int64
+	client string
+	open   bool
+	row    int
+	start  int64
+	sends  []Rec  // of the invocation
+	detail []byte // the operation as it stands if no completion comes
+}
+
+// Note is an event that is not a client's.
+type Note struct {
+	Number int // of the event
+	Time   time.Duration
+	Actor  string
+	Type   Type
+	F      F
+	Name   string
+	Keys   []Key
+	Mops   []NoteMop
+	Text   string // what else was said, as it was written
+}
+
+// NoteMop is what a Log event tells of one partition.
+type NoteMop struct {
+	Kind   MopKind
+	Key    Key
+	Offset int64
+}
 
 // New returns an empty history.
-func New() *History { return &History{} }
+func New() *History {
+	h := &History{keyByCode: map[code]Key{}, processOf: map[int64]int32{}, lastProc: -1}
+	h.texts.seed = maphash.MakeSeed()
+	return h
+}
 
-// Add appends an event. Its slices are the caller's again when it returns.
-func (h *History) Add(e *Event) { panic("later") }
+// Len is the number of operations.
+func (h *History) Len() int { return h.rows.n }
+
+// Events is the number of events: invocations, completions and notes.
+func (h *History) Events() int { return int(h.events) }
+
+// Records is the number of distinct records that were sent or delivered.
+func (h *History) Records() int { return h.pairs.keys.n }
+
+// Keys names the partitions; a Key is an index into it.
+func (h *History) Keys() []Value { return h.keys }
+
+// KeyOf tells in which partition a record is.
+func (h *History) KeyOf(r Rec) Key { return *h.pairs.keys.at(int(r)) }
+
+// ValueOf is the value of a record.
+func (h *History) ValueOf(r Rec) Value { return h.decode(*h.pairs.values.at(int(r))) }
+
+// FindRec finds a record by its partition and value.
+func (h *History) FindRec(key, value Value) (Rec, bool) {
+	k, ok := h.FindKey(key)
+	if !ok {
+		return 0, false
+	}
+	before := h.pairs.keys.n
+	r := h.pairs.number(k, h.encode(value))
+	return r, int(r) < before
+}
+
+// FindKey finds a partition by its name.
+func (h *History) FindKey(name Value) (Key, bool) {
+	for i, k := range h.keys {
+		if k == name {
+			return Key(i), true
+		}
+	}
+	return 0, false
+}
+
+// Notes are the events that are not a client's, in order.
+func (h *History) Notes() []Note { return h.notes }
+
+// IndexOf is the :index of an event as its file has it: its number, unless
+// the file counts otherwise.
+func (h *History) IndexOf(event int) int64 {
+	if h.indexes.n == 0 || event >= h.indexes.n {
+		return int64(event)
+	}
+	return *h.indexes.at(event)
+}
+
+// Memo returns what make returned when it was first asked for under this key.
+// It lets several checks share what they work out of one history. Adding an
+// event forgets it.
+func (h *History) Memo(key any, make func() any) any {
+	if v, ok := h.memo[key]; ok {
+		return v
+	}
+	if h.memo == nil {
+		h.memo = map[any]any{}
+	}
+	v := make()
+	h.memo[key] = v
+	return v
+}
+
+// setIndex notes the :index that a file gives to the event being added.
+func (h *History) setIndex(index int64) {
+	event := int64(h.events)
+	if h.indexes.n == 0 {
+		if index == event {
+			return
+		}
+		for i := int64(0); i < event; i++ {
+			h.indexes.add(i)
+		}
+	}
+	h.indexes.add(index)
+}

@@ -1,0 +1,290 @@
+package history
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// raw is an event with its values numbered: what readers fill and add packs.
+type raw struct {
+	typ      Type
+	f        F
+	client   bool
+	process  int64
+	index    int64 // -1: not told
+	time     int64
+	actor    string
+	name     string
+	who      string // client's name
+	text     string // value of a note
+	mops     []rawMop
+	polled   []Polled // of all polls, in order
+	keys     []Key
+	moved    []Key
+	seek     bool
+	group    string
+	gen      int64
+	txn      string
+	producer int64
+	epoch    int64
+	err      string
+}
+
+type rawMop struct {
+	kind   MopKind
+	n      int32 // records of a poll
+	rec    Rec
+	key    Key
+	offset int64
+	silent bool // of the invocation only: the completion did not mention it
+}
+
+func (r *raw) reset() {
+	*r = raw{index: -1, mops: r.mops[:0], polled: r.polled[:0], keys: r.keys[:0], moved: r.moved[:0]}
+}
+
+// Add appends an event. Its slices are the caller's again when it returns.
+func (h *History) Add(e *Event) {
+	r := &h.raw
+	r.reset()
+	r.typ, r.f, r.time = e.Type, e.F, int64(e.Time)
+	r.client, r.process, r.actor = e.Process != NoProcess, e.Process, e.Actor
+	r.name, r.who, r.err = e.Name, e.Client, e.Error
+	r.seek, r.group, r.gen, r.txn = e.SeekToBeginning, e.Group, e.Generation, e.Transaction
+	r.producer, r.epoch = e.Producer, e.ProducerEpoch
+	for _, k := range e.Keys {
+		r.keys = append(r.keys, h.keyNumber(h.encode(k)))
+	}
+	for _, k := range e.Rebalanced {
+		r.moved = append(r.moved, h.keyNumber(h.encode(k)))
+	}
+	for i := range e.Mops {
+		h.addMop(r, &e.Mops[i])
+	}
+	h.add(r)
+}
+
+func (h *History) addMop(r *raw, m *Mop) {
+	to := rawMop{kind: m.Kind, offset: m.Offset}
+	switch m.Kind {
+	case MopPoll:
+		to.n = int32(len(m.Records))
+		for _, rec := range m.Records {
+			n := h.pairs.number(h.keyNumber(h.encode(rec.Key)), h.encode(rec.Value))
+			r.polled = append(r.polled, Polled{n, rec.Offset})
+		}
+	case MopSend:
+		to.key = h.keyNumber(h.encode(m.Key))
+		to.rec = h.pairs.number(to.key, h.encode(m.Value))
+		if r.typ == Invoke {
+			to.offset = NoOffset
+		}
+	default:
+		to.key = h.keyNumber(h.encode(m.Key))
+	}
+	r.mops = append(r.mops, to)
+}
+
+// add joins the event to its operation.
+func (h *History) add(r *raw) {
+	h.memo = nil
+	if r.index >= 0 || h.indexes.n > 0 {
+		if r.index < 0 {
+			r.index = int64(h.events)
+		}
+		h.setIndex(r.index)
+	}
+	number := h.events
+	h.events++
+	if !r.client {
+		h.note(r, int(number))
+		return
+	}
+	pi := h.processNumber(r.process)
+	p := &h.processes[pi]
+	if r.who != "" {
+		p.client = r.who
+	}
+	if r.typ == Invoke {
+		h.invoke(r, pi, number)
+		return
+	}
+	if !p.open {
+		// A completion whose beginning is not told may have begun at any time.
+		h.rows.add(row{process: pi, invoked: number, headless: true})
+		p.row, p.start, p.sends = h.rows.n-1, r.time, p.sends[:0]
+	}
+	p.open = false
+	h.silentSends(r, p)
+	at := h.rows.at(p.row)
+	at.f, at.typ, at.done, at.open = r.f, r.typ, number, false
+	h.enc = pack(h.enc[:0], r, p.start, r.time, h)
+	at.at = h.details.put(h.enc)
+}
+
+func (h *History) invoke(r *raw, pi int32, number uint32) {
+	p := &h.processes[pi]
+	if p.open { // it will never be told how that one ended
+		at := h.rows.at(p.row)
+		at.open = false
+		at.at = h.details.put(p.detail)
+	}
+	p.open, p.row, p.start = true, h.rows.n, r.time
+	p.sends = p.sends[:0]
+	for i := range r.mops {
+		if r.mops[i].kind == MopSend {
+			p.sends = append(p.sends, r.mops[i].rec)
+		}
+	}
+	p.detail = pack(p.detail[:0], r, r.time, r.time, h)
+	h.rows.add(row{process: pi, invoked: number, done: Never, f: r.f, typ: Unknown, open: true})
+}
+
+// silentSends appends the sends of the invocation that the completion does
+// not mention: an error often carries no value at all.
+func (h *History) silentSends(r *raw, p *process) {
+	n, same := 0, true
+	for i := range r.mops {
+		if r.mops[i].kind == MopSend {
+			same = same && n < len(p.sends) && p.sends[n] == r.mops[i].rec
+			n++
+		}
+	}
+	if same && n == len(p.sends) {
+		return
+	}
+	told := map[Rec]int{}
+	for i := range r.mops {
+		if r.mops[i].kind == MopSend {
+			told[r.mops[i].rec]++
+		}
+	}
+	for _, rec := range p.sends {
+		if told[rec]--; told[rec] < 0 {
+			r.mops = append(r.mops, rawMop{kind: MopSend, rec: rec, key: h.KeyOf(rec), offset: NoOffset, silent: true})
+		}
+	}
+}
+
+func (h *History) note(r *raw, number int) {
+	n := Note{Number: number, Time: time.Duration(r.time), Actor: r.actor, Type: r.typ, F: r.f, Name: r.name, Text: r.text}
+	n.Keys = append(n.Keys, r.keys...)
+	for _, m := range r.mops {
+		n.Mops = append(n.Mops, NoteMop{m.kind, m.key, m.offset})
+	}
+	h.notes = append(h.notes, n)
+}
+
+// What an operation's detail holds beside times and micro-operations.
+const (
+	hasKeys = 1 << iota
+	hasMoved
+	hasSeek
+	hasGroup
+	hasTxn
+	hasProducer
+	hasName
+	hasError
+)
+
+const silentBit = 0x80
+
+// pack writes an operation's detail; unpack reads it. Records and offsets are
+// written as differences, since one mostly follows the other.
+func pack(b []byte, r *raw, start, end int64, h *History) []byte {
+	b = binary.AppendVarint(b, start)
+	b = binary.AppendVarint(b, end-start)
+	b = binary.AppendUvarint(b, uint64(len(r.mops)))
+	var rec, offset int64
+	polled := r.polled
+	for i := range r.mops {
+		m := &r.mops[i]
+		kind := byte(m.kind)
+		if m.silent {
+			kind |= silentBit
+		}
+		b = append(b, kind)
+		switch m.kind {
+		case MopSend:
+			b = binary.AppendVarint(b, int64(m.rec)-rec)
+			b = appendOffset(b, m.offset, &offset)
+			rec = int64(m.rec)
+		case MopPoll:
+			b = binary.AppendUvarint(b, uint64(m.n))
+			for _, p := range polled[:m.n] {
+				b = binary.AppendVarint(b, int64(p.Rec)-rec)
+				b = appendOffset(b, p.Offset, &offset)
+				rec = int64(p.Rec)
+			}
+			polled = polled[m.n:]
+		default:
+			b = binary.AppendUvarint(b, uint64(m.key))
+			b = appendOffset(b, m.offset, &offset)
+		}
+	}
+	return packRest(b, r, h)
+}
+
+// appendOffset writes 0 for none, else the zigzag difference plus one.
+func appendOffset(b []byte, offset int64, last *int64) []byte {
+	if offset < 0 {
+		return append(b, 0)
+	}
+	d := offset - *last
+	*last = offset
+	return binary.AppendUvarint(b, uint64(d)<<1^uint64(d>>63)+1)
+}
+
+func packRest(b []byte, r *raw, h *History) []byte {
+	has := 0
+	bit := func(yes bool, flag int) {
+		if yes {
+			has |= flag
+		}
+	}
+	bit(len(r.keys) > 0, hasKeys)
+	bit(len(r.moved) > 0, hasMoved)
+	bit(r.seek, hasSeek)
+	bit(r.group != "" || r.gen != 0, hasGroup)
+	bit(r.txn != "", hasTxn)
+	bit(r.producer != 0 || r.epoch != 0, hasProducer)
+	bit(r.name != "", hasName)
+	bit(r.err != "", hasError)
+	b = binary.AppendUvarint(b, uint64(has))
+	if has == 0 {
+		return b
+	}
+	text := func(s string) {
+		b = binary.AppendUvarint(b, uint64(h.texts.number([]byte(s))))
+	}
+	keys := func(ks []Key) {
+		b = binary.AppendUvarint(b, uint64(len(ks)))
+		for _, k := range ks {
+			b = binary.AppendUvarint(b, uint64(k))
+		}
+	}
+	if has&hasKeys != 0 {
+		keys(r.keys)
+	}
+	if has&hasMoved != 0 {
+		keys(r.moved)
+	}
+	if has&hasGroup != 0 {
+		text(r.group)
+		b = binary.AppendVarint(b, r.gen)
+	}
+	if has&hasTxn != 0 {
+		text(r.txn)
+	}
+	if has&hasProducer != 0 {
+		b = binary.AppendVarint(b, r.producer)
+		b = binary.AppendVarint(b, r.epoch)
+	}
+	if has&hasName != 0 {
+		text(r.name)
+	}
+	if has&hasError != 0 {
+		text(r.err)
+	}
+	return b
+}

@@ -1,0 +1,58 @@
+package history
+
+import "strconv"
+
+// code is a value in 64 bits: an integer, or the number of a text.
+type code uint64
+
+const maxInline = int64(1) << 61
+
+func codeOfInt(n int64) code      { return code(n << 1) }
+func codeOfText(sym uint32) code  { return code(sym)<<1 | 1 }
+func (c code) int() (int64, bool) { return int64(c) >> 1, c&1 == 0 }
+
+func (h *History) encode(v Value) code {
+	if v.text == "" {
+		if -maxInline < v.num && v.num < maxInline {
+			return codeOfInt(v.num)
+		}
+		return codeOfText(h.texts.number([]byte("\x00" + strconv.FormatInt(v.num, 10))))
+	}
+	return codeOfText(h.texts.number([]byte(v.text)))
+}
+
+func (h *History) decode(c code) Value {
+	if n, ok := c.int(); ok {
+		return Int(n)
+	}
+	text := string(h.texts.text(uint32(c >> 1)))
+	if text[0] == 0 {
+		n, _ := strconv.ParseInt(text[1:], 10, 64)
+		return Int(n)
+	}
+	return Value{text: text}
+}
+
+func (h *History) keyNumber(c code) Key {
+	if k, ok := h.keyByCode[c]; ok {
+		return k
+	}
+	k := Key(len(h.keys))
+	h.keys = append(h.keys, h.decode(c))
+	h.keyByCode[c] = k
+	return k
+}
+
+func (h *History) processNumber(p int64) int32 {
+	if h.lastProc >= 0 && h.processes[h.lastProc].number == p {
+		return h.lastProc
+	}
+	i, ok := h.processOf[p]
+	if !ok {
+		i = int32(len(h.processes))
+		h.processes = append(h.processes, process{number: p})
+		h.processOf[p] = i
+	}
+	h.lastProc = i
+	return i
+}

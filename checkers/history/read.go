@@ -1,0 +1,540 @@
+package history
+
+import (
+	"bufio"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/ktrial/ktrial/checkers/edn"
+)
+
+// ReadFile reads a history file: Jepsen's EDN (a vector of operation maps, or
+// a map per line) or JSON lines, plain or gzipped. "-" is standard input.
+func ReadFile(path string) (*History, error) {
+	if path == "-" {
+		return Read("standard input", os.Stdin)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	defer f.Close()
+	return Read(path, f)
+}
+
+// Read reads a history; name stands in errors.
+func Read(name string, in io.Reader) (*History, error) {
+	h := New()
+	if err := h.ReadFrom(name, in, nil); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// ReadFrom appends what in holds. After each event it calls seen, if not nil,
+// and stops when that returns false.
+func (h *History) ReadFrom(name string, in io.Reader, seen func() bool) error {
+	buffered := bufio.NewReaderSize(in, 64<<10)
+	if magic, _ := buffered.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
+		plain, err := gzip.NewReader(buffered)
+		if err != nil {
+			return fmt.Errorf("history: %s: gzip: %w", name, err)
+		}
+		buffered = bufio.NewReaderSize(plain, 64<<10)
+	}
+	r := reader{Scanner: edn.NewScanner(name, buffered), h: h, seen: seen}
+	r.JSON = looksLikeJSON(buffered)
+	r.file()
+	if r.Err != nil {
+		return fmt.Errorf("history: %w", r.Err)
+	}
+	return nil
+}
+
+// looksLikeJSON: the first map's first key is a string, or the file is a
+// vector of such maps.
+func looksLikeJSON(in *bufio.Reader) bool {
+	head, _ := in.Peek(4096)
+	open := false
+	for _, c := range head {
+		switch c {
+		case ' ', '\t', '\r', '\n', '[':
+		case '{':
+			open = true
+		default:
+			return open && c == '"'
+		}
+	}
+	return false
+}
+
+type reader struct {
+	*edn.Scanner
+	h    *History
+	seen func() bool
+}
+
+// file reads either layout: one vector of maps, or maps without a vector.
+func (r *reader) file() {
+	closing := edn.EOF
+	if r.Next() == edn.Open && r.Text[0] != '{' {
+		closing = edn.Close
+		r.Next()
+	}
+	for r.Kind == edn.Open && string(r.Text) == "{" {
+		r.event()
+		if r.Err != nil || r.seen != nil && !r.seen() {
+			return
+		}
+		r.Next()
+	}
+	if r.Kind != closing {
+		r.Fail("an operation: a map")
+		return
+	}
+	if closing == edn.Close && r.Next() != edn.EOF {
+		r.Fail("the end of the file after the operations")
+	}
+}
+
+// event reads one map, from its opening bracket.
+func (r *reader) event() {
+	raw := &r.h.raw
+	raw.reset()
+	line, column := r.Line, r.Column
+	hasType, hasProcess := false, false
+	for r.Next() != edn.Close {
+		if r.Kind != edn.Keyword && r.Kind != edn.String && r.Kind != edn.Symbol {
+			if r.Kind == edn.Open || r.Kind == edn.Int || r.Kind == edn.Number || r.Kind == edn.Char {
+				if r.Skip(); !r.unknown() {
+					return
+				}
+				continue
+			}
+			r.Fail("a key, such as :type or :process")
+			return
+		}
+		switch string(r.Text) {
+		case "type":
+			hasType = r.typ(raw)
+		case "process":
+			hasProcess = r.process(raw)
+		case "f":
+			r.function(raw)
+		case "value":
+			r.value(raw)
+		case "index":
+			raw.index = r.int("an integer, the operation's index")
+		case "time":
+			raw.time = r.time()
+		case "rebalance-log", "rebalance_log":
+			r.rebalanced(raw)
+		case "rebalanced":
+			r.Next()
+			raw.moved = r.keyList(raw.moved)
+		case "seek-to-beginning?", "seek_to_beginning", "seek":
+			r.Next()
+			raw.seek = r.Kind == edn.Bool && r.Int == 1
+			r.Skip()
+		case "client":
+			raw.who = r.text()
+		case "group":
+			raw.group = r.text()
+		case "generation":
+			raw.gen = r.int("an integer, the group's generation")
+		case "txn":
+			raw.txn = r.text()
+		case "producer":
+			raw.producer = r.int("an integer, the producer id")
+		case "epoch":
+			raw.epoch = r.int("an integer, the producer epoch")
+		case "name":
+			raw.name = r.text()
+		case "error":
+			raw.err = r.text()
+		default:
+			if !r.unknown() {
+				return
+			}
+		}
+		if r.Err != nil {
+			return
+		}
+	}
+	switch {
+	case r.Err != nil:
+	case !hasType:
+		r.Line, r.Column = line, column
+		r.Fail("an operation with a :type")
+	case !hasProcess:
+		r.Line, r.Column = line, column
+		r.Fail("an operation with a :process")
+	default:
+		r.h.add(raw)
+	}
+}
+
+// unknown passes over the value of a key that means nothing to us.
+func (r *reader) unknown() bool {
+	if kind := r.Next(); kind == edn.Close || kind == edn.EOF {
+		r.Fail("a value for the key before")
+		return false
+	}
+	return r.Skip()
+}
+
+func (r *reader) typ(raw *raw) bool {
+	r.Next()
+	switch strings.TrimPrefix(string(r.Text), ":") {
+	case "invoke":
+		raw.typ = Invoke
+	case "ok":
+		raw.typ = OK
+	case "fail", "failed":
+		raw.typ = Failed
+	case "info", "unknown":
+		raw.typ = Unknown
+	default:
+		r.Fail(":invoke, :ok, :fail or :info")
+		return false
+	}
+	return true
+}
+
+func (r *reader) process(raw *raw) bool {
+	switch r.Next() {
+	case edn.Int:
+		raw.client, raw.process = true, r.Int
+		if r.Int < 0 {
+			raw.client = false
+		}
+	case edn.Keyword, edn.Symbol, edn.String:
+		raw.actor = strings.TrimPrefix(string(r.Text), ":")
+	default:
+		r.Fail("a process: an integer, or a name such as :nemesis")
+		return false
+	}
+	return true
+}
+
+var functions = func() map[string]F {
+	m := map[string]F{}
+	for f, name := range fNames {
+		if name != "" {
+			m[name] = F(f)
+		}
+	}
+	return m
+}()
+
+func (r *reader) function(raw *raw) {
+	switch r.Next() {
+	case edn.Keyword, edn.Symbol, edn.String:
+		text := r.Text
+		if len(text) > 0 && text[0] == ':' {
+			text = text[1:]
+		}
+		if f, ok := functions[string(text)]; ok {
+			raw.f = f
+			return
+		}
+		raw.f, raw.name = Other, string(text)
+	case edn.Nil:
+	default:
+		r.Fail("a function, such as :send, :poll or :txn")
+	}
+}
+
+func (r *reader) int(expected string) int64 {
+	switch r.Next() {
+	case edn.Int:
+		return r.Int
+	case edn.Nil:
+		return 0
+	}
+	r.Fail(expected)
+	return 0
+}
+
+func (r *reader) time() int64 {
+	switch r.Next() {
+	case edn.Int:
+		return r.Int
+	case edn.Nil:
+		return 0
+	case edn.Number:
+		if f, err := strconv.ParseFloat(strings.TrimSuffix(string(r.Text), "N"), 64); err == nil && math.Abs(f) < 1<<62 {
+			return int64(f)
+		}
+	}
+	r.Fail("a time in nanoseconds")
+	return 0
+}
+
+// text reads a value of any shape as it is written.
+func (r *reader) text() string {
+	switch r.Next() {
+	case edn.String, edn.Symbol, edn.Number:
+		return string(r.Text)
+	case edn.Nil:
+		return ""
+	case edn.Close, edn.EOF:
+		r.Fail("a value for the key before")
+		return ""
+	}
+	return r.form()
+}
+
+// form is the present form as text, cut off where it gets long.
+func (r *reader) form() string {
+	const enough = 200
+	depth := r.Depth()
+	if r.Kind == edn.Open {
+		depth--
+	}
+	var b strings.Builder
+	for glue := true; ; {
+		if b.Len() < enough {
+			if !glue && r.Kind != edn.Close {
+				b.WriteByte(' ')
+			}
+			r.token(&b)
+			glue = r.Kind == edn.Open
+		}
+		if r.Depth() <= depth || r.Next() == edn.Bad {
+			return b.String()
+		}
+	}
+}
+
+func (r *reader) token(b *strings.Builder) {
+	switch r.Kind {
+	case edn.Keyword:
+		b.WriteByte(':')
+		b.Write(r.Text)
+	case edn.String:
+		b.WriteString(strconv.Quote(string(r.Text)))
+	case edn.Nil:
+		b.WriteString("nil")
+	case edn.Char:
+		b.WriteByte('\\')
+		b.Write(r.Text)
+	default:
+		b.Write(r.Text)
+	}
+}
+
+// rebalanced reads [{:type :revoked, :keys [1]} ...].
+func (r *reader) rebalanced(raw *raw) {
+	if r.Next(); r.Kind == edn.Nil {
+		return
+	}
+	if r.Kind != edn.Open {
+		r.Fail("a vector of what moved")
+		return
+	}
+	for r.Next() == edn.Open {
+		for r.Next() != edn.Close && r.Err == nil {
+			if string(r.Text) != "keys" {
+				if !r.Skip() || !r.unknown() {
+					return
+				}
+				continue
+			}
+			r.Next()
+			raw.moved = r.keyList(raw.moved)
+		}
+	}
+	if r.Kind != edn.Close {
+		r.Fail("a map, such as {:type :revoked, :keys [1]}")
+	}
+}
+
+// keyList reads the keys of a collection whose first token is the present one.
+func (r *reader) keyList(keys []Key) []Key {
+	if r.Kind == edn.Nil {
+		return keys
+	}
+	if r.Kind != edn.Open {
+		r.Fail("a vector of keys")
+		return keys
+	}
+	for r.Next() != edn.Close && r.Err == nil {
+		keys = append(keys, r.key())
+	}
+	return keys
+}
+
+// key reads a partition's name from the present token. JSON has only strings
+// as keys of an object, so there "1" is the integer 1.
+func (r *reader) key() Key {
+	if r.JSON && r.Kind == edn.String {
+		if n, err := strconv.ParseInt(string(r.Text), 10, 64); err == nil && n < maxInline && n > -maxInline {
+			return r.h.keyNumber(codeOfInt(n))
+		}
+	}
+	return r.h.keyNumber(r.scalar("a key"))
+}
+
+// scalar reads a key or value from the present token.
+func (r *reader) scalar(expected string) code {
+	h := r.h
+	switch r.Kind {
+	case edn.Int:
+		return codeOfInt(r.Int)
+	case edn.Keyword:
+		h.enc = append(append(h.enc[:0], ':'), r.Text...)
+	case edn.String:
+		if r.JSON && len(r.Text) > 1 && r.Text[0] == ':' {
+			h.enc = append(h.enc[:0], r.Text...)
+			break
+		}
+		h.enc = append(append(h.enc[:0], '"'), r.Text...)
+	case edn.Symbol, edn.Number, edn.Bool:
+		h.enc = append(h.enc[:0], r.Text...)
+	case edn.Open, edn.Char:
+		h.enc = append(h.enc[:0], r.form()...)
+	default:
+		r.Fail(expected)
+		return 0
+	}
+	return codeOfText(h.texts.number(h.enc))
+}
+
+// value reads what an operation asked or was told: micro-operations, or the
+// keys of an assign. Anything else means nothing to checks.
+func (r *reader) value(raw *raw) {
+	if r.Next() != edn.Open || string(r.Text) == "{" || string(r.Text) == "#{" {
+		if r.Kind == edn.Close || r.Kind == edn.EOF {
+			r.Fail("a value for the key before")
+			return
+		}
+		raw.text = r.form()
+		return
+	}
+	for r.Next() != edn.Close && r.Err == nil {
+		if r.Kind == edn.Open && string(r.Text) != "{" && string(r.Text) != "#{" {
+			r.mop(raw)
+			continue
+		}
+		if r.Kind == edn.Nil || r.Kind == edn.Open {
+			r.Skip()
+			continue
+		}
+		raw.keys = append(raw.keys, r.key())
+	}
+}
+
+var mopKinds = func() map[string]MopKind {
+	m := map[string]MopKind{}
+	for k, name := range mopNames {
+		m[name] = MopKind(k)
+	}
+	return m
+}()
+
+// mop reads one micro-operation, from its opening bracket.
+func (r *reader) mop(raw *raw) {
+	depth := r.Depth() - 1
+	r.Next()
+	kind, ok := mopKinds[strings.TrimPrefix(string(r.Text), ":")]
+	if !ok || r.Kind == edn.Open || r.Kind == edn.Close {
+		if r.Err == nil && !raw.client && raw.actor != "" { // a nemesis says what it likes
+			r.skipTo(depth)
+			return
+		}
+		r.Fail("a micro-operation: :send, :poll, :commit, :committed, :start, :end, :stable, :delete or :position")
+		return
+	}
+	m := rawMop{kind: kind, offset: NoOffset}
+	switch kind {
+	case MopPoll:
+		before := len(raw.polled)
+		if r.Next() != edn.Close {
+			r.polled(raw)
+		}
+		m.n = int32(len(raw.polled) - before)
+	case MopSend:
+		r.Next()
+		m.key = r.key()
+		if r.Next() == edn.Open {
+			m.offset = r.offset()
+			r.Next()
+			m.rec = r.h.pairs.number(m.key, r.scalar("a value"))
+			r.closing()
+		} else {
+			m.rec = r.h.pairs.number(m.key, r.scalar("a value, or [offset value]"))
+		}
+	default:
+		r.Next()
+		m.key = r.key()
+		if r.Next() != edn.Close {
+			m.offset = r.thisOffset()
+		}
+	}
+	if r.Err == nil {
+		raw.mops = append(raw.mops, m)
+		r.skipTo(depth)
+	}
+}
+
+// skipTo passes over the rest of what is open beyond depth.
+func (r *reader) skipTo(depth int) {
+	for r.Depth() > depth && r.Next() != edn.Bad {
+	}
+}
+
+func (r *reader) closing() { r.skipTo(r.Depth() - 1) }
+
+func (r *reader) offset() int64 {
+	r.Next()
+	return r.thisOffset()
+}
+
+func (r *reader) thisOffset() int64 {
+	switch {
+	case r.Kind == edn.Int && r.Int >= 0:
+		return r.Int
+	case r.Kind == edn.Int && r.Int == NoOffset, r.Kind == edn.Nil:
+		return NoOffset
+	}
+	r.Fail("an offset, or nil")
+	return NoOffset
+}
+
+// polled reads {key [[offset value] ...] ...}, the answer of a poll.
+func (r *reader) polled(raw *raw) {
+	if r.Kind == edn.Nil {
+		return
+	}
+	if r.Kind != edn.Open || r.Text[0] != '{' {
+		r.Fail("a map of keys to records")
+		return
+	}
+	for r.Next() != edn.Close && r.Err == nil {
+		key := r.key()
+		if r.Next() == edn.Nil {
+			continue
+		}
+		if r.Kind != edn.Open {
+			r.Fail("the key's records: [[offset value] ...]")
+			return
+		}
+		for r.Next() == edn.Open {
+			offset := r.offset()
+			r.Next()
+			rec := r.h.pairs.number(key, r.scalar("a value"))
+			raw.polled = append(raw.polled, Polled{rec, offset})
+			r.closing()
+		}
+		if r.Kind != edn.Close {
+			r.Fail("a record: [offset value]")
+			return
+		}
+	}
+}

@@ -1,0 +1,234 @@
+package history
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+)
+
+// Op is one operation as checks read it. It and its slices are valid until
+// the next operation is read into it.
+type Op struct {
+	Row       int // its place among the operations
+	Invoked   int // number of its invocation; 0 if the history begins without it
+	Completed int // number of its completion, or Never
+	Process   int64
+	ProcessNo int32 // the process, numbered from 0
+	F         F
+	Type      Type // OK, Failed or Unknown
+	Start     time.Duration
+	End       time.Duration // as Start, if it has no completion
+
+	Sends   []Sent   // in order
+	Polled  []Polled // all its polls, in the order of delivery
+	Offsets []OffsetMop
+	Shape   []Step // the micro-operations in their order
+
+	Keys       []Key // of Assign and Subscribe
+	Rebalanced []Key
+	Seek       bool
+	Group      string
+	Generation int64
+	Txn        string
+	Producer   int64
+	Epoch      int64
+	Name       string
+	Error      string
+}
+
+// Sent is a record that the operation sent. Silent: only the invocation said so.
+type Sent struct {
+	Rec    Rec
+	Offset int64
+	Silent bool
+}
+
+// Polled is a record that a poll delivered.
+type Polled struct {
+	Rec    Rec
+	Offset int64
+}
+
+// OffsetMop is a micro-operation on offsets: a commit, an end, a position.
+type OffsetMop struct {
+	Kind   MopKind
+	Key    Key
+	Offset int64
+}
+
+// Step is a micro-operation's place: N records of a poll, or one of the rest.
+type Step struct {
+	Kind MopKind
+	N    int
+}
+
+// Each reads the operations in the order of their invocations, all into one
+// Op, until fn returns false.
+func (h *History) Each(fn func(op *Op) bool) {
+	var op Op
+	for i := 0; i < h.rows.n; i++ {
+		h.Read(i, &op)
+		if !fn(&op) {
+			return
+		}
+	}
+}
+
+// Brief is what can be had of an operation without unpacking it.
+type Brief struct {
+	Invoked, Completed uint32
+	ProcessNo          int32
+	F                  F
+	Type               Type
+}
+
+// Brief tells the outline of operation i.
+func (h *History) Brief(i int) Brief {
+	r := h.rows.at(i)
+	return Brief{r.began(), r.done, r.process, r.f, r.typ}
+}
+
+// began is the operation's first event; 0, the beginning of all, if not told.
+func (r *row) began() uint32 {
+	if r.headless {
+		return 0
+	}
+	return r.invoked
+}
+
+// Index is the :index by which operation i is known: that of its completion,
+// or of its invocation if it has none.
+func (h *History) Index(i int) int64 {
+	r := h.rows.at(i)
+	if r.done == Never {
+		return h.IndexOf(int(r.invoked))
+	}
+	return h.IndexOf(int(r.done))
+}
+
+// Processes is how many there were; Op.ProcessNo is below it.
+func (h *History) Processes() int { return len(h.processes) }
+
+// Client names a process as reports do.
+func (h *History) Client(processNo int32) string {
+	p := &h.processes[processNo]
+	if p.client != "" {
+		return p.client
+	}
+	return fmt.Sprintf("process %d", p.number)
+}
+
+// Read unpacks operation i into op.
+func (h *History) Read(i int, op *Op) {
+	r := h.rows.at(i)
+	p := &h.processes[r.process]
+	*op = Op{
+		Row: i, Invoked: int(r.began()), Completed: int(r.done),
+		Process: p.number, ProcessNo: r.process, F: r.f, Type: r.typ,
+		Sends: op.Sends[:0], Polled: op.Polled[:0], Offsets: op.Offsets[:0], Shape: op.Shape[:0],
+		Keys: op.Keys[:0], Rebalanced: op.Rebalanced[:0],
+	}
+	b := p.detail
+	if !r.open {
+		b = h.details.from(r.at)
+	}
+	h.unpack(b, op)
+}
+
+type unpacker struct{ b []byte }
+
+func (u *unpacker) uvarint() uint64 {
+	if v := u.b[0]; v < 0x80 {
+		u.b = u.b[1:]
+		return uint64(v)
+	}
+	v, n := binary.Uvarint(u.b)
+	u.b = u.b[n:]
+	return v
+}
+
+func (u *unpacker) varint() int64 {
+	v := u.uvarint()
+	return int64(v>>1) ^ -int64(v&1)
+}
+
+func (u *unpacker) offset(last *int64) int64 {
+	v := u.uvarint()
+	if v == 0 {
+		return NoOffset
+	}
+	v--
+	*last += int64(v>>1) ^ -int64(v&1)
+	return *last
+}
+
+func (h *History) unpack(b []byte, op *Op) {
+	u := unpacker{b}
+	op.Start = time.Duration(u.varint())
+	op.End = op.Start + time.Duration(u.varint())
+	var rec, offset int64
+	for n := u.uvarint(); n > 0; n-- {
+		kind := u.b[0]
+		u.b = u.b[1:]
+		step := Step{MopKind(kind &^ silentBit), 1}
+		switch step.Kind {
+		case MopSend:
+			rec += u.varint()
+			op.Sends = append(op.Sends, Sent{Rec(rec), u.offset(&offset), kind&silentBit != 0})
+		case MopPoll:
+			step.N = int(u.uvarint())
+			for range step.N {
+				rec += u.varint()
+				op.Polled = append(op.Polled, Polled{Rec(rec), u.offset(&offset)})
+			}
+		default:
+			key := Key(u.uvarint())
+			op.Offsets = append(op.Offsets, OffsetMop{step.Kind, key, u.offset(&offset)})
+		}
+		op.Shape = append(op.Shape, step)
+	}
+	if has := u.uvarint(); has != 0 {
+		h.unpackRest(&u, int(has), op)
+	}
+}
+
+func (h *History) unpackRest(u *unpacker, has int, op *Op) {
+	text := func() string { return h.say(uint32(u.uvarint())) }
+	keys := func(ks []Key) []Key {
+		for n := u.uvarint(); n > 0; n-- {
+			ks = append(ks, Key(u.uvarint()))
+		}
+		return ks
+	}
+	op.Seek = has&hasSeek != 0
+	if has&hasKeys != 0 {
+		op.Keys = keys(op.Keys)
+	}
+	if has&hasMoved != 0 {
+		op.Rebalanced = keys(op.Rebalanced)
+	}
+	if has&hasGroup != 0 {
+		op.Group, op.Generation = text(), u.varint()
+	}
+	if has&hasTxn != 0 {
+		op.Txn = text()
+	}
+	if has&hasProducer != 0 {
+		op.Producer, op.Epoch = u.varint(), u.varint()
+	}
+	if has&hasName != 0 {
+		op.Name = text()
+	}
+	if has&hasError != 0 {
+		op.Error = text()
+	}
+}
+
+// say is a text by its number; the same few turn up in operation after operation.
+func (h *History) say(number uint32) string {
+	s := &h.said[number%uint32(len(h.said))]
+	if s.number != number+1 {
+		*s = said{number + 1, string(h.texts.text(number))}
+	}
+	return s.text
+}
