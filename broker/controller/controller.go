@@ -3,19 +3,24 @@
 // makes the decisions durable and known; package metadata holds their result.
 //
 // Every request is one pure decision over the metadata image and the brokers'
-// sessions: records and an answer. The limb, Controller, appends the records
-// to the quorum's log, applies them to its own uncommitted image at once, so
-// that the next decision sees them, and answers when they are committed.
-// Leadership lost: the uncommitted image goes, and the committed one remains.
+// sessions: records and an answer (brain). The limb, Controller, appends the
+// records to the quorum's log, applies them to its own uncommitted image at
+// once, so that the next decision sees them, and answers when they are
+// committed. Leadership lost: the uncommitted image goes, the committed one
+// stays.
 package controller
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/broker/raft"
 	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -24,81 +29,214 @@ import (
 type Config struct {
 	ID        kafka.NodeID
 	ClusterID string
+	Settings  Settings
 	Bugs      *planted.Set
 	Witness   witness.Witness
-
-	Settings Settings
+	// NewBrokerSettings makes a struct whose kafka tags are what a broker
+	// resource may be configured with. Nil: what the log and the controller know.
+	NewBrokerSettings func() any
 }
 
 // Settings are the controller's Kafka configuration.
 type Settings struct {
-	SessionTimeout       time.Duration `kafka:"broker.session.timeout.ms" default:"9000"`
-	MaxIdleInterval      time.Duration `kafka:"metadata.max.idle.interval.ms" default:"500"`
-	AutoRebalance        bool          `kafka:"auto.leader.rebalance.enable" default:"true"`
-	RebalanceInterval    time.Duration `kafka:"leader.imbalance.check.interval.seconds" default:"300"`
-	UncleanCheckInterval time.Duration `kafka:"unclean.leader.election.interval.ms" default:"300000"`
-	UncleanElection      bool          `kafka:"unclean.leader.election.enable" default:"false"`
-	MinInsyncReplicas    int32         `kafka:"min.insync.replicas" default:"1"`
-	NumPartitions        int32         `kafka:"num.partitions" default:"1"`
-	ReplicationFactor    int16         `kafka:"default.replication.factor" default:"1"`
-	// EligibleLeaderReplicas is the level of the feature that a new cluster
-	// starts with: 1 is KIP-966, 0 the generation before, in which the last
-	// member of an ISR never leaves it.
+	SessionTimeout    time.Duration `kafka:"broker.session.timeout.ms" default:"9000"`
+	MaxIdleInterval   time.Duration `kafka:"metadata.max.idle.interval.ms" default:"500"`
+	AutoRebalance     bool          `kafka:"auto.leader.rebalance.enable" default:"true"`
+	RebalanceInterval time.Duration `kafka:"leader.imbalance.check.interval.seconds" default:"300"`
+	UncleanElection   bool          `kafka:"unclean.leader.election.enable" default:"false"`
+	UncleanInterval   time.Duration `kafka:"unclean.leader.election.interval.ms" default:"300000"`
+	MinInsyncReplicas int32         `kafka:"min.insync.replicas" default:"1"`
+	NumPartitions     int32         `kafka:"num.partitions" default:"1"`
+	ReplicationFactor int16         `kafka:"default.replication.factor" default:"1"`
+
+	// The feature levels that a new cluster begins with. They choose the
+	// generation of a protocol.
+
+	// EligibleLeaderReplicas 1 is KIP-966; 0 is the generation before, in which
+	// the last member of an ISR never leaves it.
 	EligibleLeaderReplicas int16 `kafka:"eligible.leader.replicas.version" default:"1"`
+	GroupVersion           int16 `kafka:"group.version" default:"1"`
+	TransactionVersion     int16 `kafka:"transaction.version" default:"2"`
+}
+
+// Quorum is what a controller needs of its raft.Node.
+type Quorum interface {
+	Append(epoch kafka.LeaderEpoch, recs []metadata.Record) (last kafka.Offset, err error)
+	WaitCommitted(offset kafka.Offset, epoch kafka.LeaderEpoch, timeout time.Duration) error
+	HighWatermark() kafka.Offset
+	EndOffset() kafka.Offset
+	MaybeSnapshot(im *metadata.Image)
 }
 
 // Controller is the limb of one node of the quorum. It acts only while active:
 // leader of the quorum, and caught up with everything committed before its
-// epoch began (KAFKA-15345).
+// epoch began (KAFKA-15345). It implements raft.Listener.
 type Controller struct {
-	host env.Host
-	cfg  Config
+	host   env.Host
+	cfg    Config
+	quorum Quorum
+
+	committed *metadata.Image
+	leader    kafka.NodeID // of the quorum, as raft last said
+	epoch     kafka.LeaderEpoch
+
+	// While active.
+	active   bool
+	image    *metadata.Image // committed, and then what this controller decided
+	sessions *sessions
+	last     kafka.Offset // of what was decided
+	wake     env.Signal   // for the periodic task: look at the clock again, or stop
 }
 
-// New makes a controller. It does nothing before Start.
+var _ raft.Listener = (*Controller)(nil)
+
+// New makes a controller, which is to be raft's listener. It acts once Start
+// has given it the quorum.
 func New(host env.Host, cfg Config) *Controller {
-	return &Controller{host: host, cfg: cfg}
+	return &Controller{
+		host: host, cfg: cfg,
+		committed: metadata.NewImage(),
+		leader:    kafka.NoNode,
+		wake:      host.NewSignal("controller"),
+	}
 }
 
-// The requests. Each blocks until its decision is committed, and answers
-// NOT_CONTROLLER when this node is not the active controller.
+// Start gives the controller its quorum, whose listener it is already.
+func (c *Controller) Start(q Quorum) {
+	c.quorum = q
+	c.beginIfLeader()
+}
 
-func (c *Controller) BrokerRegistration(req *kmsg.BrokerRegistrationRequest) *kmsg.BrokerRegistrationResponse {
-	panic("later")
+// Active reports whether this controller acts.
+func (c *Controller) Active() bool { return c.active }
+
+// View is a look at a controller from outside.
+type View struct {
+	Active      bool
+	Epoch       kafka.LeaderEpoch
+	Committed   *metadata.Image // a copy
+	Uncommitted int             // records decided and not committed yet
 }
-func (c *Controller) BrokerHeartbeat(req *kmsg.BrokerHeartbeatRequest) *kmsg.BrokerHeartbeatResponse {
-	panic("later")
+
+// View looks.
+func (c *Controller) View() View {
+	v := View{Active: c.active, Epoch: c.epoch, Committed: c.committed.Clone()}
+	if c.active {
+		v.Uncommitted = int(max(0, c.last-c.committed.Offset))
+	}
+	return v
 }
-func (c *Controller) UnregisterBroker(req *kmsg.UnregisterBrokerRequest) *kmsg.UnregisterBrokerResponse {
-	panic("later")
+
+// Image is the committed image itself: to be read, not kept.
+func (c *Controller) Image() *metadata.Image { return c.committed }
+
+// commitTimeout bounds how long a request without a timeout of its own waits
+// for the quorum. A leader that cannot commit resigns long before.
+const commitTimeout = 30 * time.Second
+
+// write decides a request and answers once everything that the decision was
+// made from, and its own records, are committed. It blocks.
+func (c *Controller) write(timeout time.Duration, decide func(*brain) (records, error)) error {
+	return c.writeThen(timeout, decide, func(kafka.Offset) {})
 }
-func (c *Controller) AlterPartition(req *kmsg.AlterPartitionRequest) *kmsg.AlterPartitionResponse {
-	panic("later")
+
+// writeThen is write with something to do as soon as the records are applied,
+// the last of them at offset last.
+func (c *Controller) writeThen(timeout time.Duration, decide func(*brain) (records, error), then func(last kafka.Offset)) error {
+	if !c.active {
+		return kerr.NotController
+	}
+	epoch := c.epoch
+	recs, err := decide(c.brain())
+	if err != nil {
+		return err
+	}
+	if err := c.append(recs); err != nil {
+		return err
+	}
+	then(c.last)
+	if last := c.last; last >= c.quorum.HighWatermark() {
+		return c.quorum.WaitCommitted(last, epoch, timeout)
+	}
+	return nil
 }
-func (c *Controller) CreateTopics(req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
-	panic("later")
+
+func (c *Controller) brain() *brain {
+	return &brain{
+		cfg: &c.cfg, image: c.image, sessions: c.sessions,
+		now: c.host.Uptime(), next: c.quorum.EndOffset(), luck: c.host.Rand(), reached: c.host.Reached,
+	}
 }
-func (c *Controller) DeleteTopics(req *kmsg.DeleteTopicsRequest) *kmsg.DeleteTopicsResponse {
-	panic("later")
+
+// append writes records to the quorum's log as one batch and applies them to
+// the uncommitted image. It does not block, so nothing is decided in between.
+func (c *Controller) append(recs records) error {
+	if len(recs) == 0 {
+		return nil
+	}
+	epoch, next := c.epoch, c.quorum.EndOffset()
+	last, err := c.quorum.Append(epoch, recs)
+	if err != nil {
+		return err
+	}
+	if !c.active || c.epoch != epoch {
+		// Lost while appending: what becomes of the records is not known here.
+		return kerr.NotController
+	}
+	if want := next + kafka.Offset(len(recs)) - 1; last != want {
+		panic(fmt.Sprintf("controller %d: %d records appended at end offset %d end at %d, not %d", c.cfg.ID, len(recs), next, last, want))
+	}
+	for _, r := range recs {
+		c.tell(r)
+		mustApply(c.image, r)
+		c.follow(r)
+	}
+	c.image.Offset, c.image.Epoch, c.last = last, epoch, last
+	return nil
 }
-func (c *Controller) CreatePartitions(req *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {
-	panic("later")
+
+// mustApply applies a record of our own making.
+func mustApply(image *metadata.Image, r metadata.Record) {
+	if err := image.Apply(r); err != nil {
+		panic(fmt.Sprintf("controller: decided on a record that does not apply: %v", err))
+	}
 }
-func (c *Controller) IncrementalAlterConfigs(req *kmsg.IncrementalAlterConfigsRequest) *kmsg.IncrementalAlterConfigsResponse {
-	panic("later")
+
+// follow keeps the sessions in step with who is fenced.
+func (c *Controller) follow(r metadata.Record) {
+	switch r := r.(type) {
+	case *metadata.RegisterBrokerRecord:
+		if r.Fenced {
+			c.sessions.end(r.BrokerID)
+		}
+	case *metadata.UnregisterBrokerRecord:
+		c.sessions.end(r.BrokerID)
+	case *metadata.BrokerRegistrationChangeRecord:
+		switch r.Fenced {
+		case metadata.Fence:
+			c.sessions.end(r.BrokerID)
+		case metadata.Unfence:
+			c.sessions.touch(r.BrokerID, c.host.Uptime(), -1)
+			c.wake.Broadcast()
+		}
+	}
 }
-func (c *Controller) ElectLeaders(req *kmsg.ElectLeadersRequest) *kmsg.ElectLeadersResponse {
-	panic("later")
+
+// refuse logs a refusal that is worth a line.
+func (c *Controller) refuse(what string, id int32, err error) {
+	if errors.Is(err, kerr.NotController) || errors.Is(err, kerr.DuplicateBrokerRegistration) {
+		return
+	}
+	c.host.Log("controller: refuses the "+what+": %v", id, err)
 }
-func (c *Controller) AllocateProducerIDs(req *kmsg.AllocateProducerIDsRequest) *kmsg.AllocateProducerIDsResponse {
-	panic("later")
+
+// message is err as responses carry it.
+func message(err error) *string {
+	if err == nil {
+		return nil
+	}
+	s := err.Error()
+	return &s
 }
-func (c *Controller) UpdateFeatures(req *kmsg.UpdateFeaturesRequest) *kmsg.UpdateFeaturesResponse {
-	panic("later")
-}
-func (c *Controller) AlterPartitionReassignments(req *kmsg.AlterPartitionAssignmentsRequest) *kmsg.AlterPartitionAssignmentsResponse {
-	panic("later")
-}
-func (c *Controller) ListPartitionReassignments(req *kmsg.ListPartitionReassignmentsRequest) *kmsg.ListPartitionReassignmentsResponse {
-	panic("later")
-}
+
+func millis(n int32) time.Duration { return time.Duration(max(n, 0)) * time.Millisecond }

@@ -48,7 +48,8 @@ func invalidReplicationFactor(format string, args ...any) error {
 type stripes struct {
 	racks    []*rack
 	offset   int // the rack that gives the next first replica
-	round    int
+	round    int // counts partitions
+	shuffled int // the round of the last shuffle
 	unfenced int
 	luck     *rand.Rand
 }
@@ -97,10 +98,10 @@ func (s *stripes) rack(name string) *rack {
 // next deals the replicas of one partition. There are enough brokers, and one
 // of them is unfenced.
 func (s *stripes) next(replicas int) []kafka.NodeID {
-	if s.round == s.unfenced && s.unfenced > 1 {
+	if s.round-s.shuffled == s.unfenced && s.unfenced > 1 {
 		// Every broker has led once: mix, or the same sets would come again.
 		s.shuffle()
-		s.round = 0
+		s.shuffled = s.round
 	}
 	s.offset %= len(s.racks)
 	out := make([]kafka.NodeID, 0, replicas)

@@ -1,0 +1,178 @@
+package controller
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/metadata"
+)
+
+// brain is what decisions are made from. Its methods, one per request, return
+// records and an answer; none changes the image or the sessions.
+type brain struct {
+	cfg      *Config
+	image    *metadata.Image // with all that was decided before, committed or not
+	sessions *sessions
+	now      time.Duration // the host's uptime
+	next     kafka.Offset  // what the first record decided on now will have
+	luck     *rand.Rand
+	reached  func(probe string)
+}
+
+// records is what a decision wants written, in one batch.
+type records = []metadata.Record
+
+// active reports whether a broker may take part in partitions: registered,
+// unfenced and not on its way out.
+func (b *brain) active(id kafka.NodeID) bool {
+	broker := b.image.Broker(id)
+	return broker != nil && !broker.Fenced && !broker.InControlledShutdown
+}
+
+// activeOf is who of nodes is active, in the same order.
+func (b *brain) activeOf(nodes []kafka.NodeID) []kafka.NodeID {
+	var out []kafka.NodeID
+	for _, id := range nodes {
+		if b.active(id) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// checkEpoch refuses a request of a broker incarnation that is gone.
+func (b *brain) checkEpoch(id kafka.NodeID, epoch kafka.BrokerEpoch) error {
+	broker := b.image.Broker(id)
+	if broker == nil {
+		return fmt.Errorf("broker %d is not registered: %w", id, kerr.StaleBrokerEpoch)
+	}
+	if broker.Epoch != epoch {
+		return fmt.Errorf("broker %d: epoch %d found, %d expected: %w", id, epoch, broker.Epoch, kerr.StaleBrokerEpoch)
+	}
+	return nil
+}
+
+// usable lists the brokers that new replicas may be placed on.
+func (b *brain) usable() []usableBroker {
+	var out []usableBroker
+	for _, broker := range b.image.Brokers() {
+		if !broker.InControlledShutdown {
+			u := usableBroker{id: broker.ID, fenced: broker.Fenced}
+			if broker.Rack != nil {
+				u.rack = *broker.Rack
+			}
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+// Names of features (KIP-584).
+const (
+	featureMetadataVersion = "metadata.version"
+	featureELR             = "eligible.leader.replicas.version"
+	featureGroupVersion    = "group.version"
+	featureTxnVersion      = "transaction.version"
+)
+
+func (b *brain) elrOn() bool { return b.image.Feature(featureELR) > 0 }
+
+// The topic configurations that the controller itself heeds.
+const (
+	configMinISR  = "min.insync.replicas"
+	configUnclean = "unclean.leader.election.enable"
+)
+
+// topicConfig is the value of name for a topic: its own, or the default set
+// for all brokers, or the controller's.
+func (b *brain) topicConfig(topic, name, otherwise string) string {
+	if v, ok := b.image.ConfigValue(metadata.Resource{Type: metadata.TopicResource, Name: topic}, name); ok {
+		return v
+	}
+	if v, ok := b.image.ConfigValue(metadata.Resource{Type: metadata.BrokerResource}, name); ok {
+		return v
+	}
+	return otherwise
+}
+
+func (b *brain) minISR(topic string) int {
+	own := strconv.Itoa(int(b.cfg.Settings.MinInsyncReplicas))
+	n, err := strconv.Atoi(b.topicConfig(topic, configMinISR, own))
+	if err != nil {
+		panic(fmt.Sprintf("controller: %s of %s: %v, though it was validated", configMinISR, topic, err))
+	}
+	return n
+}
+
+func (b *brain) uncleanElection(topic string) bool {
+	own := strconv.FormatBool(b.cfg.Settings.UncleanElection)
+	on, err := strconv.ParseBool(b.topicConfig(topic, configUnclean, own))
+	if err != nil {
+		panic(fmt.Sprintf("controller: %s of %s: %v, though it was validated", configUnclean, topic, err))
+	}
+	return on
+}
+
+// change begins a change of p that keeps everything as it is.
+func (b *brain) change(p *metadata.Partition) partitionChange {
+	return partitionChange{
+		partition: p,
+		replicas:  p.Replicas, isr: p.ISR,
+		adding: p.AddingReplicas, removing: p.RemovingReplicas,
+		recovery:        p.Recovery,
+		uncleanShutdown: kafka.NoNode,
+		acceptable:      b.active,
+		elrOn:           b.elrOn(),
+		minISR:          b.minISR(p.Topic),
+		bugs:            b.cfg.Bugs,
+	}
+}
+
+// automatic is the election of a change that nobody asked for: unclean only
+// where the topic allows it.
+func (b *brain) automatic(topic string) election {
+	if b.uncleanElection(topic) {
+		return unclean
+	}
+	return online
+}
+
+// partitions visits all partitions in order.
+func (b *brain) partitions(visit func(*metadata.Partition)) {
+	for _, topic := range b.image.Topics() {
+		for _, p := range topic.Partitions {
+			visit(p)
+		}
+	}
+}
+
+// leads reports whether a broker leads any partition.
+func (b *brain) leads(id kafka.NodeID) bool {
+	for _, topic := range b.image.Topics() {
+		for _, p := range topic.Partitions {
+			if p.Leader == id {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// add appends the record of a change, unless it changes nothing.
+func (c partitionChange) add(to records) records {
+	if record := c.build(); record != nil {
+		to = append(to, record)
+	}
+	return to
+}
+
+// member reports whether a broker counts in p: it is in its ISR or ELR.
+func member(p *metadata.Partition, id kafka.NodeID) bool {
+	return slices.Contains(p.ISR, id) || slices.Contains(p.ELR, id)
+}

@@ -1,0 +1,102 @@
+package controller
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+)
+
+// CreatePartitions (key 37, v0-3) gives topics more partitions, with as many
+// replicas as the first has.
+func (c *Controller) CreatePartitions(req *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {
+	var resp *kmsg.CreatePartitionsResponse
+	err := c.write(millis(req.TimeoutMillis), func(b *brain) (out records, err error) {
+		resp, out = b.createPartitions(req)
+		return out, nil
+	})
+	if err != nil {
+		resp = req.ResponseKind().(*kmsg.CreatePartitionsResponse)
+		for i := range req.Topics {
+			resp.Topics = append(resp.Topics, grownTopic(req.Topics[i].Topic, err))
+		}
+	}
+	return resp
+}
+
+func grownTopic(name string, err error) kmsg.CreatePartitionsResponseTopic {
+	t := kmsg.NewCreatePartitionsResponseTopic()
+	t.Topic, t.ErrorCode, t.ErrorMessage = name, kafka.Code(err), message(err)
+	return t
+}
+
+func (b *brain) createPartitions(req *kmsg.CreatePartitionsRequest) (*kmsg.CreatePartitionsResponse, records) {
+	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
+	times := map[string]int{}
+	for i := range req.Topics {
+		times[req.Topics[i].Topic]++
+	}
+	var out records
+	for i := range req.Topics {
+		asked := &req.Topics[i]
+		var made records
+		err := error(nil)
+		if times[asked.Topic] > 1 {
+			err = fmt.Errorf("topic %q is named more than once: %w", asked.Topic, kerr.InvalidRequest)
+		} else {
+			made, err = b.growTopic(asked)
+		}
+		out = append(out, made...)
+		resp.Topics = append(resp.Topics, grownTopic(asked.Topic, err))
+	}
+	if req.ValidateOnly {
+		out = nil
+	}
+	return resp, out
+}
+
+func (b *brain) growTopic(asked *kmsg.CreatePartitionsRequestTopic) (records, error) {
+	topic := b.image.Topic(asked.Topic)
+	if topic == nil {
+		return nil, kerr.UnknownTopicOrPartition
+	}
+	have := int32(len(topic.Partitions))
+	more := asked.Count - have
+	if more <= 0 {
+		return nil, fmt.Errorf("topic %q has %d partition(s), %d would be no increase: %w",
+			topic.Name, have, asked.Count, kerr.InvalidPartitions)
+	}
+	if more > maxNewPartitions {
+		return nil, fmt.Errorf("%d new partitions found, at most %d expected: %w", more, maxNewPartitions, kerr.PolicyViolation)
+	}
+	assignment, err := b.moreAssignments(asked, have, more, len(topic.Partitions[0].Replicas))
+	if err != nil {
+		return nil, err
+	}
+	var out records
+	for i, replicas := range assignment {
+		out = append(out, b.newPartition(topic.ID, have+int32(i), replicas))
+	}
+	return out, nil
+}
+
+func (b *brain) moreAssignments(asked *kmsg.CreatePartitionsRequestTopic, have, more int32, factor int) ([][]kafka.NodeID, error) {
+	if asked.Assignment == nil {
+		return b.place(more, int32(factor))
+	}
+	if len(asked.Assignment) != int(more) {
+		return nil, fmt.Errorf("%d assignments for %d new partition(s): %w",
+			len(asked.Assignment), more, kerr.InvalidReplicaAssignment)
+	}
+	var out [][]kafka.NodeID
+	for i, a := range asked.Assignment {
+		replicas := nodeIDs(a.Replicas)
+		if err := b.checkAssignment(have+int32(i), replicas, factor); err != nil {
+			return nil, err
+		}
+		out = append(out, replicas)
+	}
+	return out, nil
+}

@@ -1,0 +1,219 @@
+package controller
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/metadata"
+)
+
+// CreateTopics (key 19, v2-7) creates topics, each on its own: one that fails
+// does not keep the others.
+//
+// Behavior: a topic named twice is refused; replicas are placed by the striped
+// placer unless assigned; whoever is active of them is the first ISR.
+//
+// Version notes: v4 has defaults for partitions and replicas (-1); v5 answers
+// the topic's configuration, v7 its id.
+//
+// Missing: policies, quotas, and partitions beyond maxNewPartitions in one go.
+func (c *Controller) CreateTopics(req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
+	var resp *kmsg.CreateTopicsResponse
+	err := c.write(millis(req.TimeoutMillis), func(b *brain) (out records, err error) {
+		resp, out = b.createTopics(req)
+		return out, nil
+	})
+	if err != nil {
+		resp = req.ResponseKind().(*kmsg.CreateTopicsResponse)
+		for _, asked := range req.Topics {
+			resp.Topics = append(resp.Topics, refusedTopic(asked.Topic, err))
+		}
+	}
+	return resp
+}
+
+// maxNewPartitions bounds what one request makes.
+const maxNewPartitions = 10_000
+
+func refusedTopic(name string, err error) kmsg.CreateTopicsResponseTopic {
+	t := kmsg.NewCreateTopicsResponseTopic()
+	t.Topic, t.ErrorCode, t.ErrorMessage = name, kafka.Code(err), message(err)
+	return t
+}
+
+func (b *brain) createTopics(req *kmsg.CreateTopicsRequest) (*kmsg.CreateTopicsResponse, records) {
+	resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
+	var out records
+	for i := range req.Topics {
+		asked := &req.Topics[i]
+		answer, made, err := b.createTopic(req, asked)
+		if err == nil && len(out)+len(made) > maxNewPartitions {
+			err = fmt.Errorf("more than %d records in one request: %w", maxNewPartitions, kerr.PolicyViolation)
+		}
+		if err != nil {
+			resp.Topics = append(resp.Topics, refusedTopic(asked.Topic, err))
+			continue
+		}
+		out = append(out, made...)
+		resp.Topics = append(resp.Topics, answer)
+	}
+	if req.ValidateOnly {
+		out = nil
+	}
+	return resp, out
+}
+
+func (b *brain) createTopic(req *kmsg.CreateTopicsRequest, asked *kmsg.CreateTopicsRequestTopic) (answer kmsg.CreateTopicsResponseTopic, made records, err error) {
+	if timesNamed(req, asked.Topic) > 1 {
+		return answer, nil, fmt.Errorf("topic %q is named more than once: %w", asked.Topic, kerr.InvalidRequest)
+	}
+	if err := b.checkTopicName(asked.Topic); err != nil {
+		return answer, nil, err
+	}
+	if b.image.Topic(asked.Topic) != nil {
+		return answer, nil, fmt.Errorf("topic %q already exists: %w", asked.Topic, kerr.TopicAlreadyExists)
+	}
+	configs, err := newTopicConfigs(asked)
+	if err != nil {
+		return answer, nil, err
+	}
+	assignment, err := b.newAssignment(asked)
+	if err != nil {
+		return answer, nil, err
+	}
+	topic := &metadata.TopicRecord{Name: asked.Topic, TopicID: kafka.NewUUID(b.luck)}
+	made = append(made, topic)
+	for _, c := range configs {
+		made = append(made, c)
+	}
+	for i, replicas := range assignment {
+		made = append(made, b.newPartition(topic.TopicID, int32(i), replicas))
+	}
+	return b.createdTopic(topic, configs, assignment), made, nil
+}
+
+func timesNamed(req *kmsg.CreateTopicsRequest, name string) int {
+	n := 0
+	for i := range req.Topics {
+		if req.Topics[i].Topic == name {
+			n++
+		}
+	}
+	return n
+}
+
+// newPartition begins with an ISR of whoever is active. The caller has seen
+// that somebody is.
+func (b *brain) newPartition(topic kafka.UUID, id int32, replicas []kafka.NodeID) *metadata.PartitionRecord {
+	isr := b.activeOf(replicas)
+	return &metadata.PartitionRecord{
+		TopicID: topic, PartitionID: id, Replicas: replicas, ISR: isr, Leader: isr[0],
+	}
+}
+
+// newAssignment is the replicas of each partition of a new topic.
+func (b *brain) newAssignment(asked *kmsg.CreateTopicsRequestTopic) ([][]kafka.NodeID, error) {
+	if len(asked.ReplicaAssignment) > 0 {
+		return b.manualAssignment(asked)
+	}
+	partitions, replicas := asked.NumPartitions, int32(asked.ReplicationFactor)
+	switch {
+	case replicas == 0 || replicas < -1:
+		return nil, invalidReplicationFactor("replication factor %d: found, at least 1 expected, or -1 for the default", replicas)
+	case partitions == 0 || partitions < -1:
+		return nil, fmt.Errorf("%d partitions found, at least 1 expected, or -1 for the default: %w", partitions, kerr.InvalidPartitions)
+	}
+	if partitions == -1 {
+		partitions = b.cfg.Settings.NumPartitions
+	}
+	if replicas == -1 {
+		replicas = int32(b.cfg.Settings.ReplicationFactor)
+	}
+	if partitions > maxNewPartitions {
+		return nil, fmt.Errorf("%d partitions found, at most %d expected: %w", partitions, maxNewPartitions, kerr.PolicyViolation)
+	}
+	return b.place(partitions, replicas)
+}
+
+// place lets the placer choose.
+func (b *brain) place(partitions, replicas int32) ([][]kafka.NodeID, error) {
+	out, err := place(b.usable(), partitions, replicas, b.luck)
+	if err != nil {
+		return nil, err
+	}
+	for _, nodes := range out {
+		if len(b.activeOf(nodes)) == 0 {
+			panic(fmt.Sprintf("controller: placed replicas %s, none of which is active", nodeList(nodes)))
+		}
+	}
+	return out, nil
+}
+
+func (b *brain) manualAssignment(asked *kmsg.CreateTopicsRequestTopic) ([][]kafka.NodeID, error) {
+	if asked.ReplicationFactor != -1 || asked.NumPartitions != -1 {
+		return nil, fmt.Errorf("replicas are assigned, so the number of partitions and the replication factor must be -1: %w",
+			kerr.InvalidRequest)
+	}
+	out := make([][]kafka.NodeID, len(asked.ReplicaAssignment))
+	factor := len(asked.ReplicaAssignment[0].Replicas)
+	for _, a := range asked.ReplicaAssignment {
+		if a.Partition < 0 || int(a.Partition) >= len(out) || out[a.Partition] != nil {
+			return nil, fmt.Errorf("partition %d is assigned twice or out of turn, 0 to %d expected: %w",
+				a.Partition, len(out)-1, kerr.InvalidReplicaAssignment)
+		}
+		replicas := nodeIDs(a.Replicas)
+		if err := b.checkAssignment(a.Partition, replicas, factor); err != nil {
+			return nil, err
+		}
+		out[a.Partition] = replicas
+	}
+	return out, nil
+}
+
+// checkAssignment holds replicas that somebody chose against the cluster.
+// factor is how many there must be.
+func (b *brain) checkAssignment(partition int32, replicas []kafka.NodeID, factor int) error {
+	if err := b.checkReplicas(partition, replicas); err != nil {
+		return err
+	}
+	if len(replicas) != factor {
+		return fmt.Errorf("partition %d: %d replicas found, %d expected as of the others: %w",
+			partition, len(replicas), factor, kerr.InvalidReplicaAssignment)
+	}
+	if len(b.activeOf(replicas)) == 0 {
+		return fmt.Errorf("partition %d: all of %s are fenced or in controlled shutdown: %w",
+			partition, nodeList(replicas), kerr.InvalidReplicaAssignment)
+	}
+	return nil
+}
+
+func (b *brain) checkReplicas(partition int32, replicas []kafka.NodeID) error {
+	if len(replicas) == 0 {
+		return fmt.Errorf("partition %d: no replica is named: %w", partition, kerr.InvalidReplicaAssignment)
+	}
+	for i, id := range replicas {
+		if b.image.Broker(id) == nil {
+			return fmt.Errorf("partition %d: broker %d is not registered: %w", partition, id, kerr.InvalidReplicaAssignment)
+		}
+		if slices.Contains(replicas[:i], id) {
+			return fmt.Errorf("partition %d: broker %d is named twice: %w", partition, id, kerr.InvalidReplicaAssignment)
+		}
+	}
+	return nil
+}
+
+func (b *brain) createdTopic(topic *metadata.TopicRecord, configs []*metadata.ConfigRecord, assignment [][]kafka.NodeID) kmsg.CreateTopicsResponseTopic {
+	t := kmsg.NewCreateTopicsResponseTopic()
+	t.Topic, t.TopicID = topic.Name, topic.TopicID
+	t.NumPartitions, t.ReplicationFactor = int32(len(assignment)), int16(len(assignment[0]))
+	for _, e := range effectiveTopicConfigs(configs) {
+		c := kmsg.NewCreateTopicsResponseTopicConfig()
+		c.Name, c.Value, c.Source = e.name, kmsg.StringPtr(e.value), e.source
+		t.Configs = append(t.Configs, c)
+	}
+	return t
+}

@@ -1,0 +1,107 @@
+package controller
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/metadata"
+)
+
+// sessions is what the active controller knows of brokers from their
+// heartbeats alone. It is in nobody's log: a new active controller begins
+// with a fresh session for each broker, so none is fenced for the silence of
+// an old controller.
+type sessions struct {
+	timeout time.Duration
+	all     []*session // by id; only of unfenced brokers
+}
+
+type session struct {
+	id kafka.NodeID
+	// heard is the uptime of the last heartbeat.
+	heard time.Duration
+	// metadataOffset is how far the broker said it has applied the metadata log.
+	metadataOffset kafka.Offset
+	// shutdownOffset is where the broker's controlled shutdown began in the
+	// metadata log: once every active broker is past it, they all have left
+	// the broker's leadership behind. -1: it is not shutting down.
+	shutdownOffset kafka.Offset
+}
+
+func newSessions(timeout time.Duration, image *metadata.Image, now time.Duration) *sessions {
+	s := &sessions{timeout: timeout}
+	for _, broker := range image.Brokers() {
+		if !broker.Fenced {
+			s.touch(broker.ID, now, -1)
+		}
+	}
+	return s
+}
+
+func (s *sessions) find(id kafka.NodeID) (int, bool) {
+	return slices.BinarySearchFunc(s.all, id, func(x *session, id kafka.NodeID) int { return int(x.id - id) })
+}
+
+// get is the session of a broker, or nil.
+func (s *sessions) get(id kafka.NodeID) *session {
+	if i, ok := s.find(id); ok {
+		return s.all[i]
+	}
+	return nil
+}
+
+// touch renews a session, or begins one.
+func (s *sessions) touch(id kafka.NodeID, now time.Duration, at kafka.Offset) {
+	i, ok := s.find(id)
+	if !ok {
+		s.all = slices.Insert(s.all, i, &session{id: id, shutdownOffset: -1})
+	}
+	s.all[i].heard, s.all[i].metadataOffset = now, at
+}
+
+// end forgets a session.
+func (s *sessions) end(id kafka.NodeID) {
+	if i, ok := s.find(id); ok {
+		s.all = slices.Delete(s.all, i, i+1)
+	}
+}
+
+// valid reports whether a broker has been heard of lately.
+func (s *sessions) valid(id kafka.NodeID, now time.Duration) bool {
+	x := s.get(id)
+	return x != nil && now <= x.heard+s.timeout
+}
+
+// stalest is the session that has waited longest for a heartbeat, or nil.
+func (s *sessions) stalest() *session {
+	var oldest *session
+	for _, x := range s.all {
+		if oldest == nil || x.heard < oldest.heard {
+			oldest = x
+		}
+	}
+	return oldest
+}
+
+// nextExpiry is the uptime after which a session has expired.
+func (s *sessions) nextExpiry() (at time.Duration, ok bool) {
+	x := s.stalest()
+	if x == nil {
+		return 0, false
+	}
+	return x.heard + s.timeout, true
+}
+
+// lowestActive is the metadata offset that all brokers which are not shutting
+// down have passed.
+func (s *sessions) lowestActive() kafka.Offset {
+	lowest := kafka.Offset(math.MaxInt64)
+	for _, x := range s.all {
+		if x.shutdownOffset < 0 {
+			lowest = min(lowest, x.metadataOffset)
+		}
+	}
+	return lowest
+}
