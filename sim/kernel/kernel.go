@@ -27,7 +27,7 @@ type Config struct {
 	MaxEvents uint64
 	// MaxPerInstant is how many steps may happen without time passing.
 	MaxPerInstant uint64
-	// OnFailure is told of the error that ends a run, while the tasks still stand.
+	// Trace says what to keep of the run beside its hash.
 	Trace TraceConfig
 }
 
@@ -89,6 +89,9 @@ func (k *Kernel) Fail(err error) {
 	}
 	k.stopped = true
 }
+
+// Failure is what ended the run, if it was an error.
+func (k *Kernel) Failure() error { return k.failure }
 
 // OnEvent has f called after each event, when all tasks have parked again.
 func (k *Kernel) OnEvent(f func()) { k.after = append(k.after, f) }

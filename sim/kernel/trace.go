@@ -174,3 +174,8 @@ func (t *Trace) Describe(e Entry) string {
 	}
 	return fmt.Sprintf("%v %s: %s %s", e.At, who, kindNames[min(kind, uint64(len(kindNames)-1))], what)
 }
+
+// Disk adds an operation on a disk.
+func (t *Trace) Disk(process uint32, op uint8, path string) {
+	t.mix(Tag(KindDisk, process, hashString(path)<<8|uint64(op)), path)
+}

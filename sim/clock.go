@@ -1,0 +1,76 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/ktrial/ktrial/sim/env"
+	"github.com/ktrial/ktrial/sim/kernel"
+)
+
+// clock is a host's idea of time. Both of its readings run at the same rate;
+// only the wall clock can be set.
+type clock struct {
+	ppm   int64
+	since time.Duration // virtual time at which the rate was last changed
+	up    time.Duration // monotonic reading at since
+	birth env.Time      // wall clock reading when the monotonic one was zero
+}
+
+// init sets the clock a little wrong, as clocks are. Machines were switched on
+// at different times, so that a monotonic reading of one means nothing to another.
+func (c *clock) init(w *World, name string) {
+	c.up = time.Hour
+	if !w.cfg.Steady {
+		r := kernel.Stream(w.cfg.Seed, "clock "+name)
+		c.up = time.Minute + time.Duration(r.Int64N(int64(24*time.Hour)))
+		c.ppm = r.Int64N(41) - 20
+		c.birth = env.Time(r.Int64N(int64(10*time.Millisecond)) - int64(5*time.Millisecond))
+	}
+	c.birth += w.cfg.Birth - env.Time(c.up)
+	c.since = w.Now()
+	c.birth += env.Time(w.Now())
+}
+
+// uptime reads the monotonic clock.
+func (c *clock) uptime(now time.Duration) time.Duration {
+	d := now - c.since
+	return c.up + d + scale(d, c.ppm)
+}
+
+// wall reads the wall clock.
+func (c *clock) wall(now time.Duration) env.Time { return c.birth + env.Time(c.uptime(now)) }
+
+// scale is d*ppm/1e6, without overflow.
+func scale(d time.Duration, ppm int64) time.Duration {
+	const million = 1_000_000
+	return d/million*time.Duration(ppm) + d%million*time.Duration(ppm)/million
+}
+
+// virtual is when the monotonic clock will have reached the given reading.
+func (c *clock) virtual(uptime time.Duration) time.Duration {
+	d := uptime - c.up
+	if c.ppm == 0 {
+		return c.since + d
+	}
+	v := c.since + d - scale(d, c.ppm)
+	for range 4 { // converges: the rate is nearly one
+		v += uptime - c.uptime(v)
+	}
+	for c.uptime(v) < uptime {
+		v++
+	}
+	return v
+}
+
+func (c *clock) step(by time.Duration) { c.birth += env.Time(by) }
+
+func (c *clock) drift(now time.Duration, ppm int64) {
+	c.up, c.since, c.ppm = c.uptime(now), now, ppm
+}
+
+// reboot starts the monotonic clock anew.
+func (c *clock) reboot(now time.Duration) {
+	const boot = 10 * time.Second
+	c.birth += env.Time(c.uptime(now) - boot)
+	c.up, c.since = boot, now
+}

@@ -1,0 +1,91 @@
+package disk
+
+// content is the bytes of a file, in pieces so that a file grows without being
+// copied. A piece may be shorter than it should be: the rest is zeros.
+type content struct {
+	pieces [][]byte
+	size   int64
+}
+
+const piece = 64 << 10
+
+func (c *content) read(p []byte, off int64) int {
+	if off >= c.size {
+		return 0
+	}
+	p = p[:min(int64(len(p)), c.size-off)]
+	for done := 0; done < len(p); {
+		i, at := int(off/piece), int(off%piece)
+		part := p[done:min(len(p), done+piece-at)]
+		n := 0
+		if i < len(c.pieces) && at < len(c.pieces[i]) {
+			n = copy(part, c.pieces[i][at:])
+		}
+		clear(part[n:])
+		done += len(part)
+		off += int64(len(part))
+	}
+	return len(p)
+}
+
+// bytes returns a copy of the n bytes at off; beyond the end they are zeros.
+func (c *content) bytes(off, n int64) []byte {
+	p := make([]byte, n)
+	c.read(p, off)
+	return p
+}
+
+func (c *content) write(p []byte, off int64) {
+	c.size = max(c.size, off+int64(len(p)))
+	for len(p) > 0 {
+		i, at := int(off/piece), int(off%piece)
+		for len(c.pieces) <= i {
+			c.pieces = append(c.pieces, nil)
+		}
+		part := p[:min(len(p), piece-at)]
+		c.pieces[i] = put(c.pieces[i], part, at)
+		p = p[len(part):]
+		off += int64(len(part))
+	}
+}
+
+// put writes part into a piece, which grows up to its full size.
+func put(b, part []byte, at int) []byte {
+	end := at + len(part)
+	if end > cap(b) {
+		bigger := make([]byte, len(b), min(piece, max(end, 2*cap(b), 128)))
+		copy(bigger, b)
+		b = bigger
+	}
+	if end > len(b) {
+		old := len(b)
+		b = b[:end]
+		if at > old {
+			clear(b[old:at])
+		}
+	}
+	copy(b[at:], part)
+	return b
+}
+
+func (c *content) truncate(size int64) {
+	if size < c.size {
+		i, at := int(size/piece), int(size%piece)
+		if i < len(c.pieces) {
+			if at < len(c.pieces[i]) {
+				c.pieces[i] = c.pieces[i][:at]
+			}
+			clear(c.pieces[i+1:])
+			c.pieces = c.pieces[:i+1]
+		}
+	}
+	c.size = size
+}
+
+func (c *content) clone() content {
+	d := content{pieces: make([][]byte, len(c.pieces)), size: c.size}
+	for i, p := range c.pieces {
+		d.pieces[i] = append([]byte(nil), p...)
+	}
+	return d
+}

@@ -1,0 +1,157 @@
+package disk
+
+import "time"
+
+// inode is a file, whatever its name.
+type inode struct {
+	path  string // the name it was opened by last, for messages and rules
+	cache content
+	ops   []op   // on the cache and not yet durable, in order
+	first uint64 // number of the first of ops, counted over the file's life
+	links int    // names it has
+
+	// media are places where the disk holds something else than the cache:
+	// seen once the cache is gone.
+	media []patch
+	// damage are places where the cache holds something else than was written.
+	// Each keeps what should be there.
+	damage []patch
+	lied   int // of ops: so many were reported durable and are not
+	listed bool
+}
+
+// op is one change of a file, with what it takes to undo it.
+type op struct {
+	truncate bool
+	off, n   int64  // of a write; a truncate has the new size in off
+	size     int64  // before
+	undo     []byte // what was at off before, as far as there was anything
+	at       time.Duration
+}
+
+// patch is a piece of content for a place in a file.
+type patch struct {
+	off  int64
+	data []byte
+	why  Flaw
+	at   time.Duration
+}
+
+// limit is how many operations are kept; the operating system starts to write
+// back on its own accord when there is much to write.
+const limit = 4096
+
+func (f *inode) write(p []byte, off int64, now time.Duration) {
+	o := op{off: off, n: int64(len(p)), size: f.cache.size, at: now}
+	if over := min(off+o.n, f.cache.size) - off; over > 0 {
+		o.undo = f.cache.bytes(off, over)
+	}
+	f.cache.write(p, off)
+	f.ops = append(f.ops, o)
+	f.mended(off, o.n)
+}
+
+func (f *inode) truncate(size int64, now time.Duration) {
+	o := op{truncate: true, off: size, size: f.cache.size, at: now}
+	if size < f.cache.size {
+		o.undo = f.cache.bytes(size, f.cache.size-size)
+	}
+	f.cache.truncate(size)
+	f.ops = append(f.ops, o)
+	f.damage = beyond(f.damage, size)
+}
+
+// mended drops damage that has been written over.
+func (f *inode) mended(off, n int64) {
+	if len(f.damage) > 0 {
+		f.damage = subtract(f.damage, off, n)
+	}
+}
+
+// subtract removes the range from all patches.
+func subtract(patches []patch, off, n int64) []patch {
+	var left []patch
+	for _, p := range patches {
+		end := p.off + int64(len(p.data))
+		if off+n <= p.off || end <= off {
+			left = append(left, p)
+			continue
+		}
+		if p.off < off {
+			left = append(left, patch{p.off, p.data[:off-p.off], p.why, p.at})
+		}
+		if off+n < end {
+			left = append(left, patch{off + n, p.data[off+n-p.off:], p.why, p.at})
+		}
+	}
+	return left
+}
+
+// beyond removes what lies at or after size.
+func beyond(patches []patch, size int64) []patch {
+	return subtract(patches, size, 1<<62-size)
+}
+
+// undo takes an operation back and returns what would do it again.
+func (c *content) undo(o op) (redo []byte) {
+	if o.truncate {
+		if o.size < o.off {
+			c.truncate(o.size)
+			return nil
+		}
+		c.truncate(o.size)
+		c.write(o.undo, o.off)
+		return nil
+	}
+	redo = c.bytes(o.off, o.n)
+	c.truncate(o.size)
+	c.write(o.undo, o.off)
+	c.size = o.size
+	return redo
+}
+
+func (c *content) redo(o op, data []byte) {
+	if o.truncate {
+		c.truncate(o.off)
+		return
+	}
+	c.write(data, o.off)
+}
+
+// unwind takes the operations back, last first, and returns what would do each
+// of them again. What is left is what is durable.
+func (c *content) unwind(ops []op) (redo [][]byte) {
+	redo = make([][]byte, len(ops))
+	for i := len(ops) - 1; i >= 0; i-- {
+		redo[i] = c.undo(ops[i])
+	}
+	return redo
+}
+
+// commit makes the first n operations durable.
+func (f *inode) commit(n int) {
+	for _, o := range f.ops[:n] {
+		if len(f.media) == 0 {
+			break
+		}
+		if o.truncate {
+			f.media = beyond(f.media, o.off)
+		} else {
+			f.media = subtract(f.media, o.off, o.n)
+		}
+	}
+	left := copy(f.ops, f.ops[n:])
+	clear(f.ops[left:])
+	f.ops = f.ops[:left]
+	f.first += uint64(n)
+	f.lied = max(0, f.lied-n)
+}
+
+// expired counts the operations that are older than the given time.
+func (f *inode) expired(before time.Duration) int {
+	n := 0
+	for n < len(f.ops) && f.ops[n].at < before {
+		n++
+	}
+	return n
+}

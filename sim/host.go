@@ -1,0 +1,144 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ktrial/ktrial/sim/disk"
+	"github.com/ktrial/ktrial/sim/env"
+	"github.com/ktrial/ktrial/sim/kernel"
+	"github.com/ktrial/ktrial/sim/network"
+)
+
+// Host is a machine: a clock, a CPU, a disk and a place on the network. At most
+// one process runs on it at a time.
+//
+// Its methods are for the world (At, After, OnEvent) and for tasks of other
+// hosts. A process that kills its own host does not survive the call.
+type Host struct {
+	w     *World
+	name  string
+	clock clock
+	node  *network.Node
+	disk  *disk.Disk
+
+	main        func(env.Host)
+	proc        *process // nil or dead: none runs
+	incarnation int
+	exit        error
+}
+
+func newHost(w *World, name string) *Host {
+	h := &Host{w: w, name: name, node: w.net.Attach(name)}
+	h.disk = disk.New(w.k, name, w.cfg.Seed, w.cfg.Disk)
+	h.clock.init(w, name)
+	return h
+}
+
+// Name is the host's name.
+func (h *Host) Name() string { return h.name }
+
+// Disk is the host's disk, with its faults and what a checker may ask.
+func (h *Host) Disk() *disk.Disk { return h.disk }
+
+// Start starts a process whose first task runs main. The process lives until
+// it is killed, exits, or has no task and no timer left; main may return before.
+func (h *Host) Start(main func(env.Host)) {
+	if h.IsRunning() {
+		panic(fmt.Sprintf("sim: start on %s: a process (incarnation %d) runs already", h.name, h.incarnation))
+	}
+	h.node.PowerOn()
+	h.main = main
+	h.incarnation++
+	h.exit = nil
+	p := &process{h: h}
+	h.proc = p
+	p.Process = h.w.k.NewProcess(h.name, h.incarnation, func() { h.node.EndProcess(p.Process) })
+	p.rng = kernel.Stream(h.w.cfg.Seed, fmt.Sprintf("process %s %d", h.name, h.incarnation))
+	p.disk = h.disk.View(p.Process)
+	if fs := h.w.cfg.FileSystem; fs != nil {
+		p.disk = fs(h.name, p)
+	}
+	h.mark("starts")
+	p.Process.Go("main", func() { main(p) })
+}
+
+// Restart starts the last main again.
+func (h *Host) Restart() { h.Start(h.main) }
+
+// IsRunning reports whether a process runs, or is paused.
+func (h *Host) IsRunning() bool { return h.proc != nil && !h.proc.Dead() }
+
+// Incarnation counts the processes that were started.
+func (h *Host) Incarnation() int { return h.incarnation }
+
+// Process is what the running process was given as its env.Host, or nil.
+func (h *Host) Process() env.Host {
+	if !h.IsRunning() {
+		return nil
+	}
+	return h.proc
+}
+
+// ExitError is what the last process said when it called Exit.
+func (h *Host) ExitError() error { return h.exit }
+
+// Kill ends the process at once. The operating system lives on: the page cache
+// is kept and the peers of its connections are told.
+func (h *Host) Kill() {
+	if h.IsRunning() {
+		h.mark("is killed")
+		h.proc.Kill()
+	}
+}
+
+// PowerOff stops the machine at once: what was not synced may be lost, and
+// nobody is told. It returns what the disk has lost. Start switches it on again.
+func (h *Host) PowerOff() []disk.Loss {
+	h.mark("loses power")
+	h.node.PowerOff()
+	losses := h.disk.PowerCut()
+	h.clock.reboot(h.w.Now())
+	if h.IsRunning() {
+		h.proc.Kill()
+	}
+	return losses
+}
+
+// Pause stops the process, as SIGSTOP or a long collection of garbage does. The
+// operating system lives on and takes in what comes from the network.
+func (h *Host) Pause() {
+	if h.IsRunning() {
+		h.mark("is paused")
+		h.proc.Pause()
+	}
+}
+
+// Resume lets a paused process go on.
+func (h *Host) Resume() {
+	if h.IsRunning() {
+		h.mark("is resumed")
+		h.proc.Resume()
+	}
+}
+
+// IsPaused reports whether the process is paused.
+func (h *Host) IsPaused() bool { return h.IsRunning() && h.proc.Paused() }
+
+// StepClock moves the wall clock.
+func (h *Host) StepClock(by time.Duration) {
+	h.mark("clock steps")
+	h.clock.step(by)
+}
+
+// DriftClock makes both clocks of the host run faster by so many millionths;
+// negative: slower.
+func (h *Host) DriftClock(ppm int64) {
+	h.mark("clock drifts")
+	h.clock.drift(h.w.Now(), ppm)
+}
+
+// Now reads the host's wall clock.
+func (h *Host) Now() env.Time { return h.clock.wall(h.w.Now()) }
+
+func (h *Host) mark(what string) { h.w.k.Trace().Text(kernel.KindMark, 0, h.name+" "+what) }

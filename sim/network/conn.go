@@ -1,0 +1,343 @@
+package network
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/ktrial/ktrial/sim/env"
+	"github.com/ktrial/ktrial/sim/kernel"
+)
+
+// Conn is one end of a connection.
+type Conn struct {
+	n      *Network
+	id     uint64
+	node   *Node
+	proc   *kernel.Process // nil until accepted
+	peer   *Conn
+	link   *Link // to the peer
+	remote string
+
+	established bool
+	listed      bool
+	closed      bool // by this end: nothing is left of it but its answer to strangers
+	lost        bool // something on the way swallows what this end sends
+	err         error
+	in          pipe
+	held        int // packets of this end that its link cannot carry
+	heldSince   time.Duration
+	deadline    time.Duration // of Read
+	dialing     kernel.WaitList
+
+	older, newer *Conn // of the same node
+	listener     *Listener
+}
+
+// pipe is what comes towards one end.
+// Invariant: 0 <= flight, and the peer sends only while flight < Window.
+type pipe struct {
+	flight      int           // bytes sent and not yet read
+	arrive      time.Duration // when the last packet arrives
+	first, last *packet       // arrived and not yet read
+	offset      int           // how much of first was read
+	eof         bool
+	readers     kernel.WaitList // of this end
+	writers     kernel.WaitList // of the peer, that wait for room
+	crediting   bool            // the news that there is room is under way
+}
+
+func (n *Network) newConn(node *Node, proc *kernel.Process) *Conn {
+	n.conns++
+	return &Conn{n: n, id: n.conns, node: node, proc: proc, deadline: kernel.Never}
+}
+
+// list makes c one of the ends that its host keeps.
+func (c *Conn) list() {
+	c.listed = true
+	c.older = c.node.conns
+	if c.older != nil {
+		c.older.newer = c
+	}
+	c.node.conns = c
+}
+
+func (c *Conn) unlist() {
+	if !c.listed {
+		return
+	}
+	c.listed = false
+	if c.newer == nil {
+		c.node.conns = c.older
+	} else {
+		c.newer.older = c.older
+	}
+	if c.older != nil {
+		c.older.newer = c.newer
+	}
+	c.older, c.newer = nil, nil
+}
+
+// Dial connects proc's host to "host:port". It blocks until the deadline.
+func (d *Node) Dial(proc *kernel.Process, addr string, deadline time.Duration) (*Conn, error) {
+	host, port, err := split(addr)
+	if err != nil {
+		return nil, err
+	}
+	to := d.n.names[host]
+	if to == nil {
+		return nil, fmt.Errorf("network: dial %s: no such host: %w", addr, env.ErrRefused)
+	}
+	c := d.connect(proc, to, port)
+	if !d.n.k.Block("dial", addr, &c.dialing, deadline) {
+		c.closed = true
+		c.unlist()
+		return nil, fmt.Errorf("network: dial %s from %s: %w", addr, d.name, env.ErrTimeout)
+	}
+	if c.err != nil {
+		c.closed = true
+		c.unlist()
+		return nil, fmt.Errorf("network: dial %s from %s: %w", addr, d.name, c.err)
+	}
+	return c, nil
+}
+
+// connect makes both ends and sends the first packet of the handshake.
+func (d *Node) connect(proc *kernel.Process, to *Node, port int) *Conn {
+	n := d.n
+	n.stats.Conns++
+	d.ephemeral++
+	if d.ephemeral > 60999 {
+		d.ephemeral = 32769
+	}
+	c, s := n.newConn(d, proc), n.newConn(to, nil)
+	c.peer, s.peer = s, c
+	c.link, s.link = d.link(to), to.link(d)
+	c.remote = fmt.Sprintf("%s:%d", to.name, port)
+	s.remote = fmt.Sprintf("%s:%d", d.name, d.ephemeral)
+	c.list()
+	n.send(syn, c, []byte{byte(port >> 8), byte(port)})
+	return c
+}
+
+// receive takes a packet of data in; false: nobody is there to want it.
+func (c *Conn) receive(p *packet) bool {
+	if c.closed || c.err != nil {
+		return false
+	}
+	if c.in.last == nil {
+		c.in.first = p
+	} else {
+		c.in.last.next = p
+	}
+	c.in.last = p
+	c.in.readers.WakeOne()
+	return true
+}
+
+// control is what a packet without bytes does to the end that it reaches.
+func (c *Conn) control(kind packetKind) {
+	switch kind {
+	case data:
+		c.n.send(rst, c, nil)
+	case fin:
+		c.in.eof = true
+		c.in.readers.WakeAll()
+	case rst:
+		c.reset()
+	case credit:
+		c.peer.in.crediting = false
+		c.peer.in.writers.WakeAll()
+	case syn:
+		c.shake()
+	case synAck:
+		if c.closed {
+			c.n.send(rst, c, nil)
+			return
+		}
+		c.established = true
+		c.n.send(ack, c, nil)
+		c.dialing.WakeAll()
+	case ack:
+		c.listener.offer(c)
+	}
+}
+
+// shake answers the first packet of a handshake.
+func (c *Conn) shake() {
+	_, port, _ := split(c.peer.remote)
+	c.listener = c.node.listeners[port]
+	if c.listener == nil {
+		c.closed = true
+		c.n.send(rst, c, nil)
+		return
+	}
+	c.established = true
+	c.list()
+	c.n.send(synAck, c, nil)
+}
+
+// reset is the arrival of a RST.
+func (c *Conn) reset() {
+	if c.closed || c.err != nil {
+		return
+	}
+	c.err = env.ErrReset
+	if !c.established {
+		c.err = env.ErrRefused
+	}
+	c.wake()
+}
+
+// broke ends a connection from this side: the sender has given up.
+func (c *Conn) broke() {
+	if c.err == nil && !c.closed {
+		c.err = env.ErrReset
+		c.wake()
+	}
+}
+
+// wake tells all who wait on this end that it is over. An end that nobody has
+// accepted has no owner to close it.
+func (c *Conn) wake() {
+	if c.proc == nil {
+		c.unlist()
+	}
+	c.dialing.WakeAll()
+	c.in.readers.WakeAll()
+	c.peer.in.writers.WakeAll()
+}
+
+// Read returns what has come in, and blocks while that is nothing.
+func (c *Conn) Read(p []byte) (int, error) {
+	for {
+		switch {
+		case c.proc.Dead() || c.closed:
+			return 0, c.fail("read from", env.ErrClosed)
+		case len(p) == 0:
+			return 0, nil
+		case c.in.first != nil:
+			return c.take(p), nil
+		case c.err != nil:
+			return 0, c.fail("read from", c.err)
+		case c.in.eof:
+			return 0, io.EOF
+		case c.n.k.Now() >= c.deadline:
+			return 0, c.fail("read from", env.ErrTimeout)
+		}
+		c.n.k.Block("read from", c.remote, &c.in.readers, c.deadline)
+	}
+}
+
+// take copies out what fits into p.
+func (c *Conn) take(p []byte) int {
+	total := 0
+	for c.in.first != nil && total < len(p) {
+		first := c.in.first
+		m := copy(p[total:], first.data[c.in.offset:])
+		total += m
+		c.in.offset += m
+		if c.in.offset == len(first.data) {
+			c.in.first = first.next
+			c.in.offset = 0
+			c.n.recycle(first)
+		}
+	}
+	if c.in.first == nil {
+		c.in.last = nil
+	} else {
+		c.in.readers.WakeOne()
+	}
+	c.made(total)
+	return total
+}
+
+// made tells a peer that waits for room when there is enough again.
+func (c *Conn) made(room int) {
+	c.in.flight -= room
+	if !c.in.writers.Empty() && !c.in.crediting && c.in.flight <= c.n.cfg.Window/2 {
+		c.in.crediting = true
+		c.n.send(credit, c, nil)
+	}
+}
+
+// Write sends all of p, and blocks while the window is full.
+func (c *Conn) Write(p []byte) (int, error) {
+	sent := 0
+	for {
+		switch {
+		case c.proc.Dead() || c.closed:
+			return sent, c.fail("write to", env.ErrClosed)
+		case c.err != nil:
+			return sent, c.fail("write to", c.err)
+		case sent == len(p):
+			return sent, nil
+		}
+		to := &c.peer.in
+		room := min(c.n.cfg.Window-to.flight, len(p)-sent)
+		if room <= 0 {
+			c.n.k.Block("write to", c.remote, &to.writers, kernel.Never)
+			continue
+		}
+		part := p[sent : sent+room]
+		c.n.k.Trace().Bytes(kernel.KindWrite, c.proc.ID(), part)
+		to.flight += room
+		sent += room
+		c.n.send(data, c, part)
+	}
+}
+
+// SetDeadline is when a Read gives up, also one that waits already.
+func (c *Conn) SetDeadline(at time.Duration) {
+	if c.deadline == at {
+		return
+	}
+	c.deadline = at
+	c.in.readers.Reschedule(at)
+}
+
+// Close ends both directions. What was written still arrives.
+func (c *Conn) Close() error {
+	if c.closed || c.proc.Dead() {
+		return nil
+	}
+	c.close()
+	return nil
+}
+
+// close tells the peer. Unread bytes turn the farewell into a reset, as TCP
+// does, because the peer must not believe that they were taken.
+func (c *Conn) close() {
+	if c.closed {
+		return
+	}
+	kind := fin
+	if c.in.first != nil {
+		kind = rst
+	}
+	broken := c.err != nil
+	c.vanish()
+	if !broken {
+		c.n.send(kind, c, nil)
+	}
+}
+
+// vanish closes this end without a word.
+func (c *Conn) vanish() {
+	c.closed = true
+	c.unlist()
+	for p := c.in.first; p != nil; {
+		next := p.next
+		c.n.recycle(p)
+		p = next
+	}
+	c.in.first, c.in.last, c.in.offset = nil, nil, 0
+	c.wake()
+}
+
+// RemoteAddr is "host:port" of the peer.
+func (c *Conn) RemoteAddr() string { return c.remote }
+
+func (c *Conn) fail(doing string, err error) error {
+	return fmt.Errorf("network: %s %s: %w", doing, c.remote, err)
+}

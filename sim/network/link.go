@@ -1,0 +1,173 @@
+package network
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/ktrial/ktrial/sim/kernel"
+)
+
+// Profile is how a link behaves. Zero fields are the ideal.
+type Profile struct {
+	// Latency is the least that a packet takes, Jitter the mean of what comes
+	// on top (exponential).
+	Latency, Jitter time.Duration
+	// One packet in TailIn takes Tail longer on average (exponential): the
+	// long tail.
+	TailIn uint64
+	Tail   time.Duration
+	// One packet in LossIn is lost, and retransmitted after a time-out.
+	LossIn uint64
+	// Bandwidth in bytes per second, shared by all connections; 0: no limit.
+	Bandwidth int64
+}
+
+// Link carries packets from one host to another; the way back is another link.
+type Link struct {
+	n        *Network
+	from, to *Node
+	Profile  Profile
+	rng      *rand.Rand
+	cuts     int
+	cutAt    time.Duration // when it last became unable to carry
+	free     time.Duration // when the last packet has left the wire
+	held     []*packet     // what it could not carry, in order
+}
+
+// link is the link from d to another node, made when first used. Luck is drawn
+// from a stream of its own, so that traffic elsewhere does not shift it.
+func (d *Node) link(to *Node) *Link {
+	for len(d.links) <= to.index {
+		d.links = append(d.links, nil)
+	}
+	l := d.links[to.index]
+	if l == nil {
+		l = &Link{n: d.n, from: d, to: to, Profile: d.n.cfg.Default}
+		if d == to {
+			l.Profile = d.n.cfg.Loopback
+		}
+		l.rng = kernel.Stream(d.n.seed, "link "+d.name+" to "+to.name)
+		d.links[to.index] = l
+	}
+	return l
+}
+
+// Link is the link from one host to another.
+func (n *Network) Link(from, to string) *Link { return n.node(from).link(n.node(to)) }
+
+// Default restores the profile that the link had at first.
+func (l *Link) Default() {
+	l.Profile = l.n.cfg.Default
+	if l.from == l.to {
+		l.Profile = l.n.cfg.Loopback
+	}
+}
+
+// Open reports whether the link carries packets now.
+func (l *Link) Open() bool { return l.cuts == 0 && !l.to.down && !l.from.down }
+
+// Cut stops the link. Cuts add up: each needs its own Mend.
+func (l *Link) Cut() {
+	if l.from == l.to {
+		return
+	}
+	l.cuts++
+	if l.cuts == 1 {
+		l.cutAt = l.n.k.Now()
+	}
+}
+
+// Mend takes back one Cut.
+func (l *Link) Mend() {
+	if l.cuts == 0 {
+		return
+	}
+	l.cuts--
+	l.release()
+}
+
+// arrival is when a packet of so many bytes that is sent now gets there.
+func (l *Link) arrival(size int) time.Duration {
+	p := &l.Profile
+	at := max(l.n.k.Now(), l.from.busy)
+	if p.Bandwidth > 0 {
+		l.free = max(at, l.free) + time.Duration(int64(size)*int64(time.Second)/p.Bandwidth)
+		at = l.free
+	}
+	at += p.Latency + kernel.Exponential(l.rng, p.Jitter)
+	if kernel.Chance(l.rng, p.TailIn) {
+		at += kernel.Exponential(l.rng, p.Tail)
+	}
+	for rto := l.n.cfg.RTO; kernel.Chance(l.rng, p.LossIn) && rto < time.Minute; rto *= 2 {
+		at += rto
+	}
+	return max(at, l.to.busy)
+}
+
+// hold keeps a packet that the link cannot carry: its sender retransmits.
+func (l *Link) hold(p *packet) {
+	l.held = append(l.held, p)
+	c := p.from
+	if c.held == 0 {
+		c.heldSince = l.n.k.Now()
+		l.watch(c, c.heldSince)
+	}
+	c.held++
+}
+
+// watch breaks a connection whose bytes have been stuck for too long.
+func (l *Link) watch(c *Conn, since time.Duration) {
+	if l.n.cfg.GiveUp <= 0 {
+		return
+	}
+	l.n.k.At(since+l.n.cfg.GiveUp, func() {
+		if c.held > 0 && c.heldSince == since {
+			l.forget(c)
+			c.broke()
+		}
+	})
+}
+
+// forget drops what is held of one sender.
+func (l *Link) forget(c *Conn) {
+	kept := l.held[:0]
+	for _, p := range l.held {
+		if p.from == c {
+			l.n.recycle(p)
+			continue
+		}
+		kept = append(kept, p)
+	}
+	clear(l.held[len(kept):])
+	l.held = kept
+	c.held = 0
+}
+
+// drop loses what is held: the sender has lost power.
+func (l *Link) drop() {
+	for _, p := range l.held {
+		p.from.held = 0
+		l.n.recycle(p)
+	}
+	l.held = nil
+}
+
+// release sends on what was held, once the link carries again. Each connection
+// notices at its next retransmission: as retransmissions back off, the longer
+// the outage, the later.
+func (l *Link) release() {
+	if !l.Open() || len(l.held) == 0 {
+		return
+	}
+	held := l.held
+	l.held = nil
+	for _, p := range held {
+		c := p.from
+		if c.held > 0 { // the first of its connection
+			outage := min(l.n.k.Now()-c.heldSince, l.n.cfg.RetransmitCap)
+			c.peer.in.arrive = max(c.peer.in.arrive, l.n.k.Now()+time.Duration(l.rng.Int64N(int64(outage)+1)))
+			c.held = 0
+		}
+		l.n.transmit(l, p)
+	}
+}

@@ -1,0 +1,189 @@
+// Package network carries bytes between hosts: ordered connections with
+// back-pressure over links that have latency, bandwidth, loss and cuts.
+//
+// It behaves as TCP does towards an application. Nothing is lost inside a
+// connection: a lost packet is late, and so is all that follows it on the same
+// connection. What a link cannot carry waits until it can, or until the sender
+// gives up. Bytes of a connection that was closed may therefore arrive after
+// those of a newer one. Reordering happens only across connections.
+package network
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ktrial/ktrial/sim/env"
+	"github.com/ktrial/ktrial/sim/kernel"
+)
+
+// Config is the network of a world.
+type Config struct {
+	// Default is every link between two hosts that is not told otherwise.
+	Default Profile
+	// Loopback is the link of a host with itself; nothing cuts it.
+	Loopback Profile
+	// Window is how many bytes of one direction of a connection may be under
+	// way or unread.
+	Window int
+	// RTO is how late a lost packet is; it doubles with each further loss.
+	RTO time.Duration
+	// RetransmitCap limits how long after a link has healed a connection may
+	// take to notice.
+	RetransmitCap time.Duration
+	// GiveUp is how long a sender retransmits before the connection breaks.
+	GiveUp time.Duration
+}
+
+// LAN is a network inside one data centre, with the long tail that such have.
+func LAN() Config {
+	return Config{
+		Default: Profile{
+			Latency: 100 * time.Microsecond, Jitter: 80 * time.Microsecond,
+			TailIn: 500, Tail: 3 * time.Millisecond,
+		},
+		Loopback:      Profile{Latency: 15 * time.Microsecond, Jitter: 5 * time.Microsecond},
+		Window:        256 << 10,
+		RTO:           200 * time.Millisecond,
+		RetransmitCap: 3 * time.Second,
+		GiveUp:        2 * time.Minute,
+	}
+}
+
+// Network is the network of one world.
+type Network struct {
+	k     *kernel.Kernel
+	cfg   Config
+	seed  uint64
+	nodes []*Node
+	names map[string]*Node
+	conns uint64
+	stats Stats
+
+	packets []*packet // free
+	buffers buffers
+}
+
+// Stats counts what the network has carried.
+type Stats struct {
+	Packets int64
+	Bytes   int64
+	Conns   int64
+}
+
+// New makes a network without hosts.
+func New(k *kernel.Kernel, seed uint64, cfg Config) *Network {
+	return &Network{k: k, cfg: cfg, seed: seed, names: map[string]*Node{}}
+}
+
+// Stats returns what was carried so far.
+func (n *Network) Stats() Stats { return n.stats }
+
+// Node is a host's network card and the part of its operating system that
+// keeps connections.
+type Node struct {
+	n     *Network
+	index int
+	name  string
+	down  bool
+	// busy is until when the host's CPU is taken: nothing leaves earlier.
+	busy      time.Duration
+	links     []*Link // to each node, by index; nil until used
+	listeners map[int]*Listener
+	ephemeral int
+	conns     *Conn // open ends, newest first
+}
+
+// Attach connects a host.
+func (n *Network) Attach(name string) *Node {
+	if n.names[name] != nil {
+		panic("network: host " + name + " is attached twice")
+	}
+	node := &Node{n: n, index: len(n.nodes), name: name, listeners: map[int]*Listener{}, ephemeral: 32768}
+	n.nodes = append(n.nodes, node)
+	n.names[name] = node
+	return node
+}
+
+func (n *Network) node(name string) *Node {
+	node := n.names[name]
+	if node == nil {
+		panic(fmt.Sprintf("network: there is no host %q", name))
+	}
+	return node
+}
+
+// SetBusy says until when the host's CPU is taken.
+func (d *Node) SetBusy(until time.Duration) { d.busy = until }
+
+// Busy is until when the host's CPU is taken.
+func (d *Node) Busy() time.Duration { return d.busy }
+
+// EndProcess closes what a process leaves behind, as an operating system does
+// that lives on: the peers are told.
+func (d *Node) EndProcess(p *kernel.Process) {
+	for _, l := range d.sortedListeners() {
+		if l.proc == p {
+			l.Close()
+		}
+	}
+	for c := d.conns; c != nil; {
+		older := c.older
+		if c.proc == p {
+			c.close()
+		}
+		c = older
+	}
+}
+
+// PowerOff silences the host: its connections are forgotten, and nobody is told.
+func (d *Node) PowerOff() {
+	d.down = true
+	for _, l := range d.sortedListeners() {
+		l.vanish()
+	}
+	for c := d.conns; c != nil; {
+		older := c.older
+		c.vanish()
+		c = older
+	}
+	for _, l := range d.links {
+		if l != nil {
+			l.drop()
+		}
+	}
+	d.busy = 0
+}
+
+// PowerOn connects the host again.
+func (d *Node) PowerOn() {
+	if !d.down {
+		return
+	}
+	d.down = false
+	for _, from := range d.n.nodes {
+		if l := from.existing(d); l != nil {
+			l.release()
+		}
+	}
+}
+
+func (d *Node) existing(to *Node) *Link {
+	if to.index < len(d.links) {
+		return d.links[to.index]
+	}
+	return nil
+}
+
+// split parts "host:port".
+func split(addr string) (host string, port int, err error) {
+	i := strings.LastIndexByte(addr, ':')
+	if i >= 0 {
+		port, err = strconv.Atoi(addr[i+1:])
+	}
+	if i < 0 || err != nil {
+		return "", 0, fmt.Errorf("network: dial %q: not of the form host:port: %w", addr, env.ErrRefused)
+	}
+	return addr[:i], port, nil
+}

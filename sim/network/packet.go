@@ -1,0 +1,117 @@
+package network
+
+import (
+	"github.com/ktrial/ktrial/sim/kernel"
+	"math/bits"
+)
+
+type packetKind uint8
+
+const (
+	data packetKind = iota
+	fin
+	rst
+	syn
+	synAck
+	ack
+	credit // the reader has made room
+)
+
+// packet is something under way from one end of a connection to the other. One
+// Write is one packet, unless it does not fit into the window.
+type packet struct {
+	kernel.Event
+	kind packetKind
+	from *Conn
+	next *packet // the next that has arrived but was not read
+	data []byte
+}
+
+// send puts a packet on its way.
+func (n *Network) send(kind packetKind, from *Conn, payload []byte) {
+	p := n.newPacket()
+	p.kind, p.from = kind, from
+	if len(payload) > 0 {
+		p.data = n.buffers.get(len(payload))
+		copy(p.data, payload)
+	}
+	p.Retag(kernel.Tag(kernel.KindPacket, uint32(from.peer.node.index), from.id<<4|uint64(kind)))
+	n.stats.Packets++
+	n.stats.Bytes += int64(len(payload))
+	l := from.link
+	if !l.Open() {
+		l.hold(p)
+		return
+	}
+	n.transmit(l, p)
+}
+
+// transmit schedules the arrival. Within a connection nothing overtakes.
+func (n *Network) transmit(l *Link, p *packet) {
+	in := &p.from.peer.in
+	in.arrive = max(in.arrive, l.arrival(len(p.data)+headerSize))
+	n.k.Schedule(in.arrive, &p.Event)
+}
+
+// headerSize is what a packet costs on the wire beside its bytes.
+const headerSize = 66
+
+// Fire is the arrival.
+func (p *packet) Fire() {
+	from := p.from
+	n, to := from.node.n, from.peer
+	if from.lost {
+		n.recycle(p)
+		return
+	}
+	if l := from.link; !l.Open() && !(l.from.down && l.cuts == 0 && !l.to.down) {
+		l.hold(p)
+		return
+	}
+	if p.kind == data && to.receive(p) {
+		return // kept until it is read
+	}
+	kind := p.kind
+	n.recycle(p)
+	to.control(kind)
+}
+
+func (n *Network) newPacket() *packet {
+	if i := len(n.packets); i > 0 {
+		p := n.packets[i-1]
+		n.packets = n.packets[:i-1]
+		return p
+	}
+	p := &packet{}
+	p.Init(p, 0)
+	return p
+}
+
+func (n *Network) recycle(p *packet) {
+	n.buffers.put(p.data)
+	p.data, p.from, p.next = nil, nil, nil
+	n.packets = append(n.packets, p)
+}
+
+// buffers keeps free buffers by the power of two of their capacity.
+type buffers struct {
+	free [32][][]byte
+}
+
+func (b *buffers) get(size int) []byte {
+	class := max(8, bits.Len(uint(size-1)))
+	if i := len(b.free[class]); i > 0 {
+		buf := b.free[class][i-1]
+		b.free[class] = b.free[class][:i-1]
+		return buf[:size]
+	}
+	return make([]byte, size, 1<<class)
+}
+
+func (b *buffers) put(buf []byte) {
+	if cap(buf) == 0 {
+		return
+	}
+	class := bits.Len(uint(cap(buf) - 1))
+	b.free[class] = append(b.free[class], buf)
+}

@@ -1,0 +1,157 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/ktrial/ktrial/sim/env"
+	"github.com/ktrial/ktrial/sim/kernel"
+	"github.com/ktrial/ktrial/sim/network"
+)
+
+// process is one incarnation of a process: what its code knows as env.Host.
+type process struct {
+	*kernel.Process
+	h    *Host
+	rng  *rand.Rand
+	disk env.Disk
+}
+
+var _ env.Host = (*process)(nil)
+
+func (p *process) Name() string          { return p.h.name }
+func (p *process) Now() env.Time         { return p.h.clock.wall(p.h.w.k.Now()) }
+func (p *process) Uptime() time.Duration { return p.h.clock.uptime(p.h.w.k.Now()) }
+func (p *process) Rand() *rand.Rand      { return p.rng }
+func (p *process) Disk() env.Disk        { return p.disk }
+
+// deadline is the virtual time at which d has passed on the host's clock.
+func (p *process) deadline(d time.Duration) time.Duration {
+	now := p.h.w.k.Now()
+	switch {
+	case d == env.Forever:
+		return kernel.Never
+	case d <= 0:
+		return now
+	}
+	up := p.h.clock.uptime(now)
+	if d > math.MaxInt64-up {
+		return kernel.Never
+	}
+	if p.h.clock.ppm == 0 {
+		return now + d
+	}
+	return p.h.clock.virtual(up + d)
+}
+
+func (p *process) Sleep(d time.Duration) { p.h.w.k.Sleep(p.deadline(max(d, 0))) }
+
+func (p *process) After(d time.Duration, name string, f func()) env.Timer {
+	return p.Process.After(p.deadline(max(d, 0)), name, f)
+}
+
+func (p *process) NewSignal(name string) env.Signal {
+	return &signal{p.Process.NewSignal(name), p}
+}
+
+// signal measures its timeouts by the clock of its host.
+type signal struct {
+	*kernel.Signal
+	p *process
+}
+
+func (s *signal) Wait(timeout time.Duration) bool {
+	return s.Signal.Wait(s.p.deadline(timeout))
+}
+
+// Yield does something else in every run: nothing, let others go first, or
+// take a while.
+func (p *process) Yield(site string) { p.h.w.luck.yield(p.h.w.k, site) }
+
+func (p *process) Unlucky(site string) bool { return !p.Dead() && p.h.w.luck.unlucky(site) }
+
+func (p *process) Work(d time.Duration) {
+	if d > 0 && !p.Dead() {
+		p.h.node.SetBusy(max(p.h.node.Busy(), p.h.w.k.Now()) + d)
+	}
+}
+
+func (p *process) Exit(err error) {
+	if !p.Dead() {
+		if err == nil {
+			err = errExited
+		}
+		p.h.exit = err
+		p.Log("exits: %v", err)
+		p.Kill()
+	}
+	p.h.w.k.Hang("exit")
+}
+
+func (p *process) Reached(probe string) {
+	if !p.Dead() {
+		p.h.w.probes[probe]++
+	}
+}
+
+func (p *process) Log(format string, args ...any) {
+	if p.Dead() {
+		return
+	}
+	text := format
+	if len(args) > 0 {
+		text = fmt.Sprintf(format, args...)
+	}
+	p.h.w.tell(p.h.name, p.ID(), text)
+}
+
+func (p *process) Listen(port int) (env.Listener, error) {
+	if p.Dead() {
+		return nil, fmt.Errorf("network: listen on port %d: %w", port, env.ErrClosed)
+	}
+	l, err := p.h.node.Listen(p.Process, port)
+	if err != nil {
+		return nil, err
+	}
+	return &listener{l, p}, nil
+}
+
+func (p *process) Dial(addr string, timeout time.Duration) (env.Conn, error) {
+	if p.Dead() {
+		p.h.w.k.Hang("dial")
+	}
+	c, err := p.h.node.Dial(p.Process, addr, p.deadline(timeout))
+	if err != nil {
+		return nil, err
+	}
+	return &conn{c, p}, nil
+}
+
+type listener struct {
+	*network.Listener
+	p *process
+}
+
+func (l *listener) Accept() (env.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &conn{c, l.p}, nil
+}
+
+// conn measures its deadlines by the clock of its host.
+type conn struct {
+	*network.Conn
+	p *process
+}
+
+func (c *conn) SetReadDeadline(uptime time.Duration) {
+	at := kernel.Never
+	if uptime != 0 {
+		at = c.p.h.clock.virtual(uptime)
+	}
+	c.Conn.SetDeadline(at)
+}

@@ -1,0 +1,73 @@
+// Package sim is a world in one thread: hosts with clocks, disks and a network
+// between them, on which processes run that see nothing but env.Host. A seed
+// decides everything that luck decides outside.
+//
+//	w := sim.NewWorld(sim.Config{Seed: 1})
+//	defer w.Close()
+//	w.Host("broker-1").Start(func(h env.Host) { ... })
+//	w.At(5*time.Second, "cut", func() { w.Network().Link("broker-1", "broker-2").Cut() })
+//	err := w.Run(30 * time.Second)
+//
+// The same seed gives the same run, event for event, on any machine; Hash says
+// whether two runs were the same. Worlds share nothing, so several may run in
+// parallel, each on a goroutine of its own.
+package sim
+
+import (
+	"time"
+
+	"github.com/ktrial/ktrial/sim/disk"
+	"github.com/ktrial/ktrial/sim/env"
+	"github.com/ktrial/ktrial/sim/kernel"
+	"github.com/ktrial/ktrial/sim/network"
+)
+
+// Config is what a world is made from. Only the seed need be given.
+type Config struct {
+	Seed uint64
+
+	// Network and Disk are how things behave while nothing is wrong with them;
+	// zero: network.LAN and disk.SSD.
+	Network network.Config
+	Disk    disk.Config
+
+	// Birth is the wall clock time at which the world begins; zero: the start
+	// of 2026.
+	Birth env.Time
+	// Steady keeps clocks of all hosts equal: no offset and no drift at first.
+	Steady bool
+
+	// InOrder runs tasks in the order in which they were woken. Otherwise the
+	// seed picks.
+	InOrder bool
+	// Lucky switches Unlucky and Yield sites off.
+	Lucky bool
+
+	// MaxEvents ends a run that goes on for too long with a livelock; 0: never.
+	MaxEvents uint64
+	// Watchdog aborts the program when one task does not give back the thread
+	// for so long, in real time; 0: never.
+	Watchdog time.Duration
+
+	// Story is told each line as it happens; nil: it is only kept.
+	Story func(Line)
+
+	// FileSystem replaces the simulated disk of a process; nil: it does not.
+	FileSystem func(host string, h env.Host) env.Disk
+
+	trace kernel.TraceConfig
+}
+
+// Failures of a run, as Run returns them.
+type (
+	PanicError    = kernel.PanicError
+	DeadlockError = kernel.DeadlockError
+	LivelockError = kernel.LivelockError
+)
+
+// Line is one line of the story: what a process, or the world, said of itself.
+type Line struct {
+	At   time.Duration
+	Host string // "" for the world
+	Text string
+}

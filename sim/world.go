@@ -1,0 +1,164 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/ktrial/ktrial/sim/disk"
+	"github.com/ktrial/ktrial/sim/env"
+	"github.com/ktrial/ktrial/sim/kernel"
+	"github.com/ktrial/ktrial/sim/network"
+)
+
+// World is everything there is.
+type World struct {
+	cfg    Config
+	k      *kernel.Kernel
+	net    *network.Network
+	hosts  []*Host
+	byName map[string]*Host
+	luck   luck
+	probes map[string]int64
+	story  []Line
+	closed bool
+	beat   *atomic.Uint64 // for the watchdog; nil: there is none
+}
+
+// NewWorld makes a world without hosts at virtual time zero.
+func NewWorld(cfg Config) *World {
+	if cfg.Network == (network.Config{}) {
+		cfg.Network = network.LAN()
+	}
+	if cfg.Disk == (disk.Config{}) {
+		cfg.Disk = disk.SSD()
+	}
+	if cfg.Birth == 0 {
+		cfg.Birth = env.Time(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano())
+	}
+	kc := kernel.Config{MaxEvents: cfg.MaxEvents, Trace: cfg.trace}
+	if !cfg.InOrder {
+		kc.Order = kernel.Stream(cfg.Seed, "order of tasks")
+	}
+	w := &World{cfg: cfg, k: kernel.New(kc), byName: map[string]*Host{}, probes: map[string]int64{}}
+	w.net = network.New(w.k, cfg.Seed, cfg.Network)
+	w.luck = newLuck(cfg.Seed, !cfg.Lucky)
+	return w
+}
+
+// Seed is the seed of the world.
+func (w *World) Seed() uint64 { return w.cfg.Seed }
+
+// Now is the virtual time since the world began.
+func (w *World) Now() time.Duration { return w.k.Now() }
+
+// Rand is a named stream of luck, the same for the same seed and label and
+// independent of all others.
+func (w *World) Rand(label string) *rand.Rand { return kernel.Stream(w.cfg.Seed, label) }
+
+// Network is the network between the hosts.
+func (w *World) Network() *network.Network { return w.net }
+
+// Host returns the host of that name; it is made when first asked for.
+func (w *World) Host(name string) *Host {
+	if h := w.byName[name]; h != nil {
+		return h
+	}
+	h := newHost(w, name)
+	w.hosts = append(w.hosts, h)
+	w.byName[name] = h
+	return h
+}
+
+// Hosts lists all hosts in the order in which they were made.
+func (w *World) Hosts() []*Host { return w.hosts }
+
+// At has f called at a virtual time, outside of any task: f must not block.
+func (w *World) At(at time.Duration, name string, f func()) {
+	w.k.At(at, func() {
+		w.k.Trace().Text(kernel.KindMark, 0, name)
+		f()
+	})
+}
+
+// After has f called when d has passed.
+func (w *World) After(d time.Duration, name string, f func()) { w.At(w.Now()+d, name, f) }
+
+// OnEvent has f called after each event, when every task has parked again:
+// the moment to look at invariants. It must not block.
+func (w *World) OnEvent(f func()) { w.k.OnEvent(f) }
+
+// Run lets time pass until the given virtual time, until Stop, or until a
+// failure of the world: *PanicError, *DeadlockError, *LivelockError or what
+// Fail was given. It may be called again to go on.
+func (w *World) Run(until time.Duration) error {
+	defer w.watch()()
+	return w.k.Run(until)
+}
+
+// RunDue handles what is due by a virtual time and does not mind when tasks
+// wait for ever, because something outside may still wake them.
+func (w *World) RunDue(until time.Duration) error {
+	defer w.watch()()
+	return w.k.RunDue(until)
+}
+
+// NextAt is the virtual time of the next event, if there is one.
+func (w *World) NextAt() (time.Duration, bool) { return w.k.NextAt() }
+
+// Stop ends Run after the present event.
+func (w *World) Stop() { w.k.Stop() }
+
+// Fail ends Run with err.
+func (w *World) Fail(err error) { w.k.Fail(err) }
+
+// Failure is what Run returned or will return, when it is an error.
+func (w *World) Failure() error { return w.k.Failure() }
+
+// Waiters lists every task and what it waits for.
+func (w *World) Waiters() []kernel.Waiter { return w.k.Waiters() }
+
+// Hash covers everything that happened so far. Equal hashes: the same run.
+func (w *World) Hash() uint64 { return w.k.Trace().Hash() }
+
+// Events counts what happened so far.
+func (w *World) Events() uint64 { return w.k.Events() }
+
+// Probes returns how often each probe was reached.
+func (w *World) Probes() map[string]int64 { return maps.Clone(w.probes) }
+
+// Story returns all lines so far.
+func (w *World) Story() []Line { return w.story }
+
+// Logf adds a line of the world's own to the story: a fault that strikes, a
+// phase that begins.
+func (w *World) Logf(format string, args ...any) {
+	w.tell("", 0, fmt.Sprintf(format, args...))
+}
+
+func (w *World) tell(host string, process uint32, text string) {
+	w.k.Trace().Text(kernel.KindLog, process, text)
+	line := Line{w.Now(), host, text}
+	w.story = append(w.story, line)
+	if w.cfg.Story != nil {
+		w.cfg.Story(line)
+	}
+}
+
+// Calm switches Unlucky and Yield sites off, for the phase in which the stack
+// must make progress.
+func (w *World) Calm() { w.luck.on = false }
+
+// Close ends all processes. Every coroutine is gone when it returns. The story,
+// the hash and the disks can still be read.
+func (w *World) Close() {
+	if !w.closed {
+		w.closed = true
+		w.k.Close()
+	}
+}
+
+var errExited = errors.New("no reason given")
