@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/wire"
@@ -24,13 +25,6 @@ import (
 //
 // Missing: throttling.
 
-// SupportedFeatures are the levels of features that this software knows.
-// transaction.version and group.version come with transactions and groups.
-var SupportedFeatures = []metadata.FeatureRange{
-	{Name: "eligible.leader.replicas.version", Min: 0, Max: 1},
-	{Name: "metadata.version", Min: 7, Max: 27},
-}
-
 var softwareName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$`)
 
 func (b *Broker) apiVersions(_ *wire.Context, req *kmsg.ApiVersionsRequest) kmsg.Response {
@@ -46,7 +40,7 @@ func apiVersions(req *kmsg.ApiVersionsRequest, vs wire.Versions, im *metadata.Im
 		return resp
 	}
 	resp.ApiKeys = vs.ApiKeys()
-	for _, f := range SupportedFeatures {
+	for _, f := range controller.SupportedFeatures() {
 		if f.Min == 0 && req.Version < 4 {
 			continue
 		}
@@ -65,7 +59,7 @@ func apiVersions(req *kmsg.ApiVersionsRequest, vs wire.Versions, im *metadata.Im
 func finalized(resp *kmsg.ApiVersionsResponse, im *metadata.Image) {
 	resp.FinalizedFeaturesEpoch = int64(im.Offset)
 	for _, f := range im.Features() {
-		if !slices.ContainsFunc(SupportedFeatures, func(s metadata.FeatureRange) bool { return s.Name == f.Name }) {
+		if !slices.ContainsFunc(controller.SupportedFeatures(), func(s metadata.FeatureRange) bool { return s.Name == f.Name }) {
 			continue
 		}
 		feature := kmsg.NewApiVersionsResponseFinalizedFeature()
