@@ -3,15 +3,20 @@
 // decides what is committed (the high watermark) and asks the controller who
 // may count for it (the ISR); nobody here decides who leads.
 //
-// The rules are arithmetic without a host (rules.go, isr.go). Partition applies
-// them to one replica. Manager has all replicas of the broker and the tasks:
-// fetchers, one to each leader broker; the one that talks to the controller;
-// checkpoints, retention, the search for followers that lag.
+// The rules are arithmetic without a host (rules.go). Partition applies them to
+// one replica: leader.go, follow.go, isr.go. Manager has all replicas of the
+// broker, serves the requests for them (produce.go, fetch.go, offsets.go,
+// deleterecords.go) and runs the tasks: a fetcher to each leader broker, the
+// alterer that talks to the controller, checkpoints and the like (upkeep.go).
 package replica
 
 import (
+	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -29,88 +34,141 @@ type Controller interface {
 }
 
 // Manager has all replicas of one broker.
-type Manager struct{}
+type Manager struct {
+	host    env.Host
+	cfg     Config
+	dir     *log.Dir
+	ctl     Controller
+	bugs    *planted.Set
+	witness witness.Witness
 
-// NewManager takes over the logs in dir. Nothing leads or follows until Apply.
-// It starts its tasks and does not block.
+	// im is the cluster as the server last told, nil at first.
+	im          *metadata.Image
+	brokerEpoch kafka.BrokerEpoch
+	clientID    string
+	byName      map[kafka.TopicPartition]*Partition
+	byID        map[partKey]*Partition
+	sorted      []*Partition // by name
+	onRole      []func(tp kafka.TopicPartition, epoch kafka.LeaderEpoch, leads bool)
+
+	fetchers  map[kafka.NodeID]*fetcher
+	alter     alterer
+	sessions  fetchSessions
+	purgatory purgatory
+	fetches   []*fetch // to be used again
+
+	closing bool
+	stop    env.Signal
+}
+
+// NewManager takes over the logs in dir. Nothing leads or follows until
+// ApplyImage. It does not block.
 func NewManager(host env.Host, cfg Config, dir *log.Dir, ctl Controller, bugs *planted.Set, w witness.Witness) *Manager {
-	panic("later")
+	m := &Manager{
+		host: host, cfg: cfg, dir: dir, ctl: ctl, bugs: bugs, witness: w,
+		brokerEpoch: kafka.NoEpoch,
+		clientID:    "broker-" + strconv.Itoa(int(cfg.NodeID)) + "-fetcher",
+		byName:      map[kafka.TopicPartition]*Partition{},
+		byID:        map[partKey]*Partition{},
+		fetchers:    map[kafka.NodeID]*fetcher{},
+		sessions:    fetchSessions{host: host, slots: int(cfg.FetchSessionSlots)},
+		purgatory:   purgatory{host: host},
+		stop:        host.NewSignal("replicas stop"),
+	}
+	m.alter = alterer{m: m, wake: host.NewSignal("isr changes")}
+	return m
 }
 
 // SetBrokerEpoch tells under which epoch the broker is registered.
-func (m *Manager) SetBrokerEpoch(e kafka.BrokerEpoch) { panic("later") }
+func (m *Manager) SetBrokerEpoch(e kafka.BrokerEpoch) { m.brokerEpoch = e }
 
-// OnRole has f called whenever this broker begins or ends to lead tp, before
-// anything can be appended in the new epoch. f must not block.
+// OnRole has f called whenever this broker begins or ends to lead a partition,
+// before anything can be appended in the new epoch. f must not block.
 func (m *Manager) OnRole(f func(tp kafka.TopicPartition, epoch kafka.LeaderEpoch, leads bool)) {
-	panic("later")
+	m.onRole = append(m.onRole, f)
 }
 
-// Apply brings the replicas to the state of im, of which ch changed since the
-// last call. im is kept until the next call and must not change meanwhile,
-// except by becoming the next one's state. It blocks, as logs are made.
-func (m *Manager) Apply(im *metadata.Image, ch *metadata.Changes) { panic("later") }
-
-// ApplyImage brings the replicas to the state of im, whatever was before: at
-// the start, or after a snapshot was loaded. Logs that no partition of im
-// belongs to are deleted. It blocks.
-func (m *Manager) ApplyImage(im *metadata.Image) { panic("later") }
-
-// Shutdown stops the tasks and closes the logs with the mark of a clean
-// shutdown. It blocks.
-func (m *Manager) Shutdown() error { panic("later") }
-
-// Produce appends a producer's batches. With acks=all it blocks until they are
-// committed. With acks=0 the answer is nil.
-func (m *Manager) Produce(req *kmsg.ProduceRequest) *kmsg.ProduceResponse { panic("later") }
-
-// Fetch serves consumers and followers. It blocks for min.bytes, at most for
-// max.wait.
-func (m *Manager) Fetch(req *kmsg.FetchRequest) *kmsg.FetchResponse { panic("later") }
-
-// ListOffsets answers where logs begin and end, and by timestamp.
-func (m *Manager) ListOffsets(req *kmsg.ListOffsetsRequest) *kmsg.ListOffsetsResponse {
-	panic("later")
-}
-
-// OffsetForLeaderEpoch answers where leader epochs end.
-func (m *Manager) OffsetForLeaderEpoch(req *kmsg.OffsetForLeaderEpochRequest) *kmsg.OffsetForLeaderEpochResponse {
-	panic("later")
-}
-
-// DeleteRecords raises log start offsets. It blocks until the followers have
-// done so too.
-func (m *Manager) DeleteRecords(req *kmsg.DeleteRecordsRequest) *kmsg.DeleteRecordsResponse {
-	panic("later")
-}
-
-// AppendLocal appends batches of the broker's own (coordinators, transaction
-// markers) to a partition it leads. It does not wait for replication: see
-// WaitCommitted. An epoch other than NoEpoch must be the current one.
-func (m *Manager) AppendLocal(tp kafka.TopicPartition, epoch kafka.LeaderEpoch, batches []byte, acks int16) (log.AppendInfo, error) {
-	panic("later")
-}
-
-// WaitCommitted blocks until the high watermark has reached end in that leader
-// epoch, and judges as acks=all does.
-func (m *Manager) WaitCommitted(tp kafka.TopicPartition, epoch kafka.LeaderEpoch, end kafka.Offset, timeout time.Duration) error {
-	panic("later")
-}
-
-// ReadCommitted reads batches below the high watermark of a partition that
-// this broker leads in that epoch, as coordinators do to load their state.
-func (m *Manager) ReadCommitted(tp kafka.TopicPartition, epoch kafka.LeaderEpoch, from kafka.Offset, maxBytes int32) ([]byte, error) {
-	panic("later")
+func (m *Manager) roleChanged(tp kafka.TopicPartition, epoch kafka.LeaderEpoch, leads bool) {
+	for _, f := range m.onRole {
+		f(tp, epoch, leads)
+	}
 }
 
 // Partition is the replica of tp on this broker, or nil.
-func (m *Manager) Partition(tp kafka.TopicPartition) *Partition { panic("later") }
+func (m *Manager) Partition(tp kafka.TopicPartition) *Partition { return m.byName[tp] }
 
 // Partitions lists the replicas of this broker in the order of their names.
-func (m *Manager) Partitions() []*Partition { panic("later") }
+func (m *Manager) Partitions() []*Partition { return slices.Clone(m.sorted) }
 
-// Partition is one replica.
-type Partition struct{}
+// Shutdown stops the tasks and closes the logs with the mark of a clean
+// shutdown. It blocks.
+func (m *Manager) Shutdown() error {
+	m.closing, m.alter.closed = true, true
+	m.stop.Broadcast()
+	m.alter.wake.Broadcast()
+	parts := m.Partitions()
+	for _, p := range parts {
+		p.stop(false)
+	}
+	hws := make(map[kafka.TopicPartition]kafka.Offset, len(parts))
+	for _, p := range parts {
+		hws[p.tp] = p.hw
+	}
+	return m.dir.CloseClean(m.brokerEpoch, hws)
+}
 
-// View is the state of the replica.
-func (p *Partition) View() View { panic("later") }
+// broker is the registration of id, or nil.
+func (m *Manager) broker(id kafka.NodeID) *metadata.Broker {
+	if m.im == nil {
+		return nil
+	}
+	return m.im.Broker(id)
+}
+
+// address is where the broker id listens.
+func (m *Manager) address(id kafka.NodeID) (string, error) {
+	b := m.broker(id)
+	if b == nil || len(b.EndPoints) == 0 {
+		return "", fmt.Errorf("replica: address of broker %d: not registered", id)
+	}
+	e := b.EndPoints[0]
+	return e.Host + ":" + strconv.Itoa(int(e.Port)), nil
+}
+
+// lookup is the replica that a fetch session names by key.
+func (m *Manager) lookup(key sessionKey) (*Partition, error) {
+	if key.name != "" {
+		return m.lookupName(kafka.TopicPartition{Topic: key.name, Partition: key.id})
+	}
+	if p := m.byID[partKey{key.topic, key.id}]; p != nil {
+		return p, nil
+	}
+	if m.im == nil || m.im.TopicByID(key.topic) == nil {
+		return nil, kerr.UnknownTopicID
+	}
+	return nil, m.absent(kafka.TopicPartition{Topic: m.im.TopicByID(key.topic).Name, Partition: key.id})
+}
+
+func (m *Manager) lookupName(tp kafka.TopicPartition) (*Partition, error) {
+	if p := m.byName[tp]; p != nil {
+		return p, nil
+	}
+	return nil, m.absent(tp)
+}
+
+// absent is why a partition that is not here is not.
+func (m *Manager) absent(tp kafka.TopicPartition) error {
+	if m.im == nil || m.im.Partition(tp) == nil {
+		return kerr.UnknownTopicOrPartition
+	}
+	return kerr.NotLeaderForPartition
+}
+
+// mustWork ends the process if the disk failed: a broker with one log
+// directory has nothing left to serve, and nobody knows what is on disk.
+func (m *Manager) mustWork(p *Partition, err error) {
+	if err != nil {
+		m.host.Log("halts: log directory failed at %v", p.tp)
+		m.host.Exit(fmt.Errorf("replica: log of %v: %w", p.tp, err))
+	}
+}

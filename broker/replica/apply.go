@@ -1,0 +1,199 @@
+package replica
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/log"
+	"github.com/ktrial/ktrial/broker/metadata"
+)
+
+// Apply brings the replicas to the state of im, of which ch changed since the
+// last call. im is kept until the next call. It blocks, as logs are made.
+func (m *Manager) Apply(im *metadata.Image, ch *metadata.Changes) {
+	m.im = im
+	for _, t := range ch.DeletedTopics {
+		for i := range t.Partitions {
+			m.retire(kafka.TopicPartition{Topic: t.Name, Partition: i}, t.ID)
+		}
+	}
+	regs := make([]*metadata.Partition, 0, len(ch.Partitions))
+	for _, tp := range ch.Partitions {
+		if reg := im.Partition(tp); reg != nil {
+			regs = append(regs, reg)
+		}
+	}
+	m.applyAll(regs)
+	m.reconfigure(ch.Configs)
+	if len(ch.Brokers) > 0 {
+		m.brokersChanged()
+	}
+}
+
+// ApplyImage brings the replicas to the state of im, whatever was before: at
+// the start, or after a snapshot was loaded. Logs that no partition of im
+// belongs to are deleted. It blocks.
+func (m *Manager) ApplyImage(im *metadata.Image) {
+	first := m.im == nil
+	m.im = im
+	for _, tp := range m.dir.Partitions() {
+		if id := m.dir.TopicID(tp); !m.assigned(im.Partition(tp), id) {
+			m.retire(tp, id)
+		}
+	}
+	var regs []*metadata.Partition
+	for _, t := range im.Topics() {
+		regs = append(regs, t.Partitions...)
+	}
+	m.applyAll(regs)
+	for _, p := range m.Partitions() {
+		p.setConfig(m.configOf(p.tp.Topic))
+	}
+	m.brokersChanged()
+	if first {
+		m.startUpkeep()
+	}
+}
+
+// assigned reports whether this broker has a replica of reg, of that topic.
+func (m *Manager) assigned(reg *metadata.Partition, topic kafka.UUID) bool {
+	return reg != nil && reg.TopicID == topic && slices.Contains(reg.Replicas, m.cfg.NodeID)
+}
+
+// applyAll brings partitions to what is registered of them: who is gone first,
+// then leaders, because clients wait for them, then followers.
+func (m *Manager) applyAll(regs []*metadata.Partition) {
+	var followers []*metadata.Partition
+	for _, reg := range regs {
+		switch {
+		case !slices.Contains(reg.Replicas, m.cfg.NodeID):
+			m.retire(reg.TP(), reg.TopicID)
+		case reg.Leader == m.cfg.NodeID:
+			m.replicaOf(reg).becomeLeader(reg)
+		default:
+			followers = append(followers, reg)
+		}
+	}
+	for _, reg := range followers {
+		p := m.replicaOf(reg)
+		p.becomeFollower(reg)
+		if p.role == Follower && p.fetching == nil && !p.stopped && !m.closing {
+			m.follow(p)
+		}
+	}
+}
+
+// replicaOf is the replica of reg, which is made if it is not there: with the log
+// that was found on disk, or a new one. A log of another topic of the same
+// name goes: that topic was deleted while this broker was away.
+func (m *Manager) replicaOf(reg *metadata.Partition) *Partition {
+	tp := reg.TP()
+	if p := m.byName[tp]; p != nil && p.topic == reg.TopicID {
+		return p
+	}
+	l := m.dir.Get(tp)
+	if l != nil && m.dir.TopicID(tp) != reg.TopicID {
+		m.retire(tp, m.dir.TopicID(tp))
+		l = nil
+	}
+	cfg := m.configOf(tp.Topic)
+	if l == nil {
+		var err error
+		if l, err = m.dir.Create(tp, reg.TopicID, cfg); err != nil {
+			m.host.Exit(err)
+		}
+	}
+	p := newPartition(m, tp, reg.TopicID, l)
+	p.setConfig(cfg)
+	m.byName[tp] = p
+	m.byID[partKey{p.topic, tp.Partition}] = p
+	at, _ := slices.BinarySearchFunc(m.sorted, tp, func(p *Partition, tp kafka.TopicPartition) int { return p.tp.Compare(tp) })
+	m.sorted = slices.Insert(m.sorted, at, p)
+	return p
+}
+
+// retire deletes the replica of tp, if it is one of that topic.
+func (m *Manager) retire(tp kafka.TopicPartition, topic kafka.UUID) {
+	if p := m.byName[tp]; p != nil && p.topic == topic {
+		p.stop(true)
+		delete(m.byName, tp)
+		delete(m.byID, partKey{topic, tp.Partition})
+		m.sorted = slices.DeleteFunc(m.sorted, func(x *Partition) bool { return x == p })
+		m.host.Log("deletes its replica of %v", tp)
+	}
+	if m.dir.Get(tp) != nil && m.dir.TopicID(tp) == topic {
+		if err := m.dir.Delete(tp); err != nil {
+			m.host.Exit(err)
+		}
+	}
+}
+
+// brokersChanged looks again at what depends on the state of other brokers:
+// who is fenced no longer holds back a high watermark that it does not count for.
+func (m *Manager) brokersChanged() {
+	for _, p := range m.Partitions() {
+		p.advance()
+		p.trimmed.check()
+	}
+}
+
+// reconfigure takes over changed configurations of topics and brokers.
+func (m *Manager) reconfigure(changed []metadata.Resource) {
+	if len(changed) == 0 {
+		return
+	}
+	for _, p := range m.Partitions() {
+		concerns := func(r metadata.Resource) bool {
+			return r.Type == metadata.BrokerResource || r.Type == metadata.TopicResource && r.Name == p.tp.Topic
+		}
+		if slices.ContainsFunc(changed, concerns) {
+			p.setConfig(m.configOf(p.tp.Topic))
+			p.advance() // min.insync.replicas may have fallen
+		}
+	}
+}
+
+func (p *Partition) setConfig(cfg log.Config) {
+	p.cfg = cfg
+	p.log.SetConfig(cfg)
+}
+
+// configOf is the configuration of a topic: what is set on it, else on this
+// broker, else on all brokers, else the broker's own file.
+func (m *Manager) configOf(topic string) log.Config {
+	var cfg log.Config
+	if m.cfg.TopicDefaults != nil {
+		cfg = *m.cfg.TopicDefaults
+	} else {
+		config.Default(&cfg)
+	}
+	id := strconv.Itoa(int(m.cfg.NodeID))
+	for _, r := range []metadata.Resource{
+		{Type: metadata.BrokerResource}, {Type: metadata.BrokerResource, Name: id}, {Type: metadata.TopicResource, Name: topic},
+	} {
+		for _, e := range m.im.Config(r) {
+			name := e.Name
+			if r.Type == metadata.BrokerResource {
+				name = topicName(name)
+			}
+			if !config.Has(&cfg, name) {
+				continue // another part's
+			}
+			if err := config.Set(&cfg, name, e.Value); err != nil {
+				m.host.Log("ignores a configuration of topic %s: %v", topic, err)
+			}
+		}
+	}
+	return cfg
+}
+
+// topicName is what a topic calls the broker's default for it.
+func topicName(brokerName string) string {
+	if brokerName == "message.max.bytes" {
+		return "max.message.bytes"
+	}
+	return strings.TrimPrefix(brokerName, "log.")
+}

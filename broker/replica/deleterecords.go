@@ -1,0 +1,113 @@
+package replica
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+)
+
+// trim is a raised log start offset that waits for the followers to have
+// raised theirs.
+type trim struct {
+	p      *Partition
+	start  kafka.Offset
+	judged bool
+	err    error
+	out    *kmsg.DeleteRecordsResponseTopicPartition
+}
+
+type trims []trim
+
+func (ts trims) ready(i int) bool {
+	if x := &ts[i]; !x.judged {
+		x.judge()
+	}
+	for j := range ts {
+		if !ts[j].judged {
+			return false
+		}
+	}
+	return true
+}
+
+func (x *trim) judge() {
+	switch {
+	case x.p.role != Leader:
+		x.judged, x.err = true, kerr.NotLeaderForPartition
+	case x.p.lowWatermark() >= x.start:
+		x.judged = true
+		x.out.LowWatermark = int64(x.p.lowWatermark())
+	}
+}
+
+// DeleteRecords raises log start offsets. It blocks until the followers have
+// done so too (KIP-107).
+func (m *Manager) DeleteRecords(req *kmsg.DeleteRecordsRequest) *kmsg.DeleteRecordsResponse {
+	resp := kmsg.NewPtrDeleteRecordsResponse()
+	resp.Version = req.Version
+	var waiting trims
+	resp.Topics = make([]kmsg.DeleteRecordsResponseTopic, len(req.Topics))
+	for i, t := range req.Topics {
+		resp.Topics[i].Topic = t.Topic
+		resp.Topics[i].Partitions = make([]kmsg.DeleteRecordsResponseTopicPartition, len(t.Partitions))
+		for j, in := range t.Partitions {
+			out := &resp.Topics[i].Partitions[j]
+			out.Partition, out.LowWatermark = in.Partition, -1
+			p, err := m.lookupName(kafka.TopicPartition{Topic: t.Topic, Partition: in.Partition})
+			var start kafka.Offset
+			if err == nil {
+				start, err = p.deleteBelow(kafka.Offset(in.Offset))
+			}
+			if err == nil {
+				waiting = append(waiting, trim{p: p, start: start, out: out})
+			}
+			out.ErrorCode = kafka.Code(err)
+		}
+	}
+	m.waitTrims(waiting, time.Duration(req.TimeoutMillis)*time.Millisecond)
+	return resp
+}
+
+func (m *Manager) waitTrims(ts trims, timeout time.Duration) {
+	if len(ts) == 0 {
+		return
+	}
+	for i := range ts {
+		ts.ready(i)
+	}
+	w := m.purgatory.begin(ts, len(ts))
+	for i := range ts {
+		w.watch(&ts[i].p.trimmed)
+	}
+	w.sleep(timeout)
+	for i := range ts {
+		x := &ts[i]
+		if !x.judged {
+			x.err = kerr.RequestTimedOut
+		}
+		x.out.ErrorCode = kafka.Code(x.err)
+	}
+}
+
+// deleteBelow raises the leader's log start offset to start, or to the high
+// watermark if start is -1.
+func (p *Partition) deleteBelow(start kafka.Offset) (kafka.Offset, error) {
+	p.gate.enter()
+	defer p.gate.leave()
+	if err := p.checkLeader(kafka.NoEpoch); err != nil {
+		return 0, err
+	}
+	if !p.cfg.CleanupPolicy.Delete {
+		return 0, kerr.PolicyViolation
+	}
+	if start == kafka.NoOffset {
+		start = p.hw
+	}
+	if start < 0 || start > p.hw {
+		return 0, kerr.OffsetOutOfRange
+	}
+	return start, p.raiseStart(start)
+}

@@ -1,0 +1,312 @@
+package replica
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/broker/record"
+)
+
+// fetch is one Fetch request on its way.
+type fetch struct {
+	m           *Manager
+	follower    bool
+	replica     kafka.NodeID
+	brokerEpoch kafka.BrokerEpoch
+	committed   bool // isolation level read_committed
+	usesIDs     bool
+	minBytes    int64
+	maxBytes    int32
+	parts       []fetchPart
+
+	// full fetches answer every partition, and may begin a session (keep).
+	// Others belong to one, which expects the epoch after theirs.
+	full, keep bool
+	session    *fetchSession
+	expected   int32
+}
+
+// fetchPart is what is asked of one partition, and the answer.
+type fetchPart struct {
+	key sessionKey
+	asked
+	cached *cached
+	p      *Partition // nil: not here
+	// seen is where what may be read ended when it was read.
+	seen kafka.Offset
+	out  kmsg.FetchResponseTopicPartition
+}
+
+// Fetch serves consumers and followers. It blocks for min.bytes, at most for
+// max.wait.
+func (m *Manager) Fetch(req *kmsg.FetchRequest) *kmsg.FetchResponse {
+	resp := kmsg.NewPtrFetchResponse()
+	resp.Version = req.Version
+	q := m.newFetch(req)
+	defer m.doneFetch(q)
+	if err := m.sessions.open(q, req); err != nil {
+		m.host.Reached("fetch session lost")
+		resp.ErrorCode = kafka.Code(err)
+		return resp
+	}
+	deadline := m.host.Uptime() + time.Duration(req.MaxWaitMillis)*time.Millisecond
+	enough := q.read(true)
+	for !enough {
+		left := deadline - m.host.Uptime()
+		if left <= 0 {
+			break
+		}
+		inTime := q.await(left)
+		enough = q.read(false) || !inTime
+	}
+	q.answer(resp)
+	return resp
+}
+
+func (m *Manager) newFetch(req *kmsg.FetchRequest) *fetch {
+	var q *fetch
+	if n := len(m.fetches) - 1; n >= 0 {
+		q, m.fetches = m.fetches[n], m.fetches[:n]
+	} else {
+		q = &fetch{}
+	}
+	id, epoch := req.ReplicaID, int64(kafka.NoEpoch)
+	if req.Version >= 15 {
+		id, epoch = req.ReplicaState.ID, req.ReplicaState.Epoch
+	}
+	maxBytes := min(req.MaxBytes, m.cfg.ConsumerMaxBytes)
+	*q = fetch{
+		m: m, follower: id >= 0, replica: kafka.NodeID(id), brokerEpoch: kafka.BrokerEpoch(epoch),
+		committed: req.IsolationLevel == 1 && id < 0, usesIDs: usesIDs(req),
+		minBytes: int64(min(req.MinBytes, maxBytes)), maxBytes: maxBytes, parts: q.parts[:0],
+	}
+	return q
+}
+
+func (m *Manager) doneFetch(q *fetch) {
+	clear(q.parts)
+	q.session = nil
+	m.fetches = append(m.fetches, q)
+}
+
+func (q *fetch) add(key sessionKey, a asked, c *cached) {
+	q.parts = append(q.parts, fetchPart{key: key, asked: a, cached: c})
+}
+
+// read reads all partitions and reports whether that is enough of an answer.
+// count is of the first time: then a follower's fetch tells how far it is.
+func (q *fetch) read(count bool) (enough bool) {
+	var total int64
+	left, minOne := q.maxBytes, true
+	for i := range q.parts {
+		part := &q.parts[i]
+		if err := q.readPart(part, left, minOne, count); err != nil {
+			part.fail(err)
+			enough = true
+		}
+		n := int32(len(part.out.RecordBatches))
+		if n > 0 {
+			minOne = false
+		}
+		left = max(0, left-n)
+		total += int64(n)
+		if part.out.DivergingEpoch.Epoch >= 0 {
+			enough = true
+		}
+	}
+	return enough || total >= q.minBytes || len(q.parts) == 0
+}
+
+func (part *fetchPart) fail(err error) {
+	part.out = kmsg.NewFetchResponseTopicPartition()
+	part.out.Partition = part.key.id
+	part.out.ErrorCode = kafka.Code(err)
+	part.out.HighWatermark, part.out.LogStartOffset = -1, -1
+}
+
+// readPart answers for one partition. It blocks while the disk is slow.
+func (q *fetch) readPart(part *fetchPart, left int32, minOne, count bool) error {
+	p, err := q.m.lookup(part.key)
+	part.p = p
+	if err != nil {
+		return err
+	}
+	p.gate.enter()
+	defer p.gate.leave()
+	if err := p.checkLeader(part.epoch); err != nil {
+		return err
+	}
+	// Marks are taken before the fetch is counted: what it lets the high
+	// watermark do, the follower learns with its next fetch.
+	out := &part.out
+	*out = kmsg.NewFetchResponseTopicPartition()
+	out.Partition = part.key.id
+	out.HighWatermark, out.LastStableOffset, out.LogStartOffset = int64(p.hw), int64(p.lastStable()), int64(p.log.StartOffset())
+	end := p.log.EndOffset()
+	if q.follower {
+		part.seen = end
+		diverging, err := p.serveFollower(q, part, end, count)
+		if err != nil || diverging {
+			return err
+		}
+	} else {
+		part.seen = p.hw
+		if q.committed {
+			part.seen = kafka.Offset(out.LastStableOffset)
+		}
+		if err := p.checkDivergence(part); err != nil || out.DivergingEpoch.Epoch >= 0 {
+			return err
+		}
+	}
+	out.RecordBatches, err = p.log.Read(part.from, part.seen, min(part.maxBytes, left), minOne)
+	if err == nil && q.committed {
+		part.fillAborted(p)
+	}
+	return err
+}
+
+// serveFollower checks and counts a follower's fetch.
+func (p *Partition) serveFollower(q *fetch, part *fetchPart, end kafka.Offset, count bool) (diverging bool, err error) {
+	f := find(p.followers, q.replica)
+	if f == nil || part.epoch == kafka.NoEpoch {
+		// Perhaps a replica that the metadata log has not told us of yet, or one
+		// that does not say which leader it means: neither may count.
+		return false, kerr.UnknownLeaderEpoch
+	}
+	if err := p.checkDivergence(part); err != nil {
+		return false, err
+	}
+	diverging = part.out.DivergingEpoch.Epoch >= 0
+	if diverging {
+		p.m.host.Reached("fetch diverged")
+		// What a diverged follower has below its fetch offset is not what the
+		// leader has there, so it says nothing about replication (KAFKA-13141).
+		if !count || !p.m.bugs.On(planted.CountDivergedFetch) {
+			return true, nil
+		}
+		p.m.bugs.Infected(planted.CountDivergedFetch, true)
+	} else if part.from < p.log.StartOffset() || part.from > end {
+		return false, kerr.OffsetOutOfRange
+	}
+	if count {
+		err = p.count(f, min(part.from, end), part.start, end, q.brokerEpoch)
+	}
+	return diverging, err
+}
+
+// checkDivergence compares the epoch of the last record that the fetcher has
+// with what the leader's log says of it (KIP-595). The answer goes into out.
+func (p *Partition) checkDivergence(part *fetchPart) error {
+	if part.last == kafka.NoEpoch {
+		return nil
+	}
+	epoch, end := p.log.EndOffsetFor(part.last)
+	if epoch == kafka.NoEpoch || part.from < p.log.StartOffset() {
+		return kerr.OffsetOutOfRange
+	}
+	if !diverges(part.from, part.last, epoch, end) {
+		return nil
+	}
+	if p.m.bugs.On(planted.NoDivergenceCheck) {
+		p.m.bugs.Infected(planted.NoDivergenceCheck, true)
+		return nil
+	}
+	part.out.DivergingEpoch.Epoch, part.out.DivergingEpoch.EndOffset = int32(epoch), int64(end)
+	return nil
+}
+
+// fillAborted lists the aborted transactions among what was read, for the
+// reader to leave out.
+func (part *fetchPart) fillAborted(p *Partition) {
+	part.out.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
+	if len(part.out.RecordBatches) == 0 {
+		return
+	}
+	for _, t := range p.log.AbortedTxns(part.from, endOf(part.out.RecordBatches)) {
+		a := kmsg.NewFetchResponseTopicPartitionAbortedTransaction()
+		a.ProducerID, a.FirstOffset = int64(t.ProducerID), int64(t.First)
+		part.out.AbortedTransactions = append(part.out.AbortedTransactions, a)
+	}
+}
+
+// endOf is the offset after the last whole batch.
+func endOf(batches []byte) (end kafka.Offset) {
+	for {
+		b, rest, err := record.Next(batches)
+		if err != nil {
+			return end
+		}
+		end, batches = b.NextOffset(), rest
+	}
+}
+
+// await waits in purgatory until there may be more to read, with the isolation
+// that the request asks for, or until a partition has to be answered anyway.
+func (q *fetch) await(timeout time.Duration) bool {
+	w := q.m.purgatory.begin(q, len(q.parts))
+	for i := range q.parts {
+		p := q.parts[i].p
+		if q.follower {
+			w.watch(&p.grown)
+		} else {
+			w.watch(&p.moved)
+		}
+	}
+	return w.sleep(timeout)
+}
+
+// ready is the condition of a fetch in purgatory.
+func (q *fetch) ready(i int) bool {
+	part := &q.parts[i]
+	p := part.p
+	if p.checkLeader(part.epoch) != nil {
+		return true
+	}
+	switch {
+	case q.follower:
+		return p.log.EndOffset() != part.seen
+	case q.committed:
+		return p.lastStable() != part.seen
+	}
+	return p.hw != part.seen
+}
+
+// answer puts the partitions into resp, and keeps the session up to date.
+func (q *fetch) answer(resp *kmsg.FetchResponse) {
+	if x := q.session; x != nil {
+		if x.epoch != q.expected || q.m.sessions.find(x.id) != x {
+			resp.ErrorCode = kerr.InvalidFetchSessionEpoch.Code
+			resp.SessionID = x.id
+			return
+		}
+		resp.SessionID = x.id
+	}
+	if q.full && q.keep && len(q.parts) > 0 {
+		resp.SessionID = q.m.sessions.begin(q)
+	}
+	for i := range q.parts {
+		part := &q.parts[i]
+		if part.cached != nil {
+			if !part.cached.mustTell(&part.out) {
+				continue
+			}
+			if len(part.out.RecordBatches) > 0 {
+				q.session.unlink(part.cached)
+				q.session.push(part.cached)
+			}
+		}
+		n := len(resp.Topics)
+		if n == 0 || resp.Topics[n-1].TopicID != part.key.topic || resp.Topics[n-1].Topic != part.key.name {
+			t := kmsg.NewFetchResponseTopic()
+			t.TopicID, t.Topic = part.key.topic, part.key.name
+			resp.Topics = append(resp.Topics, t)
+			n++
+		}
+		t := &resp.Topics[n-1]
+		t.Partitions = append(t.Partitions, part.out)
+	}
+}

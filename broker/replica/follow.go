@@ -1,0 +1,156 @@
+package replica
+
+import (
+	"errors"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/broker/witness"
+)
+
+// mayTruncateToHW is how followers began before KIP-101. The right thing is to
+// cut nothing until the leader has said where the logs part: the high
+// watermark may lag behind records that the new leader already has.
+func (p *Partition) mayTruncateToHW() {
+	if !p.m.bugs.On(planted.TruncateToHW) {
+		return
+	}
+	end := p.log.EndOffset()
+	p.m.bugs.Infected(planted.TruncateToHW, p.hw < end)
+	if p.hw < end {
+		p.cut(p.hw)
+	}
+}
+
+// cut removes what lies at or after end; the high watermark goes with it. Even
+// if there is no record to remove there may be an epoch: a leader that never
+// appended has noted where its epoch began, and the next leader does not know
+// that epoch.
+func (p *Partition) cut(end kafka.Offset) {
+	before := p.log.EndOffset()
+	p.m.mustWork(p, p.log.TruncateTo(min(end, before)))
+	left := p.log.EndOffset() // less than end, if that was inside of a batch
+	if left == before {
+		return
+	}
+	p.m.host.Log("truncates %v from %d to %d, epoch %d, leader %d", p.tp, before, left, p.epoch, p.leader)
+	p.hw = min(p.hw, left)
+	p.tell(witness.Event{Kind: witness.Truncated, Offset: left, Epoch: p.epoch, Peer: p.leader, HW: p.hw})
+	p.m.host.Reached("follower truncated after epoch change")
+}
+
+// restart drops the log, which then begins at start: the leader has nothing
+// older, and what is here ends before that.
+func (p *Partition) restart(start kafka.Offset) {
+	p.m.host.Log("drops %v [%d, %d) to begin anew at %d", p.tp, p.log.StartOffset(), p.log.EndOffset(), start)
+	p.m.mustWork(p, p.log.TruncateFullyAndStartAt(start))
+	p.hw = start
+	p.tell(witness.Event{Kind: witness.Restarted, Offset: start, Epoch: p.epoch, Peer: p.leader, HW: p.hw})
+	p.m.host.Reached("follower began anew at the leader's log start")
+}
+
+// diverged cuts the log where the leader says it parts from its own. It
+// reports false if this is no longer the follower that asked.
+func (p *Partition) diverged(f *fetching, epoch kafka.LeaderEpoch, end kafka.Offset) bool {
+	p.gate.enter()
+	defer p.gate.leave()
+	if p.fetching != f {
+		return false
+	}
+	ownEpoch, ownEnd := p.log.EndOffsetFor(epoch)
+	cut := truncationPoint(epoch, end, ownEpoch, ownEnd, p.log.EndOffset())
+	if ownEpoch != epoch {
+		p.m.host.Reached("leader named an epoch that the follower does not have")
+	}
+	p.cut(max(cut, p.log.StartOffset()))
+	return true
+}
+
+// errNotFollowing: the replica no longer follows as it did when it asked.
+var errNotFollowing = errors.New("no longer following")
+
+// appendFetched appends what the leader sent for offset from, and takes over
+// its high watermark and log start offset.
+func (p *Partition) appendFetched(f *fetching, from kafka.Offset, batches []byte, hw, logStart kafka.Offset) error {
+	p.gate.enter()
+	defer p.gate.leave()
+	if p.fetching != f || p.log.EndOffset() != from {
+		return errNotFollowing
+	}
+	batches = notAfter(batches, p.epoch)
+	if len(batches) > 0 {
+		p.startWithin(batches)
+		err := p.log.AppendAsFollower(batches)
+		p.m.mustWork(p, p.log.Failed())
+		if err != nil {
+			return err
+		}
+		if p.m.witness != nil {
+			p.tellBatches(batches)
+		}
+		p.grown.check()
+	}
+	end := p.log.EndOffset()
+	if hw = min(hw, end); hw > p.hw {
+		p.setHW(hw)
+	}
+	return p.raiseStart(logStart)
+}
+
+// startWithin moves the start of an empty log back to that of the batch that
+// holds it: the leader's log may start in the middle of one, after DeleteRecords.
+func (p *Partition) startWithin(batches []byte) {
+	start, end := p.log.StartOffset(), p.log.EndOffset()
+	b, _, err := record.Next(batches)
+	if err == nil && start == end && b.BaseOffset() < end && b.LastOffset() >= end {
+		p.restart(b.BaseOffset())
+	}
+}
+
+// notAfter leaves out batches of a later leader epoch than the one the fetch
+// was made in. A leader that was elected anew while the fetch waited may send
+// them; that this log agrees with the start of that epoch has not been checked
+// (KAFKA-19522).
+func notAfter(batches []byte, epoch kafka.LeaderEpoch) []byte {
+	rest := batches
+	for {
+		b, next, err := record.Next(rest)
+		if err != nil {
+			return batches
+		}
+		if b.LeaderEpoch() > epoch {
+			return batches[:len(batches)-len(rest)]
+		}
+		rest = next
+	}
+}
+
+// raiseStart raises the log start offset. It cannot pass the high watermark:
+// what is not known to be committed is not known to be deleted either.
+func (p *Partition) raiseStart(start kafka.Offset) error {
+	start = min(start, p.hw)
+	if start <= p.log.StartOffset() {
+		return nil
+	}
+	if err := p.log.SetStartOffset(start); err != nil {
+		p.m.mustWork(p, p.log.Failed())
+		return err
+	}
+	p.tellStart()
+	return nil
+}
+
+// tellStart says that the log start offset has moved.
+func (p *Partition) tellStart() {
+	p.tell(witness.Event{Kind: witness.LogStartMoved, Offset: p.log.StartOffset(), Epoch: p.epoch})
+	p.trimmed.check()
+}
+
+// stopFetching takes the replica out of its fetcher.
+func (p *Partition) stopFetching() {
+	if p.fetching != nil {
+		p.fetching.fetcher.remove(p.fetching)
+		p.fetching = nil
+	}
+}

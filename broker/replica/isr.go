@@ -1,0 +1,176 @@
+package replica
+
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/broker/witness"
+)
+
+// isrState is a leader's view of its in-sync replicas. At most one change is
+// under way. While it is, nobody knows which set the controller holds, so both
+// count: the high watermark covers their union, the maximal ISR (KIP-497).
+//
+//	             propose                  accepted, or new metadata
+//	committed ───────────▶ expanding  ─┬──────────▶ committed
+//	    ▲                  shrinking   │
+//	    └──────────────────────────────┘ refused for certain
+type isrState struct {
+	// committed is the ISR as the controller last confirmed it, in its order.
+	committed []kafka.NodeID
+	// proposal is under way; nil: none.
+	proposal *proposal
+}
+
+// proposal is a change of the ISR that the controller was, or will be, asked
+// for. It is known by its address: once the leader's state has moved on, the
+// answer to an older one means nothing.
+type proposal struct {
+	isr      []kafka.NodeID
+	expands  bool
+	joins    kafka.NodeID // who, if expands
+	topic    kafka.UUID
+	epoch    kafka.LeaderEpoch
+	registry kafka.PartitionEpoch // the partition epoch it is based on
+	brokers  []kafka.BrokerEpoch  // of each of isr, as its last fetch said (KIP-903)
+}
+
+// maximal is the ISR with whom the controller may have added. Who is about to
+// be removed still counts: the controller may not have agreed.
+func (s *isrState) maximal() []kafka.NodeID {
+	if s.proposal != nil && s.proposal.expands {
+		return s.proposal.isr
+	}
+	return s.committed
+}
+
+func (s *isrState) has(id kafka.NodeID) bool { return slices.Contains(s.committed, id) }
+
+func (s *isrState) maximalHas(id kafka.NodeID) bool {
+	return s.has(id) || s.proposal != nil && s.proposal.expands && s.proposal.joins == id
+}
+
+// commit is what the controller or the metadata says.
+func (s *isrState) commit(isr []kafka.NodeID) { s.committed, s.proposal = isr, nil }
+
+// refuse takes the proposal back.
+func (s *isrState) refuse() { s.proposal = nil }
+
+// with is isr and one more; without is isr less some. Both are new slices.
+func with(isr []kafka.NodeID, id kafka.NodeID) []kafka.NodeID {
+	return append(slices.Clone(isr), id)
+}
+
+func without(isr, gone []kafka.NodeID) []kafka.NodeID {
+	return slices.DeleteFunc(slices.Clone(isr), func(id kafka.NodeID) bool { return slices.Contains(gone, id) })
+}
+
+// maybeExpandISR proposes f for the ISR if it is in sync.
+func (p *Partition) maybeExpandISR(f *follower) {
+	if p.isr.proposal != nil || p.isr.has(f.id) || !p.eligible(f) {
+		return
+	}
+	join := mayJoin(f.progress, p.hw, p.epochStart)
+	if p.m.bugs.On(planted.ISRNoLESO) {
+		right := join
+		join = mayJoin(f.progress, p.hw, 0)
+		p.m.bugs.Infected(planted.ISRNoLESO, join != right)
+	}
+	if !join {
+		return
+	}
+	p.propose(&proposal{isr: with(p.isr.committed, f.id), expands: true, joins: f.id})
+	p.tellMaximalISR()
+}
+
+// maybeShrinkISR proposes to take out who has been behind for too long.
+func (p *Partition) maybeShrinkISR() {
+	if p.role != Leader || p.isr.proposal != nil {
+		return
+	}
+	end, now := p.log.EndOffset(), p.uptime()
+	var late []kafka.NodeID
+	for i := range p.followers {
+		f := &p.followers[i]
+		if p.isr.has(f.id) && mustLeave(f.progress, end, now, p.m.cfg.LagTimeMax) {
+			late = append(late, f.id)
+		}
+	}
+	if len(late) == 0 {
+		return
+	}
+	p.m.host.Log("shrinks the isr of %v from %v: %v behind, log end offset %d, high watermark %d", p.tp, p.isr.committed, late, end, p.hw)
+	p.propose(&proposal{isr: without(p.isr.committed, late)})
+}
+
+// propose begins a change of the ISR. Each member's broker epoch is from the
+// same state of the follower that made it a member of the proposal
+// (KAFKA-15221); the controller refuses who has since been registered anew.
+func (p *Partition) propose(pr *proposal) {
+	pr.topic, pr.epoch, pr.registry = p.topic, p.epoch, p.registry
+	for _, id := range pr.isr {
+		epoch := kafka.BrokerEpoch(kafka.NoEpoch)
+		if id == p.m.cfg.NodeID {
+			epoch = p.m.brokerEpoch
+		} else if f := find(p.followers, id); f != nil {
+			epoch = f.progress.epoch
+		}
+		pr.brokers = append(pr.brokers, epoch)
+	}
+	p.isr.proposal = pr
+	p.m.alter.submit(p, pr)
+}
+
+// accepted is the controller's answer to pr: the partition as it is now.
+func (p *Partition) accepted(pr *proposal, isr []kafka.NodeID, epoch kafka.LeaderEpoch, registry kafka.PartitionEpoch) {
+	if p.isr.proposal != pr {
+		return // the metadata log was faster
+	}
+	if epoch != p.epoch || registry < p.registry {
+		return // a newer registration is on its way
+	}
+	p.registry = registry
+	if pr.expands {
+		p.m.host.Reached("ISR expanded")
+	} else {
+		p.m.host.Reached("ISR shrank")
+	}
+	p.m.host.Log("has the isr of %v changed from %v to %v, partition epoch %d", p.tp, p.isr.committed, isr, registry)
+	p.isr.commit(isr)
+	p.tellMaximalISR()
+	p.advance()
+	p.moved.check()
+}
+
+// rejected is the controller's refusal of pr. It reports whether to ask again.
+func (p *Partition) rejected(pr *proposal, err error) (again bool) {
+	if p.isr.proposal != pr {
+		return false
+	}
+	switch err {
+	case kerr.OperationNotAttempted, kerr.IneligibleReplica:
+		// The only refusals that say for certain that the partition is as we know
+		// it, and that no controller will apply this request any more.
+		p.m.host.Reached("ISR change refused")
+		p.isr.refuse()
+		p.tellMaximalISR()
+		p.advance()
+		return false
+	case kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.FencedLeaderEpoch,
+		kerr.InvalidUpdateVersion, kerr.InvalidRequest, kerr.NewLeaderElected:
+		// Something has changed that the metadata log will tell. Until then
+		// nobody knows whether the change was made by an earlier attempt: the
+		// proposal stays, and goes on to count.
+		return false
+	}
+	return true
+}
+
+func (p *Partition) tellMaximalISR() {
+	if p.m.witness != nil {
+		p.tell(witness.Event{Kind: witness.MaximalISR, Epoch: p.epoch, Nodes: slices.Clone(p.isr.maximal())})
+	}
+}

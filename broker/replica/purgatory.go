@@ -1,0 +1,117 @@
+package replica
+
+import (
+	"time"
+
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// Purgatory is where requests wait for a condition: acks=all for the high
+// watermark, a fetch for bytes, DeleteRecords for the followers. What a
+// condition depends on are places (a list of watchers in a partition); whoever
+// changes something there checks its watchers. A waiting task sleeps until its
+// condition holds or its time is up; it is not woken to look for itself.
+type purgatory struct {
+	host env.Host
+	free []*wait
+}
+
+// condition is what a request waits for. ready says whether it holds now that
+// something has changed at place i, and does not block. What must be judged at
+// that moment it keeps: by the time the task runs, more may have changed.
+type condition interface{ ready(i int) bool }
+
+// wait is one request in purgatory.
+type wait struct {
+	purgatory *purgatory
+	cond      condition
+	wake      env.Signal
+	done      bool
+	places    []place
+}
+
+// place is an entry of a wait in one list of watchers.
+type place struct {
+	wait       *wait
+	index      int
+	list       *watchers
+	prev, next *place
+}
+
+// watchers are the waits that depend on something, in the order in which they came.
+type watchers struct{ first, last *place }
+
+// begin prepares a wait that will watch n places.
+func (pg *purgatory) begin(cond condition, n int) *wait {
+	var w *wait
+	if last := len(pg.free) - 1; last >= 0 {
+		w, pg.free = pg.free[last], pg.free[:last]
+	} else {
+		w = &wait{purgatory: pg, wake: pg.host.NewSignal("purgatory")}
+	}
+	w.cond, w.done = cond, false
+	if cap(w.places) < n {
+		w.places = make([]place, 0, n)
+	}
+	return w
+}
+
+// watch enters the wait's next place into list.
+func (w *wait) watch(list *watchers) {
+	w.places = append(w.places, place{wait: w, index: len(w.places), list: list, prev: list.last})
+	p := &w.places[len(w.places)-1]
+	if list.last == nil {
+		list.first = p
+	} else {
+		list.last.next = p
+	}
+	list.last = p
+}
+
+// sleep waits until the condition holds, at most timeout, and reports whether
+// it did. The wait is over then and must not be used again. It blocks, if only
+// for a moment: Kafka completes a waiting request on another thread.
+func (w *wait) sleep(timeout time.Duration) bool {
+	for i := range w.places {
+		if w.done = w.cond.ready(i); w.done {
+			break
+		}
+	}
+	if !w.done {
+		w.wake.Wait(timeout)
+	}
+	done := w.done
+	for i := range w.places {
+		w.places[i].remove()
+	}
+	pg := w.purgatory
+	w.cond, w.places = nil, w.places[:0]
+	pg.free = append(pg.free, w)
+	pg.host.Yield("purgatory")
+	return done
+}
+
+func (p *place) remove() {
+	if p.prev == nil {
+		p.list.first = p.next
+	} else {
+		p.prev.next = p.next
+	}
+	if p.next == nil {
+		p.list.last = p.prev
+	} else {
+		p.next.prev = p.prev
+	}
+	*p = place{}
+}
+
+// check wakes who waits here and need wait no more.
+func (l *watchers) check() {
+	for p := l.first; p != nil; p = p.next {
+		w := p.wait
+		if !w.done && w.cond.ready(p.index) {
+			w.done = true
+			w.wake.Notify()
+		}
+	}
+}

@@ -1,0 +1,273 @@
+package replica
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// fetchSessions is the leader's side of incremental fetch sessions (KIP-227):
+// it remembers of each session what was asked for and what was last told, so
+// that requests and answers need only carry what has changed.
+type fetchSessions struct {
+	host  env.Host
+	slots int
+	// oldest first: a session that is used moves to the end.
+	list []*fetchSession
+}
+
+// fetchSession is one session. Its partitions are asked for in their order;
+// one that had records goes to the end, so that all get their turn.
+type fetchSession struct {
+	id, epoch int32 // epoch of the next request
+	follower  bool  // privileged: no consumer takes its place
+	usesIDs   bool  // v13 and later: topics go by their ids
+	created   time.Duration
+	used      time.Duration
+	byKey     map[sessionKey]*cached
+	first     *cached
+	last      *cached
+}
+
+// sessionKey names a partition as the request does: by the id of its topic, or
+// by the name.
+type sessionKey struct {
+	topic kafka.UUID
+	name  string
+	id    int32
+}
+
+// cached is what a session knows of a partition.
+type cached struct {
+	key        sessionKey
+	asked      asked
+	prev, next *cached
+	// What was last told. A high watermark of -1 has the partition told again.
+	hw, start int64
+}
+
+// asked is what a fetch asks of one partition.
+type asked struct {
+	from, start kafka.Offset
+	epoch, last kafka.LeaderEpoch // of the fetcher's leader; of its last record
+	maxBytes    int32
+}
+
+// The epochs of a session that mean something else.
+const (
+	initialSessionEpoch = 0  // a full fetch, which may begin a session
+	finalSessionEpoch   = -1 // a full fetch without one
+)
+
+func (s *fetchSessions) find(id int32) *fetchSession {
+	for _, x := range s.list {
+		if x.id == id {
+			return x
+		}
+	}
+	return nil
+}
+
+// open finds out what req is about. A full fetch closes the session it names;
+// an incremental one changes its session. Errors are of the whole request.
+func (s *fetchSessions) open(q *fetch, req *kmsg.FetchRequest) error {
+	if req.SessionEpoch == initialSessionEpoch || req.SessionEpoch == finalSessionEpoch {
+		if req.SessionID != 0 {
+			s.drop(s.find(req.SessionID))
+		}
+		q.full, q.keep = true, req.SessionEpoch == initialSessionEpoch
+		eachAsked(req, func(key sessionKey, a asked) { q.add(key, a, nil) })
+		return nil
+	}
+	x := s.find(req.SessionID)
+	switch {
+	case x == nil:
+		return kerr.FetchSessionIDNotFound
+	case x.epoch != req.SessionEpoch:
+		return kerr.InvalidFetchSessionEpoch
+	case x.usesIDs != usesIDs(req):
+		return kerr.FetchSessionTopicIDError
+	}
+	x.update(req)
+	if x.first == nil {
+		s.drop(x)
+		q.full = true
+		return nil
+	}
+	s.touch(x)
+	x.epoch = nextSessionEpoch(x.epoch)
+	q.session, q.expected = x, x.epoch
+	for c := x.first; c != nil; c = c.next {
+		q.add(c.key, c.asked, c)
+	}
+	return nil
+}
+
+func usesIDs(req *kmsg.FetchRequest) bool { return req.Version >= 13 }
+
+// eachAsked visits the partitions of req.
+func eachAsked(req *kmsg.FetchRequest, visit func(sessionKey, asked)) {
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		for j := range t.Partitions {
+			p := &t.Partitions[j]
+			key := sessionKey{topic: t.TopicID, id: p.Partition}
+			if !usesIDs(req) {
+				key = sessionKey{name: t.Topic, id: p.Partition}
+			}
+			visit(key, asked{
+				from: kafka.Offset(p.FetchOffset), start: kafka.Offset(p.LogStartOffset),
+				epoch: kafka.LeaderEpoch(p.CurrentLeaderEpoch), last: kafka.LeaderEpoch(p.LastFetchedEpoch),
+				maxBytes: p.PartitionMaxBytes,
+			})
+		}
+	}
+}
+
+// update takes over what req adds, changes and forgets.
+func (x *fetchSession) update(req *kmsg.FetchRequest) {
+	eachAsked(req, func(key sessionKey, a asked) {
+		if c := x.byKey[key]; c != nil {
+			c.asked = a
+		} else {
+			x.push(&cached{key: key, asked: a, hw: -1, start: -1})
+		}
+	})
+	for i := range req.ForgottenTopics {
+		t := &req.ForgottenTopics[i]
+		for _, id := range t.Partitions {
+			key := sessionKey{topic: t.TopicID, id: id}
+			if !x.usesIDs {
+				key = sessionKey{name: t.Topic, id: id}
+			}
+			if c := x.byKey[key]; c != nil {
+				x.unlink(c)
+				delete(x.byKey, key)
+			}
+		}
+	}
+}
+
+func (x *fetchSession) push(c *cached) {
+	x.byKey[c.key] = c
+	c.prev, c.next = x.last, nil
+	if x.last == nil {
+		x.first = c
+	} else {
+		x.last.next = c
+	}
+	x.last = c
+}
+
+func (x *fetchSession) unlink(c *cached) {
+	if c.prev == nil {
+		x.first = c.next
+	} else {
+		c.prev.next = c.next
+	}
+	if c.next == nil {
+		x.last = c.prev
+	} else {
+		c.next.prev = c.prev
+	}
+}
+
+// mustTell reports whether an incremental answer must carry out, and takes
+// note of what it tells.
+func (c *cached) mustTell(out *kmsg.FetchResponseTopicPartition) bool {
+	tell := len(out.RecordBatches) > 0 || c.hw != out.HighWatermark || c.start != out.LogStartOffset ||
+		out.ErrorCode != 0 || out.PreferredReadReplica >= 0 ||
+		out.DivergingEpoch.Epoch >= 0 // with no records either: else the follower would never truncate
+	c.hw, c.start = out.HighWatermark, out.LogStartOffset
+	if out.ErrorCode != 0 {
+		c.hw = -1
+	}
+	return tell
+}
+
+// begin makes a session of a full fetch, if there is room for it. It returns
+// its id, or 0.
+func (s *fetchSessions) begin(q *fetch) int32 {
+	if len(s.list) >= s.slots && !s.evict(q.follower, len(q.parts)) {
+		return 0
+	}
+	now := s.host.Uptime()
+	x := &fetchSession{
+		id: s.newID(), epoch: 1, follower: q.follower, usesIDs: q.usesIDs, created: now, used: now,
+		byKey: make(map[sessionKey]*cached, len(q.parts)),
+	}
+	for i := range q.parts {
+		part := &q.parts[i]
+		if x.byKey[part.key] != nil {
+			continue
+		}
+		c := &cached{key: part.key, asked: part.asked, hw: part.out.HighWatermark, start: part.out.LogStartOffset}
+		if part.out.ErrorCode != 0 {
+			c.hw = -1
+		}
+		x.push(c)
+	}
+	s.list = append(s.list, x)
+	return x.id
+}
+
+func (s *fetchSessions) newID() int32 {
+	for {
+		if id := 1 + s.host.Rand().Int32N(1<<31-2); s.find(id) == nil {
+			return id
+		}
+	}
+}
+
+func (s *fetchSessions) drop(x *fetchSession) {
+	for i := range s.list {
+		if s.list[i] == x {
+			s.list = append(s.list[:i], s.list[i+1:]...)
+			return
+		}
+	}
+}
+
+func (s *fetchSessions) touch(x *fetchSession) {
+	s.drop(x)
+	x.used = s.host.Uptime()
+	s.list = append(s.list, x)
+}
+
+// evict makes room for a session of that many partitions: in the place of one
+// long unused, else of the least valuable one, if it is worth less. Followers
+// are worth more than consumers, then many partitions more than few; a young
+// session is safe from its own kind.
+func (s *fetchSessions) evict(follower bool, size int) bool {
+	now := s.host.Uptime()
+	if len(s.list) == 0 {
+		return false
+	}
+	if now-s.list[0].used > sessionEviction {
+		s.drop(s.list[0])
+		return true
+	}
+	var worst *fetchSession
+	for _, x := range s.list {
+		old := now-x.created > sessionEviction
+		if evictable := old || follower && !x.follower; evictable && (worst == nil || x.worthLess(worst)) {
+			worst = x
+		}
+	}
+	if worst == nil || worst.follower && !follower || worst.follower == follower && size < len(worst.byKey) {
+		return false
+	}
+	s.drop(worst)
+	return true
+}
+
+func (x *fetchSession) worthLess(y *fetchSession) bool {
+	if x.follower != y.follower {
+		return y.follower
+	}
+	return len(x.byKey) < len(y.byKey)
+}
