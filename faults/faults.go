@@ -1,0 +1,58 @@
+// Package faults holds what can go wrong, plans of it, and the drawing of a
+// plan from the seed. It hurts hosts, links and disks; it knows nothing of
+// what runs on them. Where a fault is aimed at "the leader of orders/0", the
+// Cluster says which host that is when it strikes.
+//
+// A fault is a small struct: its fields are its parameters, Inject returns its
+// own cure, and its line in the grammar is what a report prints and a plan
+// parses. A new fault is one type in one file and one line in grammar.go.
+package faults
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/ktrial/ktrial/sim"
+)
+
+// Fault is something that can go wrong.
+type Fault interface {
+	// String is the line of a report. Parse reads it back.
+	fmt.Stringer
+	// Inject strikes now and returns the cure. It runs outside of any task and
+	// does not block.
+	Inject(c Cluster, luck *rand.Rand) (heal func())
+}
+
+// Cluster is what a fault may hurt.
+type Cluster interface {
+	World() *sim.World
+	// Brokers, Controllers and Clients name the hosts, in order. A host with
+	// both roles is in both lists.
+	Brokers() []string
+	Controllers() []string
+	Clients() []string
+	// Rack of a host, or "".
+	Rack(host string) string
+	// Leader and Followers name the hosts of a partition's replicas at this
+	// moment; Leader is "" when there is none.
+	Leader(topic string, partition int32) string
+	Followers(topic string, partition int32) []string
+	// Segments are the files on a host's disk that hold records.
+	Segments(host string) []string
+	// ActiveController is its host, or "".
+	ActiveController() string
+
+	// Start starts the process of a host that is down. It does nothing if the
+	// process runs.
+	Start(host string)
+	// Stop asks a process to shut down in order and calls done when it has.
+	Stop(host string, done func())
+	// MoveLeader gives the leadership of a partition to another replica that
+	// is in sync, without anybody's death.
+	MoveLeader(topic string, partition int32)
+	// ElectPreferred makes the preferred replicas leaders.
+	ElectPreferred()
+	// ResignController makes the active controller give up its leadership.
+	ResignController()
+}

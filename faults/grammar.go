@@ -1,0 +1,249 @@
+package faults
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ktrial/ktrial/internal/nearest"
+)
+
+// form is one sentence of the grammar: words, and the fields of the fault in
+// braces. It both prints and parses.
+type form struct {
+	text  string
+	fault Fault
+	about string
+}
+
+// grammar lists every fault there is. The order is that of `ktrial list`, and
+// where one sentence begins like another the longer comes first.
+var grammar = []form{
+	{"kill {Host}", Kill{}, "the process dies; the page cache lives on"},
+	{"power off {Host}", PowerOff{}, "the host loses power: what was not synced may be lost or torn"},
+	{"pause {Host}", Pause{}, "the process stands still, its connections live"},
+	{"stop {Host}", Stop{}, "a controlled shutdown"},
+	{"restart {Hosts} one by one, each down for {Down}", RollingRestart{}, "a rolling restart in order"},
+
+	{"isolate {Host}", Isolate{}, "cut a host off from every other, both ways"},
+	{"split {Side} from the rest", Split{}, "a network partition into two sides"},
+	{"split around {Bridge}", Bridge{}, "a network partition in which one host sees both sides"},
+	{"cut {Host} from the controllers", CutFromControllers{}, "a broker cannot reach the controllers, nor they it"},
+	{"cut {From} to {To}", CutOneWay{}, "what one side sends to the other vanishes; the way back works"},
+	{"slow {From} to {To} by {By}", SlowLink{}, "a link takes longer"},
+	{"lose {PerMille} in 1000 packets of {Host}", LossyLink{}, "loss as TCP shows it: delay, at times a reset"},
+	{"swizzle {Hosts}", Swizzle{}, "clog hosts one after another, unclog them in another order"},
+	{"deliver {From} to {To} late by {By}", LateDelivery{}, "connections stall; what was sent on them arrives after the client has given up"},
+	{"reset connections of {Host}", Reset{}, "every connection of a host breaks"},
+	{"drop connections of {Host} silently", HalfOpen{}, "one end of every connection is gone and the other does not know"},
+
+	{"slow fsync of {Host} by {By}", SlowFsync{}, "every fsync takes longer"},
+	{"fail fsync of {Host}", FailFsync{}, "fsync returns an error"},
+	{"lie about fsync of {Host}", LyingFsync{}, "fsync returns at once and makes nothing durable"},
+	{"fill disk of {Host}", DiskFull{}, "no space is left"},
+	{"fail disk of {Host}", DiskError{}, "reads and writes return input/output errors"},
+	{"lose a write of {Host}", LostWrite{}, "one write is acknowledged and never happens"},
+	{"misdirect a write of {Host}", MisdirectedWrite{}, "one write lands elsewhere in its file"},
+	{"rot {Bytes} bytes of {Host}", Rot{}, "bits flip in files at rest"},
+	{"wipe {Host}", Wipe{}, "the host comes back with an empty disk"},
+
+	{"step clock of {Host} by {By}", StepClock{}, "the wall clock jumps"},
+	{"drift clock of {Host} by {PPM} ppm", DriftClock{}, "the clock runs fast or slow"},
+
+	{"move leader of {Topic}/{Partition} every {Every}", PingPong{}, "leadership moves to and fro without anybody's death"},
+	{"move leader of {Topic}/{Partition}", MoveLeader{}, "leadership moves to another in-sync replica"},
+	{"elect preferred leaders", ElectPreferred{}, "preferred replicas become leaders"},
+	{"resign active controller", ResignController{}, "the active controller gives up its leadership"},
+}
+
+// Described is a fault's sentence and what it means, for `ktrial list`.
+type Described struct{ Text, About string }
+
+// All describes every fault.
+func All() []Described {
+	var out []Described
+	for _, f := range grammar {
+		out = append(out, Described{f.text, f.about})
+	}
+	return out
+}
+
+// sentence prints a fault by its form.
+func sentence(fault any) string {
+	v := reflect.ValueOf(fault)
+	f := formOf(v.Type())
+	var b strings.Builder
+	for _, p := range f.pieces() {
+		if p.field == "" {
+			b.WriteString(p.words)
+			continue
+		}
+		fmt.Fprint(&b, v.FieldByName(p.field).Interface())
+	}
+	return b.String()
+}
+
+// Parse reads a fault's sentence.
+func Parse(text string) (Fault, error) {
+	var firstErr error
+	for _, f := range grammar {
+		values, ok := f.match(text)
+		if !ok {
+			continue
+		}
+		fault, err := f.build(values)
+		if err == nil {
+			return fault, nil
+		}
+		if firstErr == nil {
+			firstErr = fmt.Errorf("fault %q: %w", text, err)
+		}
+	}
+	if firstErr != nil {
+		return nil, firstErr
+	}
+	return nil, fmt.Errorf("fault %q is unknown%s (see: ktrial list)", text, suggestion(text))
+}
+
+// suggestion is the sentences that begin with what the first word of text may
+// have been meant to be.
+func suggestion(text string) string {
+	var firsts, near []string
+	for _, f := range grammar {
+		firsts = append(firsts, firstWord(f.text))
+	}
+	meant := nearest.Name(firstWord(text), firsts)
+	for _, f := range grammar {
+		if firstWord(f.text) == meant {
+			near = append(near, strconv.Quote(f.text))
+		}
+	}
+	if len(near) == 0 {
+		return ""
+	}
+	return "; did you mean " + strings.Join(near, " or ") + "?"
+}
+
+func firstWord(s string) string {
+	word, _, _ := strings.Cut(s, " ")
+	return word
+}
+
+// piece is either words or a field.
+type piece struct{ words, field string }
+
+func (f form) pieces() []piece {
+	var out []piece
+	rest := f.text
+	for rest != "" {
+		words, after, found := strings.Cut(rest, "{")
+		if words != "" {
+			out = append(out, piece{words: words})
+		}
+		if !found {
+			break
+		}
+		name, tail, _ := strings.Cut(after, "}")
+		out = append(out, piece{field: name})
+		rest = tail
+	}
+	return out
+}
+
+// match finds the text of each field. A field ends where the words that follow
+// it stand for the first time.
+func (f form) match(text string) (map[string]string, bool) {
+	values := map[string]string{}
+	pieces := f.pieces()
+	for i, p := range pieces {
+		if p.field == "" {
+			rest, ok := strings.CutPrefix(text, p.words)
+			if !ok {
+				return nil, false
+			}
+			text = rest
+			continue
+		}
+		end := len(text)
+		if i+1 < len(pieces) {
+			if end = strings.Index(text, pieces[i+1].words); end < 0 {
+				return nil, false
+			}
+		}
+		values[p.field], text = text[:end], text[end:]
+	}
+	return values, text == ""
+}
+
+func (f form) build(values map[string]string) (Fault, error) {
+	v := reflect.New(reflect.TypeOf(f.fault)).Elem()
+	for _, p := range f.pieces() {
+		if p.field == "" {
+			continue
+		}
+		if err := setField(v.FieldByName(p.field), values[p.field]); err != nil {
+			return nil, err
+		}
+	}
+	return v.Interface().(Fault), nil
+}
+
+func setField(v reflect.Value, text string) error {
+	switch v.Interface().(type) {
+	case Target:
+		t, err := parseTarget(text)
+		if err != nil {
+			return err
+		}
+		v.Set(reflect.ValueOf(t))
+		return nil
+	case time.Duration:
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return fmt.Errorf("found %q, expected a duration such as 1.5s or 200ms", text)
+		}
+		v.SetInt(int64(d))
+		return nil
+	case string:
+		v.SetString(text)
+		return nil
+	}
+	n, err := strconv.ParseInt(text, 10, v.Type().Bits())
+	if err != nil {
+		return fmt.Errorf("found %q, expected a whole number", text)
+	}
+	v.SetInt(n)
+	return nil
+}
+
+// Resolve replaces every target of a fault by the hosts that it stands for now,
+// so that what really strikes can be recorded and replayed. An error says that
+// there is no such target at the moment.
+func Resolve(fault Fault, c Cluster, luck *rand.Rand) (Fault, error) {
+	v := reflect.New(reflect.TypeOf(fault)).Elem()
+	v.Set(reflect.ValueOf(fault))
+	for i := range v.NumField() {
+		t, ok := v.Field(i).Interface().(Target)
+		if !ok {
+			continue
+		}
+		hosts, err := t.hosts(c, luck)
+		if err != nil {
+			return nil, err
+		}
+		v.Field(i).Set(reflect.ValueOf(Host(hosts...)))
+	}
+	return v.Interface().(Fault), nil
+}
+
+func formOf(t reflect.Type) form {
+	for _, f := range grammar {
+		if reflect.TypeOf(f.fault) == t {
+			return f
+		}
+	}
+	panic("faults: " + t.Name() + " has no line in grammar.go")
+}

@@ -1,0 +1,145 @@
+// Package reports tells what a run showed: to a person as text, to a CI as
+// JSON. It knows results, not how they came about.
+package reports
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+)
+
+// Verdict of a check, of a run, of a hunt.
+type Verdict string
+
+// The verdicts. Inconclusive: a check looked at nothing, or a probe that the
+// scenario lives by was not reached; a green run that never met the danger is
+// no evidence.
+const (
+	Holds            Verdict = "holds"
+	Violated         Verdict = "violated"
+	Inconclusive     Verdict = "inconclusive"
+	NotDeterministic Verdict = "not deterministic"
+)
+
+// ExitCode is what the command line answers with.
+func (v Verdict) ExitCode() int {
+	switch v {
+	case Holds:
+		return 0
+	case Violated:
+		return 1
+	case Inconclusive:
+		return 2
+	case NotDeterministic:
+		return 3
+	}
+	panic("reports: verdict " + string(v) + " has no exit code")
+}
+
+// Worst is the one to tell of two.
+func Worst(a, b Verdict) Verdict {
+	rank := map[Verdict]int{"": 0, Holds: 1, Inconclusive: 2, Violated: 3, NotDeterministic: 4}
+	if rank[b] > rank[a] {
+		return b
+	}
+	return a
+}
+
+// Run is the result of one run. Its JSON keys are a contract.
+type Run struct {
+	Scenario       string             `json:"scenario"`
+	Seed           uint64             `json:"seed"`
+	Verdict        Verdict            `json:"verdict"`
+	TraceHash      string             `json:"trace_hash"`
+	Events         uint64             `json:"events"`
+	VirtualSeconds float64            `json:"virtual_seconds"`
+	WallSeconds    float64            `json:"wall_seconds"`
+	Violations     []Violation        `json:"violations"`
+	Allowed        []Allowed          `json:"allowed"`
+	Checks         []Check            `json:"checks"`
+	Faults         []Fault            `json:"faults"`
+	Probes         map[string]int64   `json:"probes"`
+	Planted        map[string]Planted `json:"planted"`
+	Config         map[string]string  `json:"config"`
+
+	// Lesson is what a scenario about a design hazard teaches: which promise
+	// was never made, and by which setting.
+	Lesson string `json:"lesson,omitempty"`
+	// Counts is the work that was done: operations by kind and outcome.
+	Counts map[string]int64 `json:"counts,omitempty"`
+}
+
+// Violation is one broken promise.
+type Violation struct {
+	Check   string   `json:"check"`
+	Message string   `json:"message"`
+	Ops     []int    `json:"ops"` // the operations that prove it, by index in the history
+	At      Seconds  `json:"at"`
+	Story   []Moment `json:"story,omitempty"` // these operations and what happened around them
+}
+
+// Moment is one line of a story.
+type Moment struct {
+	At   Seconds `json:"at"`
+	Who  string  `json:"who"`
+	What string  `json:"what"`
+}
+
+// Allowed is an anomaly that the configuration, or a fault that really
+// happened, permits.
+type Allowed struct {
+	Anomaly string `json:"anomaly"`
+	Reason  string `json:"reason"`
+	Count   int    `json:"count"`
+}
+
+// Check says what a check found, and at how much it looked.
+type Check struct {
+	Name    string  `json:"name"`
+	Verdict Verdict `json:"verdict"`
+	Checked int64   `json:"checked"`
+}
+
+// Fault is one that struck, with the targets it really hit. Text parses back.
+type Fault struct {
+	At    Seconds `json:"at"`
+	Until Seconds `json:"until"`
+	Text  string  `json:"text"`
+}
+
+// Planted says what became of a planted bug.
+type Planted struct {
+	Reached  int64 `json:"reached"`
+	Infected int64 `json:"infected"`
+	Detected int64 `json:"detected"`
+}
+
+// Seconds is a point of virtual time.
+type Seconds time.Duration
+
+// MarshalJSON writes seconds with all the digits there are.
+func (s Seconds) MarshalJSON() ([]byte, error) {
+	return json.Marshal(time.Duration(s).Seconds())
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Seconds) UnmarshalJSON(b []byte) error {
+	var f float64
+	if err := json.Unmarshal(b, &f); err != nil {
+		return err
+	}
+	*s = Seconds(f*1e9 + 0.5)
+	return nil
+}
+
+// String is how a report shows it: 11.998s.
+func (s Seconds) String() string {
+	return time.Duration(s).Round(time.Millisecond).String()
+}
+
+// WriteJSON writes one object on one line.
+func WriteJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}

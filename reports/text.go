@@ -1,0 +1,150 @@
+package reports
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Style says how text may look.
+type Style struct {
+	Color bool // on a terminal, unless NO_COLOR
+}
+
+const (
+	red    = "\x1b[31m"
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	reset  = "\x1b[0m"
+)
+
+func (s Style) paint(color, text string) string {
+	if !s.Color {
+		return text
+	}
+	return color + text + reset
+}
+
+// headline is how a run is summed up in one word.
+var headline = map[Verdict]struct{ word, color string }{
+	Holds:            {"ok", green},
+	Violated:         {"FAIL", red},
+	Inconclusive:     {"INCONCLUSIVE", yellow},
+	NotDeterministic: {"NOT DETERMINISTIC", red},
+}
+
+// WriteText tells a run to a person. A run that holds is told briefly; one
+// that does not says what was promised, what was seen, what proves it, what
+// went wrong around it, and what to type next.
+func (r *Run) WriteText(w io.Writer, style Style) {
+	h := headline[r.Verdict]
+	fmt.Fprintf(w, "%s %s seed %d after %s of virtual time (%s wall)\n", style.paint(h.color, h.word), r.Scenario, r.Seed,
+		brief(r.VirtualSeconds), brief(r.WallSeconds))
+	r.writeWork(w)
+	r.writeChecks(w, style)
+	r.writeViolations(w, style)
+	r.writeAllowed(w)
+	if r.Lesson != "" {
+		fmt.Fprintf(w, "  lesson: %s\n", wrap(r.Lesson, "          ", 100))
+	}
+	r.writeNext(w)
+}
+
+func brief(seconds float64) string {
+	return time.Duration(seconds * 1e9).Round(time.Millisecond * 10).String()
+}
+
+func (r *Run) writeWork(w io.Writer) {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(r.Counts)) {
+		if n := r.Counts[name]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", count(n), name))
+		}
+	}
+	fmt.Fprintf(w, "  work     %s\n", strings.Join(parts, ", "))
+	fmt.Fprintf(w, "  world    %s events, %d faults, trace %s\n", count(int64(r.Events)), len(r.Faults), r.TraceHash)
+	for _, bug := range slices.Sorted(maps.Keys(r.Planted)) {
+		p := r.Planted[bug]
+		fmt.Fprintf(w, "  planted  %s: reached %s, infected %s, detected %s\n", bug, count(p.Reached), count(p.Infected), count(p.Detected))
+	}
+}
+
+func (r *Run) writeChecks(w io.Writer, style Style) {
+	for _, c := range r.Checks {
+		h := headline[c.Verdict]
+		line := fmt.Sprintf("%-12s %s: %s checked", c.Verdict, c.Name, count(c.Checked))
+		fmt.Fprintf(w, "  %s\n", style.paint(h.color, line))
+	}
+}
+
+func (r *Run) writeViolations(w io.Writer, style Style) {
+	const most = 5
+	for i, v := range r.Violations {
+		if i == most {
+			fmt.Fprintf(w, "\n  ... and %d more violations (--json has them all)\n", len(r.Violations)-most)
+			break
+		}
+		fmt.Fprintf(w, "\n  %s at %v\n", style.paint(red, v.Check), v.At)
+		fmt.Fprintf(w, "    %s\n", wrap(v.Message, "    ", 110))
+		for _, m := range v.Story {
+			fmt.Fprintf(w, "    %10s  %-13s %s\n", m.At, m.Who, m.What)
+		}
+	}
+}
+
+func (r *Run) writeAllowed(w io.Writer) {
+	for _, a := range r.Allowed {
+		seen := "never seen in this run"
+		if a.Count > 0 {
+			seen = count(int64(a.Count)) + " seen"
+		}
+		fmt.Fprintf(w, "  allowed  %s: %s, because %s\n", a.Anomaly, seen, a.Reason)
+	}
+}
+
+func (r *Run) writeNext(w io.Writer) {
+	again := fmt.Sprintf("ktrial run %s --seed %d%s", r.Scenario, r.Seed, r.plants())
+	fmt.Fprintf(w, "\n  again:   %s\n", again)
+	if r.Verdict == Violated {
+		fmt.Fprintf(w, "  keep:    %s --out DIR   then: ktrial replay DIR/run.json\n", again)
+	}
+}
+
+func (r *Run) plants() string {
+	var b strings.Builder
+	for _, bug := range slices.Sorted(maps.Keys(r.Planted)) {
+		fmt.Fprintf(&b, " --plant %s", bug)
+	}
+	return b.String()
+}
+
+// count writes a number with commas: 11,204.
+func count(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// wrap breaks text into lines of about width; further lines begin with indent.
+func wrap(text, indent string, width int) string {
+	var b strings.Builder
+	col := 0
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i > 0 && col+1+len(word) > width:
+			b.WriteString("\n" + indent)
+			col = 0
+		case i > 0:
+			b.WriteByte(' ')
+			col++
+		}
+		b.WriteString(word)
+		col += len(word)
+	}
+	return b.String()
+}

@@ -1,0 +1,131 @@
+package workloads
+
+import (
+	"strings"
+	"time"
+
+	"github.com/ktrial/ktrial/broker/client"
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// pollTimeout is how long one poll waits for records.
+const pollTimeout = 500 * time.Millisecond
+
+// consuming reads all partitions, over all lives of its process.
+type consuming struct {
+	w ProduceConsume
+	s *Stage
+}
+
+// main is one life of the consumer's process. It reads from the beginning: a
+// consumer without a group remembers nothing.
+func (c *consuming) main(h env.Host) {
+	c.s.waitBegin(h)
+	r := newReader(c.w, c.s, h)
+	r.readUntil(func() bool { return c.s.draining && r.reached(c.s.ends) })
+	r.close()
+	c.s.finished(h.Name())
+}
+
+// auditing reads everything once more when nothing is written any longer.
+type auditing struct {
+	w ProduceConsume
+	s *Stage
+}
+
+func (a *auditing) main(h env.Host) {
+	for !a.s.draining {
+		h.Sleep(time.Second)
+	}
+	r := newReader(a.w, a.s, h)
+	r.readUntil(func() bool { return r.reached(a.s.ends) })
+	r.close()
+	a.s.finished(h.Name())
+}
+
+// reader is a consumer that records what it sees.
+type reader struct {
+	s        *Stage
+	h        env.Host
+	consumer *client.Consumer
+	process  int64
+	assigned []kafka.TopicPartition
+	next     map[kafka.TopicPartition]kafka.Offset
+}
+
+func newReader(w ProduceConsume, s *Stage, h env.Host) *reader {
+	consumer, err := client.New(h, s.Bootstrap, h.Name()).NewConsumer(w.consumerConfig())
+	if err != nil {
+		panic("workloads: consumer: " + err.Error())
+	}
+	r := &reader{s: s, h: h, consumer: consumer, process: s.newProcess(), next: map[kafka.TopicPartition]kafka.Offset{}}
+	assign := history.Event{Process: r.process, Client: h.Name(), F: history.Assign, Time: s.Now(), SeekToBeginning: true}
+	for p := range s.Topics[w.Topic] {
+		tp := kafka.TopicPartition{Topic: w.Topic, Partition: p}
+		r.assigned = append(r.assigned, tp)
+		assign.Keys = append(assign.Keys, history.Partition(tp.Topic, tp.Partition))
+	}
+	s.Recorder.Invoke(assign)
+	consumer.Assign(r.assigned)
+	assign.Type = history.OK
+	s.Recorder.Complete(assign)
+	return r
+}
+
+func (r *reader) readUntil(done func() bool) {
+	for !done() {
+		r.poll()
+	}
+}
+
+// poll polls once. A poll that found nothing is recorded too: it is what shows
+// that the consumer was not stuck.
+func (r *reader) poll() {
+	e := history.Event{
+		Process: r.process, Client: r.h.Name(), F: history.Poll, Time: r.s.Now(),
+		Mops: []history.Mop{{Kind: history.MopPoll}},
+	}
+	r.s.Recorder.Invoke(e)
+	records, err := r.consumer.Poll(pollTimeout)
+	e.Time = r.s.Now()
+	if err != nil {
+		e.Type, e.Error = history.Failed, err.Error()
+		r.s.Recorder.Complete(e)
+		return
+	}
+	e.Type = history.OK
+	e.Mops = []history.Mop{{Kind: history.MopPoll, Records: r.seen(records)}}
+	r.s.Recorder.Complete(e)
+}
+
+func (r *reader) seen(records []client.ConsumerRecord) []history.Record {
+	out := make([]history.Record, len(records))
+	for i, rec := range records {
+		text := strings.TrimRight(string(rec.Value), ".")
+		out[i] = history.Record{
+			Key:    history.Partition(rec.Partition.Topic, rec.Partition.Partition),
+			Offset: int64(rec.Offset), Value: history.Text(text),
+		}
+		r.next[rec.Partition] = rec.Offset + 1
+	}
+	return out
+}
+
+// reached reports whether everything below ends has been read. The consumer's
+// own position counts too: there may be nothing to read just below an end.
+func (r *reader) reached(ends map[kafka.TopicPartition]kafka.Offset) bool {
+	for _, tp := range r.assigned {
+		if r.next[tp] >= ends[tp] {
+			continue
+		}
+		at, err := r.consumer.Position(tp)
+		if err != nil || at.Offset < ends[tp] {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *reader) close() { r.consumer.Close() }
