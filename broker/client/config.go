@@ -5,7 +5,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
 	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/record"
 )
 
 // Common is the configuration that all three clients have.
@@ -34,7 +38,7 @@ type ProducerConfig struct {
 	BatchSize        int32            `kafka:"batch.size" default:"16384"`
 	BufferMemory     int64            `kafka:"buffer.memory" default:"33554432"`
 	MaxBlock         time.Duration    `kafka:"max.block.ms" default:"60000"`
-	Compression      Compression      `kafka:"compression.type" default:"none"`
+	Compression      record.Codec     `kafka:"compression.type" default:"none"`
 	MaxRequestSize   int32            `kafka:"max.request.size" default:"1048576"`
 	MaxInFlight      int32            `kafka:"max.in.flight.requests.per.connection" default:"5"`
 	DeliveryTimeout  time.Duration    `kafka:"delivery.timeout.ms" default:"120000"`
@@ -42,8 +46,32 @@ type ProducerConfig struct {
 	MetadataMaxIdle  time.Duration    `kafka:"metadata.max.idle.ms" default:"300000"`
 	IgnoreKeys       bool             `kafka:"partitioner.ignore.keys" default:"false"`
 	PartitionerClass PartitionerClass `kafka:"partitioner.class" default:""`
+	Adaptive         bool             `kafka:"partitioner.adaptive.partitioning.enable" default:"true"`
 	// Partitioner chooses partitions instead of PartitionerClass, if set.
 	Partitioner Partitioner
+	// FirstSequence is where a new producer id begins to number each partition;
+	// 0 in Kafka. Near 2^31 it brings about what a wrap does.
+	FirstSequence kafka.Sequence
+}
+
+// check refuses what contradicts itself, as Kafka does.
+func (cfg *ProducerConfig) check() error {
+	for _, rule := range []struct {
+		broken bool
+		says   string
+	}{
+		{cfg.Idempotence && cfg.Acks != AcksAll, "enable.idempotence needs acks=all"},
+		{cfg.Idempotence && cfg.Retries == 0, "enable.idempotence needs retries above 0"},
+		{cfg.Idempotence && cfg.MaxInFlight > 5, "enable.idempotence needs max.in.flight.requests.per.connection of at most 5"},
+		{cfg.MaxInFlight < 1, "max.in.flight.requests.per.connection must be at least 1"},
+		{cfg.DeliveryTimeout < cfg.Linger+cfg.RequestTimeout, "delivery.timeout.ms must be at least linger.ms + request.timeout.ms"},
+		{cfg.BatchSize < 0, "batch.size must be at least 0"},
+	} {
+		if rule.broken {
+			return fmt.Errorf("client: producer configuration: %s: %w", rule.says, kerr.InvalidConfig)
+		}
+	}
+	return nil
 }
 
 // ConsumerConfig is Kafka's consumer configuration.
@@ -107,25 +135,6 @@ func (a Acks) String() string {
 	}
 	return fmt.Sprint(int16(a))
 }
-
-// Compression is the codec of a producer's batches.
-type Compression int8
-
-// The codecs, by their number in a batch's attributes.
-const (
-	None Compression = iota
-	Gzip
-	Snappy
-	LZ4
-	Zstd
-)
-
-var compressions = []string{"none", "gzip", "snappy", "lz4", "zstd"}
-
-// Set parses Kafka's form.
-func (c *Compression) Set(s string) error { return pick(c, s, compressions) }
-
-func (c Compression) String() string { return compressions[c] }
 
 // OffsetReset is where a consumer goes that has no valid position.
 type OffsetReset int8

@@ -37,6 +37,7 @@ type link struct {
 	queue    []request // handed over and not yet written
 	inFlight int       // handed over and not yet answered
 	writing  bool
+	awaited  bool // somebody waits for it to have written
 
 	dropped bool       // the cluster no longer has this node at this address
 	wake    env.Signal // of the task
@@ -66,11 +67,12 @@ func (l *link) open() bool {
 // ready reports whether l can take a request at once, with the one before it
 // written. If l is not open it asks for that.
 func (l *link) ready() bool {
-	if l.open() {
-		return !l.writing && len(l.queue) == 0
+	if !l.open() {
+		l.want()
+		return false
 	}
-	l.want()
-	return false
+	l.awaited = l.writing || len(l.queue) > 0
+	return !l.awaited
 }
 
 // want has the task connect, unless it must still wait after a failure.
@@ -146,6 +148,10 @@ func (l *link) run() {
 			l.connect()
 		case len(l.queue) > 0:
 			l.write()
+			if l.awaited && len(l.queue) == 0 {
+				l.awaited = false
+				l.net.changed()
+			}
 		case !l.wake.Wait(orForever(l.net.cfg.ConnectionsMaxIdle)) && l.inFlight == 0 && l.conn != nil:
 			l.conn.Close()
 			l.conn = nil

@@ -1,10 +1,14 @@
 package client
 
 import (
+	"fmt"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/sim/env"
 )
 
 // ProducerRecord is a record to be sent.
@@ -61,31 +65,151 @@ type Delivery struct {
 // sender task and holds it up for as long as it takes.
 type Callback func(Delivery)
 
-// Producer sends records. Its tasks may be many.
-type Producer struct{}
+// Producer sends records: Send puts them into batches, one queue of batches
+// per partition; the sender task takes the batches that are ready, sends them
+// to the leaders and settles them by the answers.
+type Producer struct {
+	cfg ProducerConfig
+	net *network
+
+	topics map[string]*producerTopic
+	queues []*queue // in the order in which they were first used
+
+	identity identity
+
+	memory      int64   // of buffer.memory that is free
+	memoryQueue []*byte // who waits for it, in turn
+	memoryFree  env.Signal
+	builders    []*record.Builder // to be used again
+
+	wake      env.Signal // of the sender
+	nudged    bool       // since the sender last looked
+	answers   []answer   // since the sender last looked
+	shipments []*shipment
+	turn      int // where the sender begins to look for batches
+
+	flushing  int
+	delivered env.Signal // broadcast after callbacks have run
+	closing   bool       // Send takes nothing more
+	closed    bool       // the sender ends
+}
 
 // NewProducer makes a producer. A configuration that contradicts itself is
 // refused as in Kafka.
-func (c *Client) NewProducer(cfg ProducerConfig) (*Producer, error) { panic("later") }
+func (c *Client) NewProducer(cfg ProducerConfig) (*Producer, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	p := &Producer{
+		cfg: cfg, topics: map[string]*producerTopic{}, memory: cfg.BufferMemory,
+		memoryFree: c.host.NewSignal("buffer.memory"),
+		wake:       c.host.NewSignal("producer's sender"),
+		delivered:  c.host.NewSignal("deliveries"),
+	}
+	p.identity.id = kafka.NoProducer
+	p.net = c.network(&p.cfg.Common, p.nudge)
+	p.net.metadata.maxIdle = cfg.MetadataMaxIdle
+	c.host.Go("sender", p.run)
+	return p, nil
+}
+
+func (p *Producer) idempotent() bool { return p.cfg.Idempotence }
 
 // Send takes r into a batch and returns; done (which may be nil) is called
 // later. It blocks, at most max.block.ms, while the topic is unknown or the
 // buffer is full. If it returns an error then r was not taken and done is not
 // called: the record is not and will not be written. Key, Value and Headers
 // are copied.
-func (p *Producer) Send(r ProducerRecord, done Callback) error { panic("later") }
+func (p *Producer) Send(r ProducerRecord, done Callback) error {
+	if p.closing {
+		return errClosed
+	}
+	if p.identity.state == fatal {
+		return fmt.Errorf("client: send to %s: %w", r.Topic, p.identity.err)
+	}
+	size := int64(recordBound(&r))
+	if size > int64(p.cfg.MaxRequestSize) || size > p.cfg.BufferMemory {
+		return fmt.Errorf("client: send to %s: record of up to %d bytes, expected at most max.request.size %d and buffer.memory %d: %w",
+			r.Topic, size, p.cfg.MaxRequestSize, p.cfg.BufferMemory, kerr.MessageTooLarge)
+	}
+	return p.append(&r, done, p.net.host.Uptime()+p.cfg.MaxBlock)
+}
 
 // SendSync sends r and blocks until its delivery is known.
-func (p *Producer) SendSync(r ProducerRecord) Delivery { panic("later") }
+func (p *Producer) SendSync(r ProducerRecord) Delivery {
+	var got Delivery
+	finished := false
+	wake := p.net.host.NewSignal("delivery")
+	err := p.Send(r, func(d Delivery) {
+		got, finished = d, true
+		wake.Notify()
+	})
+	if err != nil {
+		return Delivery{
+			Partition: kafka.TopicPartition{Topic: r.Topic, Partition: int32(r.Partition) - 1},
+			Outcome:   Failed, Err: err, Offset: kafka.NoOffset, Timestamp: r.Timestamp,
+			ProducerID: kafka.NoProducer, Epoch: kafka.NoEpoch, Sequence: record.NoSequence,
+		}
+	}
+	for !finished {
+		wake.Wait(env.Forever)
+	}
+	return got
+}
 
 // Flush sends what waits without lingering, and blocks until every record
 // taken before the call has been delivered or has failed.
-func (p *Producer) Flush() { panic("later") }
+func (p *Producer) Flush() { p.flush(env.Forever) }
+
+func (p *Producer) flush(timeout time.Duration) {
+	marks := make([]int64, len(p.queues))
+	for i, q := range p.queues {
+		marks[i] = q.taken
+	}
+	p.flushing++
+	p.nudge()
+	deadline := p.net.host.Uptime() + timeout
+	for i, mark := range marks {
+		for q := p.queues[i]; q.delivered < mark && !p.closed; {
+			left := env.Forever
+			if timeout != env.Forever {
+				if left = deadline - p.net.host.Uptime(); left <= 0 {
+					p.flushing--
+					return
+				}
+			}
+			p.delivered.Wait(left)
+		}
+	}
+	p.flushing--
+}
 
 // PartitionsFor blocks until the number of partitions of topic is known, at
 // most max.block.ms.
-func (p *Producer) PartitionsFor(topic string) (int32, error) { panic("later") }
+func (p *Producer) PartitionsFor(topic string) (int32, error) {
+	t, err := p.topicFor(&ProducerRecord{Topic: topic}, p.net.host.Uptime()+p.cfg.MaxBlock)
+	if err != nil {
+		return 0, err
+	}
+	return int32(len(t.parts)), nil
+}
 
 // Close waits up to timeout (env.Forever: without limit) for what was sent,
-// fails what is left, and ends the producer's tasks and connections.
-func (p *Producer) Close(timeout time.Duration) { panic("later") }
+// fails what is left, and ends the producer's tasks and connections. It must
+// not be called by a Callback.
+func (p *Producer) Close(timeout time.Duration) {
+	if p.closing {
+		return
+	}
+	p.closing = true
+	p.memoryFree.Broadcast()
+	if timeout != 0 {
+		p.flush(timeout)
+	}
+	p.closed = true
+	p.abort(errClosed)
+	p.deliver()
+	p.net.close()
+	p.wake.Broadcast()
+	p.delivered.Broadcast()
+}

@@ -1,0 +1,267 @@
+package client
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// producerTopic is what a producer keeps of a topic it sends to.
+type producerTopic struct {
+	name   string
+	queues []*queue // by partition; nil: none yet
+	sticky sticky
+	turns  roundRobin
+	// ratio is what compression makes of a byte, in thousandths, as far as past
+	// batches tell: it decides when a batch is full.
+	ratio int32
+}
+
+// The steps in which an estimate follows what is observed: slowly when records
+// compress better than thought, fast when they do worse.
+const (
+	ratioOne        = 1000
+	ratioBetter     = 5
+	ratioWorse      = 50
+	ratioSafety     = 1050
+	ratioDenominate = ratioOne * ratioOne
+)
+
+func (t *producerTopic) observe(plain, packed int) {
+	if plain == 0 {
+		return
+	}
+	seen := int32(int64(packed) * ratioOne / int64(plain))
+	switch {
+	case seen > t.ratio:
+		t.ratio = max(t.ratio+ratioWorse, seen)
+	case seen < t.ratio:
+		t.ratio = max(t.ratio-ratioBetter, seen)
+	}
+}
+
+// estimate is the size that a batch of so many plain bytes will have.
+func (t *producerTopic) estimate(plain int, codec record.Codec) int {
+	if codec == record.None {
+		return plain
+	}
+	records := int64(plain - record.HeaderSize)
+	return record.HeaderSize + int(records*int64(t.ratio)*ratioSafety/ratioDenominate)
+}
+
+func (p *Producer) topic(name string) *producerTopic {
+	t := p.topics[name]
+	if t == nil {
+		t = &producerTopic{name: name, ratio: ratioOne}
+		p.topics[name] = t
+	}
+	return t
+}
+
+func (p *Producer) queue(t *producerTopic, partition int32) *queue {
+	for int(partition) >= len(t.queues) {
+		t.queues = append(t.queues, nil)
+	}
+	q := t.queues[partition]
+	if q == nil {
+		q = &queue{tp: kafka.TopicPartition{Topic: t.name, Partition: partition}}
+		q.numbering.id = kafka.NoProducer
+		t.queues[partition] = q
+		p.queues = append(p.queues, q)
+	}
+	return q
+}
+
+// choose is the partition that r goes to; stuck says that it is the sticky one.
+func (p *Producer) choose(t *producerTopic, known *topic, r *ProducerRecord) (partition int32, stuck bool) {
+	partitions := int32(len(known.parts))
+	switch {
+	case r.Partition > 0:
+		return int32(r.Partition) - 1, false
+	case p.cfg.Partitioner != nil:
+		return p.cfg.Partitioner(r, partitions), false
+	case p.cfg.PartitionerClass == RoundRobin:
+		return t.turns.next(known), false
+	case r.Key != nil && !p.cfg.IgnoreKeys:
+		return partitionForKey(r.Key, partitions), false
+	}
+	from := spread{topic: known, adaptive: p.cfg.Adaptive, queued: func(partition int32) int {
+		if int(partition) >= len(t.queues) || t.queues[partition] == nil {
+			return 0
+		}
+		return t.queues[partition].waitingBatches()
+	}}
+	return t.sticky.current(from, p.net.host.Rand()), true
+}
+
+// append puts r into a batch. It blocks while the buffer is full.
+func (p *Producer) append(r *ProducerRecord, done Callback, deadline time.Duration) error {
+	ts := r.Timestamp
+	if ts == 0 {
+		ts = p.net.host.Now().Millis()
+	}
+	t := p.topic(r.Topic)
+	reserved := int64(0)
+	partition, stuck := int32(-1), true
+	for {
+		known, err := p.topicFor(r, deadline)
+		if err == nil && p.closing {
+			err = errClosed
+		}
+		if err != nil {
+			p.release(reserved)
+			return err
+		}
+		if stuck {
+			partition, stuck = p.choose(t, known, r)
+		}
+		if partition < 0 || int(partition) >= len(known.parts) {
+			panic(fmt.Sprintf("client: the partitioner chose %s/%d of %d partitions", r.Topic, partition, len(known.parts)))
+		}
+		q := p.queue(t, partition)
+		last := q.batches.last()
+		if !p.fits(t, last, ts, r) {
+			if last != nil {
+				last.full = true
+			}
+			if reserved == 0 {
+				// Waiting for memory, others may have moved on: look again.
+				if reserved, err = p.reserve(r, ts, deadline); err != nil {
+					return err
+				}
+				continue
+			}
+			last = p.newBatch(q, reserved)
+			reserved = 0
+		}
+		p.release(reserved)
+		p.add(t, last, ts, r, done, stuck)
+		return nil
+	}
+}
+
+// fits reports whether r can go into b.
+func (p *Producer) fits(t *producerTopic, b *batch, ts int64, r *ProducerRecord) bool {
+	if b == nil || b.full {
+		return false
+	}
+	now := b.builder.Size()
+	with := b.builder.SizeWith(ts, r.Key, r.Value, r.Headers...)
+	return t.estimate(now, p.cfg.Compression)+with-now <= int(p.cfg.BatchSize)
+}
+
+func (p *Producer) newBatch(q *queue, reserved int64) *batch {
+	b := &batch{queue: q, reserved: reserved, created: p.net.host.Uptime(), tried: kafka.NoEpoch, appendTime: record.NoTimestamp}
+	opts := record.Options{Codec: p.cfg.Compression}
+	if n := len(p.builders); n > 0 {
+		b.builder = p.builders[n-1]
+		p.builders = p.builders[:n-1]
+		b.builder.Reset(opts)
+	} else {
+		b.builder = record.NewBuilder(opts)
+	}
+	q.batches.push(b)
+	return b
+}
+
+func (p *Producer) add(t *producerTopic, b *batch, ts int64, r *ProducerRecord, done Callback, stuck bool) {
+	before := b.builder.Size()
+	b.builder.Append(ts, r.Key, r.Value, r.Headers...)
+	b.sends = append(b.sends, send{done, ts})
+	b.queue.taken++
+	after := b.builder.Size()
+	b.full = t.estimate(after, p.cfg.Compression) >= int(p.cfg.BatchSize)
+	if stuck {
+		t.sticky.appended(int32(after-before), p.cfg.BatchSize, b.full)
+	}
+	if b.full || b.count() == 1 {
+		p.nudge()
+	}
+}
+
+// topicFor is the topic of r, with the partition that r asks for.
+func (p *Producer) topicFor(r *ProducerRecord, deadline time.Duration) (*topic, error) {
+	md := &p.net.metadata
+	want := max(1, int(r.Partition))
+	if t := md.want(r.Topic); t != nil && len(t.parts) >= want {
+		return t, nil
+	}
+	return md.waitFor(r.Topic, deadline-p.net.host.Uptime(), func(t *topic) bool { return len(t.parts) >= want })
+}
+
+// reserve takes buffer.memory for a batch that begins with r. Those who wait
+// are served in turn.
+func (p *Producer) reserve(r *ProducerRecord, ts int64, deadline time.Duration) (int64, error) {
+	size := max(int64(p.cfg.BatchSize), int64(recordBound(r)))
+	if size <= p.memory && len(p.memoryQueue) == 0 {
+		p.memory -= size
+		return size, nil
+	}
+	turn := new(byte)
+	p.memoryQueue = append(p.memoryQueue, turn)
+	defer func() {
+		for i := range p.memoryQueue {
+			if p.memoryQueue[i] == turn {
+				p.memoryQueue = append(p.memoryQueue[:i], p.memoryQueue[i+1:]...)
+				break
+			}
+		}
+		p.memoryFree.Broadcast()
+	}()
+	p.nudge() // an exhausted buffer makes every batch ready
+	for size > p.memory || p.memoryQueue[0] != turn {
+		left := deadline - p.net.host.Uptime()
+		if p.closing {
+			return 0, errClosed
+		}
+		if left <= 0 || !p.memoryFree.Wait(left) {
+			return 0, fmt.Errorf("client: send to %s: buffer.memory is exhausted: %d bytes free, expected %d: %w",
+				r.Topic, p.memory, size, kerr.RequestTimedOut)
+		}
+	}
+	p.memory -= size
+	return size, nil
+}
+
+func (p *Producer) release(size int64) {
+	if size == 0 {
+		return
+	}
+	p.memory += size
+	if len(p.memoryQueue) > 0 {
+		p.memoryFree.Broadcast()
+	}
+}
+
+// recordBound is the most that a batch with r alone can take.
+func recordBound(r *ProducerRecord) int {
+	const overhead = record.HeaderSize + 5 + 1 + 10 + 5 + 5 + 5 + 5
+	n := overhead + len(r.Key) + len(r.Value)
+	for i := range r.Headers {
+		n += 10 + len(r.Headers[i].Key) + len(r.Headers[i].Value)
+	}
+	return n
+}
+
+// readyIn is how long b must still wait before it may be sent; more says that
+// other batches wait behind it.
+func (p *Producer) readyIn(b *batch, more bool, now time.Duration, epoch kafka.LeaderEpoch) time.Duration {
+	if b.attempts > 0 {
+		// A new leader is worth a try at once (KIP-951).
+		if epoch > b.tried && b.tried != kafka.NoEpoch {
+			return 0
+		}
+		return max(0, b.retryAt-now)
+	}
+	if b.full || more || p.flushing > 0 || p.closing || len(p.memoryQueue) > 0 {
+		return 0
+	}
+	return max(0, b.created+p.cfg.Linger-now)
+}
+
+var errClosed = fmt.Errorf("client: producer: %w", env.ErrClosed)

@@ -1,0 +1,383 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// shipment is one produce request: at most one batch of each partition.
+type shipment struct {
+	p       *Producer
+	link    *link
+	batches []*batch
+	size    int32
+	req     kmsg.ProduceRequest
+}
+
+// answer is what came of a shipment. Answers are put aside by whatever task
+// gets them and settled by the sender, which alone changes the batches.
+type answer struct {
+	shipment *shipment
+	resp     *kmsg.ProduceResponse
+	err      error
+}
+
+// nudge has the sender look again.
+func (p *Producer) nudge() {
+	p.nudged = true
+	p.wake.Notify()
+}
+
+// run is the sender task.
+func (p *Producer) run() {
+	for !p.closed {
+		p.nudged = false
+		p.settle()
+		now := p.net.host.Uptime()
+		p.expire(now)
+		wait := p.ship(now)
+		p.deliver()
+		if p.nudged || len(p.answers) > 0 {
+			continue
+		}
+		p.wake.Wait(wait)
+	}
+}
+
+// ship sends every batch that is ready to a broker that is, and returns how
+// long there is nothing else to do.
+func (p *Producer) ship(now time.Duration) (wait time.Duration) {
+	wait = env.Forever
+	if p.idempotent() && !p.identified() {
+		return p.nextExpiry(now, wait)
+	}
+	n := len(p.queues)
+	for i := range n {
+		q := p.queues[(p.turn+i)%n]
+		if q.batches.len() == q.flying {
+			continue
+		}
+		wait = shorter(wait, p.load(q, now))
+	}
+	if n > 0 {
+		p.turn = (p.turn + 1) % n
+	}
+	for i, s := range p.shipments {
+		p.shipments[i] = nil
+		s.send()
+	}
+	if len(p.shipments) > 0 {
+		p.shipments = p.shipments[:0]
+		p.nudged = true // there may be more for the same brokers
+	}
+	if p.idempotent() && p.identity.state == uninitialized {
+		p.nudged = true // the epochs are used up
+	}
+	return p.nextExpiry(now, wait)
+}
+
+func shorter(a, b time.Duration) time.Duration {
+	if a < 0 || b >= 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// load adds the next batch of q to the shipment for its leader, and else tells
+// how long to wait.
+func (p *Producer) load(q *queue, now time.Duration) time.Duration {
+	leader, epoch := p.net.metadata.leader(q.tp)
+	b, verdict, wait := q.next(p, now, epoch)
+	switch verdict {
+	case nothing:
+		return env.Forever
+	case later:
+		return wait
+	}
+	l := p.net.link(leader)
+	if l == nil {
+		p.net.metadata.want(q.tp.Topic)
+		p.net.metadata.requestUpdate()
+		return env.Forever
+	}
+	if l.inFlight >= int(p.cfg.MaxInFlight) {
+		return env.Forever
+	}
+	if !l.ready() {
+		if wait := l.delay(); wait > 0 {
+			return wait
+		}
+		return env.Forever
+	}
+	s := p.shipment(l)
+	if len(s.batches) > 0 && s.size+b.size() > p.cfg.MaxRequestSize {
+		return env.Forever // it goes with the next one
+	}
+	p.depart(b, epoch)
+	s.batches = append(s.batches, b)
+	s.size += b.size()
+	return env.Forever
+}
+
+func (p *Producer) shipment(l *link) *shipment {
+	for _, s := range p.shipments {
+		if s.link == l {
+			return s
+		}
+	}
+	s := &shipment{p: p, link: l}
+	p.shipments = append(p.shipments, s)
+	return s
+}
+
+// depart makes b ready for the wire.
+func (p *Producer) depart(b *batch, epoch kafka.LeaderEpoch) {
+	q := b.queue
+	if b.builder != nil {
+		plain := b.builder.Size()
+		p.builders = append(p.builders, b.close())
+		p.topic(q.tp.Topic).observe(plain, len(b.encoded))
+	}
+	if p.idempotent() && !b.numbered {
+		if !q.numbering.of(&p.identity) {
+			q.numbering.adopt(&p.identity, p.cfg.FirstSequence)
+		}
+		b.number(&q.numbering)
+	}
+	b.state, b.onWire, b.tried = flying, true, epoch
+	q.flying++
+}
+
+// send hands the shipment to its link.
+func (s *shipment) send() {
+	p := s.p
+	s.req = kmsg.NewProduceRequest()
+	s.req.Acks = int16(p.cfg.Acks)
+	s.req.TimeoutMillis = int32(min(p.cfg.RequestTimeout.Milliseconds(), math.MaxInt32))
+	s.req.Topics = make([]kmsg.ProduceRequestTopic, 0, 1)
+	for _, b := range s.batches {
+		part := kmsg.NewProduceRequestTopicPartition()
+		part.Partition, part.Records = b.queue.tp.Partition, b.encoded
+		rt := s.topic(b.queue.tp.Topic)
+		rt.Partitions = append(rt.Partitions, part)
+	}
+	s.link.send(&s.req, s.answered)
+}
+
+func (s *shipment) topic(name string) *kmsg.ProduceRequestTopic {
+	for i := range s.req.Topics {
+		if s.req.Topics[i].Topic == name {
+			return &s.req.Topics[i]
+		}
+	}
+	rt := kmsg.NewProduceRequestTopic()
+	rt.Topic = name
+	if t := s.p.net.metadata.topic(name); t != nil {
+		rt.TopicID = t.id
+	}
+	s.req.Topics = append(s.req.Topics, rt)
+	return &s.req.Topics[len(s.req.Topics)-1]
+}
+
+func (s *shipment) answered(resp kmsg.Response, err error) {
+	a := answer{shipment: s, err: err}
+	if resp != nil {
+		a.resp = resp.(*kmsg.ProduceResponse)
+	}
+	s.p.answers = append(s.p.answers, a)
+	s.p.wake.Notify()
+}
+
+// identified reports whether there is a producer id. If there is none, it has
+// one asked for as soon as there is something to send.
+func (p *Producer) identified() bool {
+	switch p.identity.state {
+	case ready:
+		return true
+	case fatal:
+		p.abort(p.identity.err)
+	case uninitialized:
+		for _, q := range p.queues {
+			if q.batches.len() > 0 {
+				p.identity.become(initializing)
+				p.net.host.Go("InitProducerId", p.initProducerID)
+				break
+			}
+		}
+	}
+	return false
+}
+
+// initProducerID asks any broker for a producer id until it gets one.
+func (p *Producer) initProducerID() {
+	for failures := 1; !p.net.closed; failures++ {
+		req := kmsg.NewPtrInitProducerIDRequest()
+		req.TransactionTimeoutMillis = math.MaxInt32
+		resp, err := p.net.ask(req, p.cfg.RequestTimeout)
+		if err == nil {
+			got := resp.(*kmsg.InitProducerIDResponse)
+			if err = kerr.ErrorForCode(got.ErrorCode); err == nil {
+				p.identity.assigned(kafka.ProducerID(got.ProducerID), kafka.ProducerEpoch(got.ProducerEpoch))
+				p.nudge()
+				return
+			}
+			if !kerr.IsRetriable(err) {
+				p.identity.fail(fmt.Errorf("client: InitProducerId: %w", err))
+				p.nudge()
+				return
+			}
+		}
+		p.net.host.Sleep(p.net.retryBackoff(failures))
+	}
+}
+
+// expire gives up the batches that have been on their way for longer than
+// delivery.timeout.ms.
+func (p *Producer) expire(now time.Duration) {
+	for _, q := range p.queues {
+		for i := 0; i < q.batches.len(); i++ {
+			b := q.batches.at(i)
+			if now < b.created+p.cfg.DeliveryTimeout {
+				break
+			}
+			if b.state == settled {
+				continue
+			}
+			if b.onWire {
+				b.doubt = true
+			}
+			p.fail(b, fmt.Errorf("client: produce to %v: %d records not delivered within delivery.timeout.ms %v: %w",
+				q.tp, b.count(), p.cfg.DeliveryTimeout, kerr.RequestTimedOut))
+		}
+	}
+}
+
+func (p *Producer) nextExpiry(now, wait time.Duration) time.Duration {
+	for _, q := range p.queues {
+		if b := q.first(); b != nil {
+			wait = shorter(wait, max(0, b.created+p.cfg.DeliveryTimeout-now))
+		}
+	}
+	return wait
+}
+
+// abort fails everything that is not settled.
+func (p *Producer) abort(err error) {
+	for _, q := range p.queues {
+		for i := 0; i < q.batches.len(); i++ {
+			if b := q.batches.at(i); b.state != settled {
+				b.doubt = b.doubt || b.onWire
+				p.fail(b, err)
+			}
+		}
+	}
+}
+
+// deliver runs the callbacks of what is settled, in order: a batch that was
+// settled before one ahead of it waits for that.
+func (p *Producer) deliver() {
+	ran := false
+	for i := 0; i < len(p.queues); i++ {
+		q := p.queues[i]
+		for q.batches.len() > 0 && q.batches.at(0).state == settled {
+			b := q.batches.pop()
+			b.deliver()
+			q.delivered += int64(b.count())
+			ran = true
+		}
+	}
+	if ran {
+		p.delivered.Broadcast()
+	}
+}
+
+// settle deals with the answers that have come.
+func (p *Producer) settle() {
+	for len(p.answers) > 0 {
+		answers := p.answers
+		p.answers = nil
+		for _, a := range answers {
+			a.settle()
+		}
+	}
+}
+
+func (a *answer) settle() {
+	for _, b := range a.shipment.batches {
+		p := a.shipment.p
+		v := a.of(b)
+		b.onWire = false
+		if b.state == settled {
+			// It was given up while it was on the wire, and its memory kept until
+			// now: those bytes were still in use.
+			p.release(b.reserved)
+			b.reserved = 0
+			continue
+		}
+		b.queue.flying--
+		b.state = waiting
+		p.judge(b, v)
+	}
+}
+
+// of is the part of the answer that concerns b.
+func (a *answer) of(b *batch) judgement {
+	switch {
+	case errors.Is(a.err, errNotSent):
+		return judgement{err: kerr.NetworkException, unsent: true}
+	case errors.Is(a.err, kerr.UnsupportedVersion):
+		return judgement{err: kerr.UnsupportedVersion, unsent: true}
+	case errors.Is(a.err, env.ErrTimeout):
+		return judgement{err: kerr.RequestTimedOut}
+	case a.err != nil:
+		return judgement{err: kerr.NetworkException}
+	case a.resp == nil: // acks=0
+		return judgement{base: kafka.NoOffset, appendTime: -1}
+	}
+	for i := range a.resp.Topics {
+		rt := &a.resp.Topics[i]
+		if a.names(rt, b.queue.tp.Topic) {
+			for j := range rt.Partitions {
+				if rt.Partitions[j].Partition == b.queue.tp.Partition {
+					return a.read(&rt.Partitions[j])
+				}
+			}
+		}
+	}
+	return judgement{err: kerr.UnknownServerError} // the broker left it out
+}
+
+func (a *answer) names(rt *kmsg.ProduceResponseTopic, topic string) bool {
+	if a.resp.Version < 13 {
+		return rt.Topic == topic
+	}
+	return rt.TopicID == a.shipment.topic(topic).TopicID
+}
+
+func (a *answer) read(rp *kmsg.ProduceResponseTopicPartition) judgement {
+	v := judgement{
+		base: kafka.Offset(rp.BaseOffset), appendTime: rp.LogAppendTime, logStart: kafka.Offset(rp.LogStartOffset),
+		hint: hint{kafka.NodeID(rp.CurrentLeader.LeaderID), kafka.LeaderEpoch(rp.CurrentLeader.LeaderEpoch)},
+	}
+	if rp.ErrorCode == 0 {
+		return v
+	}
+	v.err = kerr.TypedErrorForCode(rp.ErrorCode)
+	if rp.ErrorMessage != nil {
+		v.message = *rp.ErrorMessage
+	}
+	v.records = rp.ErrorRecords
+	for i := range a.resp.Brokers {
+		n := &a.resp.Brokers[i]
+		a.shipment.p.net.metadata.meet(kafka.NodeID(n.NodeID), n.Host, n.Port, n.Rack)
+	}
+	return v
+}
