@@ -55,7 +55,8 @@ type Config struct {
 	// FileSystem replaces the simulated disk of a process; nil: it does not.
 	FileSystem func(host string, h env.Host) env.Disk
 
-	trace kernel.TraceConfig
+	// Tracing records the run for Difference; nil: only the hash is kept.
+	Tracing *Tracing
 }
 
 // Failures of a run, as Run returns them.

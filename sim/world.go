@@ -39,7 +39,10 @@ func NewWorld(cfg Config) *World {
 	if cfg.Birth == 0 {
 		cfg.Birth = env.Time(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano())
 	}
-	kc := kernel.Config{MaxEvents: cfg.MaxEvents, Trace: cfg.trace}
+	kc := kernel.Config{MaxEvents: cfg.MaxEvents}
+	if cfg.Tracing != nil {
+		kc.Trace = cfg.Tracing.cfg
+	}
 	if !cfg.InOrder {
 		kc.Order = kernel.Stream(cfg.Seed, "order of tasks")
 	}

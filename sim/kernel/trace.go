@@ -29,8 +29,8 @@ func Tag(kind Kind, process uint32, detail uint64) uint64 {
 	return uint64(kind)<<56 | uint64(process&0xffff)<<40 | detail&(1<<40-1)
 }
 
-// chunk is how many entries share one hash that is kept.
-const chunk = 4096
+// Chunk is how many entries share one hash that is kept.
+const Chunk = 4096
 
 // TraceConfig says how much to keep beside the hash.
 type TraceConfig struct {
@@ -100,7 +100,7 @@ func (t *Trace) Mix(tag uint64) { t.mix(tag, "") }
 func (t *Trace) mix(tag uint64, text string) {
 	t.hash = t.mixed(uint64(t.k.now)*0xff51_afd7_ed55_8ccd + tag)
 	t.n++
-	if t.n%chunk == 0 {
+	if t.n%Chunk == 0 {
 		t.chunks = append(t.chunks, t.hash)
 	}
 	if t.tasks != nil {
@@ -147,15 +147,21 @@ func (t *Trace) keep(tag uint64, text string) {
 	}
 	e := Entry{t.k.now, tag, text}
 	if o := t.cfg.Against; o != nil && t.diff == nil {
-		at := i - o.cfg.From
-		if i >= o.cfg.From && at < uint64(len(o.entries)) && o.entries[at] != e {
-			t.diff = &Difference{Index: i, Left: o.Describe(o.entries[at]), Right: t.Describe(e)}
-			t.k.Stop()
+		switch at := i - o.cfg.From; {
+		case at < uint64(len(o.entries)) && o.entries[at] != e:
+			t.differ(i, o.Describe(o.entries[at]), t.Describe(e))
+		case i >= o.n:
+			t.differ(i, "ends", t.Describe(e))
 		}
 	}
 	if len(t.entries) < t.cfg.Record {
 		t.entries = append(t.entries, e)
 	}
+}
+
+func (t *Trace) differ(i uint64, left, right string) {
+	t.diff = &Difference{Index: i, Left: left, Right: right}
+	t.k.Stop()
 }
 
 // Describe says in words what an entry of this trace was.
