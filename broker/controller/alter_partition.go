@@ -150,7 +150,7 @@ func (b *brain) checkAlter(p *metadata.Partition, leader kafka.NodeID, asked *km
 	}
 	for _, x := range isr {
 		if why := b.ineligible(x); why != "" {
-			return fmt.Errorf("%v: replica %d %s: %w", p.TP(), x.id, why, kerr.IneligibleReplica)
+			return refuse(kerr.IneligibleReplica, "%v: replica %d %s", p.TP(), x.id, why)
 		}
 	}
 	return nil

@@ -50,10 +50,10 @@ func (b *brain) activeOf(nodes []kafka.NodeID) []kafka.NodeID {
 func (b *brain) checkEpoch(id kafka.NodeID, epoch kafka.BrokerEpoch) error {
 	broker := b.image.Broker(id)
 	if broker == nil {
-		return fmt.Errorf("broker %d is not registered: %w", id, kerr.StaleBrokerEpoch)
+		return refuse(kerr.StaleBrokerEpoch, "broker %d is not registered", id)
 	}
 	if broker.Epoch != epoch {
-		return fmt.Errorf("broker %d: epoch %d found, %d expected: %w", id, epoch, broker.Epoch, kerr.StaleBrokerEpoch)
+		return refuse(kerr.StaleBrokerEpoch, "broker %d: epoch %d found, %d expected", id, epoch, broker.Epoch)
 	}
 	return nil
 }

@@ -26,12 +26,9 @@ func (c *Controller) BrokerHeartbeat(req *kmsg.BrokerHeartbeatRequest) *kmsg.Bro
 		next, out, err = b.heartbeat(req)
 		return out, err
 	}, func(last kafka.Offset) {
-		if next.fenced() {
-			return
-		}
-		c.sessions.touch(id, c.host.Uptime(), kafka.Offset(req.CurrentMetadataOffset))
-		if x := c.sessions.get(id); next == shuttingDown && x.shutdownOffset < 0 {
-			x.shutdownOffset = last
+		c.sessions.heard(id, next, c.host.Uptime(), kafka.Offset(req.CurrentMetadataOffset), last)
+		if next == unfenced && len(c.sessions.all) == 1 {
+			c.wake.Broadcast() // the first session: there is something to expire
 		}
 	})
 	if err != nil {

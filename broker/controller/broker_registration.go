@@ -2,7 +2,6 @@ package controller
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -34,7 +33,7 @@ func (c *Controller) BrokerRegistration(req *kmsg.BrokerRegistrationRequest) *km
 		return out, err
 	})
 	if err != nil {
-		c.refuse("registration of broker %d", req.BrokerID, err)
+		c.logRefusal("registration of broker %d", req.BrokerID, err)
 		resp.ErrorCode = kafka.Code(err)
 		return resp
 	}
@@ -74,15 +73,14 @@ func (b *brain) registerBroker(req *kmsg.BrokerRegistrationRequest) (records, ka
 
 func (b *brain) checkRegistration(req *kmsg.BrokerRegistrationRequest, existing *metadata.Broker) error {
 	if req.ClusterID != b.cfg.ClusterID {
-		return fmt.Errorf("cluster id %q found, %q expected: %w", req.ClusterID, b.cfg.ClusterID, kerr.InconsistentClusterID)
+		return refuse(kerr.InconsistentClusterID, "cluster id %q found, %q expected", req.ClusterID, b.cfg.ClusterID)
 	}
 	if existing != nil && existing.IncarnationID != req.IncarnationID &&
 		b.sessions.valid(existing.ID, b.now) && !existing.InControlledShutdown {
-		return fmt.Errorf("another process is registered with the id, and its session is valid: %w",
-			kerr.DuplicateBrokerRegistration)
+		return refuse(kerr.DuplicateBrokerRegistration, "another process is registered with the id, and its session is valid")
 	}
 	if req.IsMigratingZkBroker {
-		return fmt.Errorf("brokers of ZooKeeper are unknown here: %w", kerr.BrokerIDNotRegistered)
+		return refuse(kerr.BrokerIDNotRegistered, "brokers of ZooKeeper are unknown here")
 	}
 	if req.Version >= 2 {
 		if err := b.checkLogDirs(req); err != nil {
@@ -94,18 +92,18 @@ func (b *brain) checkRegistration(req *kmsg.BrokerRegistrationRequest, existing 
 
 func (b *brain) checkLogDirs(req *kmsg.BrokerRegistrationRequest) error {
 	if len(req.LogDirs) == 0 {
-		return fmt.Errorf("no log directory is named: %w", kerr.InvalidRegistration)
+		return refuse(kerr.InvalidRegistration, "no log directory is named")
 	}
 	for i, dir := range req.LogDirs {
 		if reservedDir(dir) {
-			return fmt.Errorf("log directory %v is reserved: %w", kafka.UUID(dir), kerr.InvalidRegistration)
+			return refuse(kerr.InvalidRegistration, "log directory %v is reserved", kafka.UUID(dir))
 		}
 		if slices.Contains(req.LogDirs[:i], dir) {
-			return fmt.Errorf("log directory %v is named twice: %w", kafka.UUID(dir), kerr.InvalidRegistration)
+			return refuse(kerr.InvalidRegistration, "log directory %v is named twice", kafka.UUID(dir))
 		}
 		for _, other := range b.image.Brokers() {
 			if int32(other.ID) != req.BrokerID && slices.Contains(other.LogDirs, dir) {
-				return fmt.Errorf("log directory %v belongs to broker %d: %w", kafka.UUID(dir), other.ID, kerr.InvalidRegistration)
+				return refuse(kerr.InvalidRegistration, "log directory %v belongs to broker %d", kafka.UUID(dir), other.ID)
 			}
 		}
 	}
@@ -128,8 +126,7 @@ func (b *brain) checkFeatures(req *kmsg.BrokerRegistrationRequest) error {
 			}
 		}
 		if final.Level < low || final.Level > high {
-			return fmt.Errorf("%s is final at level %d, the broker supports %d to %d: %w",
-				final.Name, final.Level, low, high, kerr.UnsupportedVersion)
+			return refuse(kerr.UnsupportedVersion, "%s is final at level %d, the broker supports %d to %d", final.Name, final.Level, low, high)
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package controller
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +54,7 @@ func (b *brain) alterConfigs(req *kmsg.IncrementalAlterConfigsRequest) (*kmsg.In
 		if slices.ContainsFunc(req.Resources[:i], func(r kmsg.IncrementalAlterConfigsRequestResource) bool {
 			return r.ResourceType == asked.ResourceType && r.ResourceName == asked.ResourceName
 		}) {
-			err = fmt.Errorf("%v %q is named more than once: %w", asked.ResourceType, asked.ResourceName, kerr.InvalidRequest)
+			err = refuse(kerr.InvalidRequest, "%v %q is named more than once", asked.ResourceType, asked.ResourceName)
 		} else {
 			made, err = b.alterResource(asked)
 		}
@@ -76,7 +75,7 @@ func (b *brain) alterResource(asked *kmsg.IncrementalAlterConfigsRequestResource
 	var out records
 	for i, op := range asked.Configs {
 		if slices.ContainsFunc(asked.Configs[:i], func(o kmsg.IncrementalAlterConfigsRequestResourceConfig) bool { return o.Name == op.Name }) {
-			return nil, fmt.Errorf("config %s is named more than once: %w", op.Name, kerr.InvalidRequest)
+			return nil, refuse(kerr.InvalidRequest, "config %s is named more than once", op.Name)
 		}
 		value, err := b.alteredValue(resource, op)
 		if err != nil {
@@ -100,16 +99,16 @@ func (b *brain) checkResource(r metadata.Resource) error {
 	switch r.Type {
 	case metadata.TopicResource:
 		if b.image.Topic(r.Name) == nil {
-			return fmt.Errorf("topic %q: %w", r.Name, kerr.UnknownTopicOrPartition)
+			return refuse(kerr.UnknownTopicOrPartition, "topic %q", r.Name)
 		}
 		return nil
 	case metadata.BrokerResource:
 		if _, err := strconv.ParseInt(r.Name, 10, 32); err != nil && r.Name != "" {
-			return fmt.Errorf("broker %q: a node id expected: %w", r.Name, kerr.InvalidRequest)
+			return refuse(kerr.InvalidRequest, "broker %q: a node id expected", r.Name)
 		}
 		return nil
 	}
-	return fmt.Errorf("resource type %d: a topic or a broker expected: %w", r.Type, kerr.InvalidRequest)
+	return refuse(kerr.InvalidRequest, "resource type %d: a topic or a broker expected", r.Type)
 }
 
 // alteredValue is what op makes of a configuration; nil: it is no longer set.
@@ -118,14 +117,14 @@ func (b *brain) alteredValue(r metadata.Resource, op kmsg.IncrementalAlterConfig
 		return nil, nil
 	}
 	if op.Value == nil {
-		return nil, fmt.Errorf("config %s: a value expected: %w", op.Name, kerr.InvalidConfig)
+		return nil, refuse(kerr.InvalidConfig, "config %s: a value expected", op.Name)
 	}
 	value := *op.Value
 	switch op.Op {
 	case kmsg.IncrementalAlterConfigOpSet:
 	case kmsg.IncrementalAlterConfigOpAppend, kmsg.IncrementalAlterConfigOpSubtract:
 		if !slices.Contains(listConfigs, op.Name) {
-			return nil, fmt.Errorf("config %s is no list: %w", op.Name, kerr.InvalidConfig)
+			return nil, refuse(kerr.InvalidConfig, "config %s is no list", op.Name)
 		}
 		have, ok := b.image.ConfigValue(r, op.Name)
 		if !ok {
@@ -133,7 +132,7 @@ func (b *brain) alteredValue(r metadata.Resource, op kmsg.IncrementalAlterConfig
 		}
 		value = alteredList(have, value, op.Op == kmsg.IncrementalAlterConfigOpAppend)
 	default:
-		return nil, fmt.Errorf("config %s: operation %d is unknown: %w", op.Name, op.Op, kerr.InvalidRequest)
+		return nil, refuse(kerr.InvalidRequest, "config %s: operation %d is unknown", op.Name, op.Op)
 	}
 	if err := b.checkConfig(r, op.Name, value); err != nil {
 		return nil, err
@@ -199,7 +198,7 @@ func checkTopicConfig(name, value string) error {
 		return invalidConfig(err)
 	}
 	if name == configMinISR && cfg.MinInsyncReplicas < 1 {
-		return invalidConfig(fmt.Errorf("config %s: %d found, at least 1 expected", name, cfg.MinInsyncReplicas))
+		return refuse(kerr.InvalidConfig, "config %s: %d found, at least 1 expected", name, cfg.MinInsyncReplicas)
 	}
 	return nil
 }
@@ -208,7 +207,7 @@ func invalidConfig(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%w: %w", err, kerr.InvalidConfig)
+	return refuse(kerr.InvalidConfig, "%v", err)
 }
 
 func topicDefault(name string) string {
@@ -226,7 +225,7 @@ func newTopicConfigs(asked *kmsg.CreateTopicsRequestTopic) ([]*metadata.ConfigRe
 	var out []*metadata.ConfigRecord
 	for _, c := range asked.Configs {
 		if c.Value == nil {
-			return nil, fmt.Errorf("config %s: a value expected: %w", c.Name, kerr.InvalidConfig)
+			return nil, refuse(kerr.InvalidConfig, "config %s: a value expected", c.Name)
 		}
 		if !slices.Contains(keptConfigs, c.Name) {
 			if err := checkTopicConfig(c.Name, *c.Value); err != nil {

@@ -189,7 +189,7 @@ func (c *Controller) append(recs records) error {
 	for _, r := range recs {
 		c.tell(r)
 		mustApply(c.image, r)
-		c.follow(r)
+		c.sessions.follow(r, c.host.Uptime())
 	}
 	c.image.Offset, c.image.Epoch, c.last = last, epoch, last
 	return nil
@@ -202,41 +202,10 @@ func mustApply(image *metadata.Image, r metadata.Record) {
 	}
 }
 
-// follow keeps the sessions in step with who is fenced.
-func (c *Controller) follow(r metadata.Record) {
-	switch r := r.(type) {
-	case *metadata.RegisterBrokerRecord:
-		if r.Fenced {
-			c.sessions.end(r.BrokerID)
-		}
-	case *metadata.UnregisterBrokerRecord:
-		c.sessions.end(r.BrokerID)
-	case *metadata.BrokerRegistrationChangeRecord:
-		switch r.Fenced {
-		case metadata.Fence:
-			c.sessions.end(r.BrokerID)
-		case metadata.Unfence:
-			c.sessions.touch(r.BrokerID, c.host.Uptime(), -1)
-			c.wake.Broadcast()
-		}
-	}
-}
-
-// refuse logs a refusal that is worth a line.
-func (c *Controller) refuse(what string, id int32, err error) {
+// logRefusal tells of a refusal that is worth a line.
+func (c *Controller) logRefusal(what string, id int32, err error) {
 	if errors.Is(err, kerr.NotController) || errors.Is(err, kerr.DuplicateBrokerRegistration) {
 		return
 	}
 	c.host.Log("controller: refuses the "+what+": %v", id, err)
 }
-
-// message is err as responses carry it.
-func message(err error) *string {
-	if err == nil {
-		return nil
-	}
-	s := err.Error()
-	return &s
-}
-
-func millis(n int32) time.Duration { return time.Duration(max(n, 0)) * time.Millisecond }

@@ -1,8 +1,6 @@
 package controller
 
 import (
-	"fmt"
-
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -44,7 +42,7 @@ func (b *brain) createPartitions(req *kmsg.CreatePartitionsRequest) (*kmsg.Creat
 		var made records
 		err := error(nil)
 		if times[asked.Topic] > 1 {
-			err = fmt.Errorf("topic %q is named more than once: %w", asked.Topic, kerr.InvalidRequest)
+			err = refuse(kerr.InvalidRequest, "topic %q is named more than once", asked.Topic)
 		} else {
 			made, err = b.growTopic(asked)
 		}
@@ -65,11 +63,10 @@ func (b *brain) growTopic(asked *kmsg.CreatePartitionsRequestTopic) (records, er
 	have := int32(len(topic.Partitions))
 	more := asked.Count - have
 	if more <= 0 {
-		return nil, fmt.Errorf("topic %q has %d partition(s), %d would be no increase: %w",
-			topic.Name, have, asked.Count, kerr.InvalidPartitions)
+		return nil, refuse(kerr.InvalidPartitions, "topic %q has %d partition(s), %d would be no increase", topic.Name, have, asked.Count)
 	}
 	if more > maxNewPartitions {
-		return nil, fmt.Errorf("%d new partitions found, at most %d expected: %w", more, maxNewPartitions, kerr.PolicyViolation)
+		return nil, refuse(kerr.PolicyViolation, "%d new partitions found, at most %d expected", more, maxNewPartitions)
 	}
 	assignment, err := b.moreAssignments(asked, have, more, len(topic.Partitions[0].Replicas))
 	if err != nil {
@@ -87,8 +84,7 @@ func (b *brain) moreAssignments(asked *kmsg.CreatePartitionsRequestTopic, have, 
 		return b.place(more, int32(factor))
 	}
 	if len(asked.Assignment) != int(more) {
-		return nil, fmt.Errorf("%d assignments for %d new partition(s): %w",
-			len(asked.Assignment), more, kerr.InvalidReplicaAssignment)
+		return nil, refuse(kerr.InvalidReplicaAssignment, "%d assignments for %d new partition(s)", len(asked.Assignment), more)
 	}
 	var out [][]kafka.NodeID
 	for i, a := range asked.Assignment {

@@ -52,7 +52,7 @@ func (b *brain) createTopics(req *kmsg.CreateTopicsRequest) (*kmsg.CreateTopicsR
 		asked := &req.Topics[i]
 		answer, made, err := b.createTopic(req, asked)
 		if err == nil && len(out)+len(made) > maxNewPartitions {
-			err = fmt.Errorf("more than %d records in one request: %w", maxNewPartitions, kerr.PolicyViolation)
+			err = refuse(kerr.PolicyViolation, "more than %d records in one request", maxNewPartitions)
 		}
 		if err != nil {
 			resp.Topics = append(resp.Topics, refusedTopic(asked.Topic, err))
@@ -69,13 +69,13 @@ func (b *brain) createTopics(req *kmsg.CreateTopicsRequest) (*kmsg.CreateTopicsR
 
 func (b *brain) createTopic(req *kmsg.CreateTopicsRequest, asked *kmsg.CreateTopicsRequestTopic) (answer kmsg.CreateTopicsResponseTopic, made records, err error) {
 	if timesNamed(req, asked.Topic) > 1 {
-		return answer, nil, fmt.Errorf("topic %q is named more than once: %w", asked.Topic, kerr.InvalidRequest)
+		return answer, nil, refuse(kerr.InvalidRequest, "topic %q is named more than once", asked.Topic)
 	}
 	if err := b.checkTopicName(asked.Topic); err != nil {
 		return answer, nil, err
 	}
 	if b.image.Topic(asked.Topic) != nil {
-		return answer, nil, fmt.Errorf("topic %q already exists: %w", asked.Topic, kerr.TopicAlreadyExists)
+		return answer, nil, refuse(kerr.TopicAlreadyExists, "topic %q already exists", asked.Topic)
 	}
 	configs, err := newTopicConfigs(asked)
 	if err != nil {
@@ -123,9 +123,9 @@ func (b *brain) newAssignment(asked *kmsg.CreateTopicsRequestTopic) ([][]kafka.N
 	partitions, replicas := asked.NumPartitions, int32(asked.ReplicationFactor)
 	switch {
 	case replicas == 0 || replicas < -1:
-		return nil, invalidReplicationFactor("replication factor %d: found, at least 1 expected, or -1 for the default", replicas)
+		return nil, invalidReplicationFactor("replication factor %d found, at least 1 expected, or -1 for the default", replicas)
 	case partitions == 0 || partitions < -1:
-		return nil, fmt.Errorf("%d partitions found, at least 1 expected, or -1 for the default: %w", partitions, kerr.InvalidPartitions)
+		return nil, refuse(kerr.InvalidPartitions, "%d partitions found, at least 1 expected, or -1 for the default", partitions)
 	}
 	if partitions == -1 {
 		partitions = b.cfg.Settings.NumPartitions
@@ -134,7 +134,7 @@ func (b *brain) newAssignment(asked *kmsg.CreateTopicsRequestTopic) ([][]kafka.N
 		replicas = int32(b.cfg.Settings.ReplicationFactor)
 	}
 	if partitions > maxNewPartitions {
-		return nil, fmt.Errorf("%d partitions found, at most %d expected: %w", partitions, maxNewPartitions, kerr.PolicyViolation)
+		return nil, refuse(kerr.PolicyViolation, "%d partitions found, at most %d expected", partitions, maxNewPartitions)
 	}
 	return b.place(partitions, replicas)
 }
@@ -155,15 +155,13 @@ func (b *brain) place(partitions, replicas int32) ([][]kafka.NodeID, error) {
 
 func (b *brain) manualAssignment(asked *kmsg.CreateTopicsRequestTopic) ([][]kafka.NodeID, error) {
 	if asked.ReplicationFactor != -1 || asked.NumPartitions != -1 {
-		return nil, fmt.Errorf("replicas are assigned, so the number of partitions and the replication factor must be -1: %w",
-			kerr.InvalidRequest)
+		return nil, refuse(kerr.InvalidRequest, "replicas are assigned, so the number of partitions and the replication factor must be -1")
 	}
 	out := make([][]kafka.NodeID, len(asked.ReplicaAssignment))
 	factor := len(asked.ReplicaAssignment[0].Replicas)
 	for _, a := range asked.ReplicaAssignment {
 		if a.Partition < 0 || int(a.Partition) >= len(out) || out[a.Partition] != nil {
-			return nil, fmt.Errorf("partition %d is assigned twice or out of turn, 0 to %d expected: %w",
-				a.Partition, len(out)-1, kerr.InvalidReplicaAssignment)
+			return nil, refuse(kerr.InvalidReplicaAssignment, "partition %d is assigned twice or out of turn, 0 to %d expected", a.Partition, len(out)-1)
 		}
 		replicas := nodeIDs(a.Replicas)
 		if err := b.checkAssignment(a.Partition, replicas, factor); err != nil {
@@ -181,26 +179,24 @@ func (b *brain) checkAssignment(partition int32, replicas []kafka.NodeID, factor
 		return err
 	}
 	if len(replicas) != factor {
-		return fmt.Errorf("partition %d: %d replicas found, %d expected as of the others: %w",
-			partition, len(replicas), factor, kerr.InvalidReplicaAssignment)
+		return refuse(kerr.InvalidReplicaAssignment, "partition %d: %d replicas found, %d expected as of the others", partition, len(replicas), factor)
 	}
 	if len(b.activeOf(replicas)) == 0 {
-		return fmt.Errorf("partition %d: all of %s are fenced or in controlled shutdown: %w",
-			partition, nodeList(replicas), kerr.InvalidReplicaAssignment)
+		return refuse(kerr.InvalidReplicaAssignment, "partition %d: all of %s are fenced or in controlled shutdown", partition, nodeList(replicas))
 	}
 	return nil
 }
 
 func (b *brain) checkReplicas(partition int32, replicas []kafka.NodeID) error {
 	if len(replicas) == 0 {
-		return fmt.Errorf("partition %d: no replica is named: %w", partition, kerr.InvalidReplicaAssignment)
+		return refuse(kerr.InvalidReplicaAssignment, "partition %d: no replica is named", partition)
 	}
 	for i, id := range replicas {
 		if b.image.Broker(id) == nil {
-			return fmt.Errorf("partition %d: broker %d is not registered: %w", partition, id, kerr.InvalidReplicaAssignment)
+			return refuse(kerr.InvalidReplicaAssignment, "partition %d: broker %d is not registered", partition, id)
 		}
 		if slices.Contains(replicas[:i], id) {
-			return fmt.Errorf("partition %d: broker %d is named twice: %w", partition, id, kerr.InvalidReplicaAssignment)
+			return refuse(kerr.InvalidReplicaAssignment, "partition %d: broker %d is named twice", partition, id)
 		}
 	}
 	return nil

@@ -1,8 +1,6 @@
 package controller
 
 import (
-	"fmt"
-
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -53,7 +51,7 @@ func (b *brain) deleteTopics(req *kmsg.DeleteTopicsRequest) (*kmsg.DeleteTopicsR
 	for _, asked := range namedTopics(req) {
 		topic, err := b.findTopic(asked)
 		if err == nil && gone[topic.ID] {
-			err = fmt.Errorf("topic %q is named more than once: %w", topic.Name, kerr.InvalidRequest)
+			err = refuse(kerr.InvalidRequest, "topic %q is named more than once", topic.Name)
 		}
 		if err == nil {
 			gone[topic.ID] = true
@@ -69,14 +67,14 @@ func (b *brain) findTopic(asked kmsg.DeleteTopicsRequestTopic) (*metadata.Topic,
 	byID := !kafka.UUID(asked.TopicID).IsZero()
 	switch {
 	case byID && asked.Topic != nil:
-		return nil, fmt.Errorf("a topic is named both %q and %v: %w", *asked.Topic, kafka.UUID(asked.TopicID), kerr.InvalidRequest)
+		return nil, refuse(kerr.InvalidRequest, "a topic is named both %q and %v", *asked.Topic, kafka.UUID(asked.TopicID))
 	case byID:
 		if topic := b.image.TopicByID(asked.TopicID); topic != nil {
 			return topic, nil
 		}
 		return nil, kerr.UnknownTopicID
 	case asked.Topic == nil:
-		return nil, fmt.Errorf("a topic has neither name nor id: %w", kerr.InvalidRequest)
+		return nil, refuse(kerr.InvalidRequest, "a topic has neither name nor id")
 	}
 	if topic := b.image.Topic(*asked.Topic); topic != nil {
 		return topic, nil

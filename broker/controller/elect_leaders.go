@@ -1,8 +1,6 @@
 package controller
 
 import (
-	"fmt"
-
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -35,7 +33,7 @@ func (b *brain) electLeaders(req *kmsg.ElectLeadersRequest) (*kmsg.ElectLeadersR
 	case 1:
 		kind = unclean
 	default:
-		return nil, nil, fmt.Errorf("election type %d is unknown: %w", req.ElectionType, kerr.InvalidRequest)
+		return nil, nil, refuse(kerr.InvalidRequest, "election type %d is unknown", req.ElectionType)
 	}
 	resp := req.ResponseKind().(*kmsg.ElectLeadersResponse)
 	topics, all := req.Topics, req.Topics == nil

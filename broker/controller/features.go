@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -103,21 +102,20 @@ func (b *brain) checkFeature(u kmsg.UpdateFeaturesRequestFeatureUpdate) error {
 	supported := SupportedFeatures()
 	i := slices.IndexFunc(supported, func(f metadata.FeatureRange) bool { return f.Name == u.Feature })
 	if i < 0 {
-		return fmt.Errorf("feature %q is unknown: %w", u.Feature, kerr.FeatureUpdateFailed)
+		return refuse(kerr.FeatureUpdateFailed, "feature %q is unknown", u.Feature)
 	}
 	if f := supported[i]; u.MaxVersionLevel < f.Min || u.MaxVersionLevel > f.Max {
-		return fmt.Errorf("feature %s: level %d found, %d to %d supported: %w", f.Name, u.MaxVersionLevel, f.Min, f.Max, kerr.FeatureUpdateFailed)
+		return refuse(kerr.FeatureUpdateFailed, "feature %s: level %d found, %d to %d supported", f.Name, u.MaxVersionLevel, f.Min, f.Max)
 	}
 	for _, broker := range b.image.Brokers() {
 		i := slices.IndexFunc(broker.Features, func(f metadata.FeatureRange) bool { return f.Name == u.Feature })
 		if u.MaxVersionLevel > 0 && (i < 0 || u.MaxVersionLevel < broker.Features[i].Min || u.MaxVersionLevel > broker.Features[i].Max) {
-			return fmt.Errorf("feature %s: broker %d does not support level %d: %w", u.Feature, broker.ID, u.MaxVersionLevel, kerr.FeatureUpdateFailed)
+			return refuse(kerr.FeatureUpdateFailed, "feature %s: broker %d does not support level %d", u.Feature, broker.ID, u.MaxVersionLevel)
 		}
 	}
 	down := u.MaxVersionLevel < b.image.Feature(u.Feature)
 	if down && !u.AllowDowngrade && u.UpgradeType < 2 {
-		return fmt.Errorf("feature %s: a downgrade from level %d to %d must be allowed: %w",
-			u.Feature, b.image.Feature(u.Feature), u.MaxVersionLevel, kerr.FeatureUpdateFailed)
+		return refuse(kerr.FeatureUpdateFailed, "feature %s: a downgrade from level %d to %d must be allowed", u.Feature, b.image.Feature(u.Feature), u.MaxVersionLevel)
 	}
 	return nil
 }

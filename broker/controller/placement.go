@@ -2,7 +2,6 @@ package controller
 
 import (
 	"cmp"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 
@@ -26,7 +25,7 @@ func place(brokers []usableBroker, partitions, replicas int32, luck *rand.Rand) 
 	s := newStripes(brokers, luck)
 	switch {
 	case replicas <= 0:
-		return nil, invalidReplicationFactor("replication factor %d: found, at least 1 expected", replicas)
+		return nil, invalidReplicationFactor("replication factor %d found, at least 1 expected", replicas)
 	case s.unfenced == 0:
 		return nil, invalidReplicationFactor("all brokers are currently fenced")
 	case int(replicas) > len(brokers):
@@ -41,7 +40,7 @@ func place(brokers []usableBroker, partitions, replicas int32, luck *rand.Rand) 
 }
 
 func invalidReplicationFactor(format string, args ...any) error {
-	return fmt.Errorf(format+": %w", append(args, kerr.InvalidReplicationFactor)...)
+	return refuse(kerr.InvalidReplicationFactor, format, args...)
 }
 
 // stripes deals out replicas, one partition a round.

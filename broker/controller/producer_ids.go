@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -38,7 +37,7 @@ func (b *brain) allocateProducerIDs(req *kmsg.AllocateProducerIDsRequest) (kafka
 	}
 	start := b.image.NextProducerID()
 	if start > math.MaxInt64-producerIDBlock {
-		return 0, nil, fmt.Errorf("all producer ids below %d are given away: %w", start, kerr.UnknownServerError)
+		return 0, nil, refuse(kerr.UnknownServerError, "all producer ids below %d are given away", start)
 	}
 	return start, records{&metadata.ProducerIdsRecord{
 		BrokerID: id, BrokerEpoch: epoch, NextProducerID: start + producerIDBlock,

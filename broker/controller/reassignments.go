@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -62,7 +61,7 @@ func (b *brain) reassign(topic string, target kmsg.AlterPartitionAssignmentsRequ
 		return nil, err
 	}
 	if factor := len(before(p)); sameFactor && len(want) != factor {
-		return nil, fmt.Errorf("%v: %d replicas found, %d expected: %w", p.TP(), len(want), factor, kerr.InvalidReplicationFactor)
+		return nil, refuse(kerr.InvalidReplicationFactor, "%v: %d replicas found, %d expected", p.TP(), len(want), factor)
 	}
 	c := b.change(p)
 	c.adding, c.removing = without(want, p.Replicas...), without(p.Replicas, want...)
@@ -91,7 +90,7 @@ func (b *brain) revert(p *metadata.Partition) (*metadata.PartitionChangeRecord, 
 	if len(p.ISR) > 0 && len(c.isr) == 0 {
 		// Only what was added is in sync: without it records are lost.
 		if c.election != unclean {
-			return nil, fmt.Errorf("%v: going back takes an unclean election: %w", p.TP(), kerr.InvalidReplicaAssignment)
+			return nil, refuse(kerr.InvalidReplicaAssignment, "%v: going back takes an unclean election", p.TP())
 		}
 		c.isr = c.replicas[:1]
 	}

@@ -20,8 +20,8 @@ type sessions struct {
 
 type session struct {
 	id kafka.NodeID
-	// heard is the uptime of the last heartbeat.
-	heard time.Duration
+	// contact is the uptime of the last heartbeat.
+	contact time.Duration
 	// metadataOffset is how far the broker said it has applied the metadata log.
 	metadataOffset kafka.Offset
 	// shutdownOffset is where the broker's controlled shutdown began in the
@@ -58,7 +58,38 @@ func (s *sessions) touch(id kafka.NodeID, now time.Duration, at kafka.Offset) {
 	if !ok {
 		s.all = slices.Insert(s.all, i, &session{id: id, shutdownOffset: -1})
 	}
-	s.all[i].heard, s.all[i].metadataOffset = now, at
+	s.all[i].contact, s.all[i].metadataOffset = now, at
+}
+
+// heard notes a heartbeat that put a broker in state next. last is the offset
+// of what was decided last.
+func (s *sessions) heard(id kafka.NodeID, next brokerState, now time.Duration, at, last kafka.Offset) {
+	if next.fenced() {
+		return
+	}
+	s.touch(id, now, at)
+	if x := s.get(id); next == shuttingDown && x.shutdownOffset < 0 {
+		x.shutdownOffset = last
+	}
+}
+
+// follow keeps the sessions in step with who is fenced.
+func (s *sessions) follow(r metadata.Record, now time.Duration) {
+	switch r := r.(type) {
+	case *metadata.RegisterBrokerRecord:
+		if r.Fenced {
+			s.end(r.BrokerID)
+		}
+	case *metadata.UnregisterBrokerRecord:
+		s.end(r.BrokerID)
+	case *metadata.BrokerRegistrationChangeRecord:
+		switch r.Fenced {
+		case metadata.Fence:
+			s.end(r.BrokerID)
+		case metadata.Unfence:
+			s.touch(r.BrokerID, now, -1)
+		}
+	}
 }
 
 // end forgets a session.
@@ -71,14 +102,14 @@ func (s *sessions) end(id kafka.NodeID) {
 // valid reports whether a broker has been heard of lately.
 func (s *sessions) valid(id kafka.NodeID, now time.Duration) bool {
 	x := s.get(id)
-	return x != nil && now <= x.heard+s.timeout
+	return x != nil && now <= x.contact+s.timeout
 }
 
 // stalest is the session that has waited longest for a heartbeat, or nil.
 func (s *sessions) stalest() *session {
 	var oldest *session
 	for _, x := range s.all {
-		if oldest == nil || x.heard < oldest.heard {
+		if oldest == nil || x.contact < oldest.contact {
 			oldest = x
 		}
 	}
@@ -91,7 +122,7 @@ func (s *sessions) nextExpiry() (at time.Duration, ok bool) {
 	if x == nil {
 		return 0, false
 	}
-	return x.heard + s.timeout, true
+	return x.contact + s.timeout, true
 }
 
 // lowestActive is the metadata offset that all brokers which are not shutting

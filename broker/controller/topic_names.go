@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -14,18 +13,18 @@ const maxTopicName = 249
 func (b *brain) checkTopicName(name string) error {
 	switch {
 	case name == "", name == ".", name == "..":
-		return fmt.Errorf("topic name %q: %w", name, kerr.InvalidTopicException)
+		return refuse(kerr.InvalidTopicException, "topic name %q", name)
 	case len(name) > maxTopicName:
-		return fmt.Errorf("topic name of %d characters found, at most %d expected: %w", len(name), maxTopicName, kerr.InvalidTopicException)
+		return refuse(kerr.InvalidTopicException, "topic name of %d characters found, at most %d expected", len(name), maxTopicName)
 	case strings.IndexFunc(name, func(r rune) bool { return !topicRune(r) }) >= 0:
-		return fmt.Errorf("topic name %q: only letters, digits, '.', '_' and '-' expected: %w", name, kerr.InvalidTopicException)
+		return refuse(kerr.InvalidTopicException, "topic name %q: only letters, digits, '.', '_' and '-' expected", name)
 	}
 	if !strings.ContainsAny(name, "._") {
 		return nil
 	}
 	for _, topic := range b.image.Topics() {
 		if topic.Name != name && collide(topic.Name, name) {
-			return fmt.Errorf("topic name %q collides with topic %q: %w", name, topic.Name, kerr.InvalidTopicException)
+			return refuse(kerr.InvalidTopicException, "topic name %q collides with topic %q", name, topic.Name)
 		}
 	}
 	return nil

@@ -1,8 +1,6 @@
 package controller
 
 import (
-	"fmt"
-
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -24,7 +22,7 @@ func (c *Controller) UnregisterBroker(req *kmsg.UnregisterBrokerRequest) *kmsg.U
 func (b *brain) unregisterBroker(id kafka.NodeID) (records, error) {
 	broker := b.image.Broker(id)
 	if broker == nil {
-		return nil, fmt.Errorf("broker %d is not registered: %w", id, kerr.BrokerIDNotRegistered)
+		return nil, refuse(kerr.BrokerIDNotRegistered, "broker %d is not registered", id)
 	}
 	m := nobody
 	m.unclean = id
