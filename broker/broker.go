@@ -136,6 +136,7 @@ func (n *Node) joinQuorum() (err error) {
 		n.Controller = controller.New(n.host, controller.Config{
 			ID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID,
 			Bugs: n.cfg.Bugs, Witness: n.cfg.Witness, Settings: n.cfg.Settings.Controller,
+			NewBrokerSettings: func() any { return new(Settings) },
 		})
 		l = append(l, n.Controller)
 	}

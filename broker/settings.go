@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,12 +50,7 @@ func (s *Settings) Set(name, value string) error {
 
 // SetAll sets many, in the order of their names.
 func (s *Settings) SetAll(values map[string]string) error {
-	names := make([]string, 0, len(values))
-	for name := range values {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if err := s.Set(name, values[name]); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -33,7 +34,7 @@ func (b *Broker) describeConfigs(_ *wire.Context, req *kmsg.DescribeConfigsReque
 			out.ErrorCode, out.ErrorMessage = errorOf(err)
 		}
 		for _, c := range configs {
-			if asked.ConfigNames != nil && !contains(asked.ConfigNames, c.Name) {
+			if asked.ConfigNames != nil && !slices.Contains(asked.ConfigNames, c.Name) {
 				continue
 			}
 			if !req.IncludeSynonyms {
@@ -112,10 +113,21 @@ func (b *Broker) addBrokerSources(c *kmsg.DescribeConfigsResponseResourceConfig,
 	if v, set := im.ConfigValue(metadata.Resource{Type: metadata.BrokerResource}, e.Name); set {
 		addSource(c, v, kmsg.ConfigSourceDynamicDefaultBrokerConfig)
 	}
-	if e.Value != e.Default {
+	if !isDefault(e) {
 		addSource(c, e.Value, kmsg.ConfigSourceStaticBrokerConfig)
 	}
 	addSource(c, e.Default, kmsg.ConfigSourceDefaultConfig)
+}
+
+// isDefault reports whether e has Kafka's default. A time too long to be held
+// as a duration is cut when it is set, and reads as less than its default.
+func isDefault(e config.Entry) bool {
+	if e.Value == e.Default {
+		return true
+	}
+	var defaults log.Config
+	config.Default(&defaults)
+	return slices.ContainsFunc(config.Entries(&defaults), func(d config.Entry) bool { return d == e })
 }
 
 func newConfig(name string) kmsg.DescribeConfigsResponseResourceConfig {
@@ -133,13 +145,4 @@ func addSource(c *kmsg.DescribeConfigsResponseResourceConfig, value string, sour
 	s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
 	s.Name, s.Value, s.Source = c.Name, ptr(value), source
 	c.ConfigSynonyms = append(c.ConfigSynonyms, s)
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }

@@ -103,7 +103,7 @@ func (lc *Lifecycle) Start() {
 	lc.become(Starting)
 	lc.host.After(lc.settings.RegistrationTimeout, "registration timeout", func() {
 		if !lc.registered && lc.state == Starting {
-			lc.host.Exit(kerr.RequestTimedOut)
+			lc.host.Go("registration timeout", func() { lc.host.Exit(kerr.RequestTimedOut) })
 		}
 	})
 	lc.host.Go("lifecycle", lc.run)
