@@ -97,6 +97,10 @@ func (b *brain) nextState(now brokerState, req *kmsg.BrokerHeartbeatRequest) bro
 		switch {
 		case req.WantShutdown:
 			return shutDownNow
+		case b.image.Broker(id).InControlledShutdown:
+			// No process comes back from that. This heartbeat was sent before,
+			// and late: Kafka would unfence the broker, and let it lead.
+			return fenced
 		case !req.WantFence && req.CurrentMetadataOffset >= req.BrokerEpoch:
 			return unfenced
 		}
