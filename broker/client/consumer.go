@@ -2,10 +2,14 @@ package client
 
 import (
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/sim/env"
 )
 
 // ConsumerRecord is a record as a consumer gets it.
@@ -34,49 +38,242 @@ type LogTruncationError struct {
 	Diverged  Position // where the logs part; NoOffset if the leader cannot say
 }
 
+func (e *LogTruncationError) Error() string {
+	return fmt.Sprintf("client: poll %v: position %d, epoch %d was truncated: the logs part at offset %d, epoch %d",
+		e.Partition, e.Position.Offset, e.Position.Epoch, e.Diverged.Offset, e.Diverged.Epoch)
+}
+
 // Consumer reads assigned partitions. One task uses it at a time.
-type Consumer struct{}
+//
+// A task in the background keeps the positions valid and fetches ahead; Poll
+// only hands out what has come. Nothing but Poll moves a position forward.
+type Consumer struct {
+	cfg ConsumerConfig
+	net *network
+
+	assigned []*assigned // in the order of their partitions
+	sessions []*session  // in the order of their first use
+	fetched  []*fetched  // in the order of their arrival
+
+	wake    env.Signal // of the fetcher
+	nudged  bool       // since the fetcher last looked
+	arrived env.Signal // something for Poll, or for Position
+	closed  bool
+}
 
 // NewConsumer makes a consumer.
-func (c *Client) NewConsumer(cfg ConsumerConfig) (*Consumer, error) { panic("later") }
+func (c *Client) NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
+	if cfg.MaxPollRecords < 1 {
+		return nil, fmt.Errorf("client: consumer configuration: max.poll.records %d, expected at least 1: %w",
+			cfg.MaxPollRecords, kerr.InvalidConfig)
+	}
+	consumer := &Consumer{
+		cfg:     cfg,
+		wake:    c.host.NewSignal("consumer's fetcher"),
+		arrived: c.host.NewSignal("fetched records"),
+	}
+	consumer.net = c.network(&consumer.cfg.Common, consumer.nudge)
+	c.host.Go("fetcher", consumer.run)
+	return consumer, nil
+}
 
 // Assign replaces the assignment. Partitions that stay keep their positions;
 // new ones begin where auto.offset.reset says.
-func (c *Consumer) Assign(partitions []kafka.TopicPartition) { panic("later") }
+func (c *Consumer) Assign(partitions []kafka.TopicPartition) {
+	wanted := slices.Clone(partitions)
+	slices.SortFunc(wanted, kafka.TopicPartition.Compare)
+	wanted = slices.Compact(wanted)
+	var next []*assigned
+	for _, tp := range wanted {
+		a := c.find(tp)
+		if a == nil {
+			a = &assigned{tp: tp, preferred: kafka.NoNode, highWatermark: kafka.NoOffset}
+			a.reset(c.cfg.AutoOffsetReset.target())
+		}
+		next = append(next, a)
+		c.net.metadata.want(tp.Topic)
+	}
+	for _, a := range c.assigned {
+		if !slices.Contains(next, a) {
+			a.move() // what is on its way for it is of no more use
+		}
+	}
+	old := c.assigned
+	c.assigned = next
+	for _, a := range old {
+		if !slices.ContainsFunc(next, func(b *assigned) bool { return b.tp.Topic == a.tp.Topic }) {
+			c.net.metadata.unwant(a.tp.Topic)
+		}
+	}
+	c.nudge()
+}
 
 // Assignment lists the assigned partitions in order.
-func (c *Consumer) Assignment() []kafka.TopicPartition { panic("later") }
+func (c *Consumer) Assignment() []kafka.TopicPartition {
+	all := make([]kafka.TopicPartition, len(c.assigned))
+	for i, a := range c.assigned {
+		all[i] = a.tp
+	}
+	return all
+}
 
 // Seek moves to an offset of an assigned partition.
-func (c *Consumer) Seek(tp kafka.TopicPartition, o kafka.Offset) error { panic("later") }
+func (c *Consumer) Seek(tp kafka.TopicPartition, o kafka.Offset) error {
+	a, err := c.must(tp)
+	if err == nil {
+		a.seek(Position{Offset: o, Epoch: kafka.NoEpoch})
+		c.nudge()
+	}
+	return err
+}
 
 // SeekToBeginning moves to the start of the logs, of all assigned partitions
 // if none is named, when they are next polled.
-func (c *Consumer) SeekToBeginning(partitions ...kafka.TopicPartition) error { panic("later") }
+func (c *Consumer) SeekToBeginning(partitions ...kafka.TopicPartition) error {
+	return c.resetAll(partitions, kafka.EarliestOffset)
+}
 
 // SeekToEnd moves to the ends of the logs: with read_committed, to the last
 // stable offsets.
-func (c *Consumer) SeekToEnd(partitions ...kafka.TopicPartition) error { panic("later") }
+func (c *Consumer) SeekToEnd(partitions ...kafka.TopicPartition) error {
+	return c.resetAll(partitions, kafka.LatestOffset)
+}
+
+func (c *Consumer) resetAll(partitions []kafka.TopicPartition, to kafka.Offset) error {
+	if len(partitions) == 0 {
+		partitions = c.Assignment()
+	}
+	for _, tp := range partitions {
+		a, err := c.must(tp)
+		if err != nil {
+			return err
+		}
+		a.reset(to, true)
+	}
+	c.nudge()
+	return nil
+}
 
 // Poll blocks until there are records, at most timeout, and returns up to
 // max.poll.records of them. An error concerns one partition and is returned
 // alone: what other partitions have comes with the next call.
-func (c *Consumer) Poll(timeout time.Duration) ([]ConsumerRecord, error) { panic("later") }
+func (c *Consumer) Poll(timeout time.Duration) ([]ConsumerRecord, error) {
+	deadline := c.net.host.Uptime() + timeout
+	for {
+		if c.closed {
+			return nil, fmt.Errorf("client: poll: consumer: %w", env.ErrClosed)
+		}
+		records, err := c.collect()
+		if len(records) > 0 || err != nil {
+			return records, err
+		}
+		left := env.Forever
+		if timeout != env.Forever {
+			if left = deadline - c.net.host.Uptime(); left <= 0 {
+				return nil, nil
+			}
+		}
+		c.arrived.Wait(left)
+	}
+}
+
+// collect hands out what has been fetched.
+func (c *Consumer) collect() (records []ConsumerRecord, err error) {
+	for _, a := range c.assigned {
+		if err := a.err; err != nil {
+			if !a.stuck {
+				a.err = nil
+			}
+			return nil, err
+		}
+	}
+	limit := int(c.cfg.MaxPollRecords)
+	kept := c.fetched[:0]
+	for _, f := range c.fetched {
+		if err == nil && !f.a.paused && len(records) < limit {
+			records, err = f.take(records, limit, c.cfg.CheckCRCs)
+		}
+		if err != nil && len(records) > 0 {
+			// First the records before the bad one: the error will be met again.
+			err = nil
+			f.drop()
+			limit = 0
+		} else if err != nil {
+			f.drop()
+		}
+		if !f.exhausted() {
+			kept = append(kept, f)
+		}
+	}
+	if len(kept) < len(c.fetched) {
+		clear(c.fetched[len(kept):])
+		c.fetched = kept
+		c.nudge()
+	}
+	return records, err
+}
 
 // Position is where the consumer is in tp. It blocks, at most
 // default.api.timeout.ms, until that is known.
-func (c *Consumer) Position(tp kafka.TopicPartition) (Position, error) { panic("later") }
+func (c *Consumer) Position(tp kafka.TopicPartition) (Position, error) {
+	deadline := c.net.host.Uptime() + c.cfg.DefaultAPITimeout
+	for {
+		a, err := c.must(tp)
+		if err != nil {
+			return Position{}, err
+		}
+		if a.state != lost {
+			return a.position, nil
+		}
+		if a.err != nil {
+			return Position{}, a.err
+		}
+		left := deadline - c.net.host.Uptime()
+		if left <= 0 || !c.arrived.Wait(left) {
+			return Position{}, fmt.Errorf("client: position of %v: not known after %v: %w", tp, c.cfg.DefaultAPITimeout, kerr.RequestTimedOut)
+		}
+	}
+}
 
 // Pause keeps the partitions from being returned by Poll.
-func (c *Consumer) Pause(partitions ...kafka.TopicPartition) { panic("later") }
+func (c *Consumer) Pause(partitions ...kafka.TopicPartition) { c.pause(partitions, true) }
 
 // Resume takes Pause back.
-func (c *Consumer) Resume(partitions ...kafka.TopicPartition) { panic("later") }
+func (c *Consumer) Resume(partitions ...kafka.TopicPartition) { c.pause(partitions, false) }
+
+func (c *Consumer) pause(partitions []kafka.TopicPartition, paused bool) {
+	for _, tp := range partitions {
+		if a := c.find(tp); a != nil {
+			a.paused = paused
+		}
+	}
+	c.nudge()
+}
 
 // Close ends the consumer's tasks and connections.
-func (c *Consumer) Close() { panic("later") }
+func (c *Consumer) Close() {
+	c.closed = true
+	c.net.close()
+	c.nudge()
+	c.arrived.Broadcast()
+}
 
-func (e *LogTruncationError) Error() string {
-	return fmt.Sprintf("%v: position %d was truncated: the logs part at offset %d, epoch %d",
-		e.Partition, e.Position.Offset, e.Diverged.Offset, e.Diverged.Epoch)
+func (c *Consumer) find(tp kafka.TopicPartition) *assigned {
+	at, ok := slices.BinarySearchFunc(c.assigned, tp, func(a *assigned, tp kafka.TopicPartition) int { return a.tp.Compare(tp) })
+	if !ok {
+		return nil
+	}
+	return c.assigned[at]
+}
+
+func (c *Consumer) must(tp kafka.TopicPartition) (*assigned, error) {
+	if a := c.find(tp); a != nil {
+		return a, nil
+	}
+	return nil, fmt.Errorf("client: consumer: %v is not assigned", tp)
+}
+
+func (c *Consumer) nudge() {
+	c.nudged = true
+	c.wake.Notify()
 }

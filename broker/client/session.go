@@ -1,0 +1,121 @@
+package client
+
+import (
+	"math"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+)
+
+// session is a fetch session with one broker (KIP-227): the broker remembers
+// what is fetched, so a request says only what has changed.
+type session struct {
+	node  kafka.NodeID
+	id    int32
+	epoch int32 // of the next request; 0 begins a session, and ends the one with this id
+	held  []wish
+
+	busy bool // a fetch is in flight
+}
+
+// wish is what is to be fetched of one partition.
+type wish struct {
+	a      *assigned
+	moves  int
+	topic  kafka.UUID
+	offset kafka.Offset
+	epoch  kafka.LeaderEpoch
+}
+
+func (w wish) same(other wish) bool {
+	return w.topic == other.topic && w.offset == other.offset && w.epoch == other.epoch
+}
+
+// fill writes into req what the broker must know to fetch wishes.
+func (s *session) fill(req *kmsg.FetchRequest, wishes []wish, maxBytes int32) {
+	req.SessionID, req.SessionEpoch = s.id, s.epoch
+	held := s.held
+	if s.epoch == 0 {
+		held = nil
+	}
+	for _, w := range wishes {
+		old, found := lookup(held, w.a.tp)
+		if found && old.same(w) {
+			continue
+		}
+		if found && old.topic != w.topic {
+			forget(req, old)
+		}
+		ask(req, w, maxBytes)
+	}
+	for _, old := range held {
+		if _, found := lookup(wishes, old.a.tp); !found {
+			forget(req, old)
+		}
+	}
+	s.held = wishes
+}
+
+func lookup(in []wish, tp kafka.TopicPartition) (wish, bool) {
+	for _, w := range in {
+		if w.a.tp == tp {
+			return w, true
+		}
+	}
+	return wish{}, false
+}
+
+func ask(req *kmsg.FetchRequest, w wish, maxBytes int32) {
+	part := kmsg.NewFetchRequestTopicPartition()
+	part.Partition, part.FetchOffset = w.a.tp.Partition, int64(w.offset)
+	part.CurrentLeaderEpoch, part.PartitionMaxBytes = int32(w.epoch), maxBytes
+	for i := range req.Topics {
+		if t := &req.Topics[i]; t.Topic == w.a.tp.Topic && t.TopicID == w.topic {
+			t.Partitions = append(t.Partitions, part)
+			return
+		}
+	}
+	t := kmsg.NewFetchRequestTopic()
+	t.Topic, t.TopicID = w.a.tp.Topic, w.topic
+	t.Partitions = append(t.Partitions, part)
+	req.Topics = append(req.Topics, t)
+}
+
+func forget(req *kmsg.FetchRequest, w wish) {
+	for i := range req.ForgottenTopics {
+		if t := &req.ForgottenTopics[i]; t.Topic == w.a.tp.Topic && t.TopicID == w.topic {
+			t.Partitions = append(t.Partitions, w.a.tp.Partition)
+			return
+		}
+	}
+	t := kmsg.NewFetchRequestForgottenTopic()
+	t.Topic, t.TopicID = w.a.tp.Topic, w.topic
+	t.Partitions = append(t.Partitions, w.a.tp.Partition)
+	req.ForgottenTopics = append(req.ForgottenTopics, t)
+}
+
+// answered takes in how a fetch ended, and reports whether its partitions
+// count.
+func (s *session) answered(resp *kmsg.FetchResponse) bool {
+	switch {
+	case resp == nil:
+		// It may or may not have been executed: the epochs are out of step.
+		s.epoch = 0
+		return false
+	case resp.ErrorCode == kerr.FetchSessionIDNotFound.Code:
+		s.id, s.epoch = 0, 0
+		return false
+	case resp.ErrorCode != 0:
+		s.epoch = 0
+		return false
+	case resp.SessionID == 0:
+		s.id, s.epoch = 0, 0 // the broker has no room for a session
+	case s.epoch == math.MaxInt32:
+		s.id, s.epoch = resp.SessionID, 1
+	default:
+		s.id, s.epoch = resp.SessionID, s.epoch+1
+	}
+	return true
+}
