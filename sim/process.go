@@ -85,9 +85,8 @@ func (p *process) Exit(err error) {
 		}
 		p.h.exit = err
 		p.Log("exits: %v", err)
-		p.Kill()
 	}
-	p.h.w.k.Hang("exit")
+	p.Process.Exit()
 }
 
 func (p *process) Reached(probe string) {

@@ -152,14 +152,14 @@ func (d *Disk) failSync(f *inode, n int) {
 	if n == 0 {
 		return
 	}
-	durable := f.cache.clone()
-	durable.unwind(f.ops)
 	var missing []patch
-	for _, o := range f.ops[:n] {
-		if !o.truncate && d.rng.Uint64N(2) == 0 {
-			missing = append(missing, patch{o.off, durable.bytes(o.off, o.n), Failed, d.k.Now()})
+	f.onDisk(func(durable *content) {
+		for _, o := range f.ops[:n] {
+			if !o.truncate && d.rng.Uint64N(2) == 0 {
+				missing = append(missing, patch{o.off, durable.bytes(o.off, o.n), Failed, d.k.Now()})
+			}
 		}
-	}
+	})
 	f.commit(n)
 	d.mark(f, missing)
 	d.settle(f)
@@ -178,10 +178,9 @@ func (d *Disk) miss(f *inode, n int, flaw Flaw) {
 		return
 	}
 	o := writes[d.rng.IntN(len(writes))]
-	durable := f.cache.clone()
-	durable.unwind(f.ops)
 	now := d.k.Now()
-	patches := []patch{{o.off, durable.bytes(o.off, o.n), flaw, now}}
+	patches := []patch{{o.off, nil, flaw, now}}
+	f.onDisk(func(durable *content) { patches[0].data = durable.bytes(o.off, o.n) })
 	if sectors := f.cache.size / Sector; flaw == Misdirect && sectors > 0 {
 		wrong := d.rng.Int64N(sectors)*Sector + o.off%Sector
 		if room := f.cache.size - wrong; wrong != o.off && room > 0 {

@@ -128,6 +128,15 @@ func (c *content) unwind(ops []op) (redo [][]byte) {
 	return redo
 }
 
+// onDisk shows look what is durable, without the operations that are not.
+func (f *inode) onDisk(look func(*content)) {
+	redo := f.cache.unwind(f.ops)
+	look(&f.cache)
+	for i, o := range f.ops {
+		f.cache.redo(o, redo[i])
+	}
+}
+
 // commit makes the first n operations durable.
 func (f *inode) commit(n int) {
 	for _, o := range f.ops[:n] {

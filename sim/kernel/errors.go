@@ -18,7 +18,7 @@ type PanicError struct {
 
 func (e *PanicError) Error() string {
 	return fmt.Sprintf("panic in %s (incarnation %d), task %s, at %v: %v\n%s",
-		e.Process, e.Incarnation, e.Task, e.At, e.Value, frames([]byte(e.Stack)))
+		e.Process, e.Incarnation, e.Task, e.At, e.Value, frames([]byte(e.Stack), machinery))
 }
 
 // DeadlockError says that nothing can happen any more while tasks wait.
@@ -52,9 +52,9 @@ func (e *LivelockError) Error() string {
 		e.At, e.Why, e.Steps, strings.Join(e.Busy, ", "))
 }
 
-// frames makes a stack readable: one line per frame, function and place, none
-// of the machinery below the task or of taking the stack, no addresses.
-func frames(dump []byte) string {
+// frames makes a stack readable: one line per frame, function and place, no
+// addresses, and nothing of what skip calls machinery.
+func frames(dump []byte, skip func(fn string) bool) string {
 	lines := strings.Split(strings.TrimSpace(string(dump)), "\n")
 	var b strings.Builder
 	for i := 1; i+1 < len(lines); i += 2 {
@@ -65,7 +65,7 @@ func frames(dump []byte) string {
 		if cut := strings.LastIndexByte(fn, '('); cut > 0 {
 			fn = fn[:cut]
 		}
-		if machinery(fn) {
+		if skip(fn) {
 			continue
 		}
 		place := strings.TrimSpace(lines[i+1])
@@ -77,7 +77,16 @@ func frames(dump []byte) string {
 	return b.String()
 }
 
+// machinery is what every task stands on.
 func machinery(fn string) bool {
 	return strings.HasPrefix(fn, "runtime") || strings.HasPrefix(fn, "iter.") || fn == "panic" ||
-		strings.Contains(fn, "ktrial/sim/kernel.")
+		strings.HasPrefix(fn, module+"kernel.")
 }
+
+// simulator is also what lies between a blocking call and the kernel.
+func simulator(fn string) bool {
+	return machinery(fn) || strings.HasPrefix(fn, strings.TrimSuffix(module, "/")+".") ||
+		strings.HasPrefix(fn, module+"network.") || strings.HasPrefix(fn, module+"disk.")
+}
+
+const module = "github.com/ktrial/ktrial/sim/"

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
@@ -265,7 +266,7 @@ func (k *Kernel) Close() {
 // mustBeTask returns the running task, for calls that block.
 func (k *Kernel) mustBeTask(call, object string) *Task {
 	if k.current == nil {
-		panic(fmt.Sprintf("kernel: %s %s blocks, but was called outside of a task", call, object))
+		panic(fmt.Sprintf("kernel: %q blocks, but was called outside of a task", strings.TrimSpace(call+" "+object)))
 	}
 	return k.current
 }

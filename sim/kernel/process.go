@@ -172,13 +172,14 @@ func (p *Process) Resume() {
 type Timer struct {
 	Event
 	proc        *Process
+	name        string
 	f           func()
 	older, next *Timer
 }
 
 // After has f called at the given time, outside of any task.
 func (p *Process) After(at time.Duration, name string, f func()) *Timer {
-	t := &Timer{proc: p, f: f}
+	t := &Timer{proc: p, name: name, f: f}
 	if p.dead {
 		return t
 	}
@@ -228,9 +229,38 @@ func (t *Timer) Fire() {
 		p.heldTimers = append(p.heldTimers, t)
 		return
 	}
-	if f := t.f; f != nil {
-		t.f = nil
-		f()
+	if t.f != nil {
+		t.call()
 	}
 	p.endIfIdle()
+}
+
+// call calls the function. A panic in it is reported as one in a task is.
+func (t *Timer) call() {
+	f := t.f
+	t.f = nil
+	defer func() {
+		if v := recover(); v != nil && v != exited {
+			t.proc.panicked("timer "+t.name, v)
+		}
+	}()
+	f()
+}
+
+// exited is what leaves a timer's function whose process has ended in it: there
+// is no task that could be parked for ever.
+var exited = new(int)
+
+// Exit ends p from within. It does not return.
+func (p *Process) Exit() {
+	p.Kill()
+	if p.k.current == nil {
+		panic(exited)
+	}
+	exit()
+}
+
+// panicked ends the run because of a panic in p.
+func (p *Process) panicked(task string, v any) {
+	p.k.Fail(&PanicError{Process: p.name, Incarnation: p.incarnation, Task: task, At: p.k.now, Value: v, Stack: string(stack())})
 }

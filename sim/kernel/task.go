@@ -45,12 +45,9 @@ func (t *Task) run() {
 
 func (t *Task) finish() {
 	t.done = true
-	v := recover()
-	if v == nil || t.proc.dead {
-		return
+	if v := recover(); v != nil && !t.proc.dead {
+		t.proc.panicked(t.name, v)
 	}
-	k := t.proc.k
-	k.Fail(&PanicError{Process: t.proc.name, Incarnation: t.proc.incarnation, Task: t.name, At: k.now, Value: v, Stack: string(stack())})
 }
 
 // resume gives t its turn.
@@ -309,7 +306,7 @@ func (k *Kernel) Waiters() []Waiter {
 				k.current = t
 				t.co.resume()
 				k.current = saved
-				w.Call, w.Object, w.Stack = t.call, t.object, frames(t.dump)
+				w.Call, w.Object, w.Stack = t.call, t.object, frames(t.dump, simulator)
 				t.dump = nil
 			}
 			all = append(all, w)
