@@ -97,7 +97,7 @@ func (h *History) add(r *raw) {
 	number := h.events
 	h.events++
 	if !r.client {
-		h.note(r, int(number))
+		h.note(r, int64(number))
 		return
 	}
 	pi := h.processNumber(r.process)
@@ -166,7 +166,7 @@ func (h *History) silentSends(r *raw, p *process) {
 	}
 }
 
-func (h *History) note(r *raw, number int) {
+func (h *History) note(r *raw, number int64) {
 	n := Note{Number: number, Time: time.Duration(r.time), Actor: r.actor, Type: r.typ, F: r.f, Name: r.name, Text: r.text}
 	n.Keys = append(n.Keys, r.keys...)
 	for _, m := range r.mops {

@@ -79,7 +79,7 @@ type process struct {
 
 // Note is an event that is not a client's.
 type Note struct {
-	Number int // of the event
+	Number int64 // of the event
 	Time   time.Duration
 	Actor  string
 	Type   Type
@@ -148,11 +148,11 @@ func (h *History) Notes() []Note { return h.notes }
 
 // IndexOf is the :index of an event as its file has it: its number, unless
 // the file counts otherwise.
-func (h *History) IndexOf(event int) int64 {
-	if h.indexes.n == 0 || event >= h.indexes.n {
-		return int64(event)
+func (h *History) IndexOf(event int64) int64 {
+	if event >= int64(h.indexes.n) {
+		return event
 	}
-	return *h.indexes.at(event)
+	return *h.indexes.at(int(event))
 }
 
 // Memo returns what make returned when it was first asked for under this key.

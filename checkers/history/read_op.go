@@ -9,9 +9,9 @@ import (
 // Op is one operation as checks read it. It and its slices are valid until
 // the next operation is read into it.
 type Op struct {
-	Row       int // its place among the operations
-	Invoked   int // number of its invocation; 0 if the history begins without it
-	Completed int // number of its completion, or Never
+	Row       int   // its place among the operations
+	Invoked   int64 // number of its invocation; 0 if the history begins without it
+	Completed int64 // number of its completion, or Never
 	Process   int64
 	ProcessNo int32 // the process, numbered from 0
 	F         F
@@ -101,9 +101,9 @@ func (r *row) began() uint32 {
 func (h *History) Index(i int) int64 {
 	r := h.rows.at(i)
 	if r.done == Never {
-		return h.IndexOf(int(r.invoked))
+		return h.IndexOf(int64(r.invoked))
 	}
-	return h.IndexOf(int(r.done))
+	return h.IndexOf(int64(r.done))
 }
 
 // Processes is how many there were; Op.ProcessNo is below it.
@@ -123,7 +123,7 @@ func (h *History) Read(i int, op *Op) {
 	r := h.rows.at(i)
 	p := &h.processes[r.process]
 	*op = Op{
-		Row: i, Invoked: int(r.began()), Completed: int(r.done),
+		Row: i, Invoked: int64(r.began()), Completed: int64(r.done),
 		Process: p.number, ProcessNo: r.process, F: r.f, Type: r.typ,
 		Sends: op.Sends[:0], Polled: op.Polled[:0], Offsets: op.Offsets[:0], Shape: op.Shape[:0],
 		Keys: op.Keys[:0], Rebalanced: op.Rebalanced[:0],

@@ -72,7 +72,7 @@ func (h *History) Write(out io.Writer, format Format) error {
 			notes = notes[1:]
 		} else {
 			h.Read(int(row-1), &w.op)
-			w.event(number)
+			w.event(int64(number))
 		}
 		if _, err := w.out.Write(append(w.line, '\n')); err != nil {
 			return fmt.Errorf("history: write: %w", err)
@@ -93,7 +93,7 @@ type writer struct {
 	some bool // a field was written before
 }
 
-func (w *writer) head(number int, typ Type, f F, name string) {
+func (w *writer) head(number int64, typ Type, f F, name string) {
 	w.some = false
 	w.line = append(w.line, '{')
 	w.field("index")
@@ -110,7 +110,7 @@ func (w *writer) head(number int, typ Type, f F, name string) {
 	w.word("f", name)
 }
 
-func (w *writer) event(number int) {
+func (w *writer) event(number int64) {
 	op := &w.op
 	invoke := number == op.Invoked && number != op.Completed
 	typ, at := op.Type, op.End
