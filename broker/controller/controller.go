@@ -64,7 +64,6 @@ type Quorum interface {
 	Append(epoch kafka.LeaderEpoch, recs []metadata.Record) (last kafka.Offset, err error)
 	WaitCommitted(offset kafka.Offset, epoch kafka.LeaderEpoch, timeout time.Duration) error
 	HighWatermark() kafka.Offset
-	EndOffset() kafka.Offset
 	MaybeSnapshot(im *metadata.Image)
 }
 
@@ -84,7 +83,7 @@ type Controller struct {
 	active   bool
 	image    *metadata.Image // committed, and then what this controller decided
 	sessions *sessions
-	last     kafka.Offset // of what was decided
+	last     kafka.Offset // of what was decided; only this controller appends
 	wake     env.Signal   // for the periodic task: look at the clock again, or stop
 }
 
@@ -164,7 +163,7 @@ func (c *Controller) writeThen(timeout time.Duration, decide func(*brain) (recor
 func (c *Controller) brain() *brain {
 	return &brain{
 		cfg: &c.cfg, image: c.image, sessions: c.sessions,
-		now: c.host.Uptime(), next: c.quorum.EndOffset(), luck: c.host.Rand(), reached: c.host.Reached,
+		now: c.host.Uptime(), next: c.last + 1, luck: c.host.Rand(), reached: c.host.Reached,
 	}
 }
 
@@ -174,7 +173,7 @@ func (c *Controller) append(recs records) error {
 	if len(recs) == 0 {
 		return nil
 	}
-	epoch, next := c.epoch, c.quorum.EndOffset()
+	epoch := c.epoch
 	last, err := c.quorum.Append(epoch, recs)
 	if err != nil {
 		return err
@@ -183,8 +182,9 @@ func (c *Controller) append(recs records) error {
 		// Lost while appending: what becomes of the records is not known here.
 		return kerr.NotController
 	}
-	if want := next + kafka.Offset(len(recs)) - 1; last != want {
-		panic(fmt.Sprintf("controller %d: %d records appended at end offset %d end at %d, not %d", c.cfg.ID, len(recs), next, last, want))
+	if want := c.last + kafka.Offset(len(recs)); last != want {
+		// Broker epochs are offsets, and were given away already.
+		panic(fmt.Sprintf("controller %d: %d records appended after offset %d end at %d, not %d", c.cfg.ID, len(recs), c.last, last, want))
 	}
 	for _, r := range recs {
 		c.tell(r)

@@ -72,7 +72,7 @@ func (c *Controller) activate() {
 	c.active = true
 	c.image = c.committed.Clone()
 	c.sessions = newSessions(c.cfg.Settings.SessionTimeout, c.image, c.host.Uptime())
-	c.last = c.quorum.EndOffset() - 1
+	c.last = c.committed.Offset
 	c.host.Log("controller: active in epoch %d, at offset %d", c.epoch, c.last)
 	c.cfg.Witness.Tell(witness.Event{Kind: witness.ControllerActive, Node: c.cfg.ID, Epoch: c.epoch, Offset: c.last})
 }
