@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ktrial/ktrial/sim/env"
@@ -21,7 +22,11 @@ func RunHost(t TB, seed uint64, main func(env.Host)) *World {
 	t.Helper()
 	w := NewWorld(Config{Seed: seed})
 	defer w.Close()
-	if err := w.RunMain("host", main); err != nil {
+	err := w.RunMain("host", main)
+	if p, ok := err.(*PanicError); ok && strings.HasPrefix(fmt.Sprintf("%T", p.Value), "rapid.") {
+		panic(p.Value) // how rapid itself leaves a test
+	}
+	if err != nil {
 		t.Fatalf("seed %d: %v", seed, err)
 	}
 	return w
