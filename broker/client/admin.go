@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -259,12 +260,11 @@ func (t NewTopic) request() kmsg.CreateTopicsRequestTopic {
 		rt.ReplicaAssignment = append(rt.ReplicaAssignment, ra)
 		rt.NumPartitions, rt.ReplicationFactor = -1, -1
 	}
-	for name, value := range t.Configs {
+	for _, name := range slices.Sorted(maps.Keys(t.Configs)) {
 		rc := kmsg.NewCreateTopicsRequestTopicConfig()
-		rc.Name, rc.Value = name, kmsg.StringPtr(value)
+		rc.Name, rc.Value = name, kmsg.StringPtr(t.Configs[name])
 		rt.Configs = append(rt.Configs, rc)
 	}
-	slices.SortFunc(rt.Configs, func(a, b kmsg.CreateTopicsRequestTopicConfig) int { return cmp.Compare(a.Name, b.Name) })
 	return rt
 }
 

@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -48,6 +49,7 @@ func (a *Admin) DescribeConfigs(of ConfigResource) (entries []ConfigEntry, err e
 			return errUnanswered
 		}
 		r := &answer.Resources[0]
+		entries = nil
 		for _, c := range r.Configs {
 			e := ConfigEntry{Name: c.Name, Default: c.IsDefault || c.Source == kmsg.ConfigSourceDefaultConfig}
 			if c.Value != nil {
@@ -160,10 +162,5 @@ func (a *Admin) DeleteRecords(before map[kafka.TopicPartition]kafka.Offset) (map
 }
 
 func keys[V any](m map[kafka.TopicPartition]V) []kafka.TopicPartition {
-	all := make([]kafka.TopicPartition, 0, len(m))
-	for tp := range m {
-		all = append(all, tp)
-	}
-	slices.SortFunc(all, kafka.TopicPartition.Compare)
-	return all
+	return slices.SortedFunc(maps.Keys(m), kafka.TopicPartition.Compare)
 }

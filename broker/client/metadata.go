@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -234,7 +234,8 @@ func (m *metadata) request() *kmsg.MetadataRequest {
 	req := kmsg.NewPtrMetadataRequest()
 	req.AllowAutoTopicCreation = true
 	req.Topics = []kmsg.MetadataRequestTopic{} // none, where nil would be all
-	for _, t := range m.sortedTopics() {
+	for _, name := range slices.Sorted(maps.Keys(m.topics)) {
+		t := m.topics[name]
 		if m.maxIdle > 0 && now-t.lastUsed > m.maxIdle {
 			t.unused = true
 		}
@@ -245,15 +246,6 @@ func (m *metadata) request() *kmsg.MetadataRequest {
 		}
 	}
 	return req
-}
-
-func (m *metadata) sortedTopics() []*topic {
-	all := make([]*topic, 0, len(m.topics))
-	for _, t := range m.topics {
-		all = append(all, t)
-	}
-	slices.SortFunc(all, func(a, b *topic) int { return strings.Compare(a.name, b.name) })
-	return all
 }
 
 // answered takes an answer in.

@@ -2,8 +2,8 @@ package client
 
 import (
 	"fmt"
-	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -134,5 +134,8 @@ func (n *network) close() {
 }
 
 func joinAddr(host string, port int32) string {
-	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]" // IPv6
+	}
+	return host + ":" + strconv.Itoa(int(port))
 }
