@@ -43,17 +43,22 @@ func (c *content) write(p []byte, off int64) {
 			c.pieces = append(c.pieces, nil)
 		}
 		part := p[:min(len(p), piece-at)]
-		c.pieces[i] = put(c.pieces[i], part, at)
+		c.pieces[i] = put(c.pieces[i], part, at, i > 0)
 		p = p[len(part):]
 		off += int64(len(part))
 	}
 }
 
-// put writes part into a piece, which grows up to its full size.
-func put(b, part []byte, at int) []byte {
+// put writes part into a piece. The first piece of a file grows with it, for
+// most files are small; later ones are made in full.
+func put(b, part []byte, at int, full bool) []byte {
 	end := at + len(part)
 	if end > cap(b) {
-		bigger := make([]byte, len(b), min(piece, max(end, 2*cap(b), 128)))
+		size := min(piece, max(end, 2*cap(b), 128))
+		if full {
+			size = piece
+		}
+		bigger := make([]byte, len(b), size)
 		copy(bigger, b)
 		b = bigger
 	}
