@@ -68,6 +68,7 @@ func (b *Broker) routes() routes {
 	on(r, b.describeConfigs)
 	on(r, b.describeLogDirs)
 	on(r, b.describeCluster)
+	on(r, b.describeProducers)
 	on(r, b.describeTopicPartitions)
 
 	on(r, forward[*kmsg.CreateTopicsRequest](b))

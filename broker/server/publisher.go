@@ -142,7 +142,8 @@ func (p *Publisher) publish() {
 func (p *Publisher) fold(b raft.Batch) {
 	for _, rec := range b.Records {
 		if err := p.image.Apply(rec); err != nil {
-			panic(fmt.Sprintf("broker %d: metadata batch at offset %d: %v", p.node, b.BaseOffset, err))
+			// As in Kafka, a broker that cannot follow the metadata must not serve.
+			p.host.Exit(fmt.Errorf("broker %d: metadata batch at offset %d: %w", p.node, b.BaseOffset, err))
 		}
 	}
 	p.image.Offset, p.image.Epoch = b.LastOffset, b.Epoch
