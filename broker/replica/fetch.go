@@ -146,10 +146,9 @@ func (q *fetch) readPart(part *fetchPart, left int32, minOne, count bool) error 
 	*out = kmsg.NewFetchResponseTopicPartition()
 	out.Partition = part.key.id
 	out.HighWatermark, out.LastStableOffset, out.LogStartOffset = int64(p.hw), int64(p.lastStable()), int64(p.log.StartOffset())
-	end := p.log.EndOffset()
 	if q.follower {
-		part.seen = end
-		diverging, err := p.serveFollower(q, part, end, count)
+		part.seen = p.end
+		diverging, err := p.serveFollower(q, part, count)
 		if err != nil || diverging {
 			return err
 		}
@@ -170,7 +169,7 @@ func (q *fetch) readPart(part *fetchPart, left int32, minOne, count bool) error 
 }
 
 // serveFollower checks and counts a follower's fetch.
-func (p *Partition) serveFollower(q *fetch, part *fetchPart, end kafka.Offset, count bool) (diverging bool, err error) {
+func (p *Partition) serveFollower(q *fetch, part *fetchPart, count bool) (diverging bool, err error) {
 	f := find(p.followers, q.replica)
 	if f == nil || part.epoch == kafka.NoEpoch {
 		// Perhaps a replica that the metadata log has not told us of yet, or one
@@ -189,11 +188,11 @@ func (p *Partition) serveFollower(q *fetch, part *fetchPart, end kafka.Offset, c
 			return true, nil
 		}
 		p.m.bugs.Infected(planted.CountDivergedFetch, true)
-	} else if part.from < p.log.StartOffset() || part.from > end {
+	} else if part.from < p.log.StartOffset() || part.from > p.end {
 		return false, kerr.OffsetOutOfRange
 	}
 	if count {
-		err = p.count(f, min(part.from, end), part.start, end, q.brokerEpoch)
+		err = p.count(f, min(part.from, p.end), part.start, p.end, q.brokerEpoch)
 	}
 	return diverging, err
 }
@@ -268,7 +267,7 @@ func (q *fetch) ready(i int) bool {
 	}
 	switch {
 	case q.follower:
-		return p.log.EndOffset() != part.seen
+		return p.end != part.seen
 	case q.committed:
 		return p.lastStable() != part.seen
 	}

@@ -135,7 +135,7 @@ func (part *fetching) ready(now time.Duration) bool { return !part.fenced && par
 // position is where part goes on.
 func (part *fetching) position() position {
 	l := part.p.log
-	return position{epoch: part.epoch, last: l.LatestEpoch(), from: l.EndOffset(), start: l.StartOffset()}
+	return position{epoch: part.epoch, last: l.LatestEpoch(), from: part.p.end, start: l.StartOffset()}
 }
 
 // once fetches once.
@@ -241,7 +241,7 @@ func (f *fetcher) backInRange(part *fetching) {
 		f.delay(part)
 		return
 	}
-	own := part.p.log.EndOffset()
+	own := part.p.end
 	if end < own {
 		// Only an unclean election leads here; records may differ even below.
 		part.p.locked(part, func() { part.p.cut(end) })

@@ -16,9 +16,8 @@ func (p *Partition) mayTruncateToHW() {
 	if !p.m.bugs.On(planted.TruncateToHW) {
 		return
 	}
-	end := p.log.EndOffset()
-	p.m.bugs.Infected(planted.TruncateToHW, p.hw < end)
-	if p.hw < end {
+	p.m.bugs.Infected(planted.TruncateToHW, p.hw < p.end)
+	if p.hw < p.end {
 		p.cut(p.hw)
 	}
 }
@@ -28,24 +27,28 @@ func (p *Partition) mayTruncateToHW() {
 // appended has noted where its epoch began, and the next leader does not know
 // that epoch.
 func (p *Partition) cut(end kafka.Offset) {
-	before := p.log.EndOffset()
-	p.m.mustWork(p, p.log.TruncateTo(min(end, before)))
-	left := p.log.EndOffset() // less than end, if that was inside of a batch
-	if left == before {
+	if end < p.log.StartOffset() {
+		p.restart(end)
 		return
 	}
-	p.m.host.Log("truncates %v from %d to %d, epoch %d, leader %d", p.tp, before, left, p.epoch, p.leader)
-	p.hw = min(p.hw, left)
-	p.tell(witness.Event{Kind: witness.Truncated, Offset: left, Epoch: p.epoch, Peer: p.leader, HW: p.hw})
+	before := p.end
+	p.m.mustWork(p, p.log.TruncateTo(min(end, before)))
+	p.end = p.log.EndOffset() // less than asked for, if that was inside of a batch
+	if p.end == before {
+		return
+	}
+	p.m.host.Log("truncates %v from %d to %d, epoch %d, leader %d", p.tp, before, p.end, p.epoch, p.leader)
+	p.hw = min(p.hw, p.end)
+	p.tell(witness.Event{Kind: witness.Truncated, Offset: p.end, Epoch: p.epoch, Peer: p.leader, HW: p.hw})
 	p.m.host.Reached("follower truncated after epoch change")
 }
 
 // restart drops the log, which then begins at start: the leader has nothing
 // older, and what is here ends before that.
 func (p *Partition) restart(start kafka.Offset) {
-	p.m.host.Log("drops %v [%d, %d) to begin anew at %d", p.tp, p.log.StartOffset(), p.log.EndOffset(), start)
+	p.m.host.Log("drops %v [%d, %d) to begin anew at %d", p.tp, p.log.StartOffset(), p.end, start)
 	p.m.mustWork(p, p.log.TruncateFullyAndStartAt(start))
-	p.hw = start
+	p.end, p.hw = start, start
 	p.tell(witness.Event{Kind: witness.Restarted, Offset: start, Epoch: p.epoch, Peer: p.leader, HW: p.hw})
 	p.m.host.Reached("follower began anew at the leader's log start")
 }
@@ -59,11 +62,11 @@ func (p *Partition) diverged(f *fetching, epoch kafka.LeaderEpoch, end kafka.Off
 		return false
 	}
 	ownEpoch, ownEnd := p.log.EndOffsetFor(epoch)
-	cut := truncationPoint(epoch, end, ownEpoch, ownEnd, p.log.EndOffset())
+	cut := truncationPoint(epoch, end, ownEpoch, ownEnd, p.end)
 	if ownEpoch != epoch {
 		p.m.host.Reached("leader named an epoch that the follower does not have")
 	}
-	p.cut(max(cut, p.log.StartOffset()))
+	p.cut(cut)
 	return true
 }
 
@@ -75,7 +78,7 @@ var errNotFollowing = errors.New("no longer following")
 func (p *Partition) appendFetched(f *fetching, from kafka.Offset, batches []byte, hw, logStart kafka.Offset) error {
 	p.gate.enter()
 	defer p.gate.leave()
-	if p.fetching != f || p.log.EndOffset() != from {
+	if p.fetching != f || p.end != from {
 		return errNotFollowing
 	}
 	batches = notAfter(batches, p.epoch)
@@ -86,13 +89,13 @@ func (p *Partition) appendFetched(f *fetching, from kafka.Offset, batches []byte
 		if err != nil {
 			return err
 		}
+		p.end = p.log.EndOffset()
 		if p.m.witness != nil {
 			p.tellBatches(batches)
 		}
 		p.grown.check()
 	}
-	end := p.log.EndOffset()
-	if hw = min(hw, end); hw > p.hw {
+	if hw = min(hw, p.end); hw > p.hw {
 		p.setHW(hw)
 	}
 	return p.raiseStart(logStart)
@@ -101,9 +104,8 @@ func (p *Partition) appendFetched(f *fetching, from kafka.Offset, batches []byte
 // startWithin moves the start of an empty log back to that of the batch that
 // holds it: the leader's log may start in the middle of one, after DeleteRecords.
 func (p *Partition) startWithin(batches []byte) {
-	start, end := p.log.StartOffset(), p.log.EndOffset()
 	b, _, err := record.Next(batches)
-	if err == nil && start == end && b.BaseOffset() < end && b.LastOffset() >= end {
+	if err == nil && p.log.StartOffset() == p.end && b.BaseOffset() < p.end && b.LastOffset() >= p.end {
 		p.restart(b.BaseOffset())
 	}
 }

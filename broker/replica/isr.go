@@ -91,7 +91,7 @@ func (p *Partition) maybeShrinkISR() {
 	if p.role != Leader || p.isr.proposal != nil {
 		return
 	}
-	end, now := p.log.EndOffset(), p.uptime()
+	end, now := p.end, p.uptime()
 	var late []kafka.NodeID
 	for i := range p.followers {
 		f := &p.followers[i]

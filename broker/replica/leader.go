@@ -18,6 +18,8 @@ const acksAll = -1
 func (p *Partition) append(batches []byte, epoch kafka.LeaderEpoch, acks int16, internal bool) (log.AppendInfo, error) {
 	p.gate.enter()
 	defer p.gate.leave()
+	p.turn.lock()
+	defer p.turn.unlock()
 	if err := p.checkLeader(epoch); err != nil {
 		return log.AppendInfo{}, err
 	}
@@ -40,6 +42,7 @@ func (p *Partition) append(batches []byte, epoch kafka.LeaderEpoch, acks int16, 
 		p.m.host.Reached("duplicate batch re-acknowledged")
 		return info, nil
 	}
+	p.end = info.LastOffset + 1
 	p.tellAppended(batches, info)
 	p.grown.check()
 	p.advance() // the ISR may be down to this replica
@@ -118,8 +121,7 @@ func (p *Partition) advance() {
 
 // nextHW is the high watermark that the replicas allow.
 func (p *Partition) nextHW() kafka.Offset {
-	end := p.log.EndOffset()
-	now := p.uptime()
+	end, now := p.end, p.uptime()
 	p.marks = p.marks[:0]
 	for i := range p.followers {
 		f := &p.followers[i]

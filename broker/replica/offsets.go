@@ -48,7 +48,7 @@ func (p *Partition) listOffset(req *kmsg.ListOffsetsRequest, in kmsg.ListOffsets
 	end := p.hw
 	switch {
 	case replica:
-		end = p.log.EndOffset()
+		end = p.end
 	case req.IsolationLevel == 1:
 		end = p.lastStable()
 	}

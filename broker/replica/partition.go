@@ -20,7 +20,8 @@ type Partition struct {
 	topic kafka.UUID
 	log   *log.Log
 	cfg   log.Config
-	gate  gate
+	// gate is between uses of the role and changes of it, turn between appends.
+	gate, turn gate
 	// stopped: this broker no longer has the replica.
 	stopped bool
 
@@ -30,9 +31,13 @@ type Partition struct {
 	registry kafka.PartitionEpoch // of the registration that all this comes from
 	replicas []kafka.NodeID
 
+	// end is the log end offset as others may know it: an append that is not
+	// over, because the disk is slow, is not there yet.
+	// Invariant: end <= end of log.
+	end kafka.Offset
 	// hw is the high watermark: all below is committed. It never falls, but for
 	// a truncation of this log.
-	// Invariant: hw <= log end offset.
+	// Invariant: hw <= end.
 	hw kafka.Offset
 	// checkpointed is what the checkpoint on disk says of hw.
 	checkpointed kafka.Offset
@@ -59,10 +64,11 @@ type follower struct {
 
 func newPartition(m *Manager, tp kafka.TopicPartition, topic kafka.UUID, l *log.Log) *Partition {
 	p := &Partition{m: m, tp: tp, topic: topic, log: l, leader: kafka.NoNode, epoch: kafka.NoEpoch, registry: kafka.NoEpoch}
-	p.gate.host = m.host
+	p.gate.host, p.turn.host = m.host, m.host
+	p.end = l.EndOffset()
 	p.checkpointed = m.dir.HighWatermark(tp)
-	p.hw = min(max(p.checkpointed, l.StartOffset()), l.EndOffset())
-	p.tell(witness.Event{Kind: witness.Opened, Offset: l.StartOffset(), End: l.EndOffset(), HW: p.hw})
+	p.hw = min(max(p.checkpointed, l.StartOffset()), p.end)
+	p.tell(witness.Event{Kind: witness.Opened, Offset: l.StartOffset(), End: p.end, HW: p.hw})
 	return p
 }
 
@@ -80,6 +86,9 @@ func (p *Partition) Name() kafka.TopicPartition { return p.tp }
 
 // TopicID is the id of its topic.
 func (p *Partition) TopicID() kafka.UUID { return p.topic }
+
+// LogEnd is the log end offset.
+func (p *Partition) LogEnd() kafka.Offset { return p.end }
 
 // Log is the replica's log.
 func (p *Partition) Log() *log.Log { return p.log }
@@ -159,7 +168,7 @@ func (p *Partition) becomeLeader(reg *metadata.Partition) {
 func (p *Partition) lead(reg *metadata.Partition) {
 	p.stopFetching()
 	p.role, p.epoch = Leader, reg.LeaderEpoch
-	p.epochStart = p.log.EndOffset()
+	p.epochStart = p.end
 	p.isr.commit(reg.ISR)
 	p.assign(true)
 	// The epoch must be in the cache before any follower asks, even if this
@@ -218,8 +227,8 @@ func (p *Partition) becomeFollower(reg *metadata.Partition) {
 	p.followers = nil
 	if newEpoch {
 		p.stopFetching()
-		p.m.host.Log("becomes follower of %v, epoch %d, leader %d, log end offset %d, high watermark %d", p.tp, p.epoch, p.leader, p.log.EndOffset(), p.hw)
-		p.tell(witness.Event{Kind: witness.BecameFollower, Epoch: p.epoch, Peer: p.leader, Offset: p.log.EndOffset(), HW: p.hw})
+		p.m.host.Log("becomes follower of %v, epoch %d, leader %d, log end offset %d, high watermark %d", p.tp, p.epoch, p.leader, p.end, p.hw)
+		p.tell(witness.Event{Kind: witness.BecameFollower, Epoch: p.epoch, Peer: p.leader, Offset: p.end, HW: p.hw})
 		p.mayTruncateToHW()
 	}
 	if led {
@@ -259,8 +268,8 @@ func (p *Partition) checkAll() {
 
 // setHW moves the high watermark and wakes who waited for it.
 func (p *Partition) setHW(hw kafka.Offset) {
-	if end := p.log.EndOffset(); hw > end {
-		panic(fmt.Sprintf("broker %d: high watermark %d passed log end offset %d on %v", p.m.cfg.NodeID, hw, end, p.tp))
+	if hw > p.end {
+		panic(fmt.Sprintf("broker %d: high watermark %d passed log end offset %d on %v", p.m.cfg.NodeID, hw, p.end, p.tp))
 	}
 	p.hw = hw
 	p.tell(witness.Event{Kind: witness.HighWatermarkMoved, Offset: hw, Epoch: p.epoch})
@@ -274,7 +283,7 @@ func (p *Partition) lastStable() kafka.Offset { return p.log.LastStableOffset(p.
 func (p *Partition) View() View {
 	v := View{
 		Partition: p.tp, Topic: p.topic, Role: p.role, Leader: p.leader, Epoch: p.epoch, PartitionEpoch: p.registry,
-		LogStart: p.log.StartOffset(), LastStable: p.lastStable(), HW: p.hw, LEO: p.log.EndOffset(),
+		LogStart: p.log.StartOffset(), LastStable: p.lastStable(), HW: p.hw, LEO: p.end,
 		EpochStart: kafka.NoOffset,
 	}
 	if p.role != Leader {

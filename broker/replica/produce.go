@@ -183,5 +183,5 @@ func (m *Manager) ReadLocal(tp kafka.TopicPartition, epoch kafka.LeaderEpoch, fr
 	if err := p.checkLeader(epoch); err != nil {
 		return nil, err
 	}
-	return p.log.Read(from, p.log.EndOffset(), maxBytes, true)
+	return p.log.Read(from, p.end, maxBytes, true)
 }
