@@ -112,10 +112,11 @@ func (n *Node) start() error {
 // openDir checks whose directory it is, and recovers the logs in it.
 func (n *Node) openDir() (err error) {
 	n.Dir, err = log.OpenDir(n.host, n.cfg.DataDir, log.DirOptions{
-		ClusterID: n.cfg.ClusterID,
-		NodeID:    n.cfg.NodeID,
-		Config:    n.cfg.Settings.Topic,
-		Bugs:      n.cfg.Bugs,
+		ClusterID:      n.cfg.ClusterID,
+		NodeID:         n.cfg.NodeID,
+		Config:         n.cfg.Settings.Topic,
+		ProducerExpiry: n.cfg.Settings.Server.ProducerExpiry,
+		Bugs:           n.cfg.Bugs,
 	})
 	return err
 }

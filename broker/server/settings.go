@@ -21,6 +21,8 @@ type Settings struct {
 	// leaderships. In Kafka it is five minutes, in the code.
 	ShutdownTimeout time.Duration `kafka:"ktrial.controlled.shutdown.timeout.ms" default:"300000"`
 
+	ProducerExpiry time.Duration `kafka:"producer.id.expiration.ms" default:"86400000"`
+
 	MaxDescribedPartitions int32 `kafka:"max.request.partition.size.limit" default:"2000"`
 
 	// The CPU that a request takes on a simulated host, the answer included:
