@@ -1,0 +1,153 @@
+package raft
+
+import (
+	"fmt"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/broker/witness"
+)
+
+// deliverBytes is how much of the log is read at once to be delivered.
+const deliverBytes = 1 << 20
+
+// deliver gives the listener what is committed: from memory if it came in
+// lately, else from the log.
+func (n *Node) deliver() {
+	hw := n.core.HighWatermark()
+	if hw != n.committedHW || n.core.Role() != n.committedRole {
+		if hw != n.committedHW {
+			n.tell(witness.Event{Kind: witness.QuorumCommitted, Offset: hw, Epoch: n.core.State().Epoch})
+		}
+		n.committedHW, n.committedRole = hw, n.core.Role()
+		n.committed.Broadcast()
+	}
+	for n.delivered < hw {
+		if len(n.tail) > 0 && n.tail[0].batch.BaseOffset <= n.delivered {
+			n.hand(n.tail[0])
+			n.tail[0] = held{}
+			n.tail = n.tail[1:]
+			continue
+		}
+		n.deliverFromLog(hw)
+	}
+	if len(n.tail) == 0 {
+		n.tail = nil
+	}
+}
+
+// hand gives one batch to the listener.
+func (n *Node) hand(h held) {
+	if h.batch.BaseOffset != n.delivered {
+		panic(fmt.Sprintf("raft: node %d: deliver batch at %d, %d is next", n.cfg.ID, h.batch.BaseOffset, n.delivered))
+	}
+	n.delivered = h.batch.LastOffset + 1
+	n.snapshots.bytesSince += h.size
+	n.listener.Committed(h.batch)
+}
+
+func (n *Node) deliverFromLog(hw kafka.Offset) {
+	upTo := hw
+	if len(n.tail) > 0 {
+		upTo = min(upTo, n.tail[0].batch.BaseOffset)
+	}
+	bytes, err := n.log.Read(n.delivered, upTo, deliverBytes, true)
+	n.must(err)
+	batches, _, err := decodeBatches(bytes)
+	n.must(err)
+	if len(batches) == 0 {
+		panic(fmt.Sprintf("raft: node %d: nothing to read at %d, %d is committed", n.cfg.ID, n.delivered, hw))
+	}
+	for _, h := range batches {
+		n.hand(h)
+	}
+}
+
+// decodeBatches takes batches apart into what they say, and the spans they make.
+func decodeBatches(bytes []byte) ([]held, []Span, error) {
+	var batches []held
+	var spans []Span
+	for len(bytes) > 0 {
+		b, rest, err := record.Next(bytes)
+		if err == nil {
+			err = b.Check()
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("raft: decode the metadata log: %w", err)
+		}
+		h, err := decodeBatch(b)
+		if err != nil {
+			return nil, nil, err
+		}
+		batches = append(batches, h)
+		spans = append(spans, Span{Epoch: b.LeaderEpoch(), Base: b.BaseOffset(), Next: b.NextOffset()})
+		bytes = rest
+	}
+	return batches, spans, nil
+}
+
+func decodeBatch(b record.Batch) (held, error) {
+	h := held{
+		batch: Batch{
+			BaseOffset: b.BaseOffset(), LastOffset: b.LastOffset(), Epoch: b.LeaderEpoch(), Timestamp: b.MaxTimestamp(),
+		},
+		size: int64(len(b)),
+	}
+	if b.IsControl() {
+		return h, nil
+	}
+	h.batch.Records = make([]metadata.Record, 0, b.Count())
+	err := b.Records(func(r record.Record) error {
+		rec, err := metadata.Decode(r.Value)
+		if err == nil {
+			h.batch.Records = append(h.batch.Records, rec)
+		}
+		return err
+	})
+	if err != nil {
+		return held{}, fmt.Errorf("raft: decode batch at %d: %w", b.BaseOffset(), err)
+	}
+	return h, nil
+}
+
+// dropTail forgets what a truncation to end takes away.
+func (n *Node) dropTail(end kafka.Offset) {
+	for len(n.tail) > 0 && n.tail[len(n.tail)-1].batch.LastOffset >= end {
+		n.tail = n.tail[:len(n.tail)-1]
+	}
+}
+
+// tellLeader tells the listener who leads. Itself it names only when all that
+// was before its epoch has been delivered, the record that begins it included.
+func (n *Node) tellLeader() {
+	leader, epoch := n.core.Leader()
+	if n.core.Role() == Leader {
+		if start, _ := n.core.EpochStart(); n.delivered <= start {
+			return
+		}
+	}
+	if leader == n.toldWho && epoch == n.toldEpoch {
+		return
+	}
+	n.toldWho, n.toldEpoch = leader, epoch
+	n.committed.Broadcast()
+	n.listener.LeaderChanged(leader, epoch)
+}
+
+// tellBatches tells the witness of each batch.
+func (n *Node) tellBatches(bytes []byte) {
+	if n.cfg.Witness == nil {
+		return
+	}
+	for len(bytes) > 0 {
+		b, rest, err := record.Next(bytes)
+		if err != nil {
+			return
+		}
+		n.tell(witness.Event{
+			Kind: witness.QuorumAppended, Epoch: b.LeaderEpoch(), Offset: b.BaseOffset(), End: b.NextOffset(), Batch: b,
+		})
+		bytes = rest
+	}
+}

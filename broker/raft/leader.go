@@ -1,0 +1,417 @@
+package raft
+
+import (
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+)
+
+// leadership is what a Leader keeps in its epoch.
+type leadership struct {
+	// epochStart is where the epoch's first record is, a LeaderChange. Until it
+	// is committed the high watermark stands still: a majority that holds a
+	// record of an older epoch does not make it committed (Raft, 5.4.2).
+	epochStart kafka.Offset
+	granted    []kafka.NodeID // who voted for it
+
+	voters    []progress // by voter
+	observers []progress // by id
+
+	// By checkBy a majority must have fetched since it was last put off, or the
+	// leader resigns: it may be cut off, and others then elect a new one that
+	// it does not hear of (KAFKA-15489).
+	checkBy time.Duration
+	fetched []bool // by voter, since then
+}
+
+// progress is how far a replica has come, as its fetches tell.
+type progress struct {
+	id         kafka.NodeID
+	end        kafka.Offset // NoOffset: has not fetched in this epoch
+	lastFetch  time.Duration
+	caughtUp   time.Duration // when it last held all that the leader had
+	endAtFetch kafka.Offset  // what the leader had at lastFetch
+	begun      time.Duration // when BeginQuorumEpoch was last sent, or never
+	fetches    bool          // has fetched or acknowledged the leader
+}
+
+// observerSession is how long an observer that does not fetch is remembered.
+const observerSession = 5 * time.Minute
+
+func (c *Core) newLeadership(now time.Duration, votes []vote) *leadership {
+	l := &leadership{
+		epochStart: c.log.End,
+		voters:     make([]progress, len(c.voters)),
+		fetched:    make([]bool, len(c.voters)),
+		checkBy:    now + c.checkQuorumTimeout(),
+	}
+	for i, id := range c.voters {
+		l.voters[i] = progress{id: id, end: kafka.NoOffset, begun: never}
+		if votes == nil || votes[i] == granted {
+			l.granted = append(l.granted, id)
+		}
+	}
+	return l
+}
+
+// checkQuorumTimeout leaves followers some time beyond their own timeout.
+func (c *Core) checkQuorumTimeout() time.Duration { return c.settings.FetchTimeout * 3 / 2 }
+
+// beginInterval is how often a voter that does not fetch is told who leads.
+func (c *Core) beginInterval() time.Duration { return c.settings.FetchTimeout / 2 }
+
+// EpochStart is where this Leader's epoch begins, and who voted for it.
+func (c *Core) EpochStart() (kafka.Offset, []kafka.NodeID) {
+	return c.lead.epochStart, c.lead.granted
+}
+
+// Appended notes that this Leader's log grew to end. It is not flushed yet.
+func (c *Core) Appended(end kafka.Offset) {
+	c.log.Append(Span{Epoch: c.state.Epoch, Base: c.log.End, Next: end})
+}
+
+// Flushed notes that all of the log is durable. Only then does the leader
+// count itself, and show to others what it appended (KAFKA-10533).
+func (c *Core) Flushed() {
+	c.log.Flushed = c.log.End
+	if c.role == Leader {
+		c.advance()
+	}
+}
+
+// advance moves the high watermark to what a majority holds.
+func (c *Core) advance() {
+	ends := make([]kafka.Offset, len(c.voters), 8)
+	for i := range c.voters {
+		ends[i] = c.lead.voters[i].end
+	}
+	ends[c.me] = c.log.Flushed
+	if hw := majorityOffset(ends); hw > c.lead.epochStart {
+		c.hw = max(c.hw, hw)
+	}
+}
+
+// FetchRequest asks the leader for what follows Offset.
+type FetchRequest struct {
+	Replica   kafka.NodeID
+	Epoch     kafka.LeaderEpoch // the quorum's, as the replica knows it
+	Offset    kafka.Offset      // where its log ends
+	LastEpoch kafka.LeaderEpoch // of its last record
+	HW        kafka.Offset      // its high watermark (KIP-1166)
+}
+
+// FetchReply answers a FetchRequest. The records are not here: they are those
+// of the log in [Offset, To).
+type FetchReply struct {
+	Err    *kerr.Error
+	Epoch  kafka.LeaderEpoch
+	Leader kafka.NodeID
+
+	HW       kafka.Offset // NoOffset: not told
+	LogStart kafka.Offset
+	To       kafka.Offset
+
+	Validity  Validity
+	Diverging Span       // if Diverging: the epoch, and in Next where it ends
+	Snapshot  SnapshotID // if Snapshotted
+
+	// Wait: there is nothing to tell yet, so the request may wait until there is.
+	Wait bool
+}
+
+// Fetch handles a FetchRequest. What it tells of the replica's log counts at
+// once; call it again when a waiting request is looked at again.
+func (c *Core) Fetch(now time.Duration, req FetchRequest) FetchReply {
+	reply := FetchReply{Epoch: c.state.Epoch, Leader: c.state.Leader, HW: kafka.NoOffset, LogStart: c.log.Start}
+	if req.Offset < 0 || req.LastEpoch < 0 || req.LastEpoch > req.Epoch {
+		reply.Err = kerr.InvalidRequest
+		return reply
+	}
+	if reply.Err = c.checkLeaderRequest(req.Epoch); reply.Err != nil {
+		return reply
+	}
+	reply.HW = c.hw
+	latest := c.log.LatestSnapshot()
+	reply.Validity = c.log.Validate(req.Offset, req.LastEpoch)
+	if req.Offset == 0 && !latest.IsZero() {
+		reply.Validity = Snapshotted // quicker than the whole log
+	}
+	switch reply.Validity {
+	case Snapshotted:
+		reply.Snapshot = latest
+		c.countFetch(now, req.Replica)
+	case Diverging:
+		e, end := c.log.EndOffsetFor(req.LastEpoch)
+		reply.Diverging = Span{Epoch: e, Next: end}
+		c.countFetch(now, req.Replica)
+	default:
+		c.progressed(now, req)
+		reply.HW = c.hw
+		reply.To = max(req.Offset, c.log.Flushed)
+		reply.Wait = req.Offset >= c.log.Flushed && req.HW >= c.hw
+	}
+	return reply
+}
+
+// checkLeaderRequest refuses what is for the leader of another epoch.
+func (c *Core) checkLeaderRequest(epoch kafka.LeaderEpoch) *kerr.Error {
+	switch {
+	case epoch < c.state.Epoch:
+		return kerr.FencedLeaderEpoch
+	case epoch > c.state.Epoch:
+		return kerr.UnknownLeaderEpoch
+	case c.role != Leader:
+		return kerr.NotLeaderForPartition
+	}
+	return nil
+}
+
+// progressed notes that a replica holds, flushed if it is a voter, what this
+// log holds below req.Offset.
+func (c *Core) progressed(now time.Duration, req FetchRequest) {
+	p := c.countFetch(now, req.Replica)
+	if p == nil {
+		return
+	}
+	switch {
+	case req.Offset >= c.log.End:
+		p.caughtUp = now
+	case req.Offset >= p.endAtFetch && p.end != kafka.NoOffset:
+		p.caughtUp = max(p.caughtUp, p.lastFetch)
+	}
+	p.lastFetch, p.endAtFetch, p.end = now, c.log.End, req.Offset
+	if c.voter(req.Replica) >= 0 {
+		c.advance()
+	}
+}
+
+// countFetch notes a sign of life. It returns nil for one that is no replica.
+func (c *Core) countFetch(now time.Duration, id kafka.NodeID) *progress {
+	if id < 0 || id == c.self {
+		return nil
+	}
+	if i := c.voter(id); i >= 0 {
+		p := &c.lead.voters[i]
+		p.fetches, p.lastFetch = true, max(p.lastFetch, now)
+		c.checkQuorum(now, i)
+		return p
+	}
+	return c.lead.observer(now, id)
+}
+
+// SnapshotFetched handles the epoch of a FetchSnapshot request, which counts
+// as a sign of life.
+func (c *Core) SnapshotFetched(now time.Duration, replica kafka.NodeID, epoch kafka.LeaderEpoch) *kerr.Error {
+	err := c.checkLeaderRequest(epoch)
+	if err == nil {
+		c.countFetch(now, replica)
+	}
+	return err
+}
+
+func (c *Core) checkQuorum(now time.Duration, i int) {
+	l := c.lead
+	l.fetched[i] = true
+	n := 1 // the leader itself
+	for _, yes := range l.fetched {
+		if yes {
+			n++
+		}
+	}
+	if n >= c.majority() {
+		clear(l.fetched)
+		l.checkBy = now + c.checkQuorumTimeout()
+	}
+}
+
+func (l *leadership) observer(now time.Duration, id kafka.NodeID) *progress {
+	i, ok := slices.BinarySearchFunc(l.observers, id, func(p progress, id kafka.NodeID) int {
+		return int(p.id) - int(id)
+	})
+	if !ok {
+		l.observers = slices.DeleteFunc(l.observers, func(p progress) bool { return now-p.lastFetch > observerSession })
+		i, _ = slices.BinarySearchFunc(l.observers, id, func(p progress, id kafka.NodeID) int {
+			return int(p.id) - int(id)
+		})
+		l.observers = slices.Insert(l.observers, i, progress{id: id, end: kafka.NoOffset, begun: never})
+	}
+	p := &l.observers[i]
+	p.fetches, p.lastFetch = true, max(p.lastFetch, now)
+	return p
+}
+
+// byProgress lists the other voters, the one with the longest log first.
+func (c *Core) byProgress() []kafka.NodeID {
+	if c.lead == nil {
+		return nil
+	}
+	others := slices.Clone(c.lead.voters)
+	others = slices.Delete(others, c.me, c.me+1)
+	slices.SortStableFunc(others, func(a, b progress) int {
+		return compareEnds(0, b.end, 0, a.end)
+	})
+	ids := make([]kafka.NodeID, len(others))
+	for i, p := range others {
+		ids[i] = p.id
+	}
+	return ids
+}
+
+func (c *Core) leaderDeadline() time.Duration {
+	if len(c.voters) == 1 {
+		return never
+	}
+	deadline := c.lead.checkBy
+	for i := range c.voters {
+		if i != c.me {
+			deadline = min(deadline, c.beginDue(i))
+		}
+	}
+	return deadline
+}
+
+// beginDue is when the voter must be told again who leads, unless it fetches.
+func (c *Core) beginDue(i int) time.Duration {
+	p := &c.lead.voters[i]
+	switch {
+	case p.begun == never:
+		return 0
+	case p.fetches:
+		return max(p.begun, p.lastFetch) + c.beginInterval()
+	default:
+		return p.begun + c.beginInterval()
+	}
+}
+
+func (c *Core) tickLeader(now time.Duration) {
+	if len(c.voters) > 1 && now >= c.lead.checkBy {
+		c.becomeResigned(now)
+	}
+}
+
+// BeginQuorumEpoch tells a voter who leads.
+type BeginQuorumEpoch struct {
+	Epoch  kafka.LeaderEpoch
+	Leader kafka.NodeID
+	Voter  kafka.NodeID // who is told; NoNode: not said
+}
+
+// EndQuorumEpoch tells a voter that the leader resigned, and who should
+// follow it, the best first.
+type EndQuorumEpoch struct {
+	Epoch      kafka.LeaderEpoch
+	Leader     kafka.NodeID
+	Successors []kafka.NodeID
+}
+
+// EpochReply answers both.
+type EpochReply struct {
+	Err    *kerr.Error
+	Epoch  kafka.LeaderEpoch
+	Leader kafka.NodeID
+}
+
+// BeginQuorumEpoch handles the request of that name.
+func (c *Core) BeginQuorumEpoch(now time.Duration, req BeginQuorumEpoch) EpochReply {
+	if err := c.checkEpochRequest(req.Epoch, req.Leader); err != nil {
+		return c.epochReply(err)
+	}
+	c.sees(now, req.Epoch, req.Leader)
+	if c.role == Prospective && c.state.Leader == req.Leader {
+		c.becomeFollower(now, req.Epoch, req.Leader) // it lives after all
+	}
+	if req.Voter != kafka.NoNode && req.Voter != c.self {
+		return c.epochReply(kerr.InvalidVoterKey)
+	}
+	return c.epochReply(nil)
+}
+
+// EndQuorumEpoch handles the request of that name: the further up among the
+// successors, the sooner this member tries to be elected.
+func (c *Core) EndQuorumEpoch(now time.Duration, req EndQuorumEpoch) EpochReply {
+	if err := c.checkEpochRequest(req.Epoch, req.Leader); err != nil {
+		return c.epochReply(err)
+	}
+	c.sees(now, req.Epoch, req.Leader)
+	if c.role == Follower && c.state.Leader == req.Leader && c.me >= 0 {
+		c.inTouch = false
+		c.deadline = now + c.succession(req.Successors)
+	}
+	return c.epochReply(nil)
+}
+
+func (c *Core) checkEpochRequest(epoch kafka.LeaderEpoch, leader kafka.NodeID) *kerr.Error {
+	switch {
+	case epoch < c.state.Epoch:
+		return kerr.FencedLeaderEpoch
+	case leader < 0:
+		return kerr.InvalidRequest
+	case c.me < 0 || c.voter(leader) < 0:
+		return kerr.InconsistentVoterSet
+	}
+	return nil
+}
+
+func (c *Core) epochReply(err *kerr.Error) EpochReply {
+	return EpochReply{Err: err, Epoch: c.state.Epoch, Leader: c.state.Leader}
+}
+
+// succession spreads the successors out: 0, then doubling up to the maximum.
+func (c *Core) succession(successors []kafka.NodeID) time.Duration {
+	i := slices.Index(successors, c.self)
+	if i == 0 {
+		return 0
+	}
+	longest := c.settings.ElectionBackoffMax
+	if i < 0 {
+		return longest
+	}
+	return min(longest, longest>>(len(successors)-1)<<(i-1))
+}
+
+// EpochReplied takes the answer of a voter to BeginQuorumEpoch or EndQuorumEpoch.
+func (c *Core) EpochReplied(now time.Duration, from kafka.NodeID, epoch kafka.LeaderEpoch, reply EpochReply) {
+	if !c.heard(now, reply.Err, reply.Epoch, reply.Leader) || reply.Err != nil || epoch != c.state.Epoch {
+		return
+	}
+	if i := c.voter(from); i >= 0 && c.role == Resigned {
+		c.ended[i] = true
+	}
+}
+
+// Message is a request to a voter: exactly one field is set.
+type Message struct {
+	Vote  *VoteRequest
+	Begin *BeginQuorumEpoch
+	End   *EndQuorumEpoch
+}
+
+// Next is what to say to another voter now, if anything. State must be durable
+// before it is sent. It is asked for again after each answer, or failure.
+func (c *Core) Next(now time.Duration, to kafka.NodeID) (m Message, ok bool) {
+	i := c.voter(to)
+	switch {
+	case c.wantsVote(i):
+		m.Vote = &VoteRequest{
+			Pre: c.role == Prospective, Epoch: c.state.Epoch, Candidate: c.self, Voter: to,
+			LastEpoch: c.log.LastEpoch(), LastOffset: c.log.End,
+		}
+	case c.role == Leader && now >= c.beginDue(i):
+		c.lead.voters[i].begun = now
+		m.Begin = &BeginQuorumEpoch{Epoch: c.state.Epoch, Leader: c.self, Voter: to}
+	case c.role == Resigned && !c.ended[i]:
+		m.End = &EndQuorumEpoch{Epoch: c.state.Epoch, Leader: c.self, Successors: c.successors}
+	default:
+		return Message{}, false
+	}
+	return m, true
+}
+
+// HasNext reports whether Next has anything.
+func (c *Core) HasNext(now time.Duration, to kafka.NodeID) bool {
+	i := c.voter(to)
+	return c.wantsVote(i) || c.role == Leader && now >= c.beginDue(i) || c.role == Resigned && !c.ended[i]
+}

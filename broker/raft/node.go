@@ -1,0 +1,496 @@
+package raft
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/log"
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/broker/wire"
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// Node is one member of the quorum: a Core with tasks, connections and a disk.
+//
+// Kafka runs its raft in one thread, and waits in it for the disk. Here each
+// task takes its turn: it enters, tells the core what happened, settles (makes
+// durable, appends, flushes, delivers), and leaves. So nobody ever sees the
+// core ahead of the disk.
+type Node struct {
+	host     env.Host
+	cfg      Config
+	listener Listener
+	dir      string
+
+	core *Core
+	log  *log.Log
+
+	// The turn.
+	busy bool
+	free env.Signal
+
+	saved QuorumState // as it is on disk
+
+	// Appends that wait for the driver, which writes and flushes them together.
+	// epoch is that of the leadership that takes them, or NoEpoch.
+	epoch    kafka.LeaderEpoch
+	pending  []held
+	next     kafka.Offset // of the next record appended
+	drainAt  time.Duration
+	resign   kafka.LeaderEpoch
+	stopping bool
+
+	// tail is the end of the log, in memory, as far as it is not delivered:
+	// batches with consecutive offsets up to the end of the log.
+	tail      []held
+	delivered kafka.Offset // all below was given to the listener
+	toldWho   kafka.NodeID
+	toldEpoch kafka.LeaderEpoch
+
+	// The driver sleeps until armed, unless it is woken.
+	wake  env.Signal
+	armed time.Duration
+	// news is broadcast when there may be something for a waiting Fetch,
+	// committed when there may be for WaitCommitted. Each remembers what it
+	// last told of.
+	news, committed         env.Signal
+	newsEnd, newsHW         kafka.Offset
+	newsRole, committedRole Role
+	newsState               QuorumState
+	committedHW             kafka.Offset
+
+	peers []*peer // the other voters
+	fetch fetcher
+
+	snapshots snapshotter
+}
+
+// MetadataTopicID is Kafka's reserved id of __cluster_metadata.
+var MetadataTopicID = kafka.UUID{15: 1}
+
+// Start opens the log, and joins the quorum. What is known to be committed is
+// replayed to l from a task of the node, not before Start has returned. Start
+// blocks while it reads the disk.
+func Start(host env.Host, cfg Config, l Listener) (*Node, error) {
+	n := &Node{
+		host: host, cfg: cfg, listener: l, dir: cfg.Dir + "/" + kafka.MetadataPartition.Dir(),
+		free: host.NewSignal("raft turn"), wake: host.NewSignal("raft timer"),
+		news: host.NewSignal("raft news"), committed: host.NewSignal("raft commit"),
+		epoch: kafka.NoEpoch, resign: kafka.NoEpoch, toldWho: kafka.NoNode, toldEpoch: kafka.NoEpoch,
+	}
+	if err := n.open(); err != nil {
+		return nil, err
+	}
+	n.addPeers()
+	n.fetch.wake = host.NewSignal("raft fetch")
+	host.Go("raft", n.drive)
+	host.Go("raft fetch", n.fetchLoop)
+	for _, p := range n.peers {
+		host.Go(p.task, func() { n.talk(p) })
+	}
+	return n, nil
+}
+
+// open brings back what the disk has.
+func (n *Node) open() error {
+	disk := n.host.Disk()
+	if err := disk.MkdirAll(n.dir); err != nil {
+		return fmt.Errorf("raft: make %s: %w", n.dir, err)
+	}
+	state, err := readQuorumState(disk, n.dir)
+	if err != nil {
+		return err
+	}
+	shape, err := n.openLog()
+	if err != nil {
+		return err
+	}
+	n.saved = state
+	n.core = NewCore(n.host.Uptime(), Member{
+		ID: n.cfg.ID, Voters: n.voterIDs(), Settings: n.cfg.Settings, Luck: n.host.Rand(), Bugs: n.cfg.Bugs,
+	}, state, shape)
+	n.next = shape.End
+	n.newsEnd = shape.Flushed
+	n.tell(witness.Event{Kind: witness.QuorumFlushed, Offset: shape.Flushed})
+	return nil
+}
+
+func (n *Node) openLog() (Shape, error) {
+	ids, err := n.listSnapshots()
+	if err != nil {
+		return Shape{}, err
+	}
+	var cfg log.Config
+	config.Default(&cfg)
+	cfg.RetentionTime, cfg.RetentionBytes = -1, -1 // snapshots decide
+	opts := log.Options{Bugs: n.cfg.Bugs}
+	if len(ids) > 0 {
+		opts.LogStart = ids[0].End
+	}
+	n.log, err = log.Open(n.host, n.dir, kafka.MetadataPartition, cfg, opts)
+	if err != nil {
+		return Shape{}, err
+	}
+	shape, err := n.fitLog(ids)
+	if err != nil {
+		return Shape{}, err
+	}
+	// What a process that was killed had not flushed is still there, but a
+	// fetch from the end would promise that it is durable.
+	if n.isVoter() {
+		if err := n.syncLog(); err != nil {
+			return Shape{}, err
+		}
+	}
+	shape.Flushed = shape.End
+	return shape, nil
+}
+
+// fitLog brings the log in line with the snapshots.
+func (n *Node) fitLog(ids []SnapshotID) (Shape, error) {
+	shape := Shape{Start: n.log.StartOffset(), End: n.log.EndOffset()}
+	for _, e := range n.log.EpochEntries() {
+		shape.Epochs = append(shape.Epochs, Span{Epoch: e.Epoch, Base: e.Start})
+	}
+	for len(ids) > 0 && ids[0].End < shape.Start {
+		ids = ids[1:] // the log was cut before the file was removed
+	}
+	if len(ids) == 0 {
+		if shape.Start > 0 {
+			// Starting would pass off a part of the state as the whole (KAFKA-14240).
+			return Shape{}, fmt.Errorf("raft: open %s: the log starts at %d, and there is no snapshot of what was before", n.dir, shape.Start)
+		}
+		return shape, nil
+	}
+	shape.Snapshots = ids
+	latest := ids[len(ids)-1]
+	if shape.Contains(latest) {
+		return shape, nil
+	}
+	n.host.Reached("raft: a snapshot was stored and the log not yet cut")
+	if err := n.log.TruncateFullyAndStartAt(latest.End); err != nil {
+		return Shape{}, err
+	}
+	return Shape{Start: latest.End, End: latest.End, Snapshots: []SnapshotID{latest}}, nil
+}
+
+func (n *Node) voterIDs() []kafka.NodeID {
+	ids := make([]kafka.NodeID, len(n.cfg.Voters))
+	for i, v := range n.cfg.Voters {
+		ids[i] = v.ID
+	}
+	return ids
+}
+
+func (n *Node) isVoter() bool { return n.addr(n.cfg.ID) != "" }
+
+// addr is where the voter id is, or "".
+func (n *Node) addr(id kafka.NodeID) string {
+	for _, v := range n.cfg.Voters {
+		if v.ID == id {
+			return v.Addr
+		}
+	}
+	return ""
+}
+
+// enter waits for the turn. It blocks.
+func (n *Node) enter() {
+	for n.busy {
+		n.free.Wait(env.Forever)
+	}
+	n.busy = true
+}
+
+// leave settles what was done in the turn and ends it. It blocks.
+func (n *Node) leave() {
+	n.settle()
+	n.busy = false
+	n.free.Notify()
+}
+
+// settle makes the world agree with the core, safety first: what must not be
+// forgotten, then the log, then what others are told.
+func (n *Node) settle() {
+	n.saveState()
+	n.applyEffect()
+	n.followRole()
+	if err := n.core.Fault(); err != nil {
+		n.host.Exit(err)
+	}
+	n.deliver()
+	n.tellLeader()
+	n.wakeOthers()
+}
+
+// saveState makes the quorum state durable. A vote that is forgotten is given
+// twice: that is how an epoch gets two leaders (KIP-595).
+func (n *Node) saveState() {
+	state := n.core.State()
+	if state == n.saved {
+		return
+	}
+	votedNow := state.Voted != kafka.NoNode && (state.Voted != n.saved.Voted || state.Epoch != n.saved.Epoch)
+	if votedNow && state.Voted != n.cfg.ID && n.cfg.Bugs.On(planted.RaftForgetVote) {
+		n.cfg.Bugs.Infected(planted.RaftForgetVote, true)
+	} else {
+		n.must(writeQuorumState(n.host.Disk(), n.dir, state, n.voterIDs()))
+	}
+	n.saved = state
+	if votedNow {
+		n.tell(witness.Event{Kind: witness.QuorumVoted, Epoch: state.Epoch, Peer: state.Voted})
+	}
+}
+
+// applyEffect does to the log what a fetch demands.
+func (n *Node) applyEffect() {
+	e := n.core.TakeEffect()
+	switch {
+	case e.Truncate != kafka.NoOffset:
+		n.host.Reached("raft: truncated after a divergence")
+		n.host.Log("quorum log truncated from %d to %d, epoch %d", n.log.EndOffset(), e.Truncate, n.core.State().Epoch)
+		n.must(n.log.TruncateTo(e.Truncate))
+		n.dropTail(e.Truncate)
+		n.tell(witness.Event{Kind: witness.QuorumTruncated, Offset: e.Truncate})
+	case e.Append != nil:
+		n.must(n.log.AppendAsFollower(e.Append))
+		n.tellBatches(e.Append)
+		if n.isVoter() {
+			n.flush()
+		}
+	}
+	if end, want := n.log.EndOffset(), n.core.Log().End; end != want {
+		panic(fmt.Sprintf("raft: node %d: the log ends at %d, the core has %d", n.cfg.ID, end, want))
+	}
+}
+
+// followRole begins an epoch that this node was elected for, and ends one.
+func (n *Node) followRole() {
+	leads := n.core.Role() == Leader
+	epoch := n.core.State().Epoch
+	if n.epoch != kafka.NoEpoch && (!leads || epoch != n.epoch) {
+		n.host.Log("quorum leader no more, epoch %d", n.epoch)
+		n.epoch, n.pending = kafka.NoEpoch, nil
+	}
+	if leads && n.epoch == kafka.NoEpoch {
+		n.beginEpoch(epoch)
+	}
+}
+
+// flush makes the log durable, and only then lets it count.
+func (n *Node) flush() {
+	n.must(n.syncLog())
+	n.core.Flushed()
+	n.tell(witness.Event{Kind: witness.QuorumFlushed, Offset: n.core.Log().End})
+}
+
+func (n *Node) syncLog() error {
+	if n.cfg.Bugs.On(planted.RaftNoFlush) {
+		n.cfg.Bugs.Infected(planted.RaftNoFlush, n.log.RecoveryPoint() < n.log.EndOffset())
+		return nil
+	}
+	return n.log.Flush()
+}
+
+// must ends the process when the disk fails it, as Kafka does: a member that
+// cannot keep its promises must not make any.
+func (n *Node) must(err error) {
+	if err != nil {
+		n.host.Exit(err)
+	}
+}
+
+// wakeOthers wakes the tasks that have something to do now.
+func (n *Node) wakeOthers() {
+	now := n.host.Uptime()
+	if n.deadline() < n.armed {
+		n.wake.Notify()
+	}
+	for _, p := range n.peers {
+		if p.idle && n.core.HasNext(now, p.id) {
+			p.idle = false
+			p.wake.Notify()
+		}
+	}
+	n.redirectFetch()
+	role, end, hw := n.core.Role(), n.core.Log().Flushed, n.core.HighWatermark()
+	if state := n.core.State(); role != n.newsRole || state != n.newsState {
+		n.newsState = state
+		n.hurryPeers(now)
+	}
+	if role != n.newsRole || end != n.newsEnd || hw != n.newsHW {
+		n.newsRole, n.newsEnd, n.newsHW = role, end, hw
+		n.news.Broadcast()
+	}
+}
+
+// deadline is when the driver has something to do.
+func (n *Node) deadline() time.Duration {
+	deadline := n.core.Deadline()
+	if len(n.pending) > 0 {
+		deadline = min(deadline, n.drainAt)
+	}
+	return deadline
+}
+
+// drive is the task that time moves: elections, resignations, appends.
+func (n *Node) drive() {
+	n.enter()
+	n.loadLatest()
+	n.leave()
+	for {
+		n.enter()
+		now := n.host.Uptime()
+		if n.resign == n.core.State().Epoch {
+			n.core.Resign(now)
+		}
+		if now >= n.core.Deadline() {
+			n.core.Tick(now)
+		}
+		n.followRole()
+		n.drain(now)
+		n.leave()
+		n.sleep()
+	}
+}
+
+// sleep waits until there is something to do.
+func (n *Node) sleep() {
+	n.armed = n.deadline()
+	now := n.host.Uptime()
+	switch {
+	case n.armed == never:
+		n.wake.Wait(env.Forever)
+	case n.armed > now:
+		n.wake.Wait(n.armed - now)
+	}
+	n.armed = 0
+}
+
+// HighWatermark is the offset below which all is known to be committed.
+func (n *Node) HighWatermark() kafka.Offset { return n.core.HighWatermark() }
+
+// EndOffset is where this member's log ends.
+func (n *Node) EndOffset() kafka.Offset { return n.log.EndOffset() }
+
+// Leader is the quorum's leader as far as this node knows, or kafka.NoNode.
+func (n *Node) Leader() (kafka.NodeID, kafka.LeaderEpoch) { return n.core.Leader() }
+
+// LeaderAddr is where the controller listener of the leader is, or "".
+func (n *Node) LeaderAddr() string {
+	leader, _ := n.core.Leader()
+	return n.addr(leader)
+}
+
+// Role is what this member is at the moment.
+func (n *Node) Role() Role { return n.core.Role() }
+
+// IsLeader reports whether this node leads the quorum in epoch.
+func (n *Node) IsLeader(epoch kafka.LeaderEpoch) bool {
+	return n.epoch == epoch && epoch != kafka.NoEpoch
+}
+
+// Resign gives the leadership in epoch up. It does not block.
+func (n *Node) Resign(epoch kafka.LeaderEpoch) {
+	n.resign = epoch
+	n.wake.Notify()
+}
+
+// Shutdown leaves the quorum in order: a leader resigns, and stays until
+// another leads or timeout has passed. It blocks.
+func (n *Node) Shutdown(timeout time.Duration) {
+	_, epoch := n.core.Leader()
+	until := n.host.Uptime() + timeout
+	n.Resign(epoch)
+	for len(n.cfg.Voters) > 1 && n.isVoter() {
+		leader, _ := n.core.Leader()
+		left := until - n.host.Uptime()
+		if leader != kafka.NoNode && leader != n.cfg.ID || left <= 0 {
+			break
+		}
+		n.committed.Wait(left)
+	}
+	n.enter()
+	n.fetch.close()
+	for _, p := range n.peers {
+		p.close()
+	}
+	n.must(n.log.Close())
+	// The turn is never given back: whoever waits for it waits for a node that
+	// is gone.
+}
+
+// WaitCommitted blocks until the record at offset, appended in epoch, is
+// committed, or cannot become so here any more (NOT_CONTROLLER: its fate is
+// then unknown), or timeout has passed (REQUEST_TIMED_OUT).
+func (n *Node) WaitCommitted(offset kafka.Offset, epoch kafka.LeaderEpoch, timeout time.Duration) error {
+	until := n.host.Uptime() + timeout
+	for {
+		if n.epoch != epoch {
+			return kerr.NotController
+		}
+		if n.core.HighWatermark() > offset {
+			return nil
+		}
+		left := until - n.host.Uptime()
+		if timeout >= 0 && left <= 0 {
+			return kerr.RequestTimedOut
+		}
+		if timeout < 0 {
+			left = env.Forever
+		}
+		n.committed.Wait(left)
+	}
+}
+
+func (n *Node) tell(e witness.Event) {
+	if n.cfg.Witness != nil {
+		e.Node, e.Partition = n.cfg.ID, kafka.MetadataPartition
+		n.cfg.Witness(&e)
+	}
+}
+
+// clientID is what requests of this node carry.
+func (n *Node) clientID() string { return fmt.Sprintf("raft-client-%d", n.cfg.ID) }
+
+// conn is a connection that is made when it is first needed.
+type conn struct {
+	c  *wire.Conn
+	to string
+}
+
+// dial gives a live connection to addr. It blocks.
+func (k *conn) dial(n *Node, addr string) (*wire.Conn, error) {
+	if k.c != nil && k.to == addr && k.c.Err() == nil {
+		return k.c, nil
+	}
+	k.close()
+	c, err := wire.Dial(n.host, addr, n.clientID(), n.cfg.Settings.RequestTimeout)
+	if err != nil {
+		return nil, err
+	}
+	k.c, k.to = c, addr
+	return c, nil
+}
+
+func (k *conn) close() {
+	if k.c != nil {
+		k.c.Close()
+		k.c = nil
+	}
+}
+
+// hostPort splits "host:port" for the endpoints in answers.
+func hostPort(addr string) (host string, port uint16) {
+	host, digits, _ := strings.Cut(addr, ":")
+	for _, d := range digits {
+		port = port*10 + uint16(d-'0')
+	}
+	return host, port
+}
