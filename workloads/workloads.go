@@ -8,6 +8,8 @@ package workloads
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -104,4 +106,19 @@ type Value struct {
 // String is how it is written: p1-0-17@orders/0.
 func (v Value) String() string {
 	return fmt.Sprintf("%s-%d-%d@%v", v.Producer, v.Session, v.Sequence, v.Partition)
+}
+
+// ParseValue reads what String wrote.
+func ParseValue(s string) (v Value, ok bool) {
+	sender, at, ok1 := strings.Cut(s, "@")
+	topic, partition, ok2 := strings.Cut(at, "/")
+	parts := strings.Split(sender, "-")
+	if !ok1 || !ok2 || len(parts) != 3 {
+		return v, false
+	}
+	p, err1 := strconv.ParseInt(partition, 10, 32)
+	session, err2 := strconv.Atoi(parts[1])
+	sequence, err3 := strconv.ParseInt(parts[2], 10, 64)
+	v = Value{kafka.TopicPartition{Topic: topic, Partition: int32(p)}, parts[0], session, sequence}
+	return v, err1 == nil && err2 == nil && err3 == nil
 }

@@ -1,0 +1,101 @@
+// Command ktrial puts Kafka on trial: it plays scenarios in a simulated world,
+// hunts for seeds that break a promise, replays what was found, and serves the
+// same cluster to real clients.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ktrial/ktrial/reports"
+)
+
+// Exit codes, beside those of verdicts (0 holds, 1 violated, 2 inconclusive,
+// 3 not deterministic).
+const (
+	exitUsage       = 64
+	exitOurBug      = 70
+	exitInterrupted = 130
+)
+
+func main() {
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt)
+	go func() {
+		<-interrupted
+		if interrupt != nil {
+			interrupt()
+			<-interrupted // the second one does not wait
+		}
+		os.Exit(exitInterrupted)
+	}()
+	os.Exit(run(os.Args[1:]))
+}
+
+// interrupt, if set, ends the running command in order.
+var interrupt func()
+
+// usage is an error of whoever typed the command.
+type usage struct{ error }
+
+// verdict ends a command with a verdict's exit code.
+type verdict struct{ reports.Verdict }
+
+func (v verdict) Error() string { return string(v.Verdict) }
+
+// run is main without the process around it.
+func run(args []string) int {
+	root := command()
+	root.SetArgs(args)
+	err := root.Execute()
+	var v verdict
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &v):
+		return v.ExitCode()
+	case errors.As(err, &usage{}), isCobraUsage(err):
+		fmt.Fprintf(os.Stderr, "ktrial: %v\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(os.Stderr, "ktrial: %v\n", err)
+	return exitOurBug
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "ktrial",
+		Short:         "ktrial puts Kafka on trial",
+		Long:          "ktrial runs a whole Kafka cluster in one process over a simulated network, clock and disk,\nhurts it, and judges what its clients saw. The same seed gives the same run, byte for byte.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
+	root.AddCommand(listCommand(), runCommand(), huntCommand(), replayCommand(), serveCommand())
+	return root
+}
+
+// isCobraUsage recognizes the errors that cobra makes of a wrong command or
+// wrong arguments; it has no type for them.
+func isCobraUsage(err error) bool {
+	text := err.Error()
+	for _, sign := range []string{"unknown command", "accepts ", "requires ", "arg(s)"} {
+		if strings.Contains(text, sign) {
+			return true
+		}
+	}
+	return false
+}
+
+// style is how text may look on this output.
+func style(out *os.File) reports.Style {
+	info, err := out.Stat()
+	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
+	return reports.Style{Color: terminal && os.Getenv("NO_COLOR") == ""}
+}

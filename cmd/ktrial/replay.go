@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
+)
+
+func replayCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "replay FILE",
+		Short: "play a recorded run (run.json) again and compare its hash",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			recorded, err := scenarios.ReadRecord(args[0])
+			if err != nil {
+				return usage{err}
+			}
+			s, err := scenarios.Find(recorded.Report.Scenario)
+			if err != nil {
+				return usage{fmt.Errorf("%s: %w", args[0], err)}
+			}
+			o, err := recorded.Options()
+			if err != nil {
+				return usage{fmt.Errorf("%s: %w", args[0], err)}
+			}
+			begun := time.Now()
+			result, err := scenarios.Run(s, o)
+			if err != nil {
+				return blame(err)
+			}
+			report := &result.Report
+			report.WallSeconds = time.Since(begun).Seconds()
+			if want := recorded.Report.TraceHash; want != report.TraceHash {
+				report.Verdict = reports.NotDeterministic
+				report.Violations = append(report.Violations, reports.Violation{
+					Check:   "a replay is the same run",
+					Message: fmt.Sprintf("%s has trace %s, this run %s: %s", args[0], want, report.TraceHash, recorded.Mismatch()),
+					Ops:     []int{},
+				})
+			}
+			if asJSON {
+				err = reports.WriteJSON(os.Stdout, report)
+			} else {
+				report.WriteText(os.Stdout, style(os.Stdout))
+			}
+			if err == nil && report.Verdict != reports.Holds {
+				return verdict{report.Verdict}
+			}
+			return err
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/internal/nearest"
+	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/sim"
+)
+
+// runFlags are what run and hunt share.
+type runFlags struct {
+	set   []string
+	plant []string
+	out   string
+	json  bool
+}
+
+func (f *runFlags) add(c *cobra.Command) {
+	c.Flags().StringArrayVar(&f.set, "set", nil, "key=value: a configuration by Kafka's name, or a parameter of the workload")
+	c.Flags().StringArrayVar(&f.plant, "plant", nil, "plant a historical bug (see: ktrial list)")
+	c.Flags().StringVar(&f.out, "out", "", "write run.json, history, story and plan into this directory")
+	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
+}
+
+func (f *runFlags) options() (scenarios.Options, error) {
+	o := scenarios.Options{Set: map[string]string{}}
+	for _, s := range f.set {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok || name == "" {
+			return o, usage{fmt.Errorf("--set %q: expected key=value", s)}
+		}
+		o.Set[name] = value
+	}
+	for _, p := range f.plant {
+		bug, err := findBug(p)
+		if err != nil {
+			return o, err
+		}
+		o.Plant = append(o.Plant, bug)
+	}
+	return o, nil
+}
+
+func findBug(name string) (planted.Bug, error) {
+	var names []string
+	for _, e := range planted.All {
+		if string(e.Bug) == name {
+			return e.Bug, nil
+		}
+		names = append(names, string(e.Bug))
+	}
+	return "", usage{fmt.Errorf("%w (see: ktrial list)", nearest.Unknown("planted bug", name, names))}
+}
+
+func runCommand() *cobra.Command {
+	var f runFlags
+	var seed uint64
+	var planFile string
+	var story bool
+	c := &cobra.Command{
+		Use:   "run SCENARIO",
+		Short: "play one scenario with one seed",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := scenarios.Find(args[0])
+			if err != nil {
+				return usage{err}
+			}
+			o, err := f.options()
+			if err != nil {
+				return err
+			}
+			o.Seed = seed
+			if !c.Flags().Changed("seed") {
+				o.Seed = uint64(rand.Uint32()) // short enough to be typed
+			}
+			if planFile != "" {
+				if o.Plan, err = readPlan(planFile); err != nil {
+					return err
+				}
+			}
+			if story {
+				o.Story = func(l sim.Line) { fmt.Printf("%12s  %-13s %s\n", reports.Seconds(l.At), l.Host, l.Text) }
+			}
+			return playOne(s, o, f)
+		},
+	}
+	f.add(c)
+	c.Flags().Uint64Var(&seed, "seed", 0, "the seed; without it one is drawn")
+	c.Flags().StringVar(&planFile, "plan", "", "a file with a plan of faults, instead of the scenario's own")
+	c.Flags().BoolVar(&story, "story", false, "tell what the nodes do while they do it")
+	return c
+}
+
+func readPlan(file string) (faults.Plan, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, usage{err}
+	}
+	plan, err := faults.ParsePlan(string(text))
+	if err != nil {
+		return nil, usage{fmt.Errorf("%s: %w", file, err)}
+	}
+	if plan == nil {
+		plan = faults.Plan{}
+	}
+	return plan, nil
+}
+
+// playOne runs, tells, and keeps.
+func playOne(s scenarios.Scenario, o scenarios.Options, f runFlags) error {
+	begun := time.Now()
+	result, err := scenarios.Run(s, o)
+	if err != nil {
+		return blame(err)
+	}
+	result.Report.WallSeconds = time.Since(begun).Seconds()
+	if f.out != "" {
+		if err := result.WriteTo(f.out, o); err != nil {
+			return err
+		}
+	}
+	if f.json {
+		if err := reports.WriteJSON(os.Stdout, result.Report); err != nil {
+			return err
+		}
+	} else {
+		result.Report.WriteText(os.Stdout, style(os.Stdout))
+	}
+	if result.Report.Verdict != reports.Holds {
+		return verdict{result.Report.Verdict}
+	}
+	return nil
+}
+
+// blame tells an option that was wrong from a bug of ours.
+func blame(err error) error {
+	if scenarios.IsOption(err) {
+		return usage{err}
+	}
+	return err
+}

@@ -1,0 +1,74 @@
+package reports
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Hunt sums up a campaign. Its JSON keys are a contract.
+type Hunt struct {
+	Runs               int                `json:"runs"`
+	Failures           []Failure          `json:"failures"`
+	SeedsPerSecond     float64            `json:"seeds_per_second"`
+	ProbesNeverReached []string           `json:"probes_never_reached"`
+	WallSeconds        float64            `json:"wall_seconds"`
+	Events             uint64             `json:"events"`
+	VirtualSeconds     float64            `json:"virtual_seconds"`
+	Probes             map[string]int64   `json:"probes"`
+	Planted            map[string]Planted `json:"planted"`
+	Verdict            Verdict            `json:"verdict"`
+}
+
+// Failure is a failing run in a line.
+type Failure struct {
+	Scenario string  `json:"scenario"`
+	Seed     uint64  `json:"seed"`
+	Verdict  Verdict `json:"verdict"`
+	Check    string  `json:"check"`
+	Message  string  `json:"message"`
+}
+
+// Failure sums a run up.
+func (r *Run) Failure() Failure {
+	f := Failure{Scenario: r.Scenario, Seed: r.Seed, Verdict: r.Verdict}
+	if len(r.Violations) > 0 {
+		f.Check, f.Message = r.Violations[0].Check, r.Violations[0].Message
+	}
+	return f
+}
+
+// Add counts a run.
+func (h *Hunt) Add(r *Run) {
+	h.Runs++
+	h.Events += r.Events
+	h.VirtualSeconds += r.VirtualSeconds
+	h.Verdict = Worst(h.Verdict, r.Verdict)
+	for name, n := range r.Probes {
+		h.Probes[name] += n
+	}
+	for bug, p := range r.Planted {
+		sum := h.Planted[bug]
+		sum.Reached += p.Reached
+		sum.Infected += p.Infected
+		sum.Detected += min(1, p.Detected)
+		h.Planted[bug] = sum
+	}
+}
+
+// WriteText tells a hunt to a person.
+func (h *Hunt) WriteText(w io.Writer, style Style) {
+	head := headline[h.Verdict]
+	fmt.Fprintf(w, "%s %s runs, %s events, %s virtual in %s wall: %.1f seeds per second\n",
+		style.paint(head.color, head.word), count(int64(h.Runs)), count(int64(h.Events)), brief(h.VirtualSeconds), brief(h.WallSeconds), h.SeedsPerSecond)
+	if len(h.ProbesNeverReached) > 0 {
+		fmt.Fprintf(w, "  never reached: %s\n", strings.Join(h.ProbesNeverReached, ", "))
+	}
+	for i, f := range h.Failures {
+		if i == 20 {
+			fmt.Fprintf(w, "  ... and %d more failing runs\n", len(h.Failures)-20)
+			break
+		}
+		fmt.Fprintf(w, "  %-12s ktrial run %s --seed %d   %s\n", f.Verdict, f.Scenario, f.Seed, f.Check)
+	}
+}

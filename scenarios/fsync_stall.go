@@ -1,0 +1,24 @@
+package scenarios
+
+import (
+	"time"
+
+	"github.com/ktrial/ktrial/faults"
+)
+
+// FsyncStall: disks that take seconds to sync hold up the quorum, which may
+// not answer before it has synced, and hardly the brokers, which need not.
+var FsyncStall = Scenario{
+	Name:     "fsync-stall",
+	About:    "disks take seconds to sync: the quorum waits for them, the partitions do not",
+	Cluster:  three,
+	Topics:   []Topic{orders},
+	Workload: idempotent,
+	Faults: faults.Plan{
+		{At: 4 * time.Second, For: 12 * time.Second, Fault: faults.SlowFsync{Host: faults.AllBrokers, By: 3 * time.Second}},
+		{At: 18 * time.Second, For: 12 * time.Second, Fault: faults.SlowFsync{Host: faults.ActiveController, By: 2 * time.Second}},
+		{At: 32 * time.Second, For: 14 * time.Second, Fault: faults.SlowFsync{Host: faults.AllControllers, By: 700 * time.Millisecond}},
+		{At: 36 * time.Second, For: 3 * time.Second, Fault: faults.Kill{Host: faults.Leader("orders", 0)}},
+	},
+	Checks: Promises,
+}

@@ -1,0 +1,194 @@
+package scenarios
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/checkers"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/reports"
+)
+
+// CommonProbes are the dangers that every campaign should meet.
+var CommonProbes = []string{
+	"ISR shrank", "ISR expanded", "fetch diverged", "follower truncated after epoch change",
+	"duplicate batch re-acknowledged", "end offset not available yet",
+}
+
+func keys[K comparable, V any](m map[K]V) iter.Seq[K] { return maps.Keys(m) }
+
+// witness is told what one node does.
+func (r *run) witness(id kafka.NodeID) witness.Witness { return nil }
+
+// result judges the history and writes the report.
+func (r *run) result() *Result {
+	h := r.stage.Recorder.History()
+	report := reports.Run{
+		Scenario: r.s.Name, Seed: r.o.Seed,
+		TraceHash: fmt.Sprintf("%016x", r.w.Hash()), Events: r.w.Events(),
+		VirtualSeconds: r.w.Now().Seconds(),
+		Violations:     slices.Clip(r.violations),
+		Allowed:        []reports.Allowed{}, Checks: []reports.Check{},
+		Faults: r.n.struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
+		Config: r.config(), Lesson: r.s.Lesson, Counts: counts(h),
+	}
+	if report.Violations == nil {
+		report.Violations = []reports.Violation{}
+	}
+	if report.Faults == nil {
+		report.Faults = []reports.Fault{}
+	}
+	r.judge(h, &report)
+	report.Verdict = r.verdict(&report)
+	for _, bug := range r.o.Plant {
+		count := r.bugs.Count(bug)
+		report.Planted[string(bug)] = reports.Planted{Reached: count.Reached, Infected: count.Infected, Detected: int64(len(report.Violations))}
+	}
+	return &Result{Report: report, History: h, Story: r.w.Story()}
+}
+
+// config is what differs from the defaults, by Kafka's names.
+func (r *run) config() map[string]string {
+	out := map[string]string{}
+	maps.Copy(out, r.s.Workload.Config())
+	maps.Copy(out, r.s.Cluster.Config)
+	for _, t := range r.s.Topics {
+		maps.Copy(out, t.Config)
+		if t.MinInsync > 0 {
+			out["min.insync.replicas"] = fmt.Sprint(t.MinInsync)
+		}
+	}
+	maps.Copy(out, r.o.Set)
+	return out
+}
+
+// judge asks the checkers, and adds what they say to the report.
+func (r *run) judge(h *history.History, report *reports.Run) {
+	j := checkers.Judge(h, checkers.Options{Expect: r.expectations()})
+	for _, p := range r.s.Checks {
+		c := reports.Check{Name: p.Name, Verdict: reports.Holds, Checked: p.counts(j.Examined)}
+		for _, found := range j.Anomalies {
+			if !slices.Contains(p.Anomalies, found.Anomaly) {
+				continue
+			}
+			for _, in := range found.Instances {
+				if in.Permitted == "" {
+					c.Verdict = reports.Violated
+					report.Violations = append(report.Violations, r.violation(p.Name, in))
+				}
+			}
+		}
+		report.Checks = append(report.Checks, conclude(c))
+	}
+	r.judgeOrder(h, report)
+	for _, a := range j.Allowed {
+		if a.Anomaly != checkers.IntSendSkip { // legal everywhere, and seen everywhere
+			report.Allowed = append(report.Allowed, reports.Allowed{Anomaly: string(a.Anomaly), Reason: a.Reason, Count: a.Count})
+		}
+	}
+}
+
+// judgeOrder is the check that only the values' own words decide.
+func (r *run) judgeOrder(h *history.History, report *reports.Run) {
+	v := inOrder(h)
+	c := reports.Check{Name: sessionOrder, Verdict: reports.Holds, Checked: v.Checked}
+	if len(v.Violations) > 0 && r.permits(checkers.NonmonotonicSend) {
+		report.Allowed = append(report.Allowed, reports.Allowed{Anomaly: "session-order", Count: len(v.Violations),
+			Reason: "without idempotence retries may land behind what was sent later, and what was truncated may be sent again"})
+	} else {
+		for _, found := range v.Violations {
+			c.Verdict = reports.Violated
+			report.Violations = append(report.Violations, reports.Violation{Check: sessionOrder, Message: found.Message, Ops: ints(found.Ops), At: reports.Seconds(found.At)})
+		}
+	}
+	report.Checks = append(report.Checks, conclude(c))
+}
+
+// conclude: a check that looked at nothing proves nothing.
+func conclude(c reports.Check) reports.Check {
+	if c.Checked == 0 && c.Verdict == reports.Holds {
+		c.Verdict = reports.Inconclusive
+	}
+	return c
+}
+
+// verdict is the worst of all checks; a probe that the scenario lives by and
+// that was not reached makes it inconclusive.
+func (r *run) verdict(report *reports.Run) reports.Verdict {
+	verdict := reports.Holds
+	for _, c := range report.Checks {
+		verdict = reports.Worst(verdict, c.Verdict)
+	}
+	for _, p := range r.s.Probes {
+		if report.Probes[p] == 0 {
+			verdict = reports.Worst(verdict, reports.Inconclusive)
+		}
+	}
+	if len(report.Violations) > 0 {
+		verdict = reports.Violated
+	}
+	return verdict
+}
+
+func (r *run) violation(check string, in checkers.Instance) reports.Violation {
+	v := reports.Violation{Check: check, Message: in.Message, Ops: ints(in.Ops), At: reports.Seconds(in.At)}
+	return v
+}
+
+func ints(ops []int64) []int {
+	out := make([]int, len(ops))
+	for i, op := range ops {
+		out[i] = int(op)
+	}
+	return out
+}
+
+// expectations are what the configuration promises, and what really happened
+// that lets it off.
+func (r *run) expectations() checkers.Expectations {
+	var e checkers.Expectations
+	config := r.config()
+	for _, name := range slices.Sorted(maps.Keys(config)) {
+		e.Set(name, config[name]) // what it does not know promises nothing either way
+	}
+	if config["enable.idempotence"] == "false" {
+		e.Set("retries", "2147483647")
+	}
+	e.FaultsKnown = true
+	return e
+}
+
+// permits reports whether the configuration lets an anomaly pass.
+func (r *run) permits(a checkers.Anomaly) bool {
+	config := r.config()
+	return a == checkers.NonmonotonicSend && (config["enable.idempotence"] == "false" || config["acks"] != "all")
+}
+
+// counts is the work that was done.
+func counts(h *history.History) map[string]int64 {
+	out := map[string]int64{}
+	h.Each(func(op *history.Op) bool {
+		switch op.F {
+		case history.Send:
+			out["sends "+op.Type.String()] += int64(len(op.Sends))
+		case history.Poll:
+			out["records polled"] += int64(len(op.Polled))
+		}
+		return true
+	})
+	return out
+}
+
+// AllChecks describes every check, for `ktrial list`.
+func AllChecks() []Promise {
+	return append(slices.Clone(Promises),
+		Promise{Name: sessionOrder, About: "the records of one life of a producer lie in the order of its sends"},
+		Promise{Name: progress, About: "once all faults have healed every client finishes and every replica is in sync"})
+}
+
+// progress is the promise of the liveness phase.
+const progress = "every client and replica makes progress once all faults have healed"

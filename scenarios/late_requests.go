@@ -1,0 +1,26 @@
+package scenarios
+
+import (
+	"time"
+
+	"github.com/ktrial/ktrial/faults"
+)
+
+// LateRequests: requests that their sender has given up arrive seconds later,
+// on connections that nobody uses any more, and are executed.
+var LateRequests = Scenario{
+	Name:     "late-requests",
+	About:    "requests whose sender has given up still arrive, after younger ones",
+	Cluster:  three,
+	Topics:   []Topic{orders},
+	Workload: idempotent,
+	Faults: faults.Plan{
+		{At: 4 * time.Second, Fault: faults.LateDelivery{From: faults.AllClients, To: faults.Leader("orders", 0), By: 14 * time.Second}},
+		{At: 10 * time.Second, Fault: faults.LateDelivery{From: faults.AllBrokers, To: faults.ActiveController, By: 12 * time.Second}},
+		{At: 11 * time.Second, For: 3 * time.Second, Fault: faults.PowerOff{Host: faults.Follower("orders", 0)}},
+		{At: 24 * time.Second, Fault: faults.LateDelivery{From: faults.Leader("orders", 1), To: faults.AllClients, By: 15 * time.Second}},
+		{At: 40 * time.Second, For: 6 * time.Second, Fault: faults.PingPong{Topic: "orders", Partition: 2, Every: 400 * time.Millisecond}},
+		{At: 42 * time.Second, Fault: faults.LateDelivery{From: faults.AllClients, To: faults.AllBrokers, By: 12 * time.Second}},
+	},
+	Checks: Promises,
+}

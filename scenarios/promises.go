@@ -1,0 +1,91 @@
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/ktrial/ktrial/checkers"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/workloads"
+)
+
+// Promise is something that the cluster owes its clients, and the anomalies
+// that break it. The checkers look for anomalies; people ask for promises.
+type Promise struct {
+	Name      string
+	About     string
+	Anomalies []checkers.Anomaly
+	// counts is how much was looked at.
+	counts func(checkers.Examined) int64
+}
+
+func acknowledged(e checkers.Examined) int64 { return e.Acknowledged }
+func polled(e checkers.Examined) int64       { return e.Polled }
+func both(e checkers.Examined) int64         { return e.Both }
+
+// Promises are what a configuration promises that is safe throughout: acks=all,
+// idempotent producers, min.insync.replicas of at least two. Where less is
+// configured the same is asked, and what the configuration permits is named.
+var Promises = []Promise{
+	{"acknowledged records are never lost", "each is where it was acknowledged, for all who read that far",
+		[]checkers.Anomaly{checkers.LostWrite, checkers.TornTransaction}, acknowledged},
+	{"acknowledged records are read in the end", "when all is well again every one of them is seen",
+		[]checkers.Anomaly{checkers.Unseen}, acknowledged},
+	{"records are not duplicated", "a record has one offset",
+		[]checkers.Anomaly{checkers.Duplicate}, polled},
+	{"all observations agree", "an offset holds one record, whoever looks and whenever",
+		[]checkers.Anomaly{checkers.InconsistentOffsets}, polled},
+	{"nothing is read that was not sent", "no phantom, no record of a send that failed, none in the wrong partition",
+		[]checkers.Anomaly{checkers.PhantomRead, checkers.G1a, checkers.AbortedRead, checkers.PrecommittedRead}, polled},
+	{"consumers read in order and without holes", "a consumer's position goes on by one record at a time",
+		[]checkers.Anomaly{checkers.IntPollSkip, checkers.IntNonmonotonicPoll, checkers.PollSkip, checkers.NonmonotonicPoll}, polled},
+	{"producers' records stay in order", "what a producer sent later lies behind what it sent before",
+		[]checkers.Anomaly{checkers.NonmonotonicSend, checkers.IntNonmonotonicSend}, acknowledged},
+	{"appends are linearizable per partition", "an append that was acknowledged before another began lies before it",
+		[]checkers.Anomaly{checkers.AppendRealtimeOrder, checkers.G1cRealtime}, both},
+	{"ends of logs do not go back", "who was told an end is never told an earlier one",
+		[]checkers.Anomaly{checkers.NonmonotonicEnd, checkers.DecreasingStart}, polled},
+}
+
+// sessionOrder is the promise that the history's processes do not show, since
+// a producer has several sends under way: the values tell their order.
+const sessionOrder = "sessions' records stay in order"
+
+// inOrder checks that the records of each producer's session lie in the order
+// of its sends, in each partition. Retries of an idempotent producer keep it;
+// overlapping sends without idempotence do not.
+func inOrder(h *history.History) (v checkers.Verdict) {
+	type line struct{ key, session string }
+	type place struct {
+		offset, sequence, op int64
+	}
+	lines := map[line][]place{}
+	var order []line
+	h.Each(func(op *history.Op) bool {
+		for _, p := range op.Polled {
+			value, ok := workloads.ParseValue(h.ValueOf(p.Rec).String())
+			if !ok {
+				continue
+			}
+			l := line{h.Keys()[h.KeyOf(p.Rec)].String(), fmt.Sprintf("%s-%d", value.Producer, value.Session)}
+			if lines[l] == nil {
+				order = append(order, l)
+			}
+			lines[l] = append(lines[l], place{p.Offset, value.Sequence, h.Index(op.Row)})
+		}
+		return true
+	})
+	for _, l := range order {
+		places := lines[l]
+		slices.SortStableFunc(places, func(a, b place) int { return int(min(1, max(-1, a.offset-b.offset))) })
+		for i := 1; i < len(places); i++ {
+			before, after := places[i-1], places[i]
+			v.Checked++
+			if after.offset > before.offset && after.sequence < before.sequence {
+				v.Violated(0, []int64{before.op, after.op}, "session %s sent its record %d before %d, but %s has them at offsets %d and %d",
+					l.session, after.sequence, before.sequence, l.key, after.offset, before.offset)
+			}
+		}
+	}
+	return v
+}
