@@ -2,6 +2,7 @@ package log
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -127,4 +128,14 @@ func (t TimestampType) String() string {
 		return "LogAppendTime"
 	}
 	return "CreateTime"
+}
+
+// drawJitter is how much sooner than segment.ms a segment rolls, so that those
+// of many partitions do not all roll at once.
+func (c *Config) drawJitter(luck *rand.Rand) time.Duration {
+	limit := min(c.SegmentJitter, c.SegmentTime)
+	if limit <= 0 {
+		return 0
+	}
+	return time.Duration(luck.Int64N(int64(limit)))
 }

@@ -1,12 +1,30 @@
 package log
 
 import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/sim/env"
 )
+
+// The checkpoints of a log directory.
+const (
+	recoveryPointsFile = "recovery-point-offset-checkpoint"
+	highWatermarksFile = "replication-offset-checkpoint"
+	logStartsFile      = "log-start-offset-checkpoint"
+)
+
+// deleteSuffix ends the name of a log's directory that is about to be removed.
+const deleteSuffix = "-delete"
 
 // DirOptions is what a node knows when it opens its log directory.
 type DirOptions struct {
@@ -21,50 +39,302 @@ type DirOptions struct {
 // Dir is the log directory of a node: its identity (meta.properties), the
 // checkpoints, the mark of a clean shutdown, and the logs. The quorum's own
 // log may lie in it, but belongs to package raft.
-type Dir struct{}
+type Dir struct {
+	host env.Host
+	disk env.Disk
+	path string
+	opts DirOptions
+
+	id         kafka.UUID
+	clean      bool
+	cleanEpoch kafka.BrokerEpoch
+
+	logs     map[kafka.TopicPartition]*Log
+	topicIDs map[kafka.TopicPartition]kafka.UUID
+	// highWatermarks is what the checkpoint holds.
+	highWatermarks offsets
+	// writing lets one task at a time write the checkpoints.
+	writing gate
+}
 
 // OpenDir opens the directory, making it when it is empty, and recovers its
 // logs. When its meta.properties belongs to another cluster or node, or is
 // damaged, it says so and changes nothing. It blocks.
-func OpenDir(host env.Host, path string, opts DirOptions) (*Dir, error) { panic("later") }
+func OpenDir(host env.Host, dir string, opts DirOptions) (*Dir, error) {
+	d := &Dir{
+		host: host, disk: host.Disk(), path: dir, opts: opts,
+		logs: map[kafka.TopicPartition]*Log{}, topicIDs: map[kafka.TopicPartition]kafka.UUID{},
+	}
+	if err := d.open(); err != nil {
+		return nil, fmt.Errorf("log: open directory %s: %w", dir, err)
+	}
+	return d, nil
+}
+
+func (d *Dir) open() (err error) {
+	if d.id, err = identify(d.host, d.path, d.opts); err != nil {
+		return err
+	}
+	if d.highWatermarks, err = readOffsets(d.disk, d.file(highWatermarksFile)); err != nil {
+		return err
+	}
+	recoveryPoints, err := d.readOrReset(recoveryPointsFile)
+	if err != nil {
+		return err
+	}
+	logStarts, err := d.readOrReset(logStartsFile)
+	if err != nil {
+		return err
+	}
+	names, err := d.disk.List(d.path)
+	if err != nil {
+		return err
+	}
+	if d.cleanEpoch, d.clean, err = takeCleanShutdown(d.disk, d.path); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := d.openLog(name, recoveryPoints, logStarts); err != nil {
+			return err
+		}
+	}
+	if d.clean {
+		return nil
+	}
+	// Recovery may have cut a log below its recovery point. What is appended
+	// there now is not synced, and the checkpoint must not say that it is.
+	return d.checkpointRecoveryPoints()
+}
+
+// readOrReset reads a checkpoint that recovery can do without: from a recovery
+// point of 0 everything is read again, and the log starts at its first segment.
+func (d *Dir) readOrReset(name string) (offsets, error) {
+	of, err := readOffsets(d.disk, d.file(name))
+	if errors.Is(err, errDamaged) {
+		d.host.Log("%v: all its offsets are taken to be 0", err)
+		d.host.Reached("damaged checkpoint")
+		return offsets{}, nil
+	}
+	return of, err
+}
+
+// openLog opens what an entry of the directory is the log of, if it is one.
+func (d *Dir) openLog(name string, recoveryPoints, logStarts offsets) error {
+	name, isDir := strings.CutSuffix(name, "/")
+	if !isDir || name == kafka.MetadataPartition.Dir() {
+		return nil
+	}
+	if strings.HasSuffix(name, deleteSuffix) {
+		d.removeLater(d.file(name), d.opts.Config.FileDeleteDelay)
+		return nil
+	}
+	tp, ok := parseDir(name)
+	if !ok {
+		return fmt.Errorf("%s: expected a directory named topic-partition", d.file(name))
+	}
+	id, err := readTopicID(d.disk, d.file(name))
+	if errors.Is(err, env.ErrNotExist) {
+		// The process died before the log was whole; nothing was written to it.
+		return removeTree(d.disk, d.file(name))
+	}
+	if err != nil {
+		return err
+	}
+	d.topicIDs[tp] = id
+	return d.adopt(tp, d.opts.Config, Options{
+		RecoveryPoint: recoveryPoints[tp], LogStart: logStarts[tp], Clean: d.clean,
+		ProducerExpiry: d.opts.ProducerExpiry, Bugs: d.opts.Bugs,
+	})
+}
+
+// adopt opens a log and makes it one of the directory's.
+func (d *Dir) adopt(tp kafka.TopicPartition, cfg Config, opts Options) error {
+	l, err := Open(d.host, d.file(tp.Dir()), tp, cfg, opts)
+	if err != nil {
+		return err
+	}
+	l.recoveryLowered = d.checkpointRecoveryPoints
+	d.logs[tp] = l
+	return nil
+}
+
+// parseDir is the partition whose log a directory holds.
+func parseDir(name string) (kafka.TopicPartition, bool) {
+	i := strings.LastIndexByte(name, '-')
+	if i <= 0 {
+		return kafka.TopicPartition{}, false
+	}
+	n, err := strconv.ParseInt(name[i+1:], 10, 32)
+	tp := kafka.TopicPartition{Topic: name[:i], Partition: int32(n)}
+	return tp, err == nil && n >= 0
+}
 
 // ID is the directory's id (KIP-858).
-func (d *Dir) ID() kafka.UUID { panic("later") }
+func (d *Dir) ID() kafka.UUID { return d.id }
 
 // CleanShutdown reports whether the last process shut down in order, and the
 // broker epoch it then had (KIP-966).
-func (d *Dir) CleanShutdown() (epoch kafka.BrokerEpoch, ok bool) { panic("later") }
+func (d *Dir) CleanShutdown() (epoch kafka.BrokerEpoch, ok bool) { return d.cleanEpoch, d.clean }
 
 // Partitions lists the logs, in order.
-func (d *Dir) Partitions() []kafka.TopicPartition { panic("later") }
+func (d *Dir) Partitions() []kafka.TopicPartition { return sortedPartitions(d.logs) }
 
 // Get is the log of tp, or nil.
-func (d *Dir) Get(tp kafka.TopicPartition) *Log { panic("later") }
+func (d *Dir) Get(tp kafka.TopicPartition) *Log { return d.logs[tp] }
 
 // TopicID is the topic's id as partition.metadata tells.
-func (d *Dir) TopicID(tp kafka.TopicPartition) kafka.UUID { panic("later") }
+func (d *Dir) TopicID(tp kafka.TopicPartition) kafka.UUID { return d.topicIDs[tp] }
 
-// Create makes a new log. It blocks.
+// Create makes a new log. Its topic id is there before the log is, so that no
+// log is ever without one. It blocks.
 func (d *Dir) Create(tp kafka.TopicPartition, topic kafka.UUID, cfg Config) (*Log, error) {
-	panic("later")
+	if d.logs[tp] != nil {
+		return nil, fmt.Errorf("log: create %v: it exists, with topic id %v", tp, d.topicIDs[tp])
+	}
+	if err := d.makeLogDir(tp, topic); err != nil {
+		return nil, fmt.Errorf("log: create %v: %w: %w", tp, kerr.KafkaStorageError, err)
+	}
+	d.topicIDs[tp] = topic
+	err := d.adopt(tp, cfg, Options{Clean: true, ProducerExpiry: d.opts.ProducerExpiry, Bugs: d.opts.Bugs})
+	return d.logs[tp], err
+}
+
+func (d *Dir) makeLogDir(tp kafka.TopicPartition, topic kafka.UUID) error {
+	dir := d.file(tp.Dir())
+	if err := d.disk.MkdirAll(dir); err != nil {
+		return err
+	}
+	if err := writeTopicID(d.disk, dir, topic); err != nil {
+		return err
+	}
+	return d.disk.SyncDir(d.path)
 }
 
 // Delete takes the log out of use at once; its files go after
-// file.delete.delay.ms. It blocks.
-func (d *Dir) Delete(tp kafka.TopicPartition) error { panic("later") }
+// file.delete.delay.ms. The checkpoints forget it too: a topic that is created
+// again under the name must not inherit its offsets. It blocks.
+func (d *Dir) Delete(tp kafka.TopicPartition) error {
+	l := d.logs[tp]
+	if l == nil {
+		return nil
+	}
+	l.changing.enter(d.host, "log change")
+	defer l.changing.leave()
+	if d.logs[tp] != l {
+		return nil // another task was faster
+	}
+	if !l.closed {
+		l.abandon()
+	}
+	to := d.file(d.deletedName(tp))
+	err := d.disk.Rename(l.dir, to)
+	if err == nil {
+		delete(d.logs, tp)
+		delete(d.topicIDs, tp)
+		delete(d.highWatermarks, tp)
+		err = d.disk.SyncDir(d.path)
+	}
+	if err == nil {
+		err = d.CheckpointRecovery()
+	}
+	if err == nil {
+		err = d.writeOffsets(highWatermarksFile, d.highWatermarks)
+	}
+	if err != nil {
+		return fmt.Errorf("log: delete %v: %w: %w", tp, kerr.KafkaStorageError, err)
+	}
+	d.removeLater(to, l.cfg.FileDeleteDelay)
+	return nil
+}
+
+// deletedName is what the directory of a deleted log is called: unique, and no
+// longer than a file system allows.
+func (d *Dir) deletedName(tp kafka.TopicPartition) string {
+	id := kafka.NewUUID(d.host.Rand())
+	suffix := "." + hex.EncodeToString(id[:]) + deleteSuffix
+	name := tp.Dir()
+	return name[:min(len(name), 255-len(suffix))] + suffix
+}
+
+// removeLater removes a directory with what is in it. That it is still there
+// does no harm, so that errors do not either: the next start tries again.
+func (d *Dir) removeLater(dir string, delay time.Duration) {
+	d.host.After(delay, "remove "+dir, func() {
+		d.host.Go("remove-log", func() { _ = removeTree(d.disk, dir) })
+	})
+}
+
+func removeTree(disk env.Disk, dir string) error {
+	names, err := disk.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := removeIfExists(disk, path.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return disk.Remove(dir)
+}
 
 // HighWatermark is tp's high watermark as last checkpointed.
-func (d *Dir) HighWatermark(tp kafka.TopicPartition) kafka.Offset { panic("later") }
+func (d *Dir) HighWatermark(tp kafka.TopicPartition) kafka.Offset { return d.highWatermarks[tp] }
 
 // Checkpoint writes the high watermarks (every 5 s in Kafka). It blocks.
-func (d *Dir) Checkpoint(hws map[kafka.TopicPartition]kafka.Offset) error { panic("later") }
+func (d *Dir) Checkpoint(hws map[kafka.TopicPartition]kafka.Offset) error {
+	d.highWatermarks = offsets{}
+	for tp, hw := range hws {
+		d.highWatermarks[tp] = hw
+	}
+	return d.writeOffsets(highWatermarksFile, d.highWatermarks)
+}
 
 // CheckpointRecovery writes the logs' recovery points and start offsets (every
 // 60 s in Kafka). It blocks.
-func (d *Dir) CheckpointRecovery() error { panic("later") }
+func (d *Dir) CheckpointRecovery() error {
+	return errors.Join(d.checkpointRecoveryPoints(), d.checkpointLogStarts())
+}
+
+func (d *Dir) checkpointRecoveryPoints() error {
+	of := offsets{}
+	for tp, l := range d.logs {
+		of[tp] = l.recoveryPoint
+	}
+	return d.writeOffsets(recoveryPointsFile, of)
+}
+
+// checkpointLogStarts writes those that the first segment does not tell.
+func (d *Dir) checkpointLogStarts() error {
+	of := offsets{}
+	for tp, l := range d.logs {
+		if l.start > l.segments[0].base {
+			of[tp] = l.start
+		}
+	}
+	return d.writeOffsets(logStartsFile, of)
+}
+
+func (d *Dir) writeOffsets(name string, of offsets) error {
+	d.writing.enter(d.host, "checkpoint")
+	defer d.writing.leave()
+	return writeOffsets(d.disk, d.file(name), of)
+}
 
 // CloseClean closes the logs, writes the checkpoints and the mark of a clean
 // shutdown. It blocks.
 func (d *Dir) CloseClean(epoch kafka.BrokerEpoch, hws map[kafka.TopicPartition]kafka.Offset) error {
-	panic("later")
+	for _, tp := range d.Partitions() {
+		if err := d.logs[tp].Close(); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(d.CheckpointRecovery(), d.Checkpoint(hws)); err != nil {
+		return fmt.Errorf("log: close directory %s: %w", d.path, err)
+	}
+	if err := markCleanShutdown(d.disk, d.path, epoch); err != nil {
+		return fmt.Errorf("log: close directory %s: %w", d.path, err)
+	}
+	return nil
 }
+
+func (d *Dir) file(name string) string { return path.Join(d.path, name) }

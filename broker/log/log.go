@@ -13,10 +13,17 @@
 package log
 
 import (
+	"fmt"
+	"path"
+	"slices"
+	"sort"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -34,152 +41,208 @@ type Options struct {
 }
 
 // Log is the log of one replica.
-type Log struct{}
+type Log struct {
+	host env.Host
+	disk env.Disk
+	dir  string
+	tp   kafka.TopicPartition
+	cfg  Config
+	opts Options
+
+	// Changes take turns at changing, flushes at flushing. A flush never waits
+	// for a change, since a change may wait for a flush of its own.
+	changing, flushing gate
+
+	// segments are in order and never none; the last is active. Invariant: the
+	// base of each is the end of the one before. The slice is replaced rather
+	// than changed, so that whoever blocks while ranging over it may go on.
+	segments []*segment
+	// Invariant: start <= end, recoveryPoint <= end; end is the end of the active
+	// segment.
+	start, end, recoveryPoint kafka.Offset
+	// cuts counts truncations. What a reader or a flush saw of the log before a
+	// blocking call is void when it has grown.
+	cuts int
+
+	epochs    epochs
+	producers producers
+	snapshots []kafka.Offset // files of the producers' state, in order
+	unsynced  []kafka.Offset // those of them that rolls made since the last flush
+	recent    recent
+	decoder   record.Decoder
+
+	flushed  time.Duration // when the last flush ended
+	flushDue bool          // a task is about to flush
+	failed   error
+	closed   bool
+
+	// recoveryLowered is called when the recovery point went back, which the
+	// directory's checkpoint must learn before the log is written again.
+	recoveryLowered func() error
+}
 
 // Open opens the log in dir, making it if there is none, and recovers it.
 // It blocks.
 func Open(host env.Host, dir string, tp kafka.TopicPartition, cfg Config, opts Options) (*Log, error) {
-	panic("later")
-}
-
-// AppendInfo is what became of an append.
-type AppendInfo struct {
-	FirstOffset, LastOffset kafka.Offset
-	// LogAppendTime is the time the log gave the batches, or -1: CreateTime.
-	LogAppendTime int64
-	MaxTimestamp  int64
-	// Duplicate: nothing was appended, since the producer's batch is there
-	// already: at the offsets given.
-	Duplicate bool
-}
-
-// AppendAsLeader validates what a producer sent, gives it offsets and the
-// leader's epoch, and appends it. The batches are rewritten in place and not
-// kept. Errors are Kafka's own; nothing was appended then.
-func (l *Log) AppendAsLeader(batches []byte, epoch kafka.LeaderEpoch) (AppendInfo, error) {
-	panic("later")
-}
-
-// AppendInternal appends what the node itself writes as the leader: control
-// batches (transaction markers, quorum leader changes), records of the
-// coordinators and of the controller. Unlike AppendAsLeader it takes control
-// batches, and ignores max.message.bytes.
-func (l *Log) AppendInternal(batches []byte, epoch kafka.LeaderEpoch) (AppendInfo, error) {
-	panic("later")
-}
-
-// AppendAsFollower appends what the leader sent, with its offsets and epochs.
-// A batch that is cut off at the end is left out.
-func (l *Log) AppendAsFollower(batches []byte) error { panic("later") }
-
-// Read returns whole batches from the one that holds offset from, up to but
-// excluding offset upTo. It returns at most maxBytes, but with minOneBatch the
-// first batch whatever its size. from outside of [start, end] is
-// OFFSET_OUT_OF_RANGE; from at or after upTo reads nothing. The result is the
-// caller's own.
-func (l *Log) Read(from, upTo kafka.Offset, maxBytes int32, minOneBatch bool) ([]byte, error) {
-	panic("later")
+	if opts.ProducerExpiry == 0 {
+		opts.ProducerExpiry = 24 * time.Hour
+	}
+	l := &Log{host: host, disk: host.Disk(), dir: dir, tp: tp, cfg: cfg, opts: opts, flushed: host.Uptime()}
+	if err := l.load(); err != nil {
+		return nil, fmt.Errorf("log: open %v: %w", tp, err)
+	}
+	return l, nil
 }
 
 // StartOffset is the first offset that may be read.
-func (l *Log) StartOffset() kafka.Offset { panic("later") }
+func (l *Log) StartOffset() kafka.Offset { return l.start }
 
 // EndOffset is the log end offset (LEO): that of the next record.
-func (l *Log) EndOffset() kafka.Offset { panic("later") }
+func (l *Log) EndOffset() kafka.Offset { return l.end }
 
 // RecoveryPoint is the offset below which all is synced.
-func (l *Log) RecoveryPoint() kafka.Offset { panic("later") }
+func (l *Log) RecoveryPoint() kafka.Offset { return l.recoveryPoint }
 
 // LastStableOffset is the first offset of the oldest transaction that is open
 // or whose end is not yet below hw; hw if there is none (KIP-98).
-func (l *Log) LastStableOffset(hw kafka.Offset) kafka.Offset { panic("later") }
+func (l *Log) LastStableOffset(hw kafka.Offset) kafka.Offset {
+	if len(l.producers.txns) == 0 {
+		return hw
+	}
+	l.producers.forget(hw)
+	return max(min(hw, l.start), l.producers.lastStable(hw))
+}
 
-// Flush syncs all that is in the log at the call. It blocks.
-func (l *Log) Flush() error { panic("later") }
+// HasOpenTxn reports whether the producer has an open transaction here.
+func (l *Log) HasOpenTxn(id kafka.ProducerID) bool {
+	p := l.producers.byID[id]
+	return p != nil && p.txnStart != kafka.NoOffset
+}
 
-// FlushIfDue flushes when flush.ms has passed since the last flush.
-func (l *Log) FlushIfDue() error { panic("later") }
+// ProducerState is what DescribeProducers tells of a producer.
+type ProducerState struct {
+	ID               kafka.ProducerID
+	Epoch            kafka.ProducerEpoch
+	LastSequence     kafka.Sequence // -1: none in this epoch
+	LastOffset       kafka.Offset   // of its last batch; -1: none in this epoch
+	LastTimestamp    int64
+	CoordinatorEpoch int32
+	TxnStart         kafka.Offset // of the open transaction, or -1
+}
 
-// TruncateTo removes what lies at or after o. When o is inside of a batch, the
-// whole batch goes.
-func (l *Log) TruncateTo(o kafka.Offset) error { panic("later") }
+// Producers lists the producers that the log knows, in order.
+func (l *Log) Producers() []ProducerState {
+	var out []ProducerState
+	for _, p := range l.producers.sorted() {
+		s := ProducerState{p.id, p.epoch, p.lastSequence(), kafka.NoOffset, p.timestamp, p.coordinatorEpoch, p.txnStart}
+		if m := p.last(); m != nil {
+			s.LastOffset = m.lastOffset
+		}
+		out = append(out, s)
+	}
+	return out
+}
 
-// TruncateFullyAndStartAt drops the log; it then begins, empty, at o.
-func (l *Log) TruncateFullyAndStartAt(o kafka.Offset) error { panic("later") }
-
-// SetStartOffset raises the log start offset, as DeleteRecords does; a lower
-// one changes nothing. Segments below go with the next ApplyRetention.
-func (l *Log) SetStartOffset(o kafka.Offset) error { panic("later") }
-
-// EpochEntry says at which offset a leader epoch began.
-type EpochEntry struct {
-	Epoch kafka.LeaderEpoch
-	Start kafka.Offset
+// ExpireProducers forgets the producers not heard of for producer.id.expiration.ms.
+func (l *Log) ExpireProducers() {
+	l.producers.expire(l.now(), l.opts.ProducerExpiry.Milliseconds())
 }
 
 // LatestEpoch is the last leader epoch in the log, or NoEpoch.
-func (l *Log) LatestEpoch() kafka.LeaderEpoch { panic("later") }
+func (l *Log) LatestEpoch() kafka.LeaderEpoch { return l.epochs.latest() }
 
 // EndOffsetFor answers OffsetForLeaderEpoch: the largest epoch in the log that
 // is not greater than the one asked for, and where it ended. The latest epoch
 // ends at the log end. NoEpoch, NoOffset: the log cannot tell (KIP-101, KIP-279).
 func (l *Log) EndOffsetFor(epoch kafka.LeaderEpoch) (kafka.LeaderEpoch, kafka.Offset) {
-	panic("later")
+	return l.epochs.endOffset(epoch, l.end)
 }
 
 // EpochAt is the leader epoch of the record at o, or NoEpoch.
-func (l *Log) EpochAt(o kafka.Offset) kafka.LeaderEpoch { panic("later") }
-
-// AssignEpochStart notes that epoch begins at o, as a new leader does before
-// it appends. It is durable when the call returns.
-func (l *Log) AssignEpochStart(epoch kafka.LeaderEpoch, o kafka.Offset) error { panic("later") }
+func (l *Log) EpochAt(o kafka.Offset) kafka.LeaderEpoch { return l.epochs.at(o) }
 
 // EpochEntries is a copy of all epochs.
-func (l *Log) EpochEntries() []EpochEntry { panic("later") }
+func (l *Log) EpochEntries() []EpochEntry { return slices.Clone(l.epochs) }
 
-// TimestampOffset is a record found by its timestamp.
-type TimestampOffset struct {
-	Offset    kafka.Offset
-	Timestamp int64
-	Epoch     kafka.LeaderEpoch
+// AssignEpochStart notes that epoch begins at o, as a new leader does before
+// it appends. It is durable when the call returns. It blocks.
+func (l *Log) AssignEpochStart(epoch kafka.LeaderEpoch, o kafka.Offset) error {
+	if err := l.beginChange("assign epoch"); err != nil {
+		return err
+	}
+	defer l.changing.leave()
+	return l.assignEpoch(epoch, o)
 }
 
-// OffsetForTimestamp finds the first record whose timestamp is at least ts.
-func (l *Log) OffsetForTimestamp(ts int64) (at TimestampOffset, ok bool, err error) {
-	panic("later")
+// assignEpoch writes the checkpoint before any record of the epoch, so that no
+// record is ever without its epoch (KAFKA-15046).
+func (l *Log) assignEpoch(epoch kafka.LeaderEpoch, o kafka.Offset) error {
+	if !l.epochs.assign(epoch, o) {
+		return nil
+	}
+	return l.storeEpochs()
 }
 
-// OffsetOfMaxTimestamp finds the first record with the greatest timestamp (KIP-734).
-func (l *Log) OffsetOfMaxTimestamp() (at TimestampOffset, ok bool, err error) { panic("later") }
-
-// AbortedTxn is a transaction that was aborted: where its records begin and
-// where its marker is.
-type AbortedTxn struct {
-	ProducerID  kafka.ProducerID
-	First, Last kafka.Offset
-	LastStable  kafka.Offset // when it was aborted
+func (l *Log) storeEpochs() error {
+	if err := slices.Clone(l.epochs).write(l.disk, l.path(epochsFile)); err != nil {
+		return l.fail("write "+epochsFile, err)
+	}
+	return nil
 }
-
-// AbortedTxns is the aborted transactions with records in [from, to).
-func (l *Log) AbortedTxns(from, to kafka.Offset) []AbortedTxn { panic("later") }
-
-// ApplyRetention rolls the active segment if its time has come, and deletes
-// segments that are too old, too many, or below the log start offset; only
-// those that end at or below hw.
-func (l *Log) ApplyRetention(hw kafka.Offset) (deleted int, err error) { panic("later") }
 
 // SetConfig takes a changed configuration.
-func (l *Log) SetConfig(cfg Config) { panic("later") }
+func (l *Log) SetConfig(cfg Config) { l.cfg = cfg }
 
 // Config is the configuration as it stands.
-func (l *Log) Config() Config { panic("later") }
+func (l *Log) Config() Config { return l.cfg }
 
 // Size is the size of all segments in bytes.
-func (l *Log) Size() int64 { panic("later") }
+func (l *Log) Size() (n int64) {
+	for _, s := range l.segments {
+		n += s.size
+	}
+	return n
+}
 
 // Failed is the disk's error that closed the log to changes, or nil.
-func (l *Log) Failed() error { panic("later") }
+func (l *Log) Failed() error { return l.failed }
 
-// Close flushes the log, writes its producers' state and closes its files: a
-// broker that shuts down in order.
-func (l *Log) Close() error { panic("later") }
+// beginChange blocks until it is the caller's turn to change the log. Unless
+// there is an error, the caller must leave l.changing.
+func (l *Log) beginChange(doing string) error {
+	l.changing.enter(l.host, "log change")
+	if err := l.usable(doing); err != nil {
+		l.changing.leave()
+		return err
+	}
+	return nil
+}
+
+func (l *Log) usable(doing string) error {
+	switch {
+	case l.failed != nil:
+		return fmt.Errorf("log: %s %v: %w", doing, l.tp, l.failed)
+	case l.closed:
+		return fmt.Errorf("log: %s %v: %w: closed", doing, l.tp, kerr.KafkaStorageError)
+	}
+	return nil
+}
+
+// fail closes the log to changes: after an error nobody knows what the disk
+// has, and going on would give an offset twice (KAFKA-10778).
+func (l *Log) fail(doing string, err error) error {
+	if l.failed == nil {
+		l.failed = fmt.Errorf("%w: %s: %w", kerr.KafkaStorageError, doing, err)
+		l.host.Log("log of %v closed to changes at offset %d: could not %s", l.tp, l.end, doing)
+	}
+	return fmt.Errorf("log: %v: %w", l.tp, l.failed)
+}
+
+func (l *Log) active() *segment        { return l.segments[len(l.segments)-1] }
+func (l *Log) now() int64              { return l.host.Now().Millis() }
+func (l *Log) path(name string) string { return path.Join(l.dir, name) }
+
+// segmentAt is the index of the segment that holds o, or would.
+func (l *Log) segmentAt(o kafka.Offset) int {
+	return max(0, sort.Search(len(l.segments), func(i int) bool { return l.segments[i].base > o })-1)
+}

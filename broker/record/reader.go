@@ -41,6 +41,7 @@ func (d *Decoder) Records(b Batch, fn func(Record) error) error {
 type Summary struct {
 	MaxTimestamp int64
 	MaxAt        kafka.Offset // of the first record with MaxTimestamp
+	MinTimestamp int64        // NoTimestamp if no record has one
 	NullKeys     bool         // a record has no key
 	Gaps         bool         // the records' offsets are not base, base+1, ...
 }
@@ -50,7 +51,7 @@ func (d *Decoder) Summarize(b Batch) (Summary, error) { return d.each(b, nil) }
 
 // each walks the records; it makes them only for fn, which may be nil.
 func (d *Decoder) each(b Batch, fn func(Record) error) (Summary, error) {
-	sum := Summary{MaxTimestamp: NoTimestamp, MaxAt: kafka.NoOffset}
+	sum := Summary{MaxTimestamp: NoTimestamp, MaxAt: kafka.NoOffset, MinTimestamp: NoTimestamp}
 	raw, err := d.records(b)
 	if err != nil {
 		return sum, err
@@ -81,6 +82,9 @@ func (d *Decoder) each(b Batch, fn func(Record) error) (Summary, error) {
 		offset := b.BaseOffset() + kafka.Offset(f.offsetDelta)
 		if sum.MaxAt == kafka.NoOffset || ts > sum.MaxTimestamp {
 			sum.MaxTimestamp, sum.MaxAt = ts, offset
+		}
+		if ts >= 0 && (ts < sum.MinTimestamp || sum.MinTimestamp < 0) {
+			sum.MinTimestamp = ts
 		}
 		if fn != nil {
 			if err := fn(Record{offset, ts, f.key, f.value, f.makeHeaders()}); err != nil {

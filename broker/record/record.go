@@ -183,6 +183,9 @@ func Next(b []byte) (batch Batch, rest []byte, err error) {
 	return Batch(b[:size:size]), b[size:], nil
 }
 
+// PeekBase is the base offset of the batch whose first LogOverhead bytes are in b.
+func PeekBase(b []byte) kafka.Offset { return Batch(b).BaseOffset() }
+
 // PeekSize is the size of the batch whose first LogOverhead bytes are in b.
 func PeekSize(b []byte) int64 {
 	return LogOverhead + int64(int32(binary.BigEndian.Uint32(b[lengthAt:])))

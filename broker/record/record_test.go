@@ -373,7 +373,7 @@ func TestSummarize(t *testing.T) {
 	b.Append(9, []byte("k"), nil)
 	sum, err := new(Decoder).Summarize(b.Build())
 	require.NoError(t, err)
-	assert.Equal(t, Summary{MaxTimestamp: 9, MaxAt: 11}, sum)
+	assert.Equal(t, Summary{MaxTimestamp: 9, MaxAt: 11, MinTimestamp: 5}, sum)
 }
 
 func TestAccessorsDoNotAllocate(t *testing.T) {

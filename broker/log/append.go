@@ -1,0 +1,307 @@
+package log
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/record"
+)
+
+// AppendInfo is what became of an append.
+type AppendInfo struct {
+	FirstOffset, LastOffset kafka.Offset
+	// LogAppendTime is the time the log gave the batches, or -1: CreateTime.
+	LogAppendTime int64
+	MaxTimestamp  int64
+	// Duplicate: nothing was appended, since the producer's batch is there
+	// already: at the offsets given.
+	Duplicate bool
+}
+
+// origin is who a batch comes from, and so what there is to check.
+type origin uint8
+
+const (
+	client   origin = iota // a producer: trust nothing
+	internal               // this node: markers, coordinators, the controller
+)
+
+// ErrUnexpectedOffset: the leader sent batches from below the log end.
+var ErrUnexpectedOffset = errors.New("unexpected offset")
+
+// AppendAsLeader validates what a producer sent, gives it offsets and the
+// leader's epoch, and appends it. The batches are rewritten in place and not
+// kept. Errors are Kafka's own; nothing was appended then.
+func (l *Log) AppendAsLeader(batches []byte, epoch kafka.LeaderEpoch) (AppendInfo, error) {
+	return l.appendAsLeader(batches, epoch, client)
+}
+
+// AppendInternal appends what the node itself writes as the leader: control
+// batches (transaction markers, quorum leader changes), records of the
+// coordinators and of the controller. Unlike AppendAsLeader it takes control
+// batches, ignores max.message.bytes and looks at no record.
+func (l *Log) AppendInternal(batches []byte, epoch kafka.LeaderEpoch) (AppendInfo, error) {
+	return l.appendAsLeader(batches, epoch, internal)
+}
+
+func (l *Log) appendAsLeader(batches []byte, epoch kafka.LeaderEpoch, from origin) (AppendInfo, error) {
+	if err := l.beginChange("append to"); err != nil {
+		return AppendInfo{}, err
+	}
+	info, err := l.appendValid(batches, epoch, from)
+	l.changing.leave()
+	if err == nil && !info.Duplicate {
+		err = l.flushIfMany()
+	}
+	return info, err
+}
+
+func (l *Log) appendValid(batches []byte, epoch kafka.LeaderEpoch, from origin) (AppendInfo, error) {
+	now := l.now()
+	batches, err := l.vet(batches, from, now)
+	if err != nil {
+		return AppendInfo{}, l.refuse(err)
+	}
+	if from == client {
+		if info, found, err := l.duplicate(batches); found || err != nil {
+			return info, l.refuse(err)
+		}
+	}
+	if err := l.producers.validate(batches, from); err != nil {
+		return AppendInfo{}, l.refuse(err)
+	}
+	info := AppendInfo{FirstOffset: l.end, LogAppendTime: record.NoTimestamp, MaxTimestamp: record.NoTimestamp}
+	if l.cfg.TimestampType == LogAppendTime {
+		info.LogAppendTime = now
+	}
+	next := l.end
+	for rest := batches; len(rest) > 0; {
+		var b record.Batch
+		b, rest, _ = record.Next(rest)
+		b.SetBaseOffset(next)
+		b.SetLeaderEpoch(epoch)
+		next = b.NextOffset()
+		info.MaxTimestamp = max(info.MaxTimestamp, b.MaxTimestamp())
+	}
+	info.LastOffset = next - 1
+	return info, l.write(batches, now)
+}
+
+// refuse says where an append was refused.
+func (l *Log) refuse(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("log: append to %v: %w", l.tp, err)
+}
+
+// duplicate looks for a batch that is in the log already. Kafka sends one
+// batch per partition, so the first that is found answers for all.
+func (l *Log) duplicate(batches []byte) (AppendInfo, bool, error) {
+	for rest := batches; len(rest) > 0; {
+		var b record.Batch
+		b, rest, _ = record.Next(rest)
+		if !b.HasProducer() {
+			continue
+		}
+		m, found, err := l.producers.duplicate(b, l.opts.Bugs)
+		if err != nil || !found {
+			if err != nil {
+				return AppendInfo{}, false, err
+			}
+			continue
+		}
+		l.host.Reached("duplicate batch answered with its first offset")
+		info := AppendInfo{m.firstOffset(), m.lastOffset, record.NoTimestamp, m.timestamp, true}
+		if l.cfg.TimestampType == LogAppendTime {
+			info.LogAppendTime = m.timestamp
+		}
+		return info, true, nil
+	}
+	return AppendInfo{}, false, nil
+}
+
+// AppendAsFollower appends what the leader sent, with its offsets and epochs.
+// A batch that is cut off at the end is left out. Batches that begin below the
+// log end are ErrUnexpectedOffset, and nothing is appended.
+func (l *Log) AppendAsFollower(batches []byte) error {
+	if err := l.beginChange("append to"); err != nil {
+		return err
+	}
+	err := l.appendCopy(batches)
+	l.changing.leave()
+	if err == nil {
+		err = l.flushIfMany()
+	}
+	return err
+}
+
+func (l *Log) appendCopy(batches []byte) error {
+	n, err := l.vetCopy(batches)
+	if n == 0 || err != nil {
+		return l.refuse(err)
+	}
+	return l.write(batches[:n], l.now())
+}
+
+// vetCopy checks what the leader sent: whole, undamaged, in order. It returns
+// the size of the whole batches.
+func (l *Log) vetCopy(batches []byte) (n int, err error) {
+	next := l.end
+	for rest := batches; len(rest) > 0; {
+		b, tail, err := record.Next(rest)
+		if err != nil {
+			if errors.Is(err, kerr.CorruptMessage) || errors.Is(err, kerr.UnsupportedForMessageFormat) {
+				return 0, err
+			}
+			return n, nil // cut off at the end
+		}
+		if err := b.Check(); err != nil {
+			return 0, err
+		}
+		if n == 0 && b.BaseOffset() < next && b.LastOffset() >= next && l.isEmpty() {
+			if err := l.beginInside(b.BaseOffset()); err != nil {
+				return 0, err
+			}
+			next = b.BaseOffset()
+		}
+		if b.BaseOffset() < next {
+			return 0, fmt.Errorf("%w: batch begins at offset %d, expected at least %d", ErrUnexpectedOffset, b.BaseOffset(), next)
+		}
+		next = b.NextOffset()
+		n += len(b)
+		rest = tail
+	}
+	return n, nil
+}
+
+func (l *Log) isEmpty() bool { return len(l.segments) == 1 && l.active().size == 0 }
+
+// beginInside: the leader's log start lies inside of a batch, as DeleteRecords
+// may leave it, and a batch only comes as a whole. So the empty log begins with
+// the batch, and its start offset stays where it was.
+func (l *Log) beginInside(base kafka.Offset) error {
+	start := l.start
+	if err := l.restartAt(base); err != nil {
+		return err
+	}
+	l.start = start
+	return nil
+}
+
+// write appends batches that have their offsets, and rolls where one does not
+// fit any more.
+func (l *Log) write(batches []byte, now int64) error {
+	from, at := 0, 0
+	for rest := batches; len(rest) > 0; {
+		var b record.Batch
+		b, rest, _ = record.Next(rest)
+		if err := l.assignEpoch(b.LeaderEpoch(), b.BaseOffset()); err != nil {
+			return err
+		}
+		if l.active().full(b, int64(at-from), &l.cfg, now) {
+			if err := l.writeRun(batches[from:at], now); err != nil {
+				return err
+			}
+			if err := l.roll(); err != nil {
+				return err
+			}
+			from = at
+		}
+		at += len(b)
+	}
+	return l.writeRun(batches[from:], now)
+}
+
+// writeRun writes batches to the active segment. The log end moves with the
+// bytes, before the indexes are written: should that fail, no later append may
+// get an offset that is taken (KAFKA-7866).
+func (l *Log) writeRun(run []byte, now int64) error {
+	if len(run) == 0 {
+		return nil
+	}
+	s := l.active()
+	s.dirty = true
+	if _, err := s.file.WriteAt(run, s.size); err != nil {
+		return l.fail("append", err)
+	}
+	s.dirty, s.written = true, now
+	for rest := run; len(rest) > 0; {
+		var b record.Batch
+		b, rest, _ = record.Next(rest)
+		l.recent.add(b.BaseOffset(), s.size)
+		s.note(b, s.size, l.cfg.IndexIntervalBytes)
+		if aborted, ok := l.producers.fold(b); ok {
+			s.txns.append(aborted)
+		}
+	}
+	l.end = s.end
+	if err := s.storeIndexes(); err != nil {
+		return l.fail("append to an index", err)
+	}
+	if s.txns.written < len(s.txns.data) {
+		if err := s.txns.store(); err != nil {
+			return l.fail("append to the index of aborted transactions", err)
+		}
+		l.producers.unfreeze()
+	}
+	return nil
+}
+
+// roll seals the active segment and begins a new one at the log end. The new
+// file's name is durable before anything is written to it: a later segment
+// must not outlive an earlier one that was never synced.
+func (l *Log) roll() error {
+	old := l.active()
+	if old.size == 0 {
+		return nil
+	}
+	if err := old.seal(); err != nil {
+		return l.fail("seal a segment", err)
+	}
+	if err := l.takeSnapshot(false); err != nil {
+		return err
+	}
+	s, err := l.newActive(l.end)
+	if err != nil {
+		return err
+	}
+	l.segments = append(slices.Clip(l.segments), s)
+	l.recent.clear()
+	l.flushLater()
+	return nil
+}
+
+// newActive makes the files of a new segment.
+func (l *Log) newActive(base kafka.Offset) (*segment, error) {
+	s, err := createSegment(l.disk, l.dir, base, &l.cfg, l.now())
+	if err == nil {
+		err = l.disk.SyncDir(l.dir)
+	}
+	if err != nil {
+		return nil, l.fail("create a segment", err)
+	}
+	s.jitter = l.cfg.drawJitter(l.host.Rand())
+	return s, nil
+}
+
+// takeSnapshot writes the producers' state as of the log end. One that is
+// damaged is found out by its CRC and done without, so only Close waits for it
+// to be synced; else the flush of the sealed segment does that.
+func (l *Log) takeSnapshot(sync bool) error {
+	if n := len(l.snapshots); n > 0 && l.snapshots[n-1] >= l.end {
+		return nil
+	}
+	if err := writeFile(l.disk, l.path(fileName(l.end, snapshotSuffix)), l.producers.encode(), sync); err != nil {
+		return l.fail("write a snapshot of the producers", err)
+	}
+	l.snapshots = append(l.snapshots, l.end)
+	if !sync {
+		l.unsynced = append(l.unsynced, l.end)
+	}
+	return nil
+}

@@ -1,0 +1,342 @@
+package log
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// load finds the log as it is on disk. After a clean shutdown all is believed.
+// Else everything from the segment that holds the recovery point on is read
+// again, batch by batch, and the log ends before the first that is damaged.
+func (l *Log) load() error {
+	names, err := l.disk.List(l.dir)
+	if errors.Is(err, env.ErrNotExist) {
+		return l.create()
+	}
+	if err == nil {
+		names, err = l.tidy(names)
+	}
+	if err != nil {
+		return err
+	}
+	if err := l.loadEpochs(); err != nil {
+		return err
+	}
+	if err := l.openSegments(names); err != nil {
+		return err
+	}
+	if err := l.recover(); err != nil {
+		return err
+	}
+	return l.settle()
+}
+
+// create makes the directory of a new log.
+func (l *Log) create() error {
+	if err := l.disk.MkdirAll(l.dir); err != nil {
+		return err
+	}
+	if err := l.disk.SyncDir(path.Dir(l.dir)); err != nil {
+		return err
+	}
+	return l.begin(l.opts.LogStart)
+}
+
+// begin starts an empty log at o.
+func (l *Log) begin(o kafka.Offset) error {
+	l.start, l.end, l.recoveryPoint = o, o, o
+	l.producers = newProducers(o)
+	s, err := l.newActive(o)
+	if err != nil {
+		return err
+	}
+	l.segments = []*segment{s}
+	return nil
+}
+
+// loadEpochs reads the leader epochs. When their file is damaged they are taken
+// from the batches, all of them.
+func (l *Log) loadEpochs() error {
+	es, err := readEpochs(l.disk, l.path(epochsFile))
+	if errors.Is(err, errDamaged) {
+		l.host.Log("log of %v: %s is damaged, its epochs are taken from the batches", l.tp, epochsFile)
+		l.opts.Clean, l.opts.RecoveryPoint = false, 0
+		err = nil
+	}
+	l.epochs = es
+	return err
+}
+
+// openSegments opens the files that names list.
+func (l *Log) openSegments(names []string) error {
+	for _, name := range names {
+		base, suffix, ok := parseName(name)
+		switch {
+		case !ok:
+		case suffix == logSuffix:
+			s, err := openSegment(l.disk, l.dir, base, l.now())
+			if err != nil {
+				return err
+			}
+			l.segments = append(l.segments, s)
+		case suffix == snapshotSuffix:
+			l.snapshots = append(l.snapshots, base)
+		}
+	}
+	return nil
+}
+
+// recover goes through the segments in order and ends with those that make a
+// log without a hole.
+func (l *Log) recover() error {
+	r := recovery{Log: l, from: len(l.segments)}
+	if !l.opts.Clean && len(l.segments) > 0 {
+		r.from = l.segmentAt(l.opts.RecoveryPoint)
+		l.epochs.truncateEnd(l.segments[r.from].base)
+	}
+	for i := range l.segments {
+		goesOn, err := r.segment(i)
+		if err != nil {
+			return err
+		}
+		if !goesOn {
+			l.host.Reached("segments lost in recovery")
+			gone := l.segments[i+1:]
+			l.segments = slices.Clone(l.segments[:i+1])
+			if err := l.dropSegments(gone); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	if r.known {
+		l.producers = r.state
+		return nil
+	}
+	if len(l.segments) == 0 {
+		return nil
+	}
+	var err error
+	l.producers, err = l.producersAt(l.active().end)
+	return err
+}
+
+// recovery is a walk through the segments.
+type recovery struct {
+	*Log
+	from int // the first segment that is not believed
+	// state is the fold of all batches before the next segment, if it is known.
+	state producers
+	known bool
+}
+
+// segment recovers one. It reports whether the log goes on in the next one.
+func (r *recovery) segment(i int) (goesOn bool, err error) {
+	s, last := r.segments[i], i == len(r.segments)-1
+	if i < r.from {
+		switch err := r.believe(s, i); {
+		case err == nil:
+			r.known = false
+			return true, nil
+		case !errors.Is(err, errDamaged) && !errors.Is(err, env.ErrNotExist):
+			return false, err
+		default:
+			r.host.Log("log of %v: segment %d is read again, its indexes are damaged", r.tp, s.base)
+			s.offsets.data, s.times.data, s.txns.data = nil, nil, nil
+		}
+	}
+	if !r.known {
+		if r.state, err = r.producersAt(s.base); err != nil {
+			return false, err
+		}
+		r.known = true
+	}
+	whole, err := r.rebuild(s, i >= r.from)
+	if err != nil || last {
+		return true, err
+	}
+	// A segment may have lost its unsynced end and look whole, while a later one
+	// is there. What follows the hole cannot be kept: nobody would ever fetch
+	// what is missing. The cleaner of a real Kafka leaves such gaps on purpose.
+	return whole && (s.end == r.segments[i+1].base || r.cfg.CleanupPolicy.Compact), nil
+}
+
+// believe takes a segment as it is, with the indexes it has.
+func (l *Log) believe(s *segment, i int) error {
+	if err := s.loadIndexes(); err != nil {
+		return err
+	}
+	if i < len(l.segments)-1 {
+		s.end = l.segments[i+1].base
+		return nil
+	}
+	return s.scan(s.indexed, s.size, func(b record.Batch, _ int64) error {
+		s.end = b.NextOffset()
+		return nil
+	})
+}
+
+// rebuild reads all batches of a segment and makes its indexes anew. It cuts
+// the segment before the first batch that is damaged, and reports whether
+// there was none. The log's epochs are rebuilt too, unless those of the
+// segment are believed.
+func (r *recovery) rebuild(s *segment, withEpochs bool) (whole bool, err error) {
+	if err := s.resetIndexes(); err != nil {
+		return false, err
+	}
+	size := s.size
+	s.size = 0
+	err = s.scan(0, size, func(b record.Batch, at int64) error {
+		if err := b.Check(); err != nil {
+			return s.damaged(at, err)
+		}
+		if b.BaseOffset() < s.end || !s.offsets.holds(b.LastOffset()) {
+			return s.damaged(at, fmt.Errorf("base offset %d, expected at least %d", b.BaseOffset(), s.end))
+		}
+		s.note(b, at, r.cfg.IndexIntervalBytes)
+		if withEpochs {
+			r.epochs.assign(b.LeaderEpoch(), b.BaseOffset())
+		}
+		if aborted, ok := r.state.fold(b); ok {
+			s.txns.append(aborted)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errDamaged) {
+		return false, err
+	}
+	r.state.unfreeze()
+	r.state.end = s.end
+	if s.size < size {
+		r.host.Log("log of %v: segment %d cut at byte %d of %d, offset %d", r.tp, s.base, s.size, size, s.end)
+		r.host.Reached("damaged batch cut off in recovery")
+		s.dirty = true
+		if err := errors.Join(s.file.Truncate(s.size), s.file.Sync()); err != nil {
+			return false, err
+		}
+	}
+	return s.size == size, errors.Join(s.seal(), s.txns.store())
+}
+
+// settle draws the log's offsets from its segments, and writes what recovery
+// has changed.
+func (l *Log) settle() error {
+	if n := len(l.segments); n > 0 && l.active().end < l.opts.LogStart {
+		l.host.Log("log of %v ends at %d, before its start offset %d: all segments go", l.tp, l.active().end, l.opts.LogStart)
+		gone := l.segments
+		l.segments = nil
+		if err := l.dropSegments(gone); err != nil {
+			return err
+		}
+	}
+	if len(l.segments) == 0 {
+		if err := l.begin(l.opts.LogStart); err != nil {
+			return err
+		}
+	}
+	l.start = max(l.opts.LogStart, l.segments[0].base)
+	l.end = l.active().end
+	l.recoveryPoint = min(l.opts.RecoveryPoint, l.end)
+	if l.opts.Clean {
+		l.recoveryPoint = l.end
+	}
+	for _, s := range l.segments {
+		s.dirty = s.dirty && s.end > l.recoveryPoint
+	}
+	if err := l.settleEpochs(); err != nil {
+		return err
+	}
+	if err := l.dropSnapshots(l.strayAmong(l.snapshots)); err != nil {
+		return err
+	}
+	l.ExpireProducers()
+	if err := l.active().findFirstTime(); err != nil {
+		return err
+	}
+	return l.active().growIndexes(&l.cfg)
+}
+
+func (l *Log) settleEpochs() error {
+	l.epochs.truncateEnd(l.end)
+	l.epochs.truncateStart(l.start)
+	stored, err := readEpochs(l.disk, l.path(epochsFile))
+	if err == nil && slices.Equal(stored, l.epochs) {
+		return nil
+	}
+	return l.storeEpochs()
+}
+
+// strayAmong tells which snapshots of the producers' state are of no use: those
+// outside of the log, and those at no segment's base but the latest.
+func (l *Log) strayAmong(snapshots []kafka.Offset) func(kafka.Offset) bool {
+	latest := kafka.NoOffset
+	for _, o := range snapshots {
+		if o <= l.end {
+			latest = max(latest, o)
+		}
+	}
+	return func(o kafka.Offset) bool {
+		atBase := l.segments[l.segmentAt(o)].base == o
+		return o > l.end || o < l.segments[0].base || !atBase && o != latest
+	}
+}
+
+// producersAt is the fold of the batches below o: the latest snapshot that can
+// be read, and what follows it.
+func (l *Log) producersAt(o kafka.Offset) (producers, error) {
+	ps, err := l.latestSnapshot(o)
+	if err != nil {
+		return ps, err
+	}
+	for _, s := range l.segments {
+		if s.end <= ps.end || s.base >= o {
+			continue
+		}
+		from, _ := s.offsets.lookup(ps.end)
+		err := s.scan(from, s.size, func(b record.Batch, _ int64) error {
+			if b.LastOffset() >= o {
+				return errStop
+			}
+			if b.BaseOffset() >= ps.end {
+				ps.fold(b)
+			}
+			return nil
+		})
+		if err != nil && err != errStop {
+			return ps, err
+		}
+	}
+	ps.unfreeze()
+	ps.end = o
+	return ps, nil
+}
+
+func (l *Log) latestSnapshot(o kafka.Offset) (producers, error) {
+	for _, at := range slices.Backward(slices.Clone(l.snapshots)) {
+		if at > o {
+			continue
+		}
+		name := l.path(fileName(at, snapshotSuffix))
+		content, err := readFile(l.disk, name)
+		if err == nil {
+			ps, err := decodeProducers(content, at)
+			if err == nil {
+				return ps, nil
+			}
+			l.host.Log("log of %v: %s: %v", l.tp, name, err)
+			l.host.Reached("damaged producer snapshot")
+		} else if !errors.Is(err, env.ErrNotExist) {
+			return producers{}, err
+		}
+		if err := l.dropSnapshots(func(o kafka.Offset) bool { return o == at }); err != nil {
+			return producers{}, err
+		}
+	}
+	return newProducers(l.segments[0].base), nil
+}
