@@ -52,6 +52,9 @@ type Config struct {
 	// Story is told each line as it happens; nil: it is only kept.
 	Story func(Line)
 
+	// Forgetful keeps no story, for worlds that live for days.
+	Forgetful bool
+
 	// FileSystem replaces the simulated disk of a process; nil: it does not.
 	FileSystem func(host string, h env.Host) env.Disk
 

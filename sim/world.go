@@ -115,6 +115,9 @@ func (w *World) NextAt() (time.Duration, bool) { return w.k.NextAt() }
 // Stop ends Run after the present event.
 func (w *World) Stop() { w.k.Stop() }
 
+// OnStop has f called when the world is told to stop, or fails.
+func (w *World) OnStop(f func()) { w.k.OnStop(f) }
+
 // Fail ends Run with err.
 func (w *World) Fail(err error) { w.k.Fail(err) }
 
@@ -145,7 +148,9 @@ func (w *World) Logf(format string, args ...any) {
 func (w *World) tell(host string, process uint32, text string) {
 	w.k.Trace().Text(kernel.KindLog, process, text)
 	line := Line{w.Now(), host, text}
-	w.story = append(w.story, line)
+	if !w.cfg.Forgetful {
+		w.story = append(w.story, line)
+	}
 	if w.cfg.Story != nil {
 		w.cfg.Story(line)
 	}

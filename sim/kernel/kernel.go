@@ -53,6 +53,7 @@ type Kernel struct {
 	stopped bool
 	failure error
 	after   []func()
+	onStop  []func()
 }
 
 // New makes a kernel at virtual time zero.
@@ -81,14 +82,22 @@ func (k *Kernel) Trace() *Trace { return &k.trace }
 func (k *Kernel) Current() *Task { return k.current }
 
 // Stop ends Run when the tasks that are ready have had their turn.
-func (k *Kernel) Stop() { k.stopped = true }
+func (k *Kernel) Stop() {
+	k.stopped = true
+	for _, f := range k.onStop {
+		f()
+	}
+}
+
+// OnStop has f called at each Stop.
+func (k *Kernel) OnStop(f func()) { k.onStop = append(k.onStop, f) }
 
 // Fail ends Run with err. The first failure wins.
 func (k *Kernel) Fail(err error) {
 	if k.failure == nil {
 		k.failure = err
 	}
-	k.stopped = true
+	k.Stop()
 }
 
 // Failure is what ended the run, if it was an error.

@@ -80,13 +80,9 @@ func (c *Conn) unlist() {
 
 // Dial connects proc's host to "host:port". It blocks until the deadline.
 func (d *Node) Dial(proc *kernel.Process, addr string, deadline time.Duration) (*Conn, error) {
-	host, port, err := split(addr)
+	to, port, err := d.n.resolve(addr)
 	if err != nil {
 		return nil, err
-	}
-	to := d.n.names[host]
-	if to == nil {
-		return nil, fmt.Errorf("network: dial %s: no such host: %w", addr, env.ErrRefused)
 	}
 	c := d.connect(proc, to, port)
 	if !d.n.k.Block("dial", addr, &c.dialing, deadline) {

@@ -58,6 +58,7 @@ type Network struct {
 	seed  uint64
 	nodes []*Node
 	names map[string]*Node
+	alias map[string]*address
 	conns uint64
 	stats Stats
 
@@ -74,7 +75,7 @@ type Stats struct {
 
 // New makes a network without hosts.
 func New(k *kernel.Kernel, seed uint64, cfg Config) *Network {
-	return &Network{k: k, cfg: cfg, seed: seed, names: map[string]*Node{}}
+	return &Network{k: k, cfg: cfg, seed: seed, names: map[string]*Node{}, alias: map[string]*address{}}
 }
 
 // Stats returns what was carried so far.
@@ -174,6 +175,30 @@ func (d *Node) existing(to *Node) *Link {
 		return d.links[to.index]
 	}
 	return nil
+}
+
+// address is a port of a host.
+type address struct {
+	host string
+	port int
+}
+
+// Alias gives a host's port a second address, such as one that is known outside.
+func (n *Network) Alias(addr, host string, port int) { n.alias[addr] = &address{host, port} }
+
+// resolve finds out what an address means.
+func (n *Network) resolve(addr string) (*Node, int, error) {
+	if a := n.alias[addr]; a != nil {
+		return n.node(a.host), a.port, nil
+	}
+	host, port, err := split(addr)
+	if err != nil {
+		return nil, 0, err
+	}
+	if n.names[host] == nil {
+		return nil, 0, fmt.Errorf("network: dial %s: no such host: %w", addr, env.ErrRefused)
+	}
+	return n.names[host], port, nil
 }
 
 // split parts "host:port".

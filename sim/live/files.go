@@ -1,0 +1,163 @@
+package live
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+const dialTimeout = 5 * time.Second
+
+// files is the part of the directory that belongs to one host. Only syncs take
+// long enough to be waited for on another goroutine; all else ends in the page
+// cache of the operating system.
+type files struct {
+	w    *World
+	h    env.Host
+	root *os.Root
+}
+
+// fileSystem is the disk of a process.
+func (w *World) fileSystem(host string, h env.Host) env.Disk {
+	err := w.root.MkdirAll(host, 0o755)
+	var root *os.Root
+	if err == nil {
+		root, err = w.root.OpenRoot(host)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("live: directory of host %s: %v", host, err))
+	}
+	return &files{w, h, root}
+}
+
+func (f *files) Open(p string) (env.File, error) { return f.open("open", p, os.O_RDWR) }
+
+func (f *files) Create(p string) (env.File, error) {
+	return f.open("create", p, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+}
+
+func (f *files) open(doing, p string, flags int) (env.File, error) {
+	file, err := f.root.OpenFile(clean(p), flags, 0o644)
+	if err != nil {
+		return nil, wrap(doing, p, err)
+	}
+	return &openFile{File: file, f: f, path: p}, nil
+}
+
+func (f *files) Remove(p string) error { return wrap("remove", p, f.root.Remove(clean(p))) }
+
+func (f *files) Rename(from, to string) error {
+	return wrap("rename", from+" to "+to, f.root.Rename(clean(from), clean(to)))
+}
+
+func (f *files) MkdirAll(p string) error {
+	return wrap("mkdir", p, f.root.MkdirAll(clean(p), 0o755))
+}
+
+func (f *files) List(dir string) ([]string, error) {
+	entries, err := fs.ReadDir(f.root.FS(), clean(dir)) // sorted
+	if err != nil {
+		return nil, wrap("list", dir, err)
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+		if e.IsDir() {
+			names[i] += "/"
+		}
+	}
+	return names, nil
+}
+
+func (f *files) Stat(p string) (int64, error) {
+	info, err := f.root.Stat(clean(p))
+	if err != nil {
+		return 0, wrap("stat", p, err)
+	}
+	if info.IsDir() {
+		return 0, wrap("stat", p, env.ErrNotExist)
+	}
+	return info.Size(), nil
+}
+
+func (f *files) SyncDir(dir string) error {
+	d, err := f.root.Open(clean(dir))
+	if err != nil {
+		return wrap("sync", dir, err)
+	}
+	return wrap("sync", dir, f.w.await(f.h, "sync of "+dir, func() error {
+		defer d.Close()
+		return d.Sync()
+	}))
+}
+
+// openFile is an open file.
+type openFile struct {
+	*os.File
+	f    *files
+	path string
+}
+
+func (x *openFile) ReadAt(p []byte, off int64) (int, error) {
+	n, err := x.File.ReadAt(p, off)
+	return n, wrap("read", x.path, err)
+}
+
+func (x *openFile) WriteAt(p []byte, off int64) (int, error) {
+	n, err := x.File.WriteAt(p, off)
+	return n, wrap("write", x.path, err)
+}
+
+func (x *openFile) Truncate(size int64) error { return wrap("truncate", x.path, x.File.Truncate(size)) }
+
+func (x *openFile) Sync() error {
+	return wrap("sync", x.path, x.f.w.await(x.f.h, "sync of "+x.path, x.File.Sync))
+}
+
+func (x *openFile) Size() (int64, error) {
+	info, err := x.File.Stat()
+	if err != nil {
+		return 0, wrap("stat", x.path, err)
+	}
+	return info.Size(), nil
+}
+
+func (x *openFile) Close() error { return wrap("close", x.path, x.File.Close()) }
+
+// clean makes a path relative to the root.
+func clean(p string) string {
+	if p = strings.TrimPrefix(path.Clean("/"+p), "/"); p != "" {
+		return p
+	}
+	return "."
+}
+
+// wrap says what went wrong in the terms of env. io.EOF stays what it is.
+func wrap(doing, p string, err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	return fmt.Errorf("disk: %s %s: %w (%v)", doing, p, kind(err), err)
+}
+
+func kind(err error) error {
+	switch {
+	case errors.Is(err, env.ErrNotExist), errors.Is(err, fs.ErrNotExist):
+		return env.ErrNotExist
+	case errors.Is(err, fs.ErrExist), errors.Is(err, syscall.ENOTEMPTY), errors.Is(err, syscall.EISDIR):
+		return env.ErrExist
+	case errors.Is(err, fs.ErrClosed):
+		return env.ErrClosed
+	case errors.Is(err, syscall.ENOSPC):
+		return env.ErrNoSpace
+	}
+	return env.ErrIO
+}
