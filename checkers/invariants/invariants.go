@@ -1,0 +1,161 @@
+// Package invariants watches a cluster from inside: it is fed what replicas,
+// controllers and voters do, event by event, keeps its own account of the
+// truth, and says at which event a law first broke.
+//
+// It knows no broker: whoever can see one translates what he sees into the
+// calls of Replication (one partition) and Quorum (the metadata log). A call
+// costs a few nanoseconds per record and replica and allocates nothing but
+// what the logs grow by. The numbers of the laws are those of
+// reference/checkers.md, section 4.
+package invariants
+
+import "fmt"
+
+// Node numbers a broker, controller or voter.
+type Node int32
+
+// NoNode: nobody leads.
+const NoNode Node = -1
+
+// Epoch is a leader epoch.
+type Epoch int32
+
+// Law is an invariant: its number and what it demands.
+type Law struct {
+	Number int
+	About  string
+}
+
+// Failure is a law that broke.
+type Failure struct {
+	Law     Law
+	Event   int64 // which call it was, from 1
+	Node    Node
+	Message string
+}
+
+func (f Failure) String() string {
+	return fmt.Sprintf("invariant %d (%s) at event %d: %s", f.Law.Number, f.Law.About, f.Event, f.Message)
+}
+
+// watch is what both ghosts share: a count of events and the failures.
+type watch struct {
+	// Report, if set, is told of each failure at once.
+	Report func(Failure)
+	// Failures are the first hundred.
+	Failures []Failure
+	// Broken counts all.
+	Broken int
+	name   string
+	events int64
+}
+
+// Events is how many were seen.
+func (w *watch) Events() int64 { return w.events }
+
+// First is the first failure, if there is one.
+func (w *watch) First() (Failure, bool) {
+	if len(w.Failures) == 0 {
+		return Failure{}, false
+	}
+	return w.Failures[0], true
+}
+
+func (w *watch) fail(law Law, node Node, format string, args ...any) {
+	w.Broken++
+	if len(w.Failures) >= 100 && w.Report == nil {
+		return
+	}
+	f := Failure{law, w.events, node, w.name + ": " + fmt.Sprintf(format, args...)}
+	if len(w.Failures) < 100 {
+		w.Failures = append(w.Failures, f)
+	}
+	if w.Report != nil {
+		w.Report(f)
+	}
+}
+
+// entry is one record of a ghost log. A zero digest is a hole: an offset that
+// a batch spans but compaction emptied, or one that the ghost never saw.
+type entry struct {
+	digest uint64
+	epoch  Epoch
+}
+
+// ghostLog is what a replica's log holds, by offset. It outlives the process.
+type ghostLog struct {
+	base    int64 // offset of entries[0]
+	entries []entry
+}
+
+func (l *ghostLog) end() int64 { return l.base + int64(len(l.entries)) }
+
+func (l *ghostLog) at(offset int64) entry {
+	if offset < l.base || offset >= l.end() {
+		return entry{}
+	}
+	return l.entries[offset-l.base]
+}
+
+// lastEpoch is the epoch of the record below offset; -1 if there is none.
+func (l *ghostLog) lastEpoch(offset int64) Epoch {
+	if offset > l.end() {
+		offset = l.end()
+	}
+	if offset <= l.base {
+		return -1
+	}
+	return l.entries[offset-1-l.base].epoch
+}
+
+func (l *ghostLog) truncate(to int64) {
+	switch {
+	case to >= l.end():
+	case to <= l.base:
+		l.entries, l.base = l.entries[:0], to
+	default:
+		l.entries = l.entries[:to-l.base]
+	}
+}
+
+func (l *ghostLog) restart(at int64) { l.entries, l.base = l.entries[:0], at }
+
+// append adds a batch that spans [first, end). Where it skips offsets it
+// leaves holes; an empty log begins where the batch does.
+func (l *ghostLog) append(first, end int64, epoch Epoch, hash uint64) {
+	if len(l.entries) == 0 {
+		l.base = first
+	}
+	for o := l.end(); o < first; o++ {
+		l.entries = append(l.entries, entry{epoch: epoch})
+	}
+	for o := first; o < end; o++ {
+		l.entries = append(l.entries, entry{digest(hash, o), epoch})
+	}
+}
+
+// digest tells the records of a batch apart by their offsets.
+func digest(hash uint64, offset int64) uint64 {
+	h := (hash ^ uint64(offset)*0x9e3779b97f4a7c15) * 0xbf58476d1ce4e5b9
+	if h ^= h >> 31; h == 0 {
+		return 1
+	}
+	return h
+}
+
+// differ: both are known, and they are not the same record.
+func differ(a, b entry) bool {
+	return a.digest != 0 && b.digest != 0 && (a.digest != b.digest || a.epoch != b.epoch)
+}
+
+func holds(nodes []Node, n Node) bool {
+	for _, m := range nodes {
+		if m == n {
+			return true
+		}
+	}
+	return false
+}
+
+// set copies nodes into dst, which keeps its memory.
+func set(dst *[]Node, nodes []Node) { *dst = append((*dst)[:0], nodes...) }

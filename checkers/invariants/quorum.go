@@ -1,0 +1,411 @@
+package invariants
+
+// The laws of the metadata quorum (KRaft) that can be decided from its events.
+var (
+	ElectionSafety   = Law{28, "an epoch of the quorum has one leader"}
+	QuorumMatching   = Law{29, "voters and observers agree on every record below both their high watermarks, and records of one epoch and offset are the same"}
+	QuorumComplete   = Law{30, "a quorum leader has every committed record"}
+	QuorumDurable    = Law{31, "a majority of the voters holds every committed record"}
+	RoleFits         = Law{32, "only voters vote and lead"}
+	OneVote          = Law{33, "a voter votes once in an epoch, and its epoch never falls, restarts included"}
+	VoteForComplete  = Law{34, "a vote goes only to a candidate whose log is no shorter than the voter's"}
+	CommitCurrent    = Law{35, "a leader commits only records of its epoch that a majority of the voters has synced"}
+	LeaderAppendOnly = Law{36, "a quorum leader never overwrites its own log"}
+	SameImage        = Law{37, "all who applied an offset have the same image"}
+	CommittedStays   = Law{38, "what is committed is never truncated"}
+	SnapshotBelowHW  = Law{41, "a snapshot ends at or below the high watermark, and logs begin no later than at one"}
+	ActiveCaughtUp   = Law{42, "a controller acts only as leader of the quorum, once the start of its epoch is committed"}
+	BrokerEpochGrows = Law{43, "broker epochs are unique and grow"}
+	QuorumLives      = Law{44, "in the end a leader has a majority that follows it"}
+)
+
+// Quorum is the ghost of the metadata log.
+type Quorum struct {
+	watch
+	voters  []Node
+	members []*member
+
+	truth    ghostLog // what was ever committed
+	leaderOf []Node   // by epoch
+	written  []ghostLog
+	images   []image // by offset, the last imageWindow of them
+	brokers  []brokerEpoch
+}
+
+// image is the hash of what a node made of all records up to offset.
+type image struct {
+	offset int64
+	hash   uint64
+	node   Node
+	known  bool
+}
+
+type brokerEpoch struct {
+	broker Node
+	epoch  int64
+}
+
+// member is a voter or an observer.
+type member struct {
+	node       Node
+	log        ghostLog
+	start      int64 // a snapshot stands for what is below
+	synced     int64
+	hw         int64
+	same       int64
+	epoch      Epoch
+	voted      Node
+	votedEpoch Epoch
+	leads      bool
+	epochStart int64
+	active     bool
+}
+
+// NewQuorum watches a quorum with these voters.
+func NewQuorum(name string, voters []Node) *Quorum {
+	q := &Quorum{voters: append([]Node(nil), voters...)}
+	q.name = name
+	return q
+}
+
+func (q *Quorum) of(node Node) *member {
+	for _, m := range q.members {
+		if m.node == node {
+			return m
+		}
+	}
+	m := &member{node: node, epoch: -1, voted: NoNode, votedEpoch: -1}
+	q.members = append(q.members, m)
+	return m
+}
+
+func (q *Quorum) enter(m *member, epoch Epoch, doing string) {
+	if epoch < m.epoch {
+		q.fail(OneVote, m.node, "node %d %s in epoch %d; it was in %d already", m.node, doing, epoch, m.epoch)
+		return
+	}
+	if epoch > m.epoch {
+		m.leads = false
+	}
+	m.epoch = epoch
+}
+
+// Voted: the node gave its vote of epoch to candidate.
+func (q *Quorum) Voted(node Node, epoch Epoch, candidate Node) {
+	q.events++
+	m := q.of(node)
+	if !holds(q.voters, node) {
+		q.fail(RoleFits, node, "node %d votes, and is no voter of %v", node, q.voters)
+	}
+	if epoch == m.votedEpoch && candidate != m.voted {
+		q.fail(OneVote, node, "node %d voted for %d and for %d in epoch %d", node, m.voted, candidate, epoch)
+	}
+	q.enter(m, epoch, "votes")
+	m.voted, m.votedEpoch = candidate, epoch
+	if candidate == node {
+		return
+	}
+	c := q.of(candidate)
+	mine, theirs := m.log.lastEpoch(m.log.end()), c.log.lastEpoch(c.log.end())
+	if len(c.log.entries) == 0 || len(m.log.entries) == 0 {
+		return // a snapshot may hold what the ghost did not see
+	}
+	if theirs < mine || theirs == mine && c.log.end() < m.log.end() {
+		q.fail(VoteForComplete, node, "node %d, with log end %d in epoch %d, voted for node %d, with %d in %d", node, m.log.end(), mine, candidate, c.log.end(), theirs)
+	}
+}
+
+// BecameLeader: of the quorum in epoch; its log ends at end.
+func (q *Quorum) BecameLeader(node Node, epoch Epoch, end int64) {
+	q.events++
+	m := q.of(node)
+	if !holds(q.voters, node) {
+		q.fail(RoleFits, node, "node %d leads, and is no voter of %v", node, q.voters)
+	}
+	for int(epoch) >= len(q.leaderOf) {
+		q.leaderOf = append(q.leaderOf, NoNode)
+		q.written = append(q.written, ghostLog{})
+	}
+	if epoch >= 0 {
+		if other := q.leaderOf[epoch]; other != NoNode {
+			q.fail(ElectionSafety, node, "nodes %d and %d both became leader in epoch %d", other, node, epoch)
+		}
+		q.leaderOf[epoch] = node
+	}
+	q.enter(m, epoch, "leads")
+	m.leads, m.epochStart = true, end
+	if hw := q.truth.end(); m.log.end() < hw && m.start < hw {
+		q.fail(QuorumComplete, node, "node %d leads epoch %d with log end %d; %d records are committed", node, epoch, m.log.end(), hw)
+	} else if o := q.compare(m, hw); o >= 0 {
+		q.fail(QuorumComplete, node, "node %d leads epoch %d with another record at %d than is committed", node, epoch, o)
+	}
+}
+
+// BecameFollower: in epoch, of leader, which may be NoNode.
+func (q *Quorum) BecameFollower(node Node, epoch Epoch, leader Node) {
+	q.events++
+	m := q.of(node)
+	q.enter(m, epoch, "follows")
+	m.leads = false
+	if leader != NoNode && int(epoch) < len(q.leaderOf) && epoch >= 0 {
+		if known := q.leaderOf[epoch]; known != NoNode && known != leader {
+			q.fail(ElectionSafety, node, "node %d follows %d in epoch %d, which is led by %d", node, leader, epoch, known)
+		}
+	}
+}
+
+// Appended: a batch spanning [first, end) of epoch, with this hash of its
+// bytes, was written to the node's log.
+func (q *Quorum) Appended(node Node, first, end int64, epoch Epoch, hash uint64) {
+	q.events++
+	m := q.of(node)
+	if at := m.log.end(); len(m.log.entries) > 0 && first != at {
+		law := QuorumMatching
+		if m.leads {
+			law = LeaderAppendOnly
+		}
+		q.fail(law, node, "node %d appended at %d; its log ends at %d", node, first, at)
+		m.log.truncate(first)
+		m.same, m.synced = min(m.same, first), min(m.synced, first)
+	}
+	if last := m.log.lastEpoch(first); epoch < last {
+		q.fail(QuorumMatching, node, "node %d appended epoch %d at %d, after epoch %d", node, epoch, first, last)
+	}
+	m.log.append(first, end, epoch, hash)
+	if epoch < 0 {
+		return
+	}
+	for int(epoch) >= len(q.written) {
+		q.leaderOf = append(q.leaderOf, NoNode)
+		q.written = append(q.written, ghostLog{})
+	}
+	w := &q.written[epoch]
+	for o := first; o < end; o++ {
+		if differ(m.log.at(o), w.at(o)) {
+			q.fail(QuorumMatching, node, "node %d appended at %d another record of epoch %d than is known", node, o, epoch)
+			return
+		}
+	}
+	switch from := w.end(); {
+	case len(w.entries) == 0:
+		w.append(first, end, epoch, hash)
+	case first <= from && from < end:
+		w.append(from, end, epoch, hash)
+	}
+}
+
+// Flushed: the node's log is durable below offset.
+func (q *Quorum) Flushed(node Node, offset int64) {
+	q.events++
+	m := q.of(node)
+	m.synced = max(m.synced, min(offset, m.log.end()))
+}
+
+// Truncated: the node's log now ends at to.
+func (q *Quorum) Truncated(node Node, to int64) {
+	q.events++
+	m := q.of(node)
+	if m.leads && to < m.log.end() {
+		q.fail(LeaderAppendOnly, node, "leader %d truncated from %d to %d", node, m.log.end(), to)
+	}
+	if first := m.log.at(to); to < q.truth.end() && first.digest != 0 && !differ(first, q.truth.at(to)) {
+		q.fail(CommittedStays, node, "node %d truncated from %d to %d; %d are committed", node, m.log.end(), to, q.truth.end())
+	}
+	m.log.truncate(to)
+	m.synced, m.same = min(m.synced, to), min(m.same, to)
+}
+
+// Committed: the node's high watermark is now hw.
+func (q *Quorum) Committed(node Node, hw int64) {
+	q.events++
+	m := q.of(node)
+	if hw > m.log.end() && len(m.log.entries) > 0 {
+		q.fail(QuorumMatching, node, "node %d has high watermark %d, log end %d", node, hw, m.log.end())
+		hw = m.log.end()
+	}
+	if m.leads && hw > q.truth.end() {
+		q.commit(m, hw)
+	} else if o := q.compare(m, min(hw, m.log.end())); o >= 0 {
+		q.fail(QuorumMatching, node, "node %d has another record at %d, below its high watermark %d, than is committed", node, o, hw)
+	}
+	m.hw = max(m.hw, hw)
+}
+
+// commit: law 35, then it is the truth.
+func (q *Quorum) commit(m *member, hw int64) {
+	if last := m.log.at(hw - 1); last.digest != 0 && last.epoch != m.epoch {
+		q.fail(CommitCurrent, m.node, "leader %d of epoch %d committed up to %d, a record of epoch %d", m.node, m.epoch, hw, last.epoch)
+	}
+	have := 0
+	for _, v := range q.voters {
+		f := q.of(v)
+		if f.synced >= hw && !differ(f.log.at(hw-1), m.log.at(hw-1)) {
+			have++
+		}
+	}
+	if have <= len(q.voters)/2 {
+		q.fail(CommitCurrent, m.node, "leader %d committed up to %d, which %d of %d voters have synced", m.node, hw, have, len(q.voters))
+	}
+	if o := q.compare(m, q.truth.end()); o >= 0 {
+		q.fail(QuorumMatching, m.node, "leader %d has another record at %d than is committed", m.node, o)
+	}
+	if len(q.truth.entries) == 0 {
+		q.truth.base = min(hw, m.log.base)
+	}
+	for o := q.truth.end(); o < hw; o++ {
+		q.truth.entries = append(q.truth.entries, m.log.at(o))
+	}
+	m.same = max(m.same, hw)
+}
+
+// compare returns the first offset below end where the node's log departs
+// from what is committed, or -1.
+func (q *Quorum) compare(m *member, end int64) int64 {
+	end = min(end, q.truth.end(), m.log.end())
+	for o := max(m.same, q.truth.base, m.log.base); o < end; o++ {
+		if differ(m.log.at(o), q.truth.at(o)) {
+			return o
+		}
+	}
+	m.same = max(m.same, end)
+	return -1
+}
+
+// Recovered: the node came back with its log up to end and its epoch as stored.
+func (q *Quorum) Recovered(node Node, end int64, epoch Epoch) {
+	q.events++
+	m := q.of(node)
+	switch was := m.log.end(); {
+	case len(m.log.entries) == 0:
+		m.log.restart(end)
+	case end > was || end < m.synced:
+		q.fail(RecoveredPrefix, node, "node %d recovered up to %d; it had %d, of which %d were synced", node, end, was, m.synced)
+	}
+	if epoch >= 0 && epoch < max(m.votedEpoch, m.epoch) {
+		q.fail(OneVote, node, "node %d came back in epoch %d; it was in %d already", node, epoch, max(m.votedEpoch, m.epoch))
+	}
+	m.log.truncate(end)
+	m.same, m.synced = min(m.same, end), end
+	m.leads, m.active, m.hw = false, false, 0
+	q.survives(node)
+}
+
+// Wiped: the node's disk is lost.
+func (q *Quorum) Wiped(node Node) {
+	q.events++
+	m := q.of(node)
+	*m = member{node: node, epoch: -1, voted: NoNode, votedEpoch: -1}
+	q.survives(node)
+}
+
+// survives: law 31. What is not on a majority can be outvoted.
+func (q *Quorum) survives(node Node) {
+	hw := q.truth.end()
+	have := 0
+	for _, v := range q.voters {
+		m := q.of(v)
+		if m.start >= hw || m.log.end() >= hw && q.compare(m, hw) < 0 {
+			have++
+		}
+	}
+	if hw > 0 && have <= len(q.voters)/2 {
+		q.fail(QuorumDurable, node, "%d of %d voters hold all of the %d committed records", have, len(q.voters), hw)
+	}
+}
+
+// Snapshot: the node wrote or loaded a snapshot of everything below end, whose
+// last record was of epoch.
+func (q *Quorum) Snapshot(node Node, end int64, epoch Epoch) {
+	q.events++
+	m := q.of(node)
+	if end > q.truth.end() && len(q.truth.entries) > 0 {
+		q.fail(SnapshotBelowHW, node, "node %d has a snapshot up to %d; %d are committed", node, end, q.truth.end())
+	}
+	if at := q.truth.at(end - 1); at.digest != 0 && at.epoch != epoch {
+		q.fail(SnapshotBelowHW, node, "node %d has a snapshot that ends in epoch %d; the record at %d is of epoch %d", node, epoch, end-1, at.epoch)
+	}
+	m.start = max(m.start, end)
+	if end > m.log.end() { // it was loaded from the leader
+		m.log.restart(end)
+		m.same, m.synced, m.hw = end, end, max(m.hw, end)
+	}
+}
+
+// ControllerActive: the node's controller acts from now on, in epoch.
+func (q *Quorum) ControllerActive(node Node, epoch Epoch) {
+	q.events++
+	m := q.of(node)
+	m.active = true
+	if !m.leads || m.epoch != epoch {
+		q.fail(ActiveCaughtUp, node, "controller %d acts in epoch %d, which it does not lead", node, epoch)
+		return
+	}
+	if m.hw <= m.epochStart && m.log.end() > m.epochStart || m.hw < m.epochStart {
+		q.fail(ActiveCaughtUp, node, "controller %d acts with high watermark %d; its epoch %d starts at %d", node, m.hw, epoch, m.epochStart)
+	}
+}
+
+// ControllerResigned: it acts no more.
+func (q *Quorum) ControllerResigned(node Node) {
+	q.events++
+	q.of(node).active = false
+}
+
+// imageWindow is how many offsets back images are compared.
+const imageWindow = 4096
+
+// Applied: the node applied everything up to offset, and its image hashes to
+// hash.
+func (q *Quorum) Applied(node Node, offset int64, hash uint64) {
+	q.events++
+	if q.images == nil {
+		q.images = make([]image, imageWindow)
+	}
+	at := &q.images[offset%imageWindow]
+	switch {
+	case at.known && at.offset > offset: // too long ago
+		return
+	case at.known && at.offset == offset && at.hash != hash:
+		q.fail(SameImage, node, "nodes %d and %d have different images at offset %d", at.node, node, offset)
+	}
+	*at = image{offset, hash, node, true}
+}
+
+// BrokerRegistered: the controller gave the broker this epoch.
+func (q *Quorum) BrokerRegistered(broker Node, epoch int64) {
+	q.events++
+	for i := range q.brokers {
+		b := &q.brokers[i]
+		if b.epoch == epoch && b.broker != broker {
+			q.fail(BrokerEpochGrows, broker, "brokers %d and %d both have epoch %d", b.broker, broker, epoch)
+		}
+		if b.broker == broker {
+			if epoch <= b.epoch {
+				q.fail(BrokerEpochGrows, broker, "broker %d went from epoch %d to %d", broker, b.epoch, epoch)
+			}
+			b.epoch = epoch
+			return
+		}
+	}
+	q.brokers = append(q.brokers, brokerEpoch{broker, epoch})
+}
+
+// Quiet: all is healed and had its time. Law 44.
+func (q *Quorum) Quiet() {
+	q.events++
+	for _, m := range q.members {
+		if !m.leads {
+			continue
+		}
+		follow := 0
+		for _, v := range q.voters {
+			if f := q.of(v); f.epoch == m.epoch && f.log.end() == m.log.end() {
+				follow++
+			}
+		}
+		if follow > len(q.voters)/2 {
+			return
+		}
+	}
+	q.fail(QuorumLives, NoNode, "no leader has a majority of %v that follows it", q.voters)
+}

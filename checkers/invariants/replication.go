@@ -1,0 +1,604 @@
+package invariants
+
+// The laws of a partition's replication that can be decided from its events.
+var (
+	LeaderInISR       = Law{1, "the leader is in the ISR, or there is none"}
+	LogMatching       = Law{4, "replicas agree on every record below both their high watermarks"}
+	SamePrefix        = Law{5, "what a leader counts as replicated is the same record as its own"}
+	LeaderComplete    = Law{6, "a leader has every record below the true high watermark"}
+	CandidateComplete = Law{7, "every member of ISR and ELR has every record below the true high watermark"}
+	QuorumSuperset    = Law{8, "the ISR that a leader counts contains that of the controller"}
+	HWIsReplicated    = Law{9, "the high watermark advances only to what every member of the counted ISR has, and not below min.insync.replicas"}
+	HWNeverFalls      = Law{10, "a leader's high watermark never falls within its epoch"}
+	EndAfterEpoch     = Law{11, "a leader tells its end only when its high watermark reached the start of its epoch"}
+	JoinCaughtUp      = Law{12, "a replica joins the ISR only with all that is committed, up to the start of the leader's epoch, and after a fetch in it"}
+	FetchInEpoch      = Law{13, "a fetch is served only in the epoch of its leader"}
+	OneLeader         = Law{14, "an epoch has one leader, and epochs grow with every change of leader"}
+	EpochsGrow        = Law{15, "the leader epochs of a log never fall"}
+	PartitionEpochs   = Law{16, "each change of a partition counts its epoch up by one"}
+	SaneISR           = Law{17, "the ISR is not empty, ISR and ELR are replicas and disjoint, and an ELR exists only below min.insync.replicas"}
+	UncleanExcluded   = Law{18, "a replica that lost data is no member of the ISR until it caught up"}
+	KeptSomewhere     = Law{19, "some replica holds every acknowledged record"}
+	ConsistentRead    = Law{20, "what a consumer was given is what is committed there"}
+	AckedIsCommitted  = Law{21, "acks=all is answered only below the high watermark, with enough replicas in sync"}
+	MarksInOrder      = Law{22, "log start <= high watermark <= log end, and an append begins at the log's end"}
+	NoTruncation      = Law{23, "nobody truncates below the true high watermark"}
+	RecoveredPrefix   = Law{24, "after a crash a log is a prefix of what it was, and holds all that was synced"}
+	ReassignKeeps     = Law{26, "a reassignment takes nobody into the ISR who was not asked in by the leader"}
+	Converged         = Law{27, "in the end all in-sync replicas are the same"}
+)
+
+// ReplicationConfig says what a partition promises.
+type ReplicationConfig struct {
+	Name   string // of the partition, for messages
+	MinISR int
+	// HWNeedsMinISR: the high watermark stands still below MinISR (KIP-966).
+	HWNeedsMinISR bool
+}
+
+// Replication is the ghost of one partition: what each replica's log holds,
+// what was ever shown as committed, what was promised.
+type Replication struct {
+	watch
+	cfg ReplicationConfig
+
+	replicas []*replica // few: found by looking along
+
+	// truth holds every record that was ever below some leader's high
+	// watermark; its end is the true high watermark.
+	truth ghostLog
+	acked int64 // end of what was acknowledged
+
+	leaderOf []Node // by epoch
+
+	// What the controller has committed.
+	leader         Node
+	leaderEpoch    Epoch
+	partitionEpoch int32
+	isr, elr       []Node
+	known          bool
+}
+
+// replica is one copy of the log and the role it plays.
+type replica struct {
+	node   Node
+	log    ghostLog
+	start  int64
+	hw     int64
+	synced int64
+	same   int64 // below it, log was compared with truth
+	up     bool
+	lossy  bool // it came back with less than it had, and did not catch up since
+
+	leads      bool
+	epoch      Epoch
+	epochStart int64
+	maximal    []Node
+	fetched    []fetched // by follower, in this epoch
+}
+
+type fetched struct {
+	node Node
+	end  int64
+}
+
+// NewReplication watches a partition.
+func NewReplication(cfg ReplicationConfig) *Replication {
+	r := &Replication{cfg: cfg, leader: NoNode, leaderEpoch: -1, partitionEpoch: -1}
+	r.name = cfg.Name
+	return r
+}
+
+func (r *Replication) of(node Node) *replica {
+	for _, p := range r.replicas {
+		if p.node == node {
+			return p
+		}
+	}
+	p := &replica{node: node, epoch: -1}
+	r.replicas = append(r.replicas, p)
+	return p
+}
+
+func (r *Replication) trueHW() int64 { return r.truth.end() }
+
+// TrueHighWatermark is the end of what was ever shown as committed.
+func (r *Replication) TrueHighWatermark() int64 { return r.trueHW() }
+
+// Recovered: the node opened its log and found [start, end) in it, and hw in
+// its checkpoint. The first time, the log's content is taken as unknown.
+func (r *Replication) Recovered(node Node, start, end, hw int64) {
+	r.events++
+	p := r.of(node)
+	was := p.log.end()
+	if len(p.log.entries) == 0 {
+		was = end
+		p.log.restart(end)
+	}
+	if end > was || end < p.synced {
+		r.fail(RecoveredPrefix, node, "node %d recovered up to %d; it had %d, of which %d were synced", node, end, was, p.synced)
+	}
+	if start > hw && hw > 0 || hw > end {
+		r.fail(MarksInOrder, node, "node %d recovered log start %d, high watermark %d, log end %d", node, start, hw, end)
+	}
+	p.lossy = p.lossy || end < was && end < r.trueHW()
+	p.log.truncate(end)
+	p.same = min(p.same, end)
+	p.synced = min(p.synced, end)
+	p.start, p.hw, p.up, p.leads = start, hw, true, false
+	r.kept(node)
+}
+
+// Flushed: the log is durable below offset.
+func (r *Replication) Flushed(node Node, offset int64) {
+	r.events++
+	p := r.of(node)
+	p.synced = max(p.synced, min(offset, p.log.end()))
+}
+
+// Stopped: the process is gone, killed or powered off; what is left of the
+// log shows when it is recovered.
+func (r *Replication) Stopped(node Node) {
+	r.events++
+	p := r.of(node)
+	p.up, p.leads = false, false
+}
+
+// Wiped: the disk is lost, or the replica was deleted.
+func (r *Replication) Wiped(node Node) {
+	r.events++
+	p := r.of(node)
+	p.log.restart(0)
+	p.start, p.hw, p.synced, p.same = 0, 0, 0, 0
+	p.up, p.leads = false, false
+	p.lossy = r.trueHW() > 0
+	r.kept(node)
+}
+
+// Appended: a batch spanning [first, end) of leader epoch epoch, with this
+// hash of its bytes, was written to the node's log.
+func (r *Replication) Appended(node Node, first, end int64, epoch Epoch, hash uint64) {
+	r.events++
+	p := r.of(node)
+	at := p.log.end()
+	if len(p.log.entries) > 0 && (first < at || p.leads && first != at) {
+		r.fail(MarksInOrder, node, "node %d appended at %d; its log ends at %d", node, first, at)
+		p.log.truncate(first)
+		p.same = min(p.same, first)
+	}
+	if last := p.log.lastEpoch(first); epoch < last {
+		r.fail(EpochsGrow, node, "node %d appended epoch %d at %d, after epoch %d", node, epoch, first, last)
+	}
+	if p.leads && epoch != p.epoch {
+		r.fail(OneLeader, node, "node %d appended in epoch %d, but leads in %d", node, epoch, p.epoch)
+	}
+	p.log.append(first, end, epoch, hash)
+	p.up = true
+}
+
+// Truncated: the node's log now ends at to.
+func (r *Replication) Truncated(node Node, to int64) {
+	r.events++
+	p := r.of(node)
+	// What departs from the truth must go; the first to go tells.
+	if first := p.log.at(to); to < r.trueHW() && first.digest != 0 && !differ(first, r.truth.at(to)) {
+		r.fail(NoTruncation, node, "node %d truncated from %d to %d; %d was shown as committed", node, p.log.end(), to, r.trueHW())
+	}
+	p.log.truncate(to)
+	p.same = min(p.same, to)
+	p.synced = min(p.synced, to)
+	p.hw = min(p.hw, to)
+	r.kept(node)
+}
+
+// Restarted: the node dropped its log, to begin anew at offset.
+func (r *Replication) Restarted(node Node, at int64) {
+	r.events++
+	p := r.of(node)
+	p.log.restart(at)
+	p.start, p.hw, p.same, p.synced = at, min(max(p.hw, at), at), at, at
+	r.kept(node)
+}
+
+// LogStartMoved: the node's log now starts at start.
+func (r *Replication) LogStartMoved(node Node, start int64) {
+	r.events++
+	p := r.of(node)
+	if p.leads && start > p.hw {
+		r.fail(MarksInOrder, node, "node %d moved its log start to %d; its high watermark is %d", node, start, p.hw)
+	}
+	p.start = max(p.start, start)
+}
+
+// BecameLeader: in epoch, with isr; its log ends at end.
+func (r *Replication) BecameLeader(node Node, epoch Epoch, end int64, isr []Node) {
+	r.events++
+	p := r.of(node)
+	for int(epoch) >= len(r.leaderOf) {
+		r.leaderOf = append(r.leaderOf, NoNode)
+	}
+	if epoch >= 0 {
+		if other := r.leaderOf[epoch]; other != NoNode && other != node {
+			r.fail(OneLeader, node, "nodes %d and %d both lead in epoch %d", other, node, epoch)
+		}
+		r.leaderOf[epoch] = node
+	}
+	if epoch < p.epoch {
+		r.fail(OneLeader, node, "node %d leads in epoch %d, but was in %d already", node, epoch, p.epoch)
+	}
+	if end != p.log.end() && len(p.log.entries) > 0 {
+		r.fail(MarksInOrder, node, "node %d leads with log end %d; it wrote up to %d", node, end, p.log.end())
+	}
+	if epoch > p.epoch || !p.leads {
+		p.epochStart, p.fetched = end, p.fetched[:0]
+	}
+	p.leads, p.epoch, p.up = true, epoch, true
+	set(&p.maximal, isr)
+	if epoch < r.leaderEpoch {
+		return // it does not know yet that it is deposed
+	}
+	r.complete(p, LeaderComplete)
+}
+
+// complete demands that p has every record that was shown as committed.
+func (r *Replication) complete(p *replica, law Law) {
+	hw := r.trueHW()
+	if end := p.log.end(); end < hw {
+		r.fail(law, p.node, "node %d has %d records; %d were shown as committed", p.node, end, hw)
+		return
+	}
+	if o := r.compare(p, hw, false); o >= 0 {
+		r.fail(law, p.node, "node %d has another record at %d than was shown as committed", p.node, o)
+	}
+}
+
+// compare looks at what was not compared yet of p's log below end. It returns
+// the first offset where it departs from the truth, or -1.
+func (r *Replication) compare(p *replica, end int64, keep bool) int64 {
+	end = min(end, r.truth.end())
+	from := max(p.same, r.truth.base)
+	for o := from; o < end; o++ {
+		if differ(p.log.at(o), r.truth.at(o)) {
+			return o
+		}
+	}
+	if !keep {
+		p.same = max(p.same, min(end, p.log.end()))
+	}
+	return -1
+}
+
+// BecameFollower: of leader, in epoch; its log ends at end.
+func (r *Replication) BecameFollower(node Node, epoch Epoch, leader Node, end int64) {
+	r.events++
+	p := r.of(node)
+	if epoch < p.epoch {
+		r.fail(OneLeader, node, "node %d follows in epoch %d, but was in %d already", node, epoch, p.epoch)
+	}
+	p.leads, p.epoch, p.up = false, epoch, true
+}
+
+// MaximalISR: the leader now counts nodes for its high watermark (KIP-497).
+func (r *Replication) MaximalISR(node Node, nodes []Node) {
+	r.events++
+	p := r.of(node)
+	set(&p.maximal, nodes)
+	r.superset(p)
+}
+
+// superset: law 8, for the leader that the controller knows.
+func (r *Replication) superset(p *replica) {
+	if !p.leads || !r.known || r.leader != p.node || r.leaderEpoch != p.epoch {
+		return
+	}
+	for _, n := range r.isr {
+		if !holds(p.maximal, n) {
+			r.fail(QuorumSuperset, p.node, "leader %d counts %v; the controller's ISR is %v", p.node, p.maximal, r.isr)
+			return
+		}
+	}
+}
+
+// FollowerFetched: the leader was asked by follower for what is above offset,
+// in epoch, and counts it as holding everything below.
+func (r *Replication) FollowerFetched(leader, follower Node, offset int64, epoch Epoch) {
+	r.events++
+	p, f := r.of(leader), r.of(follower)
+	if p.leads && epoch != p.epoch {
+		r.fail(FetchInEpoch, leader, "leader %d of epoch %d served a fetch of node %d in epoch %d", leader, p.epoch, follower, epoch)
+	}
+	if offset > f.log.end() && len(f.log.entries) > 0 {
+		r.fail(SamePrefix, leader, "leader %d counts %d records of node %d, which has %d", leader, offset, follower, f.log.end())
+	}
+	if differ(p.log.at(offset-1), f.log.at(offset-1)) {
+		r.fail(SamePrefix, leader, "leader %d counts node %d up to %d, where its record is another (epoch %d, the leader's %d)",
+			leader, follower, offset, f.log.at(offset-1).epoch, p.log.at(offset-1).epoch)
+	}
+	for i := range p.fetched {
+		if p.fetched[i].node == follower {
+			p.fetched[i].end = offset
+			return
+		}
+	}
+	p.fetched = append(p.fetched, fetched{follower, offset})
+}
+
+func (p *replica) fetchedEnd(follower Node) (int64, bool) {
+	for _, f := range p.fetched {
+		if f.node == follower {
+			return f.end, true
+		}
+	}
+	return 0, false
+}
+
+// HighWatermark: the node's high watermark is now hw, in epoch.
+func (r *Replication) HighWatermark(node Node, hw int64, epoch Epoch) {
+	r.events++
+	p := r.of(node)
+	if hw > p.log.end() && len(p.log.entries) > 0 {
+		r.fail(MarksInOrder, node, "node %d has high watermark %d, log end %d", node, hw, p.log.end())
+		hw = p.log.end()
+	}
+	if p.leads {
+		r.advance(p, hw)
+	}
+	if p.leads && epoch >= r.leaderEpoch {
+		r.show(p, hw)
+	} else if o := r.compare(p, min(hw, p.log.end()), false); o >= 0 {
+		r.fail(LogMatching, node, "node %d has another record at %d, below its high watermark %d, than was shown as committed", node, o, hw)
+	}
+	p.hw = hw
+}
+
+// advance: laws 9 and 10, of a leader.
+func (r *Replication) advance(p *replica, hw int64) {
+	if hw < p.hw {
+		r.fail(HWNeverFalls, p.node, "leader %d moved its high watermark from %d back to %d in epoch %d", p.node, p.hw, hw, p.epoch)
+		return
+	}
+	if hw == p.hw || hw <= r.trueHW() {
+		return // catching up with what earlier leaders showed
+	}
+	if r.cfg.HWNeedsMinISR && r.known && len(p.maximal) < r.cfg.MinISR {
+		r.fail(HWIsReplicated, p.node, "leader %d advanced its high watermark to %d with %d replicas in sync of %d that it takes", p.node, hw, len(p.maximal), r.cfg.MinISR)
+	}
+	for _, n := range p.maximal {
+		if n == p.node {
+			continue
+		}
+		m := r.of(n)
+		if m.log.end() < hw {
+			r.fail(HWIsReplicated, p.node, "leader %d advanced its high watermark to %d; node %d, in its ISR, has %d", p.node, hw, n, m.log.end())
+		}
+		if end, ok := p.fetchedEnd(n); !ok || end < hw {
+			r.fail(HWIsReplicated, p.node, "leader %d advanced its high watermark to %d; node %d, in its ISR, fetched up to %d in epoch %d", p.node, hw, n, end, p.epoch)
+		}
+	}
+	if !r.known {
+		return
+	}
+	for _, n := range r.isr { // the controller's ISR may elect any of these
+		if r.leaderEpoch == p.epoch && r.of(n).log.end() < hw {
+			r.fail(HWIsReplicated, p.node, "leader %d advanced its high watermark to %d; node %d, in the controller's ISR, has %d", p.node, hw, n, r.of(n).log.end())
+		}
+	}
+}
+
+// show: what is below a leader's high watermark is committed.
+func (r *Replication) show(p *replica, hw int64) {
+	if o := r.compare(p, min(hw, r.truth.end()), false); o >= 0 {
+		r.fail(LogMatching, p.node, "leader %d shows another record at %d than was shown as committed before", p.node, o)
+	}
+	if len(r.truth.entries) == 0 && hw > 0 {
+		r.truth.base = min(hw, p.log.base)
+	}
+	for o := r.truth.end(); o < hw; o++ {
+		r.truth.entries = append(r.truth.entries, p.log.at(o))
+	}
+	p.same = max(p.same, hw)
+}
+
+// Acked: the leader answered acks=all with success for [first, end).
+func (r *Replication) Acked(node Node, first, end int64) {
+	r.events++
+	p := r.of(node)
+	if p.hw < end {
+		r.fail(AckedIsCommitted, node, "node %d acknowledged [%d, %d); its high watermark is %d", node, first, end, p.hw)
+	}
+	if len(p.maximal) > 0 && len(p.maximal) < r.cfg.MinISR {
+		r.fail(AckedIsCommitted, node, "node %d acknowledged [%d, %d) with %d replicas in sync of %d that it takes", node, first, end, len(p.maximal), r.cfg.MinISR)
+	}
+	r.acked = max(r.acked, end)
+}
+
+// EndServed: the leader told a client that the log ends at offset.
+func (r *Replication) EndServed(node Node, offset int64) {
+	r.events++
+	p := r.of(node)
+	if p.leads && p.hw < p.epochStart {
+		r.fail(EndAfterEpoch, node, "leader %d told its end as %d; its epoch %d starts at %d", node, offset, p.epoch, p.epochStart)
+	}
+}
+
+// Read: a consumer was given the batch [first, end) with this hash by node.
+func (r *Replication) Read(node Node, first, end int64, epoch Epoch, hash uint64) {
+	r.events++
+	for o := first; o < end; o++ {
+		if differ(entry{digest(hash, o), epoch}, r.truth.at(o)) {
+			r.fail(ConsistentRead, node, "node %d gave a consumer another record at %d than is committed", node, o)
+			return
+		}
+	}
+}
+
+// kept: law 19, after a replica lost something.
+func (r *Replication) kept(node Node) {
+	hw := r.trueHW()
+	if hw == 0 || r.acked == 0 {
+		return
+	}
+	need := min(hw, r.acked)
+	for _, p := range r.replicas {
+		if p.log.end() >= need && r.compare(p, need, true) < 0 {
+			return
+		}
+	}
+	r.fail(KeptSomewhere, node, "no replica holds all of the %d acknowledged records", need)
+}
+
+// PartitionState is what the controller committed of a partition.
+type PartitionState struct {
+	Leader         Node
+	LeaderEpoch    Epoch
+	PartitionEpoch int32
+	Replicas       []Node
+	ISR, ELR       []Node
+	Unclean        bool // it elected a leader from outside ISR and ELR
+}
+
+// ControllerState: the controller committed a change of the partition. Its
+// slices are the caller's again when it returns.
+func (r *Replication) ControllerState(s PartitionState) {
+	r.events++
+	r.saneState(s)
+	if r.known {
+		r.change(s)
+	}
+	if s.Unclean {
+		r.forgive(s.Leader)
+	}
+	r.members(s)
+	r.leader, r.leaderEpoch, r.partitionEpoch = s.Leader, s.LeaderEpoch, s.PartitionEpoch
+	set(&r.isr, s.ISR)
+	set(&r.elr, s.ELR)
+	r.known = true
+	if s.Leader != NoNode {
+		r.superset(r.of(s.Leader))
+	}
+}
+
+func (r *Replication) saneState(s PartitionState) {
+	if s.Leader != NoNode && !holds(s.ISR, s.Leader) {
+		r.fail(LeaderInISR, s.Leader, "leader %d is not in ISR %v", s.Leader, s.ISR)
+	}
+	if len(s.ISR) == 0 && len(s.ELR) == 0 && s.Leader != NoNode {
+		r.fail(SaneISR, s.Leader, "ISR and ELR are empty")
+	}
+	for _, n := range s.ISR {
+		if !holds(s.Replicas, n) {
+			r.fail(SaneISR, n, "node %d of ISR %v is no replica of %v", n, s.ISR, s.Replicas)
+		}
+	}
+	for _, n := range s.ELR {
+		if !holds(s.Replicas, n) || holds(s.ISR, n) {
+			r.fail(SaneISR, n, "node %d of ELR %v is in ISR %v or no replica of %v", n, s.ELR, s.ISR, s.Replicas)
+		}
+	}
+	if len(s.ELR) > 0 && len(s.ISR) >= r.cfg.MinISR {
+		r.fail(SaneISR, s.Leader, "ELR is %v though ISR %v has min.insync.replicas=%d", s.ELR, s.ISR, r.cfg.MinISR)
+	}
+}
+
+func (r *Replication) change(s PartitionState) {
+	if s.PartitionEpoch != r.partitionEpoch+1 {
+		r.fail(PartitionEpochs, s.Leader, "partition epoch went from %d to %d", r.partitionEpoch, s.PartitionEpoch)
+	}
+	if s.LeaderEpoch < r.leaderEpoch || s.Leader != r.leader && s.LeaderEpoch == r.leaderEpoch {
+		r.fail(OneLeader, s.Leader, "leader went from %d in epoch %d to %d in epoch %d", r.leader, r.leaderEpoch, s.Leader, s.LeaderEpoch)
+	}
+}
+
+// members: laws 7, 12, 18 and 26, for who is a member now.
+func (r *Replication) members(s PartitionState) {
+	for _, n := range s.ISR {
+		p := r.of(n)
+		joined := r.known && !holds(r.isr, n) && !(s.Unclean && n == s.Leader)
+		if joined {
+			r.join(p, s)
+		}
+		p.lossy = p.lossy && p.log.end() < r.trueHW()
+		switch {
+		case p.lossy && (joined || n == s.Leader):
+			r.fail(UncleanExcluded, n, "node %d is in ISR %v; it came back with %d of %d committed records", n, s.ISR, p.log.end(), r.trueHW())
+		case p.up && !p.lossy && !joined:
+			r.complete(p, CandidateComplete)
+		}
+	}
+}
+
+func (r *Replication) join(p *replica, s PartitionState) {
+	if holds(r.elr, p.node) && s.Leader == p.node {
+		return // elected out of the ELR
+	}
+	leader := r.of(s.Leader)
+	if !leader.leads || leader.epoch != s.LeaderEpoch {
+		return // the leader asked for it and is gone by now
+	}
+	end := p.log.end()
+	if _, ok := leader.fetchedEnd(p.node); !ok {
+		r.fail(JoinCaughtUp, p.node, "node %d joined the ISR without a fetch in epoch %d", p.node, leader.epoch)
+	}
+	if end < leader.hw || end < leader.epochStart {
+		r.fail(JoinCaughtUp, p.node, "node %d joined the ISR with log end %d; the leader's high watermark is %d, its epoch starts at %d", p.node, end, leader.hw, leader.epochStart)
+	}
+	if !holds(leader.maximal, p.node) {
+		r.fail(ReassignKeeps, p.node, "node %d joined the ISR; leader %d counts %v", p.node, leader.node, leader.maximal)
+	}
+}
+
+// forgive: an unclean election makes what its leader has the truth.
+func (r *Replication) forgive(leader Node) {
+	p := r.of(leader)
+	end := p.log.end()
+	for o := r.truth.base; o < min(end, r.truth.end()); o++ {
+		if differ(p.log.at(o), r.truth.at(o)) {
+			end = o
+			break
+		}
+	}
+	r.truth.truncate(end)
+	r.acked = min(r.acked, end)
+	for _, p := range r.replicas {
+		p.same = min(p.same, end)
+		p.lossy = false
+	}
+}
+
+// LostTooMuch: as many replicas lost unsynced data at once as the partition
+// needs to keep its promises; from now on what is left is the truth.
+func (r *Replication) LostTooMuch() {
+	r.events++
+	var best *replica
+	for _, p := range r.replicas {
+		if best == nil || p.log.end() > best.log.end() {
+			best = p
+		}
+	}
+	if best != nil {
+		r.forgive(best.node)
+	}
+}
+
+// Quiet: all is healed and had its time. Law 27.
+func (r *Replication) Quiet() {
+	r.events++
+	if !r.known || r.leader == NoNode {
+		r.fail(Converged, NoNode, "there is no leader")
+		return
+	}
+	leader := r.of(r.leader)
+	for _, n := range r.isr {
+		p := r.of(n)
+		if p.log.end() != leader.log.end() || p.hw != leader.log.end() && n == r.leader {
+			r.fail(Converged, n, "node %d ends at %d with high watermark %d; leader %d ends at %d", n, p.log.end(), p.hw, r.leader, leader.log.end())
+			continue
+		}
+		for o := max(p.log.base, leader.log.base); o < p.log.end(); o++ {
+			if differ(p.log.at(o), leader.log.at(o)) {
+				r.fail(Converged, n, "node %d has another record at %d than leader %d", n, o, r.leader)
+				break
+			}
+		}
+	}
+}
