@@ -36,6 +36,7 @@ type batch struct {
 	id       kafka.ProducerID
 	epoch    kafka.ProducerEpoch
 	sequence kafka.Sequence
+	ordinal  int64 // among the numbered batches of the partition
 	// lost: it follows a batch that is certainly not in the log, so by its
 	// sequence it cannot be there either, nor get there. It waits to be numbered
 	// anew.
@@ -91,7 +92,8 @@ func (b *batch) size() int32 {
 // number gives b its place under an identity.
 func (b *batch) number(n *numbering) {
 	b.numbered, b.lost, b.afterDoubt = true, false, false
-	b.id, b.epoch, b.sequence = n.id, n.epoch, n.take(b.count())
+	b.id, b.epoch, b.sequence, b.ordinal = n.id, n.epoch, n.take(b.count()), n.batches
+	n.batches++
 	stamp(b.encoded, b.id, b.epoch, b.sequence)
 }
 

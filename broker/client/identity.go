@@ -75,6 +75,8 @@ type numbering struct {
 	id    kafka.ProducerID
 	epoch kafka.ProducerEpoch
 	next  kafka.Sequence
+	// batches counts those that were numbered.
+	batches int64
 	// known: the leader has answered a batch under this id, so its log knows the
 	// producer. A leader that does not takes any sequence to begin with, so until
 	// then one batch goes at a time: else the second could get in when the first

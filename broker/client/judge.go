@@ -68,7 +68,9 @@ func (p *Producer) judge(b *batch, v judgement) {
 		// Written long ago: the broker no longer knows where.
 		v.base, v.appendTime = kafka.NoOffset, record.NoTimestamp
 		p.acknowledge(b, v)
-	case v.err == kerr.MessageTooLarge && b.count() > 1:
+	case v.err == kerr.MessageTooLarge && b.count() > 1 && !b.doubt:
+		// One in doubt is not split: if it is in the log after all, the broker
+		// would not know its parts for duplicates.
 		p.split(b)
 	case p.idempotent() && (v.err == kerr.OutOfOrderSequenceNumber || v.err == kerr.UnknownProducerID):
 		p.outOfOrder(b, v)

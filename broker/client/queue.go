@@ -78,7 +78,7 @@ func (q *queue) mayGo(b *batch, ahead int, i *identity) bool {
 		// Batches before the one that made the restart necessary may still be in
 		// doubt. Numbered anew they could be written twice (KAFKA-14034): so first
 		// they are settled under their old number.
-		if ahead > 0 {
+		if q.flying > 0 {
 			return false
 		}
 		q.beginAnew(i)
@@ -87,10 +87,17 @@ func (q *queue) mayGo(b *batch, ahead int, i *identity) bool {
 		return false
 	}
 	if !q.numbering.of(i) || !q.numbering.known {
-		return ahead == 0
+		return q.flying == 0
 	}
-	return true
+	// What the leader cannot tell from a new batch must not be in doubt.
+	first := q.first()
+	return first == b || q.numbering.batches-first.ordinal < rememberedBatches
 }
+
+// rememberedBatches is how many batches of a producer a broker can recognise
+// as duplicates, in each partition. So from the first that is not settled on
+// no more are numbered: while that one is tried again, others may come and go.
+const rememberedBatches = 5
 
 // beginAnew ends a restart: nothing is in flight, and what still has a number
 // is lost. Other partitions keep their epoch until they adopt the new one.
