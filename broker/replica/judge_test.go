@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/ktrial/ktrial/broker/kafka"
-	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/witness"
 )
@@ -129,14 +128,21 @@ func (j *judge) moved(e *witness.Event, r *replicaLog) {
 			j.committed = append(j.committed, r.slots[o-r.start])
 		}
 	}
-	p := j.s.partition()
-	if r.maximal == nil || r.epoch != p.LeaderEpoch {
+	if r.maximal == nil {
 		return
 	}
+	// Even a leader that has been replaced without knowing it: whom it counts
+	// had what it shows before they learned of the new one.
 	j.trueHW = max(j.trueHW, e.Offset)
-	value, _ := j.s.image.ConfigValue(metadata.Resource{Type: metadata.TopicResource, Name: "orders"}, "min.insync.replicas")
-	if len(p.ISR) < int(value[0]-'0') {
-		j.violated("broker %d moved its high watermark with an isr of %v", e.Node, p.ISR)
+	p := j.s.partition()
+	if r.epoch != p.LeaderEpoch {
+		return
+	}
+	// What counts is what the leader knows of the ISR: who left it a moment ago
+	// still had to have the records.
+	leader := j.s.replica(e.Node)
+	if known := leader.isr.committed; len(known) < leader.minISR() {
+		j.violated("broker %d moved its high watermark with an isr of %v", e.Node, known)
 	}
 	for _, id := range p.ISR {
 		if !slices.Contains(r.maximal, id) {

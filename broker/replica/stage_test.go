@@ -27,23 +27,26 @@ import (
 // answers AlterPartition. The story is a task of its own host, "client", in
 // blocking style.
 type stage struct {
-	t    *testing.T
+	t    testing.TB
 	w    *sim.World
 	h    env.Host // the client's
 	bugs *planted.Set
 	*judge
 
-	image *metadata.Image
-	nodes map[kafka.NodeID]*node
-	ids   []kafka.NodeID
-	cfg   Config
-	conns map[kafka.NodeID]*wire.Conn
+	image   *metadata.Image
+	records []metadata.Record // all that were committed
+	nodes   map[kafka.NodeID]*node
+	ids     []kafka.NodeID
+	cfg     Config
+	conns   map[kafka.NodeID]*wire.Conn
 
 	// The controller's mood.
 	nextEpoch kafka.BrokerEpoch
 	refuse    error                 // answers AlterPartition with this
 	mute      map[kafka.NodeID]bool // tells this node nothing, and its calls time out after they took effect
 	altered   []*kmsg.AlterPartitionRequest
+	// delay is how long a record takes to a broker; nil: a millisecond.
+	delay func() time.Duration
 }
 
 type node struct {
@@ -52,7 +55,8 @@ type node struct {
 	host  *sim.Host
 	m     *Manager
 	epoch kafka.BrokerEpoch
-	queue []metadata.Record
+	next  int // of the records, to be applied
+	told  int // up to where it may go
 	news  env.Signal
 }
 
@@ -69,13 +73,18 @@ func name(id kafka.NodeID) string { return fmt.Sprintf("broker-%d", id) }
 // broke, unless a bug is planted: what broke is in the judge then.
 func play(t *testing.T, brokers int, bugs *planted.Set, story func(s *stage)) *stage {
 	t.Helper()
+	return playSeed(t, 1, brokers, bugs, story)
+}
+
+func playSeed(t testing.TB, seed uint64, brokers int, bugs *planted.Set, story func(s *stage)) *stage {
+	t.Helper()
 	s := &stage{
 		t: t, bugs: bugs, image: metadata.NewImage(), nodes: map[kafka.NodeID]*node{},
 		conns: map[kafka.NodeID]*wire.Conn{}, mute: map[kafka.NodeID]bool{}, nextEpoch: 100,
 	}
 	config.Default(&s.cfg)
 	s.judge = &judge{s: s, replicas: map[kafka.NodeID]*replicaLog{}}
-	s.w = sim.NewWorld(sim.Config{Seed: 1, Story: func(l sim.Line) { t.Logf("%10.3fs %-9s %s", l.At.Seconds(), l.Host, l.Text) }})
+	s.w = sim.NewWorld(sim.Config{Seed: seed, Story: func(l sim.Line) { t.Logf("%10.3fs %-9s %s", l.At.Seconds(), l.Host, l.Text) }})
 	defer s.w.Close()
 	for i := 1; i <= brokers; i++ {
 		id := kafka.NodeID(i)
@@ -99,7 +108,7 @@ func play(t *testing.T, brokers int, bugs *planted.Set, story func(s *stage)) *s
 // start starts a broker and waits until it is there.
 func (s *stage) start(id kafka.NodeID) {
 	n := s.nodes[id]
-	n.m, n.queue = nil, nil
+	n.m = nil
 	n.host.Start(n.main)
 	s.until("broker starts", func() bool { return n.m != nil && n.m.im != nil })
 }
@@ -122,20 +131,20 @@ func (n *node) main(h env.Host) {
 		h.Exit(err)
 	}
 	h.Go("listener", func() { wire.Serve(h, l, n.handle) })
-	n.queue = nil
 	n.m = m
 	im := n.s.image.Clone()
+	n.next = len(n.s.records)
+	n.told = n.next
 	m.ApplyImage(im)
 	for {
-		for len(n.queue) == 0 {
+		for n.next >= n.told {
 			n.news.Wait(env.Forever)
 		}
 		var ch metadata.Changes
 		im.Track(&ch)
-		for _, rec := range n.queue {
-			im.Apply(rec)
+		for ; n.next < n.told; n.next++ {
+			im.Apply(n.s.records[n.next])
 		}
-		n.queue = nil
 		m.Apply(im, &ch)
 	}
 }
@@ -171,29 +180,30 @@ func (s *stage) publish(recs ...metadata.Record) {
 	for _, rec := range recs {
 		require.NoError(s.t, s.image.Apply(rec))
 	}
+	s.records = append(s.records, recs...)
 	s.judge.look()
-	s.w.After(time.Millisecond, "metadata", func() {
-		for _, id := range s.ids {
-			n := s.nodes[id]
-			if n.host.IsRunning() && !s.mute[id] && n.m != nil {
-				n.queue = append(n.queue, recs...)
-				n.news.Notify()
-			}
+	for _, id := range s.ids {
+		delay := time.Millisecond
+		if s.delay != nil {
+			delay = s.delay()
 		}
-	})
+		upTo := len(s.records)
+		s.w.After(delay, "metadata", func() { s.tell(id, upTo) })
+	}
+}
+
+// tell lets a broker have the records up to there.
+func (s *stage) tell(id kafka.NodeID, upTo int) {
+	if n := s.nodes[id]; n.host.IsRunning() && !s.mute[id] && n.m != nil && upTo > n.told {
+		n.told = upTo
+		n.news.Notify()
+	}
 }
 
 // unmute tells id everything that it has missed.
 func (s *stage) unmute(id kafka.NodeID) {
 	delete(s.mute, id)
-	p := s.partition()
-	rec := metadata.NewPartitionChange(topicID, 0)
-	rec.ISR = p.ISR
-	n := s.nodes[id]
-	for range p.PartitionEpoch {
-		n.queue = append(n.queue, rec)
-	}
-	n.news.Notify()
+	s.tell(id, len(s.records))
 }
 
 // topic makes orders/0 on those replicas; the first leads.
