@@ -50,7 +50,8 @@ type member struct {
 	node       Node
 	log        ghostLog
 	start      int64 // a snapshot stands for what is below
-	synced     int64
+	synced     int64 // what it may count as durable
+	told       int64 // what it said is durable
 	hw         int64
 	same       int64
 	epoch      Epoch
@@ -59,6 +60,11 @@ type member struct {
 	leads      bool
 	epochStart int64
 	active     bool
+}
+
+// cut: the log ends at to now.
+func (m *member) cut(to int64) {
+	m.same, m.synced, m.told = min(m.same, to), min(m.synced, to), min(m.told, to)
 }
 
 // NewQuorum watches a quorum with these voters.
@@ -166,7 +172,7 @@ func (q *Quorum) Appended(node Node, first, end int64, epoch Epoch, hash uint64)
 		}
 		q.fail(law, node, "node %d appended at %d; its log ends at %d", node, first, at)
 		m.log.truncate(first)
-		m.same, m.synced = min(m.same, first), min(m.synced, first)
+		m.cut(first)
 	}
 	if last := m.log.lastEpoch(first); epoch < last {
 		q.fail(QuorumMatching, node, "node %d appended epoch %d at %d, after epoch %d", node, epoch, first, last)
@@ -199,6 +205,7 @@ func (q *Quorum) Flushed(node Node, offset int64) {
 	q.events++
 	m := q.of(node)
 	m.synced = max(m.synced, min(offset, m.log.end()))
+	m.told = max(m.told, m.synced)
 }
 
 // Truncated: the node's log now ends at to.
@@ -212,7 +219,7 @@ func (q *Quorum) Truncated(node Node, to int64) {
 		q.fail(CommittedStays, node, "node %d truncated from %d to %d; %d are committed", node, m.log.end(), to, q.truth.end())
 	}
 	m.log.truncate(to)
-	m.synced, m.same = min(m.synced, to), min(m.same, to)
+	m.cut(to)
 }
 
 // Committed: the node's high watermark is now hw.
@@ -278,14 +285,15 @@ func (q *Quorum) Recovered(node Node, end int64, epoch Epoch) {
 	switch was := m.log.end(); {
 	case len(m.log.entries) == 0:
 		m.log.restart(end)
-	case end > was || end < m.synced:
-		q.fail(RecoveredPrefix, node, "node %d recovered up to %d; it had %d, of which %d were synced", node, end, was, m.synced)
+	case end > was || end < m.told:
+		q.fail(RecoveredPrefix, node, "node %d recovered up to %d; it had %d, of which %d were synced", node, end, was, m.told)
 	}
 	if epoch >= 0 && epoch < max(m.votedEpoch, m.epoch) {
 		q.fail(OneVote, node, "node %d came back in epoch %d; it was in %d already", node, epoch, max(m.votedEpoch, m.epoch))
 	}
 	m.log.truncate(end)
-	m.same, m.synced = min(m.same, end), end
+	m.cut(end)
+	m.synced = end // a killed process leaves its writes to the kernel
 	m.leads, m.active, m.hw = false, false, 0
 	q.survives(node)
 }
@@ -327,7 +335,7 @@ func (q *Quorum) Snapshot(node Node, end int64, epoch Epoch) {
 	m.start = max(m.start, end)
 	if end > m.log.end() { // it was loaded from the leader
 		m.log.restart(end)
-		m.same, m.synced, m.hw = end, end, max(m.hw, end)
+		m.same, m.synced, m.told, m.hw = end, end, end, max(m.hw, end)
 	}
 }
 
