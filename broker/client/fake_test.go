@@ -43,7 +43,7 @@ type fake struct {
 
 type fakeSession struct {
 	epoch int32
-	parts map[kafka.TopicPartition]kmsg.FetchRequestTopicPartition
+	parts map[kafka.TopicPartition]kmsg.FetchRequestTopicPartition // by topic id
 }
 
 // act is what a broker does with a batch.
@@ -323,12 +323,12 @@ func (f *fake) fetch(ctx *wire.Context, node int32, req *kmsg.FetchRequest, resp
 	s.epoch = req.SessionEpoch + 1
 	for _, rt := range req.Topics {
 		for _, rp := range rt.Partitions {
-			s.parts[kafka.TopicPartition{Topic: f.name(rt.Topic, rt.TopicID), Partition: rp.Partition}] = rp
+			s.parts[kafka.TopicPartition{Topic: kafka.UUID(rt.TopicID).String(), Partition: rp.Partition}] = rp
 		}
 	}
 	for _, rt := range req.ForgottenTopics {
 		for _, p := range rt.Partitions {
-			delete(s.parts, kafka.TopicPartition{Topic: f.name(rt.Topic, rt.TopicID), Partition: p})
+			delete(s.parts, kafka.TopicPartition{Topic: kafka.UUID(rt.TopicID).String(), Partition: p})
 		}
 	}
 	deadline := ctx.Host.Uptime() + time.Duration(req.MaxWaitMillis)*time.Millisecond
@@ -340,13 +340,22 @@ func (f *fake) fetch(ctx *wire.Context, node int32, req *kmsg.FetchRequest, resp
 // read fills resp and reports whether it is worth sending.
 func (f *fake) read(node int32, s *fakeSession, req *kmsg.FetchRequest, resp *kmsg.FetchResponse) bool {
 	resp.Topics = nil
-	for _, tp := range keys(s.parts) {
-		want, p := s.parts[tp], f.parts[tp]
+	for _, held := range keys(s.parts) {
+		id, err := kafka.ParseUUID(held.Topic)
+		require.NoError(f.t, err)
+		want, p := s.parts[held], f.parts[kafka.TopicPartition{Topic: f.name("", id), Partition: held.Partition}]
 		rt := kmsg.NewFetchResponseTopic()
-		rt.Topic, rt.TopicID = tp.Topic, f.ids[tp.Topic]
+		rt.TopicID = id
 		rp := kmsg.NewFetchResponseTopicPartition()
-		rp.Partition, rp.HighWatermark, rp.LastStableOffset, rp.LogStartOffset = tp.Partition, int64(p.end()), int64(p.end()), int64(p.start)
+		rp.Partition = held.Partition
 		from := kafka.Offset(want.FetchOffset)
+		if p == nil {
+			rp.ErrorCode = kerr.UnknownTopicID.Code
+			rt.Partitions = append(rt.Partitions, rp)
+			resp.Topics = append(resp.Topics, rt)
+			continue
+		}
+		rp.HighWatermark, rp.LastStableOffset, rp.LogStartOffset = int64(p.end()), int64(p.end()), int64(p.start)
 		switch {
 		case p.leader != node:
 			rp.ErrorCode = kerr.NotLeaderForPartition.Code

@@ -67,7 +67,7 @@ func (c *Consumer) step(now time.Duration) time.Duration {
 		}
 	}
 	for _, e := range errands {
-		wait = shorter(wait, c.run1(e))
+		wait = shorter(wait, c.carryOut(e))
 	}
 	return wait
 }
@@ -97,12 +97,16 @@ func (c *Consumer) wish(a *assigned) wish {
 	return wish{a: a, moves: a.moves, topic: a.topic, offset: a.position.Offset, epoch: a.leaderEpoch}
 }
 
-// run1 sends what can be sent of one errand.
-func (c *Consumer) run1(e *errand) time.Duration {
+// carryOut sends what can be sent of one errand.
+func (c *Consumer) carryOut(e *errand) time.Duration {
 	s := c.session(e.link.node)
+	now, wait := c.net.host.Uptime(), env.Forever
 	fetch := len(e.wishes) > 0 && !s.busy && !e.buffered
+	if fetch && now < s.retryAt {
+		fetch, wait = false, s.retryAt-now
+	}
 	if len(e.resets) == 0 && len(e.verify) == 0 && !fetch {
-		return env.Forever
+		return wait
 	}
 	if !e.link.open() {
 		e.link.want()
@@ -120,7 +124,7 @@ func (c *Consumer) run1(e *errand) time.Duration {
 	if fetch {
 		c.fetch(e.link, s, e.wishes)
 	}
-	return env.Forever
+	return wait
 }
 
 func (c *Consumer) session(node kafka.NodeID) *session {
@@ -147,14 +151,14 @@ func (c *Consumer) fetch(l *link, s *session, wishes []wish) {
 	l.send(req, func(resp kmsg.Response, err error) {
 		s.busy = false
 		fetch, _ := resp.(*kmsg.FetchResponse)
-		if s.answered(fetch) {
+		ok, atOnce := s.answered(fetch)
+		if ok {
+			s.failures = 0
 			c.take(fetch, wishes, s.node)
-		} else {
-			for _, w := range wishes {
-				if w.moves == w.a.moves {
-					w.a.backOff(c.net)
-				}
-			}
+		}
+		if !atOnce {
+			s.failures++
+			s.retryAt = c.net.host.Uptime() + c.net.retryBackoff(s.failures)
 			c.net.metadata.requestUpdate()
 		}
 		c.nudge()

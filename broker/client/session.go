@@ -2,6 +2,7 @@ package client
 
 import (
 	"math"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -17,7 +18,9 @@ type session struct {
 	epoch int32 // of the next request; 0 begins a session, and ends the one with this id
 	held  []wish
 
-	busy bool // a fetch is in flight
+	busy     bool // a fetch is in flight
+	failures int
+	retryAt  time.Duration
 }
 
 // wish is what is to be fetched of one partition.
@@ -97,19 +100,19 @@ func forget(req *kmsg.FetchRequest, w wish) {
 }
 
 // answered takes in how a fetch ended, and reports whether its partitions
-// count.
-func (s *session) answered(resp *kmsg.FetchResponse) bool {
+// count and whether the next one may follow at once.
+func (s *session) answered(resp *kmsg.FetchResponse) (ok, atOnce bool) {
 	switch {
 	case resp == nil:
 		// It may or may not have been executed: the epochs are out of step.
 		s.epoch = 0
-		return false
+		return false, false
 	case resp.ErrorCode == kerr.FetchSessionIDNotFound.Code:
 		s.id, s.epoch = 0, 0
-		return false
+		return false, true
 	case resp.ErrorCode != 0:
 		s.epoch = 0
-		return false
+		return false, resp.ErrorCode == kerr.InvalidFetchSessionEpoch.Code
 	case resp.SessionID == 0:
 		s.id, s.epoch = 0, 0 // the broker has no room for a session
 	case s.epoch == math.MaxInt32:
@@ -117,5 +120,5 @@ func (s *session) answered(resp *kmsg.FetchResponse) bool {
 	default:
 		s.id, s.epoch = resp.SessionID, s.epoch+1
 	}
-	return true
+	return true, true
 }
