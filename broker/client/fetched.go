@@ -22,6 +22,7 @@ type fetched struct {
 	// The batch that is open, and what is left of its records.
 	batch   record.Batch
 	records []record.Record
+	memory  []record.Record // of records
 
 	// For read_committed: the aborted transactions that begin further on, in
 	// the order of their first offsets, and the producers that are in one here.
@@ -65,6 +66,7 @@ func (f *fetched) take(out []ConsumerRecord, limit int, checkCRC bool) ([]Consum
 			continue
 		}
 		n := min(len(f.records), limit-len(out))
+		out = slices.Grow(out, n)
 		for i := range f.records[:n] {
 			r := &f.records[i]
 			out = append(out, ConsumerRecord{
@@ -109,7 +111,7 @@ func (f *fetched) open(checkCRC bool) (more bool, err error) {
 		f.passed()
 		return true, nil
 	}
-	f.records = make([]record.Record, 0, batch.Count())
+	f.records = f.memory[:0]
 	from := f.a.position.Offset
 	err = batch.Records(func(r record.Record) error {
 		if r.Offset >= from {
@@ -117,6 +119,7 @@ func (f *fetched) open(checkCRC bool) (more bool, err error) {
 		}
 		return nil
 	})
+	f.memory = f.records
 	if err != nil {
 		f.records = nil
 		return false, f.broken(err)

@@ -1,0 +1,112 @@
+package client
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+func TestAdmin_RetriesWhatPasses(t *testing.T) {
+	f := newFake(t, 1, 3, nil)
+	var codes []int16
+	asked := 0
+	f.onRequest = func(_ int32, req kmsg.Request) kmsg.Response {
+		create, ok := req.(*kmsg.CreateTopicsRequest)
+		if !ok {
+			return nil
+		}
+		asked++
+		rt := create.Topics[0]
+		assert.Equal(t, "orders", rt.Topic)
+		assert.Equal(t, []string{"a", "b"}, []string{rt.Configs[0].Name, rt.Configs[1].Name})
+		resp := kmsg.NewPtrCreateTopicsResponse()
+		answer := kmsg.NewCreateTopicsResponseTopic()
+		answer.Topic = rt.Topic
+		if len(codes) > 0 {
+			answer.ErrorCode, codes = codes[0], codes[1:]
+		}
+		resp.Topics = append(resp.Topics, answer)
+		return resp
+	}
+	f.run(func(h env.Host, c *Client) {
+		cfg := AdminDefaults()
+		cfg.DefaultAPITimeout = 5 * time.Second
+		a := c.NewAdmin(cfg)
+		topic := NewTopic{Name: "orders", Partitions: 3, Replicas: 3, Configs: map[string]string{"b": "2", "a": "1"}}
+		codes = []int16{kerr.NotController.Code, kerr.RequestTimedOut.Code}
+		require.NoError(t, a.CreateTopics(topic))
+		assert.Equal(t, 3, asked)
+
+		codes = []int16{kerr.TopicAlreadyExists.Code}
+		err := a.CreateTopics(topic)
+		assert.ErrorIs(t, err, kerr.TopicAlreadyExists)
+		assert.ErrorContains(t, err, "client: create topics: topic orders:")
+		assert.Equal(t, 4, asked)
+
+		for range 1000 {
+			codes = append(codes, kerr.NotController.Code)
+		}
+		began := h.Uptime()
+		assert.ErrorIs(t, a.CreateTopics(topic), kerr.NotController)
+		assert.InDelta(t, 5, (h.Uptime() - began).Seconds(), 1.1)
+		a.Close()
+	})
+}
+
+func TestAdmin_AsksTheLeaders(t *testing.T) {
+	f := filled(t, 2, 3, 4, 5)
+	f.run(func(h env.Host, c *Client) {
+		a := c.NewAdmin(AdminDefaults())
+		f.parts[orders(1)].start = 2
+		specs := map[kafka.TopicPartition]OffsetSpec{}
+		for p := range int32(4) {
+			specs[orders(p)] = OffsetSpec(kafka.EarliestOffset)
+		}
+		specs[orders(3)] = OffsetSpec(kafka.LatestOffset)
+		check := func() {
+			got, err := a.ListOffsets(ReadUncommitted, specs)
+			require.NoError(t, err)
+			for p, want := range []kafka.Offset{0, 2, 0, 5} {
+				assert.Equal(t, want, got[orders(int32(p))].Offset)
+				assert.NoError(t, got[orders(int32(p))].Err)
+			}
+		}
+		check()
+		for p := range int32(4) {
+			f.move(orders(p), (p+1)%3)
+		}
+		check()
+	})
+}
+
+func TestAdmin_ElectionThatIsNotNeededIsNoError(t *testing.T) {
+	f := filled(t, 3, 1, 2, 0)
+	code := kerr.ElectionNotNeeded.Code
+	f.onRequest = func(_ int32, req kmsg.Request) kmsg.Response {
+		elect, ok := req.(*kmsg.ElectLeadersRequest)
+		if !ok {
+			return nil
+		}
+		assert.Equal(t, []int32{0, 1}, elect.Topics[0].Partitions)
+		resp := kmsg.NewPtrElectLeadersResponse()
+		rt := kmsg.NewElectLeadersResponseTopic()
+		rp := kmsg.NewElectLeadersResponseTopicPartition()
+		rt.Topic, rp.ErrorCode = "orders", code
+		rt.Partitions = append(rt.Partitions, rp)
+		resp.Topics = append(resp.Topics, rt)
+		return resp
+	}
+	f.run(func(h env.Host, c *Client) {
+		a := c.NewAdmin(AdminDefaults())
+		assert.NoError(t, a.ElectLeaders(Preferred, orders(1), orders(0)))
+		code = kerr.PreferredLeaderNotAvailable.Code
+		assert.ErrorIs(t, a.ElectLeaders(Preferred, orders(1), orders(0)), kerr.PreferredLeaderNotAvailable)
+	})
+}
