@@ -71,10 +71,11 @@ func (l *Log) flushTo(to kafka.Offset) error {
 	}
 }
 
-// behind reports whether a segment below to has bytes that were not synced, as
-// after a restart.
+// behind reports whether something below to was not synced although the
+// recovery point is there: after a restart, or when a segment was sealed since.
 func (l *Log) behind(to kafka.Offset) bool {
-	return slices.ContainsFunc(l.segments, func(s *segment) bool { return s.base < to && s.dirty })
+	return len(l.unsynced) > 0 && l.unsynced[0] <= to ||
+		slices.ContainsFunc(l.segments, func(s *segment) bool { return s.base < to && s.isDirty() })
 }
 
 func (l *Log) syncBelow(to kafka.Offset) error {

@@ -52,6 +52,9 @@ func (l *Log) create() error {
 func (l *Log) begin(o kafka.Offset) error {
 	l.start, l.end, l.recoveryPoint = o, o, o
 	l.producers = newProducers(o)
+	if err := l.dropSnapshots(func(kafka.Offset) bool { return true }); err != nil {
+		return err
+	}
 	s, err := l.newActive(o)
 	if err != nil {
 		return err
@@ -60,16 +63,14 @@ func (l *Log) begin(o kafka.Offset) error {
 	return nil
 }
 
-// loadEpochs reads the leader epochs. When their file is damaged they are taken
-// from the batches, all of them.
-func (l *Log) loadEpochs() error {
-	es, err := readEpochs(l.disk, l.path(epochsFile))
+// loadEpochs reads the leader epochs; settleEpochs mends them if they are
+// damaged.
+func (l *Log) loadEpochs() (err error) {
+	l.epochs, err = readEpochs(l.disk, l.path(epochsFile))
 	if errors.Is(err, errDamaged) {
-		l.host.Log("log of %v: %s is damaged, its epochs are taken from the batches", l.tp, epochsFile)
-		l.opts.Clean, l.opts.RecoveryPoint = false, 0
-		err = nil
+		l.host.Log("log of %v: %v", l.tp, err)
+		return nil
 	}
-	l.epochs = es
 	return err
 }
 
@@ -262,7 +263,23 @@ func (l *Log) settle() error {
 	return l.active().growIndexes(&l.cfg)
 }
 
+// settleEpochs makes the epochs those of the batches. They are taken from the
+// batches anew if the file did not have those of the first: because it was
+// damaged, or because the log start offset that it knew of has been forgotten.
 func (l *Log) settleEpochs() error {
+	if l.start < l.end && (len(l.epochs) == 0 || l.epochs[0].Start > l.start) {
+		l.host.Reached("leader epochs taken from the batches")
+		l.epochs = nil
+		for _, s := range l.segments {
+			err := s.scan(0, s.size, func(b record.Batch, _ int64) error {
+				l.epochs.assign(b.LeaderEpoch(), b.BaseOffset())
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
 	l.epochs.truncateEnd(l.end)
 	l.epochs.truncateStart(l.start)
 	stored, err := readEpochs(l.disk, l.path(epochsFile))

@@ -1,6 +1,7 @@
 package log
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -126,22 +127,11 @@ func (l *Log) Close() error {
 	if err := l.flushTo(l.end); err != nil {
 		return err
 	}
-	if err := l.syncAll(); err != nil {
+	if err := errors.Join(l.active().sync(), l.disk.SyncDir(l.dir)); err != nil {
 		return l.fail("sync", err)
 	}
 	l.abandon()
 	return nil
-}
-
-// syncAll syncs what flushTo leaves: the indexes that seal has trimmed, and the
-// names of the files.
-func (l *Log) syncAll() error {
-	for _, s := range l.segments {
-		if err := s.sync(); err != nil {
-			return err
-		}
-	}
-	return l.disk.SyncDir(l.dir)
 }
 
 // abandon closes the files as they are.

@@ -170,6 +170,10 @@ func (s *segment) seal() error {
 	return s.trimIndexes()
 }
 
+func (s *segment) isDirty() bool {
+	return s.dirty || s.offsets.dirty || s.times.dirty || s.txns.dirty
+}
+
 // sync makes all that the segment has durable. It blocks.
 func (s *segment) sync() error {
 	if s.dirty {

@@ -74,6 +74,14 @@ func (l *Log) restartAt(o kafka.Offset) error {
 	if err := l.dropSegments(old); err != nil {
 		return err
 	}
+	// The producers' state goes before there is a new segment that it could be
+	// taken to belong to.
+	if err := l.dropSnapshots(func(kafka.Offset) bool { return true }); err != nil {
+		return err
+	}
+	if err := l.disk.SyncDir(l.dir); err != nil {
+		return l.fail("truncate", err)
+	}
 	s, err := l.newActive(o)
 	if err != nil {
 		return err
