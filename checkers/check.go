@@ -39,6 +39,7 @@ func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil 
 type Verdict struct {
 	Checked    int64
 	Violations []Violation
+	Allowed    []Allowed // what it found and the configuration permits
 }
 
 // Violation is a broken promise with its evidence.

@@ -1,3 +1,29 @@
 // Package checkers judges histories: what clients saw of a Kafka cluster, any
-// cluster. It knows neither a broker nor a simulator.
+// cluster. It knows neither a broker nor a simulator, and needs nothing but
+// the history.
+//
+// Judge looks for every departure from what Kafka promises (see Anomalies),
+// subtracts what the configuration and the faults that happened permit (see
+// Expectations), and proves the rest, each anomaly with the fewest operations
+// that show it. A history of your own cluster is recorded and judged so:
+//
+//	rec := history.NewRecorder()
+//	orders := history.Partition("orders", 0)
+//
+//	send := []history.Mop{{Kind: history.MopSend, Key: orders, Value: history.Text("a")}}
+//	rec.Invoke(history.Event{Process: 0, F: history.Send, Time: now(), Mops: send})
+//	// ... produce with the client under test, and learn the offset ...
+//	send[0].Offset = 17
+//	rec.Complete(history.Event{Type: history.OK, Process: 0, F: history.Send, Time: now(), Mops: send})
+//
+//	judgement := checkers.Judge(rec.History(), checkers.Options{})
+//	fmt.Println(judgement)
+//
+// Nothing is searched for: records carry their offsets, so each check is a
+// sweep over the log that all observations together tell, in time and memory
+// linear in the history. Only registers whose values repeat are left to
+// porcupine, within a budget of steps: a verdict never depends on a clock.
+//
+// A verdict of holds is worth what was examined. A history in which nothing
+// was acknowledged or nothing was read is inconclusive.
 package checkers

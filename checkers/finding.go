@@ -35,6 +35,8 @@ var detectors = []detector{
 	{[]Anomaly{PhantomRead, G1a, AbortedRead, PrecommittedRead, DuplicateProcessing}, findBadReads},
 	{[]Anomaly{IntPollSkip, IntNonmonotonicPoll, PollSkip, NonmonotonicPoll}, findPollOrder},
 	{[]Anomaly{NonmonotonicSend, IntNonmonotonicSend, IntSendSkip}, findSendOrder},
-	{[]Anomaly{AppendRealtimeOrder, NonmonotonicEnd}, findAppendOrder},
+	{[]Anomaly{AppendRealtimeOrder}, findAppendOrder},
 	{[]Anomaly{G1c, G1cRealtime}, findReadCycles},
+	{[]Anomaly{NonmonotonicEnd, DecreasingStart, ProducerEpoch, GroupGeneration}, findMarks},
+	{[]Anomaly{GroupSkip, CommitAhead, CommittedOffset}, findGroups},
 }

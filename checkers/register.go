@@ -1,0 +1,193 @@
+package checkers
+
+import (
+	"sort"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// registerOp writes or reads a register. A write that may still take effect
+// returns at noEnd. The register begins with the value -1.
+type registerOp struct {
+	write     bool
+	value     int64
+	call, ret int64
+	row       int
+}
+
+// registerSteps bounds the search for registers whose values repeat.
+const registerSteps = 1_000_000
+
+// judgeRegister decides whether a register is linearizable: exactly and
+// without a search where every write has its own value, else by porcupine
+// within a number of steps, beyond which it is inconclusive. rows are
+// operations that show a violation.
+func judgeRegister(ops []registerOp, steps int) (rows []int, verdict Outcome) {
+	if len(ops) == 0 {
+		return nil, Inconclusive
+	}
+	writes := map[int64]int{-1: -1}
+	unique := true
+	for i, op := range ops {
+		if op.write {
+			_, known := writes[op.value]
+			unique = unique && !known
+			writes[op.value] = i
+		}
+	}
+	if unique {
+		if rows = judgeZones(ops, writes); rows != nil {
+			return rows, Violated
+		}
+		return nil, Holds
+	}
+	verdict = searchRegister(ops, steps)
+	if verdict != Violated {
+		return nil, verdict
+	}
+	return shrinkRegister(ops, steps), Violated
+}
+
+// zone of a value: the time between the earliest return and the latest call
+// among its write and its reads. Forward: it must hold the value throughout.
+// Backward: it holds it at some moment of it.
+type zone struct {
+	low, high       int64 // of the forward or backward interval
+	lowRow, highRow int
+	forward         bool
+}
+
+// judgeZones (Gibbons and Korach): a register with unique values is
+// linearizable iff no read ends before its write begins, no two forward zones
+// overlap, and no backward zone lies inside a forward one.
+func judgeZones(ops []registerOp, writes map[int64]int) []int {
+	type extent struct {
+		minRet, maxCall       int64
+		minRetRow, maxCallRow int
+		read                  bool
+	}
+	extents := map[int64]*extent{}
+	var order []int64
+	take := func(op registerOp) *extent {
+		e := extents[op.value]
+		if e == nil {
+			e = &extent{minRet: op.ret, maxCall: op.call, minRetRow: op.row, maxCallRow: op.row}
+			if op.value == -1 { // written before all began
+				e.minRet, e.minRetRow = -1, -1
+			}
+			extents[op.value] = e
+			order = append(order, op.value)
+		}
+		if op.ret < e.minRet {
+			e.minRet, e.minRetRow = op.ret, op.row
+		}
+		if op.call > e.maxCall {
+			e.maxCall, e.maxCallRow = op.call, op.row
+		}
+		return e
+	}
+	for _, op := range ops {
+		e := take(op)
+		if op.write {
+			continue
+		}
+		e.read = true
+		w, ok := writes[op.value]
+		switch {
+		case !ok:
+			return []int{op.row}
+		case w >= 0 && op.ret < ops[w].call:
+			return unique([]int{ops[w].row, op.row})
+		}
+	}
+	var forward, backward []zone
+	for _, v := range order {
+		e := extents[v]
+		w := writes[v]
+		if w >= 0 && ops[w].ret == noEnd && !e.read {
+			continue // it may never have happened
+		}
+		if e.minRet < e.maxCall {
+			forward = append(forward, zone{e.minRet, e.maxCall, e.minRetRow, e.maxCallRow, true})
+		} else {
+			backward = append(backward, zone{e.maxCall, e.minRet, e.maxCallRow, e.minRetRow, false})
+		}
+	}
+	sort.Slice(forward, func(i, j int) bool { return forward[i].low < forward[j].low })
+	for i := 1; i < len(forward); i++ {
+		if a, b := forward[i-1], forward[i]; b.low < a.high {
+			return unique([]int{a.lowRow, a.highRow, b.lowRow, b.highRow})
+		}
+	}
+	for _, b := range backward {
+		i := sort.Search(len(forward), func(i int) bool { return forward[i].low > b.low }) - 1
+		if i >= 0 && b.high < forward[i].high {
+			return unique([]int{forward[i].lowRow, forward[i].highRow, b.lowRow, b.highRow})
+		}
+	}
+	return nil
+}
+
+// searchRegister asks porcupine, on one goroutine's worth of steps.
+func searchRegister(ops []registerOp, steps int) Outcome {
+	left := steps
+	model := porcupine.Model{
+		Init: func() any { return int64(-1) },
+		Step: func(state, input, _ any) (bool, any) {
+			if left--; left < 0 {
+				return false, state
+			}
+			op := input.(registerOp)
+			if op.write {
+				return true, op.value
+			}
+			return state.(int64) == op.value, state
+		},
+	}
+	operations := make([]porcupine.Operation, 0, len(ops))
+	for i, op := range ops {
+		operations = append(operations, porcupine.Operation{ClientId: i, Input: op, Call: op.call, Return: op.ret})
+	}
+	switch ok := porcupine.CheckOperations(model, operations); {
+	case ok:
+		return Holds
+	case left < 0:
+		return Inconclusive
+	}
+	return Violated
+}
+
+// shrinkRegister drops operations as long as the rest is still a violation.
+func shrinkRegister(ops []registerOp, steps int) []int {
+	const small = 200
+	for i := len(ops) - 1; i >= 0 && len(ops) <= small; i-- {
+		rest := append(append([]registerOp(nil), ops[:i]...), ops[i+1:]...)
+		if isRead(rest, ops[i]) && searchRegister(rest, steps) == Violated {
+			ops = rest
+		}
+	}
+	rows := []int{}
+	for _, op := range ops {
+		rows = append(rows, op.row)
+	}
+	return unique(rows)
+}
+
+// isRead: dropping op leaves no read of a value that nobody writes any more,
+// which would be a violation of our own making.
+func isRead(rest []registerOp, op registerOp) bool {
+	if !op.write {
+		return true
+	}
+	for _, r := range rest {
+		if r.write && r.value == op.value {
+			return true
+		}
+	}
+	for _, r := range rest {
+		if !r.write && r.value == op.value {
+			return false
+		}
+	}
+	return true
+}
