@@ -132,6 +132,9 @@ func eachAsked(req *kmsg.FetchRequest, visit func(sessionKey, asked)) {
 func (x *fetchSession) update(req *kmsg.FetchRequest) {
 	eachAsked(req, func(key sessionKey, a asked) {
 		if c := x.byKey[key]; c != nil {
+			if c.asked.epoch != a.epoch {
+				c.hw = -1 // the answer to the last epoch was thrown away
+			}
 			c.asked = a
 		} else {
 			x.push(&cached{key: key, asked: a, hw: -1, start: -1})
@@ -182,11 +185,20 @@ func (c *cached) mustTell(out *kmsg.FetchResponseTopicPartition) bool {
 	tell := len(out.RecordBatches) > 0 || c.hw != out.HighWatermark || c.start != out.LogStartOffset ||
 		out.ErrorCode != 0 || out.PreferredReadReplica >= 0 ||
 		out.DivergingEpoch.Epoch >= 0 // with no records either: else the follower would never truncate
+	c.took(out)
+	return tell
+}
+
+// took notes what the fetcher knows from out. From an error it learns no
+// marks, and with a diverging epoch it ignores them, since they are not true of
+// its log: they are told again next time, even if nothing has changed. (Kafka
+// forgets the second case, so that a follower of an idle leader may keep an old
+// high watermark after it has truncated.)
+func (c *cached) took(out *kmsg.FetchResponseTopicPartition) {
 	c.hw, c.start = out.HighWatermark, out.LogStartOffset
-	if out.ErrorCode != 0 {
+	if out.ErrorCode != 0 || out.DivergingEpoch.Epoch >= 0 {
 		c.hw = -1
 	}
-	return tell
 }
 
 // begin makes a session of a full fetch, if there is room for it. It returns
@@ -205,10 +217,8 @@ func (s *fetchSessions) begin(q *fetch) int32 {
 		if x.byKey[part.key] != nil {
 			continue
 		}
-		c := &cached{key: part.key, asked: part.asked, hw: part.out.HighWatermark, start: part.out.LogStartOffset}
-		if part.out.ErrorCode != 0 {
-			c.hw = -1
-		}
+		c := &cached{key: part.key, asked: part.asked}
+		c.took(&part.out)
 		x.push(c)
 	}
 	s.list = append(s.list, x)

@@ -121,6 +121,8 @@ func TestSession_TellsWhatHasChanged(t *testing.T) {
 			*p = kmsg.NewFetchResponseTopicPartition()
 			p.Partition, p.HighWatermark = 1, 7
 		})
+		next("the marks that came with it were ignored, so they are told again", 1)
+		next("once")
 
 		x.set(0, func(p *kmsg.FetchResponseTopicPartition) { p.RecordBatches = []byte("records") })
 		x.set(2, func(p *kmsg.FetchResponseTopicPartition) { p.RecordBatches = []byte("records") })

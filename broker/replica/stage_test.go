@@ -446,6 +446,9 @@ func (s *stage) inSync(ids ...kafka.NodeID) {
 		return true
 	})
 	for _, id := range ids {
+		if s.t.Failed() {
+			s.t.Logf("%d: %+v", id, s.replica(id).View())
+		}
 		assert.Equal(s.t, s.values(s.partition().Leader), s.values(id), "what %d holds", id)
 	}
 }
