@@ -26,11 +26,10 @@ func (c *Controller) Committed(b raft.Batch) {
 	}
 }
 
-// LoadSnapshot replaces the committed image.
+// LoadSnapshot replaces the committed image. Only a follower is given one, so
+// whoever was active is not any more.
 func (c *Controller) LoadSnapshot(im *metadata.Image) {
-	if c.active {
-		panic(fmt.Sprintf("controller %d: snapshot at offset %d loaded while active in epoch %d", c.cfg.ID, im.Offset, c.epoch))
-	}
+	c.resign()
 	c.committed = im
 	c.tellApplied()
 }
@@ -113,13 +112,13 @@ func (c *Controller) tellPartition(r *metadata.PartitionChangeRecord) {
 	switch {
 	case after.Leader == before.Leader:
 	case after.Leader == kafka.NoNode:
-		c.host.Reached("partition without a leader")
+		c.host.Reached("controller: partition without a leader")
 	case r.Recovery == metadata.Recovering && len(before.LastKnownELR) == 1 && before.LastKnownELR[0] == after.Leader:
-		c.host.Reached("last known leader elected")
+		c.host.Reached("controller: last known leader elected")
 	case r.Recovery == metadata.Recovering:
-		c.host.Reached("unclean leader elected")
+		c.host.Reached("controller: unclean leader elected")
 	case slices.Contains(before.ELR, after.Leader):
-		c.host.Reached("leader elected from the ELR")
+		c.host.Reached("controller: leader elected from the ELR")
 	}
 	if after.Leader != before.Leader {
 		c.host.Log("controller: %v: leader %d, epoch %d, isr [%s] elr [%s]",

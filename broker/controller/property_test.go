@@ -339,9 +339,9 @@ func TestPlanted_WithoutBugsNoLawBreaks(t *testing.T) {
 		}
 	}
 	for _, probe := range []string{
-		"fenced replica kept out of the ISR",
-		"replica that is shutting down kept out of the ISR",
-		"replica of an earlier incarnation kept out of the ISR",
+		"controller: fenced replica kept out of the ISR",
+		"controller: replica that is shutting down kept out of the ISR",
+		"controller: replica of an earlier incarnation kept out of the ISR",
 	} {
 		assert.Positive(t, reached[probe], "these lives never reached: %s", probe)
 	}
