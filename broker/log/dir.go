@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"strconv"
 	"strings"
@@ -51,8 +52,10 @@ type Dir struct {
 
 	logs     map[kafka.TopicPartition]*Log
 	topicIDs map[kafka.TopicPartition]kafka.UUID
-	// highWatermarks is what the checkpoint holds.
+	// highWatermarks is what was given to the checkpoint last.
 	highWatermarks offsets
+	// stored is what the checkpoint files hold, by name.
+	stored map[string]offsets
 	// writing lets one task at a time write the checkpoints.
 	writing gate
 }
@@ -64,6 +67,7 @@ func OpenDir(host env.Host, dir string, opts DirOptions) (*Dir, error) {
 	d := &Dir{
 		host: host, disk: host.Disk(), path: dir, opts: opts,
 		logs: map[kafka.TopicPartition]*Log{}, topicIDs: map[kafka.TopicPartition]kafka.UUID{},
+		stored: map[string]offsets{},
 	}
 	if err := d.open(); err != nil {
 		return nil, fmt.Errorf("log: open directory %s: %w", dir, err)
@@ -103,7 +107,7 @@ func (d *Dir) open() (err error) {
 	}
 	// Recovery may have cut a log below its recovery point. What is appended
 	// there now is not synced, and the checkpoint must not say that it is.
-	return d.checkpointRecoveryPoints()
+	return d.CheckpointRecovery()
 }
 
 // readOrReset reads a checkpoint that recovery can do without: from a recovery
@@ -153,7 +157,7 @@ func (d *Dir) adopt(tp kafka.TopicPartition, cfg Config, opts Options) error {
 	if err != nil {
 		return err
 	}
-	l.recoveryLowered = d.checkpointRecoveryPoints
+	l.checkpoint = d.CheckpointRecovery
 	d.logs[tp] = l
 	return nil
 }
@@ -282,10 +286,7 @@ func (d *Dir) HighWatermark(tp kafka.TopicPartition) kafka.Offset { return d.hig
 
 // Checkpoint writes the high watermarks (every 5 s in Kafka). It blocks.
 func (d *Dir) Checkpoint(hws map[kafka.TopicPartition]kafka.Offset) error {
-	d.highWatermarks = offsets{}
-	for tp, hw := range hws {
-		d.highWatermarks[tp] = hw
-	}
+	d.highWatermarks = maps.Clone(offsets(hws))
 	return d.writeOffsets(highWatermarksFile, d.highWatermarks)
 }
 
@@ -314,10 +315,19 @@ func (d *Dir) checkpointLogStarts() error {
 	return d.writeOffsets(logStartsFile, of)
 }
 
+// writeOffsets writes a checkpoint, unless the file says the same already.
 func (d *Dir) writeOffsets(name string, of offsets) error {
 	d.writing.enter(d.host, "checkpoint")
 	defer d.writing.leave()
-	return writeOffsets(d.disk, d.file(name), of)
+	if stored, ok := d.stored[name]; ok && maps.Equal(stored, of) {
+		return nil
+	}
+	delete(d.stored, name)
+	err := writeOffsets(d.disk, d.file(name), of)
+	if err == nil {
+		d.stored[name] = maps.Clone(of)
+	}
+	return err
 }
 
 // CloseClean closes the logs, writes the checkpoints and the mark of a clean

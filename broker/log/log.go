@@ -76,9 +76,9 @@ type Log struct {
 	failed   error
 	closed   bool
 
-	// recoveryLowered is called when the recovery point went back, which the
-	// directory's checkpoint must learn before the log is written again.
-	recoveryLowered func() error
+	// checkpoint is called when the recovery point or the start went back, which
+	// the directory's checkpoints must learn before the log is written again.
+	checkpoint func() error
 }
 
 // Open opens the log in dir, making it if there is none, and recovers it.

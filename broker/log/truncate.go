@@ -117,9 +117,9 @@ func (l *Log) afterCut() error {
 		return l.fail("read the producers' state", err)
 	}
 	l.producers = producers
-	if l.recoveryLowered != nil {
-		if err := l.recoveryLowered(); err != nil {
-			return l.fail("write the recovery point", err)
+	if l.checkpoint != nil {
+		if err := l.checkpoint(); err != nil {
+			return l.fail("write the checkpoints", err)
 		}
 	}
 	return nil
