@@ -156,19 +156,15 @@ func TestProducer_Errors(t *testing.T) {
 // batch's failure makes the partition begin anew.
 func TestProducer_SettlesDoubtsBeforeItBumpsTheEpoch(t *testing.T) {
 	f := newFake(t, 3, 1, map[string]int32{"orders": 1})
-	tries := map[string]int{}
-	f.onProduce = func(_ kafka.TopicPartition, b record.Batch) act {
-		var first string
-		b.Records(func(r record.Record) error { first = string(r.Value); return nil })
-		tries[first]++
+	f.onProduce = tries(func(value string, try int) act {
 		switch {
-		case first == "one" && tries[first] == 1:
+		case value == "one" && try == 1:
 			return act{append: true, err: kerr.RequestTimedOut}
-		case first == "two":
+		case value == "two":
 			return act{err: kerr.InvalidRecord}
 		}
 		return act{}
-	}
+	})
 	f.run(func(h env.Host, c *Client) {
 		p := producer(t, c, quick("batch.size=1"))
 		require.NoError(t, p.SendSync(to(0, "zero")).Err)
@@ -381,4 +377,73 @@ func TestProducer_WithoutIdempotenceDuplicates(t *testing.T) {
 		require.NoError(t, p.SendSync(to(0, "a")).Err)
 	})
 	assert.Equal(t, []string{"a", "a"}, f.parts[orders(0)].values(t))
+}
+
+// tries scripts a broker by the first value of a batch and how often it came.
+func tries(script func(value string, try int) act) func(kafka.TopicPartition, record.Batch) act {
+	came := map[string]int{}
+	return func(_ kafka.TopicPartition, b record.Batch) act {
+		var first string
+		b.Records(func(r record.Record) error { first = string(r.Value); return nil })
+		came[first]++
+		return script(first, came[first])
+	}
+}
+
+// sendAll sends the values one to a batch, some time apart, and lists what
+// their callbacks were told.
+func sendAll(t *testing.T, h env.Host, p *Producer, apart time.Duration, values ...string) (got []string) {
+	for _, v := range values {
+		require.NoError(t, p.Send(to(0, v), func(d Delivery) {
+			got = append(got, fmt.Sprintf("%s %v", v, d.Outcome))
+		}))
+		h.Sleep(apart)
+	}
+	p.Flush()
+	return got
+}
+
+// A broker knows five batches of a producer. While one in doubt is tried again
+// and again, so many others must not pass it that it is forgotten.
+func TestProducer_StaysWithinWhatTheBrokerRemembers(t *testing.T) {
+	f := newFake(t, 16, 1, map[string]int32{"orders": 1})
+	f.onProduce = tries(func(value string, try int) act {
+		switch {
+		case value == "b" && try == 1:
+			return act{append: true, drop: true}
+		case value == "b" && try < 4:
+			return act{err: kerr.NotLeaderForPartition, delay: 50 * time.Millisecond}
+		}
+		return act{}
+	})
+	f.run(func(h env.Host, c *Client) {
+		p := producer(t, c, quick("batch.size=1"))
+		got := sendAll(t, h, p, 10*time.Millisecond, strings.Split("a b c d e f g h i j k l m", " ")...)
+		for _, g := range got {
+			assert.Contains(t, g, " ok")
+		}
+	})
+	assert.Equal(t, "a b c d e f g h i j k l m", strings.Join(f.parts[orders(0)].values(t), " "))
+}
+
+// A partition begins anew only when nothing is in flight: a batch whose answer
+// is late must get its new number together with those before it.
+func TestProducer_BeginsAnewWithNothingInFlight(t *testing.T) {
+	f := newFake(t, 17, 1, map[string]int32{"orders": 1})
+	f.onProduce = tries(func(value string, try int) act {
+		switch {
+		case value == "two":
+			return act{err: kerr.UnknownServerError}
+		case value == "four" && try == 1:
+			return act{delay: 50 * time.Millisecond}
+		}
+		return act{}
+	})
+	f.run(func(h env.Host, c *Client) {
+		p := producer(t, c, quick("batch.size=1"))
+		require.NoError(t, p.SendSync(to(0, "one")).Err)
+		assert.Equal(t, []string{"two unknown", "three ok", "four ok", "five ok"},
+			sendAll(t, h, p, 0, "two", "three", "four", "five"))
+	})
+	assert.Equal(t, []string{"one", "three", "four", "five"}, f.parts[orders(0)].values(t))
 }
