@@ -171,3 +171,8 @@ func (j *judge) look() {
 		}
 	}
 }
+
+// forget begins a new account: the topic is deleted.
+func (j *judge) forget() {
+	j.replicas, j.committed, j.trueHW, j.acked = map[kafka.NodeID]*replicaLog{}, nil, 0, 0
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/wire"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -45,6 +46,8 @@ type stage struct {
 	refuse    error                 // answers AlterPartition with this
 	mute      map[kafka.NodeID]bool // tells this node nothing, and its calls time out after they took effect
 	altered   []*kmsg.AlterPartitionRequest
+	// deaf: nobody judges.
+	deaf bool
 	// delay is how long a record takes to a broker; nil: a millisecond.
 	delay func() time.Duration
 }
@@ -76,13 +79,16 @@ func play(t *testing.T, brokers int, bugs *planted.Set, story func(s *stage)) *s
 	return playSeed(t, 1, brokers, bugs, story)
 }
 
-func playSeed(t testing.TB, seed uint64, brokers int, bugs *planted.Set, story func(s *stage)) *stage {
+func playSeed(t testing.TB, seed uint64, brokers int, bugs *planted.Set, story func(s *stage), settings ...func(*Config)) *stage {
 	t.Helper()
 	s := &stage{
 		t: t, bugs: bugs, image: metadata.NewImage(), nodes: map[kafka.NodeID]*node{},
 		conns: map[kafka.NodeID]*wire.Conn{}, mute: map[kafka.NodeID]bool{}, nextEpoch: 100,
 	}
 	config.Default(&s.cfg)
+	for _, set := range settings {
+		set(&s.cfg)
+	}
 	s.judge = &judge{s: s, replicas: map[kafka.NodeID]*replicaLog{}}
 	s.w = sim.NewWorld(sim.Config{Seed: seed, Story: func(l sim.Line) { t.Logf("%10.3fs %-9s %s", l.At.Seconds(), l.Host, l.Text) }})
 	defer s.w.Close()
@@ -124,7 +130,12 @@ func (n *node) main(h env.Host) {
 	n.s.register(n)
 	cfg := n.s.cfg
 	cfg.NodeID = n.id
-	m := NewManager(h, cfg, dir, n, n.s.bugs, n.s.judge.see)
+	see := n.s.judge.see
+	m := NewManager(h, cfg, dir, n, n.s.bugs, func(e *witness.Event) {
+		if !n.s.deaf {
+			see(e)
+		}
+	})
 	m.SetBrokerEpoch(n.epoch)
 	l, err := h.Listen(port)
 	if err != nil {
@@ -228,11 +239,24 @@ func (s *stage) topicWithISR(minInsync int, replicas, isr []kafka.NodeID) {
 	})
 }
 
+// manyTopics makes so many topics of one partition, led by turns.
+func (s *stage) manyTopics(n int) {
+	for i := range n {
+		id := kafka.UUID{14: byte(i >> 8), 15: byte(i)}
+		replicas := []kafka.NodeID{kafka.NodeID(1 + i%3), kafka.NodeID(1 + (i+1)%3), kafka.NodeID(1 + (i+2)%3)}
+		s.publish(
+			&metadata.TopicRecord{Name: fmt.Sprint("topic-", i), TopicID: id},
+			&metadata.PartitionRecord{TopicID: id, Replicas: replicas, ISR: replicas, Leader: replicas[0]},
+		)
+	}
+	s.wait(time.Second)
+}
+
 func (s *stage) partition() *metadata.Partition { return s.image.Partition(orders0) }
 
 // elect makes leader the leader with that ISR, and waits until it knows.
 func (s *stage) elect(leader kafka.NodeID, isr ...kafka.NodeID) {
-	rec := metadata.NewPartitionChange(topicID, 0)
+	rec := metadata.NewPartitionChange(s.partition().TopicID, 0)
 	rec.Leader, rec.ISR = leader, isr
 	s.publish(rec)
 	s.until("the leader knows", func() bool {
@@ -243,7 +267,7 @@ func (s *stage) elect(leader kafka.NodeID, isr ...kafka.NodeID) {
 
 // setISR changes the ISR as the controller may, when it fences a broker.
 func (s *stage) setISR(isr ...kafka.NodeID) {
-	rec := metadata.NewPartitionChange(topicID, 0)
+	rec := metadata.NewPartitionChange(s.partition().TopicID, 0)
 	rec.ISR = isr
 	s.publish(rec)
 	s.wait(10 * time.Millisecond)
@@ -306,7 +330,7 @@ func (s *stage) alterOne(in kmsg.AlterPartitionRequestTopicPartition) error {
 	case kafka.PartitionEpoch(in.PartitionEpoch) != p.PartitionEpoch:
 		return kerr.InvalidUpdateVersion
 	}
-	rec := metadata.NewPartitionChange(topicID, 0)
+	rec := metadata.NewPartitionChange(s.partition().TopicID, 0)
 	rec.ISR = []kafka.NodeID{}
 	for _, member := range in.NewEpochISR {
 		b := s.image.Broker(kafka.NodeID(member.BrokerID))

@@ -46,7 +46,7 @@ func TestSwarm(t *testing.T) {
 				for probe, n := range s.w.Probes() {
 					probes[probe] += n
 				}
-			})
+			}, func(cfg *Config) { cfg.LagTimeMax = 5 * time.Second })
 		})
 	}
 	assert.Positive(t, acked, "acknowledged")
@@ -146,7 +146,7 @@ func (x *swarm) trouble() {
 	case 9:
 		if p := x.partition(); slices.Contains(p.ISR, id) && x.alive(id) {
 			x.w.Logf("move leadership to %d", id)
-			rec := metadata.NewPartitionChange(topicID, 0)
+			rec := metadata.NewPartitionChange(x.partition().TopicID, 0)
 			rec.Leader = id
 			x.publish(rec)
 		}
@@ -165,7 +165,7 @@ func (x *swarm) lose(id kafka.NodeID) {
 	recs := []metadata.Record{&metadata.BrokerRegistrationChangeRecord{BrokerID: id, BrokerEpoch: x.nodes[id].epoch, Fenced: 1}}
 	p := x.partition()
 	isr := without(p.ISR, []kafka.NodeID{id})
-	rec := metadata.NewPartitionChange(topicID, 0)
+	rec := metadata.NewPartitionChange(x.partition().TopicID, 0)
 	if len(isr) > 0 && len(isr) < len(p.ISR) {
 		rec.ISR = isr
 	}
@@ -194,7 +194,7 @@ func (x *swarm) recover() {
 	}
 	for _, id := range p.ISR {
 		if x.alive(id) {
-			rec := metadata.NewPartitionChange(topicID, 0)
+			rec := metadata.NewPartitionChange(x.partition().TopicID, 0)
 			rec.Leader = id
 			x.publish(rec)
 			return
