@@ -273,6 +273,26 @@ func (c *Core) leaderDeadline() time.Duration {
 	return deadline
 }
 
+// DutyDeadline is when the node itself must act: without what other voters are
+// to be told, which is the business of those who talk to them.
+func (c *Core) DutyDeadline() time.Duration {
+	if c.role != Leader {
+		return c.deadline
+	}
+	if len(c.voters) == 1 {
+		return never
+	}
+	return c.lead.checkBy
+}
+
+// BeginDue is when a voter must be told again who leads, if this node does.
+func (c *Core) BeginDue(voter kafka.NodeID) time.Duration {
+	if i := slices.Index(c.voters, voter); c.role == Leader && i >= 0 {
+		return c.beginDue(i)
+	}
+	return never
+}
+
 // beginDue is when the voter must be told again who leads, unless it fetches.
 func (c *Core) beginDue(i int) time.Duration {
 	p := &c.lead.voters[i]

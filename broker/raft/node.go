@@ -117,7 +117,8 @@ func (n *Node) open() error {
 	}, state, shape)
 	n.next = shape.End
 	n.newsEnd = shape.Flushed
-	n.tell(witness.Event{Kind: witness.QuorumFlushed, Offset: shape.Flushed})
+	n.tell(witness.Event{Kind: witness.Opened, Offset: shape.Start, End: shape.End, HW: n.core.HighWatermark(), Epoch: n.core.State().Epoch})
+	n.tellFlushed()
 	return nil
 }
 
@@ -287,7 +288,13 @@ func (n *Node) followRole() {
 func (n *Node) flush() {
 	n.must(n.syncLog())
 	n.core.Flushed()
-	n.tell(witness.Event{Kind: witness.QuorumFlushed, Offset: n.core.Log().End})
+	n.tellFlushed()
+}
+
+// tellFlushed tells the witness what the disk holds, which is not what the core
+// was told when a bug is planted.
+func (n *Node) tellFlushed() {
+	n.tell(witness.Event{Kind: witness.QuorumFlushed, Offset: n.log.RecoveryPoint()})
 }
 
 func (n *Node) syncLog() error {
@@ -330,9 +337,15 @@ func (n *Node) wakeOthers() {
 	}
 }
 
-// deadline is when the driver has something to do.
+// deadline is when the driver has something to do: its own, or to wake those
+// who have something to say. Who is saying something already wakes by himself.
 func (n *Node) deadline() time.Duration {
-	deadline := n.core.Deadline()
+	deadline := n.core.DutyDeadline()
+	for _, p := range n.peers {
+		if p.idle {
+			deadline = min(deadline, n.core.BeginDue(p.id))
+		}
+	}
 	if len(n.pending) > 0 {
 		deadline = min(deadline, n.drainAt)
 	}
