@@ -49,7 +49,7 @@ func (h *History) Add(e *Event) {
 	r.reset()
 	r.typ, r.f, r.time = e.Type, e.F, int64(e.Time)
 	r.client, r.process, r.actor = e.Process != NoProcess, e.Process, e.Actor
-	r.name, r.who, r.err = e.Name, e.Client, e.Error
+	r.name, r.who, r.err, r.text = e.Name, e.Client, e.Error, e.Text
 	r.seek, r.group, r.gen, r.txn = e.SeekToBeginning, e.Group, e.Generation, e.Transaction
 	r.producer, r.epoch = e.Producer, e.ProducerEpoch
 	for _, k := range e.Keys {

@@ -140,7 +140,8 @@ type Event struct {
 	Group           string
 	Generation      int64 // of the group, or the member's epoch; 0: not told
 	Transaction     string
-	Producer        int64 // producer id; 0 with ProducerEpoch 0: not told
+	Text            string // what else there is to say, of an event that is not a client's
+	Producer        int64  // producer id; 0 with ProducerEpoch 0: not told
 	ProducerEpoch   int64
 	Error           string
 }

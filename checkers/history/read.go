@@ -169,10 +169,10 @@ func (r *reader) event() {
 	switch {
 	case r.Err != nil:
 	case !hasType:
-		r.Line, r.Column = line, column
+		r.Line, r.Column, r.Kind, r.Text = line, column, edn.Open, []byte("{")
 		r.Fail("an operation with a :type")
 	case !hasProcess:
-		r.Line, r.Column = line, column
+		r.Line, r.Column, r.Kind, r.Text = line, column, edn.Open, []byte("{")
 		r.Fail("an operation with a :process")
 	default:
 		r.h.add(raw)
@@ -278,7 +278,12 @@ func (r *reader) time() int64 {
 
 // text reads a value of any shape as it is written.
 func (r *reader) text() string {
-	switch r.Next() {
+	r.Next()
+	return r.thisText()
+}
+
+func (r *reader) thisText() string {
+	switch r.Kind {
 	case edn.String, edn.Symbol, edn.Number:
 		return string(r.Text)
 	case edn.Nil:
@@ -410,11 +415,7 @@ func (r *reader) scalar(expected string) code {
 // keys of an assign. Anything else means nothing to checks.
 func (r *reader) value(raw *raw) {
 	if r.Next() != edn.Open || string(r.Text) == "{" || string(r.Text) == "#{" {
-		if r.Kind == edn.Close || r.Kind == edn.EOF {
-			r.Fail("a value for the key before")
-			return
-		}
-		raw.text = r.form()
+		raw.text = r.thisText()
 		return
 	}
 	for r.Next() != edn.Close && r.Err == nil {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -93,12 +92,14 @@ type writer struct {
 	some bool // a field was written before
 }
 
-func (w *writer) head(number int64, typ Type, f F, name string) {
+// head writes what all events have; who is called to write the process.
+func (w *writer) head(number int64, typ Type, who func(), f F, name string) {
 	w.some = false
 	w.line = append(w.line, '{')
 	w.field("index")
 	w.line = strconv.AppendInt(w.line, w.h.IndexOf(number), 10)
 	w.word("type", typ.String())
+	who()
 	if f != Other && name == "" {
 		name = f.String()
 	}
@@ -117,8 +118,7 @@ func (w *writer) event(number int64) {
 	if invoke {
 		typ, at = Invoke, op.Start
 	}
-	w.head(number, typ, op.F, op.Name)
-	w.number("process", op.Process)
+	w.head(number, typ, func() { w.number("process", op.Process) }, op.F, op.Name)
 	if name := w.h.processes[op.ProcessNo].client; name != "" {
 		w.text("client", name)
 	}
@@ -156,8 +156,7 @@ func (w *writer) event(number int64) {
 }
 
 func (w *writer) note(n *Note) {
-	w.head(n.Number, n.Type, n.F, n.Name)
-	w.word("process", n.Actor)
+	w.head(n.Number, n.Type, func() { w.word("process", n.Actor) }, n.F, n.Name)
 	w.field("value")
 	switch {
 	case len(n.Mops) > 0:
@@ -252,20 +251,43 @@ func (w *writer) poll(polled []Polled, asked bool) {
 	}
 	w.between()
 	w.line = append(w.line, '{')
-	for i := 0; i < len(polled); {
+	// A map has each key once: what came of it in between others is gathered.
+	var keys []Key
+	for i := range polled {
 		key := w.h.KeyOf(polled[i].Rec)
+		if i > 0 && key == w.h.KeyOf(polled[i-1].Rec) || holds(keys, key) {
+			continue
+		}
+		keys = append(keys, key)
 		if i > 0 {
 			w.line = append(w.line, ',')
 		}
-		w.name(w.h.keys[key])
-		w.line = append(w.line, '[')
-		for n := 0; i < len(polled) && w.h.KeyOf(polled[i].Rec) == key; i, n = i+1, n+1 {
-			w.space(n)
-			w.pair(polled[i].Offset, w.h.ValueOf(polled[i].Rec))
-		}
-		w.line = append(w.line, ']')
+		w.records(polled[i:], key)
 	}
 	w.line = append(w.line, "}]"...)
+}
+
+func (w *writer) records(polled []Polled, key Key) {
+	w.name(w.h.keys[key])
+	w.line = append(w.line, '[')
+	n := 0
+	for _, p := range polled {
+		if w.h.KeyOf(p.Rec) == key {
+			w.space(n)
+			w.pair(p.Offset, w.h.ValueOf(p.Rec))
+			n++
+		}
+	}
+	w.line = append(w.line, ']')
+}
+
+func holds(keys []Key, key Key) bool {
+	for _, k := range keys {
+		if k == key {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *writer) pair(offset int64, value Value) {
@@ -404,9 +426,4 @@ func (w *writer) string(s string) {
 	w.line = append(w.line, '"')
 	w.line = append(w.line, s...)
 	w.line = append(w.line, '"')
-}
-
-// Time is a time of the history as reports show it.
-func Time(t time.Duration) string {
-	return strconv.FormatFloat(t.Seconds(), 'f', -1, 64) + "s"
 }

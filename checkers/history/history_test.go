@@ -1,0 +1,241 @@
+package history
+
+import (
+	"bytes"
+	"compress/gzip"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func read(t require.TestingT, text string) *History {
+	h, err := Read("test", strings.NewReader(text))
+	require.NoError(t, err)
+	return h
+}
+
+func write(t require.TestingT, h *History, format Format) string {
+	var out bytes.Buffer
+	require.NoError(t, h.Write(&out, format))
+	return out.String()
+}
+
+func TestOperationsAreReadAsTheyAreWritten(t *testing.T) {
+	h := read(t, `
+		{:index 0, :type :invoke, :process 3, :f :txn, :value [[:poll] [:send :x 7]], :time 5}
+		{:index 1, :type :info, :process :nemesis, :f :kill, :value ["n1"], :time 6}
+		{:index 2, :type :ok, :process 3, :f :txn, :value [[:poll {:y [[4 "a"] [6 b]], :x [[nil 1]]}] [:send :x [9 7]]], :time 12,
+		 :rebalance-log [{:type :revoked, :keys [:y]}]}`)
+	require.Equal(t, 1, h.Len())
+	var op Op
+	h.Read(0, &op)
+	assert.Equal(t, OK, op.Type)
+	assert.Equal(t, Txn, op.F)
+	assert.EqualValues(t, 3, op.Process)
+	assert.EqualValues(t, []int64{0, 2, 5, 12}, []int64{op.Invoked, op.Completed, int64(op.Start), int64(op.End)})
+	require.Len(t, op.Sends, 1)
+	assert.EqualValues(t, 9, op.Sends[0].Offset)
+	assert.Equal(t, Int(7), h.ValueOf(op.Sends[0].Rec))
+	assert.Equal(t, Keyword("x"), h.Keys()[h.KeyOf(op.Sends[0].Rec)])
+	require.Len(t, op.Polled, 3)
+	assert.Equal(t, Text("a"), h.ValueOf(op.Polled[0].Rec))
+	assert.Equal(t, "b", h.ValueOf(op.Polled[1].Rec).String())
+	assert.Equal(t, NoOffset, op.Polled[2].Offset)
+	assert.Equal(t, []Key{h.KeyOf(op.Polled[0].Rec)}, op.Rebalanced)
+	require.Len(t, h.Notes(), 1)
+	assert.Equal(t, "nemesis", h.Notes()[0].Actor)
+}
+
+func TestWhatHistoriesMayLack(t *testing.T) {
+	t.Run("a completion", func(t *testing.T) {
+		h := read(t, `[{:type :invoke, :process 0, :f :send, :value [[:send 1 10]]}]`)
+		var op Op
+		h.Read(0, &op)
+		assert.Equal(t, Unknown, op.Type)
+		assert.EqualValues(t, Never, op.Completed)
+		assert.EqualValues(t, 0, h.Index(0))
+		assert.Len(t, op.Sends, 1)
+	})
+	t.Run("an invocation: it may have begun at any time", func(t *testing.T) {
+		h := read(t, `[{:type :info, :process :x} {:type :ok, :process 0, :f :send, :value [[:send 1 [3 10]]]}]`)
+		var op Op
+		h.Read(0, &op)
+		assert.EqualValues(t, 0, op.Invoked)
+		assert.EqualValues(t, 1, op.Completed)
+	})
+	t.Run("a completion before the next invocation", func(t *testing.T) {
+		h := read(t, `[{:type :invoke, :process 0, :f :send, :value [[:send 1 10]]}
+			{:type :invoke, :process 0, :f :send, :value [[:send 1 11]]}
+			{:type :ok, :process 0, :f :send, :value [[:send 1 [0 11]]]}]`)
+		require.Equal(t, 2, h.Len())
+		assert.Equal(t, Unknown, h.Brief(0).Type)
+		assert.Equal(t, OK, h.Brief(1).Type)
+		var op Op
+		h.Read(0, &op)
+		assert.Equal(t, Int(10), h.ValueOf(op.Sends[0].Rec))
+	})
+	t.Run("the value of a failure: what was asked counts", func(t *testing.T) {
+		h := read(t, `[{:type :invoke, :process 0, :f :send, :value [[:send 1 10] [:send 1 11]]}
+			{:type :fail, :process 0, :f :send, :value nil, :error [:timeout "broker 1"]}]`)
+		var op Op
+		h.Read(0, &op)
+		require.Len(t, op.Sends, 2)
+		assert.True(t, op.Sends[1].Silent)
+		assert.Equal(t, `[:timeout "broker 1"]`, op.Error)
+	})
+	t.Run("a dense index", func(t *testing.T) {
+		h := read(t, `[{:index 10, :type :invoke, :process 0, :f :poll} {:index 20, :type :ok, :process 0, :f :poll, :value [[:poll nil]]}]`)
+		assert.EqualValues(t, 20, h.Index(0))
+	})
+	t.Run("everything", func(t *testing.T) {
+		assert.Equal(t, 0, read(t, "").Len())
+		assert.Equal(t, 0, read(t, "[]").Len())
+	})
+}
+
+func TestJSONLines(t *testing.T) {
+	h := read(t, `{"index":0,"type":"invoke","process":0,"client":"billing-1","f":"txn","value":[["poll"],["send",1,"p\"1"]],"time":5,"group":"billing"}
+{"index":1,"type":"ok","process":0,"f":"txn","value":[["poll",{"1":[[3,"a"],[4,":k"]],"orders/0":[[0,8]]}],["send",1,[5,"p\"1"]],["commit","1",5]],"time":9,"group":"billing","generation":4,"extra":{"a":[1.5e3,null,true]}}
+`)
+	var op Op
+	h.Read(0, &op)
+	assert.Equal(t, "billing-1", h.Client(op.ProcessNo))
+	assert.Equal(t, "billing", op.Group)
+	assert.EqualValues(t, 4, op.Generation)
+	assert.Equal(t, []Value{Int(1), Text("orders/0")}, h.Keys(), "1 and \"1\" are the same key")
+	assert.Equal(t, Keyword("k"), h.ValueOf(op.Polled[1].Rec))
+	assert.Equal(t, Text(`p"1`), h.ValueOf(op.Sends[0].Rec))
+	assert.Equal(t, OffsetMop{MopCommit, 0, 5}, op.Offsets[0])
+}
+
+func TestGzip(t *testing.T) {
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, _ = z.Write([]byte(`[{:type :invoke, :process 0, :f :poll}]`))
+	require.NoError(t, z.Close())
+	h, err := Read("test", &zipped)
+	require.NoError(t, err)
+	assert.Equal(t, 1, h.Len())
+}
+
+func TestBrokenFiles(t *testing.T) {
+	for _, c := range []struct{ text, message string }{
+		{"[{:type :ok\n :process}]", "test:2:10: found }, expected a process"},
+		{"[{:type :ok, :process 1]", "test:1:24: found ], expected } for the { at 1:2"},
+		{"[{:type :ok, :process 1}", "test:1:25: found the end of the file, expected ] for the [ at 1:1"},
+		{"[{:type :maybe, :process 1}]", "test:1:9: found :maybe, expected :invoke, :ok, :fail or :info"},
+		{"[{:process 1}]", "test:1:2: found {, expected an operation with a :type"},
+		{"\n[{:type :ok}]", "test:2:2: found {, expected an operation with a :process"},
+		{"[7]", "test:1:2: found 7, expected an operation: a map"},
+		{"hello", "test:1:1: found hello, expected an operation: a map"},
+		{"[{:type :ok, :process 1, :value [[:sent 1 2]]}]", "test:1:35: found :sent, expected a micro-operation"},
+		{"[{:type :ok, :process 1, :value [[:send 1 [x 2]]]}]", "test:1:44: found x, expected an offset, or nil"},
+		{"[{:type :ok, :process 1, :value [[:poll {1 [[0 1] 5]}]]}]", "test:1:51: found 5, expected a record: [offset value]"},
+		{"[{:type :ok, :process 1, :value [[:poll [1]]]}]", "test:1:41: found [, expected a map of keys to records"},
+		{`[{:type :ok, :process 1, :error "x`, `test:1:33: found a string without end, expected its closing "`},
+		{`[{:type :ok, :process 1, :error "\q"}]`, `found \q in a string`},
+		{"[{:type :ok, :process 1, #_}]", "found }, expected a form to drop"},
+		{"[] []", "test:1:4: found [, expected the end of the file"},
+		{")", "test:1:1: found ), expected nothing to be closed"},
+		{`{"type":"ok","process":1,"f":"poll` + "\n" + `{"type":"ok"}`, `test:1:30: found a string broken by the end of the line`},
+		{`{"type":"ok","process":1,"time":"x"}`, `test:1:33: found "x", expected a time`},
+		{`{"type":"ok",` + "\n" + `{"type":"ok","process":1}`, `expected`},
+	} {
+		_, err := Read("test", strings.NewReader(c.text))
+		if assert.Error(t, err, c.text) {
+			assert.Contains(t, err.Error(), c.message, c.text)
+		}
+	}
+	_, err := ReadFile("no such file")
+	assert.Error(t, err)
+}
+
+// Every history survives being written and read, in both formats.
+func TestRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := New()
+		value := rapid.Custom(func(t *rapid.T) Value {
+			switch rapid.IntRange(0, 2).Draw(t, "kind") {
+			case 0:
+				return Int(rapid.Int64().Draw(t, "n") >> 5)
+			case 1:
+				return Keyword(rapid.StringMatching(`[a-z][a-z0-9/-]*`).Draw(t, "keyword"))
+			}
+			return Text("s" + rapid.String().Draw(t, "text"))
+		})
+		key := rapid.SampledFrom([]Value{Int(1), Keyword("x"), Text("orders/0")})
+		offset := rapid.Int64Range(-1, 1<<50)
+		mop := rapid.Custom(func(t *rapid.T) Mop {
+			m := Mop{Kind: MopKind(rapid.IntRange(0, int(MopPosition)).Draw(t, "mop")), Key: key.Draw(t, "key")}
+			if m.Kind == MopPoll {
+				k := key.Draw(t, "of")
+				for range rapid.IntRange(0, 3).Draw(t, "records") {
+					m.Records = append(m.Records, Record{k, offset.Draw(t, "at"), value.Draw(t, "value")})
+				}
+				return m
+			}
+			m.Value, m.Offset = value.Draw(t, "value"), offset.Draw(t, "offset")
+			return m
+		})
+		for range rapid.IntRange(0, 20).Draw(t, "events") {
+			e := Event{
+				Type: Type(rapid.IntRange(0, 3).Draw(t, "type")), Process: rapid.Int64Range(0, 3).Draw(t, "process"),
+				F: F(rapid.IntRange(1, int(Join)).Draw(t, "f")), Time: 5, Group: rapid.SampledFrom([]string{"", "g"}).Draw(t, "group"),
+			}
+			if e.F == Assign || e.F == Subscribe {
+				e.Keys = []Value{key.Draw(t, "assigned")}
+			} else {
+				e.Mops = rapid.SliceOfN(mop, 0, 3).Draw(t, "mops")
+			}
+			h.Add(&e)
+		}
+		for _, format := range []Format{EDN, JSON} {
+			once := write(t, h, format)
+			if again := write(t, read(t, once), format); strings.Count(once, "\n") == h.Events() && !headless(h) {
+				assert.Equal(t, once, again)
+			}
+		}
+		if !headless(h) {
+			assert.Equal(t, write(t, h, EDN), write(t, read(t, write(t, h, JSON)), EDN), "by way of JSON")
+		}
+	})
+}
+
+// headless: a completion without an invocation is written as one, and read so.
+func headless(h *History) bool {
+	for i := range h.rows.n {
+		if h.rows.at(i).headless {
+			return true
+		}
+	}
+	return false
+}
+
+func TestTheCorpusSurvivesRewriting(t *testing.T) {
+	files, err := filepath.Glob("../testdata/corpus/*.edn*")
+	require.NoError(t, err)
+	require.Len(t, files, 65)
+	for _, file := range files {
+		h, err := ReadFile(file)
+		require.NoError(t, err)
+		once := write(t, h, EDN)
+		assert.Equal(t, once, write(t, read(t, once), EDN), file)
+		assert.Equal(t, once, write(t, read(t, write(t, h, JSON)), EDN), file)
+	}
+}
+
+func TestManyValues(t *testing.T) {
+	h := New()
+	for i := range int64(100_000) {
+		h.Add(&Event{Process: i % 7, Type: Type(i / 7 % 2), F: Send, Mops: []Mop{{Kind: MopSend, Key: Int(i % 3), Value: Text(Int(i / 14).String()), Offset: i}}})
+	}
+	rec, ok := h.FindRec(Int(0), Text("0"))
+	require.True(t, ok)
+	assert.Equal(t, "0", h.ValueOf(rec).String())
+	_, ok = h.FindRec(Int(0), Text("none"))
+	assert.False(t, ok)
+}
