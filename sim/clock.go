@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/ktrial/ktrial/sim/env"
@@ -49,14 +50,13 @@ func scale(d time.Duration, ppm int64) time.Duration {
 // virtual is when the monotonic clock will have reached the given reading.
 func (c *clock) virtual(uptime time.Duration) time.Duration {
 	d := uptime - c.up
-	if c.ppm == 0 {
+	if c.ppm == 0 || d <= 0 {
 		return c.since + d
 	}
-	v := c.since + d - scale(d, c.ppm)
-	for range 4 { // converges: the rate is nearly one
-		v += uptime - c.uptime(v)
-	}
-	for c.uptime(v) < uptime {
+	const million = 1_000_000
+	rate := million + c.ppm
+	v := c.since + d/time.Duration(rate)*million + d%time.Duration(rate)*million/time.Duration(rate)
+	for c.uptime(v) < uptime { // by rounding, once or twice
 		v++
 	}
 	return v
@@ -65,6 +65,9 @@ func (c *clock) virtual(uptime time.Duration) time.Duration {
 func (c *clock) step(by time.Duration) { c.birth += env.Time(by) }
 
 func (c *clock) drift(now time.Duration, ppm int64) {
+	if ppm <= -1_000_000 {
+		panic(fmt.Sprintf("sim: a clock cannot drift by %d ppm: it would not go forward", ppm))
+	}
 	c.up, c.since, c.ppm = c.uptime(now), now, ppm
 }
 

@@ -39,7 +39,8 @@ type nameOp struct {
 type change struct {
 	dir      *node
 	name     string
-	old, now *node // nil: no such entry
+	path     string // of the entry when it was changed, for reports
+	old, now *node  // nil: no such entry
 }
 
 func (c change) set(n *node) {

@@ -171,9 +171,9 @@ func (d *Disk) rename(keep []bool) []Loss {
 			if keep[i] {
 				c.set(c.now)
 			} else if c.now == nil {
-				losses = append(losses, Loss{c.name, "its removal or renaming was lost"})
+				losses = append(losses, Loss{c.path, "its removal or renaming was lost"})
 			} else {
-				losses = append(losses, Loss{c.name, "its name was lost"})
+				losses = append(losses, Loss{c.path, "its name was lost"})
 			}
 		}
 	}

@@ -66,7 +66,7 @@ func (v *view) Create(path string) (env.File, error) {
 		return nil, wrap("create", path, err)
 	}
 	f := &inode{path: clean(path), links: 1}
-	v.d.apply(change{dir, name, nil, &node{file: f}})
+	v.d.apply(change{dir, name, f.path, nil, &node{file: f}})
 	return &handle{v: v, f: f, path: f.path}, nil
 }
 
@@ -84,7 +84,7 @@ func (v *view) Remove(path string) error {
 	}
 	v.note(OpRemove, path)
 	v.d.unlink(n)
-	v.d.apply(change{dir, name, n, nil})
+	v.d.apply(change{dir, name, clean(path), n, nil})
 	return nil
 }
 
@@ -119,7 +119,7 @@ func (v *view) Rename(from, to string) error {
 	}
 	v.note(OpRename, from)
 	v.d.unlink(replaced)
-	v.d.apply(change{d1, n1, n, nil}, change{d2, n2, replaced, n})
+	v.d.apply(change{d1, n1, clean(from), n, nil}, change{d2, n2, clean(to), replaced, n})
 	if !n.dir() {
 		n.file.path = clean(to)
 	}
@@ -141,7 +141,7 @@ func (v *view) MkdirAll(path string) error {
 		}
 		if n == nil {
 			dir, name, _ := v.d.parent(at[:i])
-			v.d.apply(change{dir, name, nil, newDir()})
+			v.d.apply(change{dir, name, at[:i], nil, newDir()})
 		}
 	}
 	return nil
