@@ -9,11 +9,16 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/sim/env"
 )
 
 // Apply brings the replicas to the state of im, of which ch changed since the
 // last call. im is kept until the next call. It blocks, as logs are made.
 func (m *Manager) Apply(im *metadata.Image, ch *metadata.Changes) {
+	if m.im == nil {
+		m.ApplyImage(im)
+		return
+	}
 	m.im = im
 	for _, t := range ch.DeletedTopics {
 		for i := range t.Partitions {
@@ -35,9 +40,12 @@ func (m *Manager) Apply(im *metadata.Image, ch *metadata.Changes) {
 
 // ApplyImage brings the replicas to the state of im, whatever was before: at
 // the start, or after a snapshot was loaded. Logs that no partition of im
-// belongs to are deleted. It blocks.
+// belongs to are deleted. It blocks, at first until the broker is registered.
 func (m *Manager) ApplyImage(im *metadata.Image) {
 	first := m.im == nil
+	if first && !m.isRegistered(im) {
+		return
+	}
 	m.im = im
 	for _, tp := range m.dir.Partitions() {
 		if id := m.dir.TopicID(tp); !m.assigned(im.Partition(tp), id) {
@@ -56,6 +64,22 @@ func (m *Manager) ApplyImage(im *metadata.Image) {
 	if first {
 		m.startUpkeep()
 	}
+}
+
+// isRegistered waits for the broker epoch, and reports whether im has the
+// registration of this process. An image from before still says what the last
+// process did: it may name this broker the leader of an epoch in which it had
+// records that it has lost since.
+func (m *Manager) isRegistered(im *metadata.Image) bool {
+	for m.brokerEpoch == kafka.NoEpoch && !m.closing {
+		m.registered.Wait(env.Forever)
+	}
+	b := im.Broker(m.cfg.NodeID)
+	if m.closing || b == nil || b.Epoch < m.brokerEpoch {
+		m.host.Reached("metadata from before the broker's registration left aside")
+		return false
+	}
+	return true
 }
 
 // assigned reports whether this broker has a replica of reg, of that topic.

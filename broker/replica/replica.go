@@ -42,9 +42,11 @@ type Manager struct {
 	bugs    *planted.Set
 	witness witness.Witness
 
-	// im is the cluster as the server last told, nil at first.
+	// im is the cluster as the server last told, nil until this process is
+	// registered in it.
 	im          *metadata.Image
 	brokerEpoch kafka.BrokerEpoch
+	registered  env.Signal
 	clientID    string
 	byName      map[kafka.TopicPartition]*Partition
 	byID        map[partKey]*Partition
@@ -74,13 +76,18 @@ func NewManager(host env.Host, cfg Config, dir *log.Dir, ctl Controller, bugs *p
 		sessions:    fetchSessions{host: host, slots: int(cfg.FetchSessionSlots)},
 		purgatory:   purgatory{host: host},
 		stop:        host.NewSignal("replicas stop"),
+		registered:  host.NewSignal("broker epoch"),
 	}
 	m.alter = alterer{m: m, wake: host.NewSignal("isr changes")}
 	return m
 }
 
-// SetBrokerEpoch tells under which epoch the broker is registered.
-func (m *Manager) SetBrokerEpoch(e kafka.BrokerEpoch) { m.brokerEpoch = e }
+// SetBrokerEpoch tells under which epoch the broker is registered. Nothing
+// leads or follows before that.
+func (m *Manager) SetBrokerEpoch(e kafka.BrokerEpoch) {
+	m.brokerEpoch = e
+	m.registered.Broadcast()
+}
 
 // OnRole has f called whenever this broker begins or ends to lead a partition,
 // before anything can be appended in the new epoch. f must not block.
@@ -105,6 +112,7 @@ func (m *Manager) Partitions() []*Partition { return slices.Clone(m.sorted) }
 func (m *Manager) Shutdown() error {
 	m.closing, m.alter.closed = true, true
 	m.stop.Broadcast()
+	m.registered.Broadcast()
 	m.alter.wake.Broadcast()
 	parts := m.Partitions()
 	for _, p := range parts {

@@ -11,8 +11,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/sim/env"
 )
 
 // consumerFetch is a consumer's fetch of orders/0 without a session.
@@ -301,5 +303,35 @@ func TestShutdown_LeavesACleanMark(t *testing.T) {
 		epoch, clean := n.m.dir.CleanShutdown()
 		assert.True(t, clean)
 		assert.Equal(t, kafka.BrokerEpoch(101), epoch)
+	})
+}
+
+// A process that has started again may find itself the leader in metadata from
+// before: that was the last process, which had what this one may have lost.
+func TestApply_NothingLeadsBeforeItIsRegistered(t *testing.T) {
+	play(t, 2, nil, func(s *stage) {
+		s.topic(1, 1, 2)
+		old := s.image.Clone()
+		s.kill(1)
+		n := s.nodes[1]
+		var m *Manager
+		n.host.Start(func(h env.Host) {
+			dir, err := log.OpenDir(h, "data", log.DirOptions{ClusterID: "test", NodeID: 1})
+			require.NoError(t, err)
+			cfg := s.cfg
+			cfg.NodeID = 1
+			m = NewManager(h, cfg, dir, n, nil, nil)
+			h.After(time.Second, "registered", func() { m.SetBrokerEpoch(200) })
+			m.ApplyImage(old)
+			h.Sleep(time.Second)
+			s.image.Apply(&metadata.RegisterBrokerRecord{BrokerID: 1, BrokerEpoch: 200})
+			m.Apply(s.image.Clone(), &metadata.Changes{})
+		})
+		s.wait(500 * time.Millisecond)
+		assert.Empty(t, m.Partitions(), "no broker epoch yet")
+		s.wait(time.Second)
+		assert.Empty(t, m.Partitions(), "the metadata is older than the registration")
+		s.wait(time.Second)
+		assert.Len(t, m.Partitions(), 1)
 	})
 }
