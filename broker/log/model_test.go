@@ -242,3 +242,8 @@ func idempotent(id, epoch, sequence int) record.Options {
 	return record.Options{Idempotent: true, ProducerID: kafka.ProducerID(id),
 		ProducerEpoch: kafka.ProducerEpoch(epoch), BaseSequence: kafka.Sequence(sequence)}
 }
+
+func benchOnDisk(b *testing.B, main func(h env.Host)) {
+	b.Helper()
+	sim.RunHost(b, 1, main)
+}

@@ -1,0 +1,117 @@
+package log
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+func defaults() (cfg Config) {
+	config.Default(&cfg)
+	return cfg
+}
+
+// kilobyte is a batch of 8 records and about 1 KiB.
+func kilobyte(h env.Host) record.Batch {
+	return batch(h.Now().Millis(), record.Options{}, 8, 108)
+}
+
+func BenchmarkAppend(b *testing.B) {
+	benchOnDisk(b, func(h env.Host) {
+		l, err := Open(h, "orders-0", orders, defaults(), Options{})
+		require.NoError(b, err)
+		kb := kilobyte(h)
+		b.ReportAllocs()
+		b.SetBytes(int64(len(kb)))
+		for b.Loop() {
+			kb.SetBaseOffset(0)
+			if _, err := l.AppendAsLeader(kb, 1); err != nil {
+				b.Fatal(err)
+			}
+			if l.Size() > 64<<20 {
+				b.StopTimer()
+				require.NoError(b, l.TruncateFullyAndStartAt(0))
+				b.StartTimer()
+			}
+		}
+	})
+}
+
+func BenchmarkAppendAsFollower(b *testing.B) {
+	benchOnDisk(b, func(h env.Host) {
+		l, err := Open(h, "orders-0", orders, defaults(), Options{})
+		require.NoError(b, err)
+		kb := kilobyte(h)
+		b.ReportAllocs()
+		for b.Loop() {
+			kb.SetBaseOffset(l.EndOffset())
+			if err := l.AppendAsFollower(kb); err != nil {
+				b.Fatal(err)
+			}
+			if l.Size() > 64<<20 {
+				b.StopTimer()
+				require.NoError(b, l.TruncateFullyAndStartAt(0))
+				b.StartTimer()
+			}
+		}
+	})
+}
+
+func BenchmarkRead(b *testing.B) {
+	for _, bc := range []struct {
+		name string
+		from func(l *Log, i int) kafka.Offset
+		max  int32
+	}{
+		{"tail-1KiB", func(l *Log, i int) kafka.Offset { return l.EndOffset() - 8 }, 1 << 20},
+		{"random-1KiB", func(l *Log, i int) kafka.Offset { return kafka.Offset(i*7919) % l.EndOffset() }, 1100},
+		{"random-64KiB", func(l *Log, i int) kafka.Offset { return kafka.Offset(i*7919) % l.EndOffset() }, 64 << 10},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			benchOnDisk(b, func(h env.Host) {
+				l := filled(b, h, 8000)
+				b.ReportAllocs()
+				i := 0
+				for b.Loop() {
+					i++
+					got, err := l.Read(bc.from(l, i), l.EndOffset(), bc.max, true)
+					if err != nil || len(got) == 0 {
+						b.Fatal(len(got), err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Recovery of 8 MiB after a kill.
+func BenchmarkRecover(b *testing.B) {
+	benchOnDisk(b, func(h env.Host) {
+		l := filled(b, h, 8000)
+		b.SetBytes(l.Size())
+		for b.Loop() {
+			again, err := Open(h, "orders-0", orders, defaults(), Options{})
+			if err != nil || again.EndOffset() != l.EndOffset() {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func filled(b *testing.B, h env.Host, batches int) *Log {
+	l, err := Open(h, "orders-0", orders, defaults(), Options{})
+	require.NoError(b, err)
+	kb := kilobyte(h)
+	for range batches {
+		kb.SetBaseOffset(0)
+		_, err := l.AppendAsLeader(kb, 1)
+		require.NoError(b, err)
+	}
+	require.NoError(b, l.Flush())
+	return l
+}
