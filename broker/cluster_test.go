@@ -40,7 +40,7 @@ type cluster struct {
 
 func newCluster(t testing.TB, seed uint64) *cluster {
 	c := &cluster{
-		t: t, w: sim.NewWorld(sim.Config{Seed: seed, MaxEvents: 3_000_000}),
+		t: t, w: sim.NewWorld(sim.Config{Seed: seed, MaxEvents: 30_000_000}),
 		nodes: map[kafka.NodeID]*broker.Node{}, hosts: map[kafka.NodeID]string{}, events: map[witness.Kind]int{},
 	}
 	t.Cleanup(c.w.Close)
