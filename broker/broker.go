@@ -246,11 +246,11 @@ func (n *Node) channel(name string) *server.Channel {
 	return c
 }
 
-// caughtUp reports whether the broker's image holds all that is known to be
-// committed.
+// caughtUp reports whether the broker's image holds all that was committed when
+// it started. Before that it must not be published: replicas of topics that it
+// does not know of would be deleted as strays.
 func (n *Node) caughtUp() bool {
-	hw := n.Raft.HighWatermark()
-	return hw > 0 && n.publisher.Image().Offset+1 >= hw
+	return n.Raft.HighWatermarkKnown() && n.publisher.Image().Offset+1 >= n.Raft.HighWatermark()
 }
 
 // Image is the committed metadata as this node has applied it. It is not to be

@@ -79,6 +79,9 @@ type Core struct {
 	// hw is the high watermark. It never falls, and every offset below it is
 	// held, flushed, by a majority.
 	hw kafka.Offset
+	// hwKnown: since this member started it has held everything that was
+	// committed at some moment of its life, not only what a snapshot told.
+	hwKnown bool
 
 	// deadline is the election timer, or for a Follower the fetch timer.
 	// Observers have none.
@@ -175,6 +178,10 @@ func (c *Core) Log() *Shape { return &c.log }
 
 // HighWatermark is the offset below which all is known to be committed.
 func (c *Core) HighWatermark() kafka.Offset { return c.hw }
+
+// HighWatermarkKnown reports whether the high watermark is that of a leader
+// which this member has caught up with since it started.
+func (c *Core) HighWatermarkKnown() bool { return c.hwKnown }
 
 // Leader is who leads, as far as this member knows. Nobody, when it resigned.
 func (c *Core) Leader() (kafka.NodeID, kafka.LeaderEpoch) {

@@ -75,6 +75,7 @@ func (c *Core) FetchReplied(now time.Duration, from kafka.NodeID, req FetchReque
 			return false
 		}
 		c.hw = max(c.hw, min(c.log.End, reply.HW))
+		c.hwKnown = c.hwKnown || reply.HW != kafka.NoOffset && reply.HW <= c.log.End
 	}
 	return true
 }

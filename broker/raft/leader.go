@@ -90,8 +90,18 @@ func (c *Core) advance() {
 	}
 	ends[c.me] = c.log.Flushed
 	if hw := majorityOffset(ends); hw > c.lead.epochStart {
-		c.hw = max(c.hw, hw)
+		c.hw, c.hwKnown = max(c.hw, hw), true
 	}
+}
+
+// toldHW is the high watermark as this Leader may tell it: nothing before it
+// has committed in its own epoch, for until then its predecessor may have
+// committed more than it knows of (KIP-595).
+func (c *Core) toldHW() kafka.Offset {
+	if c.hw > c.lead.epochStart {
+		return c.hw
+	}
+	return kafka.NoOffset
 }
 
 // FetchRequest asks the leader for what follows Offset.
@@ -133,7 +143,7 @@ func (c *Core) Fetch(now time.Duration, req FetchRequest) FetchReply {
 	if reply.Err = c.checkLeaderRequest(req.Epoch); reply.Err != nil {
 		return reply
 	}
-	reply.HW = c.hw
+	reply.HW = c.toldHW()
 	latest := c.log.LatestSnapshot()
 	reply.Validity = c.log.Validate(req.Offset, req.LastEpoch)
 	if req.Offset == 0 && !latest.IsZero() {
@@ -149,7 +159,7 @@ func (c *Core) Fetch(now time.Duration, req FetchRequest) FetchReply {
 		c.countFetch(now, req.Replica)
 	default:
 		c.progressed(now, req)
-		reply.HW = c.hw
+		reply.HW = c.toldHW()
 		reply.To = max(req.Offset, c.log.Flushed)
 		reply.Wait = req.Offset >= c.log.Flushed && req.HW >= c.hw
 	}

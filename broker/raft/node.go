@@ -389,6 +389,10 @@ func (n *Node) sleep() {
 // HighWatermark is the offset below which all is known to be committed.
 func (n *Node) HighWatermark() kafka.Offset { return n.core.HighWatermark() }
 
+// HighWatermarkKnown reports whether this member has caught up with a leader
+// since it started. Until then HighWatermark may be that of an old snapshot.
+func (n *Node) HighWatermarkKnown() bool { return n.core.HighWatermarkKnown() }
+
 // EndOffset is where this member's log ends.
 func (n *Node) EndOffset() kafka.Offset { return n.log.EndOffset() }
 
