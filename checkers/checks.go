@@ -1,6 +1,8 @@
 package checkers
 
 import (
+	"slices"
+
 	"github.com/ktrial/ktrial/checkers/history"
 )
 
@@ -72,13 +74,14 @@ func expected(h *history.History) *Expectations {
 func promise(name, about string, anomalies ...Anomaly) Check {
 	return Check{name, about, func(h *history.History) (v Verdict) {
 		a := analyse(h)
-		c := newCollector(a, newPermits(a, expected(h)))
+		expect := expected(h).over(h)
+		c := newCollector(a, newPermits(a, &expect))
 		for _, d := range detectors {
 			if !d.findsAny(anomalies) {
 				continue
 			}
 			v.Checked += d.run(a, func(f finding) {
-				if containsAnomaly(anomalies, f.anomaly) {
+				if slices.Contains(anomalies, f.anomaly) {
 					c.take(f)
 				}
 			})
@@ -99,16 +102,7 @@ func promise(name, about string, anomalies ...Anomaly) Check {
 
 func (d *detector) findsAny(anomalies []Anomaly) bool {
 	for _, anomaly := range d.finds {
-		if containsAnomaly(anomalies, anomaly) {
-			return true
-		}
-	}
-	return false
-}
-
-func containsAnomaly(all []Anomaly, one Anomaly) bool {
-	for _, anomaly := range all {
-		if anomaly == one {
+		if slices.Contains(anomalies, anomaly) {
 			return true
 		}
 	}

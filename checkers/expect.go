@@ -2,9 +2,12 @@ package checkers
 
 import (
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/ktrial/ktrial/checkers/history"
 )
 
 // Expectations say under which configuration a history came about, and what
@@ -101,7 +104,7 @@ func (e *Expectations) Set(name, value string) error {
 		if _, err := strconv.ParseInt(value, 10, 64); err != nil {
 			return fmt.Errorf("config %s=%s: expected a number", name, value)
 		}
-	} else if !contains2(s.values, value) {
+	} else if !slices.Contains(s.values, value) {
 		return fmt.Errorf("config %s=%s: expected one of %s", name, value, strings.Join(s.values, ", "))
 	}
 	if fault, ok := faultSettings[s.name]; ok {
@@ -119,20 +122,11 @@ func (e *Expectations) Set(name, value string) error {
 	return nil
 }
 
-func contains2(values []string, v string) bool {
-	for _, w := range values {
-		if v == w {
-			return true
-		}
-	}
-	return false
-}
-
 func findSetting(name string) *setting {
 	name = strings.ToLower(name)
 	for i := range settings {
 		s := &settings[i]
-		if s.name == name || contains2(s.aliases, name) || contains2(s.aliases, strings.ReplaceAll(name, "_", "-")) {
+		if s.name == name || slices.Contains(s.aliases, name) || slices.Contains(s.aliases, strings.ReplaceAll(name, "_", "-")) {
 			return s
 		}
 	}
@@ -195,6 +189,27 @@ func (e *Expectations) number(name string, baseline int64) int64 {
 
 func (e *Expectations) is(name, value string) bool { return e.values[name] == value }
 
+// over is e, and what the history itself tells where e says nothing.
+func (e Expectations) over(h *history.History) Expectations {
+	var told Expectations
+	for _, n := range h.Notes() {
+		if n.F == history.Config {
+			if c, err := ParseConfig(n.Text); err == nil {
+				told = c
+			}
+		}
+	}
+	for name, value := range e.values {
+		_ = told.Set(name, value)
+	}
+	if told.Happened == nil {
+		told.Happened = map[string]int{}
+	}
+	maps.Copy(told.Happened, e.Happened)
+	told.FaultsKnown = e.FaultsKnown
+	return told
+}
+
 // String is the configuration as --config takes it.
 func (e *Expectations) String() string {
 	var pairs []string
@@ -204,6 +219,6 @@ func (e *Expectations) String() string {
 	for fault, n := range e.Happened {
 		pairs = append(pairs, fmt.Sprintf("%s=%d", fault, n))
 	}
-	sort.Strings(pairs)
+	slices.Sort(pairs)
 	return strings.Join(pairs, ",")
 }

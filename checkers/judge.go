@@ -93,8 +93,12 @@ func JudgeReader(name string, in io.Reader, o Options) (*Judgement, error) {
 }
 
 // Judge runs all checks on a history.
+//
+// A history may tell its configuration itself (history.Config); what the
+// options say goes before it.
 func Judge(h *history.History, o Options) *Judgement {
 	a := analyse(h)
+	o.Expect = o.Expect.over(h)
 	j := &Judgement{Anomalies: []Report{}, Allowed: []Allowed{}}
 	j.Examined = Examined{h.Len(), a.sends, a.polls, a.ackRead}
 	if o.Jepsen {

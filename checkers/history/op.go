@@ -56,10 +56,13 @@ const (
 	// Fault tells of something that befell the cluster; Name says what
 	// (unclean-election, power-off, ...), Keys on which partitions.
 	Fault
+	// Config tells under which configuration the history came about: Text is
+	// key=value pairs. It comes from whoever ran the clients.
+	Config
 )
 
 var fNames = [...]string{"", "send", "poll", "txn", "assign", "subscribe", "crash", "commit", "committed",
-	"list-offsets", "delete-records", "init-producer", "join", "log", "fault"}
+	"list-offsets", "delete-records", "init-producer", "join", "log", "fault", "config"}
 
 // String is the function's name in a file; empty for Other.
 func (f F) String() string { return fNames[f] }
