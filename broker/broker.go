@@ -173,7 +173,10 @@ func (n *Node) startBroker() error {
 		return err
 	}
 	settings := n.cfg.Settings.Server
-	n.Lifecycle = server.NewLifecycle(n.host, self, settings, n.channel("heartbeat"), n.publisher.Offset, n.Replicas.SetBrokerEpoch)
+	n.Lifecycle = server.NewLifecycle(n.host, self, settings, n.channel("heartbeat"), n.publisher.Offset, func(e kafka.BrokerEpoch) {
+		n.Replicas.SetBrokerEpoch(e)
+		n.publisher.Nudge()
+	})
 	b := &server.Broker{
 		Host: n.host, NodeID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, Settings: settings,
 		Metadata: n.publisher, Replicas: n.Replicas, Lifecycle: n.Lifecycle,
@@ -246,11 +249,17 @@ func (n *Node) channel(name string) *server.Channel {
 	return c
 }
 
-// caughtUp reports whether the broker's image holds all that was committed when
-// it started. Before that it must not be published: replicas of topics that it
-// does not know of would be deleted as strays.
+// caughtUp reports whether the broker's image may be published. It holds all
+// that was committed when the process started: replicas of topics that it does
+// not know of would be deleted as strays. And it knows of this process: an
+// image from before its registration may still name the broker the leader of an
+// epoch in which it had records that it has lost since.
 func (n *Node) caughtUp() bool {
-	return n.Raft.HighWatermarkKnown() && n.publisher.Image().Offset+1 >= n.Raft.HighWatermark()
+	if !n.Raft.HighWatermarkKnown() || n.publisher.Image().Offset+1 < n.Raft.HighWatermark() {
+		return false
+	}
+	self, epoch := n.publisher.Image().Broker(n.cfg.NodeID), n.Lifecycle.Epoch()
+	return epoch != kafka.NoEpoch && self != nil && self.Epoch >= epoch
 }
 
 // Image is the committed metadata as this node has applied it. It is not to be

@@ -76,6 +76,9 @@ func (p *Publisher) WaitPublished() {
 	}
 }
 
+// Nudge has the publisher ask again whether it is caught up.
+func (p *Publisher) Nudge() { p.arrived.Notify() }
+
 // Committed is raft.Listener's.
 func (p *Publisher) Committed(b raft.Batch) {
 	p.queue = append(p.queue, b)
@@ -94,6 +97,8 @@ func (p *Publisher) LeaderChanged(kafka.NodeID, kafka.LeaderEpoch) {}
 
 func (p *Publisher) run() {
 	for {
+		// The snapshot and the batches may have come while the replicas were
+		// busy, so nobody was woken.
 		for p.snapshot == nil && len(p.queue) == 0 && (p.published || !p.caughtUp()) {
 			p.arrived.Wait(env.Forever)
 		}

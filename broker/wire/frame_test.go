@@ -124,4 +124,3 @@ func BenchmarkFrames_SmallOnes(b *testing.B) {
 		}
 	}
 }
-
