@@ -43,7 +43,7 @@ var bannedImports = map[string]string{
 }
 
 // kernelMayImport says what the world itself needs.
-var kernelMayImport = []string{"iter", "runtime", "runtime/debug", "sync"}
+var kernelMayImport = []string{"iter", "runtime", "runtime/debug", "sync/atomic"}
 
 // bannedCalls are members of packages that are otherwise harmless.
 var bannedCalls = map[string]map[string]string{
@@ -129,7 +129,7 @@ func packageName(name string) string {
 
 // leaks finds what could make two runs of one seed differ.
 func (tr *tree) leaks(file source) []leak {
-	f := &finder{tree: tr, file: file, allowed: map[int]bool{}, names: map[string]string{}}
+	f := &finder{tree: tr, file: file, allowed: map[int]bool{}, names: map[string]string{}, sorted: map[ast.Stmt]bool{}}
 	f.readComments()
 	f.readImports()
 	f.pkg = tr.packages[file.folder]
@@ -143,8 +143,8 @@ type finder struct {
 	pkg     *types.Package
 	allowed map[int]bool      // lines that somebody answers for
 	names   map[string]string // local name of an import -> path
+	sorted  map[ast.Stmt]bool // loops over a map whose result is sorted at once
 	found   []leak
-	depth   []ast.Node
 }
 
 func (f *finder) report(n ast.Node, what, instead string) {
@@ -184,6 +184,8 @@ func (f *finder) readImports() {
 
 func (f *finder) visit(n ast.Node) bool {
 	switch n := n.(type) {
+	case *ast.BlockStmt:
+		f.visitBlock(n)
 	case *ast.GoStmt:
 		f.report(n, "starts a goroutine", "start a task with env.Host.Go")
 	case *ast.SelectStmt:
@@ -219,10 +221,49 @@ func (f *finder) visitRange(n *ast.RangeStmt) {
 	if t == nil {
 		return
 	}
-	if _, isMap := t.Underlying().(*types.Map); !isMap || n.Key == nil || f.commutes(n.Body) {
+	if _, isMap := t.Underlying().(*types.Map); !isMap || n.Key == nil || f.sorted[n] || f.commutes(n.Body) {
 		return
 	}
 	f.report(n, "ranges over a map, whose order differs from run to run", "range over slices.Sorted(maps.Keys(m)), or keep a sorted slice")
+}
+
+// visitBlock finds loops that gather a map into a slice which the next
+// statement sorts.
+func (f *finder) visitBlock(n *ast.BlockStmt) {
+	for i := 0; i+1 < len(n.List); i++ {
+		loop, ok := n.List[i].(*ast.RangeStmt)
+		if !ok || len(loop.Body.List) != 1 {
+			continue
+		}
+		gathered := gathers(loop.Body.List[0])
+		if next, ok := n.List[i+1].(*ast.ExprStmt); ok && gathered != "" && sorts(next.X, gathered) {
+			f.sorted[loop] = true
+		}
+	}
+}
+
+// gathers is the name s of a statement s = append(s, ...), or "".
+func gathers(s ast.Stmt) string {
+	assign, ok := s.(*ast.AssignStmt)
+	if !ok || len(assign.Lhs) != 1 || len(assign.Rhs) != 1 {
+		return ""
+	}
+	to, ok1 := assign.Lhs[0].(*ast.Ident)
+	call, ok2 := assign.Rhs[0].(*ast.CallExpr)
+	if !ok1 || !ok2 || !isIdent(call.Fun, "append") || !isIdent(call.Args[0], to.Name) {
+		return ""
+	}
+	return to.Name
+}
+
+// sorts reports whether an expression sorts the slice of that name.
+func sorts(e ast.Expr, name string) bool {
+	call, ok := e.(*ast.CallExpr)
+	if !ok || len(call.Args) == 0 || !isIdent(call.Args[0], name) {
+		return false
+	}
+	sel, ok := call.Fun.(*ast.SelectorExpr)
+	return ok && (isIdent(sel.X, "slices") || isIdent(sel.X, "sort")) && strings.HasPrefix(sel.Sel.Name, "S")
 }
 
 // commutes reports whether a loop body has the same effect in any order:
@@ -372,6 +413,7 @@ func TestHouse_PlantedLeaksAreFound(t *testing.T) {
 		"select":             {`func f(a chan int) { select { case <-a: default: } }`, `func f(a int) { switch a { case 1: default: } }`},
 		"map order":          {`func f(m map[int]int) (s []int) { for k := range m { s = append(s, k) }; return }`, `func f(m, n map[int]int) { for k, v := range m { n[k] = v } }`},
 		"map order, hidden":  {`import "maps"; func f(m map[int]int) any { return maps.Keys(m) }`, `import ("maps"; "slices"); func f(m map[int]int) any { return slices.Sorted(maps.Keys(m)) }`},
+		"sorted too late":    {`import "slices"; func f(m map[int]int) (s []int) { for k := range m { s = append(s, k) }; println(s[0]); slices.Sort(s); return }`, `import "slices"; func f(m map[int]int) (s []int) { for k := range m { s = append(s, k) }; slices.Sort(s); return }`},
 		"first of a map":     {`func f(m map[int]int) int { for k := range m { return k }; return 0 }`, `func f(m map[int]int) (n int) { for _, v := range m { n += v }; return }`},
 		"global rand":        {`import "math/rand/v2"; func f() int { return rand.IntN(3) }`, `import "math/rand/v2"; func f() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }`},
 		"crypto rand":        {`import "crypto/rand"; var r = rand.Reader`, `import "crypto/sha256"; var s = sha256.New`},

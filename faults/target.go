@@ -185,3 +185,6 @@ func pick(names []string, n int, luck *rand.Rand) []string {
 	}
 	return left
 }
+
+// Hosts are the names of a resolved target.
+func (t Target) Hosts() []string { return t.names }
