@@ -73,15 +73,39 @@ func put(b, part []byte, at int, full bool) []byte {
 	return b
 }
 
-func (c *content) truncate(size int64) {
-	if size < c.size {
-		i, at := int(size/piece), int(size%piece)
-		if i < len(c.pieces) {
-			if at < len(c.pieces[i]) {
-				c.pieces[i] = c.pieces[i][:at]
-			}
-			clear(c.pieces[i+1:])
-			c.pieces = c.pieces[:i+1]
+// truncate changes the size and returns what was cut off. The pieces change
+// hands, they are not copied: files of megabytes are made and emptied often.
+func (c *content) truncate(size int64) (cut tail) {
+	if i, at := int(size/piece), int(size%piece); size < c.size && i < len(c.pieces) {
+		cut.pieces = append(cut.pieces, c.pieces[i:]...)
+		cut.pieces[0] = nil
+		if at < len(c.pieces[i]) {
+			cut.first = append(cut.first, c.pieces[i][at:]...)
+			c.pieces[i] = c.pieces[i][:at]
+		}
+		clear(c.pieces[i+1:])
+		c.pieces = c.pieces[:i+1]
+	}
+	c.size = size
+	return cut
+}
+
+// tail is what a truncate cuts off.
+type tail struct {
+	first  []byte   // of the piece that was cut through
+	pieces [][]byte // that piece, for which nothing is here, and those after it
+}
+
+// graft puts a copy of the tail back, on content of the given size that ended
+// at off. The tail keeps its own bytes, to be grafted again.
+func (c *content) graft(cut tail, off, size int64) {
+	c.size = size
+	if len(cut.first) > 0 {
+		c.write(cut.first, off)
+	}
+	for i, p := range cut.pieces {
+		if len(p) > 0 {
+			c.write(p, (off/piece+int64(i))*piece)
 		}
 	}
 	c.size = size

@@ -579,3 +579,57 @@ func BenchmarkRead(b *testing.B) {
 		}
 	})
 }
+
+// Unwinding must give back exactly what was, however often it is done: a failed
+// sync looks at what is durable and goes on.
+func TestLookingAtTheDiskChangesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := sim.NewWorld(sim.Config{Seed: rapid.Uint64().Draw(t, "seed")})
+		defer w.Close()
+		type step struct {
+			what    string
+			off     int64
+			n       int
+			content byte
+		}
+		steps := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
+			return step{
+				rapid.SampledFrom([]string{"write", "write", "truncate", "fail", "sync"}).Draw(t, "what"),
+				rapid.Int64Range(0, 200_000).Draw(t, "off"), rapid.IntRange(1, 100_000).Draw(t, "n"), rapid.Byte().Draw(t, "content"),
+			}
+		}), 1, 20).Draw(t, "steps")
+		d := w.Host("h").Disk()
+		run(t, w, func(h env.Host, v env.Disk) {
+			f := write(t, v, "f", "")
+			var want []byte
+			grow := func(n int64) {
+				if n > int64(len(want)) {
+					want = append(want, make([]byte, n-int64(len(want)))...)
+				}
+			}
+			for _, s := range steps {
+				switch s.what {
+				case "write":
+					p := bytes.Repeat([]byte{s.content}, s.n)
+					f.WriteAt(p, s.off)
+					grow(s.off + int64(s.n))
+					copy(want[s.off:], p)
+				case "truncate":
+					f.Truncate(s.off)
+					grow(s.off)
+					want = want[:s.off]
+				case "fail":
+					rule := &disk.Rule{Op: disk.OpSync, Flaw: disk.Lose}
+					d.Add(rule)
+					f.Sync()
+					d.Remove(rule)
+				case "sync":
+					f.Sync()
+				}
+				if got := read(t, v, "f"); got != string(want) {
+					t.Fatalf("after %v the file is not what was written", s.what)
+				}
+			}
+		})
+	})
+}

@@ -25,7 +25,8 @@ type op struct {
 	truncate bool
 	off, n   int64  // of a write; a truncate has the new size in off
 	size     int64  // before
-	undo     []byte // what was at off before, as far as there was anything
+	undo     []byte // what a write wrote over, as far as there was anything
+	cut      tail   // what a truncate cut off
 	at       time.Duration
 }
 
@@ -53,10 +54,7 @@ func (f *inode) write(p []byte, off int64, now time.Duration) {
 
 func (f *inode) truncate(size int64, now time.Duration) {
 	o := op{truncate: true, off: size, size: f.cache.size, at: now}
-	if size < f.cache.size {
-		o.undo = f.cache.bytes(size, f.cache.size-size)
-	}
-	f.cache.truncate(size)
+	o.cut = f.cache.truncate(size)
 	f.ops = append(f.ops, o)
 	f.damage = beyond(f.damage, size)
 }
@@ -99,8 +97,7 @@ func (c *content) undo(o op) (redo []byte) {
 			c.truncate(o.size)
 			return nil
 		}
-		c.truncate(o.size)
-		c.write(o.undo, o.off)
+		c.graft(o.cut, o.off, o.size)
 		return nil
 	}
 	redo = c.bytes(o.off, o.n)

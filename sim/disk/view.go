@@ -271,8 +271,12 @@ func (d *Disk) touch(f *inode) {
 		f.listed = true
 		d.dirty = append(d.dirty, f)
 	}
-	if len(f.ops) >= limit {
-		f.commit(max(f.expired(d.k.Now()-d.cfg.WriteBack), limit/2))
+	old := d.k.Now() - d.cfg.WriteBack
+	switch {
+	case len(f.ops) >= limit:
+		f.commit(max(f.expired(old), limit/2))
+	case len(f.ops) > 0 && f.ops[0].at < old-d.cfg.WriteBack:
+		f.commit(f.expired(old))
 	}
 }
 
