@@ -89,13 +89,17 @@ const (
 	configUnclean = "unclean.leader.election.enable"
 )
 
+// allBrokers is the resource that the defaults of all brokers are set on. It is
+// a variable only because Go has no constant structs.
+var allBrokers = metadata.Resource{Type: metadata.BrokerResource}
+
 // topicConfig is the value of name for a topic: its own, or the default set
 // for all brokers, or the controller's.
 func (b *brain) topicConfig(topic, name, otherwise string) string {
 	if v, ok := b.image.ConfigValue(metadata.Resource{Type: metadata.TopicResource, Name: topic}, name); ok {
 		return v
 	}
-	if v, ok := b.image.ConfigValue(metadata.Resource{Type: metadata.BrokerResource}, name); ok {
+	if v, ok := b.image.ConfigValue(allBrokers, name); ok {
 		return v
 	}
 	return otherwise

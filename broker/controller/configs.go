@@ -114,6 +114,9 @@ func (b *brain) checkResource(r metadata.Resource) error {
 // alteredValue is what op makes of a configuration; nil: it is no longer set.
 func (b *brain) alteredValue(r metadata.Resource, op kmsg.IncrementalAlterConfigsRequestResourceConfig) (*string, error) {
 	if op.Op == kmsg.IncrementalAlterConfigOpDelete {
+		if r == allBrokers && op.Name == configMinISR && b.elrOn() {
+			return nil, refuse(kerr.InvalidConfig, "config %s of all brokers must be set as long as there are ELRs", op.Name)
+		}
 		return nil, nil
 	}
 	if op.Value == nil {
@@ -179,8 +182,11 @@ func (b *brain) checkConfig(r metadata.Resource, name, value string) error {
 	if slices.Contains(keptConfigs, name) {
 		return nil
 	}
-	if r.Type == metadata.TopicResource {
+	if r.Type == metadata.TopicResource || r == allBrokers && name == configMinISR {
 		return checkTopicConfig(name, value)
+	}
+	if name == configMinISR && b.elrOn() {
+		return refuse(kerr.InvalidConfig, "config %s may not differ between brokers as long as there are ELRs", name)
 	}
 	settings := any(&struct {
 		log.Config

@@ -52,7 +52,7 @@ func (b *brain) bootstrap() records {
 // fixMinISR writes the controller's own min.insync.replicas down for all: the
 // ELR counts on one number, which must not depend on who is asked (KIP-966).
 func (b *brain) fixMinISR() records {
-	if _, ok := b.image.ConfigValue(metadata.Resource{Type: metadata.BrokerResource}, configMinISR); ok {
+	if _, ok := b.image.ConfigValue(allBrokers, configMinISR); ok {
 		return nil
 	}
 	own := strconv.Itoa(int(b.cfg.Settings.MinInsyncReplicas))
