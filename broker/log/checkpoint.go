@@ -3,6 +3,7 @@ package log
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,10 +101,5 @@ func writeOffsets(disk env.Disk, name string, of offsets) error {
 }
 
 func sortedPartitions[V any](m map[kafka.TopicPartition]V) []kafka.TopicPartition {
-	tps := make([]kafka.TopicPartition, 0, len(m))
-	for tp := range m {
-		tps = append(tps, tp)
-	}
-	slices.SortFunc(tps, kafka.TopicPartition.Compare)
-	return tps
+	return slices.SortedFunc(maps.Keys(m), kafka.TopicPartition.Compare)
 }

@@ -208,10 +208,7 @@ func (d *Dir) makeLogDir(tp kafka.TopicPartition, topic kafka.UUID) error {
 	if err := d.disk.MkdirAll(dir); err != nil {
 		return err
 	}
-	if err := writeTopicID(d.disk, dir, topic); err != nil {
-		return err
-	}
-	return d.disk.SyncDir(d.path)
+	return writeTopicID(d.disk, dir, topic)
 }
 
 // Delete takes the log out of use at once; its files go after

@@ -126,3 +126,14 @@ func moveIfExists(disk env.Disk, from, to string) error {
 	}
 	return nil
 }
+
+// syncNames makes the names on the way to dir durable: MkdirAll may just have
+// made any of them, and without one of them all below is lost.
+func syncNames(disk env.Disk, dir string) error {
+	for at := path.Clean(dir); at != "." && at != "/"; at = path.Dir(at) {
+		if err := disk.SyncDir(path.Dir(at)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

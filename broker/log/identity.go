@@ -105,7 +105,7 @@ func formatDir(host env.Host, dir string, opts DirOptions) (kafka.UUID, error) {
 	if err := disk.MkdirAll(dir); err != nil {
 		return kafka.UUID{}, err
 	}
-	if err := disk.SyncDir(path.Dir(dir)); err != nil {
+	if err := syncNames(disk, dir); err != nil {
 		return kafka.UUID{}, err
 	}
 	id := identity{opts.ClusterID, opts.NodeID, kafka.NewUUID(host.Rand())}

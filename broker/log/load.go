@@ -3,7 +3,6 @@ package log
 import (
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -42,14 +41,14 @@ func (l *Log) create() error {
 	if err := l.disk.MkdirAll(l.dir); err != nil {
 		return err
 	}
-	if err := l.disk.SyncDir(path.Dir(l.dir)); err != nil {
-		return err
-	}
 	return l.begin(l.opts.LogStart)
 }
 
 // begin starts an empty log at o.
 func (l *Log) begin(o kafka.Offset) error {
+	if err := syncNames(l.disk, l.dir); err != nil {
+		return err
+	}
 	l.start, l.end, l.recoveryPoint = o, o, o
 	l.producers = newProducers(o)
 	if err := l.dropSnapshots(func(kafka.Offset) bool { return true }); err != nil {

@@ -1,7 +1,9 @@
 package log
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -263,26 +265,11 @@ func (ps *producers) expire(now, after int64) {
 }
 
 func (ps *producers) sorted() []*producer {
-	out := make([]*producer, 0, len(ps.byID))
-	for _, p := range ps.byID {
-		out = append(out, p)
-	}
-	slices.SortFunc(out, func(a, b *producer) int {
-		if a.id < b.id {
-			return -1
-		}
-		return 1
-	})
-	return out
+	return slices.SortedFunc(maps.Values(ps.byID), func(a, b *producer) int { return cmp.Compare(a.id, b.id) })
 }
 
 func sortTxns(txns []transaction) {
-	slices.SortFunc(txns, func(a, b transaction) int {
-		if a.first < b.first {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(txns, func(a, b transaction) int { return cmp.Compare(a.first, b.first) })
 }
 
 // duplicate finds what a client's batch repeats, if it does. The answer is then

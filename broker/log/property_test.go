@@ -258,7 +258,7 @@ func live(h env.Host, m *model, epoch kafka.LeaderEpoch, all []step) ([]step, ka
 	return nil, s.epoch, err
 }
 
-// A loss of power at any moment leaves a prefix of what was written, with all
+// A loss of power, or a kill, at any moment leaves a prefix of what was written, with all
 // that was synced; and so does the next, while the log is being recovered.
 func TestLogSurvivesLossOfPower(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -267,9 +267,12 @@ func TestLogSurvivesLossOfPower(t *testing.T) {
 		defer w.Close()
 		c := &casualty{possible: []model{{}}}
 		for _, all := range lives {
-			w.After(time.Duration(rapid.IntRange(0, 60_000).Draw(t, "cut"))*time.Microsecond, "power off", func() {
-				w.Host("host").PowerOff()
-			})
+			at := time.Duration(rapid.IntRange(0, 60_000).Draw(t, "at")) * time.Microsecond
+			if rapid.IntRange(0, 3).Draw(t, "kill") == 0 {
+				w.After(at, "kill", func() { w.Host("host").Kill() })
+			} else {
+				w.After(at, "power off", func() { w.Host("host").PowerOff() })
+			}
 			if err := w.RunMain("host", func(h env.Host) { c.live(h, all); h.Sleep(time.Hour) }); err != nil {
 				t.Fatal(err)
 			}
