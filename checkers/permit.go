@@ -220,16 +220,28 @@ func afterTheFault(p *permits, f *finding) bool {
 		if len(n.Keys) > 0 && !contains(n.Keys, f.key) {
 			continue
 		}
-		for _, row := range f.rows {
+		for _, row := range p.rowsOf(f) {
 			if int64(p.a.h.Brief(row).Completed) > n.Number {
 				return true
 			}
 		}
-		if len(f.rows) == 0 {
-			return true
-		}
 	}
 	return !told
+}
+
+// rowsOf are the operations of a finding; of what is wrong with the log itself,
+// those that wrote what is there: the fault came before one of them ended.
+func (p *permits) rowsOf(f *finding) []int {
+	if len(f.rows) > 0 {
+		return f.rows
+	}
+	var rows []int
+	for _, rec := range f.recs {
+		if w := int(p.a.writer[rec]) - 1; w >= 0 {
+			rows = append(rows, w)
+		}
+	}
+	return rows
 }
 
 // oncePerReader: a reset happens when a position is first needed, or out of

@@ -54,7 +54,7 @@ type watchedValue struct {
 	event   int64
 	offset  int64 // polled there; NoOffset
 	polled  int64 // by which event
-	process int64
+	readOK  bool  // that poll succeeded
 }
 
 type watchedClient struct {
@@ -136,7 +136,7 @@ func (w *Watch) begin(c *watchedClient, e *history.Event, number int64) {
 		if m := &e.Mops[i]; m.Kind == history.MopSend {
 			l := w.log(m.Key)
 			if l.values[m.Value] == nil {
-				l.values[m.Value] = &watchedValue{history.Invoke, number, history.NoOffset, 0, e.Process}
+				l.values[m.Value] = &watchedValue{outcome: history.Invoke, event: number, offset: history.NoOffset}
 			}
 			c.floor[m.Key] = bound{event: l.ackOp, value: l.acked}
 		}
@@ -164,17 +164,17 @@ func (w *Watch) sends(c *watchedClient, e *history.Event, number int64) {
 		l := w.log(m.Key)
 		v := l.values[m.Value]
 		if v == nil {
-			v = &watchedValue{history.Invoke, number, history.NoOffset, 0, e.Process}
+			v = &watchedValue{outcome: history.Invoke, event: number, offset: history.NoOffset}
 			l.values[m.Value] = v
 		}
 		v.outcome, v.event = e.Type, number
 		switch {
 		case e.Type == history.Failed && v.offset >= 0:
-			w.found(G1a, e.Time, []int64{number, v.polled}, "%v at %v@%d was given to a consumer, and its operation definitely failed", m.Value, m.Key, v.offset)
+			w.found(abortedRead(v.readOK), e.Time, []int64{v.polled, number}, "%v at %v@%d was given to a consumer, and its operation definitely failed", m.Value, m.Key, v.offset)
 		case e.Type != history.OK || m.Offset < 0:
 			continue
 		}
-		if floor, ok := c.floor[m.Key]; ok && m.Offset <= floor.value {
+		if floor, ok := c.floor[m.Key]; ok && m.Offset < floor.value {
 			w.found(AppendRealtimeOrder, e.Time, []int64{floor.event, number}, "%v was appended at %v@%d, though %d had been acknowledged before it was sent", m.Value, m.Key, m.Offset, floor.value)
 		}
 		w.put(l, m.Key, m.Offset, m.Value, false, e, number)
@@ -253,7 +253,7 @@ func (w *Watch) read(e *history.Event, r history.Record, number int64) {
 		w.found(PhantomRead, e.Time, []int64{number}, "%v at %v@%d was given to a consumer, and nobody has sent it", r.Value, r.Key, r.Offset)
 		return
 	case v.outcome == history.Failed:
-		w.found(G1a, e.Time, []int64{v.event, number}, "%v at %v@%d was given to a consumer, though its operation definitely failed", r.Value, r.Key, r.Offset)
+		w.found(abortedRead(e.Type == history.OK), e.Time, []int64{v.event, number}, "%v at %v@%d was given to a consumer, though its operation definitely failed", r.Value, r.Key, r.Offset)
 	}
 	if r.Offset < 0 {
 		return
@@ -261,8 +261,16 @@ func (w *Watch) read(e *history.Event, r history.Record, number int64) {
 	if v.offset >= 0 && v.offset != r.Offset {
 		w.found(Duplicate, e.Time, []int64{v.polled, number}, "%v is in %v at %d and %d", r.Value, r.Key, v.offset, r.Offset)
 	}
-	v.offset, v.polled = r.Offset, number
+	v.offset, v.polled, v.readOK = r.Offset, number, e.Type == history.OK
 	w.put(l, r.Key, r.Offset, r.Value, true, e, number)
+}
+
+// abortedRead is named by what became of the reader.
+func abortedRead(ok bool) Anomaly {
+	if ok {
+		return G1a
+	}
+	return AbortedRead
 }
 
 // step compares two neighbours that a consumer was given.

@@ -1,0 +1,176 @@
+package checkers
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/checkers/history"
+)
+
+// truncatedAck: acknowledged at 5, then another record was there.
+const truncatedAck = `
+	0: send x/10@5
+	2: send x/11@5
+	2: send x/12@6
+	1: poll x/11@5 x/12@6`
+
+// divergent: two readers saw different records at one offset.
+const divergent = `
+	0: send x/10@0
+	0: send x/11@1
+	1: poll x/10@0 x/11@1
+	3: send x/12@1
+	2: poll x/10@0 x/12@1`
+
+const aborted = `
+	0: txn send x/10@0 fail
+	0: txn send x/11@2
+	1: poll x/10@0 x/11@2`
+
+const deleted = `
+	0: send x/10@0
+	0: send x/11@1
+	0: send x/12@2
+	1: poll x/12@2`
+
+const rewound = `
+	0: subscribe x
+	2: send x/10@0 x/11@1
+	0: poll x/10@0 x/11@1
+	0: poll x/11@1`
+
+const processedTwice = `
+	0: subscribe x
+	1: subscribe x
+	2: send x/10@0
+	0: txn poll x/10@0
+	1: txn poll x/10@0`
+
+func TestExpectations(t *testing.T) {
+	for _, c := range []struct {
+		name, history, config string
+		verdict               Outcome
+	}{
+		{"a truncated acknowledgement", truncatedAck, "", Violated},
+		{"a truncated acknowledgement", truncatedAck, "acks=1", Holds},
+		{"a truncated acknowledgement", truncatedAck, "acks=0", Holds},
+		{"a truncated acknowledgement", truncatedAck, "acks=all", Violated},
+		{"polls never disagree with acks=1", divergent, "acks=1", Violated},
+		{"polls disagree after an unclean election", divergent, "unclean.leader.election.enable=true", Holds},
+		{"none happened", divergent, "unclean=true,unclean-elections=0", Violated},
+		{"one happened, and it was not permitted", divergent, "unclean-elections=1", Violated},
+		{"the history tells that one happened", divergent + "\nfault: unclean-election x", "unclean=true", Violated}, // after all polls
+		{"it happened in time", "fault: unclean-election x\n" + divergent, "unclean=true", Holds},
+		{"it happened elsewhere", "fault: unclean-election y\n" + divergent, "unclean=true", Violated},
+		{"another fault happened", "fault: power-off\n" + divergent, "unclean=true", Violated},
+		{"the last in-sync replica lost data", divergent, "min.insync.replicas=1,last-isr-lost=1", Holds},
+		{"it lost nothing", divergent, "min.insync.replicas=1,last-isr-lost=0", Violated},
+		{"fewer lossy crashes than min.insync.replicas", divergent, "lossy-crashes=1", Violated},
+		{"as many", divergent, "lossy-crashes=2", Holds},
+		{"an aborted read", aborted, "", Violated},
+		{"an aborted read", aborted, "isolation=read_uncommitted", Holds},
+		{"an aborted read", aborted, "isolation.level=read-committed", Violated},
+		{"a late EndTxn", aborted, "transaction.version=1", Holds},
+		{"no late EndTxn", aborted, "transaction.version=1,delayed-endtxn=0", Violated},
+		{"a duplicate", "0: send x/10@0\n1: poll x/10@0 x/10@1", "", Violated},
+		{"a duplicate without idempotence", "0: send x/10@0\n1: poll x/10@0 x/10@1", "enable.idempotence=false", Holds},
+		{"a duplicate without idempotence or retries", "0: send x/10@0\n1: poll x/10@0 x/10@1", "idempotence=false,retries=0", Violated},
+		{"a resent value", "0: send x/10@0\n1: poll x/10@0 x/10@1", "resend=true", Holds},
+		{"reordered sends", "0: txn send x/10@1 x/11@0\n1: poll x/11@0 x/10@1", "", Violated},
+		{"reordered sends", "0: txn send x/10@1 x/11@0\n1: poll x/11@0 x/10@1", "idempotence=false", Holds},
+		{"reordered sends, one in flight", "0: txn send x/10@1 x/11@0\n1: poll x/11@0 x/10@1", "idempotence=false,in-flight=1", Violated},
+		{"a rewind", rewound, "", Violated},
+		{"a rewind in a group", rewound, "subscribe=true", Holds},
+		{"a rewind in a group", rewound, "sub-via=subscribe", Holds},
+		{"one reset to the start", rewound, "auto.offset.reset=earliest", Holds},
+		{"another", rewound + "\n0: poll x/10@0", "auto.offset.reset=earliest", Violated},
+		{"processed twice", processedTwice, "processing=exactly-once", Violated},
+		{"processed twice", processedTwice, "processing=at-least-once", Holds},
+		{"processed twice", processedTwice, "auto-commit=true", Holds},
+		{"deleted before it was read", deleted, "", Violated},
+		{"deleted before it was read", deleted, "retention=true", Holds},
+		{"strictly below the log's start", deleted, "log.start.offset=2", Holds},
+		{"not below the log's start", deleted, "log.start.offset=1", Violated},
+		{"the history tells the log's start", deleted + "\nlog: log start x@1", "retention=true", Violated},
+		{"read after it is said to be deleted", "1: poll\n" + deleted + "\n2: poll x/10@0", "retention=true", Violated},
+		{"superseded", deleted, "cleanup.policy=compact", Holds},
+		{"the last is never superseded", "0: send x/10@0\n0: send x/11@1\n1: poll x/10@0", "cleanup.policy=compact", Violated},
+		{"nothing permits a phantom", "0: send x/10@0\n1: poll x/10@0 x/99@1", "acks=0,unclean=true,isolation=read_uncommitted,subscribe=true,retention=true", Violated},
+		{"nothing permits reading the future", "0: send y/1@0\n1: poll x/10@0 y/1@0\n0: send x/10@0", "acks=0,unclean=true,isolation=read_uncommitted", Violated},
+		{"what was sent without a promise", "0: send x/10@?\n0: send x/11@0\n1: poll x/11@0", "acks=0", Holds},
+	} {
+		t.Run(c.name+"/"+c.config, func(t *testing.T) {
+			h := historyOf(t, c.history)
+			j := Judge(h, Options{Expect: config(t, c.config)})
+			require.Equal(t, c.verdict, j.Verdict, j.String())
+			if c.verdict == Holds {
+				assert.NotEmpty(t, j.Allowed, "each permitted anomaly is named")
+				for _, allowed := range j.Allowed {
+					assert.Positive(t, allowed.Count)
+					assert.NotEmpty(t, allowed.Reason)
+				}
+			}
+		})
+	}
+}
+
+func TestAHistoryTellsItsConfiguration(t *testing.T) {
+	h := historyOf(t, truncatedAck)
+	h.Add(&history.Event{Process: history.NoProcess, Actor: "ktrial", F: history.Config, Type: history.Unknown, Text: "acks=1"})
+	assert.Equal(t, Holds, Judge(h, Options{}).Verdict)
+	assert.Equal(t, Violated, Judge(h, Options{Expect: config(t, "acks=all")}).Verdict, "what is said goes before what is told")
+	assert.Equal(t, Holds, NoConflicts.Run(h).Outcome())
+}
+
+func TestChecksPermitWhatIsExpected(t *testing.T) {
+	h := historyOf(t, rewound)
+	assert.Equal(t, Violated, OrderedPerPartition.Run(h).Outcome())
+	Expect(h, config(t, "subscribe=true"))
+	v := OrderedPerPartition.Run(h)
+	assert.Equal(t, Holds, v.Outcome())
+	assert.Len(t, v.Allowed, 1)
+}
+
+func TestParseConfigHelps(t *testing.T) {
+	for text, message := range map[string]string{
+		"ack=1":          "did you mean acks?",
+		"isolaton=x":     "did you mean isolation.level?",
+		"acks=2":         "expected one of all, 1, 0",
+		"retries=many":   "expected a number",
+		"unclean=maybe":  "expected one of true, false",
+		"unclean-electn": "did you mean unclean-elections?",
+	} {
+		_, err := ParseConfig(text)
+		if assert.Error(t, err, text) {
+			assert.Contains(t, err.Error(), message)
+		}
+	}
+	e := config(t, " acks = 1 , isolation=read_uncommitted,subscribe ")
+	assert.Equal(t, "acks=1,isolation.level=read_uncommitted,subscribe=true", e.String())
+}
+
+func TestVacuity(t *testing.T) {
+	for text, why := range map[string]string{
+		"":                                    "no operation at all",
+		"1: poll":                             "no record was acknowledged",
+		"0: send x/10@0":                      "no poll returned a record",
+		"0: send x/10@0 info\n1: poll x/10@0": "no record was acknowledged",
+	} {
+		j := Judge(historyOf(t, text), Options{Expect: config(t, "acks=0")})
+		assert.Equal(t, Inconclusive, j.Verdict, text)
+		assert.Contains(t, j.Notes, why)
+	}
+}
+
+func TestCampaignTellsWhatNeverShowed(t *testing.T) {
+	var c Campaign
+	e := config(t, "acks=1")
+	c.Add(Judge(historyOf(t, truncatedAck), Options{Expect: e}), e)
+	var never []Anomaly
+	for _, allowed := range c.NeverShown() {
+		never = append(never, allowed.Anomaly)
+	}
+	assert.ElementsMatch(t, []Anomaly{AppendRealtimeOrder, PollSkip, IntPollSkip}, never)
+}

@@ -1,0 +1,495 @@
+package checkers
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/checkers/history"
+)
+
+// legal draws a history from the model; every third is of a group.
+func legal(seed int) (*history.History, Options) {
+	cfg := modelConfig{Ops: 10 + seed%80, Clients: 1 + seed%5, Keys: 1 + seed%3, Txn: seed%2 == 0, Group: seed%3 == 0, Uncommitted: seed%7 == 0}
+	h := newModel(uint64(seed), cfg).run()
+	var o Options
+	if cfg.Group {
+		_ = o.Expect.Set("subscribe", "true")
+	}
+	if cfg.Uncommitted {
+		_ = o.Expect.Set("isolation", "read_uncommitted")
+	}
+	return h, o
+}
+
+// A legal history raises no alarm, neither at the end nor on the way. The
+// model crashes clients, aborts, leaves outcomes unknown, commits late and
+// moves partitions about.
+func TestNoFalseAlarm(t *testing.T) {
+	n := 2000
+	if *long {
+		n = 100_000
+	}
+	for seed := range n {
+		h, o := legal(seed)
+		j := Judge(h, o)
+		if !assert.NotEqual(t, Violated, j.Verdict, "seed %d: %s", seed, j) {
+			return
+		}
+		if found := replay(h, NewWatch(o.Expect)); !assert.Nil(t, found, "seed %d", seed) {
+			return
+		}
+	}
+}
+
+// mutation damages a legal history in one way; it reports whether it could.
+type mutation struct {
+	anomaly Anomaly
+	damage  func(m *mutant) bool
+}
+
+// mutant is a history taken apart, with what a mutation wants to know of it.
+type mutant struct {
+	rng    *rand.Rand
+	h      *history.History
+	a      *analysis
+	events []history.Event
+}
+
+// pick is a random record that is such; false if there is none.
+func (m *mutant) pick(such func(history.Rec) bool) (history.Rec, bool) {
+	var fit []history.Rec
+	for i := range m.a.flags {
+		if such(history.Rec(i)) {
+			fit = append(fit, history.Rec(i))
+		}
+	}
+	if len(fit) == 0 {
+		return 0, false
+	}
+	return fit[m.rng.IntN(len(fit))], true
+}
+
+func (m *mutant) name(rec history.Rec) (key, value history.Value) {
+	return m.h.Keys()[m.h.KeyOf(rec)], m.h.ValueOf(rec)
+}
+
+// polls calls fn for every poll with records of every completion.
+func (m *mutant) polls(fn func(e *history.Event, mop *history.Mop)) {
+	for i := range m.events {
+		e := &m.events[i]
+		for j := range e.Mops {
+			if len(e.Mops[j].Records) > 0 {
+				fn(e, &e.Mops[j])
+			}
+		}
+	}
+}
+
+// somePoll is a random poll of a successful operation that fits.
+func (m *mutant) somePoll(fits func(e *history.Event, mop *history.Mop) bool) (event *history.Event, poll *history.Mop) {
+	n := 0
+	m.polls(func(e *history.Event, mop *history.Mop) {
+		if e.Type == history.OK && fits(e, mop) {
+			if n++; m.rng.IntN(n) == 0 {
+				event, poll = e, mop
+			}
+		}
+	})
+	return event, poll
+}
+
+// hide removes a record from every poll.
+func (m *mutant) hide(rec history.Rec) {
+	key, value := m.name(rec)
+	m.polls(func(_ *history.Event, mop *history.Mop) {
+		var kept []history.Record
+		for _, r := range mop.Records {
+			if r.Key != key || r.Value != value {
+				kept = append(kept, r)
+			}
+		}
+		mop.Records = kept
+	})
+}
+
+func (m *mutant) op(rec history.Rec) (op history.Op) {
+	m.h.Read(int(m.a.writer[rec])-1, &op)
+	return op
+}
+
+func (m *mutant) acknowledgedBelow(rec history.Rec) bool {
+	return m.a.flags[rec]&sentOK != 0 && m.a.flags[rec]&readOK != 0 && m.a.offset[rec] < m.a.logs[m.h.KeyOf(rec)].bound
+}
+
+// twoInARow are neighbours of one key within a poll.
+func twoInARow(mop *history.Mop) int {
+	for i := 1; i < len(mop.Records); i++ {
+		if mop.Records[i].Key == mop.Records[i-1].Key {
+			return i
+		}
+	}
+	return 0
+}
+
+var mutations = []mutation{
+	{LostWrite, func(m *mutant) bool {
+		rec, ok := m.pick(m.acknowledgedBelow)
+		if ok {
+			m.hide(rec)
+		}
+		return ok
+	}},
+	{TornTransaction, func(m *mutant) bool {
+		rec, ok := m.pick(func(rec history.Rec) bool {
+			op := m.op(rec)
+			if !m.acknowledgedBelow(rec) || op.F != history.Txn {
+				return false
+			}
+			for _, s := range op.Sends {
+				if s.Rec != rec && m.a.flags[s.Rec]&readOK != 0 {
+					return true
+				}
+			}
+			return false
+		})
+		if ok {
+			m.hide(rec)
+		}
+		return ok
+	}},
+	{Unseen, func(m *mutant) bool {
+		rec, ok := m.pick(func(rec history.Rec) bool { return m.a.flags[rec]&sentOK != 0 })
+		if ok {
+			m.hide(rec)
+		}
+		return ok
+	}},
+	{Duplicate, func(m *mutant) bool {
+		rec, ok := m.pick(func(rec history.Rec) bool { return m.a.flags[rec]&readOK != 0 })
+		_, poll := m.somePoll(func(*history.Event, *history.Mop) bool { return true })
+		if ok && poll != nil {
+			key, value := m.name(rec)
+			poll.Records = append(poll.Records, history.Record{Key: key, Offset: m.a.logs[m.h.KeyOf(rec)].max + 1, Value: value})
+		}
+		return ok && poll != nil
+	}},
+	{PhantomRead, func(m *mutant) bool {
+		_, poll := m.somePoll(func(*history.Event, *history.Mop) bool { return true })
+		if poll != nil {
+			poll.Records[m.rng.IntN(len(poll.Records))].Value = history.Text("phantom")
+		}
+		return poll != nil
+	}},
+	{InconsistentOffsets, func(m *mutant) bool {
+		var other history.Value
+		_, poll := m.somePoll(func(_ *history.Event, mop *history.Mop) bool { return twoInARow(mop) > 0 })
+		if poll == nil {
+			return false
+		}
+		i := twoInARow(poll)
+		other = poll.Records[i].Value
+		// The overwritten record is elsewhere known by its acknowledgement or another poll.
+		rec, ok := m.h.FindRec(poll.Records[i-1].Key, poll.Records[i-1].Value)
+		if !ok || m.a.flags[rec]&sentOK == 0 {
+			return false
+		}
+		poll.Records[i-1].Value = other
+		return true
+	}},
+	{G1a, func(m *mutant) bool {
+		rec, ok := m.pick(func(rec history.Rec) bool { return m.a.flags[rec]&readOK != 0 && m.op(rec).Completed != history.Never })
+		if ok {
+			m.events[m.op(rec).Completed].Type = history.Failed
+		}
+		// A reader of its own operation would have failed with it.
+		return ok && len(m.op(rec).Polled) == 0
+	}},
+	{AbortedRead, func(m *mutant) bool {
+		rec, ok := m.pick(func(rec history.Rec) bool {
+			return m.a.flags[rec]&readOK != 0 && m.op(rec).Completed != history.Never && len(m.op(rec).Polled) == 0
+		})
+		if !ok {
+			return false
+		}
+		m.events[m.op(rec).Completed].Type = history.Failed
+		key, value := m.name(rec)
+		m.polls(func(e *history.Event, mop *history.Mop) {
+			for _, r := range mop.Records {
+				if r.Key == key && r.Value == value {
+					e.Type = history.Failed
+				}
+			}
+		})
+		return true
+	}},
+	{PrecommittedRead, func(m *mutant) bool {
+		rec, ok := m.pick(func(rec history.Rec) bool { return m.a.flags[rec]&sentOK != 0 })
+		if ok {
+			key, value := m.name(rec)
+			e := &m.events[m.op(rec).Completed]
+			e.Mops = append(e.Mops, history.Mop{Kind: history.MopPoll, Records: []history.Record{{Key: key, Offset: m.a.offset[rec], Value: value}}})
+		}
+		return ok
+	}},
+	{IntNonmonotonicPoll, func(m *mutant) bool {
+		_, poll := m.somePoll(func(_ *history.Event, mop *history.Mop) bool { return twoInARow(mop) > 0 })
+		if poll != nil {
+			i := twoInARow(poll)
+			poll.Records[i-1], poll.Records[i] = poll.Records[i], poll.Records[i-1]
+		}
+		return poll != nil
+	}},
+	{IntPollSkip, func(m *mutant) bool {
+		_, poll := m.somePoll(func(_ *history.Event, mop *history.Mop) bool {
+			i := twoInARow(mop)
+			return i > 0 && i+1 < len(mop.Records) && mop.Records[i+1].Key == mop.Records[i].Key
+		})
+		if poll == nil {
+			return false
+		}
+		i := twoInARow(poll)
+		rec, _ := m.h.FindRec(poll.Records[i].Key, poll.Records[i].Value)
+		poll.Records = append(poll.Records[:i:i], poll.Records[i+1:]...)
+		return m.a.flags[rec]&sentOK != 0
+	}},
+	{G1cRealtime, func(m *mutant) bool {
+		e, poll := m.somePoll(func(e *history.Event, mop *history.Mop) bool { return e.F == history.Poll })
+		if poll == nil {
+			return false
+		}
+		at := int64(-1)
+		for i := range m.events {
+			if &m.events[i] == e {
+				at = int64(i)
+			}
+		}
+		rec, ok := m.pick(func(rec history.Rec) bool {
+			return m.a.flags[rec]&sentOK != 0 && m.op(rec).Invoked > at
+		})
+		if ok {
+			key, value := m.name(rec)
+			poll.Records = append(poll.Records, history.Record{Key: key, Offset: m.a.offset[rec], Value: value})
+		}
+		return ok
+	}},
+	{AppendRealtimeOrder, swapOffsets(false)},
+	{NonmonotonicSend, swapOffsets(true)},
+	{NonmonotonicPoll, func(m *mutant) bool {
+		// A consumer is given its last record again.
+		for i := range m.events {
+			e := &m.events[i]
+			if e.Type != history.OK || e.F != history.Poll || len(e.Mops[0].Records) == 0 {
+				continue
+			}
+			for j := i + 1; j < len(m.events); j++ {
+				next := &m.events[j]
+				if next.Process != e.Process || next.Type == history.Invoke {
+					continue
+				}
+				if next.F == history.Poll && next.Type == history.OK {
+					last := e.Mops[len(e.Mops)-1].Records
+					next.Mops[0].Records = append([]history.Record{last[len(last)-1]}, next.Mops[0].Records...)
+					return true
+				}
+				break
+			}
+		}
+		return false
+	}},
+	{PollSkip, func(m *mutant) bool {
+		// Of two polls in a row, the second loses its first record, which others know.
+		for i := range m.events {
+			e := &m.events[i]
+			if e.Type != history.OK || e.F != history.Poll || len(e.Mops[0].Records) == 0 {
+				continue
+			}
+			last := e.Mops[0].Records[len(e.Mops[0].Records)-1]
+			for j := i + 1; j < len(m.events); j++ {
+				next := &m.events[j]
+				if next.Process != e.Process || next.Type == history.Invoke {
+					continue
+				}
+				if next.F != history.Poll || next.Type != history.OK || len(next.Mops[0].Records) < 2 {
+					break
+				}
+				records := next.Mops[0].Records
+				rec, _ := m.h.FindRec(records[0].Key, records[0].Value)
+				if records[0].Key == last.Key && records[1].Key == last.Key && m.a.flags[rec]&sentOK != 0 {
+					next.Mops[0].Records = records[1:]
+					return true
+				}
+				break
+			}
+		}
+		return false
+	}},
+	{DuplicateProcessing, func(m *mutant) bool {
+		var from *history.Event
+		for i := range m.events {
+			e := &m.events[i]
+			if e.F != history.Txn || e.Type != history.OK || !m.subscribed(e.Process, i) {
+				continue
+			}
+			for _, mop := range e.Mops {
+				if len(mop.Records) > 0 && from == nil {
+					from = e
+				}
+			}
+			if from != nil && from != e {
+				for _, mop := range from.Mops {
+					if len(mop.Records) > 0 {
+						e.Mops = append(e.Mops, history.Mop{Kind: history.MopPoll, Records: mop.Records})
+						return true
+					}
+				}
+			}
+		}
+		return false
+	}},
+	{G1c, func(m *mutant) bool {
+		// Two transactions that overlap are each given the other's record.
+		var ops []history.Op
+		m.h.Each(func(op *history.Op) bool {
+			if op.F == history.Txn && op.Type == history.OK && len(op.Sends) > 0 {
+				var own history.Op
+				m.h.Read(op.Row, &own)
+				ops = append(ops, own)
+			}
+			return true
+		})
+		for i, x := range ops {
+			for _, y := range ops[i+1:] {
+				if x.Invoked < y.Completed && y.Invoked < x.Completed {
+					m.give(x.Completed, y.Sends[0])
+					m.give(y.Completed, x.Sends[0])
+					return true
+				}
+			}
+		}
+		return false
+	}},
+}
+
+func (m *mutant) give(event int64, s history.Sent) {
+	key, value := m.name(s.Rec)
+	e := &m.events[event]
+	e.Mops = append(e.Mops, history.Mop{Kind: history.MopPoll, Records: []history.Record{{Key: key, Offset: s.Offset, Value: value}}})
+}
+
+func (m *mutant) subscribed(process int64, before int) (yes bool) {
+	for _, e := range m.events[:before] {
+		if e.Process == process && e.Type == history.OK {
+			yes = yes && e.F != history.Assign || e.F == history.Subscribe
+		}
+	}
+	return yes
+}
+
+// swapOffsets lets two acknowledged records, the second begun when the first
+// was over, trade places in the log.
+func swapOffsets(sameProcess bool) func(m *mutant) bool {
+	return func(m *mutant) bool {
+		first, ok := m.pick(func(rec history.Rec) bool { return m.a.flags[rec]&sentOK != 0 && len(m.op(rec).Sends) == 1 })
+		if !ok {
+			return false
+		}
+		x := m.op(first)
+		second, ok := m.pick(func(rec history.Rec) bool {
+			if m.a.flags[rec]&sentOK == 0 || m.h.KeyOf(rec) != m.h.KeyOf(first) || rec == first {
+				return false
+			}
+			y := m.op(rec)
+			return y.Invoked > x.Completed && len(y.Sends) == 1 && (!sameProcess || y.Process == x.Process && m.next(x, y))
+		})
+		if !ok {
+			return false
+		}
+		k, v := m.name(first)
+		_, w := m.name(second)
+		for i := range m.events {
+			for j := range m.events[i].Mops {
+				mop := &m.events[i].Mops[j]
+				for n := range mop.Records {
+					if r := &mop.Records[n]; r.Key == k && r.Value == v {
+						r.Value = w
+					} else if r.Key == k && r.Value == w {
+						r.Value = v
+					}
+				}
+				if mop.Kind == history.MopSend && mop.Key == k && mop.Offset >= 0 && m.events[i].Type != history.Invoke {
+					if mop.Value == v {
+						mop.Offset = m.a.offset[second]
+					} else if mop.Value == w {
+						mop.Offset = m.a.offset[first]
+					}
+				}
+			}
+		}
+		return true
+	}
+}
+
+// next: of one process, y is the next after x that sent to its key, with no
+// assignment in between.
+func (m *mutant) next(x, y history.Op) bool {
+	ok := true
+	m.h.Each(func(op *history.Op) bool {
+		if op.Process == x.Process && op.Row > x.Row && op.Row < y.Row {
+			ok = ok && op.F == history.Poll
+		}
+		return true
+	})
+	return ok
+}
+
+// Damage of every kind is found under its name.
+func TestEveryMutationIsFound(t *testing.T) {
+	want := 30
+	if *long {
+		want = 1000
+	}
+	for _, mut := range mutations {
+		t.Run(string(mut.anomaly), func(t *testing.T) {
+			found := 0
+			for seed := 0; found < want && seed < 200*want; seed++ {
+				h, o := legal(6*seed + 2 + seed%2*4) // transactions, of a group or not
+				if o.Expect.is("isolation.level", "read_uncommitted") {
+					continue
+				}
+				m := &mutant{rand.New(rand.NewPCG(uint64(seed), 3)), h, analyse(h), eventsOf(h)}
+				if !mut.damage(m) {
+					continue
+				}
+				found++
+				damaged := history.New()
+				for i := range m.events {
+					damaged.Add(&m.events[i])
+				}
+				j := Judge(damaged, Options{})
+				require.Contains(t, anomalies(j), string(mut.anomaly), "seed %d: %s", seed, j)
+			}
+			require.Equal(t, want, found, "histories that could be damaged so")
+		})
+	}
+}
+
+func TestEveryAnomalyIsFoundByAMutationOrATable(t *testing.T) {
+	covered := map[Anomaly]bool{G0: true, G0Realtime: true, IntSendSkip: true} // see the corpus
+	for _, m := range mutations {
+		covered[m.anomaly] = true
+	}
+	for _, c := range checkTables {
+		for _, row := range c.tables {
+			for _, r := range Judge(historyOf(t, row.text), Options{}).Anomalies {
+				covered[r.Anomaly] = true
+			}
+		}
+	}
+	for _, info := range Anomalies {
+		assert.True(t, covered[info.Anomaly], fmt.Sprint(info.Anomaly))
+	}
+}
