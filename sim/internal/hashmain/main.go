@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	for seed := range uint64(4) {
+	for seed := range uint64(2) {
 		hash, err := storm.Run(seed)
 		if err != nil {
 			fmt.Println(err)

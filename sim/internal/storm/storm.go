@@ -37,7 +37,7 @@ func Prepare(cfg sim.Config) *sim.World {
 func Run(seed uint64) (uint64, error) {
 	w := Prepare(sim.Config{Seed: seed})
 	defer w.Close()
-	err := w.Run(6 * time.Second)
+	err := w.Run(4 * time.Second)
 	return w.Hash(), err
 }
 
