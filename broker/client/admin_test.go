@@ -110,3 +110,33 @@ func TestAdmin_ElectionThatIsNotNeededIsNoError(t *testing.T) {
 		assert.ErrorIs(t, a.ElectLeaders(Preferred, orders(1), orders(0)), kerr.PreferredLeaderNotAvailable)
 	})
 }
+
+func TestAdmin_DescribesTheQuorum(t *testing.T) {
+	f := newFake(t, 4, 1, nil)
+	notYet := true
+	f.onRequest = func(_ int32, req kmsg.Request) kmsg.Response {
+		ask, ok := req.(*kmsg.DescribeQuorumRequest)
+		if !ok {
+			return nil
+		}
+		assert.Equal(t, kafka.MetadataTopic, ask.Topics[0].Topic)
+		resp := kmsg.NewPtrDescribeQuorumResponse()
+		rt := kmsg.NewDescribeQuorumResponseTopic()
+		rp := kmsg.NewDescribeQuorumResponseTopicPartition()
+		rp.LeaderID, rp.LeaderEpoch, rp.HighWatermark = 3, 7, 41
+		voter := kmsg.NewDescribeQuorumResponseTopicPartitionReplicaState()
+		voter.ReplicaID, voter.LogEndOffset = 3, 42
+		rp.CurrentVoters = append(rp.CurrentVoters, voter)
+		if notYet {
+			rp.ErrorCode, notYet = kerr.NotLeaderForPartition.Code, false
+		}
+		rt.Partitions = append(rt.Partitions, rp)
+		resp.Topics = append(resp.Topics, rt)
+		return resp
+	}
+	f.run(func(h env.Host, c *Client) {
+		d, err := c.NewAdmin(AdminDefaults()).DescribeQuorum()
+		require.NoError(t, err)
+		assert.Equal(t, QuorumDescription{Leader: 3, Epoch: 7, HighWatermark: 41, Voters: []QuorumReplica{{3, 42}}}, d)
+	})
+}
