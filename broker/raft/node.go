@@ -2,6 +2,7 @@ package raft
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"time"
 
@@ -88,6 +89,7 @@ func Start(host env.Host, cfg Config, l Listener) (*Node, error) {
 		return nil, err
 	}
 	n.addPeers()
+	n.busy = true // it is the driver's turn first: to load the newest snapshot
 	n.fetch.wake = host.NewSignal("raft fetch")
 	host.Go("raft", n.drive)
 	host.Go("raft fetch", n.fetchLoop)
@@ -100,7 +102,7 @@ func Start(host env.Host, cfg Config, l Listener) (*Node, error) {
 // open brings back what the disk has.
 func (n *Node) open() error {
 	disk := n.host.Disk()
-	if err := disk.MkdirAll(n.dir); err != nil {
+	if err := makeDir(disk, n.dir); err != nil {
 		return fmt.Errorf("raft: make %s: %w", n.dir, err)
 	}
 	state, err := readQuorumState(disk, n.dir)
@@ -120,6 +122,17 @@ func (n *Node) open() error {
 	n.tell(witness.Event{Kind: witness.Opened, Offset: shape.Start, End: shape.End, HW: n.core.HighWatermark(), Epoch: n.core.State().Epoch})
 	n.tellFlushed()
 	return nil
+}
+
+// makeDir makes a directory, durably, up to the root: a vote that is synced in
+// a directory that is not is lost all the same.
+func makeDir(disk env.Disk, dir string) error {
+	err := disk.MkdirAll(dir)
+	for err == nil && dir != "." {
+		dir = path.Dir(dir)
+		err = disk.SyncDir(dir)
+	}
+	return err
 }
 
 func (n *Node) openLog() (Shape, error) {
@@ -157,7 +170,9 @@ func (n *Node) openLog() (Shape, error) {
 func (n *Node) fitLog(ids []SnapshotID) (Shape, error) {
 	shape := Shape{Start: n.log.StartOffset(), End: n.log.EndOffset()}
 	for _, e := range n.log.EpochEntries() {
-		shape.Epochs = append(shape.Epochs, Span{Epoch: e.Epoch, Base: e.Start})
+		if e.Start < shape.End { // an epoch without records says nothing of the log
+			shape.Epochs = append(shape.Epochs, Span{Epoch: e.Epoch, Base: e.Start})
+		}
 	}
 	for len(ids) > 0 && ids[0].End < shape.Start {
 		ids = ids[1:] // the log was cut before the file was removed
@@ -258,7 +273,7 @@ func (n *Node) applyEffect() {
 		n.host.Log("quorum log truncated from %d to %d, epoch %d", n.log.EndOffset(), e.Truncate, n.core.State().Epoch)
 		n.must(n.log.TruncateTo(e.Truncate))
 		n.dropTail(e.Truncate)
-		n.tell(witness.Event{Kind: witness.QuorumTruncated, Offset: e.Truncate})
+		n.tell(witness.Event{Kind: witness.QuorumTruncated, Epoch: n.core.State().Epoch, Offset: e.Truncate})
 	case e.Append != nil:
 		n.must(n.log.AppendAsFollower(e.Append))
 		n.tellBatches(e.Append)
@@ -354,7 +369,6 @@ func (n *Node) deadline() time.Duration {
 
 // drive is the task that time moves: elections, resignations, appends.
 func (n *Node) drive() {
-	n.enter()
 	n.loadLatest()
 	n.leave()
 	for {

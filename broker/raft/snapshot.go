@@ -150,7 +150,7 @@ func (n *Node) keptBytes() int64 {
 
 // loadLatest gives the listener the newest snapshot, at start.
 func (n *Node) loadLatest() {
-	n.delivered = n.core.Log().Start
+	n.snapshots.last = n.host.Uptime()
 	id := n.core.Log().LatestSnapshot()
 	if id.IsZero() {
 		return
