@@ -1,6 +1,11 @@
 package checkers
 
-import "github.com/ktrial/ktrial/checkers/history"
+import (
+	"fmt"
+	"sort"
+
+	"github.com/ktrial/ktrial/checkers/history"
+)
 
 // seen is where a client last stood in a partition.
 type seen struct {
@@ -240,31 +245,90 @@ func (a *analysis) walkSends(op *history.Op, walk *perKey, emit emit) {
 
 // findAppendOrder sweeps each log from its end: what was acknowledged before
 // another append began lies before it (Kafka's partition is linearizable for
-// acks=all). The pair that breaks this is the smallest counterexample.
+// acks=all), and so does an end that was read before. The pair that breaks
+// this is the smallest counterexample.
 func findAppendOrder(a *analysis, emit emit) int64 {
+	ends := endReads(a.h)
 	checked := int64(0)
 	for k := range a.logs {
-		key := history.Key(k)
-		first, firstDone := history.Rec(0), uint32(history.Never) // of those above, the one acknowledged first
-		a.logs[k].each(true, func(offset int64, rec history.Rec) {
-			flags := a.flags[rec]
-			if flags&committed == 0 || flags&tied != 0 {
-				return
-			}
-			low, high, ok := a.where(rec)
-			if !ok {
-				return
-			}
-			checked++
-			w := a.h.Brief(int(a.writer[rec]) - 1)
-			if offset == high && firstDone < w.Invoked {
-				emit(finding{anomaly: AppendRealtimeOrder, key: key, recs: []history.Rec{first, rec},
-					offsets: []int64{a.first(first), offset}, rows: []int{int(a.writer[first]) - 1, int(a.writer[rec]) - 1}})
-			}
-			if offset == low && w.Type == history.OK && w.Completed < firstDone {
-				first, firstDone = rec, w.Completed
-			}
-		})
+		s := appendSweep{a: a, key: history.Key(k), ends: ends[history.Key(k)], done: history.Never, emit: emit}
+		a.logs[k].each(true, s.append)
+		checked += s.checked
 	}
 	return checked
+}
+
+// appendSweep goes down a log and keeps what, of all above, was over first.
+type appendSweep struct {
+	a       *analysis
+	key     history.Key
+	ends    []endRead // by offset, those still to come last
+	emit    emit
+	checked int64
+
+	done   uint32      // when that was over
+	row    int         // the operation
+	rec    history.Rec // that it appended,
+	end    int64       // or the end that it read
+	isRead bool
+}
+
+// endRead is an operation that read a log's end.
+type endRead struct {
+	offset int64
+	done   uint32
+	row    int
+}
+
+// endReads are the ends read by operations that succeeded, by partition and
+// offset.
+func endReads(h *history.History) map[history.Key][]endRead {
+	ends := map[history.Key][]endRead{}
+	h.Each(func(op *history.Op) bool {
+		for _, o := range op.Offsets {
+			if o.Kind == history.MopEnd && o.Offset >= 0 && op.Type == history.OK {
+				ends[o.Key] = append(ends[o.Key], endRead{o.Offset, uint32(op.Completed), op.Row})
+			}
+		}
+		return true
+	})
+	for _, e := range ends {
+		sort.SliceStable(e, func(i, j int) bool { return e[i].offset < e[j].offset })
+	}
+	return ends
+}
+
+func (s *appendSweep) append(offset int64, rec history.Rec) {
+	flags := s.a.flags[rec]
+	if flags&committed == 0 || flags&tied != 0 {
+		return
+	}
+	low, high, ok := s.a.where(rec)
+	if !ok {
+		return
+	}
+	s.checked++
+	for n := len(s.ends); n > 0 && s.ends[n-1].offset > offset; n-- {
+		if e := s.ends[n-1]; e.done < s.done {
+			s.done, s.row, s.end, s.isRead = e.done, e.row, e.offset, true
+		}
+		s.ends = s.ends[:n-1]
+	}
+	row := int(s.a.writer[rec]) - 1
+	w := s.a.h.Brief(row)
+	if offset == high && s.done < w.Invoked {
+		s.emit(s.inversion(rec, offset, row))
+	}
+	if offset == low && w.Type == history.OK && w.Completed < s.done {
+		s.done, s.row, s.rec, s.isRead = w.Completed, row, rec, false
+	}
+}
+
+func (s *appendSweep) inversion(rec history.Rec, offset int64, row int) finding {
+	if !s.isRead {
+		return finding{anomaly: AppendRealtimeOrder, key: s.key, recs: []history.Rec{s.rec, rec},
+			offsets: []int64{s.a.first(s.rec), offset}, rows: []int{s.row, row}}
+	}
+	return finding{anomaly: NonmonotonicEnd, key: s.key, recs: []history.Rec{rec}, offsets: []int64{s.end, offset}, rows: []int{s.row, row},
+		note: fmt.Sprintf("the end of %s was read as %d before %s was sent, which was then appended at %d", s.a.h.Keys()[s.key], s.end, s.a.h.ValueOf(rec), offset)}
 }

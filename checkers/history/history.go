@@ -170,6 +170,9 @@ func (h *History) Memo(key any, make func() any) any {
 	return v
 }
 
+// Forget drops what Memo holds.
+func (h *History) Forget() { h.memo = nil }
+
 // setIndex notes the :index that a file gives to the event being added.
 func (h *History) setIndex(index int64) {
 	event := int64(h.events)

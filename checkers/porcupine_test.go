@@ -1,0 +1,140 @@
+package checkers
+
+import (
+	"testing"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/ktrial/ktrial/checkers/history"
+)
+
+// drawn is an operation of a random history: it overlaps others, for its
+// invocation and completion are shuffled among theirs.
+type drawn struct {
+	append    bool
+	offset    int64 // of the append; or the end that was read
+	call, ret int64
+}
+
+// drawOps draws operations and the order of their events.
+func drawOps(t *rapid.T, most int, offset func(i int) int64) []drawn {
+	n := rapid.IntRange(1, most).Draw(t, "operations")
+	ops := make([]drawn, n)
+	for i := range ops {
+		ops[i] = drawn{append: rapid.Bool().Draw(t, "append"), offset: offset(i), call: -1, ret: -1}
+	}
+	for event := int64(0); event < int64(2*n); event++ {
+		var ready []int
+		for i := range ops {
+			// Three may be under way at once.
+			if ops[i].ret < 0 && (ops[i].call >= 0 || i < 3 || ops[i-3].ret >= 0) {
+				ready = append(ready, i)
+			}
+		}
+		i := rapid.SampledFrom(ready).Draw(t, "next")
+		if ops[i].call < 0 {
+			ops[i].call = event
+		} else {
+			ops[i].ret = event
+		}
+	}
+	return ops
+}
+
+// record makes a history of drawn operations, each by its own process.
+func record(ops []drawn, event func(i int, op drawn) history.Event) *history.History {
+	h := history.New()
+	for at := int64(0); at < int64(2*len(ops)); at++ {
+		for i, op := range ops {
+			e := event(i, op)
+			e.Process = int64(i)
+			switch at {
+			case op.call:
+				e.Type, e.Mops = history.Invoke, asked(e.Mops)
+				h.Add(&e)
+			case op.ret:
+				e.Type = history.OK
+				h.Add(&e)
+			}
+		}
+	}
+	return h
+}
+
+// logModel is a partition's log: an append lands at or above its end, and
+// whoever reads the end reads one at or above it (markers may have moved it).
+var logModel = porcupine.Model{
+	Init: func() any { return int64(0) },
+	Step: func(state, input, _ any) (bool, any) {
+		op := input.(drawn)
+		end := op.offset
+		if op.append {
+			end++
+		}
+		return op.offset >= state.(int64), end
+	},
+}
+
+// The sweep of a log says what a search among all orders says.
+func TestLogSweepAgreesWithPorcupine(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		offsets := rapid.Permutation([]int64{0, 1, 2, 3, 4, 5, 6, 7}).Draw(t, "offsets")
+		if rapid.Bool().Draw(t, "nearly in order") {
+			offsets = []int64{0, 1, 2, 3, 4, 5, 6, 7}
+			i := rapid.IntRange(0, 6).Draw(t, "swap")
+			offsets[i], offsets[i+1] = offsets[i+1], offsets[i]
+		}
+		ops := drawOps(t, 8, func(i int) int64 { return offsets[i] })
+		var operations []porcupine.Operation
+		for i, op := range ops {
+			operations = append(operations, porcupine.Operation{ClientId: i, Input: op, Call: op.call, Return: op.ret})
+		}
+		h := record(ops, func(i int, op drawn) history.Event {
+			if op.append {
+				return history.Event{F: history.Send, Mops: []history.Mop{{Kind: history.MopSend, Key: history.Int(0), Value: history.Int(int64(i)), Offset: op.offset}}}
+			}
+			return history.Event{F: history.ListOffsets, Mops: []history.Mop{{Kind: history.MopEnd, Key: history.Int(0), Offset: op.offset}}}
+		})
+		linearizable := LinearizableAppends.Run(h).Outcome() != Violated
+		require.Equal(t, porcupine.CheckOperations(logModel, operations), linearizable, "%+v", ops)
+	})
+}
+
+// The zones of a register with unique values say what a search says.
+func TestRegisterZonesAgreeWithPorcupine(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ops := drawOps(t, 9, func(i int) int64 { return rapid.Int64Range(-1, int64(i)).Draw(t, "value") })
+		var register []registerOp
+		for i, op := range ops {
+			r := registerOp{write: op.append, value: op.offset, call: op.call, ret: op.ret, row: i}
+			if r.write {
+				r.value = int64(i)
+				if rapid.IntRange(0, 5).Draw(t, "crashed") == 0 {
+					r.ret = noEnd
+				}
+			}
+			register = append(register, r)
+		}
+		rows, verdict := judgeRegister(register, registerSteps)
+		require.Equal(t, searchRegister(register, registerSteps), verdict, "%+v", register)
+		if verdict == Violated {
+			require.NotEmpty(t, rows)
+			require.LessOrEqual(t, len(rows), 4)
+		}
+	})
+}
+
+// A search that runs out of steps is inconclusive, and the same every time.
+func TestASearchEndsWithItsBudget(t *testing.T) {
+	var ops []registerOp
+	for i := range int64(60) {
+		ops = append(ops, registerOp{write: i%2 == 0, value: i % 6 / 2, call: i, ret: 1000 - i, row: int(i)})
+	}
+	ops = append(ops, registerOp{value: 77, call: 2000, ret: 2001})
+	for range 3 {
+		_, verdict := judgeRegister(ops, 10_000)
+		require.Equal(t, Inconclusive, verdict)
+	}
+}
