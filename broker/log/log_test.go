@@ -213,6 +213,24 @@ func TestEndOffsetFor(t *testing.T) {
 	assert.Equal(t, kafka.LeaderEpoch(kafka.NoEpoch), es.at(9))
 }
 
+// A leader that never appended has noted its epoch at the log end. To truncate
+// there takes the epoch away, though no record: the next leader may not know it.
+func TestTruncateTakesAnEpochWithoutRecords(t *testing.T) {
+	sim.RunHost(t, 1, func(h env.Host) {
+		l, err := Open(h, "orders-0", orders, tiny(), Options{})
+		require.NoError(t, err)
+		_, err = l.AppendAsLeader(batch(h.Now().Millis(), record.Options{}, 2, 5), 0)
+		require.NoError(t, err)
+		require.NoError(t, l.AssignEpochStart(1, l.EndOffset()))
+		require.NoError(t, l.TruncateTo(l.EndOffset()))
+		assert.EqualValues(t, 2, l.EndOffset())
+		assert.EqualValues(t, 0, l.LatestEpoch())
+		l, err = Open(h, "orders-0", orders, tiny(), Options{})
+		require.NoError(t, err)
+		assert.EqualValues(t, 0, l.LatestEpoch(), "after a crash, too")
+	})
+}
+
 func TestEpochsStayInOrder(t *testing.T) {
 	es := epochs{{2, 10}, {5, 20}, {6, 35}}
 	assert.False(t, es.assign(6, 40))

@@ -21,6 +21,12 @@ func (l *Log) TruncateTo(o kafka.Offset) error {
 	case o < 0:
 		panic(fmt.Sprintf("log: truncate %v to offset %d, expected none below 0", l.tp, o))
 	case o >= l.end:
+		// No record goes, but perhaps an epoch that a leader began here and never
+		// appended in: whoever leads now may not know of it, and would find this
+		// log diverging for ever.
+		if l.epochs.truncateEnd(l.end) {
+			return l.storeEpochs()
+		}
 		return nil
 	case o < l.segments[0].base:
 		return l.restartAt(o)
