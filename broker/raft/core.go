@@ -219,12 +219,15 @@ func (c *Core) fail(format string, args ...any) {
 	}
 }
 
-// Deadline is when Tick must be called next.
+// Deadline is when Tick must be called next. See also BeginDue.
 func (c *Core) Deadline() time.Duration {
-	if c.role == Leader {
-		return c.leaderDeadline()
+	switch {
+	case c.role != Leader:
+		return c.deadline
+	case len(c.voters) == 1:
+		return never
 	}
-	return c.deadline
+	return c.lead.checkBy
 }
 
 // Tick does what the time demands.

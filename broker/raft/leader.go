@@ -161,7 +161,7 @@ func (c *Core) Fetch(now time.Duration, req FetchRequest) FetchReply {
 		c.progressed(now, req)
 		reply.HW = c.toldHW()
 		reply.To = max(req.Offset, c.log.Flushed)
-		reply.Wait = req.Offset >= c.log.Flushed && req.HW >= c.hw
+		reply.Wait = req.Offset >= c.log.Flushed && req.HW >= reply.HW
 	}
 	return reply
 }
@@ -270,34 +270,9 @@ func (c *Core) byProgress() []kafka.NodeID {
 	return ids
 }
 
-func (c *Core) leaderDeadline() time.Duration {
-	if len(c.voters) == 1 {
-		return never
-	}
-	deadline := c.lead.checkBy
-	for i := range c.voters {
-		if i != c.me {
-			deadline = min(deadline, c.beginDue(i))
-		}
-	}
-	return deadline
-}
-
-// DutyDeadline is when the node itself must act: without what other voters are
-// to be told, which is the business of those who talk to them.
-func (c *Core) DutyDeadline() time.Duration {
-	if c.role != Leader {
-		return c.deadline
-	}
-	if len(c.voters) == 1 {
-		return never
-	}
-	return c.lead.checkBy
-}
-
 // BeginDue is when a voter must be told again who leads, if this node does.
 func (c *Core) BeginDue(voter kafka.NodeID) time.Duration {
-	if i := slices.Index(c.voters, voter); c.role == Leader && i >= 0 {
+	if i := c.voter(voter); c.role == Leader && i >= 0 {
 		return c.beginDue(i)
 	}
 	return never
@@ -317,7 +292,7 @@ func (c *Core) beginDue(i int) time.Duration {
 }
 
 func (c *Core) tickLeader(now time.Duration) {
-	if len(c.voters) > 1 && now >= c.lead.checkBy {
+	if now >= c.Deadline() {
 		c.becomeResigned(now)
 	}
 }

@@ -355,7 +355,7 @@ func (n *Node) wakeOthers() {
 // deadline is when the driver has something to do: its own, or to wake those
 // who have something to say. Who is saying something already wakes by himself.
 func (n *Node) deadline() time.Duration {
-	deadline := n.core.DutyDeadline()
+	deadline := n.core.Deadline()
 	for _, p := range n.peers {
 		if p.idle {
 			deadline = min(deadline, n.core.BeginDue(p.id))
