@@ -13,11 +13,12 @@ import (
 // Committed applies a committed batch. A log that does not add up is damaged:
 // like Kafka, the process halts rather than act on it.
 func (c *Controller) Committed(b raft.Batch) {
-	for _, r := range b.Records {
+	for i, r := range b.Records {
 		if err := c.committed.Apply(r); err != nil {
 			c.host.Exit(fmt.Errorf("controller %d: batch at offset %d: %w", c.cfg.ID, b.BaseOffset, err))
 			return
 		}
+		c.tellCommitted(b.BaseOffset+kafka.Offset(i), r)
 	}
 	c.committed.Offset, c.committed.Epoch = b.LastOffset, b.Epoch
 	c.tellApplied()
@@ -82,6 +83,36 @@ func (c *Controller) tellApplied() {
 			Kind: witness.Applied, Node: c.cfg.ID,
 			Offset: c.committed.Offset, Epoch: c.committed.Epoch, Hash: c.committed.Hash(),
 		})
+	}
+}
+
+// tellCommitted tells the witness what a committed record has made of a
+// partition, and of registrations.
+func (c *Controller) tellCommitted(at kafka.Offset, r metadata.Record) {
+	if c.cfg.Witness == nil || c.committed.InTransaction() {
+		return
+	}
+	e := witness.Event{Node: c.cfg.ID, Offset: at}
+	var p *metadata.Partition
+	switch r := r.(type) {
+	case *metadata.RegisterBrokerRecord:
+		e.Kind, e.Peer, e.End = witness.BrokerCommitted, r.BrokerID, kafka.Offset(r.BrokerEpoch)
+	case *metadata.PartitionRecord:
+		p = c.committed.TopicByID(r.TopicID).Partition(r.PartitionID)
+	case *metadata.PartitionChangeRecord:
+		p = c.committed.TopicByID(r.TopicID).Partition(r.PartitionID)
+	default:
+		return
+	}
+	if p != nil {
+		e.Kind, e.Partition, e.Topic = witness.PartitionCommitted, p.TP(), p.TopicID
+		e.State = &witness.PartitionState{
+			Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch,
+			Replicas: p.Replicas, ISR: p.ISR, ELR: p.ELR,
+		}
+	}
+	if e.Kind != 0 {
+		c.cfg.Witness.Tell(e)
 	}
 }
 

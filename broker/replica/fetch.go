@@ -9,6 +9,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // fetch is one Fetch request on its way.
@@ -307,5 +308,8 @@ func (q *fetch) answer(resp *kmsg.FetchResponse) {
 		}
 		t := &resp.Topics[n-1]
 		t.Partitions = append(t.Partitions, part.out)
+		if q.m.witness != nil && !q.follower && part.p != nil {
+			part.p.tellBatches(witness.ReadServed, part.out.RecordBatches)
+		}
 	}
 }

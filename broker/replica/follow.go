@@ -91,7 +91,7 @@ func (p *Partition) appendFetched(f *fetching, from kafka.Offset, batches []byte
 		}
 		p.end = p.log.EndOffset()
 		if p.m.witness != nil {
-			p.tellBatches(batches)
+			p.tellBatches(witness.Appended, batches)
 		}
 		p.grown.check()
 	}

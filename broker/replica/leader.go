@@ -61,16 +61,16 @@ func (p *Partition) tellAppended(batches []byte, info log.AppendInfo) {
 			return
 		}
 	}
-	p.tellBatches(batches)
+	p.tellBatches(witness.Appended, batches)
 }
 
-func (p *Partition) tellBatches(batches []byte) {
+func (p *Partition) tellBatches(kind witness.Kind, batches []byte) {
 	for {
 		b, rest, err := record.Next(batches)
 		if err != nil {
 			return
 		}
-		p.tell(witness.Event{Kind: witness.Appended, Epoch: b.LeaderEpoch(), Offset: b.BaseOffset(), End: b.NextOffset(), Peer: p.leader, Batch: b})
+		p.tell(witness.Event{Kind: kind, Epoch: b.LeaderEpoch(), Offset: b.BaseOffset(), End: b.NextOffset(), Peer: p.leader, Batch: b})
 		batches = rest
 	}
 }

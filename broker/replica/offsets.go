@@ -6,6 +6,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // The timestamps of ListOffsets that are no timestamps.
@@ -62,6 +63,9 @@ func (p *Partition) listOffset(req *kmsg.ListOffsetsRequest, in kmsg.ListOffsets
 			return kerr.OffsetNotAvailable
 		}
 		out.Offset, out.LeaderEpoch = int64(end), int32(p.epoch)
+		if !replica {
+			p.tell(witness.Event{Kind: witness.EndServed, Epoch: p.epoch, Offset: end, HW: p.hw})
+		}
 		return nil
 	case earliestTimestamp, earliestLocalTimestamp:
 		start := p.log.StartOffset()

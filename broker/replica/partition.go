@@ -78,7 +78,8 @@ func (p *Partition) tell(e witness.Event) {
 		return
 	}
 	e.Node, e.Partition, e.Topic = p.m.cfg.NodeID, p.tp, p.topic
-	p.m.witness.Tell(e)
+	p.m.told = e
+	p.m.witness(&p.m.told)
 }
 
 // Name is the partition's name.

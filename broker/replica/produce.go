@@ -32,6 +32,11 @@ type pendings []pending
 func (ps pendings) ready(i int) bool {
 	if x := &ps[i]; !x.judged {
 		x.judged, x.err = x.p.verdict(x.end)
+		if x.judged && x.err == nil {
+			// It counts as answered now: what becomes of the ISR until the task
+			// runs does not change the answer.
+			x.p.tell(witness.Event{Kind: witness.ProduceAcked, Epoch: x.epoch, Offset: x.first, End: x.end, HW: x.p.hw})
+		}
 	}
 	for j := range ps {
 		if !ps[j].judged {
@@ -58,9 +63,6 @@ func (m *Manager) wait(ps pendings, timeout time.Duration) {
 		x := &ps[i]
 		if !x.judged {
 			x.err = kerr.RequestTimedOut
-		}
-		if x.err == nil {
-			x.p.tell(witness.Event{Kind: witness.ProduceAcked, Epoch: x.epoch, Offset: x.first, End: x.end, HW: x.p.hw})
 		}
 	}
 }

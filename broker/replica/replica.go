@@ -41,6 +41,7 @@ type Manager struct {
 	ctl     Controller
 	bugs    *planted.Set
 	witness witness.Witness
+	told    witness.Event // what the witness was last told; it keeps nothing
 
 	// im is the cluster as the server last told, nil until this process is
 	// registered in it.

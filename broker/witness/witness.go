@@ -39,6 +39,10 @@ const (
 	ProduceAcked
 	// Stopped: the replica was closed, or deleted if End is 1.
 	Stopped
+	// EndServed: a client was told that the log ends at Offset.
+	EndServed
+	// ReadServed: a consumer was given Batch, spanning [Offset, End), of Epoch.
+	ReadServed
 )
 
 // What a member of the KRaft quorum does.
@@ -63,7 +67,22 @@ const (
 	ControllerResigned
 	// Applied: committed metadata up to Offset is applied; Hash is of the image.
 	Applied
+	// PartitionCommitted: the record at Offset of the metadata log is committed;
+	// it made of the partition what State says.
+	PartitionCommitted
+	// BrokerCommitted: the record at Offset of the metadata log is committed; it
+	// registered broker Peer with broker epoch End.
+	BrokerCommitted
 )
+
+// PartitionState is what the controllers have committed of a partition.
+type PartitionState struct {
+	Leader         kafka.NodeID
+	LeaderEpoch    kafka.LeaderEpoch
+	PartitionEpoch kafka.PartitionEpoch
+	Replicas       []kafka.NodeID
+	ISR, ELR       []kafka.NodeID
+}
 
 // Event is one state change of a node. Which fields count depends on Kind.
 type Event struct {
@@ -79,6 +98,7 @@ type Event struct {
 	Nodes     []kafka.NodeID
 	Batch     []byte // valid during the call only
 	Hash      uint64
+	State     *PartitionState
 }
 
 // Witness is told of each event as it happens. It must not call back. Nil:
