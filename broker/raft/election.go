@@ -171,8 +171,9 @@ func count(votes []vote, v vote) int {
 	return n
 }
 
-// majorityOffset is the highest offset that a majority of ends has reached.
+// majorityOffset is the highest offset that a majority of ends has reached. It
+// sorts them in place.
 func majorityOffset(ends []kafka.Offset) kafka.Offset {
-	sorted := slices.Sorted(slices.Values(ends))
-	return sorted[len(sorted)-(len(sorted)/2+1)]
+	slices.Sort(ends)
+	return ends[len(ends)-(len(ends)/2+1)]
 }

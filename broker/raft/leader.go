@@ -84,9 +84,9 @@ func (c *Core) Flushed() {
 
 // advance moves the high watermark to what a majority holds.
 func (c *Core) advance() {
-	ends := make([]kafka.Offset, len(c.voters), 8)
+	ends := make([]kafka.Offset, 0, 8)
 	for i := range c.voters {
-		ends[i] = c.lead.voters[i].end
+		ends = append(ends, c.lead.voters[i].end)
 	}
 	ends[c.me] = c.log.Flushed
 	if hw := majorityOffset(ends); hw > c.lead.epochStart {
