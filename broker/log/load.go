@@ -343,7 +343,7 @@ func (l *Log) latestSnapshot(o kafka.Offset) (producers, error) {
 		if err == nil {
 			ps, err := decodeProducers(content, at)
 			if err == nil {
-				return ps, nil
+				return ps, l.recall(&ps)
 			}
 			l.host.Log("log of %v: %s: %v", l.tp, name, err)
 			l.host.Reached("damaged producer snapshot")

@@ -140,7 +140,7 @@ func (p *producer) checkSequence(b record.Batch) error {
 func (p *producer) apply(b record.Batch) (ended bool, aborted bool) {
 	if !b.IsControl() {
 		p.setEpoch(b.ProducerEpoch())
-		p.remember(batchMeta{b.LastSequence(), b.LastOffset(), int32(b.LastOffset() - b.BaseOffset()), b.MaxTimestamp()})
+		p.remember(metaOf(b))
 		p.timestamp = b.MaxTimestamp()
 		if b.IsTransactional() && p.txnStart == kafka.NoOffset {
 			p.txnStart = b.BaseOffset()

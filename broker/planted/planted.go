@@ -26,6 +26,7 @@ const (
 	NoELR               Bug = "ctrl.no_elr"
 	IgnoreBrokerEpoch   Bug = "ctrl.ignore_broker_epoch"
 	NoDuplicateWindow   Bug = "idem.no_window"
+	SnapshotWindow      Bug = "idem.snapshot_window"
 	RaftNoFlush         Bug = "raft.no_flush"
 	RaftForgetVote      Bug = "raft.forget_vote"
 	RaftRestartAsLeader Bug = "raft.restart_as_leader"
@@ -49,6 +50,7 @@ var All = []Entry{
 	{NoELR, "Z08", "the last ISR member is elected even after an unclean shutdown", "KIP-966"},
 	{HWUnderMinISR, "Z08", "the high watermark advances while the ISR is below min.insync.replicas", "KIP-966, KAFKA-15583"},
 	{NoDuplicateWindow, "Z09", "a replayed batch is out of order instead of a duplicate", "redpanda #3039, KIP-98"},
+	{SnapshotWindow, "new", "after a restart only the last batch of each producer is known again (as in Kafka)", "found here"},
 	{RaftNoFlush, "Z15", "a voter acknowledges metadata it has not synced", "KAFKA-10533, KAFKA-13884"},
 	{RaftForgetVote, "Z16", "a vote is not durable before it is granted", "KIP-595"},
 	{RaftRestartAsLeader, "Z16", "a restarted quorum leader resumes in its old epoch", "KAFKA-10527"},
