@@ -68,7 +68,7 @@ func standUp(t *testing.T, seed uint64) *cluster {
 		assert.Equal(t, want, u.read(other, "orders", 0))
 
 		delete(c.nodes, leader)
-		c.start(leader, broker.BrokerRole)
+		c.start(leader, brokerRole)
 		u.running(leader)
 		u.eventually(time.Minute, "the old leader is in the ISR again", func() bool {
 			reg := c.nodes[other].Image().Partition(kafka.TopicPartition{Topic: "orders"})
@@ -133,7 +133,7 @@ func TestControlledShutdown(t *testing.T) {
 
 		c.w.Host(c.hosts[leader]).Kill()
 		delete(c.nodes, leader)
-		c.start(leader, broker.BrokerRole)
+		c.start(leader, brokerRole)
 		u.running(leader)
 		epoch, clean := c.nodes[leader].Dir.CleanShutdown()
 		assert.True(t, clean)
@@ -160,7 +160,7 @@ func TestTheActiveControllerDies(t *testing.T) {
 		u.createTopic(2, "stocks", 1, 3)
 		u.publish(3, "stocks", 0, "two")
 		delete(c.nodes, active)
-		c.start(active, broker.ControllerRole)
+		c.start(active, controllerRole)
 		u.eventually(time.Minute, "it has the same metadata", func() bool {
 			n := c.nodes[active]
 			return n != nil && n.Image().Topic("stocks") != nil

@@ -26,6 +26,13 @@ const (
 	controllerPort = 9093
 )
 
+const (
+	brokerRole     = broker.BrokerRole
+	controllerRole = broker.ControllerRole
+)
+
+func ptr[T any](v T) *T { return &v }
+
 // cluster is nodes in a world: controllers with ids from 101 on hosts c101...,
 // brokers with ids from 1 on hosts b1..., or nodes that are both on n1...
 type cluster struct {
@@ -63,12 +70,12 @@ func separate(t testing.TB, seed uint64, controllers, brokers int) *cluster {
 		c.voters = append(c.voters, raft.Voter{ID: id, Addr: fmt.Sprintf("c%d:%d", id, controllerPort)})
 	}
 	for i := range controllers {
-		c.start(kafka.NodeID(101+i), broker.ControllerRole)
+		c.start(kafka.NodeID(101+i), controllerRole)
 	}
 	for i := range brokers {
 		id := kafka.NodeID(1 + i)
 		c.hosts[id] = fmt.Sprintf("b%d", id)
-		c.start(id, broker.BrokerRole)
+		c.start(id, brokerRole)
 	}
 	return c
 }
@@ -82,7 +89,7 @@ func combined(t testing.TB, seed uint64, nodes int) *cluster {
 		c.voters = append(c.voters, raft.Voter{ID: id, Addr: fmt.Sprintf("n%d:%d", id, controllerPort)})
 	}
 	for i := range nodes {
-		c.start(kafka.NodeID(1+i), broker.BrokerRole|broker.ControllerRole)
+		c.start(kafka.NodeID(1+i), brokerRole|controllerRole)
 	}
 	return c
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ktrial/ktrial/broker"
 	"github.com/ktrial/ktrial/broker/kafka"
 )
 
@@ -108,9 +107,9 @@ func (c *cluster) strike(u *user, luck *rand.Rand) {
 	u.h.Sleep(long)
 	delete(c.nodes, id)
 	if id > 100 {
-		c.start(id, broker.ControllerRole)
+		c.start(id, controllerRole)
 	} else {
-		c.start(id, broker.BrokerRole)
+		c.start(id, brokerRole)
 	}
 	c.settle(u)
 }

@@ -25,6 +25,7 @@ type Admin struct {
 func (c *Client) NewAdmin(cfg AdminConfig) *Admin {
 	a := &Admin{cfg: cfg}
 	a.net = c.network(&a.cfg.Common, func() {})
+	a.net.metadata.onlyLooks = true
 	return a
 }
 

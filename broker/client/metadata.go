@@ -19,6 +19,10 @@ import (
 // a little old: a task refreshes it when it has aged, or when somebody met a
 // sign that it is wrong.
 type metadata struct {
+	// onlyLooks: to ask about a topic must not create it. An admin's does: it
+	// would bring back what it has just deleted.
+	onlyLooks bool
+
 	net *network
 
 	brokers    []node // by id
@@ -232,7 +236,7 @@ func (m *metadata) update() {
 func (m *metadata) request() *kmsg.MetadataRequest {
 	now := m.net.host.Uptime()
 	req := kmsg.NewPtrMetadataRequest()
-	req.AllowAutoTopicCreation = true
+	req.AllowAutoTopicCreation = !m.onlyLooks
 	req.Topics = []kmsg.MetadataRequestTopic{} // none, where nil would be all
 	for _, name := range slices.Sorted(maps.Keys(m.topics)) {
 		t := m.topics[name]
