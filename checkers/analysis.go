@@ -164,7 +164,7 @@ func (a *analysis) layOut() {
 
 // placeAll puts every record where it was seen.
 func (a *analysis) placeAll() {
-	a.h.Each(func(op *history.Op) bool {
+	a.h.EachOf(history.HasSends|history.HasPolls, func(op *history.Op) bool {
 		if a.tookEffect(op) {
 			for _, s := range op.Sends {
 				if op.Type == history.Unknown {

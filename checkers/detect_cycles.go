@@ -39,7 +39,7 @@ const noEnd = int64(1) << 40
 func readGraph(a *analysis, emit emit) *cycles {
 	c := &cycles{a: a}
 	var node []uint32 // by row: its node+1; empty if there are none
-	a.h.Each(func(op *history.Op) bool {
+	a.h.EachOf(history.HasPolls, func(op *history.Op) bool {
 		if len(op.Polled) > 0 && len(op.Sends) > 0 {
 			if node == nil {
 				node = make([]uint32, a.h.Len())
@@ -50,7 +50,7 @@ func readGraph(a *analysis, emit emit) *cycles {
 		return true
 	})
 	var edges []edge
-	a.h.Each(func(op *history.Op) bool {
+	a.h.EachOf(history.HasPolls, func(op *history.Op) bool {
 		if len(op.Polled) == 0 {
 			return true
 		}
@@ -65,7 +65,7 @@ func readGraph(a *analysis, emit emit) *cycles {
 			last = w
 			from := a.h.Brief(w)
 			if from.Type != history.Failed && op.Type == history.OK && op.Completed < int64(from.Invoked) {
-				emit(finding{anomaly: G1cRealtime, key: a.h.KeyOf(p.Rec), recs: []history.Rec{p.Rec},
+				emit(finding{anomaly: G1cRealtime, direct: true, key: a.h.KeyOf(p.Rec), recs: []history.Rec{p.Rec},
 					offsets: []int64{p.Offset}, rows: []int{op.Row, w}})
 				continue
 			}

@@ -22,7 +22,15 @@ type groupOf struct {
 // It needs commits as operations, and polls that name their group.
 func findGroups(a *analysis, emit emit) int64 {
 	groups := map[string]*groupOf{}
-	a.h.Each(func(op *history.Op) bool {
+	facts := false
+	a.h.EachOf(history.HasFacts, func(*history.Op) bool {
+		facts = true
+		return false
+	})
+	if !facts {
+		return 0
+	}
+	a.h.EachOf(history.HasPolls|history.HasFacts, func(op *history.Op) bool {
 		if op.Group != "" && len(op.Polled)+len(op.Offsets) > 0 {
 			g := groups[op.Group]
 			if g == nil {

@@ -32,7 +32,7 @@ type markRead struct {
 func findMarks(a *analysis, emit emit) int64 {
 	m := &marks{ends: map[history.Key]*marksOf{}, stables: map[history.Key]*marksOf{}, starts: map[history.Key]*marksOf{},
 		producers: map[string]*marksOf{}, groups: map[string]*marksOf{}}
-	a.h.Each(func(op *history.Op) bool {
+	a.h.EachOf(history.HasFacts, func(op *history.Op) bool {
 		m.gather(op)
 		return true
 	})
@@ -98,7 +98,7 @@ func (s *marksOf) floor(op *history.Op, value int64) {
 
 // gatherAppends: what was acknowledged or delivered is below the end.
 func (m *marks) gatherAppends(a *analysis) {
-	a.h.Each(func(op *history.Op) bool {
+	a.h.EachOf(history.HasSends|history.HasPolls, func(op *history.Op) bool {
 		if op.Type != history.OK {
 			return true
 		}

@@ -106,7 +106,7 @@ func findPollOrder(a *analysis, emit emit) int64 {
 	checked := int64(0)
 	positions := newStands(a.h.Processes())
 	var walk perKey
-	a.h.Each(func(op *history.Op) bool {
+	a.h.EachOf(history.HasPolls|history.HasKeys, func(op *history.Op) bool {
 		if replacesAssignment(op) {
 			positions.assign(op)
 			return true
@@ -192,7 +192,7 @@ func findSendOrder(a *analysis, emit emit) int64 {
 	checked := int64(0)
 	last := newStands(a.h.Processes())
 	var walk perKey
-	a.h.Each(func(op *history.Op) bool {
+	a.h.EachOf(history.HasSends|history.HasKeys, func(op *history.Op) bool {
 		if replacesAssignment(op) {
 			last.assign(op)
 			return true
@@ -284,7 +284,7 @@ type endRead struct {
 // offset.
 func endReads(h *history.History) map[history.Key][]endRead {
 	ends := map[history.Key][]endRead{}
-	h.Each(func(op *history.Op) bool {
+	h.EachOf(history.HasFacts, func(op *history.Op) bool {
 		for _, o := range op.Offsets {
 			if o.Kind == history.MopEnd && o.Offset >= 0 && op.Type == history.OK {
 				ends[o.Key] = append(ends[o.Key], endRead{o.Offset, uint32(op.Completed), op.Row})

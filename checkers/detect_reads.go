@@ -10,7 +10,7 @@ func findBadReads(a *analysis, emit emit) int64 {
 	subscribed := make([]bool, a.h.Processes())
 	processed := map[string][]uint32{} // by group, by record: row+1
 	reported := map[[2]history.Rec]bool{}
-	a.h.Each(func(op *history.Op) bool {
+	a.h.EachOf(history.HasPolls|history.HasKeys, func(op *history.Op) bool {
 		if op.Type != history.Failed && op.F == history.Assign {
 			subscribed[op.ProcessNo] = false
 		}

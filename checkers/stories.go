@@ -307,7 +307,7 @@ func tellCycle(t *teller, f *finding, in *Instance) []int {
 }
 
 func tellPast(t *teller, f *finding, in *Instance) []int {
-	if f.anomaly == G1cRealtime && len(f.rows) == 2 && t.op(f.rows[0]).Completed < t.op(f.rows[1]).Invoked && len(f.recs) == 1 {
+	if f.direct {
 		reader, writer := f.rows[0], f.rows[1]
 		in.Reader, in.Writer = t.indexOf(reader), t.indexOf(writer)
 		in.Message = fmt.Sprintf("%s read %s before %s began to send it", t.who(reader), in.Values[0], t.who(writer))

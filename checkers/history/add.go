@@ -111,13 +111,14 @@ func (h *History) add(r *raw) {
 	}
 	if !p.open {
 		// A completion whose beginning is not told may have begun at any time.
-		h.rows.add(row{process: pi, invoked: number, headless: true})
+		h.rows.add(row{process: pi, invoked: number, bits: isHeadless})
 		p.row, p.start, p.sends = h.rows.n-1, r.time, p.sends[:0]
 	}
 	p.open = false
 	h.silentSends(r, p)
 	at := h.rows.at(p.row)
-	at.f, at.typ, at.done, at.open = r.f, r.typ, number, false
+	at.f, at.typ, at.done = r.f, r.typ, number
+	at.bits = at.bits&isHeadless | r.has()
 	h.enc = pack(h.enc[:0], r, p.start, r.time, h)
 	at.at = h.details.put(h.enc)
 }
@@ -126,7 +127,7 @@ func (h *History) invoke(r *raw, pi int32, number uint32) {
 	p := &h.processes[pi]
 	if p.open { // it will never be told how that one ended
 		at := h.rows.at(p.row)
-		at.open = false
+		at.bits &^= isOpen
 		at.at = h.details.put(p.detail)
 	}
 	p.open, p.row, p.start = true, h.rows.n, r.time
@@ -137,7 +138,30 @@ func (h *History) invoke(r *raw, pi int32, number uint32) {
 		}
 	}
 	p.detail = pack(p.detail[:0], r, r.time, r.time, h)
-	h.rows.add(row{process: pi, invoked: number, done: Never, f: r.f, typ: Unknown, open: true})
+	h.rows.add(row{process: pi, invoked: number, done: Never, f: r.f, typ: Unknown, bits: r.has() | isOpen})
+}
+
+// has says what kinds of things an operation is about.
+func (r *raw) has() (bits uint8) {
+	for i := range r.mops {
+		switch r.mops[i].kind {
+		case MopSend:
+			bits |= HasSends
+		case MopPoll:
+			if r.mops[i].n > 0 {
+				bits |= HasPolls
+			}
+		default:
+			bits |= HasFacts
+		}
+	}
+	if r.f == Assign || r.f == Subscribe {
+		bits |= HasKeys
+	}
+	if r.f == InitProducer || r.f == Join {
+		bits |= HasFacts
+	}
+	return bits
 }
 
 // silentSends appends the sends of the invocation that the completion does

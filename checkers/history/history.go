@@ -62,9 +62,14 @@ type row struct {
 	process       int32
 	f             F
 	typ           Type
-	open          bool // its detail is with its process
-	headless      bool // its invocation was not told
+	bits          uint8
 }
+
+// What a row's bits say, beside what Has says of the operation.
+const (
+	isOpen     = 1 << 6 // its detail is with its process
+	isHeadless = 1 << 7 // its invocation was not told
+)
 
 // process is a client and the operation that it has open.
 type process struct {

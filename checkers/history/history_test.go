@@ -56,7 +56,7 @@ func TestWhatHistoriesMayLack(t *testing.T) {
 		var op Op
 		h.Read(0, &op)
 		assert.Equal(t, Unknown, op.Type)
-		assert.EqualValues(t, Never, op.Completed)
+		assert.Equal(t, int64(Never), op.Completed)
 		assert.EqualValues(t, 0, h.Index(0))
 		assert.Len(t, op.Sends, 1)
 	})
@@ -208,7 +208,7 @@ func TestRoundTrip(t *testing.T) {
 // headless: a completion without an invocation is written as one, and read so.
 func headless(h *History) bool {
 	for i := range h.rows.n {
-		if h.rows.at(i).headless {
+		if h.rows.at(i).bits&isHeadless != 0 {
 			return true
 		}
 	}

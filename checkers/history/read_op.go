@@ -74,6 +74,29 @@ func (h *History) Each(fn func(op *Op) bool) {
 	}
 }
 
+// What an operation may be about, for EachOf.
+const (
+	HasSends = 1 << iota
+	HasPolls // which delivered something
+	HasKeys  // Assign or Subscribe
+	HasFacts // offsets, epochs, generations
+)
+
+// EachOf is Each for the operations that are about any of what bits say. The
+// others are not even unpacked.
+func (h *History) EachOf(bits uint8, fn func(op *Op) bool) {
+	var op Op
+	for i := 0; i < h.rows.n; i++ {
+		if h.rows.at(i).bits&bits == 0 {
+			continue
+		}
+		h.Read(i, &op)
+		if !fn(&op) {
+			return
+		}
+	}
+}
+
 // Brief is what can be had of an operation without unpacking it.
 type Brief struct {
 	Invoked, Completed uint32
@@ -90,7 +113,7 @@ func (h *History) Brief(i int) Brief {
 
 // began is the operation's first event; 0, the beginning of all, if not told.
 func (r *row) began() uint32 {
-	if r.headless {
+	if r.bits&isHeadless != 0 {
 		return 0
 	}
 	return r.invoked
@@ -129,7 +152,7 @@ func (h *History) Read(i int, op *Op) {
 		Keys: op.Keys[:0], Rebalanced: op.Rebalanced[:0],
 	}
 	b := p.detail
-	if !r.open {
+	if r.bits&isOpen == 0 {
 		b = h.details.from(r.at)
 	}
 	h.unpack(b, op)

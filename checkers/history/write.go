@@ -56,7 +56,7 @@ func (h *History) Write(out io.Writer, format Format) error {
 	events := make([]uint32, h.events) // row+1; a note is 0
 	for i := range h.rows.n {
 		r := h.rows.at(i)
-		if !r.headless {
+		if r.bits&isHeadless == 0 {
 			events[r.invoked] = uint32(i + 1)
 		}
 		if r.done != Never {
