@@ -27,19 +27,20 @@ const (
 // clusterID is the same in every world.
 const clusterID = "ktrialAAAAAAAAAAAAAAAA"
 
-// server is one node of the cluster, over all lives of its process.
-type server struct {
+// member is one node of the cluster, over all lives of its process.
+type member struct {
 	host *sim.Host
 	cfg  broker.Config
 	node *broker.Node // of the life that runs; see alive
 	life int
-	// lossy: when it last lost what it had not synced, by its broker epoch then.
-	lossy bool
-	epoch kafka.BrokerEpoch
+	// crashed: it went down uncleanly, when it had this broker epoch; lossy: and
+	// lost what it had not synced.
+	crashed, lossy bool
+	epoch          kafka.BrokerEpoch
 }
 
 // alive is the node if its process runs and has come up.
-func (s *server) alive() *broker.Node {
+func (s *member) alive() *broker.Node {
 	if s.node == nil || !s.host.IsRunning() || s.host.Incarnation() != s.life {
 		return nil
 	}
@@ -49,21 +50,23 @@ func (s *server) alive() *broker.Node {
 // cluster is the servers of a world. It implements faults.Cluster.
 type cluster struct {
 	w           *sim.World
-	servers     []*server
-	byHost      map[string]*server
-	byID        map[kafka.NodeID]*server
+	servers     []*member
+	byHost      map[string]*member
+	byID        map[kafka.NodeID]*member
 	brokers     []string
 	controllers []string
 	clients     []string
 	stopped     bool // no more starts
+	// onStart, if set, is told when a new process of a server begins.
+	onStart func(*member)
 }
 
 // newCluster puts the hosts into the world; start starts them.
 func newCluster(w *sim.World, c Cluster, settings broker.Settings, bugs *planted.Set, watch func(kafka.NodeID) witness.Witness) *cluster {
-	out := &cluster{w: w, byHost: map[string]*server{}, byID: map[kafka.NodeID]*server{}}
+	out := &cluster{w: w, byHost: map[string]*member{}, byID: map[kafka.NodeID]*member{}}
 	var voters []raft.Voter
 	add := func(name string, id kafka.NodeID, roles broker.Roles, rack string) {
-		s := &server{host: w.Host(name), cfg: broker.Config{
+		s := &member{host: w.Host(name), cfg: broker.Config{
 			NodeID: id, Roles: roles, ClusterID: clusterID, Port: brokerPort, ControllerPort: controllerPort,
 			Rack: rack, DataDir: "data", Settings: settings, Bugs: bugs, Witness: watch(id),
 		}}
@@ -127,6 +130,9 @@ func (c *cluster) Start(host string) {
 		return
 	}
 	s.node = nil
+	if c.onStart != nil {
+		c.onStart(s)
+	}
 	h.Start(func(e env.Host) {
 		s.life = h.Incarnation()
 		node, err := broker.Start(e, s.cfg)
@@ -224,8 +230,8 @@ func (c *cluster) Segments(host string) []string {
 }
 
 // active is the server that acts as controller, of the newest epoch; or nil.
-func (c *cluster) active() *server {
-	var found *server
+func (c *cluster) active() *member {
+	var found *member
 	var newest kafka.LeaderEpoch
 	for _, s := range c.servers {
 		n := s.alive()

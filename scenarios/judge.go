@@ -22,7 +22,7 @@ var CommonProbes = []string{
 func keys[K comparable, V any](m map[K]V) iter.Seq[K] { return maps.Keys(m) }
 
 // witness is told what one node does.
-func (r *run) witness(id kafka.NodeID) witness.Witness { return nil }
+func (r *run) witness(id kafka.NodeID) witness.Witness { return r.watch.tell }
 
 // result judges the history and writes the report.
 func (r *run) result() *Result {
@@ -72,7 +72,7 @@ func (r *run) judge(h *history.History, report *reports.Run) {
 	for _, p := range r.s.Checks {
 		c := reports.Check{Name: p.Name, Verdict: reports.Holds, Checked: p.counts(j.Examined)}
 		for _, found := range j.Anomalies {
-			if !slices.Contains(p.Anomalies, found.Anomaly) {
+			if !slices.Contains(p.Anomalies, found.Anomaly) || r.short && found.Anomaly == checkers.Unseen {
 				continue
 			}
 			for _, in := range found.Instances {
@@ -85,6 +85,7 @@ func (r *run) judge(h *history.History, report *reports.Run) {
 		report.Checks = append(report.Checks, conclude(c))
 	}
 	r.judgeOrder(h, report)
+	r.watch.report(report)
 	for _, a := range j.Allowed {
 		if a.Anomaly != checkers.IntSendSkip { // legal everywhere, and seen everywhere
 			report.Allowed = append(report.Allowed, reports.Allowed{Anomaly: string(a.Anomaly), Reason: a.Reason, Count: a.Count})
@@ -159,6 +160,7 @@ func (r *run) expectations() checkers.Expectations {
 		e.Set("retries", "2147483647")
 	}
 	e.FaultsKnown = true
+	e.Happened = r.watch.happened
 	return e
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/reports"
 )
@@ -24,6 +25,8 @@ type nemesis struct {
 	struck []reports.Fault
 	active []*blow // strikes that are not healed, in order
 	log    func(at time.Duration, text string)
+	// watch is told what is about to be lost.
+	watch *watch
 }
 
 // blow is a fault that has struck.
@@ -57,6 +60,7 @@ func (n *nemesis) strike(t faults.Timed) {
 	n.c.w.Logf("fault: %v", fault)
 	b := &blow{index: len(n.struck)}
 	n.struck = append(n.struck, reports.Fault{At: reports.Seconds(now), Text: text})
+	n.watch.strikes(fault)
 	n.mark(fault)
 	b.heal = fault.Inject(n.c, n.luck)
 	n.active = append(n.active, b)
@@ -82,91 +86,136 @@ func (n *nemesis) healAll() {
 	}
 }
 
-// keepBudget turns a fault that would destroy the last copy of what was
-// acknowledged into one that does not: power off becomes kill, which leaves
-// the page cache. FoundationDB's canKillProcesses is the model.
+// keepBudget turns a fault that would cost what was acknowledged into a milder
+// one: power off becomes kill, which leaves the page cache, and kill becomes
+// pause. FoundationDB's canKillProcesses is the model.
 func (n *nemesis) keepBudget(f faults.Fault) faults.Fault {
-	if n.reckless {
+	target, loses := crashes(f)
+	if n.reckless || target == nil {
 		return f
 	}
-	switch f := f.(type) {
-	case faults.PowerOff:
-		if hosts, ok := n.mayLose(f.Host); !ok {
-			return faults.Kill{Host: hosts}
-		} else {
-			return faults.PowerOff{Host: hosts}
-		}
-	case faults.Wipe:
-		if hosts, ok := n.mayLose(f.Host); !ok {
-			return faults.Kill{Host: hosts}
-		} else {
-			return faults.Wipe{Host: hosts}
-		}
-	}
-	return f
-}
-
-// mayLose resolves a target and reports whether every partition keeps a
-// replica that has all that was acknowledged, when these hosts lose what they
-// have not synced.
-func (n *nemesis) mayLose(t faults.Target) (faults.Target, bool) {
-	resolved, err := faults.Resolve(faults.PowerOff{Host: t}, n.c, n.luck)
+	resolved, err := faults.Resolve(faults.Kill{Host: *target}, n.c, n.luck)
 	if err != nil {
-		return t, true // it will not strike
+		return f // it will not strike
 	}
-	target := resolved.(faults.PowerOff).Host
-	return target, n.c.survives(target.Hosts())
+	hosts := resolved.(faults.Kill).Host
+	switch {
+	case loses && n.c.survives(hosts.Hosts(), true):
+		return aimed(f, hosts)
+	case n.c.survives(hosts.Hosts(), false):
+		if loses {
+			return faults.Kill{Host: hosts}
+		}
+		return aimed(f, hosts)
+	}
+	return faults.Pause{Host: hosts}
 }
 
-// mark remembers who loses unsynced writes.
-func (n *nemesis) mark(f faults.Fault) {
-	var hosts []string
+// crashes names whom a fault takes down without an orderly shutdown, and says
+// whether they lose what they have not synced.
+func crashes(f faults.Fault) (target *faults.Target, loses bool) {
 	switch f := f.(type) {
+	case faults.Kill:
+		return &f.Host, false
+	case faults.DiskFull:
+		return &f.Host, false
+	case faults.DiskError:
+		return &f.Host, false
+	case faults.FailFsync:
+		return &f.Host, false
 	case faults.PowerOff:
-		hosts = f.Host.Hosts()
+		return &f.Host, true
 	case faults.Wipe:
-		hosts = f.Host.Hosts()
+		return &f.Host, true
+	}
+	return nil, false
+}
+
+// aimed is the same fault at hosts that are known already.
+func aimed(f faults.Fault, at faults.Target) faults.Fault {
+	switch f.(type) {
+	case faults.Kill:
+		return faults.Kill{Host: at}
+	case faults.DiskFull:
+		return faults.DiskFull{Host: at}
+	case faults.DiskError:
+		return faults.DiskError{Host: at}
+	case faults.FailFsync:
+		return faults.FailFsync{Host: at}
+	case faults.PowerOff:
+		return faults.PowerOff{Host: at}
+	case faults.Wipe:
+		return faults.Wipe{Host: at}
+	}
+	panic(fmt.Sprintf("scenarios: %v is no crash", f))
+}
+
+// mark remembers who went down uncleanly, and who lost unsynced writes.
+func (n *nemesis) mark(f faults.Fault) {
+	target, loses := crashes(f)
+	if target == nil {
+		return
 	}
 	im := n.c.image()
-	for _, name := range hosts {
+	for _, name := range target.Hosts() {
 		s := n.c.byHost[name]
 		if s == nil {
 			continue
 		}
-		s.lossy = true
-		if im != nil && im.Broker(s.cfg.NodeID) != nil {
+		if s.lossy = loses || s.lossy && s.unclean(im); im != nil && im.Broker(s.cfg.NodeID) != nil {
 			s.epoch = im.Broker(s.cfg.NodeID).Epoch
 		}
+		s.crashed = true
 	}
 }
 
-// survives reports whether each partition has a replica outside of hosts that
-// the controllers count as having all that was acknowledged (in the ISR or the
-// ELR) and that has not lost unsynced writes since it was counted.
-func (c *cluster) survives(hosts []string) bool {
+// unclean reports whether the server went down uncleanly and has not been
+// registered anew since: what the controllers count it for, they count a
+// former life for.
+func (s *member) unclean(im *metadata.Image) bool {
+	if !s.crashed || im == nil {
+		return s.crashed
+	}
+	b := im.Broker(s.cfg.NodeID)
+	return b == nil || b.Epoch <= s.epoch
+}
+
+// survives reports whether a crash of hosts leaves each of their partitions
+// with a replica that is counted as having all that was acknowledged (in the
+// ISR or the ELR) and did not go down uncleanly since. Kafka does not know a
+// kill from a loss of power: whoever comes back unclean is no longer counted
+// (KIP-966). As long as nobody has lost anything that does no harm, because
+// the last leader, which has everything, is then elected.
+func (c *cluster) survives(hosts []string, loses bool) bool {
 	im := c.image()
 	if im == nil {
 		return false
 	}
 	for _, topic := range im.Topics() {
 		for _, p := range topic.Partitions {
-			if !touches(c, p.Replicas, hosts) {
-				continue
-			}
-			safe := slices.ContainsFunc(slices.Concat(p.ISR, p.ELR), func(id kafka.NodeID) bool {
-				s := c.byID[id]
-				if slices.Contains(hosts, s.host.Name()) {
-					return false
-				}
-				b := im.Broker(id)
-				return !s.lossy || b != nil && b.Epoch > s.epoch
-			})
-			if !safe {
+			if touches(c, p.Replicas, hosts) && !c.keeps(im, p, hosts, loses) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+func (c *cluster) keeps(im *metadata.Image, p *metadata.Partition, hosts []string, loses bool) bool {
+	counted := func(id kafka.NodeID) bool {
+		s := c.byID[id]
+		return !slices.Contains(hosts, s.host.Name()) && !s.unclean(im)
+	}
+	if slices.ContainsFunc(slices.Concat(p.ISR, p.ELR), counted) {
+		return true
+	}
+	lost := slices.ContainsFunc(p.Replicas, func(id kafka.NodeID) bool { return c.byID[id].lost(im, p) })
+	return !loses && !lost
+}
+
+// lost reports whether a server lost writes and has not caught up since.
+func (s *member) lost(im *metadata.Image, p *metadata.Partition) bool {
+	return s.lossy && (s.unclean(im) || !slices.Contains(p.ISR, s.cfg.NodeID))
 }
 
 func touches(c *cluster, replicas []kafka.NodeID, hosts []string) bool {

@@ -57,6 +57,9 @@ type run struct {
 	clients  []workloads.Client
 
 	violations []reports.Violation
+	watch      *watch
+	// short: the run ended before its time, so what was to come is not missing.
+	short bool
 }
 
 // Run plays a scenario in a world of its own. An error is a bad option, or a
@@ -87,8 +90,10 @@ func prepare(s Scenario, o Options) (*run, error) {
 		}
 	}
 	r.w = sim.NewWorld(sim.Config{Seed: o.Seed, Story: o.Story, MaxEvents: 200_000_000})
+	r.watch = newWatch(r)
 	r.c = newCluster(r.w, r.s.Cluster, r.settings, r.bugs, r.witness)
-	r.n = &nemesis{c: r.c, luck: r.w.Rand("nemesis"), reckless: r.s.Lesson != ""}
+	r.watch.meet(r.c)
+	r.n = &nemesis{c: r.c, luck: r.w.Rand("nemesis"), reckless: r.s.Lesson != "", watch: r.watch}
 	r.stage = &workloads.Stage{
 		Bootstrap: r.c.bootstrap(), Recorder: history.NewRecorder(), Now: r.w.Now,
 		Topics: map[string]int32{},
@@ -274,7 +279,9 @@ func (s stuck) Error() string { return s.phase + ": " + s.what }
 func (r *run) failed(err error) error {
 	var s stuck
 	var p *sim.PanicError
+	r.short = true
 	switch {
+	case errors.Is(err, errBroken):
 	case errors.As(err, &s):
 		r.violate(progress, s.Error())
 	case errors.As(err, &p) && len(r.o.Plant) > 0:

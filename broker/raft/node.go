@@ -70,6 +70,8 @@ type Node struct {
 	fetch fetcher
 
 	snapshots snapshotter
+
+	told witness.Event // what the witness was last told; it keeps nothing
 }
 
 // MetadataTopicID is Kafka's reserved id of __cluster_metadata.
@@ -143,6 +145,7 @@ func (n *Node) openLog() (Shape, error) {
 	var cfg log.Config
 	config.Default(&cfg)
 	cfg.RetentionTime, cfg.RetentionBytes = -1, -1 // snapshots decide
+	cfg.SegmentBytes = n.cfg.Settings.SegmentBytes
 	opts := log.Options{Bugs: n.cfg.Bugs}
 	if len(ids) > 0 {
 		opts.LogStart = ids[0].End
@@ -261,6 +264,9 @@ func (n *Node) saveState() {
 	n.saved = state
 	if votedNow {
 		n.tell(witness.Event{Kind: witness.QuorumVoted, Epoch: state.Epoch, Peer: state.Voted})
+	}
+	if n.core.Role() != Leader {
+		n.tell(witness.Event{Kind: witness.QuorumFollower, Epoch: state.Epoch, Peer: state.Leader})
 	}
 }
 
@@ -483,7 +489,8 @@ func (n *Node) WaitCommitted(offset kafka.Offset, epoch kafka.LeaderEpoch, timeo
 func (n *Node) tell(e witness.Event) {
 	if n.cfg.Witness != nil {
 		e.Node, e.Partition = n.cfg.ID, kafka.MetadataPartition
-		n.cfg.Witness(&e)
+		n.told = e
+		n.cfg.Witness(&n.told)
 	}
 }
 

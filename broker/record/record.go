@@ -135,6 +135,10 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func (b Batch) checksum() uint32 { return crc32.Checksum(b[attributesAt:], castagnoli) }
 func (b Batch) crc() uint32      { return binary.BigEndian.Uint32(b[crcAt:]) }
+
+// CRC is the checksum that the batch carries, right or wrong.
+func (b Batch) CRC() uint32 { return b.crc() }
+
 func (b Batch) sign()            { binary.BigEndian.PutUint32(b[crcAt:], b.checksum()) }
 
 // Check reports what is wrong with the batch as a whole: its length, magic,

@@ -51,6 +51,8 @@ const (
 	QuorumVoted Kind = iota + 64
 	// QuorumLeader: became quorum leader in Epoch; its log ends at Offset.
 	QuorumLeader
+	// QuorumFollower: in Epoch it does not lead; Peer does, or nobody that it knows.
+	QuorumFollower
 	// QuorumAppended: Batch spanning [Offset, End) in Epoch.
 	QuorumAppended
 	// QuorumFlushed: the log is durable below Offset.

@@ -1,0 +1,291 @@
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/checkers/invariants"
+	"github.com/ktrial/ktrial/reports"
+)
+
+// watch looks inside while a run is played: it translates what nodes tell of
+// themselves into the words of the invariants, which keep their own account of
+// each partition and of the metadata log. The first law that breaks ends the
+// run on the spot, so that its report begins where the trouble did.
+type watch struct {
+	r          *run
+	partitions []*watched // by name
+	byName     map[kafka.TopicPartition]*watched
+	last       *watched // that was asked for
+	quorum     *invariants.Quorum
+
+	// committed is the offset of the metadata log below which all was told:
+	// every controller tells of every record.
+	committed kafka.Offset
+	machines  map[kafka.NodeID]*machine
+	nodes     [3][]invariants.Node // scratch
+	broken    bool
+	allowed   []reports.Allowed
+	happened  map[string]int
+}
+
+// watched is a partition and what it lost by permission.
+type watched struct {
+	tp      kafka.TopicPartition
+	ghost   *invariants.Replication
+	minISR  int
+	unclean bool // unclean elections are configured
+	// What the controllers committed last.
+	known            bool
+	leader           kafka.NodeID
+	replicas, member []kafka.NodeID // member: of ISR or ELR
+	// excuse: more was destroyed than its configuration promises to survive, by
+	// this; empty: not so.
+	excuse string
+	resync bool
+}
+
+// machine is a server's hardware, and whether a process of it is up.
+type machine struct {
+	s  *member
+	up bool
+	// dark: it lost power since its logs were last opened. damaged: its disk
+	// lied or rots, so what was synced may be gone.
+	dark, damaged bool
+}
+
+// newWatch watches the partitions of the scenario's topics and the quorum.
+func newWatch(r *run) *watch {
+	w := &watch{
+		r: r, byName: map[kafka.TopicPartition]*watched{}, machines: map[kafka.NodeID]*machine{},
+		happened: map[string]int{},
+	}
+	for _, t := range r.s.Topics {
+		minISR, unclean := r.promised(t)
+		for p := range t.Partitions {
+			x := &watched{tp: kafka.TopicPartition{Topic: t.Name, Partition: p}, minISR: min(minISR, int(t.Replicas)), unclean: unclean}
+			x.ghost = invariants.NewReplication(invariants.ReplicationConfig{Name: x.tp.String(), MinISR: x.minISR, HWNeedsMinISR: true})
+			x.ghost.Report = func(f invariants.Failure) { w.failed(x, f) }
+			w.partitions = append(w.partitions, x)
+			w.byName[x.tp] = x
+		}
+	}
+	return w
+}
+
+// promised is what a topic's configuration promises.
+func (r *run) promised(t Topic) (minISR int, unclean bool) {
+	cfg := r.settings.Topic
+	if err := config.SetAll(&cfg, t.Config); err != nil {
+		panic(fmt.Sprintf("scenario %s: topic %s: %v", r.s.Name, t.Name, err))
+	}
+	if t.MinInsync > 0 {
+		cfg.MinInsyncReplicas = int32(t.MinInsync)
+	}
+	return int(cfg.MinInsyncReplicas), cfg.UncleanLeaderChoice
+}
+
+// meet is told of the servers.
+func (w *watch) meet(c *cluster) {
+	var voters []invariants.Node
+	for _, s := range c.servers {
+		w.machines[s.cfg.NodeID] = &machine{s: s}
+		if slices.Contains(c.controllers, s.host.Name()) {
+			voters = append(voters, invariants.Node(s.cfg.NodeID))
+		}
+	}
+	w.quorum = invariants.NewQuorum("metadata", voters)
+	w.quorum.Report = func(f invariants.Failure) { w.failed(nil, f) }
+	c.onStart = func(s *member) { w.reap() }
+}
+
+// tell is told what a node does. It runs inside the node's step and allocates
+// nothing but what the ghosts grow by.
+func (w *watch) tell(e *witness.Event) {
+	if w.broken {
+		return
+	}
+	if e.Partition == kafka.MetadataPartition || e.Kind >= witness.QuorumVoted && e.Kind != witness.PartitionCommitted {
+		w.tellQuorum(e)
+		return
+	}
+	x := w.partition(e.Partition)
+	if x == nil {
+		return
+	}
+	w.tellReplica(x, e)
+	if x.resync {
+		x.resync = false
+		x.ghost.LostTooMuch()
+	}
+}
+
+func (w *watch) partition(tp kafka.TopicPartition) *watched {
+	if w.last == nil || w.last.tp != tp {
+		w.last = w.byName[tp]
+	}
+	return w.last
+}
+
+func (w *watch) tellReplica(x *watched, e *witness.Event) {
+	g, node, epoch := x.ghost, invariants.Node(e.Node), invariants.Epoch(e.Epoch)
+	switch e.Kind {
+	case witness.Opened:
+		w.opened(x, e)
+	case witness.Appended:
+		g.Appended(node, int64(e.Offset), int64(e.End), epoch, digest(e.Batch))
+	case witness.Truncated:
+		g.Truncated(node, int64(e.Offset))
+	case witness.Restarted:
+		g.Restarted(node, int64(e.Offset))
+	case witness.LogStartMoved:
+		g.LogStartMoved(node, int64(e.Offset))
+	case witness.HighWatermarkMoved:
+		g.HighWatermark(node, int64(e.Offset), epoch)
+	case witness.BecameLeader:
+		g.BecameLeader(node, epoch, int64(e.Offset), w.list(0, e.Nodes))
+	case witness.BecameFollower:
+		g.BecameFollower(node, epoch, invariants.Node(e.Peer), int64(e.Offset))
+	case witness.MaximalISR:
+		g.MaximalISR(node, w.list(0, e.Nodes))
+	case witness.FollowerFetched:
+		g.FollowerFetched(node, invariants.Node(e.Peer), int64(e.Offset), epoch)
+	case witness.ProduceAcked:
+		g.Acked(node, int64(e.Offset), int64(e.End))
+	case witness.EndServed:
+		g.EndServed(node, int64(e.Offset))
+	case witness.ReadServed:
+		g.Read(node, int64(e.Offset), int64(e.End), epoch, digest(e.Batch))
+	case witness.Stopped:
+		if e.End == 1 {
+			g.Wiped(node)
+		} else {
+			g.Stopped(node)
+		}
+	case witness.PartitionCommitted:
+		w.committedPartition(x, e)
+	}
+}
+
+// opened: what a process finds that was only killed is all that its
+// predecessor wrote. After a loss of power it is at least what was synced.
+func (w *watch) opened(x *watched, e *witness.Event) {
+	m := w.machines[e.Node]
+	m.up = true
+	node := invariants.Node(e.Node)
+	if !m.dark && !m.damaged {
+		x.ghost.Flushed(node, 1<<62)
+	}
+	x.ghost.Recovered(node, int64(e.Offset), int64(e.End), int64(e.HW))
+}
+
+// committedPartition: every controller tells, the first counts.
+func (w *watch) committedPartition(x *watched, e *witness.Event) {
+	if e.Offset < w.committed {
+		return
+	}
+	w.committed = e.Offset + 1
+	w.reap()
+	s := e.State
+	was := x.ghost.TrueHighWatermark()
+	unclean := x.known && s.Leader != kafka.NoNode && s.Leader != x.leader && !slices.Contains(x.member, s.Leader)
+	x.known, x.leader = true, s.Leader
+	x.replicas = append(x.replicas[:0], s.Replicas...)
+	x.member = append(append(x.member[:0], s.ISR...), s.ELR...)
+	x.ghost.ControllerState(invariants.PartitionState{
+		Leader: invariants.Node(s.Leader), LeaderEpoch: invariants.Epoch(s.LeaderEpoch), PartitionEpoch: int32(s.PartitionEpoch),
+		Replicas: w.list(0, s.Replicas), ISR: w.list(1, s.ISR), ELR: w.list(2, s.ELR), Unclean: unclean,
+	})
+	if unclean {
+		w.uncleanElection(x, invariants.Node(s.Leader), was)
+	}
+}
+
+// uncleanElection: somebody leads who was neither in the ISR nor in the ELR.
+// Kafka does so unasked with the last leader known, when all who might lead
+// came back from unclean shutdowns (KIP-966).
+func (w *watch) uncleanElection(x *watched, leader invariants.Node, was int64) {
+	w.happened["unclean-election"]++
+	if x.unclean && x.excuse == "" {
+		x.excuse = "unclean.leader.election.enable=true, and a replica out of sync was elected"
+	}
+	if now := x.ghost.TrueHighWatermark(); now < was {
+		w.failed(x, invariants.Failure{
+			Law: invariants.LeaderComplete, Node: leader,
+			Message: fmt.Sprintf("%v: node %d was elected from outside of ISR and ELR and has %d of %d records that were shown as committed", x.tp, leader, now, was),
+		})
+	}
+}
+
+func (w *watch) tellQuorum(e *witness.Event) {
+	q, node, epoch := w.quorum, invariants.Node(e.Node), invariants.Epoch(e.Epoch)
+	switch e.Kind {
+	case witness.Opened:
+		m := w.machines[e.Node]
+		m.up = true
+		q.Recovered(node, int64(e.End), epoch)
+	case witness.QuorumVoted:
+		q.Voted(node, epoch, invariants.Node(e.Peer))
+	case witness.QuorumLeader:
+		q.BecameLeader(node, epoch, int64(e.Offset))
+	case witness.QuorumFollower:
+		q.BecameFollower(node, epoch, invariants.Node(e.Peer))
+	case witness.QuorumAppended:
+		q.Appended(node, int64(e.Offset), int64(e.End), epoch, digest(e.Batch))
+	case witness.QuorumFlushed:
+		q.Flushed(node, int64(e.Offset))
+	case witness.QuorumTruncated:
+		q.Truncated(node, int64(e.Offset))
+	case witness.QuorumCommitted:
+		q.Committed(node, int64(e.Offset))
+	case witness.QuorumSnapshot:
+		q.Snapshot(node, int64(e.Offset), epoch)
+	case witness.ControllerActive:
+		q.ControllerActive(node, epoch)
+	case witness.ControllerResigned:
+		q.ControllerResigned(node)
+	case witness.Applied:
+		if e.Offset >= 0 {
+			q.Applied(node, int64(e.Offset), e.Hash)
+		}
+	case witness.BrokerCommitted:
+		if e.Offset >= w.committed {
+			w.committed = e.Offset + 1
+			q.BrokerRegistered(invariants.Node(e.Peer), int64(e.End))
+		}
+	}
+}
+
+// list translates nodes into scratch memory.
+func (w *watch) list(i int, ids []kafka.NodeID) []invariants.Node {
+	out := w.nodes[i][:0]
+	for _, id := range ids {
+		out = append(out, invariants.Node(id))
+	}
+	w.nodes[i] = out
+	return out
+}
+
+// digest tells batches apart, at the cost of two loads: the checksum covers
+// what follows it, and offset and epoch are compared by themselves.
+func digest(b record.Batch) uint64 {
+	return uint64(b.CRC())<<32 ^ uint64(len(b))
+}
+
+// reap tells the ghosts which processes are gone: nobody tells of his own death.
+func (w *watch) reap() {
+	for _, s := range w.r.c.servers {
+		m := w.machines[s.cfg.NodeID]
+		if !m.up || s.host.IsRunning() {
+			continue
+		}
+		m.up = false
+		for _, x := range w.partitions {
+			x.ghost.Stopped(invariants.Node(s.cfg.NodeID))
+		}
+	}
+}

@@ -1,0 +1,231 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/checkers/invariants"
+	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/reports"
+)
+
+// The names of the watch's checks.
+const (
+	replicationLaws = "replication invariants (1-27)"
+	quorumLaws      = "quorum invariants (28-44)"
+)
+
+// errBroken ends a run in which a law broke: the violation is noted already.
+var errBroken = errors.New("an invariant is broken")
+
+// keeping are the laws about what was committed. They hold as long as no more
+// is destroyed than the configuration promises to survive.
+var keeping = []invariants.Law{
+	invariants.LogMatching, invariants.SamePrefix, invariants.LeaderComplete, invariants.CandidateComplete,
+	invariants.HWIsReplicated, invariants.JoinCaughtUp, invariants.UncleanExcluded, invariants.KeptSomewhere,
+	invariants.ConsistentRead, invariants.NoTruncation,
+}
+
+// failed is told of a law that broke, of a partition or (nil) of the quorum.
+func (w *watch) failed(x *watched, f invariants.Failure) {
+	if w.broken {
+		return
+	}
+	law := fmt.Sprintf("invariant %d: %s", f.Law.Number, f.Law.About)
+	if x != nil && x.excuse != "" && slices.Contains(keeping, f.Law) {
+		w.allow(law, x.excuse)
+		x.resync = true
+		return
+	}
+	w.broken = true
+	r := w.r
+	r.violate(law, w.named(f.Message))
+	r.violations[len(r.violations)-1].Story = w.around(f)
+	r.w.Logf("%s: %s", law, w.named(f.Message))
+	r.w.Fail(errBroken)
+}
+
+func (w *watch) allow(law, reason string) {
+	i := slices.IndexFunc(w.allowed, func(a reports.Allowed) bool { return a.Anomaly == law && a.Reason == reason })
+	if i < 0 {
+		i = len(w.allowed)
+		w.allowed = append(w.allowed, reports.Allowed{Anomaly: law, Reason: reason})
+	}
+	w.allowed[i].Count++
+}
+
+// strikes is told of a fault that is about to happen.
+func (w *watch) strikes(f faults.Fault) {
+	switch f := f.(type) {
+	case faults.PowerOff:
+		w.each(f.Host, w.darkens)
+		w.mayLose(f.Host.Hosts())
+	case faults.Wipe:
+		w.mayLose(f.Host.Hosts())
+		w.each(f.Host, w.wipes)
+	case faults.FailFsync:
+		w.each(f.Host, w.darkens)
+	case faults.LyingFsync:
+		w.each(f.Host, damage)
+	case faults.LostWrite:
+		w.each(f.Host, damage)
+	case faults.MisdirectedWrite:
+		w.each(f.Host, damage)
+	case faults.Rot:
+		w.each(f.Host, damage)
+	}
+}
+
+func (w *watch) each(t faults.Target, do func(*machine)) {
+	for _, name := range t.Hosts() {
+		if s := w.r.c.byHost[name]; s != nil {
+			do(w.machines[s.cfg.NodeID])
+		}
+	}
+}
+
+func damage(m *machine) { m.damaged = true }
+
+// darkens notes how far the logs of a machine that loses power are synced.
+func (w *watch) darkens(m *machine) {
+	m.dark = true
+	n := m.s.alive()
+	if n == nil || n.Replicas == nil || m.damaged {
+		return
+	}
+	for _, x := range w.partitions {
+		if p := n.Replicas.Partition(x.tp); p != nil {
+			x.ghost.Flushed(invariants.Node(m.s.cfg.NodeID), int64(p.Log().RecoveryPoint()))
+		}
+	}
+}
+
+func (w *watch) wipes(m *machine) {
+	m.dark = true
+	node := invariants.Node(m.s.cfg.NodeID)
+	for _, x := range w.partitions {
+		x.ghost.Wiped(node)
+	}
+	w.quorum.Wiped(node)
+}
+
+// mayLose: hosts are about to lose what they have not synced. Where nobody else
+// is counted to have it, the configuration promises nothing more.
+func (w *watch) mayLose(hosts []string) {
+	for _, x := range w.partitions {
+		lost, kept := w.losers(x.tp, hosts)
+		if kept || lost == 0 {
+			continue
+		}
+		if x.minISR <= 1 {
+			w.happened["last-isr-lost"]++
+			x.excuse = "min.insync.replicas=1, and the last in-sync replica lost data"
+			continue
+		}
+		w.happened["lossy-crashes"] = max(w.happened["lossy-crashes"], lost)
+		x.excuse = "at least min.insync.replicas replicas lost unsynced data at once"
+	}
+}
+
+// report adds what the watch found to the report.
+func (w *watch) report(report *reports.Run) {
+	replication := reports.Check{Name: replicationLaws, Verdict: reports.Holds}
+	for _, x := range w.partitions {
+		replication.Checked += x.ghost.Events()
+		if x.ghost.Broken > 0 && x.excuse == "" {
+			replication.Verdict = reports.Violated
+		}
+	}
+	quorum := reports.Check{Name: quorumLaws, Verdict: reports.Holds, Checked: w.quorum.Events()}
+	if w.quorum.Broken > 0 {
+		quorum.Verdict = reports.Violated
+	}
+	report.Checks = append(report.Checks, conclude(replication), conclude(quorum))
+	report.Allowed = append(report.Allowed, w.allowed...)
+}
+
+var (
+	nodeNumber = regexp.MustCompile(`\b(node|leader|controller|broker)( |s )(\d+)( (?:and|for) (\d+))?`)
+	nodeList   = regexp.MustCompile(`\[(\d+(?: \d+)*)\]`)
+)
+
+// named is a message of the invariants with the names of hosts for numbers.
+func (w *watch) named(message string) string {
+	message = nodeNumber.ReplaceAllStringFunc(message, func(s string) string {
+		var words []string
+		for _, word := range strings.Fields(s) {
+			words = append(words, w.name(word))
+		}
+		if words[0] == "node" || words[0] == "broker" || words[0] == "nodes" || words[0] == "brokers" || words[0] == "controller" {
+			words = words[1:]
+		}
+		return strings.Join(words, " ")
+	})
+	return nodeList.ReplaceAllStringFunc(message, func(s string) string {
+		var words []string
+		for _, word := range strings.Fields(strings.Trim(s, "[]")) {
+			words = append(words, w.name(word))
+		}
+		return "[" + strings.Join(words, " ") + "]"
+	})
+}
+
+// name is the host of the node that word numbers, else word.
+func (w *watch) name(word string) string {
+	id, err := strconv.Atoi(word)
+	if err != nil {
+		return word
+	}
+	if host := w.r.c.hostOf(kafka.NodeID(id)); host != "" {
+		return host
+	}
+	return word
+}
+
+// around are the last lines of the story that concern a failure.
+func (w *watch) around(f invariants.Failure) (out []reports.Moment) {
+	const most = 12
+	host := w.r.c.hostOf(kafka.NodeID(f.Node))
+	about, _, _ := strings.Cut(f.Message, ":")
+	story := w.r.w.Story()
+	for i := len(story) - 1; i >= 0 && len(out) < most; i-- {
+		l := story[i]
+		if l.Host == "" || l.Host == host || strings.Contains(l.Text, about) {
+			out = append(out, reports.Moment{At: reports.Seconds(l.At), Who: l.Host, What: l.Text})
+		}
+	}
+	slices.Reverse(out)
+	return out
+}
+
+// losers counts the replicas of a partition that have lost, or are about to
+// lose with hosts, what they have not synced; 0 if hosts have none. kept: one
+// of the others is counted to have all that was acknowledged.
+func (w *watch) losers(tp kafka.TopicPartition, hosts []string) (lost int, kept bool) {
+	im := w.r.c.image()
+	if im == nil || im.Partition(tp) == nil {
+		return 0, false
+	}
+	p := im.Partition(tp)
+	touched := false
+	for _, id := range p.Replicas {
+		s := w.r.c.byID[id]
+		hit := slices.Contains(hosts, s.host.Name())
+		touched = touched || hit
+		switch {
+		case hit || s.lossy && s.unclean(im):
+			lost++
+		case slices.Contains(p.ISR, id) || slices.Contains(p.ELR, id):
+			kept = true
+		}
+	}
+	if !touched {
+		return 0, true
+	}
+	return lost, kept
+}
