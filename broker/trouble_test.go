@@ -34,7 +34,14 @@ func TestAcknowledgedRecordsSurviveTrouble(t *testing.T) {
 	}
 }
 
-func survive(t *testing.T, seed uint64) {
+// The same seed gives the same run, trouble and all.
+func TestTroubleIsTheSameAgain(t *testing.T) {
+	a, b := survive(t, 7), survive(t, 7)
+	assert.Equal(t, a.w.Hash(), b.w.Hash())
+	assert.Equal(t, a.w.Events(), b.w.Events())
+}
+
+func survive(t *testing.T, seed uint64) *cluster {
 	c := separate(t, seed, 3, 3)
 	c.client(func(u *user) {
 		u.running(1, 2, 3)
@@ -69,6 +76,7 @@ func survive(t *testing.T, seed uint64) {
 		}
 		assert.Greater(t, len(acked), 50)
 	})
+	return c
 }
 
 // strike hurts one host and heals it.
