@@ -8,6 +8,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/wire"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -197,6 +198,7 @@ func (n *Node) installSnapshot(id SnapshotID, bytes []byte) error {
 	if n.core.SnapshotInstalled(id) {
 		n.must(n.log.TruncateFullyAndStartAt(id.End))
 		n.tail, n.next = nil, id.End
+		n.tell(witness.Event{Kind: witness.Restarted, Offset: id.End, Epoch: id.Epoch})
 	}
 	n.load(id, im)
 	n.leave()

@@ -2,17 +2,13 @@ package raft
 
 import (
 	"fmt"
-	"path"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
-	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/planted"
-	"github.com/ktrial/ktrial/broker/wire"
 	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -72,131 +68,6 @@ type Node struct {
 	snapshots snapshotter
 
 	told witness.Event // what the witness was last told; it keeps nothing
-}
-
-// MetadataTopicID is Kafka's reserved id of __cluster_metadata.
-var MetadataTopicID = kafka.UUID{15: 1}
-
-// Start opens the log, and joins the quorum. What is known to be committed is
-// replayed to l from a task of the node, not before Start has returned. Start
-// blocks while it reads the disk.
-func Start(host env.Host, cfg Config, l Listener) (*Node, error) {
-	n := &Node{
-		host: host, cfg: cfg, listener: l, dir: cfg.Dir + "/" + kafka.MetadataPartition.Dir(),
-		free: host.NewSignal("raft turn"), wake: host.NewSignal("raft timer"),
-		news: host.NewSignal("raft news"), committed: host.NewSignal("raft commit"),
-		epoch: kafka.NoEpoch, resign: kafka.NoEpoch, toldWho: kafka.NoNode, toldEpoch: kafka.NoEpoch,
-	}
-	if err := n.open(); err != nil {
-		return nil, err
-	}
-	n.addPeers()
-	n.busy = true // it is the driver's turn first: to load the newest snapshot
-	n.fetch.wake = host.NewSignal("raft fetch")
-	host.Go("raft", n.drive)
-	host.Go("raft fetch", n.fetchLoop)
-	for _, p := range n.peers {
-		host.Go(p.task, func() { n.talk(p) })
-	}
-	return n, nil
-}
-
-// open brings back what the disk has.
-func (n *Node) open() error {
-	disk := n.host.Disk()
-	if err := makeDir(disk, n.dir); err != nil {
-		return fmt.Errorf("raft: make %s: %w", n.dir, err)
-	}
-	state, err := readQuorumState(disk, n.dir)
-	if err != nil {
-		return err
-	}
-	shape, err := n.openLog()
-	if err != nil {
-		return err
-	}
-	n.saved = state
-	n.core = NewCore(n.host.Uptime(), Member{
-		ID: n.cfg.ID, Voters: n.voterIDs(), Settings: n.cfg.Settings, Luck: n.host.Rand(), Bugs: n.cfg.Bugs,
-	}, state, shape)
-	n.next = shape.End
-	n.newsEnd = shape.Flushed
-	n.tell(witness.Event{Kind: witness.Opened, Offset: shape.Start, End: shape.End, HW: n.core.HighWatermark(), Epoch: n.core.State().Epoch})
-	n.tellFlushed()
-	return nil
-}
-
-// makeDir makes a directory, durably, up to the root: a vote that is synced in
-// a directory that is not is lost all the same.
-func makeDir(disk env.Disk, dir string) error {
-	err := disk.MkdirAll(dir)
-	for err == nil && dir != "." {
-		dir = path.Dir(dir)
-		err = disk.SyncDir(dir)
-	}
-	return err
-}
-
-func (n *Node) openLog() (Shape, error) {
-	ids, err := n.listSnapshots()
-	if err != nil {
-		return Shape{}, err
-	}
-	var cfg log.Config
-	config.Default(&cfg)
-	cfg.RetentionTime, cfg.RetentionBytes = -1, -1 // snapshots decide
-	cfg.SegmentBytes = n.cfg.Settings.SegmentBytes
-	opts := log.Options{Bugs: n.cfg.Bugs}
-	if len(ids) > 0 {
-		opts.LogStart = ids[0].End
-	}
-	n.log, err = log.Open(n.host, n.dir, kafka.MetadataPartition, cfg, opts)
-	if err != nil {
-		return Shape{}, err
-	}
-	shape, err := n.fitLog(ids)
-	if err != nil {
-		return Shape{}, err
-	}
-	// What a process that was killed had not flushed is still there, but a
-	// fetch from the end would promise that it is durable.
-	if n.isVoter() {
-		if err := n.syncLog(); err != nil {
-			return Shape{}, err
-		}
-	}
-	shape.Flushed = shape.End
-	return shape, nil
-}
-
-// fitLog brings the log in line with the snapshots.
-func (n *Node) fitLog(ids []SnapshotID) (Shape, error) {
-	shape := Shape{Start: n.log.StartOffset(), End: n.log.EndOffset()}
-	for _, e := range n.log.EpochEntries() {
-		if e.Start < shape.End { // an epoch without records says nothing of the log
-			shape.Epochs = append(shape.Epochs, Span{Epoch: e.Epoch, Base: e.Start})
-		}
-	}
-	for len(ids) > 0 && ids[0].End < shape.Start {
-		ids = ids[1:] // the log was cut before the file was removed
-	}
-	if len(ids) == 0 {
-		if shape.Start > 0 {
-			// Starting would pass off a part of the state as the whole (KAFKA-14240).
-			return Shape{}, fmt.Errorf("raft: open %s: the log starts at %d, and there is no snapshot of what was before", n.dir, shape.Start)
-		}
-		return shape, nil
-	}
-	shape.Snapshots = ids
-	latest := ids[len(ids)-1]
-	if shape.Contains(latest) {
-		return shape, nil
-	}
-	n.host.Reached("raft: a snapshot was stored and the log not yet cut")
-	if err := n.log.TruncateFullyAndStartAt(latest.End); err != nil {
-		return Shape{}, err
-	}
-	return Shape{Start: latest.End, End: latest.End, Snapshots: []SnapshotID{latest}}, nil
 }
 
 func (n *Node) voterIDs() []kafka.NodeID {
@@ -492,43 +363,4 @@ func (n *Node) tell(e witness.Event) {
 		n.told = e
 		n.cfg.Witness(&n.told)
 	}
-}
-
-// clientID is what requests of this node carry.
-func (n *Node) clientID() string { return fmt.Sprintf("raft-client-%d", n.cfg.ID) }
-
-// conn is a connection that is made when it is first needed.
-type conn struct {
-	c  *wire.Conn
-	to string
-}
-
-// dial gives a live connection to addr. It blocks.
-func (k *conn) dial(n *Node, addr string) (*wire.Conn, error) {
-	if k.c != nil && k.to == addr && k.c.Err() == nil {
-		return k.c, nil
-	}
-	k.close()
-	c, err := wire.Dial(n.host, addr, n.clientID(), n.cfg.Settings.RequestTimeout)
-	if err != nil {
-		return nil, err
-	}
-	k.c, k.to = c, addr
-	return c, nil
-}
-
-func (k *conn) close() {
-	if k.c != nil {
-		k.c.Close()
-		k.c = nil
-	}
-}
-
-// hostPort splits "host:port" for the endpoints in answers.
-func hostPort(addr string) (host string, port uint16) {
-	host, digits, _ := strings.Cut(addr, ":")
-	for _, d := range digits {
-		port = port*10 + uint16(d-'0')
-	}
-	return host, port
 }

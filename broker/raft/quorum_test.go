@@ -286,7 +286,7 @@ func (tr *trouble) heal() {
 func play(t testing.TB, seed uint64, voters, observers int, every time.Duration, bugs ...planted.Bug) *quorum {
 	q := newQuorum(t, seed, voters, observers)
 	q.set = func(s *raft.Settings) {
-		s.MaxBytesBetweenSnapshots, s.RetentionBytes = 20_000, 60_000
+		s.MaxBytesBetweenSnapshots, s.RetentionBytes, s.SegmentBytes = 20_000, 60_000, 8_000
 	}
 	for _, m := range q.members {
 		m.bugs = planted.Plant(bugs...)
@@ -311,7 +311,7 @@ func play(t testing.TB, seed uint64, voters, observers int, every time.Duration,
 func TestQuorumUnderTrouble(t *testing.T) {
 	seeds := 6
 	if *long {
-		seeds = 300
+		seeds = 150
 	}
 	for _, c := range []struct{ voters, observers int }{{3, 2}, {5, 2}} {
 		t.Run(fmt.Sprintf("%d voters", c.voters), func(t *testing.T) {

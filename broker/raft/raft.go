@@ -50,6 +50,7 @@ type Settings struct {
 	MaxBytesBetweenSnapshots int64         `kafka:"metadata.log.max.record.bytes.between.snapshots" default:"20971520"`
 	MaxSnapshotInterval      time.Duration `kafka:"metadata.log.max.snapshot.interval.ms" default:"3600000"`
 	RetentionBytes           int64         `kafka:"metadata.max.retention.bytes" default:"104857600"`
+	SegmentBytes             int32         `kafka:"metadata.log.segment.bytes" default:"1073741824"`
 }
 
 // Batch is a run of committed metadata records with consecutive offsets. A

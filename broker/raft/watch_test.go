@@ -98,6 +98,12 @@ func (a *account) cutTo(end kafka.Offset) {
 	a.flushed = min(a.flushed, end)
 }
 
+func (a *account) dropBelow(start kafka.Offset) {
+	if n := start - a.start; n > 0 {
+		a.start, a.log = start, a.log[min(int64(n), int64(len(a.log))):]
+	}
+}
+
 func (w *watcher) member(id kafka.NodeID) *account {
 	if w.members[id] == nil {
 		w.members[id] = &account{leads: kafka.NoEpoch}
@@ -111,6 +117,7 @@ func (w *watcher) see(e *witness.Event) {
 	switch e.Kind {
 	case witness.Opened:
 		a.cutTo(e.End)
+		a.dropBelow(e.Offset)
 		a.hw, a.leads = e.HW, kafka.NoEpoch
 		w.sawEpoch(e, a)
 	case witness.QuorumVoted:
@@ -126,6 +133,8 @@ func (w *watcher) see(e *witness.Event) {
 	case witness.QuorumTruncated:
 		w.check(ownLogStays, a.leads != e.Epoch, "%d leads epoch %d and cuts its log to %d", e.Node, a.leads, e.Offset)
 		a.cutTo(e.Offset)
+	case witness.Restarted:
+		a.start, a.log, a.flushed = e.Offset, nil, e.Offset
 	case witness.QuorumFlushed:
 		a.flushed = max(a.flushed, e.Offset)
 	case witness.QuorumCommitted:
@@ -204,7 +213,4 @@ func (w *watcher) sawSnapshot(e *witness.Event, a *account) {
 	image, known := w.images[e.Offset-1]
 	w.check(snapshotFold, !known || image == e.Hash, "the snapshot of %d at %d has %x, the image was %x", e.Node, e.Offset, e.Hash, image)
 	w.check(snapshotFold, int64(e.Offset) <= int64(len(w.committed)), "%d has a snapshot of %d, committed is %d", e.Node, e.Offset, len(w.committed))
-	if e.Offset > a.end() { // it replaces the log
-		a.start, a.log, a.flushed = e.Offset, nil, e.Offset
-	}
 }
