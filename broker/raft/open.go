@@ -19,7 +19,7 @@ var MetadataTopicID = kafka.UUID{15: 1}
 // blocks while it reads the disk.
 func Start(host env.Host, cfg Config, l Listener) (*Node, error) {
 	n := &Node{
-		host: host, cfg: cfg, listener: l, dir: cfg.Dir + "/" + kafka.MetadataPartition.Dir(),
+		host: host, cfg: cfg, listener: l, dir: path.Join(cfg.Dir, kafka.MetadataPartition.Dir()),
 		free: host.NewSignal("raft turn"), wake: host.NewSignal("raft timer"),
 		news: host.NewSignal("raft news"), committed: host.NewSignal("raft commit"),
 		epoch: kafka.NoEpoch, resign: kafka.NoEpoch, toldWho: kafka.NoNode, toldEpoch: kafka.NoEpoch,
