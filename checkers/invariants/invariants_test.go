@@ -211,6 +211,14 @@ func TestReplication(t *testing.T) {
 			fetch 1 3 4 0
 			counts 1 [1 2 3]
 			state 1 0 [1 2 3]`},
+		{"a fetch from before the loss arrives after it", 0, replicated + `
+			append 1 4 6 0
+			append 2 4 6 0
+			append 3 4 6 0
+			wipe 3
+			fetch 1 3 6 0
+			fetch 1 2 6 0
+			hw 1 6 0`},
 		{"a deposed leader truncates what was never committed", 0, replicated + `
 			append 1 4 9 0
 			state 2 1 [2 3]
@@ -288,6 +296,18 @@ func TestReplication(t *testing.T) {
 			append 3 0 2 0
 			fetch 1 3 2 0
 			hw 1 4 0`},
+		{"a fetch from before the loss counts after the replica rejoined", 9, replicated + `
+			append 1 4 6 0
+			append 2 4 6 0
+			append 3 4 6 0
+			fetch 1 3 6 0
+			fetch 1 2 6 0
+			stop 3
+			recover 3 0 4 4
+			state 1 0 [1 2]
+			counts 1 [1 2 3]
+			state 1 0 [1 2 3]
+			hw 1 6 0`},
 		{"the high watermark advances below min.insync.replicas", 9, `
 			state 1 0 [1]
 			leads 1 0 0 [1]

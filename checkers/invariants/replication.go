@@ -69,6 +69,9 @@ type replica struct {
 	same   int64 // below it, log was compared with truth
 	up     bool
 	lossy  bool // it came back with less than it had, and did not catch up since
+	// had is where its log ended before it lost some of it. Who does not know of
+	// the loss yet may count a fetch from before, until it joins the ISR anew.
+	had int64
 
 	leads      bool
 	epoch      Epoch
@@ -100,6 +103,9 @@ func (r *Replication) of(node Node) *replica {
 	return p
 }
 
+// counts is how far the replica's word goes.
+func (p *replica) counts() int64 { return max(p.had, p.log.end()) }
+
 func (r *Replication) trueHW() int64 { return r.truth.end() }
 
 // TrueHighWatermark is the end of what was ever shown as committed.
@@ -122,6 +128,9 @@ func (r *Replication) Recovered(node Node, start, end, hw int64) {
 		r.fail(MarksInOrder, node, "node %d recovered log start %d, high watermark %d, log end %d", node, start, hw, end)
 	}
 	p.lossy = p.lossy || end < was && end < r.trueHW()
+	if end < was {
+		p.had = max(p.had, was)
+	}
 	p.log.truncate(end)
 	p.same = min(p.same, end)
 	p.synced = min(p.synced, end)
@@ -148,6 +157,7 @@ func (r *Replication) Stopped(node Node) {
 func (r *Replication) Wiped(node Node) {
 	r.events++
 	p := r.of(node)
+	p.had = p.counts()
 	p.log.restart(0)
 	p.start, p.hw, p.synced, p.same = 0, 0, 0, 0
 	p.up, p.leads = false, false
@@ -307,7 +317,7 @@ func (r *Replication) FollowerFetched(leader, follower Node, offset int64, epoch
 	if p.leads && epoch != p.epoch {
 		r.fail(FetchInEpoch, leader, "leader %d of epoch %d served a fetch of node %d in epoch %d", leader, p.epoch, follower, epoch)
 	}
-	if offset > f.log.end() && len(f.log.entries) > 0 {
+	if offset > f.counts() && len(f.log.entries) > 0 {
 		r.fail(SamePrefix, leader, "leader %d counts %d records of node %d, which has %d", leader, offset, follower, f.log.end())
 	}
 	if differ(p.log.at(offset-1), f.log.at(offset-1)) {
@@ -368,7 +378,7 @@ func (r *Replication) advance(p *replica, hw int64) {
 			continue
 		}
 		m := r.of(n)
-		if m.log.end() < hw {
+		if m.counts() < hw {
 			r.fail(HWIsReplicated, p.node, "leader %d advanced its high watermark to %d; node %d, in its ISR, has %d", p.node, hw, n, m.log.end())
 		}
 		if end, ok := p.fetchedEnd(n); !ok || end < hw {
@@ -379,7 +389,7 @@ func (r *Replication) advance(p *replica, hw int64) {
 		return
 	}
 	for _, n := range r.isr { // the controller's ISR may elect any of these
-		if r.leaderEpoch == p.epoch && r.of(n).log.end() < hw {
+		if r.leaderEpoch == p.epoch && r.of(n).counts() < hw {
 			r.fail(HWIsReplicated, p.node, "leader %d advanced its high watermark to %d; node %d, in the controller's ISR, has %d", p.node, hw, n, r.of(n).log.end())
 		}
 	}
@@ -516,6 +526,7 @@ func (r *Replication) members(s PartitionState) {
 		joined := r.known && !holds(r.isr, n) && !(s.Unclean && n == s.Leader)
 		if joined {
 			r.join(p, s)
+			p.had = 0
 		}
 		p.lossy = p.lossy && p.log.end() < r.trueHW()
 		switch {
