@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,13 +32,10 @@ func (f *runFlags) add(c *cobra.Command) {
 }
 
 func (f *runFlags) options() (scenarios.Options, error) {
-	o := scenarios.Options{Set: map[string]string{}}
-	for _, s := range f.set {
-		name, value, ok := strings.Cut(s, "=")
-		if !ok || name == "" {
-			return o, usage{fmt.Errorf("--set %q: expected key=value", s)}
-		}
-		o.Set[name] = value
+	var o scenarios.Options
+	var err error
+	if o.Set, err = settings(f.set); err != nil {
+		return o, err
 	}
 	for _, p := range f.plant {
 		bug, err := findBug(p)

@@ -25,8 +25,11 @@ type files struct {
 	root *os.Root
 }
 
-// fileSystem is the disk of a process.
+// fileSystem is the disk of a process. The gateway has none.
 func (w *World) fileSystem(host string, h env.Host) env.Disk {
+	if host == gateway {
+		return nil
+	}
 	err := w.root.MkdirAll(host, 0o755)
 	var root *os.Root
 	if err == nil {

@@ -1,0 +1,150 @@
+// Package serve puts the cluster of the scenarios on the wall clock, with TCP
+// in front and a directory behind, for real clients.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/ktrial/ktrial/broker"
+	"github.com/ktrial/ktrial/sim"
+	"github.com/ktrial/ktrial/sim/live"
+)
+
+// Config is what a served cluster is made from.
+type Config struct {
+	// Brokers and Controllers are how many there are; 0: as many as the
+	// directory has, three in a new one.
+	Brokers, Controllers int
+	// Listen is "host:port" of the first broker; the others have the ports that
+	// follow. Port 0: any that are free.
+	Listen string
+	// Dir keeps the files of each node in a directory of the node's name.
+	Dir string
+	// Set is configuration by Kafka's names.
+	Set map[string]string
+	// Story is told what the nodes do; may be nil.
+	Story func(sim.Line)
+	// Ready is told when all brokers serve; may be nil.
+	Ready func(Cluster)
+}
+
+// Cluster is what clients need to know.
+type Cluster struct {
+	ID      string
+	Brokers []string // "host:port" of each, as advertised
+}
+
+// UsageError is the fault of whoever configured it: an option, or a directory
+// or a port that cannot be used.
+type UsageError struct{ error }
+
+func (e UsageError) Unwrap() error { return e.error }
+
+const (
+	defaultNodes = 3
+	// maxConns is how many clients may be connected to one broker.
+	maxConns = 2000
+	// grace is how long the shutdown of all nodes may take.
+	grace = 30 * time.Second
+)
+
+// realTime is configuration that the wall clock asks for: work takes its own
+// time, and whoever has pressed Ctrl-C does not wait for minutes.
+var realTime = map[string]string{
+	"ktrial.cpu.request.us":                 "0",
+	"ktrial.cpu.kilobyte.us":                "0",
+	"ktrial.controlled.shutdown.timeout.ms": "10000",
+}
+
+// Run serves until ctx ends, then shuts all nodes down in order. Other errors
+// than UsageError say which node has ended and why.
+func Run(ctx context.Context, cfg Config) error {
+	settings := broker.DefaultSettings()
+	set := maps.Clone(realTime)
+	maps.Copy(set, cfg.Set)
+	if err := settings.SetAll(set); err != nil {
+		return UsageError{err}
+	}
+	if _, err := openDir(cfg.Dir, cfg.Brokers, cfg.Controllers); err != nil {
+		return UsageError{err} // before there is even a lock in it
+	}
+	w, err := live.New(live.Config{Dir: cfg.Dir, Seed: rand.Uint64(), Story: cfg.Story, MaxConns: maxConns, Grace: grace})
+	if err != nil {
+		return UsageError{err}
+	}
+	defer w.Close()
+	d, err := openDir(cfg.Dir, cfg.Brokers, cfg.Controllers)
+	if err != nil {
+		return UsageError{err}
+	}
+	c := newCluster(w, d, settings, cfg.Ready)
+	// The doors come before anything is written: a port in use is the most
+	// frequent of errors.
+	if err := c.openDoors(cfg.Listen); err != nil {
+		return UsageError{err}
+	}
+	if err := d.claim(c.names()); err != nil {
+		return UsageError{err}
+	}
+	c.start()
+	if err := w.Run(ctx, c.shutdown); err != nil {
+		return errors.Join(err, c.failed)
+	}
+	return c.failed
+}
+
+// openDoors takes a TCP port for each broker and has it advertised.
+func (c *cluster) openDoors(listen string) error {
+	host, digits, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("listen at %q: expected HOST:PORT", listen)
+	}
+	first, err := strconv.ParseUint(digits, 10, 16)
+	if last := 1<<16 - len(c.brokers); err != nil || int(first) > last {
+		return fmt.Errorf("listen at %q: expected a port from 0 to %d for %d brokers", listen, last, len(c.brokers))
+	}
+	known, err := advertisedHost(host)
+	if err != nil {
+		return err
+	}
+	for i, n := range c.brokers {
+		port := int(first)
+		if port != 0 {
+			port += i
+		}
+		bound, err := c.w.Expose(n.host.Name(), brokerPort, net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil {
+			return fmt.Errorf("%s: %w", n.host.Name(), err)
+		}
+		_, digits, _ := net.SplitHostPort(bound)
+		n.cfg.Advertised = net.JoinHostPort(known, digits)
+		// Brokers find each other by what is in the metadata, too: there a
+		// host has no brackets.
+		c.w.Network().Alias(known+":"+digits, n.host.Name(), brokerPort)
+	}
+	return nil
+}
+
+// advertisedHost is what clients are told for a host to listen at. To listen
+// at all interfaces is nothing they could connect to: they are told the
+// machine's name, as Kafka does.
+func advertisedHost(host string) (string, error) {
+	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return host, nil
+	}
+	return os.Hostname()
+}
+
+// realLuck is luck that no earlier process has had, for an id that must never
+// be drawn twice.
+type realLuck struct{}
+
+func (realLuck) Uint64() uint64 { return rand.Uint64() }
