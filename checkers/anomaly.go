@@ -43,6 +43,7 @@ const (
 	ProducerEpoch   Anomaly = "producer-epoch"
 	GroupGeneration Anomaly = "group-generation"
 	DecreasingStart Anomaly = "decreasing-start"
+	StuckLSO        Anomaly = "stuck-LSO"
 )
 
 // Jepsen's meta errors, which say only that a cycle exists, or that there is
@@ -91,5 +92,6 @@ var Anomalies = []AnomalyInfo{
 	{ProducerEpoch, "a producer epoch did not grow"},
 	{GroupGeneration, "a group's generation did not grow"},
 	{DecreasingStart, "a log's start went back"},
+	{StuckLSO, "in the end, an open transaction hides the rest of a log"},
 	{Unseen, "an acknowledged record was never read by the end"},
 }

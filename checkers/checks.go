@@ -45,6 +45,9 @@ var (
 	EpochsGrow = promise("epochs grow",
 		"producer epochs and group generations only grow",
 		ProducerEpoch, GroupGeneration)
+	NoHangingTransactions = promise("no transaction hangs",
+		"when all is over, nothing of a log is hidden by an open transaction",
+		StuckLSO)
 	EverythingIsRead = promise("everything acknowledged is read by the end",
 		"when all is over and drained, every acknowledged record was read",
 		Unseen)
@@ -54,7 +57,7 @@ var (
 var Checks = []Check{
 	NoLostRecords, NoDuplicates, OrderedPerPartition, NoConflicts, NoPhantoms, LinearizableAppends,
 	EndOffsetsMonotone, AtomicTransactions, ExactlyOnce, GroupsCoverTheirInput,
-	CommittedOffsetsAreRegisters, EpochsGrow, EverythingIsRead,
+	CommittedOffsetsAreRegisters, EpochsGrow, NoHangingTransactions, EverythingIsRead,
 }
 
 type expectKey struct{}

@@ -1,6 +1,7 @@
 package checkers
 
 import (
+	"fmt"
 	"sort"
 
 	"github.com/ktrial/ktrial/checkers/history"
@@ -122,6 +123,7 @@ func (a *analysis) findTorn(lost history.Rec, row int, emit emit) {
 // how far a consumer was given everything.
 type knownEnd struct {
 	start, offset, drained int64
+	stable                 int64 // -1: not told
 }
 
 func logEnds(h *history.History) map[history.Key]knownEnd {
@@ -134,13 +136,15 @@ func logEnds(h *history.History) map[history.Key]knownEnd {
 		for _, m := range n.Mops {
 			e, ok := ends[m.Key]
 			if !ok {
-				e.offset = 1 << 62
+				e.offset, e.stable = 1<<62, -1
 			}
 			switch m.Kind {
 			case history.MopStart:
 				e.start = m.Offset
 			case history.MopEnd:
 				e.offset = m.Offset
+			case history.MopStable:
+				e.stable = m.Offset
 			case history.MopPosition:
 				e.drained = max(e.drained, m.Offset)
 			}
@@ -148,6 +152,25 @@ func logEnds(h *history.History) map[history.Key]knownEnd {
 		}
 	}
 	return ends
+}
+
+// findStuck: when all is over and every transaction had its time to end, the
+// last stable offset is the log's end.
+func findStuck(a *analysis, emit emit) (checked int64) {
+	ends := logEnds(a.h)
+	for k := range a.h.Keys() {
+		key := history.Key(k)
+		end, known := ends[key]
+		if !known || end.stable < 0 || end.offset == 1<<62 {
+			continue
+		}
+		checked++
+		if end.stable < end.offset {
+			emit(finding{anomaly: StuckLSO, key: key, offsets: []int64{end.stable, end.offset},
+				note: fmt.Sprintf("the last stable offset of %s is %d in the end, though its log ends at %d: a transaction still hangs", a.h.Keys()[key], end.stable, end.offset)})
+		}
+	}
+	return checked
 }
 
 // findUnseen: every acknowledged record was read when all was over.

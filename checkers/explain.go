@@ -43,7 +43,7 @@ func newTeller(a *analysis, kinds map[Anomaly]*kind) *teller {
 func (t *teller) want(f *finding) {
 	recs := f.recs
 	switch f.anomaly {
-	case LostWrite:
+	case LostWrite, TornTransaction:
 		if rec, ok := t.boundary(f); ok {
 			recs = append(recs[:len(recs):len(recs)], rec)
 		}
@@ -51,7 +51,7 @@ func (t *teller) want(f *finding) {
 		if skipped := t.skipped(f, 1); len(skipped) > 0 {
 			recs = append(recs[:len(recs):len(recs)], skipped[0])
 		}
-	case InconsistentOffsets, Duplicate, TornTransaction:
+	case InconsistentOffsets, Duplicate:
 	default:
 		return
 	}
@@ -254,6 +254,8 @@ func (t *teller) lanes(rows []int, f *finding) string {
 	for _, rec := range f.recs {
 		mentioned[rec] = true
 	}
+	rows = append([]int(nil), rows...)
+	sort.Slice(rows, func(i, j int) bool { return rows[i] < rows[j] })
 	type bar struct {
 		row        int
 		label      string

@@ -33,6 +33,7 @@ var detectors = []detector{
 	{[]Anomaly{InconsistentOffsets, Duplicate}, findBijection},
 	{[]Anomaly{LostWrite, TornTransaction}, findLost},
 	{[]Anomaly{Unseen}, findUnseen},
+	{[]Anomaly{StuckLSO}, findStuck},
 	{[]Anomaly{PhantomRead, G1a, AbortedRead, PrecommittedRead, DuplicateProcessing}, findBadReads},
 	{[]Anomaly{IntPollSkip, IntNonmonotonicPoll, PollSkip, NonmonotonicPoll}, findPollOrder},
 	{[]Anomaly{NonmonotonicSend, IntNonmonotonicSend, IntSendSkip}, findSendOrder},

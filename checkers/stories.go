@@ -46,6 +46,7 @@ func init() { // the map would refer to itself through tell
 		ProducerEpoch:       tellNote,
 		GroupGeneration:     tellNote,
 		DecreasingStart:     tellNote,
+		StuckLSO:            tellNote,
 	}
 }
 
@@ -94,8 +95,12 @@ func tellTorn(t *teller, f *finding, in *Instance) []int {
 		in.Reader = t.indexOf(s.okReader)
 		in.Proof = append(in.Proof, t.polled(s.okReader, read))
 	}
-	in.Proof = append(in.Proof, "so all of it is committed",
-		fmt.Sprintf("yet %s was never read, though its place in %s was passed: contradiction", t.value(lost), t.h.Keys()[f.key]))
+	in.Proof = append(in.Proof, fmt.Sprintf("so all of it is committed, %s at %s too", t.value(lost), t.spot(f.key, f.offsets[0])))
+	if bound, ok := t.boundary(f); ok && t.seen[bound] != nil && t.seen[bound].okReader >= 0 {
+		rows = append(rows[:len(rows):len(rows)], t.seen[bound].okReader)
+		in.Proof = append(in.Proof, t.polled(t.seen[bound].okReader, bound))
+	}
+	in.Proof = append(in.Proof, fmt.Sprintf("yet no successful poll ever returned %s: contradiction", t.value(lost)))
 	return rows
 }
 

@@ -1,0 +1,65 @@
+package checkers
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Files lists the histories that paths name: a file is itself, "-" is standard
+// input, and a folder is all histories in it and below, in the order of their
+// names.
+func Files(paths []string) ([]string, error) {
+	var files []string
+	for _, path := range paths {
+		if path == "-" {
+			files = append(files, path)
+			continue
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, fmt.Errorf("history: %w", err)
+		}
+		if !info.IsDir() {
+			files = append(files, path)
+			continue
+		}
+		before := len(files)
+		err = filepath.WalkDir(path, func(name string, entry os.DirEntry, err error) error {
+			if err == nil && !entry.IsDir() && isHistory(name) {
+				files = append(files, name)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("history: %w", err)
+		}
+		if len(files) == before {
+			return nil, fmt.Errorf("history: %s: found no .edn or .jsonl file, expected at least one", path)
+		}
+	}
+	return files, nil
+}
+
+func isHistory(name string) bool {
+	name = strings.TrimSuffix(name, ".gz")
+	return strings.HasSuffix(name, ".edn") || strings.HasSuffix(name, ".jsonl")
+}
+
+// ExitCode is what a command ends with: 0 holds, 1 violated, 2 inconclusive.
+func (o Outcome) ExitCode() int {
+	return [...]int{Inconclusive: 2, Holds: 0, Violated: 1}[o]
+}
+
+// Worst is the outcome of several histories together: violated if one is,
+// inconclusive if one is, else holds.
+func Worst(outcomes ...Outcome) Outcome {
+	worst := Holds
+	for _, o := range outcomes {
+		if o == Violated || o == Inconclusive && worst == Holds {
+			worst = o
+		}
+	}
+	return worst
+}
