@@ -74,6 +74,10 @@ type Node struct {
 	publisher *server.Publisher
 	channels  []*server.Channel
 	listeners []*wire.Server
+
+	stopping, stopped bool
+	stopErr           error
+	over              env.Signal // stopped
 }
 
 // Start brings a node up, in the order of Kafka: the log directory and its
@@ -81,7 +85,7 @@ type Node struct {
 // unfenced when it has caught up with the metadata. It returns when the
 // listeners are there; Lifecycle tells how far the broker has come. It blocks.
 func Start(host env.Host, cfg Config) (*Node, error) {
-	n := &Node{host: host, cfg: cfg}
+	n := &Node{host: host, cfg: cfg, over: host.NewSignal("node stopped")}
 	if err := n.start(); err != nil {
 		return nil, fmt.Errorf("broker: start node %d: %w", cfg.NodeID, err)
 	}
@@ -273,7 +277,21 @@ func (n *Node) Image() *metadata.Image {
 
 // Shutdown stops the node in order: its leaderships move away, its logs are
 // closed with the mark of a clean shutdown, and the quorum is left. It blocks.
+// Who asks again waits for the same end.
 func (n *Node) Shutdown() error {
+	if !n.stopping {
+		n.stopping = true
+		n.stopErr = n.shutdown()
+		n.stopped = true
+		n.over.Broadcast()
+	}
+	for !n.stopped {
+		n.over.Wait(env.Forever)
+	}
+	return n.stopErr
+}
+
+func (n *Node) shutdown() error {
 	var err error
 	if n.cfg.Roles.Has(BrokerRole) {
 		n.Lifecycle.ControlledShutdown()
