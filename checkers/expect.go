@@ -37,6 +37,7 @@ var yesNo = []string{"true", "false"}
 
 var settings = []setting{
 	{"acks", nil, []string{"all", "1", "0"}, "what producers wait for"},
+	{"replication.factor", []string{"rf"}, nil, "of the topics"},
 	{"min.insync.replicas", []string{"min.insync", "min-insync"}, nil, "of the topics"},
 	{"unclean.leader.election.enable", []string{"unclean", "unclean.leader.election"}, yesNo, "of the topics"},
 	{"enable.idempotence", []string{"idempotence", "idempotent"}, yesNo, "of the producers"},

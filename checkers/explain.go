@@ -267,6 +267,9 @@ func (t *teller) lanes(rows []int, f *finding) string {
 	for _, row := range rows {
 		op := t.op(row)
 		b := bar{row: row, label: t.label(op, mentioned), begin: op.Invoked, end: op.Completed}
+		if b.begin == b.end { // the history begins with its end
+			b.begin--
+		}
 		bars = append(bars, b)
 		events = append(events, b.begin, b.end)
 	}
