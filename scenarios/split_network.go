@@ -20,5 +20,5 @@ var SplitNetwork = Scenario{
 		{At: 42 * time.Second, For: 10 * time.Second, Fault: faults.Split{Side: faults.Brokers(2)}},
 	},
 	Checks: Promises,
-	Probes: []string{"ISR shrank", "fetch diverged"},
+	Probes: []string{"broker fenced", "fetch diverged"},
 }

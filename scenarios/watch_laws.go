@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/checkers/invariants"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/reports"
@@ -122,14 +123,35 @@ func (w *watch) mayLose(hosts []string) {
 		if kept || lost == 0 {
 			continue
 		}
-		if x.minISR <= 1 {
-			w.happened["last-isr-lost"]++
-			x.excuse = "min.insync.replicas=1, and the last in-sync replica lost data"
-			continue
-		}
-		w.happened["lossy-crashes"] = max(w.happened["lossy-crashes"], lost)
 		x.excuse = "at least min.insync.replicas replicas lost unsynced data at once"
+		if x.minISR <= 1 {
+			x.excuse = "min.insync.replicas=1, and the last in-sync replica lost data"
+			w.befell("last-isr-lost", x)
+		}
+		w.befell("lossy-crashes", x)
+		w.happened["lossy-crashes"] = max(w.happened["lossy-crashes"], lost)
 	}
+}
+
+// befell counts what lets the configuration off a promise, and tells the
+// history when and where it was.
+func (w *watch) befell(what string, x *watched) {
+	w.happened[what]++
+	w.r.stage.Recorder.Note(history.Event{
+		Type: history.OK, Actor: "cluster", F: history.Fault, Name: what, Time: w.r.w.Now(),
+		Keys: []history.Value{history.Partition(x.tp.Topic, x.tp.Partition)},
+	})
+}
+
+// excuse is why what was promised may be lost, of the first partition that has
+// one; empty: none has.
+func (w *watch) excuse() string {
+	for _, x := range w.partitions {
+		if x.excuse != "" {
+			return x.excuse
+		}
+	}
+	return ""
 }
 
 // report adds what the watch found to the report.

@@ -28,7 +28,9 @@ func (c *Controller) BrokerRegistration(req *kmsg.BrokerRegistrationRequest) *km
 	resp := req.ResponseKind().(*kmsg.BrokerRegistrationResponse)
 	resp.BrokerEpoch = kafka.NoEpoch
 	epoch := kafka.BrokerEpoch(kafka.NoEpoch)
+	probe := ""
 	err := c.write(commitTimeout, func(b *brain) (out records, err error) {
+		probe = restartProbe(b.image.Broker(kafka.NodeID(req.BrokerID)), req)
 		out, epoch, err = b.registerBroker(req)
 		return out, err
 	})
@@ -37,8 +39,22 @@ func (c *Controller) BrokerRegistration(req *kmsg.BrokerRegistrationRequest) *km
 		resp.ErrorCode = kafka.Code(err)
 		return resp
 	}
+	if probe != "" {
+		c.host.Reached(probe)
+	}
 	resp.BrokerEpoch = int64(epoch)
 	return resp
+}
+
+// restartProbe says how the process before the one that registers ended.
+func restartProbe(before *metadata.Broker, req *kmsg.BrokerRegistrationRequest) string {
+	switch {
+	case before == nil || before.IncarnationID == req.IncarnationID:
+		return ""
+	case int64(before.Epoch) == req.PreviousBrokerEpoch:
+		return "clean restart"
+	}
+	return "unclean restart detected"
 }
 
 func (b *brain) registerBroker(req *kmsg.BrokerRegistrationRequest) (records, kafka.BrokerEpoch, error) {

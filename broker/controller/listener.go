@@ -74,6 +74,9 @@ func (c *Controller) activate() {
 	c.sessions = newSessions(c.cfg.Settings.SessionTimeout, c.image, c.host.Uptime())
 	c.last = c.committed.Offset
 	c.host.Log("controller: active in epoch %d, at offset %d", c.epoch, c.last)
+	if len(c.committed.Brokers()) > 0 {
+		c.host.Reached("controller failover")
+	}
 	c.cfg.Witness.Tell(witness.Event{Kind: witness.ControllerActive, Node: c.cfg.ID, Epoch: c.epoch, Offset: c.last})
 }
 
@@ -126,10 +129,12 @@ func (c *Controller) tell(r metadata.Record) {
 		switch {
 		case r.Fenced == metadata.Fence:
 			c.host.Log("controller: fences broker %d", r.BrokerID)
+			c.host.Reached("broker fenced")
 		case r.Fenced == metadata.Unfence:
 			c.host.Log("controller: unfences broker %d", r.BrokerID)
 		case r.InControlledShutdown != 0:
 			c.host.Log("controller: broker %d is in controlled shutdown", r.BrokerID)
+			c.host.Reached("controlled shutdown")
 		}
 	case *metadata.PartitionChangeRecord:
 		c.tellPartition(r)

@@ -139,7 +139,7 @@ func (b Batch) crc() uint32      { return binary.BigEndian.Uint32(b[crcAt:]) }
 // CRC is the checksum that the batch carries, right or wrong.
 func (b Batch) CRC() uint32 { return b.crc() }
 
-func (b Batch) sign()            { binary.BigEndian.PutUint32(b[crcAt:], b.checksum()) }
+func (b Batch) sign() { binary.BigEndian.PutUint32(b[crcAt:], b.checksum()) }
 
 // Check reports what is wrong with the batch as a whole: its length, magic,
 // CRC or the fields that contradict each other. It wraps CORRUPT_MESSAGE, or
