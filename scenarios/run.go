@@ -239,7 +239,7 @@ func (r *run) liveness() error {
 		return err
 	}
 	r.noteLogs(ends)
-	return nil
+	return r.watch.quiet(deadline + 2*bound)
 }
 
 // converge runs until well finds nothing amiss.

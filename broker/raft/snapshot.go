@@ -173,6 +173,48 @@ func (n *Node) load(id SnapshotID, im *metadata.Image) {
 	n.listener.LoadSnapshot(im)
 }
 
+// Replay folds what the disk holds of the committed metadata anew: the newest
+// snapshot and the log after it. It blocks. The state in memory must be the
+// same, or it would not survive a restart.
+func (n *Node) Replay() (*metadata.Image, error) {
+	hw, im := n.core.HighWatermark(), metadata.NewImage()
+	if id := n.core.Log().LatestSnapshot(); !id.IsZero() {
+		bytes, err := readFile(n.host.Disk(), n.snapshotPath(id))
+		if err == nil {
+			im, err = parseSnapshot(id, bytes)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	for im.Offset+1 < hw {
+		bytes, err := n.log.Read(im.Offset+1, hw, deliverBytes, true)
+		if err != nil {
+			return nil, err
+		}
+		batches, _, err := decodeBatches(bytes)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range batches {
+			if err := foldHeld(im, h); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return im, nil
+}
+
+func foldHeld(im *metadata.Image, h held) error {
+	for _, rec := range h.batch.Records {
+		if err := im.Apply(rec); err != nil {
+			return fmt.Errorf("raft: replay batch at %d: %w", h.batch.BaseOffset, err)
+		}
+	}
+	im.Offset, im.Epoch = h.batch.LastOffset, h.batch.Epoch
+	return nil
+}
+
 // encodeSnapshot is im as the bytes of a snapshot.
 func encodeSnapshot(im *metadata.Image, now int64) []byte {
 	opts := record.Options{LeaderEpoch: im.Epoch}

@@ -1,0 +1,79 @@
+package scenarios
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ktrial/ktrial/broker"
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/checkers/invariants"
+)
+
+// quiet asks the questions that can be asked only when all is well: are all
+// replicas the same, do all follow one quorum leader, and is what each node has
+// in memory what its disk would give after a restart.
+func (w *watch) quiet(deadline time.Duration) error {
+	if err := w.r.converge(deadline, w.unsettled); err != nil {
+		return err
+	}
+	for _, x := range w.partitions {
+		if x.excuse == "" {
+			x.ghost.Quiet()
+		}
+	}
+	w.quorum.Quiet()
+	if w.broken {
+		return errBroken
+	}
+	return w.replay(deadline)
+}
+
+// unsettled says which node has not all of the metadata that another has.
+func (w *watch) unsettled() (amiss []string) {
+	end := kafka.Offset(0)
+	for _, s := range w.r.c.servers {
+		if n := s.alive(); n != nil {
+			end = max(end, n.Raft.EndOffset())
+		}
+	}
+	for _, s := range w.r.c.servers {
+		n := s.alive()
+		switch {
+		case n == nil:
+			amiss = append(amiss, s.host.Name()+" is not up")
+		case n.Raft.HighWatermark() != end:
+			amiss = append(amiss, fmt.Sprintf("%s has the metadata log up to %d of %d", s.host.Name(), n.Raft.HighWatermark(), end))
+		}
+	}
+	return amiss
+}
+
+// replay has every node fold its metadata log anew, and compares the images
+// with those that the nodes came to while they ran.
+func (w *watch) replay(deadline time.Duration) error {
+	waiting := 0
+	for _, s := range w.r.c.servers {
+		n, node := s.alive(), invariants.Node(s.cfg.NodeID)
+		waiting++
+		s.host.Process().Go("replay", func() {
+			w.replayed(node, n)
+			waiting--
+		})
+	}
+	return w.r.converge(deadline, func() (amiss []string) {
+		if waiting > 0 {
+			amiss = append(amiss, fmt.Sprintf("%d nodes still replay their metadata log", waiting))
+		}
+		return amiss
+	})
+}
+
+func (w *watch) replayed(node invariants.Node, n *broker.Node) {
+	im, err := n.Raft.Replay()
+	switch {
+	case err != nil:
+		w.failed(nil, invariants.Failure{Law: invariants.SameImage, Node: node, Message: fmt.Sprintf("metadata: node %d cannot replay its log: %v", node, err)})
+	case im.Offset >= 0:
+		w.quorum.Applied(node, int64(im.Offset), im.Hash())
+	}
+}
