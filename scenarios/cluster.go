@@ -329,17 +329,19 @@ func (c *cluster) startAll() {
 	}
 }
 
-// ready reports whether every broker is registered and unfenced, and what is
-// missing otherwise.
-func (c *cluster) ready() error {
+// ready reports whether every broker but those left out is registered and
+// unfenced, and what is missing otherwise.
+func (c *cluster) ready(left []string) error {
 	s := c.active()
 	if s == nil {
 		return fmt.Errorf("no controller is active")
 	}
 	im := s.alive().Controller.Image()
 	for _, name := range c.brokers {
-		id := c.byHost[name].cfg.NodeID
-		b := im.Broker(id)
+		if slices.Contains(left, name) {
+			continue
+		}
+		b := im.Broker(c.byHost[name].cfg.NodeID)
 		if b == nil || b.Fenced {
 			return fmt.Errorf("%s is not unfenced", name)
 		}

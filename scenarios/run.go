@@ -56,6 +56,7 @@ type run struct {
 	settings broker.Settings
 	clients  []workloads.Client
 
+	core       core
 	violations []reports.Violation
 	watch      *watch
 	// short: the run ended before its time, so what was to come is not missing.
@@ -140,7 +141,7 @@ func (r *run) play() error {
 func (r *run) setUp() error {
 	r.c.startAll()
 	var missing error
-	err := r.until(bringUp, func() bool { missing = r.c.ready(); return missing == nil })
+	err := r.until(bringUp, func() bool { missing = r.c.ready(nil); return missing == nil })
 	if err != nil {
 		return err
 	}
@@ -212,40 +213,70 @@ func (r *run) safety() error {
 	return r.w.Run(r.w.Now() + r.s.Workload.Lasts())
 }
 
-// liveness is the phase in which nothing is broken any more and all must
-// become well within a bound: every client done, every replica alike.
+// liveness is the phase in which a healthy core of the cluster must become well
+// within a bound: every client done, every replica of the core alike. Then the
+// rest is healed too, and all must be.
 func (r *run) liveness() error {
 	r.w.Logf("all faults heal")
 	r.n.healAll()
 	r.w.Network().Mend()
 	r.w.Calm()
-	r.c.startAll()
+	r.core = r.chooseCore(r.w.Rand("core"))
+	r.startCore()
+	bound := r.s.Liveness
+	if bound == 0 {
+		bound = defaultLiveness
+	}
+	if err := r.converge(bound, r.settled); err != nil {
+		return err
+	}
+	ends := r.ends()
+	r.stage.Drain(ends)
+	if err := r.converge(bound, r.drained); err != nil {
+		return err
+	}
+	if len(r.core.left) > 0 {
+		r.rejoin("the core has done without")
+		r.c.startAll()
+		if err := r.converge(bound, r.settled); err != nil {
+			return err
+		}
+	}
+	r.noteLogs(ends)
+	return r.watch.quiet(r.w.Now() + bound)
+}
+
+// startCore starts whoever is down, but for those left out.
+func (r *run) startCore() {
+	for _, m := range r.c.servers {
+		if host := m.host.Name(); !slices.Contains(r.core.left, host) {
+			r.c.Start(host)
+		}
+	}
 	for _, c := range r.clients {
 		if h := r.w.Host(c.Host); !h.IsRunning() && !r.stage.Done(c.Host) {
 			h.Restart()
 		}
 	}
-	bound := r.s.Liveness
-	if bound == 0 {
-		bound = defaultLiveness
-	}
-	deadline := r.w.Now() + bound
-	if err := r.converge(deadline, r.settled); err != nil {
-		return err
-	}
-	ends := r.ends()
-	r.stage.Drain(ends)
-	if err := r.converge(deadline+bound, r.drained); err != nil {
-		return err
-	}
-	r.noteLogs(ends)
-	return r.watch.quiet(deadline + 2*bound)
 }
 
-// converge runs until well finds nothing amiss.
-func (r *run) converge(deadline time.Duration, well func() []string) error {
+// patience is how long a core may be stuck before it is looked at whether it
+// can do without those left out.
+const patience = 20 * time.Second
+
+// converge runs until well finds nothing amiss, at most for bound.
+func (r *run) converge(bound time.Duration, well func() []string) error {
 	var amiss []string
-	if err := r.until(deadline-r.w.Now(), func() bool { amiss = well(); return len(amiss) == 0 }); err != nil {
+	begun := r.w.Now()
+	done := func() bool {
+		amiss = well()
+		if stranded := r.hopeless(); len(stranded) > 0 && r.w.Now() > begun+patience {
+			r.rejoin("what was acknowledged in " + strings.Join(stranded, ", ") + " is nowhere else")
+			r.c.startAll()
+		}
+		return len(amiss) == 0
+	}
+	if err := r.until(bound, done); err != nil {
 		return err
 	}
 	if len(amiss) > 0 {

@@ -12,7 +12,7 @@ import (
 // settled says what is amiss in a cluster that nothing troubles any more, with
 // clients that should have written all they had.
 func (r *run) settled() (amiss []string) {
-	if err := r.c.ready(); err != nil {
+	if err := r.c.ready(r.core.left); err != nil {
 		return []string{err.Error()}
 	}
 	for _, c := range r.clients {
@@ -52,9 +52,10 @@ func (r *run) unwell(tp kafka.TopicPartition) (amiss []string) {
 		say("no leader")
 		return
 	}
-	if len(p.ISR) != len(p.Replicas) {
-		isr := slices.Sorted(slices.Values(p.ISR))
-		say("in-sync replicas are %v of %v", isr, p.Replicas)
+	for _, id := range p.Replicas {
+		if !slices.Contains(p.ISR, id) && !r.isLeft(id) {
+			say("broker %d is not in sync: the ISR is %v of %v", id, p.ISR, p.Replicas)
+		}
 	}
 	leader, ok := r.leaderView(tp)
 	if !ok {
@@ -67,6 +68,7 @@ func (r *run) unwell(tp kafka.TopicPartition) (amiss []string) {
 	for _, id := range p.Replicas {
 		v, ok := r.view(id, tp)
 		switch {
+		case r.isLeft(id):
 		case !ok:
 			say("broker %d has no replica", id)
 		case v.LEO != leader.LEO || v.HW != leader.HW:

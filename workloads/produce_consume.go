@@ -118,7 +118,8 @@ func (w ProduceConsume) Config() map[string]string {
 	return out
 }
 
-// Clients are the producers, the consumers and the auditor.
+// Clients are the producers, the consumers, one that asks for the ends of the
+// logs, and the auditor.
 func (w ProduceConsume) Clients(s *Stage) []Client {
 	var out []Client
 	for i := range w.Producers {
@@ -129,8 +130,9 @@ func (w ProduceConsume) Clients(s *Stage) []Client {
 		c := &consuming{w: w, s: s}
 		out = append(out, Client{Host: fmt.Sprintf("consumer-%d", i+1), Main: c.main})
 	}
+	ask := &asking{w: w, s: s}
 	audit := &auditing{w: w, s: s}
-	return append(out, Client{Host: "auditor", Main: audit.main})
+	return append(out, Client{Host: "asker", Main: ask.main}, Client{Host: "auditor", Main: audit.main})
 }
 
 // producerConfig is the client configuration that the fields stand for.

@@ -1,0 +1,65 @@
+package workloads
+
+import (
+	"time"
+
+	"github.com/ktrial/ktrial/broker/client"
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// asking asks again and again where the logs end: nobody may be told an end
+// that lies before one that was told earlier.
+type asking struct {
+	w ProduceConsume
+	s *Stage
+}
+
+// askEvery is the pause between two questions.
+const askEvery = 700 * time.Millisecond
+
+func (a *asking) main(h env.Host) {
+	a.s.waitBegin(h)
+	cfg := client.AdminDefaults()
+	cfg.DefaultAPITimeout = 5 * time.Second
+	admin := client.New(h, a.s.Bootstrap, h.Name()).NewAdmin(cfg)
+	specs := map[kafka.TopicPartition]client.OffsetSpec{}
+	for p := range a.s.Topics[a.w.Topic] {
+		specs[kafka.TopicPartition{Topic: a.w.Topic, Partition: p}] = client.OffsetSpec(kafka.LatestOffset)
+	}
+	process := a.s.newProcess()
+	for !a.s.draining {
+		if !a.ask(h, admin, process, specs) {
+			process = a.s.newProcess()
+		}
+		h.Sleep(askEvery)
+	}
+	admin.Close()
+	a.s.finished(h.Name())
+}
+
+// ask asks once; false if nothing was learned.
+func (a *asking) ask(h env.Host, admin *client.Admin, process int64, specs map[kafka.TopicPartition]client.OffsetSpec) bool {
+	e := history.Event{Process: process, Client: h.Name(), F: history.ListOffsets, Time: a.s.Now()}
+	for p := range a.s.Topics[a.w.Topic] {
+		e.Mops = append(e.Mops, history.Mop{Kind: history.MopEnd, Key: history.Partition(a.w.Topic, p), Offset: history.NoOffset})
+	}
+	a.s.Recorder.Invoke(e)
+	ends, err := admin.ListOffsets(client.ReadUncommitted, specs)
+	e.Time, e.Type, e.Mops = a.s.Now(), history.OK, nil
+	for p := range a.s.Topics[a.w.Topic] {
+		end, ok := ends[kafka.TopicPartition{Topic: a.w.Topic, Partition: p}]
+		if ok && end.Err == nil {
+			e.Mops = append(e.Mops, history.Mop{Kind: history.MopEnd, Key: history.Partition(a.w.Topic, p), Offset: int64(end.Offset)})
+		}
+	}
+	if err != nil || len(e.Mops) == 0 {
+		e.Type = history.Failed
+		if err != nil {
+			e.Error = err.Error()
+		}
+	}
+	a.s.Recorder.Complete(e)
+	return e.Type == history.OK
+}
