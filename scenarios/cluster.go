@@ -147,6 +147,10 @@ func (c *cluster) Start(host string) {
 func (c *cluster) Stop(host string, done func()) {
 	h := c.w.Host(host)
 	s := c.byHost[host]
+	if s != nil && h.IsRunning() && !c.mayStop(s) {
+		done()
+		return
+	}
 	if s == nil || s.alive() == nil {
 		h.Kill() // a client, or a server that is not up yet
 		done()
@@ -164,6 +168,26 @@ func (c *cluster) Stop(host string, done func()) {
 			done()
 		})
 	})
+}
+
+// mayStop reports whether an orderly shutdown does no harm. That of a broker
+// which has not registered in this life does: it leaves a mark of a clean
+// shutdown that names no broker epoch (LogManager.shutdown writes -1), and the
+// controllers will take the next life for that of an unclean one.
+func (c *cluster) mayStop(s *member) bool {
+	if n := s.alive(); n != nil && (n.Lifecycle == nil || n.Lifecycle.Epoch() != kafka.NoEpoch) {
+		return true
+	}
+	im := c.image()
+	if !c.survives([]string{s.host.Name()}, false) {
+		c.w.Logf("%s is not stopped: it is not registered yet, and would count as lost", s.host.Name())
+		return false
+	}
+	if b := im.Broker(s.cfg.NodeID); b != nil {
+		s.lossy = s.lossy && s.unclean(im)
+		s.crashed, s.epoch = true, b.Epoch
+	}
+	return true
 }
 
 // image is the newest committed metadata that anybody has.

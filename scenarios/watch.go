@@ -56,6 +56,9 @@ type machine struct {
 	// dark: it lost power since its logs were last opened. damaged: its disk
 	// lied or rots, so what was synced may be gone.
 	dark, damaged bool
+	// incarnation was registered last, with this broker epoch.
+	incarnation kafka.UUID
+	epoch       int64
 }
 
 // newWatch watches the partitions of the scenario's topics and the quorum.
@@ -253,10 +256,20 @@ func (w *watch) tellQuorum(e *witness.Event) {
 			q.Applied(node, int64(e.Offset), e.Hash)
 		}
 	case witness.BrokerCommitted:
-		if e.Offset >= w.committed {
-			w.committed = e.Offset + 1
-			q.BrokerRegistered(invariants.Node(e.Peer), int64(e.End))
-		}
+		w.registered(e)
+	}
+}
+
+// registered: an incarnation that registers again keeps its epoch.
+func (w *watch) registered(e *witness.Event) {
+	if e.Offset < w.committed {
+		return
+	}
+	w.committed = e.Offset + 1
+	m := w.machines[e.Peer]
+	if e.Incarnation != m.incarnation || int64(e.End) != m.epoch {
+		m.incarnation, m.epoch = e.Incarnation, int64(e.End)
+		w.quorum.BrokerRegistered(invariants.Node(e.Peer), int64(e.End))
 	}
 }
 

@@ -99,7 +99,7 @@ func (c *Controller) tellCommitted(at kafka.Offset, r metadata.Record) {
 	var p *metadata.Partition
 	switch r := r.(type) {
 	case *metadata.RegisterBrokerRecord:
-		e.Kind, e.Peer, e.End = witness.BrokerCommitted, r.BrokerID, kafka.Offset(r.BrokerEpoch)
+		e.Kind, e.Peer, e.End, e.Incarnation = witness.BrokerCommitted, r.BrokerID, kafka.Offset(r.BrokerEpoch), r.IncarnationID
 	case *metadata.PartitionRecord:
 		p = c.committed.TopicByID(r.TopicID).Partition(r.PartitionID)
 	case *metadata.PartitionChangeRecord:

@@ -73,7 +73,7 @@ const (
 	// it made of the partition what State says.
 	PartitionCommitted
 	// BrokerCommitted: the record at Offset of the metadata log is committed; it
-	// registered broker Peer with broker epoch End.
+	// registered Incarnation of broker Peer with broker epoch End.
 	BrokerCommitted
 )
 
@@ -101,6 +101,8 @@ type Event struct {
 	Batch     []byte // valid during the call only
 	Hash      uint64
 	State     *PartitionState
+
+	Incarnation kafka.UUID
 }
 
 // Witness is told of each event as it happens. It must not call back. Nil:
