@@ -243,7 +243,7 @@ func (r *run) liveness() error {
 		}
 	}
 	r.noteLogs(ends)
-	return r.watch.quiet(r.w.Now() + bound)
+	return r.watch.quiet(bound)
 }
 
 // startCore starts whoever is down, but for those left out.

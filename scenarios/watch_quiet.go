@@ -12,8 +12,8 @@ import (
 // quiet asks the questions that can be asked only when all is well: are all
 // replicas the same, do all follow one quorum leader, and is what each node has
 // in memory what its disk would give after a restart.
-func (w *watch) quiet(deadline time.Duration) error {
-	if err := w.r.converge(deadline, w.unsettled); err != nil {
+func (w *watch) quiet(bound time.Duration) error {
+	if err := w.r.converge(bound, w.unsettled); err != nil {
 		return err
 	}
 	for _, x := range w.partitions {
@@ -25,7 +25,7 @@ func (w *watch) quiet(deadline time.Duration) error {
 	if w.broken {
 		return errBroken
 	}
-	return w.replay(deadline)
+	return w.replay(bound)
 }
 
 // unsettled says which node has not all of the metadata that another has.
@@ -50,7 +50,7 @@ func (w *watch) unsettled() (amiss []string) {
 
 // replay has every node fold its metadata log anew, and compares the images
 // with those that the nodes came to while they ran.
-func (w *watch) replay(deadline time.Duration) error {
+func (w *watch) replay(bound time.Duration) error {
 	waiting := 0
 	for _, s := range w.r.c.servers {
 		n, node := s.alive(), invariants.Node(s.cfg.NodeID)
@@ -60,7 +60,7 @@ func (w *watch) replay(deadline time.Duration) error {
 			waiting--
 		})
 	}
-	return w.r.converge(deadline, func() (amiss []string) {
+	return w.r.converge(bound, func() (amiss []string) {
 		if waiting > 0 {
 			amiss = append(amiss, fmt.Sprintf("%d nodes still replay their metadata log", waiting))
 		}
