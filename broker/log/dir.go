@@ -281,9 +281,18 @@ func removeTree(disk env.Disk, dir string) error {
 // HighWatermark is tp's high watermark as last checkpointed.
 func (d *Dir) HighWatermark(tp kafka.TopicPartition) kafka.Offset { return d.highWatermarks[tp] }
 
-// Checkpoint writes the high watermarks (every 5 s in Kafka). It blocks.
+// Checkpoint writes the high watermarks (every 5 s in Kafka). It blocks. Of logs
+// that nobody speaks for yet, because their broker has not caught up with the
+// metadata, what was known is kept.
 func (d *Dir) Checkpoint(hws map[kafka.TopicPartition]kafka.Offset) error {
-	d.highWatermarks = maps.Clone(offsets(hws))
+	known := offsets{}
+	maps.Copy(known, hws)
+	for tp := range d.logs {
+		if _, told := hws[tp]; !told {
+			known[tp] = d.highWatermarks[tp]
+		}
+	}
+	d.highWatermarks = known
 	return d.writeOffsets(highWatermarksFile, d.highWatermarks)
 }
 

@@ -123,7 +123,18 @@ func (m *Manager) Shutdown() error {
 	for _, p := range parts {
 		hws[p.tp] = p.hw
 	}
-	return m.dir.CloseClean(m.brokerEpoch, hws)
+	return m.dir.CloseClean(m.lastEpoch(), hws)
+}
+
+// lastEpoch is the broker epoch that the mark of a clean shutdown names. A
+// process that was never registered has changed nothing, so what the one before
+// it closed cleanly still is. Kafka names no epoch then, and the controllers
+// take two clean restarts in a row for an unclean one (KIP-966).
+func (m *Manager) lastEpoch() kafka.BrokerEpoch {
+	if epoch, clean := m.dir.CleanShutdown(); clean && m.brokerEpoch == kafka.NoEpoch {
+		return epoch
+	}
+	return m.brokerEpoch
 }
 
 // broker is the registration of id, or nil.
