@@ -170,17 +170,15 @@ func (c *cluster) Stop(host string, done func()) {
 	})
 }
 
-// mayStop reports whether an orderly shutdown does no harm. That of a broker
-// which has not registered in this life does: it leaves a mark of a clean
-// shutdown that names no broker epoch (LogManager.shutdown writes -1), and the
-// controllers will take the next life for that of an unclean one.
+// mayStop reports whether an orderly shutdown is within the budget. That of a
+// server which has not come up yet is not orderly: it is killed.
 func (c *cluster) mayStop(s *member) bool {
-	if n := s.alive(); n != nil && (n.Lifecycle == nil || n.Lifecycle.Epoch() != kafka.NoEpoch) {
+	if s.alive() != nil {
 		return true
 	}
 	im := c.image()
 	if !c.survives([]string{s.host.Name()}, false) {
-		c.w.Logf("%s is not stopped: it is not registered yet, and would count as lost", s.host.Name())
+		c.w.Logf("%s is not stopped: it is not up yet, and would count as lost", s.host.Name())
 		return false
 	}
 	if b := im.Broker(s.cfg.NodeID); b != nil {
