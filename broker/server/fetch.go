@@ -24,7 +24,21 @@ func (b *Broker) fetch(_ *wire.Context, req *kmsg.FetchRequest) kmsg.Response {
 	if req.Version >= 16 {
 		b.hintFetch(resp)
 	}
+	emptyNotNull(resp)
 	return resp
+}
+
+// emptyNotNull has partitions without records say that they have 0 bytes of
+// them. The field is nullable, but Kafka never sends null there, and librdkafka
+// takes a size of -1 for a malformed answer.
+func emptyNotNull(resp *kmsg.FetchResponse) {
+	for i := range resp.Topics {
+		for j := range resp.Topics[i].Partitions {
+			if p := &resp.Topics[i].Partitions[j]; p.RecordBatches == nil {
+				p.RecordBatches = []byte{}
+			}
+		}
+	}
 }
 
 // hintFetch says who leads a partition that this broker does not.
