@@ -338,8 +338,20 @@ func TestReplication(t *testing.T) {
 			hw 1 4 0
 			append 3 0 3 0
 			fetch 1 3 3 0
-			counts 1 [1 2 3]
 			state 1 0 [1 2 3]`},
+		{"the leader asks a replica in before the start of the epoch", 12, `
+			state 1 0 [1 2]
+			leads 1 0 0 [1 2]
+			append 1 0 4 0
+			state 1 1 [1 2]
+			leads 1 1 4 [1 2]
+			append 3 0 3 0
+			fetch 1 3 3 1
+			counts 1 [1 2 3]`},
+		{"the leader asks a replica in that has not fetched in the epoch", 12, replicated + `
+			state 1 1 [1 2]
+			leads 1 1 4 [1 2]
+			counts 1 [1 2 3]`},
 		{"a replica joins the ISR before the start of the epoch", 12, `
 			state 1 0 [1 2]
 			leads 1 0 0 [1 2]
@@ -348,7 +360,6 @@ func TestReplication(t *testing.T) {
 			leads 1 1 4 [1 2]
 			append 3 0 3 0
 			fetch 1 3 3 1
-			counts 1 [1 2 3]
 			state 1 1 [1 2 3]`},
 		{"a fetch of another epoch is served", 13, replicated + `
 			fetch 1 2 4 1`},

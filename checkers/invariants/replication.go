@@ -292,8 +292,23 @@ func (r *Replication) BecameFollower(node Node, epoch Epoch, leader Node, end in
 func (r *Replication) MaximalISR(node Node, nodes []Node) {
 	r.events++
 	p := r.of(node)
+	for _, n := range nodes {
+		if p.leads && n != node && !holds(p.maximal, n) {
+			r.asked(p, n)
+		}
+	}
 	set(&p.maximal, nodes)
 	r.superset(p)
+}
+
+// asked: law 12 as far as the leader can know it, when it asks n in.
+func (r *Replication) asked(p *replica, n Node) {
+	switch end, ok := p.fetchedEnd(n); {
+	case !ok:
+		r.fail(JoinCaughtUp, p.node, "leader %d asks node %d into the ISR without a fetch in epoch %d", p.node, n, p.epoch)
+	case end < p.hw || end < p.epochStart:
+		r.fail(JoinCaughtUp, p.node, "leader %d asks node %d into the ISR, which fetched up to %d; its high watermark is %d, its epoch starts at %d", p.node, n, end, p.hw, p.epochStart)
+	}
 }
 
 // superset: law 8, for the leader that the controller knows.

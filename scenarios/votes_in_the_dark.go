@@ -1,0 +1,35 @@
+package scenarios
+
+import (
+	"time"
+
+	"github.com/ktrial/ktrial/faults"
+)
+
+// VotesInTheDark: controllers lose power while an election is under way. Slow
+// links keep the time long between a vote and the news of who won, which is all
+// that could remind a voter of its vote if it was not on the disk.
+var VotesInTheDark = Scenario{
+	Name:     "votes-in-the-dark",
+	About:    "controllers lose power between their vote and the news of who was elected",
+	Cluster:  three,
+	Topics:   []Topic{orders},
+	Workload: idempotent,
+	Faults: faults.Plan{
+		{At: 3 * time.Second, For: 50 * time.Second, Fault: faults.SlowLink{From: faults.AllControllers, To: faults.AllControllers, By: 250 * time.Millisecond}},
+		{At: 5 * time.Second, Fault: faults.ResignController{}},
+		{At: 5400 * time.Millisecond, For: 100 * time.Millisecond, Fault: faults.PowerOff{Host: faults.AnyController}},
+		{At: 12 * time.Second, Fault: faults.ResignController{}},
+		{At: 12700 * time.Millisecond, For: 100 * time.Millisecond, Fault: faults.PowerOff{Host: faults.AnyController}},
+		{At: 19 * time.Second, Fault: faults.ResignController{}},
+		{At: 20 * time.Second, For: 100 * time.Millisecond, Fault: faults.PowerOff{Host: faults.AnyController}},
+		{At: 26 * time.Second, For: 6 * time.Second, Fault: faults.Kill{Host: faults.ActiveController}},
+		{At: 28500 * time.Millisecond, For: 100 * time.Millisecond, Fault: faults.PowerOff{Host: faults.AnyController}},
+		{At: 36 * time.Second, Fault: faults.ResignController{}},
+		{At: 36550 * time.Millisecond, For: 100 * time.Millisecond, Fault: faults.PowerOff{Host: faults.AnyController}},
+		{At: 43 * time.Second, Fault: faults.ResignController{}},
+		{At: 43850 * time.Millisecond, For: 100 * time.Millisecond, Fault: faults.PowerOff{Host: faults.AnyController}},
+	},
+	Checks: Promises,
+	Probes: []string{"controller failover"},
+}
