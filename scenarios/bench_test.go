@@ -1,0 +1,128 @@
+package scenarios
+
+import (
+	"fmt"
+	"runtime/debug"
+	"runtime/metrics"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/workloads"
+)
+
+// Speed is quoted from these: `go test ./scenarios -run xxx -bench Standard -cpu 1`.
+
+// tuned collects garbage as seldom as cmd/ktrial does.
+func tuned(b *testing.B) {
+	before := debug.SetGCPercent(300)
+	b.Cleanup(func() { debug.SetGCPercent(before) })
+}
+
+// tally sums up runs.
+type tally struct{ events, virtual float64 }
+
+func (t *tally) play(b *testing.B, s Scenario, seed uint64) {
+	r, err := Run(s, Options{Seed: seed})
+	require.NoError(b, err)
+	t.events += float64(r.Report.Events)
+	t.virtual += r.Report.VirtualSeconds
+}
+
+func (t *tally) report(b *testing.B) {
+	b.ReportMetric(t.events/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(t.virtual/b.Elapsed().Seconds(), "virtual-s/s")
+	b.ReportMetric(t.events/float64(b.N), "events/op")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/t.events, "ns/event")
+}
+
+// BenchmarkStandard plays the standard scenario, a new seed each time.
+func BenchmarkStandard(b *testing.B) {
+	tuned(b)
+	b.ReportAllocs()
+	var t tally
+	for i := range b.N {
+		t.play(b, Standard, uint64(i+1))
+	}
+	t.report(b)
+}
+
+// BenchmarkQuiet is the standard scenario without any trouble.
+func BenchmarkQuiet(b *testing.B) {
+	tuned(b)
+	b.ReportAllocs()
+	calm := Standard
+	calm.Faults = nil
+	var t tally
+	for i := range b.N {
+		t.play(b, calm, uint64(i+1))
+	}
+	t.report(b)
+}
+
+// BenchmarkScale has clusters of different sizes with the same load on each
+// broker: ten partitions, and a producer's twenty records a second. The cost
+// of an event must not grow with the cluster.
+func BenchmarkScale(b *testing.B) {
+	for _, brokers := range []int{3, 10, 30, 100} {
+		b.Run(fmt.Sprintf("brokers=%d", brokers), func(b *testing.B) {
+			tuned(b)
+			s := Standard
+			s.Faults = nil
+			s.Cluster.Brokers = brokers
+			s.Topics = []Topic{orders}
+			s.Topics[0].Partitions = int32(10 * brokers)
+			work := s.Workload.(workloads.ProduceConsume)
+			work.Producers, work.Rate, work.Consumers, work.Duration = brokers, 20, 2, 10*time.Second
+			s.Workload = work
+			var t tally
+			for i := range b.N {
+				t.play(b, s, uint64(i+1))
+			}
+			t.report(b)
+		})
+	}
+}
+
+// BenchmarkHunt plays seeds on one core and on two; jobs=2 should do at least
+// 1.8 times the seeds of jobs=1 if both cores are free.
+func BenchmarkHunt(b *testing.B) {
+	for _, jobs := range []int{1, 2} {
+		b.Run(fmt.Sprintf("jobs=%d", jobs), func(b *testing.B) {
+			tuned(b)
+			h := Hunt{Scenarios: []Scenario{Standard}, First: 1, Last: uint64(b.N), Jobs: jobs}
+			sum, err := h.Run()
+			require.NoError(b, err)
+			b.ReportMetric(float64(sum.Runs)/b.Elapsed().Seconds(), "seeds/s")
+		})
+	}
+}
+
+// BenchmarkMemory says how much memory the process has from the system when a
+// world is largest.
+func BenchmarkMemory(b *testing.B) {
+	tuned(b)
+	debug.FreeOSMemory()
+	sample := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	var peak uint64
+	look := func() {
+		metrics.Read(sample)
+		peak = max(peak, sample[0].Value.Uint64()-sample[1].Value.Uint64())
+	}
+	for i := range b.N {
+		r, err := prepare(Standard, Options{Seed: uint64(i + 1)})
+		require.NoError(b, err)
+		events := 0
+		r.w.OnEvent(func() {
+			if events++; events%1000 == 0 {
+				look()
+			}
+		})
+		require.NoError(b, r.play())
+		r.result()
+		look()
+		r.w.Close()
+	}
+	b.ReportMetric(float64(peak)/(1<<20), "peak-MB")
+}
