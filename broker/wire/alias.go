@@ -14,9 +14,12 @@ var (
 	responseOwns = owners(func(key int16) any { return kmsg.ResponseForKey(key) }, -1)
 )
 
-// keyProduce: the records of a produce are in the log when its handler
-// returns, and nobody looks at the request after that.
-const keyProduce int16 = 0
+const (
+	// The records of a produce are in the log when its handler returns, and
+	// nobody looks at the request after that.
+	keyProduce int16 = 0
+	keyFetch   int16 = 1
+)
 
 // knownKeys is one more than the largest key that kmsg knows.
 const knownKeys = kmsg.MaxKey + 1

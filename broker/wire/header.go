@@ -50,7 +50,7 @@ func clientID(rest []byte, flexible bool, lastID string) (id string, body []byte
 		}
 	}
 	if flexible {
-		kmsg.SkipTags(&r)
+		skipTags(&r)
 	}
 	if !r.Ok() {
 		return "", nil, fmt.Errorf("request header: %w: it ends in the middle of the client id or the tags", ErrMalformed)
@@ -70,7 +70,7 @@ func appendRequest(dst []byte, req kmsg.Request, correlationID int32, clientID s
 	if req.IsFlexible() {
 		dst = append(dst, 0)
 	}
-	dst = req.AppendTo(dst)
+	dst = appendBody(dst, req)
 	return closeFrame(dst, at)
 }
 
@@ -82,7 +82,7 @@ func appendResponse(dst []byte, resp kmsg.Response, correlationID int32) []byte 
 	if flexibleResponseHeader(resp) {
 		dst = append(dst, 0)
 	}
-	dst = resp.AppendTo(dst)
+	dst = appendBody(dst, resp)
 	return closeFrame(dst, at)
 }
 
@@ -101,7 +101,7 @@ func parseResponse(frame []byte, resp kmsg.Response, correlationID int32) error 
 	}
 	r := kbin.Reader{Src: frame[4:]}
 	if flexibleResponseHeader(resp) {
-		if kmsg.SkipTags(&r); !r.Ok() {
+		if skipTags(&r); !r.Ok() {
 			return fmt.Errorf("response header: %w: it ends in the middle of the tags", ErrMalformed)
 		}
 	}
@@ -109,6 +109,17 @@ func parseResponse(frame []byte, resp kmsg.Response, correlationID int32) error 
 		return fmt.Errorf("%s response v%d: %w: %v", kmsg.NameForKey(resp.Key()), resp.GetVersion(), ErrMalformed, err)
 	}
 	return nil
+}
+
+// skipTags passes the tags of a header, of which there are none as a rule.
+func skipTags(r *kbin.Reader) {
+	if len(r.Src) > 0 && r.Src[0] == noTags {
+		r.Src = r.Src[1:]
+		return
+	}
+	with := *r // to a heap that the usual case does not touch
+	kmsg.SkipTags(&with)
+	*r = with
 }
 
 func flexibleResponseHeader(resp kmsg.Response) bool {

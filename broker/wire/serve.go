@@ -75,6 +75,9 @@ type Accepted struct {
 	in     frames
 	out    []byte
 	ctx    Context
+	// The memory of the requests that come again and again.
+	fetch   kmsg.FetchRequest
+	produce kmsg.ProduceRequest
 }
 
 // Close ends the connection, whatever it is doing.
@@ -179,7 +182,7 @@ func (a *Accepted) one(frame []byte) error {
 		// Kafka gives no answer: it cannot know how the client would read it.
 		return fmt.Errorf("request header: %w: api key %d version %d is not served here", ErrMalformed, h.Key, h.Version)
 	}
-	req := kmsg.RequestForKey(h.Key)
+	req := a.request(h.Key)
 	if req == nil {
 		return fmt.Errorf("request header: %w: api key %d is unknown", ErrMalformed, h.Key)
 	}
@@ -201,6 +204,20 @@ func (a *Accepted) one(frame []byte) error {
 	}
 	resp.SetVersion(h.Version)
 	return a.write(resp, h.CorrelationID, len(frame))
+}
+
+// request is an empty request. A handler may use it until it returns, so one of
+// a kind is enough for a connection.
+func (a *Accepted) request(key int16) kmsg.Request {
+	switch key {
+	case keyFetch:
+		a.fetch = kmsg.FetchRequest{Topics: a.fetch.Topics[:0], ForgottenTopics: a.fetch.ForgottenTopics[:0]}
+		return &a.fetch
+	case keyProduce:
+		a.produce = kmsg.ProduceRequest{Topics: a.produce.Topics[:0]}
+		return &a.produce
+	}
+	return kmsg.RequestForKey(key)
 }
 
 func (a *Accepted) write(resp kmsg.Response, correlationID int32, received int) error {
