@@ -17,11 +17,11 @@ var LateISRJoin = Scenario{
 	Topics:   []Topic{orders},
 	Workload: idempotent,
 	Faults: faults.Plan{
-		{At: 3 * time.Second, For: time.Second, Fault: faults.Kill{Host: faults.Host("broker-2")}}, // leaders open their ways to the controller
-		{At: 16 * time.Second, For: time.Second, Fault: faults.Wipe{Host: faults.Host("broker-2")}},
-		{At: 22 * time.Second, Fault: faults.LateDelivery{From: faults.Host("broker-1", "broker-3"), To: faults.ActiveController, By: 25 * time.Second}},
-		{At: 29 * time.Second, For: time.Second, Fault: faults.Wipe{Host: faults.Host("broker-2")}},
-		{At: 29 * time.Second, For: 21 * time.Second, Fault: faults.CutOneWay{From: faults.Host("broker-1", "broker-3"), To: faults.Host("broker-2")}},
+		{At: 2 * time.Second, For: 10 * time.Second, Fault: faults.Kill{Host: faults.Host("broker-2")}}, // leaders open their ways to the controller
+		{At: 14 * time.Second, For: 10 * time.Second, Fault: faults.Wipe{Host: faults.Host("broker-2")}},
+		{At: 20 * time.Second, Fault: faults.LateDelivery{From: faults.Host("broker-1", "broker-3"), To: faults.ActiveController, By: 25 * time.Second}},
+		{At: 27 * time.Second, For: 10 * time.Second, Fault: faults.Wipe{Host: faults.Host("broker-2")}},
+		{At: 27 * time.Second, For: 23 * time.Second, Fault: faults.CutOneWay{From: faults.Host("broker-1", "broker-3"), To: faults.Host("broker-2")}},
 	},
 	Checks: Promises,
 	Probes: []string{"unclean restart detected"},

@@ -28,7 +28,8 @@ type watch struct {
 	committed kafka.Offset
 	machines  map[kafka.NodeID]*machine
 	nodes     [3][]invariants.Node // scratch
-	broken    bool
+	broken    bool                 // a law; ofQuorum: one of the quorum's
+	ofQuorum  bool
 	allowed   []reports.Allowed
 	happened  map[string]int
 }
@@ -43,6 +44,8 @@ type watched struct {
 	known            bool
 	leader           kafka.NodeID
 	replicas, member []kafka.NodeID // member: of ISR or ELR
+	led              bool           // somebody has led it: last, lastLed
+	lastLed          kafka.NodeID
 	// excuse: more was destroyed than its configuration promises to survive, by
 	// this; empty: not so.
 	excuse string
@@ -150,6 +153,10 @@ func (w *watch) tellReplica(x *watched, e *witness.Event) {
 	case witness.HighWatermarkMoved:
 		g.HighWatermark(node, int64(e.Offset), epoch)
 	case witness.BecameLeader:
+		if x.led && x.lastLed != e.Node {
+			w.befell("replaced-leader", x)
+		}
+		x.led, x.lastLed = true, e.Node
 		g.BecameLeader(node, epoch, int64(e.Offset), w.list(0, e.Nodes))
 	case witness.BecameFollower:
 		g.BecameFollower(node, epoch, invariants.Node(e.Peer), int64(e.Offset))
@@ -180,7 +187,10 @@ func (w *watch) opened(x *watched, e *witness.Event) {
 	m := w.machines[e.Node]
 	m.up = true
 	node := invariants.Node(e.Node)
-	if !m.dark && !m.damaged {
+	switch {
+	case m.damaged:
+		x.ghost.Damaged(node)
+	case !m.dark:
 		x.ghost.Flushed(node, 1<<62)
 	}
 	x.ghost.Recovered(node, int64(e.Offset), int64(e.End), int64(e.HW))

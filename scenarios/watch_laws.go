@@ -32,6 +32,13 @@ var keeping = []invariants.Law{
 	invariants.ConsistentRead, invariants.NoTruncation,
 }
 
+// undamaged are the laws about the content of one log, which nobody keeps whose
+// disk was damaged.
+var undamaged = []invariants.Law{
+	invariants.LogMatching, invariants.SamePrefix, invariants.EpochsGrow, invariants.ConsistentRead,
+	invariants.MarksInOrder, invariants.RecoveredPrefix,
+}
+
 // failed is told of a law that broke, of a partition or (nil) of the quorum.
 func (w *watch) failed(x *watched, f invariants.Failure) {
 	if w.broken {
@@ -43,7 +50,11 @@ func (w *watch) failed(x *watched, f invariants.Failure) {
 		x.resync = true
 		return
 	}
-	w.broken = true
+	if m := w.machines[kafka.NodeID(f.Node)]; m != nil && m.damaged && slices.Contains(undamaged, f.Law) {
+		w.allow(law, "its disk was damaged, and the base offset and epoch of a batch are under no checksum")
+		return
+	}
+	w.broken, w.ofQuorum = true, x == nil
 	r := w.r
 	r.violate(law, w.named(f.Message))
 	r.violations[len(r.violations)-1].Story = w.around(f)
@@ -159,13 +170,13 @@ func (w *watch) report(report *reports.Run) {
 	replication := reports.Check{Name: replicationLaws, Verdict: reports.Holds}
 	for _, x := range w.partitions {
 		replication.Checked += x.ghost.Events()
-		if x.ghost.Broken > 0 && x.excuse == "" {
-			replication.Verdict = reports.Violated
-		}
 	}
 	quorum := reports.Check{Name: quorumLaws, Verdict: reports.Holds, Checked: w.quorum.Events()}
-	if w.quorum.Broken > 0 {
+	switch {
+	case w.broken && w.ofQuorum:
 		quorum.Verdict = reports.Violated
+	case w.broken:
+		replication.Verdict = reports.Violated
 	}
 	report.Checks = append(report.Checks, conclude(replication), conclude(quorum))
 	report.Allowed = append(report.Allowed, w.allowed...)

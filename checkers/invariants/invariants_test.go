@@ -136,6 +136,8 @@ func replicate(t *testing.T, events string) *watch {
 			r.Wiped(w.node())
 		case "recover":
 			r.Recovered(w.node(), w.num(), w.num(), w.num())
+		case "damage":
+			r.Damaged(w.node())
 		case "end":
 			r.EndServed(w.node(), w.num())
 		case "read":
@@ -224,6 +226,13 @@ func TestReplication(t *testing.T) {
 			state 2 1 [2 3]
 			follows 1 1 2 9
 			truncate 1 4`},
+		{"what rot leaves of a log is anybody's guess", 0, replicated + `
+			flush 3 4
+			stop 3
+			damage 3
+			recover 3 0 32772 4
+			truncate 3 2
+			append 3 2 4 0`},
 		{"an unclean election makes a new truth", 0, replicated + `
 			stop 1
 			stop 2
@@ -501,6 +510,18 @@ func TestQuorum(t *testing.T) {
 			commit 3 4
 			resigned 1
 			active 3 2`},
+		{"a leader that was elected before the last hears of it after it", 0, elected + `
+			append 3 0 3 1
+			flush 3 3
+			vote 1 3 3
+			vote 3 3 3
+			leads 3 3 3
+			append 3 3 5 3
+			append 1 3 5 3
+			flush 3 5
+			flush 1 5
+			commit 3 5
+			leads 2 2 3`},
 		{"a voter loses what it had not synced", 0, elected + `
 			append 2 3 5 1
 			recover 2 3 1`},

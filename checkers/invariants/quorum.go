@@ -26,10 +26,29 @@ type Quorum struct {
 	members []*member
 
 	truth    ghostLog // what was ever committed
+	commits  []commit // how much of it in which epoch
 	leaderOf []Node   // by epoch
 	written  []ghostLog
 	images   []image // by offset, the last imageWindow of them
 	brokers  []brokerEpoch
+}
+
+// commit: in epoch the leader committed what is below end.
+type commit struct {
+	epoch Epoch
+	end   int64
+}
+
+// before is the end of what was committed in epochs before this one: a leader
+// that is told late, or knows late that it is one no more, need not have what
+// later leaders committed.
+func (q *Quorum) before(epoch Epoch) (end int64) {
+	for _, c := range q.commits {
+		if c.epoch < epoch {
+			end = max(end, c.end)
+		}
+	}
+	return end
 }
 
 // image is the hash of what a node made of all records up to offset.
@@ -113,8 +132,8 @@ func (q *Quorum) Voted(node Node, epoch Epoch, candidate Node) {
 	}
 	c := q.of(candidate)
 	mine, theirs := m.log.lastEpoch(m.log.end()), c.log.lastEpoch(c.log.end())
-	if len(c.log.entries) == 0 || len(m.log.entries) == 0 {
-		return // a snapshot may hold what the ghost did not see
+	if len(c.log.entries) == 0 || len(m.log.entries) == 0 || c.epoch > epoch {
+		return // a snapshot may hold what the ghost did not see; or the request is old
 	}
 	if theirs < mine || theirs == mine && c.log.end() < m.log.end() {
 		q.fail(VoteForComplete, node, "node %d, with log end %d in epoch %d, voted for node %d, with %d in %d", node, m.log.end(), mine, candidate, c.log.end(), theirs)
@@ -140,7 +159,7 @@ func (q *Quorum) BecameLeader(node Node, epoch Epoch, end int64) {
 	}
 	q.enter(m, epoch, "leads")
 	m.leads, m.epochStart = true, end
-	if hw := q.truth.end(); m.log.end() < hw && m.start < hw {
+	if hw := q.before(epoch); m.log.end() < hw && m.start < hw {
 		q.fail(QuorumComplete, node, "node %d leads epoch %d with log end %d; %d records are committed", node, epoch, m.log.end(), hw)
 	} else if o := q.compare(m, hw); o >= 0 {
 		q.fail(QuorumComplete, node, "node %d leads epoch %d with another record at %d than is committed", node, epoch, o)
@@ -261,6 +280,11 @@ func (q *Quorum) commit(m *member, hw int64) {
 	}
 	for o := q.truth.end(); o < hw; o++ {
 		q.truth.entries = append(q.truth.entries, m.log.at(o))
+	}
+	if n := len(q.commits); n > 0 && q.commits[n-1].epoch == m.epoch {
+		q.commits[n-1].end = hw
+	} else {
+		q.commits = append(q.commits, commit{m.epoch, hw})
 	}
 	m.same = max(m.same, hw)
 }

@@ -153,6 +153,16 @@ func (r *Replication) Stopped(node Node) {
 	p.up, p.leads = false, false
 }
 
+// Damaged: bits of the disk were flipped, or it lied about what is on it. What
+// the log holds from now on is not known, so it is not compared.
+func (r *Replication) Damaged(node Node) {
+	r.events++
+	p := r.of(node)
+	p.had = p.counts()
+	p.log.restart(p.log.end())
+	p.synced, p.same = 0, p.log.end()
+}
+
 // Wiped: the disk is lost, or the replica was deleted.
 func (r *Replication) Wiped(node Node) {
 	r.events++
