@@ -222,7 +222,7 @@ func (w *watch) committedPartition(x *watched, e *witness.Event) {
 // Kafka does so unasked with the last leader known, when all who might lead
 // came back from unclean shutdowns (KIP-966).
 func (w *watch) uncleanElection(x *watched, leader invariants.Node, was int64) {
-	w.befell("unclean-election", x)
+	w.happened["unclean-election"]++
 	if x.unclean && x.excuse == "" {
 		x.excuse = "unclean.leader.election.enable=true, and a replica out of sync was elected"
 	}

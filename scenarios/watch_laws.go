@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/ktrial/ktrial/broker/kafka"
-	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/checkers/invariants"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/reports"
@@ -137,21 +136,10 @@ func (w *watch) mayLose(hosts []string) {
 		x.excuse = "at least min.insync.replicas replicas lost unsynced data at once"
 		if x.minISR <= 1 {
 			x.excuse = "min.insync.replicas=1, and the last in-sync replica lost data"
-			w.befell("last-isr-lost", x)
+			w.happened["last-isr-lost"]++
 		}
-		w.befell("lossy-crashes", x)
 		w.happened["lossy-crashes"] = max(w.happened["lossy-crashes"], lost)
 	}
-}
-
-// befell counts what lets the configuration off a promise, and tells the
-// history when and where it was.
-func (w *watch) befell(what string, x *watched) {
-	w.happened[what]++
-	w.r.stage.Recorder.Note(history.Event{
-		Type: history.OK, Actor: "cluster", F: history.Fault, Name: what, Time: w.r.w.Now(),
-		Keys: []history.Value{history.Partition(x.tp.Topic, x.tp.Partition)},
-	})
 }
 
 // excuse is why what was promised may be lost, of the first partition that has
