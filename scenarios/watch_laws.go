@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/checkers/invariants"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/reports"
@@ -140,6 +141,16 @@ func (w *watch) mayLose(hosts []string) {
 		}
 		w.happened["lossy-crashes"] = max(w.happened["lossy-crashes"], lost)
 	}
+}
+
+// befell counts what lets the configuration off a promise, and tells the
+// history when and where it was.
+func (w *watch) befell(what string, x *watched) {
+	w.happened[what]++
+	w.r.stage.Recorder.Note(history.Event{
+		Type: history.OK, Actor: "cluster", F: history.Fault, Name: what, Time: w.r.w.Now(),
+		Keys: []history.Value{history.Partition(x.tp.Topic, x.tp.Partition)},
+	})
 }
 
 // excuse is why what was promised may be lost, of the first partition that has
