@@ -19,7 +19,7 @@ type Expectations struct {
 	values map[string]string
 	// Happened counts the faults that the permissions of a configuration need:
 	// unclean-election, last-isr-lost, lossy-crashes, delayed-endtxn,
-	// offset-reset. A history may tell them too. Of faults that nobody tells,
+	// replaced-leader, offset-reset. A history may tell them too. Of faults that nobody tells,
 	// FaultsKnown says whether they did not happen.
 	Happened    map[string]int
 	FaultsKnown bool
@@ -59,12 +59,13 @@ var settings = []setting{
 	{"last-isr-lost", nil, nil, "how often the last in-sync replica lost data"},
 	{"lossy-crashes", nil, nil, "how many replicas lost unsynced data at once"},
 	{"delayed-endtxn", nil, nil, "how many requests that end a transaction arrived late"},
+	{"replaced-leaders", nil, nil, "how often a partition got another leader"},
 }
 
 // faults that are said as settings, and the fault's name.
 var faultSettings = map[string]string{
 	"unclean-elections": "unclean-election", "last-isr-lost": "last-isr-lost",
-	"lossy-crashes": "lossy-crashes", "delayed-endtxn": "delayed-endtxn",
+	"lossy-crashes": "lossy-crashes", "delayed-endtxn": "delayed-endtxn", "replaced-leaders": "replaced-leader",
 }
 
 // ParseConfig reads key=value pairs separated by commas, such as

@@ -41,6 +41,8 @@ const rewound = `
 	0: poll x/10@0 x/11@1
 	0: poll x/11@1`
 
+const acked = "0: send x/10@0\n1: poll x/10@0\n"
+
 const processedTwice = `
 	0: subscribe x
 	1: subscribe x
@@ -69,6 +71,9 @@ func TestExpectations(t *testing.T) {
 		{"it lost nothing", divergent, "min.insync.replicas=1,last-isr-lost=0", Violated},
 		{"fewer lossy crashes than min.insync.replicas", divergent, "lossy-crashes=1", Violated},
 		{"as many", divergent, "lossy-crashes=2", Holds},
+		{"an end told too low to another client", acked + "1: end x@3\n2: end x@1", "", Violated},
+		{"the same after a change of leaders", acked + "1: end x@3\n2: end x@1", "replaced-leaders=1", Holds},
+		{"to the same client even then", acked + "1: end x@3\n1: end x@1", "replaced-leaders=1", Violated},
 		{"an aborted read", aborted, "", Violated},
 		{"an aborted read", aborted, "isolation=read_uncommitted", Holds},
 		{"an aborted read", aborted, "isolation.level=read-committed", Violated},

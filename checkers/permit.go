@@ -107,6 +107,10 @@ var permissions = []permission{
 		when:    func(e *Expectations) bool { return e.number("transaction.version", 2) < 2 },
 		fault:   "delayed-endtxn",
 		permits: []Anomaly{G1a, AbortedRead, LostWrite, TornTransaction, Unseen, PollSkip, IntPollSkip}, only: endedByAnother},
+	{reason: "a leader that was replaced and cut off does not know it, has no lease to lose, and tells its old end; to one client, who has heard of the next leader epoch, it tells none (KIP-320, KIP-207)",
+		when:    func(e *Expectations) bool { return e.Happened["replaced-leader"] > 0 },
+		fault:   "replaced-leader",
+		permits: []Anomaly{NonmonotonicEnd}, only: betweenClients},
 	{reason: "follower.fetch=true: a follower may lag behind, though never diverge",
 		when:    func(e *Expectations) bool { return e.is("follower.fetch", "true") },
 		permits: []Anomaly{NonmonotonicEnd}},
@@ -246,6 +250,16 @@ func (p *permits) rowsOf(f *finding) []int {
 		}
 	}
 	return rows
+}
+
+// betweenClients: an end that was read too low, by another client than the one
+// that knew better.
+func betweenClients(p *permits, f *finding) bool {
+	if len(f.recs) > 0 || len(f.rows) < 2 {
+		return false
+	}
+	knew, read := p.a.h.Brief(f.rows[0]), p.a.h.Brief(f.rows[1])
+	return p.a.h.Client(knew.ProcessNo) != p.a.h.Client(read.ProcessNo)
 }
 
 // oncePerReader: a reset happens when a position is first needed, or out of
