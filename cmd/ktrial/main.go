@@ -25,7 +25,7 @@ const (
 )
 
 func main() {
-	interrupted := make(chan os.Signal, 1)
+	interrupted := make(chan os.Signal, 2)
 	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-interrupted

@@ -144,13 +144,20 @@ func (c *cluster) shutdown() {
 		return
 	}
 	c.stopping = true
-	c.stop(c.brokers, func() {
-		c.stop(c.controllers, c.w.Stop)
+	c.stop(c.brokers, (*broker.Node).Shutdown, func() {
+		c.stop(c.controllers, leaveQuorum, c.w.Stop)
 	})
 }
 
+// leaveQuorum stops a controller. It need not wait until another leads the
+// quorum: there is nobody left to be led.
+func leaveQuorum(n *broker.Node) error {
+	n.Raft.Shutdown(0)
+	return nil
+}
+
 // stop stops nodes, all at once, then calls done.
-func (c *cluster) stop(nodes []*node, done func()) {
+func (c *cluster) stop(nodes []*node, how func(*broker.Node) error, done func()) {
 	left := len(nodes)
 	for _, n := range nodes {
 		stopped := func() {
@@ -164,7 +171,7 @@ func (c *cluster) stop(nodes []*node, done func()) {
 			continue
 		}
 		n.host.Process().Go("shutdown", func() {
-			if err := n.up.Shutdown(); err != nil {
+			if err := how(n.up); err != nil {
 				c.fail(fmt.Errorf("%s: shut down: %w", n.host.Name(), err))
 			}
 			c.w.After(0, "stopped", stopped)

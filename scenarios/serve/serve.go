@@ -56,12 +56,19 @@ const (
 	grace = 30 * time.Second
 )
 
-// realTime is configuration that the wall clock asks for: work takes its own
-// time, and whoever has pressed Ctrl-C does not wait for minutes.
+// realTime is configuration that the wall clock asks for.
 var realTime = map[string]string{
-	"ktrial.cpu.request.us":                 "0",
-	"ktrial.cpu.kilobyte.us":                "0",
+	// Work takes its own time.
+	"ktrial.cpu.request.us":  "0",
+	"ktrial.cpu.kilobyte.us": "0",
+	// Who has pressed Ctrl-C does not wait for minutes.
 	"ktrial.controlled.shutdown.timeout.ms": "10000",
+	// Nor does who starts a cluster anew that was killed: until a broker's
+	// session is over, nobody else may be that broker. All nodes share one
+	// thread, so that a machine that stalls ends no session.
+	"broker.heartbeat.interval.ms":          "500",
+	"broker.session.timeout.ms":             "2000",
+	"controller.quorum.election.timeout.ms": "300",
 }
 
 // Run serves until ctx ends, then shuts all nodes down in order. Other errors
