@@ -10,14 +10,14 @@ type Campaign struct {
 	shown   map[Allowed]int
 }
 
-// Add takes in a judgement of a history under e.
-func (c *Campaign) Add(j *Judgement, e Expectations) {
+// Add takes in a judgement.
+func (c *Campaign) Add(j *Judgement) {
 	if c.offered == nil {
 		c.offered, c.shown = map[Allowed]bool{}, map[Allowed]int{}
 	}
 	for i := range permissions {
 		row := &permissions[i]
-		if row.reason == permissions[0].reason || !row.when(&e) {
+		if row.reason == permissions[0].reason || !row.when(&j.expect) {
 			continue
 		}
 		for _, anomaly := range row.permits {

@@ -77,7 +77,7 @@ func expected(h *history.History) *Expectations {
 func promise(name, about string, anomalies ...Anomaly) Check {
 	return Check{name, about, func(h *history.History) (v Verdict) {
 		a := analyse(h)
-		expect := expected(h).over(h)
+		expect, _ := expected(h).over(h)
 		c := newCollector(a, newPermits(a, &expect))
 		for _, d := range detectors {
 			if !d.findsAny(anomalies) {

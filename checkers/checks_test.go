@@ -89,6 +89,18 @@ var checkTables = []struct {
 			3: poll x/10@1`},
 	}},
 	{OrderedPerPartition, []told{
+		{"of two sessions nobody knows an order", Holds, `
+			0> send x/10 session=a
+			1> send x/11 session=b
+			1< send x/11@0 session=b
+			0< send x/10@1 session=a
+			2: poll x/11@0 x/10@1`},
+		{"of one session it is that of its sends", Violated, `
+			0> send x/10 session=a
+			1> send x/11 session=a
+			1< send x/11@0 session=a
+			0< send x/10@1 session=a
+			2: poll x/11@0 x/10@1`},
 		{"one after the other", Holds, `
 			0: send x/10@0
 			0: send x/11@3

@@ -19,12 +19,24 @@ type seen struct {
 // stands keeps where each process stands in each partition. An assignment
 // forgets the partitions that it does not name.
 type stands struct {
-	at   map[uint64]*seen
-	ages []uint32
+	at       map[uint64]*seen
+	ages     []uint32
+	sessions map[string]int32
 }
 
 func newStands(processes int) *stands {
-	return &stands{map[uint64]*seen{}, make([]uint32, processes)}
+	return &stands{map[uint64]*seen{}, make([]uint32, processes), map[string]int32{}}
+}
+
+// session numbers a producer's session, as if it were one more process.
+func (s *stands) session(name string) int32 {
+	n, ok := s.sessions[name]
+	if !ok {
+		n = int32(len(s.ages))
+		s.ages = append(s.ages, 0)
+		s.sessions[name] = n
+	}
+	return n
 }
 
 func (s *stands) of(process int32, key history.Key) (*seen, bool) {
@@ -187,7 +199,8 @@ func contains(keys []history.Key, key history.Key) bool {
 
 // findSendOrder: the records of one producer lie in a partition in the order
 // in which it sent them. Records of others in between are no fault: int-send-skip
-// says that they are there.
+// says that they are there. Sends that name a session are compared with those
+// of the session, whichever process they are of.
 func findSendOrder(a *analysis, emit emit) int64 {
 	checked := int64(0)
 	last := newStands(a.h.Processes())
@@ -205,14 +218,21 @@ func findSendOrder(a *analysis, emit emit) int64 {
 		if op.Type == history.Failed {
 			return true
 		}
+		sender, inSession := op.ProcessNo, op.Session != "" && a.ranks == nil
+		if inSession {
+			sender = last.session(op.Session)
+		}
 		for i := range walk.entries {
 			w := &walk.entries[i]
-			at, there := last.of(op.ProcessNo, w.key)
+			at, there := last.of(sender, w.key)
 			if there && at.known && w.first.known && a.step(w.key, at, &w.first) == 0 {
 				a.emitStep(NonmonotonicSend, w.key, at, &w.first, emit)
 			}
+			if there && inSession && !w.last.known {
+				continue
+			}
 			*at = w.last
-			at.age = last.ages[op.ProcessNo]
+			at.age = last.ages[sender]
 		}
 		return true
 	})

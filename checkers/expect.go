@@ -55,10 +55,12 @@ var settings = []setting{
 	{"transaction.version", []string{"txn-version", "tv"}, nil, "2 ties each commit to its transaction (KIP-890)"},
 	{"follower.fetch", []string{"follower-fetch"}, yesNo, "consumers read from followers (KIP-392)"},
 	{"ww-deps", []string{"ww"}, yesNo, "infer an order of transactions from that of their writes"},
+	{"cut-short", nil, yesNo, "the run ended before its time"},
 	{"unclean-elections", nil, nil, "how many happened"},
 	{"last-isr-lost", nil, nil, "how often the last in-sync replica lost data"},
 	{"lossy-crashes", nil, nil, "how many replicas lost unsynced data at once"},
 	{"delayed-endtxn", nil, nil, "how many requests that end a transaction arrived late"},
+	{"offset-resets", nil, nil, "how many positions began anew as auto.offset.reset says"},
 	{"replaced-leaders", nil, nil, "how often a partition got another leader"},
 }
 
@@ -66,6 +68,7 @@ var settings = []setting{
 var faultSettings = map[string]string{
 	"unclean-elections": "unclean-election", "last-isr-lost": "last-isr-lost",
 	"lossy-crashes": "lossy-crashes", "delayed-endtxn": "delayed-endtxn", "replaced-leaders": "replaced-leader",
+	"offset-resets": "offset-reset",
 }
 
 // ParseConfig reads key=value pairs separated by commas, such as
@@ -191,13 +194,17 @@ func (e *Expectations) number(name string, baseline int64) int64 {
 
 func (e *Expectations) is(name, value string) bool { return e.values[name] == value }
 
-// over is e, and what the history itself tells where e says nothing.
-func (e Expectations) over(h *history.History) Expectations {
-	var told Expectations
+// over is e, and what the history itself tells where e says nothing. What it
+// tells in words that mean nothing here is an error, though the rest counts.
+func (e Expectations) over(h *history.History) (told Expectations, err error) {
 	for _, n := range h.Notes() {
-		if n.F == history.Config {
-			if c, err := ParseConfig(n.Text); err == nil {
-				told = c
+		if n.F != history.Config {
+			continue
+		}
+		for _, pair := range strings.Split(n.Text, ",") {
+			name, value, _ := strings.Cut(pair, "=")
+			if wrong := told.Set(strings.TrimSpace(name), strings.TrimSpace(value)); wrong != nil && err == nil {
+				err = wrong
 			}
 		}
 	}
@@ -209,17 +216,20 @@ func (e Expectations) over(h *history.History) Expectations {
 	}
 	maps.Copy(told.Happened, e.Happened)
 	told.FaultsKnown = e.FaultsKnown
-	return told
+	return told, err
 }
 
-// String is the configuration as --config takes it.
+// String is the configuration as ParseConfig takes it, and a history's
+// Config event.
 func (e *Expectations) String() string {
 	var pairs []string
 	for name, value := range e.values {
 		pairs = append(pairs, name+"="+value)
 	}
-	for fault, n := range e.Happened {
-		pairs = append(pairs, fmt.Sprintf("%s=%d", fault, n))
+	for setting, fault := range faultSettings {
+		if n, said := e.Happened[fault]; said || e.FaultsKnown {
+			pairs = append(pairs, fmt.Sprintf("%s=%d", setting, n))
+		}
 	}
 	slices.Sort(pairs)
 	return strings.Join(pairs, ",")

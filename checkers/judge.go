@@ -23,7 +23,10 @@ type Judgement struct {
 	Anomalies []Report  `json:"anomalies"` // all that were found, permitted or not
 	Allowed   []Allowed `json:"allowed"`   // those of them that are permitted, and why
 	Examined  Examined  `json:"examined"`
+	Config    string    `json:"config"`          // under which it was judged; what it does not say is as the baseline has it
 	Notes     []string  `json:"notes,omitempty"` // why it is inconclusive; what did not show
+
+	expect Expectations
 }
 
 // Report is an anomaly that was found.
@@ -98,8 +101,12 @@ func JudgeReader(name string, in io.Reader, o Options) (*Judgement, error) {
 // options say goes before it.
 func Judge(h *history.History, o Options) *Judgement {
 	a := analyse(h)
-	o.Expect = o.Expect.over(h)
-	j := &Judgement{Anomalies: []Report{}, Allowed: []Allowed{}}
+	expect, err := o.Expect.over(h)
+	o.Expect = expect
+	j := &Judgement{Anomalies: []Report{}, Allowed: []Allowed{}, Config: expect.String(), expect: expect}
+	if err != nil {
+		j.Notes = append(j.Notes, "the history tells a configuration that is not understood: "+err.Error())
+	}
 	j.Examined = Examined{h.Len(), a.sends, a.polls, a.ackRead}
 	if o.Jepsen {
 		c := newCollector(a, permissionsOfJepsen(a, &o.Expect))

@@ -15,7 +15,7 @@ type permission struct {
 	only    func(p *permits, f *finding) bool // nil: every instance
 }
 
-var truncation = []Anomaly{LostWrite, Unseen, InconsistentOffsets, AppendRealtimeOrder, PollSkip, IntPollSkip}
+var truncation = []Anomaly{LostWrite, Unseen, InconsistentOffsets, AppendRealtimeOrder, NonmonotonicSend, PollSkip, IntPollSkip}
 
 var anything = []Anomaly{LostWrite, Unseen, InconsistentOffsets, Duplicate, NonmonotonicPoll, PollSkip,
 	IntPollSkip, IntNonmonotonicPoll, IntNonmonotonicSend, NonmonotonicSend, AppendRealtimeOrder,
@@ -37,7 +37,7 @@ var permissions = []permission{
 		permits: truncation, only: onlyAcknowledged},
 	{reason: "acks=0: nothing was ever promised of a send",
 		when:    func(e *Expectations) bool { return e.is("acks", "0") },
-		permits: append([]Anomaly{NonmonotonicSend, IntNonmonotonicSend, Duplicate, TornTransaction}, truncation...), only: onlyAcknowledged},
+		permits: append([]Anomaly{IntNonmonotonicSend, Duplicate, TornTransaction}, truncation...), only: onlyAcknowledged},
 	{reason: "min.insync.replicas=1, and the last in-sync replica lost data",
 		when:    func(e *Expectations) bool { return e.number("min.insync.replicas", 2) <= 1 },
 		fault:   "last-isr-lost",
@@ -58,6 +58,9 @@ var permissions = []permission{
 			return withoutIdempotence(e) && e.number("max.in.flight.requests.per.connection", 5) > 1
 		},
 		permits: []Anomaly{NonmonotonicSend, IntNonmonotonicSend}},
+	{reason: "enable.idempotence=false: what was given up may still arrive, behind what was sent later",
+		when:    withoutIdempotence,
+		permits: []Anomaly{NonmonotonicSend}, only: firstGivenUp},
 	{reason: "resend=true: the application sent the value again",
 		when:    func(e *Expectations) bool { return e.is("resend", "true") },
 		permits: []Anomaly{Duplicate}},
@@ -114,6 +117,9 @@ var permissions = []permission{
 	{reason: "follower.fetch=true: a follower may lag behind, though never diverge",
 		when:    func(e *Expectations) bool { return e.is("follower.fetch", "true") },
 		permits: []Anomaly{NonmonotonicEnd}},
+	{reason: "cut-short=true: the run ended before its time, and what was not read yet is not missing",
+		when:    func(e *Expectations) bool { return e.is("cut-short", "true") },
+		permits: []Anomaly{Unseen, StuckLSO}},
 }
 
 func always(*Expectations) bool { return true }
@@ -194,10 +200,17 @@ func onlyAcknowledged(p *permits, f *finding) bool {
 		return f.claims <= 1
 	case PollSkip, IntPollSkip:
 		return p.skippedAll(f, unread)
+	case NonmonotonicSend:
+		return p.e.is("acks", "0") || unread(f.recs[0]) || unread(f.recs[1])
 	case AppendRealtimeOrder:
 		return p.e.is("acks", "0") || unread(f.recs[0]) || unread(f.recs[1])
 	}
 	return true
+}
+
+// firstGivenUp: the earlier of two sends never learned its outcome.
+func firstGivenUp(p *permits, f *finding) bool {
+	return p.a.h.Brief(f.rows[0]).Type == history.Unknown
 }
 
 // skippedAll reports whether all records that a skip jumped over are such.

@@ -100,6 +100,8 @@ func storyEvent(t testing.TB, text string) (e history.Event) {
 			e.Type = map[string]history.Type{"ok": history.OK, "fail": history.Failed, "info": history.Unknown}[w]
 		case pair && name == "group":
 			e.Group = value
+		case pair && name == "session":
+			e.Session = value
 		case pair && name == "txn":
 			e.Transaction = value
 		case pair:

@@ -70,6 +70,12 @@ const sparseLimit = 1 << 22
 // NewWatch watches a run under these expectations.
 func NewWatch(e Expectations) *Watch {
 	w := &Watch{strict: map[Anomaly]bool{}, keys: map[history.Value]*watchedLog{}, clients: map[int64]*watchedClient{}}
+	w.Expect(e)
+	return w
+}
+
+// Expect changes what is expected, as when a fault happens that permits more.
+func (w *Watch) Expect(e Expectations) {
 	for _, info := range Anomalies {
 		w.strict[info.Anomaly] = true
 	}
@@ -80,7 +86,6 @@ func NewWatch(e Expectations) *Watch {
 			}
 		}
 	}
-	return w
 }
 
 func (w *Watch) log(key history.Value) *watchedLog {

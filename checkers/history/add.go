@@ -25,6 +25,7 @@ type raw struct {
 	group    string
 	gen      int64
 	txn      string
+	session  string
 	producer int64
 	epoch    int64
 	err      string
@@ -51,6 +52,7 @@ func (h *History) Add(e *Event) {
 	r.client, r.process, r.actor = e.Process != NoProcess, e.Process, e.Actor
 	r.name, r.who, r.err, r.text = e.Name, e.Client, e.Error, e.Text
 	r.seek, r.group, r.gen, r.txn = e.SeekToBeginning, e.Group, e.Generation, e.Transaction
+	r.session = e.Session
 	r.producer, r.epoch = e.Producer, e.ProducerEpoch
 	for _, k := range e.Keys {
 		r.keys = append(r.keys, h.keyNumber(h.encode(k)))
@@ -209,6 +211,7 @@ const (
 	hasProducer
 	hasName
 	hasError
+	hasSession
 )
 
 const silentBit = 0x80
@@ -274,6 +277,7 @@ func packRest(b []byte, r *raw, h *History) []byte {
 	bit(r.producer != 0 || r.epoch != 0, hasProducer)
 	bit(r.name != "", hasName)
 	bit(r.err != "", hasError)
+	bit(r.session != "", hasSession)
 	b = binary.AppendUvarint(b, uint64(has))
 	if has == 0 {
 		return b
@@ -309,6 +313,9 @@ func packRest(b []byte, r *raw, h *History) []byte {
 	}
 	if has&hasError != 0 {
 		text(r.err)
+	}
+	if has&hasSession != 0 {
+		text(r.session)
 	}
 	return b
 }

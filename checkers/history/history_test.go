@@ -98,14 +98,15 @@ func TestWhatHistoriesMayLack(t *testing.T) {
 }
 
 func TestJSONLines(t *testing.T) {
-	h := read(t, `{"index":0,"type":"invoke","process":0,"client":"billing-1","f":"txn","value":[["poll"],["send",1,"p\"1"]],"time":5,"group":"billing"}
-{"index":1,"type":"ok","process":0,"f":"txn","value":[["poll",{"1":[[3,"a"],[4,":k"]],"orders/0":[[0,8]]}],["send",1,[5,"p\"1"]],["commit","1",5]],"time":9,"group":"billing","generation":4,"extra":{"a":[1.5e3,null,true]}}
+	h := read(t, `{"index":0,"type":"invoke","process":0,"client":"billing-1","f":"txn","value":[["poll"],["send",1,"p\"1"]],"time":5,"group":"billing","session":"b1-0"}
+{"index":1,"type":"ok","process":0,"f":"txn","value":[["poll",{"1":[[3,"a"],[4,":k"]],"orders/0":[[0,8]]}],["send",1,[5,"p\"1"]],["commit","1",5]],"time":9,"group":"billing","session":"b1-0","generation":4,"extra":{"a":[1.5e3,null,true]}}
 `)
 	var op Op
 	h.Read(0, &op)
 	assert.Equal(t, "billing-1", h.Client(op.ProcessNo))
 	assert.Equal(t, "billing", op.Group)
 	assert.EqualValues(t, 4, op.Generation)
+	assert.Equal(t, "b1-0", op.Session)
 	assert.Equal(t, []Value{Int(1), Text("orders/0")}, h.Keys(), "1 and \"1\" are the same key")
 	assert.Equal(t, Keyword("k"), h.ValueOf(op.Polled[1].Rec))
 	assert.Equal(t, Text(`p"1`), h.ValueOf(op.Sends[0].Rec))

@@ -143,8 +143,11 @@ type Event struct {
 	Group           string
 	Generation      int64 // of the group, or the member's epoch; 0: not told
 	Transaction     string
-	Text            string // what else there is to say, of an event that is not a client's
-	Producer        int64  // producer id; 0 with ProducerEpoch 0: not told
-	ProducerEpoch   int64
-	Error           string
+	// Session is one life of a producer that has several sends under way, each
+	// a process of its own: its sends are in the order of their invocations.
+	Session       string
+	Text          string // what else there is to say, of an event that is not a client's
+	Producer      int64  // producer id; 0 with ProducerEpoch 0: not told
+	ProducerEpoch int64
+	Error         string
 }

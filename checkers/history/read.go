@@ -149,6 +149,8 @@ func (r *reader) event() {
 			raw.gen = r.int("an integer, the group's generation")
 		case "txn":
 			raw.txn = r.text()
+		case "session":
+			raw.session = r.text()
 		case "producer":
 			raw.producer = r.int("an integer, the producer id")
 		case "epoch":

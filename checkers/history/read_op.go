@@ -30,6 +30,7 @@ type Op struct {
 	Group      string
 	Generation int64
 	Txn        string
+	Session    string
 	Producer   int64
 	Epoch      int64
 	Name       string
@@ -244,6 +245,9 @@ func (h *History) unpackRest(u *unpacker, has int, op *Op) {
 	}
 	if has&hasError != 0 {
 		op.Error = text()
+	}
+	if has&hasSession != 0 {
+		op.Session = text()
 	}
 }
 

@@ -134,6 +134,9 @@ func (w *writer) event(number int64) {
 	if op.Txn != "" {
 		w.text("txn", op.Txn)
 	}
+	if op.Session != "" {
+		w.text("session", op.Session)
+	}
 	if invoke {
 		w.line = append(w.line, '}')
 		return
