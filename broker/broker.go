@@ -181,6 +181,8 @@ func (n *Node) startBroker() error {
 		n.Replicas.SetBrokerEpoch(e)
 		n.publisher.Nudge()
 	})
+	// As in Kafka, who cannot register still closes his logs before he goes.
+	n.Lifecycle.GiveUp = func(error) { n.Shutdown() }
 	b := &server.Broker{
 		Host: n.host, NodeID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, Settings: settings,
 		Metadata: n.publisher, Replicas: n.Replicas, Lifecycle: n.Lifecycle,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -56,14 +57,15 @@ type cluster struct {
 	brokers     []string
 	controllers []string
 	clients     []string
-	stopped     bool // no more starts
+	minISR      map[string]int // of each topic
+	stopped     bool           // no more starts
 	// onStart, if set, is told when a new process of a server begins.
 	onStart func(*member)
 }
 
 // newCluster puts the hosts into the world; start starts them.
 func newCluster(w *sim.World, c Cluster, settings broker.Settings, bugs *planted.Set, watch func(kafka.NodeID) witness.Witness) *cluster {
-	out := &cluster{w: w, byHost: map[string]*member{}, byID: map[kafka.NodeID]*member{}}
+	out := &cluster{w: w, byHost: map[string]*member{}, byID: map[kafka.NodeID]*member{}, minISR: map[string]int{}}
 	var voters []raft.Voter
 	add := func(name string, id kafka.NodeID, roles broker.Roles, rack string) {
 		s := &member{host: w.Host(name), cfg: broker.Config{
@@ -142,6 +144,19 @@ func (c *cluster) Start(host string) {
 		s.node = node
 	})
 }
+
+// supervise starts servers again that ended by themselves, as a service manager
+// does: a broker that could not register for a minute, or whose disk is bad.
+func (c *cluster) supervise() {
+	for _, s := range c.servers {
+		if !s.host.IsRunning() && s.host.ExitError() != nil && s.host.Incarnation() == s.life {
+			c.Start(s.host.Name())
+		}
+	}
+	c.w.After(superviseEvery, "supervise", c.supervise)
+}
+
+const superviseEvery = 2 * time.Second
 
 // Stop shuts a process down in order.
 func (c *cluster) Stop(host string, done func()) {

@@ -201,16 +201,19 @@ func (c *cluster) survives(hosts []string, loses bool) bool {
 	return true
 }
 
+// keeps is survives for one partition: fewer than min.insync.replicas of those
+// that count went down uncleanly at the same time. More may not, though others
+// live: who is merely slow can be fenced out of the ISR before them, and then
+// nobody is left who counts.
 func (c *cluster) keeps(im *metadata.Image, p *metadata.Partition, hosts []string, loses bool) bool {
-	counted := func(id kafka.NodeID) bool {
-		s := c.byID[id]
-		return !slices.Contains(hosts, s.host.Name()) && !s.unclean(im)
-	}
-	if slices.ContainsFunc(slices.Concat(p.ISR, p.ELR), counted) {
-		return true
+	down := 0
+	for _, id := range slices.Concat(p.ISR, p.ELR) {
+		if s := c.byID[id]; slices.Contains(hosts, s.host.Name()) || s.unclean(im) {
+			down++
+		}
 	}
 	lost := slices.ContainsFunc(p.Replicas, func(id kafka.NodeID) bool { return c.byID[id].lost(im, p) })
-	return !loses && !lost
+	return down < max(1, c.minISR[p.Topic]) || !loses && !lost
 }
 
 // lost reports whether a server lost writes and has not caught up since.

@@ -101,6 +101,7 @@ func prepare(s Scenario, o Options) (*run, error) {
 	}
 	for _, t := range r.s.Topics {
 		r.stage.Topics[t.Name] = t.Partitions
+		r.c.minISR[t.Name] = t.MinInsync
 	}
 	r.clients = r.s.Workload.Clients(r.stage)
 	for _, c := range r.clients {
@@ -140,6 +141,7 @@ func (r *run) play() error {
 // setUp brings the cluster up and creates the topics.
 func (r *run) setUp() error {
 	r.c.startAll()
+	r.c.supervise()
 	var missing error
 	err := r.until(bringUp, func() bool { missing = r.c.ready(nil); return missing == nil })
 	if err != nil {

@@ -75,6 +75,9 @@ type Lifecycle struct {
 	answeredOnce   bool // in PendingControlledShutdown
 	failures       int
 
+	// GiveUp ends the process when the broker cannot register; nil: at once.
+	GiveUp func(error)
+
 	nudged  bool
 	nudge   env.Signal
 	changed env.Signal
@@ -103,10 +106,17 @@ func (lc *Lifecycle) Start() {
 	lc.become(Starting)
 	lc.host.After(lc.settings.RegistrationTimeout, "registration timeout", func() {
 		if !lc.registered && lc.state == Starting {
-			lc.host.Go("registration timeout", func() { lc.host.Exit(kerr.RequestTimedOut) })
+			lc.host.Go("registration timeout", func() { lc.giveUp(kerr.RequestTimedOut) })
 		}
 	})
 	lc.host.Go("lifecycle", lc.run)
+}
+
+func (lc *Lifecycle) giveUp(err error) {
+	if lc.GiveUp != nil {
+		lc.GiveUp(err)
+	}
+	lc.host.Exit(err)
 }
 
 // ReadyToUnfence says that the replicas follow the metadata.
