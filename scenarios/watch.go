@@ -56,9 +56,9 @@ type watched struct {
 type machine struct {
 	s  *member
 	up bool
-	// dark: it lost power since its logs were last opened. damaged: its disk
-	// lied or rots, so what was synced may be gone.
-	dark, damaged bool
+	// dark: it lost power since its process was last started; lost: so had it
+	// before that. damaged: its disk lied or rots, so what was synced may be gone.
+	dark, lost, damaged bool
 	// incarnation was registered last, with this broker epoch.
 	incarnation kafka.UUID
 	epoch       int64
@@ -106,7 +106,14 @@ func (w *watch) meet(c *cluster) {
 	}
 	w.quorum = invariants.NewQuorum("metadata", voters)
 	w.quorum.Report = func(f invariants.Failure) { w.failed(nil, f) }
-	c.onStart = func(s *member) { w.reap() }
+	c.onStart = w.starts
+}
+
+// starts is told that a process begins.
+func (w *watch) starts(s *member) {
+	w.reap()
+	m := w.machines[s.cfg.NodeID]
+	m.lost, m.dark = m.dark, false
 }
 
 // tell is told what a node does. It runs inside the node's step and allocates
@@ -190,8 +197,8 @@ func (w *watch) opened(x *watched, e *witness.Event) {
 	switch {
 	case m.damaged:
 		x.ghost.Damaged(node)
-	case !m.dark:
-		x.ghost.Flushed(node, 1<<62)
+	case !m.lost:
+		x.ghost.Kept(node)
 	}
 	x.ghost.Recovered(node, int64(e.Offset), int64(e.End), int64(e.HW))
 }

@@ -133,7 +133,7 @@ func TestEventsBecomeLaws(t *testing.T) {
 		{"a leader counts fewer", []witness.Event{{Kind: witness.MaximalISR, Node: 1, Nodes: []kafka.NodeID{1, 2}}},
 			8, "orders/0: leader broker-1 counts [broker-1 broker-2]; the controller's ISR is [broker-1 broker-2 broker-3]"},
 		{"a killed broker lost what it wrote", []witness.Event{{Kind: witness.Opened, Node: 2, End: 1}},
-			24, "orders/0: broker-2 recovered up to 1; it had 2, of which 2 were synced"},
+			24, "orders/0: broker-2 recovered up to 1; it had 2, and only its process died"},
 		{"the partition epoch jumps", []witness.Event{committed(11, 1, 0, 2, 1, 2)},
 			16, "orders/0: partition epoch went from 0 to 2"},
 		{"what the other controllers tell again is not news", []witness.Event{committed(10, 1, 0, 0, 1, 2, 3)}, 0, ""},
@@ -175,7 +175,7 @@ func TestLossBeyondThePromiseIsExcused(t *testing.T) {
 	}
 	r.watch.byName[orders0].excuse = "all lost power"
 	for id := range kafka.NodeID(3) {
-		r.watch.machines[id+1].dark = true
+		r.watch.machines[id+1].lost = true
 		r.watch.tell(&witness.Event{Kind: witness.Opened, Node: id + 1, End: 1, Partition: orders0})
 	}
 	assert.Empty(t, r.violations)

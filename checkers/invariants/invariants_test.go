@@ -136,6 +136,8 @@ func replicate(t *testing.T, events string) *watch {
 			r.Wiped(w.node())
 		case "recover":
 			r.Recovered(w.node(), w.num(), w.num(), w.num())
+		case "kept":
+			r.Kept(w.node())
 		case "damage":
 			r.Damaged(w.node())
 		case "end":
@@ -204,6 +206,12 @@ func TestReplication(t *testing.T) {
 		{"a killed replica keeps its log", 0, replicated + `
 			stop 3
 			recover 3 0 4 4`},
+		{"what a kill left may be lost with the power", 0, replicated + `
+			stop 3
+			kept 3
+			recover 3 0 4 4
+			stop 3
+			recover 3 0 2 2`},
 		{"a replica loses unsynced records and is left out until it caught up", 0, replicated + `
 			stop 3
 			recover 3 0 2 2
@@ -411,6 +419,10 @@ func TestReplication(t *testing.T) {
 		{"synced records are gone after a crash", 24, replicated + `
 			flush 2 4
 			stop 2
+			recover 2 0 3 3`},
+		{"a killed process left less than it wrote", 24, replicated + `
+			stop 2
+			kept 2
 			recover 2 0 3 3`},
 		{"a log grew while its process was dead", 24, replicated + `
 			stop 2

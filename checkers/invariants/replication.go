@@ -66,6 +66,7 @@ type replica struct {
 	start  int64
 	hw     int64
 	synced int64
+	kept   bool  // only the process died: nothing is lost
 	same   int64 // below it, log was compared with truth
 	up     bool
 	lossy  bool // it came back with less than it had, and did not catch up since
@@ -121,9 +122,13 @@ func (r *Replication) Recovered(node Node, start, end, hw int64) {
 		was = end
 		p.log.restart(end)
 	}
-	if end > was || end < p.synced {
+	switch {
+	case end > was || end < p.synced:
 		r.fail(RecoveredPrefix, node, "node %d recovered up to %d; it had %d, of which %d were synced", node, end, was, p.synced)
+	case end < was && p.kept:
+		r.fail(RecoveredPrefix, node, "node %d recovered up to %d; it had %d, and only its process died", node, end, was)
 	}
+	p.kept = false
 	if start > hw && hw > 0 || hw > end {
 		r.fail(MarksInOrder, node, "node %d recovered log start %d, high watermark %d, log end %d", node, start, hw, end)
 	}
@@ -143,6 +148,13 @@ func (r *Replication) Flushed(node Node, offset int64) {
 	r.events++
 	p := r.of(node)
 	p.synced = max(p.synced, min(offset, p.log.end()))
+}
+
+// Kept: only the process died, so the machine has all that it wrote when the log
+// is recovered next.
+func (r *Replication) Kept(node Node) {
+	r.events++
+	r.of(node).kept = true
 }
 
 // Stopped: the process is gone, killed or powered off; what is left of the
