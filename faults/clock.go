@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -23,8 +24,9 @@ func (f StepClock) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	})
 }
 
-// DriftClock makes both clocks of a host run fast (or slow, if negative) by
-// parts in a million. The cure lets them run right; what they are off by stays.
+// DriftClock makes both clocks of a host run faster (or slower, if negative)
+// than they do, by parts in a million. The cure takes that back; what they are
+// off by stays.
 type DriftClock struct {
 	Host Target
 	PPM  int64
@@ -32,9 +34,16 @@ type DriftClock struct {
 
 func (f DriftClock) String() string { return sentence(f) }
 
+func (f DriftClock) check() error {
+	if f.PPM <= -1_000_000 || f.PPM > 1_000_000 {
+		return fmt.Errorf("found a drift of %d ppm, expected one between -999999 and 1000000", f.PPM)
+	}
+	return nil
+}
+
 func (f DriftClock) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return each(c, f.Host, luck, func(h *sim.Host) func() {
-		h.DriftClock(f.PPM)
-		return func() { h.DriftClock(0) }
+		h.AddDrift(f.PPM)
+		return func() { h.AddDrift(-f.PPM) }
 	})
 }

@@ -1,7 +1,9 @@
 package faults
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/sim"
@@ -9,13 +11,32 @@ import (
 	"github.com/ktrial/ktrial/sim/env"
 )
 
-// rule puts a rule on the disks of a target; the cure takes it away.
-func rule(c Cluster, t Target, luck *rand.Rand, r disk.Rule) (heal func()) {
+// rules puts rules on the disks of a target; the cure takes them away.
+func rules(c Cluster, t Target, luck *rand.Rand, rs ...disk.Rule) (heal func()) {
+	return each(c, t, luck, func(h *sim.Host) func() { return afflict(h, rs) })
+}
+
+// fatal is rules that a process may give up on; the cure also starts it again.
+func fatal(c Cluster, t Target, luck *rand.Rand, rs ...disk.Rule) (heal func()) {
 	return each(c, t, luck, func(h *sim.Host) func() {
-		own := r
-		h.Disk().Add(&own)
-		return func() { h.Disk().Remove(&own) }
+		mend := afflict(h, rs)
+		return func() {
+			mend()
+			revive(c, h)
+		}
 	})
+}
+
+func afflict(h *sim.Host, rs []disk.Rule) (mend func()) {
+	own := slices.Clone(rs)
+	for i := range own {
+		h.Disk().Add(&own[i])
+	}
+	return func() {
+		for i := range own {
+			h.Disk().Remove(&own[i])
+		}
+	}
 }
 
 // SlowFsync makes every sync take longer, By on average.
@@ -26,8 +47,10 @@ type SlowFsync struct {
 
 func (f SlowFsync) String() string { return sentence(f) }
 
+func (f SlowFsync) check() error { return atLeast("delay", f.By, 0) }
+
 func (f SlowFsync) Inject(c Cluster, luck *rand.Rand) (heal func()) {
-	return rule(c, f.Host, luck, disk.Rule{Op: disk.OpSync, Delay: f.By})
+	return rules(c, f.Host, luck, disk.Rule{Op: disk.OpSync, Delay: f.By})
 }
 
 // FailFsync makes every sync return an error. What it should have written may
@@ -37,7 +60,7 @@ type FailFsync struct{ Host Target }
 func (f FailFsync) String() string { return sentence(f) }
 
 func (f FailFsync) Inject(c Cluster, luck *rand.Rand) (heal func()) {
-	return restarting(c, f.Host, luck, disk.Rule{Op: disk.OpSync, Err: env.ErrIO})
+	return fatal(c, f.Host, luck, disk.Rule{Op: disk.OpSync, Err: env.ErrIO})
 }
 
 // LyingFsync makes syncs report success and write nothing: it shows at the
@@ -47,7 +70,7 @@ type LyingFsync struct{ Host Target }
 func (f LyingFsync) String() string { return sentence(f) }
 
 func (f LyingFsync) Inject(c Cluster, luck *rand.Rand) (heal func()) {
-	return rule(c, f.Host, luck, disk.Rule{Op: disk.OpSync, Flaw: disk.Lie})
+	return rules(c, f.Host, luck, disk.Rule{Op: disk.OpSync, Flaw: disk.Lie})
 }
 
 // DiskFull leaves no space. A broker that cannot write stops itself; the cure
@@ -57,33 +80,17 @@ type DiskFull struct{ Host Target }
 func (f DiskFull) String() string { return sentence(f) }
 
 func (f DiskFull) Inject(c Cluster, luck *rand.Rand) (heal func()) {
-	return restarting(c, f.Host, luck, disk.Rule{Op: disk.OpWrite, Err: env.ErrNoSpace})
+	return fatal(c, f.Host, luck, disk.Rule{Op: disk.OpWrite, Err: env.ErrNoSpace}, disk.Rule{Op: disk.OpCreate, Err: env.ErrNoSpace})
 }
 
-// DiskError makes reads and writes fail. A broker whose only log directory is
+// DiskError makes reads, writes and syncs fail. A broker whose only log directory is
 // bad stops itself; the cure mends the disk and starts it again.
 type DiskError struct{ Host Target }
 
 func (f DiskError) String() string { return sentence(f) }
 
 func (f DiskError) Inject(c Cluster, luck *rand.Rand) (heal func()) {
-	heals := []func(){
-		restarting(c, f.Host, luck, disk.Rule{Op: disk.OpRead, Err: env.ErrIO}),
-		restarting(c, f.Host, luck, disk.Rule{Op: disk.OpWrite, Err: env.ErrIO}),
-	}
-	return all(heals)
-}
-
-// restarting is rule with a cure that also starts a process that gave up.
-func restarting(c Cluster, t Target, luck *rand.Rand, r disk.Rule) (heal func()) {
-	mend := rule(c, t, luck, r)
-	hosts, _ := t.hosts(c, luck)
-	return func() {
-		mend()
-		for _, name := range hosts {
-			c.Start(name)
-		}
-	}
+	return fatal(c, f.Host, luck, disk.Rule{Op: disk.OpRead, Err: env.ErrIO}, disk.Rule{Op: disk.OpWrite, Err: env.ErrIO}, disk.Rule{Op: disk.OpSync, Err: env.ErrIO})
 }
 
 // LostWrite lets one write be synced and acknowledged without reaching the disk.
@@ -92,7 +99,7 @@ type LostWrite struct{ Host Target }
 func (f LostWrite) String() string { return sentence(f) }
 
 func (f LostWrite) Inject(c Cluster, luck *rand.Rand) (heal func()) {
-	return rule(c, f.Host, luck, disk.Rule{Op: disk.OpSync, Flaw: disk.Lose, Count: 1})
+	return rules(c, f.Host, luck, disk.Rule{Op: disk.OpSync, Flaw: disk.Lose, Count: 1})
 }
 
 // MisdirectedWrite lets one write land at another place of its file.
@@ -101,7 +108,40 @@ type MisdirectedWrite struct{ Host Target }
 func (f MisdirectedWrite) String() string { return sentence(f) }
 
 func (f MisdirectedWrite) Inject(c Cluster, luck *rand.Rand) (heal func()) {
-	return rule(c, f.Host, luck, disk.Rule{Op: disk.OpSync, Flaw: disk.Misdirect, Count: 1})
+	return rules(c, f.Host, luck, disk.Rule{Op: disk.OpSync, Flaw: disk.Misdirect, Count: 1})
+}
+
+// TornWrite takes the power in the middle of a write, the next that spans two
+// sectors and is not synced: its file ends up with what was written before and
+// with a part of this. If nothing of that kind is written within a second the
+// power goes all the same. The cure switches on and starts the process again.
+type TornWrite struct{ Host Target }
+
+func (f TornWrite) String() string { return sentence(f) }
+
+// patience is how long the power waits for a write to tear.
+const patience = time.Second
+
+func (f TornWrite) Inject(c Cluster, luck *rand.Rand) (heal func()) {
+	return each(c, f.Host, luck, func(h *sim.Host) func() {
+		h.Hold()
+		over := false
+		rule := &disk.Rule{Op: disk.OpWrite, Flaw: disk.Tear, Count: 1}
+		rule.Then = func() {
+			if !over {
+				over = true
+				h.Disk().Remove(rule)
+				h.PowerOff()
+			}
+		}
+		h.Disk().Add(rule)
+		c.World().After(patience, "fault", rule.Then)
+		return func() {
+			over = true
+			h.Disk().Remove(rule)
+			release(c, h)
+		}
+	})
 }
 
 // Rot flips bits, one in each of so many bytes, in the segments of logs. What
@@ -113,6 +153,13 @@ type Rot struct {
 }
 
 func (f Rot) String() string { return sentence(f) }
+
+func (f Rot) check() error {
+	if f.Bytes < 1 || f.Bytes > 1_000_000 {
+		return fmt.Errorf("found %d bytes, expected between 1 and 1000000", f.Bytes)
+	}
+	return nil
+}
 
 func (f Rot) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return each(c, f.Host, luck, func(h *sim.Host) func() {

@@ -31,7 +31,7 @@ var examples = []Fault{
 	LossyLink{20, AnyBroker}, Swizzle{AllControllers}, LateDelivery{AllBrokers, ActiveController, 9 * time.Second},
 	Reset{Follower("orders", 1)}, HalfOpen{AnyBroker},
 	SlowFsync{AnyBroker, time.Second}, FailFsync{AnyBroker}, LyingFsync{AnyBroker}, DiskFull{AnyBroker}, DiskError{AnyBroker},
-	LostWrite{AnyBroker}, MisdirectedWrite{AnyBroker}, Rot{12, AnyBroker}, Wipe{AnyBroker},
+	LostWrite{AnyBroker}, MisdirectedWrite{AnyBroker}, TornWrite{AnyBroker}, Rot{12, AnyBroker}, Wipe{AnyBroker},
 	StepClock{AnyBroker, -time.Hour}, DriftClock{AnyBroker, -300},
 	PingPong{"orders", 1, time.Second}, MoveLeader{"orders", 1}, ElectPreferred{}, ResignController{},
 }

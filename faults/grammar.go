@@ -35,7 +35,7 @@ var grammar = []form{
 	{"cut {From} to {To}", CutOneWay{}, "what one side sends to the other vanishes; the way back works"},
 	{"slow {From} to {To} by {By}", SlowLink{}, "a link takes longer"},
 	{"lose {PerMille} in 1000 packets of {Host}", LossyLink{}, "loss as TCP shows it: delay, at times a reset"},
-	{"swizzle {Hosts}", Swizzle{}, "clog hosts one after another, unclog them in another order"},
+	{"swizzle {Hosts}", Swizzle{}, "clog hosts one after another, unclog them in another order, over and over"},
 	{"deliver {From} to {To} late by {By}", LateDelivery{}, "connections stall; what was sent on them arrives after the client has given up"},
 	{"reset connections of {Host}", Reset{}, "every connection of a host breaks"},
 	{"drop connections of {Host} silently", HalfOpen{}, "one end of every connection is gone and the other does not know"},
@@ -47,6 +47,7 @@ var grammar = []form{
 	{"fail disk of {Host}", DiskError{}, "reads and writes return input/output errors"},
 	{"lose a write of {Host}", LostWrite{}, "one write is acknowledged and never happens"},
 	{"misdirect a write of {Host}", MisdirectedWrite{}, "one write lands elsewhere in its file"},
+	{"tear next write of {Host}", TornWrite{}, "the power goes in the middle of a write, and a part of it is kept"},
 	{"rot {Bytes} bytes of {Host}", Rot{}, "bits flip in files at rest"},
 	{"wipe {Host}", Wipe{}, "the host comes back with an empty disk"},
 
@@ -188,7 +189,8 @@ func (f form) build(values map[string]string) (Fault, error) {
 			return nil, err
 		}
 	}
-	return v.Interface().(Fault), nil
+	fault := v.Interface().(Fault)
+	return fault, check(fault)
 }
 
 func setField(v reflect.Value, text string) error {

@@ -28,6 +28,8 @@ type PingPong struct {
 
 func (f PingPong) String() string { return sentence(f) }
 
+func (f PingPong) check() error { return atLeast("time between moves", f.Every, time.Millisecond) }
+
 func (f PingPong) Inject(c Cluster, _ *rand.Rand) (heal func()) {
 	healed := false
 	var again func()

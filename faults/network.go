@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -44,6 +45,11 @@ func cutBothWays(c Cluster, a, b []string) (heal func()) {
 	return all([]func(){cut(c, a, b), cut(c, b, a)})
 }
 
+// isolate cuts one host off.
+func isolate(c Cluster, host string) (heal func()) {
+	return cutBothWays(c, []string{host}, others(everyone(c), []string{host}))
+}
+
 // Isolate cuts a host off from every other, in both directions.
 type Isolate struct{ Host Target }
 
@@ -53,7 +59,7 @@ func (f Isolate) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	hosts, _ := f.Host.hosts(c, luck)
 	var heals []func()
 	for _, h := range hosts {
-		heals = append(heals, cutBothWays(c, []string{h}, others(everyone(c), []string{h})))
+		heals = append(heals, isolate(c, h))
 	}
 	return all(heals)
 }
@@ -112,18 +118,25 @@ type SlowLink struct {
 
 func (f SlowLink) String() string { return sentence(f) }
 
+func (f SlowLink) check() error { return atLeast("delay", f.By, 0) }
+
 func (f SlowLink) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	from, _ := f.From.hosts(c, luck)
 	to, _ := f.To.hosts(c, luck)
 	var heals []func()
 	for _, a := range from {
 		for _, b := range others(to, []string{a}) {
-			l := c.World().Network().Link(a, b)
-			l.Profile.Latency += f.By
-			heals = append(heals, func() { l.Profile.Latency -= f.By })
+			heals = append(heals, trouble(c, a, b, network.Trouble{Delay: f.By}))
 		}
 	}
 	return all(heals)
+}
+
+// trouble is put on the link from one host to another.
+func trouble(c Cluster, from, to string, t network.Trouble) (heal func()) {
+	l := c.World().Network().Link(from, to)
+	l.Add(&t)
+	return func() { l.Remove(&t) }
 }
 
 // LossyLink loses packets to and from a host. A stream shows loss as delay,
@@ -136,17 +149,20 @@ type LossyLink struct {
 
 func (f LossyLink) String() string { return sentence(f) }
 
+func (f LossyLink) check() error {
+	if f.PerMille < 1 || f.PerMille > 1000 {
+		return fmt.Errorf("found a loss of %d in 1000 packets, expected between 1 and 1000", f.PerMille)
+	}
+	return nil
+}
+
 func (f LossyLink) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	hosts, _ := f.Host.hosts(c, luck)
-	lossIn := uint64(max(1, 1000/max(1, f.PerMille)))
+	loss := network.Trouble{Loss: f.PerMille}
 	var heals []func()
 	for _, h := range hosts {
 		for _, peer := range others(everyone(c), []string{h}) {
-			for _, l := range []*network.Link{c.World().Network().Link(h, peer), c.World().Network().Link(peer, h)} {
-				before := l.Profile.LossIn
-				l.Profile.LossIn = lossIn
-				heals = append(heals, func() { l.Profile.LossIn = before })
-			}
+			heals = append(heals, trouble(c, h, peer, loss), trouble(c, peer, h, loss))
 		}
 		heals = append(heals, resetNowAndThen(c, h, luck))
 	}
@@ -163,8 +179,9 @@ func resetNowAndThen(c Cluster, host string, luck *rand.Rand) (heal func()) {
 			if healed {
 				return
 			}
-			peers := others(everyone(c), []string{host})
-			c.World().Network().Reset(host, peers[luck.IntN(len(peers))])
+			if peers := others(everyone(c), []string{host}); len(peers) > 0 {
+				c.World().Network().Reset(host, peers[luck.IntN(len(peers))])
+			}
 			again()
 		})
 	}
@@ -172,35 +189,40 @@ func resetNowAndThen(c Cluster, host string, luck *rand.Rand) (heal func()) {
 	return func() { healed = true }
 }
 
-// Swizzle clogs hosts one after another and unclogs them in another order:
-// FoundationDB's finders of bugs swear by it. It lasts as long as it is left.
+// Swizzle clogs hosts one after another until all are cut off, and unclogs them
+// in another order, over and over: FoundationDB's finders of bugs swear by it.
+// The cure unclogs whoever is clogged.
 type Swizzle struct{ Hosts Target }
 
 func (f Swizzle) String() string { return sentence(f) }
 
-// swizzleStep is how long after one host the next is clogged.
+// swizzleStep is how long after one host the next has its turn.
 const swizzleStep = 700 * time.Millisecond
 
 func (f Swizzle) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	hosts, _ := f.Hosts.hosts(c, luck)
-	luck.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
+	clogs := make([]func(), len(hosts)) // the cures of those that are clogged
 	healed := false
-	heals := make([]func(), len(hosts))
-	for i, h := range hosts {
-		c.World().After(time.Duration(i)*swizzleStep, "fault", func() {
-			if !healed {
-				heals[i] = cutBothWays(c, []string{h}, others(everyone(c), []string{h}))
-			}
-		})
+	var turn func(order []int)
+	turn = func(order []int) {
+		if healed || len(hosts) == 0 {
+			return
+		}
+		if len(order) == 0 {
+			order = luck.Perm(len(hosts))
+		}
+		if i := order[0]; clogs[i] == nil {
+			clogs[i] = isolate(c, hosts[i])
+		} else {
+			clogs[i]()
+			clogs[i] = nil
+		}
+		c.World().After(swizzleStep, "fault", func() { turn(order[1:]) })
 	}
-	order := luck.Perm(len(hosts))
+	turn(nil)
 	return func() {
 		healed = true
-		for step, i := range order {
-			if heals[i] != nil {
-				c.World().After(time.Duration(step)*swizzleStep, "fault", heals[i])
-			}
-		}
+		all(clogs)()
 	}
 }
 
@@ -213,6 +235,8 @@ type LateDelivery struct {
 }
 
 func (f LateDelivery) String() string { return sentence(f) }
+
+func (f LateDelivery) check() error { return atLeast("delay", f.By, 0) }
 
 func (f LateDelivery) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	from, _ := f.From.hosts(c, luck)

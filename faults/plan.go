@@ -16,6 +16,16 @@ type Timed struct {
 	Fault Fault
 }
 
+// Momentary reports whether a fault is over as soon as it has struck, so that
+// there is nothing to heal. What it did may show for longer.
+func Momentary(f Fault) bool {
+	switch f.(type) {
+	case LateDelivery, Reset, HalfOpen, Rot, MoveLeader, ElectPreferred, ResignController:
+		return true
+	}
+	return false
+}
+
 // String is one line of a plan: "at 5s for 2s: power off leader of orders/0".
 func (t Timed) String() string {
 	if t.For == 0 {

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/sim"
@@ -28,12 +29,27 @@ func (f PowerOff) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return down(c, f.Host, luck, func(h *sim.Host) { h.PowerOff() })
 }
 
-// down strikes each host that a target stands for; the cure starts them again.
+// down strikes each host that a target stands for and keeps it down; the cure
+// starts it again.
 func down(c Cluster, t Target, luck *rand.Rand, strike func(*sim.Host)) (heal func()) {
 	return each(c, t, luck, func(h *sim.Host) func() {
+		h.Hold()
 		strike(h)
-		return func() { c.Start(h.Name()) }
+		return func() { release(c, h) }
 	})
+}
+
+// release lets go of a host that a fault kept down.
+func release(c Cluster, h *sim.Host) {
+	h.Release()
+	revive(c, h)
+}
+
+// revive starts a process, unless another fault still wants it down.
+func revive(c Cluster, h *sim.Host) {
+	if !h.Held() {
+		c.Start(h.Name())
+	}
 }
 
 // each strikes every host that a target stands for. The cures run in reverse.
@@ -46,27 +62,39 @@ func each(c Cluster, t Target, luck *rand.Rand, strike func(*sim.Host) (heal fun
 	return all(heals)
 }
 
-// all is the cure made of many.
+// all is the cure made of many. It works once: a cure takes back what its own
+// fault did and nothing else.
 func all(heals []func()) func() {
 	return func() {
-		for i := len(heals) - 1; i >= 0; i-- {
-			if heals[i] != nil {
-				heals[i]()
+		left := heals
+		heals = nil
+		for _, heal := range slices.Backward(left) {
+			if heal != nil {
+				heal()
 			}
 		}
 	}
 }
 
 // Pause makes the process stand still, as a long garbage collection or a
-// stopped virtual machine does. Its connections live, and its peers wait.
+// stopped virtual machine does. Its connections live, and its peers wait. It is
+// over with the life of that process.
 type Pause struct{ Host Target }
 
 func (f Pause) String() string { return sentence(f) }
 
 func (f Pause) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return each(c, f.Host, luck, func(h *sim.Host) func() {
+		if !h.IsRunning() {
+			return nil
+		}
+		life := h.Incarnation()
 		h.Pause()
-		return h.Resume
+		return func() {
+			if h.Incarnation() == life {
+				h.Resume()
+			}
+		}
 	})
 }
 
@@ -78,27 +106,35 @@ func (f Stop) String() string { return sentence(f) }
 
 func (f Stop) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return each(c, f.Host, luck, func(h *sim.Host) func() {
-		stopped, healed := false, false
-		start := func() {
-			if stopped && healed {
-				c.Start(h.Name())
-			}
-		}
-		c.Stop(h.Name(), func() { stopped = true; start() })
-		return func() {
-			healed = true
-			if !h.IsRunning() {
-				stopped = true // it died on the way down
-			}
-			start()
-		}
+		return shutDown(c, h, func() {})
 	})
+}
+
+// shutDown asks a process to go in order and calls gone when it has. start
+// starts it again: at once if it is down, else when it has gone.
+func shutDown(c Cluster, h *sim.Host, gone func()) (start func()) {
+	h.Hold()
+	down, wanted := false, false
+	c.Stop(h.Name(), func() {
+		down = true
+		if wanted {
+			revive(c, h)
+		}
+		gone()
+	})
+	return func() {
+		wanted = true
+		h.Release()
+		if down || !h.IsRunning() { // it may have died on the way
+			revive(c, h)
+		}
+	}
 }
 
 // RollingRestart restarts hosts one after another, as an upgrade does: each is
 // shut down in order, stays down, and the next follows when it has had the
-// same time to come back. The cure ends the round early and starts whoever is
-// down.
+// same time to come back. A host that dies on its way down ends the round. So
+// does the cure, and starts whoever is down.
 type RollingRestart struct {
 	Hosts Target
 	Down  time.Duration
@@ -106,24 +142,29 @@ type RollingRestart struct {
 
 func (f RollingRestart) String() string { return sentence(f) }
 
+func (f RollingRestart) check() error { return atLeast("down", f.Down, 0) }
+
 func (f RollingRestart) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	hosts, _ := f.Hosts.hosts(c, luck)
-	ended := false
+	healed := false
+	start := func() {} // the host whose turn it is
 	var next func(i int)
 	next = func(i int) {
-		if ended || i == len(hosts) {
+		if healed || i == len(hosts) {
 			return
 		}
-		c.Stop(hosts[i], func() {
-			c.World().After(f.Down, "fault", func() { c.Start(hosts[i]) })
+		begin := shutDown(c, c.World().Host(hosts[i]), func() {
+			c.World().After(f.Down, "fault", func() { start() })
 			c.World().After(2*f.Down, "fault", func() { next(i + 1) })
 		})
+		start = once(begin)
 	}
 	next(0)
 	return func() {
-		ended = true
-		for _, name := range hosts {
-			c.Start(name)
-		}
+		healed = true
+		start()
 	}
 }
+
+// once is f, the first time that it is called.
+func once(f func()) func() { return all([]func(){f}) }

@@ -1,9 +1,12 @@
 package faults
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/ktrial/ktrial/sim/kernel"
 )
 
 // Family is a kind of trouble that a swarm switches on or off as a whole.
@@ -12,29 +15,35 @@ type Family string
 // The families.
 const (
 	Crashes     Family = "crashes"    // kill -9
-	PowerCuts   Family = "power cuts" // unsynced writes are lost
+	PowerCuts   Family = "power cuts" // unsynced writes are lost or torn
 	Pauses      Family = "pauses"     // of servers
 	Clients     Family = "clients"    // killed, paused, cut off
 	Restarts    Family = "restarts"   // controlled shutdowns
 	Partitions  Family = "partitions" // isolate, split, bridge, swizzle
 	OneWayCuts  Family = "one-way cuts"
-	Controllers Family = "controllers" // brokers cut from them, fail-over
-	SlowNet     Family = "slow network"
+	Controllers Family = "controllers"   // brokers cut from them, fail-over
+	SlowNet     Family = "slow network"  // and lossy
 	LateBytes   Family = "late delivery" // stalls, resets, half-open connections
 	SlowDisks   Family = "slow disks"
+	BrokenDisks Family = "broken disks" // full, failing: the process gives up
 	Clocks      Family = "clocks"
 	Leadership  Family = "leadership" // moves without deaths
 )
 
-// EveryFamily lists them all.
+// EveryFamily lists them all. Disks that lie, rot, lose or come back empty are
+// in none: they take more than a configuration promises to survive, so a
+// scenario that wants them says so.
 var EveryFamily = []Family{
 	Crashes, PowerCuts, Pauses, Clients, Restarts, Partitions, OneWayCuts,
-	Controllers, SlowNet, LateBytes, SlowDisks, Clocks, Leadership,
+	Controllers, SlowNet, LateBytes, SlowDisks, BrokenDisks, Clocks, Leadership,
 }
 
 // Swarm draws a plan from the seed: for each run which families are on, how
 // often they strike, how long they last. Few families at a time find more than
 // all at once, because one kind of trouble hides another.
+//
+// Each family draws from a stream of its own, so that a new family, or a new
+// fault in another one, does not shift what it does.
 type Swarm struct {
 	// Topic is where leaders are aimed at, with this many partitions.
 	Topic      string
@@ -43,49 +52,85 @@ type Swarm struct {
 	Families []Family
 }
 
-// quiet is how long a run is left in peace at its start.
-const quiet = 2 * time.Second
+const (
+	// quiet is how long a run is left in peace at its start.
+	quiet = 2 * time.Second
+	// shortest is the least that a fault lasts.
+	shortest = 200 * time.Millisecond
+)
 
-// Draw draws a plan for a safety phase of that length.
+// Draw draws a plan for a safety phase of that length, in which everything is
+// healed.
 func (s Swarm) Draw(luck *rand.Rand, c Cluster, safety time.Duration) Plan {
-	families := s.choose(luck)
-	gap := time.Second + time.Duration(luck.Int64N(int64(5*time.Second)))
-	length := 500*time.Millisecond + time.Duration(luck.Int64N(int64(10*time.Second)))
+	seed := luck.Uint64()
 	var p Plan
-	for at := quiet + around(luck, gap); at < safety; at += around(luck, gap) {
-		family := families[luck.IntN(len(families))]
-		fault := s.draw(family, luck)
-		p = append(p, Timed{At: at, For: min(around(luck, length), safety-at), Fault: fault})
+	for _, family := range s.choose(seed) {
+		p = append(p, s.strikes(family, kernel.Stream(seed, "strikes of "+string(family)), c, safety)...)
 	}
+	slices.SortStableFunc(p, func(a, b Timed) int { return cmp.Compare(a.At, b.At) })
 	return p
 }
 
-// choose picks two to four families.
-func (s Swarm) choose(luck *rand.Rand) []Family {
+// choose picks two to four families: each draws a lot, and the lowest are on.
+func (s Swarm) choose(seed uint64) []Family {
 	families := slices.Clone(s.Families)
 	if families == nil {
 		families = slices.Clone(EveryFamily)
 	}
-	n := min(len(families), 2+luck.IntN(3))
-	luck.Shuffle(len(families), func(i, j int) { families[i], families[j] = families[j], families[i] })
-	return families[:n]
+	lot := func(f Family) uint64 { return kernel.Stream(seed, "lot of "+string(f)).Uint64() }
+	slices.SortFunc(families, func(a, b Family) int { return cmp.Compare(lot(a), lot(b)) })
+	return families[:min(len(families), 2+kernel.Stream(seed, "families").IntN(3))]
+}
+
+// strikes draws when one family strikes, how, and for how long.
+func (s Swarm) strikes(family Family, luck *rand.Rand, c Cluster, safety time.Duration) Plan {
+	gap := min(2*time.Second+upTo(luck, 13*time.Second), safety/4)
+	length := 500*time.Millisecond + upTo(luck, 10*time.Second)
+	var p Plan
+	for at := quiet + upTo(luck, gap); at+shortest <= safety; at += around(luck, gap) {
+		t := Timed{At: at, For: max(shortest, around(luck, length))}
+		t.Fault = s.draw(family, luck, c)
+		p = append(p, t.within(safety))
+	}
+	return p
+}
+
+// within shortens what would last longer than the safety phase.
+func (t Timed) within(safety time.Duration) Timed {
+	left := safety - t.At
+	t.For = min(t.For, left)
+	if late, ok := t.Fault.(LateDelivery); ok {
+		late.By = min(late.By, left)
+		t.Fault = late
+	}
+	if Momentary(t.Fault) {
+		t.For = 0
+	}
+	return t
+}
+
+// upTo draws a duration below d, in whole milliseconds.
+func upTo(luck *rand.Rand, d time.Duration) time.Duration {
+	return time.Duration(luck.Int64N(max(1, int64(d)))).Truncate(time.Millisecond)
 }
 
 // around draws a duration between a tenth and twice of d, in whole milliseconds.
 func around(luck *rand.Rand, d time.Duration) time.Duration {
-	return (d/10 + time.Duration(luck.Int64N(int64(2*d)))).Truncate(time.Millisecond)
+	return max(time.Millisecond, (d/10 + upTo(luck, 2*d)).Truncate(time.Millisecond))
 }
 
 // draw draws one fault of a family.
-func (s Swarm) draw(family Family, luck *rand.Rand) Fault {
+func (s Swarm) draw(family Family, luck *rand.Rand, c Cluster) Fault {
 	leader := Leader(s.Topic, luck.Int32N(max(1, s.Partitions)))
 	victim := one(luck, leader, AnyBroker, AnyBroker, ActiveController, AnyController)
 	broker := one(luck, leader, AnyBroker)
+	// Mostly one goes down, at times several at once.
+	fallen := one(luck, victim, victim, victim, victim, victim, Brokers(2), AllControllers, s.everybody(luck, c))
 	switch family {
 	case Crashes:
-		return Kill{victim}
+		return Kill{fallen}
 	case PowerCuts:
-		return PowerOff{victim}
+		return one[Fault](luck, PowerOff{fallen}, PowerOff{fallen}, TornWrite{victim})
 	case Pauses:
 		return Pause{victim}
 	case Clients:
@@ -106,6 +151,8 @@ func (s Swarm) draw(family Family, luck *rand.Rand) Fault {
 		return one[Fault](luck, LateDelivery{AllBrokers, AllControllers, by}, LateDelivery{AllClients, broker, by}, LateDelivery{AllControllers, AllBrokers, by}, LateDelivery{broker, AllClients, by}, Reset{victim}, HalfOpen{victim})
 	case SlowDisks:
 		return SlowFsync{victim, time.Duration(1+luck.Int64N(2000)) * time.Millisecond}
+	case BrokenDisks:
+		return one[Fault](luck, DiskFull{victim}, DiskError{victim}, FailFsync{victim})
 	case Clocks:
 		return one[Fault](luck, StepClock{victim, time.Duration(luck.Int64N(int64(4*time.Hour)) - int64(2*time.Hour)).Truncate(time.Second)}, DriftClock{victim, luck.Int64N(100_000) - 50_000})
 	case Leadership:
@@ -113,6 +160,17 @@ func (s Swarm) draw(family Family, luck *rand.Rand) Fault {
 		return one[Fault](luck, MoveLeader{s.Topic, p}, PingPong{s.Topic, p, time.Duration(50+luck.Int64N(1000)) * time.Millisecond}, ElectPreferred{}, ResignController{})
 	}
 	panic("faults: family " + string(family) + " draws nothing")
+}
+
+// everybody is a rack, where there are racks, or every broker.
+func (s Swarm) everybody(luck *rand.Rand, c Cluster) Target {
+	if c != nil {
+		brokers := c.Brokers()
+		if rack := c.Rack(brokers[luck.IntN(len(brokers))]); rack != "" {
+			return Rack(rack)
+		}
+	}
+	return AllBrokers
 }
 
 // one picks one of several.

@@ -137,6 +137,9 @@ func parseTarget(s string) (Target, error) {
 // hosts resolves t.
 func (t Target) hosts(c Cluster, luck *rand.Rand) ([]string, error) {
 	found := t.find(c, luck)
+	if err := t.exists(c); err != nil {
+		return nil, err
+	}
 	found = slices.DeleteFunc(found, func(name string) bool { return name == "" })
 	if len(found) == 0 {
 		return nil, fmt.Errorf("there is no %v now", t)

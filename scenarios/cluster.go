@@ -149,7 +149,7 @@ func (c *cluster) Start(host string) {
 // does: a broker that could not register for a minute, or whose disk is bad.
 func (c *cluster) supervise() {
 	for _, s := range c.servers {
-		if !s.host.IsRunning() && s.host.ExitError() != nil && s.host.Incarnation() == s.life {
+		if !s.host.IsRunning() && !s.host.Held() && s.host.ExitError() != nil && s.host.Incarnation() == s.life {
 			c.Start(s.host.Name())
 		}
 	}

@@ -62,7 +62,12 @@ func (n *nemesis) strike(t faults.Timed) {
 	n.struck = append(n.struck, reports.Fault{At: reports.Seconds(now), Text: text})
 	n.watch.strikes(fault)
 	n.mark(fault)
-	b.heal = fault.Inject(n.c, n.luck)
+	// Luck of its own: the fault does the same when others are taken out of the plan.
+	b.heal = fault.Inject(n.c, n.c.w.Rand("nemesis "+text))
+	if faults.Momentary(fault) {
+		n.struck[b.index].Until = reports.Seconds(now)
+		return
+	}
 	n.active = append(n.active, b)
 	if t.For > 0 {
 		n.c.w.After(t.For, "heal", func() { n.cure(b) })
@@ -125,6 +130,8 @@ func crashes(f faults.Fault) (target *faults.Target, loses bool) {
 		return &f.Host, false
 	case faults.PowerOff:
 		return &f.Host, true
+	case faults.TornWrite:
+		return &f.Host, true
 	case faults.Wipe:
 		return &f.Host, true
 	}
@@ -144,6 +151,8 @@ func aimed(f faults.Fault, at faults.Target) faults.Fault {
 		return faults.FailFsync{Host: at}
 	case faults.PowerOff:
 		return faults.PowerOff{Host: at}
+	case faults.TornWrite:
+		return faults.TornWrite{Host: at}
 	case faults.Wipe:
 		return faults.Wipe{Host: at}
 	}

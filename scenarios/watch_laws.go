@@ -77,6 +77,9 @@ func (w *watch) strikes(f faults.Fault) {
 	case faults.PowerOff:
 		w.each(f.Host, w.darkens)
 		w.mayLose(f.Host.Hosts())
+	case faults.TornWrite:
+		w.each(f.Host, w.darkens)
+		w.mayLose(f.Host.Hosts())
 	case faults.Wipe:
 		w.mayLose(f.Host.Hosts())
 		w.each(f.Host, w.wipes)

@@ -11,10 +11,12 @@ import (
 // clock is a host's idea of time. Both of its readings run at the same rate;
 // only the wall clock can be set.
 type clock struct {
-	ppm   int64
-	since time.Duration // virtual time at which the rate was last changed
-	up    time.Duration // monotonic reading at since
-	birth env.Time      // wall clock reading when the monotonic one was zero
+	base   int64 // what it runs fast by of its own, in millionths
+	drifts int64 // what it was made to run faster by, all told
+	ppm    int64
+	since  time.Duration // virtual time at which the rate was last changed
+	up     time.Duration // monotonic reading at since
+	birth  env.Time      // wall clock reading when the monotonic one was zero
 }
 
 // init sets the clock a little wrong, as clocks are. Machines were switched on
@@ -24,7 +26,8 @@ func (c *clock) init(w *World, name string) {
 	if !w.cfg.Steady {
 		r := kernel.Stream(w.cfg.Seed, "clock "+name)
 		c.up = time.Minute + time.Duration(r.Int64N(int64(24*time.Hour)))
-		c.ppm = r.Int64N(41) - 20
+		c.base = r.Int64N(41) - 20
+		c.ppm = c.base
 		c.birth = env.Time(r.Int64N(int64(10*time.Millisecond)) - int64(5*time.Millisecond))
 	}
 	c.birth += w.cfg.Birth - env.Time(c.up)
@@ -68,7 +71,20 @@ func (c *clock) drift(now time.Duration, ppm int64) {
 	if ppm <= -1_000_000 {
 		panic(fmt.Sprintf("sim: a clock cannot drift by %d ppm: it would not go forward", ppm))
 	}
-	c.up, c.since, c.ppm = c.uptime(now), now, ppm
+	c.base = ppm
+	c.addDrift(now, 0)
+}
+
+// slowest and fastest are how far drifts that add up may bring a clock.
+const slowest, fastest = -900_000, 9_000_000
+
+func (c *clock) addDrift(now time.Duration, ppm int64) {
+	c.drifts += ppm
+	c.up, c.since = c.uptime(now), now
+	c.ppm = c.base
+	if c.drifts != 0 {
+		c.ppm = min(max(c.base+c.drifts, slowest), fastest)
+	}
 }
 
 // reboot starts the monotonic clock anew.

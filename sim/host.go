@@ -26,6 +26,7 @@ type Host struct {
 	proc        *process // nil or dead: none runs
 	incarnation int
 	exit        error
+	holds       int // see Hold
 }
 
 func newHost(w *World, name string) *Host {
@@ -106,21 +107,35 @@ func (h *Host) PowerOff() []disk.Loss {
 }
 
 // Pause stops the process, as SIGSTOP or a long collection of garbage does. The
-// operating system lives on and takes in what comes from the network.
+// operating system lives on and takes in what comes from the network. Pauses of
+// one process add up: each needs its own Resume. They end with the process.
 func (h *Host) Pause() {
 	if h.IsRunning() {
 		h.mark("is paused")
+		h.proc.pauses++
 		h.proc.Pause()
 	}
 }
 
-// Resume lets a paused process go on.
+// Resume takes back one Pause; after the last the process goes on.
 func (h *Host) Resume() {
-	if h.IsRunning() {
+	if h.IsRunning() && h.proc.pauses > 0 {
 		h.mark("is resumed")
-		h.proc.Resume()
+		if h.proc.pauses--; h.proc.pauses == 0 {
+			h.proc.Resume()
+		}
 	}
 }
+
+// Hold notes that something wants the host to stay down, which is for whoever
+// starts processes to respect. Holds add up: each needs its own Release.
+func (h *Host) Hold() { h.holds++ }
+
+// Release takes back one Hold.
+func (h *Host) Release() { h.holds = max(0, h.holds-1) }
+
+// Held reports whether there is a Hold left.
+func (h *Host) Held() bool { return h.holds > 0 }
 
 // IsPaused reports whether the process is paused.
 func (h *Host) IsPaused() bool { return h.IsRunning() && h.proc.Paused() }
@@ -136,6 +151,13 @@ func (h *Host) StepClock(by time.Duration) {
 func (h *Host) DriftClock(ppm int64) {
 	h.mark("clock drifts")
 	h.clock.drift(h.w.Now(), ppm)
+}
+
+// AddDrift makes both clocks run faster than they do by so many millionths.
+// Drifts add up; the opposite takes one back, whatever came in between.
+func (h *Host) AddDrift(ppm int64) {
+	h.mark("clock drifts")
+	h.clock.addDrift(h.w.Now(), ppm)
 }
 
 // Now reads the host's wall clock.

@@ -14,9 +14,10 @@ import (
 // process is one incarnation of a process: what its code knows as env.Host.
 type process struct {
 	*kernel.Process
-	h    *Host
-	rng  *rand.Rand
-	disk env.Disk
+	h      *Host
+	rng    *rand.Rand
+	disk   env.Disk
+	pauses int // that were not taken back
 }
 
 var _ env.Host = (*process)(nil)

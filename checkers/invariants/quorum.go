@@ -223,8 +223,8 @@ func (q *Quorum) Appended(node Node, first, end int64, epoch Epoch, hash uint64)
 func (q *Quorum) Flushed(node Node, offset int64) {
 	q.events++
 	m := q.of(node)
-	m.synced = max(m.synced, min(offset, m.log.end()))
-	m.told = max(m.told, m.synced)
+	m.told = max(m.told, min(offset, m.log.end()))
+	m.synced = max(m.synced, m.told)
 }
 
 // Truncated: the node's log now ends at to.

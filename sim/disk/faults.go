@@ -37,7 +37,8 @@ func (o Op) String() string { return opNames[o] }
 // Flaw is a way in which a disk deceives its user.
 type Flaw uint8
 
-// The flaws. All but Rot strike at a sync and show when the cache is gone.
+// The flaws. All but Rot and Tear strike at a sync and show when the cache is
+// gone.
 const (
 	None      Flaw = iota
 	Lie            // the sync does nothing and reports success
@@ -45,9 +46,10 @@ const (
 	Misdirect      // one of the synced writes goes to another place of the file
 	Rot            // bits flip
 	Failed         // what a sync that reported an error has left unwritten
+	Tear           // the power goes in the middle of a write
 )
 
-var flawNames = [...]string{"none", "lying sync", "lost write", "misdirected write", "bit rot", "failed sync"}
+var flawNames = [...]string{"none", "lying sync", "lost write", "misdirected write", "bit rot", "failed sync", "torn write"}
 
 func (f Flaw) String() string { return flawNames[f] }
 
@@ -61,7 +63,10 @@ type Rule struct {
 
 	Delay time.Duration // the operation takes longer by so much on average
 	Err   error         // it fails with this
-	Flaw  Flaw          // of a sync
+	Flaw  Flaw          // of a sync; Tear: of a write
+	// Then is called when a write is being torn, by the task that writes: it
+	// takes the power. Whatever the file held before the write is kept.
+	Then func()
 
 	struck int
 }
@@ -120,11 +125,27 @@ func (d *Disk) strike(op Op, p string) error {
 // flaw is the deception that a sync meets.
 func (d *Disk) flaw(op Op, p string) Flaw {
 	for _, r := range d.rules {
-		if r.Flaw != None && r.matches(d, op, p) {
+		if r.Flaw != None && r.Flaw != Tear && r.matches(d, op, p) {
 			return r.Flaw
 		}
 	}
 	return None
+}
+
+// interrupt lets the power go in the middle of the last operation of f, if a fault
+// waits for that and the write spans sectors.
+func (d *Disk) interrupt(f *inode) {
+	o := f.ops[len(f.ops)-1]
+	if o.n <= toSectorEnd(o.off) {
+		return
+	}
+	for _, r := range d.rules {
+		if r.Flaw == Tear && r.matches(d, OpWrite, f.path) {
+			f.interrupted = true
+			r.Then()
+			return
+		}
+	}
 }
 
 // finishSync makes the first n operations durable, as far as the disk is honest.

@@ -18,6 +18,8 @@ type inode struct {
 	damage []patch
 	lied   int // of ops: so many were reported durable and are not
 	listed bool
+	// interrupted: the power goes in the middle of the last of ops.
+	interrupted bool
 }
 
 // op is one change of a file, with what it takes to undo it.

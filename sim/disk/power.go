@@ -21,7 +21,7 @@ func (d *Disk) PowerCut() []Loss {
 		if l := d.cut(f); l != "" {
 			losses = append(losses, Loss{f.path, l})
 		}
-		f.ops, f.lied, f.listed = nil, 0, false
+		f.ops, f.lied, f.listed, f.interrupted = nil, 0, false, false
 	}
 	d.dirty = nil
 	d.DropCache()
@@ -86,6 +86,11 @@ func (d *Disk) cut(f *inode) string {
 		return ""
 	}
 	keep := d.keeps(n, f.expired(d.k.Now()-d.cfg.WriteBack))
+	if f.interrupted { // it was writing back in order, and got as far as the last
+		for i := range keep {
+			keep[i] = i < n-1
+		}
+	}
 	redo := f.cache.unwind(f.ops)
 	f.damage = beyond(f.damage, f.cache.size)
 	lost, torn := 0, false
@@ -95,7 +100,7 @@ func (d *Disk) cut(f *inode) string {
 		case keep[i]:
 			f.cache.redo(o, redo[i])
 			f.mended(o.off, o.n)
-		case !torn && d.tears(o, keep[i:]):
+		case !torn && (f.interrupted || d.tears(o, keep[i:])):
 			torn = true
 			part := d.tear(o)
 			f.cache.redo(op{off: o.off}, redo[i][:part])
@@ -126,9 +131,12 @@ func (d *Disk) tears(o op, later []bool) bool {
 	return !o.truncate && o.n > 1 && !slices.Contains(later, true) && d.rng.Uint64N(2) == 0
 }
 
+// toSectorEnd is how many bytes there are from an offset to the end of its sector.
+func toSectorEnd(off int64) int64 { return Sector - off%Sector }
+
 // tear is how many bytes of a write got there: whole sectors.
 func (d *Disk) tear(o op) int64 {
-	firstEnd := Sector - o.off%Sector
+	firstEnd := toSectorEnd(o.off)
 	if o.n <= firstEnd {
 		return 0
 	}

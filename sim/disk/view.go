@@ -238,6 +238,9 @@ func (h *handle) WriteAt(p []byte, off int64) (int, error) {
 	if h.f.links > 0 {
 		h.v.d.used += grows
 	}
+	if len(h.v.d.rules) > 0 {
+		h.v.d.interrupt(h.f)
+	}
 	return len(p), nil
 }
 

@@ -43,12 +43,14 @@ func (n *Network) HalfOpen(a, b string) int {
 	})
 }
 
-// Mend restores every link: no cut, and the profile it had at first.
+// Mend restores every link: no cut, no trouble, and the profile it had at first.
 func (n *Network) Mend() {
 	for _, from := range n.nodes {
 		for _, l := range from.links {
 			if l != nil {
 				l.cuts = 0
+				l.troubles = nil
+				l.sum()
 				l.Default()
 				l.release()
 			}

@@ -2,6 +2,7 @@ package network
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/sim/kernel"
@@ -30,6 +31,9 @@ type Link struct {
 	rng      *rand.Rand
 	cuts     int
 	cutAt    time.Duration // when it last became unable to carry
+	troubles []*Trouble
+	delay    time.Duration // the sum of the troubles'
+	loss     uint64        // what all troubles together lose of 1000 packets
 	free     time.Duration // when the last packet has left the wire
 	held     []*packet     // what it could not carry, in order
 }
@@ -63,6 +67,40 @@ func (l *Link) Default() {
 	}
 }
 
+// Trouble is what is wrong with a link, on top of its profile, for as long as
+// it is added. Troubles add up, and any of them may go first.
+type Trouble struct {
+	Delay time.Duration // each packet takes longer by so much
+	Loss  int           // of 1000 packets so many are lost, and retransmitted
+}
+
+// Add puts a trouble on the link.
+func (l *Link) Add(t *Trouble) {
+	l.troubles = append(l.troubles, t)
+	l.sum()
+}
+
+// Remove takes a trouble away. It does nothing if somebody else did.
+func (l *Link) Remove(t *Trouble) {
+	l.troubles = slices.DeleteFunc(l.troubles, func(x *Trouble) bool { return x == t })
+	l.sum()
+}
+
+func (l *Link) sum() {
+	carried := 1000
+	l.delay = 0
+	for _, t := range l.troubles {
+		l.delay += t.Delay
+		carried = carried * (1000 - min(max(t.Loss, 0), 1000)) / 1000
+	}
+	l.loss = uint64(1000 - carried)
+}
+
+// loses reports whether a packet is lost.
+func (l *Link) loses() bool {
+	return kernel.Chance(l.rng, l.Profile.LossIn) || l.loss > 0 && l.rng.Uint64N(1000) < l.loss
+}
+
 // Open reports whether the link carries packets now.
 func (l *Link) Open() bool { return l.cuts == 0 && !l.to.down && !l.from.down }
 
@@ -94,11 +132,11 @@ func (l *Link) arrival(size int) time.Duration {
 		l.free = max(at, l.free) + time.Duration(int64(size)*int64(time.Second)/p.Bandwidth)
 		at = l.free
 	}
-	at += p.Latency + kernel.Exponential(l.rng, p.Jitter)
+	at += p.Latency + l.delay + kernel.Exponential(l.rng, p.Jitter)
 	if kernel.Chance(l.rng, p.TailIn) {
 		at += kernel.Exponential(l.rng, p.Tail)
 	}
-	for rto := l.n.cfg.RTO; kernel.Chance(l.rng, p.LossIn) && rto < time.Minute; rto *= 2 {
+	for rto := l.n.cfg.RTO; l.loses() && rto < time.Minute; rto *= 2 {
 		at += rto
 	}
 	return max(at, l.to.busy)
