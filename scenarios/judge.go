@@ -191,6 +191,8 @@ func counts(h *history.History) map[string]int64 {
 func AllChecks() []Promise {
 	return append(slices.Clone(Promises),
 		Promise{Name: sessionOrder, About: "the records of one life of a producer lie in the order of its sends"},
+		Promise{Name: replicationLaws, About: "what replicas and controllers do to a partition, event by event, keeps the laws of replication"},
+		Promise{Name: quorumLaws, About: "what voters and observers do to the metadata log, event by event, keeps the laws of the quorum"},
 		Promise{Name: progress, About: "once all faults have healed every client finishes and every replica is in sync"})
 }
 

@@ -2,10 +2,12 @@ package scenarios
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/broker"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/checkers/invariants"
 )
 
@@ -20,12 +22,38 @@ func (w *watch) quiet(bound time.Duration) error {
 		if x.excuse == "" {
 			x.ghost.Quiet()
 		}
+		w.caches(x)
 	}
 	w.quorum.Quiet()
 	if w.broken {
 		return errBroken
 	}
 	return w.replay(bound)
+}
+
+// caches compares what logs keep beside their records with the records: the
+// epoch cache with what was appended, and what is known of producers with what
+// the other replicas know, which came to it by another way.
+func (w *watch) caches(x *watched) {
+	var first []log.ProducerState
+	var known kafka.NodeID
+	for _, id := range x.replicas {
+		n := w.r.c.byID[id].alive()
+		if n == nil || w.machines[id].damaged || n.Replicas.Partition(x.tp) == nil {
+			continue
+		}
+		node, l := invariants.Node(id), n.Replicas.Partition(x.tp).Log()
+		for o := l.StartOffset(); o < l.EndOffset(); o++ {
+			x.ghost.EpochAt(node, int64(o), invariants.Epoch(l.EpochAt(o)))
+		}
+		producers := l.Producers()
+		if first == nil {
+			first, known = producers, id
+		} else if !slices.Equal(first, producers) {
+			w.failed(x, invariants.Failure{Law: invariants.ProducersKnown, Node: node, Message: fmt.Sprintf(
+				"%v: node %d knows of its producers %+v, node %d %+v", x.tp, node, producers, known, first)})
+		}
+	}
 }
 
 // unsettled says which node has not all of the metadata that another has.

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -216,4 +217,41 @@ func BenchmarkWatch(b *testing.B) {
 		tell(witness.Event{Kind: witness.ReadServed, Node: 1, Offset: at, End: at + 1, Batch: data})
 	}
 	require.Empty(b, r.violations)
+}
+
+var (
+	long      = flag.Bool("long", false, "run the long tests, too")
+	longSeeds = flag.Uint64("seeds", 100, "how many seeds the long tests play of each scenario")
+)
+
+// TestTableOfPlantedBugs plants each bug in each scenario and prints the first
+// seed that finds it, and who did. Nothing is demanded: most bugs have no part
+// in most scenarios.
+func TestTableOfPlantedBugs(t *testing.T) {
+	if !*long {
+		t.Skip("it takes minutes; -long")
+	}
+	for _, e := range planted.All {
+		for _, s := range Promising() {
+			t.Run(string(e.Bug)+"/"+s.Name, func(t *testing.T) {
+				t.Parallel()
+				t.Log(firstSeed(t, e.Bug, s))
+			})
+		}
+	}
+}
+
+func firstSeed(t *testing.T, bug planted.Bug, s Scenario) string {
+	var reached, infected int64
+	for seed := uint64(1); seed <= *longSeeds; seed++ {
+		r, err := Run(s, Options{Seed: seed, Plant: []planted.Bug{bug}})
+		require.NoError(t, err)
+		p := r.Report.Planted[string(bug)]
+		reached, infected = reached+p.Reached, infected+p.Infected
+		if len(r.Report.Violations) > 0 {
+			check, _, _ := strings.Cut(r.Report.Violations[0].Check, ":")
+			return fmt.Sprintf("| %s | %s | %d | %s |", bug, s.Name, seed, check)
+		}
+	}
+	return fmt.Sprintf("| %s | %s | none of %d | reached %d, infected %d |", bug, s.Name, *longSeeds, reached, infected)
 }

@@ -136,6 +136,8 @@ func replicate(t *testing.T, events string) *watch {
 			r.Wiped(w.node())
 		case "recover":
 			r.Recovered(w.node(), w.num(), w.num(), w.num())
+		case "cached":
+			r.EpochAt(w.node(), w.num(), w.epoch())
 		case "kept":
 			r.Kept(w.node())
 		case "damage":
@@ -387,6 +389,8 @@ func TestReplication(t *testing.T) {
 		{"a log goes back to an earlier epoch", 15, replicated + `
 			append 2 4 5 1
 			append 2 5 6 0`},
+		{"an epoch cache that departs from the log", 15, replicated + `
+			cached 2 3 1`},
 		{"the partition epoch skips one", 16, replicated + `
 			state 1 0 [1 2] jump`},
 		{"an ELR beside a full ISR", 17, replicated + `

@@ -25,6 +25,7 @@ var (
 	NoTruncation      = Law{23, "nobody truncates below the true high watermark"}
 	RecoveredPrefix   = Law{24, "after a crash a log is a prefix of what it was, and holds all that was synced"}
 	ReassignKeeps     = Law{26, "a reassignment takes nobody into the ISR who was not asked in by the leader"}
+	ProducersKnown    = Law{62, "what a log knows of its producers is what the log says, after restarts, too"}
 	Converged         = Law{27, "in the end all in-sync replicas are the same"}
 )
 
@@ -625,6 +626,14 @@ func (r *Replication) LostTooMuch() {
 	}
 	if best != nil {
 		r.forgive(best.node)
+	}
+}
+
+// EpochAt: the node's epoch cache says that the record at offset is of epoch.
+// Law 15, of the cache.
+func (r *Replication) EpochAt(node Node, offset int64, epoch Epoch) {
+	if e := r.of(node).log.at(offset); e.digest != 0 && e.epoch != epoch {
+		r.fail(EpochsGrow, node, "node %d has a record of epoch %d at %d; its epoch cache says %d", node, e.epoch, offset, epoch)
 	}
 }
 
