@@ -239,7 +239,8 @@ func (n *Node) endpoint() (metadata.Endpoint, error) {
 	if colon <= 0 || err != nil {
 		return at, fmt.Errorf("advertised.listeners %q: expected host:port", n.cfg.Advertised)
 	}
-	at.Host, at.Port = n.cfg.Advertised[:colon], uint16(port)
+	// An IPv6 address has brackets where a port follows, and none in metadata.
+	at.Host, at.Port = strings.Trim(n.cfg.Advertised[:colon], "[]"), uint16(port)
 	return at, nil
 }
 

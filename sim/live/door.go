@@ -1,9 +1,11 @@
 package live
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -41,7 +43,7 @@ func (w *World) Expose(host string, port int, listen string) (string, error) {
 func (d *door) accept() {
 	for {
 		d.slots <- struct{}{}
-		c, err := d.listener.Accept()
+		c, err := d.next()
 		if err != nil {
 			return
 		}
@@ -51,6 +53,19 @@ func (d *door) accept() {
 		}
 		b := &bridge{d: d, tcp: c, in: make(chan struct{}, 1), out: make(chan []byte, 1)}
 		d.w.Do(b.open)
+	}
+}
+
+// next accepts one connection. While the program has no file left to open, say,
+// it tries again: others will be closed. The only error is that of a closed
+// door.
+func (d *door) next() (net.Conn, error) {
+	for {
+		c, err := d.listener.Accept()
+		if err == nil || errors.Is(err, net.ErrClosed) {
+			return c, err
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 
