@@ -20,8 +20,8 @@ type Hunt struct {
 	First, Last uint64
 	For         time.Duration // of wall time; 0: until Last
 	Jobs        int
-	// Shard of Shards: this hunt plays only the jobs whose number is Shard
-	// modulo Shards.
+	// Shard of Shards: of all jobs, counted from 0, this hunt plays only those
+	// whose number is Shard modulo Shards.
 	Shard, Shards int
 	// StopAt ends the hunt after so many failures; 0: it goes on.
 	StopAt int
@@ -34,7 +34,7 @@ type Hunt struct {
 
 // job is one run of a hunt.
 type job struct {
-	number   int
+	number   int // of this shard's jobs, from 0
 	scenario Scenario
 	seed     uint64
 }
@@ -70,11 +70,11 @@ func (h Hunt) Run() (reports.Hunt, error) {
 // feed hands out the jobs in order.
 func (h Hunt) feed(jobs chan<- job, stop <-chan struct{}, begun time.Time) {
 	defer close(jobs)
-	number := 0
+	all, number := 0, 0
 	for seed := h.First; seed <= h.Last; seed++ {
 		for _, s := range h.Scenarios {
-			mine := number%max(1, h.Shards) == h.Shard
-			number++
+			mine := all%max(1, h.Shards) == h.Shard
+			all++
 			if !mine {
 				continue
 			}
@@ -83,6 +83,7 @@ func (h Hunt) feed(jobs chan<- job, stop <-chan struct{}, begun time.Time) {
 			}
 			select {
 			case jobs <- job{number, s, seed}:
+				number++
 			case <-stop:
 				return
 			}
@@ -104,12 +105,8 @@ func (h Hunt) play(j job) (*Result, error) {
 	}
 	again, err := Run(j.scenario, o)
 	if err == nil && again.Report.TraceHash != result.Report.TraceHash {
-		result.Report.Verdict = reports.NotDeterministic
-		result.Report.Violations = append(result.Report.Violations, reports.Violation{
-			Check:   "the same seed gives the same run",
-			Message: fmt.Sprintf("the second run has trace %s, the first %s", again.Report.TraceHash, result.Report.TraceHash),
-			Ops:     []int{},
-		})
+		result.Differs("the same seed gives the same run", fmt.Sprintf("the second run has trace %s, the first %s: %s",
+			again.Report.TraceHash, result.Report.TraceHash, FirstDifference(j.scenario, o)))
 	}
 	return result, err
 }

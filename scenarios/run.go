@@ -28,6 +28,8 @@ type Options struct {
 	Plant []planted.Bug
 	// Story is told what happens while it happens; nil: it is only kept.
 	Story func(sim.Line)
+	// Tracing is what FirstDifference records with; nil: only the hash is kept.
+	Tracing *sim.Tracing
 }
 
 // Result is one run: its report, and what the report was made from.
@@ -90,7 +92,7 @@ func prepare(s Scenario, o Options) (*run, error) {
 			return nil, err
 		}
 	}
-	r.w = sim.NewWorld(sim.Config{Seed: o.Seed, Story: o.Story, MaxEvents: 200_000_000})
+	r.w = sim.NewWorld(sim.Config{Seed: o.Seed, Story: o.Story, Tracing: o.Tracing, MaxEvents: 200_000_000})
 	r.watch = newWatch(r)
 	r.c = newCluster(r.w, r.s.Cluster, r.settings, r.bugs, r.witness)
 	r.watch.meet(r.c)
@@ -106,6 +108,9 @@ func prepare(s Scenario, o Options) (*run, error) {
 	r.clients = r.s.Workload.Clients(r.stage)
 	for _, c := range r.clients {
 		r.c.clients = append(r.c.clients, c.Host)
+	}
+	if err := o.Plan.Check(r.c); err != nil {
+		return nil, optionError{err}
 	}
 	return r, nil
 }

@@ -37,13 +37,8 @@ func replayCommand() *cobra.Command {
 			}
 			report := &result.Report
 			report.WallSeconds = time.Since(begun).Seconds()
-			if want := recorded.Report.TraceHash; want != report.TraceHash {
-				report.Verdict = reports.NotDeterministic
-				report.Violations = append(report.Violations, reports.Violation{
-					Check:   "a replay is the same run",
-					Message: fmt.Sprintf("%s has trace %s, this run %s: %s", args[0], want, report.TraceHash, recorded.Mismatch()),
-					Ops:     []int{},
-				})
+			if recorded.Report.TraceHash != report.TraceHash {
+				result.Differs("a replay is the same run", args[0]+": "+recorded.Differs(s, o, result))
 			}
 			if asJSON {
 				err = reports.WriteJSON(os.Stdout, report)
