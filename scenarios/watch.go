@@ -46,6 +46,9 @@ type watched struct {
 	replicas, member []kafka.NodeID // member: of ISR or ELR
 	led              bool           // somebody has led it: last, lastLed
 	lastLed          kafka.NodeID
+	// lost: machines that lost power since they last opened their log. A process
+	// may come and go several times before it does.
+	lost map[kafka.NodeID]bool
 	// excuse: more was destroyed than its configuration promises to survive, by
 	// this; empty: not so.
 	excuse string
@@ -56,9 +59,8 @@ type watched struct {
 type machine struct {
 	s  *member
 	up bool
-	// dark: it lost power since its process was last started; lost: so had it
-	// before that. damaged: its disk lied or rots, so what was synced may be gone.
-	dark, lost, damaged bool
+	// damaged: its disk lied or rots, so what was synced may be gone.
+	damaged bool
 	// incarnation was registered last, with this broker epoch.
 	incarnation kafka.UUID
 	epoch       int64
@@ -73,7 +75,7 @@ func newWatch(r *run) *watch {
 	for _, t := range r.s.Topics {
 		minISR, unclean := r.promised(t)
 		for p := range t.Partitions {
-			x := &watched{tp: kafka.TopicPartition{Topic: t.Name, Partition: p}, minISR: min(minISR, int(t.Replicas)), unclean: unclean}
+			x := &watched{lost: map[kafka.NodeID]bool{}, tp: kafka.TopicPartition{Topic: t.Name, Partition: p}, minISR: min(minISR, int(t.Replicas)), unclean: unclean}
 			x.ghost = invariants.NewReplication(invariants.ReplicationConfig{Name: x.tp.String(), MinISR: x.minISR, HWNeedsMinISR: true})
 			x.ghost.Report = func(f invariants.Failure) { w.failed(x, f) }
 			w.partitions = append(w.partitions, x)
@@ -106,14 +108,7 @@ func (w *watch) meet(c *cluster) {
 	}
 	w.quorum = invariants.NewQuorum("metadata", voters)
 	w.quorum.Report = func(f invariants.Failure) { w.failed(nil, f) }
-	c.onStart = w.starts
-}
-
-// starts is told that a process begins.
-func (w *watch) starts(s *member) {
-	w.reap()
-	m := w.machines[s.cfg.NodeID]
-	m.lost, m.dark = m.dark, false
+	c.onStart = func(*member) { w.reap() }
 }
 
 // tell is told what a node does. It runs inside the node's step and allocates
@@ -197,9 +192,10 @@ func (w *watch) opened(x *watched, e *witness.Event) {
 	switch {
 	case m.damaged:
 		x.ghost.Damaged(node)
-	case !m.lost:
+	case !x.lost[e.Node]:
 		x.ghost.Kept(node)
 	}
+	delete(x.lost, e.Node)
 	x.ghost.Recovered(node, int64(e.Offset), int64(e.End), int64(e.HW))
 }
 

@@ -108,7 +108,9 @@ func damage(m *machine) { m.damaged = true }
 
 // darkens notes how far the logs of a machine that loses power are synced.
 func (w *watch) darkens(m *machine) {
-	m.dark = true
+	for _, x := range w.partitions {
+		x.lost[m.s.cfg.NodeID] = true
+	}
 	n := m.s.alive()
 	if n == nil || n.Replicas == nil || m.damaged {
 		return
@@ -121,9 +123,9 @@ func (w *watch) darkens(m *machine) {
 }
 
 func (w *watch) wipes(m *machine) {
-	m.dark = true
 	node := invariants.Node(m.s.cfg.NodeID)
 	for _, x := range w.partitions {
+		x.lost[m.s.cfg.NodeID] = true
 		x.ghost.Wiped(node)
 	}
 	w.quorum.Wiped(node)

@@ -176,7 +176,7 @@ func TestLossBeyondThePromiseIsExcused(t *testing.T) {
 	}
 	r.watch.byName[orders0].excuse = "all lost power"
 	for id := range kafka.NodeID(3) {
-		r.watch.machines[id+1].lost = true
+		r.watch.byName[orders0].lost[id+1] = true
 		r.watch.tell(&witness.Event{Kind: witness.Opened, Node: id + 1, End: 1, Partition: orders0})
 	}
 	assert.Empty(t, r.violations)
