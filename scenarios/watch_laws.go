@@ -133,7 +133,13 @@ func (w *watch) wipes(m *machine) {
 
 // mayLose: hosts are about to lose what they have not synced. Where nobody else
 // is counted to have it, the configuration promises nothing more.
+//
+// Only the hazards may do that. Elsewhere the nemesis keeps to the budget, and
+// what the controllers wrongly forgot excuses nothing.
 func (w *watch) mayLose(hosts []string) {
+	if w.r.s.Lesson == "" {
+		return
+	}
 	for _, x := range w.partitions {
 		lost, kept := w.losers(x.tp, hosts)
 		if kept || lost == 0 {
