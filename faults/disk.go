@@ -59,6 +59,8 @@ type FailFsync struct{ Host Target }
 
 func (f FailFsync) String() string { return sentence(f) }
 
+func (f FailFsync) Crashes() (Target, bool) { return f.Host, false }
+
 func (f FailFsync) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return fatal(c, f.Host, luck, disk.Rule{Op: disk.OpSync, Err: env.ErrIO})
 }
@@ -79,6 +81,8 @@ type DiskFull struct{ Host Target }
 
 func (f DiskFull) String() string { return sentence(f) }
 
+func (f DiskFull) Crashes() (Target, bool) { return f.Host, false }
+
 func (f DiskFull) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return fatal(c, f.Host, luck, disk.Rule{Op: disk.OpWrite, Err: env.ErrNoSpace}, disk.Rule{Op: disk.OpCreate, Err: env.ErrNoSpace})
 }
@@ -88,6 +92,8 @@ func (f DiskFull) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 type DiskError struct{ Host Target }
 
 func (f DiskError) String() string { return sentence(f) }
+
+func (f DiskError) Crashes() (Target, bool) { return f.Host, false }
 
 func (f DiskError) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return fatal(c, f.Host, luck, disk.Rule{Op: disk.OpRead, Err: env.ErrIO}, disk.Rule{Op: disk.OpWrite, Err: env.ErrIO}, disk.Rule{Op: disk.OpSync, Err: env.ErrIO})
@@ -118,6 +124,8 @@ func (f MisdirectedWrite) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 type TornWrite struct{ Host Target }
 
 func (f TornWrite) String() string { return sentence(f) }
+
+func (f TornWrite) Crashes() (Target, bool) { return f.Host, true }
 
 // patience is how long the power waits for a write to tear.
 const patience = time.Second
@@ -178,6 +186,8 @@ func (f Rot) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 type Wipe struct{ Host Target }
 
 func (f Wipe) String() string { return sentence(f) }
+
+func (f Wipe) Crashes() (Target, bool) { return f.Host, true }
 
 func (f Wipe) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return down(c, f.Host, luck, func(h *sim.Host) {

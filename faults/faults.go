@@ -24,6 +24,13 @@ type Fault interface {
 	Inject(c Cluster, luck *rand.Rand) (heal func())
 }
 
+// Crash is a fault that takes processes down without an orderly shutdown.
+type Crash interface {
+	Fault
+	// Crashes names whom, and says whether they lose what they have not synced.
+	Crashes() (hosts Target, loses bool)
+}
+
 // Cluster is what a fault may hurt.
 type Cluster interface {
 	World() *sim.World

@@ -14,6 +14,8 @@ type Kill struct{ Host Target }
 
 func (f Kill) String() string { return sentence(f) }
 
+func (f Kill) Crashes() (Target, bool) { return f.Host, false }
+
 func (f Kill) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return down(c, f.Host, luck, (*sim.Host).Kill)
 }
@@ -24,6 +26,8 @@ func (f Kill) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 type PowerOff struct{ Host Target }
 
 func (f PowerOff) String() string { return sentence(f) }
+
+func (f PowerOff) Crashes() (Target, bool) { return f.Host, true }
 
 func (f PowerOff) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return down(c, f.Host, luck, func(h *sim.Host) { h.PowerOff() })

@@ -95,76 +95,31 @@ func (n *nemesis) healAll() {
 // one: power off becomes kill, which leaves the page cache, and kill becomes
 // pause. FoundationDB's canKillProcesses is the model.
 func (n *nemesis) keepBudget(f faults.Fault) faults.Fault {
-	target, loses := crashes(f)
-	if n.reckless || target == nil {
+	crash, ok := f.(faults.Crash)
+	if !ok || n.reckless {
 		return f
 	}
-	resolved, err := faults.Resolve(faults.Kill{Host: *target}, n.c, n.luck)
+	aimed, err := faults.Resolve(crash, n.c, n.luck)
 	if err != nil {
 		return f // it will not strike
 	}
-	hosts := resolved.(faults.Kill).Host
+	hosts, loses := aimed.(faults.Crash).Crashes()
 	switch {
-	case loses && n.c.survives(hosts.Hosts(), true):
-		return aimed(f, hosts)
+	case n.c.survives(hosts.Hosts(), loses):
+		return aimed
 	case n.c.survives(hosts.Hosts(), false):
-		if loses {
-			return faults.Kill{Host: hosts}
-		}
-		return aimed(f, hosts)
+		return faults.Kill{Host: hosts}
 	}
 	return faults.Pause{Host: hosts}
 }
 
-// crashes names whom a fault takes down without an orderly shutdown, and says
-// whether they lose what they have not synced.
-func crashes(f faults.Fault) (target *faults.Target, loses bool) {
-	switch f := f.(type) {
-	case faults.Kill:
-		return &f.Host, false
-	case faults.DiskFull:
-		return &f.Host, false
-	case faults.DiskError:
-		return &f.Host, false
-	case faults.FailFsync:
-		return &f.Host, false
-	case faults.PowerOff:
-		return &f.Host, true
-	case faults.TornWrite:
-		return &f.Host, true
-	case faults.Wipe:
-		return &f.Host, true
-	}
-	return nil, false
-}
-
-// aimed is the same fault at hosts that are known already.
-func aimed(f faults.Fault, at faults.Target) faults.Fault {
-	switch f.(type) {
-	case faults.Kill:
-		return faults.Kill{Host: at}
-	case faults.DiskFull:
-		return faults.DiskFull{Host: at}
-	case faults.DiskError:
-		return faults.DiskError{Host: at}
-	case faults.FailFsync:
-		return faults.FailFsync{Host: at}
-	case faults.PowerOff:
-		return faults.PowerOff{Host: at}
-	case faults.TornWrite:
-		return faults.TornWrite{Host: at}
-	case faults.Wipe:
-		return faults.Wipe{Host: at}
-	}
-	panic(fmt.Sprintf("scenarios: %v is no crash", f))
-}
-
 // mark remembers who went down uncleanly, and who lost unsynced writes.
 func (n *nemesis) mark(f faults.Fault) {
-	target, loses := crashes(f)
-	if target == nil {
+	crash, ok := f.(faults.Crash)
+	if !ok {
 		return
 	}
+	target, loses := crash.Crashes()
 	im := n.c.image()
 	for _, name := range target.Hosts() {
 		s := n.c.byHost[name]
