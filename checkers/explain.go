@@ -217,10 +217,16 @@ func (t *teller) came(rec history.Rec) string {
 
 // polled says in which operation a record was read.
 func (t *teller) polled(row int, rec history.Rec) string {
+	return t.polledAt(row, rec, history.NoOffset)
+}
+
+// polledAt is polled where the operation may have read the record at several
+// offsets.
+func (t *teller) polledAt(row int, rec history.Rec, at int64) string {
 	op := t.op(row)
 	offset := history.NoOffset
 	for _, p := range op.Polled {
-		if p.Rec == rec {
+		if p.Rec == rec && (offset < 0 || offset != at) {
 			offset = p.Offset
 		}
 	}

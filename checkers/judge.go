@@ -286,6 +286,9 @@ func (r *Report) summarise() {
 func (j *Judgement) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n", j.File, j.Verdict)
+	if j.Config != "" {
+		fmt.Fprintf(&b, "  judged under %s\n", j.Config)
+	}
 	for _, note := range j.Notes {
 		fmt.Fprintf(&b, "  %s\n", note)
 	}

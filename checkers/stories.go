@@ -69,7 +69,7 @@ func tellLost(t *teller, f *finding, in *Instance) []int {
 		if s := t.seen[bound]; s != nil && s.okReader >= 0 {
 			rows = append(rows[:len(rows):len(rows)], s.okReader)
 			in.Reader = t.indexOf(s.okReader)
-			seen = t.polled(s.okReader, bound)
+			seen = t.polledAt(s.okReader, bound, f.offsets[1])
 			in.Reference = t.value(bound)
 		}
 		f.recs = append(f.recs[:1:1], bound)
@@ -123,7 +123,7 @@ func tellInconsistent(t *teller, f *finding, in *Instance) []int {
 		}
 		if row, ok := s.polled[offset]; ok {
 			rows = append(rows, row)
-			in.Proof = append(in.Proof, t.polled(row, rec))
+			in.Proof = append(in.Proof, t.polledAt(row, rec, offset))
 		} else if row, ok := s.acked[offset]; ok {
 			rows = append(rows, row)
 			in.Proof = append(in.Proof, fmt.Sprintf("%s was acknowledged at %s to %s", t.value(rec), t.spot(f.key, offset), t.who(row)))
@@ -141,7 +141,7 @@ func tellDuplicate(t *teller, f *finding, in *Instance) []int {
 	for _, offset := range f.offsets[:min(3, len(f.offsets))] {
 		if row, ok := s.polled[offset]; ok {
 			rows = append(rows, row)
-			in.Proof = append(in.Proof, t.polled(row, rec))
+			in.Proof = append(in.Proof, t.polledAt(row, rec, offset))
 		} else if row, ok := s.acked[offset]; ok {
 			rows = append(rows, row)
 			in.Proof = append(in.Proof, fmt.Sprintf("%s was acknowledged at %s to %s", t.value(rec), t.spot(f.key, offset), t.who(row)))
@@ -208,7 +208,7 @@ func tellJump(t *teller, f *finding, in *Instance) []int {
 	in.Reader = t.indexOf(to)
 	in.Message = fmt.Sprintf("%s jumped from %s to %d over %s", t.who(to), t.spot(f.key, f.offsets[0]), f.offsets[1], strings.Join(in.Skipped, ", "))
 	if from != to {
-		in.Proof = append(in.Proof, t.polled(from, f.recs[0]))
+		in.Proof = append(in.Proof, t.polledAt(from, f.recs[0], f.offsets[0]))
 	}
 	in.Proof = append(in.Proof, fmt.Sprintf("the next that %s is given of %s must be the next record above %d", t.h.Client(t.op(to).ProcessNo), t.h.Keys()[f.key], f.offsets[0]))
 	if len(skipped) > 0 {
@@ -224,7 +224,7 @@ func tellJump(t *teller, f *finding, in *Instance) []int {
 		}
 		f.recs = append(f.recs[:2:2], rec)
 	}
-	in.Proof = append(in.Proof, t.polled(to, f.recs[1])+": contradiction")
+	in.Proof = append(in.Proof, t.polledAt(to, f.recs[1], f.offsets[1])+": contradiction")
 	return rows
 }
 
@@ -274,9 +274,9 @@ func tellBack(t *teller, f *finding, in *Instance) []int {
 	}
 	in.Message = fmt.Sprintf("%s %s: %s, then %s", t.who(to), verb, t.spot(f.key, f.offsets[0]), t.spot(f.key, f.offsets[1]))
 	in.Proof = []string{
-		t.polled(from, f.recs[0]),
+		t.polledAt(from, f.recs[0], f.offsets[0]),
 		fmt.Sprintf("so what it is given of %s from then on lies above %d, unless it is assigned anew", t.h.Keys()[f.key], f.offsets[0]),
-		t.polled(to, f.recs[1]) + ": contradiction",
+		t.polledAt(to, f.recs[1], f.offsets[1]) + ": contradiction",
 	}
 	return f.rows
 }

@@ -78,7 +78,7 @@ func command() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
-	root.AddCommand(listCommand(), runCommand(), huntCommand(), replayCommand(), serveCommand())
+	root.AddCommand(listCommand(), runCommand(), huntCommand(), replayCommand(), checkCommand(), serveCommand())
 	return root
 }
 
