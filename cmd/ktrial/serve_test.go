@@ -269,6 +269,18 @@ func replace(old, new string) func(*testing.T, string) error {
 	}
 }
 
+// A cluster that has lost a node is not what somebody tests against: it ends,
+// and says why.
+func TestServe_EndsWhenANodeDoes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := startServing(t, dir, "--brokers", "2", "--controllers", "1")
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "broker-1")))
+	s.tryCreateTopic("source")
+	s.expectEnd(exitOurBug)
+	assert.Regexp(t, `^ktrial: broker-1 has ended: [^\n]*source-[^\n]*no such file[^\n]*\n$`, s.errors.String())
+}
+
 // An idle cluster must not eat the machine it is forgotten on.
 func TestServe_IdlesWithoutWork(t *testing.T) {
 	if runtime.GOOS != "linux" {

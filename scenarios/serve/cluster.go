@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -41,6 +40,13 @@ type node struct {
 	host *sim.Host
 	cfg  broker.Config
 	up   *broker.Node // nil: not yet
+	// stopped: it has been shut down, and can go.
+	stopped bool
+}
+
+// ended says why the node's process is no more.
+func (n *node) ended() error {
+	return fmt.Errorf("%s has ended: %w", n.host.Name(), n.host.ExitError())
 }
 
 func newCluster(w *live.World, d *dir, settings broker.Settings, ready func(Cluster)) *cluster {
@@ -99,7 +105,7 @@ func (c *cluster) watch() {
 	}
 	for _, n := range c.nodes() {
 		if !n.host.IsRunning() {
-			err := fmt.Errorf("%s has ended: %w", n.host.Name(), n.host.ExitError())
+			err := n.ended()
 			if !c.isReady {
 				err = UsageError{err}
 			}
@@ -116,7 +122,12 @@ func (c *cluster) watch() {
 	c.w.After(again, "watch", c.watch)
 }
 
-func (c *cluster) fail(err error) { c.failed = errors.Join(c.failed, err) }
+// fail keeps the first error: the others come of it.
+func (c *cluster) fail(err error) {
+	if c.failed == nil {
+		c.failed = err
+	}
+}
 
 func (c *cluster) maybeReady() {
 	served := Cluster{ID: c.dir.clusterID}
@@ -156,25 +167,37 @@ func leaveQuorum(n *broker.Node) error {
 	return nil
 }
 
-// stop stops nodes, all at once, then calls done.
+// stop stops nodes, all at once, then calls done. A node that ends by itself
+// meanwhile has stopped too.
 func (c *cluster) stop(nodes []*node, how func(*broker.Node) error, done func()) {
-	left := len(nodes)
 	for _, n := range nodes {
-		stopped := func() {
-			n.host.Kill()
-			if left--; left == 0 {
-				done()
-			}
-		}
 		if n.up == nil || !n.host.IsRunning() {
-			c.w.After(0, "stopped", stopped)
+			n.host.Kill()
 			continue
 		}
 		n.host.Process().Go("shutdown", func() {
 			if err := how(n.up); err != nil {
 				c.fail(fmt.Errorf("%s: shut down: %w", n.host.Name(), err))
 			}
-			c.w.After(0, "stopped", stopped)
+			n.stopped = true
 		})
 	}
+	c.await(nodes, done)
+}
+
+// await calls done when no node runs any more.
+func (c *cluster) await(nodes []*node, done func()) {
+	for _, n := range nodes {
+		if n.stopped {
+			n.host.Kill()
+		}
+		if n.host.IsRunning() {
+			c.w.After(5*time.Millisecond, "await", func() { c.await(nodes, done) })
+			return
+		}
+		if !n.stopped && n.host.ExitError() != nil {
+			c.fail(n.ended())
+		}
+	}
+	done()
 }

@@ -4,7 +4,6 @@ package serve
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -103,7 +102,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	c.start()
 	if err := w.Run(ctx, c.shutdown); err != nil {
-		return errors.Join(err, c.failed)
+		c.fail(err)
 	}
 	return c.failed
 }
