@@ -112,6 +112,8 @@ func replicate(t *testing.T, events string) *watch {
 			r.BecameLeader(w.node(), w.epoch(), w.num(), w.list())
 		case "follows":
 			r.BecameFollower(w.node(), w.epoch(), w.node(), w.num())
+		case "begin":
+			r.Appending(w.node())
 		case "append":
 			r.Appended(w.node(), w.num(), w.num(), w.epoch(), w.hash())
 		case "truncate":
@@ -223,6 +225,21 @@ func TestReplication(t *testing.T) {
 			fetch 1 3 4 0
 			counts 1 [1 2 3]
 			state 1 0 [1 2 3]`},
+		{"a fetch arrives at a leader that was replaced, after its sender has cut its log", 0, replicated + `
+			append 1 4 6 0
+			append 3 4 6 0
+			state 2 1 [2 3]
+			leads 2 1 4 [2 3]
+			follows 3 1 2 6
+			truncate 3 4
+			append 2 4 6 1 7
+			append 3 4 6 1 7
+			fetch 1 3 6 0`},
+		{"a process dies in an append and finds it all the same", 0, replicated + `
+			begin 2
+			stop 2
+			kept 2
+			recover 2 0 6 4`},
 		{"a fetch from before the loss arrives after it", 0, replicated + `
 			append 1 4 6 0
 			append 2 4 6 0
@@ -451,6 +468,8 @@ func conspire(t *testing.T, events string) *watch {
 			q.BecameLeader(w.node(), w.epoch(), w.num())
 		case "follows":
 			q.BecameFollower(w.node(), w.epoch(), w.node())
+		case "begin":
+			q.Appending(w.node())
 		case "append":
 			q.Appended(w.node(), w.num(), w.num(), w.epoch(), w.hash())
 		case "flush":
@@ -538,6 +557,9 @@ func TestQuorum(t *testing.T) {
 			flush 1 5
 			commit 3 5
 			leads 2 2 3`},
+		{"a voter dies in an append and finds it all the same", 0, elected + `
+			begin 2
+			recover 2 6 1`},
 		{"a voter loses what it had not synced", 0, elected + `
 			append 2 3 5 1
 			recover 2 3 1`},

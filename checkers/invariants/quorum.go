@@ -79,6 +79,7 @@ type member struct {
 	leads      bool
 	epochStart int64
 	active     bool
+	writes     bool // an append is under way: who dies in it may find it or not
 }
 
 // cut: the log ends at to now.
@@ -179,6 +180,12 @@ func (q *Quorum) BecameFollower(node Node, epoch Epoch, leader Node) {
 	}
 }
 
+// Appending: the node begins to append something.
+func (q *Quorum) Appending(node Node) {
+	q.events++
+	q.of(node).writes = true
+}
+
 // Appended: a batch spanning [first, end) of epoch, with this hash of its
 // bytes, was written to the node's log.
 func (q *Quorum) Appended(node Node, first, end int64, epoch Epoch, hash uint64) {
@@ -197,6 +204,7 @@ func (q *Quorum) Appended(node Node, first, end int64, epoch Epoch, hash uint64)
 		q.fail(QuorumMatching, node, "node %d appended epoch %d at %d, after epoch %d", node, epoch, first, last)
 	}
 	m.log.append(first, end, epoch, hash)
+	m.writes = false
 	if epoch < 0 {
 		return
 	}
@@ -306,6 +314,10 @@ func (q *Quorum) compare(m *member, end int64) int64 {
 func (q *Quorum) Recovered(node Node, end int64, epoch Epoch) {
 	q.events++
 	m := q.of(node)
+	for m.writes && m.log.end() < end && len(m.log.entries) > 0 {
+		m.log.entries = append(m.log.entries, entry{})
+	}
+	m.writes = false
 	switch was := m.log.end(); {
 	case len(m.log.entries) == 0:
 		m.log.restart(end)

@@ -68,6 +68,7 @@ type replica struct {
 	hw     int64
 	synced int64
 	kept   bool  // only the process died: nothing is lost
+	writes bool  // an append is under way: who dies in it may find it or not
 	same   int64 // below it, log was compared with truth
 	up     bool
 	lossy  bool // it came back with less than it had, and did not catch up since
@@ -123,6 +124,13 @@ func (r *Replication) Recovered(node Node, start, end, hw int64) {
 		was = end
 		p.log.restart(end)
 	}
+	if end > was && p.writes {
+		for was < end {
+			p.log.entries = append(p.log.entries, entry{})
+			was++
+		}
+	}
+	p.writes = false
 	switch {
 	case end > was || end < p.synced:
 		r.fail(RecoveredPrefix, node, "node %d recovered up to %d; it had %d, of which %d were synced", node, end, was, p.synced)
@@ -188,6 +196,12 @@ func (r *Replication) Wiped(node Node) {
 	r.kept(node)
 }
 
+// Appending: the node begins to append something.
+func (r *Replication) Appending(node Node) {
+	r.events++
+	r.of(node).writes = true
+}
+
 // Appended: a batch spanning [first, end) of leader epoch epoch, with this
 // hash of its bytes, was written to the node's log.
 func (r *Replication) Appended(node Node, first, end int64, epoch Epoch, hash uint64) {
@@ -206,7 +220,7 @@ func (r *Replication) Appended(node Node, first, end int64, epoch Epoch, hash ui
 		r.fail(OneLeader, node, "node %d appended in epoch %d, but leads in %d", node, epoch, p.epoch)
 	}
 	p.log.append(first, end, epoch, hash)
-	p.up = true
+	p.up, p.writes = true, false
 }
 
 // Truncated: the node's log now ends at to.
@@ -355,10 +369,13 @@ func (r *Replication) FollowerFetched(leader, follower Node, offset int64, epoch
 	if p.leads && epoch != p.epoch {
 		r.fail(FetchInEpoch, leader, "leader %d of epoch %d served a fetch of node %d in epoch %d", leader, p.epoch, follower, epoch)
 	}
-	if offset > f.counts() && len(f.log.entries) > 0 {
+	// A follower that has left the epoch sent this before: it had then what the
+	// leader thinks it has.
+	late := f.epoch > epoch
+	if !late && offset > f.counts() && len(f.log.entries) > 0 {
 		r.fail(SamePrefix, leader, "leader %d counts %d records of node %d, which has %d", leader, offset, follower, f.log.end())
 	}
-	if differ(p.log.at(offset-1), f.log.at(offset-1)) {
+	if !late && differ(p.log.at(offset-1), f.log.at(offset-1)) {
 		r.fail(SamePrefix, leader, "leader %d counts node %d up to %d, where its record is another (epoch %d, the leader's %d)",
 			leader, follower, offset, f.log.at(offset-1).epoch, p.log.at(offset-1).epoch)
 	}
@@ -416,7 +433,7 @@ func (r *Replication) advance(p *replica, hw int64) {
 			continue
 		}
 		m := r.of(n)
-		if m.counts() < hw {
+		if m.counts() < hw && m.epoch <= p.epoch {
 			r.fail(HWIsReplicated, p.node, "leader %d advanced its high watermark to %d; node %d, in its ISR, has %d", p.node, hw, n, m.log.end())
 		}
 		if end, ok := p.fetchedEnd(n); !ok || end < hw {

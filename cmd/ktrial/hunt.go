@@ -35,6 +35,17 @@ func huntCommand() *cobra.Command {
 			if h.Shard, h.Shards, err = parseShard(shard); err != nil {
 				return err
 			}
+			switch {
+			case c.Flags().Changed("for") && h.For <= 0:
+				return wrong("--for %v: expected a time above 0", h.For)
+			case h.Jobs < 1:
+				return wrong("--jobs %d: expected 1 or more", h.Jobs)
+			case h.StopAt < 0:
+				return wrong("--stop-at %d: expected 0 or more", h.StopAt)
+			}
+			if err := f.makeOut(); err != nil {
+				return err
+			}
 			return hunt(h, f)
 		},
 	}

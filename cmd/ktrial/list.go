@@ -32,7 +32,7 @@ func listCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "scenarios, workloads, faults, checks and planted bugs, with a line each",
-		Args:  cobra.NoArgs,
+		Args:  exactly(0, "none"),
 		RunE: func(*cobra.Command, []string) error {
 			l := everything()
 			if asJSON {

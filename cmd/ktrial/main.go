@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -41,9 +40,6 @@ func main() {
 // interrupt, if set, ends the running command in order.
 var interrupt func()
 
-// usage is an error of whoever typed the command.
-type usage struct{ error }
-
 // verdict ends a command with a verdict's exit code.
 type verdict struct{ reports.Verdict }
 
@@ -60,7 +56,7 @@ func run(args []string) int {
 		return 0
 	case errors.As(err, &v):
 		return v.ExitCode()
-	case errors.As(err, &usage{}), isCobraUsage(err):
+	case errors.As(err, &usage{}):
 		fmt.Fprintf(os.Stderr, "ktrial: %v\n", err)
 		return exitUsage
 	}
@@ -75,23 +71,13 @@ func command() *cobra.Command {
 		Long:          "ktrial runs a whole Kafka cluster in one process over a simulated network, clock and disk,\nhurts it, and judges what its clients saw. The same seed gives the same run, byte for byte.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          topLevel,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(listCommand(), runCommand(), huntCommand(), replayCommand(), checkCommand(), serveCommand())
 	return root
-}
-
-// isCobraUsage recognizes the errors that cobra makes of a wrong command or
-// wrong arguments; it has no type for them.
-func isCobraUsage(err error) bool {
-	text := err.Error()
-	for _, sign := range []string{"unknown command", "accepts ", "requires ", "arg(s)"} {
-		if strings.Contains(text, sign) {
-			return true
-		}
-	}
-	return false
 }
 
 // style is how text may look on this output.

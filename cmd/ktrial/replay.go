@@ -16,7 +16,7 @@ func replayCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay FILE",
 		Short: "play a recorded run (run.json) again and compare its hash",
-		Args:  cobra.ExactArgs(1),
+		Args:  exactly(1, "a FILE: the run.json of a recorded run"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			recorded, err := scenarios.ReadRecord(args[0])
 			if err != nil {

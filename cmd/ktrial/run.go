@@ -47,6 +47,18 @@ func (f *runFlags) options() (scenarios.Options, error) {
 	return o, nil
 }
 
+// makeOut makes the directory of --out before the work begins, which may take
+// long.
+func (f *runFlags) makeOut() error {
+	if f.out == "" {
+		return nil
+	}
+	if err := os.MkdirAll(f.out, 0o755); err != nil {
+		return wrong("--out %s: %w", f.out, err)
+	}
+	return nil
+}
+
 func findBug(name string) (planted.Bug, error) {
 	var names []string
 	for _, e := range planted.All {
@@ -66,7 +78,7 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run SCENARIO",
 		Short: "play one scenario with one seed",
-		Args:  cobra.ExactArgs(1),
+		Args:  exactly(1, "a SCENARIO (see: ktrial list)"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := scenarios.Find(args[0])
 			if err != nil {
@@ -84,6 +96,9 @@ func runCommand() *cobra.Command {
 				if o.Plan, err = readPlan(planFile); err != nil {
 					return err
 				}
+			}
+			if err := f.makeOut(); err != nil {
+				return err
 			}
 			if story {
 				o.Story = func(l sim.Line) { fmt.Printf("%12s  %-13s %s\n", reports.Seconds(l.At), l.Host, l.Text) }

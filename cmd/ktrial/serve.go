@@ -21,7 +21,7 @@ func serveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "serve the cluster on TCP to real clients",
-		Args:  cobra.NoArgs,
+		Args:  exactly(0, "none"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			for name, n := range map[string]int{"brokers": cfg.Brokers, "controllers": cfg.Controllers} {
 				if c.Flags().Changed(name) && n < 1 {
