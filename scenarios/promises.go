@@ -1,7 +1,7 @@
 package scenarios
 
 import (
-	"fmt"
+	"cmp"
 	"slices"
 
 	"github.com/ktrial/ktrial/checkers"
@@ -55,37 +55,82 @@ const sessionOrder = "sessions' records stay in order"
 // of its sends, in each partition. Retries of an idempotent producer keep it;
 // overlapping sends without idempotence do not.
 func inOrder(h *history.History) (v checkers.Verdict) {
-	type line struct{ key, session string }
-	type place struct {
-		offset, sequence, op int64
-	}
-	lines := map[line][]place{}
-	var order []line
-	h.Each(func(op *history.Op) bool {
+	lines := newLines(h)
+	h.EachOf(history.HasPolls, func(op *history.Op) bool {
 		for _, p := range op.Polled {
-			value, ok := workloads.ParseValue(h.ValueOf(p.Rec).String())
-			if !ok {
-				continue
+			if at := lines.of(p.Rec); at.line > 0 {
+				l := &lines.all[at.line-1]
+				l.found = append(l.found, found{p.Offset, at.sequence, op.Row})
 			}
-			l := line{h.Keys()[h.KeyOf(p.Rec)].String(), fmt.Sprintf("%s-%d", value.Producer, value.Session)}
-			if lines[l] == nil {
-				order = append(order, l)
-			}
-			lines[l] = append(lines[l], place{p.Offset, value.Sequence, h.Index(op.Row)})
 		}
 		return true
 	})
-	for _, l := range order {
-		places := lines[l]
-		slices.SortStableFunc(places, func(a, b place) int { return int(min(1, max(-1, a.offset-b.offset))) })
-		for i := 1; i < len(places); i++ {
-			before, after := places[i-1], places[i]
+	for i := range lines.all {
+		l := &lines.all[i]
+		slices.SortStableFunc(l.found, func(a, b found) int { return cmp.Compare(a.offset, b.offset) })
+		for i := 1; i < len(l.found); i++ {
+			before, after := l.found[i-1], l.found[i]
 			v.Checked++
 			if after.offset > before.offset && after.sequence < before.sequence {
-				v.Violated(0, []int64{before.op, after.op}, "session %s sent its record %d before %d, but %s has them at offsets %d and %d",
-					l.session, after.sequence, before.sequence, l.key, after.offset, before.offset)
+				v.Violated(0, []int64{h.Index(before.row), h.Index(after.row)}, "session %s-%d sent its record %d before %d, but %v has them at offsets %d and %d",
+					l.producer, l.session, after.sequence, before.sequence, h.Keys()[l.key], after.offset, before.offset)
 			}
 		}
 	}
 	return v
+}
+
+// line is what one session sent to one partition, as it was read.
+type line struct {
+	lineKey
+	found []found
+}
+
+type lineKey struct {
+	key      history.Key
+	producer string
+	session  int
+}
+
+// found is where a poll found a record of the line.
+type found struct {
+	offset, sequence int64
+	row              int
+}
+
+// lines are all lines, in the order in which they were first met. Most records
+// are read several times, so what their values say is kept.
+type lines struct {
+	h     *history.History
+	all   []line
+	byKey map[lineKey]int32
+	said  []lineOf // by record
+}
+
+// lineOf is the line of a record, counted from 1, and its place in it; 0: not
+// yet looked up, -1: the value is no workload's.
+type lineOf struct {
+	line     int32
+	sequence int64
+}
+
+func newLines(h *history.History) *lines {
+	return &lines{h: h, byKey: map[lineKey]int32{}, said: make([]lineOf, h.Records())}
+}
+
+func (ls *lines) of(rec history.Rec) lineOf {
+	at := &ls.said[rec]
+	if at.line != 0 {
+		return *at
+	}
+	at.line = -1
+	if value, ok := workloads.ParseValue(ls.h.ValueOf(rec).String()); ok {
+		k := lineKey{ls.h.KeyOf(rec), value.Producer, value.Session}
+		if ls.byKey[k] == 0 {
+			ls.all = append(ls.all, line{lineKey: k})
+			ls.byKey[k] = int32(len(ls.all))
+		}
+		*at = lineOf{ls.byKey[k], value.Sequence}
+	}
+	return *at
 }

@@ -1,7 +1,7 @@
 package workloads
 
 import (
-	"strings"
+	"bytes"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/client"
@@ -53,6 +53,9 @@ type reader struct {
 	process  int64
 	assigned []kafka.TopicPartition
 	next     map[kafka.TopicPartition]kafka.Offset
+	// What the event being recorded holds.
+	mop     [1]history.Mop
+	records []history.Record
 }
 
 func newReader(w ProduceConsume, s *Stage, h env.Host) *reader {
@@ -83,34 +86,34 @@ func (r *reader) readUntil(done func() bool) {
 // poll polls once. A poll that found nothing is recorded too: it is what shows
 // that the consumer was not stuck.
 func (r *reader) poll() {
-	e := history.Event{
-		Process: r.process, Client: r.h.Name(), F: history.Poll, Time: r.s.Now(),
-		Mops: []history.Mop{{Kind: history.MopPoll}},
-	}
-	r.s.Recorder.Invoke(e)
+	r.s.Recorder.Invoke(r.event(history.Invoke, nil))
 	records, err := r.consumer.Poll(pollTimeout)
-	e.Time = r.s.Now()
 	if err != nil {
-		e.Type, e.Error = history.Failed, err.Error()
+		e := r.event(history.Failed, nil)
+		e.Error = err.Error()
 		r.s.Recorder.Complete(e)
 		return
 	}
-	e.Type = history.OK
-	e.Mops = []history.Mop{{Kind: history.MopPoll, Records: r.seen(records)}}
-	r.s.Recorder.Complete(e)
+	r.s.Recorder.Complete(r.event(history.OK, records))
 }
 
+func (r *reader) event(as history.Type, records []client.ConsumerRecord) history.Event {
+	r.mop[0] = history.Mop{Kind: history.MopPoll, Records: r.seen(records)}
+	return history.Event{Type: as, Process: r.process, Client: r.h.Name(), F: history.Poll, Time: r.s.Now(), Mops: r.mop[:]}
+}
+
+// seen is valid until the next call.
 func (r *reader) seen(records []client.ConsumerRecord) []history.Record {
-	out := make([]history.Record, len(records))
-	for i, rec := range records {
-		text := strings.TrimRight(string(rec.Value), ".")
-		out[i] = history.Record{
-			Key:    history.Partition(rec.Partition.Topic, rec.Partition.Partition),
-			Offset: int64(rec.Offset), Value: history.Text(text),
-		}
+	r.records = r.records[:0]
+	for i := range records {
+		rec := &records[i]
+		r.records = append(r.records, history.Record{
+			Key: r.s.key(rec.Partition), Offset: int64(rec.Offset),
+			Value: history.TextOf(bytes.TrimRight(rec.Value, ".")),
+		})
 		r.next[rec.Partition] = rec.Offset + 1
 	}
-	return out
+	return r.records
 }
 
 // reached reports whether everything below ends has been read. The consumer's

@@ -1,7 +1,6 @@
 package workloads
 
 import (
-	"strings"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/client"
@@ -22,6 +21,7 @@ type producing struct {
 	// overlap, but a process does one thing at a time, so each send takes one.
 	// A process whose send ended unknown is not used again.
 	free []int64
+	mop  [1]history.Mop // of the event being recorded
 }
 
 // main is one life of the producer's process.
@@ -55,49 +55,51 @@ func (p *producing) pace() time.Duration {
 	return time.Second / time.Duration(p.w.Rate)
 }
 
+// sent is a record on its way.
+type sent struct {
+	p       *producing
+	process int64
+	client  string
+	key     history.Value
+	value   history.Value
+}
+
 // send sends one record and records what becomes of it.
 func (p *producing) send(h env.Host, producer *client.Producer, v Value) {
 	text := v.String()
-	process := p.takeProcess()
-	e := history.Event{
-		Process: process, Client: h.Name(), F: history.Send, Time: p.s.Now(),
-		Mops: []history.Mop{{
-			Kind: history.MopSend, Key: history.Partition(v.Partition.Topic, v.Partition.Partition),
-			Value: history.Text(text), Offset: history.NoOffset,
-		}},
+	r := &sent{p, p.takeProcess(), h.Name(), p.s.key(v.Partition), history.Text(text)}
+	p.s.Recorder.Invoke(r.event(history.Invoke, kafka.NoOffset))
+	body := make([]byte, max(len(text), p.w.Size))
+	for i := copy(body, text); i < len(body); i++ {
+		body[i] = '.'
 	}
-	p.s.Recorder.Invoke(e)
-	body := text
-	if short := p.w.Size - len(text); short > 0 {
-		body += strings.Repeat(".", short)
-	}
-	err := producer.Send(client.ProducerRecord{
-		Topic: v.Partition.Topic, Partition: client.To(v.Partition.Partition), Value: []byte(body),
-	}, func(d client.Delivery) { p.delivered(e, d) })
-	if err != nil {
-		p.delivered(e, client.Delivery{Outcome: client.Failed, Err: err, Offset: kafka.NoOffset})
+	record := client.ProducerRecord{Topic: v.Partition.Topic, Partition: client.To(v.Partition.Partition), Value: body}
+	if err := producer.Send(record, r.delivered); err != nil {
+		r.delivered(client.Delivery{Outcome: client.Failed, Err: err, Offset: kafka.NoOffset})
 	}
 }
 
+func (r *sent) event(as history.Type, offset kafka.Offset) history.Event {
+	r.p.mop[0] = history.Mop{Kind: history.MopSend, Key: r.key, Value: r.value, Offset: int64(offset)}
+	return history.Event{Type: as, Process: r.process, Client: r.client, F: history.Send, Time: r.p.s.Now(), Mops: r.p.mop[:]}
+}
+
 // delivered records the end of a send.
-func (p *producing) delivered(e history.Event, d client.Delivery) {
-	e.Time = p.s.Now()
-	e.Mops = []history.Mop{e.Mops[0]}
+func (r *sent) delivered(d client.Delivery) {
+	as, offset := history.Failed, kafka.NoOffset
 	switch d.Outcome {
 	case client.Acknowledged:
-		e.Type = history.OK
-		e.Mops[0].Offset = int64(d.Offset)
-	case client.Failed:
-		e.Type = history.Failed
+		as, offset = history.OK, d.Offset
 	case client.Unknown:
-		e.Type = history.Unknown
+		as = history.Unknown
 	}
+	e := r.event(as, offset)
 	if d.Err != nil {
 		e.Error = d.Err.Error()
 	}
-	p.s.Recorder.Complete(e)
-	if e.Type != history.Unknown {
-		p.free = append(p.free, e.Process)
+	r.p.s.Recorder.Complete(e)
+	if as != history.Unknown {
+		r.p.free = append(r.p.free, r.process)
 	}
 }
 

@@ -7,7 +7,6 @@
 package workloads
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -56,6 +55,7 @@ type Stage struct {
 	draining  bool
 	ends      map[kafka.TopicPartition]kafka.Offset
 	processes int64
+	keys      []history.Value
 	done      map[string]bool
 	producers map[string]bool
 }
@@ -79,6 +79,14 @@ func (s *Stage) finished(host string) {
 		s.done = map[string]bool{}
 	}
 	s.done[host] = true
+}
+
+// key is how the history names a partition of the workload's topic.
+func (s *Stage) key(tp kafka.TopicPartition) history.Value {
+	for int(tp.Partition) >= len(s.keys) {
+		s.keys = append(s.keys, history.Partition(tp.Topic, int32(len(s.keys))))
+	}
+	return s.keys[tp.Partition]
 }
 
 // newProcess numbers a logically single-threaded actor of the history.
@@ -105,20 +113,26 @@ type Value struct {
 
 // String is how it is written: p1-0-17@orders/0.
 func (v Value) String() string {
-	return fmt.Sprintf("%s-%d-%d@%v", v.Producer, v.Session, v.Sequence, v.Partition)
+	b := make([]byte, 0, len(v.Producer)+len(v.Partition.Topic)+32)
+	b = append(append(b, v.Producer...), '-')
+	b = append(strconv.AppendInt(b, int64(v.Session), 10), '-')
+	b = append(strconv.AppendInt(b, v.Sequence, 10), '@')
+	b = append(append(b, v.Partition.Topic...), '/')
+	return string(strconv.AppendInt(b, int64(v.Partition.Partition), 10))
 }
 
 // ParseValue reads what String wrote.
 func ParseValue(s string) (v Value, ok bool) {
 	sender, at, ok1 := strings.Cut(s, "@")
 	topic, partition, ok2 := strings.Cut(at, "/")
-	parts := strings.Split(sender, "-")
-	if !ok1 || !ok2 || len(parts) != 3 {
+	producer, numbers, ok3 := strings.Cut(sender, "-")
+	first, second, ok4 := strings.Cut(numbers, "-")
+	if !ok1 || !ok2 || !ok3 || !ok4 {
 		return v, false
 	}
 	p, err1 := strconv.ParseInt(partition, 10, 32)
-	session, err2 := strconv.Atoi(parts[1])
-	sequence, err3 := strconv.ParseInt(parts[2], 10, 64)
-	v = Value{kafka.TopicPartition{Topic: topic, Partition: int32(p)}, parts[0], session, sequence}
+	session, err2 := strconv.Atoi(first)
+	sequence, err3 := strconv.ParseInt(second, 10, 64)
+	v = Value{kafka.TopicPartition{Topic: topic, Partition: int32(p)}, producer, session, sequence}
 	return v, err1 == nil && err2 == nil && err3 == nil
 }

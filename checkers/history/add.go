@@ -55,10 +55,10 @@ func (h *History) Add(e *Event) {
 	r.session = e.Session
 	r.producer, r.epoch = e.Producer, e.ProducerEpoch
 	for _, k := range e.Keys {
-		r.keys = append(r.keys, h.keyNumber(h.encode(k)))
+		r.keys = append(r.keys, h.keyOf(k))
 	}
 	for _, k := range e.Rebalanced {
-		r.moved = append(r.moved, h.keyNumber(h.encode(k)))
+		r.moved = append(r.moved, h.keyOf(k))
 	}
 	for i := range e.Mops {
 		h.addMop(r, &e.Mops[i])
@@ -72,17 +72,17 @@ func (h *History) addMop(r *raw, m *Mop) {
 	case MopPoll:
 		to.n = int32(len(m.Records))
 		for _, rec := range m.Records {
-			n := h.pairs.number(h.keyNumber(h.encode(rec.Key)), h.encode(rec.Value))
+			n := h.pairs.number(h.keyOf(rec.Key), h.encode(rec.Value))
 			r.polled = append(r.polled, Polled{n, rec.Offset})
 		}
 	case MopSend:
-		to.key = h.keyNumber(h.encode(m.Key))
+		to.key = h.keyOf(m.Key)
 		to.rec = h.pairs.number(to.key, h.encode(m.Value))
 		if r.typ == Invoke {
 			to.offset = NoOffset
 		}
 	default:
-		to.key = h.keyNumber(h.encode(m.Key))
+		to.key = h.keyOf(m.Key)
 	}
 	r.mops = append(r.mops, to)
 }

@@ -33,6 +33,24 @@ func (h *History) decode(c code) Value {
 	return Value{text: text}
 }
 
+// keyOf numbers a partition by its name. There are few, and each event names
+// some: those used last are found without a table.
+func (h *History) keyOf(v Value) Key {
+	if v.text == "" {
+		return h.keyNumber(h.encode(v))
+	}
+	last := &h.namedLast[v.text[len(v.text)-1]%byte(len(h.namedLast))]
+	if last.name != v {
+		*last = named{v, h.keyNumber(h.encode(v))}
+	}
+	return last.key
+}
+
+type named struct {
+	name Value
+	key  Key
+}
+
 func (h *History) keyNumber(c code) Key {
 	if k, ok := h.keyByCode[c]; ok {
 		return k

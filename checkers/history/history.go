@@ -34,6 +34,7 @@ type History struct {
 
 	keys      []Value
 	keyByCode map[code]Key
+	namedLast [16]named
 
 	processes []process
 	processOf map[int64]int32

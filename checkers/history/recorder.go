@@ -5,6 +5,7 @@ type Recorder struct {
 	// Watch, if set, sees every event as it is recorded.
 	Watch func(*Event)
 	h     *History
+	event Event // the one being recorded
 }
 
 // NewRecorder starts an empty history.
@@ -12,18 +13,23 @@ func NewRecorder() *Recorder { return &Recorder{h: New()} }
 
 // Invoke records that a client begins an operation.
 func (r *Recorder) Invoke(e Event) {
-	e.Type = Invoke
-	r.Add(&e)
+	r.event = e
+	r.event.Type = Invoke
+	r.Add(&r.event)
 }
 
 // Complete records how the operation of e.Process ended: e.Type is OK, Failed
 // or Unknown, and e.Mops carries what was learned.
-func (r *Recorder) Complete(e Event) { r.Add(&e) }
+func (r *Recorder) Complete(e Event) {
+	r.event = e
+	r.Add(&r.event)
+}
 
 // Note records what befell the cluster: not a client's doing.
 func (r *Recorder) Note(e Event) {
-	e.Process = NoProcess
-	r.Add(&e)
+	r.event = e
+	r.event.Process = NoProcess
+	r.Add(&r.event)
 }
 
 // Add records any event. The event and its slices are the caller's again

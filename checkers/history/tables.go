@@ -32,13 +32,18 @@ type arena struct {
 	chunks [][]byte
 }
 
-const arenaChunk = 1 << 20
+// Chunks grow with what is there, so that a small history stays small.
+const (
+	firstArenaChunk = 1 << 16
+	arenaChunk      = 1 << 20
+)
 
 // put copies b into the arena and tells where it is.
 func (a *arena) put(b []byte) uint64 {
 	last := len(a.chunks) - 1
 	if last < 0 || len(a.chunks[last])+len(b) > cap(a.chunks[last]) {
-		a.chunks = append(a.chunks, make([]byte, 0, max(arenaChunk, len(b))))
+		size := min(arenaChunk, firstArenaChunk<<min(last+1, 8))
+		a.chunks = append(a.chunks, make([]byte, 0, max(size, len(b))))
 		last++
 	}
 	chunk := a.chunks[last]
@@ -97,6 +102,7 @@ type symbols struct {
 	bytes arena
 	where column[uint64]
 	index index
+	entry []byte // being written
 }
 
 func (t *symbols) text(number uint32) []byte {
@@ -118,8 +124,8 @@ func (t *symbols) number(text []byte) uint32 {
 	}
 	t.index.grow(func(n uint32) uint64 { return t.hash(t.text(n)) })
 	n := uint32(t.where.n)
-	var length [binary.MaxVarintLen64]byte
-	at := t.bytes.put(append(length[:binary.PutUvarint(length[:], uint64(len(text)))], text...))
+	t.entry = append(binary.AppendUvarint(t.entry[:0], uint64(len(text))), text...)
+	at := t.bytes.put(t.entry)
 	t.where.add(at)
 	t.index.insert(n, hash)
 	t.index.n++

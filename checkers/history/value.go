@@ -1,6 +1,9 @@
 package history
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // A Value names a partition or is what a record carries: an integer or a text.
 // The zero Value is the integer 0. Values compare with ==.
@@ -17,6 +20,15 @@ func Int(n int64) Value { return Value{num: n} }
 
 // Text is the string s as a value.
 func Text(s string) Value { return Value{text: `"` + s} }
+
+// TextOf is Text(string(s)), in one step.
+func TextOf(s []byte) Value {
+	var text strings.Builder
+	text.Grow(1 + len(s))
+	text.WriteByte('"')
+	text.Write(s)
+	return Value{text: text.String()}
+}
 
 // Keyword is the Clojure keyword :s as a value. s is without its colon.
 func Keyword(s string) Value { return Value{text: ":" + s} }
