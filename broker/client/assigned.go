@@ -11,7 +11,10 @@ import (
 
 // assigned is one partition of a consumer.
 type assigned struct {
+	c     *Consumer
 	tp    kafka.TopicPartition
+	place int        // in the assignment
+	desk  *desk      // where it sits
 	topic kafka.UUID // of the metadata, when they were last looked at
 	state positionState
 
@@ -84,7 +87,21 @@ func (a *assigned) reset(to kafka.Offset, ok bool) {
 }
 
 // fail has Poll return err until somebody seeks.
-func (a *assigned) fail(err error) { a.err, a.stuck = err, true }
+func (a *assigned) fail(err error) {
+	a.tell(err)
+	a.stuck = true
+}
+
+// tell has Poll return err, once.
+func (a *assigned) tell(err error) {
+	a.err = err
+	a.c.failing = true
+}
+
+// resting reports whether there is nothing to do for a but to wait.
+func (a *assigned) resting(now time.Duration) bool {
+	return a.retryAt > now || a.asking || a.stuck || a.state == lost && a.target == noTarget
+}
 
 // backOff keeps a from being asked for until retryAt.
 func (a *assigned) backOff(n *network) {
@@ -171,10 +188,10 @@ func (a *assigned) fetchFailed(c *Consumer, err *kerr.Error, offset kafka.Offset
 		}
 		a.fail(fmt.Errorf("client: poll %v: position %d: %w", a.tp, offset, err))
 	case kerr.TopicAuthorizationFailed:
-		a.err = fmt.Errorf("client: poll %v: %w", a.tp, err)
+		a.tell(fmt.Errorf("client: poll %v: %w", a.tp, err))
 		a.backOff(c.net)
 	case kerr.CorruptMessage:
-		a.err = fmt.Errorf("client: poll %v: fetch from offset %d: %w", a.tp, offset, err)
+		a.tell(fmt.Errorf("client: poll %v: fetch from offset %d: %w", a.tp, offset, err))
 		a.backOff(c.net)
 	default:
 		a.preferred = kafka.NoNode

@@ -52,13 +52,20 @@ type Consumer struct {
 	net *network
 
 	assigned []*assigned // in the order of their partitions
-	sessions []*session  // in the order of their first use
+	desks    []*desk     // in the order of their first use
+	sessions []*session  // likewise
 	fetched  []*fetched  // in the order of their arrival
+	failing  bool        // a partition may have an error to return
 
-	wake    env.Signal // of the fetcher
-	nudged  bool       // since the fetcher last looked
-	arrived env.Signal // something for Poll, or for Position
-	closed  bool
+	looking []*desk          // that the fetcher is at
+	spare   []*fetched       // memory to be used again
+	handed  []ConsumerRecord // by the last Poll
+
+	wake       env.Signal // of the fetcher
+	nudged     bool       // since the fetcher last looked
+	everything bool       // it shall look at every desk
+	arrived    env.Signal // something for Poll, or for Position
+	closed     bool
 }
 
 // NewConsumer makes a consumer.
@@ -87,15 +94,18 @@ func (c *Consumer) Assign(partitions []kafka.TopicPartition) {
 	for _, tp := range wanted {
 		a := c.find(tp)
 		if a == nil {
-			a = &assigned{tp: tp, preferred: kafka.NoNode, highWatermark: kafka.NoOffset}
+			a = &assigned{c: c, tp: tp, preferred: kafka.NoNode, highWatermark: kafka.NoOffset}
 			a.reset(c.cfg.AutoOffsetReset.target())
+			c.desk(kafka.NoNode).join(a)
 		}
+		a.place = len(next)
 		next = append(next, a)
 		c.net.metadata.want(tp.Topic)
 	}
 	for _, a := range c.assigned {
 		if !slices.Contains(next, a) {
 			a.move() // what is on its way for it is of no more use
+			a.desk.leave(a)
 		}
 	}
 	old := c.assigned
@@ -155,8 +165,9 @@ func (c *Consumer) resetAll(partitions []kafka.TopicPartition, to kafka.Offset) 
 }
 
 // Poll blocks until there are records, at most timeout, and returns up to
-// max.poll.records of them. An error concerns one partition and is returned
-// alone: what other partitions have comes with the next call.
+// max.poll.records of them, in memory that the next call uses again. An error
+// concerns one partition and is returned alone: what other partitions have
+// comes with the next call.
 func (c *Consumer) Poll(timeout time.Duration) ([]ConsumerRecord, error) {
 	deadline := c.net.host.Uptime() + timeout
 	for {
@@ -179,14 +190,13 @@ func (c *Consumer) Poll(timeout time.Duration) ([]ConsumerRecord, error) {
 
 // collect hands out what has been fetched.
 func (c *Consumer) collect() (records []ConsumerRecord, err error) {
-	for _, a := range c.assigned {
-		if err := a.err; err != nil {
-			if !a.stuck {
-				a.err = nil
-			}
-			return nil, err
-		}
+	if err := c.failed(); err != nil {
+		return nil, err
 	}
+	if len(c.fetched) == 0 {
+		return nil, nil
+	}
+	records = c.handed[:0]
 	limit := int(c.cfg.MaxPollRecords)
 	kept := c.fetched[:0]
 	for _, f := range c.fetched {
@@ -203,14 +213,40 @@ func (c *Consumer) collect() (records []ConsumerRecord, err error) {
 		}
 		if !f.exhausted() {
 			kept = append(kept, f)
+			continue
 		}
+		c.nudgeFor(f.a)
+		c.free(f)
 	}
 	if len(kept) < len(c.fetched) {
 		clear(c.fetched[len(kept):])
 		c.fetched = kept
-		c.nudge()
+		c.wakeFetcher()
+	}
+	if cap(records) <= maxHanded {
+		c.handed = records
 	}
 	return records, err
+}
+
+// maxHanded bounds the memory that is kept from one Poll to the next.
+const maxHanded = 1024
+
+// failed is the error of the first partition that has one.
+func (c *Consumer) failed() error {
+	if !c.failing {
+		return nil
+	}
+	for _, a := range c.assigned {
+		if err := a.err; err != nil {
+			if !a.stuck {
+				a.err = nil
+			}
+			return err
+		}
+	}
+	c.failing = false
+	return nil
 }
 
 // Position is where the consumer is in tp. It blocks, at most
@@ -273,7 +309,20 @@ func (c *Consumer) must(tp kafka.TopicPartition) (*assigned, error) {
 	return nil, fmt.Errorf("client: consumer: %v is not assigned", tp)
 }
 
+// nudge has the fetcher look at everything.
 func (c *Consumer) nudge() {
+	c.everything = true
+	c.wakeFetcher()
+}
+
+// nudgeFor has it look at what concerns a, once it is awake.
+func (c *Consumer) nudgeFor(a *assigned) {
+	if a.desk != nil {
+		a.desk.dirty = true
+	}
+}
+
+func (c *Consumer) wakeFetcher() {
 	c.nudged = true
 	c.wake.Notify()
 }

@@ -31,9 +31,14 @@ type fetched struct {
 	aborting  []int64
 }
 
-func newFetched(a *assigned, rp *kmsg.FetchResponseTopicPartition, level IsolationLevel) *fetched {
-	f := &fetched{a: a, moves: a.moves, rest: rp.RecordBatches}
-	if level == ReadCommitted {
+func (c *Consumer) newFetched(a *assigned, rp *kmsg.FetchResponseTopicPartition) *fetched {
+	f := &fetched{}
+	if n := len(c.spare); n > 0 {
+		f = c.spare[n-1]
+		c.spare = c.spare[:n-1]
+	}
+	*f = fetched{a: a, moves: a.moves, rest: rp.RecordBatches, memory: f.memory}
+	if c.cfg.IsolationLevel == ReadCommitted {
 		f.committed = true
 		f.aborted = rp.AbortedTransactions
 		// The broker promises no order (franz-go 1.21.4).
@@ -42,6 +47,12 @@ func newFetched(a *assigned, rp *kmsg.FetchResponseTopicPartition, level Isolati
 		})
 	}
 	return f
+}
+
+// free keeps the memory of f for another.
+func (c *Consumer) free(f *fetched) {
+	clear(f.memory)
+	c.spare = append(c.spare, f)
 }
 
 // stale reports whether the position has jumped since.
@@ -66,7 +77,6 @@ func (f *fetched) take(out []ConsumerRecord, limit int, checkCRC bool) ([]Consum
 			continue
 		}
 		n := min(len(f.records), limit-len(out))
-		out = slices.Grow(out, n)
 		for i := range f.records[:n] {
 			r := &f.records[i]
 			out = append(out, ConsumerRecord{

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -22,65 +23,163 @@ func (c *Consumer) run() {
 	}
 }
 
-// errand is what is to be asked of one broker.
-type errand struct {
+// desk is what has to do with one broker: the partitions that are read from it,
+// and what is to be asked of it. A desk is looked at when something has
+// happened there or its time has come, and else left alone, so that an answer
+// costs no more in a cluster of a hundred brokers than in one of three.
+type desk struct {
+	node    kafka.NodeID // NoNode: of the partitions that no broker is known for
+	members []*assigned  // in the order of the assignment
+	dirty   bool
+	due     time.Duration // by Uptime, when to look again; env.Forever
+
+	// What is to be asked, while it is looked at.
+	looking  bool
 	link     *link
+	first    int // the place of the first member that is not resting
 	resets   []*assigned
 	verify   []*assigned
 	wishes   []wish
 	buffered bool // something it sent waits for Poll
 }
 
-// step sends what can be sent and returns how long there is nothing to do.
-func (c *Consumer) step(now time.Duration) time.Duration {
-	wait := env.Forever
-	var errands []*errand
-	for _, a := range c.assigned {
-		a.follow(c.net.metadata.topic(a.tp.Topic))
-		leader, _ := c.net.metadata.leader(a.tp)
-		if a.retryAt > now {
-			wait = shorter(wait, a.retryAt-now)
-			continue
-		}
-		if a.asking || a.stuck || a.state == lost && a.target == noTarget {
-			continue
-		}
-		if a.state == valid {
-			leader = a.source(leader, now)
-		}
-		l := c.net.link(leader)
-		if l == nil {
-			c.net.metadata.want(a.tp.Topic)
-			c.net.metadata.requestUpdate()
-			continue
-		}
-		e := errandTo(&errands, l)
-		switch {
-		case a.state == lost:
-			e.resets = append(e.resets, a)
-		case a.state == unverified:
-			e.verify = append(e.verify, a)
-		case c.holds(a):
-			e.buffered = e.buffered || !a.paused
-		case a.fetchable(now):
-			e.wishes = append(e.wishes, c.wish(a))
+// desk finds or makes the desk of a node.
+func (c *Consumer) desk(node kafka.NodeID) *desk {
+	for _, d := range c.desks {
+		if d.node == node {
+			return d
 		}
 	}
-	for _, e := range errands {
-		wait = shorter(wait, c.carryOut(e))
+	d := &desk{node: node, due: env.Forever}
+	c.desks = append(c.desks, d)
+	return d
+}
+
+// join makes a a member of d.
+func (d *desk) join(a *assigned) {
+	at, _ := slices.BinarySearchFunc(d.members, a.tp, func(b *assigned, tp kafka.TopicPartition) int { return b.tp.Compare(tp) })
+	d.members = slices.Insert(d.members, at, a)
+	a.desk = d
+}
+
+func (d *desk) leave(a *assigned) {
+	d.members = slices.DeleteFunc(d.members, func(b *assigned) bool { return b == a })
+	a.desk = nil
+}
+
+// step sends what can be sent and returns how long there is nothing to do.
+func (c *Consumer) step(now time.Duration) time.Duration {
+	for _, d := range c.desks {
+		if c.everything || d.dirty || d.due >= 0 && d.due <= now {
+			c.lookAt(d)
+		}
+	}
+	c.everything = false
+	for i := 0; i < len(c.looking); i++ { // it grows where partitions move to
+		c.place(c.looking[i], now)
+	}
+	for _, d := range c.looking {
+		c.sort(d, now)
+	}
+	if len(c.looking) > 1 {
+		slices.SortStableFunc(c.looking, func(x, y *desk) int { return x.first - y.first })
+	}
+	for _, d := range c.looking {
+		d.looking = false
+		if d.link != nil {
+			d.wait(now, c.carryOut(d))
+		}
+	}
+	c.looking = c.looking[:0]
+	wait := env.Forever
+	for _, d := range c.desks {
+		if d.due >= 0 {
+			wait = shorter(wait, max(0, d.due-now))
+		}
 	}
 	return wait
 }
 
-func errandTo(errands *[]*errand, l *link) *errand {
-	for _, e := range *errands {
-		if e.link == l {
-			return e
+func (c *Consumer) lookAt(d *desk) {
+	if d.looking {
+		return
+	}
+	d.looking, d.dirty, d.due = true, false, env.Forever
+	d.link, d.first, d.buffered = nil, len(c.assigned), false
+	d.resets, d.verify, d.wishes = d.resets[:0], d.verify[:0], d.wishes[:0]
+	c.looking = append(c.looking, d)
+}
+
+// wait has d looked at again when so much time has passed, if not earlier.
+func (d *desk) wait(now, wait time.Duration) {
+	if wait >= 0 {
+		d.due = shorter(d.due, now+wait)
+	}
+}
+
+// place sends the members of d that belong elsewhere by now to their desks.
+func (c *Consumer) place(d *desk, now time.Duration) {
+	moved := false
+	for i, a := range d.members {
+		t := c.net.metadata.topic(a.tp.Topic)
+		a.follow(t)
+		if a.resting(now) {
+			continue
+		}
+		node := kafka.NoNode
+		if t != nil && int(a.tp.Partition) < len(t.parts) {
+			node = t.parts[a.tp.Partition].leader
+		}
+		if a.state == valid {
+			node = a.source(node, now)
+		}
+		if c.net.link(node) == nil {
+			node = kafka.NoNode
+			c.net.metadata.want(a.tp.Topic)
+			c.net.metadata.requestUpdate()
+		}
+		if node != d.node {
+			to := c.desk(node)
+			to.join(a)
+			c.lookAt(to)
+			d.members[i], moved = nil, true
 		}
 	}
-	e := &errand{link: l}
-	*errands = append(*errands, e)
-	return e
+	if moved {
+		d.members = slices.DeleteFunc(d.members, func(a *assigned) bool { return a == nil })
+	}
+}
+
+// sort finds out what is to be asked for the members of d.
+func (c *Consumer) sort(d *desk, now time.Duration) {
+	if d.node != kafka.NoNode {
+		d.link = c.net.link(d.node)
+	}
+	awake := false
+	for _, a := range d.members {
+		if a.retryAt > now {
+			d.wait(now, a.retryAt-now)
+		}
+		if a.resting(now) || d.link == nil {
+			continue
+		}
+		if !awake {
+			d.first, awake = a.place, true
+		}
+		if a.preferred != kafka.NoNode {
+			d.wait(now, max(0, a.preferredUntil-now))
+		}
+		switch {
+		case a.state == lost:
+			d.resets = append(d.resets, a)
+		case a.state == unverified:
+			d.verify = append(d.verify, a)
+		case c.holds(a):
+			d.buffered = d.buffered || !a.paused
+		case a.fetchable(now):
+			d.wishes = append(d.wishes, c.wish(a))
+		}
+	}
 }
 
 // holds reports whether something of a waits for Poll.
@@ -97,32 +196,32 @@ func (c *Consumer) wish(a *assigned) wish {
 	return wish{a: a, moves: a.moves, topic: a.topic, offset: a.position.Offset, epoch: a.leaderEpoch}
 }
 
-// carryOut sends what can be sent of one errand.
-func (c *Consumer) carryOut(e *errand) time.Duration {
-	s := c.session(e.link.node)
+// carryOut asks what can be asked.
+func (c *Consumer) carryOut(d *desk) time.Duration {
+	s := c.session(d.node)
 	now, wait := c.net.host.Uptime(), env.Forever
-	fetch := len(e.wishes) > 0 && !s.busy && !e.buffered
+	fetch := len(d.wishes) > 0 && !s.busy && !d.buffered
 	if fetch && now < s.retryAt {
 		fetch, wait = false, s.retryAt-now
 	}
-	if len(e.resets) == 0 && len(e.verify) == 0 && !fetch {
+	if len(d.resets) == 0 && len(d.verify) == 0 && !fetch {
 		return wait
 	}
-	if !e.link.open() {
-		e.link.want()
-		if wait := e.link.delay(); wait > 0 {
+	if !d.link.open() {
+		d.link.want()
+		if wait := d.link.delay(); wait > 0 {
 			return wait
 		}
 		return env.Forever
 	}
-	if len(e.resets) > 0 {
-		c.listOffsets(e.link, e.resets)
+	if len(d.resets) > 0 {
+		c.listOffsets(d.link, slices.Clone(d.resets))
 	}
-	if len(e.verify) > 0 {
-		c.offsetForLeaderEpoch(e.link, e.verify)
+	if len(d.verify) > 0 {
+		c.offsetForLeaderEpoch(d.link, slices.Clone(d.verify))
 	}
 	if fetch {
-		c.fetch(e.link, s, e.wishes)
+		c.fetch(d, s)
 	}
 	return wait
 }
@@ -134,6 +233,7 @@ func (c *Consumer) session(node kafka.NodeID) *session {
 		}
 	}
 	s := &session{node: node}
+	s.done = func(resp kmsg.Response, err error) { c.fetchDone(s, resp) }
 	c.sessions = append(c.sessions, s)
 	return s
 }
@@ -141,29 +241,38 @@ func (c *Consumer) session(node kafka.NodeID) *session {
 // fetch sends a fetch of all that is wanted from one broker. A broker with
 // something that waits for Poll is left alone: without the partition that
 // waits, the session would change to and fro (KAFKA-17182).
-func (c *Consumer) fetch(l *link, s *session, wishes []wish) {
-	req := kmsg.NewPtrFetchRequest()
+func (c *Consumer) fetch(d *desk, s *session) {
+	req := s.request()
 	req.MaxWaitMillis = int32(c.cfg.FetchMaxWait.Milliseconds())
 	req.MinBytes, req.MaxBytes = c.cfg.FetchMinBytes, c.cfg.FetchMaxBytes
 	req.IsolationLevel, req.Rack = int8(c.cfg.IsolationLevel), c.cfg.ClientRack
-	s.fill(req, wishes, c.cfg.MaxPartitionFetchBytes)
+	before := s.held
+	s.fill(req, d.wishes, c.cfg.MaxPartitionFetchBytes)
+	d.wishes = before[:0]
 	s.busy = true
-	l.send(req, func(resp kmsg.Response, err error) {
-		s.busy = false
-		fetch, _ := resp.(*kmsg.FetchResponse)
-		ok, atOnce := s.answered(fetch)
-		if ok {
-			s.failures = 0
-			c.take(fetch, wishes, s.node)
-		}
-		if !atOnce {
-			s.failures++
-			s.retryAt = c.net.host.Uptime() + c.net.retryBackoff(s.failures)
-			c.net.metadata.requestUpdate()
-		}
-		c.nudge()
-		c.arrived.Broadcast()
-	})
+	d.link.send(req, s.done)
+}
+
+// fetchDone takes in how a fetch ended.
+func (c *Consumer) fetchDone(s *session, resp kmsg.Response) {
+	s.busy = false
+	fetch, _ := resp.(*kmsg.FetchResponse)
+	ok, atOnce := s.answered(fetch)
+	if ok {
+		s.failures = 0
+		c.take(fetch, s.held, s.node)
+	}
+	if !atOnce {
+		s.failures++
+		s.retryAt = c.net.host.Uptime() + c.net.retryBackoff(s.failures)
+		c.net.metadata.requestUpdate()
+	}
+	c.desk(s.node).dirty = true
+	for _, w := range s.held {
+		c.nudgeFor(w.a)
+	}
+	c.wakeFetcher()
+	c.arrived.Broadcast()
 }
 
 // take puts aside what a fetch brought.
@@ -205,7 +314,7 @@ func (c *Consumer) takePartition(rp *kmsg.FetchResponseTopicPartition, w wish, n
 		a.preferredUntil = c.net.host.Uptime() + c.cfg.MetadataMaxAge
 	}
 	if len(rp.RecordBatches) > 0 {
-		c.fetched = append(c.fetched, newFetched(a, rp, c.cfg.IsolationLevel))
+		c.fetched = append(c.fetched, c.newFetched(a, rp))
 	}
 }
 
@@ -295,7 +404,7 @@ func (c *Consumer) askFor(l *link, req kmsg.Request, parts []*assigned, take fun
 				continue
 			}
 			if failed == kerr.TopicAuthorizationFailed {
-				a.err = failed
+				a.tell(failed)
 			}
 			c.net.metadata.requestUpdate()
 			a.backOff(c.net)

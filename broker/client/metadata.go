@@ -95,12 +95,24 @@ func (m *metadata) rebootstrap() {
 func (m *metadata) nodes() []node { return m.brokers }
 
 func (m *metadata) addr(id kafka.NodeID) (string, bool) {
-	for i := range m.brokers {
-		if m.brokers[i].id == id {
-			return m.brokers[i].addr, true
+	if id < 0 { // bootstrap servers are in no order
+		for i := range m.brokers {
+			if m.brokers[i].id == id {
+				return m.brokers[i].addr, true
+			}
 		}
+		return "", false
 	}
-	return "", false
+	at, found := m.find(id)
+	if !found {
+		return "", false
+	}
+	return m.brokers[at].addr, true
+}
+
+// find is the place of a broker among them.
+func (m *metadata) find(id kafka.NodeID) (at int, found bool) {
+	return slices.BinarySearchFunc(m.brokers, id, func(n node, id kafka.NodeID) int { return cmp.Compare(n.id, id) })
 }
 
 // want has name asked for from now on, and reports what is known of it: nil if
@@ -394,7 +406,7 @@ func (m *metadata) meet(id kafka.NodeID, host string, port int32, rack *string) 
 	if rack != nil {
 		n.rack = *rack
 	}
-	at, found := slices.BinarySearchFunc(m.brokers, id, func(n node, id kafka.NodeID) int { return cmp.Compare(n.id, id) })
+	at, found := m.find(id)
 	if found {
 		m.brokers[at] = n
 		return

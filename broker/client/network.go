@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ type network struct {
 
 	metadata metadata
 	links    []*link // in the order in which they were first wanted
+	byNode   map[kafka.NodeID]*link
 
 	// changed is called when a link opened or broke, and when the metadata was
 	// updated. It must not block.
@@ -31,7 +33,7 @@ type network struct {
 }
 
 func (c *Client) network(cfg *Common, changed func()) *network {
-	n := &network{host: c.host, cfg: cfg, clientID: c.id, bootstrap: c.bootstrap, changed: changed}
+	n := &network{host: c.host, cfg: cfg, clientID: c.id, bootstrap: c.bootstrap, changed: changed, byNode: map[kafka.NodeID]*link{}}
 	n.metadata.init(n)
 	return n
 }
@@ -47,19 +49,16 @@ func (n *network) link(node kafka.NodeID) *link {
 	if !ok || n.closed {
 		return nil
 	}
-	for i, l := range n.links {
-		if l.node != node {
-			continue
-		}
+	if l := n.byNode[node]; l != nil {
 		if l.addr == addr {
 			return l
 		}
 		l.drop()
-		n.links = append(n.links[:i], n.links[i+1:]...)
-		break
+		n.links = slices.DeleteFunc(n.links, func(other *link) bool { return other == l })
 	}
 	l := &link{net: n, node: node, addr: addr}
 	n.links = append(n.links, l)
+	n.byNode[node] = l
 	return l
 }
 

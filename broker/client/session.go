@@ -21,6 +21,17 @@ type session struct {
 	busy     bool // a fetch is in flight
 	failures int
 	retryAt  time.Duration
+
+	req  kmsg.FetchRequest // the one in flight; its memory is used again
+	done func(kmsg.Response, error)
+}
+
+// request is an empty request.
+func (s *session) request() *kmsg.FetchRequest {
+	topics := s.req.Topics[:0]
+	s.req = kmsg.NewFetchRequest()
+	s.req.Topics = topics
+	return &s.req
 }
 
 // wish is what is to be fetched of one partition.
@@ -63,7 +74,7 @@ func (s *session) fill(req *kmsg.FetchRequest, wishes []wish, maxBytes int32) {
 
 func lookup(in []wish, tp kafka.TopicPartition) (wish, bool) {
 	for _, w := range in {
-		if w.a.tp == tp {
+		if w.a.tp.Partition == tp.Partition && w.a.tp.Topic == tp.Topic {
 			return w, true
 		}
 	}
@@ -81,6 +92,9 @@ func ask(req *kmsg.FetchRequest, w wish, maxBytes int32) {
 		}
 	}
 	t := kmsg.NewFetchRequestTopic()
+	if n := len(req.Topics); n < cap(req.Topics) {
+		t.Partitions = req.Topics[:n+1][n].Partitions[:0]
+	}
 	t.Topic, t.TopicID = w.a.tp.Topic, w.topic
 	t.Partitions = append(t.Partitions, part)
 	req.Topics = append(req.Topics, t)
