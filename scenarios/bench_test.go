@@ -62,8 +62,8 @@ func BenchmarkQuiet(b *testing.B) {
 }
 
 // BenchmarkScale has clusters of different sizes with the same load on each
-// broker: ten partitions, and a producer's twenty records a second. The cost
-// of an event must not grow with the cluster.
+// broker: ten partitions, twenty records a second, four producers, two
+// consumers. The cost of an event must not grow with the cluster.
 func BenchmarkScale(b *testing.B) {
 	for _, brokers := range []int{3, 10, 30, 100} {
 		b.Run(fmt.Sprintf("brokers=%d", brokers), func(b *testing.B) {
@@ -74,7 +74,7 @@ func BenchmarkScale(b *testing.B) {
 			s.Topics = []Topic{orders}
 			s.Topics[0].Partitions = int32(10 * brokers)
 			work := s.Workload.(workloads.ProduceConsume)
-			work.Producers, work.Rate, work.Consumers, work.Duration = brokers, 20, 2, 10*time.Second
+			work.Producers, work.Rate, work.Consumers, work.Duration = 4, 5*brokers, 2, 10*time.Second
 			s.Workload = work
 			var t tally
 			for i := range b.N {
