@@ -59,6 +59,8 @@ type cluster struct {
 	clients     []string
 	minISR      map[string]int // of each topic
 	stopped     bool           // no more starts
+	// committed is where the metadata ends that is known to be committed.
+	committed func() kafka.Offset
 	// onStart, if set, is told when a new process of a server begins.
 	onStart func(*member)
 }

@@ -151,8 +151,9 @@ func (s *member) unclean(im *metadata.Image) bool {
 // (KIP-966). As long as nobody has lost anything that does no harm, because
 // the last leader, which has everything, is then elected.
 func (c *cluster) survives(hosts []string, loses bool) bool {
+	// Who has just started may have an old image, and nobody a newer one.
 	im := c.image()
-	if im == nil {
+	if im == nil || im.Offset+1 < c.committed() {
 		return false
 	}
 	for _, topic := range im.Topics() {

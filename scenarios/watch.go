@@ -108,6 +108,7 @@ func (w *watch) meet(c *cluster) {
 	}
 	w.quorum = invariants.NewQuorum("metadata", voters)
 	w.quorum.Report = func(f invariants.Failure) { w.failed(nil, f) }
+	c.committed = func() kafka.Offset { return w.committed }
 	c.onStart = func(*member) { w.reap() }
 }
 
@@ -144,6 +145,8 @@ func (w *watch) tellReplica(x *watched, e *witness.Event) {
 	switch e.Kind {
 	case witness.Opened:
 		w.opened(x, e)
+	case witness.Appending:
+		g.Appending(node)
 	case witness.Appended:
 		g.Appended(node, int64(e.Offset), int64(e.End), epoch, digest(e.Batch))
 	case witness.Truncated:
@@ -250,6 +253,8 @@ func (w *watch) tellQuorum(e *witness.Event) {
 		q.BecameLeader(node, epoch, int64(e.Offset))
 	case witness.QuorumFollower:
 		q.BecameFollower(node, epoch, invariants.Node(e.Peer))
+	case witness.QuorumAppending:
+		q.Appending(node)
 	case witness.QuorumAppended:
 		q.Appended(node, int64(e.Offset), int64(e.End), epoch, digest(e.Batch))
 	case witness.QuorumFlushed:

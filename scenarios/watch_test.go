@@ -27,7 +27,7 @@ var plants = []struct {
 	{planted.CountDivergedFetch, LeadershipPingPong, 3, "invariant 5:"},
 	{planted.NoDivergenceCheck, SplitNetwork, 3, "invariant 5:"},
 	{planted.TruncateToHW, LeadershipPingPong, 3, "invariant 23:"},
-	{planted.ISRNoLESO, LateISRJoin, 20, "invariant 12:"},
+	{planted.ISRNoLESO, Standard, 20, "invariant 12:"},
 	{planted.HWCommittedISR, ReturnOfTheReplica, 3, "invariant 9:"},
 	{planted.HWUnderMinISR, ControllerStorm, 3, "invariant 9:"},
 	{planted.NoELR, Standard, 20, "invariant 18:"},

@@ -109,6 +109,7 @@ func (n *Node) drain(now time.Duration) {
 			bytes = append(bytes, h.bytes...)
 		}
 	}
+	n.tell(witness.Event{Kind: witness.QuorumAppending})
 	info, err := n.log.AppendInternal(bytes, n.epoch)
 	n.must(err)
 	if base := pending[0].batch.BaseOffset; info.FirstOffset != base {

@@ -152,6 +152,7 @@ func (n *Node) applyEffect() {
 		n.dropTail(e.Truncate)
 		n.tell(witness.Event{Kind: witness.QuorumTruncated, Epoch: n.core.State().Epoch, Offset: e.Truncate})
 	case e.Append != nil:
+		n.tell(witness.Event{Kind: witness.QuorumAppending})
 		n.must(n.log.AppendAsFollower(e.Append))
 		n.tellBatches(e.Append)
 		if n.isVoter() {

@@ -84,6 +84,7 @@ func (p *Partition) appendFetched(f *fetching, from kafka.Offset, batches []byte
 	batches = notAfter(batches, p.epoch)
 	if len(batches) > 0 {
 		p.startWithin(batches)
+		p.tell(witness.Event{Kind: witness.Appending, Epoch: p.epoch, Offset: p.end})
 		err := p.log.AppendAsFollower(batches)
 		p.m.mustWork(p, p.log.Failed())
 		if err != nil {

@@ -27,6 +27,7 @@ func (p *Partition) append(batches []byte, epoch kafka.LeaderEpoch, acks int16, 
 	if acks == acksAll && len(p.isr.committed) < p.minISR() {
 		return log.AppendInfo{}, kerr.NotEnoughReplicas
 	}
+	p.tell(witness.Event{Kind: witness.Appending, Epoch: p.epoch, Offset: p.end})
 	var info log.AppendInfo
 	var err error
 	if internal {

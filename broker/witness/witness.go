@@ -41,6 +41,9 @@ const (
 	Stopped
 	// EndServed: a client was told that the log ends at Offset.
 	EndServed
+	// Appending: an append begins; Appended follows, unless it fails. It may be
+	// in the log of a process that dies in between, or not.
+	Appending
 	// ReadServed: a consumer was given Batch, spanning [Offset, End), of Epoch.
 	ReadServed
 )
@@ -55,6 +58,8 @@ const (
 	QuorumFollower
 	// QuorumAppended: Batch spanning [Offset, End) in Epoch.
 	QuorumAppended
+	// QuorumAppending: as Appending.
+	QuorumAppending
 	// QuorumFlushed: the log is durable below Offset.
 	QuorumFlushed
 	// QuorumTruncated: the log now ends at Offset.
