@@ -166,14 +166,14 @@ func (c *cluster) survives(hosts []string, loses bool) bool {
 	return true
 }
 
-// keeps is survives for one partition: fewer than min.insync.replicas of those
-// that count went down uncleanly at the same time. More may not, though others
-// live: who is merely slow can be fenced out of the ISR before them, and then
-// nobody is left who counts.
+// keeps is survives for one partition: fewer than min.insync.replicas of its
+// replicas are down uncleanly, or came back so and are not in sync again. More
+// may not, though others live: who is merely slow can be fenced out of the ISR
+// before them, and then nobody is left who counts.
 func (c *cluster) keeps(im *metadata.Image, p *metadata.Partition, hosts []string, loses bool) bool {
 	down := 0
-	for _, id := range slices.Concat(p.ISR, p.ELR) {
-		if s := c.byID[id]; slices.Contains(hosts, s.host.Name()) || s.unclean(im) {
+	for _, id := range p.Replicas {
+		if s := c.byID[id]; slices.Contains(hosts, s.host.Name()) || s.crashed && (s.unclean(im) || !slices.Contains(p.ISR, id)) {
 			down++
 		}
 	}
