@@ -18,11 +18,15 @@ type bound struct {
 type marksOf struct {
 	reads  []markRead
 	floors []bound
+	// acked are the floors that were promised to producers. What they are worth
+	// depends on acks.
+	acked []bound
 }
 
 type markRead struct {
 	begin, value int64
 	row          int
+	process      int64
 }
 
 // findMarks: a log's end, read in real time, is never below what is known to
@@ -88,7 +92,7 @@ func note[K comparable](m map[K]*marksOf, key K) *marksOf {
 }
 
 func (s *marksOf) add(op *history.Op, value int64) {
-	s.reads = append(s.reads, markRead{op.Invoked, value, op.Row})
+	s.reads = append(s.reads, markRead{op.Invoked, value, op.Row, op.Process})
 	s.floor(op, value)
 }
 
@@ -104,7 +108,7 @@ func (m *marks) gatherAppends(a *analysis) {
 		}
 		for _, s := range op.Sends {
 			if end := m.ends[a.h.KeyOf(s.Rec)]; end != nil && s.Offset >= 0 && a.flags[s.Rec]&(tied|several) == 0 {
-				end.floor(op, s.Offset+1)
+				end.acked = append(end.acked, bound{op.Completed, s.Offset + 1, op.Row})
 			}
 		}
 		for _, p := range op.Polled {
@@ -117,21 +121,43 @@ func (m *marks) gatherAppends(a *analysis) {
 }
 
 // sweep calls bad for every read that is less than grow above the highest
-// floor known before it began.
+// floor known before it began. Of several floors it names the one that says
+// most: what the reader itself was told, then what anybody saw, then what was
+// only acknowledged.
 func (s *marksOf) sweep(grow int64, bad func(read markRead, floor bound)) {
 	sort.SliceStable(s.reads, func(i, j int) bool { return s.reads[i].begin < s.reads[j].begin })
-	sort.SliceStable(s.floors, func(i, j int) bool { return s.floors[i].event < s.floors[j].event })
-	best := bound{value: -1 << 62}
-	next := 0
+	seen, acked := rising(s.floors), rising(s.acked)
+	told := map[int64]bound{} // by process, which reads one after another
 	for _, r := range s.reads {
-		for ; next < len(s.floors) && s.floors[next].event < r.begin; next++ {
-			if s.floors[next].value > best.value {
-				best = s.floors[next]
+		own, heard := told[r.process]
+		if !heard || r.value > own.value {
+			told[r.process] = bound{r.begin, r.value, r.row}
+		}
+		anybodys, promised := seen(r.begin), acked(r.begin)
+		switch {
+		case heard && r.value < own.value+grow:
+			bad(r, own)
+		case r.value < anybodys.value+grow:
+			bad(r, anybodys)
+		case r.value < promised.value+grow:
+			bad(r, promised)
+		}
+	}
+}
+
+// rising returns a function that tells the highest of floors known before an
+// event, for events in their order.
+func rising(floors []bound) func(event int64) bound {
+	sort.SliceStable(floors, func(i, j int) bool { return floors[i].event < floors[j].event })
+	best := bound{value: -1 << 62}
+	return func(event int64) bound {
+		for len(floors) > 0 && floors[0].event < event {
+			if floors[0].value > best.value {
+				best = floors[0]
 			}
+			floors = floors[1:]
 		}
-		if r.value < best.value+grow {
-			bad(r, best)
-		}
+		return best
 	}
 }
 

@@ -74,6 +74,10 @@ func TestExpectations(t *testing.T) {
 		{"a truncated acknowledgement", truncatedAck, "acks=0", Holds},
 		{"a truncated acknowledgement", truncatedAck, "acks=all", Violated},
 		{"polls never disagree with acks=1", divergent, "acks=1", Violated},
+		{"an end below what was acknowledged", "0: send x/10@5\n1: end x@3", "", Violated},
+		{"an end below what was acknowledged", "0: send x/10@5\n1: end x@3\n2: send x/11@3\n1: poll x/11@3", "acks=1", Holds},
+		{"an end below what was polled", "0: send x/10@5\n1: poll x/10@5\n1: end x@3", "acks=1", Violated},
+		{"an end below an end", "0: send x/10@5\n1: end x@3\n1: end x@2", "acks=1", Violated},
 		{"polls disagree after an unclean election", divergent, "unclean.leader.election.enable=true", Holds},
 		{"none happened", divergent, "unclean=true,unclean-elections=0", Violated},
 		{"one happened, and it was not permitted", divergent, "unclean-elections=1", Violated},
@@ -87,6 +91,9 @@ func TestExpectations(t *testing.T) {
 		{"as many", divergent, "lossy-crashes=2", Holds},
 		{"an end told too low to another client", acked + "1: end x@3\n2: end x@1", "", Violated},
 		{"the same after a change of leaders", acked + "1: end x@3\n2: end x@1", "replaced-leaders=1", Holds},
+		{"before the replaced leader has heard", "fault: replaced-leader x\n" + acked + "1: end x@3\n2: end x@1", "replaced-leaders=1", Holds},
+		{"after it has", "fault: replaced-leader x\nfault: replaced-leader-heard x\n" + acked + "1: end x@3\n2: end x@1", "replaced-leaders=1", Violated},
+		{"elsewhere", "fault: replaced-leader y\n" + acked + "1: end x@3\n2: end x@1", "replaced-leaders=1", Violated},
 		{"to the same client even then", acked + "1: end x@3\n1: end x@1", "replaced-leaders=1", Violated},
 		{"an aborted read", aborted, "", Violated},
 		{"an aborted read", aborted, "isolation=read_uncommitted", Holds},
@@ -215,5 +222,5 @@ func TestCampaignTellsWhatNeverShowed(t *testing.T) {
 	for _, allowed := range c.NeverShown() {
 		never = append(never, allowed.Anomaly)
 	}
-	assert.ElementsMatch(t, []Anomaly{AppendRealtimeOrder, NonmonotonicSend, PollSkip, IntPollSkip}, never)
+	assert.ElementsMatch(t, []Anomaly{AppendRealtimeOrder, NonmonotonicSend, PollSkip, IntPollSkip, NonmonotonicEnd}, never)
 }

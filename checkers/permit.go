@@ -15,7 +15,7 @@ type permission struct {
 	only    func(p *permits, f *finding) bool // nil: every instance
 }
 
-var truncation = []Anomaly{LostWrite, Unseen, InconsistentOffsets, AppendRealtimeOrder, NonmonotonicSend, PollSkip, IntPollSkip}
+var truncation = []Anomaly{LostWrite, Unseen, InconsistentOffsets, AppendRealtimeOrder, NonmonotonicSend, PollSkip, IntPollSkip, NonmonotonicEnd}
 
 var anything = []Anomaly{LostWrite, Unseen, InconsistentOffsets, Duplicate, NonmonotonicPoll, PollSkip,
 	IntPollSkip, IntNonmonotonicPoll, IntNonmonotonicSend, NonmonotonicSend, AppendRealtimeOrder,
@@ -204,6 +204,12 @@ func onlyAcknowledged(p *permits, f *finding) bool {
 		return p.e.is("acks", "0") || unread(f.recs[0]) || unread(f.recs[1])
 	case AppendRealtimeOrder:
 		return p.e.is("acks", "0") || unread(f.recs[0]) || unread(f.recs[1])
+	case NonmonotonicEnd:
+		if len(f.recs) > 0 { // it was appended below an end that was read before
+			return unread(f.recs[0])
+		}
+		floor := p.a.h.Brief(f.rows[0]).F
+		return floor == history.Send || floor == history.Txn
 	}
 	return true
 }
@@ -266,13 +272,38 @@ func (p *permits) rowsOf(f *finding) []int {
 }
 
 // betweenClients: an end that was read too low, by another client than the one
-// that knew better.
+// that knew better, while a leader had not heard that it was replaced.
 func betweenClients(p *permits, f *finding) bool {
 	if len(f.recs) > 0 || len(f.rows) < 2 {
 		return false
 	}
 	knew, read := p.a.h.Brief(f.rows[0]), p.a.h.Brief(f.rows[1])
-	return p.a.h.Client(knew.ProcessNo) != p.a.h.Client(read.ProcessNo)
+	return p.a.h.Client(knew.ProcessNo) != p.a.h.Client(read.ProcessNo) && p.leaderUnaware(f.key, read)
+}
+
+// leaderUnaware reports whether some leader of a partition was replaced and had
+// not heard of it at a time of the read. A history that does not tell when
+// leaders were replaced may have had one at any time.
+func (p *permits) leaderUnaware(key history.Key, read history.Brief) bool {
+	told, unaware := false, false
+	for i := range p.a.h.Notes() {
+		n := &p.a.h.Notes()[i]
+		replaced, heard := n.Name == "replaced-leader", n.Name == "replaced-leader-heard"
+		if n.F != history.Fault || !replaced && !heard {
+			continue
+		}
+		told = true
+		if len(n.Keys) > 0 && !contains(n.Keys, key) {
+			continue
+		}
+		if n.Number > int64(read.Completed) {
+			return unaware
+		}
+		if unaware = replaced; heard && n.Number > int64(read.Invoked) {
+			return true
+		}
+	}
+	return unaware || !told
 }
 
 // oncePerReader: a reset happens when a position is first needed, or out of

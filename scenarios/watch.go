@@ -44,11 +44,12 @@ type watched struct {
 	known            bool
 	leader           kafka.NodeID
 	replicas, member []kafka.NodeID // member: of ISR or ELR
-	led              bool           // somebody has led it: last, lastLed
-	lastLed          kafka.NodeID
 	// lost: machines that lost power since they last opened their log. A process
 	// may come and go several times before it does.
 	lost map[kafka.NodeID]bool
+	// stale are the brokers that were replaced as leaders and have not heard of
+	// it: they serve on as if nothing had happened.
+	stale []kafka.NodeID
 	// excuse: more was destroyed than its configuration promises to survive, by
 	// this; empty: not so.
 	excuse string
@@ -158,12 +159,10 @@ func (w *watch) tellReplica(x *watched, e *witness.Event) {
 	case witness.HighWatermarkMoved:
 		g.HighWatermark(node, int64(e.Offset), epoch)
 	case witness.BecameLeader:
-		if x.led && x.lastLed != e.Node {
-			w.befell("replaced-leader", x)
-		}
-		x.led, x.lastLed = true, e.Node
+		w.hears(x, e.Node)
 		g.BecameLeader(node, epoch, int64(e.Offset), w.list(0, e.Nodes))
 	case witness.BecameFollower:
+		w.hears(x, e.Node)
 		g.BecameFollower(node, epoch, invariants.Node(e.Peer), int64(e.Offset))
 	case witness.MaximalISR:
 		g.MaximalISR(node, w.list(0, e.Nodes))
@@ -176,6 +175,7 @@ func (w *watch) tellReplica(x *watched, e *witness.Event) {
 	case witness.ReadServed:
 		g.Read(node, int64(e.Offset), int64(e.End), epoch, digest(e.Batch))
 	case witness.Stopped:
+		w.hears(x, e.Node)
 		if e.End == 1 {
 			g.Wiped(node)
 		} else {
@@ -212,6 +212,7 @@ func (w *watch) committedPartition(x *watched, e *witness.Event) {
 	s := e.State
 	was := x.ghost.TrueHighWatermark()
 	unclean := x.known && s.Leader != kafka.NoNode && s.Leader != x.leader && !slices.Contains(x.member, s.Leader)
+	w.replaced(x, s.Leader)
 	x.known, x.leader = true, s.Leader
 	x.replicas = append(x.replicas[:0], s.Replicas...)
 	x.member = append(append(x.member[:0], s.ISR...), s.ELR...)
@@ -316,7 +317,30 @@ func (w *watch) reap() {
 		}
 		m.up = false
 		for _, x := range w.partitions {
+			w.hears(x, s.cfg.NodeID)
 			x.ghost.Stopped(invariants.Node(s.cfg.NodeID))
 		}
+	}
+}
+
+// replaced: the leader of x was, if another leads now and it is still up.
+func (w *watch) replaced(x *watched, by kafka.NodeID) {
+	was := w.machines[x.leader]
+	if !x.known || x.leader == by || was == nil || !was.up || slices.Contains(x.stale, x.leader) {
+		return
+	}
+	if x.stale = append(x.stale, x.leader); len(x.stale) == 1 {
+		w.befell("replaced-leader", x)
+	}
+}
+
+// hears: the node knows that it leads x no longer, or is gone.
+func (w *watch) hears(x *watched, node kafka.NodeID) {
+	i := slices.Index(x.stale, node)
+	if i < 0 {
+		return
+	}
+	if x.stale = slices.Delete(x.stale, i, i+1); len(x.stale) == 0 {
+		w.befell("replaced-leader-heard", x)
 	}
 }

@@ -448,7 +448,9 @@ func TestDirRemembers(t *testing.T) {
 // A real Kafka's cleaner may have been at work when it ended.
 func TestLeftoversOfTheCleaner(t *testing.T) {
 	onDisk(t, func(h env.Host) {
-		l, err := Open(h, "orders-0", orders, tiny(), Options{})
+		cfg := tiny()
+		cfg.CleanupPolicy.Compact = true
+		l, err := Open(h, "orders-0", orders, cfg, Options{})
 		require.NoError(t, err)
 		put := func(name string, bs ...record.Batch) {
 			require.NoError(t, writeFile(h.Disk(), "orders-0/"+name, bytes.Join(asBytes(bs), nil), true))
@@ -462,7 +464,7 @@ func TestLeftoversOfTheCleaner(t *testing.T) {
 		put(fileName(8, logSuffix+swapSuffix), at(8)) // a split that was not finished
 		put(fileName(9, logSuffix+deletedSuffix), at(8))
 		put(fileName(9, indexSuffix))
-		l, err = Open(h, "orders-0", orders, tiny(), Options{})
+		l, err = Open(h, "orders-0", orders, cfg, Options{})
 		require.NoError(t, err)
 		assert.Equal(t, kafka.Offset(8), l.EndOffset())
 		got, err := l.contents()
@@ -478,4 +480,25 @@ func asBytes(bs []record.Batch) (out [][]byte) {
 		out = append(out, b)
 	}
 	return out
+}
+
+// No checksum covers a base offset. Kafka believes one that rotted upwards; a
+// log that was never compacted has no gaps, so recovery cuts it there.
+func TestABaseOffsetThatRottedIsNotBelieved(t *testing.T) {
+	onDisk(t, func(h env.Host) {
+		at := func(o kafka.Offset) record.Batch { return batch(0, record.Options{BaseOffset: o}, 2, 10) }
+		for _, rotten := range []kafka.Offset{0, 1, 3, 1<<20 + 2} {
+			name := fmt.Sprintf("orders-%d", rotten)
+			l, err := Open(h, name, orders, tiny(), Options{})
+			require.NoError(t, err)
+			require.NoError(t, l.AppendAsFollower(at(0)))
+			require.NoError(t, l.AppendAsFollower(at(2)))
+			require.NoError(t, l.AppendAsFollower(at(4)))
+			log := bytes.Join([][]byte{at(0), at(rotten), at(4)}, nil)
+			require.NoError(t, writeFile(h.Disk(), name+"/"+fileName(0, logSuffix), log, true))
+			l, err = Open(h, name, orders, tiny(), Options{})
+			require.NoError(t, err)
+			assert.Equal(t, kafka.Offset(2), l.EndOffset(), "base offset %d", rotten)
+		}
+	})
 }

@@ -177,7 +177,8 @@ func (n *Node) load(id SnapshotID, im *metadata.Image) {
 // snapshot and the log after it. It blocks. The state in memory must be the
 // same, or it would not survive a restart.
 func (n *Node) Replay() (*metadata.Image, error) {
-	hw, im := n.core.HighWatermark(), metadata.NewImage()
+	// The core hears of a high watermark before the records below it are written.
+	hw, im := min(n.core.HighWatermark(), n.log.EndOffset()), metadata.NewImage()
 	if id := n.core.Log().LatestSnapshot(); !id.IsZero() {
 		bytes, err := readFile(n.host.Disk(), n.snapshotPath(id))
 		if err == nil {

@@ -583,6 +583,38 @@ func TestQuorum(t *testing.T) {
 		{"an older epoch behind a younger", 29, elected + `
 			append 1 3 4 2
 			append 1 4 5 1`},
+		{"a leader that was outvoted before it is heard of owes nothing to younger epochs", 0, elected + `
+			append 3 0 3 1
+			flush 3 3
+			vote 3 2 3
+			leads 2 3 3
+			append 2 3 4 3
+			flush 2 4
+			append 1 3 4 3
+			flush 1 4
+			commit 2 4
+			leads 3 2 3`},
+		{"an observer that has not heard of the epoch that commits follows an older one", 0, elected + `
+			append 1 3 4 1
+			append 7 0 3 1
+			append 7 3 4 1
+			append 3 0 3 1
+			leads 3 2 3
+			leads 1 3 4
+			append 1 4 5 3
+			flush 1 5
+			append 2 3 4 1
+			append 2 4 5 3
+			flush 2 5
+			commit 1 5
+			follows 7 2 3
+			truncate 7 3`},
+		{"it owes what was committed before its own", 30, elected + `
+			append 3 0 2 1
+			flush 3 2
+			leads 2 3 3
+			append 2 3 4 3
+			leads 3 2 2`},
 		{"a leader without the committed records", 30, elected + `
 			append 3 0 2 1
 			leads 3 2 2`},
@@ -623,6 +655,9 @@ func TestQuorum(t *testing.T) {
 		{"two images at one offset", 37, elected + `
 			applied 1 3 5
 			applied 2 3 6`},
+		{"a follower of a younger leader loses what an older one committed", 38, elected + `
+			follows 2 2 3
+			truncate 2 2`},
 		{"committed records are truncated", 38, elected + `
 			follows 2 2 3
 			truncate 2 2`},

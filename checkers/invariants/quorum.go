@@ -242,8 +242,12 @@ func (q *Quorum) Truncated(node Node, to int64) {
 	if m.leads && to < m.log.end() {
 		q.fail(LeaderAppendOnly, node, "leader %d truncated from %d to %d", node, m.log.end(), to)
 	}
-	if first := m.log.at(to); to < q.truth.end() && first.digest != 0 && !differ(first, q.truth.at(to)) {
-		q.fail(CommittedStays, node, "node %d truncated from %d to %d; %d are committed", node, m.log.end(), to, q.truth.end())
+	// A record of an older epoch may be committed in a younger one, of which this
+	// node has not heard yet: it does not count there, and may follow a leader
+	// between the two that never had the record.
+	hw := q.before(m.epoch + 1)
+	if first := m.log.at(to); to < hw && first.digest != 0 && !differ(first, q.truth.at(to)) {
+		q.fail(CommittedStays, node, "node %d truncated from %d to %d in epoch %d; %d are committed", node, m.log.end(), to, m.epoch, hw)
 	}
 	m.log.truncate(to)
 	m.cut(to)
