@@ -48,6 +48,15 @@ func (s *Settings) Set(name, value string) error {
 	return config.Set(s, name, value)
 }
 
+// Names are all that Set knows.
+func (s *Settings) Names() []string {
+	names := slices.Sorted(maps.Keys(topicName))
+	for _, e := range config.Entries(s) {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
 // SetAll sets many, in the order of their names.
 func (s *Settings) SetAll(values map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(values)) {

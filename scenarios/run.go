@@ -14,6 +14,7 @@ import (
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/internal/nearest"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
@@ -123,13 +124,16 @@ func (r *run) set(name, value string) error {
 	if clientErr == nil {
 		r.s.Workload = w
 	}
-	if serverErr != nil && clientErr != nil {
-		if strings.Contains(serverErr.Error(), "unknown") {
-			return optionError{clientErr}
-		}
+	isUnknown := func(err error) bool { return strings.Contains(err.Error(), "unknown") }
+	switch {
+	case serverErr == nil || clientErr == nil:
+		return nil
+	case !isUnknown(serverErr):
 		return optionError{serverErr}
+	case !isUnknown(clientErr):
+		return optionError{clientErr}
 	}
-	return nil
+	return optionError{nearest.Unknown("parameter", name, append(r.s.Workload.Names(), r.settings.Names()...))}
 }
 
 // play is the run from its first to its last event.

@@ -1,6 +1,7 @@
 package workloads
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -52,26 +53,48 @@ func (w ProduceConsume) Set(name, value string) (Workload, error) {
 	var err error
 	switch name {
 	case "producers":
-		w.Producers, err = strconv.Atoi(value)
+		w.Producers, err = number(value, 0)
 	case "rate":
-		w.Rate, err = strconv.Atoi(value)
+		w.Rate, err = number(value, 1)
 	case "size":
-		w.Size, err = strconv.Atoi(value)
+		w.Size, err = number(value, 0)
 	case "consumers":
-		w.Consumers, err = strconv.Atoi(value)
+		w.Consumers, err = number(value, 0)
 	case "duration":
-		w.Duration, err = time.ParseDuration(value)
+		w.Duration, err = duration(value)
 	case "acks":
-		err = w.Acks.Set(value)
+		if w.Acks.Set(value) != nil {
+			err = errors.New("all, 1 or 0")
+		}
 	case "enable.idempotence":
-		w.Idempotent, err = strconv.ParseBool(value)
+		if w.Idempotent, err = strconv.ParseBool(value); err != nil {
+			err = errors.New("true or false")
+		}
 	default:
 		return w.setClient(name, value)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("set %s: found %q, which is not a value of it", name, value)
+		return nil, fmt.Errorf("parameter %s: found %q, expected %w", name, value, err)
 	}
 	return w, nil
+}
+
+// number reads a parameter that is at least so much; its error says what was
+// expected.
+func number(value string, least int) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < least {
+		return 0, fmt.Errorf("a whole number, %d or more", least)
+	}
+	return n, nil
+}
+
+func duration(value string) (time.Duration, error) {
+	d, err := time.ParseDuration(value)
+	if err != nil || d <= 0 {
+		return 0, errors.New("a duration above 0, such as 30s")
+	}
+	return d, nil
 }
 
 func (w ProduceConsume) setClient(name, value string) (Workload, error) {
