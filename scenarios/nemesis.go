@@ -18,7 +18,7 @@ type nemesis struct {
 	c    *cluster
 	luck *rand.Rand
 	// reckless: the scenario destroys more than its configuration promises to
-	// survive, and says so.
+	// survive, and says so; or its plan keeps to the budget by itself.
 	reckless bool
 
 	begun  time.Duration // when the plan's time began

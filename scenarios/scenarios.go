@@ -22,7 +22,11 @@ type Scenario struct {
 	Topics   []Topic
 	Workload workloads.Workload
 	Faults   faults.Trouble // nil: none
-	Checks   []Promise
+	// Exact: every fault strikes as it is written, for the author has seen to
+	// the budget. The nemesis knows only what the controllers believe, which is
+	// wrong under a planted bug.
+	Exact  bool
+	Checks []Promise
 	// Probes must be reached, or the danger was not met and the verdict is
 	// inconclusive.
 	Probes []string
@@ -79,6 +83,7 @@ func All() []Scenario {
 		LeadershipPingPong,
 		ReturnOfTheReplica,
 		LateISRJoin,
+		LastInSync,
 		VotesInTheDark,
 		CombinedRoles,
 		AcksOne,

@@ -30,7 +30,7 @@ var plants = []struct {
 	{planted.ISRNoLESO, Standard, 20, "invariant 12:"},
 	{planted.HWCommittedISR, ReturnOfTheReplica, 3, "invariant 9:"},
 	{planted.HWUnderMinISR, ControllerStorm, 3, "invariant 9:"},
-	{planted.NoELR, Standard, 20, "invariant 18:"},
+	{planted.NoELR, LastInSync, 5, "invariant 18:"},
 	{planted.IgnoreBrokerEpoch, LateISRJoin, 3, "invariant 12:"},
 	{planted.NoDuplicateWindow, LateRequests, 3, "records are not duplicated"},
 	{planted.RaftNoFlush, ControllerStorm, 1, "invariant 35:"},
