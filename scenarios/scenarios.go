@@ -84,6 +84,7 @@ func All() []Scenario {
 		ReturnOfTheReplica,
 		LateISRJoin,
 		LastInSync,
+		RetriesAfterRestart,
 		VotesInTheDark,
 		CombinedRoles,
 		AcksOne,

@@ -33,6 +33,7 @@ var plants = []struct {
 	{planted.NoELR, LastInSync, 5, "invariant 18:"},
 	{planted.IgnoreBrokerEpoch, LateISRJoin, 3, "invariant 12:"},
 	{planted.NoDuplicateWindow, LateRequests, 3, "records are not duplicated"},
+	{planted.SnapshotWindow, RetriesAfterRestart, 3, "records are not duplicated"},
 	{planted.RaftNoFlush, ControllerStorm, 1, "invariant 35:"},
 	{planted.RaftForgetVote, VotesInTheDark, 20, "invariant 33:"},
 	{planted.RaftRestartAsLeader, ControllerStorm, 3, "invariant 28:"},
