@@ -22,4 +22,5 @@ var ClockTrouble = Scenario{
 		{At: 40 * time.Second, For: 10 * time.Second, Fault: faults.StepClock{Host: faults.AllBrokers, By: 24 * time.Hour}},
 	},
 	Checks: Promises,
+	Probes: []string{"broker fenced", "unclean restart detected"},
 }

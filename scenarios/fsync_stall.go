@@ -21,4 +21,5 @@ var FsyncStall = Scenario{
 		{At: 36 * time.Second, For: 3 * time.Second, Fault: faults.Kill{Host: faults.Leader("orders", 0)}},
 	},
 	Checks: Promises,
+	Probes: []string{"controller failover", "duplicate batch re-acknowledged"},
 }

@@ -12,7 +12,8 @@ import (
 // think. Their runs show an anomaly and their reports say which setting never
 // promised its absence.
 
-// AcksOne: the leader acknowledges alone. Who dies takes the last records along.
+// AcksOne: the leader acknowledges alone. Its followers cannot fetch for a
+// while, it serves on, and dies: what it acknowledged meanwhile goes with it.
 var AcksOne = Scenario{
 	Name:    "acks-one",
 	About:   "hazard: with acks=1 a record is acknowledged before anybody else has it",
@@ -26,10 +27,11 @@ var AcksOne = Scenario{
 		Client:    map[string]string{"delivery.timeout.ms": "30000", "request.timeout.ms": "5000"},
 	},
 	Faults: faults.Plan{
-		{At: 5 * time.Second, For: 10 * time.Second, Fault: faults.Isolate{Host: faults.Leader("orders", 0)}},
-		{At: 20 * time.Second, For: 5 * time.Second, Fault: faults.PowerOff{Host: faults.Leader("orders", 1)}},
+		{At: 5 * time.Second, For: 10 * time.Second, Fault: faults.CutOneWay{From: faults.Followers("orders", 0), To: faults.Leader("orders", 0)}},
+		{At: 12 * time.Second, For: 5 * time.Second, Fault: faults.PowerOff{Host: faults.Leader("orders", 0)}},
 	},
 	Checks: Promises,
+	Probes: []string{"unclean restart detected"},
 	Lesson: "acks=1 promises that the leader had the record, not that anybody who may become leader has it. Use acks=all with min.insync.replicas of at least 2.",
 }
 
@@ -45,6 +47,7 @@ var UncleanElection = Scenario{
 		{At: 16 * time.Second, For: 20 * time.Second, Fault: faults.Kill{Host: faults.Host("broker-3")}},
 	},
 	Checks: Promises,
+	Probes: []string{"controller: unclean leader elected"},
 	Lesson: "unclean.leader.election.enable=true lets a partition go on without the replicas that were in sync. What only they had is gone, acknowledged or not.",
 }
 
@@ -60,6 +63,7 @@ var MinISROne = Scenario{
 		{At: 18 * time.Second, For: 5 * time.Second, Fault: faults.Wipe{Host: faults.Host("broker-3")}},
 	},
 	Checks: Promises,
+	Probes: []string{"controller: last known leader elected"},
 	Lesson: "acks=all waits for the replicas in sync, and min.insync.replicas=1 lets one be enough. Its disk was then the only place of what it acknowledged.",
 }
 
@@ -97,5 +101,6 @@ var NoFsyncAllLosePower = Scenario{
 		{At: 15 * time.Second, For: 5 * time.Second, Fault: faults.PowerOff{Host: faults.AllBrokers}},
 	},
 	Checks: Promises,
+	Probes: []string{"controller: last known leader elected"},
 	Lesson: "acks=all promises copies in the memory of min.insync.replicas, and flush.messages has no default that would sync them. Replicas that share one power supply fail as one.",
 }

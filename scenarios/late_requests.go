@@ -23,4 +23,5 @@ var LateRequests = Scenario{
 		{At: 42 * time.Second, Fault: faults.LateDelivery{From: faults.AllClients, To: faults.AllBrokers, By: 12 * time.Second}},
 	},
 	Checks: Promises,
+	Probes: []string{"duplicate batch re-acknowledged", "fetch diverged"},
 }

@@ -22,5 +22,5 @@ var RotOnAMinority = Scenario{
 		{At: 37 * time.Second, Fault: faults.Rot{Bytes: 3, Host: faults.Host("broker-3")}},
 	},
 	Checks: Promises,
-	Probes: []string{"unclean restart detected"},
+	Probes: []string{"unclean restart detected", "damaged batch cut off in recovery"},
 }

@@ -133,16 +133,24 @@ func (p *Partition) accepted(pr *proposal, isr []kafka.NodeID, epoch kafka.Leade
 		return // a newer registration is on its way
 	}
 	p.registry = registry
-	if pr.expands {
-		p.m.host.Reached("ISR expanded")
-	} else {
-		p.m.host.Reached("ISR shrank")
-	}
-	p.m.host.Log("has the isr of %v changed from %v to %v, partition epoch %d", p.tp, p.isr.committed, isr, registry)
-	p.isr.commit(isr)
-	p.tellMaximalISR()
+	p.commitISR(isr)
 	p.advance()
 	p.moved.check()
+}
+
+// commitISR takes the ISR that the controller's answer or the metadata log
+// says, whichever is faster.
+func (p *Partition) commitISR(isr []kafka.NodeID) {
+	if pr := p.isr.proposal; pr != nil && len(without(isr, pr.isr)) == 0 && len(without(pr.isr, isr)) == 0 {
+		if pr.expands {
+			p.m.host.Reached("ISR expanded")
+		} else {
+			p.m.host.Reached("ISR shrank")
+		}
+		p.m.host.Log("has the isr of %v changed from %v to %v, partition epoch %d", p.tp, p.isr.committed, isr, p.registry)
+	}
+	p.isr.commit(isr)
+	p.tellMaximalISR()
 }
 
 // rejected is the controller's refusal of pr. It reports whether to ask again.

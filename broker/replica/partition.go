@@ -155,8 +155,7 @@ func (p *Partition) becomeLeader(reg *metadata.Partition) {
 		// proposal that was made since: the next ISR may be in force already.
 		if reg.PartitionEpoch > known {
 			p.assign(false)
-			p.isr.commit(reg.ISR)
-			p.tellMaximalISR()
+			p.commitISR(reg.ISR)
 		}
 	} else {
 		p.lead(reg)
