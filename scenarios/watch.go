@@ -148,6 +148,8 @@ func (w *watch) tellReplica(x *watched, e *witness.Event) {
 		w.opened(x, e)
 	case witness.Appending:
 		g.Appending(node)
+	case witness.Truncating:
+		g.Truncating(node, int64(e.Offset))
 	case witness.Appended:
 		g.Appended(node, int64(e.Offset), int64(e.End), epoch, digest(e.Batch))
 	case witness.Truncated:
@@ -229,7 +231,7 @@ func (w *watch) committedPartition(x *watched, e *witness.Event) {
 // Kafka does so unasked with the last leader known, when all who might lead
 // came back from unclean shutdowns (KIP-966).
 func (w *watch) uncleanElection(x *watched, leader invariants.Node, was int64) {
-	w.happened["unclean-election"]++
+	w.befell("unclean-election", x)
 	if x.unclean && x.excuse == "" {
 		x.excuse = "unclean.leader.election.enable=true, and a replica out of sync was elected"
 	}
@@ -256,6 +258,8 @@ func (w *watch) tellQuorum(e *witness.Event) {
 		q.BecameFollower(node, epoch, invariants.Node(e.Peer))
 	case witness.QuorumAppending:
 		q.Appending(node)
+	case witness.QuorumTruncating:
+		q.Truncating(node, int64(e.Offset))
 	case witness.QuorumAppended:
 		q.Appended(node, int64(e.Offset), int64(e.End), epoch, digest(e.Batch))
 	case witness.QuorumFlushed:

@@ -148,6 +148,7 @@ func (n *Node) applyEffect() {
 	case e.Truncate != kafka.NoOffset:
 		n.host.Reached("raft: truncated after a divergence")
 		n.host.Log("quorum log truncated from %d to %d, epoch %d", n.log.EndOffset(), e.Truncate, n.core.State().Epoch)
+		n.tell(witness.Event{Kind: witness.QuorumTruncating, Offset: e.Truncate})
 		n.must(n.log.TruncateTo(e.Truncate))
 		n.dropTail(e.Truncate)
 		n.tell(witness.Event{Kind: witness.QuorumTruncated, Epoch: n.core.State().Epoch, Offset: e.Truncate})

@@ -32,6 +32,9 @@ func (p *Partition) cut(end kafka.Offset) {
 		return
 	}
 	before := p.end
+	if end < before {
+		p.tell(witness.Event{Kind: witness.Truncating, Offset: end})
+	}
 	p.m.mustWork(p, p.log.TruncateTo(min(end, before)))
 	p.end = p.log.EndOffset() // less than asked for, if that was inside of a batch
 	if p.end == before {

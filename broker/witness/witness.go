@@ -44,6 +44,8 @@ const (
 	// Appending: an append begins; Appended follows, unless it fails. It may be
 	// in the log of a process that dies in between, or not.
 	Appending
+	// Truncating: the log is about to be cut at Offset; Truncated follows.
+	Truncating
 	// ReadServed: a consumer was given Batch, spanning [Offset, End), of Epoch.
 	ReadServed
 )
@@ -60,6 +62,8 @@ const (
 	QuorumAppended
 	// QuorumAppending: as Appending.
 	QuorumAppending
+	// QuorumTruncating: as Truncating.
+	QuorumTruncating
 	// QuorumFlushed: the log is durable below Offset.
 	QuorumFlushed
 	// QuorumTruncated: the log now ends at Offset.

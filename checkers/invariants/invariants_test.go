@@ -116,6 +116,8 @@ func replicate(t *testing.T, events string) *watch {
 			r.Appending(w.node())
 		case "append":
 			r.Appended(w.node(), w.num(), w.num(), w.epoch(), w.hash())
+		case "cutting":
+			r.Truncating(w.node(), w.num())
 		case "truncate":
 			r.Truncated(w.node(), w.num())
 		case "restart":
@@ -210,6 +212,20 @@ func TestReplication(t *testing.T) {
 		{"a killed replica keeps its log", 0, replicated + `
 			stop 3
 			recover 3 0 4 4`},
+		{"who is killed while it cuts its log finds it cut or not", 0, replicated + `
+			append 1 4 6 0
+			flush 1 6
+			cutting 1 4
+			stop 1
+			kept 1
+			recover 1 0 4 4`},
+		{"but not cut further", 24, replicated + `
+			append 1 4 6 0
+			flush 1 6
+			cutting 1 5
+			stop 1
+			kept 1
+			recover 1 0 4 4`},
 		{"what a kill left may be lost with the power", 0, replicated + `
 			stop 3
 			kept 3

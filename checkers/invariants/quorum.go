@@ -80,6 +80,8 @@ type member struct {
 	epochStart int64
 	active     bool
 	writes     bool // an append is under way: who dies in it may find it or not
+	cuts       bool // so is a truncation, to cutTo
+	cutTo      int64
 }
 
 // cut: the log ends at to now.
@@ -186,6 +188,14 @@ func (q *Quorum) Appending(node Node) {
 	q.of(node).writes = true
 }
 
+// Truncating: the node begins to cut its log at to. Who dies in it may find it
+// cut or not.
+func (q *Quorum) Truncating(node Node, to int64) {
+	q.events++
+	m := q.of(node)
+	m.cuts, m.cutTo = true, to
+}
+
 // Appended: a batch spanning [first, end) of epoch, with this hash of its
 // bytes, was written to the node's log.
 func (q *Quorum) Appended(node Node, first, end int64, epoch Epoch, hash uint64) {
@@ -249,6 +259,7 @@ func (q *Quorum) Truncated(node Node, to int64) {
 	if first := m.log.at(to); to < hw && first.digest != 0 && !differ(first, q.truth.at(to)) {
 		q.fail(CommittedStays, node, "node %d truncated from %d to %d in epoch %d; %d are committed", node, m.log.end(), to, m.epoch, hw)
 	}
+	m.cuts = false
 	m.log.truncate(to)
 	m.cut(to)
 }
@@ -321,11 +332,15 @@ func (q *Quorum) Recovered(node Node, end int64, epoch Epoch) {
 	for m.writes && m.log.end() < end && len(m.log.entries) > 0 {
 		m.log.entries = append(m.log.entries, entry{})
 	}
-	m.writes = false
+	least := m.told
+	if m.cuts {
+		least = min(least, m.cutTo)
+	}
+	m.writes, m.cuts = false, false
 	switch was := m.log.end(); {
 	case len(m.log.entries) == 0:
 		m.log.restart(end)
-	case end > was || end < m.told:
+	case end > was || end < least:
 		q.fail(RecoveredPrefix, node, "node %d recovered up to %d; it had %d, of which %d were synced", node, end, was, m.told)
 	}
 	if epoch >= 0 && epoch < max(m.votedEpoch, m.epoch) {

@@ -67,8 +67,10 @@ type replica struct {
 	start  int64
 	hw     int64
 	synced int64
-	kept   bool  // only the process died: nothing is lost
-	writes bool  // an append is under way: who dies in it may find it or not
+	kept   bool // only the process died: nothing is lost
+	writes bool // an append is under way: who dies in it may find it or not
+	cuts   bool // so is a truncation, to cutTo
+	cutTo  int64
 	same   int64 // below it, log was compared with truth
 	up     bool
 	lossy  bool // it came back with less than it had, and did not catch up since
@@ -130,14 +132,17 @@ func (r *Replication) Recovered(node Node, start, end, hw int64) {
 			was++
 		}
 	}
-	p.writes = false
+	least := p.synced
+	if p.cuts {
+		least = min(least, p.cutTo)
+	}
 	switch {
-	case end > was || end < p.synced:
+	case end > was || end < least:
 		r.fail(RecoveredPrefix, node, "node %d recovered up to %d; it had %d, of which %d were synced", node, end, was, p.synced)
-	case end < was && p.kept:
+	case end < was && p.kept && !(p.cuts && end >= p.cutTo):
 		r.fail(RecoveredPrefix, node, "node %d recovered up to %d; it had %d, and only its process died", node, end, was)
 	}
-	p.kept = false
+	p.kept, p.writes, p.cuts = false, false, false
 	if start > hw && hw > 0 || hw > end {
 		r.fail(MarksInOrder, node, "node %d recovered log start %d, high watermark %d, log end %d", node, start, hw, end)
 	}
@@ -202,6 +207,14 @@ func (r *Replication) Appending(node Node) {
 	r.of(node).writes = true
 }
 
+// Truncating: the node begins to cut its log at to. Who dies in it may find it
+// cut or not.
+func (r *Replication) Truncating(node Node, to int64) {
+	r.events++
+	p := r.of(node)
+	p.cuts, p.cutTo = true, to
+}
+
 // Appended: a batch spanning [first, end) of leader epoch epoch, with this
 // hash of its bytes, was written to the node's log.
 func (r *Replication) Appended(node Node, first, end int64, epoch Epoch, hash uint64) {
@@ -231,6 +244,7 @@ func (r *Replication) Truncated(node Node, to int64) {
 	if first := p.log.at(to); to < r.trueHW() && first.digest != 0 && !differ(first, r.truth.at(to)) {
 		r.fail(NoTruncation, node, "node %d truncated from %d to %d; %d was shown as committed", node, p.log.end(), to, r.trueHW())
 	}
+	p.cuts = false
 	p.log.truncate(to)
 	p.same = min(p.same, to)
 	p.synced = min(p.synced, to)
