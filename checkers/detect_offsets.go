@@ -97,6 +97,9 @@ func (s *marksOf) add(op *history.Op, value int64) {
 }
 
 func (s *marksOf) floor(op *history.Op, value int64) {
+	if n := len(s.floors); n > 0 && s.floors[n-1].event <= op.Completed && s.floors[n-1].value >= value {
+		return // as much was known already
+	}
 	s.floors = append(s.floors, bound{op.Completed, value, op.Row})
 }
 

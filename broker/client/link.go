@@ -239,6 +239,9 @@ func (l *link) write() {
 			l.broke(conn)
 		}
 		next.done(resp, err)
+		if resp != nil {
+			conn.Recycle(resp) // nobody keeps more of it than its records
+		}
 	})
 	l.writing = false
 	if err != nil {

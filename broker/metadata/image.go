@@ -125,6 +125,9 @@ func (im *Image) Broker(id kafka.NodeID) *Broker {
 }
 
 func (im *Image) findBroker(id kafka.NodeID) (int, bool) {
+	if at := int(id) - 1; 0 <= at && at < len(im.brokers) && im.brokers[at].ID == id {
+		return at, true // brokers mostly count from 1
+	}
 	return slices.BinarySearchFunc(im.brokers, id, func(b *Broker, id kafka.NodeID) int {
 		return cmp.Compare(b.ID, id)
 	})

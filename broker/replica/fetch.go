@@ -46,13 +46,19 @@ type fetchPart struct {
 // max.wait.
 func (m *Manager) Fetch(req *kmsg.FetchRequest) *kmsg.FetchResponse {
 	resp := kmsg.NewPtrFetchResponse()
+	m.FetchInto(resp, req)
+	return resp
+}
+
+// FetchInto is Fetch with an empty answer to fill in.
+func (m *Manager) FetchInto(resp *kmsg.FetchResponse, req *kmsg.FetchRequest) {
 	resp.Version = req.Version
 	q := m.newFetch(req)
 	defer m.doneFetch(q)
 	if err := m.sessions.open(q, req); err != nil {
 		m.host.Reached("fetch session lost")
 		resp.ErrorCode = kafka.Code(err)
-		return resp
+		return
 	}
 	deadline := m.host.Uptime() + time.Duration(req.MaxWaitMillis)*time.Millisecond
 	enough := q.read(true)
@@ -65,7 +71,6 @@ func (m *Manager) Fetch(req *kmsg.FetchRequest) *kmsg.FetchResponse {
 		enough = q.read(false) || !inTime
 	}
 	q.answer(resp)
-	return resp
 }
 
 func (m *Manager) newFetch(req *kmsg.FetchRequest) *fetch {
@@ -302,6 +307,9 @@ func (q *fetch) answer(resp *kmsg.FetchResponse) {
 		n := len(resp.Topics)
 		if n == 0 || resp.Topics[n-1].TopicID != part.key.topic || resp.Topics[n-1].Topic != part.key.name {
 			t := kmsg.NewFetchResponseTopic()
+			if n < cap(resp.Topics) {
+				t.Partitions = resp.Topics[:n+1][n].Partitions[:0] // memory of an earlier answer
+			}
 			t.TopicID, t.Topic = part.key.topic, part.key.name
 			resp.Topics = append(resp.Topics, t)
 			n++

@@ -154,6 +154,9 @@ func (f *fetcher) once() {
 	if !f.ended {
 		f.handle(resp.(*kmsg.FetchResponse))
 	}
+	if f.conn != nil {
+		f.conn.Recycle(resp)
+	}
 }
 
 // call asks the leader's broker.
@@ -171,6 +174,7 @@ func (f *fetcher) call(req kmsg.Request, timeout time.Duration) (kmsg.Response, 
 			conn.Close()
 			return nil, env.ErrClosed
 		}
+		conn.Borrow() // what was fetched is in the log before the next fetch
 		f.conn = conn
 	}
 	return f.conn.Call(req, timeout)

@@ -19,8 +19,9 @@ import (
 //
 // Missing: fetching from a follower (KIP-392: rack is ignored, the preferred
 // read replica always -1), quotas, tiered storage.
-func (b *Broker) fetch(_ *wire.Context, req *kmsg.FetchRequest) kmsg.Response {
-	resp := b.Replicas.Fetch(req)
+func (b *Broker) fetch(ctx *wire.Context, req *kmsg.FetchRequest) kmsg.Response {
+	resp := ctx.FetchResponse()
+	b.Replicas.FetchInto(resp, req)
 	if req.Version >= 16 {
 		b.hintFetch(resp)
 	}

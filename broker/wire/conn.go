@@ -30,7 +30,10 @@ type Conn struct {
 	lastCorrelation int32
 	// inFlight is in the order of the wire.
 	inFlight []*call
-	free     []*call
+	free     []*call // of Call
+	freeSend []*call // of Send
+	// fetched is a fetch answer that nobody uses any more.
+	fetched *kmsg.FetchResponse
 
 	// One task reads at a time: a caller that waits for its own answer, or the
 	// reader task, which exists as soon as there has been a Send.
@@ -153,7 +156,7 @@ func (c *Conn) enqueue(req kmsg.Request, timeout time.Duration, done func(kmsg.R
 	}
 	k := c.newCall(done)
 	k.correlation = c.lastCorrelation
-	k.resp = req.ResponseKind()
+	k.resp = c.response(req)
 	k.resp.SetVersion(req.GetVersion())
 	k.deadline = c.host.Uptime() + timeout
 	c.inFlight = append(c.inFlight, k)
@@ -165,9 +168,37 @@ func (c *Conn) enqueue(req kmsg.Request, timeout time.Duration, done func(kmsg.R
 	return k, nil
 }
 
+// response is what the answer to req is read into.
+func (c *Conn) response(req kmsg.Request) kmsg.Response {
+	if resp := c.fetched; resp != nil && req.Key() == keyFetch {
+		c.fetched = nil
+		*resp = kmsg.FetchResponse{Topics: resp.Topics[:0]}
+		return resp
+	}
+	return req.ResponseKind()
+}
+
+// Recycle gives an answer back to be used for another one. What its partitions
+// hold (records, aborted transactions) is the caller's all the same.
+func (c *Conn) Recycle(resp kmsg.Response) {
+	if fetch, ok := resp.(*kmsg.FetchResponse); ok {
+		c.fetched = fetch
+	}
+}
+
+// Borrow has the bytes that answers hold be valid only until the next one is
+// read, which saves a copy of all that is fetched.
+func (c *Conn) Borrow() { c.keepHead = func([]byte) bool { return false } }
+
 func (c *Conn) newCall(done func(kmsg.Response, error)) *call {
 	if done != nil {
-		return &call{done: done}
+		k := &call{}
+		if n := len(c.freeSend); n > 0 {
+			k = c.freeSend[n-1]
+			c.freeSend = c.freeSend[:n-1]
+		}
+		k.done = done
+		return k
 	}
 	if n := len(c.free); n > 0 {
 		k := c.free[n-1]
@@ -228,6 +259,10 @@ func (c *Conn) readOne() {
 	c.in.shrink()
 	c.pop()
 	k.finish(nil)
+	if k.done != nil {
+		*k = call{}
+		c.freeSend = append(c.freeSend, k)
+	}
 }
 
 // pop drops the first in flight and keeps the memory of the queue.

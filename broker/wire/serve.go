@@ -77,6 +77,7 @@ type Accepted struct {
 	ctx    Context
 	// The memory of the requests that come again and again.
 	fetch   kmsg.FetchRequest
+	fetched kmsg.FetchResponse
 	produce kmsg.ProduceRequest
 }
 
@@ -218,6 +219,16 @@ func (a *Accepted) request(key int16) kmsg.Request {
 		return &a.produce
 	}
 	return kmsg.RequestForKey(key)
+}
+
+// FetchResponse is an empty answer to a fetch. Its memory is the connection's.
+func (ctx *Context) FetchResponse() *kmsg.FetchResponse {
+	a := ctx.Conn
+	if a == nil {
+		return kmsg.NewPtrFetchResponse()
+	}
+	a.fetched = kmsg.FetchResponse{Topics: a.fetched.Topics[:0]}
+	return &a.fetched
 }
 
 func (a *Accepted) write(resp kmsg.Response, correlationID int32, received int) error {

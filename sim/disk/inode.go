@@ -25,11 +25,16 @@ type inode struct {
 // op is one change of a file, with what it takes to undo it.
 type op struct {
 	truncate bool
-	off, n   int64  // of a write; a truncate has the new size in off
-	size     int64  // before
-	undo     []byte // what a write wrote over, as far as there was anything
-	cut      tail   // what a truncate cut off
+	off, n   int64 // of a write; a truncate has the new size in off
+	size     int64 // before
 	at       time.Duration
+	lost     *lost // nil: nothing, as with every append
+}
+
+// lost is what an operation took away.
+type lost struct {
+	over []byte // what a write wrote over, as far as there was anything
+	cut  tail   // what a truncate cut off
 }
 
 // patch is a piece of content for a place in a file.
@@ -47,7 +52,7 @@ const limit = 4096
 func (f *inode) write(p []byte, off int64, now time.Duration) {
 	o := op{off: off, n: int64(len(p)), size: f.cache.size, at: now}
 	if over := min(off+o.n, f.cache.size) - off; over > 0 {
-		o.undo = f.cache.bytes(off, over)
+		o.lost = &lost{over: f.cache.bytes(off, over)}
 	}
 	f.cache.write(p, off)
 	f.ops = append(f.ops, o)
@@ -56,7 +61,7 @@ func (f *inode) write(p []byte, off int64, now time.Duration) {
 
 func (f *inode) truncate(size int64, now time.Duration) {
 	o := op{truncate: true, off: size, size: f.cache.size, at: now}
-	o.cut = f.cache.truncate(size)
+	o.lost = &lost{cut: f.cache.truncate(size)}
 	f.ops = append(f.ops, o)
 	f.damage = beyond(f.damage, size)
 }
@@ -99,12 +104,14 @@ func (c *content) undo(o op) (redo []byte) {
 			c.truncate(o.size)
 			return nil
 		}
-		c.graft(o.cut, o.off, o.size)
+		c.graft(o.lost.cut, o.off, o.size)
 		return nil
 	}
 	redo = c.bytes(o.off, o.n)
 	c.truncate(o.size)
-	c.write(o.undo, o.off)
+	if o.lost != nil {
+		c.write(o.lost.over, o.off)
+	}
 	c.size = o.size
 	return redo
 }
