@@ -134,6 +134,41 @@ func (l *ghostLog) append(first, end int64, epoch Epoch, hash uint64) {
 	}
 }
 
+// commits says how much was committed in which epoch, in order of time.
+type commits []commit
+
+type commit struct {
+	epoch Epoch
+	end   int64
+}
+
+func (c *commits) add(epoch Epoch, end int64) {
+	if n := len(*c); n > 0 && (*c)[n-1].epoch == epoch {
+		(*c)[n-1].end = end
+		return
+	}
+	*c = append(*c, commit{epoch, end})
+}
+
+// before is the end of what was committed in epochs before this one. Who acts
+// in an epoch, perhaps late, answers for that, and not for what was committed
+// in later ones.
+func (c commits) before(epoch Epoch) (end int64) {
+	for _, x := range c {
+		if x.epoch < epoch {
+			end = max(end, x.end)
+		}
+	}
+	return end
+}
+
+// cut: what is not below end is no longer the truth.
+func (c commits) cut(end int64) {
+	for i := range c {
+		c[i].end = min(c[i].end, end)
+	}
+}
+
 // digest tells the records of a batch apart by their offsets.
 func digest(hash uint64, offset int64) uint64 {
 	h := (hash ^ uint64(offset)*0x9e3779b97f4a7c15) * 0xbf58476d1ce4e5b9

@@ -561,6 +561,22 @@ func TestQuorum(t *testing.T) {
 			commit 3 4
 			resigned 1
 			active 3 2`},
+		{"an observer is told by a deposed leader to cut what the next has committed", 0, elected + `
+			append 3 0 3 1
+			append 3 3 4 1
+			append 9 0 3 1
+			append 9 3 4 1
+			leads 2 2 3
+			follows 9 2 2
+			flush 3 4
+			leads 3 3 4
+			append 3 4 5 3 7
+			append 1 3 4 1
+			append 1 4 5 3 7
+			flush 3 5
+			flush 1 5
+			commit 3 5
+			truncate 9 3`},
 		{"a leader that was elected before the last hears of it after it", 0, elected + `
 			append 3 0 3 1
 			flush 3 3

@@ -26,29 +26,11 @@ type Quorum struct {
 	members []*member
 
 	truth    ghostLog // what was ever committed
-	commits  []commit // how much of it in which epoch
+	commits  commits  // how much of it in which epoch
 	leaderOf []Node   // by epoch
 	written  []ghostLog
 	images   []image // by offset, the last imageWindow of them
 	brokers  []brokerEpoch
-}
-
-// commit: in epoch the leader committed what is below end.
-type commit struct {
-	epoch Epoch
-	end   int64
-}
-
-// before is the end of what was committed in epochs before this one: a leader
-// that is told late, or knows late that it is one no more, need not have what
-// later leaders committed.
-func (q *Quorum) before(epoch Epoch) (end int64) {
-	for _, c := range q.commits {
-		if c.epoch < epoch {
-			end = max(end, c.end)
-		}
-	}
-	return end
 }
 
 // image is the hash of what a node made of all records up to offset.
@@ -162,7 +144,7 @@ func (q *Quorum) BecameLeader(node Node, epoch Epoch, end int64) {
 	}
 	q.enter(m, epoch, "leads")
 	m.leads, m.epochStart = true, end
-	if hw := q.before(epoch); m.log.end() < hw && m.start < hw {
+	if hw := q.commits.before(epoch); m.log.end() < hw && m.start < hw {
 		q.fail(QuorumComplete, node, "node %d leads epoch %d with log end %d; %d records are committed", node, epoch, m.log.end(), hw)
 	} else if o := q.compare(m, hw); o >= 0 {
 		q.fail(QuorumComplete, node, "node %d leads epoch %d with another record at %d than is committed", node, epoch, o)
@@ -255,7 +237,7 @@ func (q *Quorum) Truncated(node Node, to int64) {
 	// A record of an older epoch may be committed in a younger one, of which this
 	// node has not heard yet: it does not count there, and may follow a leader
 	// between the two that never had the record.
-	hw := q.before(m.epoch + 1)
+	hw := q.commits.before(m.epoch + 1)
 	if first := m.log.at(to); to < hw && first.digest != 0 && !differ(first, q.truth.at(to)) {
 		q.fail(CommittedStays, node, "node %d truncated from %d to %d in epoch %d; %d are committed", node, m.log.end(), to, m.epoch, hw)
 	}
@@ -304,11 +286,7 @@ func (q *Quorum) commit(m *member, hw int64) {
 	for o := q.truth.end(); o < hw; o++ {
 		q.truth.entries = append(q.truth.entries, m.log.at(o))
 	}
-	if n := len(q.commits); n > 0 && q.commits[n-1].epoch == m.epoch {
-		q.commits[n-1].end = hw
-	} else {
-		q.commits = append(q.commits, commit{m.epoch, hw})
-	}
+	q.commits.add(m.epoch, hw)
 	m.same = max(m.same, hw)
 }
 

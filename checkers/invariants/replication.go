@@ -47,8 +47,9 @@ type Replication struct {
 
 	// truth holds every record that was ever below some leader's high
 	// watermark; its end is the true high watermark.
-	truth ghostLog
-	acked int64 // end of what was acknowledged
+	truth   ghostLog
+	commits commits // how much of it in which epoch
+	acked   int64   // end of what was acknowledged
 
 	leaderOf []Node // by epoch
 
@@ -240,8 +241,9 @@ func (r *Replication) Appended(node Node, first, end int64, epoch Epoch, hash ui
 func (r *Replication) Truncated(node Node, to int64) {
 	r.events++
 	p := r.of(node)
-	// What departs from the truth must go; the first to go tells.
-	if first := p.log.at(to); to < r.trueHW() && first.digest != 0 && !differ(first, r.truth.at(to)) {
+	// What departs from the truth must go; the first to go tells. A leader of an
+	// earlier epoch may have it cut what a later one commits.
+	if first := p.log.at(to); to < r.commits.before(p.epoch+1) && first.digest != 0 && !differ(first, r.truth.at(to)) {
 		r.fail(NoTruncation, node, "node %d truncated from %d to %d; %d was shown as committed", node, p.log.end(), to, r.trueHW())
 	}
 	p.cuts = false
@@ -475,6 +477,9 @@ func (r *Replication) show(p *replica, hw int64) {
 	for o := r.truth.end(); o < hw; o++ {
 		r.truth.entries = append(r.truth.entries, p.log.at(o))
 	}
+	if len(r.commits) == 0 || hw > r.commits[len(r.commits)-1].end {
+		r.commits.add(p.epoch, hw)
+	}
 	p.same = max(p.same, hw)
 }
 
@@ -638,6 +643,7 @@ func (r *Replication) forgive(leader Node) {
 		}
 	}
 	r.truth.truncate(end)
+	r.commits.cut(end)
 	r.acked = min(r.acked, end)
 	for _, p := range r.replicas {
 		p.same = min(p.same, end)
