@@ -247,6 +247,10 @@ func afterTheFault(p *permits, f *finding) bool {
 		if len(n.Keys) > 0 && !contains(n.Keys, f.key) {
 			continue
 		}
+		switch f.anomaly {
+		case LostWrite, TornTransaction, Unseen: // what was written before is what is lost
+			return true
+		}
 		for _, row := range p.rowsOf(f) {
 			if int64(p.a.h.Brief(row).Completed) > n.Number {
 				return true

@@ -75,7 +75,10 @@ type Violation struct {
 	Message string   `json:"message"`
 	Ops     []int    `json:"ops"` // the operations that prove it, by index in the history
 	At      Seconds  `json:"at"`
-	Story   []Moment `json:"story,omitempty"` // these operations and what happened around them
+	Anomaly string   `json:"anomaly,omitempty"` // as `ktrial check` names it
+	Proof   []string `json:"proof,omitempty"`   // the argument, step by step
+	Lanes   string   `json:"lanes,omitempty"`   // the operations, drawn
+	Story   []Moment `json:"story,omitempty"`   // these operations and what happened around them
 }
 
 // Moment is one line of a story.

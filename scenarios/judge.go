@@ -26,6 +26,7 @@ func (r *run) witness(id kafka.NodeID) witness.Witness { return r.watch.tell }
 
 // result judges the history and writes the report.
 func (r *run) result() *Result {
+	r.tellConfig()
 	h := r.stage.Recorder.History()
 	report := reports.Run{
 		Scenario: r.s.Name, Seed: r.o.Seed,
@@ -66,46 +67,46 @@ func (r *run) config() map[string]string {
 	return out
 }
 
-// judge asks the checkers, and adds what they say to the report.
+// tellConfig writes into the history what its verdict depends on beside what
+// clients saw, so that `ktrial check` says the same of it as the run.
+func (r *run) tellConfig() {
+	e := r.expectations()
+	r.stage.Recorder.Note(history.Event{Type: history.Unknown, Actor: "ktrial", F: history.Config, Text: e.String(), Time: r.w.Now()})
+}
+
+// judge asks the checkers, and adds what they say to the report. What they
+// find is a violation even if the scenario does not ask for it.
 func (r *run) judge(h *history.History, report *reports.Run) {
-	j := checkers.Judge(h, checkers.Options{Expect: r.expectations()})
-	for _, p := range r.s.Checks {
+	j := checkers.Judge(h, checkers.Options{})
+	proof := newEvidence(r, h)
+	asked := map[checkers.Anomaly]bool{}
+	check := func(p Promise) {
 		c := reports.Check{Name: p.Name, Verdict: reports.Holds, Checked: p.counts(j.Examined)}
 		for _, found := range j.Anomalies {
-			if !slices.Contains(p.Anomalies, found.Anomaly) || r.short && found.Anomaly == checkers.Unseen {
-				continue
-			}
-			for _, in := range found.Instances {
-				if in.Permitted == "" {
-					c.Verdict = reports.Violated
-					report.Violations = append(report.Violations, r.violation(p.Name, in))
-				}
+			if slices.Contains(p.Anomalies, found.Anomaly) && found.Count > found.Permitted {
+				c.Verdict = reports.Violated
+				report.Violations = append(report.Violations, proof.of(p.Name, found)...)
 			}
 		}
 		report.Checks = append(report.Checks, conclude(c))
 	}
-	r.judgeOrder(h, report)
+	for _, p := range r.s.Checks {
+		for _, anomaly := range p.Anomalies {
+			asked[anomaly] = true
+		}
+		check(p)
+	}
+	for _, found := range j.Anomalies {
+		if !asked[found.Anomaly] && found.Count > found.Permitted {
+			check(Promise{Name: "no " + string(found.Anomaly), Anomalies: []checkers.Anomaly{found.Anomaly}, counts: polled})
+		}
+	}
 	r.watch.report(report)
 	for _, a := range j.Allowed {
 		if a.Anomaly != checkers.IntSendSkip { // legal everywhere, and seen everywhere
 			report.Allowed = append(report.Allowed, reports.Allowed{Anomaly: string(a.Anomaly), Reason: a.Reason, Count: a.Count})
 		}
 	}
-}
-
-// judgeOrder is the check that only the values' own words decide.
-func (r *run) judgeOrder(h *history.History, report *reports.Run) {
-	v := inOrder(h)
-	c := reports.Check{Name: sessionOrder, Verdict: reports.Holds, Checked: v.Checked}
-	if reason := r.permitsDisorder(); len(v.Violations) > 0 && reason != "" {
-		report.Allowed = append(report.Allowed, reports.Allowed{Anomaly: "session-order", Count: len(v.Violations), Reason: reason})
-	} else {
-		for _, found := range v.Violations {
-			c.Verdict = reports.Violated
-			report.Violations = append(report.Violations, reports.Violation{Check: sessionOrder, Message: found.Message, Ops: ints(found.Ops), At: reports.Seconds(found.At)})
-		}
-	}
-	report.Checks = append(report.Checks, conclude(c))
 }
 
 // conclude: a check that looked at nothing proves nothing.
@@ -134,11 +135,6 @@ func (r *run) verdict(report *reports.Run) reports.Verdict {
 	return verdict
 }
 
-func (r *run) violation(check string, in checkers.Instance) reports.Violation {
-	v := reports.Violation{Check: check, Message: in.Message, Ops: ints(in.Ops), At: reports.Seconds(in.At)}
-	return v
-}
-
 func ints(ops []int64) []int {
 	out := make([]int, len(ops))
 	for i, op := range ops {
@@ -158,18 +154,12 @@ func (r *run) expectations() checkers.Expectations {
 	if config["enable.idempotence"] == "false" {
 		e.Set("retries", "2147483647")
 	}
+	if r.short {
+		e.Set("cut-short", "true")
+	}
 	e.FaultsKnown = true
 	e.Happened = r.watch.happened
 	return e
-}
-
-// permitsDisorder says why the records of a session may lie, or have been seen
-// at different times, in another order than they were sent; empty: they may not.
-func (r *run) permitsDisorder() string {
-	if config := r.config(); config["enable.idempotence"] == "false" || config["acks"] != "all" {
-		return "without idempotence retries may land behind what was sent later, and what was truncated may be sent again"
-	}
-	return r.watch.excuse()
 }
 
 // counts is the work that was done.
@@ -190,7 +180,6 @@ func counts(h *history.History) map[string]int64 {
 // AllChecks describes every check, for `ktrial list`.
 func AllChecks() []Promise {
 	return append(slices.Clone(Promises),
-		Promise{Name: sessionOrder, About: "the records of one life of a producer lie in the order of its sends"},
 		Promise{Name: replicationLaws, About: "what replicas and controllers do to a partition, event by event, keeps the laws of replication"},
 		Promise{Name: quorumLaws, About: "what voters and observers do to the metadata log, event by event, keeps the laws of the quorum"},
 		Promise{Name: progress, About: "once all faults have healed every client finishes and every replica is in sync"})

@@ -61,6 +61,7 @@ func (n *nemesis) strike(t faults.Timed) {
 	b := &blow{index: len(n.struck)}
 	n.struck = append(n.struck, reports.Fault{At: reports.Seconds(now), Text: text})
 	n.watch.strikes(fault)
+	n.watch.note(fmt.Sprint(fault))
 	n.mark(fault)
 	// Luck of its own: the fault does the same when others are taken out of the plan.
 	b.heal = fault.Inject(n.c, n.c.w.Rand("nemesis "+text))
@@ -81,6 +82,7 @@ func (n *nemesis) cure(b *blow) {
 	b.done = true
 	n.struck[b.index].Until = reports.Seconds(n.c.w.Now())
 	n.c.w.Logf("healed: %s", n.struck[b.index].Text)
+	n.watch.note("healed: " + n.struck[b.index].Text)
 	b.heal()
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/ktrial/ktrial/broker/client"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/internal/nearest"
@@ -62,6 +63,7 @@ type run struct {
 	core       core
 	violations []reports.Violation
 	watch      *watch
+	seen       *checkers.Watch // judges the history while it is recorded
 	// short: the run ended before its time, so what was to come is not missing.
 	short bool
 }
@@ -106,6 +108,7 @@ func prepare(s Scenario, o Options) (*run, error) {
 		r.stage.Topics[t.Name] = t.Partitions
 		r.c.minISR[t.Name] = t.MinInsync
 	}
+	r.watchHistory()
 	r.clients = r.s.Workload.Clients(r.stage)
 	for _, c := range r.clients {
 		r.c.clients = append(r.c.clients, c.Host)

@@ -148,9 +148,11 @@ func (w *watch) mayLose(hosts []string) {
 		x.excuse = "at least min.insync.replicas replicas lost unsynced data at once"
 		if x.minISR <= 1 {
 			x.excuse = "min.insync.replicas=1, and the last in-sync replica lost data"
-			w.happened["last-isr-lost"]++
+			w.befell("last-isr-lost", x)
 		}
-		w.happened["lossy-crashes"] = max(w.happened["lossy-crashes"], lost)
+		before := w.happened["lossy-crashes"]
+		w.befell("lossy-crashes", x)
+		w.happened["lossy-crashes"] = max(before, lost)
 	}
 }
 
@@ -162,17 +164,14 @@ func (w *watch) befell(what string, x *watched) {
 		Type: history.OK, Actor: "cluster", F: history.Fault, Name: what, Time: w.r.w.Now(),
 		Keys: []history.Value{history.Partition(x.tp.Topic, x.tp.Partition)},
 	})
+	w.r.watchHistory()
 }
 
-// excuse is why what was promised may be lost, of the first partition that has
-// one; empty: none has.
-func (w *watch) excuse() string {
-	for _, x := range w.partitions {
-		if x.excuse != "" {
-			return x.excuse
-		}
-	}
-	return ""
+// note tells the history of a fault, for whoever reads it.
+func (w *watch) note(text string) {
+	w.r.stage.Recorder.Note(history.Event{
+		Type: history.Unknown, Actor: "nemesis", F: history.Fault, Name: "injected", Text: text, Time: w.r.w.Now(),
+	})
 }
 
 // report adds what the watch found to the report.

@@ -1,6 +1,7 @@
 package workloads
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/client"
@@ -22,6 +23,7 @@ type producing struct {
 	// A process whose send ended unknown is not used again.
 	free []int64
 	mop  [1]history.Mop // of the event being recorded
+	life string         // the session's name in the history
 }
 
 // main is one life of the producer's process.
@@ -32,6 +34,7 @@ func (p *producing) main(h env.Host) {
 	}
 	session := p.session
 	p.session++
+	p.life = fmt.Sprintf("%s-%d", p.name, session)
 	p.free = nil // what the last life had under way stays open in the history
 	producer, err := client.New(h, p.s.Bootstrap, h.Name()).NewProducer(p.w.producerConfig())
 	if err != nil {
@@ -58,6 +61,7 @@ func (p *producing) pace() time.Duration {
 // sent is a record on its way.
 type sent struct {
 	p       *producing
+	session string
 	process int64
 	client  string
 	key     history.Value
@@ -67,7 +71,7 @@ type sent struct {
 // send sends one record and records what becomes of it.
 func (p *producing) send(h env.Host, producer *client.Producer, v Value) {
 	text := v.String()
-	r := &sent{p, p.takeProcess(), h.Name(), p.s.key(v.Partition), history.Text(text)}
+	r := &sent{p, p.life, p.takeProcess(), h.Name(), p.s.key(v.Partition), history.Text(text)}
 	p.s.Recorder.Invoke(r.event(history.Invoke, kafka.NoOffset))
 	body := make([]byte, max(len(text), p.w.Size))
 	for i := copy(body, text); i < len(body); i++ {
@@ -81,7 +85,7 @@ func (p *producing) send(h env.Host, producer *client.Producer, v Value) {
 
 func (r *sent) event(as history.Type, offset kafka.Offset) history.Event {
 	r.p.mop[0] = history.Mop{Kind: history.MopSend, Key: r.key, Value: r.value, Offset: int64(offset)}
-	return history.Event{Type: as, Process: r.process, Client: r.client, F: history.Send, Time: r.p.s.Now(), Mops: r.p.mop[:]}
+	return history.Event{Type: as, Process: r.process, Client: r.client, Session: r.session, F: history.Send, Time: r.p.s.Now(), Mops: r.p.mop[:]}
 }
 
 // delivered records the end of a send.
