@@ -65,6 +65,8 @@ type Run struct {
 	// Lesson is what a scenario about a design hazard teaches: which promise
 	// was never made, and by which setting.
 	Lesson string `json:"lesson,omitempty"`
+	// NotReached are the probes that the scenario lives by and the run did not meet.
+	NotReached []string `json:"probes_not_reached,omitempty"`
 	// Counts is the work that was done: operations by kind and outcome.
 	Counts map[string]int64 `json:"counts,omitempty"`
 }

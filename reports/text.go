@@ -80,18 +80,34 @@ func (r *Run) writeChecks(w io.Writer, style Style) {
 	}
 }
 
+// writeViolations tells of each check's first violation with its story, and of
+// a few more in a line each.
 func (r *Run) writeViolations(w io.Writer, style Style) {
 	const most = 5
-	for i, v := range r.Violations {
-		if i == most {
-			fmt.Fprintf(w, "\n  ... and %d more violations (--json has them all)\n", len(r.Violations)-most)
+	told := map[string]int{}
+	for _, v := range r.Violations {
+		told[v.Check]++
+		switch n := told[v.Check]; {
+		case n == 1:
+			fmt.Fprintf(w, "\n  %s at %v\n", style.paint(red, v.Check), v.At)
+			fmt.Fprintf(w, "    %s\n", wrap(v.Message, "    ", 110))
+			for _, m := range v.Story {
+				fmt.Fprintf(w, "    %10s  %-13s %s\n", m.At, m.Who, m.What)
+			}
+		case n <= most:
+			fmt.Fprintf(w, "    also at %v: %s\n", v.At, wrap(v.Message, "      ", 110))
+		}
+	}
+	for _, c := range r.Checks {
+		if more := told[c.Name] - most; more > 0 {
+			fmt.Fprintf(w, "  ... and %s more of: %s (--json has them all)\n", count(int64(more)), c.Name)
+		}
+	}
+	for _, p := range r.NotReached {
+		if r.Verdict != Inconclusive {
 			break
 		}
-		fmt.Fprintf(w, "\n  %s at %v\n", style.paint(red, v.Check), v.At)
-		fmt.Fprintf(w, "    %s\n", wrap(v.Message, "    ", 110))
-		for _, m := range v.Story {
-			fmt.Fprintf(w, "    %10s  %-13s %s\n", m.At, m.Who, m.What)
-		}
+		fmt.Fprintf(w, "\n  %s: the run never met %q, so it proves little\n", style.paint(yellow, "inconclusive"), p)
 	}
 }
 

@@ -126,6 +126,7 @@ func (r *run) verdict(report *reports.Run) reports.Verdict {
 	}
 	for _, p := range r.s.Probes {
 		if report.Probes[p] == 0 {
+			report.NotReached = append(report.NotReached, p)
 			verdict = reports.Worst(verdict, reports.Inconclusive)
 		}
 	}
