@@ -92,14 +92,22 @@ func BenchmarkJudge(b *testing.B) {
 	}
 }
 
+// BenchmarkWatch is what a watched recording costs, and one that is not.
 func BenchmarkWatch(b *testing.B) {
 	events := eventsOf(big(20_000))
-	for b.Loop() {
-		w := NewWatch(Expectations{})
-		for i := range events {
-			w.Event(&events[i])
-		}
-		require.Nil(b, w.First)
+	for _, watched := range []bool{false, true} {
+		b.Run(fmt.Sprintf("watched=%v", watched), func(b *testing.B) {
+			for b.Loop() {
+				rec, w := history.NewRecorder(), NewWatch(Expectations{})
+				if watched {
+					rec.Watch = w.Event
+				}
+				for i := range events {
+					rec.Add(&events[i])
+				}
+				require.Nil(b, w.First)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(events)), "ns/event")
+		})
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(events)), "ns/event")
 }

@@ -2,7 +2,7 @@ package checkers
 
 import (
 	"fmt"
-	"time"
+	"slices"
 
 	"github.com/ktrial/ktrial/checkers/history"
 )
@@ -21,9 +21,11 @@ type Watch struct {
 	First *Found
 
 	strict  map[Anomaly]bool
-	keys    map[history.Value]*watchedLog
-	clients map[int64]*watchedClient
-	events  int64
+	logs    []watchedLog    // by partition
+	records []watchedRecord // by record
+	clients []watchedClient // by process
+	here    []watchedStep   // where the poll being looked at stands; scratch
+	added   *history.Added  // the event being looked at
 }
 
 // Found is a certain violation.
@@ -32,36 +34,38 @@ type Found struct {
 	Violation
 }
 
-// watchedLog is a partition: what is known to be at each offset, and of each
-// value.
+// watchedLog is a partition: what is known to be at each offset.
 type watchedLog struct {
-	at     []watchedSpot
-	values map[history.Value]*watchedValue
-	acked  int64 // highest acknowledged offset, and by which event
-	ackOp  int64
+	at    []watchedSpot
+	acked int64 // highest acknowledged offset, and by which event; -1: none
+	ackOp int64
 }
 
 type watchedSpot struct {
-	value    history.Value
-	known    bool
-	polled   bool
-	event    int64
+	rec      uint32 // +1; 0: nothing is known
+	event    uint32
 	promised bool // acknowledged, or polled by an operation that succeeded
 }
 
-type watchedValue struct {
-	outcome history.Type // Invoke while it is open
-	event   int64
+type watchedRecord struct {
+	sent    bool
+	readOK  bool // polled by an operation that succeeded
+	outcome history.Type
+	event   int64 // of the outcome
 	offset  int64 // polled there; NoOffset
 	polled  int64 // by which event
-	readOK  bool  // that poll succeeded
 }
 
 type watchedClient struct {
-	position map[history.Value]history.Record // last record of a successful operation
-	by       map[history.Value]int64
-	began    int64
-	floor    map[history.Value]bound // acknowledged offset when it began
+	position []watchedStep // by the last operation that succeeded
+	floor    []watchedStep // acknowledged by others when its operation began
+}
+
+// watchedStep is where somebody stands in a partition.
+type watchedStep struct {
+	key    history.Key
+	offset int64
+	event  int64
 }
 
 // sparseLimit: offsets further than this beyond what is known are not kept.
@@ -69,7 +73,7 @@ const sparseLimit = 1 << 22
 
 // NewWatch watches a run under these expectations.
 func NewWatch(e Expectations) *Watch {
-	w := &Watch{strict: map[Anomaly]bool{}, keys: map[history.Value]*watchedLog{}, clients: map[int64]*watchedClient{}}
+	w := &Watch{strict: map[Anomaly]bool{}}
 	w.Expect(e)
 	return w
 }
@@ -88,186 +92,197 @@ func (w *Watch) Expect(e Expectations) {
 	}
 }
 
-func (w *Watch) log(key history.Value) *watchedLog {
-	l := w.keys[key]
-	if l == nil {
-		l = &watchedLog{values: map[history.Value]*watchedValue{}, acked: -1}
-		w.keys[key] = l
+// Event sees an event that was recorded.
+func (w *Watch) Event(a *history.Added) {
+	if a.ProcessNo < 0 || w.First != nil {
+		return
 	}
-	return l
+	w.added = a
+	w.clients = grown(w.clients, int(a.ProcessNo), watchedClient{})
+	c := &w.clients[a.ProcessNo]
+	switch {
+	case a.Type == history.Invoke:
+		w.begin(c)
+	case a.F == history.Assign || a.F == history.Subscribe:
+		if a.Type != history.Failed {
+			c.assign(a)
+		}
+	default:
+		w.sends(c)
+		w.polls(c)
+	}
 }
 
-func (w *Watch) client(process int64) *watchedClient {
-	c := w.clients[process]
-	if c == nil {
-		c = &watchedClient{map[history.Value]history.Record{}, map[history.Value]int64{}, 0, map[history.Value]bound{}}
-		w.clients[process] = c
+// grown is all with a place for n.
+func grown[T any](all []T, n int, empty T) []T {
+	for n >= len(all) {
+		all = append(all, empty)
 	}
-	return c
+	return all
 }
 
-func (w *Watch) found(anomaly Anomaly, at time.Duration, ops []int64, format string, args ...any) {
+func (w *Watch) log(key history.Key) *watchedLog {
+	w.logs = grown(w.logs, int(key), watchedLog{acked: -1})
+	return &w.logs[key]
+}
+
+func (w *Watch) record(rec history.Rec) *watchedRecord {
+	w.records = grown(w.records, int(rec), watchedRecord{offset: history.NoOffset})
+	return &w.records[rec]
+}
+
+// found takes a violation; its operations and its arguments are worked out
+// only if it is the first.
+func (w *Watch) found(anomaly Anomaly, ops []int64, format string, args ...any) {
 	if w.First != nil || !w.strict[anomaly] {
 		return
 	}
-	w.First = &Found{anomaly, Violation{fmt.Sprintf(format, args...), ops, at}}
+	for i, op := range ops {
+		ops[i] = w.added.IndexOf(op)
+	}
+	w.First = &Found{anomaly, Violation{fmt.Sprintf(format, args...), ops, w.added.Time}}
 }
 
-// Event sees one event as it is recorded.
-func (w *Watch) Event(e *history.Event) {
-	number := w.events
-	w.events++
-	if e.Process == history.NoProcess || w.First != nil {
-		return
-	}
-	c := w.client(e.Process)
-	switch {
-	case e.Type == history.Invoke:
-		w.begin(c, e, number)
-	case e.F == history.Assign || e.F == history.Subscribe:
-		if e.Type != history.Failed {
-			c.assign(e)
+// spot is a place in a log: orders/0@17.
+func (w *Watch) spot(key history.Key, offset int64) string {
+	return fmt.Sprintf("%v@%d", w.added.History.Keys()[key], offset)
+}
+
+func (w *Watch) value(rec history.Rec) history.Value { return w.added.ValueOf(rec) }
+
+func (w *Watch) begin(c *watchedClient) {
+	c.floor = c.floor[:0]
+	for _, s := range w.added.Sends {
+		if r := w.record(s.Rec); !r.sent {
+			r.sent, r.outcome, r.event = true, history.Invoke, w.added.Number
 		}
-	default:
-		w.sends(c, e, number)
-		w.polls(c, e, number)
-	}
-}
-
-func (w *Watch) begin(c *watchedClient, e *history.Event, number int64) {
-	c.began = number
-	clear(c.floor)
-	for i := range e.Mops {
-		if m := &e.Mops[i]; m.Kind == history.MopSend {
-			l := w.log(m.Key)
-			if l.values[m.Value] == nil {
-				l.values[m.Value] = &watchedValue{outcome: history.Invoke, event: number, offset: history.NoOffset}
-			}
-			c.floor[m.Key] = bound{event: l.ackOp, value: l.acked}
+		key := w.added.KeyOf(s.Rec)
+		if l := w.log(key); l.acked >= 0 {
+			c.floor = append(c.floor, watchedStep{key, l.acked, l.ackOp})
 		}
 	}
 }
 
-func (c *watchedClient) assign(e *history.Event) {
-	for key := range c.position {
-		keep := false
-		for _, k := range e.Keys {
-			keep = keep || k == key && !e.SeekToBeginning
-		}
-		if !keep {
-			delete(c.position, key)
-		}
-	}
+func (c *watchedClient) assign(a *history.Added) {
+	c.position = slices.DeleteFunc(c.position, func(s watchedStep) bool {
+		return a.Seek || !slices.Contains(a.Keys, s.key)
+	})
 }
 
-func (w *Watch) sends(c *watchedClient, e *history.Event, number int64) {
-	for i := range e.Mops {
-		m := &e.Mops[i]
-		if m.Kind != history.MopSend {
+// in is where steps stand in a partition; -1: nowhere.
+func in(steps []watchedStep, key history.Key) int {
+	for i := range steps {
+		if steps[i].key == key {
+			return i
+		}
+	}
+	return -1
+}
+
+func (w *Watch) sends(c *watchedClient) {
+	a := w.added
+	for _, s := range a.Sends {
+		if s.Silent && a.Type == history.OK {
 			continue
 		}
-		l := w.log(m.Key)
-		v := l.values[m.Value]
-		if v == nil {
-			v = &watchedValue{outcome: history.Invoke, event: number, offset: history.NoOffset}
-			l.values[m.Value] = v
-		}
-		v.outcome, v.event = e.Type, number
+		r := w.record(s.Rec)
+		r.sent, r.outcome, r.event = true, a.Type, a.Number
+		key := a.KeyOf(s.Rec)
 		switch {
-		case e.Type == history.Failed && v.offset >= 0:
-			w.found(abortedRead(v.readOK), e.Time, []int64{v.polled, number}, "%v at %v@%d was given to a consumer, and its operation definitely failed", m.Value, m.Key, v.offset)
-		case e.Type != history.OK || m.Offset < 0:
+		case a.Type == history.Failed && r.offset >= 0:
+			w.found(abortedRead(r.readOK), []int64{r.polled, a.Number}, "%v at %s was given to a consumer, and its operation definitely failed", w.value(s.Rec), w.spot(key, r.offset))
+		case a.Type != history.OK || s.Offset < 0:
 			continue
 		}
-		if floor, ok := c.floor[m.Key]; ok && m.Offset < floor.value {
-			w.found(AppendRealtimeOrder, e.Time, []int64{floor.event, number}, "%v was appended at %v@%d, though %d had been acknowledged before it was sent", m.Value, m.Key, m.Offset, floor.value)
+		if i := in(c.floor, key); i >= 0 && s.Offset < c.floor[i].offset {
+			w.found(AppendRealtimeOrder, []int64{c.floor[i].event, a.Number}, "%v was appended at %s, though %d had been acknowledged before it was sent", w.value(s.Rec), w.spot(key, s.Offset), c.floor[i].offset)
 		}
-		w.put(l, m.Key, m.Offset, m.Value, false, e, number)
-		if m.Offset > l.acked {
-			l.acked, l.ackOp = m.Offset, number
+		l := w.log(key)
+		w.put(l, key, s.Offset, s.Rec)
+		if s.Offset > l.acked {
+			l.acked, l.ackOp = s.Offset, a.Number
 		}
 	}
 }
 
 // put notes what is at an offset, and compares.
-func (w *Watch) put(l *watchedLog, key history.Value, offset int64, value history.Value, polled bool, e *history.Event, number int64) {
-	if offset >= int64(len(l.at)) {
-		if offset > int64(len(l.at))+sparseLimit {
-			return
-		}
-		l.at = append(l.at, make([]watchedSpot, offset+1-int64(len(l.at)))...)
-	}
-	s := &l.at[offset]
-	if s.known && s.value != value {
-		w.found(InconsistentOffsets, e.Time, []int64{s.event, number}, "%v@%d is %v and %v", key, offset, s.value, value)
+func (w *Watch) put(l *watchedLog, key history.Key, offset int64, rec history.Rec) {
+	if offset > int64(len(l.at))+sparseLimit {
 		return
 	}
-	if !s.known {
-		*s = watchedSpot{value: value, known: true, event: number}
+	l.at = grown(l.at, int(offset), watchedSpot{})
+	s := &l.at[offset]
+	switch s.rec {
+	case 0:
+		s.rec, s.event = uint32(rec)+1, uint32(w.added.Number)
+	case uint32(rec) + 1:
+	default:
+		before := history.Rec(s.rec - 1)
+		w.found(InconsistentOffsets, []int64{int64(s.event), w.added.Number}, "%s is %v and %v", w.spot(key, offset), w.value(before), w.value(rec))
+		return
 	}
-	s.polled = s.polled || polled
-	s.promised = s.promised || e.Type == history.OK
+	s.promised = s.promised || w.added.Type == history.OK
 }
 
-func (w *Watch) polls(c *watchedClient, e *history.Event, number int64) {
-	var here map[history.Value]history.Record
-	for i := range e.Mops {
-		for _, r := range e.Mops[i].Records {
-			if w.First != nil {
-				return
+func (w *Watch) polls(c *watchedClient) {
+	a := w.added
+	w.here = w.here[:0]
+	last := -1
+	for _, p := range a.Polled {
+		if w.First != nil {
+			return
+		}
+		key := a.KeyOf(p.Rec)
+		w.read(p, key)
+		if p.Offset < 0 {
+			continue
+		}
+		if last < 0 || w.here[last].key != key {
+			last = in(w.here, key)
+		}
+		if last >= 0 {
+			if !slices.Contains(a.Rebalanced, key) {
+				w.step(IntNonmonotonicPoll, IntPollSkip, w.here[last], p.Offset)
 			}
-			w.read(e, r, number)
-			if r.Offset < 0 {
-				continue
-			}
-			if here == nil {
-				here = map[history.Value]history.Record{}
-			}
-			if last, ok := here[r.Key]; ok {
-				if !holdsKey(e.Rebalanced, r.Key) {
-					w.step(IntNonmonotonicPoll, IntPollSkip, e, last, r, []int64{number})
-				}
-			} else if last, ok := c.position[r.Key]; ok {
-				w.step(NonmonotonicPoll, PollSkip, e, last, r, []int64{c.by[r.Key], number})
-			}
-			here[r.Key] = r
+			w.here[last].offset = p.Offset
+			continue
+		}
+		if i := in(c.position, key); i >= 0 {
+			w.step(NonmonotonicPoll, PollSkip, c.position[i], p.Offset)
+		}
+		last = len(w.here)
+		w.here = append(w.here, watchedStep{key, p.Offset, a.Number})
+	}
+	if a.Type != history.OK {
+		return
+	}
+	for _, s := range w.here {
+		if i := in(c.position, s.key); i >= 0 {
+			c.position[i] = s
+		} else {
+			c.position = append(c.position, s)
 		}
 	}
-	if e.Type == history.OK {
-		for key, r := range here {
-			c.position[key], c.by[key] = r, number
-		}
-	}
-}
-
-func holdsKey(keys []history.Value, key history.Value) bool {
-	for _, k := range keys {
-		if k == key {
-			return true
-		}
-	}
-	return false
 }
 
 // read compares a delivered record with who sent it.
-func (w *Watch) read(e *history.Event, r history.Record, number int64) {
-	l := w.log(r.Key)
-	v := l.values[r.Value]
+func (w *Watch) read(p history.Polled, key history.Key) {
+	a, r := w.added, w.record(p.Rec)
 	switch {
-	case v == nil:
-		w.found(PhantomRead, e.Time, []int64{number}, "%v at %v@%d was given to a consumer, and nobody has sent it", r.Value, r.Key, r.Offset)
+	case !r.sent:
+		w.found(PhantomRead, []int64{a.Number}, "%v at %s was given to a consumer, and nobody has sent it", w.value(p.Rec), w.spot(key, p.Offset))
 		return
-	case v.outcome == history.Failed:
-		w.found(abortedRead(e.Type == history.OK), e.Time, []int64{v.event, number}, "%v at %v@%d was given to a consumer, though its operation definitely failed", r.Value, r.Key, r.Offset)
+	case r.outcome == history.Failed:
+		w.found(abortedRead(a.Type == history.OK), []int64{r.event, a.Number}, "%v at %s was given to a consumer, though its operation definitely failed", w.value(p.Rec), w.spot(key, p.Offset))
 	}
-	if r.Offset < 0 {
+	if p.Offset < 0 {
 		return
 	}
-	if v.offset >= 0 && v.offset != r.Offset {
-		w.found(Duplicate, e.Time, []int64{v.polled, number}, "%v is in %v at %d and %d", r.Value, r.Key, v.offset, r.Offset)
+	if r.offset >= 0 && r.offset != p.Offset {
+		w.found(Duplicate, []int64{r.polled, a.Number}, "%v is in %v at %d and %d", w.value(p.Rec), a.History.Keys()[key], r.offset, p.Offset)
 	}
-	v.offset, v.polled, v.readOK = r.Offset, number, e.Type == history.OK
-	w.put(l, r.Key, r.Offset, r.Value, true, e, number)
+	r.offset, r.polled, r.readOK = p.Offset, a.Number, a.Type == history.OK
+	w.put(w.log(key), key, p.Offset, p.Rec)
 }
 
 // abortedRead is named by what became of the reader.
@@ -278,17 +293,28 @@ func abortedRead(ok bool) Anomaly {
 	return AbortedRead
 }
 
-// step compares two neighbours that a consumer was given.
-func (w *Watch) step(back, skip Anomaly, e *history.Event, from, to history.Record, ops []int64) {
-	if to.Offset <= from.Offset {
-		w.found(back, e.Time, ops, "a consumer of %v went from %d back to %d", to.Key, from.Offset, to.Offset)
+// step compares two neighbours that a consumer was given, the second by the
+// event being looked at.
+func (w *Watch) step(back, skip Anomaly, from watchedStep, to int64) {
+	ops := func(more ...int64) []int64 {
+		if from.event != w.added.Number {
+			more = append(more, from.event)
+		}
+		return append(more, w.added.Number)
+	}
+	key := w.added.History.Keys()[from.key]
+	if to <= from.offset {
+		w.found(back, ops(), "a consumer of %v went from %d back to %d", key, from.offset, to)
 		return
 	}
-	l := w.log(to.Key)
-	for o := from.Offset + 1; o < to.Offset && o < int64(len(l.at)); o++ {
+	l := w.log(from.key)
+	for o := from.offset + 1; o < min(to, int64(len(l.at))); o++ {
 		s := &l.at[o]
-		if v := l.values[s.value]; s.known && s.promised && (v == nil || v.outcome != history.Failed) {
-			w.found(skip, e.Time, append([]int64{s.event}, ops...), "a consumer of %v jumped from %d to %d over %v at %d", to.Key, from.Offset, to.Offset, s.value, o)
+		if s.rec == 0 || !s.promised {
+			continue
+		}
+		if rec := history.Rec(s.rec - 1); w.record(rec).outcome != history.Failed {
+			w.found(skip, ops(int64(s.event)), "a consumer of %v jumped from %d to %d over %v at %d", key, from.offset, to, w.value(rec), o)
 			return
 		}
 	}

@@ -11,8 +11,10 @@ import (
 
 // replay feeds a history to a watch, event by event.
 func replay(h *history.History, w *Watch) *Found {
+	again := history.New()
 	for _, e := range eventsOf(h) {
-		w.Event(&e)
+		again.Add(&e)
+		w.Event(again.Added())
 	}
 	return w.First
 }

@@ -15,7 +15,7 @@ func (r *run) watchHistory() {
 		return
 	}
 	r.seen = checkers.NewWatch(r.expectations())
-	r.stage.Recorder.Watch = func(e *history.Event) {
+	r.stage.Recorder.Watch = func(e *history.Added) {
 		if r.seen.First != nil {
 			return
 		}

@@ -7,28 +7,30 @@ import (
 
 // raw is an event with its values numbered: what readers fill and add packs.
 type raw struct {
-	typ      Type
-	f        F
-	client   bool
-	process  int64
-	index    int64 // -1: not told
-	time     int64
-	actor    string
-	name     string
-	who      string // client's name
-	text     string // value of a note
-	mops     []rawMop
-	polled   []Polled // of all polls, in order
-	keys     []Key
-	moved    []Key
-	seek     bool
-	group    string
-	gen      int64
-	txn      string
-	session  string
-	producer int64
-	epoch    int64
-	err      string
+	typ     Type
+	f       F
+	client  bool
+	process int64
+	// processNo numbers the process; -1: not a client's.
+	processNo int32
+	index     int64 // -1: not told
+	time      int64
+	actor     string
+	name      string
+	who       string // client's name
+	text      string // value of a note
+	mops      []rawMop
+	polled    []Polled // of all polls, in order
+	keys      []Key
+	moved     []Key
+	seek      bool
+	group     string
+	gen       int64
+	txn       string
+	session   string
+	producer  int64
+	epoch     int64
+	err       string
 }
 
 type rawMop struct {
@@ -41,7 +43,7 @@ type rawMop struct {
 }
 
 func (r *raw) reset() {
-	*r = raw{index: -1, mops: r.mops[:0], polled: r.polled[:0], keys: r.keys[:0], moved: r.moved[:0]}
+	*r = raw{index: -1, processNo: -1, mops: r.mops[:0], polled: r.polled[:0], keys: r.keys[:0], moved: r.moved[:0]}
 }
 
 // Add appends an event. Its slices are the caller's again when it returns.
@@ -103,6 +105,7 @@ func (h *History) add(r *raw) {
 		return
 	}
 	pi := h.processNumber(r.process)
+	r.processNo = pi
 	p := &h.processes[pi]
 	if r.who != "" {
 		p.client = r.who

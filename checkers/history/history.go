@@ -44,7 +44,8 @@ type History struct {
 	indexes column[int64] // of events; empty while it is the event's number
 
 	notes []Note
-	raw   raw // being built
+	raw   raw // being built; then the event added last
+	added Added
 	enc   []byte
 
 	memo map[any]any

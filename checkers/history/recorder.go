@@ -3,7 +3,7 @@ package history
 // Recorder writes a history while it happens. It is for one thread.
 type Recorder struct {
 	// Watch, if set, sees every event as it is recorded.
-	Watch func(*Event)
+	Watch func(*Added)
 	h     *History
 	event Event // the one being recorded
 }
@@ -37,7 +37,7 @@ func (r *Recorder) Note(e Event) {
 func (r *Recorder) Add(e *Event) {
 	r.h.Add(e)
 	if r.Watch != nil {
-		r.Watch(e)
+		r.Watch(r.h.Added())
 	}
 }
 
