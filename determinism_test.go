@@ -135,7 +135,7 @@ func TestDeterminism_EveryScenario(t *testing.T) {
 // and one without threads.
 func TestDeterminism_OtherProcesses(t *testing.T) {
 	if testing.Short() {
-		t.Skip("short: builds for other machines")
+		t.Skip("short: builds a program")
 	}
 	t.Parallel()
 	native := command{build(t, "native")}
@@ -149,6 +149,7 @@ func TestDeterminism_OtherProcesses(t *testing.T) {
 	})
 	t.Run("386", func(t *testing.T) {
 		t.Parallel()
+		skipIfShort(t)
 		if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 			t.Skip("this machine does not run programs for linux/386")
 		}
@@ -158,6 +159,7 @@ func TestDeterminism_OtherProcesses(t *testing.T) {
 	})
 	t.Run("wasm", func(t *testing.T) {
 		t.Parallel()
+		skipIfShort(t)
 		node, err := exec.LookPath("node")
 		if err != nil {
 			t.Skip("node is not installed")
@@ -169,6 +171,13 @@ func TestDeterminism_OtherProcesses(t *testing.T) {
 		found := command{node, "--stack-size=8192", runner, build(t, "ktrial.wasm", "GOOS=js", "GOARCH=wasm")}
 		assert.Equal(t, want, found.run(t, 1))
 	})
+}
+
+// skipIfShort skips what has everything compiled anew for another machine.
+func skipIfShort(t *testing.T) {
+	if !*long {
+		t.Skip("long: go test . -run OtherProcesses -long, as .ci/run does")
+	}
 }
 
 // command is a program and its first arguments.

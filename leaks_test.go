@@ -32,6 +32,10 @@ var bannedImports = map[string]string{
 	"hash/maphash":  "use a hash without a random seed, such as hash/fnv",
 	"os":            "files are env.Host.Disk; settings come in a config struct",
 	"net":           "connections are env.Host.Dial and Listen",
+	"os/exec":       "a world has no other programs",
+	"syscall":       "the machine below is env.Host",
+	"unique":        "handles are pointers, which differ between runs",
+	"weak":          "the garbage collector works by the real clock",
 	"os/signal":     "a process is told to stop by its world",
 	"log":           "tell it with env.Host.Log",
 	"log/slog":      "tell it with env.Host.Log",
@@ -355,6 +359,9 @@ func (f *finder) visitCall(n *ast.CallExpr) {
 			f.allowed[-int(inner.Pos())] = true
 		}
 	}
+	if sel, ok := n.Fun.(*ast.SelectorExpr); ok && (sel.Sel.Name == "MapKeys" || sel.Sel.Name == "MapRange") {
+		f.report(n, "takes a map's keys in their random order, by reflection", "sort them first, or do without reflection")
+	}
 	if (isMember(n.Fun, "maps", "Keys") || isMember(n.Fun, "maps", "Values")) && !f.allowed[-int(n.Pos())] {
 		f.report(n, "takes a map's keys in their random order", "wrap it: slices.Sorted(maps.Keys(m))")
 	}
@@ -420,24 +427,26 @@ func isMember(e ast.Expr, pkg, name string) bool {
 // found; and the harmless neighbour of each must not.
 func TestHouse_PlantedLeaksAreFound(t *testing.T) {
 	for name, c := range map[string]struct{ leak, harmless string }{
-		"wall clock":           {`import "time"; func f() time.Time { return time.Now() }`, `import "time"; const d = time.Second`},
-		"real sleep":           {`import "time"; func f() { time.Sleep(1) }`, `import "time"; func f(t time.Time) int { return t.Year() }`},
-		"goroutine":            {`func f() { go f() }`, `func f() { defer f() }`},
-		"select":               {`func f(a chan int) { select { case <-a: default: } }`, `func f(a int) { switch a { case 1: default: } }`},
-		"map order":            {`func f(m map[int]int) (s []int) { for k := range m { s = append(s, k) }; return }`, `func f(m, n map[int]int) { for k, v := range m { n[k] = v } }`},
-		"map order, hidden":    {`import "maps"; func f(m map[int]int) any { return maps.Keys(m) }`, `import ("maps"; "slices"); func f(m map[int]int) any { return slices.Sorted(maps.Keys(m)) }`},
-		"sorted too late":      {`import "slices"; func f(m map[int]int) (s []int) { for k := range m { s = append(s, k) }; println(s[0]); slices.Sort(s); return }`, `import "slices"; func f(m map[int]int) (s []int) { for k := range m { s = append(s, k) }; slices.Sort(s); return }`},
-		"first of a map":       {`func f(m map[int]int) int { for k := range m { return k }; return 0 }`, `func f(m map[int]int) (n int) { for _, v := range m { n += v }; return }`},
-		"global rand":          {`import "math/rand/v2"; func f() int { return rand.IntN(3) }`, `import "math/rand/v2"; func f() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }`},
-		"crypto rand":          {`import "crypto/rand"; var r = rand.Reader`, `import "crypto/sha256"; var s = sha256.New`},
-		"pointer in a log":     {`import "fmt"; func f(p *int) string { return fmt.Sprintf("at %p", p) }`, `import "fmt"; func f(p int) string { return fmt.Sprintf("at %d", p) }`},
-		"shared state":         {`var seen = map[int]bool{}; func f(i int) { seen[i] = true }`, `var seen = map[int]bool{1: true}; func f(i int) bool { return seen[i] }`},
-		"shared counter":       {`var n int; func f() { n++ }`, `func f() (n int) { n++; return }`},
-		"map order, looked up": {`func f(m, n map[int]int) { for k := range m { if v, ok := n[k]; !ok { println(v) } } }`, `func f(m, n map[int]int) { for k := range m { if _, ok := n[k]; !ok { n[k] = 0 } } }`},
-		"lock":                 {`import "sync"; var mu sync.Mutex`, `import "strings"; var b strings.Builder`},
-		"fused multiply-add":   {`func f(x, y, z float64) float64 { return x*y + z }`, `func f(x, y, z float64) float64 { return float64(x*y) + z }`},
-		"environment":          {`import "os"; func f() string { return os.Getenv("HOME") }`, `import "io"; var e = io.EOF`},
-		"excuse of no words":   {"func f(m map[int]int) (s []int) {\n//det:allow \nfor k := range m { s = append(s, k) }\nreturn }", "func f(m map[int]int) (s []int) {\n//det:allow the caller sorts\nfor k := range m { s = append(s, k) }\nreturn }"},
+		"wall clock":               {`import "time"; func f() time.Time { return time.Now() }`, `import "time"; const d = time.Second`},
+		"real sleep":               {`import "time"; func f() { time.Sleep(1) }`, `import "time"; func f(t time.Time) int { return t.Year() }`},
+		"goroutine":                {`func f() { go f() }`, `func f() { defer f() }`},
+		"select":                   {`func f(a chan int) { select { case <-a: default: } }`, `func f(a int) { switch a { case 1: default: } }`},
+		"map order":                {`func f(m map[int]int) (s []int) { for k := range m { s = append(s, k) }; return }`, `func f(m, n map[int]int) { for k, v := range m { n[k] = v } }`},
+		"map order, hidden":        {`import "maps"; func f(m map[int]int) any { return maps.Keys(m) }`, `import ("maps"; "slices"); func f(m map[int]int) any { return slices.Sorted(maps.Keys(m)) }`},
+		"map order, by reflection": {`import "reflect"; func f(v reflect.Value) any { return v.MapKeys()[0] }`, `import "reflect"; func f(v reflect.Value) any { return v.MapIndex(v) }`},
+		"handle":                   {`import "unique"; func f(s string) any { return unique.Make(s) }`, `import "strings"; func f(s string) any { return strings.Clone(s) }`},
+		"sorted too late":          {`import "slices"; func f(m map[int]int) (s []int) { for k := range m { s = append(s, k) }; println(s[0]); slices.Sort(s); return }`, `import "slices"; func f(m map[int]int) (s []int) { for k := range m { s = append(s, k) }; slices.Sort(s); return }`},
+		"first of a map":           {`func f(m map[int]int) int { for k := range m { return k }; return 0 }`, `func f(m map[int]int) (n int) { for _, v := range m { n += v }; return }`},
+		"global rand":              {`import "math/rand/v2"; func f() int { return rand.IntN(3) }`, `import "math/rand/v2"; func f() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }`},
+		"crypto rand":              {`import "crypto/rand"; var r = rand.Reader`, `import "crypto/sha256"; var s = sha256.New`},
+		"pointer in a log":         {`import "fmt"; func f(p *int) string { return fmt.Sprintf("at %p", p) }`, `import "fmt"; func f(p int) string { return fmt.Sprintf("at %d", p) }`},
+		"shared state":             {`var seen = map[int]bool{}; func f(i int) { seen[i] = true }`, `var seen = map[int]bool{1: true}; func f(i int) bool { return seen[i] }`},
+		"shared counter":           {`var n int; func f() { n++ }`, `func f() (n int) { n++; return }`},
+		"map order, looked up":     {`func f(m, n map[int]int) { for k := range m { if v, ok := n[k]; !ok { println(v) } } }`, `func f(m, n map[int]int) { for k := range m { if _, ok := n[k]; !ok { n[k] = 0 } } }`},
+		"lock":                     {`import "sync"; var mu sync.Mutex`, `import "strings"; var b strings.Builder`},
+		"fused multiply-add":       {`func f(x, y, z float64) float64 { return x*y + z }`, `func f(x, y, z float64) float64 { return float64(x*y) + z }`},
+		"environment":              {`import "os"; func f() string { return os.Getenv("HOME") }`, `import "io"; var e = io.EOF`},
+		"excuse of no words":       {"func f(m map[int]int) (s []int) {\n//det:allow \nfor k := range m { s = append(s, k) }\nreturn }", "func f(m map[int]int) (s []int) {\n//det:allow the caller sorts\nfor k := range m { s = append(s, k) }\nreturn }"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.NotEmpty(t, leaksIn(t, c.leak), "the leak was not found")
