@@ -183,7 +183,13 @@ func (t *teller) spot(key history.Key, offset int64) string {
 	return fmt.Sprintf("%s@%d", t.h.Keys()[key], offset)
 }
 
-func clock(d time.Duration) string { return d.String() }
+// clock is a time as a person reads it: of long runs, milliseconds.
+func clock(d time.Duration) string {
+	if d >= time.Second {
+		d = d.Round(time.Millisecond)
+	}
+	return d.String()
+}
 
 // came says how a record is known to have been written.
 func (t *teller) came(rec history.Rec) string {

@@ -18,6 +18,9 @@ type Hunt struct {
 	Probes             map[string]int64   `json:"probes"`
 	Planted            map[string]Planted `json:"planted"`
 	Verdict            Verdict            `json:"verdict"`
+	// AllowedNeverSeen is what a configuration of the hunt permits and no run
+	// showed: a danger that was never met, or a permission that nobody needs.
+	AllowedNeverSeen []Allowed `json:"allowed_never_seen"`
 }
 
 // Failure is a failing run in a line.
@@ -27,11 +30,12 @@ type Failure struct {
 	Verdict  Verdict `json:"verdict"`
 	Check    string  `json:"check"`
 	Message  string  `json:"message"`
+	Again    string  `json:"again"` // the command that plays it again
 }
 
 // Failure sums a run up.
 func (r *Run) Failure() Failure {
-	f := Failure{Scenario: r.Scenario, Seed: r.Seed, Verdict: r.Verdict}
+	f := Failure{Scenario: r.Scenario, Seed: r.Seed, Verdict: r.Verdict, Again: r.Again}
 	if len(r.Violations) > 0 {
 		f.Check, f.Message = r.Violations[0].Check, r.Violations[0].Message
 	}
@@ -64,11 +68,26 @@ func (h *Hunt) WriteText(w io.Writer, style Style) {
 	if len(h.ProbesNeverReached) > 0 {
 		fmt.Fprintf(w, "  never reached: %s\n", strings.Join(h.ProbesNeverReached, ", "))
 	}
+	h.writeNeverSeen(w)
 	for i, f := range h.Failures {
 		if i == 20 {
 			fmt.Fprintf(w, "  ... and %d more failing runs\n", len(h.Failures)-20)
 			break
 		}
-		fmt.Fprintf(w, "  %-12s ktrial run %s --seed %d   %s\n", f.Verdict, f.Scenario, f.Seed, f.Check)
+		fmt.Fprintf(w, "  %-12s %s   # %s\n", f.Verdict, f.Again, f.Check)
+	}
+}
+
+func (h *Hunt) writeNeverSeen(w io.Writer) {
+	var reasons []string
+	anomalies := map[string][]string{}
+	for _, a := range h.AllowedNeverSeen {
+		if anomalies[a.Reason] == nil {
+			reasons = append(reasons, a.Reason)
+		}
+		anomalies[a.Reason] = append(anomalies[a.Reason], a.Anomaly)
+	}
+	for _, reason := range reasons {
+		fmt.Fprintf(w, "  allowed and never seen: %s, because %s\n", strings.Join(anomalies[reason], ", "), reason)
 	}
 }

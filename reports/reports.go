@@ -62,6 +62,12 @@ type Run struct {
 	Planted        map[string]Planted `json:"planted"`
 	Config         map[string]string  `json:"config"`
 
+	// Again is the command that plays this run again.
+	Again string `json:"again,omitempty"`
+	// Kept is the directory that holds the run.json and the history of the run.
+	Kept string `json:"-"`
+	// Stopped says why the run ended before its time; empty: it did not.
+	Stopped string `json:"stopped,omitempty"`
 	// Lesson is what a scenario about a design hazard teaches: which promise
 	// was never made, and by which setting.
 	Lesson string `json:"lesson,omitempty"`

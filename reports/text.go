@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -66,6 +67,9 @@ func (r *Run) writeWork(w io.Writer) {
 	}
 	fmt.Fprintf(w, "  work     %s\n", strings.Join(parts, ", "))
 	fmt.Fprintf(w, "  world    %s events, %d faults, trace %s\n", count(int64(r.Events)), len(r.Faults), r.TraceHash)
+	if r.Stopped != "" {
+		fmt.Fprintf(w, "  stopped  %s\n", r.Stopped)
+	}
 	for _, bug := range slices.Sorted(maps.Keys(r.Planted)) {
 		p := r.Planted[bug]
 		fmt.Fprintf(w, "  planted  %s: reached %s, infected %s, detected %s\n", bug, count(p.Reached), count(p.Infected), count(p.Detected))
@@ -91,9 +95,7 @@ func (r *Run) writeViolations(w io.Writer, style Style) {
 		case n == 1:
 			fmt.Fprintf(w, "\n  %s at %v\n", style.paint(red, v.Check), v.At)
 			fmt.Fprintf(w, "    %s\n", wrap(v.Message, "    ", 110))
-			for _, m := range v.Story {
-				fmt.Fprintf(w, "    %10s  %-13s %s\n", m.At, m.Who, m.What)
-			}
+			v.writeProof(w)
 		case n <= most:
 			fmt.Fprintf(w, "    also at %v: %s\n", v.At, wrap(v.Message, "      ", 110))
 		}
@@ -111,6 +113,20 @@ func (r *Run) writeViolations(w io.Writer, style Style) {
 	}
 }
 
+// writeProof tells the argument, draws the operations, and says what happened
+// around them.
+func (v *Violation) writeProof(w io.Writer) {
+	for _, line := range v.Proof {
+		fmt.Fprintf(w, "      %s\n", wrap(line, "        ", 110))
+	}
+	for line := range strings.Lines(v.Lanes) {
+		fmt.Fprintf(w, "      %s", line)
+	}
+	for _, m := range v.Story {
+		fmt.Fprintf(w, "    %10s  %-13s %s\n", m.At, m.Who, m.What)
+	}
+}
+
 func (r *Run) writeAllowed(w io.Writer) {
 	for _, a := range r.Allowed {
 		seen := "never seen in this run"
@@ -122,19 +138,36 @@ func (r *Run) writeAllowed(w io.Writer) {
 }
 
 func (r *Run) writeNext(w io.Writer) {
-	again := fmt.Sprintf("ktrial run %s --seed %d%s", r.Scenario, r.Seed, r.plants())
-	fmt.Fprintf(w, "\n  again:   %s\n", again)
-	if r.Verdict == Violated {
-		fmt.Fprintf(w, "  keep:    %s --out DIR   then: ktrial replay DIR/run.json\n", again)
+	fmt.Fprintln(w)
+	if r.Again != "" {
+		fmt.Fprintf(w, "  again:   %s\n", r.Again)
+	}
+	switch {
+	case r.Kept != "":
+		fmt.Fprintf(w, "  replay:  %s\n", Command("ktrial", "replay", filepath.Join(r.Kept, "run.json")))
+		fmt.Fprintf(w, "  check:   %s\n", Command("ktrial", "check", filepath.Join(r.Kept, "history.jsonl")))
+	case r.Verdict == Violated:
+		fmt.Fprintf(w, "  keep:    %s --out DIR\n", r.Again)
 	}
 }
 
-func (r *Run) plants() string {
-	var b strings.Builder
-	for _, bug := range slices.Sorted(maps.Keys(r.Planted)) {
-		fmt.Fprintf(&b, " --plant %s", bug)
+// Command is a command line as a shell takes it.
+func Command(words ...string) string {
+	var out []string
+	for _, word := range words {
+		out = append(out, quoted(word))
 	}
-	return b.String()
+	return strings.Join(out, " ")
+}
+
+func quoted(word string) string {
+	odd := func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-_./=,:+@%", c)
+	}
+	if word != "" && !strings.ContainsFunc(word, odd) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // count writes a number with commas: 11,204.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/reports"
 )
 
@@ -113,7 +114,8 @@ func (h Hunt) play(j job) (*Result, error) {
 
 // collect takes the outcomes as they come and tells of them in order.
 func (h Hunt) collect(outcomes <-chan outcome, stop chan struct{}, begun time.Time) (reports.Hunt, error) {
-	sum := reports.Hunt{Failures: []reports.Failure{}, Probes: map[string]int64{}, Planted: map[string]reports.Planted{}}
+	sum := reports.Hunt{Failures: []reports.Failure{}, Probes: map[string]int64{}, Planted: map[string]reports.Planted{}, AllowedNeverSeen: []reports.Allowed{}}
+	var permitted checkers.Campaign
 	var failed []*Result
 	var firstErr error
 	stopped := false
@@ -129,6 +131,7 @@ func (h Hunt) collect(outcomes <-chan outcome, stop chan struct{}, begun time.Ti
 			continue
 		}
 		sum.Add(&o.result.Report)
+		permitted.Add(o.result.Judgement)
 		if o.result.Report.Verdict != reports.Holds {
 			failed = append(failed, o.result)
 			if h.StopAt > 0 && len(failed) >= h.StopAt && !stopped {
@@ -155,6 +158,9 @@ func (h Hunt) collect(outcomes <-chan outcome, stop chan struct{}, begun time.Ti
 	sum.WallSeconds = time.Since(begun).Seconds()
 	sum.SeedsPerSecond = float64(sum.Runs) / max(sum.WallSeconds, 1e-9)
 	sum.ProbesNeverReached = h.neverReached(sum.Probes)
+	for _, never := range permitted.NeverShown() {
+		sum.AllowedNeverSeen = append(sum.AllowedNeverSeen, reports.Allowed{Anomaly: string(never.Anomaly), Reason: never.Reason})
+	}
 	return sum, firstErr
 }
 

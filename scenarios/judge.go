@@ -36,6 +36,7 @@ func (r *run) result() *Result {
 		Allowed:        []reports.Allowed{}, Checks: []reports.Check{},
 		Faults: r.n.struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
 		Config: r.config(), Lesson: r.s.Lesson, Counts: counts(h),
+		Again: r.again(), Stopped: r.stopped(),
 	}
 	if report.Violations == nil {
 		report.Violations = []reports.Violation{}
@@ -43,13 +44,29 @@ func (r *run) result() *Result {
 	if report.Faults == nil {
 		report.Faults = []reports.Fault{}
 	}
-	r.judge(h, &report)
+	j := r.judge(h, &report)
 	report.Verdict = r.verdict(&report)
 	for _, bug := range r.o.Plant {
 		count := r.bugs.Count(bug)
 		report.Planted[string(bug)] = reports.Planted{Reached: count.Reached, Infected: count.Infected, Detected: int64(len(report.Violations))}
 	}
-	return &Result{Report: report, History: h, Story: r.w.Story()}
+	return &Result{Report: report, History: h, Judgement: j, Story: r.w.Story()}
+}
+
+// again is the command that plays the run again. A plan that came from no file
+// is not in it.
+func (r *run) again() string {
+	words := []string{"ktrial", "run", r.s.Name, "--seed", fmt.Sprint(r.o.Seed)}
+	for _, name := range slices.Sorted(maps.Keys(r.o.Set)) {
+		words = append(words, "--set", name+"="+r.o.Set[name])
+	}
+	if r.o.PlanFile != "" {
+		words = append(words, "--plan", r.o.PlanFile)
+	}
+	for _, bug := range r.o.Plant {
+		words = append(words, "--plant", string(bug))
+	}
+	return reports.Command(words...)
 }
 
 // config is what differs from the defaults, by Kafka's names.
@@ -76,7 +93,7 @@ func (r *run) tellConfig() {
 
 // judge asks the checkers, and adds what they say to the report. What they
 // find is a violation even if the scenario does not ask for it.
-func (r *run) judge(h *history.History, report *reports.Run) {
+func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement {
 	j := checkers.Judge(h, checkers.Options{})
 	proof := newEvidence(r, h)
 	asked := map[checkers.Anomaly]bool{}
@@ -107,6 +124,10 @@ func (r *run) judge(h *history.History, report *reports.Run) {
 			report.Allowed = append(report.Allowed, reports.Allowed{Anomaly: string(a.Anomaly), Reason: a.Reason, Count: a.Count})
 		}
 	}
+	if first := r.seen.First; first != nil && j.Verdict != checkers.Violated {
+		panic(fmt.Sprintf("scenarios: %s was certain while the run went on, and is not seen in its history: %s", first.Anomaly, first.Message))
+	}
+	return j
 }
 
 // conclude: a check that looked at nothing proves nothing.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +29,8 @@ type Options struct {
 	Set   map[string]string // by Kafka's names, or a parameter of the workload
 	Plan  faults.Plan       // instead of the scenario's trouble, if not nil
 	Plant []planted.Bug
+	// PlanFile is where Plan was read from: the report names it.
+	PlanFile string
 	// Story is told what happens while it happens; nil: it is only kept.
 	Story func(sim.Line)
 	// Tracing is what FirstDifference records with; nil: only the hash is kept.
@@ -38,7 +41,9 @@ type Options struct {
 type Result struct {
 	Report  reports.Run
 	History *history.History
-	Story   []sim.Line
+	// Judgement is what the checkers say of the history.
+	Judgement *checkers.Judgement
+	Story     []sim.Line
 }
 
 // limits of virtual time.
@@ -70,7 +75,12 @@ type run struct {
 
 // Run plays a scenario in a world of its own. An error is a bad option, or a
 // bug of ktrial itself; what the cluster did wrong is in the report.
-func Run(s Scenario, o Options) (*Result, error) {
+func Run(s Scenario, o Options) (result *Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			result, err = nil, fmt.Errorf("scenario %s, seed %d: panic: %v\n%s", s.Name, o.Seed, p, debug.Stack())
+		}
+	}()
 	r, err := prepare(s, o)
 	if err != nil {
 		return nil, err

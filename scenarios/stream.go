@@ -1,8 +1,11 @@
 package scenarios
 
 import (
+	"fmt"
+
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/reports"
 )
 
 // watchHistory judges the history while it is recorded, as far as that is
@@ -24,4 +27,15 @@ func (r *run) watchHistory() {
 			r.w.Fail(errBroken)
 		}
 	}
+}
+
+// stopped says why the run ended before its time; empty: it did not.
+func (r *run) stopped() string {
+	switch {
+	case r.seen.First != nil:
+		return fmt.Sprintf("at %v, at the first violation that is certain: %s", reports.Seconds(r.w.Now()), r.seen.First.Anomaly)
+	case r.short:
+		return fmt.Sprintf("at %v", reports.Seconds(r.w.Now()))
+	}
+	return ""
 }

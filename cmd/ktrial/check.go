@@ -151,9 +151,9 @@ func (k *checking) next(out io.Writer, file string, j *checkers.Judgement) {
 	if j.Verdict != checkers.Violated || file == "-" {
 		return
 	}
-	this := "ktrial check " + quoted(file)
+	this := reports.Command("ktrial", "check", file)
 	if j.Config != "" && len(k.config) > 0 {
-		this += " --config " + quoted(strings.Join(k.config, ","))
+		this += " --config " + reports.Command(strings.Join(k.config, ","))
 	}
 	type line struct{ command, does string }
 	lines := []line{{this + " --json", "every instance with its operations"}}
@@ -167,7 +167,7 @@ func (k *checking) next(out io.Writer, file string, j *checkers.Judgement) {
 	}
 	run := filepath.Join(filepath.Dir(file), "run.json")
 	if _, err := os.Stat(run); err == nil && filepath.Base(file) == "history.jsonl" {
-		lines = append(lines, line{"ktrial replay " + quoted(run), "the run that it is from, again"})
+		lines = append(lines, line{reports.Command("ktrial", "replay", run), "the run that it is from, again"})
 	}
 	fmt.Fprintln(out)
 	width := 0
@@ -225,15 +225,4 @@ func (k *checking) verdict() error {
 		return verdict{reports.Verdict(worst.String())}
 	}
 	return nil
-}
-
-// quoted is a word as a shell takes it.
-func quoted(word string) string {
-	plain := func(c rune) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_./=,:+@%", c)
-	}
-	if word != "" && strings.IndexFunc(word, func(c rune) bool { return !plain(c) }) < 0 {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

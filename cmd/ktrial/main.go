@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -46,7 +47,13 @@ type verdict struct{ reports.Verdict }
 func (v verdict) Error() string { return string(v.Verdict) }
 
 // run is main without the process around it.
-func run(args []string) int {
+func run(args []string) (code int) {
+	defer func() {
+		if p := recover(); p != nil {
+			fmt.Fprintf(os.Stderr, "ktrial: our own bug: %v\n%s", p, debug.Stack())
+			code = exitOurBug
+		}
+	}()
 	root := command()
 	root.SetArgs(args)
 	err := root.Execute()

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,6 +37,7 @@ func replayCommand() *cobra.Command {
 				return blame(err)
 			}
 			report := &result.Report
+			report.Again, report.Kept = "", filepath.Dir(args[0])
 			report.WallSeconds = time.Since(begun).Seconds()
 			if recorded.Report.TraceHash != report.TraceHash {
 				result.Differs("a replay is the same run", args[0]+": "+recorded.Differs(s, o, result))

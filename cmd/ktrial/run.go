@@ -96,6 +96,7 @@ func runCommand() *cobra.Command {
 				if o.Plan, err = readPlan(planFile); err != nil {
 					return err
 				}
+				o.PlanFile = planFile
 			}
 			if err := f.makeOut(); err != nil {
 				return err
@@ -140,6 +141,7 @@ func playOne(s scenarios.Scenario, o scenarios.Options, f runFlags) error {
 		if err := result.WriteTo(f.out, o); err != nil {
 			return err
 		}
+		result.Report.Kept = f.out
 	}
 	if f.json {
 		if err := reports.WriteJSON(os.Stdout, result.Report); err != nil {
