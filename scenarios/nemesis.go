@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -47,6 +48,9 @@ func (n *nemesis) play(plan faults.Plan) {
 // strike lets one fault happen, and schedules its cure.
 func (n *nemesis) strike(t faults.Timed) {
 	fault, err := faults.Resolve(n.keepBudget(t.Fault), n.c, n.luck)
+	if err == nil {
+		err = n.affords(fault)
+	}
 	now := n.c.w.Now()
 	if err != nil {
 		n.c.w.Logf("fault does not strike: %v: %v", t.Fault, err)
@@ -113,6 +117,15 @@ func (n *nemesis) keepBudget(f faults.Fault) faults.Fault {
 		return faults.Kill{Host: hosts}
 	}
 	return faults.Pause{Host: hosts}
+}
+
+// affords refuses rot that may take the last copy of what was acknowledged.
+func (n *nemesis) affords(f faults.Fault) error {
+	rot, ok := f.(faults.Rot)
+	if ok && !n.reckless && !n.c.survives(rot.Host.Hosts(), true) {
+		return errors.New("nobody else is known to have all that was acknowledged")
+	}
+	return nil
 }
 
 // mark remembers who went down uncleanly, and who lost unsynced writes.

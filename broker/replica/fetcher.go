@@ -245,6 +245,9 @@ func (f *fetcher) backInRange(part *fetching) {
 		f.delay(part)
 		return
 	}
+	if part.p.dropsImpossibleEpoch(part) {
+		return
+	}
 	own := part.p.end
 	if end < own {
 		// Only an unclean election leads here; records may differ even below.

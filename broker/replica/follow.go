@@ -73,6 +73,22 @@ func (p *Partition) diverged(f *fetching, epoch kafka.LeaderEpoch, end kafka.Off
 	return true
 }
 
+// dropsImpossibleEpoch cuts off records of an epoch later than that of the
+// leader, which no leader can have written: no checksum covers a batch's epoch,
+// and this one rotted. Kafka's follower asks for ever, and is told every time
+// that the leader does not know the epoch.
+func (p *Partition) dropsImpossibleEpoch(f *fetching) (cut bool) {
+	p.locked(f, func() {
+		if cut = p.log.LatestEpoch() > p.epoch; cut {
+			_, end := p.log.EndOffsetFor(p.epoch)
+			p.m.host.Reached("follower dropped an epoch that cannot be")
+			p.m.host.Log("has records of epoch %d in %v, which broker %d leads in epoch %d", p.log.LatestEpoch(), p.tp, p.leader, p.epoch)
+			p.cut(end)
+		}
+	})
+	return cut
+}
+
 // errNotFollowing: the replica no longer follows as it did when it asked.
 var errNotFollowing = errors.New("no longer following")
 
