@@ -65,7 +65,9 @@ func (r *Run) writeWork(w io.Writer) {
 			parts = append(parts, fmt.Sprintf("%s %s", count(n), name))
 		}
 	}
-	fmt.Fprintf(w, "  work     %s\n", strings.Join(parts, ", "))
+	if len(parts) > 0 {
+		fmt.Fprintf(w, "  work     %s\n", strings.Join(parts, ", "))
+	}
 	fmt.Fprintf(w, "  world    %s events, %d faults, trace %s\n", count(int64(r.Events)), len(r.Faults), r.TraceHash)
 	if r.Stopped != "" {
 		fmt.Fprintf(w, "  stopped  %s\n", r.Stopped)

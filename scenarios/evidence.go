@@ -15,14 +15,10 @@ import (
 // evidence tells what proves a violation: the few operations, and what befell
 // the cluster around them.
 type evidence struct {
-	r     *run
-	h     *history.History
-	story []sim.Line
-	rows  map[int64]int // of operations, by their index
-}
-
-func newEvidence(r *run, h *history.History) *evidence {
-	return &evidence{r: r, h: h, story: r.w.Story()}
+	h      *history.History
+	struck []reports.Fault
+	story  []sim.Line
+	rows   map[int64]int // of operations, by their index; made when it is needed
 }
 
 // toldInFull is how many violations of an anomaly get their story.
@@ -101,7 +97,7 @@ func (e *evidence) asked(op *history.Op, in checkers.Instance) string {
 	if len(op.Sends) > 0 {
 		var parts []string
 		for _, s := range op.Sends {
-			if value := e.h.ValueOf(s.Rec).String(); len(op.Sends) == 1 || slices.Contains(in.Values, value) {
+			if value := e.h.ValueOf(s.Rec).String(); len(op.Sends) == 1 || speaksOf(in, value) {
 				parts = append(parts, fmt.Sprintf("%q to %v", value, e.h.Keys()[e.h.KeyOf(s.Rec)]))
 			}
 		}
@@ -126,7 +122,7 @@ func (e *evidence) answered(op *history.Op, in checkers.Instance) string {
 	}
 	others := 0
 	for _, p := range op.Polled {
-		if value := e.h.ValueOf(p.Rec).String(); slices.Contains(in.Values, value) {
+		if value := e.h.ValueOf(p.Rec).String(); speaksOf(in, value) {
 			parts = append(parts, fmt.Sprintf("%q %s", value, e.spot(p.Rec, p.Offset)))
 		} else {
 			others++
@@ -141,13 +137,18 @@ func (e *evidence) answered(op *history.Op, in checkers.Instance) string {
 	return strings.TrimSuffix("ok, "+strings.Join(parts, ", "), ", ")
 }
 
+// speaksOf reports whether an instance is about a record of this value.
+func speaksOf(in checkers.Instance, value string) bool {
+	return value == in.Reference || slices.Contains(in.Values, value) || slices.Contains(in.Skipped, value)
+}
+
 func (e *evidence) spot(rec history.Rec, offset int64) string {
 	return fmt.Sprintf("%v@%d", e.h.Keys()[e.h.KeyOf(rec)], offset)
 }
 
 // faults are those under way between first and last; of many the last ones.
 func (e *evidence) faults(first, last time.Duration) (out []reports.Moment) {
-	for _, f := range e.r.n.struck {
+	for _, f := range e.struck {
 		if time.Duration(f.At) > last || f.Until != 0 && time.Duration(f.Until) < first {
 			continue
 		}

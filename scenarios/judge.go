@@ -95,7 +95,7 @@ func (r *run) tellConfig() {
 // find is a violation even if the scenario does not ask for it.
 func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement {
 	j := checkers.Judge(h, checkers.Options{})
-	proof := newEvidence(r, h)
+	proof := &evidence{h: h, struck: r.n.struck, story: r.w.Story()}
 	asked := map[checkers.Anomaly]bool{}
 	check := func(p Promise) {
 		c := reports.Check{Name: p.Name, Verdict: reports.Holds, Checked: p.counts(j.Examined)}
