@@ -1,7 +1,9 @@
 package client
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -69,7 +71,7 @@ func (p *Producer) queue(t *producerTopic, partition int32) *queue {
 	}
 	q := t.queues[partition]
 	if q == nil {
-		q = &queue{tp: kafka.TopicPartition{Topic: t.name, Partition: partition}}
+		q = &queue{tp: kafka.TopicPartition{Topic: t.name, Partition: partition}, place: len(p.queues)}
 		q.numbering.id = kafka.NoProducer
 		t.queues[partition] = q
 		p.queues = append(p.queues, q)
@@ -166,7 +168,24 @@ func (p *Producer) newBatch(q *queue, reserved int64) *batch {
 		b.builder = record.NewBuilder(opts)
 	}
 	q.batches.push(b)
+	p.nowBusy(q)
 	return b
+}
+
+// nowBusy notes that q has batches. A producer may have sent to thousands of
+// partitions: the sender looks only at those where there is something to do.
+func (p *Producer) nowBusy(q *queue) {
+	if q.busy {
+		return
+	}
+	q.busy = true
+	p.busy = slices.Insert(p.busy, p.busyFrom(q.place), q)
+}
+
+// busyFrom is the first of the busy queues at or after a place.
+func (p *Producer) busyFrom(place int) int {
+	at, _ := slices.BinarySearchFunc(p.busy, place, func(q *queue, place int) int { return cmp.Compare(q.place, place) })
+	return at
 }
 
 func (p *Producer) add(t *producerTopic, b *batch, ts int64, r *ProducerRecord, done Callback, stuck bool) {

@@ -74,6 +74,7 @@ type Producer struct {
 
 	topics map[string]*producerTopic
 	queues []*queue // in the order in which they were first used
+	busy   []*queue // those with batches, in the same order
 
 	identity identity
 

@@ -12,7 +12,9 @@ import (
 // what follows for duplicates and acknowledge what it never wrote (librdkafka
 // before 1.9).
 type queue struct {
-	tp kafka.TopicPartition
+	tp    kafka.TopicPartition
+	place int  // among the producer's queues
+	busy  bool // it is among those with batches
 
 	// batches are those whose callbacks have not run, in the order of the sends.
 	// A retry keeps its place, so order needs no other care: numbered batches

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -59,15 +60,15 @@ func (p *Producer) ship(now time.Duration) (wait time.Duration) {
 	if p.idempotent() && !p.identified() {
 		return p.nextExpiry(now, wait)
 	}
-	n := len(p.queues)
-	for i := range n {
-		q := p.queues[(p.turn+i)%n]
+	first := p.busyFrom(p.turn)
+	for i := range p.busy {
+		q := p.busy[(first+i)%len(p.busy)]
 		if q.batches.len() == q.flying {
 			continue
 		}
 		wait = shorter(wait, p.load(q, now))
 	}
-	if n > 0 {
+	if n := len(p.queues); n > 0 {
 		p.turn = (p.turn + 1) % n
 	}
 	for i, s := range p.shipments {
@@ -242,7 +243,7 @@ func (p *Producer) initProducerID() {
 // expire gives up the batches that have been on their way for longer than
 // delivery.timeout.ms.
 func (p *Producer) expire(now time.Duration) {
-	for _, q := range p.queues {
+	for _, q := range p.busy {
 		for i := 0; i < q.batches.len(); i++ {
 			b := q.batches.at(i)
 			if now < b.created+p.cfg.DeliveryTimeout {
@@ -261,7 +262,7 @@ func (p *Producer) expire(now time.Duration) {
 }
 
 func (p *Producer) nextExpiry(now, wait time.Duration) time.Duration {
-	for _, q := range p.queues {
+	for _, q := range p.busy {
 		if b := q.first(); b != nil {
 			wait = shorter(wait, max(0, b.created+p.cfg.DeliveryTimeout-now))
 		}
@@ -285,8 +286,8 @@ func (p *Producer) abort(err error) {
 // settled before one ahead of it waits for that.
 func (p *Producer) deliver() {
 	ran := false
-	for i := 0; i < len(p.queues); i++ {
-		q := p.queues[i]
+	for i := 0; i < len(p.busy); i++ { // a callback may send, and make others busy
+		q := p.busy[i]
 		for q.batches.len() > 0 && q.batches.at(0).state == settled {
 			b := q.batches.pop()
 			b.deliver()
@@ -295,6 +296,10 @@ func (p *Producer) deliver() {
 		}
 	}
 	if ran {
+		p.busy = slices.DeleteFunc(p.busy, func(q *queue) bool {
+			q.busy = q.batches.len() > 0
+			return !q.busy
+		})
 		p.delivered.Broadcast()
 	}
 }
