@@ -63,6 +63,7 @@ type cluster struct {
 	committed func() kafka.Offset
 	// onStart, if set, is told when a new process of a server begins.
 	onStart func(*member)
+	seen    *metadata.Image // in still: the newest there is
 }
 
 // newCluster puts the hosts into the world; start starts them.
@@ -205,8 +206,19 @@ func (c *cluster) mayStop(s *member) bool {
 	return true
 }
 
+// still has f look at many things while nothing happens: who has the newest
+// metadata is asked once.
+func (c *cluster) still(f func()) {
+	c.seen = c.image()
+	f()
+	c.seen = nil
+}
+
 // image is the newest committed metadata that anybody has.
 func (c *cluster) image() *metadata.Image {
+	if c.seen != nil {
+		return c.seen
+	}
 	var newest *metadata.Image
 	for _, s := range c.servers {
 		n := s.alive()

@@ -20,11 +20,13 @@ func (r *run) settled() (amiss []string) {
 			amiss = append(amiss, c.Host+" has not finished")
 		}
 	}
-	for _, t := range r.s.Topics {
-		for p := range t.Partitions {
-			amiss = append(amiss, r.unwell(kafka.TopicPartition{Topic: t.Name, Partition: p})...)
+	r.c.still(func() {
+		for _, t := range r.s.Topics {
+			for p := range t.Partitions {
+				amiss = append(amiss, r.unwell(kafka.TopicPartition{Topic: t.Name, Partition: p})...)
+			}
 		}
-	}
+	})
 	return amiss
 }
 

@@ -51,11 +51,13 @@ type Consumer struct {
 	cfg ConsumerConfig
 	net *network
 
-	assigned []*assigned // in the order of their partitions
-	desks    []*desk     // in the order of their first use
-	sessions []*session  // likewise
-	fetched  []*fetched  // in the order of their arrival
-	failing  bool        // a partition may have an error to return
+	assigned []*assigned     // in the order of their partitions
+	desks    []*desk         // in the order of their first use
+	dues     []time.Duration // of the desks: when to look again, by Uptime; env.Forever
+	dirty    []*desk         // at which something has happened
+	sessions []*session      // likewise
+	fetched  []*fetched      // in the order of their arrival
+	failing  bool            // a partition may have an error to return
 
 	looking []*desk          // that the fetcher is at
 	spare   []*fetched       // memory to be used again
@@ -318,7 +320,7 @@ func (c *Consumer) nudge() {
 // nudgeFor has it look at what concerns a, once it is awake.
 func (c *Consumer) nudgeFor(a *assigned) {
 	if a.desk != nil {
-		a.desk.dirty = true
+		c.nudgeAt(a.desk)
 	}
 }
 

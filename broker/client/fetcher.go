@@ -31,7 +31,7 @@ type desk struct {
 	node    kafka.NodeID // NoNode: of the partitions that no broker is known for
 	members []*assigned  // in the order of the assignment
 	dirty   bool
-	due     time.Duration // by Uptime, when to look again; env.Forever
+	place   int // among the consumer's desks, and in dues
 
 	// What is to be asked, while it is looked at.
 	looking  bool
@@ -50,8 +50,9 @@ func (c *Consumer) desk(node kafka.NodeID) *desk {
 			return d
 		}
 	}
-	d := &desk{node: node, due: env.Forever}
+	d := &desk{node: node, place: len(c.desks)}
 	c.desks = append(c.desks, d)
+	c.dues = append(c.dues, env.Forever)
 	return d
 }
 
@@ -69,12 +70,17 @@ func (d *desk) leave(a *assigned) {
 
 // step sends what can be sent and returns how long there is nothing to do.
 func (c *Consumer) step(now time.Duration) time.Duration {
-	for _, d := range c.desks {
-		if c.everything || d.dirty || d.due >= 0 && d.due <= now {
+	for i, due := range c.dues {
+		if c.everything || due >= 0 && due <= now {
+			c.lookAt(c.desks[i])
+		}
+	}
+	for _, d := range c.dirty {
+		if d.dirty {
 			c.lookAt(d)
 		}
 	}
-	c.everything = false
+	c.everything, c.dirty = false, c.dirty[:0]
 	for i := 0; i < len(c.looking); i++ { // it grows where partitions move to
 		c.place(c.looking[i], now)
 	}
@@ -87,14 +93,14 @@ func (c *Consumer) step(now time.Duration) time.Duration {
 	for _, d := range c.looking {
 		d.looking = false
 		if d.link != nil {
-			d.wait(now, c.carryOut(d))
+			c.lookIn(d, now, c.carryOut(d))
 		}
 	}
 	c.looking = c.looking[:0]
 	wait := env.Forever
-	for _, d := range c.desks {
-		if d.due >= 0 {
-			wait = shorter(wait, max(0, d.due-now))
+	for _, due := range c.dues {
+		if due >= 0 {
+			wait = shorter(wait, max(0, due-now))
 		}
 	}
 	return wait
@@ -104,16 +110,25 @@ func (c *Consumer) lookAt(d *desk) {
 	if d.looking {
 		return
 	}
-	d.looking, d.dirty, d.due = true, false, env.Forever
+	d.looking, d.dirty = true, false
+	c.dues[d.place] = env.Forever
 	d.link, d.first, d.buffered = nil, len(c.assigned), false
 	d.resets, d.verify, d.wishes = d.resets[:0], d.verify[:0], d.wishes[:0]
 	c.looking = append(c.looking, d)
 }
 
-// wait has d looked at again when so much time has passed, if not earlier.
-func (d *desk) wait(now, wait time.Duration) {
+// lookIn has d looked at again when so much time has passed, if not earlier.
+func (c *Consumer) lookIn(d *desk, now, wait time.Duration) {
 	if wait >= 0 {
-		d.due = shorter(d.due, now+wait)
+		c.dues[d.place] = shorter(c.dues[d.place], now+wait)
+	}
+}
+
+// nudgeAt has d looked at when the fetcher next wakes.
+func (c *Consumer) nudgeAt(d *desk) {
+	if !d.dirty {
+		d.dirty = true
+		c.dirty = append(c.dirty, d)
 	}
 }
 
@@ -158,7 +173,7 @@ func (c *Consumer) sort(d *desk, now time.Duration) {
 	awake := false
 	for _, a := range d.members {
 		if a.retryAt > now {
-			d.wait(now, a.retryAt-now)
+			c.lookIn(d, now, a.retryAt-now)
 		}
 		if a.resting(now) || d.link == nil {
 			continue
@@ -167,7 +182,7 @@ func (c *Consumer) sort(d *desk, now time.Duration) {
 			d.first, awake = a.place, true
 		}
 		if a.preferred != kafka.NoNode {
-			d.wait(now, max(0, a.preferredUntil-now))
+			c.lookIn(d, now, max(0, a.preferredUntil-now))
 		}
 		switch {
 		case a.state == lost:
@@ -267,7 +282,7 @@ func (c *Consumer) fetchDone(s *session, resp kmsg.Response) {
 		s.retryAt = c.net.host.Uptime() + c.net.retryBackoff(s.failures)
 		c.net.metadata.requestUpdate()
 	}
-	c.desk(s.node).dirty = true
+	c.nudgeAt(c.desk(s.node))
 	for _, w := range s.held {
 		c.nudgeFor(w.a)
 	}
