@@ -13,6 +13,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/internal/nearest"
 	"github.com/ktrial/ktrial/reports"
 )
 
@@ -70,7 +71,7 @@ func ReadRecord(file string) (*Record, error) {
 	}
 	var rec Record
 	if err := json.Unmarshal(text, &rec); err != nil {
-		return nil, fmt.Errorf("%s:%s: %v", file, place(text, err), err)
+		return nil, fmt.Errorf("%s:%s: %s", file, place(text, err), inWords(err))
 	}
 	if rec.Format != recordFormat {
 		return nil, fmt.Errorf("%s: found format %q, expected %q: not a run.json of this program", file, rec.Format, recordFormat)
@@ -84,24 +85,40 @@ func place(text []byte, err error) string {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	switch {
-	case errors.As(err, &syntax):
-		offset = syntax.Offset
+	case errors.As(err, &syntax) && offset > syntax.Offset:
+		offset = syntax.Offset - 1 // it counts the byte that is wrong
 	case errors.As(err, &kind):
-		offset = kind.Offset
+		offset = kind.Offset - 1
 	}
+	offset = max(0, offset)
 	before := text[:min(offset, int64(len(text)))]
 	line := 1 + bytes.Count(before, []byte("\n"))
 	column := len(before) - bytes.LastIndexByte(before, '\n')
 	return fmt.Sprintf("%d:%d", line, column)
 }
 
+// inWords is a JSON error without Go's types.
+func inWords(err error) string {
+	var kind *json.UnmarshalTypeError
+	if !errors.As(err, &kind) {
+		return err.Error()
+	}
+	if kind.Field == "" {
+		return fmt.Sprintf("found %s, expected a recorded run: an object", kind.Value)
+	}
+	return fmt.Sprintf("%s: found %s, expected %v", kind.Field, kind.Value, kind.Type)
+}
+
 // Options are those of the recorded run.
 func (rec *Record) Options() (Options, error) {
 	o := Options{Seed: rec.Report.Seed, Set: rec.Set}
+	var bugs []string
+	for _, e := range planted.All {
+		bugs = append(bugs, string(e.Bug))
+	}
 	for _, name := range rec.Plant {
-		known := slices.ContainsFunc(planted.All, func(e planted.Entry) bool { return string(e.Bug) == name })
-		if !known {
-			return o, fmt.Errorf("planted bug %q is unknown to this program", name)
+		if !slices.Contains(bugs, name) {
+			return o, nearest.Unknown("planted bug", name, bugs)
 		}
 		o.Plant = append(o.Plant, planted.Bug(name))
 	}

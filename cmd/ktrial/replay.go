@@ -34,7 +34,10 @@ func replayCommand() *cobra.Command {
 			begun := time.Now()
 			result, err := scenarios.Run(s, o)
 			if err != nil {
-				return blame(err)
+				if scenarios.IsOption(err) {
+					return usage{fmt.Errorf("%s: %w", args[0], err)}
+				}
+				return err
 			}
 			report := &result.Report
 			report.Again, report.Kept = "", filepath.Dir(args[0])
