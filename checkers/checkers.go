@@ -19,6 +19,13 @@
 //	judgement := checkers.Judge(rec.History(), checkers.Options{})
 //	fmt.Println(judgement)
 //
+// What else the verdict depends on can be told with Options, or by the history
+// itself, as events that are not a client's: history.Config with the
+// configuration, as ParseConfig reads it; history.Fault with what befell the
+// cluster and where (unclean-election, lossy-crashes, ...); history.Log with
+// where the logs end when all is over. Watch judges while a history is being
+// recorded, to stop at the first violation that is certain.
+//
 // Nothing is searched for: records carry their offsets, so each check is a
 // sweep over the log that all observations together tell, in time and memory
 // linear in the history. Only registers whose values repeat are left to

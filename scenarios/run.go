@@ -6,6 +6,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -140,6 +141,7 @@ func (r *run) set(name, value string) error {
 	isUnknown := func(err error) bool { return strings.Contains(err.Error(), "unknown") }
 	switch {
 	case serverErr == nil || clientErr == nil:
+		r.setTopics(name, value)
 		return nil
 	case !isUnknown(serverErr):
 		return optionError{serverErr}
@@ -147,6 +149,22 @@ func (r *run) set(name, value string) error {
 		return optionError{clientErr}
 	}
 	return optionError{nearest.Unknown("parameter", name, append(r.s.Workload.Names(), r.settings.Names()...))}
+}
+
+// setTopics changes what the scenario's topics set themselves, which would go
+// before the configuration of the brokers.
+func (r *run) setTopics(name, value string) {
+	r.s.Topics = slices.Clone(r.s.Topics)
+	for i := range r.s.Topics {
+		t := &r.s.Topics[i]
+		if _, ok := t.Config[name]; ok {
+			t.Config = maps.Clone(t.Config)
+			t.Config[name] = value
+		}
+		if name == "min.insync.replicas" && t.MinInsync > 0 {
+			t.MinInsync, _ = strconv.Atoi(value) // the settings took it, so it is a number
+		}
+	}
 }
 
 // play is the run from its first to its last event.
