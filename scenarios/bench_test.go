@@ -16,7 +16,7 @@ import (
 
 // tuned collects garbage as seldom as cmd/ktrial does.
 func tuned(b *testing.B) {
-	before := debug.SetGCPercent(300)
+	before := debug.SetGCPercent(150)
 	b.Cleanup(func() { debug.SetGCPercent(before) })
 }
 
