@@ -357,6 +357,9 @@ type keptRecord struct {
 }
 
 func (im *Image) applyKept(rec Record) {
+	if im.changes != nil {
+		im.changes.Kept = true
+	}
 	key, removes := keptKey(rec)
 	i, ok := slices.BinarySearchFunc(im.kept, key, func(k keptRecord, key string) int {
 		return strings.Compare(k.key, key)

@@ -19,6 +19,7 @@ type Changes struct {
 	Configs       []Resource
 	Features      bool
 	ProducerIDs   bool
+	Kept          bool // what the image only keeps: quotas, ACLs, tokens
 
 	seen map[kafka.TopicPartition]bool // what is in Partitions
 }
@@ -33,7 +34,7 @@ type DeletedTopic struct {
 // Empty reports whether nothing changed.
 func (c *Changes) Empty() bool {
 	return len(c.Brokers) == 0 && len(c.Partitions) == 0 && len(c.CreatedTopics) == 0 &&
-		len(c.DeletedTopics) == 0 && len(c.Configs) == 0 && !c.Features && !c.ProducerIDs
+		len(c.DeletedTopics) == 0 && len(c.Configs) == 0 && !c.Features && !c.ProducerIDs && !c.Kept
 }
 
 // Track makes Apply note in ch what it changes, until the next Track. Nil: no more.
@@ -98,6 +99,7 @@ func Diff(old, new *Image) Changes {
 	}
 	c.Features = !slices.Equal(old.features, new.features)
 	c.ProducerIDs = old.producerIDs != new.producerIDs
+	c.Kept = keptHash(old) != keptHash(new)
 	return c
 }
 
@@ -135,4 +137,12 @@ func diff[T any](old, new []*T, compare func(a, b *T) int, visit func(was, is *T
 			old, new = old[1:], new[1:]
 		}
 	}
+}
+
+// keptHash sums up what an image only keeps.
+func keptHash(im *Image) (sum uint64) {
+	for _, k := range im.kept {
+		sum += im.hashOf(k.rec)
+	}
+	return sum
 }
