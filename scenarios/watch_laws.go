@@ -84,7 +84,10 @@ func (w *watch) strikes(f faults.Fault) {
 		w.mayLose(f.Host.Hosts())
 		w.each(f.Host, w.wipes)
 	case faults.FailFsync:
+		// What a failed fsync has left unwritten the page cache shows as written,
+		// and the next fsync says it is: a loss of power tells.
 		w.each(f.Host, w.darkens)
+		w.each(f.Host, damage)
 	case faults.LyingFsync:
 		w.each(f.Host, damage)
 	case faults.LostWrite:

@@ -120,6 +120,9 @@ func (q *Quorum) Voted(node Node, epoch Epoch, candidate Node) {
 	if len(c.log.entries) == 0 || len(m.log.entries) == 0 || c.epoch > epoch {
 		return // a snapshot may hold what the ghost did not see; or the request is old
 	}
+	if c.log.at(c.log.end()-1).digest == 0 || m.log.at(m.log.end()-1).digest == 0 {
+		return // of an append that its node died in only the end is known
+	}
 	if theirs < mine || theirs == mine && c.log.end() < m.log.end() {
 		q.fail(VoteForComplete, node, "node %d, with log end %d in epoch %d, voted for node %d, with %d in %d", node, m.log.end(), mine, candidate, c.log.end(), theirs)
 	}
