@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/internal/nearest"
 )
 
 // Expectations say under which configuration a history came about, and what
@@ -150,31 +151,12 @@ func nearestSetting(name string) string {
 	best, distance := "", 1<<30
 	for _, s := range settings {
 		for _, candidate := range append([]string{s.name}, s.aliases...) {
-			if d := editDistance(name, candidate); d < distance {
+			if d := nearest.Distance(name, candidate); d < distance {
 				best, distance = s.name, d
 			}
 		}
 	}
 	return best
-}
-
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
 
 // value is what was said of a setting, or what the baseline says.

@@ -7,7 +7,7 @@ import "fmt"
 func Name(name string, known []string) string {
 	best, bestDist := "", 1+len(name)/2
 	for _, k := range known {
-		if d := distance(name, k); d < bestDist {
+		if d := Distance(name, k); d < bestDist {
 			best, bestDist = k, d
 		}
 	}
@@ -23,8 +23,9 @@ func Unknown(what, name string, known []string) error {
 	return fmt.Errorf("%s %q is unknown", what, name)
 }
 
-// distance is Levenshtein's.
-func distance(a, b string) int {
+// Distance is Levenshtein's: how many letters must be put in, taken out or
+// changed to make a of b.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
