@@ -38,6 +38,8 @@ type member struct {
 	// lost what it had not synced.
 	crashed, lossy bool
 	epoch          kafka.BrokerEpoch
+	// doubtful: its disk has reported as synced what it may not have.
+	doubtful bool
 }
 
 // alive is the node if its process runs and has come up.

@@ -110,13 +110,26 @@ func (n *nemesis) keepBudget(f faults.Fault) faults.Fault {
 		return f // it will not strike
 	}
 	hosts, loses := aimed.(faults.Crash).Crashes()
+	_, empty := aimed.(faults.Wipe)
+	var milder faults.Fault = faults.Pause{Host: hosts}
 	switch {
-	case n.c.survives(hosts.Hosts(), loses):
+	case n.c.survives(hosts.Hosts(), loses) && !(loses && n.c.aVoterForgets(hosts.Hosts(), empty)):
 		return aimed
 	case n.c.survives(hosts.Hosts(), false):
-		return faults.Kill{Host: hosts}
+		milder = faults.Kill{Host: hosts}
 	}
-	return faults.Pause{Host: hosts}
+	n.c.w.Logf("fault is made milder, for more would be lost than is promised to survive: %v", aimed)
+	return milder
+}
+
+// aVoterForgets reports whether a loss of power would take from a controller
+// what it said it had: the whole disk, or what an fsync left unwritten that the
+// next one reported as done. One such voter is one too many: with another that
+// lagged it makes a majority that knows nothing of what was committed.
+func (c *cluster) aVoterForgets(hosts []string, empty bool) bool {
+	return slices.ContainsFunc(hosts, func(name string) bool {
+		return slices.Contains(c.controllers, name) && (empty || c.byHost[name].doubtful)
+	})
 }
 
 // affords refuses rot that may take the last copy of what was acknowledged.
@@ -128,8 +141,14 @@ func (n *nemesis) affords(f faults.Fault) error {
 	return nil
 }
 
-// mark remembers who went down uncleanly, and who lost unsynced writes.
+// mark remembers who went down uncleanly, who lost unsynced writes, and whose
+// disk may have less than it said.
 func (n *nemesis) mark(f faults.Fault) {
+	for _, name := range deceives(f).Hosts() {
+		if s := n.c.byHost[name]; s != nil {
+			s.doubtful = true
+		}
+	}
 	crash, ok := f.(faults.Crash)
 	if !ok {
 		return
@@ -146,6 +165,22 @@ func (n *nemesis) mark(f faults.Fault) {
 		}
 		s.crashed = true
 	}
+}
+
+// deceives names whose disk reports as synced what it does not have. It shows
+// when the power goes.
+func deceives(f faults.Fault) (hosts faults.Target) {
+	switch f := f.(type) {
+	case faults.FailFsync: // the pages are marked clean, so the next fsync succeeds without them
+		return f.Host
+	case faults.LyingFsync:
+		return f.Host
+	case faults.LostWrite:
+		return f.Host
+	case faults.MisdirectedWrite:
+		return f.Host
+	}
+	return hosts
 }
 
 // unclean reports whether the server went down uncleanly and has not been
