@@ -1,0 +1,86 @@
+package scenarios
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/faults"
+)
+
+// struck plays faults one after another in a cluster that is well, each healed
+// after a second, and says what really struck.
+func struck(t *testing.T, s Scenario, lines ...string) (texts []string) {
+	t.Helper()
+	r, err := prepare(s, Options{Seed: 1})
+	require.NoError(t, err)
+	t.Cleanup(r.w.Close)
+	require.NoError(t, r.setUp())
+	for _, line := range lines {
+		fault, err := faults.Parse(line)
+		require.NoError(t, err)
+		r.n.begun = r.w.Now()
+		r.n.strike(faults.Timed{For: time.Second, Fault: fault})
+		require.NoError(t, r.w.Run(r.w.Now()+1500*time.Millisecond))
+	}
+	for _, f := range r.n.struck {
+		timed, err := faults.ParseTimed(f.Text)
+		require.NoError(t, err)
+		texts = append(texts, timed.Fault.String())
+	}
+	return texts
+}
+
+// What would cost more than the configuration promises to survive becomes
+// milder, and is recorded as what it became.
+func TestBudget(t *testing.T) {
+	reckless := Standard
+	reckless.Exact = true
+	for _, c := range []struct {
+		name     string
+		scenario Scenario
+		plan     []string
+		struck   []string
+	}{
+		{"one broker may lose power", Standard,
+			[]string{"power off broker-1"}, []string{"power off broker-1"}},
+		{"two may not", Standard,
+			[]string{"power off broker-1+broker-2"}, []string{"kill broker-1+broker-2"}},
+		{"nor one after the other, before the first is back", Standard,
+			[]string{"power off broker-1", "power off broker-2"}, []string{"power off broker-1", "pause broker-2"}},
+		{"all may die as long as nothing is lost", Standard,
+			[]string{"kill all brokers"}, []string{"kill broker-1+broker-2+broker-3"}},
+		{"a hazard means it", NoFsyncAllLosePower,
+			[]string{"power off all brokers"}, []string{"power off broker-1+broker-2+broker-3"}},
+
+		{"controllers sync what they say, so all may lose power", Standard,
+			[]string{"power off all controllers"}, []string{"power off controller-1+controller-2+controller-3"}},
+		{"an fsync may fail anywhere", Standard,
+			[]string{"fail fsync of controller-1", "fail fsync of controller-2"}, []string{"fail fsync of controller-1", "fail fsync of controller-2"}},
+		{"but then the power must not", Standard,
+			[]string{"fail fsync of controller-1", "power off all controllers"}, []string{"fail fsync of controller-1", "kill controller-1+controller-2+controller-3"}},
+		{"also not in the middle of a write", Standard,
+			[]string{"fail fsync of controller-2", "tear next write of controller-2"}, []string{"fail fsync of controller-2", "kill controller-2"}},
+		{"a disk that lies is as bad", Standard,
+			[]string{"lie about fsync of controller-2", "power off controller-2", "power off controller-3"},
+			[]string{"lie about fsync of controller-2", "kill controller-2", "power off controller-3"}},
+		{"a voter has one disk", Standard,
+			[]string{"wipe controller-3"}, []string{"kill controller-3"}},
+		{"a replica may be wiped", Standard,
+			[]string{"wipe broker-3"}, []string{"wipe broker-3"}},
+		{"a node that is both is a voter", CombinedRoles,
+			[]string{"wipe node-1"}, []string{"kill node-1"}},
+		{"who keeps to the budget himself is let", reckless,
+			[]string{"wipe controller-3"}, []string{"wipe controller-3"}},
+
+		{"nothing rots of which there is no other copy", Standard,
+			[]string{"power off broker-1", "rot 3 bytes of broker-2"}, []string{"power off broker-1"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, c.struck, struck(t, c.scenario, c.plan...))
+		})
+	}
+}
