@@ -6,9 +6,10 @@ import (
 	"github.com/ktrial/ktrial/faults"
 )
 
-// LeadershipPingPong: leadership moves to and fro while nobody dies. The old
-// leader stays in sync with records that nobody else has; it must cut them off
-// and none of them may have been acknowledged.
+// LeadershipPingPong: leadership moves to and fro while nobody dies, and one
+// replica hears of it late each time. It leads on for a while and has records in
+// the end that nobody else has; it must cut them off, and none of them may have
+// been acknowledged.
 var LeadershipPingPong = Scenario{
 	Name:     "leadership-ping-pong",
 	About:    "leadership moves between living replicas faster than they can follow",
@@ -16,6 +17,7 @@ var LeadershipPingPong = Scenario{
 	Topics:   []Topic{orders},
 	Workload: idempotent,
 	Faults: faults.Plan{
+		{At: 3 * time.Second, For: 50 * time.Second, Fault: faults.SlowLink{From: faults.AllControllers, To: faults.Leader("orders", 0), By: 60 * time.Millisecond}},
 		{At: 4 * time.Second, For: 12 * time.Second, Fault: faults.PingPong{Topic: "orders", Partition: 0, Every: 300 * time.Millisecond}},
 		{At: 8 * time.Second, For: 6 * time.Second, Fault: faults.SlowLink{From: faults.AllBrokers, To: faults.Follower("orders", 0), By: 200 * time.Millisecond}},
 		{At: 20 * time.Second, For: 15 * time.Second, Fault: faults.PingPong{Topic: "orders", Partition: 1, Every: 1100 * time.Millisecond}},

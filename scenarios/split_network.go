@@ -6,8 +6,9 @@ import (
 	"github.com/ktrial/ktrial/faults"
 )
 
-// SplitNetwork: the leader's side of a network partition keeps its clients but
-// may acknowledge nothing that the other side would not know.
+// SplitNetwork: a leader on the small side of a network partition keeps some of
+// its clients, and takes their records, but may acknowledge none of them: the
+// other side does not know them, and goes on without.
 var SplitNetwork = Scenario{
 	Name:     "split-network",
 	About:    "leaders on the small side of a split acknowledge nothing that the other side loses",
@@ -15,10 +16,10 @@ var SplitNetwork = Scenario{
 	Topics:   []Topic{orders},
 	Workload: idempotent,
 	Faults: faults.Plan{
-		{At: 5 * time.Second, For: 14 * time.Second, Fault: faults.Isolate{Host: faults.Leader("orders", 0)}},
+		{At: 5 * time.Second, For: 14 * time.Second, Fault: faults.Split{Side: faults.Host("broker-1", "producer-1", "producer-2", "consumer-1")}},
 		{At: 24 * time.Second, For: 12 * time.Second, Fault: faults.Bridge{Bridge: faults.Leader("orders", 1)}},
 		{At: 42 * time.Second, For: 10 * time.Second, Fault: faults.Split{Side: faults.Brokers(2)}},
 	},
 	Checks: Promises,
-	Probes: []string{"broker fenced", "fetch diverged"},
+	Probes: []string{"broker fenced", "fetch diverged", "follower truncated after epoch change"},
 }
