@@ -3,7 +3,6 @@ package history
 import (
 	"encoding/binary"
 	"hash/maphash"
-	"math/bits"
 )
 
 // column is a slice that grows without copying what it holds.
@@ -54,46 +53,66 @@ func (a *arena) put(b []byte) uint64 {
 // from returns the arena's bytes from at on; what is put knows its own length.
 func (a *arena) from(at uint64) []byte { return a.chunks[at>>32][uint32(at):] }
 
-// index finds numbers by what they stand for: an open hash table of numbers
-// only, since what they stand for lies elsewhere.
+// index finds numbers by what they stand for: an open hash table. A slot keeps
+// a part of the hash beside the number, so that what numbers stand for, which
+// lies elsewhere, is fetched only where it is likely to be the same.
 type index struct {
-	slots []uint32 // number+1; 0 is empty
+	slots []slot
 	n     int
 }
 
-// slot is where a search for hash begins.
-func (x *index) slot(hash uint64) int {
-	high, _ := bits.Mul64(hash, uint64(len(x.slots)))
-	return int(high)
+type slot struct {
+	number uint32 // +1; 0 is empty
+	hash   uint32
 }
 
-func (x *index) next(slot int) int {
-	if slot++; slot == len(x.slots) {
-		return 0
-	}
-	return slot
+// first is where a search for hash begins.
+func (x *index) first(hash uint32) int {
+	return int(uint64(hash) * uint64(len(x.slots)) >> 32)
 }
 
-// grow makes room for one more; hash gives the hash of a number.
-func (x *index) grow(hash func(uint32) uint64) {
-	if (x.n+1)*4 <= len(x.slots)*3 {
-		return
+// find is the number that hash and same, asked in this order, fit.
+func (x *index) find(hash uint32, same func(uint32) bool) (number uint32, ok bool) {
+	if len(x.slots) == 0 {
+		return 0, false
 	}
-	old := x.slots
-	x.slots = make([]uint32, max(64, 2*len(old)))
-	for _, number := range old {
-		if number != 0 {
-			x.insert(number-1, hash(number-1))
+	for i := x.first(hash); ; {
+		s := &x.slots[i]
+		if s.number == 0 {
+			return 0, false
+		}
+		if s.hash == hash && same(s.number-1) {
+			return s.number - 1, true
+		}
+		if i++; i == len(x.slots) {
+			i = 0
 		}
 	}
 }
 
-func (x *index) insert(number uint32, hash uint64) {
-	s := x.slot(hash)
-	for x.slots[s] != 0 {
-		s = x.next(s)
+// add makes hash lead to number, which it did not before.
+func (x *index) add(number, hash uint32) {
+	if (x.n+1)*4 > len(x.slots)*3 {
+		old := x.slots
+		x.slots = make([]slot, max(64, 2*len(old)))
+		for _, s := range old {
+			if s.number != 0 {
+				x.insert(s)
+			}
+		}
 	}
-	x.slots[s] = number + 1
+	x.n++
+	x.insert(slot{number + 1, hash})
+}
+
+func (x *index) insert(s slot) {
+	i := x.first(s.hash)
+	for x.slots[i].number != 0 {
+		if i++; i == len(x.slots) {
+			i = 0
+		}
+	}
+	x.slots[i] = s
 }
 
 // symbols numbers texts.
@@ -111,24 +130,16 @@ func (t *symbols) text(number uint32) []byte {
 	return b[size : size+int(n)]
 }
 
-func (t *symbols) hash(text []byte) uint64 { return maphash.Bytes(t.seed, text) }
-
 func (t *symbols) number(text []byte) uint32 {
-	hash := t.hash(text)
-	if len(t.index.slots) > 0 {
-		for s := t.index.slot(hash); t.index.slots[s] != 0; s = t.index.next(s) {
-			if n := t.index.slots[s] - 1; string(t.text(n)) == string(text) {
-				return n
-			}
-		}
+	hash := uint32(maphash.Bytes(t.seed, text) >> 32)
+	same := func(n uint32) bool { return string(t.text(n)) == string(text) }
+	if n, ok := t.index.find(hash, same); ok {
+		return n
 	}
-	t.index.grow(func(n uint32) uint64 { return t.hash(t.text(n)) })
 	n := uint32(t.where.n)
 	t.entry = append(binary.AppendUvarint(t.entry[:0], uint64(len(text))), text...)
-	at := t.bytes.put(t.entry)
-	t.where.add(at)
-	t.index.insert(n, hash)
-	t.index.n++
+	t.where.add(t.bytes.put(t.entry))
+	t.index.add(n, hash)
 	return n
 }
 
@@ -139,27 +150,21 @@ type pairs struct {
 	index  index
 }
 
-func mix(key Key, value code) uint64 {
+func mix(key Key, value code) uint32 {
 	h := (uint64(value) + uint64(key)<<40 + 0x9e3779b97f4a7c15) * 0xbf58476d1ce4e5b9
 	h ^= h >> 29
-	return h * 0x94d049bb133111eb
+	return uint32(h * 0x94d049bb133111eb >> 32)
 }
 
 func (p *pairs) number(key Key, value code) Rec {
 	hash := mix(key, value)
-	if len(p.index.slots) > 0 {
-		for s := p.index.slot(hash); p.index.slots[s] != 0; s = p.index.next(s) {
-			n := int(p.index.slots[s] - 1)
-			if *p.values.at(n) == value && *p.keys.at(n) == key {
-				return Rec(n)
-			}
-		}
+	same := func(n uint32) bool { return *p.values.at(int(n)) == value && *p.keys.at(int(n)) == key }
+	if n, ok := p.index.find(hash, same); ok {
+		return Rec(n)
 	}
-	p.index.grow(func(n uint32) uint64 { return mix(*p.keys.at(int(n)), *p.values.at(int(n))) })
 	n := uint32(p.keys.n)
 	p.keys.add(key)
 	p.values.add(value)
-	p.index.insert(n, hash)
-	p.index.n++
+	p.index.add(n, hash)
 	return Rec(n)
 }

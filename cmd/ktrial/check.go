@@ -50,6 +50,7 @@ func checkCommand() *cobra.Command {
 }
 
 func (k *checking) check(args []string) error {
+	collectAt(gcPercentOfHistory)
 	expect, err := checkers.ParseConfig(k.config...)
 	if err != nil {
 		return usage{fmt.Errorf("--config: %w", err)}

@@ -11,8 +11,14 @@ import (
 // word.
 const gcPercent = 150
 
-func init() {
+// A history is the opposite: it is kept whole, in large pieces without pointers,
+// which cost nothing to look through. Garbage on top of it is only memory.
+const gcPercentOfHistory = 40
+
+func init() { collectAt(gcPercent) }
+
+func collectAt(percent int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		debug.SetGCPercent(percent)
 	}
 }
