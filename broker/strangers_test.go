@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/raft"
 	"github.com/ktrial/ktrial/broker/wire"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -25,6 +26,8 @@ type strange struct {
 	names []string
 	ids   []kafka.UUID
 	bytes [][]byte
+	near  int64 // a number to be close to
+	few   bool  // lists have one item, as a rule
 }
 
 func (s strange) fill(v reflect.Value) {
@@ -49,6 +52,9 @@ func (s strange) fill(v reflect.Value) {
 			return // null
 		}
 		n := s.luck.IntN(4)
+		if s.few && s.luck.IntN(8) > 0 {
+			n = 1
+		}
 		v.Set(reflect.MakeSlice(v.Type(), n, n))
 		for i := range n {
 			s.fill(v.Index(i))
@@ -70,7 +76,7 @@ func (s strange) fill(v reflect.Value) {
 }
 
 func (s strange) number(bits int) int64 {
-	switch s.luck.IntN(8) {
+	switch s.luck.IntN(9) {
 	case 0:
 		return -1 << (bits - 1)
 	case 1:
@@ -79,12 +85,16 @@ func (s strange) number(bits int) int64 {
 		return -1 - s.luck.Int64N(3)
 	case 3:
 		return s.luck.Int64() >> (64 - bits)
+	case 4:
+		return 0
+	}
+	if s.luck.IntN(3) == 0 {
+		return s.near + s.luck.Int64N(5) - 1
 	}
 	return s.luck.Int64N(5)
 }
 
-// Whatever a stranger asks for, a broker answers, and lives on. (Members of the
-// quorum trust each other, so its listener is not for strangers.)
+// Whatever a stranger asks for, a broker answers, and lives on.
 func TestStrangersAreAnswered(t *testing.T) {
 	seeds := 4
 	if *long {
@@ -116,6 +126,51 @@ func strangers(t *testing.T, seed uint64) {
 		}
 		u.createTopic(1, "stocks", 1, 1)
 		u.publish(1, "stocks", 0, "one")
+	})
+}
+
+// The same for the listener of the controllers, though a stranger who knows the
+// cluster may do harm there: members of a quorum believe each other. Nobody dies
+// of what he claims, and when he is gone there is a leader again.
+func TestStrangersOfTheQuorumAreAnswered(t *testing.T) {
+	seeds := 4
+	if *long {
+		seeds = 400
+	}
+	for seed := range uint64(seeds) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { strangersOfTheQuorum(t, seed) })
+	}
+}
+
+func strangersOfTheQuorum(t *testing.T, seed uint64) {
+	c := combined(t, seed, 3)
+	c.client(func(u *user) {
+		u.running(1, 2, 3)
+		u.createTopic(1, "orders", 2, 2)
+		s := strange{
+			luck:  c.w.Rand("strangers"),
+			names: []string{kafka.MetadataTopic, kafka.MetadataTopic, kafka.MetadataTopic, kafka.MetadataTopic, "trial", "trial", "", "orders", "nobody", "1", "\xff\xfe", "PLAINTEXT"},
+			ids:   []kafka.UUID{raft.MetadataTopicID, raft.MetadataTopicID, {}, {1, 2, 3}},
+			bytes: [][]byte{nil, {}, {1, 2, 3}, make([]byte, 100)},
+			few:   true,
+		}
+		for range 1500 {
+			s.addr = fmt.Sprintf("%s:%d", c.hosts[1+kafka.NodeID(s.luck.IntN(3))], controllerPort)
+			_, epoch := c.nodes[1].Raft.Leader()
+			s.near = int64(epoch)
+			s.ask(u, s.choose(u))
+		}
+		for id, host := range c.hosts {
+			require.NoError(t, c.w.Host(host).ExitError(), "node %d", id)
+		}
+		u.eventually(2*time.Minute, "there is a controller again", func() bool {
+			req := kmsg.NewPtrCreateTopicsRequest()
+			topic := kmsg.NewCreateTopicsRequestTopic()
+			topic.Topic, topic.NumPartitions, topic.ReplicationFactor = "stocks", 1, 1
+			req.Topics, req.TimeoutMillis = append(req.Topics, topic), 1000
+			resp, err := u.ask(1, req)
+			return err == nil && resp.(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode == 0
+		})
 	})
 }
 

@@ -71,6 +71,10 @@ func (b *brain) createTopic(req *kmsg.CreateTopicsRequest, asked *kmsg.CreateTop
 	if timesNamed(req, asked.Topic) > 1 {
 		return answer, nil, refuse(kerr.InvalidRequest, "topic %q is named more than once", asked.Topic)
 	}
+	if asked.Topic == kafka.MetadataTopic {
+		// It would get the quorum's own log for its first partition.
+		return answer, nil, refuse(kerr.InvalidRequest, "topic %q is the quorum's", asked.Topic)
+	}
 	if err := b.checkTopicName(asked.Topic); err != nil {
 		return answer, nil, err
 	}

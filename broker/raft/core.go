@@ -57,6 +57,10 @@ var NoQuorumState = QuorumState{Epoch: 0, Leader: kafka.NoNode, Voted: kafka.NoN
 // Luck draws numbers in [0, n).
 type Luck interface{ Int64N(n int64) int64 }
 
+// highestEpoch is the last in which there can be an election: another must fit
+// after it. Who claims a higher one is not believed.
+const highestEpoch = kafka.LeaderEpoch(math.MaxInt32 - 1)
+
 // never is a deadline that does not come.
 const never = time.Duration(math.MaxInt64)
 
@@ -157,7 +161,7 @@ func (c *Core) restart(now time.Duration) {
 	case len(c.voters) == 1:
 		c.becomeCandidate(now)
 	case c.state.Leader == c.self:
-		c.becomeResigned(now)
+		c.becomeResigned(now, c.state.Epoch)
 	case c.state.Voted == c.self:
 		c.campaign(now, Candidate)
 	case c.state.Leader != kafka.NoNode:
@@ -245,8 +249,17 @@ func (c *Core) Tick(now time.Duration) {
 	case Prospective:
 		c.electionLost(now)
 	case Resigned:
-		c.becomeUnattached(c.state.Epoch+1, now+c.electionTimeout())
+		c.leaveEpoch(now)
 	}
+}
+
+// leaveEpoch gives a Resigned its vote back, which it has in the next epoch.
+func (c *Core) leaveEpoch(now time.Duration) {
+	if c.state.Epoch == highestEpoch {
+		c.deadline = now + c.electionTimeout() // there is none
+		return
+	}
+	c.becomeUnattached(c.state.Epoch+1, now+c.electionTimeout())
 }
 
 // electionTimeout is drawn anew each time, so that two members that failed
@@ -281,8 +294,7 @@ func (c *Core) becomeUnattached(epoch kafka.LeaderEpoch, deadline time.Duration)
 func (c *Core) becomeFollower(now time.Duration, epoch kafka.LeaderEpoch, leader kafka.NodeID) {
 	c.enter(Follower, epoch)
 	if was := c.state.Leader; was != kafka.NoNode && was != leader {
-		c.fail("follow %d in epoch %d: it is led by %d already", leader, epoch, was)
-		return
+		panic(fmt.Sprintf("raft: node %d follows %d in epoch %d: it is led by %d", c.self, leader, epoch, was))
 	}
 	c.state.Leader = leader
 	c.deadline = never
@@ -296,6 +308,10 @@ func (c *Core) becomeProspective(now time.Duration) {
 }
 
 func (c *Core) becomeCandidate(now time.Duration) {
+	if c.state.Epoch == highestEpoch {
+		c.electionLost(now)
+		return
+	}
 	c.enter(Candidate, c.state.Epoch+1)
 	c.state.Voted = c.self
 	c.campaign(now, Candidate)
@@ -316,10 +332,10 @@ func (c *Core) becomeLeader(now time.Duration) {
 	c.lead = c.newLeadership(now, votes)
 }
 
-func (c *Core) becomeResigned(now time.Duration) {
+func (c *Core) becomeResigned(now time.Duration, epoch kafka.LeaderEpoch) {
 	successors := c.byProgress()
-	c.enter(Resigned, c.state.Epoch)
-	c.successors = successors
+	c.enter(Resigned, epoch)
+	c.state.Leader, c.successors = c.self, successors
 	c.ended = make([]bool, len(c.voters))
 	c.ended[c.me] = true
 	c.deadline = now + c.electionTimeout()
@@ -328,25 +344,34 @@ func (c *Core) becomeResigned(now time.Duration) {
 // Resign gives up leading.
 func (c *Core) Resign(now time.Duration) {
 	if c.role == Leader {
-		c.becomeResigned(now)
+		c.becomeResigned(now, c.state.Epoch)
 	}
 }
 
-// sees takes note of an epoch and its leader, which a message has told.
+// sees takes note of an epoch and its leader, which a message has told. What
+// contradicts this member's own knowledge it does not believe: an epoch has one
+// leader. (Kafka's process ends there, which anybody could bring about.)
 func (c *Core) sees(now time.Duration, epoch kafka.LeaderEpoch, leader kafka.NodeID) {
 	switch {
-	case leader == c.self && epoch >= c.state.Epoch && !(c.state.Leader == c.self && epoch == c.state.Epoch):
-		c.fail("told that it leads epoch %d: it does not, in epoch %d", epoch, c.state.Epoch)
-	case epoch > c.state.Epoch && leader != kafka.NoNode:
+	case epoch < c.state.Epoch || epoch > highestEpoch || c.contradicts(epoch, leader):
+	case leader == c.state.Leader && epoch == c.state.Epoch:
+	case leader == c.self:
+		// They follow us into an epoch that we know nothing of. If we led it we
+		// have lost our disk; either way all that is right is to resign from it.
+		c.becomeResigned(now, epoch)
+	case leader != kafka.NoNode:
 		c.becomeFollower(now, epoch, leader)
 	case epoch > c.state.Epoch:
 		c.becomeUnattached(epoch, c.electionDeadline(now))
-	case epoch < c.state.Epoch || leader == kafka.NoNode:
-	case c.state.Leader == kafka.NoNode:
-		c.becomeFollower(now, epoch, leader)
-	case c.state.Leader != leader:
-		c.fail("told that %d leads epoch %d: %d does", leader, epoch, c.state.Leader)
 	}
+}
+
+// contradicts reports whether leader cannot lead epoch, as far as this member
+// knows.
+func (c *Core) contradicts(epoch kafka.LeaderEpoch, leader kafka.NodeID) bool {
+	known := c.state.Leader
+	return epoch == c.state.Epoch && known != kafka.NoNode && leader != kafka.NoNode && leader != known ||
+		leader == c.self && c.me < 0
 }
 
 // electionDeadline keeps the running timer when a higher epoch comes along:

@@ -65,7 +65,7 @@ func (c *Core) checkVote(req VoteRequest) *kerr.Error {
 	switch {
 	case req.LastOffset < 0 || req.LastEpoch < 0 || req.LastEpoch > highest:
 		return kerr.InvalidRequest
-	case req.Candidate < 0:
+	case req.Candidate < 0 || req.Epoch > highestEpoch:
 		return kerr.InvalidRequest
 	case req.Epoch < c.state.Epoch:
 		return kerr.FencedLeaderEpoch
@@ -151,7 +151,7 @@ func (c *Core) electionLost(now time.Duration) {
 // heard draws from a reply what every reply tells. It reports whether the rest
 // is about the epoch that this member is in.
 func (c *Core) heard(now time.Duration, err *kerr.Error, epoch kafka.LeaderEpoch, leader kafka.NodeID) bool {
-	if epoch < c.state.Epoch || err == kerr.UnknownLeaderEpoch {
+	if epoch < c.state.Epoch || epoch > highestEpoch || err == kerr.UnknownLeaderEpoch {
 		return false
 	}
 	moved := epoch > c.state.Epoch

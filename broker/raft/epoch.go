@@ -64,7 +64,8 @@ func (c *Core) checkEpochRequest(epoch kafka.LeaderEpoch, leader kafka.NodeID) *
 	switch {
 	case epoch < c.state.Epoch:
 		return kerr.FencedLeaderEpoch
-	case leader < 0:
+	case leader < 0 || epoch > highestEpoch || c.contradicts(epoch, leader) ||
+		leader == c.self && (epoch > c.state.Epoch || c.state.Leader != c.self):
 		return kerr.InvalidRequest
 	case c.me < 0 || c.voter(leader) < 0:
 		return kerr.InconsistentVoterSet

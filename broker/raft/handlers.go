@@ -14,24 +14,41 @@ import (
 // disk, and Fetch for news. Each is about one partition, and about this
 // cluster; anything else is refused as Kafka does.
 
-// foreign reports whether a request is meant for another cluster. One that
-// does not say is welcome.
-func (n *Node) foreign(clusterID *string) bool {
-	return clusterID != nil && *clusterID != n.cfg.ClusterID
+// refused is the error of a request that is meant for another cluster, or not
+// about our partition; 0 if there is none. A request need not say which cluster
+// it means.
+func (n *Node) refused(clusterID *string, ours bool) int16 {
+	switch {
+	case clusterID != nil && *clusterID != n.cfg.ClusterID:
+		return kerr.InconsistentClusterID.Code
+	case !ours:
+		return kerr.InvalidRequest.Code
+	}
+	return 0
+}
+
+// only is the one partition that a request or an answer is about, if its topic
+// is named as it must be; else nil.
+func only[T, P any](topics []T, of func(*T) (ours bool, partitions []P)) *P {
+	if len(topics) != 1 {
+		return nil
+	}
+	ours, partitions := of(&topics[0])
+	if !ours || len(partitions) != 1 {
+		return nil
+	}
+	return &partitions[0]
 }
 
 // Vote answers a candidate, or one who wonders whether to be one.
 func (n *Node) Vote(req *kmsg.VoteRequest) *kmsg.VoteResponse {
 	resp := req.ResponseKind().(*kmsg.VoteResponse)
-	switch {
-	case n.foreign(req.ClusterID):
-		resp.ErrorCode = kerr.InconsistentClusterID.Code
-		return resp
-	case len(req.Topics) != 1 || req.Topics[0].Topic != kafka.MetadataTopic || len(req.Topics[0].Partitions) != 1:
-		resp.ErrorCode = kerr.InvalidRequest.Code
+	p := only(req.Topics, func(t *kmsg.VoteRequestTopic) (bool, []kmsg.VoteRequestTopicPartition) {
+		return t.Topic == kafka.MetadataTopic, t.Partitions
+	})
+	if resp.ErrorCode = n.refused(req.ClusterID, p != nil && p.Partition == 0); resp.ErrorCode != 0 {
 		return resp
 	}
-	p := req.Topics[0].Partitions[0]
 	n.enter()
 	reply := n.core.Vote(n.host.Uptime(), VoteRequest{
 		Pre: p.PreVote, Epoch: kafka.LeaderEpoch(p.CandidateEpoch), Candidate: kafka.NodeID(p.CandidateID),
@@ -53,15 +70,12 @@ func (n *Node) Vote(req *kmsg.VoteRequest) *kmsg.VoteResponse {
 // BeginQuorumEpoch hears who leads.
 func (n *Node) BeginQuorumEpoch(req *kmsg.BeginQuorumEpochRequest) *kmsg.BeginQuorumEpochResponse {
 	resp := req.ResponseKind().(*kmsg.BeginQuorumEpochResponse)
-	switch {
-	case n.foreign(req.ClusterID):
-		resp.ErrorCode = kerr.InconsistentClusterID.Code
-		return resp
-	case len(req.Topics) != 1 || req.Topics[0].Topic != kafka.MetadataTopic || len(req.Topics[0].Partitions) != 1:
-		resp.ErrorCode = kerr.InvalidRequest.Code
+	p := only(req.Topics, func(t *kmsg.BeginQuorumEpochRequestTopic) (bool, []kmsg.BeginQuorumEpochRequestTopicPartition) {
+		return t.Topic == kafka.MetadataTopic, t.Partitions
+	})
+	if resp.ErrorCode = n.refused(req.ClusterID, p != nil && p.Partition == 0); resp.ErrorCode != 0 {
 		return resp
 	}
-	p := req.Topics[0].Partitions[0]
 	n.enter()
 	reply := n.core.BeginQuorumEpoch(n.host.Uptime(), BeginQuorumEpoch{
 		Epoch: kafka.LeaderEpoch(p.LeaderEpoch), Leader: kafka.NodeID(p.LeaderID), Voter: kafka.NodeID(req.VoterID),
@@ -82,15 +96,12 @@ func (n *Node) BeginQuorumEpoch(req *kmsg.BeginQuorumEpochRequest) *kmsg.BeginQu
 // EndQuorumEpoch hears that the leader resigned.
 func (n *Node) EndQuorumEpoch(req *kmsg.EndQuorumEpochRequest) *kmsg.EndQuorumEpochResponse {
 	resp := req.ResponseKind().(*kmsg.EndQuorumEpochResponse)
-	switch {
-	case n.foreign(req.ClusterID):
-		resp.ErrorCode = kerr.InconsistentClusterID.Code
-		return resp
-	case len(req.Topics) != 1 || req.Topics[0].Topic != kafka.MetadataTopic || len(req.Topics[0].Partitions) != 1:
-		resp.ErrorCode = kerr.InvalidRequest.Code
+	p := only(req.Topics, func(t *kmsg.EndQuorumEpochRequestTopic) (bool, []kmsg.EndQuorumEpochRequestTopicPartition) {
+		return t.Topic == kafka.MetadataTopic, t.Partitions
+	})
+	if resp.ErrorCode = n.refused(req.ClusterID, p != nil && p.Partition == 0); resp.ErrorCode != 0 {
 		return resp
 	}
-	p := req.Topics[0].Partitions[0]
 	end := EndQuorumEpoch{Epoch: kafka.LeaderEpoch(p.LeaderEpoch), Leader: kafka.NodeID(p.LeaderID)}
 	for _, id := range p.PreferredSuccessors {
 		end.Successors = append(end.Successors, kafka.NodeID(id))
@@ -119,15 +130,16 @@ func (n *Node) EndQuorumEpoch(req *kmsg.EndQuorumEpochRequest) *kmsg.EndQuorumEp
 // MaxWait when there is nothing to tell.
 func (n *Node) Fetch(req *kmsg.FetchRequest) *kmsg.FetchResponse {
 	resp := req.ResponseKind().(*kmsg.FetchResponse)
-	switch {
-	case n.foreign(req.ClusterID):
-		resp.ErrorCode = kerr.InconsistentClusterID.Code
-		return resp
-	case len(req.Topics) != 1 || !isMetadataTopic(req) || len(req.Topics[0].Partitions) != 1 || req.MaxWaitMillis < 0:
-		resp.ErrorCode = kerr.InvalidRequest.Code
+	p := only(req.Topics, func(t *kmsg.FetchRequestTopic) (bool, []kmsg.FetchRequestTopicPartition) {
+		ours := t.Topic == kafka.MetadataTopic
+		if req.Version >= 13 {
+			ours = t.TopicID == MetadataTopicID
+		}
+		return ours, t.Partitions
+	})
+	if resp.ErrorCode = n.refused(req.ClusterID, p != nil && p.Partition == 0 && req.MaxWaitMillis >= 0); resp.ErrorCode != 0 {
 		return resp
 	}
-	p := &req.Topics[0].Partitions[0]
 	replica := kafka.NodeID(req.ReplicaID)
 	if req.Version >= 15 {
 		replica = kafka.NodeID(req.ReplicaState.ID)
@@ -146,13 +158,6 @@ func (n *Node) Fetch(req *kmsg.FetchRequest) *kmsg.FetchResponse {
 		}
 		n.news.Wait(left)
 	}
-}
-
-func isMetadataTopic(req *kmsg.FetchRequest) bool {
-	if req.Version >= 13 {
-		return req.Topics[0].TopicID == MetadataTopicID
-	}
-	return req.Topics[0].Topic == kafka.MetadataTopic
 }
 
 // tryFetch asks the core, and reads what it allows to show.
@@ -196,15 +201,12 @@ func (n *Node) fillFetch(resp *kmsg.FetchResponse, req *kmsg.FetchRequest, reply
 // FetchSnapshot serves a piece of a snapshot.
 func (n *Node) FetchSnapshot(req *kmsg.FetchSnapshotRequest) *kmsg.FetchSnapshotResponse {
 	resp := req.ResponseKind().(*kmsg.FetchSnapshotResponse)
-	switch {
-	case n.foreign(req.ClusterID):
-		resp.ErrorCode = kerr.InconsistentClusterID.Code
-		return resp
-	case len(req.Topics) != 1 || len(req.Topics[0].Partitions) != 1:
-		resp.ErrorCode = kerr.InvalidRequest.Code
+	asked := only(req.Topics, func(t *kmsg.FetchSnapshotRequestTopic) (bool, []kmsg.FetchSnapshotRequestTopicPartition) {
+		return true, t.Partitions
+	})
+	if resp.ErrorCode = n.refused(req.ClusterID, asked != nil && req.MaxBytes >= 0); resp.ErrorCode != 0 {
 		return resp
 	}
-	asked := &req.Topics[0].Partitions[0]
 	p := kmsg.NewFetchSnapshotResponseTopicPartition()
 	p.Partition = asked.Partition
 	if req.Topics[0].Topic != kafka.MetadataTopic || asked.Partition != 0 {

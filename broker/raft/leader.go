@@ -293,6 +293,6 @@ func (c *Core) beginDue(i int) time.Duration {
 
 func (c *Core) tickLeader(now time.Duration) {
 	if now >= c.Deadline() {
-		c.becomeResigned(now)
+		c.becomeResigned(now, c.state.Epoch)
 	}
 }

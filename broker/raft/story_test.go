@@ -160,6 +160,16 @@ func (s *story) run(words []string) {
 		s.settle(arg(1))
 	case "vote": // vote 2 from 3 epoch 5 log 4@3 [pre]: a request out of the blue
 		s.vote(words)
+	case "begin": // begin 2 epoch 5 leader 3: a request out of the blue
+		m := arg(1)
+		reply := m.core.BeginQuorumEpoch(s.now, BeginQuorumEpoch{Epoch: kafka.LeaderEpoch(number(3)), Leader: kafka.NodeID(number(5)), Voter: m.id})
+		s.settle(m)
+		s.say("%d answers %s", m.id, epochReplyText(reply))
+	case "end": // end 2 epoch 5 leader 3
+		m := arg(1)
+		reply := m.core.EndQuorumEpoch(s.now, EndQuorumEpoch{Epoch: kafka.LeaderEpoch(number(3)), Leader: kafka.NodeID(number(5))})
+		s.settle(m)
+		s.say("%d answers %s", m.id, epochReplyText(reply))
 	case "snapshot": // snapshot 1 5@1 [drop]: 1 stores a snapshot; and drops older ones
 		log := arg(1).core.Log()
 		log.AddSnapshot(parseEnd(s.t, words[2]))
@@ -407,6 +417,14 @@ func voteReplyText(r VoteReply) string {
 	if r.Granted {
 		verdict = "granted"
 	}
+	if r.Err != nil {
+		verdict = r.Err.Message
+	}
+	return fmt.Sprintf("%s, epoch %d%s", verdict, r.Epoch, named(" leader", r.Leader))
+}
+
+func epochReplyText(r EpochReply) string {
+	verdict := "well"
 	if r.Err != nil {
 		verdict = r.Err.Message
 	}
