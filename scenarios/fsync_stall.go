@@ -7,7 +7,8 @@ import (
 )
 
 // FsyncStall: disks that take seconds to sync hold up the quorum, which may
-// not answer before it has synced, and hardly the brokers, which need not.
+// not answer before it has synced, and hardly the brokers, which need not. The
+// quorum must choose another leader for it, and fence a broker all the same.
 var FsyncStall = Scenario{
 	Name:     "fsync-stall",
 	About:    "disks take seconds to sync: the quorum waits for them, the partitions do not",
@@ -21,5 +22,5 @@ var FsyncStall = Scenario{
 		{At: 36 * time.Second, For: 3 * time.Second, Fault: faults.Kill{Host: faults.Leader("orders", 0)}},
 	},
 	Checks: Promises,
-	Probes: []string{"controller failover", "duplicate batch re-acknowledged"},
+	Probes: []string{"controller failover", "broker fenced"},
 }

@@ -2,7 +2,11 @@ package scenarios
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,7 +15,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/checkers"
+	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/reports"
 )
 
@@ -37,7 +43,7 @@ func TestEveryScenario(t *testing.T) {
 			t.Parallel()
 			met, shown := 0, 0
 			for seed := uint64(1); seed <= last; seed++ {
-				r := plays(t, s, seed)
+				r := holds(t, s, Options{Seed: seed})
 				if r.Verdict == reports.Holds {
 					met++
 				}
@@ -61,13 +67,14 @@ func TestEveryHazardHasADanger(t *testing.T) {
 	}
 }
 
-// plays a seed of clean code, which may be inconclusive but breaks no promise.
-func plays(t *testing.T, s Scenario, seed uint64) *reports.Run {
+// holds plays a run of clean code, which may be inconclusive but breaks no
+// promise.
+func holds(t *testing.T, s Scenario, o Options) *reports.Run {
 	t.Helper()
-	r, err := Run(s, Options{Seed: seed})
+	r, err := Run(s, o)
 	require.NoError(t, err)
 	for _, v := range r.Report.Violations {
-		t.Errorf("ktrial run %s --seed %d: %s: %s", s.Name, seed, v.Check, v.Message)
+		t.Errorf("ktrial run %s --seed %d: %s: %s", s.Name, o.Seed, v.Check, v.Message)
 	}
 	return &r.Report
 }
@@ -92,25 +99,49 @@ var seedsFile string
 type finding struct {
 	scenario Scenario
 	seed     uint64
+	plan     faults.Plan   // what struck then; nil: what the scenario has now
+	again    []planted.Bug // planting it makes the mistake that was found once more
 	why      string
 }
 
+func (f *finding) String() string { return fmt.Sprintf("%s-%d", f.scenario.Name, f.seed) }
+
 func parseFinding(line string) (f finding, err error) {
-	words, why, told := strings.Cut(line, "#")
-	name, number, _ := strings.Cut(strings.TrimSpace(words), " ")
-	if f.scenario, err = Find(name); err != nil {
-		return f, err
-	}
+	said, why, told := strings.Cut(line, "#")
 	if f.why = strings.TrimSpace(why); !told || f.why == "" {
 		return f, fmt.Errorf("%q does not say what the seed found", line)
 	}
-	f.seed, err = strconv.ParseUint(strings.TrimSpace(number), 10, 64)
+	words := strings.Fields(said)
+	if len(words) < 2 {
+		return f, fmt.Errorf("found %q, expected a scenario and a seed", said)
+	}
+	if f.scenario, err = Find(words[0]); err != nil {
+		return f, err
+	}
+	for _, bug := range words[2:] {
+		f.again = append(f.again, planted.Bug(bug))
+	}
+	f.seed, err = strconv.ParseUint(words[1], 10, 64)
 	return f, err
 }
 
-// TestSeedsThatFoundSomething plays them all. What they found is mended; they
-// need not meet their danger for ever, since a seed means another run whenever
-// the stack changes.
+// struckThen reads the plan of faults that is kept beside a seed.
+func (f *finding) struckThen() (err error) {
+	text, err := os.ReadFile(filepath.Join(seedPlans, f.String()+".txt"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		f.plan, err = faults.ParsePlan(string(text))
+	}
+	return err
+}
+
+const seedPlans = "testdata/seeds"
+
+// TestSeedsThatFoundSomething plays them all: what they found is mended. With
+// the plan that struck then they meet their danger again, though the swarm
+// draws another now; where the mistake can be planted, that is seen.
 func TestSeedsThatFoundSomething(t *testing.T) {
 	known := map[string]bool{}
 	for i, line := range strings.Split(strings.TrimSpace(seedsFile), "\n") {
@@ -119,12 +150,24 @@ func TestSeedsThatFoundSomething(t *testing.T) {
 		}
 		f, err := parseFinding(line)
 		require.NoError(t, err, "seeds.txt:%d", i+1)
-		name := fmt.Sprintf("%s-%d", f.scenario.Name, f.seed)
-		require.False(t, known[name], "seeds.txt:%d: %s is listed already", i+1, name)
-		known[name] = true
-		t.Run(name, func(t *testing.T) {
+		require.NoError(t, f.struckThen(), "seeds.txt:%d", i+1)
+		require.False(t, known[f.String()], "seeds.txt:%d: %v is listed already", i+1, &f)
+		known[f.String()] = true
+		t.Run(f.String(), func(t *testing.T) {
 			t.Parallel()
-			plays(t, f.scenario, f.seed)
+			o := Options{Seed: f.seed, Plan: f.plan}
+			if holds(t, f.scenario, o); len(f.again) == 0 {
+				return
+			}
+			o.Plant = f.again
+			r, err := Run(f.scenario, o)
+			require.NoError(t, err)
+			assert.Equal(t, reports.Violated, r.Report.Verdict, "planting %v is not found", f.again)
 		})
+	}
+	plans, err := os.ReadDir(seedPlans)
+	require.NoError(t, err)
+	for _, plan := range plans {
+		assert.True(t, known[strings.TrimSuffix(plan.Name(), ".txt")], "%s belongs to no line of seeds.txt", plan.Name())
 	}
 }
