@@ -185,3 +185,43 @@ func TestSettings(t *testing.T) {
 	assert.Error(t, s.Set("log.retention.hours", "soon"))
 	assert.True(t, config.Has(&s, "controller.quorum.election.timeout.ms"))
 }
+
+// Who stops does not wait for a quorum that cannot be: a leader that resigns
+// stays until another leads, but not when those who could are gone (Kafka waits
+// five seconds for them).
+func TestAClusterStopsAsAWhole(t *testing.T) {
+	for _, x := range []struct {
+		name    string
+		cluster func() *cluster
+		nodes   [][]kafka.NodeID // all of a row stop at once
+		within  time.Duration
+	}{
+		{"combined, at once", func() *cluster { return combined(t, 1, 3) }, [][]kafka.NodeID{{1, 2, 3}}, time.Second},
+		{"alone", func() *cluster { return combined(t, 1, 1) }, [][]kafka.NodeID{{1}}, time.Second},
+		{"separate, brokers first", func() *cluster { return separate(t, 1, 3, 3) }, [][]kafka.NodeID{{1, 2, 3}, {101, 102, 103}}, time.Second},
+		{"separate, in turn", func() *cluster { return separate(t, 1, 3, 3) }, [][]kafka.NodeID{{1}, {2}, {3}, {103}, {102}, {101}}, 5 * time.Second}, // a broker is let go when the others know, which their heartbeats tell
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			c := x.cluster()
+			c.client(func(u *user) {
+				u.running(c.brokers()...)
+				u.createTopic(1, "orders", 3, int16(len(c.brokers())))
+				u.publish(1, "orders", 0, "v")
+				began := u.h.Uptime()
+				for _, row := range x.nodes {
+					left := len(row)
+					for _, id := range row {
+						host := c.w.Host(c.hosts[id])
+						host.Process().Go("stop", func() {
+							require.NoError(t, c.nodes[id].Shutdown())
+							left--
+							host.Kill()
+						})
+					}
+					u.eventually(30*time.Second, fmt.Sprint("all of ", row, " have stopped"), func() bool { return left == 0 })
+				}
+				assert.Less(t, u.h.Uptime()-began, x.within)
+			})
+		})
+	}
+}

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -107,6 +108,17 @@ func (c *cluster) start(id kafka.NodeID, roles broker.Roles) {
 		require.NoError(c.t, err)
 		c.nodes[id] = n
 	})
+}
+
+// brokers are the nodes that serve clients.
+func (c *cluster) brokers() (ids []kafka.NodeID) {
+	for id := range c.hosts {
+		if id < 100 {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // client runs main on a host of its own until it returns.

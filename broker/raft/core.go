@@ -106,6 +106,9 @@ type Core struct {
 	ended      []bool
 	successors []kafka.NodeID
 
+	// leaving: this member must not begin an epoch any more.
+	leaving bool
+
 	effect Effect
 	fault  error
 }
@@ -243,6 +246,10 @@ func (c *Core) Tick(now time.Duration) {
 	if now < c.deadline {
 		return
 	}
+	if c.leaving && c.role != Prospective && c.role != Candidate {
+		c.deadline = never
+		return
+	}
 	switch c.role {
 	case Unattached, Follower, Candidate:
 		c.becomeProspective(now)
@@ -346,6 +353,13 @@ func (c *Core) Resign(now time.Duration) {
 	if c.role == Leader {
 		c.becomeResigned(now, c.state.Epoch)
 	}
+}
+
+// Leave gives up leading, and all ambition: this member is about to end. It
+// still votes, and a campaign that is under way goes on.
+func (c *Core) Leave(now time.Duration) {
+	c.leaving = true
+	c.Resign(now)
 }
 
 // sees takes note of an epoch and its leader, which a message has told. What

@@ -253,7 +253,10 @@ func (n *Node) drive() {
 	for {
 		n.enter()
 		now := n.host.Uptime()
-		if n.resign == n.core.State().Epoch {
+		switch {
+		case n.stopping:
+			n.core.Leave(now)
+		case n.resign == n.core.State().Epoch:
 			n.core.Resign(now)
 		}
 		if now >= n.core.Deadline() {
@@ -313,15 +316,15 @@ func (n *Node) Resign(epoch kafka.LeaderEpoch) {
 }
 
 // Shutdown leaves the quorum in order: a leader resigns, and stays until
-// another leads or timeout has passed. It blocks.
+// another leads or timeout has passed. It does not wait for what cannot be: of
+// the others a majority must be there to elect one. It blocks.
 func (n *Node) Shutdown(timeout time.Duration) {
-	_, epoch := n.core.Leader()
 	until := n.host.Uptime() + timeout
-	n.Resign(epoch)
-	for len(n.cfg.Voters) > 1 && n.isVoter() {
-		leader, _ := n.core.Leader()
+	n.stopping = true
+	n.wake.Notify()
+	for n.isVoter() && !n.replaced() && n.majorityWithoutUs() {
 		left := until - n.host.Uptime()
-		if leader != kafka.NoNode && leader != n.cfg.ID || left <= 0 {
+		if left <= 0 {
 			break
 		}
 		n.committed.Wait(left)
@@ -334,6 +337,24 @@ func (n *Node) Shutdown(timeout time.Duration) {
 	n.must(n.log.Close())
 	// The turn is never given back: whoever waits for it waits for a node that
 	// is gone.
+}
+
+// replaced reports whether another member leads.
+func (n *Node) replaced() bool {
+	leader, _ := n.core.Leader()
+	return leader != kafka.NoNode && leader != n.cfg.ID
+}
+
+// majorityWithoutUs reports whether the other voters could elect a leader,
+// as far as their answers to this node tell.
+func (n *Node) majorityWithoutUs() bool {
+	there := 0
+	for _, p := range n.peers {
+		if !p.silent {
+			there++
+		}
+	}
+	return there >= n.core.majority()
 }
 
 // WaitCommitted blocks until the record at offset, appended in epoch, is

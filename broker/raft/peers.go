@@ -21,7 +21,8 @@ type peer struct {
 	idle bool
 	wait backoff
 
-	since time.Duration // when the request in flight was sent, or never
+	since  time.Duration // when the request in flight was sent, or never
+	silent bool          // the last request got no answer
 }
 
 func (n *Node) addPeers() {
@@ -52,7 +53,9 @@ func (n *Node) talk(p *peer) {
 			p.idle = false
 			continue
 		}
-		if err := n.say(p, m); err != nil {
+		err := n.say(p, m)
+		if p.silent = err != nil; p.silent {
+			n.committed.Broadcast()
 			n.host.Sleep(p.wait.next(n.cfg.Settings.RetryBackoff))
 		} else {
 			p.wait = 0

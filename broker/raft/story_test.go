@@ -158,6 +158,9 @@ func (s *story) run(words []string) {
 	case "resign":
 		arg(1).core.Resign(s.now)
 		s.settle(arg(1))
+	case "leave": // leave 1: it is about to end
+		arg(1).core.Leave(s.now)
+		s.settle(arg(1))
 	case "vote": // vote 2 from 3 epoch 5 log 4@3 [pre]: a request out of the blue
 		s.vote(words)
 	case "begin": // begin 2 epoch 5 leader 3: a request out of the blue
