@@ -132,10 +132,21 @@ func (c *cluster) aVoterForgets(hosts []string, empty bool) bool {
 	})
 }
 
-// affords refuses rot that may take the last copy of what was acknowledged.
+// affords refuses rot that may take the last copy of what was acknowledged, and
+// rot that nobody looks for: only the recovery after an unclean end reads all
+// records again. A replica that runs, or stopped in order, would serve what
+// rotted, to consumers that find it damaged and get no further, as with Kafka.
 func (n *nemesis) affords(f faults.Fault) error {
 	rot, ok := f.(faults.Rot)
-	if ok && !n.reckless && !n.c.survives(rot.Host.Hosts(), true) {
+	if !ok || n.reckless {
+		return nil
+	}
+	for _, name := range rot.Host.Hosts() {
+		if s := n.c.byHost[name]; s != nil && (s.host.IsRunning() || !s.unclean(n.c.image())) {
+			return fmt.Errorf("%s will not recover its logs, so nobody would notice", name)
+		}
+	}
+	if !n.c.survives(rot.Host.Hosts(), true) {
 		return errors.New("nobody else is known to have all that was acknowledged")
 	}
 	return nil

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // struck plays faults one after another in a cluster that is well, each healed
-// after a second, and says what really struck.
+// after a second unless it says otherwise, and says what really struck.
 func struck(t *testing.T, s Scenario, lines ...string) (texts []string) {
 	t.Helper()
 	r, err := prepare(s, Options{Seed: 1})
@@ -19,10 +20,15 @@ func struck(t *testing.T, s Scenario, lines ...string) (texts []string) {
 	t.Cleanup(r.w.Close)
 	require.NoError(t, r.setUp())
 	for _, line := range lines {
+		line, left := strings.CutSuffix(line, " and leave it")
 		fault, err := faults.Parse(line)
 		require.NoError(t, err)
+		timed := faults.Timed{For: time.Second, Fault: fault}
+		if left {
+			timed.For = 0
+		}
 		r.n.begun = r.w.Now()
-		r.n.strike(faults.Timed{For: time.Second, Fault: fault})
+		r.n.strike(timed)
 		require.NoError(t, r.w.Run(r.w.Now()+1500*time.Millisecond))
 	}
 	for _, f := range r.n.struck {
@@ -75,8 +81,14 @@ func TestBudget(t *testing.T) {
 		{"who keeps to the budget himself is let", reckless,
 			[]string{"wipe controller-3"}, []string{"wipe controller-3"}},
 
-		{"nothing rots of which there is no other copy", Standard,
-			[]string{"power off broker-1", "rot 3 bytes of broker-2"}, []string{"power off broker-1"}},
+		{"nothing rots that nobody looks at again", Standard,
+			[]string{"rot 3 bytes of broker-2"}, nil},
+		{"nor where the end was clean", Standard,
+			[]string{"stop broker-2 and leave it", "rot 3 bytes of broker-2"}, []string{"stop broker-2"}},
+		{"what is down uncleanly may rot", Standard,
+			[]string{"power off broker-2 and leave it", "rot 3 bytes of broker-2"}, []string{"power off broker-2", "rot 3 bytes of broker-2"}},
+		{"unless there is no other copy", Standard,
+			[]string{"kill all brokers and leave it", "rot 3 bytes of broker-2"}, []string{"kill broker-1+broker-2+broker-3"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
