@@ -1,6 +1,7 @@
 package checkers
 
 import (
+	"math"
 	"sort"
 
 	"github.com/ktrial/ktrial/checkers/history"
@@ -17,6 +18,7 @@ const (
 	polledThere             // its offset is from a poll: it was really there
 	tied                    // another record was seen at its offset
 	several                 // seen at several offsets: see analysis.moreOffsets
+	resent                  // by several operations that did not fail: nobody knows whose it is
 )
 
 const (
@@ -32,7 +34,7 @@ type analysis struct {
 	h *history.History
 
 	flags  []uint16 // by record, as the rest
-	writer []uint32 // row+1 of the last operation that sent it; 0: nobody
+	writer []uint32 // row+1 of the operation that sent it; of several, see wrote; 0: nobody
 	offset []int64  // where it was seen first; history.NoOffset: nowhere
 
 	moreOffsets map[history.Rec][]place // of records with several, sorted
@@ -46,7 +48,8 @@ type analysis struct {
 	ackRead int64 // acknowledged records that were read
 	lastOK  int   // row of the operation that succeeded last; -1
 
-	ranks []map[int64]int64 // by key: see jepsen.go; nil unless it is reproduced
+	jepsen bool              // it is reproduced: see jepsen.go
+	ranks  []map[int64]int64 // by key, for its order; else nil
 }
 
 // place is an offset at which a record was seen. Polled: by a poll, not only
@@ -84,7 +87,7 @@ func analyse(h *history.History) *analysis {
 		}
 		a.logs = make([]keyLog, len(h.Keys()))
 		for i := range a.logs {
-			a.logs[i] = keyLog{min: 1 << 62, max: -1, bound: -1}
+			a.logs[i] = keyLog{min: math.MaxInt64, max: -1, bound: -1}
 		}
 		a.gather()
 		a.layOut()
@@ -120,7 +123,7 @@ func (a *analysis) gather() {
 			} else {
 				a.flags[s.Rec] |= flag
 			}
-			a.writer[s.Rec] = uint32(op.Row + 1)
+			a.wrote(s.Rec, op)
 			if s.Offset >= 0 && op.Type != history.Failed {
 				a.logs[a.h.KeyOf(s.Rec)].widen(s.Offset)
 			}
@@ -140,6 +143,23 @@ func (a *analysis) gather() {
 	})
 }
 
+// wrote notes that op sent rec. Of several that did, one that succeeded says
+// most of it, and one that failed nothing.
+func (a *analysis) wrote(rec history.Rec, op *history.Op) {
+	w := &a.writer[rec]
+	if *w == 0 {
+		*w = uint32(op.Row + 1)
+		return
+	}
+	before := a.h.Brief(int(*w) - 1).Type
+	if *w != uint32(op.Row+1) && before != history.Failed && op.Type != history.Failed {
+		a.flags[rec] |= resent
+	}
+	if before != history.OK && (op.Type == history.OK || before == history.Failed) {
+		*w = uint32(op.Row + 1)
+	}
+}
+
 func (l *keyLog) widen(offset int64) {
 	l.min = min(l.min, offset)
 	l.max = max(l.max, offset)
@@ -152,10 +172,10 @@ func (a *analysis) layOut() {
 	}
 	for i := range a.logs {
 		l := &a.logs[i]
-		switch span := l.max - l.min + 1; {
+		switch span := l.max - l.min; {
 		case l.max < 0:
-		case span <= int64(8*l.records)+1024:
-			l.slots = make([]uint32, span)
+		case span < int64(8*l.records)+1024:
+			l.slots = make([]uint32, span+1)
 		default:
 			l.sparse = map[int64]uint32{}
 		}
@@ -185,13 +205,13 @@ func (a *analysis) placeAll() {
 }
 
 // tookEffect: it succeeded, or its outcome is unknown and one of its records
-// was read, which proves all of them.
+// was read, which proves all of them, unless it may be another's.
 func (a *analysis) tookEffect(op *history.Op) bool {
 	if op.Type != history.Unknown {
 		return op.Type == history.OK
 	}
 	for _, s := range op.Sends {
-		if a.flags[s.Rec]&readOK != 0 {
+		if a.flags[s.Rec]&(readOK|resent) == readOK {
 			return true
 		}
 	}

@@ -58,7 +58,7 @@ func readGraph(a *analysis, emit emit) *cycles {
 		last := -1
 		for _, p := range op.Polled {
 			w := int(a.writer[p.Rec]) - 1
-			if w < 0 || w == op.Row || w == last {
+			if w < 0 || w == op.Row || w == last || a.flags[p.Rec]&resent != 0 && !a.jepsen {
 				continue
 			}
 			c.reads++

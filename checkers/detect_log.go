@@ -2,6 +2,7 @@ package checkers
 
 import (
 	"fmt"
+	"math"
 	"sort"
 
 	"github.com/ktrial/ktrial/checkers/history"
@@ -107,11 +108,11 @@ func findLost(a *analysis, emit emit) int64 {
 func (a *analysis) findTorn(lost history.Rec, row int, emit emit) {
 	var op history.Op
 	a.h.Read(row, &op)
-	if op.F != history.Txn && !a.hasTxn && op.Txn == "" {
+	if op.F != history.Txn && !a.hasTxn && op.Txn == "" || a.flags[lost]&resent != 0 {
 		return
 	}
 	for _, s := range op.Sends {
-		if s.Rec != lost && a.flags[s.Rec]&readOK != 0 {
+		if s.Rec != lost && a.flags[s.Rec]&(readOK|resent) == readOK {
 			emit(finding{anomaly: TornTransaction, key: a.h.KeyOf(lost), recs: []history.Rec{lost, s.Rec},
 				offsets: []int64{a.last(lost), a.first(s.Rec)}, rows: []int{row}})
 			return
@@ -126,6 +127,9 @@ type knownEnd struct {
 	stable                 int64 // -1: not told
 }
 
+// notTold is the end of a log whose end is not known.
+const notTold = math.MaxInt64
+
 func logEnds(h *history.History) map[history.Key]knownEnd {
 	ends := map[history.Key]knownEnd{}
 	for i := range h.Notes() {
@@ -136,7 +140,7 @@ func logEnds(h *history.History) map[history.Key]knownEnd {
 		for _, m := range n.Mops {
 			e, ok := ends[m.Key]
 			if !ok {
-				e.offset, e.stable = 1<<62, -1
+				e.offset, e.stable = notTold, -1
 			}
 			switch m.Kind {
 			case history.MopStart:
@@ -161,7 +165,7 @@ func findStuck(a *analysis, emit emit) (checked int64) {
 	for k := range a.h.Keys() {
 		key := history.Key(k)
 		end, known := ends[key]
-		if !known || end.stable < 0 || end.offset == 1<<62 {
+		if !known || end.stable < 0 || end.offset == notTold {
 			continue
 		}
 		checked++

@@ -2,6 +2,7 @@ package checkers
 
 import (
 	"fmt"
+	"math"
 	"sort"
 
 	"github.com/ktrial/ktrial/checkers/history"
@@ -62,9 +63,15 @@ func (m *marks) gather(op *history.Op) {
 	}
 	switch op.F {
 	case history.InitProducer:
+		if op.Producer == 0 && op.Epoch == 0 {
+			return // not told
+		}
 		// Another producer id is another counter.
 		note(m.producers, fmt.Sprintf("%s (producer id %d)", op.Txn, op.Producer)).add(op, op.Epoch)
 	case history.Join:
+		if op.Generation <= 0 {
+			return // not told
+		}
 		note(m.groups, op.Group).add(op, op.Generation)
 	}
 	for _, o := range op.Offsets {
@@ -152,7 +159,7 @@ func (s *marksOf) sweep(grow int64, bad func(read markRead, floor bound)) {
 // event, for events in their order.
 func rising(floors []bound) func(event int64) bound {
 	sort.SliceStable(floors, func(i, j int) bool { return floors[i].event < floors[j].event })
-	best := bound{value: -1 << 62}
+	best := bound{value: math.MinInt64 / 2}
 	return func(event int64) bound {
 		for len(floors) > 0 && floors[0].event < event {
 			if floors[0].value > best.value {

@@ -14,6 +14,9 @@ type seen struct {
 	known     bool
 	row       int
 	age       uint32 // of the assignment under which it was noted
+	// reach: operations since, of unknown outcome, were given records up to here.
+	// The client goes on from there, or from where it stood. -1: none were.
+	reach int64
 }
 
 // stands keeps where each process stands in each partition. An assignment
@@ -43,7 +46,7 @@ func (s *stands) of(process int32, key history.Key) (*seen, bool) {
 	id := uint64(process)<<32 | uint64(uint32(key))
 	at := s.at[id]
 	if at == nil {
-		at = &seen{age: s.ages[process]}
+		at = &seen{age: s.ages[process], reach: -1}
 		s.at[id] = at
 		return at, false
 	}
@@ -65,8 +68,9 @@ func (s *stands) assign(op *history.Op) {
 	}
 }
 
-func replacesAssignment(op *history.Op) bool {
-	return (op.F == history.Assign || op.F == history.Subscribe) && op.Type != history.Failed
+// replacesAssignment: a client that crashed is a new one, assigned nothing.
+func (a *analysis) replacesAssignment(op *history.Op) bool {
+	return (op.F == history.Assign || op.F == history.Subscribe || op.F == history.Crash && !a.jepsen) && op.Type != history.Failed
 }
 
 // step compares two neighbours: 0 went back or repeated, 2 jumped over a known
@@ -119,7 +123,7 @@ func findPollOrder(a *analysis, emit emit) int64 {
 	positions := newStands(a.h.Processes())
 	var walk perKey
 	a.h.EachOf(history.HasPolls|history.HasKeys, func(op *history.Op) bool {
-		if replacesAssignment(op) {
+		if a.replacesAssignment(op) {
 			positions.assign(op)
 			return true
 		}
@@ -132,23 +136,35 @@ func findPollOrder(a *analysis, emit emit) int64 {
 			w := &walk.entries[i]
 			at, there := positions.of(op.ProcessNo, w.key)
 			if there && at.known && w.first.known {
-				switch a.step(w.key, at, &w.first) {
-				case 0:
-					a.emitStep(NonmonotonicPoll, w.key, at, &w.first, emit)
-				case 2:
-					a.emitStep(PollSkip, w.key, at, &w.first, emit)
-				}
+				a.stepOn(w.key, at, &w.first, emit)
 			}
-			if op.Type == history.OK {
+			switch {
+			case op.Type == history.OK:
 				*at = w.last
-				at.age = positions.ages[op.ProcessNo]
-			} else if !there {
+				at.age, at.reach = positions.ages[op.ProcessNo], -1
+			case !there:
 				at.row = -1
+			case op.Type == history.Unknown && !a.jepsen:
+				at.reach = max(at.reach, w.last.high)
 			}
 		}
 		return true
 	})
 	return checked
+}
+
+// stepOn compares the first record that an operation was given with where the
+// client stood.
+func (a *analysis) stepOn(key history.Key, at, first *seen, emit emit) {
+	switch a.step(key, at, first) {
+	case 0:
+		a.emitStep(NonmonotonicPoll, key, at, first, emit)
+	case 2:
+		from := *at
+		if from.high = max(from.high, at.reach); a.step(key, &from, first) == 2 {
+			a.emitStep(PollSkip, key, at, first, emit)
+		}
+	}
 }
 
 func (a *analysis) walkPolls(op *history.Op, walk *perKey, emit emit) {
@@ -206,7 +222,7 @@ func findSendOrder(a *analysis, emit emit) int64 {
 	last := newStands(a.h.Processes())
 	var walk perKey
 	a.h.EachOf(history.HasSends|history.HasKeys, func(op *history.Op) bool {
-		if replacesAssignment(op) {
+		if a.replacesAssignment(op) {
 			last.assign(op)
 			return true
 		}
@@ -218,7 +234,7 @@ func findSendOrder(a *analysis, emit emit) int64 {
 		if op.Type == history.Failed {
 			return true
 		}
-		sender, inSession := op.ProcessNo, op.Session != "" && a.ranks == nil
+		sender, inSession := op.ProcessNo, op.Session != "" && !a.jepsen
 		if inSession {
 			sender = last.session(op.Session)
 		}
@@ -248,6 +264,7 @@ func (a *analysis) walkSends(op *history.Op, walk *perKey, emit emit) {
 		key := a.h.KeyOf(s.Rec)
 		now := seen{rec: s.Rec, row: op.Row}
 		now.low, now.high, now.known = a.where(s.Rec)
+		now.known = now.known && (a.jepsen || a.writer[s.Rec] == uint32(op.Row+1) && a.flags[s.Rec]&resent == 0)
 		w, there := walk.of(key)
 		if !there {
 			w.first = now
@@ -320,7 +337,7 @@ func endReads(h *history.History) map[history.Key][]endRead {
 
 func (s *appendSweep) append(offset int64, rec history.Rec) {
 	flags := s.a.flags[rec]
-	if flags&committed == 0 || flags&tied != 0 {
+	if flags&committed == 0 || flags&(tied|resent) != 0 {
 		return
 	}
 	low, high, ok := s.a.where(rec)

@@ -70,7 +70,7 @@ func (a *analysis) judgeRead(op *history.Op, p history.Polled, flags uint16, emi
 
 func (a *analysis) findOwnRead(op *history.Op, emit emit) {
 	for _, p := range op.Polled {
-		if a.writer[p.Rec] != uint32(op.Row+1) {
+		if a.writer[p.Rec] != uint32(op.Row+1) || a.flags[p.Rec]&resent != 0 && !a.jepsen {
 			continue
 		}
 		emit(finding{anomaly: PrecommittedRead, key: a.h.KeyOf(p.Rec), recs: []history.Rec{p.Rec},

@@ -22,6 +22,7 @@ type teller struct {
 type sighting struct {
 	okReader, reader int           // rows; -1: nobody
 	acked, polled    map[int64]int // by offset: row
+	senders          int           // operations that sent it
 }
 
 func newTeller(a *analysis, kinds map[Anomaly]*kind) *teller {
@@ -57,7 +58,7 @@ func (t *teller) want(f *finding) {
 	}
 	for _, rec := range recs {
 		if t.seen[rec] == nil {
-			t.seen[rec] = &sighting{-1, -1, map[int64]int{}, map[int64]int{}}
+			t.seen[rec] = &sighting{-1, -1, map[int64]int{}, map[int64]int{}, 0}
 		}
 	}
 }
@@ -81,8 +82,11 @@ func (t *teller) look() {
 			}
 		}
 		for _, p := range op.Sends {
-			if s := t.seen[p.Rec]; s != nil && op.Type != history.Failed {
-				first(s.acked, p.Offset, op.Row)
+			if s := t.seen[p.Rec]; s != nil {
+				s.senders++
+				if op.Type != history.Failed {
+					first(s.acked, p.Offset, op.Row)
+				}
 			}
 		}
 		return true

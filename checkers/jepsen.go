@@ -14,6 +14,9 @@ import (
 //
 // throws is the exception with which Jepsen ends instead, if it does.
 func jepsenErrors(a *analysis, wwDeps bool, emit emit) (throws string) {
+	last := *a
+	a = &last
+	a.jepsen, a.writer = true, lastWriters(a.h)
 	if throws = a.jepsenThrows(); throws != "" {
 		return throws
 	}
@@ -57,6 +60,18 @@ func (a *analysis) jepsenThrows() (exception string) {
 		return true
 	})
 	return exception
+}
+
+// lastWriters is, by record, row+1 of the operation that sent it last.
+func lastWriters(h *history.History) []uint32 {
+	writer := make([]uint32, h.Records())
+	h.EachOf(history.HasSends, func(op *history.Op) bool {
+		for _, s := range op.Sends {
+			writer[s.Rec] = uint32(op.Row + 1)
+		}
+		return true
+	})
+	return writer
 }
 
 // rankAll numbers the offsets known to hold a record, per partition.

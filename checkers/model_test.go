@@ -2,6 +2,7 @@ package checkers
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/checkers/history"
@@ -11,7 +12,9 @@ import (
 // what it records is a legal history. Appends take effect between invocation
 // and completion; transactions abort, crash and commit late; consumers are
 // assigned anew, fail and rewind; a client whose outcome is unknown goes on as
-// another process.
+// another process, or as the same. Odd ones also send values again, crash, leave
+// offsets out, and read the marks of logs and a register of committed offsets,
+// and their logs begin far up and have holes.
 type model struct {
 	rng     *rand.Rand
 	cfg     modelConfig
@@ -24,13 +27,18 @@ type model struct {
 	process int64
 	group   []int64 // committed positions, if consumers form one group
 	owner   []int   // client by partition
-	epoch   int64
+
+	again     []history.Mop // sends that never took effect
+	landed    []history.Mop // sends that did, though their clients do not know
+	registers []int64       // offsets that group r committed, by partition
 }
 
 type modelConfig struct {
 	Ops, Clients, Keys int
 	Txn, Group         bool
 	Uncommitted        bool // consumers read what is not committed
+	Odd                bool
+	Base               int64 // first offset of every log
 	NoDrain            bool
 	MaxPoll            int
 }
@@ -59,7 +67,6 @@ type modelClient struct {
 	position  []int64 // next offset
 	committed []int64 // positions when the last operation succeeded
 	op        *modelOp
-	seed      []int64
 }
 
 type modelOp struct {
@@ -67,7 +74,8 @@ type modelOp struct {
 	mops   []history.Mop
 	effect int // how many mops took effect
 	txn    *modelTxn
-	spare  *modelOp
+	group  string
+	vain   bool // none of its sends takes effect
 }
 
 func newModel(seed uint64, cfg modelConfig) *model {
@@ -77,6 +85,7 @@ func newModel(seed uint64, cfg modelConfig) *model {
 	m := &model{rng: rand.New(rand.NewPCG(seed, 7)), cfg: cfg, rec: history.NewRecorder()}
 	m.logs = make([]modelLog, cfg.Keys)
 	m.group, m.owner = make([]int64, cfg.Keys), make([]int, cfg.Keys)
+	m.registers = slices.Repeat([]int64{history.NoOffset}, cfg.Keys)
 	for range cfg.Clients {
 		m.clients = append(m.clients, m.client())
 	}
@@ -121,6 +130,11 @@ func (m *model) step() {
 func (m *model) key(k int) history.Value { return history.Int(int64(k)) }
 
 func (m *model) send() history.Mop {
+	if n := len(m.again); n > 0 && m.rng.IntN(4) == 0 {
+		mop := m.again[n-1]
+		m.again = m.again[:n-1]
+		return mop
+	}
 	m.next++
 	return history.Mop{Kind: history.MopSend, Key: m.key(m.rng.IntN(m.cfg.Keys)), Value: history.Int(m.next), Offset: history.NoOffset}
 }
@@ -131,6 +145,12 @@ func (m *model) begin(i int, c *modelClient) {
 	case n == 0:
 		m.assign(i, c)
 		return
+	case m.cfg.Odd && n < 4:
+		m.odd(op)
+		if op.f == history.Crash {
+			m.crash(i, c)
+			return
+		}
 	case n < 10:
 		op.f = history.Send
 		op.mops = append(op.mops, m.send())
@@ -150,11 +170,43 @@ func (m *model) begin(i int, c *modelClient) {
 			}
 		}
 	}
-	if m.cfg.Txn && op.f != history.Poll {
+	if m.cfg.Txn && (op.f == history.Send || op.f == history.Txn) && !op.vain {
 		op.txn = &modelTxn{}
 	}
 	c.op = op
-	m.rec.Invoke(history.Event{Process: c.process, F: op.f, Time: m.now, Mops: op.mops})
+	m.rec.Invoke(history.Event{Process: c.process, F: op.f, Time: m.now, Mops: op.mops, Group: op.group})
+}
+
+// odd is an operation of a kind that not every history has.
+func (m *model) odd(op *modelOp) {
+	key := m.key(m.rng.IntN(m.cfg.Keys))
+	ask := func(f history.F, kind history.MopKind, offset int64) {
+		op.f, op.mops = f, []history.Mop{{Kind: kind, Key: key, Offset: offset}}
+	}
+	switch n := m.rng.IntN(6); {
+	case n == 0:
+		op.f = history.Crash
+	case n == 1 && len(m.landed) > 0: // in vain, and what was sent before is there all the same
+		op.f, op.vain, op.mops = history.Send, true, []history.Mop{m.landed[m.rng.IntN(len(m.landed))]}
+	case n < 3:
+		ask(history.ListOffsets, history.MopEnd+history.MopKind(m.rng.IntN(2)), history.NoOffset)
+	case n == 3:
+		ask(history.Committed, history.MopCommitted, history.NoOffset)
+		op.group = "r"
+	default:
+		ask(history.Commit, history.MopCommit, m.rng.Int64N(4))
+		op.group = "r"
+	}
+}
+
+// crash throws a client away. It goes on as the same process, and knows nothing.
+func (m *model) crash(i int, c *modelClient) {
+	e := history.Event{Process: c.process, F: history.Crash, Time: m.now}
+	m.rec.Invoke(e)
+	e.Type = history.Unknown
+	m.rec.Complete(e)
+	m.replace(i)
+	m.clients[i].process = c.process
 }
 
 // assign gives the client some partitions; those that it had it reads on.
@@ -202,8 +254,8 @@ func (m *model) move(k, to int) {
 func (m *model) takeEffect(c *modelClient) {
 	mop := &c.op.mops[c.op.effect]
 	c.op.effect++
-	if mop.Kind == history.MopSend {
-		m.append(mop, c.op.txn)
+	if mop.Kind != history.MopPoll {
+		m.change(mop, c.op)
 		return
 	}
 	room := 1 + m.rng.IntN(m.cfg.MaxPoll)
@@ -220,12 +272,44 @@ func (m *model) takeEffect(c *modelClient) {
 	}
 }
 
+func (m *model) change(mop *history.Mop, op *modelOp) {
+	k, _ := mop.Key.IsInt()
+	l := &m.logs[k]
+	switch mop.Kind {
+	case history.MopSend:
+		if !op.vain {
+			m.append(mop, op.txn)
+		}
+	case history.MopEnd:
+		mop.Offset = m.cfg.Base + int64(len(l.entries))
+	case history.MopStable:
+		mop.Offset = m.cfg.Base + l.stable()
+	case history.MopCommit:
+		m.registers[k] = mop.Offset
+	case history.MopCommitted:
+		mop.Offset = m.registers[k]
+	}
+}
+
 func (m *model) append(mop *history.Mop, txn *modelTxn) {
 	k, _ := mop.Key.IsInt()
 	v, _ := mop.Value.IsInt()
 	l := &m.logs[k]
-	mop.Offset = int64(len(l.entries))
+	for m.cfg.Odd && m.rng.IntN(10) == 0 { // compaction emptied these
+		l.entries = append(l.entries, modelEntry{})
+	}
+	mop.Offset = m.cfg.Base + int64(len(l.entries))
 	l.entries = append(l.entries, modelEntry{v, txn})
+}
+
+// stable is the first offset of an open transaction, or the end.
+func (l *modelLog) stable() int64 {
+	for i, e := range l.entries {
+		if e.txn != nil && e.txn.state == stateOpen {
+			return int64(i)
+		}
+	}
+	return int64(len(l.entries))
 }
 
 // poll reads from the position up to the first open transaction; aborted
@@ -238,7 +322,7 @@ func (m *model) poll(c *modelClient, k int, mop *history.Mop, room int) {
 			return
 		}
 		if e.value != 0 && (m.cfg.Uncommitted || e.txn == nil || e.txn.state == stateCommitted) {
-			mop.Records = append(mop.Records, history.Record{Key: m.key(k), Offset: c.position[k], Value: history.Int(e.value)})
+			mop.Records = append(mop.Records, history.Record{Key: m.key(k), Offset: m.cfg.Base + c.position[k], Value: history.Int(e.value)})
 			room--
 		}
 		c.position[k]++
@@ -262,19 +346,26 @@ func (m *model) finish(op *modelOp, state int) {
 
 func (m *model) end(i int, c *modelClient) {
 	op := c.op
-	e := history.Event{Process: c.process, F: op.f, Time: m.now, Mops: op.mops}
+	e := history.Event{Process: c.process, F: op.f, Time: m.now, Mops: op.mops, Group: op.group}
 	switch luck := m.rng.IntN(20); {
+	case op.vain && luck < 10:
+		e.Type = history.Unknown
+	case op.vain:
+		e.Type = history.Failed
 	case luck == 0 && op.effect < len(op.mops) && op.txn == nil && op.f == history.Send && op.effect == 0,
 		luck < 3 && op.txn != nil:
 		e.Type = history.Failed
 		m.finish(op, stateAborted)
 		copy(c.position, c.committed)
+		m.mayResend(op.mops)
 	case luck == 3:
 		e.Type = history.Unknown
 		m.leave(op)
 		if m.rng.IntN(2) == 0 { // the client never learned the offsets
 			for j := range e.Mops {
-				e.Mops[j].Offset = history.NoOffset
+				if e.Mops[j].Kind == history.MopSend {
+					e.Mops[j].Offset = history.NoOffset
+				}
 			}
 		}
 	default:
@@ -292,11 +383,46 @@ func (m *model) end(i int, c *modelClient) {
 			}
 		}
 	}
-	m.rec.Complete(e)
+	m.rec.Complete(m.blurred(e))
 	c.op = nil
-	if e.Type == history.Unknown {
+	switch {
+	case e.Type != history.Unknown:
+	case m.cfg.Odd && op.f == history.Poll && !m.cfg.Group: // it goes on, here or there
+		if m.rng.IntN(2) == 0 {
+			copy(c.position, c.committed)
+		}
+	default:
 		m.replace(i)
 	}
+}
+
+// mayResend lets somebody send again what did not take effect and never will.
+func (m *model) mayResend(mops []history.Mop) {
+	for _, mop := range mops {
+		if m.cfg.Odd && mop.Kind == history.MopSend {
+			mop.Offset = history.NoOffset
+			m.again = append(m.again, mop)
+		}
+	}
+}
+
+// blurred leaves out, at times, the offsets of what was polled or sent.
+func (m *model) blurred(e history.Event) history.Event {
+	if !m.cfg.Odd || m.rng.IntN(8) > 0 {
+		return e
+	}
+	mops := slices.Clone(e.Mops)
+	for i := range mops {
+		if mops[i].Kind == history.MopSend {
+			mops[i].Offset = history.NoOffset
+		}
+		mops[i].Records = slices.Clone(mops[i].Records)
+		for j := range mops[i].Records {
+			mops[i].Records[j].Offset = history.NoOffset
+		}
+	}
+	e.Mops = mops
+	return e
 }
 
 // leave decides what becomes of an operation whose client is gone: it happens
@@ -315,13 +441,23 @@ func (m *model) leave(op *modelOp) {
 			return
 		}
 		m.late = append(m.late, func() { m.finish(op, stateCommitted) })
-	case op.f == history.Send && op.effect < len(op.mops) && m.rng.IntN(2) == 0:
-		rest := append([]history.Mop(nil), op.mops[op.effect:]...)
-		m.late = append(m.late, func() {
-			for j := range rest {
-				m.append(&rest[j], nil)
+	case op.f == history.Send || op.f == history.Commit:
+		rest := slices.Clone(op.mops[op.effect:])
+		if m.rng.IntN(2) == 0 {
+			m.late = append(m.late, func() {
+				for j := range rest {
+					m.change(&rest[j], op)
+				}
+			})
+			return
+		}
+		m.mayResend(rest)
+		if op.f == history.Send && m.cfg.Odd {
+			for _, mop := range op.mops[:op.effect] {
+				mop.Offset = history.NoOffset
+				m.landed = append(m.landed, mop)
 			}
-		})
+		}
 	}
 }
 

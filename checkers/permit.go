@@ -71,6 +71,10 @@ var permissions = []permission{
 		when:    readUncommitted,
 		permits: []Anomaly{G1cRealtime},
 		only:    func(_ *permits, f *finding) bool { return !f.direct }},
+	{reason: "isolation.level=read_uncommitted: what is read of a value that was sent again may be what was aborted before",
+		when:    readUncommitted,
+		permits: []Anomaly{G1cRealtime, AppendRealtimeOrder, NonmonotonicSend, IntNonmonotonicSend},
+		only:    alsoAborted},
 	{reason: "isolation.level=read_uncommitted: that a record was read does not prove that its transaction committed",
 		when:    readUncommitted,
 		permits: []Anomaly{LostWrite, TornTransaction},
@@ -212,6 +216,17 @@ func onlyAcknowledged(p *permits, f *finding) bool {
 		return floor == history.Send || floor == history.Txn
 	}
 	return true
+}
+
+// alsoAborted: one of the records was sent by an operation that failed, too, and
+// what was read may be what that one left.
+func alsoAborted(p *permits, f *finding) bool {
+	for _, rec := range f.recs {
+		if p.a.flags[rec]&sentFailed != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // firstGivenUp: the earlier of two sends never learned its outcome.

@@ -150,7 +150,11 @@ func tellDuplicate(t *teller, f *finding, in *Instance) []int {
 	if w := int(t.a.writer[rec]) - 1; w >= 0 {
 		rows = append(rows, w)
 		in.Writer = t.indexOf(w)
-		in.Proof = append(in.Proof, fmt.Sprintf("%s sent it once: contradiction", t.who(w)))
+		sent := "sent it once"
+		if s.senders > 1 {
+			sent = fmt.Sprintf("and %d more sent it, and a record has one offset", s.senders-1)
+		}
+		in.Proof = append(in.Proof, fmt.Sprintf("%s %s: contradiction", t.who(w), sent))
 	}
 	return rows
 }

@@ -49,6 +49,7 @@ type watchedSpot struct {
 
 type watchedRecord struct {
 	sent    bool
+	resent  bool // by another operation: nobody knows whose it is
 	readOK  bool // polled by an operation that succeeded
 	outcome history.Type
 	event   int64 // of the outcome
@@ -64,8 +65,9 @@ type watchedClient struct {
 // watchedStep is where somebody stands in a partition.
 type watchedStep struct {
 	key    history.Key
-	offset int64
+	offset int64 // NoOffset: its last record was not told where
 	event  int64
+	reach  int64 // as far as operations since, of unknown outcome, were given records
 }
 
 // sparseLimit: offsets further than this beyond what is known are not kept.
@@ -103,7 +105,7 @@ func (w *Watch) Event(a *history.Added) {
 	switch {
 	case a.Type == history.Invoke:
 		w.begin(c)
-	case a.F == history.Assign || a.F == history.Subscribe:
+	case a.F == history.Assign || a.F == history.Subscribe || a.F == history.Crash:
 		if a.Type != history.Failed {
 			c.assign(a)
 		}
@@ -155,10 +157,12 @@ func (w *Watch) begin(c *watchedClient) {
 	for _, s := range w.added.Sends {
 		if r := w.record(s.Rec); !r.sent {
 			r.sent, r.outcome, r.event = true, history.Invoke, w.added.Number
+		} else {
+			r.resent = true
 		}
 		key := w.added.KeyOf(s.Rec)
 		if l := w.log(key); l.acked >= 0 {
-			c.floor = append(c.floor, watchedStep{key, l.acked, l.ackOp})
+			c.floor = append(c.floor, watchedStep{key: key, offset: l.acked, event: l.ackOp})
 		}
 	}
 }
@@ -189,7 +193,7 @@ func (w *Watch) sends(c *watchedClient) {
 		r.sent, r.outcome, r.event = true, a.Type, a.Number
 		key := a.KeyOf(s.Rec)
 		switch {
-		case a.Type == history.Failed && r.offset >= 0:
+		case a.Type == history.Failed && r.offset >= 0 && !r.resent:
 			w.found(abortedRead(r.readOK), []int64{r.polled, a.Number}, "%v at %s was given to a consumer, and its operation definitely failed", w.value(s.Rec), w.spot(key, r.offset))
 		case a.Type != history.OK || s.Offset < 0:
 			continue
@@ -234,9 +238,6 @@ func (w *Watch) polls(c *watchedClient) {
 		}
 		key := a.KeyOf(p.Rec)
 		w.read(p, key)
-		if p.Offset < 0 {
-			continue
-		}
 		if last < 0 || w.here[last].key != key {
 			last = in(w.here, key)
 		}
@@ -251,16 +252,18 @@ func (w *Watch) polls(c *watchedClient) {
 			w.step(NonmonotonicPoll, PollSkip, c.position[i], p.Offset)
 		}
 		last = len(w.here)
-		w.here = append(w.here, watchedStep{key, p.Offset, a.Number})
-	}
-	if a.Type != history.OK {
-		return
+		w.here = append(w.here, watchedStep{key: key, offset: p.Offset, event: a.Number})
 	}
 	for _, s := range w.here {
-		if i := in(c.position, s.key); i >= 0 {
+		switch i := in(c.position, s.key); {
+		case a.Type == history.OK && i >= 0:
 			c.position[i] = s
-		} else {
+		case a.Type == history.OK:
 			c.position = append(c.position, s)
+		case a.Type == history.Unknown && i >= 0 && s.offset < 0:
+			c.position[i].offset = history.NoOffset
+		case a.Type == history.Unknown && i >= 0:
+			c.position[i].reach = max(c.position[i].reach, s.offset)
 		}
 	}
 }
@@ -272,7 +275,7 @@ func (w *Watch) read(p history.Polled, key history.Key) {
 	case !r.sent:
 		w.found(PhantomRead, []int64{a.Number}, "%v at %s was given to a consumer, and nobody has sent it", w.value(p.Rec), w.spot(key, p.Offset))
 		return
-	case r.outcome == history.Failed:
+	case r.outcome == history.Failed && !r.resent:
 		w.found(abortedRead(a.Type == history.OK), []int64{r.event, a.Number}, "%v at %s was given to a consumer, though its operation definitely failed", w.value(p.Rec), w.spot(key, p.Offset))
 	}
 	if p.Offset < 0 {
@@ -303,12 +306,15 @@ func (w *Watch) step(back, skip Anomaly, from watchedStep, to int64) {
 		return append(more, w.added.Number)
 	}
 	key := w.added.History.Keys()[from.key]
+	if to < 0 || from.offset < 0 {
+		return
+	}
 	if to <= from.offset {
 		w.found(back, ops(), "a consumer of %v went from %d back to %d", key, from.offset, to)
 		return
 	}
 	l := w.log(from.key)
-	for o := from.offset + 1; o < min(to, int64(len(l.at))); o++ {
+	for o := max(from.offset, from.reach) + 1; o < min(to, int64(len(l.at))); o++ {
 		s := &l.at[o]
 		if s.rec == 0 || !s.promised {
 			continue

@@ -117,10 +117,11 @@ func (h *History) add(r *raw) {
 	if !p.open {
 		// A completion whose beginning is not told may have begun at any time.
 		h.rows.add(row{process: pi, invoked: number, bits: isHeadless})
-		p.row, p.start, p.sends = h.rows.n-1, r.time, p.sends[:0]
+		p.row, p.start, p.sends, p.moves = h.rows.n-1, r.time, p.sends[:0], p.moves[:0]
 	}
 	p.open = false
 	h.silentSends(r, p)
+	p.silentMoves(r)
 	at := h.rows.at(p.row)
 	at.f, at.typ, at.done = r.f, r.typ, number
 	at.bits = at.bits&isHeadless | r.has()
@@ -136,10 +137,13 @@ func (h *History) invoke(r *raw, pi int32, number uint32) {
 		at.at = h.details.put(p.detail)
 	}
 	p.open, p.row, p.start = true, h.rows.n, r.time
-	p.sends = p.sends[:0]
-	for i := range r.mops {
-		if r.mops[i].kind == MopSend {
-			p.sends = append(p.sends, r.mops[i].rec)
+	p.sends, p.moves = p.sends[:0], p.moves[:0]
+	for _, m := range r.mops {
+		switch m.kind {
+		case MopSend:
+			p.sends = append(p.sends, m.rec)
+		case MopCommit, MopDelete:
+			p.moves = append(p.moves, m)
 		}
 	}
 	p.detail = pack(p.detail[:0], r, r.time, r.time, h)
@@ -160,7 +164,7 @@ func (r *raw) has() (bits uint8) {
 			bits |= HasFacts
 		}
 	}
-	if r.f == Assign || r.f == Subscribe {
+	if r.f == Assign || r.f == Subscribe || r.f == Crash {
 		bits |= HasKeys
 	}
 	if r.f == InitProducer || r.f == Join {
@@ -191,6 +195,27 @@ func (h *History) silentSends(r *raw, p *process) {
 	for _, rec := range p.sends {
 		if told[rec]--; told[rec] < 0 {
 			r.mops = append(r.mops, rawMop{kind: MopSend, rec: rec, key: h.KeyOf(rec), offset: NoOffset, silent: true})
+		}
+	}
+}
+
+// silentMoves does the same for what the invocation was to commit or delete:
+// it knows the offsets, if the completion does not.
+func (p *process) silentMoves(r *raw) {
+	for _, move := range p.moves {
+		told := false
+		for i := range r.mops {
+			m := &r.mops[i]
+			if m.kind != move.kind || m.key != move.key {
+				continue
+			}
+			if told = true; m.offset == NoOffset {
+				m.offset = move.offset
+			}
+			break
+		}
+		if !told {
+			r.mops = append(r.mops, move)
 		}
 	}
 }

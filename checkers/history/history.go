@@ -80,7 +80,8 @@ type process struct {
 	open   bool
 	row    int
 	start  int64
-	sends  []Rec  // of the invocation
+	sends  []Rec // of the invocation
+	moves  []rawMop
 	detail []byte // the operation as it stands if no completion comes
 }
 

@@ -79,7 +79,7 @@ func (h *History) Each(fn func(op *Op) bool) {
 const (
 	HasSends = 1 << iota
 	HasPolls // which delivered something
-	HasKeys  // Assign or Subscribe
+	HasKeys  // Assign, Subscribe or Crash
 	HasFacts // offsets, epochs, generations
 )
 
