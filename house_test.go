@@ -91,6 +91,19 @@ func TestHouse_TestLibrariesStayOutOfTheBinary(t *testing.T) {
 	}
 }
 
+// Plots are drawn when a run is over and kept: what draws them has no business
+// in a world.
+func TestHouse_PlotsAreForReports(t *testing.T) {
+	for _, file := range sources(t) {
+		for _, spec := range file.syntax.Imports {
+			imported := strings.Trim(spec.Path.Value, `"`)
+			if (strings.HasPrefix(imported, "gonum.org/") || strings.HasPrefix(imported, "github.com/HdrHistogram/")) && !within(file.folder, "reports") {
+				t.Errorf("%s: imports %s, which only reports may", file.path, imported)
+			}
+		}
+	}
+}
+
 func TestHouse_GoFilesAreFormatted(t *testing.T) {
 	for _, file := range sources(t) {
 		want, err := format.Source(file.text)

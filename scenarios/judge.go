@@ -50,7 +50,7 @@ func (r *run) result() *Result {
 		count := r.bugs.Count(bug)
 		report.Planted[string(bug)] = reports.Planted{Reached: count.Reached, Infected: count.Infected, Detected: int64(len(report.Violations))}
 	}
-	return &Result{Report: report, History: h, Judgement: j, Story: r.w.Story()}
+	return &Result{Report: report, History: h, Judgement: j, Story: r.w.Story(), about: r.s.About}
 }
 
 // again is the command that plays the run again. A plan that came from no file

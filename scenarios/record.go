@@ -31,7 +31,8 @@ type Record struct {
 const recordFormat = "ktrial-run/1"
 
 // WriteTo keeps a run in a directory: run.json to replay it, the history for
-// `ktrial check`, the story of the nodes, and the plan that really struck.
+// `ktrial check`, the story of the nodes, the plan that really struck, and all
+// of it in one picture.
 func (r *Result) WriteTo(dir string, o Options) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -55,7 +56,13 @@ func (r *Result) WriteTo(dir string, o Options) error {
 	for _, f := range r.Report.Faults {
 		fmt.Fprintln(&plan, f.Text)
 	}
-	for name, text := range map[string][]byte{"run.json": run.Bytes(), "story.txt": story.Bytes(), "plan.txt": plan.Bytes()} {
+	var picture bytes.Buffer
+	if err := reports.NewTimeline(&r.Report, r.about, r.History, marks(r.Story)).WriteSVG(&picture); err != nil {
+		return err
+	}
+	for name, text := range map[string][]byte{
+		"run.json": run.Bytes(), "story.txt": story.Bytes(), "plan.txt": plan.Bytes(), "timeline.svg": picture.Bytes(),
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
 			return err
 		}

@@ -45,6 +45,7 @@ type Result struct {
 	// Judgement is what the checkers say of the history.
 	Judgement *checkers.Judgement
 	Story     []sim.Line
+	about     string // the scenario, in a line
 }
 
 // limits of virtual time.
@@ -52,6 +53,12 @@ const (
 	bringUp         = 2 * time.Minute // until the cluster must stand
 	defaultLiveness = 2 * time.Minute // from the last cure until all must be well
 	look            = 250 * time.Millisecond
+)
+
+// What the story says when a phase begins.
+const (
+	workBegins = "work begins"
+	faultsHeal = "all faults heal"
 )
 
 // run is a scenario being played.
@@ -249,7 +256,7 @@ func (r *run) safety() error {
 	if plan == nil && r.s.Faults != nil {
 		plan = r.s.Faults.Draw(r.w.Rand("plan"), r.c, r.s.Workload.Lasts())
 	}
-	r.w.Logf("work begins")
+	r.w.Logf(workBegins)
 	r.stage.Begin()
 	r.n.play(plan)
 	return r.w.Run(r.w.Now() + r.s.Workload.Lasts())
@@ -259,7 +266,7 @@ func (r *run) safety() error {
 // within a bound: every client done, every replica of the core alike. Then the
 // rest is healed too, and all must be.
 func (r *run) liveness() error {
-	r.w.Logf("all faults heal")
+	r.w.Logf(faultsHeal)
 	r.n.healAll()
 	r.w.Network().Mend()
 	r.w.Calm()

@@ -1,0 +1,34 @@
+package scenarios
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/reports"
+)
+
+// The nodes still say what the timeline's marks are read from.
+func TestMarks(t *testing.T) {
+	r, err := Run(LeaderLosesPower, Options{Seed: 1})
+	require.NoError(t, err)
+	found := map[reports.MarkKind]int{}
+	for _, m := range marks(r.Story) {
+		found[m.Kind]++
+	}
+	assert.Equal(t, 1, found[reports.NewController], "the first; none falls in this scenario")
+	assert.GreaterOrEqual(t, found[reports.NewLeader], 4, "each fault takes a leader away")
+	assert.Positive(t, found[reports.ISRShrank])
+	assert.Positive(t, found[reports.ISRGrew])
+	assert.Equal(t, 2, found[reports.Phase])
+	assert.Zero(t, found[reports.NoLeader])
+
+	r, err = Run(NoFsyncAllLosePower, Options{Seed: 1})
+	require.NoError(t, err)
+	found = map[reports.MarkKind]int{}
+	for _, m := range marks(r.Story) {
+		found[m.Kind]++
+	}
+	assert.Positive(t, found[reports.NoLeader], "all were down at once")
+}
