@@ -84,6 +84,8 @@ func TestExpectations(t *testing.T) {
 		{"the history tells that one happened", divergent + "\nfault: unclean-election x", "unclean=true", Violated}, // after all polls
 		{"it happened in time", "fault: unclean-election x\n" + divergent, "unclean=true", Holds},
 		{"it happened elsewhere", "fault: unclean-election y\n" + divergent, "unclean=true", Violated},
+		{"what was written before comes back elsewhere", "0: send x/10@5\n1: poll x/10@5\nfault: unclean-election x\n1: poll x/10@3", "unclean=true", Holds},
+		{"it came back before", "0: send x/10@5\n1: poll x/10@5\n1: poll x/10@3\nfault: unclean-election x", "unclean=true", Violated},
 		{"another fault happened", "fault: power-off\n" + divergent, "unclean=true", Violated},
 		{"the last in-sync replica lost data", divergent, "min.insync.replicas=1,last-isr-lost=1", Holds},
 		{"it lost nothing", divergent, "min.insync.replicas=1,last-isr-lost=0", Violated},

@@ -276,7 +276,9 @@ func afterTheFault(p *permits, f *finding) bool {
 }
 
 // rowsOf are the operations of a finding; of what is wrong with the log itself,
-// those that wrote what is there: the fault came before one of them ended.
+// those that wrote what is there, and those that saw it first: the fault came
+// before one of them ended. A record that was written before may be seen after,
+// because a replica that has it at another offset was elected.
 func (p *permits) rowsOf(f *finding) []int {
 	if len(f.rows) > 0 {
 		return f.rows
@@ -285,6 +287,11 @@ func (p *permits) rowsOf(f *finding) []int {
 	for _, rec := range f.recs {
 		if w := int(p.a.writer[rec]) - 1; w >= 0 {
 			rows = append(rows, w)
+		}
+		for _, offset := range f.offsets {
+			if row, ok := p.a.firstSeen()[standing{rec, offset}]; ok {
+				rows = append(rows, row)
+			}
 		}
 	}
 	return rows
