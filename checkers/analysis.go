@@ -48,8 +48,9 @@ type analysis struct {
 	ackRead int64 // acknowledged records that were read
 	lastOK  int   // row of the operation that succeeded last; -1
 
-	jepsen bool              // it is reproduced: see jepsen.go
-	ranks  []map[int64]int64 // by key, for its order; else nil
+	jepsen    bool              // it is reproduced: see jepsen.go
+	undecided map[string]bool   // what a search within its budget did not decide
+	ranks     []map[int64]int64 // by key, for its order; else nil
 }
 
 // place is an offset at which a record was seen. Polled: by a poll, not only
@@ -77,7 +78,7 @@ type keyLog struct {
 
 func analyse(h *history.History) *analysis {
 	return h.Memo(analysisKey{}, func() any {
-		a := &analysis{h: h, moreOffsets: map[history.Rec][]place{}, ties: map[spot][]history.Rec{}, lastOK: -1}
+		a := &analysis{h: h, moreOffsets: map[history.Rec][]place{}, ties: map[spot][]history.Rec{}, undecided: map[string]bool{}, lastOK: -1}
 		n := h.Records()
 		a.flags = make([]uint16, n)
 		a.writer = make([]uint32, n)

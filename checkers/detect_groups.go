@@ -103,12 +103,19 @@ func (g *groupOf) judge(a *analysis, name string, key history.Key, ends map[hist
 			}
 		})
 	}
+	return checked + g.judgeCommitted(a, name, key, emit)
+}
+
+func (g *groupOf) judgeCommitted(a *analysis, name string, key history.Key, emit emit) int64 {
 	ops := g.registers[key]
-	if rows, verdict := judgeRegister(ops, registerSteps); verdict == Violated {
-		emit(finding{anomaly: CommittedOffset, key: key, rows: rows,
-			note: fmt.Sprintf("the committed offset of group %s on %s was read other than it was committed", name, partition)})
-	} else if verdict == Holds {
-		checked += int64(len(ops))
+	rows, verdict := judgeRegister(ops, registerSteps)
+	what := fmt.Sprintf("the committed offset of group %s on %s", name, a.h.Keys()[key])
+	switch {
+	case verdict == Violated:
+		emit(finding{anomaly: CommittedOffset, key: key, rows: rows, note: what + " was read other than it was committed"})
+	case verdict == Inconclusive && len(ops) > 0:
+		a.undecided[fmt.Sprintf("%s: too many of %d operations overlap to tell whether it was read as it was committed", what, len(ops))] = true
+		return 0
 	}
-	return checked
+	return int64(len(ops))
 }

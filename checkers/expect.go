@@ -97,7 +97,7 @@ func ParseConfig(texts ...string) (Expectations, error) {
 func (e *Expectations) Set(name, value string) error {
 	s := findSetting(name)
 	if s == nil {
-		return fmt.Errorf("config %q is unknown; did you mean %s? possible are %s", name, nearestSetting(name), settingNames())
+		return unknownSetting(name)
 	}
 	value = strings.ToLower(value)
 	if s.name == "acks" && value == "-1" {
@@ -139,24 +139,17 @@ func findSetting(name string) *setting {
 	return nil
 }
 
-func settingNames() string {
-	var names []string
+func unknownSetting(name string) error {
+	var names, known []string
 	for _, s := range settings {
 		names = append(names, s.name)
+		known = append(append(known, s.name), s.aliases...)
 	}
-	return strings.Join(names, ", ")
-}
-
-func nearestSetting(name string) string {
-	best, distance := "", 1<<30
-	for _, s := range settings {
-		for _, candidate := range append([]string{s.name}, s.aliases...) {
-			if d := nearest.Distance(name, candidate); d < distance {
-				best, distance = s.name, d
-			}
-		}
+	hint := ""
+	if near := findSetting(nearest.Name(name, known)); near != nil {
+		hint = fmt.Sprintf("did you mean %s? ", near.name)
 	}
-	return best
+	return fmt.Errorf("config %q is unknown; %spossible are %s", name, hint, strings.Join(names, ", "))
 }
 
 // value is what was said of a setting, or what the baseline says.

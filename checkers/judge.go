@@ -3,6 +3,8 @@ package checkers
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -130,6 +132,7 @@ func Judge(h *history.History, o Options) *Judgement {
 	}
 	c.report(j)
 	j.Notes = append(j.Notes, vacuity(a)...)
+	j.Notes = append(j.Notes, slices.Sorted(maps.Keys(a.undecided))...)
 	if len(j.Notes) > 0 {
 		j.Verdict = c.outcome(Inconclusive)
 	} else {

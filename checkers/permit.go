@@ -52,7 +52,7 @@ var permissions = []permission{
 		permits: anything, only: afterTheFault},
 	{reason: "enable.idempotence=false: a retry whose first answer was lost appends twice",
 		when:    withoutIdempotence,
-		permits: []Anomaly{Duplicate}},
+		permits: []Anomaly{Duplicate, DuplicateProcessing}, only: atSeveralOffsets},
 	{reason: "enable.idempotence=false with several requests in flight: a retry lands behind its successor",
 		when: func(e *Expectations) bool {
 			return withoutIdempotence(e) && e.number("max.in.flight.requests.per.connection", 5) > 1
@@ -63,7 +63,7 @@ var permissions = []permission{
 		permits: []Anomaly{NonmonotonicSend}, only: firstGivenUp},
 	{reason: "resend=true: the application sent the value again",
 		when:    func(e *Expectations) bool { return e.is("resend", "true") },
-		permits: []Anomaly{Duplicate}},
+		permits: []Anomaly{Duplicate, DuplicateProcessing}, only: atSeveralOffsets},
 	{reason: "isolation.level=read_uncommitted: consumers see what is not committed",
 		when:    readUncommitted,
 		permits: []Anomaly{G1a, AbortedRead, PrecommittedRead, G1c}},
@@ -73,7 +73,7 @@ var permissions = []permission{
 		only:    func(_ *permits, f *finding) bool { return !f.direct }},
 	{reason: "isolation.level=read_uncommitted: what is read of a value that was sent again may be what was aborted before",
 		when:    readUncommitted,
-		permits: []Anomaly{G1cRealtime, AppendRealtimeOrder, NonmonotonicSend, IntNonmonotonicSend},
+		permits: []Anomaly{G1cRealtime, AppendRealtimeOrder, NonmonotonicEnd, NonmonotonicSend, IntNonmonotonicSend},
 		only:    alsoAborted},
 	{reason: "isolation.level=read_uncommitted: that a record was read does not prove that its transaction committed",
 		when:    readUncommitted,
@@ -217,6 +217,10 @@ func onlyAcknowledged(p *permits, f *finding) bool {
 	}
 	return true
 }
+
+// atSeveralOffsets: the log has it twice, so whoever processes all of the log
+// does that twice.
+func atSeveralOffsets(p *permits, f *finding) bool { return p.a.flags[f.recs[0]]&several != 0 }
 
 // alsoAborted: one of the records was sent by an operation that failed, too, and
 // what was read may be what that one left.

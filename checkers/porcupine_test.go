@@ -126,6 +126,29 @@ func TestRegisterZonesAgreeWithPorcupine(t *testing.T) {
 	})
 }
 
+// What proves that a register with repeated values was misread is small, and
+// leaves out nothing that would excuse it.
+func TestAViolationOfARegisterIsShrunk(t *testing.T) {
+	var ops []registerOp
+	add := func(write bool, value int64) {
+		at := int64(2 * len(ops))
+		ops = append(ops, registerOp{write: write, value: value, call: at, ret: at + 1, row: len(ops)})
+	}
+	for i := range int64(1000) {
+		add(true, i%3)
+		add(false, i%3)
+	}
+	add(false, 2) // the last commit was 0
+	rows, verdict := judgeRegister(ops, registerSteps)
+	require.Equal(t, Violated, verdict)
+	require.LessOrEqual(t, len(rows), 3, rows)
+	require.Contains(t, rows, 2000)
+
+	rows, verdict = judgeRegister(append(ops[:2000:2000], registerOp{value: 77, call: 4000, ret: 4001, row: 2000}), registerSteps)
+	require.Equal(t, Violated, verdict)
+	require.Equal(t, []int{2000}, rows, "nobody wrote it")
+}
+
 // A search that runs out of steps is inconclusive, and the same every time.
 func TestASearchEndsWithItsBudget(t *testing.T) {
 	var ops []registerOp

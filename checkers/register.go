@@ -15,8 +15,12 @@ type registerOp struct {
 	row       int
 }
 
-// registerSteps bounds the search for registers whose values repeat.
-const registerSteps = 1_000_000
+// registerSteps bounds the search for registers whose values repeat. A step may
+// keep a bit for each operation, so registerBits bounds it, too: half a gigabyte.
+const (
+	registerSteps = 1_000_000
+	registerBits  = 1 << 32
+)
 
 // judgeRegister decides whether a register is linearizable: exactly and
 // without a search where every write has its own value, else by porcupine
@@ -41,6 +45,7 @@ func judgeRegister(ops []registerOp, steps int) (rows []int, verdict Outcome) {
 		}
 		return nil, Holds
 	}
+	steps = min(steps, registerBits/len(ops))
 	verdict = searchRegister(ops, steps)
 	if verdict != Violated {
 		return nil, verdict
@@ -157,13 +162,23 @@ func searchRegister(ops []registerOp, steps int) Outcome {
 	return Violated
 }
 
-// shrinkRegister drops operations as long as the rest is still a violation.
+// shrinkRegister drops what the violation does not need. Whatever order explains
+// all operations explains those that are left, too, if only reads were dropped,
+// and writes that none of the reads left can be of.
 func shrinkRegister(ops []registerOp, steps int) []int {
-	const small = 200
-	for i := len(ops) - 1; i >= 0 && len(ops) <= small; i-- {
-		rest := append(append([]registerOp(nil), ops[:i]...), ops[i+1:]...)
-		if isRead(rest, ops[i]) && searchRegister(rest, steps) == Violated {
-			ops = rest
+	overwritten := overwrittenBefore(ops)
+	for size := len(ops) / 2; size > 0; {
+		smaller := false
+		for from := 0; from < len(ops); {
+			rest := without(ops, from, from+size, overwritten)
+			if len(rest) == len(ops) || searchRegister(rest, steps) != Violated {
+				from += size
+				continue
+			}
+			ops, smaller = rest, true
+		}
+		if !smaller || size > 1 {
+			size /= 2
 		}
 	}
 	rows := []int{}
@@ -173,21 +188,50 @@ func shrinkRegister(ops []registerOp, steps int) []int {
 	return unique(rows)
 }
 
-// isRead: dropping op leaves no read of a value that nobody writes any more,
-// which would be a violation of our own making.
-func isRead(rest []registerOp, op registerOp) bool {
-	if !op.write {
-		return true
-	}
-	for _, r := range rest {
-		if r.write && r.value == op.value {
-			return true
+// without is ops without those from here to there that can be dropped.
+func without(ops []registerOp, from, to int, overwritten func(read registerOp) int64) (rest []registerOp) {
+	dropped := func(i int) bool { return i >= from && i < to }
+	readers := map[int64][]registerOp{}
+	for i, op := range ops {
+		if !op.write && !dropped(i) {
+			readers[op.value] = append(readers[op.value], op)
 		}
 	}
-	for _, r := range rest {
-		if !r.write && r.value == op.value {
-			return false
+	read := func(write registerOp) bool {
+		for _, r := range readers[write.value] {
+			if write.call < r.ret && write.ret >= overwritten(r) {
+				return true
+			}
+		}
+		return false
+	}
+	for i, op := range ops {
+		if !dropped(i) || op.write && read(op) {
+			rest = append(rest, op)
 		}
 	}
-	return true
+	return rest
+}
+
+// overwrittenBefore returns a function that tells of a read the time before
+// which a write must have ended to be overwritten for certain: when the last
+// write began that was over before the read began.
+func overwrittenBefore(ops []registerOp) func(read registerOp) int64 {
+	var writes []registerOp
+	for _, op := range ops {
+		if op.write {
+			writes = append(writes, op)
+		}
+	}
+	sort.Slice(writes, func(i, j int) bool { return writes[i].ret < writes[j].ret })
+	for i := 1; i < len(writes); i++ {
+		writes[i].call = max(writes[i].call, writes[i-1].call)
+	}
+	return func(read registerOp) int64 {
+		i := sort.Search(len(writes), func(i int) bool { return writes[i].ret >= read.call })
+		if i == 0 {
+			return -1
+		}
+		return writes[i-1].call
+	}
 }

@@ -195,6 +195,7 @@ func (w *Watch) sends(c *watchedClient) {
 		switch {
 		case a.Type == history.Failed && r.offset >= 0 && !r.resent:
 			w.found(abortedRead(r.readOK), []int64{r.polled, a.Number}, "%v at %s was given to a consumer, and its operation definitely failed", w.value(s.Rec), w.spot(key, r.offset))
+			continue
 		case a.Type != history.OK || s.Offset < 0:
 			continue
 		}

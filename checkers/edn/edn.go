@@ -56,7 +56,7 @@ type Scanner struct {
 	Int          int64
 	Line, Column int // where the token begins, from 1
 	Err          error
-	JSON         bool // colons separate, they do not begin keywords
+	JSON         bool // and nothing of EDN but what is JSON, too
 
 	file      string
 	in        io.Reader
@@ -68,12 +68,14 @@ type Scanner struct {
 	over      bool // in has ended
 	unescaped []byte
 	open      []bracket
+	separator byte // in JSON, between the token before and the next; 0: none
 }
 
 type bracket struct {
 	close        byte
 	text         string
 	line, column int
+	forms        int // in it, so far
 }
 
 // NewScanner reads in, whose name in errors is file.
@@ -87,6 +89,11 @@ func (s *Scanner) Depth() int { return len(s.open) }
 // Fail breaks the scan at the present token, which is not what was expected.
 func (s *Scanner) Fail(expected string) Kind {
 	return s.failAt(s.Line, s.Column, s.found(), expected)
+}
+
+// Wrong is the error with which Fail would break the scan.
+func (s *Scanner) Wrong(expected string) error {
+	return &Error{s.file, s.Line, s.Column, s.found(), expected}
 }
 
 func (s *Scanner) failAt(line, column int, found, expected string) Kind {
@@ -171,19 +178,28 @@ func (s *Scanner) Next() Kind {
 			s.line++
 			s.lineStart = s.base + int64(s.pos)
 			continue
-		case ' ', ',', '\t', '\r', '\f', '\v':
+		case ' ', '\t', '\r', '\f', '\v':
+			s.pos++
+			continue
+		case ',', ':':
+			if !s.JSON && c == ':' {
+				break
+			}
+			if s.JSON && !s.separates(c) {
+				return Bad
+			}
 			s.pos++
 			continue
 		case ';':
-			s.comment()
-			continue
-		case ':':
-			if s.JSON {
-				s.pos++
+			if !s.JSON {
+				s.comment()
 				continue
 			}
 		}
 		s.Line, s.Column = s.line, s.column(s.pos)
+		if s.JSON {
+			return s.json(c)
+		}
 		switch c {
 		case '(', '[', '{':
 			return s.opening(1)
@@ -206,6 +222,68 @@ func (s *Scanner) Next() Kind {
 			return s.atom()
 		}
 	}
+}
+
+// separates takes a comma or a colon of JSON.
+func (s *Scanner) separates(c byte) bool {
+	if s.separator != 0 {
+		s.failAt(s.line, s.column(s.pos), string(c), "a value after the "+string(s.separator))
+		return false
+	}
+	s.separator = c
+	return true
+}
+
+// json reads a token of JSON that begins with c. Between lines a comma does no
+// harm.
+func (s *Scanner) json(c byte) Kind {
+	separator := s.separator
+	s.separator = 0
+	if n := len(s.open); n > 0 {
+		if wrong := s.open[n-1].before(separator, c); wrong != "" {
+			s.Kind, s.Text = Symbol, s.buf[s.pos:s.pos+1]
+			return s.Fail(wrong)
+		}
+		s.open[n-1].forms++
+	}
+	switch c {
+	case '[', '{':
+		return s.opening(1)
+	case ']', '}':
+		return s.closing(c)
+	case '"':
+		return s.text()
+	}
+	if kind := s.atom(); kind == Symbol || kind == Keyword || s.Kind == Nil && len(s.Text) == 3 {
+		s.Kind = Symbol
+		return s.Fail("JSON: an object, an array, a string, a number, true, false or null")
+	}
+	return s.Kind
+}
+
+// before says what should stand instead of c, which begins a form or closes the
+// bracket, behind this separator. Empty: nothing.
+func (b *bracket) before(separator, c byte) string {
+	needs, name := byte(','), "a comma"
+	isValue := b.close == '}' && b.forms%2 == 1
+	if isValue {
+		needs, name = ':', "a colon"
+	}
+	switch closes := c == ']' || c == '}'; {
+	case closes && isValue, closes && separator != 0:
+		return "a value"
+	case closes && c != b.close:
+		return fmt.Sprintf("%c for the %s at %d:%d", b.close, b.text, b.line, b.column)
+	case closes:
+		return ""
+	case b.forms == 0 && separator != 0:
+		return "a value, and no " + string(separator) + " before it"
+	case b.forms > 0 && separator != needs:
+		return name + " before it"
+	case b.close == '}' && !isValue && c != '"':
+		return "the name of a field: a string"
+	}
+	return ""
 }
 
 func (s *Scanner) ended() Kind {
@@ -389,7 +467,7 @@ func (s *Scanner) number(text []byte) Kind {
 	if n := len(digits); n > 1 && digits[n-1] == 'N' {
 		digits = digits[:n-1]
 	}
-	if len(digits) > 18 {
+	if len(digits) > 19 {
 		return Number
 	}
 	n := int64(0)
@@ -398,6 +476,9 @@ func (s *Scanner) number(text []byte) Kind {
 			return Number
 		}
 		n = n*10 + int64(c-'0')
+	}
+	if n < 0 { // of nineteen digits not all fit
+		return Number
 	}
 	if text[0] == '-' {
 		n = -n

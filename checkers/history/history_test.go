@@ -91,6 +91,20 @@ func TestWhatHistoriesMayLack(t *testing.T) {
 		h := read(t, `[{:index 10, :type :invoke, :process 0, :f :poll} {:index 20, :type :ok, :process 0, :f :poll, :value [[:poll nil]]}]`)
 		assert.EqualValues(t, 20, h.Index(0))
 	})
+	t.Run("what was to be committed: what was asked counts", func(t *testing.T) {
+		h := read(t, `[{:type :invoke, :process 0, :f :commit, :value [[:commit 1 10] [:commit 2 20]]}
+			{:type :info, :process 0, :f :commit, :value [[:commit 1 nil]]}]`)
+		var op Op
+		h.Read(0, &op)
+		assert.Equal(t, []OffsetMop{{MopCommit, 0, 10}, {MopCommit, 1, 20}}, op.Offsets)
+	})
+	t.Run("the value of a record: it has no name", func(t *testing.T) {
+		h := read(t, `[{:type :ok, :process 0, :f :txn, :value [[:send 1 [0 nil]] [:send 1 nil] [:poll {1 [[0 nil] [1 5]]}]]}]`)
+		var op Op
+		h.Read(0, &op)
+		assert.Empty(t, op.Sends)
+		assert.Equal(t, []Polled{{0, 1}}, op.Polled)
+	})
 	t.Run("everything", func(t *testing.T) {
 		assert.Equal(t, 0, read(t, "").Len())
 		assert.Equal(t, 0, read(t, "[]").Len())
@@ -111,6 +125,23 @@ func TestJSONLines(t *testing.T) {
 	assert.Equal(t, Keyword("k"), h.ValueOf(op.Polled[1].Rec))
 	assert.Equal(t, Text(`p"1`), h.ValueOf(op.Sends[0].Rec))
 	assert.Equal(t, OffsetMop{MopCommit, 0, 5}, op.Offsets[0])
+}
+
+// What there is in files that others write.
+func TestOddFiles(t *testing.T) {
+	for name, text := range map[string]string{
+		"a mark before the text":                 "\xef\xbb\xbf" + `{"type":"ok","process":1,"f":"poll","value":[["poll",{}]]}`,
+		"spaces about the colons":                `[ { "type" : "ok" , "process" : 1 } ]`,
+		"the ends of lines of Windows":           "{:type :ok, :process 1, :f :poll}\r\n",
+		"keys that are strings, of EDN":          `{"type" :ok, "process" 1}`,
+		"offsets as far as they go":              `{"type":"ok","process":1,"f":"poll","value":[["poll",{"x":[[9223372036854775807,-9223372036854775807]]}]]}`,
+		"a value of a function that nobody asks": `{:type :ok, :process 1, :value [[:x 1] {:y 2} [[]]], :f :debug-topics}`,
+		"a list of lists":                        `({:type :ok, :process 1, :f :poll, :value ((:poll {:x ((0 1))}))})`,
+	} {
+		t.Run(name, func(t *testing.T) { assert.Equal(t, 1, read(t, text).Len()) })
+	}
+	h := read(t, `{"type":"ok","process":1,"f":"send","value":[["send","7",[0,1]],["send",7,[1,2]],["send","007",[0,1]]]}`)
+	assert.Equal(t, []Value{Int(7), Text("007")}, h.Keys())
 }
 
 func TestGzip(t *testing.T) {
@@ -144,7 +175,14 @@ func TestBrokenFiles(t *testing.T) {
 		{")", "test:1:1: found ), expected nothing to be closed"},
 		{`{"type":"ok","process":1,"f":"poll` + "\n" + `{"type":"ok"}`, `test:1:30: found a string broken by the end of the line`},
 		{`{"type":"ok","process":1,"time":"x"}`, `test:1:33: found "x", expected a time`},
-		{`{"type":"ok",` + "\n" + `{"type":"ok","process":1}`, `expected`},
+		{`{"type":"ok",` + "\n" + `{"type":"ok","process":1}`, `test:2:1: found {, expected the name of a field: a string`},
+		{`{"type":"ok","process":1 "f":"poll"}`, `test:1:26: found ", expected a comma before it`},
+		{`{"type":"ok","process":1,"f":"poll","value":[["poll"],]}`, `test:1:55: found ], expected a value`},
+		{`{"type":"ok","process":1,,"f":"poll"}`, `test:1:26: found ,, expected a value after the ,`},
+		{`{"type":"ok","process":1,"f"}`, `test:1:29: found }, expected a value`},
+		{`{"type":"ok","process":1,"f":nil}`, `test:1:30: found nil, expected JSON: an object`},
+		{`{"type":"ok","process":1,"f":poll}`, `test:1:30: found poll, expected JSON: an object`},
+		{`{"type":"ok","process":1,"value":[["poll",{"x" [[0,1]]}]]}`, `test:1:48: found [, expected a colon before it`},
 	} {
 		_, err := Read("test", strings.NewReader(c.text))
 		if assert.Error(t, err, c.text) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -47,8 +48,9 @@ func (h *History) ReadFrom(name string, in io.Reader, seen func() bool) error {
 		}
 		buffered = bufio.NewReaderSize(plain, 64<<10)
 	}
+	head := startOfText(buffered)
 	r := reader{Scanner: edn.NewScanner(name, buffered), h: h, seen: seen}
-	r.JSON = looksLikeJSON(buffered)
+	r.JSON = looksLikeJSON(head)
 	r.file()
 	if r.Err != nil {
 		return fmt.Errorf("history: %w", r.Err)
@@ -56,27 +58,26 @@ func (h *History) ReadFrom(name string, in io.Reader, seen func() bool) error {
 	return nil
 }
 
-// looksLikeJSON: the first map's first key is a string, or the file is a
-// vector of such maps.
-func looksLikeJSON(in *bufio.Reader) bool {
-	head, _ := in.Peek(4096)
-	open := false
-	for _, c := range head {
-		switch c {
-		case ' ', '\t', '\r', '\n', '[':
-		case '{':
-			open = true
-		default:
-			return open && c == '"'
-		}
+// looksLikeJSON: the first map, maybe of a vector, begins with a string and a
+// colon behind it. EDN may have a keyword behind a string.
+var looksLikeJSON = regexp.MustCompile(`^[\s\[]*\{\s*"[^"]*"(:|\s*:[\s"\[{0-9-])`).Match
+
+// startOfText passes over the mark that some editors put before a text.
+func startOfText(in *bufio.Reader) []byte {
+	if mark, _ := in.Peek(3); string(mark) == "\xef\xbb\xbf" {
+		_, _ = in.Discard(3)
 	}
-	return false
+	head, _ := in.Peek(4096)
+	return head
 }
 
 type reader struct {
 	*edn.Scanner
 	h    *History
 	seen func() bool
+	// odd is why the value of the operation being read is none that checks know.
+	// Whether that matters depends on its function, which may come later.
+	odd error
 }
 
 // file reads either layout: one vector of maps, or maps without a vector.
@@ -106,6 +107,7 @@ func (r *reader) file() {
 func (r *reader) event() {
 	raw := &r.h.raw
 	raw.reset()
+	r.odd = nil
 	line, column := r.Line, r.Column
 	hasType, hasProcess := false, false
 	for r.Next() != edn.Close {
@@ -176,6 +178,8 @@ func (r *reader) event() {
 	case !hasProcess:
 		r.Line, r.Column, r.Kind, r.Text = line, column, edn.Open, []byte("{")
 		r.Fail("an operation with a :process")
+	case r.odd != nil && raw.client && (raw.f != Other || raw.name == ""):
+		r.Err = r.odd
 	default:
 		r.h.add(raw)
 	}
@@ -380,9 +384,10 @@ func (r *reader) keyList(keys []Key) []Key {
 // key reads a partition's name from the present token. JSON has only strings
 // as keys of an object, so there "1" is the integer 1.
 func (r *reader) key() Key {
-	if r.JSON && r.Kind == edn.String {
-		if n, err := strconv.ParseInt(string(r.Text), 10, 64); err == nil && n < maxInline && n > -maxInline {
-			return r.h.keyNumber(codeOfInt(n))
+	if r.JSON && r.Kind == edn.String && len(r.Text) > 0 && r.Text[0] <= '9' {
+		n, err := strconv.ParseInt(string(r.Text), 10, 64)
+		if err == nil && strconv.FormatInt(n, 10) == string(r.Text) {
+			return r.h.keyNumber(r.h.encode(Int(n)))
 		}
 	}
 	return r.h.keyNumber(r.scalar("a key"))
@@ -393,7 +398,7 @@ func (r *reader) scalar(expected string) code {
 	h := r.h
 	switch r.Kind {
 	case edn.Int:
-		return codeOfInt(r.Int)
+		return h.encode(Int(r.Int))
 	case edn.Keyword:
 		h.enc = append(append(h.enc[:0], ':'), r.Text...)
 	case edn.String:
@@ -447,11 +452,10 @@ func (r *reader) mop(raw *raw) {
 	r.Next()
 	kind, ok := mopKinds[strings.TrimPrefix(string(r.Text), ":")]
 	if !ok || r.Kind == edn.Open || r.Kind == edn.Close {
-		if r.Err == nil && !raw.client && raw.actor != "" { // a nemesis says what it likes
-			r.skipTo(depth)
-			return
+		if r.Err == nil && r.odd == nil {
+			r.odd = r.Wrong("a micro-operation: :send, :poll, :commit, :committed, :start, :end, :stable, :delete or :position")
 		}
-		r.Fail("a micro-operation: :send, :poll, :commit, :committed, :start, :end, :stable, :delete or :position")
+		r.skipTo(depth)
 		return
 	}
 	m := rawMop{kind: kind, offset: NoOffset}
@@ -465,13 +469,18 @@ func (r *reader) mop(raw *raw) {
 	case MopSend:
 		r.Next()
 		m.key = r.key()
-		if r.Next() == edn.Open {
+		pair := r.Next() == edn.Open
+		if pair {
 			m.offset = r.offset()
 			r.Next()
-			m.rec = r.h.pairs.number(m.key, r.scalar("a value"))
+		}
+		if r.Kind == edn.Nil { // a record without a value has no name
+			r.skipTo(depth)
+			return
+		}
+		m.rec = r.h.pairs.number(m.key, r.scalar("a value, or [offset value]"))
+		if pair {
 			r.closing()
-		} else {
-			m.rec = r.h.pairs.number(m.key, r.scalar("a value, or [offset value]"))
 		}
 	default:
 		r.Next()
@@ -531,8 +540,10 @@ func (r *reader) polled(raw *raw) {
 		for r.Next() == edn.Open {
 			offset := r.offset()
 			r.Next()
-			rec := r.h.pairs.number(key, r.scalar("a value"))
-			raw.polled = append(raw.polled, Polled{rec, offset})
+			if r.Kind != edn.Nil { // see mop
+				rec := r.h.pairs.number(key, r.scalar("a value"))
+				raw.polled = append(raw.polled, Polled{rec, offset})
+			}
 			r.closing()
 		}
 		if r.Kind != edn.Close {
