@@ -198,8 +198,11 @@ func (p *Producer) add(t *producerTopic, b *batch, ts int64, r *ProducerRecord, 
 	if stuck {
 		t.sticky.appended(int32(after-before), p.cfg.BatchSize, b.full)
 	}
-	if b.full || b.count() == 1 {
+	switch {
+	case b.full, b.count() == 1 && (p.cfg.Linger == 0 || p.idempotent() && p.identity.state != ready):
 		p.nudge()
+	case b.count() == 1:
+		p.lookIn(p.cfg.Linger)
 	}
 }
 

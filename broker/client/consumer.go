@@ -63,10 +63,12 @@ type Consumer struct {
 	spare   []*fetched       // memory to be used again
 	handed  []ConsumerRecord // by the last Poll
 
-	wake       env.Signal // of the fetcher
-	nudged     bool       // since the fetcher last looked
-	everything bool       // it shall look at every desk
-	arrived    env.Signal // something for Poll, or for Position
+	wake       env.Signal    // of the fetcher
+	due        time.Duration // when it looks again if nothing happens, by Uptime; env.Forever
+	nudged     bool          // since the fetcher last looked
+	stepping   bool          // somebody is looking
+	everything bool          // every desk shall be looked at
+	arrived    env.Signal    // something for Poll, or for Position
 	closed     bool
 }
 
@@ -223,7 +225,7 @@ func (c *Consumer) collect() (records []ConsumerRecord, err error) {
 	if len(kept) < len(c.fetched) {
 		clear(c.fetched[len(kept):])
 		c.fetched = kept
-		c.wakeFetcher()
+		c.look()
 	}
 	if cap(records) <= maxHanded {
 		c.handed = records

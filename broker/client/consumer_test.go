@@ -311,8 +311,8 @@ func TestConsumer_FetchSessions(t *testing.T) {
 	assert.Equal(t, "new true, partitions 3, forgotten 0", fetches[0])
 	assert.Equal(t, "new false, partitions 3, forgotten 0", fetches[1])
 	assert.Equal(t, []string{
-		"new false, partitions 1, forgotten 1", // one has moved on, one is no longer assigned
-		"new false, partitions 1, forgotten 0",
+		"new false, partitions 1, forgotten 0", // one has moved on, and is asked for before Poll returns
+		"new false, partitions 1, forgotten 1", // one is no longer assigned
 		"new false, partitions 1, forgotten 0", // FETCH_SESSION_ID_NOT_FOUND
 		"new true, partitions 2, forgotten 0",
 	}, fetches[2:6])

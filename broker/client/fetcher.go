@@ -16,11 +16,44 @@ import (
 func (c *Consumer) run() {
 	for !c.closed {
 		c.nudged = false
-		wait := c.step(c.net.host.Uptime())
+		c.look()
 		if !c.nudged {
-			c.wake.Wait(wait)
+			c.wake.Wait(c.left())
 		}
 	}
+}
+
+// look does what can be done now. It does not block, so whoever brings news may
+// do it in the fetcher's place, which saves waking it; what comes of a look while
+// it looks is left to the fetcher.
+func (c *Consumer) look() {
+	if c.closed {
+		return
+	}
+	if c.stepping {
+		c.wakeFetcher()
+		return
+	}
+	c.stepping = true
+	now := c.net.host.Uptime()
+	wait := c.step(now)
+	c.stepping = false
+	before := c.left()
+	c.due = env.Forever
+	if wait != env.Forever {
+		c.due = now + wait
+	}
+	if shorter(before, wait) != before {
+		c.wake.Notify()
+	}
+}
+
+// left is how long the fetcher sleeps if nothing happens.
+func (c *Consumer) left() time.Duration {
+	if c.due == env.Forever {
+		return env.Forever
+	}
+	return max(0, c.due-c.net.host.Uptime())
 }
 
 // desk is what has to do with one broker: the partitions that are read from it,
@@ -286,7 +319,7 @@ func (c *Consumer) fetchDone(s *session, resp kmsg.Response) {
 	for _, w := range s.held {
 		c.nudgeFor(w.a)
 	}
-	c.wakeFetcher()
+	c.look()
 	c.arrived.Broadcast()
 }
 

@@ -162,7 +162,7 @@ func (p *Producer) finish(b *batch) {
 	if b.state == flying {
 		b.queue.flying--
 	}
-	b.state = settled
+	b.state, p.settled = settled, true
 	if builder := b.builder; builder != nil {
 		b.builder = nil
 		p.builders = append(p.builders, builder)

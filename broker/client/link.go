@@ -20,8 +20,8 @@ var errNotSent = errors.New("not sent")
 // link is a client's connection to one broker. There is at most one; it is
 // opened when it is first wanted, and again after a backoff when it broke.
 //
-// Its own task connects and writes, so that a broker which does not take bytes
-// holds up nobody but those that talk to it.
+// Its own task connects, and sending does not block, so that a broker which does
+// not answer or takes no bytes holds up nobody but those that talk to it.
 type link struct {
 	net  *network
 	node kafka.NodeID // below zero: a bootstrap server
@@ -34,19 +34,12 @@ type link struct {
 	failures int  // in a row, since the last time it was open
 	retryAt  time.Duration
 
-	queue    []request // handed over and not yet written
-	inFlight int       // handed over and not yet answered
-	writing  bool
-	awaited  bool // somebody waits for it to have written
+	inFlight int           // sent and not yet answered
+	used     time.Duration // when something was last sent or answered
 
 	dropped bool       // the cluster no longer has this node at this address
 	wake    env.Signal // of the task
 	changed env.Signal // opened, or failed to
-}
-
-type request struct {
-	req  kmsg.Request
-	done func(kmsg.Response, error)
 }
 
 func (l *link) String() string {
@@ -71,8 +64,7 @@ func (l *link) ready() bool {
 		l.want()
 		return false
 	}
-	l.awaited = l.writing || len(l.queue) > 0
-	return !l.awaited
+	return !l.conn.Writing()
 }
 
 // want has the task connect, unless it must still wait after a failure.
@@ -95,16 +87,30 @@ func (l *link) delay() time.Duration {
 	return max(0, l.retryAt-l.net.host.Uptime())
 }
 
-// send hands req over; l must be ready. done is called once, by whatever task
-// gets to know the result, and must not block.
+// send sends req; l must be ready. done is called once, at once or by whatever
+// task gets to know the result, and must not block.
 func (l *link) send(req kmsg.Request, done func(kmsg.Response, error)) {
-	if err := l.pick(req); err != nil {
+	err := l.pick(req)
+	if err == nil && !l.open() {
+		err = fmt.Errorf("client: %v: %w: %w", l, errNotSent, kerr.NetworkException)
+	}
+	if err != nil {
 		done(nil, err)
 		return
 	}
-	l.inFlight++
-	l.queue = append(l.queue, request{req, done})
-	l.wake.Notify()
+	conn := l.conn
+	l.began()
+	err = conn.Send(req, l.net.cfg.RequestTimeout, func(resp kmsg.Response, err error) {
+		l.ended(conn, err)
+		done(resp, err)
+		if resp != nil {
+			conn.Recycle(resp) // nobody keeps more of it than its records
+		}
+	})
+	if err != nil {
+		l.ended(conn, err)
+		done(nil, fmt.Errorf("%w: %w", errNotSent, err))
+	}
 }
 
 func (l *link) pick(req kmsg.Request) error {
@@ -130,14 +136,10 @@ func (l *link) call(req kmsg.Request, timeout time.Duration) (kmsg.Response, err
 		return nil, err
 	}
 	conn := l.conn
-	l.inFlight++
+	l.began()
 	resp, err := conn.Call(req, timeout)
-	l.inFlight--
-	if err != nil {
-		l.broke(conn)
-		return nil, err
-	}
-	return resp, nil
+	l.ended(conn, err)
+	return resp, err
 }
 
 // run is the task of the link.
@@ -146,15 +148,11 @@ func (l *link) run() {
 		switch {
 		case l.opening:
 			l.connect()
-		case len(l.queue) > 0:
-			l.write()
-			if l.awaited && len(l.queue) == 0 {
-				l.awaited = false
-				l.net.changed()
-			}
-		case !l.wake.Wait(orForever(l.net.cfg.ConnectionsMaxIdle)) && l.inFlight == 0 && l.conn != nil:
+		case l.idleIn() == 0:
 			l.conn.Close()
 			l.conn = nil
+		default:
+			l.wake.Wait(l.idleIn())
 		}
 	}
 	l.opening = false
@@ -162,10 +160,34 @@ func (l *link) run() {
 		conn.Close()
 		l.broke(conn)
 	}
-	for len(l.queue) > 0 {
-		l.write()
-	}
 	l.changed.Broadcast()
+}
+
+// idleIn is when to look whether it has been idle for connections.max.idle.ms; 0
+// says that it has.
+func (l *link) idleIn() time.Duration {
+	limit := orForever(l.net.cfg.ConnectionsMaxIdle)
+	switch {
+	case limit == env.Forever || l.conn == nil:
+		return env.Forever
+	case l.inFlight > 0:
+		return max(limit, 1)
+	}
+	return max(0, l.used+limit-l.net.host.Uptime())
+}
+
+// began and ended count a request.
+func (l *link) began() {
+	l.inFlight++
+	l.used = l.net.host.Uptime()
+}
+
+func (l *link) ended(conn *wire.Conn, err error) {
+	l.inFlight--
+	l.used = l.net.host.Uptime()
+	if err != nil {
+		l.broke(conn)
+	}
 }
 
 // connect makes one attempt.
@@ -180,6 +202,8 @@ func (l *link) connect() {
 		l.failed()
 	} else {
 		l.conn, l.versions, l.failures = conn, versions, 0
+		l.used = l.net.host.Uptime()
+		conn.Drained = l.net.changed
 	}
 	l.changed.Broadcast()
 	l.net.linkChanged(l, err)
@@ -217,37 +241,6 @@ func negotiate(conn *wire.Conn, timeout time.Duration) (wire.Versions, error) {
 			continue
 		}
 		return wire.FromResponse(answer), kerr.ErrorForCode(answer.ErrorCode)
-	}
-}
-
-// write writes the first of the queue.
-func (l *link) write() {
-	next := l.queue[0]
-	n := copy(l.queue, l.queue[1:])
-	l.queue[n] = request{}
-	l.queue = l.queue[:n]
-	if !l.open() {
-		l.inFlight--
-		next.done(nil, fmt.Errorf("client: %v: %w: %w", l, errNotSent, kerr.NetworkException))
-		return
-	}
-	conn := l.conn
-	l.writing = true
-	err := conn.Send(next.req, l.net.cfg.RequestTimeout, func(resp kmsg.Response, err error) {
-		l.inFlight--
-		if err != nil {
-			l.broke(conn)
-		}
-		next.done(resp, err)
-		if resp != nil {
-			conn.Recycle(resp) // nobody keeps more of it than its records
-		}
-	})
-	l.writing = false
-	if err != nil {
-		l.inFlight--
-		l.broke(conn)
-		next.done(nil, fmt.Errorf("%w: %w", errNotSent, err))
 	}
 }
 

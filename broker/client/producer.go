@@ -61,13 +61,14 @@ type Delivery struct {
 }
 
 // Callback is told of a delivery, exactly once for each record that Send took,
-// and in the order of the sends for each partition. It runs in the producer's
-// sender task and holds it up for as long as it takes.
+// and in the order of the sends for each partition. It runs in the task that got
+// the broker's answer, or in the producer's sender, and holds that up for as long
+// as it takes.
 type Callback func(Delivery)
 
 // Producer sends records: Send puts them into batches, one queue of batches
-// per partition; the sender task takes the batches that are ready, sends them
-// to the leaders and settles them by the answers.
+// per partition; the batches that are ready are sent to the leaders and settled
+// by the answers.
 type Producer struct {
 	cfg ProducerConfig
 	net *network
@@ -83,11 +84,19 @@ type Producer struct {
 	memoryFree  env.Signal
 	builders    []*record.Builder // to be used again
 
-	wake      env.Signal // of the sender
-	nudged    bool       // since the sender last looked
-	answers   []answer   // since the sender last looked
-	shipments []*shipment
-	turn      int // where the sender begins to look for batches
+	wake    env.Signal    // of the sender
+	nudged  bool          // since the sender last looked
+	sleeps  time.Duration // until when it does, by Uptime; env.Forever
+	linger  env.Timer     // nil: none is set
+	lingers time.Duration // until when
+
+	working    bool     // somebody is at the sender's work
+	again      bool     // and shall begin anew
+	answers    []answer // that are not settled
+	settled    bool     // some batch is, and its callbacks may be due
+	delivering bool     // somebody runs callbacks
+	shipments  []*shipment
+	turn       int // where the sender begins to look for batches
 
 	flushing  int
 	delivered env.Signal // broadcast after callbacks have run

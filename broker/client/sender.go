@@ -23,8 +23,7 @@ type shipment struct {
 	req     kmsg.ProduceRequest
 }
 
-// answer is what came of a shipment. Answers are put aside by whatever task
-// gets them and settled by the sender, which alone changes the batches.
+// answer is what came of a shipment.
 type answer struct {
 	shipment *shipment
 	resp     *kmsg.ProduceResponse
@@ -37,19 +36,65 @@ func (p *Producer) nudge() {
 	p.wake.Notify()
 }
 
-// run is the sender task.
+// run is the sender task. It does what nobody else has done.
 func (p *Producer) run() {
 	for !p.closed {
-		p.nudged = false
+		p.nudged, p.sleeps = false, env.Forever
+		wait := p.work()
+		p.deliver()
+		if p.nudged {
+			continue
+		}
+		if wait != env.Forever {
+			p.sleeps = p.net.host.Uptime() + wait
+		}
+		p.wake.Wait(wait)
+	}
+}
+
+// work does what can be done now, except for calling back, and returns how long
+// there is nothing else to do. It does not block, so whoever brings news may do
+// it in the sender's place, which saves waking it; what comes of work while it
+// goes on is left to the sender.
+func (p *Producer) work() (wait time.Duration) {
+	if p.working || p.closed {
+		p.nudge()
+		return env.Forever
+	}
+	p.working, p.again = true, true
+	for p.again {
+		p.again = false
 		p.settle()
 		now := p.net.host.Uptime()
 		p.expire(now)
-		wait := p.ship(now)
-		p.deliver()
-		if p.nudged || len(p.answers) > 0 {
-			continue
+		wait = p.ship(now)
+		p.again = p.again || len(p.answers) > 0
+	}
+	p.working = false
+	return wait
+}
+
+// lookIn has the sender look after so much time, if it means to sleep longer.
+// Lingering ends by a timer, because it is short and comes with every batch.
+func (p *Producer) lookIn(wait time.Duration) {
+	at := p.net.host.Uptime() + wait
+	switch {
+	case wait == env.Forever || p.sleeps != env.Forever && p.sleeps <= at:
+	case wait > p.cfg.Linger:
+		p.nudge()
+	case p.linger == nil || p.lingers > at:
+		if p.linger != nil {
+			p.linger.Stop()
 		}
-		p.wake.Wait(wait)
+		p.lingers, p.linger = at, p.net.host.After(wait, "linger.ms", p.lingered)
+	}
+}
+
+func (p *Producer) lingered() {
+	p.linger = nil
+	p.lookIn(p.work())
+	if p.settled {
+		p.nudge() // a callback needs a task
 	}
 }
 
@@ -77,10 +122,10 @@ func (p *Producer) ship(now time.Duration) (wait time.Duration) {
 	}
 	if len(p.shipments) > 0 {
 		p.shipments = p.shipments[:0]
-		p.nudged = true // there may be more for the same brokers
+		p.again = true // there may be more for the same brokers
 	}
 	if p.idempotent() && p.identity.state == uninitialized {
-		p.nudged = true // the epochs are used up
+		p.again = true // the epochs are used up
 	}
 	return p.nextExpiry(now, wait)
 }
@@ -193,8 +238,13 @@ func (s *shipment) answered(resp kmsg.Response, err error) {
 	if resp != nil {
 		a.resp = resp.(*kmsg.ProduceResponse)
 	}
-	s.p.answers = append(s.p.answers, a)
-	s.p.wake.Notify()
+	p := s.p
+	p.answers = append(p.answers, a)
+	if p.working || p.closed {
+		return
+	}
+	p.lookIn(p.work())
+	p.deliver()
 }
 
 // identified reports whether there is a producer id. If there is none, it has
@@ -285,16 +335,23 @@ func (p *Producer) abort(err error) {
 // deliver runs the callbacks of what is settled, in order: a batch that was
 // settled before one ahead of it waits for that.
 func (p *Producer) deliver() {
-	ran := false
-	for i := 0; i < len(p.busy); i++ { // a callback may send, and make others busy
-		q := p.busy[i]
-		for q.batches.len() > 0 && q.batches.at(0).state == settled {
-			b := q.batches.pop()
-			b.deliver()
-			q.delivered += int64(b.count())
-			ran = true
+	if p.delivering {
+		return // a callback waits; whoever called it comes to the rest
+	}
+	p.delivering = true
+	ran := p.settled
+	for p.settled {
+		p.settled = false
+		for i := 0; i < len(p.busy); i++ { // a callback may send, and make others busy
+			q := p.busy[i]
+			for q.batches.len() > 0 && q.batches.at(0).state == settled {
+				b := q.batches.pop()
+				b.deliver()
+				q.delivered += int64(b.count())
+			}
 		}
 	}
+	p.delivering = false
 	if ran {
 		p.busy = slices.DeleteFunc(p.busy, func(q *queue) bool {
 			q.busy = q.batches.len() > 0

@@ -26,6 +26,9 @@ type Conn struct {
 	// out holds encoded frames that wait while one task is in Write.
 	out, spare []byte
 	writing    bool
+	// Drained is called when bytes that had to wait have been written. It must
+	// not block. May be nil.
+	Drained func()
 
 	lastCorrelation int32
 	// inFlight is in the order of the wire.
@@ -108,10 +111,10 @@ func (c *Conn) Call(req kmsg.Request, timeout time.Duration) (kmsg.Response, err
 	return resp, nil
 }
 
-// Send sends req and returns; done is called with the answer, or with the
-// error that ended the connection, by another task or timer: it must not
-// block. Send itself blocks while the peer takes no bytes, unless another task
-// is already waiting to write. If it returns an error, done is not called.
+// Send sends req and returns at once; done is called with the answer, or with
+// the error that ended the connection, by another task or timer: it must not
+// block. If it returns an error, done is not called. Bytes that the peer does
+// not take yet are written by a task of their own; see Writing.
 func (c *Conn) Send(req kmsg.Request, timeout time.Duration, done func(kmsg.Response, error)) error {
 	k, err := c.enqueue(req, timeout, done)
 	if err != nil {
@@ -120,15 +123,31 @@ func (c *Conn) Send(req kmsg.Request, timeout time.Duration, done func(kmsg.Resp
 	if c.readerTask == nil {
 		c.readerTask = c.host.NewSignal("reader of " + c.addr)
 		c.host.Go("reader of "+c.addr, c.readLoop)
-	} else {
+	} else if !c.reading {
 		c.readerTask.Notify()
 	}
-	c.flush()
+	switch {
+	case c.writing:
+	case c.conn.Room() >= len(c.out):
+		c.flush()
+	default:
+		c.writing = true
+		c.host.Go("writer to "+c.addr, func() {
+			c.writing = false
+			c.flush()
+			if c.Drained != nil {
+				c.Drained()
+			}
+		})
+	}
 	if k == nil {
 		done(nil, c.err)
 	}
 	return nil
 }
+
+// Writing reports whether bytes of former requests wait to be written.
+func (c *Conn) Writing() bool { return c.writing }
 
 // Close ends the connection; what is in flight fails with env.ErrClosed.
 func (c *Conn) Close() { c.fail(env.ErrClosed) }

@@ -189,6 +189,51 @@ func TestConn_ATimeoutIsNotedWhileNobodyReadsAtTheOtherEnd(t *testing.T) {
 	})
 }
 
+// Send never blocks: what a slow peer does not take yet is written behind the
+// sender's back, in order, and Drained tells when that is done.
+func TestConn_SendDoesNotWaitForAPeerThatTakesNothing(t *testing.T) {
+	busy := true
+	srv := &wire.Server{Handler: func(ctx *wire.Context, req kmsg.Request) kmsg.Response {
+		for busy {
+			ctx.Host.Sleep(time.Second)
+		}
+		if ctx.Key == 0 {
+			return wire.Latest(kmsg.NewPtrProduceRequest()).ResponseKind()
+		}
+		return echo(ctx, req)
+	}}
+	world(t, 1, srv, func(h env.Host) {
+		c := dial(t, h)
+		var told []string
+		c.Drained = func() { told = append(told, "drained") }
+		send := func(name string, req kmsg.Request) {
+			require.NoError(t, c.Send(req, time.Minute, func(_ kmsg.Response, err error) {
+				require.NoError(t, err)
+				told = append(told, name)
+			}))
+		}
+		begun := h.Uptime()
+		send("ping", ping(2))
+		assert.False(t, c.Writing())
+		big := wire.Latest(kmsg.NewPtrProduceRequest())
+		topic := kmsg.NewProduceRequestTopic()
+		partition := kmsg.NewProduceRequestTopicPartition()
+		partition.Records = make([]byte, 1<<20)
+		topic.Partitions = append(topic.Partitions, partition)
+		big.Topics, big.Acks = append(big.Topics, topic), -1
+		send("big", big)
+		send("ping", ping(4))
+		assert.Equal(t, begun, h.Uptime())
+		h.Sleep(5 * time.Second)
+		assert.True(t, c.Writing())
+		assert.Empty(t, told)
+		busy = false
+		h.Sleep(5 * time.Second)
+		assert.False(t, c.Writing())
+		assert.Equal(t, []string{"ping", "drained", "big", "ping"}, told)
+	})
+}
+
 func TestConn_AProduceWithoutAcksIsNotAnswered(t *testing.T) {
 	got := 0
 	srv := &wire.Server{Handler: func(ctx *wire.Context, req kmsg.Request) kmsg.Response {

@@ -132,6 +132,8 @@ type Conn interface {
 	// Write takes all of p or fails. It blocks while the peer's window is
 	// full. The bytes are copied. Success says nothing about arrival.
 	io.Writer
+	// Room is how many bytes Write would take now without blocking.
+	Room() int
 	// SetReadDeadline sets the Uptime at which Read gives up; zero: never.
 	// It also holds for a Read that is already waiting.
 	SetReadDeadline(uptime time.Duration)

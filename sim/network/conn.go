@@ -3,6 +3,7 @@ package network
 import (
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/ktrial/ktrial/sim/env"
@@ -270,8 +271,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 			return sent, nil
 		}
 		to := &c.peer.in
-		room := min(c.n.cfg.Window-to.flight, len(p)-sent)
-		if room <= 0 {
+		room := min(c.Room(), len(p)-sent)
+		if room == 0 {
 			c.n.k.Block("write to", c.remote, &to.writers, kernel.Never)
 			continue
 		}
@@ -281,6 +282,15 @@ func (c *Conn) Write(p []byte) (int, error) {
 		sent += room
 		c.n.send(data, c, part)
 	}
+}
+
+// Room is how many bytes Write takes without blocking. A connection that is over
+// takes any number: Write fails at once.
+func (c *Conn) Room() int {
+	if c.closed || c.err != nil || c.proc.Dead() {
+		return math.MaxInt
+	}
+	return max(0, c.n.cfg.Window-c.peer.in.flight)
 }
 
 // SetDeadline is when a Read gives up, also one that waits already.
