@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
@@ -141,7 +140,7 @@ func (n *Node) joinQuorum() (err error) {
 		n.Controller = controller.New(n.host, controller.Config{
 			ID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID,
 			Bugs: n.cfg.Bugs, Witness: n.cfg.Witness, Settings: n.cfg.Settings.Controller,
-			NewBrokerSettings: func() any { return new(Settings) },
+			BrokerConfigs: n.cfg.Settings.Names(),
 		})
 		l = append(l, n.Controller)
 	}
@@ -188,7 +187,7 @@ func (n *Node) startBroker() error {
 		Metadata: n.publisher, Replicas: n.Replicas, Lifecycle: n.Lifecycle,
 		Forward: n.channel("forwarding"), Allocate: n.channel("broker"),
 		Dir: n.Dir, DataDir: n.cfg.DataDir, TopicDefaults: n.cfg.Settings.Topic,
-		Config: func() []config.Entry { return config.Entries(&n.cfg.Settings) },
+		Config: n.cfg.Settings.Entries,
 	}
 	srv, err := b.Listen(n.cfg.Port)
 	if err != nil {

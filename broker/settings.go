@@ -1,11 +1,8 @@
 package broker
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/controller"
@@ -13,6 +10,7 @@ import (
 	"github.com/ktrial/ktrial/broker/raft"
 	"github.com/ktrial/ktrial/broker/replica"
 	"github.com/ktrial/ktrial/broker/server"
+	"github.com/ktrial/ktrial/internal/nearest"
 )
 
 // Settings are the configuration of a node, by Kafka's names: each component
@@ -38,23 +36,42 @@ func DefaultSettings() Settings {
 
 // Set sets one configuration by its Kafka name.
 func (s *Settings) Set(name, value string) error {
-	if topic, ok := topicName[name]; ok {
-		scaled, err := scale(name, value)
+	synonym, ok := log.SynonymOf(name)
+	switch {
+	case ok:
+		value, err := synonym.Value(value)
 		if err != nil {
 			return err
 		}
-		return config.Set(s, topic, scaled)
+		return config.Set(s, synonym.Topic, value)
+	case config.Has(s, name):
+		return config.Set(s, name, value)
 	}
-	return config.Set(s, name, value)
+	return nearest.Unknown("config", name, s.Names())
 }
 
-// Names are all that Set knows.
+// Names are all that Kafka's brokers and controllers know of what Set knows.
 func (s *Settings) Names() []string {
-	names := slices.Sorted(maps.Keys(topicName))
-	for _, e := range config.Entries(s) {
+	names := log.BrokerNames()
+	for _, e := range s.Entries() {
 		names = append(names, e.Name)
 	}
-	return names
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Entries lists the configuration as it stands, under a broker's names.
+func (s *Settings) Entries() []config.Entry {
+	var out []config.Entry
+	for _, e := range config.Entries(s) {
+		if config.Has(&s.Topic, e.Name) {
+			e.Name = log.BrokerName(e.Name)
+		}
+		if !slices.ContainsFunc(out, func(o config.Entry) bool { return o.Name == e.Name }) {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // SetAll sets many, in the order of their names.
@@ -65,47 +82,4 @@ func (s *Settings) SetAll(values map[string]string) error {
 		}
 	}
 	return nil
-}
-
-// topicName is what topics call a configuration of the broker.
-var topicName = map[string]string{
-	"log.cleanup.policy":                  "cleanup.policy",
-	"log.flush.interval.messages":         "flush.messages",
-	"log.flush.interval.ms":               "flush.ms",
-	"log.index.interval.bytes":            "index.interval.bytes",
-	"log.index.size.max.bytes":            "segment.index.bytes",
-	"log.message.timestamp.after.max.ms":  "message.timestamp.after.max.ms",
-	"log.message.timestamp.before.max.ms": "message.timestamp.before.max.ms",
-	"log.message.timestamp.type":          "message.timestamp.type",
-	"log.retention.bytes":                 "retention.bytes",
-	"log.retention.hours":                 "retention.ms",
-	"log.retention.minutes":               "retention.ms",
-	"log.retention.ms":                    "retention.ms",
-	"log.roll.hours":                      "segment.ms",
-	"log.roll.jitter.ms":                  "segment.jitter.ms",
-	"log.roll.ms":                         "segment.ms",
-	"log.segment.bytes":                   "segment.bytes",
-	"log.segment.delete.delay.ms":         "file.delete.delay.ms",
-	"message.max.bytes":                   "max.message.bytes",
-}
-
-// scale turns a value in the broker's unit into one in milliseconds.
-func scale(name, value string) (string, error) {
-	var factor int64
-	switch {
-	case strings.HasSuffix(name, ".hours"):
-		factor = 3600_000
-	case strings.HasSuffix(name, ".minutes"):
-		factor = 60_000
-	default:
-		return value, nil
-	}
-	n, err := strconv.ParseInt(value, 10, 32)
-	if err != nil {
-		return "", fmt.Errorf("config %s: found %q, expected a whole number", name, value)
-	}
-	if n < 0 {
-		return "-1", nil
-	}
-	return strconv.FormatInt(n*factor, 10), nil
 }

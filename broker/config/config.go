@@ -30,7 +30,24 @@ type Entry struct {
 	Name    string
 	Default string
 	Value   string // as it stands
+	Kind    Kind
 }
+
+// Kind is the type of a value, with Kafka's number for it (DescribeConfigs).
+type Kind int8
+
+// The kinds of values. A field type that parses itself is a List if it says so
+// with a method Items() []string, and text otherwise.
+const (
+	Unknown Kind = 0
+	Boolean Kind = 1
+	String  Kind = 2
+	Int     Kind = 3
+	Short   Kind = 4
+	Long    Kind = 5
+	Double  Kind = 6
+	List    Kind = 7
+)
 
 // Default sets every field of the struct that cfg points to.
 func Default(cfg any) {
@@ -75,7 +92,7 @@ func SetAll(cfg any, values map[string]string) error {
 // Entries lists all names of cfg with their values, in the order of the fields.
 func Entries(cfg any) []Entry {
 	var out []Entry
-	each(cfg, func(f field) { out = append(out, Entry{f.name, f.deflt, f.get()}) })
+	each(cfg, func(f field) { out = append(out, Entry{f.name, f.deflt, f.get(), f.kind()}) })
 	return out
 }
 
@@ -172,4 +189,26 @@ func (f field) get() string {
 		return s.String()
 	}
 	return fmt.Sprint(f.value.Interface())
+}
+
+func (f field) kind() Kind {
+	switch f.value.Addr().Interface().(type) {
+	case interface{ Items() []string }:
+		return List
+	case Setter:
+		return String
+	}
+	switch f.value.Kind() {
+	case reflect.Bool:
+		return Boolean
+	case reflect.Int16:
+		return Short
+	case reflect.Int32:
+		return Int
+	case reflect.Int64:
+		return Long
+	case reflect.Float64:
+		return Double
+	}
+	return String
 }

@@ -29,8 +29,8 @@ func TestDefaultsComeFromTheTags(t *testing.T) {
 	var s sample
 	Default(&s)
 	assert.Equal(t, sample{5 * time.Millisecond, 16384, true, 3, "", nested{2 * time.Minute}}, s)
-	assert.Equal(t, Entry{"linger.ms", "5", "5"}, Entries(&s)[0])
-	assert.Equal(t, Entry{"retention.minutes", "2", "2"}, Entries(&s)[5])
+	assert.Equal(t, Entry{"linger.ms", "5", "5", Long}, Entries(&s)[0])
+	assert.Equal(t, Entry{"retention.minutes", "2", "2", Long}, Entries(&s)[5])
 }
 
 func TestSetAnswersABadNameWithTheNearest(t *testing.T) {

@@ -93,14 +93,17 @@ const (
 // a variable only because Go has no constant structs.
 var allBrokers = metadata.Resource{Type: metadata.BrokerResource}
 
-// topicConfig is the value of name for a topic: its own, or the default set
-// for all brokers, or the controller's.
+// topicConfig is the value of name for a topic: its own, or what is set for this
+// node, or for all, or the controller's.
 func (b *brain) topicConfig(topic, name, otherwise string) string {
-	if v, ok := b.image.ConfigValue(metadata.Resource{Type: metadata.TopicResource, Name: topic}, name); ok {
-		return v
-	}
-	if v, ok := b.image.ConfigValue(allBrokers, name); ok {
-		return v
+	for _, r := range []metadata.Resource{
+		{Type: metadata.TopicResource, Name: topic},
+		{Type: metadata.BrokerResource, Name: strconv.Itoa(int(b.cfg.ID))},
+		allBrokers,
+	} {
+		if v, ok := b.image.ConfigValue(r, name); ok {
+			return v
+		}
 	}
 	return otherwise
 }

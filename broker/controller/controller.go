@@ -32,9 +32,8 @@ type Config struct {
 	Settings  Settings
 	Bugs      *planted.Set
 	Witness   witness.Witness
-	// NewBrokerSettings makes a struct whose kafka tags are what a broker
-	// resource may be configured with. Nil: what the log and the controller know.
-	NewBrokerSettings func() any
+	// BrokerConfigs are the names of what a broker reads when it starts.
+	BrokerConfigs []string
 }
 
 // Settings are the controller's Kafka configuration.

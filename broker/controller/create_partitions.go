@@ -65,8 +65,8 @@ func (b *brain) growTopic(asked *kmsg.CreatePartitionsRequestTopic) (records, er
 	if more <= 0 {
 		return nil, refuse(kerr.InvalidPartitions, "topic %q has %d partition(s), %d would be no increase", topic.Name, have, asked.Count)
 	}
-	if more > maxNewPartitions {
-		return nil, refuse(kerr.PolicyViolation, "%d new partitions found, at most %d expected", more, maxNewPartitions)
+	if more > maxRecords {
+		return nil, refuse(kerr.PolicyViolation, "%d new partitions found, at most %d expected", more, maxRecords)
 	}
 	assignment, err := b.moreAssignments(asked, have, more, len(topic.Partitions[0].Replicas))
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 // Version notes: v4 has defaults for partitions and replicas (-1); v5 answers
 // the topic's configuration, v7 its id.
 //
-// Missing: policies, quotas, and partitions beyond maxNewPartitions in one go.
+// Missing: policies, quotas, and partitions beyond maxRecords in one go.
 func (c *Controller) CreateTopics(req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
 	var resp *kmsg.CreateTopicsResponse
 	err := c.write(millis(req.TimeoutMillis), func(b *brain) (out records, err error) {
@@ -36,8 +36,8 @@ func (c *Controller) CreateTopics(req *kmsg.CreateTopicsRequest) *kmsg.CreateTop
 	return resp
 }
 
-// maxNewPartitions bounds what one request makes.
-const maxNewPartitions = 10_000
+// maxRecords bounds what one request writes (MAX_RECORDS_PER_USER_OP).
+const maxRecords = 10_000
 
 func refusedTopic(name string, err error) kmsg.CreateTopicsResponseTopic {
 	t := kmsg.NewCreateTopicsResponseTopic()
@@ -51,8 +51,8 @@ func (b *brain) createTopics(req *kmsg.CreateTopicsRequest) (*kmsg.CreateTopicsR
 	for i := range req.Topics {
 		asked := &req.Topics[i]
 		answer, made, err := b.createTopic(req, asked)
-		if err == nil && len(out)+len(made) > maxNewPartitions {
-			err = refuse(kerr.PolicyViolation, "more than %d records in one request", maxNewPartitions)
+		if err == nil && len(out)+len(made) > maxRecords {
+			err = refuse(kerr.PolicyViolation, "more than %d records in one request", maxRecords)
 		}
 		if err != nil {
 			resp.Topics = append(resp.Topics, refusedTopic(asked.Topic, err))
@@ -137,8 +137,8 @@ func (b *brain) newAssignment(asked *kmsg.CreateTopicsRequestTopic) ([][]kafka.N
 	if replicas == -1 {
 		replicas = int32(b.cfg.Settings.ReplicationFactor)
 	}
-	if partitions > maxNewPartitions {
-		return nil, refuse(kerr.PolicyViolation, "%d partitions found, at most %d expected", partitions, maxNewPartitions)
+	if partitions > maxRecords {
+		return nil, refuse(kerr.PolicyViolation, "%d partitions found, at most %d expected", partitions, maxRecords)
 	}
 	return b.place(partitions, replicas)
 }

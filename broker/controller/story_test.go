@@ -3,8 +3,10 @@ package controller
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/planted"
 )
 
@@ -294,12 +297,14 @@ func (cmd command) alterPartition(c *cluster) []string {
 }
 
 // config topic|broker NAME [append|subtract|delete] name=value...
+// config topic|broker NAME|all [append|subtract|delete|whole] [K=V]...
 func (cmd command) config(c *cluster) []string {
-	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
-	r := kmsg.NewIncrementalAlterConfigsRequestResource()
-	r.ResourceType = map[string]kmsg.ConfigResourceType{"topic": kmsg.ConfigResourceTypeTopic, "broker": kmsg.ConfigResourceTypeBroker}[cmd.args[0]]
-	if r.ResourceName = cmd.args[1]; r.ResourceName == "all" {
-		r.ResourceName = ""
+	a := alteration{resource: metadata.Resource{Type: metadata.TopicResource, Name: cmd.args[1]}, whole: cmd.has("whole")}
+	if cmd.args[0] == "broker" {
+		a.resource.Type = metadata.BrokerResource
+	}
+	if a.resource.Name == "all" {
+		a.resource.Name = ""
 	}
 	op := kmsg.IncrementalAlterConfigOpSet
 	for word, o := range map[string]kmsg.IncrementalAlterConfigOp{
@@ -309,13 +314,13 @@ func (cmd command) config(c *cluster) []string {
 			op = o
 		}
 	}
-	for name, value := range cmd.opts {
-		r.Configs = append(r.Configs, kmsg.IncrementalAlterConfigsRequestResourceConfig{Name: name, Op: op, Value: &value})
+	for _, name := range slices.Sorted(maps.Keys(cmd.opts)) {
+		value := cmd.opts[name]
+		a.ops = append(a.ops, kmsg.IncrementalAlterConfigsRequestResourceConfig{Name: name, Op: op, Value: &value})
 	}
-	req.Resources = append(req.Resources, r)
-	resp, recs := c.brain().alterConfigs(req)
+	recs, errs := c.brain().alterConfigs([]alteration{a})
 	c.write(recs)
-	return answer(resp.Resources[0].ErrorCode, resp.Resources[0].ErrorMessage)
+	return answer(kafka.Code(errs[0]), message(errs[0]))
 }
 
 func (cmd command) node(i int) kafka.NodeID {

@@ -55,16 +55,18 @@ func (p *CleanupPolicy) Set(s string) error {
 	return nil
 }
 
-func (p CleanupPolicy) String() string {
-	var names []string
+// Items are the policies' names.
+func (p CleanupPolicy) Items() (names []string) {
 	if p.Compact {
 		names = append(names, "compact")
 	}
 	if p.Delete {
 		names = append(names, "delete")
 	}
-	return strings.Join(names, ",")
+	return names
 }
+
+func (p CleanupPolicy) String() string { return strings.Join(p.Items(), ",") }
 
 // CompressionType is what the log makes of the batches it is given: the
 // producer's own codec, or always the same.

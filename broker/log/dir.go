@@ -46,6 +46,9 @@ type Dir struct {
 	path string
 	opts DirOptions
 
+	// producerExpiry is what the logs go by now.
+	producerExpiry time.Duration
+
 	id         kafka.UUID
 	clean      bool
 	cleanEpoch kafka.BrokerEpoch
@@ -67,7 +70,8 @@ func OpenDir(host env.Host, dir string, opts DirOptions) (*Dir, error) {
 	d := &Dir{
 		host: host, disk: host.Disk(), path: dir, opts: opts,
 		logs: map[kafka.TopicPartition]*Log{}, topicIDs: map[kafka.TopicPartition]kafka.UUID{},
-		stored: map[string]offsets{},
+		stored:         map[string]offsets{},
+		producerExpiry: opts.ProducerExpiry,
 	}
 	if err := d.open(); err != nil {
 		return nil, fmt.Errorf("log: open directory %s: %w", dir, err)
@@ -147,7 +151,7 @@ func (d *Dir) openLog(name string, recoveryPoints, logStarts offsets) error {
 	d.topicIDs[tp] = id
 	return d.adopt(tp, d.opts.Config, Options{
 		RecoveryPoint: recoveryPoints[tp], LogStart: logStarts[tp], Clean: d.clean,
-		ProducerExpiry: d.opts.ProducerExpiry, Bugs: d.opts.Bugs,
+		ProducerExpiry: d.producerExpiry, Bugs: d.opts.Bugs,
 	})
 }
 
@@ -189,6 +193,18 @@ func (d *Dir) Get(tp kafka.TopicPartition) *Log { return d.logs[tp] }
 // TopicID is the topic's id as partition.metadata tells.
 func (d *Dir) TopicID(tp kafka.TopicPartition) kafka.UUID { return d.topicIDs[tp] }
 
+// SetProducerExpiry changes producer.id.expiration.ms of all logs; zero: back to
+// what the directory was opened with.
+func (d *Dir) SetProducerExpiry(after time.Duration) {
+	if after == 0 {
+		after = d.opts.ProducerExpiry
+	}
+	d.producerExpiry = after
+	for _, tp := range d.Partitions() {
+		d.logs[tp].setProducerExpiry(after)
+	}
+}
+
 // Create makes a new log. Its topic id is there before the log is, so that no
 // log is ever without one. It blocks.
 func (d *Dir) Create(tp kafka.TopicPartition, topic kafka.UUID, cfg Config) (*Log, error) {
@@ -199,7 +215,7 @@ func (d *Dir) Create(tp kafka.TopicPartition, topic kafka.UUID, cfg Config) (*Lo
 		return nil, fmt.Errorf("log: create %v: %w: %w", tp, kerr.KafkaStorageError, err)
 	}
 	d.topicIDs[tp] = topic
-	err := d.adopt(tp, cfg, Options{Clean: true, ProducerExpiry: d.opts.ProducerExpiry, Bugs: d.opts.Bugs})
+	err := d.adopt(tp, cfg, Options{Clean: true, ProducerExpiry: d.producerExpiry, Bugs: d.opts.Bugs})
 	return d.logs[tp], err
 }
 

@@ -2,6 +2,7 @@ package log
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -96,6 +97,34 @@ func TestProducersOutliveTheirRecords(t *testing.T) {
 		info, err = l.AppendAsLeader(first(), 0)
 		require.NoError(t, err)
 		assert.True(t, info.Duplicate)
+	})
+}
+
+// producer.id.expiration.ms may change while the log is open (KIP-226).
+func TestSilentProducersAreForgotten(t *testing.T) {
+	onDisk(t, func(h env.Host) {
+		d, err := OpenDir(h, "data", dirOptions())
+		require.NoError(t, err)
+		l, err := d.Create(orders, kafka.UUID{1}, tiny())
+		require.NoError(t, err)
+		known := func() bool {
+			l.ExpireProducers()
+			return len(l.Producers()) > 0
+		}
+		_, err = l.AppendAsLeader(batch(h.Now().Millis(), idempotent(1, 0, 0), 3, 5), 0)
+		require.NoError(t, err)
+		h.Sleep(2 * time.Hour)
+		assert.True(t, known(), "a day by default")
+		d.SetProducerExpiry(3 * time.Hour)
+		assert.True(t, known())
+		d.SetProducerExpiry(time.Hour)
+		assert.False(t, known())
+
+		_, err = l.AppendAsLeader(batch(h.Now().Millis(), idempotent(1, 0, 3), 1, 5), 0)
+		require.NoError(t, err, "an unknown producer may begin anywhere")
+		d.SetProducerExpiry(0)
+		h.Sleep(2 * time.Hour)
+		assert.True(t, known(), "the default again")
 	})
 }
 

@@ -84,14 +84,19 @@ type Log struct {
 // Open opens the log in dir, making it if there is none, and recovers it.
 // It blocks.
 func Open(host env.Host, dir string, tp kafka.TopicPartition, cfg Config, opts Options) (*Log, error) {
-	if opts.ProducerExpiry == 0 {
-		opts.ProducerExpiry = 24 * time.Hour
-	}
 	l := &Log{host: host, disk: host.Disk(), dir: dir, tp: tp, cfg: cfg, opts: opts, flushed: host.Uptime()}
+	l.setProducerExpiry(opts.ProducerExpiry)
 	if err := l.load(); err != nil {
 		return nil, fmt.Errorf("log: open %v: %w", tp, err)
 	}
 	return l, nil
+}
+
+func (l *Log) setProducerExpiry(after time.Duration) {
+	if after == 0 {
+		after = 24 * time.Hour
+	}
+	l.opts.ProducerExpiry = after
 }
 
 // StartOffset is the first offset that may be read.

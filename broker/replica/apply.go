@@ -3,7 +3,7 @@ package replica
 import (
 	"slices"
 	"strconv"
-	"strings"
+	"time"
 
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -60,6 +60,7 @@ func (m *Manager) ApplyImage(im *metadata.Image) {
 	for _, p := range m.Partitions() {
 		p.setConfig(m.configOf(p.tp.Topic))
 	}
+	m.setProducerExpiry()
 	m.brokersChanged()
 	if first {
 		m.startUpkeep()
@@ -169,6 +170,7 @@ func (m *Manager) reconfigure(changed []metadata.Resource) {
 	if len(changed) == 0 {
 		return
 	}
+	m.setProducerExpiry()
 	for _, p := range m.Partitions() {
 		concerns := func(r metadata.Resource) bool {
 			return r.Type == metadata.BrokerResource || r.Type == metadata.TopicResource && r.Name == p.tp.Topic
@@ -194,17 +196,20 @@ func (m *Manager) configOf(topic string) log.Config {
 	} else {
 		config.Default(&cfg)
 	}
-	id := strconv.Itoa(int(m.cfg.NodeID))
 	for _, r := range []metadata.Resource{
-		{Type: metadata.BrokerResource}, {Type: metadata.BrokerResource, Name: id}, {Type: metadata.TopicResource, Name: topic},
+		{Type: metadata.BrokerResource}, m.self(), {Type: metadata.TopicResource, Name: topic},
 	} {
 		for _, e := range m.im.Config(r) {
 			name := e.Name
 			if r.Type == metadata.BrokerResource {
-				name = topicName(name)
+				s, ok := log.SynonymOf(name)
+				if !ok || !s.Dynamic() {
+					continue // another part's
+				}
+				name = s.Topic
 			}
 			if !config.Has(&cfg, name) {
-				continue // another part's
+				continue
 			}
 			if err := config.Set(&cfg, name, e.Value); err != nil {
 				m.host.Log("ignores a configuration of topic %s: %v", topic, err)
@@ -214,10 +219,23 @@ func (m *Manager) configOf(topic string) log.Config {
 	return cfg
 }
 
-// topicName is what a topic calls the broker's default for it.
-func topicName(brokerName string) string {
-	if brokerName == "message.max.bytes" {
-		return "max.message.bytes"
+// self is this broker as configuration knows it.
+func (m *Manager) self() metadata.Resource {
+	return metadata.Resource{Type: metadata.BrokerResource, Name: strconv.Itoa(int(m.cfg.NodeID))}
+}
+
+// setProducerExpiry has the logs forget idle producers when they are now told
+// to: what is set on this broker, else on all, else in the broker's own file.
+func (m *Manager) setProducerExpiry() {
+	expiry := struct {
+		After time.Duration `kafka:"producer.id.expiration.ms"`
+	}{}
+	for _, r := range []metadata.Resource{{Type: metadata.BrokerResource}, m.self()} {
+		if v, ok := m.im.ConfigValue(r, "producer.id.expiration.ms"); ok {
+			if err := config.Set(&expiry, "producer.id.expiration.ms", v); err != nil {
+				m.host.Log("ignores a configuration of the broker: %v", err)
+			}
+		}
 	}
-	return strings.TrimPrefix(brokerName, "log.")
+	m.dir.SetProducerExpiry(expiry.After)
 }

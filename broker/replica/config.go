@@ -24,6 +24,7 @@ type Config struct {
 	HWCheckpoint      time.Duration `kafka:"replica.high.watermark.checkpoint.interval.ms" default:"5000"`
 	FlushCheckpoint   time.Duration `kafka:"log.flush.offset.checkpoint.interval.ms" default:"60000"`
 	RetentionCheck    time.Duration `kafka:"log.retention.check.interval.ms" default:"300000"`
+	ProducerExpiry    time.Duration `kafka:"producer.id.expiration.check.interval.ms" default:"600000"`
 	ConsumerMaxBytes  int32         `kafka:"fetch.max.bytes" default:"57671680"`
 	FetchSessionSlots int32         `kafka:"max.incremental.fetch.session.cache.slots" default:"1000"`
 }

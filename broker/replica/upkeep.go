@@ -14,6 +14,7 @@ func (m *Manager) startUpkeep() {
 	m.every("high watermark checkpoint", m.cfg.HWCheckpoint, m.checkpoint)
 	m.every("recovery point checkpoint", m.cfg.FlushCheckpoint, m.checkpointRecovery)
 	m.every("log retention", m.cfg.RetentionCheck, m.applyRetention)
+	m.every("producer id expiration", m.cfg.ProducerExpiry, m.expireProducers)
 }
 
 // every runs f again and again, with a pause of d before each.
@@ -83,5 +84,12 @@ func (m *Manager) applyRetention() {
 			}
 		}
 		p.gate.leave()
+	}
+}
+
+// expireProducers forgets idempotent producers that have long been silent.
+func (m *Manager) expireProducers() {
+	for _, p := range m.Partitions() {
+		p.log.ExpireProducers()
 	}
 }

@@ -19,7 +19,8 @@ import (
 //	BrokerRegistration 0-4, BrokerHeartbeat 0-1, UnregisterBroker 0,
 //	AlterPartition 2-3, AllocateProducerIds 0, CreateTopics 2-7,
 //	DeleteTopics 1-6, CreatePartitions 0-3, ElectLeaders 0-2,
-//	IncrementalAlterConfigs 0-1, AlterPartitionReassignments 0-1,
+//	AlterConfigs 0-2, IncrementalAlterConfigs 0-1,
+//	AlterPartitionReassignments 0-1,
 //	ListPartitionReassignments 0, UpdateFeatures 0-2         package controller
 //
 // Missing: Envelope (see forward.go), ControllerRegistration and the dynamic
@@ -64,6 +65,7 @@ func (c *Controller) routes() routes {
 	to(r, c.Controller.DeleteTopics)
 	to(r, c.Controller.CreatePartitions)
 	to(r, c.Controller.ElectLeaders)
+	to(r, c.Controller.AlterConfigs)
 	to(r, c.Controller.IncrementalAlterConfigs)
 	to(r, c.Controller.AlterPartitionReassignments)
 	to(r, c.Controller.ListPartitionReassignments)

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/wire"
@@ -16,14 +17,15 @@ import (
 
 // DescribeConfigs 1-4: the configuration of topics and of this broker.
 //
-//   - A topic's value is its own, else the cluster's (dynamic), else the
-//     broker's (static), else Kafka's default; the source says which, and the
-//     synonyms list all of them if they are asked for.
+//   - A topic's value is its own, else this broker's or that of all brokers
+//     (dynamic), else the broker's file's (static), else Kafka's default; the
+//     source says which, and the synonyms list all of them, under the names that
+//     they have there, if they are asked for.
 //   - A topic that does not exist is UNKNOWN_TOPIC_OR_PARTITION; another broker's
 //     configuration is INVALID_REQUEST: it has to be asked itself.
 //
-// Missing: documentation (empty), types (all unknown), the other resources
-// (INVALID_REQUEST).
+// Missing: documentation (empty), the other resources (INVALID_REQUEST). A
+// duration is LONG, which in Kafka some are and others INT.
 func (b *Broker) describeConfigs(_ *wire.Context, req *kmsg.DescribeConfigsRequest) kmsg.Response {
 	resp := kmsg.NewPtrDescribeConfigsResponse()
 	for _, asked := range req.Resources {
@@ -34,7 +36,7 @@ func (b *Broker) describeConfigs(_ *wire.Context, req *kmsg.DescribeConfigsReque
 			out.ErrorCode, out.ErrorMessage = errorOf(err)
 		}
 		for _, c := range configs {
-			if asked.ConfigNames != nil && !slices.Contains(asked.ConfigNames, c.Name) {
+			if len(asked.ConfigNames) > 0 && !slices.Contains(asked.ConfigNames, c.Name) {
 				continue
 			}
 			if !req.IncludeSynonyms {
@@ -58,11 +60,13 @@ func (b *Broker) describeResource(asked kmsg.DescribeConfigsRequestResource) ([]
 		}
 		return b.topicConfigs(asked.ResourceName), nil
 	case kmsg.ConfigResourceTypeBroker:
-		self := strconv.Itoa(int(b.NodeID))
-		if asked.ResourceName != "" && asked.ResourceName != self {
-			return nil, fmt.Errorf("unexpected broker id, expected %s or empty string, but received %q: %w", self, asked.ResourceName, kerr.InvalidRequest)
+		if asked.ResourceName == "" {
+			return b.configsOfAll(), nil
 		}
-		return b.brokerConfigs(asked.ResourceName), nil
+		if err := b.isSelf(asked.ResourceName); err != nil {
+			return nil, err
+		}
+		return b.brokerConfigs(), nil
 	}
 	return nil, fmt.Errorf("resource type %v has no configuration here: %w", asked.ResourceType, kerr.InvalidRequest)
 }
@@ -72,51 +76,69 @@ func (b *Broker) topicConfigs(topic string) []kmsg.DescribeConfigsResponseResour
 	im := b.image()
 	var out []kmsg.DescribeConfigsResponseResourceConfig
 	for _, e := range config.Entries(ptr(b.TopicDefaults)) {
-		c := newConfig(e.Name)
+		c := newConfig(e)
 		if v, set := im.ConfigValue(metadata.Resource{Type: metadata.TopicResource, Name: topic}, e.Name); set {
-			addSource(&c, v, kmsg.ConfigSourceDynamicTopicConfig)
+			addSource(&c, e.Name, v, kmsg.ConfigSourceDynamicTopicConfig)
 		}
+		e.Name = log.BrokerName(e.Name)
 		b.addBrokerSources(&c, e)
 		out = append(out, c)
 	}
 	return out
 }
 
-// brokerConfigs is the broker's own configuration; with an empty name, what is
-// set for all brokers.
-func (b *Broker) brokerConfigs(name string) []kmsg.DescribeConfigsResponseResourceConfig {
+// brokerConfigs is this broker's own configuration.
+func (b *Broker) brokerConfigs() []kmsg.DescribeConfigsResponseResourceConfig {
 	var out []kmsg.DescribeConfigsResponseResourceConfig
-	if name == "" {
-		for _, e := range b.image().Config(metadata.Resource{Type: metadata.BrokerResource}) {
-			c := newConfig(e.Name)
-			addSource(&c, e.Value, kmsg.ConfigSourceDynamicDefaultBrokerConfig)
-			out = append(out, c)
+	known := b.Config()
+	for _, r := range []metadata.Resource{b.self(), {Type: metadata.BrokerResource}} {
+		for _, e := range b.image().Config(r) { // what is kept for tools alone
+			if !slices.ContainsFunc(known, func(k config.Entry) bool { return k.Name == e.Name }) {
+				known = append(known, config.Entry{Name: e.Name})
+			}
 		}
-		return out
 	}
-	for _, e := range b.Config() {
-		c := newConfig(e.Name)
+	for _, e := range known {
+		c := newConfig(e)
 		b.addBrokerSources(&c, e)
-		c.ReadOnly = !config.Has(&log.Config{}, e.Name)
+		c.ReadOnly = !controller.DynamicBrokerConfig(e.Name)
 		out = append(out, c)
 	}
 	return out
+}
+
+// configsOfAll is what is set for all brokers.
+func (b *Broker) configsOfAll() []kmsg.DescribeConfigsResponseResourceConfig {
+	var out []kmsg.DescribeConfigsResponseResourceConfig
+	for _, e := range b.image().Config(metadata.Resource{Type: metadata.BrokerResource}) {
+		c := newConfig(config.Entry{Name: e.Name})
+		addSource(&c, e.Name, e.Value, kmsg.ConfigSourceDynamicDefaultBrokerConfig)
+		out = append(out, c)
+	}
+	return out
+}
+
+// self is this broker as configuration knows it.
+func (b *Broker) self() metadata.Resource {
+	return metadata.Resource{Type: metadata.BrokerResource, Name: strconv.Itoa(int(b.NodeID))}
 }
 
 // addBrokerSources adds what a broker has to say, the strongest first.
 func (b *Broker) addBrokerSources(c *kmsg.DescribeConfigsResponseResourceConfig, e config.Entry) {
 	im := b.image()
-	self := metadata.Resource{Type: metadata.BrokerResource, Name: strconv.Itoa(int(b.NodeID))}
-	if v, set := im.ConfigValue(self, e.Name); set {
-		addSource(c, v, kmsg.ConfigSourceDynamicBrokerConfig)
+	if v, set := im.ConfigValue(b.self(), e.Name); set {
+		addSource(c, e.Name, v, kmsg.ConfigSourceDynamicBrokerConfig)
 	}
 	if v, set := im.ConfigValue(metadata.Resource{Type: metadata.BrokerResource}, e.Name); set {
-		addSource(c, v, kmsg.ConfigSourceDynamicDefaultBrokerConfig)
+		addSource(c, e.Name, v, kmsg.ConfigSourceDynamicDefaultBrokerConfig)
+	}
+	if e.Kind == config.Unknown {
+		return
 	}
 	if !isDefault(e) {
-		addSource(c, e.Value, kmsg.ConfigSourceStaticBrokerConfig)
+		addSource(c, e.Name, e.Value, kmsg.ConfigSourceStaticBrokerConfig)
 	}
-	addSource(c, e.Default, kmsg.ConfigSourceDefaultConfig)
+	addSource(c, e.Name, e.Default, kmsg.ConfigSourceDefaultConfig)
 }
 
 // isDefault reports whether e has Kafka's default. A time too long to be held
@@ -127,22 +149,25 @@ func isDefault(e config.Entry) bool {
 	}
 	var defaults log.Config
 	config.Default(&defaults)
-	return slices.ContainsFunc(config.Entries(&defaults), func(d config.Entry) bool { return d == e })
+	return slices.ContainsFunc(config.Entries(&defaults), func(d config.Entry) bool {
+		return log.BrokerName(d.Name) == e.Name && d.Value == e.Value
+	})
 }
 
-func newConfig(name string) kmsg.DescribeConfigsResponseResourceConfig {
+func newConfig(e config.Entry) kmsg.DescribeConfigsResponseResourceConfig {
 	c := kmsg.NewDescribeConfigsResponseResourceConfig()
-	c.Name = name
+	c.Name, c.ConfigType = e.Name, kmsg.ConfigType(e.Kind)
 	return c
 }
 
-// addSource notes that source sets the value. The first one that does counts.
-func addSource(c *kmsg.DescribeConfigsResponseResourceConfig, value string, source kmsg.ConfigSource) {
+// addSource notes that source sets the value, under a name. The first one that
+// does counts.
+func addSource(c *kmsg.DescribeConfigsResponseResourceConfig, name, value string, source kmsg.ConfigSource) {
 	if c.Value == nil {
 		c.Value, c.Source = ptr(value), source
 		c.IsDefault = source == kmsg.ConfigSourceDefaultConfig
 	}
 	s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
-	s.Name, s.Value, s.Source = c.Name, ptr(value), source
+	s.Name, s.Value, s.Source = name, ptr(value), source
 	c.ConfigSynonyms = append(c.ConfigSynonyms, s)
 }

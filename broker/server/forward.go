@@ -8,8 +8,8 @@ import (
 
 // What clients ask of the controller, they ask of any broker, which passes it
 // on (KIP-590): CreateTopics, DeleteTopics, CreatePartitions, ElectLeaders,
-// IncrementalAlterConfigs, AlterPartitionReassignments,
-// ListPartitionReassignments, DescribeQuorum, UpdateFeatures, UnregisterBroker.
+// AlterPartitionReassignments, ListPartitionReassignments, DescribeQuorum,
+// UpdateFeatures, UnregisterBroker, and changes of configuration.
 //
 // Kafka wraps the request in an Envelope with the client's principal. Without
 // principals there is nothing to wrap: the request is sent again, as it came,
@@ -20,11 +20,14 @@ import (
 
 // forward handles one kind of request by passing it on.
 func forward[R kmsg.Request](b *Broker) func(*wire.Context, R) kmsg.Response {
-	return func(_ *wire.Context, req R) kmsg.Response {
-		resp, err := b.Forward.call(req, b.Settings.RequestTimeout)
-		if err != nil {
-			return refuse(req, err)
-		}
-		return resp
+	return func(_ *wire.Context, req R) kmsg.Response { return b.forwarded(req) }
+}
+
+// forwarded is the controller's answer, or that there was none in time.
+func (b *Broker) forwarded(req kmsg.Request) kmsg.Response {
+	resp, err := b.Forward.call(req, b.Settings.RequestTimeout)
+	if err != nil {
+		return refuse(req, err)
 	}
+	return resp
 }

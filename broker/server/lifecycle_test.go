@@ -353,12 +353,14 @@ func TestRefuse_IsSeenByTheChannel(t *testing.T) {
 	grow.Topics = make([]kmsg.CreatePartitionsRequestTopic, 1)
 	alter := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	alter.Resources = make([]kmsg.IncrementalAlterConfigsRequestResource, 1)
+	oldAlter := kmsg.NewPtrAlterConfigsRequest()
+	oldAlter.Resources = []kmsg.AlterConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: "7"}}
 	oldElect := kmsg.NewPtrElectLeadersRequest()
 	oldElect.Topics = []kmsg.ElectLeadersRequestTopic{{Topic: "x", Partitions: []int32{0}}}
 	newElect := *oldElect
 	newElect.Version = 2
 	for _, req := range []kmsg.Request{
-		create, drop, oldDrop, grow, alter, oldElect, &newElect,
+		create, drop, oldDrop, grow, alter, oldAlter, oldElect, &newElect,
 		kmsg.NewPtrAlterPartitionAssignmentsRequest(), kmsg.NewPtrListPartitionReassignmentsRequest(),
 		kmsg.NewPtrUpdateFeaturesRequest(), kmsg.NewPtrUnregisterBrokerRequest(), kmsg.NewPtrDescribeQuorumRequest(),
 	} {
@@ -369,4 +371,10 @@ func TestRefuse_IsSeenByTheChannel(t *testing.T) {
 		resp.SetVersion(req.GetVersion())
 		assert.False(t, notController(resp), kmsg.NameForKey(req.Key()))
 	}
+	answer := refuse(oldAlter, kerr.RequestTimedOut).(*kmsg.AlterConfigsResponse).Resources[0]
+	assert.Equal(t, kmsg.ConfigResourceTypeBroker, answer.ResourceType)
+	assert.Equal(t, "7", answer.ResourceName)
+	assert.Equal(t, kerr.RequestTimedOut.Code, answer.ErrorCode)
+	dropped := refuse(oldDrop, kerr.RequestTimedOut).(*kmsg.DeleteTopicsResponse).Topics[0]
+	assert.Equal(t, "x", *dropped.Topic)
 }

@@ -1,145 +1,107 @@
 package server
 
 import (
+	"reflect"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// The answers to admin requests are alike: an error for the whole, or one for
+// each thing that was asked for, which the answer names as the request did.
+// What follows goes by the names of their fields.
+
 // notController reports whether a controller says that it is not the active
-// one. Each API has its own place for that.
+// one, be it of the first thing that was asked for.
 func notController(resp kmsg.Response) bool {
-	code := kerr.NotController.Code
-	switch resp := resp.(type) {
-	case *kmsg.CreateTopicsResponse:
-		return len(resp.Topics) > 0 && resp.Topics[0].ErrorCode == code
-	case *kmsg.DeleteTopicsResponse:
-		return len(resp.Topics) > 0 && resp.Topics[0].ErrorCode == code
-	case *kmsg.CreatePartitionsResponse:
-		return len(resp.Topics) > 0 && resp.Topics[0].ErrorCode == code
-	case *kmsg.IncrementalAlterConfigsResponse:
-		return len(resp.Resources) > 0 && resp.Resources[0].ErrorCode == code
-	case *kmsg.DescribeQuorumResponse:
-		if resp.ErrorCode != 0 {
-			return resp.ErrorCode == code || resp.ErrorCode == kerr.NotLeaderForPartition.Code
-		}
-		if len(resp.Topics) > 0 && len(resp.Topics[0].Partitions) > 0 {
-			return resp.Topics[0].Partitions[0].ErrorCode == kerr.NotLeaderForPartition.Code
-		}
-		return false
-	case *kmsg.ElectLeadersResponse:
-		if resp.Version == 0 && len(resp.Topics) > 0 && len(resp.Topics[0].Partitions) > 0 {
-			return resp.Topics[0].Partitions[0].ErrorCode == code
-		}
-	}
-	return topLevelError(resp) == code
+	code := firstError(reflect.ValueOf(resp).Elem())
+	_, ofQuorum := resp.(*kmsg.DescribeQuorumResponse)
+	return code == kerr.NotController.Code || ofQuorum && code == kerr.NotLeaderForPartition.Code
 }
 
-// topLevelError is the error of a response that has one for the whole of it.
-func topLevelError(resp kmsg.Response) int16 {
-	switch resp := resp.(type) {
-	case *kmsg.ElectLeadersResponse:
-		return resp.ErrorCode
-	case *kmsg.AlterPartitionAssignmentsResponse:
-		return resp.ErrorCode
-	case *kmsg.ListPartitionReassignmentsResponse:
-		return resp.ErrorCode
-	case *kmsg.UpdateFeaturesResponse:
-		return resp.ErrorCode
-	case *kmsg.UnregisterBrokerResponse:
-		return resp.ErrorCode
-	case *kmsg.AlterPartitionResponse:
-		return resp.ErrorCode
-	case *kmsg.AllocateProducerIDsResponse:
-		return resp.ErrorCode
-	case *kmsg.BrokerRegistrationResponse:
-		return resp.ErrorCode
-	case *kmsg.BrokerHeartbeatResponse:
-		return resp.ErrorCode
+func firstError(v reflect.Value) int16 {
+	if f := v.FieldByName("ErrorCode"); f.IsValid() && f.Int() != 0 {
+		return int16(f.Int())
+	}
+	for _, name := range []string{"Topics", "Resources", "Partitions"} {
+		if list := v.FieldByName(name); list.IsValid() && list.Len() > 0 && list.Index(0).Kind() == reflect.Struct {
+			return firstError(list.Index(0))
+		}
 	}
 	return 0
 }
 
 // refuse answers an admin request with one error for all that it asks for.
 func refuse(req kmsg.Request, because error) kmsg.Response {
-	code, message := errorOf(because)
-	switch req := req.(type) {
-	case *kmsg.CreateTopicsRequest:
-		resp := kmsg.NewPtrCreateTopicsResponse()
-		for _, t := range req.Topics {
-			topic := kmsg.NewCreateTopicsResponseTopic()
-			topic.Topic, topic.ErrorCode, topic.ErrorMessage = t.Topic, code, message
-			resp.Topics = append(resp.Topics, topic)
-		}
-		return resp
-	case *kmsg.DeleteTopicsRequest:
-		resp := kmsg.NewPtrDeleteTopicsResponse()
-		for _, name := range req.TopicNames {
-			topic := kmsg.NewDeleteTopicsResponseTopic()
-			topic.Topic, topic.ErrorCode, topic.ErrorMessage = ptr(name), code, message
-			resp.Topics = append(resp.Topics, topic)
-		}
-		for _, t := range req.Topics {
-			topic := kmsg.NewDeleteTopicsResponseTopic()
-			topic.Topic, topic.TopicID, topic.ErrorCode, topic.ErrorMessage = t.Topic, t.TopicID, code, message
-			resp.Topics = append(resp.Topics, topic)
-		}
-		return resp
-	case *kmsg.CreatePartitionsRequest:
-		resp := kmsg.NewPtrCreatePartitionsResponse()
-		for _, t := range req.Topics {
-			topic := kmsg.NewCreatePartitionsResponseTopic()
-			topic.Topic, topic.ErrorCode, topic.ErrorMessage = t.Topic, code, message
-			resp.Topics = append(resp.Topics, topic)
-		}
-		return resp
-	case *kmsg.IncrementalAlterConfigsRequest:
-		resp := kmsg.NewPtrIncrementalAlterConfigsResponse()
-		for _, r := range req.Resources {
-			resource := kmsg.NewIncrementalAlterConfigsResponseResource()
-			resource.ResourceType, resource.ResourceName = r.ResourceType, r.ResourceName
-			resource.ErrorCode, resource.ErrorMessage = code, message
-			resp.Resources = append(resp.Resources, resource)
-		}
-		return resp
-	case *kmsg.ElectLeadersRequest:
-		return refuseElection(req, code, message)
-	case *kmsg.AlterPartitionAssignmentsRequest:
-		resp := kmsg.NewPtrAlterPartitionAssignmentsResponse()
-		resp.ErrorCode, resp.ErrorMessage = code, message
-		return resp
-	case *kmsg.ListPartitionReassignmentsRequest:
-		resp := kmsg.NewPtrListPartitionReassignmentsResponse()
-		resp.ErrorCode, resp.ErrorMessage = code, message
-		return resp
-	case *kmsg.UpdateFeaturesRequest:
-		resp := kmsg.NewPtrUpdateFeaturesResponse()
-		resp.ErrorCode, resp.ErrorMessage = code, message
-		return resp
-	case *kmsg.UnregisterBrokerRequest:
-		resp := kmsg.NewPtrUnregisterBrokerResponse()
-		resp.ErrorCode, resp.ErrorMessage = code, message
-		return resp
-	case *kmsg.DescribeQuorumRequest:
-		resp := kmsg.NewPtrDescribeQuorumResponse()
-		resp.ErrorCode, resp.ErrorMessage = code, message
-		return resp
+	resp := req.ResponseKind()
+	if r, ok := resp.(interface{ Default() }); ok {
+		r.Default()
 	}
-	panic("server: no way to refuse " + kmsg.NameForKey(req.Key()))
-}
-
-// refuseElection: version 0 has no place for an error but the partitions.
-func refuseElection(req *kmsg.ElectLeadersRequest, code int16, message *string) kmsg.Response {
-	resp := kmsg.NewPtrElectLeadersResponse()
-	resp.ErrorCode = code
-	for _, t := range req.Topics {
-		topic := kmsg.NewElectLeadersResponseTopic()
-		topic.Topic = t.Topic
-		for _, p := range t.Partitions {
-			partition := kmsg.NewElectLeadersResponseTopicPartition()
-			partition.Partition, partition.ErrorCode, partition.ErrorMessage = p, code, message
-			topic.Partitions = append(topic.Partitions, partition)
+	v := reflect.ValueOf(resp).Elem()
+	whole := setError(v, because)
+	asked := reflect.ValueOf(req).Elem()
+	switch req := req.(type) {
+	case *kmsg.ElectLeadersRequest: // version 0 has no error for the whole
+		for _, t := range req.Topics {
+			topic := kmsg.NewElectLeadersResponseTopic()
+			topic.Topic = t.Topic
+			for _, p := range t.Partitions {
+				partition := kmsg.NewElectLeadersResponseTopicPartition()
+				partition.Partition = p
+				partition.ErrorCode, partition.ErrorMessage = errorOf(because)
+				topic.Partitions = append(topic.Partitions, partition)
+			}
+			resp := resp.(*kmsg.ElectLeadersResponse)
+			resp.Topics = append(resp.Topics, topic)
 		}
-		resp.Topics = append(resp.Topics, topic)
+		return resp
+	case *kmsg.DeleteTopicsRequest: // before version 6 they are names alone
+		for _, name := range req.TopicNames {
+			topic := kmsg.NewDeleteTopicsRequestTopic()
+			topic.Topic = ptr(name)
+			req.Topics = append(req.Topics, topic)
+		}
+	}
+	for _, name := range []string{"Topics", "Resources"} {
+		if list := v.FieldByName(name); list.IsValid() && !whole {
+			list.Set(refuseEach(asked.FieldByName(name), list.Type(), because))
+			return resp
+		}
+	}
+	if !whole {
+		panic("server: no way to refuse " + kmsg.NameForKey(req.Key()))
 	}
 	return resp
+}
+
+// refuseEach is an answer for each thing asked, with the fields that both have.
+func refuseEach(asked reflect.Value, answers reflect.Type, because error) reflect.Value {
+	out := reflect.MakeSlice(answers, asked.Len(), asked.Len())
+	for i := range asked.Len() {
+		from, to := asked.Index(i), out.Index(i)
+		to.Addr().Interface().(interface{ Default() }).Default()
+		for j := range to.NumField() {
+			field := to.Type().Field(j)
+			if f := from.FieldByName(field.Name); f.IsValid() && f.Type() == field.Type && field.Name != "UnknownTags" {
+				to.Field(j).Set(f)
+			}
+		}
+		setError(to, because)
+	}
+	return out
+}
+
+// setError fills in the error of an answer, or of a part of it, if it has a
+// place for one.
+func setError(v reflect.Value, err error) bool {
+	code, message := errorOf(err)
+	f := v.FieldByName("ErrorCode")
+	if !f.IsValid() {
+		return false
+	}
+	f.SetInt(int64(code))
+	if f := v.FieldByName("ErrorMessage"); f.IsValid() {
+		f.Set(reflect.ValueOf(message))
+	}
+	return true
 }
