@@ -280,12 +280,17 @@ func (t *teller) lanes(rows []int, f *finding) string {
 	}
 	var bars []bar
 	var events []int64
+	over := map[int32]int64{} // by process: where its line is free
 	for _, row := range rows {
 		op := t.op(row)
 		b := bar{row: row, label: t.label(op, mentioned), begin: op.Invoked, end: op.Completed}
 		if b.begin == b.end { // the history begins with its end
 			b.begin--
 		}
+		if free, ok := over[op.ProcessNo]; ok && free < b.end { // it is not told when it began
+			b.begin = max(b.begin, free)
+		}
+		over[op.ProcessNo] = b.end
 		bars = append(bars, b)
 		events = append(events, b.begin, b.end)
 	}

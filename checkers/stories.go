@@ -97,6 +97,7 @@ func tellTorn(t *teller, f *finding, in *Instance) []int {
 	}
 	in.Proof = append(in.Proof, fmt.Sprintf("so all of it is committed, %s at %s too", t.value(lost), t.spot(f.key, f.offsets[0])))
 	if bound, ok := t.boundary(f); ok && t.seen[bound] != nil && t.seen[bound].okReader >= 0 {
+		f.recs = append(f.recs[:2:2], bound)
 		rows = append(rows[:len(rows):len(rows)], t.seen[bound].okReader)
 		in.Proof = append(in.Proof, t.polled(t.seen[bound].okReader, bound))
 	}
