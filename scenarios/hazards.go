@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/broker/client"
+	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/workloads"
 )
@@ -32,6 +33,7 @@ var AcksOne = Scenario{
 	},
 	Checks: Promises,
 	Probes: []string{"unclean restart detected"},
+	Danger: checkers.LostWrite,
 	Lesson: "acks=1 promises that the leader had the record, not that anybody who may become leader has it. Use acks=all with min.insync.replicas of at least 2.",
 }
 
@@ -48,6 +50,7 @@ var UncleanElection = Scenario{
 	},
 	Checks: Promises,
 	Probes: []string{"controller: unclean leader elected"},
+	Danger: checkers.InconsistentOffsets,
 	Lesson: "unclean.leader.election.enable=true lets a partition go on without the replicas that were in sync. What only they had is gone, acknowledged or not.",
 }
 
@@ -64,6 +67,7 @@ var MinISROne = Scenario{
 	},
 	Checks: Promises,
 	Probes: []string{"controller: last known leader elected"},
+	Danger: checkers.InconsistentOffsets,
 	Lesson: "acks=all waits for the replicas in sync, and min.insync.replicas=1 lets one be enough. Its disk was then the only place of what it acknowledged.",
 }
 
@@ -86,6 +90,7 @@ var NoIdempotence = Scenario{
 		{At: 20 * time.Second, For: 5 * time.Second, Fault: faults.LossyLink{PerMille: 100, Host: faults.AnyBroker}},
 	},
 	Checks: Promises,
+	Danger: checkers.Duplicate,
 	Lesson: "enable.idempotence=false gives the broker no way to know a retry from a new record: it may be written twice, and with several requests in flight out of order.",
 }
 
@@ -102,5 +107,6 @@ var NoFsyncAllLosePower = Scenario{
 	},
 	Checks: Promises,
 	Probes: []string{"controller: last known leader elected"},
+	Danger: checkers.InconsistentOffsets,
 	Lesson: "acks=all promises copies in the memory of min.insync.replicas, and flush.messages has no default that would sync them. Replicas that share one power supply fail as one.",
 }

@@ -45,7 +45,7 @@ func (r *run) result() *Result {
 		report.Faults = []reports.Fault{}
 	}
 	j := r.judge(h, &report)
-	report.Verdict = r.verdict(&report)
+	report.Verdict = r.verdict(&report, j)
 	for _, bug := range r.o.Plant {
 		count := r.bugs.Count(bug)
 		report.Planted[string(bug)] = reports.Planted{Reached: count.Reached, Infected: count.Infected, Detected: int64(len(report.Violations))}
@@ -138,9 +138,9 @@ func conclude(c reports.Check) reports.Check {
 	return c
 }
 
-// verdict is the worst of all checks; a probe that the scenario lives by and
-// that was not reached makes it inconclusive.
-func (r *run) verdict(report *reports.Run) reports.Verdict {
+// verdict is the worst of all checks; a danger that the scenario lives by and
+// that was not met makes it inconclusive.
+func (r *run) verdict(report *reports.Run, j *checkers.Judgement) reports.Verdict {
 	verdict := reports.Holds
 	for _, c := range report.Checks {
 		verdict = reports.Worst(verdict, c.Verdict)
@@ -148,13 +148,28 @@ func (r *run) verdict(report *reports.Run) reports.Verdict {
 	for _, p := range r.s.Probes {
 		if report.Probes[p] == 0 {
 			report.NotReached = append(report.NotReached, p)
-			verdict = reports.Worst(verdict, reports.Inconclusive)
 		}
+	}
+	if r.s.Danger != "" && !r.showsDanger(j) {
+		report.NotReached = append(report.NotReached, string(r.s.Danger))
+	}
+	if len(report.NotReached) > 0 {
+		verdict = reports.Worst(verdict, reports.Inconclusive)
 	}
 	if len(report.Violations) > 0 {
 		verdict = reports.Violated
 	}
 	return verdict
+}
+
+// showsDanger reports whether a design hazard showed its anomaly. It need not,
+// if settings of the run's own have made it safe.
+func (r *run) showsDanger(j *checkers.Judgement) bool {
+	var permitted checkers.Campaign
+	permitted.Add(j)
+	isDanger := func(a checkers.Allowed) bool { return a.Anomaly == r.s.Danger }
+	safe := len(r.o.Set) > 0 && !slices.ContainsFunc(permitted.NeverShown(), isDanger)
+	return safe || slices.ContainsFunc(j.Allowed, isDanger)
 }
 
 func ints(ops []int64) []int {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/internal/nearest"
 	"github.com/ktrial/ktrial/workloads"
@@ -31,8 +32,10 @@ type Scenario struct {
 	// inconclusive.
 	Probes []string
 	// Lesson is what a design hazard teaches: the configuration never made the
-	// promise that the run breaks.
+	// promise that the run breaks. Danger is the anomaly that shows it: a run
+	// without it is inconclusive.
 	Lesson string
+	Danger checkers.Anomaly
 	// Liveness is how long the healed cluster may take to converge; 0: 90s.
 	Liveness time.Duration
 }
