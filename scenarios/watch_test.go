@@ -29,7 +29,7 @@ var plants = []struct {
 	{planted.TruncateToHW, LeadershipPingPong, 3, "invariant 23:"},
 	{planted.ISRNoLESO, Standard, 20, "invariant 12:"},
 	{planted.HWCommittedISR, ReturnOfTheReplica, 3, "invariant 9:"},
-	{planted.HWUnderMinISR, ControllerStorm, 3, "invariant 9:"},
+	{planted.HWUnderMinISR, LastInSync, 3, "invariant 9:"},
 	{planted.NoELR, LastInSync, 5, "invariant 18:"},
 	{planted.IgnoreBrokerEpoch, LateISRJoin, 3, "invariant 12:"},
 	{planted.NoDuplicateWindow, LateRequests, 3, "records are not duplicated"},
