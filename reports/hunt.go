@@ -63,8 +63,8 @@ func (h *Hunt) Add(r *Run) {
 // WriteText tells a hunt to a person.
 func (h *Hunt) WriteText(w io.Writer, style Style) {
 	head := headline[h.Verdict]
-	fmt.Fprintf(w, "%s %s runs, %s events, %s virtual in %s wall: %.1f seeds per second\n",
-		style.paint(head.color, head.word), count(int64(h.Runs)), count(int64(h.Events)), brief(h.VirtualSeconds), brief(h.WallSeconds), h.SeedsPerSecond)
+	fmt.Fprintf(w, "%s %s, %s events, %s virtual in %s wall: %.1f seeds per second\n",
+		style.paint(head.color, head.word), things(h.Runs, "run"), count(int64(h.Events)), brief(h.VirtualSeconds), brief(h.WallSeconds), h.SeedsPerSecond)
 	if len(h.ProbesNeverReached) > 0 {
 		fmt.Fprintf(w, "  never reached: %s\n", strings.Join(h.ProbesNeverReached, ", "))
 	}

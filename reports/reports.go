@@ -62,6 +62,8 @@ type Run struct {
 	Planted        map[string]Planted `json:"planted"`
 	Config         map[string]string  `json:"config"`
 
+	// Spared are the faults that did not strike, or became milder, and why.
+	Spared []Spared `json:"spared,omitempty"`
 	// Again is the command that plays this run again.
 	Again string `json:"again,omitempty"`
 	// Kept is the directory that holds the run.json and the history of the run.
@@ -116,6 +118,13 @@ type Fault struct {
 	At    Seconds `json:"at"`
 	Until Seconds `json:"until"`
 	Text  string  `json:"text"`
+}
+
+// Spared is a fault that did not strike as it was planned.
+type Spared struct {
+	At   Seconds `json:"at"`
+	Text string  `json:"text"`
+	Why  string  `json:"why"`
 }
 
 // Planted says what became of a planted bug.

@@ -62,19 +62,33 @@ func (r *Run) writeWork(w io.Writer) {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(r.Counts)) {
 		if n := r.Counts[name]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s", count(n), name))
+			parts = append(parts, fmt.Sprintf("%s %s", count(n), strings.TrimPrefix(name, "records ")))
 		}
 	}
 	if len(parts) > 0 {
-		fmt.Fprintf(w, "  work     %s\n", strings.Join(parts, ", "))
+		fmt.Fprintf(w, "  records  %s\n", strings.Join(parts, ", "))
 	}
-	fmt.Fprintf(w, "  world    %s events, %d faults, trace %s\n", count(int64(r.Events)), len(r.Faults), r.TraceHash)
+	fmt.Fprintf(w, "  world    %s events, %s, trace %s\n", count(int64(r.Events)), things(len(r.Faults), "fault"), r.TraceHash)
+	r.writeSpared(w)
 	if r.Stopped != "" {
 		fmt.Fprintf(w, "  stopped  %s\n", r.Stopped)
 	}
 	for _, bug := range slices.Sorted(maps.Keys(r.Planted)) {
 		p := r.Planted[bug]
 		fmt.Fprintf(w, "  planted  %s: reached %s, infected %s, detected %s\n", bug, count(p.Reached), count(p.Infected), count(p.Detected))
+	}
+}
+
+// writeSpared tells of faults that did not strike as they were planned; of many
+// the first.
+func (r *Run) writeSpared(w io.Writer) {
+	const most = 3
+	for i, s := range r.Spared {
+		if i == most {
+			fmt.Fprintf(w, "  spared   ... and %s more (--json has them all)\n", things(len(r.Spared)-most, "fault"))
+			return
+		}
+		fmt.Fprintf(w, "  spared   %s\n", wrap(fmt.Sprintf("at %v %s: %s", s.At, s.Text, s.Why), "           ", 110))
 	}
 }
 
@@ -170,6 +184,14 @@ func quoted(word string) string {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// things counts what has a plural in s.
+func things(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return count(int64(n)) + " " + what
 }
 
 // count writes a number with commas: 11,204.

@@ -36,7 +36,7 @@ func (r *run) result() *Result {
 		Allowed:        []reports.Allowed{}, Checks: []reports.Check{},
 		Faults: r.n.struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
 		Config: r.config(), Lesson: r.s.Lesson, Counts: counts(h),
-		Again: r.again(), Stopped: r.stopped(),
+		Again: r.again(), Stopped: r.stopped(), Spared: r.n.spared,
 	}
 	if report.Violations == nil {
 		report.Violations = []reports.Violation{}
@@ -199,13 +199,16 @@ func (r *run) expectations() checkers.Expectations {
 	return e
 }
 
+// ended is how a send may end.
+var ended = map[history.Type]string{history.OK: "acknowledged", history.Failed: "failed", history.Unknown: "in doubt"}
+
 // counts is the work that was done.
 func counts(h *history.History) map[string]int64 {
 	out := map[string]int64{}
 	h.Each(func(op *history.Op) bool {
 		switch op.F {
 		case history.Send:
-			out["sends "+op.Type.String()] += int64(len(op.Sends))
+			out["records "+ended[op.Type]] += int64(len(op.Sends))
 		case history.Poll:
 			out["records polled"] += int64(len(op.Polled))
 		}

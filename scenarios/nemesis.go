@@ -24,6 +24,7 @@ type nemesis struct {
 
 	begun  time.Duration // when the plan's time began
 	struck []reports.Fault
+	spared []reports.Spared
 	active []*blow // strikes that are not healed, in order
 	log    func(at time.Duration, text string)
 	// watch is told what is about to be lost.
@@ -53,7 +54,7 @@ func (n *nemesis) strike(t faults.Timed) {
 	}
 	now := n.c.w.Now()
 	if err != nil {
-		n.c.w.Logf("fault does not strike: %v: %v", t.Fault, err)
+		n.spare(t.Fault, err.Error())
 		return
 	}
 	text := fmt.Sprintf("at %v", now-n.begun)
@@ -118,8 +119,14 @@ func (n *nemesis) keepBudget(f faults.Fault) faults.Fault {
 	case n.c.survives(hosts.Hosts(), false):
 		milder = faults.Kill{Host: hosts}
 	}
-	n.c.w.Logf("fault is made milder, for more would be lost than is promised to survive: %v", aimed)
+	n.spare(aimed, fmt.Sprintf("became %v, for no more is promised to survive", milder))
 	return milder
+}
+
+// spare notes a fault that does not strike as it is.
+func (n *nemesis) spare(f faults.Fault, why string) {
+	n.c.w.Logf("fault does not strike: %v: %s", f, why)
+	n.spared = append(n.spared, reports.Spared{At: reports.Seconds(n.c.w.Now()), Text: f.String(), Why: why})
 }
 
 // aVoterForgets reports whether a loss of power would take from a controller

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/reports"
 )
 
 // struck plays faults one after another in a cluster that is well, each healed
@@ -37,6 +38,16 @@ func struck(t *testing.T, s Scenario, lines ...string) (texts []string) {
 		texts = append(texts, timed.Fault.String())
 	}
 	return texts
+}
+
+// Whoever brings a plan is told what did not strike, and why.
+func TestSparedFaultsAreTold(t *testing.T) {
+	r, err := Run(short(t), Options{Seed: 1, Plan: plan(t, "at 1s for 1s: power off broker-1+broker-2\nat 3s: rot 5 bytes of broker-3")})
+	require.NoError(t, err)
+	var text strings.Builder
+	r.Report.WriteText(&text, reports.Style{})
+	assert.Contains(t, text.String(), "power off broker-1+broker-2: became kill broker-1+broker-2, for no more is promised to survive\n")
+	assert.Contains(t, text.String(), "rot 5 bytes of broker-3: broker-3 will not recover its logs, so nobody would notice\n")
 }
 
 // What would cost more than the configuration promises to survive becomes
