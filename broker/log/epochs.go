@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -43,6 +44,15 @@ func (es *epochs) assign(epoch kafka.LeaderEpoch, start kafka.Offset) bool {
 	}
 	*es = append(s, EpochEntry{epoch, start})
 	return true
+}
+
+// replay notes the epoch of a batch that is read again after what lies before
+// it. Epochs do not fall along a log; one that does has rotted, for no checksum
+// covers it, and says nothing (as in LogSegment.recover).
+func (es *epochs) replay(b record.Batch) {
+	if b.LeaderEpoch() > es.latest() {
+		es.assign(b.LeaderEpoch(), b.BaseOffset())
+	}
 }
 
 // truncateEnd forgets the epochs that begin at or after end.

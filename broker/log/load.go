@@ -163,7 +163,10 @@ func (r *recovery) segment(i int) (goesOn bool, err error) {
 	}
 	// A segment may have lost its unsynced end and look whole, while a later one
 	// is there. What follows the hole cannot be kept: nobody would ever fetch
-	// what is missing. The cleaner of a real Kafka leaves such gaps on purpose.
+	// what is missing. (Kafka keeps it: LogLoader.recoverLog drops what follows
+	// only if LogSegment.recover found a damaged batch, and what follows a segment
+	// with damaged indexes not even then.) The cleaner of a real Kafka leaves such
+	// gaps on purpose.
 	return whole && (s.end == r.segments[i+1].base || r.cfg.CleanupPolicy.Compact), nil
 }
 
@@ -197,14 +200,17 @@ func (r *recovery) rebuild(s *segment, withEpochs bool) (whole bool, err error) 
 			return s.damaged(at, err)
 		}
 		// No checksum covers the base offset: it is given after the producer made
-		// the batch. Kafka believes one that is too high; but only compaction leaves
-		// gaps, and nobody would ever fetch what is missing in this one.
+		// the batch. Kafka believes one that is too high (LogSegment.recover looks
+		// only whether an index can hold it), and empties the whole segment if an
+		// index entry would go back (recoverLog on InvalidOffsetException). But only
+		// compaction leaves gaps, and nobody would ever fetch what is missing in
+		// this one.
 		if o := b.BaseOffset(); o < s.end || o > s.end && !r.cfg.CleanupPolicy.Compact || !s.offsets.holds(b.LastOffset()) {
 			return s.damaged(at, fmt.Errorf("base offset %d, expected %d", o, s.end))
 		}
 		s.note(b, at, r.cfg.IndexIntervalBytes)
 		if withEpochs {
-			r.epochs.assign(b.LeaderEpoch(), b.BaseOffset())
+			r.epochs.replay(b)
 		}
 		if aborted, ok := r.state.fold(b); ok {
 			s.txns.append(aborted)
@@ -274,7 +280,7 @@ func (l *Log) settleEpochs() error {
 		l.epochs = nil
 		for _, s := range l.segments {
 			err := s.scan(0, s.size, func(b record.Batch, _ int64) error {
-				l.epochs.assign(b.LeaderEpoch(), b.BaseOffset())
+				l.epochs.replay(b)
 				return nil
 			})
 			if err != nil {

@@ -502,3 +502,36 @@ func TestABaseOffsetThatRottedIsNotBelieved(t *testing.T) {
 		}
 	})
 }
+
+// No checksum covers a leader epoch either. One that rotted downwards says
+// nothing; one that rotted upwards stays until there is a leader again.
+func TestALeaderEpochThatRotted(t *testing.T) {
+	onDisk(t, func(h env.Host) {
+		at := func(o kafka.Offset, epoch kafka.LeaderEpoch) record.Batch {
+			return batch(0, record.Options{BaseOffset: o, LeaderEpoch: epoch}, 2, 10)
+		}
+		for _, x := range []struct {
+			rotten kafka.LeaderEpoch
+			want   epochs
+		}{
+			{2, epochs{{1, 0}, {3, 2}}},
+			{0, epochs{{1, 0}, {3, 2}}},
+			{9, epochs{{1, 0}, {3, 2}, {9, 4}}},
+		} {
+			name := fmt.Sprintf("orders-%d", x.rotten)
+			l, err := Open(h, name, orders, tiny(), Options{})
+			require.NoError(t, err)
+			for o, epoch := range []kafka.LeaderEpoch{1, 3, 3, 3} {
+				require.NoError(t, l.AppendAsFollower(at(2*kafka.Offset(o), epoch)))
+			}
+			log := bytes.Join([][]byte{at(0, 1), at(2, 3), at(4, x.rotten), at(6, 3)}, nil)
+			require.NoError(t, writeFile(h.Disk(), name+"/"+fileName(0, logSuffix), log, true))
+			l, err = Open(h, name, orders, tiny(), Options{})
+			require.NoError(t, err)
+			assert.Equal(t, kafka.Offset(8), l.EndOffset())
+			assert.Equal(t, x.want, epochs(l.EpochEntries()), "epoch %d", x.rotten)
+			l.AssignEpochStart(4, 8)
+			assert.Equal(t, epochs{{1, 0}, {3, 2}, {4, 8}}, epochs(l.EpochEntries()), "epoch %d", x.rotten)
+		}
+	})
+}
