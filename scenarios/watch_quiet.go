@@ -8,6 +8,7 @@ import (
 	"github.com/ktrial/ktrial/broker"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
+	"github.com/ktrial/ktrial/broker/raft"
 	"github.com/ktrial/ktrial/checkers/invariants"
 )
 
@@ -79,12 +80,12 @@ func (w *watch) unsettled() (amiss []string) {
 // replay has every node fold its metadata log anew, and compares the images
 // with those that the nodes came to while they ran.
 func (w *watch) replay(bound time.Duration) error {
-	waiting := 0
+	waiting, known := 0, raft.Folds{}
 	for _, s := range w.r.c.servers {
 		n, node := s.alive(), invariants.Node(s.cfg.NodeID)
 		waiting++
 		s.host.Process().Go("replay", func() {
-			w.replayed(node, n)
+			w.replayed(node, n, known)
 			waiting--
 		})
 	}
@@ -96,12 +97,12 @@ func (w *watch) replay(bound time.Duration) error {
 	})
 }
 
-func (w *watch) replayed(node invariants.Node, n *broker.Node) {
-	im, err := n.Raft.Replay()
+func (w *watch) replayed(node invariants.Node, n *broker.Node, known raft.Folds) {
+	f, err := n.Raft.Replay(known)
 	switch {
 	case err != nil:
 		w.failed(nil, invariants.Failure{Law: invariants.SameImage, Node: node, Message: fmt.Sprintf("metadata: node %d cannot replay its log: %v", node, err)})
-	case im.Offset >= 0:
-		w.quorum.Applied(node, int64(im.Offset), im.Hash())
+	case f.End > 0:
+		w.quorum.Applied(node, int64(f.End)-1, f.Hash)
 	}
 }

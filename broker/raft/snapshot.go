@@ -1,8 +1,11 @@
 package raft
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -173,37 +176,74 @@ func (n *Node) load(id SnapshotID, im *metadata.Image) {
 	n.listener.LoadSnapshot(im)
 }
 
+// Folds are the states that logs were folded to, by a digest of their bytes: the
+// disks of a hundred observers hold the same, which need be folded only once.
+type Folds map[[sha256.Size]byte]Fold
+
+// Fold is a state in a few bytes.
+type Fold struct {
+	End  kafka.Offset // of what was folded
+	Hash uint64       // of the image
+}
+
 // Replay folds what the disk holds of the committed metadata anew: the newest
 // snapshot and the log after it. It blocks. The state in memory must be the
 // same, or it would not survive a restart.
-func (n *Node) Replay() (*metadata.Image, error) {
+func (n *Node) Replay(known Folds) (Fold, error) {
 	// The core hears of a high watermark before the records below it are written.
-	hw, im := min(n.core.HighWatermark(), n.log.EndOffset()), metadata.NewImage()
-	if id := n.core.Log().LatestSnapshot(); !id.IsZero() {
-		bytes, err := readFile(n.host.Disk(), n.snapshotPath(id))
-		if err == nil {
-			im, err = parseSnapshot(id, bytes)
-		}
-		if err != nil {
-			return nil, err
+	hw := min(n.core.HighWatermark(), n.log.EndOffset())
+	id := n.core.Log().LatestSnapshot()
+	var snapshot []byte
+	var err error
+	if !id.IsZero() {
+		if snapshot, err = readFile(n.host.Disk(), n.snapshotPath(id)); err != nil {
+			return Fold{}, err
 		}
 	}
-	for im.Offset+1 < hw {
-		bytes, err := n.log.Read(im.Offset+1, hw, deliverBytes, true)
+	log, err := n.readAll(id.End, hw)
+	if err != nil {
+		return Fold{}, err
+	}
+	digest := sha256.Sum256(slices.Concat(binary.BigEndian.AppendUint64(nil, uint64(len(snapshot))), snapshot, log))
+	if f, ok := known[digest]; ok {
+		return f, nil
+	}
+	im := metadata.NewImage()
+	if !id.IsZero() {
+		if im, err = parseSnapshot(id, snapshot); err != nil {
+			return Fold{}, err
+		}
+	}
+	batches, _, err := decodeBatches(log)
+	if err != nil {
+		return Fold{}, err
+	}
+	for _, h := range batches {
+		if err := foldHeld(im, h); err != nil {
+			return Fold{}, err
+		}
+	}
+	known[digest] = Fold{End: im.Offset + 1, Hash: im.Hash()}
+	return known[digest], nil
+}
+
+// readAll reads what the log holds between two offsets.
+func (n *Node) readAll(from, to kafka.Offset) (all []byte, err error) {
+	for from < to {
+		part, err := n.log.Read(from, to, deliverBytes, true)
 		if err != nil {
 			return nil, err
 		}
-		batches, _, err := decodeBatches(bytes)
-		if err != nil {
-			return nil, err
-		}
-		for _, h := range batches {
-			if err := foldHeld(im, h); err != nil {
-				return nil, err
+		all = append(all, part...)
+		for len(part) > 0 {
+			var b record.Batch
+			if b, part, err = record.Next(part); err != nil {
+				return nil, fmt.Errorf("raft: read the metadata log at offset %d: %w", from, err)
 			}
+			from = b.NextOffset()
 		}
 	}
-	return im, nil
+	return all, nil
 }
 
 func foldHeld(im *metadata.Image, h held) error {

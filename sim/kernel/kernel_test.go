@@ -1,6 +1,7 @@
 package kernel_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -152,6 +153,41 @@ func BenchmarkSwitch(b *testing.B) {
 	})
 	k.Run(1)
 	k.Close()
+}
+
+// BenchmarkWake is an event that wakes one of many tasks at random. What grows is
+// the way to memory: a task that has not run for a while has a cold stack.
+func BenchmarkWake(b *testing.B) {
+	for _, tasks := range []int{10, 100, 1_000, 10_000} {
+		b.Run(fmt.Sprintf("tasks=%d", tasks), func(b *testing.B) {
+			k := kernel.New(kernel.Config{})
+			defer k.Close()
+			p := k.NewProcess("p", 1, nil)
+			signals := make([]*kernel.Signal, tasks)
+			for i := range signals {
+				signals[i] = p.NewSignal("turn")
+				p.Go("task", func() {
+					for {
+						signals[i].Wait(kernel.Never)
+					}
+				})
+			}
+			r := rand.New(rand.NewPCG(1, 2))
+			var wake func()
+			left := b.N
+			wake = func() {
+				signals[r.IntN(tasks)].Notify()
+				if left--; left == 0 {
+					k.Stop()
+				}
+				k.At(k.Now()+1, wake)
+			}
+			k.At(2, wake)
+			require.NoError(b, k.Run(1)) // all tasks begin to wait
+			b.ResetTimer()
+			require.NoError(b, k.Run(time.Hour))
+		})
+	}
 }
 
 func BenchmarkGo(b *testing.B) {
