@@ -1,50 +1,31 @@
 package controller
 
 import (
-	"flag"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/internal/golden"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden stories anew")
 
 // TestStories plays testdata/*.txt. A line at the margin is a command or a
 // comment; indented below it is what it wrote and answered.
 func TestStories(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			require.NoError(t, err)
-			got := play(string(text))
-			if *rewrite {
-				require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
-			}
-			assert.Equal(t, string(text), got, "%s; to accept it: go test ./broker/controller -run Stories -rewrite", file)
-		})
-	}
+	golden.Stories(t, "testdata/*.txt", play)
 }
 
 // play answers every command of a story.
-func play(text string) string {
+func play(_ *testing.T, text string) string {
 	var out strings.Builder
 	var c *cluster
 	for line := range strings.Lines(text) {

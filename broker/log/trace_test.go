@@ -1,23 +1,18 @@
 package log
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/internal/golden"
 	"github.com/ktrial/ktrial/sim/env"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
 // traced is a host whose disk tells what is done to it.
 type traced struct {
@@ -140,17 +135,5 @@ func TestDiskTrace(t *testing.T) {
 		host.Sleep(2 * time.Second)
 		chapter("and its files go", nil)
 	})
-	golden(t, "trace.txt", story.String())
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *rewrite {
-		require.NoError(t, os.MkdirAll("testdata", 0o755))
-		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
-	}
-	want, err := os.ReadFile(path)
-	require.NoError(t, err)
-	assert.Equal(t, string(want), got, "run with -rewrite, and read the diff")
+	golden.File(t, "testdata/trace.txt", story.String())
 }

@@ -2,10 +2,8 @@ package metadata
 
 import (
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"math"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,9 +13,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/internal/golden"
 )
-
-var rewrite = flag.Bool("rewrite", false, "rewrite the golden files")
 
 // drawRecord draws any record with any fields.
 func drawRecord(t *rapid.T) Record {
@@ -157,17 +154,7 @@ func TestEncodingIsKafkas(t *testing.T) {
 	for _, rec := range records {
 		fmt.Fprintf(&b, "%T\n  %s\n", rec, hex.EncodeToString(Encode(rec)))
 	}
-	golden(t, "testdata/encoding.txt", b.String())
-}
-
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *rewrite {
-		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
-	}
-	want, err := os.ReadFile(path)
-	require.NoError(t, err)
-	assert.Equal(t, string(want), got, "run with -rewrite, and read the diff")
+	golden.File(t, "testdata/encoding.txt", b.String())
 }
 
 func FuzzDecode(f *testing.F) {

@@ -1,25 +1,20 @@
 package raft
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/internal/golden"
 )
-
-var rewrite = flag.Bool("rewrite", false, "rewrite the stories")
 
 // TestStories plays each story in testdata/stories. A story is blocks of a
 // command, "----", and what came of it: a line for each message, each write of
@@ -28,20 +23,7 @@ var rewrite = flag.Bool("rewrite", false, "rewrite the stories")
 // A message reads "1->2 Vote epoch 3, log 5@2": the log ends at offset 5, its
 // last record is of epoch 2.
 func TestStories(t *testing.T) {
-	paths, err := filepath.Glob("testdata/stories/*.txt")
-	require.NoError(t, err)
-	require.NotEmpty(t, paths)
-	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
-			text, err := os.ReadFile(path)
-			require.NoError(t, err)
-			got := play(t, string(text))
-			if *rewrite {
-				require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
-			}
-			assert.Equal(t, string(text), got, "run with -rewrite, and read the diff")
-		})
-	}
+	golden.Stories(t, "testdata/stories/*.txt", play)
 }
 
 // play runs the commands of a story and fills in what comes of them.

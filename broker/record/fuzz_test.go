@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/internal/golden"
 )
 
 // FuzzParse feeds bytes to everything that reads batches: no input may panic,
@@ -47,7 +49,7 @@ func FuzzSnappy(f *testing.F) {
 // The seeds of the fuzz tests lie in testdata/fuzz, where `go test` runs them;
 // -rewrite makes those that come from samples.
 func TestFuzzSeeds(t *testing.T) {
-	if !*rewrite {
+	if !golden.Rewriting() {
 		t.Skip("only with -rewrite")
 	}
 	for _, codec := range codecs {

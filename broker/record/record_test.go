@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -19,9 +16,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/internal/golden"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
 var codecs = []Codec{None, Gzip, Snappy, LZ4, Zstd}
 
@@ -175,7 +171,7 @@ func TestBytesAreTheSameEverywhere(t *testing.T) {
 		small, large := sample(codec, 3), sample(codec, 3000)
 		fmt.Fprintf(&got, "%v: 3000 records, %d bytes, crc %08x\n%s\n", codec, len(large), large.crc(), hex.Dump(small))
 	}
-	golden(t, "batches.txt", got.String())
+	golden.File(t, "testdata/batches.txt", got.String())
 }
 
 func TestDeterministicAndReusable(t *testing.T) {
@@ -385,17 +381,4 @@ func TestAccessorsDoNotAllocate(t *testing.T) {
 		_, _ = d.Summarize(b)
 		_ = b.LastSequence()
 	}))
-}
-
-// golden compares got with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *rewrite {
-		require.NoError(t, os.MkdirAll("testdata", 0o755))
-		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
-	}
-	want, err := os.ReadFile(path)
-	require.NoError(t, err)
-	assert.Equal(t, string(want), got, "run with -rewrite, and read the diff")
 }

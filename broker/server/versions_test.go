@@ -1,9 +1,7 @@
 package server
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -14,9 +12,8 @@ import (
 
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/wire"
+	"github.com/ktrial/ktrial/internal/golden"
 )
-
-var rewrite = flag.Bool("rewrite", false, "rewrite golden files")
 
 // What a node advertises is a promise to every client there is: a change shows
 // in the diff.
@@ -34,13 +31,7 @@ func TestVersions_WhatIsAdvertised(t *testing.T) {
 			fmt.Fprintf(&got, "  %2d %-28s %d-%d\n", r.Key, kmsg.NameForKey(r.Key), r.Min, r.Max)
 		}
 	}
-	const file = "testdata/versions.txt"
-	if *rewrite {
-		require.NoError(t, os.WriteFile(file, []byte(got.String()), 0o644))
-	}
-	want, err := os.ReadFile(file)
-	require.NoError(t, err)
-	assert.Equal(t, string(want), got.String(), "if this is meant: go test ./broker/server -rewrite")
+	golden.File(t, "testdata/versions.txt", got.String())
 }
 
 func TestApiVersions(t *testing.T) {
