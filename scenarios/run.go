@@ -113,6 +113,9 @@ func prepare(s Scenario, o Options) (*run, error) {
 			return nil, err
 		}
 	}
+	if err := r.s.Workload.Check(); err != nil {
+		return nil, optionError{err}
+	}
 	r.w = sim.NewWorld(sim.Config{Seed: o.Seed, Story: o.Story, Tracing: o.Tracing, MaxEvents: 200_000_000})
 	r.watch = newWatch(r)
 	r.c = newCluster(r.w, r.s.Cluster, r.settings, r.bugs, r.witness)
@@ -132,6 +135,9 @@ func prepare(s Scenario, o Options) (*run, error) {
 		r.c.clients = append(r.c.clients, c.Host)
 	}
 	if err := o.Plan.Check(r.c); err != nil {
+		if o.PlanFile != "" {
+			err = fmt.Errorf("%s: %w", o.PlanFile, err)
+		}
 		return nil, optionError{err}
 	}
 	return r, nil

@@ -152,6 +152,7 @@ func (w *watch) tellReplica(x *watched, e *witness.Event) {
 		g.Truncating(node, int64(e.Offset))
 	case witness.Appended:
 		g.Appended(node, int64(e.Offset), int64(e.End), epoch, digest(e.Batch))
+		produced(g, node, e.Batch)
 	case witness.Truncated:
 		g.Truncated(node, int64(e.Offset))
 	case witness.Restarted:
@@ -185,6 +186,15 @@ func (w *watch) tellReplica(x *watched, e *witness.Event) {
 		}
 	case witness.PartitionCommitted:
 		w.committedPartition(x, e)
+	}
+}
+
+// produced tells the ghost whose batch was appended, if a producer counts them.
+func produced(g *invariants.Replication, node invariants.Node, b record.Batch) {
+	if b.HasProducer() && !b.IsControl() {
+		g.Produced(node, int64(b.NextOffset()), invariants.Batch{
+			Producer: int64(b.ProducerID()), Epoch: int16(b.ProducerEpoch()), First: int32(b.BaseSequence()), Last: int32(b.LastSequence()),
+		})
 	}
 }
 
@@ -252,6 +262,8 @@ func (w *watch) tellQuorum(e *witness.Event) {
 		q.Recovered(node, int64(e.End), epoch)
 	case witness.QuorumVoted:
 		q.Voted(node, epoch, invariants.Node(e.Peer))
+	case witness.QuorumPreVoted:
+		q.PreVoted(node, epoch, invariants.Node(e.Peer), invariants.Node(e.End))
 	case witness.QuorumLeader:
 		q.BecameLeader(node, epoch, int64(e.Offset))
 	case witness.QuorumFollower:

@@ -97,6 +97,12 @@ func duration(value string) (time.Duration, error) {
 	return d, nil
 }
 
+// Check refuses what the clients would refuse.
+func (w ProduceConsume) Check() error {
+	cfg := w.producerConfig()
+	return cfg.Check()
+}
+
 func (w ProduceConsume) setClient(name, value string) (Workload, error) {
 	producer, consumer := client.ProducerDefaults(), client.ConsumerDefaults()
 	if !config.Has(&producer, name) && !config.Has(&consumer, name) {

@@ -23,6 +23,8 @@ type Workload interface {
 	// Set changes a parameter by its name or a client configuration by Kafka's.
 	// It returns a changed copy.
 	Set(name, value string) (Workload, error)
+	// Check says what of its parameters contradicts itself.
+	Check() error
 	// Names are all that Set knows.
 	Names() []string
 	// Lasts is how long the clients work: the length of the safety phase.

@@ -54,8 +54,8 @@ type ProducerConfig struct {
 	FirstSequence kafka.Sequence
 }
 
-// check refuses what contradicts itself, as Kafka does.
-func (cfg *ProducerConfig) check() error {
+// Check refuses what contradicts itself, as Kafka does.
+func (cfg *ProducerConfig) Check() error {
 	for _, rule := range []struct {
 		broken bool
 		says   string

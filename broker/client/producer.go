@@ -107,7 +107,7 @@ type Producer struct {
 // NewProducer makes a producer. A configuration that contradicts itself is
 // refused as in Kafka.
 func (c *Client) NewProducer(cfg ProducerConfig) (*Producer, error) {
-	if err := cfg.check(); err != nil {
+	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
 	p := &Producer{

@@ -95,7 +95,7 @@ func TestProducer_ConflictingConfigurationIsRefused(t *testing.T) {
 		assert.ErrorIs(t, err, kerr.InvalidConfig, conflict)
 		if !strings.HasPrefix(conflict, "delivery") {
 			cfg := quick(conflict, "enable.idempotence=false")
-			assert.NoError(t, cfg.check(), conflict)
+			assert.NoError(t, cfg.Check(), conflict)
 		}
 	}
 }
