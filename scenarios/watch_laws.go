@@ -27,16 +27,17 @@ var errBroken = errors.New("an invariant is broken")
 // keeping are the laws about what was committed. They hold as long as no more
 // is destroyed than the configuration promises to survive.
 var keeping = []invariants.Law{
-	invariants.LogMatching, invariants.SamePrefix, invariants.LeaderComplete, invariants.CandidateComplete,
-	invariants.HWIsReplicated, invariants.JoinCaughtUp, invariants.UncleanExcluded, invariants.KeptSomewhere,
-	invariants.ConsistentRead, invariants.NoTruncation,
+	invariants.WeakISR, invariants.StrongISR, invariants.LogMatching, invariants.SamePrefix,
+	invariants.LeaderComplete, invariants.CandidateComplete, invariants.HWIsReplicated, invariants.JoinCaughtUp,
+	invariants.UncleanExcluded, invariants.KeptSomewhere, invariants.ConsistentRead, invariants.NoTruncation,
 }
 
 // undamaged are the laws about the content of one log, which nobody keeps whose
 // disk was damaged.
 var undamaged = []invariants.Law{
-	invariants.LogMatching, invariants.SamePrefix, invariants.EpochsGrow, invariants.ConsistentRead,
-	invariants.MarksInOrder, invariants.RecoveredPrefix,
+	invariants.WeakISR, invariants.StrongISR, invariants.LogMatching, invariants.SamePrefix,
+	invariants.EpochsGrow, invariants.ConsistentRead, invariants.MarksInOrder, invariants.RecoveredPrefix,
+	invariants.ContiguousBatches,
 }
 
 // failed is told of a law that broke, of a partition or (nil) of the quorum.

@@ -88,6 +88,15 @@ func batch(base kafka.Offset, count int, epoch kafka.LeaderEpoch, value string) 
 	return b.Build()
 }
 
+// numbered is a batch of producer 7 that begins with this sequence.
+func numbered(base kafka.Offset, count int, first kafka.Sequence) record.Batch {
+	b := record.NewBuilder(record.Options{BaseOffset: base, Idempotent: true, ProducerID: 7, BaseSequence: first})
+	for range count {
+		b.Append(0, nil, []byte("n"))
+	}
+	return b.Build()
+}
+
 func appended(node kafka.NodeID, b record.Batch) witness.Event {
 	return witness.Event{Kind: witness.Appended, Node: node, Offset: b.BaseOffset(), End: b.NextOffset(), Epoch: b.LeaderEpoch(), Batch: b}
 }
@@ -139,6 +148,18 @@ func TestEventsBecomeLaws(t *testing.T) {
 		{"the partition epoch jumps", []witness.Event{committed(11, 1, 0, 2, 1, 2)},
 			16, "orders/0: partition epoch went from 0 to 2"},
 		{"what the other controllers tell again is not news", []witness.Event{committed(10, 1, 0, 0, 1, 2, 3)}, 0, ""},
+		{"a producer's batches follow each other", []witness.Event{appended(1, numbered(2, 2, 0)), appended(1, numbered(4, 1, 2))}, 0, ""},
+		{"a producer's batch is missing", []witness.Event{appended(1, numbered(2, 2, 0)), appended(1, numbered(4, 1, 3))},
+			61, "orders/0: broker-1 appended sequence 3 of producer 7 in epoch 0 behind sequence 1"},
+		{"what is counted as in sync is another", []witness.Event{
+			{Kind: witness.Truncating, Node: 3}, {Kind: witness.Opened, Node: 3}, appended(3, batch(0, 1, 0, "b")), appended(3, batch(1, 1, 0, "b")),
+			{Kind: witness.MaximalISR, Node: 1, Nodes: []kafka.NodeID{1, 2, 3}},
+		}, 2, "orders/0: broker-3 has another record at 0 than leader broker-1, which counts it, shows as committed below 2"},
+		{"a pre-vote of nobody's follower", []witness.Event{{Kind: witness.QuorumPreVoted, Node: 3001, Peer: 3002, End: -1}}, 0, ""},
+		{"a pre-vote against a leader that lives", []witness.Event{{Kind: witness.QuorumPreVoted, Node: 3001, Peer: 3002, End: 3003}},
+			40, "metadata: controller-1 would vote for controller-2 in epoch 0, though it is in touch with leader controller-3"},
+		{"a pre-vote in an epoch to come", []witness.Event{{Kind: witness.QuorumPreVoted, Node: 3001, Peer: 3002, Epoch: 1, End: -1}},
+			40, "metadata: controller-2 asked for pre-votes in epoch 1; it is in epoch 0"},
 		{"the quorum has two leaders", []witness.Event{
 			{Kind: witness.QuorumLeader, Node: 3001, Epoch: 1, Partition: kafka.MetadataPartition},
 			{Kind: witness.QuorumLeader, Node: 3002, Epoch: 1, Partition: kafka.MetadataPartition},

@@ -80,6 +80,15 @@ func (c *Core) FetchReplied(now time.Duration, from kafka.NodeID, req FetchReque
 	return true
 }
 
+// InTouch is the leader that this Follower has fetched from within its fetch
+// timeout, and that has not resigned since; NoNode if there is none.
+func (c *Core) InTouch(now time.Duration) kafka.NodeID {
+	if c.role != Follower || !c.inTouch || now >= c.deadline {
+		return kafka.NoNode
+	}
+	return c.state.Leader
+}
+
 func (c *Core) fetchedFromLeader(now time.Duration) {
 	c.inTouch, c.leaderSilent = true, false
 	if c.me >= 0 {

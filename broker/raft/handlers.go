@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -55,6 +56,12 @@ func (n *Node) Vote(req *kmsg.VoteRequest) *kmsg.VoteResponse {
 		Voter: kafka.NodeID(req.VoterID), LastEpoch: kafka.LeaderEpoch(p.LastOffsetEpoch), LastOffset: kafka.Offset(p.LastOffset),
 	})
 	n.leave()
+	if p.PreVote && reply.Granted {
+		n.tell(witness.Event{
+			Kind: witness.QuorumPreVoted, Epoch: kafka.LeaderEpoch(p.CandidateEpoch), Peer: kafka.NodeID(p.CandidateID),
+			End: kafka.Offset(n.core.InTouch(n.host.Uptime())),
+		})
+	}
 	resp.Topics = []kmsg.VoteResponseTopic{{
 		Topic: kafka.MetadataTopic,
 		Partitions: []kmsg.VoteResponseTopicPartition{{

@@ -84,6 +84,9 @@ const (
 	// BrokerCommitted: the record at Offset of the metadata log is committed; it
 	// registered Incarnation of broker Peer with broker epoch End.
 	BrokerCommitted
+	// QuorumPreVoted: it would vote for Peer, who asked in Epoch. End is the leader
+	// of which it has heard within its fetch timeout, or NoNode.
+	QuorumPreVoted
 )
 
 // PartitionState is what the controllers have committed of a partition.

@@ -5,8 +5,11 @@
 // It knows no broker: whoever can see one translates what he sees into the
 // calls of Replication (one partition) and Quorum (the metadata log). A call
 // costs a few nanoseconds per record and replica and allocates nothing but
-// what the logs grow by. The numbers of the laws are those of
-// reference/checkers.md, section 4.
+// what the logs grow by.
+//
+// Laws have numbers, which reports name. Law 39 is about changes of the voters,
+// who never change here; 45 to 60 and 63 to 75 are about groups, transactions
+// and the insides of clients, of which nobody tells.
 package invariants
 
 import "fmt"

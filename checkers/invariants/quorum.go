@@ -3,6 +3,7 @@ package invariants
 // The laws of the metadata quorum (KRaft) that can be decided from its events.
 var (
 	ElectionSafety   = Law{28, "an epoch of the quorum has one leader"}
+	BrokerPrefix     = Law{25, "what a node applies of the metadata is a prefix of what is committed"}
 	QuorumMatching   = Law{29, "voters and observers agree on every record below both their high watermarks, and records of one epoch and offset are the same"}
 	QuorumComplete   = Law{30, "a quorum leader has every committed record"}
 	QuorumDurable    = Law{31, "a majority of the voters holds every committed record"}
@@ -13,6 +14,7 @@ var (
 	LeaderAppendOnly = Law{36, "a quorum leader never overwrites its own log"}
 	SameImage        = Law{37, "all who applied an offset have the same image"}
 	CommittedStays   = Law{38, "what is committed is never truncated"}
+	PreVoteHarmless  = Law{40, "a pre-vote is asked for in an epoch that exists, is no vote, and is refused by who is in touch with a leader"}
 	SnapshotBelowHW  = Law{41, "a snapshot ends at or below the high watermark, and logs begin no later than at one"}
 	ActiveCaughtUp   = Law{42, "a controller acts only as leader of the quorum, once the start of its epoch is committed"}
 	BrokerEpochGrows = Law{43, "broker epochs are unique and grow"}
@@ -58,6 +60,7 @@ type member struct {
 	epoch      Epoch
 	voted      Node
 	votedEpoch Epoch
+	wiped      bool // so what it asked for before may be heard yet
 	leads      bool
 	epochStart int64
 	active     bool
@@ -116,6 +119,9 @@ func (q *Quorum) Voted(node Node, epoch Epoch, candidate Node) {
 		return
 	}
 	c := q.of(candidate)
+	if !c.wiped && (c.votedEpoch < epoch || c.votedEpoch == epoch && c.voted != candidate) {
+		q.fail(PreVoteHarmless, node, "node %d voted in epoch %d for node %d, which is no candidate of it", node, epoch, candidate)
+	}
 	mine, theirs := m.log.lastEpoch(m.log.end()), c.log.lastEpoch(c.log.end())
 	if len(c.log.entries) == 0 || len(m.log.entries) == 0 || c.epoch > epoch {
 		return // a snapshot may hold what the ghost did not see; or the request is old
@@ -125,6 +131,18 @@ func (q *Quorum) Voted(node Node, epoch Epoch, candidate Node) {
 	}
 	if theirs < mine || theirs == mine && c.log.end() < m.log.end() {
 		q.fail(VoteForComplete, node, "node %d, with log end %d in epoch %d, voted for node %d, with %d in %d", node, m.log.end(), mine, candidate, c.log.end(), theirs)
+	}
+}
+
+// PreVoted: the node would vote for candidate, who asked in epoch. leader is who
+// it is in touch with; NoNode: nobody.
+func (q *Quorum) PreVoted(node Node, epoch Epoch, candidate, leader Node) {
+	q.events++
+	if leader != NoNode {
+		q.fail(PreVoteHarmless, node, "node %d would vote for node %d in epoch %d, though it is in touch with leader %d", node, candidate, epoch, leader)
+	}
+	if c := q.of(candidate); !c.wiped && epoch > max(0, c.epoch) { // all begin in epoch 0
+		q.fail(PreVoteHarmless, node, "node %d asked for pre-votes in epoch %d; it is in epoch %d", candidate, epoch, max(0, c.epoch))
 	}
 }
 
@@ -338,7 +356,7 @@ func (q *Quorum) Recovered(node Node, end int64, epoch Epoch) {
 func (q *Quorum) Wiped(node Node) {
 	q.events++
 	m := q.of(node)
-	*m = member{node: node, epoch: -1, voted: NoNode, votedEpoch: -1}
+	*m = member{node: node, epoch: -1, voted: NoNode, votedEpoch: -1, wiped: true}
 	q.survives(node)
 }
 
@@ -402,6 +420,12 @@ const imageWindow = 4096
 // hash.
 func (q *Quorum) Applied(node Node, offset int64, hash uint64) {
 	q.events++
+	m := q.of(node)
+	if end := q.truth.end(); offset >= end && end > 0 {
+		q.fail(BrokerPrefix, node, "node %d applied the record at %d; %d are committed", node, offset, end)
+	} else if o := q.compare(m, min(offset+1, m.log.end())); o >= 0 {
+		q.fail(BrokerPrefix, node, "node %d applied another record at %d than is committed", node, o)
+	}
 	if q.images == nil {
 		q.images = make([]image, imageWindow)
 	}

@@ -3,6 +3,8 @@ package invariants
 // The laws of a partition's replication that can be decided from its events.
 var (
 	LeaderInISR       = Law{1, "the leader is in the ISR, or there is none"}
+	WeakISR           = Law{2, "of what a leader shows as committed, all that it counts as in sync have the same records"}
+	StrongISR         = Law{3, "of what a leader shows as committed, all of the controller's ISR have the same records"}
 	LogMatching       = Law{4, "replicas agree on every record below both their high watermarks"}
 	SamePrefix        = Law{5, "what a leader counts as replicated is the same record as its own"}
 	LeaderComplete    = Law{6, "a leader has every record below the true high watermark"}
@@ -25,6 +27,7 @@ var (
 	NoTruncation      = Law{23, "nobody truncates below the true high watermark"}
 	RecoveredPrefix   = Law{24, "after a crash a log is a prefix of what it was, and holds all that was synced"}
 	ReassignKeeps     = Law{26, "a reassignment takes nobody into the ISR who was not asked in by the leader"}
+	ContiguousBatches = Law{61, "the sequences of a producer follow each other in a log without a gap or a repetition, from 0 in each producer epoch"}
 	ProducersKnown    = Law{62, "what a log knows of its producers is what the log says, after restarts, too"}
 	Converged         = Law{27, "in the end all in-sync replicas are the same"}
 )
@@ -79,6 +82,8 @@ type replica struct {
 	// the loss yet may count a fetch from before, until it joins the ISR anew.
 	had int64
 
+	producers producers
+
 	leads      bool
 	epoch      Epoch
 	epochStart int64
@@ -109,6 +114,20 @@ func (r *Replication) of(node Node) *replica {
 	return p
 }
 
+// cut: the log ends at to now.
+func (p *replica) cut(to int64) {
+	p.log.truncate(to)
+	p.producers.cut(to)
+	p.same, p.synced = min(p.same, to), min(p.synced, to)
+}
+
+// anew: the log begins at offset, and holds nothing yet that is known.
+func (p *replica) anew(offset int64) {
+	p.log.restart(offset)
+	p.producers = p.producers[:0]
+	p.same, p.synced = offset, offset
+}
+
 // counts is how far the replica's word goes.
 func (p *replica) counts() int64 { return max(p.had, p.log.end()) }
 
@@ -125,9 +144,10 @@ func (r *Replication) Recovered(node Node, start, end, hw int64) {
 	was := p.log.end()
 	if len(p.log.entries) == 0 {
 		was = end
-		p.log.restart(end)
+		p.anew(end)
 	}
 	if end > was && p.writes {
+		p.producers = p.producers[:0] // it is not told whose they are
 		for was < end {
 			p.log.entries = append(p.log.entries, entry{})
 			was++
@@ -151,9 +171,7 @@ func (r *Replication) Recovered(node Node, start, end, hw int64) {
 	if end < was {
 		p.had = max(p.had, was)
 	}
-	p.log.truncate(end)
-	p.same = min(p.same, end)
-	p.synced = min(p.synced, end)
+	p.cut(end)
 	p.start, p.hw, p.up, p.leads = start, hw, true, false
 	r.kept(node)
 }
@@ -186,8 +204,8 @@ func (r *Replication) Damaged(node Node) {
 	r.events++
 	p := r.of(node)
 	p.had = p.counts()
-	p.log.restart(p.log.end())
-	p.synced, p.same = 0, p.log.end()
+	p.anew(p.log.end())
+	p.synced = 0
 }
 
 // Wiped: the disk is lost, or the replica was deleted.
@@ -195,8 +213,8 @@ func (r *Replication) Wiped(node Node) {
 	r.events++
 	p := r.of(node)
 	p.had = p.counts()
-	p.log.restart(0)
-	p.start, p.hw, p.synced, p.same = 0, 0, 0, 0
+	p.anew(0)
+	p.start, p.hw = 0, 0
 	p.up, p.leads = false, false
 	p.lossy = r.trueHW() > 0
 	r.kept(node)
@@ -224,8 +242,7 @@ func (r *Replication) Appended(node Node, first, end int64, epoch Epoch, hash ui
 	at := p.log.end()
 	if len(p.log.entries) > 0 && (first < at || p.leads && first != at) {
 		r.fail(MarksInOrder, node, "node %d appended at %d; its log ends at %d", node, first, at)
-		p.log.truncate(first)
-		p.same = min(p.same, first)
+		p.cut(first)
 	}
 	if last := p.log.lastEpoch(first); epoch < last {
 		r.fail(EpochsGrow, node, "node %d appended epoch %d at %d, after epoch %d", node, epoch, first, last)
@@ -247,9 +264,7 @@ func (r *Replication) Truncated(node Node, to int64) {
 		r.fail(NoTruncation, node, "node %d truncated from %d to %d; %d was shown as committed", node, p.log.end(), to, r.trueHW())
 	}
 	p.cuts = false
-	p.log.truncate(to)
-	p.same = min(p.same, to)
-	p.synced = min(p.synced, to)
+	p.cut(to)
 	p.hw = min(p.hw, to)
 	r.kept(node)
 }
@@ -258,8 +273,8 @@ func (r *Replication) Truncated(node Node, to int64) {
 func (r *Replication) Restarted(node Node, at int64) {
 	r.events++
 	p := r.of(node)
-	p.log.restart(at)
-	p.start, p.hw, p.same, p.synced = at, min(max(p.hw, at), at), at, at
+	p.anew(at)
+	p.start, p.hw = at, at
 	r.kept(node)
 }
 
@@ -303,34 +318,6 @@ func (r *Replication) BecameLeader(node Node, epoch Epoch, end int64, isr []Node
 	r.complete(p, LeaderComplete)
 }
 
-// complete demands that p has every record that was shown as committed.
-func (r *Replication) complete(p *replica, law Law) {
-	hw := r.trueHW()
-	if end := p.log.end(); end < hw {
-		r.fail(law, p.node, "node %d has %d records; %d were shown as committed", p.node, end, hw)
-		return
-	}
-	if o := r.compare(p, hw, false); o >= 0 {
-		r.fail(law, p.node, "node %d has another record at %d than was shown as committed", p.node, o)
-	}
-}
-
-// compare looks at what was not compared yet of p's log below end. It returns
-// the first offset where it departs from the truth, or -1.
-func (r *Replication) compare(p *replica, end int64, keep bool) int64 {
-	end = min(end, r.truth.end())
-	from := max(p.same, r.truth.base)
-	for o := from; o < end; o++ {
-		if differ(p.log.at(o), r.truth.at(o)) {
-			return o
-		}
-	}
-	if !keep {
-		p.same = max(p.same, min(end, p.log.end()))
-	}
-	return -1
-}
-
 // BecameFollower: of leader, in epoch; its log ends at end.
 func (r *Replication) BecameFollower(node Node, epoch Epoch, leader Node, end int64) {
 	r.events++
@@ -351,6 +338,9 @@ func (r *Replication) MaximalISR(node Node, nodes []Node) {
 		}
 	}
 	set(&p.maximal, nodes)
+	if p.leads {
+		r.agree(p, nodes, WeakISR)
+	}
 	r.superset(p)
 }
 
@@ -430,6 +420,10 @@ func (r *Replication) HighWatermark(node Node, hw int64, epoch Epoch) {
 		r.fail(LogMatching, node, "node %d has another record at %d, below its high watermark %d, than was shown as committed", node, o, hw)
 	}
 	p.hw = hw
+	if p.leads {
+		r.agree(p, p.maximal, WeakISR)
+		r.agree(p, r.isr, StrongISR)
+	}
 }
 
 // advance: laws 9 and 10, of a leader.
@@ -529,141 +523,6 @@ func (r *Replication) kept(node Node) {
 		}
 	}
 	r.fail(KeptSomewhere, node, "no replica holds all of the %d acknowledged records", need)
-}
-
-// PartitionState is what the controller committed of a partition.
-type PartitionState struct {
-	Leader         Node
-	LeaderEpoch    Epoch
-	PartitionEpoch int32
-	Replicas       []Node
-	ISR, ELR       []Node
-	Unclean        bool // it elected a leader from outside ISR and ELR
-}
-
-// ControllerState: the controller committed a change of the partition. Its
-// slices are the caller's again when it returns.
-func (r *Replication) ControllerState(s PartitionState) {
-	r.events++
-	r.saneState(s)
-	if r.known {
-		r.change(s)
-	}
-	if s.Unclean {
-		r.forgive(s.Leader)
-	}
-	r.members(s)
-	r.leader, r.leaderEpoch, r.partitionEpoch = s.Leader, s.LeaderEpoch, s.PartitionEpoch
-	set(&r.isr, s.ISR)
-	set(&r.elr, s.ELR)
-	r.known = true
-	if s.Leader != NoNode {
-		r.superset(r.of(s.Leader))
-	}
-}
-
-func (r *Replication) saneState(s PartitionState) {
-	if s.Leader != NoNode && !holds(s.ISR, s.Leader) {
-		r.fail(LeaderInISR, s.Leader, "leader %d is not in ISR %v", s.Leader, s.ISR)
-	}
-	if len(s.ISR) == 0 && len(s.ELR) == 0 && s.Leader != NoNode {
-		r.fail(SaneISR, s.Leader, "ISR and ELR are empty")
-	}
-	for _, n := range s.ISR {
-		if !holds(s.Replicas, n) {
-			r.fail(SaneISR, n, "node %d of ISR %v is no replica of %v", n, s.ISR, s.Replicas)
-		}
-	}
-	for _, n := range s.ELR {
-		if !holds(s.Replicas, n) || holds(s.ISR, n) {
-			r.fail(SaneISR, n, "node %d of ELR %v is in ISR %v or no replica of %v", n, s.ELR, s.ISR, s.Replicas)
-		}
-	}
-	if len(s.ELR) > 0 && len(s.ISR) >= r.cfg.MinISR {
-		r.fail(SaneISR, s.Leader, "ELR is %v though ISR %v has min.insync.replicas=%d", s.ELR, s.ISR, r.cfg.MinISR)
-	}
-}
-
-func (r *Replication) change(s PartitionState) {
-	if s.PartitionEpoch != r.partitionEpoch+1 {
-		r.fail(PartitionEpochs, s.Leader, "partition epoch went from %d to %d", r.partitionEpoch, s.PartitionEpoch)
-	}
-	if s.LeaderEpoch < r.leaderEpoch || s.Leader != r.leader && s.LeaderEpoch == r.leaderEpoch {
-		r.fail(OneLeader, s.Leader, "leader went from %d in epoch %d to %d in epoch %d", r.leader, r.leaderEpoch, s.Leader, s.LeaderEpoch)
-	}
-}
-
-// members: laws 7, 12, 18 and 26, for who is a member now.
-func (r *Replication) members(s PartitionState) {
-	for _, n := range s.ISR {
-		p := r.of(n)
-		joined := r.known && !holds(r.isr, n) && !(s.Unclean && n == s.Leader)
-		if joined {
-			r.join(p, s)
-			p.had = 0
-		}
-		p.lossy = p.lossy && p.log.end() < r.trueHW()
-		switch {
-		case p.lossy && (joined || n == s.Leader):
-			r.fail(UncleanExcluded, n, "node %d is in ISR %v; it came back with %d of %d committed records", n, s.ISR, p.log.end(), r.trueHW())
-		case p.up && !p.lossy && !joined:
-			r.complete(p, CandidateComplete)
-		}
-	}
-}
-
-func (r *Replication) join(p *replica, s PartitionState) {
-	if holds(r.elr, p.node) && s.Leader == p.node {
-		return // elected out of the ELR
-	}
-	leader := r.of(s.Leader)
-	if !leader.leads || leader.epoch != s.LeaderEpoch {
-		return // the leader asked for it and is gone by now
-	}
-	end := p.log.end()
-	if _, ok := leader.fetchedEnd(p.node); !ok {
-		r.fail(JoinCaughtUp, p.node, "node %d joined the ISR without a fetch in epoch %d", p.node, leader.epoch)
-	}
-	if end < leader.hw || end < leader.epochStart {
-		r.fail(JoinCaughtUp, p.node, "node %d joined the ISR with log end %d; the leader's high watermark is %d, its epoch starts at %d", p.node, end, leader.hw, leader.epochStart)
-	}
-	if !holds(leader.maximal, p.node) {
-		r.fail(ReassignKeeps, p.node, "node %d joined the ISR; leader %d counts %v", p.node, leader.node, leader.maximal)
-	}
-}
-
-// forgive: an unclean election makes what its leader has the truth.
-func (r *Replication) forgive(leader Node) {
-	p := r.of(leader)
-	end := p.log.end()
-	for o := r.truth.base; o < min(end, r.truth.end()); o++ {
-		if differ(p.log.at(o), r.truth.at(o)) {
-			end = o
-			break
-		}
-	}
-	r.truth.truncate(end)
-	r.commits.cut(end)
-	r.acked = min(r.acked, end)
-	for _, p := range r.replicas {
-		p.same = min(p.same, end)
-		p.lossy = false
-	}
-}
-
-// LostTooMuch: as many replicas lost unsynced data at once as the partition
-// needs to keep its promises; from now on what is left is the truth.
-func (r *Replication) LostTooMuch() {
-	r.events++
-	var best *replica
-	for _, p := range r.replicas {
-		if best == nil || p.log.end() > best.log.end() {
-			best = p
-		}
-	}
-	if best != nil {
-		r.forgive(best.node)
-	}
 }
 
 // EpochAt: the node's epoch cache says that the record at offset is of epoch.

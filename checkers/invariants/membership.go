@@ -1,0 +1,141 @@
+package invariants
+
+// PartitionState is what the controller committed of a partition.
+type PartitionState struct {
+	Leader         Node
+	LeaderEpoch    Epoch
+	PartitionEpoch int32
+	Replicas       []Node
+	ISR, ELR       []Node
+	Unclean        bool // it elected a leader from outside ISR and ELR
+}
+
+// ControllerState: the controller committed a change of the partition. Its
+// slices are the caller's again when it returns.
+func (r *Replication) ControllerState(s PartitionState) {
+	r.events++
+	r.saneState(s)
+	if r.known {
+		r.change(s)
+	}
+	if s.Unclean {
+		r.forgive(s.Leader)
+	}
+	r.members(s)
+	r.leader, r.leaderEpoch, r.partitionEpoch = s.Leader, s.LeaderEpoch, s.PartitionEpoch
+	set(&r.isr, s.ISR)
+	set(&r.elr, s.ELR)
+	r.known = true
+	for _, p := range r.replicas {
+		if p.leads {
+			r.agree(p, s.ISR, StrongISR)
+		}
+	}
+	if s.Leader != NoNode {
+		r.superset(r.of(s.Leader))
+	}
+}
+
+func (r *Replication) saneState(s PartitionState) {
+	if s.Leader != NoNode && !holds(s.ISR, s.Leader) {
+		r.fail(LeaderInISR, s.Leader, "leader %d is not in ISR %v", s.Leader, s.ISR)
+	}
+	if len(s.ISR) == 0 && len(s.ELR) == 0 && s.Leader != NoNode {
+		r.fail(SaneISR, s.Leader, "ISR and ELR are empty")
+	}
+	for _, n := range s.ISR {
+		if !holds(s.Replicas, n) {
+			r.fail(SaneISR, n, "node %d of ISR %v is no replica of %v", n, s.ISR, s.Replicas)
+		}
+	}
+	for _, n := range s.ELR {
+		if !holds(s.Replicas, n) || holds(s.ISR, n) {
+			r.fail(SaneISR, n, "node %d of ELR %v is in ISR %v or no replica of %v", n, s.ELR, s.ISR, s.Replicas)
+		}
+	}
+	if len(s.ELR) > 0 && len(s.ISR) >= r.cfg.MinISR {
+		r.fail(SaneISR, s.Leader, "ELR is %v though ISR %v has min.insync.replicas=%d", s.ELR, s.ISR, r.cfg.MinISR)
+	}
+}
+
+func (r *Replication) change(s PartitionState) {
+	if s.PartitionEpoch != r.partitionEpoch+1 {
+		r.fail(PartitionEpochs, s.Leader, "partition epoch went from %d to %d", r.partitionEpoch, s.PartitionEpoch)
+	}
+	if s.LeaderEpoch < r.leaderEpoch || s.Leader != r.leader && s.LeaderEpoch == r.leaderEpoch {
+		r.fail(OneLeader, s.Leader, "leader went from %d in epoch %d to %d in epoch %d", r.leader, r.leaderEpoch, s.Leader, s.LeaderEpoch)
+	}
+}
+
+// members: laws 7, 12, 18 and 26, for who is a member now.
+func (r *Replication) members(s PartitionState) {
+	for _, n := range s.ISR {
+		p := r.of(n)
+		joined := r.known && !holds(r.isr, n) && !(s.Unclean && n == s.Leader)
+		if joined {
+			r.join(p, s)
+			p.had = 0
+		}
+		p.lossy = p.lossy && p.log.end() < r.trueHW()
+		switch {
+		case p.lossy && (joined || n == s.Leader):
+			r.fail(UncleanExcluded, n, "node %d is in ISR %v; it came back with %d of %d committed records", n, s.ISR, p.log.end(), r.trueHW())
+		case p.up && !p.lossy && !joined:
+			r.complete(p, CandidateComplete)
+		}
+	}
+}
+
+func (r *Replication) join(p *replica, s PartitionState) {
+	if holds(r.elr, p.node) && s.Leader == p.node {
+		return // elected out of the ELR
+	}
+	leader := r.of(s.Leader)
+	if !leader.leads || leader.epoch != s.LeaderEpoch {
+		return // the leader asked for it and is gone by now
+	}
+	end := p.log.end()
+	if _, ok := leader.fetchedEnd(p.node); !ok {
+		r.fail(JoinCaughtUp, p.node, "node %d joined the ISR without a fetch in epoch %d", p.node, leader.epoch)
+	}
+	if end < leader.hw || end < leader.epochStart {
+		r.fail(JoinCaughtUp, p.node, "node %d joined the ISR with log end %d; the leader's high watermark is %d, its epoch starts at %d", p.node, end, leader.hw, leader.epochStart)
+	}
+	if !holds(leader.maximal, p.node) {
+		r.fail(ReassignKeeps, p.node, "node %d joined the ISR; leader %d counts %v", p.node, leader.node, leader.maximal)
+	}
+}
+
+// forgive: an unclean election makes what its leader has the truth.
+func (r *Replication) forgive(leader Node) {
+	p := r.of(leader)
+	end := p.log.end()
+	for o := r.truth.base; o < min(end, r.truth.end()); o++ {
+		if differ(p.log.at(o), r.truth.at(o)) {
+			end = o
+			break
+		}
+	}
+	r.truth.truncate(end)
+	r.commits.cut(end)
+	r.acked = min(r.acked, end)
+	for _, p := range r.replicas {
+		p.same = min(p.same, end)
+		p.lossy = false
+	}
+}
+
+// LostTooMuch: as many replicas lost unsynced data at once as the partition
+// needs to keep its promises; from now on what is left is the truth.
+func (r *Replication) LostTooMuch() {
+	r.events++
+	var best *replica
+	for _, p := range r.replicas {
+		if best == nil || p.log.end() > best.log.end() {
+			best = p
+		}
+	}
+	if best != nil {
+		r.forgive(best.node)
+	}
+}
