@@ -171,21 +171,19 @@ func anywhere[R kmsg.Response](a *Admin, doing string, req kmsg.Request, check f
 }
 
 // atLeaders calls try for the partitions of each leader in turn until none is
-// left; try drops those that are done from the set.
+// left; try returns those that are not done.
 func (a *Admin) atLeaders(doing string, parts []kafka.TopicPartition, try func(l *link, parts []kafka.TopicPartition, timeout time.Duration) (left []kafka.TopicPartition, err error)) error {
 	left := slices.Clone(parts)
 	slices.SortFunc(left, kafka.TopicPartition.Compare)
 	return a.retry(doing, func(timeout time.Duration) error {
+		deadline := a.net.host.Uptime() + timeout
 		var failed []kafka.TopicPartition
 		var last error
-		for len(left) > 0 {
-			leader, rest := a.byLeader(left)
-			left = rest
-			if leader.link == nil {
-				failed, last = append(failed, leader.parts...), kerr.LeaderNotAvailable
-				continue
+		for _, led := range a.byLeader(left, deadline) {
+			again, err := led.parts, error(kerr.LeaderNotAvailable)
+			if led.link != nil {
+				again, err = try(led.link, led.parts, deadline-a.net.host.Uptime())
 			}
-			again, err := try(leader.link, leader.parts, timeout)
 			if err != nil && !passing(err) {
 				return err
 			}
@@ -198,28 +196,29 @@ func (a *Admin) atLeaders(doing string, parts []kafka.TopicPartition, try func(l
 	})
 }
 
+// ledParts are partitions with the same leader.
 type ledParts struct {
-	link  *link
+	link  *link // nil: there is none
 	parts []kafka.TopicPartition
 }
 
-// byLeader takes from parts those that have the same leader as the first.
-func (a *Admin) byLeader(parts []kafka.TopicPartition) (led ledParts, rest []kafka.TopicPartition) {
-	var first kafka.NodeID
+// byLeader sorts parts by their leaders. It blocks until their topics are known.
+func (a *Admin) byLeader(parts []kafka.TopicPartition, deadline time.Duration) (all []ledParts) {
+	place := map[kafka.NodeID]int{}
 	for i, tp := range parts {
-		a.net.metadata.waitFor(tp.Topic, a.cfg.RequestTimeout, func(*topic) bool { return true })
+		if i == 0 || tp.Topic != parts[i-1].Topic {
+			a.net.metadata.waitFor(tp.Topic, deadline-a.net.host.Uptime(), func(*topic) bool { return true })
+		}
 		leader, _ := a.net.metadata.leader(tp)
-		if i == 0 {
-			first = leader
-			led.link = a.net.link(leader)
+		at, ok := place[leader]
+		if !ok {
+			at = len(all)
+			place[leader] = at
+			all = append(all, ledParts{link: a.net.link(leader)})
 		}
-		if leader == first {
-			led.parts = append(led.parts, tp)
-		} else {
-			rest = append(rest, tp)
-		}
+		all[at].parts = append(all[at].parts, tp)
 	}
-	return led, rest
+	return all
 }
 
 func code(c int16, message *string) error {

@@ -86,6 +86,25 @@ func TestAdmin_AsksTheLeaders(t *testing.T) {
 	})
 }
 
+// A broker that does not even answer a dial costs no more than
+// default.api.timeout.ms, though socket.connection.setup.timeout.ms is longer.
+func TestAdmin_DoesNotWaitForAConnectionLongerThanForAnAnswer(t *testing.T) {
+	f := filled(t, 2, 3, 3, 5)
+	f.move(orders(1), 1)
+	f.run(func(h env.Host, c *Client) {
+		f.w.Network().Link("client", "broker-1").Cut()
+		cfg := AdminDefaults()
+		cfg.DefaultAPITimeout = 5 * time.Second
+		a := c.NewAdmin(cfg)
+		began := h.Uptime()
+		_, err := a.ListOffsets(ReadUncommitted, map[kafka.TopicPartition]OffsetSpec{
+			orders(0): OffsetSpec(kafka.LatestOffset), orders(1): OffsetSpec(kafka.LatestOffset),
+		})
+		assert.ErrorIs(t, err, kerr.RequestTimedOut)
+		assert.InDelta(t, 5, (h.Uptime() - began).Seconds(), 0.1)
+	})
+}
+
 func TestAdmin_ElectionThatIsNotNeededIsNoError(t *testing.T) {
 	f := filled(t, 3, 1, 2, 0)
 	code := kerr.ElectionNotNeeded.Code

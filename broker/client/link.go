@@ -123,10 +123,14 @@ func (l *link) pick(req kmsg.Request) error {
 
 // call opens l if need be, sends req and blocks for the answer.
 func (l *link) call(req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
+	host := l.net.host
+	deadline := host.Uptime() + timeout
 	if !l.open() {
 		l.want()
 		for l.opening {
-			l.changed.Wait(env.Forever)
+			if left := deadline - host.Uptime(); left <= 0 || !l.changed.Wait(left) {
+				return nil, fmt.Errorf("client: %v: %w: not connected after %v: %w", l, errNotSent, timeout, kerr.RequestTimedOut)
+			}
 		}
 		if !l.open() {
 			return nil, fmt.Errorf("client: %v: %w: %w", l, errNotSent, kerr.NetworkException)
@@ -137,7 +141,7 @@ func (l *link) call(req kmsg.Request, timeout time.Duration) (kmsg.Response, err
 	}
 	conn := l.conn
 	l.began()
-	resp, err := conn.Call(req, timeout)
+	resp, err := conn.Call(req, deadline-host.Uptime())
 	l.ended(conn, err)
 	return resp, err
 }
