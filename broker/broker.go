@@ -114,6 +114,9 @@ func (n *Node) start() error {
 
 // openDir checks whose directory it is, and recovers the logs in it.
 func (n *Node) openDir() (err error) {
+	if err := raft.Check(n.host, n.cfg.DataDir); err != nil {
+		return err
+	}
 	n.Dir, err = log.OpenDir(n.host, n.cfg.DataDir, log.DirOptions{
 		ClusterID:      n.cfg.ClusterID,
 		NodeID:         n.cfg.NodeID,

@@ -84,6 +84,11 @@ func separate(t testing.TB, seed uint64, controllers, brokers int) *cluster {
 // combined starts nodes that are controller and broker at once.
 func combined(t testing.TB, seed uint64, nodes int) *cluster {
 	c := newCluster(t, seed)
+	c.combine(nodes)
+	return c
+}
+
+func (c *cluster) combine(nodes int) {
 	for i := range nodes {
 		id := kafka.NodeID(1 + i)
 		c.hosts[id] = fmt.Sprintf("n%d", id)
@@ -92,7 +97,6 @@ func combined(t testing.TB, seed uint64, nodes int) *cluster {
 	for i := range nodes {
 		c.start(kafka.NodeID(1+i), brokerRole|controllerRole)
 	}
-	return c
 }
 
 func (c *cluster) start(id kafka.NodeID, roles broker.Roles) {
@@ -126,6 +130,7 @@ func (c *cluster) client(main func(*user)) {
 	require.NoError(c.t, c.w.RunMain("client", func(h env.Host) {
 		main(&user{c: c, t: c.t, h: h, conns: map[string]*wire.Conn{}})
 	}))
+	c.w.Host("client").Kill()
 }
 
 // running waits until all brokers of the cluster serve.

@@ -24,8 +24,12 @@ const (
 	logStartsFile      = "log-start-offset-checkpoint"
 )
 
-// deleteSuffix ends the name of a log's directory that is about to be removed.
-const deleteSuffix = "-delete"
+// What ends the name of a log's directory that is about to be removed, and of
+// one that no topic belongs to.
+const (
+	deleteSuffix = "-delete"
+	straySuffix  = "-stray"
+)
 
 // DirOptions is what a node knows when it opens its log directory.
 type DirOptions struct {
@@ -136,6 +140,9 @@ func (d *Dir) openLog(name string, recoveryPoints, logStarts offsets) error {
 		d.removeLater(d.file(name), d.opts.Config.FileDeleteDelay)
 		return nil
 	}
+	if strings.HasSuffix(name, straySuffix) {
+		return nil
+	}
 	tp, ok := parseDir(name)
 	if !ok {
 		return fmt.Errorf("%s: expected a directory named topic-partition", d.file(name))
@@ -227,48 +234,71 @@ func (d *Dir) makeLogDir(tp kafka.TopicPartition, topic kafka.UUID) error {
 	return writeTopicID(d.disk, dir, topic)
 }
 
-// Delete takes the log out of use at once; its files go after
-// file.delete.delay.ms. The checkpoints forget it too: a topic that is created
-// again under the name must not inherit its offsets. It blocks.
+// Delete takes a log out of use at once; its files go after
+// file.delete.delay.ms. It blocks.
 func (d *Dir) Delete(tp kafka.TopicPartition) error {
 	l := d.logs[tp]
+	to, err := d.take(tp, deleteSuffix)
+	if err != nil {
+		return fmt.Errorf("log: delete %v: %w: %w", tp, kerr.KafkaStorageError, err)
+	}
+	if to != "" {
+		d.removeLater(to, l.cfg.FileDeleteDelay)
+	}
+	return nil
+}
+
+// SetAside takes the log of a partition out of use and keeps its files, under
+// another name, for whoever knows better than the metadata. It blocks.
+func (d *Dir) SetAside(tp kafka.TopicPartition) error {
+	to, err := d.take(tp, straySuffix)
+	if err != nil {
+		return fmt.Errorf("log: set aside %v: %w: %w", tp, kerr.KafkaStorageError, err)
+	}
+	if to != "" {
+		d.host.Log("log of %v is stray: it is kept as %s", tp, to)
+	}
+	return nil
+}
+
+// take renames the directory of a log, of which nothing is known here any more
+// then. The checkpoints forget it too: a topic that is created again under the
+// name must not inherit its offsets. It returns the new name; empty: another
+// task was faster.
+func (d *Dir) take(tp kafka.TopicPartition, suffix string) (to string, err error) {
+	l := d.logs[tp]
 	if l == nil {
-		return nil
+		return "", nil
 	}
 	l.changing.enter(d.host, "log change")
 	defer l.changing.leave()
 	if d.logs[tp] != l {
-		return nil // another task was faster
+		return "", nil
 	}
 	if !l.closed {
 		l.abandon()
 	}
-	to := d.file(d.deletedName(tp))
-	err := d.disk.Rename(l.dir, to)
-	if err == nil {
-		delete(d.logs, tp)
-		delete(d.topicIDs, tp)
-		delete(d.highWatermarks, tp)
-		err = d.disk.SyncDir(d.path)
+	to = d.file(d.uniqueName(tp, suffix))
+	if err := d.disk.Rename(l.dir, to); err != nil {
+		return "", err
 	}
-	if err == nil {
-		err = d.CheckpointRecovery()
+	delete(d.logs, tp)
+	delete(d.topicIDs, tp)
+	delete(d.highWatermarks, tp)
+	if err := d.disk.SyncDir(d.path); err != nil {
+		return "", err
 	}
-	if err == nil {
-		err = d.writeOffsets(highWatermarksFile, d.highWatermarks)
+	if err := d.CheckpointRecovery(); err != nil {
+		return "", err
 	}
-	if err != nil {
-		return fmt.Errorf("log: delete %v: %w: %w", tp, kerr.KafkaStorageError, err)
-	}
-	d.removeLater(to, l.cfg.FileDeleteDelay)
-	return nil
+	return to, d.writeOffsets(highWatermarksFile, d.highWatermarks)
 }
 
-// deletedName is what the directory of a deleted log is called: unique, and no
-// longer than a file system allows.
-func (d *Dir) deletedName(tp kafka.TopicPartition) string {
+// uniqueName is what the directory of a log is called that is not in use any
+// more; it is no longer than a file system allows.
+func (d *Dir) uniqueName(tp kafka.TopicPartition, suffix string) string {
 	id := kafka.NewUUID(d.host.Rand())
-	suffix := "." + hex.EncodeToString(id[:]) + deleteSuffix
+	suffix = "." + hex.EncodeToString(id[:]) + suffix
 	name := tp.Dir()
 	return name[:min(len(name), 255-len(suffix))] + suffix
 }

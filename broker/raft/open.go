@@ -19,7 +19,7 @@ var MetadataTopicID = kafka.UUID{15: 1}
 // blocks while it reads the disk.
 func Start(host env.Host, cfg Config, l Listener) (*Node, error) {
 	n := &Node{
-		host: host, cfg: cfg, listener: l, dir: path.Join(cfg.Dir, kafka.MetadataPartition.Dir()),
+		host: host, cfg: cfg, listener: l, dir: logDir(cfg.Dir),
 		free: host.NewSignal("raft turn"), wake: host.NewSignal("raft timer"),
 		news: host.NewSignal("raft news"), committed: host.NewSignal("raft commit"),
 		epoch: kafka.NoEpoch, resign: kafka.NoEpoch, toldWho: kafka.NoNode, toldEpoch: kafka.NoEpoch,
@@ -61,6 +61,16 @@ func (n *Node) open() error {
 	n.tell(witness.Event{Kind: witness.Opened, Offset: shape.Start, End: shape.End, HW: n.core.HighWatermark(), Epoch: n.core.State().Epoch})
 	n.tellFlushed()
 	return nil
+}
+
+// logDir is where the quorum's log is in a data directory.
+func logDir(dir string) string { return path.Join(dir, kafka.MetadataPartition.Dir()) }
+
+// Check says what is wrong with what a member remembers of the quorum in a data
+// directory, before anybody changes anything there.
+func Check(host env.Host, dir string) error {
+	_, err := readQuorumState(host.Disk(), logDir(dir))
+	return err
 }
 
 // makeDir makes a directory, durably, up to the root: a vote that is synced in

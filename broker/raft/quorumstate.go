@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,13 +40,13 @@ func readQuorumState(disk env.Disk, dir string) (QuorumState, error) {
 	if err != nil {
 		return QuorumState{}, fmt.Errorf("raft: read %s: %w", path, err)
 	}
-	s := stateJSON{LeaderID: kafka.NoNode, LeaderEpoch: kafka.NoEpoch, VotedID: kafka.NoNode}
+	const missing = kafka.NoNode - 1 // a vote whose name rotted must not read as none
+	s := stateJSON{LeaderID: missing, LeaderEpoch: kafka.NoEpoch, VotedID: missing}
 	if err := json.Unmarshal(b, &s); err != nil {
 		return QuorumState{}, fmt.Errorf("raft: read %s: %d bytes of no quorum state: %w", path, len(b), err)
 	}
-	if s.DataVersion < 0 || s.DataVersion > 1 || s.LeaderEpoch < 0 {
-		return QuorumState{}, fmt.Errorf("raft: read %s: version %d, epoch %d found, version 0 or 1 and an epoch expected",
-			path, s.DataVersion, s.LeaderEpoch)
+	if s.DataVersion < 0 || s.DataVersion > 1 || s.LeaderEpoch < 0 || s.LeaderID < kafka.NoNode || s.VotedID < kafka.NoNode {
+		return QuorumState{}, fmt.Errorf("raft: read %s: %s: version 0 or 1 and an epoch, a leader and a vote expected", path, bytes.TrimSpace(b))
 	}
 	return QuorumState{Epoch: s.LeaderEpoch, Leader: s.LeaderID, Voted: s.VotedID}, nil
 }

@@ -40,7 +40,7 @@ func (m *Manager) Apply(im *metadata.Image, ch *metadata.Changes) {
 
 // ApplyImage brings the replicas to the state of im, whatever was before: at
 // the start, or after a snapshot was loaded. Logs that no partition of im
-// belongs to are deleted. It blocks, at first until the broker is registered.
+// belongs to are deleted, at the start set aside. It blocks, at first until the broker is registered.
 func (m *Manager) ApplyImage(im *metadata.Image) {
 	first := m.im == nil
 	if first && !m.isRegistered(im) {
@@ -48,7 +48,17 @@ func (m *Manager) ApplyImage(im *metadata.Image) {
 	}
 	m.im = im
 	for _, tp := range m.dir.Partitions() {
-		if id := m.dir.TopicID(tp); !m.assigned(im.Partition(tp), id) {
+		id := m.dir.TopicID(tp)
+		switch {
+		case m.assigned(im.Partition(tp), id):
+		case first:
+			// As in Kafka, what a broker finds when it starts is not deleted: the
+			// metadata may be what was lost.
+			m.host.Reached("stray log set aside")
+			if err := m.dir.SetAside(tp); err != nil {
+				m.host.Exit(err)
+			}
+		default:
 			m.retire(tp, id)
 		}
 	}
