@@ -2,9 +2,7 @@ package scenarios
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,7 +96,7 @@ var seedsFile string
 type finding struct {
 	scenario Scenario
 	seed     uint64
-	plan     faults.Plan   // what struck then; nil: what the scenario has now
+	plan     faults.Plan   // what struck then
 	again    []planted.Bug // planting it makes the mistake that was found once more
 	why      string
 }
@@ -127,9 +125,6 @@ func parseFinding(line string) (f finding, err error) {
 // struckThen reads the plan of faults that is kept beside a seed.
 func (f *finding) struckThen() (err error) {
 	text, err := os.ReadFile(filepath.Join(seedPlans, f.String()+".txt"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	if err == nil {
 		f.plan, err = faults.ParsePlan(string(text))
 	}
@@ -138,9 +133,9 @@ func (f *finding) struckThen() (err error) {
 
 const seedPlans = "testdata/seeds"
 
-// TestSeedsThatFoundSomething plays them all: what they found is mended. With
-// the plan that struck then they meet their danger again, though the swarm
-// draws another now; where the mistake can be planted, that is seen.
+// TestSeedsThatFoundSomething plays them all with the plan that struck then, for
+// the swarm may draw another now: what they found is mended. Where the mistake
+// can be planted it is found again.
 func TestSeedsThatFoundSomething(t *testing.T) {
 	known := map[string]bool{}
 	for i, line := range strings.Split(strings.TrimSpace(seedsFile), "\n") {
@@ -155,13 +150,15 @@ func TestSeedsThatFoundSomething(t *testing.T) {
 		t.Run(f.String(), func(t *testing.T) {
 			t.Parallel()
 			o := Options{Seed: f.seed, Plan: f.plan}
-			if holds(t, f.scenario, o); len(f.again) == 0 {
+			r := holds(t, f.scenario, o)
+			assert.Equal(t, reports.Holds, r.Verdict, "%v", r.NotReached)
+			if len(f.again) == 0 {
 				return
 			}
 			o.Plant = f.again
-			r, err := Run(f.scenario, o)
+			planted, err := Run(f.scenario, o)
 			require.NoError(t, err)
-			assert.Equal(t, reports.Violated, r.Report.Verdict, "planting %v is not found", f.again)
+			assert.Equal(t, reports.Violated, planted.Report.Verdict, "planting %v is not found", f.again)
 		})
 	}
 	plans, err := os.ReadDir(seedPlans)
