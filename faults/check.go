@@ -28,8 +28,8 @@ func atLeast(what string, found, least time.Duration) error {
 }
 
 // Check says what in a plan cannot be played in a cluster: parameters out of
-// bounds, hosts and racks that do not exist. An error names the line of
-// String.
+// bounds, hosts, racks and partitions that do not exist. An error names the
+// line that was parsed, or else that of String.
 func (p Plan) Check(c Cluster) error {
 	for i, t := range p {
 		err := check(t.Fault)
@@ -37,13 +37,23 @@ func (p Plan) Check(c Cluster) error {
 			err = checkTargets(t.Fault, c)
 		}
 		if err != nil {
-			return fmt.Errorf("plan: line %d: fault %q: %w", i+1, t.Fault, err)
+			line := i + 1
+			if t.line > 0 {
+				line = t.line
+			}
+			return fmt.Errorf("plan: line %d: fault %q: %w", line, t.Fault, err)
 		}
 	}
 	return nil
 }
 
 func checkTargets(f Fault, c Cluster) error {
+	switch f := f.(type) {
+	case MoveLeader:
+		return partitionExists(c, f.Topic, f.Partition)
+	case PingPong:
+		return partitionExists(c, f.Topic, f.Partition)
+	}
 	v := reflect.ValueOf(f)
 	for i := range v.NumField() {
 		if t, ok := v.Field(i).Interface().(Target); ok {
@@ -60,6 +70,12 @@ func (t Target) exists(c Cluster) error {
 	var known []string
 	what := "host"
 	switch t.kind {
+	case leader, follower, followers:
+		return partitionExists(c, t.topic, t.partition)
+	case someBrokers:
+		if have := len(c.Brokers()); t.count > have {
+			return fmt.Errorf("found %d brokers, expected at most the %d that there are", t.count, have)
+		}
 	case named:
 		known = everyone(c)
 	case rack:
@@ -74,6 +90,16 @@ func (t Target) exists(c Cluster) error {
 		if !slices.Contains(known, name) {
 			return nearest.Unknown(what, name, known)
 		}
+	}
+	return nil
+}
+
+func partitionExists(c Cluster, topic string, partition int32) error {
+	if !slices.Contains(c.Topics(), topic) {
+		return nearest.Unknown("topic", topic, c.Topics())
+	}
+	if last := c.Partitions(topic) - 1; partition < 0 || partition > last {
+		return fmt.Errorf("found partition %d of %s, expected one between 0 and %d", partition, topic, last)
 	}
 	return nil
 }

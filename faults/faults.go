@@ -39,6 +39,10 @@ type Cluster interface {
 	Brokers() []string
 	Controllers() []string
 	Clients() []string
+	// Topics are the names of those that there are, or will be when the plan is
+	// played; Partitions is how many one has.
+	Topics() []string
+	Partitions(topic string) int32
 	// Rack of a host, or "".
 	Rack(host string) string
 	// Leader and Followers name the hosts of a partition's replicas at this

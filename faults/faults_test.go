@@ -54,7 +54,7 @@ func TestAPlanParsesBack(t *testing.T) {
 		plan := Swarm{Topic: "orders", Partitions: 3}.Draw(luck, nil, time.Minute)
 		parsed, err := ParsePlan(plan.String())
 		require.NoError(t, err)
-		require.Equal(t, plan, parsed)
+		require.Equal(t, plan, unplaced(parsed))
 	})
 }
 
@@ -91,6 +91,15 @@ func TestPlanInAFile(t *testing.T) {
 		{At: 5 * time.Second, For: 2 * time.Second, Fault: PowerOff{Leader("orders", 0)}},
 		{At: 9 * time.Second, Fault: Reset{AnyBroker}},
 		{At: 12 * time.Second, For: 5 * time.Second, Fault: Isolate{Host("broker-1")}},
-	}, plan)
+	}, unplaced(plan))
 	assert.Equal(t, 3, strings.Count(plan.String(), "\n"))
+}
+
+// unplaced is a plan without the lines where it was parsed.
+func unplaced(p Plan) (out Plan) {
+	for _, t := range p {
+		t.line = 0
+		out = append(out, t)
+	}
+	return out
 }

@@ -14,6 +14,7 @@ type Timed struct {
 	At    time.Duration
 	For   time.Duration
 	Fault Fault
+	line  int // where it was parsed; 0: it was not
 }
 
 // Momentary reports whether a fault is over as soon as it has struck, so that
@@ -70,6 +71,7 @@ func ParsePlan(text string) (Plan, error) {
 		if err != nil {
 			return nil, fmt.Errorf("plan: line %d: %w", i+1, err)
 		}
+		t.line = i + 1
 		p = append(p, t)
 	}
 	slices.SortStableFunc(p, func(a, b Timed) int { return int(min(1, max(-1, a.At-b.At))) })

@@ -272,6 +272,8 @@ func (s *stage) Rack(host string) string {
 	}
 	return "a"
 }
+func (s *stage) Topics() []string            { return []string{"orders"} }
+func (s *stage) Partitions(string) int32     { return 3 }
 func (s *stage) Leader(string, int32) string { return s.leader }
 func (s *stage) Followers(string, int32) []string {
 	return others(s.Brokers(), []string{s.leader})

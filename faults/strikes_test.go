@@ -488,6 +488,11 @@ func TestAPlanIsCheckedAgainstTheCluster(t *testing.T) {
 		"at 1s: kill broker-2+broker-9":    `plan: line 1: fault "kill broker-2+broker-9": host "broker-9" is unknown; did you mean broker-1?`,
 		"at 1s: power off rack c":          `plan: line 1: fault "power off rack c": rack "c" is unknown`,
 		"at 1s: cut broker-1 to any broke": "", // does not parse
+		"# a plan\n\nat 2s: kill leader of order/0\nat 1s: resign active controller": `plan: line 3: fault "kill leader of order/0": topic "order" is unknown; did you mean orders?`,
+		"at 1s: pause a follower of orders/3":                                        `plan: line 1: fault "pause a follower of orders/3": found partition 3 of orders, expected one between 0 and 2`,
+		"at 1s: move leader of orders/7":                                             `plan: line 1: fault "move leader of orders/7": found partition 7 of orders, expected one between 0 and 2`,
+		"at 1s: move leader of ordres/7 every 10s":                                   `plan: line 1: fault "move leader of ordres/7 every 10s": topic "ordres" is unknown; did you mean orders?`,
+		"at 1s: kill 4 brokers":                                                      `plan: line 1: fault "kill 4 brokers": found 4 brokers, expected at most the 3 that there are`,
 	} {
 		p, err := ParsePlan(text)
 		if want == "" {

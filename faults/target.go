@@ -71,6 +71,10 @@ var (
 	AllClients       = Target{kind: allClients}
 )
 
+// Targets says how a target may be written.
+const Targets = "a host (broker-1), several (broker-1+broker-2), leader of TOPIC/N, a follower of TOPIC/N, followers of TOPIC/N, " +
+	"N brokers, rack NAME, active controller, any broker, any controller, any client, all brokers, all controllers, all clients"
+
 // phrases are the targets that are fixed words.
 var phrases = map[targetKind]string{
 	activeController: "active controller",
@@ -129,7 +133,7 @@ func parseTarget(s string) (Target, error) {
 		return Brokers(n), nil
 	}
 	if s == "" || strings.ContainsAny(s, " ,") {
-		return Target{}, fmt.Errorf("target %q: expected a host (broker-1), several (broker-1+broker-2), leader of TOPIC/N, a follower of TOPIC/N, followers of TOPIC/N, N brokers, rack NAME, or any/all broker(s), controller(s), client(s), active controller", s)
+		return Target{}, fmt.Errorf("target %q: expected "+Targets, s)
 	}
 	return Host(strings.Split(s, "+")...), nil
 }

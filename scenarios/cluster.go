@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -59,8 +60,9 @@ type cluster struct {
 	brokers     []string
 	controllers []string
 	clients     []string
-	minISR      map[string]int // of each topic
-	stopped     bool           // no more starts
+	minISR      map[string]int   // of each topic
+	partitions  map[string]int32 // of each topic: how many
+	stopped     bool             // no more starts
 	// committed is where the metadata ends that is known to be committed.
 	committed func() kafka.Offset
 	// onStart, if set, is told when a new process of a server begins.
@@ -70,7 +72,7 @@ type cluster struct {
 
 // newCluster puts the hosts into the world; start starts them.
 func newCluster(w *sim.World, c Cluster, settings broker.Settings, bugs *planted.Set, watch func(kafka.NodeID) witness.Witness) *cluster {
-	out := &cluster{w: w, byHost: map[string]*member{}, byID: map[kafka.NodeID]*member{}, minISR: map[string]int{}}
+	out := &cluster{w: w, byHost: map[string]*member{}, byID: map[kafka.NodeID]*member{}, minISR: map[string]int{}, partitions: map[string]int32{}}
 	var voters []raft.Voter
 	add := func(name string, id kafka.NodeID, roles broker.Roles, rack string) {
 		s := &member{host: w.Host(name), cfg: broker.Config{
@@ -117,12 +119,16 @@ func (c *cluster) bootstrap() []string {
 	return out
 }
 
-// World, Brokers, Controllers, Clients and Rack implement faults.Cluster.
+// World, Brokers, Controllers, Clients, Topics and Rack implement faults.Cluster.
 func (c *cluster) World() *sim.World       { return c.w }
 func (c *cluster) Brokers() []string       { return c.brokers }
 func (c *cluster) Controllers() []string   { return c.controllers }
 func (c *cluster) Clients() []string       { return c.clients }
+func (c *cluster) Topics() []string        { return slices.Sorted(maps.Keys(c.partitions)) }
 func (c *cluster) Rack(host string) string { return c.byHost[host].cfg.Rack }
+
+// Partitions is how many a topic has.
+func (c *cluster) Partitions(topic string) int32 { return c.partitions[topic] }
 
 // Start starts the process of a host that is down: a server, or a client that
 // had been started before.

@@ -38,10 +38,15 @@ type blow struct {
 	done  bool
 }
 
-// play schedules a plan.
-func (n *nemesis) play(plan faults.Plan) {
+// play schedules a plan, as far as it fits into the safety phase: in the one
+// that follows all must become well.
+func (n *nemesis) play(plan faults.Plan, safety time.Duration) {
 	n.begun = n.c.w.Now()
 	for _, t := range plan {
+		if t.At >= safety {
+			n.spare(t.Fault, fmt.Sprintf("it was to strike at %v, and the work lasts %v", t.At, safety))
+			continue
+		}
 		n.c.w.At(n.begun+t.At, "fault", func() { n.strike(t) })
 	}
 }

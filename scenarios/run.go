@@ -127,7 +127,7 @@ func prepare(s Scenario, o Options) (*run, error) {
 	}
 	for _, t := range r.s.Topics {
 		r.stage.Topics[t.Name] = t.Partitions
-		r.c.minISR[t.Name] = t.MinInsync
+		r.c.minISR[t.Name], r.c.partitions[t.Name] = t.MinInsync, t.Partitions
 	}
 	r.watchHistory()
 	r.clients = r.s.Workload.Clients(r.stage)
@@ -264,7 +264,7 @@ func (r *run) safety() error {
 	}
 	r.w.Logf(workBegins)
 	r.stage.Begin()
-	r.n.play(plan)
+	r.n.play(plan, r.s.Workload.Lasts())
 	return r.w.Run(r.w.Now() + r.s.Workload.Lasts())
 }
 

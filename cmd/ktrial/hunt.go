@@ -50,11 +50,11 @@ func huntCommand() *cobra.Command {
 		},
 	}
 	f.add(c)
-	c.Flags().StringVar(&seeds, "seeds", "1..100", "the seeds A..B, both included")
-	c.Flags().DurationVar(&h.For, "for", 0, "stop after this much wall time; without --seeds, go on until then")
-	c.Flags().IntVar(&h.Jobs, "jobs", runtime.NumCPU(), "worlds at the same time")
-	c.Flags().StringVar(&shard, "shard", "0/1", "i/n: play only every n-th job, from the i-th on")
-	c.Flags().IntVar(&h.StopAt, "stop-at", 0, "stop after so many failing runs")
+	c.Flags().StringVar(&seeds, "seeds", "1..100", "the seeds `A..B`, both included")
+	c.Flags().DurationVar(&h.For, "for", 0, "stop after so much wall `TIME`; without --seeds, go on until then")
+	c.Flags().IntVar(&h.Jobs, "jobs", runtime.NumCPU(), "`NUMBER` of worlds at the same time")
+	c.Flags().StringVar(&shard, "shard", "0/1", "play only every n-th job, from the i-th on, as `i/n`")
+	c.Flags().IntVar(&h.StopAt, "stop-at", 0, "stop after this `NUMBER` of failing runs")
 	return c
 }
 

@@ -27,6 +27,10 @@ type listing struct {
 	Planted   []item `json:"planted"`
 }
 
+// listed is the width of the names in a list; what a longer one means is told
+// in the next line.
+const listed = 42
+
 func listCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
@@ -44,7 +48,14 @@ func listCommand() *cobra.Command {
 			}{{"scenarios", l.Scenarios}, {"workloads", l.Workloads}, {"faults", l.Faults}, {"checks", l.Checks}, {"planted bugs", l.Planted}} {
 				fmt.Println(part.title)
 				for _, i := range part.items {
-					fmt.Printf("  %-44s %s\n", i.Name, i.About)
+					if len(i.Name) > listed {
+						fmt.Printf("  %s\n", i.Name)
+						i.Name = ""
+					}
+					fmt.Printf("  %-*s  %s\n", listed, i.Name, i.About)
+				}
+				if part.title == "faults" {
+					fmt.Println("  Whom they strike may be", faults.Targets+".")
 				}
 				fmt.Println()
 			}

@@ -25,9 +25,9 @@ type runFlags struct {
 }
 
 func (f *runFlags) add(c *cobra.Command) {
-	c.Flags().StringArrayVar(&f.set, "set", nil, "key=value: a configuration by Kafka's name, or a parameter of the workload")
-	c.Flags().StringArrayVar(&f.plant, "plant", nil, "plant a historical bug (see: ktrial list)")
-	c.Flags().StringVar(&f.out, "out", "", "write run.json, history, story and plan into this directory")
+	c.Flags().StringArrayVar(&f.set, "set", nil, "a configuration by Kafka's name, or a parameter of the workload, as `KEY=VALUE`")
+	c.Flags().StringArrayVar(&f.plant, "plant", nil, "plant this historical `BUG` (see: ktrial list)")
+	c.Flags().StringVar(&f.out, "out", "", "keep run.json, history, story, plan and a picture in this `DIR`")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 }
 
@@ -108,8 +108,8 @@ func runCommand() *cobra.Command {
 		},
 	}
 	f.add(c)
-	c.Flags().Uint64Var(&seed, "seed", 0, "the seed; without it one is drawn")
-	c.Flags().StringVar(&planFile, "plan", "", "a file with a plan of faults, instead of the scenario's own")
+	c.Flags().Uint64Var(&seed, "seed", 0, "the seed, a `NUMBER`; without it one is drawn")
+	c.Flags().StringVar(&planFile, "plan", "", "a `FILE` with a plan of faults, instead of the scenario's own")
 	c.Flags().BoolVar(&story, "story", false, "tell what the nodes do while they do it")
 	return c
 }

@@ -65,12 +65,8 @@ func flagError(c *cobra.Command, err error) error {
 		return wrong("--%s: found nothing after it, expected a value", missing.GetFlag().Name)
 	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "":
 		var names []string
-		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		near := ""
-		if name := nearest.Name(unknown.GetSpecifiedName(), names); name != "" {
-			near = "did you mean --" + name + "? "
-		}
-		return wrong("unknown flag: --%s; %s(see: %s --help)", unknown.GetSpecifiedName(), near, c.CommandPath())
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+		return wrong("%w (see: %s --help)", nearest.Unknown("flag", "--"+unknown.GetSpecifiedName(), names), c.CommandPath())
 	}
 	return wrong("%w (see: %s --help)", err, c.CommandPath())
 }
