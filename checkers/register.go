@@ -64,58 +64,23 @@ type zone struct {
 
 // judgeZones (Gibbons and Korach): a register with unique values is
 // linearizable iff no read ends before its write begins, no two forward zones
-// overlap, and no backward zone lies inside a forward one.
+// overlap, and no backward zone lies inside a forward one. It returns the
+// operations that break this.
 func judgeZones(ops []registerOp, writes map[int64]int) []int {
-	type extent struct {
-		minRet, maxCall       int64
-		minRetRow, maxCallRow int
-		read                  bool
-	}
-	extents := map[int64]*extent{}
-	var order []int64
-	take := func(op registerOp) *extent {
-		e := extents[op.value]
-		if e == nil {
-			e = &extent{minRet: op.ret, maxCall: op.call, minRetRow: op.row, maxCallRow: op.row}
-			if op.value == -1 { // written before all began
-				e.minRet, e.minRetRow = -1, -1
-			}
-			extents[op.value] = e
-			order = append(order, op.value)
-		}
-		if op.ret < e.minRet {
-			e.minRet, e.minRetRow = op.ret, op.row
-		}
-		if op.call > e.maxCall {
-			e.maxCall, e.maxCallRow = op.call, op.row
-		}
-		return e
-	}
 	for _, op := range ops {
-		e := take(op)
-		if op.write {
-			continue
-		}
-		e.read = true
-		w, ok := writes[op.value]
-		switch {
-		case !ok:
+		switch w, written := writes[op.value]; {
+		case !written:
 			return []int{op.row}
-		case w >= 0 && op.ret < ops[w].call:
+		case !op.write && w >= 0 && op.ret < ops[w].call:
 			return unique([]int{ops[w].row, op.row})
 		}
 	}
 	var forward, backward []zone
-	for _, v := range order {
-		e := extents[v]
-		w := writes[v]
-		if w >= 0 && ops[w].ret == noEnd && !e.read {
-			continue // it may never have happened
-		}
-		if e.minRet < e.maxCall {
-			forward = append(forward, zone{e.minRet, e.maxCall, e.minRetRow, e.maxCallRow, true})
+	for _, z := range zonesOf(ops) {
+		if z.forward {
+			forward = append(forward, z)
 		} else {
-			backward = append(backward, zone{e.maxCall, e.minRet, e.maxCallRow, e.minRetRow, false})
+			backward = append(backward, z)
 		}
 	}
 	sort.Slice(forward, func(i, j int) bool { return forward[i].low < forward[j].low })
@@ -131,6 +96,44 @@ func judgeZones(ops []registerOp, writes map[int64]int) []int {
 		}
 	}
 	return nil
+}
+
+// zonesOf are the zones of all values, but for those of writes that may never
+// have happened.
+func zonesOf(ops []registerOp) (zones []zone) {
+	of := map[int64]int{}
+	happened := []bool{}
+	for _, op := range ops {
+		i, known := of[op.value]
+		if !known {
+			i = len(zones)
+			of[op.value] = i
+			z := zone{low: op.ret, lowRow: op.row, high: op.call, highRow: op.row}
+			if op.value == -1 { // written before all began
+				z.low, z.lowRow = -1, -1
+			}
+			zones, happened = append(zones, z), append(happened, false)
+		}
+		z := &zones[i]
+		if op.ret < z.low {
+			z.low, z.lowRow = op.ret, op.row
+		}
+		if op.call > z.high {
+			z.high, z.highRow = op.call, op.row
+		}
+		happened[i] = happened[i] || !op.write || op.ret != noEnd
+	}
+	kept := zones[:0]
+	for i, z := range zones {
+		if !happened[i] {
+			continue
+		}
+		if z.forward = z.low < z.high; !z.forward {
+			z.low, z.high, z.lowRow, z.highRow = z.high, z.low, z.highRow, z.lowRow
+		}
+		kept = append(kept, z)
+	}
+	return kept
 }
 
 // searchRegister asks porcupine, on one goroutine's worth of steps.
