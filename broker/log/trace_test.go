@@ -1,6 +1,7 @@
 package log
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -128,9 +129,29 @@ func TestDiskTrace(t *testing.T) {
 			_, err := l.AppendAsLeader(batch(host.Now().Millis(), record.Options{}, 1, 10), 4)
 			return err
 		}())
-		chapter("the broker shuts down", d.CloseClean(12, offsets{orders: 3}))
+		chapter("another batch, and the broker is killed while it writes", func() error {
+			_, err := l.AppendAsLeader(batch(host.Now().Millis(), record.Options{}, 2, 10), 4)
+			h.disk.lines = append(h.disk.lines, "write    ... the half of a batch")
+			torn := batch(0, record.Options{BaseOffset: 6}, 2, 10)
+			f, openErr := host.Disk().Open("data/orders-0/" + fileName(0, logSuffix))
+			size, sizeErr := f.Size()
+			_, writeErr := f.WriteAt(torn[:70], size)
+			return errors.Join(err, openErr, sizeErr, writeErr)
+		}())
+		d, err = OpenDir(h, "data", dirOptions())
+		chapter("it starts again: what is damaged is cut off", err)
+		chapter("the broker shuts down", d.CloseClean(12, offsets{orders: 5}))
 		d, err = OpenDir(h, "data", dirOptions())
 		chapter("and starts again", err)
+		l = d.Get(orders)
+		old := tiny()
+		old.RetentionTime = time.Millisecond
+		l.SetConfig(old)
+		host.Sleep(time.Minute)
+		_, err = l.ApplyRetention(l.EndOffset())
+		chapter("all is too old", err)
+		host.Sleep(2 * time.Second)
+		chapter("and the files go", nil)
 		chapter("the log is deleted", d.Delete(orders))
 		host.Sleep(2 * time.Second)
 		chapter("and its files go", nil)
