@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
 	"github.com/ktrial/ktrial/broker"
 	"github.com/ktrial/ktrial/broker/client"
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -213,7 +215,7 @@ func (r *run) setUp() error {
 		return err
 	}
 	if trouble != nil {
-		return fmt.Errorf("scenario %s: %w", r.s.Name, trouble)
+		return stuck{"bring-up", trouble.Error()}
 	}
 	if !created || !r.led() {
 		return stuck{"bring-up", "topics have no leaders"}
@@ -233,7 +235,8 @@ func (r *run) createTopics(h env.Host) error {
 			configs["min.insync.replicas"] = fmt.Sprint(t.MinInsync)
 		}
 		topic := client.NewTopic{Name: t.Name, Partitions: t.Partitions, Replicas: t.Replicas, Configs: configs}
-		if err := admin.CreateTopics(topic); err != nil {
+		err := admin.CreateTopics(topic)
+		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) { // it may be tried again
 			return fmt.Errorf("create topic %s: %w", t.Name, err)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 // Common is the configuration that all three clients have.
 type Common struct {
-	RequestTimeout      time.Duration `kafka:"request.timeout.ms" default:"30000"`
+	RequestTimeout      time.Duration `kafka:"request.timeout.ms" default:"30000" min:"1"`
 	ReconnectBackoff    time.Duration `kafka:"reconnect.backoff.ms" default:"50"`
 	ReconnectBackoffMax time.Duration `kafka:"reconnect.backoff.max.ms" default:"1000"`
 	RetryBackoff        time.Duration `kafka:"retry.backoff.ms" default:"100"`
@@ -35,12 +35,12 @@ type ProducerConfig struct {
 	Acks             Acks             `kafka:"acks" default:"all"`
 	Idempotence      bool             `kafka:"enable.idempotence" default:"true"`
 	Linger           time.Duration    `kafka:"linger.ms" default:"5"`
-	BatchSize        int32            `kafka:"batch.size" default:"16384"`
+	BatchSize        int32            `kafka:"batch.size" default:"16384" min:"0"`
 	BufferMemory     int64            `kafka:"buffer.memory" default:"33554432"`
 	MaxBlock         time.Duration    `kafka:"max.block.ms" default:"60000"`
 	Compression      record.Codec     `kafka:"compression.type" default:"none"`
 	MaxRequestSize   int32            `kafka:"max.request.size" default:"1048576"`
-	MaxInFlight      int32            `kafka:"max.in.flight.requests.per.connection" default:"5"`
+	MaxInFlight      int32            `kafka:"max.in.flight.requests.per.connection" default:"5" min:"1"`
 	DeliveryTimeout  time.Duration    `kafka:"delivery.timeout.ms" default:"120000"`
 	Retries          int32            `kafka:"retries" default:"2147483647"`
 	MetadataMaxIdle  time.Duration    `kafka:"metadata.max.idle.ms" default:"300000"`
@@ -79,9 +79,9 @@ type ConsumerConfig struct {
 	Common
 	FetchMinBytes          int32          `kafka:"fetch.min.bytes" default:"1"`
 	FetchMaxWait           time.Duration  `kafka:"fetch.max.wait.ms" default:"500"`
-	FetchMaxBytes          int32          `kafka:"fetch.max.bytes" default:"52428800"`
-	MaxPartitionFetchBytes int32          `kafka:"max.partition.fetch.bytes" default:"1048576"`
-	MaxPollRecords         int32          `kafka:"max.poll.records" default:"500"`
+	FetchMaxBytes          int32          `kafka:"fetch.max.bytes" default:"52428800" min:"0"`
+	MaxPartitionFetchBytes int32          `kafka:"max.partition.fetch.bytes" default:"1048576" min:"0"`
+	MaxPollRecords         int32          `kafka:"max.poll.records" default:"500" min:"1"`
 	AutoOffsetReset        OffsetReset    `kafka:"auto.offset.reset" default:"latest"`
 	IsolationLevel         IsolationLevel `kafka:"isolation.level" default:"read_uncommitted"`
 	CheckCRCs              bool           `kafka:"check.crcs" default:"true"`

@@ -4,6 +4,7 @@
 //	type Producer struct {
 //		Linger time.Duration `kafka:"linger.ms" default:"5"`
 //		Acks   Acks          `kafka:"acks" default:"all"` // a type with Set(string) error
+//		Batch  int32         `kafka:"batch.size" default:"16384" min:"0"`
 //	}
 //
 // So the names are Kafka's, the fields are typed, and an unknown name is
@@ -105,6 +106,7 @@ func Has(cfg any, name string) bool {
 
 type field struct {
 	name, deflt string
+	least       string // in Kafka's unit; "": whatever fits
 	value       reflect.Value
 }
 
@@ -118,7 +120,7 @@ func walk(v reflect.Value, visit func(field)) {
 		name, tagged := t.Tag.Lookup("kafka")
 		switch {
 		case tagged:
-			visit(field{name, t.Tag.Get("default"), v.Field(i)})
+			visit(field{name, t.Tag.Get("default"), t.Tag.Get("min"), v.Field(i)})
 		case t.Type.Kind() == reflect.Struct && t.IsExported():
 			walk(v.Field(i), visit)
 		}
@@ -146,15 +148,12 @@ func (f field) set(s string) error {
 	}
 	switch {
 	case f.value.Type() == durationType:
-		n, err := strconv.ParseInt(s, 10, 64)
+		n, err := f.number(s, 64)
 		if err != nil {
-			return fmt.Errorf("found %q, expected a whole number", s)
+			return err
 		}
 		u := unit(f.name)
-		if n > int64(1<<63-1)/int64(u) {
-			n = int64(1<<63-1) / int64(u)
-		}
-		f.value.SetInt(n * int64(u))
+		f.value.SetInt(min(n, longest/int64(u)) * int64(u))
 	case f.value.Kind() == reflect.String:
 		f.value.SetString(s)
 	case f.value.Kind() == reflect.Bool:
@@ -164,9 +163,9 @@ func (f field) set(s string) error {
 		}
 		f.value.SetBool(b)
 	case f.value.CanInt():
-		n, err := strconv.ParseInt(s, 10, f.value.Type().Bits())
+		n, err := f.number(s, f.value.Type().Bits())
 		if err != nil {
-			return fmt.Errorf("found %q, expected a whole number", s)
+			return err
 		}
 		f.value.SetInt(n)
 	case f.value.Kind() == reflect.Float64:
@@ -179,6 +178,21 @@ func (f field) set(s string) error {
 		panic("config: " + f.name + " has a type that cannot be set: " + f.value.Type().String())
 	}
 	return nil
+}
+
+// longest is a time that is never over, and to which others can be added.
+const longest = 1 << 61
+
+// number reads a whole number that is not below the least.
+func (f field) number(s string, bits int) (int64, error) {
+	n, err := strconv.ParseInt(s, 10, bits)
+	if err != nil {
+		return 0, fmt.Errorf("found %q, expected a whole number", s)
+	}
+	if least, err := strconv.ParseInt(f.least, 10, 64); err == nil && n < least {
+		return 0, fmt.Errorf("found %d, expected at least %d", n, least)
+	}
+	return n, nil
 }
 
 func (f field) get() string {

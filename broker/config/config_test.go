@@ -18,7 +18,7 @@ type nested struct {
 
 type sample struct {
 	Linger time.Duration `kafka:"linger.ms" default:"5"`
-	Size   int32         `kafka:"batch.size" default:"16384"`
+	Size   int32         `kafka:"batch.size" default:"16384" min:"1"`
 	Safe   bool          `kafka:"enable.idempotence" default:"true"`
 	Level  level         `kafka:"acks" default:"all"`
 	Name   string        `kafka:"client.id" default:""`
@@ -43,6 +43,7 @@ func TestSetAnswersABadNameWithTheNearest(t *testing.T) {
 	assert.EqualError(t, Set(&s, "zzzzzz", "1"), `config "zzzzzz" is unknown`)
 	assert.EqualError(t, Set(&s, "batch.size", "big"), `config batch.size: found "big", expected a whole number`)
 	assert.EqualError(t, Set(&s, "batch.size", "3000000000"), `config batch.size: found "3000000000", expected a whole number`)
+	assert.EqualError(t, Set(&s, "batch.size", "0"), `config batch.size: found 0, expected at least 1`)
 }
 
 func TestADurationTooLongForTheClockIsTheLongest(t *testing.T) {

@@ -38,12 +38,12 @@ type Config struct {
 
 // Settings are the controller's Kafka configuration.
 type Settings struct {
-	SessionTimeout    time.Duration `kafka:"broker.session.timeout.ms" default:"9000"`
+	SessionTimeout    time.Duration `kafka:"broker.session.timeout.ms" default:"9000" min:"1"`
 	MaxIdleInterval   time.Duration `kafka:"metadata.max.idle.interval.ms" default:"500"`
 	AutoRebalance     bool          `kafka:"auto.leader.rebalance.enable" default:"true"`
-	RebalanceInterval time.Duration `kafka:"leader.imbalance.check.interval.seconds" default:"300"`
+	RebalanceInterval time.Duration `kafka:"leader.imbalance.check.interval.seconds" default:"300" min:"1"`
 	UncleanElection   bool          `kafka:"unclean.leader.election.enable" default:"false"`
-	UncleanInterval   time.Duration `kafka:"unclean.leader.election.interval.ms" default:"300000"`
+	UncleanInterval   time.Duration `kafka:"unclean.leader.election.interval.ms" default:"300000" min:"1"`
 	MinInsyncReplicas int32         `kafka:"min.insync.replicas" default:"1"`
 	NumPartitions     int32         `kafka:"num.partitions" default:"1"`
 	ReplicationFactor int16         `kafka:"default.replication.factor" default:"1"`

@@ -37,8 +37,8 @@ type Config struct {
 
 // Settings are Kafka's, by name. Set the defaults with config.Default.
 type Settings struct {
-	ElectionTimeout    time.Duration `kafka:"controller.quorum.election.timeout.ms" default:"1000"`
-	FetchTimeout       time.Duration `kafka:"controller.quorum.fetch.timeout.ms" default:"2000"`
+	ElectionTimeout    time.Duration `kafka:"controller.quorum.election.timeout.ms" default:"1000" min:"1"`
+	FetchTimeout       time.Duration `kafka:"controller.quorum.fetch.timeout.ms" default:"2000" min:"1"`
 	ElectionBackoffMax time.Duration `kafka:"controller.quorum.election.backoff.max.ms" default:"1000"`
 	RequestTimeout     time.Duration `kafka:"controller.quorum.request.timeout.ms" default:"2000"`
 	AppendLinger       time.Duration `kafka:"controller.quorum.append.linger.ms" default:"25"`

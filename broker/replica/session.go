@@ -122,7 +122,7 @@ func eachAsked(req *kmsg.FetchRequest, visit func(sessionKey, asked)) {
 			visit(key, asked{
 				from: kafka.Offset(p.FetchOffset), start: kafka.Offset(p.LogStartOffset),
 				epoch: kafka.LeaderEpoch(p.CurrentLeaderEpoch), last: kafka.LeaderEpoch(p.LastFetchedEpoch),
-				maxBytes: p.PartitionMaxBytes,
+				maxBytes: max(0, p.PartitionMaxBytes),
 			})
 		}
 	}

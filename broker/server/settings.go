@@ -14,8 +14,8 @@ type Settings struct {
 	// RequestTimeout bounds a request that is sent on to the controller.
 	RequestTimeout time.Duration `kafka:"request.timeout.ms" default:"30000"`
 
-	HeartbeatInterval   time.Duration `kafka:"broker.heartbeat.interval.ms" default:"2000"`
-	SessionTimeout      time.Duration `kafka:"broker.session.timeout.ms" default:"9000"`
+	HeartbeatInterval   time.Duration `kafka:"broker.heartbeat.interval.ms" default:"2000" min:"1"`
+	SessionTimeout      time.Duration `kafka:"broker.session.timeout.ms" default:"9000" min:"1"`
 	RegistrationTimeout time.Duration `kafka:"initial.broker.registration.timeout.ms" default:"60000"`
 	// ShutdownTimeout is how long a broker waits to be relieved of its
 	// leaderships. In Kafka it is five minutes, in the code.

@@ -92,6 +92,7 @@ func TestWrongArguments(t *testing.T) {
 		{[]string{"run", "standard", "--set", "min.insync.replica=1"}, []string{"did you mean min.insync.replicas?"}},
 		{[]string{"run", "standard", "--set", "replica.lag.time.max.ms=fast"}, []string{"replica.lag.time.max.ms", `"fast"`}},
 		{[]string{"run", "standard", "--plant", "idem.no_windwo"}, []string{`planted bug "idem.no_windwo" is unknown; did you mean idem.no_window? (see: ktrial list)`}},
+		{[]string{"run", "standard", "--set", "broker.session.timeout.ms=0"}, []string{"config broker.session.timeout.ms: found 0, expected at least 1"}},
 		{[]string{"run", "standard", "--set", "acks=1"}, []string{"producer configuration: enable.idempotence needs acks=all"}},
 		{[]string{"run", "standard", "--set", "max.in.flight.requests.per.connection=6"}, []string{"enable.idempotence needs max.in.flight"}},
 		{[]string{"run", "standard", "--plan", write(t, "hosts.txt", "\nat 1s: kill broker-4\n")}, []string{`hosts.txt: plan: line 2: fault "kill broker-4": host "broker-4" is unknown; did you mean broker-1?`}},
