@@ -18,6 +18,7 @@ type Hunt struct {
 	Probes             map[string]int64   `json:"probes"`
 	Planted            map[string]Planted `json:"planted"`
 	Verdict            Verdict            `json:"verdict"`
+	Interrupted        bool               `json:"interrupted,omitempty"`
 	// AllowedNeverSeen is what a configuration of the hunt permits and no run
 	// showed: a danger that was never met, or a permission that nobody needs.
 	AllowedNeverSeen []Allowed `json:"allowed_never_seen"`
@@ -65,6 +66,9 @@ func (h *Hunt) WriteText(w io.Writer, style Style) {
 	head := headline[h.Verdict]
 	fmt.Fprintf(w, "%s %s, %s events, %s virtual in %s wall: %.1f seeds per second\n",
 		style.paint(head.color, head.word), things(h.Runs, "run"), count(int64(h.Events)), brief(h.VirtualSeconds), brief(h.WallSeconds), h.SeedsPerSecond)
+	if h.Interrupted {
+		fmt.Fprintln(w, "  interrupted before all seeds were played")
+	}
 	if len(h.ProbesNeverReached) > 0 {
 		fmt.Fprintf(w, "  never reached: %s\n", strings.Join(h.ProbesNeverReached, ", "))
 	}

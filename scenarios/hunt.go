@@ -26,6 +26,8 @@ type Hunt struct {
 	Shard, Shards int
 	// StopAt ends the hunt after so many failures; 0: it goes on.
 	StopAt int
+	// Interrupt, when it is closed, ends the hunt after the runs under way.
+	Interrupt <-chan struct{}
 
 	// Failed is told of each failing run, in the order of the seeds.
 	Failed func(*Result)
@@ -86,6 +88,8 @@ func (h Hunt) feed(jobs chan<- job, stop <-chan struct{}, begun time.Time) {
 			case jobs <- job{number, s, seed}:
 				number++
 			case <-stop:
+				return
+			case <-h.Interrupt:
 				return
 			}
 		}
@@ -154,6 +158,11 @@ func (h Hunt) collect(outcomes <-chan outcome, stop chan struct{}, begun time.Ti
 		if h.Failed != nil {
 			h.Failed(f)
 		}
+	}
+	select {
+	case <-h.Interrupt:
+		sum.Interrupted = true
+	default:
 	}
 	sum.WallSeconds = time.Since(begun).Seconds()
 	sum.SeedsPerSecond = float64(sum.Runs) / max(sum.WallSeconds, 1e-9)

@@ -115,6 +115,12 @@ func hunt(h scenarios.Hunt, f runFlags) error {
 			}
 		}
 	}
+	stop := make(chan struct{})
+	h.Interrupt = stop
+	onInterrupt(func() {
+		fmt.Fprintln(os.Stderr, "ktrial: interrupted; the runs under way end first")
+		close(stop)
+	})
 	h.Progress = progress()
 	sum, err := h.Run()
 	if h.Progress != nil && style(os.Stderr).Color {
@@ -128,10 +134,15 @@ func hunt(h scenarios.Hunt, f runFlags) error {
 	} else {
 		sum.WriteText(os.Stdout, style(os.Stdout))
 	}
-	if err == nil && sum.Verdict != reports.Holds {
+	switch {
+	case err != nil:
+		return err
+	case sum.Interrupted:
+		return errInterrupted
+	case sum.Verdict != reports.Holds:
 		return verdict{sum.Verdict}
 	}
-	return err
+	return nil
 }
 
 // progress tells how far a hunt is: on a terminal in one line that changes,

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -29,9 +30,11 @@ func main() {
 	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-interrupted
-		if interrupt != nil {
-			interrupt()
+		if end := interrupt.Load(); end != nil {
+			(*end)()
 			<-interrupted // the second one does not wait
+		} else {
+			fmt.Fprintln(os.Stderr, "ktrial: interrupted")
 		}
 		os.Exit(exitInterrupted)
 	}()
@@ -39,7 +42,13 @@ func main() {
 }
 
 // interrupt, if set, ends the running command in order.
-var interrupt func()
+var interrupt atomic.Pointer[func()]
+
+// onInterrupt says how the running command ends in order.
+func onInterrupt(end func()) { interrupt.Store(&end) }
+
+// errInterrupted ends a command that was interrupted and has told of it.
+var errInterrupted = errors.New("interrupted")
 
 // verdict ends a command with a verdict's exit code.
 type verdict struct{ reports.Verdict }
@@ -47,20 +56,27 @@ type verdict struct{ reports.Verdict }
 func (v verdict) Error() string { return string(v.Verdict) }
 
 // run is main without the process around it.
-func run(args []string) (code int) {
+func run(args []string) int {
+	root := command()
+	root.SetArgs(args)
+	return execute(root)
+}
+
+// execute runs a command and returns its exit code.
+func execute(root *cobra.Command) (code int) {
 	defer func() {
 		if p := recover(); p != nil {
 			fmt.Fprintf(os.Stderr, "ktrial: our own bug: %v\n%s", p, debug.Stack())
 			code = exitOurBug
 		}
 	}()
-	root := command()
-	root.SetArgs(args)
 	err := root.Execute()
 	var v verdict
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
 	case errors.As(err, &v):
 		return v.ExitCode()
 	case errors.As(err, &usage{}):

@@ -70,7 +70,7 @@ func runServe(cfg serve.Config) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	interrupt = cancel
+	onInterrupt(cancel)
 	err := serve.Run(ctx, cfg)
 	if errors.As(err, &serve.UsageError{}) {
 		return usage{err}
