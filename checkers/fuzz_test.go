@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ktrial/ktrial/checkers/history"
 )
 
 // Whatever is in a file, reading and judging it ends without a panic.
@@ -17,6 +19,13 @@ func FuzzJudge(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(string(text))
+		h, err := history.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		var lines bytes.Buffer
+		_ = h.Write(&lines, history.JSON)
+		f.Add(lines.String())
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, o := range []Options{{}, {Jepsen: true}} {

@@ -127,13 +127,21 @@ func (m *mutant) op(rec history.Rec) (op history.Op) {
 	return op
 }
 
-func (m *mutant) acknowledgedBelow(rec history.Rec) bool {
+// told: it was acknowledged, and where it is.
+func (m *mutant) told(rec history.Rec) bool {
+	if m.a.flags[rec]&sentOK == 0 {
+		return false
+	}
 	for _, s := range m.op(rec).Sends {
-		if s.Rec == rec && s.Offset < 0 {
-			return false
+		if s.Rec == rec {
+			return s.Offset >= 0
 		}
 	}
-	return m.a.flags[rec]&sentOK != 0 && m.a.flags[rec]&readOK != 0 && m.a.offset[rec] < m.a.logs[m.h.KeyOf(rec)].bound
+	return false
+}
+
+func (m *mutant) acknowledgedBelow(rec history.Rec) bool {
+	return m.told(rec) && m.a.flags[rec]&readOK != 0 && m.a.offset[rec] < m.a.logs[m.h.KeyOf(rec)].bound
 }
 
 // twoInARow are neighbours of one key within a poll.
@@ -205,7 +213,7 @@ var mutations = []mutation{
 		other = poll.Records[i].Value
 		// The overwritten record is elsewhere known by its acknowledgement or another poll.
 		rec, ok := m.h.FindRec(poll.Records[i-1].Key, poll.Records[i-1].Value)
-		if !ok || m.a.flags[rec]&sentOK == 0 {
+		if !ok || !m.told(rec) || poll.Records[i-1].Offset < 0 {
 			return false
 		}
 		poll.Records[i-1].Value = other
@@ -265,7 +273,7 @@ var mutations = []mutation{
 		i := twoInARow(poll)
 		rec, _ := m.h.FindRec(poll.Records[i].Key, poll.Records[i].Value)
 		poll.Records = append(poll.Records[:i:i], poll.Records[i+1:]...)
-		return m.a.flags[rec]&sentOK != 0
+		return m.told(rec)
 	}},
 	{G1cRealtime, func(m *mutant) bool {
 		e, poll := m.somePoll(func(e *history.Event, mop *history.Mop) bool { return e.F == history.Poll })
@@ -279,7 +287,7 @@ var mutations = []mutation{
 			}
 		}
 		rec, ok := m.pick(func(rec history.Rec) bool {
-			return m.a.flags[rec]&sentOK != 0 && m.op(rec).Invoked > at
+			return m.told(rec) && m.op(rec).Invoked > at
 		})
 		if ok {
 			key, value := m.name(rec)
@@ -329,7 +337,7 @@ var mutations = []mutation{
 				}
 				records := next.Mops[0].Records
 				rec, _ := m.h.FindRec(records[0].Key, records[0].Value)
-				if records[0].Key == last.Key && records[1].Key == last.Key && m.a.flags[rec]&sentOK != 0 {
+				if records[0].Key == last.Key && records[1].Key == last.Key && m.told(rec) {
 					next.Mops[0].Records = records[1:]
 					return true
 				}
@@ -404,13 +412,13 @@ func (m *mutant) subscribed(process int64, before int) (yes bool) {
 // was over, trade places in the log.
 func swapOffsets(sameProcess bool) func(m *mutant) bool {
 	return func(m *mutant) bool {
-		first, ok := m.pick(func(rec history.Rec) bool { return m.a.flags[rec]&sentOK != 0 && len(m.op(rec).Sends) == 1 })
+		first, ok := m.pick(func(rec history.Rec) bool { return m.told(rec) && len(m.op(rec).Sends) == 1 })
 		if !ok {
 			return false
 		}
 		x := m.op(first)
 		second, ok := m.pick(func(rec history.Rec) bool {
-			if m.a.flags[rec]&sentOK == 0 || m.h.KeyOf(rec) != m.h.KeyOf(first) || rec == first {
+			if !m.told(rec) || m.h.KeyOf(rec) != m.h.KeyOf(first) || rec == first {
 				return false
 			}
 			y := m.op(rec)

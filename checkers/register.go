@@ -23,9 +23,9 @@ const (
 )
 
 // judgeRegister decides whether a register is linearizable: exactly and
-// without a search where every write has its own value, else by porcupine
-// within a number of steps, beyond which it is inconclusive. rows are
-// operations that show a violation.
+// without a search where every write has its own value; else, if no read by
+// itself shows that it is not, by porcupine within a number of steps, beyond
+// which it is inconclusive. rows are operations that show a violation.
 func judgeRegister(ops []registerOp, steps int) (rows []int, verdict Outcome) {
 	if len(ops) == 0 {
 		return nil, Inconclusive
@@ -45,9 +45,12 @@ func judgeRegister(ops []registerOp, steps int) (rows []int, verdict Outcome) {
 		}
 		return nil, Holds
 	}
+	if rows = staleRead(ops); rows != nil {
+		return rows, Violated
+	}
 	steps = min(steps, registerBits/len(ops))
-	verdict = searchRegister(ops, steps)
-	if verdict != Violated {
+	left := steps
+	if verdict = searchRegister(ops, &left); verdict != Violated {
 		return nil, verdict
 	}
 	return shrinkRegister(ops, steps), Violated
@@ -136,13 +139,12 @@ func zonesOf(ops []registerOp) (zones []zone) {
 	return kept
 }
 
-// searchRegister asks porcupine, on one goroutine's worth of steps.
-func searchRegister(ops []registerOp, steps int) Outcome {
-	left := steps
+// searchRegister asks porcupine, with as many steps as are left.
+func searchRegister(ops []registerOp, left *int) Outcome {
 	model := porcupine.Model{
 		Init: func() any { return int64(-1) },
 		Step: func(state, input, _ any) (bool, any) {
-			if left--; left < 0 {
+			if *left--; *left < 0 {
 				return false, state
 			}
 			op := input.(registerOp)
@@ -159,7 +161,7 @@ func searchRegister(ops []registerOp, steps int) Outcome {
 	switch ok := porcupine.CheckOperations(model, operations); {
 	case ok:
 		return Holds
-	case left < 0:
+	case *left < 0:
 		return Inconclusive
 	}
 	return Violated
@@ -167,14 +169,15 @@ func searchRegister(ops []registerOp, steps int) Outcome {
 
 // shrinkRegister drops what the violation does not need. Whatever order explains
 // all operations explains those that are left, too, if only reads were dropped,
-// and writes that none of the reads left can be of.
-func shrinkRegister(ops []registerOp, steps int) []int {
+// and writes that none of the reads left can be of. It ends where it is when it
+// has used up its steps.
+func shrinkRegister(ops []registerOp, left int) []int {
 	overwritten := overwrittenBefore(ops)
 	for size := len(ops) / 2; size > 0; {
 		smaller := false
 		for from := 0; from < len(ops); {
 			rest := without(ops, from, from+size, overwritten)
-			if len(rest) == len(ops) || searchRegister(rest, steps) != Violated {
+			if len(rest) == len(ops) || left < 0 || searchRegister(rest, &left) != Violated {
 				from += size
 				continue
 			}
@@ -192,7 +195,7 @@ func shrinkRegister(ops []registerOp, steps int) []int {
 }
 
 // without is ops without those from here to there that can be dropped.
-func without(ops []registerOp, from, to int, overwritten func(read registerOp) int64) (rest []registerOp) {
+func without(ops []registerOp, from, to int, overwritten func(read registerOp) registerOp) (rest []registerOp) {
 	dropped := func(i int) bool { return i >= from && i < to }
 	readers := map[int64][]registerOp{}
 	for i, op := range ops {
@@ -202,7 +205,7 @@ func without(ops []registerOp, from, to int, overwritten func(read registerOp) i
 	}
 	read := func(write registerOp) bool {
 		for _, r := range readers[write.value] {
-			if write.call < r.ret && write.ret >= overwritten(r) {
+			if mayBe(write, r, overwritten(r)) {
 				return true
 			}
 		}
@@ -216,10 +219,50 @@ func without(ops []registerOp, from, to int, overwritten func(read registerOp) i
 	return rest
 }
 
-// overwrittenBefore returns a function that tells of a read the time before
-// which a write must have ended to be overwritten for certain: when the last
-// write began that was over before the read began.
-func overwrittenBefore(ops []registerOp) func(read registerOp) int64 {
+// staleRead finds a read that by itself proves the register wrong: whoever
+// wrote its value began after it, or was overwritten before it for certain.
+func staleRead(ops []registerOp) (rows []int) {
+	writers := map[int64][]registerOp{}
+	for _, op := range ops {
+		if op.write {
+			writers[op.value] = append(writers[op.value], op)
+		}
+	}
+	overwritten := overwrittenBefore(ops)
+	for _, r := range ops {
+		if r.write {
+			continue
+		}
+		by := overwritten(r)
+		ok := r.value == -1 && by.row < 0
+		began := r.value == -1
+		for _, w := range writers[r.value] {
+			ok = ok || mayBe(w, r, by)
+			began = began || w.call < r.ret
+		}
+		switch {
+		case ok:
+		case began:
+			return unique([]int{by.row, r.row})
+		case len(writers[r.value]) > 0:
+			return unique([]int{writers[r.value][0].row, r.row})
+		default:
+			return []int{r.row}
+		}
+	}
+	return nil
+}
+
+// mayBe: what is read may be what this wrote, if the last to write for certain
+// before the read was by.
+func mayBe(write, read, by registerOp) bool {
+	return write.call < read.ret && (by.row < 0 || write.ret >= by.call)
+}
+
+// overwrittenBefore returns a function that tells of a read which write
+// overwrote all that were over before it: of those that ended before the read
+// began, the one that began last. Its row is -1 if there is none.
+func overwrittenBefore(ops []registerOp) func(read registerOp) registerOp {
 	var writes []registerOp
 	for _, op := range ops {
 		if op.write {
@@ -227,14 +270,17 @@ func overwrittenBefore(ops []registerOp) func(read registerOp) int64 {
 		}
 	}
 	sort.Slice(writes, func(i, j int) bool { return writes[i].ret < writes[j].ret })
-	for i := 1; i < len(writes); i++ {
-		writes[i].call = max(writes[i].call, writes[i-1].call)
-	}
-	return func(read registerOp) int64 {
-		i := sort.Search(len(writes), func(i int) bool { return writes[i].ret >= read.call })
-		if i == 0 {
-			return -1
+	rets := make([]int64, len(writes))
+	for i, w := range writes {
+		if rets[i] = w.ret; i > 0 && writes[i-1].call > w.call {
+			writes[i] = writes[i-1]
 		}
-		return writes[i-1].call
+	}
+	return func(read registerOp) registerOp {
+		i := sort.Search(len(rets), func(i int) bool { return rets[i] >= read.call })
+		if i == 0 {
+			return registerOp{row: -1}
+		}
+		return writes[i-1]
 	}
 }
