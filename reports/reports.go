@@ -64,6 +64,8 @@ type Run struct {
 
 	// Spared are the faults that did not strike, or became milder, and why.
 	Spared []Spared `json:"spared,omitempty"`
+	// OwnPlan: somebody wrote the plan of faults for this run.
+	OwnPlan bool `json:"-"`
 	// Again is the command that plays this run again.
 	Again string `json:"again,omitempty"`
 	// Kept is the directory that holds the run.json and the history of the run.

@@ -79,15 +79,14 @@ func (r *Run) writeWork(w io.Writer) {
 	}
 }
 
-// writeSpared tells of faults that did not strike as they were planned; of many
-// the first.
+// writeSpared tells of faults that did not strike as they were planned: whoever
+// wrote the plan wants to know of each.
 func (r *Run) writeSpared(w io.Writer) {
-	const most = 3
-	for i, s := range r.Spared {
-		if i == most {
-			fmt.Fprintf(w, "  spared   ... and %s more (--json has them all)\n", things(len(r.Spared)-most, "fault"))
-			return
-		}
+	if !r.OwnPlan && len(r.Spared) > 0 {
+		fmt.Fprintf(w, "  spared   %s: more than is promised to survive, or nobody there to strike (--json has them)\n", things(len(r.Spared), "fault"))
+		return
+	}
+	for _, s := range r.Spared {
 		fmt.Fprintf(w, "  spared   %s\n", wrap(fmt.Sprintf("at %v %s: %s", s.At, s.Text, s.Why), "           ", 110))
 	}
 }

@@ -36,7 +36,7 @@ func (r *run) result() *Result {
 		Allowed:        []reports.Allowed{}, Checks: []reports.Check{},
 		Faults: r.n.struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
 		Config: r.config(), Lesson: r.s.Lesson, Counts: counts(h),
-		Again: r.again(), Stopped: r.stopped(), Spared: r.n.spared,
+		Again: r.again(), Stopped: r.stopped(), Spared: r.n.spared, OwnPlan: r.o.Plan != nil,
 	}
 	if report.Violations == nil {
 		report.Violations = []reports.Violation{}
