@@ -37,8 +37,18 @@ type Failure struct {
 // Failure sums a run up.
 func (r *Run) Failure() Failure {
 	f := Failure{Scenario: r.Scenario, Seed: r.Seed, Verdict: r.Verdict, Again: r.Again}
-	if len(r.Violations) > 0 {
+	switch {
+	case len(r.Violations) > 0:
 		f.Check, f.Message = r.Violations[0].Check, r.Violations[0].Message
+	case len(r.NotReached) > 0:
+		f.Check, f.Message = "dangers are met", fmt.Sprintf("never met %q", r.NotReached[0])
+	default:
+		for _, c := range r.Checks {
+			if c.Verdict != Holds {
+				f.Check, f.Message = c.Name, fmt.Sprintf("looked at %s", things(int(c.Checked), "thing"))
+				break
+			}
+		}
 	}
 	return f
 }
@@ -78,7 +88,11 @@ func (h *Hunt) WriteText(w io.Writer, style Style) {
 			fmt.Fprintf(w, "  ... and %d more failing runs\n", len(h.Failures)-20)
 			break
 		}
-		fmt.Fprintf(w, "  %-12s %s   # %s\n", f.Verdict, f.Again, f.Check)
+		why := f.Check
+		if f.Verdict == Inconclusive {
+			why = f.Message
+		}
+		fmt.Fprintf(w, "  %-12s %s   # %s\n", f.Verdict, f.Again, why)
 	}
 }
 

@@ -38,12 +38,22 @@ func (r *Result) Differs(check, how string) {
 	r.Report.Violations = append([]reports.Violation{first}, r.Report.Violations...)
 }
 
-// Differs says how a run that was played again is not the recorded one, and
-// why: another build, or a leak, which is looked for.
-func (rec *Record) Differs(s Scenario, o Options, again *Result) string {
-	how := "the recorded run has trace " + rec.Report.TraceHash + ", this one " + again.Report.TraceHash + ": " + rec.Mismatch()
-	if rec.Build == build() {
-		how += "; " + FirstDifference(s, o)
+// Compare makes the verdict of a run that was played again and is not the
+// recorded one: something leaked into the world, which is looked for. Of another
+// build that cannot be said, for a seed means the same run only for the same
+// build.
+func (rec *Record) Compare(file string, s Scenario, o Options, again *Result) {
+	if rec.Report.TraceHash == again.Report.TraceHash {
+		return
 	}
-	return how
+	how := file + ": the recorded run has trace " + rec.Report.TraceHash + ", this one " + again.Report.TraceHash + ": " + rec.Mismatch()
+	if rec.Build == build() {
+		again.Differs(sameAgain, how+"; "+FirstDifference(s, o))
+		return
+	}
+	verdict := reports.Worst(again.Report.Verdict, reports.Inconclusive)
+	again.Differs(sameAgain, how)
+	again.Report.Verdict = verdict
 }
+
+const sameAgain = "a replay is the same run"

@@ -74,9 +74,18 @@ func TestAReplayThatDiffersSaysWhere(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, first.Report.TraceHash, again.Report.TraceHash)
 	rec := &Record{Build: build(), Report: first.Report}
-	assert.Regexp(t, `the build is the same.*step \d+ differs`, rec.Differs(s, Options{Seed: 3}, again))
-	rec.Build = "another"
-	assert.NotContains(t, rec.Differs(s, Options{Seed: 3}, again), "step", "another build runs otherwise: there is nothing to look for")
+	rec.Compare("run.json", s, Options{Seed: 3}, again)
+	assert.Equal(t, reports.NotDeterministic, again.Report.Verdict)
+	assert.Regexp(t, `^run.json: .*the build is the same.*step \d+ differs`, again.Report.Violations[0].Message)
+
+	rec.Build, again.Report.Verdict = "another", reports.Holds
+	rec.Compare("run.json", s, Options{Seed: 3}, again)
+	assert.Equal(t, reports.Inconclusive, again.Report.Verdict)
+	assert.NotContains(t, again.Report.Violations[0].Message, "step", "another build runs otherwise: there is nothing to look for")
+
+	again.Report.Verdict = reports.Holds
+	(&Record{Build: "another", Report: again.Report}).Compare("run.json", s, Options{Seed: 3}, again)
+	assert.Equal(t, reports.Holds, again.Report.Verdict, "whoever built it, it is the same run")
 }
 
 func TestAPlanThatCannotBePlayedIsABadOption(t *testing.T) {

@@ -66,6 +66,23 @@ func TestShardsShareTheJobs(t *testing.T) {
 	assert.NotEmpty(t, seeds)
 }
 
+// A run that proves nothing is told with what it never met.
+func TestHuntTellsOfInconclusiveRuns(t *testing.T) {
+	s := typed(t, "hunt", "rolling-restart", "--seeds", "1..2", "--jobs", "1", "--set", "duration=2s")
+	assert.Equal(t, 2, s.code)
+	assert.Contains(t, s.out, `  inconclusive ktrial run rolling-restart --seed 2 --set duration=2s   # never met "controlled shutdown"`)
+}
+
+// With --json there is one object on standard output, also when a story is told.
+func TestStoryBesideJSON(t *testing.T) {
+	s := typed(t, "run", "standard", "--seed", "1", "--set", "duration=1s", "--json", "--story")
+	assert.Equal(t, "standard", decoded(t, s.out)["scenario"])
+	assert.Contains(t, s.err, "becomes leader of orders/0")
+	s = typed(t, "run", "standard", "--seed", "1", "--set", "duration=1s", "--story")
+	assert.Contains(t, s.out, "becomes leader of orders/0")
+	assert.Empty(t, s.err)
+}
+
 // A hunt ends when its time is over or enough has failed.
 func TestHuntEnds(t *testing.T) {
 	begun := time.Now()

@@ -42,9 +42,7 @@ func replayCommand() *cobra.Command {
 			report := &result.Report
 			report.Again, report.Kept = "", filepath.Dir(args[0])
 			report.WallSeconds = time.Since(begun).Seconds()
-			if recorded.Report.TraceHash != report.TraceHash {
-				result.Differs("a replay is the same run", args[0]+": "+recorded.Differs(s, o, result))
-			}
+			recorded.Compare(args[0], s, o, result)
 			if asJSON {
 				err = reports.WriteJSON(os.Stdout, report)
 			} else {

@@ -102,7 +102,11 @@ func runCommand() *cobra.Command {
 				return err
 			}
 			if story {
-				o.Story = func(l sim.Line) { fmt.Printf("%12s  %-13s %s\n", reports.Seconds(l.At), l.Host, l.Text) }
+				out := os.Stdout
+				if f.json { // which is one object
+					out = os.Stderr
+				}
+				o.Story = func(l sim.Line) { fmt.Fprintf(out, "%12s  %-13s %s\n", reports.Seconds(l.At), l.Host, l.Text) }
 			}
 			return playOne(s, o, f)
 		},

@@ -205,6 +205,10 @@ func TestDamagedRunJSON(t *testing.T) {
 		s := typed(t, "replay", write(t, "run.json", edited(`"trace_hash": "`, `"trace_hash": "0`)))
 		assert.Equal(t, 3, s.code)
 		assert.Contains(t, s.out, "NOT DETERMINISTIC")
+		otherBuild := strings.Replace(edited(`"trace_hash": "`, `"trace_hash": "0`), `"build": "`, `"build": "another `, 1)
+		s = typed(t, "replay", write(t, "run.json", otherBuild))
+		assert.Equal(t, 2, s.code)
+		assert.Contains(t, s.out, "it was recorded by build another ")
 	})
 }
 
