@@ -118,9 +118,10 @@ func (c *cycles) before(node uint32, event int64, row int) {
 
 // findCycles emits a shortest cycle for each component that has one.
 func (c *cycles) findCycles(anomaly Anomaly, emit emit) {
-	for comp, size := range c.sizes {
-		if size > 1 {
-			emit(c.story(anomaly, c.g.shortestCycle(c.of, uint32(comp))))
+	all := members(c.of, c.sizes)
+	for comp := range uint32(len(c.sizes)) {
+		if nodes := all[comp]; nodes != nil {
+			emit(c.story(anomaly, c.g.shortestCycle(c.of, nodes)))
 		}
 	}
 }

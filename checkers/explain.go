@@ -149,13 +149,12 @@ func (t *teller) tell(f *finding) Instance {
 	return in
 }
 
+// unique leaves out what is no row, and what was there before.
 func unique(rows []int) (out []int) {
+	known := map[int]bool{}
 	for _, r := range rows {
-		known := r < 0
-		for _, o := range out {
-			known = known || o == r
-		}
-		if !known {
+		if r >= 0 && !known[r] {
+			known[r] = true
 			out = append(out, r)
 		}
 	}

@@ -90,6 +90,17 @@ func (g *graph) components() (of []uint32, sizes []uint32) {
 	return of, sizes
 }
 
+// members are the nodes of the components that have several.
+func members(of, sizes []uint32) map[uint32][]uint32 {
+	all := map[uint32][]uint32{}
+	for v, c := range of {
+		if sizes[c] > 1 {
+			all[c] = append(all[c], uint32(v))
+		}
+	}
+	return all
+}
+
 // path is a shortest path from one node to another through nodes that allow
 // permits, both ends included; nil if there is none. From a node to itself it
 // is a shortest cycle.
@@ -120,21 +131,24 @@ func (g *graph) path(from, to uint32, allow func(uint32) bool) []uint32 {
 	return nil
 }
 
-// shortestCycle is a shortest cycle within component c. It looks from at most
-// a thousand of its nodes: that there is a cycle is certain, that none is
-// shorter need not be.
-func (g *graph) shortestCycle(of []uint32, c uint32) []uint32 {
+// cycleSteps is how many nodes are looked at for a shorter cycle.
+const cycleSteps = 1 << 20
+
+// shortestCycle is a shortest cycle within a component of these members, as far
+// as cycleSteps lead: that there is a cycle is certain, that none is shorter need
+// not be.
+func (g *graph) shortestCycle(of, members []uint32) []uint32 {
 	var best []uint32
-	tried := 0
-	for v := range uint32(g.nodes()) {
-		if of[v] != c {
-			continue
-		}
-		cycle := g.path(v, v, func(w uint32) bool { return of[w] == c })
+	steps := 0
+	for _, v := range members {
+		cycle := g.path(v, v, func(w uint32) bool {
+			steps++
+			return of[w] == of[v]
+		})
 		if best == nil || len(cycle) < len(best) {
 			best = cycle
 		}
-		if tried++; tried == 1000 || len(best) == 3 {
+		if steps > cycleSteps || len(best) == 3 {
 			break
 		}
 	}
