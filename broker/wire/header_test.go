@@ -2,6 +2,7 @@ package wire
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -73,6 +74,18 @@ func TestHeader_TruncatedIsMalformed(t *testing.T) {
 
 // ApiVersions is answered with a header that is not flexible, though its body
 // may be (KIP-511).
+// Sixteen bytes that claim half a billion tags.
+func TestHeader_TagsThatAreNotThereTakeNoTime(t *testing.T) {
+	frame := []byte("\x00\x01\x00\x12\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\x01\x00")
+	began := time.Now()
+	_, _, err := parseRequest(frame)
+	assert.ErrorIs(t, err, ErrMalformed)
+	resp := kmsg.NewPtrFetchResponse()
+	resp.Version = 18
+	assert.ErrorIs(t, parseResponse([]byte("\x00\x00\x00\x01\xff\xff\xff\xff\x01"), resp, 1), ErrMalformed)
+	assert.Less(t, time.Since(began), time.Second)
+}
+
 func TestHeader_OfAnApiVersionsResponseIsNeverFlexible(t *testing.T) {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	resp.Version = 4
