@@ -40,6 +40,7 @@ type analysis struct {
 	moreOffsets map[history.Rec][]place // of records with several, sorted
 	logs        []keyLog
 	ties        map[spot][]history.Rec // where several records were seen at one offset
+	tiedRecs    map[tiedRec]bool       // of ties, but for the first of each
 
 	hasTxn  bool // some operation is a transaction of several steps
 	oks     int64
@@ -65,6 +66,11 @@ type spot struct {
 	offset int64
 }
 
+type tiedRec struct {
+	at  spot
+	rec history.Rec
+}
+
 // keyLog is one partition: which offsets are known to hold a record. Dense
 // where offsets are, a sorted list where they are not.
 type keyLog struct {
@@ -78,7 +84,7 @@ type keyLog struct {
 
 func analyse(h *history.History) *analysis {
 	return h.Memo(analysisKey{}, func() any {
-		a := &analysis{h: h, moreOffsets: map[history.Rec][]place{}, ties: map[spot][]history.Rec{}, undecided: map[string]bool{}, lastOK: -1}
+		a := &analysis{h: h, moreOffsets: map[history.Rec][]place{}, ties: map[spot][]history.Rec{}, tiedRecs: map[tiedRec]bool{}, undecided: map[string]bool{}, lastOK: -1}
 		n := h.Records()
 		a.flags = make([]uint16, n)
 		a.writer = make([]uint32, n)
@@ -242,13 +248,11 @@ func (a *analysis) tie(at spot, first, rec history.Rec) {
 		recs = []history.Rec{first}
 		a.flags[first] |= tied
 	}
-	for _, r := range recs {
-		if r == rec {
-			return
-		}
+	if there := (tiedRec{at, rec}); !a.tiedRecs[there] {
+		a.tiedRecs[there] = true
+		a.flags[rec] |= tied
+		a.ties[at] = append(recs, rec)
 	}
-	a.flags[rec] |= tied
-	a.ties[at] = append(recs, rec)
 }
 
 func (a *analysis) another(rec history.Rec, p place) {

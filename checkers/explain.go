@@ -124,11 +124,11 @@ func (t *teller) skipped(f *finding, most int) (recs []history.Rec) {
 
 // tell is a finding in words.
 func (t *teller) tell(f *finding) Instance {
-	in := Instance{Writer: -1, Reader: -1, Offsets: f.offsets}
+	in := Instance{Writer: -1, Reader: -1, Offsets: f.offsets[:min(keptFindings, len(f.offsets))]}
 	if int(f.key) < len(t.h.Keys()) && len(f.recs) > 0 {
 		in.Partition = t.h.Keys()[f.key].String()
 	}
-	for _, rec := range f.recs {
+	for _, rec := range f.recs[:min(keptFindings, len(f.recs))] {
 		in.Values = append(in.Values, t.h.ValueOf(rec).String())
 	}
 	rows := append([]int(nil), f.rows...)

@@ -15,7 +15,7 @@ type finding struct {
 	delta   int           // of order anomalies: how far it jumped, in known records
 	tail    bool          // lost beyond the log's end
 	direct  bool          // of G1c-realtime: the record itself came out of the future
-	claims  uint8         // of inconsistent-offsets: how many records polls saw there
+	claims  int           // of inconsistent-offsets: how many records polls saw there
 	note    string
 }
 

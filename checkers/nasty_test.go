@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/checkers/history"
 )
 
 // Histories that are easily misjudged, and exactly the anomalies that are in
@@ -369,6 +372,31 @@ var nasty = []struct {
 		1: poll x/10@0
 		0: init txn=a producer=7 epoch=3
 		5: init txn=a producer=7 epoch=2`},
+}
+
+// Every producer is told the same offset, and every consumer another record there.
+func TestManyRecordsAtOneOffset(t *testing.T) {
+	rec := history.NewRecorder()
+	const n = 50_000
+	var polled []history.Record
+	for i := range int64(n) {
+		at := history.Mop{Kind: history.MopSend, Key: history.Int(0), Value: history.Int(i)}
+		rec.Add(&history.Event{Type: history.OK, Process: i, F: history.Send, Mops: []history.Mop{at}})
+		polled = append(polled, history.Record{Key: history.Int(0), Value: history.Int(i)})
+	}
+	rec.Add(&history.Event{Type: history.OK, Process: n, F: history.Poll, Mops: []history.Mop{{Kind: history.MopPoll, Records: polled[:256]}}})
+	for _, settings := range []string{"", "acks=1"} {
+		j := Judge(rec.History(), Options{Expect: config(t, settings)})
+		require.Equal(t, Violated, j.Verdict)
+		require.Contains(t, anomalies(j), string(InconsistentOffsets))
+		for _, r := range j.Anomalies {
+			assert.Less(t, len(r.Message), 500)
+			assert.LessOrEqual(t, len(r.Instances[0].Ops), 10)
+			if r.Anomaly == InconsistentOffsets {
+				assert.Zero(t, r.Permitted, "polls disagree, whatever acks is")
+			}
+		}
+	}
 }
 
 func TestNastyHistories(t *testing.T) {

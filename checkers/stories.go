@@ -116,7 +116,7 @@ func tellUnseen(t *teller, f *finding, in *Instance) []int {
 func tellInconsistent(t *teller, f *finding, in *Instance) []int {
 	offset := f.offsets[0]
 	var rows []int
-	in.Message = fmt.Sprintf("%s is %s", t.spot(f.key, offset), strings.Join(in.Values, " and "))
+	in.Message = fmt.Sprintf("%s is %s", t.spot(f.key, offset), someOf(in.Values, len(f.recs)))
 	for _, rec := range f.recs[:min(3, len(f.recs))] {
 		s := t.seen[rec]
 		if s == nil {
@@ -162,10 +162,19 @@ func tellDuplicate(t *teller, f *finding, in *Instance) []int {
 
 func joinOffsets(offsets []int64) string {
 	var parts []string
-	for _, o := range offsets {
+	for _, o := range offsets[:min(5, len(offsets))] {
 		parts = append(parts, fmt.Sprint(o))
 	}
-	return strings.Join(parts, " and ")
+	return someOf(parts, len(offsets))
+}
+
+// someOf names the first of so many.
+func someOf(parts []string, of int) string {
+	text := strings.Join(parts[:min(5, len(parts))], " and ")
+	if of > 5 {
+		text += fmt.Sprintf(" and %d more", of-5)
+	}
+	return text
 }
 
 func tellPhantom(t *teller, f *finding, in *Instance) []int {
