@@ -109,8 +109,8 @@ func (d *Disk) strike(op Op, p string) error {
 	p = clean(p)
 	var err error
 	for _, r := range slices.Clone(d.rules) {
-		if r.Flaw != None || !r.matches(d, op, p) {
-			continue
+		if !slices.Contains(d.rules, r) || r.Flaw != None || !r.matches(d, op, p) {
+			continue // or it was taken away while another delayed the operation
 		}
 		if r.Delay > 0 {
 			d.wait(op.String(), p, kernel.Exponential(d.rng, r.Delay))
