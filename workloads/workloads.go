@@ -8,7 +8,6 @@ package workloads
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -123,20 +122,4 @@ func (v Value) String() string {
 	b = append(strconv.AppendInt(b, v.Sequence, 10), '@')
 	b = append(append(b, v.Partition.Topic...), '/')
 	return string(strconv.AppendInt(b, int64(v.Partition.Partition), 10))
-}
-
-// ParseValue reads what String wrote.
-func ParseValue(s string) (v Value, ok bool) {
-	sender, at, ok1 := strings.Cut(s, "@")
-	topic, partition, ok2 := strings.Cut(at, "/")
-	producer, numbers, ok3 := strings.Cut(sender, "-")
-	first, second, ok4 := strings.Cut(numbers, "-")
-	if !ok1 || !ok2 || !ok3 || !ok4 {
-		return v, false
-	}
-	p, err1 := strconv.ParseInt(partition, 10, 32)
-	session, err2 := strconv.Atoi(first)
-	sequence, err3 := strconv.ParseInt(second, 10, 64)
-	v = Value{kafka.TopicPartition{Topic: topic, Partition: int32(p)}, producer, session, sequence}
-	return v, err1 == nil && err2 == nil && err3 == nil
 }

@@ -1,0 +1,70 @@
+package workloads
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/ktrial/ktrial/broker/client"
+	"github.com/ktrial/ktrial/broker/kafka"
+)
+
+// A value says where it was meant to go and who sent it, so that no two records
+// of a run are the same, and one that turns up elsewhere is known.
+func TestNoTwoValuesAreTheSame(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		value := rapid.Custom(func(t *rapid.T) Value {
+			return Value{
+				kafka.TopicPartition{Topic: rapid.StringMatching(`[a-z]{1,3}`).Draw(t, "topic"), Partition: rapid.Int32Range(0, 12).Draw(t, "partition")},
+				rapid.StringMatching(`p[0-9]{1,2}`).Draw(t, "producer"), rapid.IntRange(0, 12).Draw(t, "session"), rapid.Int64Range(0, 200).Draw(t, "sequence"),
+			}
+		})
+		a, b := value.Draw(t, "a"), value.Draw(t, "b")
+		assert.Equal(t, a == b, a.String() == b.String(), "%v and %v", a, b)
+	})
+	v := Value{kafka.TopicPartition{Topic: "orders", Partition: 2}, "p1", 0, 17}
+	assert.Equal(t, "p1-0-17@orders/2", v.String())
+}
+
+// What is set goes to whom it concerns, and changes nobody else's copy.
+func TestSet(t *testing.T) {
+	base := ProduceConsume{Topic: "orders", Producers: 1, Idempotent: true, Acks: client.AcksAll, Client: map[string]string{"linger.ms": "1"}}
+	changed := Workload(base)
+	for _, set := range [][2]string{
+		{"producers", "3"}, {"rate", "7"}, {"size", "100"}, {"consumers", "0"}, {"duration", "90s"},
+		{"acks", "1"}, {"enable.idempotence", "false"}, {"linger.ms", "20"}, {"fetch.min.bytes", "9"},
+	} {
+		var err error
+		changed, err = changed.Set(set[0], set[1])
+		require.NoError(t, err, set)
+	}
+	assert.Equal(t, ProduceConsume{
+		Topic: "orders", Producers: 3, Rate: 7, Size: 100, Duration: 90 * time.Second, Acks: client.AcksLeader,
+		Client: map[string]string{"linger.ms": "20", "fetch.min.bytes": "9"},
+	}, changed)
+	assert.Equal(t, map[string]string{"linger.ms": "1"}, base.Client)
+	cfg := changed.(ProduceConsume).producerConfig()
+	assert.Equal(t, 20*time.Millisecond, cfg.Linger)
+	assert.Equal(t, int32(9), changed.(ProduceConsume).consumerConfig().FetchMinBytes)
+	assert.Equal(t, map[string]string{"acks": "1", "enable.idempotence": "false", "linger.ms": "20", "fetch.min.bytes": "9"}, changed.Config())
+}
+
+func TestSetRefuses(t *testing.T) {
+	for set, says := range map[[2]string]string{
+		{"producers", "-1"}:             `parameter producers: found "-1", expected a whole number, 0 or more`,
+		{"rate", "0"}:                   `parameter rate: found "0", expected a whole number, 1 or more`,
+		{"duration", "0s"}:              `parameter duration: found "0s", expected a duration above 0, such as 30s`,
+		{"acks", "2"}:                   `parameter acks: found "2", expected all, 1 or 0`,
+		{"enable.idempotence", "maybe"}: `parameter enable.idempotence: found "maybe", expected true or false`,
+		{"linger.mss", "1"}:             `parameter "linger.mss" is unknown; did you mean linger.ms?`,
+		{"linger.ms", "long"}:           `config linger.ms: found "long", expected a whole number`,
+	} {
+		_, err := ProduceConsume{}.Set(set[0], set[1])
+		assert.EqualError(t, err, says)
+	}
+	assert.ErrorContains(t, ProduceConsume{Idempotent: true, Acks: client.AcksLeader}.Check(), "enable.idempotence needs acks=all")
+	assert.NoError(t, ProduceConsume{Acks: client.AcksNone}.Check())
+}
