@@ -142,13 +142,21 @@ func (v *Violation) writeProof(w io.Writer) {
 	}
 }
 
+// writeAllowed tells each reason once, with what it let off.
 func (r *Run) writeAllowed(w io.Writer) {
+	var reasons []string
+	seen := map[string][]string{}
 	for _, a := range r.Allowed {
-		seen := "never seen in this run"
-		if a.Count > 0 {
-			seen = count(int64(a.Count)) + " seen"
+		if a.Count == 0 {
+			continue
 		}
-		fmt.Fprintf(w, "  allowed  %s: %s, because %s\n", a.Anomaly, seen, a.Reason)
+		if seen[a.Reason] == nil {
+			reasons = append(reasons, a.Reason)
+		}
+		seen[a.Reason] = append(seen[a.Reason], count(int64(a.Count))+" "+a.Anomaly)
+	}
+	for _, reason := range reasons {
+		fmt.Fprintf(w, "  allowed  %s, because %s\n", strings.Join(seen[reason], ", "), wrap(reason, "           ", 90))
 	}
 }
 

@@ -50,6 +50,17 @@ func TestSparedFaultsAreTold(t *testing.T) {
 	assert.Contains(t, text.String(), "rot 5 bytes of broker-3: broker-3 will not recover its logs, so nobody would notice\n")
 }
 
+// Only the author of an exact plan has seen to its budget.
+func TestAnotherPlanIsNotExact(t *testing.T) {
+	require.True(t, LastInSync.Exact)
+	s := LastInSync
+	s.Workload = short(t).Workload
+	r, err := Run(s, Options{Seed: 1, Plan: plan(t, "at 1s for 1s: power off all brokers")})
+	require.NoError(t, err)
+	assert.Empty(t, r.Report.Violations)
+	assert.Len(t, r.Report.Spared, 1)
+}
+
 // What would cost more than the configuration promises to survive becomes
 // milder, and is recorded as what it became.
 func TestBudget(t *testing.T) {

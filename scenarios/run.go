@@ -122,7 +122,7 @@ func prepare(s Scenario, o Options) (*run, error) {
 	r.watch = newWatch(r)
 	r.c = newCluster(r.w, r.s.Cluster, r.settings, r.bugs, r.witness)
 	r.watch.meet(r.c)
-	r.n = &nemesis{c: r.c, luck: r.w.Rand("nemesis"), reckless: r.s.Lesson != "" || r.s.Exact, watch: r.watch}
+	r.n = &nemesis{c: r.c, luck: r.w.Rand("nemesis"), reckless: r.s.Lesson != "" || r.s.Exact && o.Plan == nil, watch: r.watch}
 	r.stage = &workloads.Stage{
 		Bootstrap: r.c.bootstrap(), Recorder: history.NewRecorder(), Now: r.w.Now,
 		Topics: map[string]int32{},

@@ -23,8 +23,8 @@ type Scenario struct {
 	Topics   []Topic
 	Workload workloads.Workload
 	Faults   faults.Trouble // nil: none
-	// Exact: every fault strikes as it is written, for the author has seen to
-	// the budget. The nemesis knows only what the controllers believe, which is
+	// Exact: every fault of this plan strikes as it is written, for its author
+	// has seen to the budget. The nemesis knows only what the controllers believe, which is
 	// wrong under a planted bug.
 	Exact  bool
 	Checks []Promise
