@@ -156,7 +156,7 @@ func (r *Run) writeAllowed(w io.Writer) {
 		seen[a.Reason] = append(seen[a.Reason], count(int64(a.Count))+" "+a.Anomaly)
 	}
 	for _, reason := range reasons {
-		fmt.Fprintf(w, "  allowed  %s, because %s\n", strings.Join(seen[reason], ", "), wrap(reason, "           ", 90))
+		fmt.Fprintf(w, "  allowed  %s\n", wrap(strings.Join(seen[reason], ", ")+", because "+reason, "           ", 100))
 	}
 }
 

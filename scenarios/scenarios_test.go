@@ -52,6 +52,9 @@ func TestHazards(t *testing.T) {
 		}
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
+			var err error
+			s.Workload, err = s.Workload.Set("rate", "30") // enough, and faster
+			require.NoError(t, err)
 			r := holds(t, s, Options{Seed: 2})
 			assert.Equal(t, reports.Holds, r.Verdict, "%v", r.NotReached)
 			assert.True(t, slices.ContainsFunc(r.Allowed, func(a reports.Allowed) bool { return a.Anomaly == string(s.Danger) && a.Count > 0 }))
