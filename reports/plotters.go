@@ -110,9 +110,14 @@ func (l phases) Plot(c draw.Canvas, p *plot.Plot) {
 	x, _ := p.Transforms(&c)
 	style := styled(textSize, faint)
 	for _, m := range l.marks {
-		if m.Kind == Phase {
-			c.FillText(style, vg.Point{X: x(m.At.float()) + 3, Y: c.Max.Y - textSize - 1}, m.Text)
+		if m.Kind != Phase {
+			continue
 		}
+		at, room := x(m.At.float())+3, style.Width(m.Text)
+		if at+room > c.Max.X {
+			at -= room + 6
+		}
+		c.FillText(style, vg.Point{X: at, Y: c.Max.Y - textSize - 1}, m.Text)
 	}
 }
 
