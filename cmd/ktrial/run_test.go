@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -227,4 +228,27 @@ func TestRunTells(t *testing.T) {
 	assert.True(t, style(null).Color)
 	t.Setenv("NO_COLOR", "1")
 	assert.False(t, style(null).Color)
+}
+
+// What --out keeps of a run is the same for the same run, the picture too: only
+// the time that it took is another.
+func TestWhatIsKeptIsTheSame(t *testing.T) {
+	kept := func() map[string]string {
+		dir := t.TempDir()
+		require.Equal(t, 0, typed(t, "run", "standard", "--seed", "3", "--set", "duration=4s", "--out", dir).code)
+		files := map[string]string{}
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		for _, e := range entries {
+			text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+			require.NoError(t, err)
+			files[e.Name()] = regexp.MustCompile(`"wall_seconds": [\d.e-]+`).ReplaceAllString(string(text), "")
+		}
+		return files
+	}
+	one := kept()
+	for _, name := range []string{"run.json", "history.jsonl", "story.txt", "plan.txt", "timeline.svg"} {
+		assert.NotEmpty(t, one[name], name)
+	}
+	assert.Equal(t, one, kept())
 }
