@@ -18,11 +18,14 @@ func parseRequest(frame []byte) (Header, kmsg.Request, error) {
 		return h, nil, err
 	}
 	req := kmsg.RequestForKey(h.Key)
-	if req == nil || h.Version < 0 || h.Version > req.MaxVersion() {
+	if req == nil || !Broker.Speaks(h.Key, h.Version) && !Controller.Speaks(h.Key, h.Version) {
 		return h, nil, ErrMalformed
 	}
 	req.SetVersion(h.Version)
 	id, body, err := clientID(frame[headerBytes:], req.IsFlexible(), "")
+	if err == nil {
+		err = sane(req, body)
+	}
 	if err != nil {
 		return h, nil, err
 	}

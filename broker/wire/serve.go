@@ -193,6 +193,9 @@ func (a *Accepted) one(frame []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := sane(req, body); err != nil {
+		return err
+	}
 	// Bytes after the end of the body are ignored, as Kafka does.
 	if err := req.ReadFrom(body); err != nil {
 		return fmt.Errorf("%s request v%d: %w: %v", kmsg.NameForKey(h.Key), h.Version, ErrMalformed, err)
