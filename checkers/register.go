@@ -48,7 +48,7 @@ func judgeRegister(ops []registerOp, steps int) (rows []int, verdict Outcome) {
 	if rows = staleRead(ops); rows != nil {
 		return rows, Violated
 	}
-	steps = min(steps, registerBits/len(ops))
+	steps = int(min(int64(steps), registerBits/int64(len(ops))))
 	left := steps
 	if verdict = searchRegister(ops, &left); verdict != Violated {
 		return nil, verdict
