@@ -42,12 +42,14 @@ func struck(t *testing.T, s Scenario, lines ...string) (texts []string) {
 
 // Whoever brings a plan is told what did not strike, and why.
 func TestSparedFaultsAreTold(t *testing.T) {
-	r, err := Run(short(t), Options{Seed: 1, Plan: plan(t, "at 1s for 1s: power off broker-1+broker-2\nat 3s: rot 5 bytes of broker-3")})
+	r, err := Run(short(t), Options{Seed: 1, Plan: plan(t, "at 1s for 1s: power off broker-1+broker-2\nat 3s: rot 5 bytes of broker-3\nat 5s: kill all brokers")})
 	require.NoError(t, err)
 	var text strings.Builder
 	r.Report.WriteText(&text, reports.Style{})
 	assert.Contains(t, text.String(), "power off broker-1+broker-2: became kill broker-1+broker-2, for no more is promised to survive\n")
 	assert.Contains(t, text.String(), "rot 5 bytes of broker-3: broker-3 will not recover its logs, so nobody would notice\n")
+	assert.Contains(t, text.String(), "kill all brokers: it was to strike at 5s, and the work lasts 4s\n")
+	assert.Equal(t, reports.Holds, r.Report.Verdict)
 }
 
 // Only the author of an exact plan has seen to its budget.
