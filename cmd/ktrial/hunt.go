@@ -123,7 +123,7 @@ func hunt(h scenarios.Hunt, f runFlags) error {
 	})
 	h.Progress = progress()
 	sum, err := h.Run()
-	if h.Progress != nil && style(os.Stderr).Color {
+	if isTerminal(os.Stderr) {
 		fmt.Fprint(os.Stderr, "\r\x1b[K")
 	}
 	if err != nil {
@@ -148,7 +148,7 @@ func hunt(h scenarios.Hunt, f runFlags) error {
 // progress tells how far a hunt is: on a terminal in one line that changes,
 // elsewhere by a line every half minute.
 func progress() func(done, failures int, elapsed time.Duration) {
-	terminal := style(os.Stderr).Color
+	terminal := isTerminal(os.Stderr)
 	every := 30 * time.Second
 	if terminal {
 		every = 200 * time.Millisecond

@@ -109,6 +109,7 @@ func TestHeartbeat(t *testing.T) {
 	}
 	text, err := os.ReadFile(file.Name())
 	require.NoError(t, err)
+	require.False(t, isTerminal(file))
 	assert.Equal(t, "hunting: 60 runs, 1 failing, 2.0 a second\nhunting: 120 runs, 1 failing, 2.0 a second\nhunting: 180 runs, 1 failing, 2.0 a second\n", string(text))
 }
 

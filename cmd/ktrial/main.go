@@ -105,7 +105,10 @@ func command() *cobra.Command {
 
 // style is how text may look on this output.
 func style(out *os.File) reports.Style {
+	return reports.Style{Color: isTerminal(out) && os.Getenv("NO_COLOR") == ""}
+}
+
+func isTerminal(out *os.File) bool {
 	info, err := out.Stat()
-	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
-	return reports.Style{Color: terminal && os.Getenv("NO_COLOR") == ""}
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
