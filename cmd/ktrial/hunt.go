@@ -118,14 +118,13 @@ func hunt(h scenarios.Hunt, f runFlags) error {
 	stop := make(chan struct{})
 	h.Interrupt = stop
 	onInterrupt(func() {
+		clearLine()
 		fmt.Fprintln(os.Stderr, "ktrial: interrupted; the runs under way end first")
 		close(stop)
 	})
 	h.Progress = progress()
 	sum, err := h.Run()
-	if isTerminal(os.Stderr) {
-		fmt.Fprint(os.Stderr, "\r\x1b[K")
-	}
+	clearLine()
 	if err != nil {
 		return blame(err)
 	}
@@ -143,6 +142,13 @@ func hunt(h scenarios.Hunt, f runFlags) error {
 		return verdict{sum.Verdict}
 	}
 	return nil
+}
+
+// clearLine wipes the line of progress off a terminal.
+func clearLine() {
+	if isTerminal(os.Stderr) {
+		fmt.Fprint(os.Stderr, "\r\x1b[K")
+	}
 }
 
 // progress tells how far a hunt is: on a terminal in one line that changes,
