@@ -110,6 +110,7 @@ func TestWrongArguments(t *testing.T) {
 		{[]string{"hunt", "standard", "--seeds", "1", "--out", badPlan}, []string{"--out", badPlan, "not a directory"}},
 		{[]string{"list", "scenarios"}, []string{"list: found 1 argument, expected none"}},
 		{[]string{"replay"}, []string{"replay: found 0 arguments, expected a FILE"}},
+		{[]string{"replay", "testdata"}, []string{"testdata: found a directory, expected the run.json of a recorded run (try: ktrial replay testdata/run.json)"}},
 		{[]string{"replay", "nowhere.json"}, []string{"nowhere.json", "no such file"}},
 		{[]string{"check"}, []string{"found no history, expected files, folders, or - for standard input"}},
 		{[]string{"check", "nowhere.edn"}, []string{"nowhere.edn", "no such file"}},

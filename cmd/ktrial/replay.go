@@ -19,6 +19,10 @@ func replayCommand() *cobra.Command {
 		Short: "play a recorded run (run.json) again and compare its hash",
 		Args:  exactly(1, "a FILE: the run.json of a recorded run"),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
+				return wrong("%s: found a directory, expected the run.json of a recorded run (try: %s)", args[0],
+					reports.Command("ktrial", "replay", filepath.Join(args[0], "run.json")))
+			}
 			recorded, err := scenarios.ReadRecord(args[0])
 			if err != nil {
 				return usage{err}
