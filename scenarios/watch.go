@@ -10,6 +10,7 @@ import (
 	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/checkers/invariants"
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/sim"
 )
 
 // watch looks inside while a run is played: it translates what nodes tell of
@@ -111,6 +112,11 @@ func (w *watch) meet(c *cluster) {
 	w.quorum.Report = func(f invariants.Failure) { w.failed(nil, f) }
 	c.committed = func() kafka.Offset { return w.committed }
 	c.onStart = func(*member) { w.reap() }
+	w.r.w.OnPowerOff(func(h *sim.Host) {
+		if s := c.byHost[h.Name()]; s != nil {
+			w.darkens(w.machines[s.cfg.NodeID])
+		}
+	})
 }
 
 // tell is told what a node does. It runs inside the node's step and allocates

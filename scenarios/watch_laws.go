@@ -76,10 +76,8 @@ func (w *watch) allow(law, reason string) {
 func (w *watch) strikes(f faults.Fault) {
 	switch f := f.(type) {
 	case faults.PowerOff:
-		w.each(f.Host, w.darkens)
 		w.mayLose(f.Host.Hosts())
 	case faults.TornWrite:
-		w.each(f.Host, w.darkens)
 		w.mayLose(f.Host.Hosts())
 	case faults.Wipe:
 		w.mayLose(f.Host.Hosts())
@@ -110,7 +108,9 @@ func (w *watch) each(t faults.Target, do func(*machine)) {
 
 func damage(m *machine) { m.damaged = true }
 
-// darkens notes how far the logs of a machine that loses power are synced.
+// darkens notes how far the logs of a machine that loses power are synced. It is
+// called when the power goes, which for a torn write is later than the strike:
+// between the two, a process that was just started may open its logs.
 func (w *watch) darkens(m *machine) {
 	for _, x := range w.partitions {
 		x.lost[m.s.cfg.NodeID] = true

@@ -13,6 +13,7 @@ import (
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/reports"
 )
 
@@ -188,6 +189,29 @@ func TestEventsBecomeLaws(t *testing.T) {
 			assert.ErrorIs(t, r.w.Failure(), errBroken)
 		})
 	}
+}
+
+// A torn write takes the power some time after it strikes. A process that opens
+// its logs between the two has lost nothing yet; the next one has.
+func TestATornWriteTakesThePowerLater(t *testing.T) {
+	r := acted(t)
+	see := func(e witness.Event) {
+		e.Partition = orders0
+		r.watch.tell(&e)
+	}
+	for _, e := range replicated() {
+		see(e)
+	}
+	torn, err := faults.Resolve(faults.TornWrite{Host: faults.Host("broker-2")}, r.c, r.w.Rand("luck"))
+	require.NoError(t, err)
+	r.watch.strikes(torn)
+	see(witness.Event{Kind: witness.Opened, Node: 2, End: 2})
+	r.w.Host("broker-2").PowerOff()
+	see(witness.Event{Kind: witness.Opened, Node: 2, End: 1})
+	assert.Empty(t, r.violations)
+	see(witness.Event{Kind: witness.Opened, Node: 2, End: 0}) // this one was only killed
+	require.Len(t, r.violations, 1)
+	assert.Contains(t, r.violations[0].Check, "invariant 24: ")
 }
 
 func TestLossBeyondThePromiseIsExcused(t *testing.T) {

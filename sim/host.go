@@ -97,6 +97,9 @@ func (h *Host) Kill() {
 // nobody is told. It returns what the disk has lost. Start switches it on again.
 func (h *Host) PowerOff() []disk.Loss {
 	h.mark("loses power")
+	for _, f := range h.w.beforeDark {
+		f(h)
+	}
 	h.node.PowerOff()
 	losses := h.disk.PowerCut()
 	h.clock.reboot(h.w.Now())

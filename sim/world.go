@@ -25,7 +25,9 @@ type World struct {
 	probes map[string]int64
 	story  []Line
 	closed bool
-	beat   *atomic.Uint64 // for the watchdog; nil: there is none
+	// beforeDark is called when a host is about to lose power.
+	beforeDark []func(*Host)
+	beat       *atomic.Uint64 // for the watchdog; nil: there is none
 }
 
 // NewWorld makes a world without hosts at virtual time zero.
@@ -93,6 +95,10 @@ func (w *World) After(d time.Duration, name string, f func()) { w.At(w.Now()+d, 
 // OnEvent has f called after each event, when every task has parked again:
 // the moment to look at invariants. It must not block.
 func (w *World) OnEvent(f func()) { w.k.OnEvent(f) }
+
+// OnPowerOff has f called when a host is about to lose power, while its process
+// still runs. It must not block.
+func (w *World) OnPowerOff(f func(*Host)) { w.beforeDark = append(w.beforeDark, f) }
 
 // Run lets time pass until the given virtual time, until Stop, or until a
 // failure of the world: *PanicError, *DeadlockError, *LivelockError or what
