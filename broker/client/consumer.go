@@ -55,7 +55,6 @@ type Consumer struct {
 	desks    []*desk         // in the order of their first use
 	dues     []time.Duration // of the desks: when to look again, by Uptime; env.Forever
 	dirty    []*desk         // at which something has happened
-	sessions []*session      // likewise
 	fetched  []*fetched      // in the order of their arrival
 	failing  bool            // a partition may have an error to return
 

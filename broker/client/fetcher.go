@@ -65,6 +65,7 @@ type desk struct {
 	members []*assigned  // in the order of the assignment
 	dirty   bool
 	place   int // among the consumer's desks, and in dues
+	session     // with the broker
 
 	// What is to be asked, while it is looked at.
 	looking  bool
@@ -84,6 +85,7 @@ func (c *Consumer) desk(node kafka.NodeID) *desk {
 		}
 	}
 	d := &desk{node: node, place: len(c.desks)}
+	d.done = func(resp kmsg.Response, err error) { c.fetchDone(d, resp) }
 	c.desks = append(c.desks, d)
 	c.dues = append(c.dues, env.Forever)
 	return d
@@ -246,11 +248,10 @@ func (c *Consumer) wish(a *assigned) wish {
 
 // carryOut asks what can be asked.
 func (c *Consumer) carryOut(d *desk) time.Duration {
-	s := c.session(d.node)
 	now, wait := c.net.host.Uptime(), env.Forever
-	fetch := len(d.wishes) > 0 && !s.busy && !d.buffered
-	if fetch && now < s.retryAt {
-		fetch, wait = false, s.retryAt-now
+	fetch := len(d.wishes) > 0 && !d.busy && !d.buffered
+	if fetch && now < d.retryAt {
+		fetch, wait = false, d.retryAt-now
 	}
 	if len(d.resets) == 0 && len(d.verify) == 0 && !fetch {
 		return wait
@@ -269,54 +270,42 @@ func (c *Consumer) carryOut(d *desk) time.Duration {
 		c.offsetForLeaderEpoch(d.link, slices.Clone(d.verify))
 	}
 	if fetch {
-		c.fetch(d, s)
+		c.fetch(d)
 	}
 	return wait
-}
-
-func (c *Consumer) session(node kafka.NodeID) *session {
-	for _, s := range c.sessions {
-		if s.node == node {
-			return s
-		}
-	}
-	s := &session{node: node}
-	s.done = func(resp kmsg.Response, err error) { c.fetchDone(s, resp) }
-	c.sessions = append(c.sessions, s)
-	return s
 }
 
 // fetch sends a fetch of all that is wanted from one broker. A broker with
 // something that waits for Poll is left alone: without the partition that
 // waits, the session would change to and fro (KAFKA-17182).
-func (c *Consumer) fetch(d *desk, s *session) {
-	req := s.request()
+func (c *Consumer) fetch(d *desk) {
+	req := d.request()
 	req.MaxWaitMillis = int32(c.cfg.FetchMaxWait.Milliseconds())
 	req.MinBytes, req.MaxBytes = c.cfg.FetchMinBytes, c.cfg.FetchMaxBytes
 	req.IsolationLevel, req.Rack = int8(c.cfg.IsolationLevel), c.cfg.ClientRack
-	before := s.held
-	s.fill(req, d.wishes, c.cfg.MaxPartitionFetchBytes)
+	before := d.held
+	d.fill(req, d.wishes, c.cfg.MaxPartitionFetchBytes)
 	d.wishes = before[:0]
-	s.busy = true
-	d.link.send(req, s.done)
+	d.busy = true
+	d.link.send(req, d.done)
 }
 
 // fetchDone takes in how a fetch ended.
-func (c *Consumer) fetchDone(s *session, resp kmsg.Response) {
-	s.busy = false
+func (c *Consumer) fetchDone(d *desk, resp kmsg.Response) {
+	d.busy = false
 	fetch, _ := resp.(*kmsg.FetchResponse)
-	ok, atOnce := s.answered(fetch)
+	ok, atOnce := d.answered(fetch)
 	if ok {
-		s.failures = 0
-		c.take(fetch, s.held, s.node)
+		d.failures = 0
+		c.take(fetch, d.held, d.node)
 	}
 	if !atOnce {
-		s.failures++
-		s.retryAt = c.net.host.Uptime() + c.net.retryBackoff(s.failures)
+		d.failures++
+		d.retryAt = c.net.host.Uptime() + c.net.retryBackoff(d.failures)
 		c.net.metadata.requestUpdate()
 	}
-	c.nudgeAt(c.desk(s.node))
-	for _, w := range s.held {
+	c.nudgeAt(d)
+	for _, w := range d.held {
 		c.nudgeFor(w.a)
 	}
 	c.look()

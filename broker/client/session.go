@@ -13,7 +13,6 @@ import (
 // session is a fetch session with one broker (KIP-227): the broker remembers
 // what is fetched, so a request says only what has changed.
 type session struct {
-	node  kafka.NodeID
 	id    int32
 	epoch int32 // of the next request; 0 begins a session, and ends the one with this id
 	held  []wish
