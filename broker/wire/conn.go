@@ -211,11 +211,12 @@ func (c *Conn) Borrow() { c.keepHead = func([]byte) bool { return false } }
 
 func (c *Conn) newCall(done func(kmsg.Response, error)) *call {
 	if done != nil {
-		k := &call{}
-		if n := len(c.freeSend); n > 0 {
-			k = c.freeSend[n-1]
-			c.freeSend = c.freeSend[:n-1]
+		n := len(c.freeSend)
+		if n == 0 {
+			return &call{done: done}
 		}
+		k := c.freeSend[n-1]
+		c.freeSend = c.freeSend[:n-1]
 		k.done = done
 		return k
 	}
