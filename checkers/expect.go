@@ -128,6 +128,9 @@ func (e *Expectations) Set(name, value string) error {
 	return nil
 }
 
+// Knows reports whether name is a setting that permits or forbids anything.
+func Knows(name string) bool { return findSetting(name) != nil }
+
 func findSetting(name string) *setting {
 	name = strings.ToLower(name)
 	for i := range settings {

@@ -186,7 +186,9 @@ func (r *run) expectations() checkers.Expectations {
 	var e checkers.Expectations
 	config := r.config()
 	for _, name := range slices.Sorted(maps.Keys(config)) {
-		e.Set(name, config[name]) // what it does not know promises nothing either way
+		if checkers.Knows(name) { // else it promises nothing either way
+			e.Set(name, config[name])
+		}
 	}
 	if config["enable.idempotence"] == "false" {
 		e.Set("retries", "2147483647")

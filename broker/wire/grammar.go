@@ -1,6 +1,6 @@
 package wire
 
-// grammars is written by a test, see grammarOf.
+// grammars is written by a test, see grammar.
 var grammars = map[int16][]grammar{
 	0:  {{9, "s24[s[4st]t]t"}, {13, "s24[u[4st]t]t"}},                                                                          // Produce
 	1:  {{12, "4444144[s[448484t]t][s[4]t]st"}, {13, "4444144[u[448484t]t][u[4]t]st"}, {15, "444144[u[448484t]t][u[4]t]sr"}},   // Fetch

@@ -2,7 +2,8 @@ package wire
 
 import (
 	"fmt"
-	"strings"
+	"maps"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -18,40 +19,91 @@ func sane(req kmsg.Request, body []byte) error {
 		return nil
 	}
 	w := walker{kbin.Reader{Src: body}}
-	if w.walk(grammarOf(req.Key(), req.GetVersion())); !w.Ok() {
+	if w.walk(layoutOf(req.Key(), req.GetVersion())); !w.Ok() {
 		return fmt.Errorf("%s request v%d: %w: it ends before what it says it holds", kmsg.NameForKey(req.Key()), req.GetVersion(), ErrMalformed)
 	}
 	return nil
 }
 
-// grammarOf is what a request is made of, a letter for each part; empty if it is
-// not known. 1, 2, 4, 8 and u (16) are so many bytes, s is a string or bytes, [] an
-// array, () a structure that may be null, t tags, r those of a Fetch. It is read
-// off kmsg's encoder by a test.
-func grammarOf(key, version int16) string {
-	of := grammars[key]
+// grammar is what a request is made of since a version, a letter for each part.
+// 1, 2, 4, 8 and u (16) are so many bytes, s is a string or bytes, [] an array, ()
+// a structure that may be null, t tags, r those of a Fetch. It is read off kmsg's
+// encoder by a test.
+type grammar struct {
+	from  int16
+	parts string
+}
+
+// layout is a grammar that was read, so that a walk need not.
+type layout struct {
+	from  int16
+	parts []part
+}
+
+// part is a piece of a body: the letter of its grammar, and what is in it.
+type part struct {
+	letter byte // 'b': bytes
+	bytes  int
+	in     []part
+}
+
+var layouts = func() (all [96][]layout) {
+	for _, key := range slices.Sorted(maps.Keys(grammars)) {
+		for _, g := range grammars[key] {
+			parts, _ := read(g.parts)
+			all[key] = append(all[key], layout{g.from, parts})
+		}
+	}
+	return all
+}()
+
+// layoutOf is how a request's body is laid out; nil if that is not known.
+func layoutOf(key, version int16) []part {
+	of := layouts[key]
 	for i := len(of) - 1; i >= 0; i-- {
 		if of[i].from <= version {
 			return of[i].parts
 		}
 	}
-	return ""
+	return nil
 }
 
-type grammar struct {
-	from  int16 // the first version that has it
-	parts string
+// read reads a grammar up to the bracket that closes it.
+func read(g string) (parts []part, rest string) {
+	for len(g) > 0 {
+		letter := g[0]
+		g = g[1:]
+		switch letter {
+		case ']', ')':
+			return parts, g
+		case '[', '(':
+			p := part{letter: letter}
+			p.in, g = read(g)
+			parts = append(parts, p)
+		case '1', '2', '4', '8', 'u':
+			n := int(letter - '0')
+			if letter == 'u' {
+				n = 16
+			}
+			if last := len(parts) - 1; last >= 0 && parts[last].letter == 'b' {
+				parts[last].bytes += n
+			} else {
+				parts = append(parts, part{letter: 'b', bytes: n})
+			}
+		default:
+			parts = append(parts, part{letter: letter})
+		}
+	}
+	return parts, ""
 }
 
 type walker struct{ kbin.Reader }
 
-func (w *walker) walk(parts string) {
-	for i := 0; i < len(parts); i++ {
-		switch parts[i] {
-		case '1', '2', '4', '8':
-			w.Span(int(parts[i] - '0'))
-		case 'u':
-			w.Span(16)
+func (w *walker) walk(parts []part) {
+	for i := range parts {
+		switch p := &parts[i]; p.letter {
+		case 'b':
+			w.Span(p.bytes)
 		case 's':
 			if n := w.Uvarint(); n > 1 {
 				w.Span(int(n - 1))
@@ -61,20 +113,16 @@ func (w *walker) walk(parts string) {
 		case 'r':
 			w.tags(true)
 		case '[':
-			end := closing(parts, i)
-			w.array(parts[i+1 : end])
-			i = end
+			w.array(p.in)
 		case '(':
-			end := closing(parts, i)
 			if w.Int8() >= 0 {
-				w.walk(parts[i+1 : end])
+				w.walk(p.in)
 			}
-			i = end
 		}
 	}
 }
 
-func (w *walker) array(of string) {
+func (w *walker) array(of []part) {
 	n := int64(w.Uvarint()) - 1
 	if n > int64(len(w.Src)) {
 		w.Span(int(n)) // there cannot be so many
@@ -94,21 +142,6 @@ func (w *walker) tags(ofFetch bool) {
 			in := walker{kbin.Reader{Src: content[12:]}}
 			if in.tags(false); !in.Ok() {
 				w.Span(len(w.Src) + 1)
-			}
-		}
-	}
-}
-
-// closing is where the bracket at i is closed.
-func closing(parts string, i int) int {
-	open := 0
-	for ; ; i++ {
-		switch {
-		case strings.IndexByte("[(", parts[i]) >= 0:
-			open++
-		case strings.IndexByte("])", parts[i]) >= 0:
-			if open--; open == 0 {
-				return i
 			}
 		}
 	}

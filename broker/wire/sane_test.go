@@ -165,7 +165,7 @@ func fixed(t reflect.Type) string {
 // The table is what kmsg writes. A new version of a request shows in the diff.
 func TestSane_TheGrammarIsKmsgs(t *testing.T) {
 	var out bytes.Buffer
-	out.WriteString("package wire\n\n// grammars is written by a test, see grammarOf.\nvar grammars = map[int16][]grammar{\n")
+	out.WriteString("package wire\n\n// grammars is written by a test, see grammar.\nvar grammars = map[int16][]grammar{\n")
 	for key := int16(0); key < 95; key++ {
 		var lines []string
 		last := ""
@@ -258,7 +258,7 @@ func TestSane_WalksToTheEnd(t *testing.T) {
 		require.NoError(t, sane(req, body), "%s v%d: %x", kmsg.NameForKey(req.Key()), req.GetVersion(), body)
 		var w walker
 		w.Src = append(body, "the end"...)
-		w.walk(grammarOf(req.Key(), req.GetVersion()))
+		w.walk(layoutOf(req.Key(), req.GetVersion()))
 		require.Equal(t, "the end", string(w.Src), "%s v%d: %x", kmsg.NameForKey(req.Key()), req.GetVersion(), body)
 	})
 }
