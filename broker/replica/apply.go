@@ -20,6 +20,7 @@ func (m *Manager) Apply(im *metadata.Image, ch *metadata.Changes) {
 		return
 	}
 	m.im = im
+	clear(m.configs)
 	for _, t := range ch.DeletedTopics {
 		for i := range t.Partitions {
 			m.retire(kafka.TopicPartition{Topic: t.Name, Partition: i}, t.ID)
@@ -47,6 +48,7 @@ func (m *Manager) ApplyImage(im *metadata.Image) {
 		return
 	}
 	m.im = im
+	clear(m.configs)
 	for _, tp := range m.dir.Partitions() {
 		id := m.dir.TopicID(tp)
 		switch {
@@ -197,9 +199,20 @@ func (p *Partition) setConfig(cfg log.Config) {
 	p.log.SetConfig(cfg)
 }
 
-// configOf is the configuration of a topic: what is set on it, else on this
-// broker, else on all brokers, else the broker's own file.
+// configOf is the configuration of a topic in the image: all its partitions
+// share one.
 func (m *Manager) configOf(topic string) log.Config {
+	cfg, known := m.configs[topic]
+	if !known {
+		cfg = m.findConfig(topic)
+		m.configs[topic] = cfg
+	}
+	return cfg
+}
+
+// findConfig finds what is set on a topic, else on this broker, else on all
+// brokers, else in the broker's own file.
+func (m *Manager) findConfig(topic string) log.Config {
 	var cfg log.Config
 	if m.cfg.TopicDefaults != nil {
 		cfg = *m.cfg.TopicDefaults

@@ -46,6 +46,7 @@ type Manager struct {
 	// im is the cluster as the server last told, nil until this process is
 	// registered in it.
 	im          *metadata.Image
+	configs     map[string]log.Config // of topics, as far as they were asked for in im
 	brokerEpoch kafka.BrokerEpoch
 	registered  env.Signal
 	clientID    string
@@ -71,6 +72,7 @@ func NewManager(host env.Host, cfg Config, dir *log.Dir, ctl Controller, bugs *p
 		host: host, cfg: cfg, dir: dir, ctl: ctl, bugs: bugs, witness: w,
 		brokerEpoch: kafka.NoEpoch,
 		clientID:    "broker-" + strconv.Itoa(int(cfg.NodeID)) + "-fetcher",
+		configs:     map[string]log.Config{},
 		byName:      map[kafka.TopicPartition]*Partition{},
 		byID:        map[partKey]*Partition{},
 		fetchers:    map[kafka.NodeID]*fetcher{},
