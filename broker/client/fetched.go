@@ -32,10 +32,12 @@ type fetched struct {
 }
 
 func (c *Consumer) newFetched(a *assigned, rp *kmsg.FetchResponseTopicPartition) *fetched {
-	f := &fetched{}
+	var f *fetched
 	if n := len(c.spare); n > 0 {
 		f = c.spare[n-1]
 		c.spare = c.spare[:n-1]
+	} else {
+		f = &fetched{}
 	}
 	*f = fetched{a: a, moves: a.moves, rest: rp.RecordBatches, memory: f.memory}
 	if c.cfg.IsolationLevel == ReadCommitted {
