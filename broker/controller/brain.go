@@ -98,7 +98,7 @@ var allBrokers = metadata.Resource{Type: metadata.BrokerResource}
 func (b *brain) topicConfig(topic, name, otherwise string) string {
 	for _, r := range []metadata.Resource{
 		{Type: metadata.TopicResource, Name: topic},
-		{Type: metadata.BrokerResource, Name: strconv.Itoa(int(b.cfg.ID))},
+		metadata.BrokerConfig(b.cfg.ID),
 		allBrokers,
 	} {
 		if v, ok := b.image.ConfigValue(r, name); ok {

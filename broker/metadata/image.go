@@ -3,6 +3,7 @@ package metadata
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -22,6 +23,11 @@ const (
 type Resource struct {
 	Type ResourceType
 	Name string
+}
+
+// BrokerConfig is the resource of one broker's own configuration.
+func BrokerConfig(id kafka.NodeID) Resource {
+	return Resource{Type: BrokerResource, Name: strconv.Itoa(int(id))}
 }
 
 // LeaderRecoveryState says whether a leader came from an unclean election and

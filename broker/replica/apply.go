@@ -2,7 +2,6 @@ package replica
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/config"
@@ -220,7 +219,7 @@ func (m *Manager) findConfig(topic string) log.Config {
 		config.Default(&cfg)
 	}
 	for _, r := range []metadata.Resource{
-		{Type: metadata.BrokerResource}, m.self(), {Type: metadata.TopicResource, Name: topic},
+		{Type: metadata.BrokerResource}, metadata.BrokerConfig(m.cfg.NodeID), {Type: metadata.TopicResource, Name: topic},
 	} {
 		for _, e := range m.im.Config(r) {
 			name := e.Name
@@ -242,18 +241,13 @@ func (m *Manager) findConfig(topic string) log.Config {
 	return cfg
 }
 
-// self is this broker as configuration knows it.
-func (m *Manager) self() metadata.Resource {
-	return metadata.Resource{Type: metadata.BrokerResource, Name: strconv.Itoa(int(m.cfg.NodeID))}
-}
-
 // setProducerExpiry has the logs forget idle producers when they are now told
 // to: what is set on this broker, else on all, else in the broker's own file.
 func (m *Manager) setProducerExpiry() {
 	expiry := struct {
 		After time.Duration `kafka:"producer.id.expiration.ms"`
 	}{}
-	for _, r := range []metadata.Resource{{Type: metadata.BrokerResource}, m.self()} {
+	for _, r := range []metadata.Resource{{Type: metadata.BrokerResource}, metadata.BrokerConfig(m.cfg.NodeID)} {
 		if v, ok := m.im.ConfigValue(r, "producer.id.expiration.ms"); ok {
 			if err := config.Set(&expiry, "producer.id.expiration.ms", v); err != nil {
 				m.host.Log("ignores a configuration of the broker: %v", err)

@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -91,7 +90,7 @@ func (b *Broker) topicConfigs(topic string) []kmsg.DescribeConfigsResponseResour
 func (b *Broker) brokerConfigs() []kmsg.DescribeConfigsResponseResourceConfig {
 	var out []kmsg.DescribeConfigsResponseResourceConfig
 	known := b.Config()
-	for _, r := range []metadata.Resource{b.self(), {Type: metadata.BrokerResource}} {
+	for _, r := range []metadata.Resource{metadata.BrokerConfig(b.NodeID), {Type: metadata.BrokerResource}} {
 		for _, e := range b.image().Config(r) { // what is kept for tools alone
 			if !slices.ContainsFunc(known, func(k config.Entry) bool { return k.Name == e.Name }) {
 				known = append(known, config.Entry{Name: e.Name})
@@ -118,15 +117,10 @@ func (b *Broker) configsOfAll() []kmsg.DescribeConfigsResponseResourceConfig {
 	return out
 }
 
-// self is this broker as configuration knows it.
-func (b *Broker) self() metadata.Resource {
-	return metadata.Resource{Type: metadata.BrokerResource, Name: strconv.Itoa(int(b.NodeID))}
-}
-
 // addBrokerSources adds what a broker has to say, the strongest first.
 func (b *Broker) addBrokerSources(c *kmsg.DescribeConfigsResponseResourceConfig, e config.Entry) {
 	im := b.image()
-	if v, set := im.ConfigValue(b.self(), e.Name); set {
+	if v, set := im.ConfigValue(metadata.BrokerConfig(b.NodeID), e.Name); set {
 		addSource(c, e.Name, v, kmsg.ConfigSourceDynamicBrokerConfig)
 	}
 	if v, set := im.ConfigValue(metadata.Resource{Type: metadata.BrokerResource}, e.Name); set {
