@@ -74,25 +74,15 @@ func (w *watch) allow(law, reason string) {
 
 // strikes is told of a fault that is about to happen.
 func (w *watch) strikes(f faults.Fault) {
+	if crash, ok := f.(faults.Crash); ok {
+		if hosts, loses := crash.Crashes(); loses {
+			w.mayLose(hosts.Hosts())
+		}
+	}
+	w.each(deceives(f), damage)
 	switch f := f.(type) {
-	case faults.PowerOff:
-		w.mayLose(f.Host.Hosts())
-	case faults.TornWrite:
-		w.mayLose(f.Host.Hosts())
 	case faults.Wipe:
-		w.mayLose(f.Host.Hosts())
 		w.each(f.Host, w.wipes)
-	case faults.FailFsync:
-		// What a failed fsync has left unwritten the page cache shows as written,
-		// and the next fsync says it is: a loss of power tells.
-		w.each(f.Host, w.darkens)
-		w.each(f.Host, damage)
-	case faults.LyingFsync:
-		w.each(f.Host, damage)
-	case faults.LostWrite:
-		w.each(f.Host, damage)
-	case faults.MisdirectedWrite:
-		w.each(f.Host, damage)
 	case faults.Rot:
 		w.each(f.Host, damage)
 	}
