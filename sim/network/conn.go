@@ -26,7 +26,8 @@ type Conn struct {
 	lost        bool // something on the way swallows what this end sends
 	err         error
 	in          pipe
-	held        int // packets of this end that its link cannot carry
+	sent        uint64 // packets, but for resets
+	held        int    // packets of this end that its link cannot carry
 	heldSince   time.Duration
 	deadline    time.Duration // of Read
 	dialing     kernel.WaitList
@@ -42,6 +43,8 @@ type pipe struct {
 	arrive      time.Duration // when the last packet arrives
 	first, last *packet       // arrived and not yet read
 	offset      int           // how much of first was read
+	expected    uint64        // the packet that comes next
+	early       []*packet     // those that came before it
 	eof         bool
 	readers     kernel.WaitList // of this end
 	writers     kernel.WaitList // of the peer, that wait for room

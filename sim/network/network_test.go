@@ -19,6 +19,11 @@ import (
 // pair is two hosts with one connection between them; each end's test runs as
 // the main task of its host.
 func pair(t require.TestingT, w *sim.World, server, client func(h env.Host, c env.Conn)) {
+	pairIn(t, w, 2, server, client)
+}
+
+// pairIn is pair where a handshake may well fail: it is tried so many times.
+func pairIn(t require.TestingT, w *sim.World, tries int, server, client func(h env.Host, c env.Conn)) {
 	w.Host("server").Start(func(h env.Host) {
 		l, err := h.Listen(1)
 		require.NoError(t, err)
@@ -32,7 +37,7 @@ func pair(t require.TestingT, w *sim.World, server, client func(h env.Host, c en
 	})
 	w.Host("client").Start(func(h env.Host) {
 		c, err := h.Dial("server:1", 10*time.Second)
-		if err != nil { // a fault struck during the handshake
+		for i := 1; err != nil && i < tries; i++ { // a fault struck during the handshake
 			c, err = h.Dial("server:1", 10*time.Second)
 		}
 		require.NoError(t, err)
@@ -465,6 +470,33 @@ func TestWorkDelaysWhatIsSent(t *testing.T) {
 	require.NoError(t, w.Run(time.Minute))
 }
 
+// A cut holds one packet at its arrival while the next is still under way for
+// long: when the cut is mended the first is sent again, and still comes first.
+func TestWhatIsSentAgainIsNotOvertaken(t *testing.T) {
+	w := world(t, 1)
+	var got []byte
+	pair(t, w, func(h env.Host, c env.Conn) {
+		got, _ = io.ReadAll(c)
+	}, func(h env.Host, c env.Conn) {
+		l := w.Network().Link("client", "server")
+		for i, delay := range []time.Duration{time.Second, 5 * time.Second} {
+			slow := &network.Trouble{Delay: delay}
+			l.Add(slow)
+			_, err := c.Write([]byte{byte(i)})
+			assert.NoError(t, err)
+			l.Remove(slow)
+		}
+		h.Sleep(500 * time.Millisecond)
+		l.Cut()
+		h.Sleep(1500 * time.Millisecond)
+		l.Mend()
+		c.Close()
+		h.Sleep(time.Minute)
+	})
+	require.NoError(t, w.Run(2*time.Minute))
+	assert.Equal(t, []byte{0, 1}, got)
+}
+
 // Whatever the network does, a connection delivers a prefix of what was
 // written, unchanged, and all of it when nothing breaks it.
 func TestBytesArriveInOrder(t *testing.T) {
@@ -480,7 +512,8 @@ func TestBytesArriveInOrder(t *testing.T) {
 		reset := rapid.Bool().Draw(t, "reset")
 		var sent, got []byte
 		complete := false
-		pair(t, w, func(h env.Host, c env.Conn) {
+		// Where half of the packets are lost, so is one handshake of twenty.
+		pairIn(t, w, 20, func(h env.Host, c env.Conn) {
 			b := make([]byte, readSize)
 			for {
 				n, err := c.Read(b)

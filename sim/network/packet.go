@@ -1,8 +1,10 @@
 package network
 
 import (
-	"github.com/ktrial/ktrial/sim/kernel"
 	"math/bits"
+	"slices"
+
+	"github.com/ktrial/ktrial/sim/kernel"
 )
 
 type packetKind uint8
@@ -23,6 +25,7 @@ type packet struct {
 	kernel.Event
 	kind packetKind
 	from *Conn
+	seq  uint64  // among those of from
 	next *packet // the next that has arrived but was not read
 	data []byte
 }
@@ -30,7 +33,10 @@ type packet struct {
 // send puts a packet on its way.
 func (n *Network) send(kind packetKind, from *Conn, payload []byte) {
 	p := n.newPacket()
-	p.kind, p.from = kind, from
+	p.kind, p.from, p.seq = kind, from, from.sent
+	if kind != rst {
+		from.sent++
+	}
 	if len(payload) > 0 {
 		p.data = n.buffers.get(len(payload))
 		copy(p.data, payload)
@@ -56,7 +62,9 @@ func (n *Network) transmit(l *Link, p *packet) {
 // headerSize is what a packet costs on the wire beside its bytes.
 const headerSize = 66
 
-// Fire is the arrival.
+// Fire is the arrival. What has overtaken another of its connection waits for
+// it: one that a link could not carry is sent again, behind those that were
+// under way already. A reset waits for nobody; the others may be lost.
 func (p *packet) Fire() {
 	from := p.from
 	n, to := from.node.n, from.peer
@@ -68,11 +76,31 @@ func (p *packet) Fire() {
 		l.hold(p)
 		return
 	}
-	if p.kind == data && to.receive(p) {
+	in := &to.in
+	if p.kind != rst && p.seq != in.expected {
+		in.early = append(in.early, p)
+		return
+	}
+	p.arrive(to)
+	for i := 0; i < len(in.early); i++ {
+		if next := in.early[i]; next.seq == in.expected {
+			in.early = slices.Delete(in.early, i, i+1)
+			next.arrive(to)
+			i = -1
+		}
+	}
+}
+
+// arrive is what a packet does to the end that it reaches.
+func (p *packet) arrive(to *Conn) {
+	kind := p.kind
+	if kind != rst {
+		to.in.expected++
+	}
+	if kind == data && to.receive(p) {
 		return // kept until it is read
 	}
-	kind := p.kind
-	n.recycle(p)
+	to.n.recycle(p)
 	to.control(kind)
 }
 
