@@ -112,11 +112,10 @@ func (s *stage) answer(h env.Host, c env.Conn) {
 		}
 		sent := time.Duration(binary.BigEndian.Uint64(buf))
 		x.heard, x.took = s.w.Now(), s.w.Now()-sent
-		if x.took > 100*time.Millisecond {
-			x.slow = x.heard
-		}
 		if sent < x.newest {
-			x.overtaken++
+			x.overtaken++ // on a connection that was given up: it tells of the past
+		} else if x.took > 100*time.Millisecond {
+			x.slow = x.heard
 		}
 		x.newest = max(x.newest, sent)
 		if _, err := c.Write(buf); err != nil {
