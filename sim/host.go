@@ -33,6 +33,7 @@ func newHost(w *World, name string) *Host {
 	h := &Host{w: w, name: name, node: w.net.Attach(name)}
 	h.disk = disk.New(w.k, name, w.cfg.Seed, w.cfg.Disk)
 	h.clock.init(w, name)
+	h.node.Virtual = h.clock.virtual
 	return h
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/kernel"
-	"github.com/ktrial/ktrial/sim/network"
 )
 
 // process is one incarnation of a process: what its code knows as env.Host.
@@ -54,12 +53,14 @@ func (p *process) After(d time.Duration, name string, f func()) env.Timer {
 }
 
 func (p *process) NewSignal(name string) env.Signal {
-	return &signal{p.Process.NewSignal(name), p}
+	s := &signal{p: p}
+	s.Init(p.Process, name)
+	return s
 }
 
 // signal measures its timeouts by the clock of its host.
 type signal struct {
-	*kernel.Signal
+	kernel.Signal
 	p *process
 }
 
@@ -115,7 +116,7 @@ func (p *process) Listen(port int) (env.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &listener{l, p}, nil
+	return l, nil
 }
 
 func (p *process) Dial(addr string, timeout time.Duration) (env.Conn, error) {
@@ -126,32 +127,5 @@ func (p *process) Dial(addr string, timeout time.Duration) (env.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{c, p}, nil
-}
-
-type listener struct {
-	*network.Listener
-	p *process
-}
-
-func (l *listener) Accept() (env.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &conn{c, l.p}, nil
-}
-
-// conn measures its deadlines by the clock of its host.
-type conn struct {
-	*network.Conn
-	p *process
-}
-
-func (c *conn) SetReadDeadline(uptime time.Duration) {
-	at := kernel.Never
-	if uptime != 0 {
-		at = c.p.h.clock.virtual(uptime)
-	}
-	c.Conn.SetDeadline(at)
+	return c, nil
 }

@@ -152,6 +152,9 @@ func (k *Kernel) newCall() *call {
 	return c
 }
 
+// Prefetch knows nothing of what the function will do.
+func (c *call) Prefetch(bool) {}
+
 // Fire calls the function.
 func (c *call) Fire() {
 	f := c.f
@@ -217,6 +220,7 @@ func (k *Kernel) step() {
 	}
 	k.events++
 	k.trace.Mix(ev.tag)
+	k.queue.prefetch()
 	ev.on.Fire()
 	k.runReady()
 	for _, f := range k.after {

@@ -22,7 +22,8 @@ type note struct {
 	book *[]int
 }
 
-func (n *note) Fire() { *n.book = append(*n.book, n.id) }
+func (n *note) Fire()         { *n.book = append(*n.book, n.id) }
+func (n *note) Prefetch(bool) {}
 
 // The queue against the obvious model: a list sorted by time, then by when the
 // event was scheduled.
@@ -133,6 +134,8 @@ type again struct {
 	r    *rand.Rand
 	left *int
 }
+
+func (e *again) Prefetch(bool) {}
 
 func (e *again) Fire() {
 	if *e.left--; *e.left <= 0 {

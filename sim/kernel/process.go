@@ -1,6 +1,9 @@
 package kernel
 
-import "time"
+import (
+	"time"
+	"unsafe"
+)
 
 // Process is a group of tasks and timers that die together.
 type Process struct {
@@ -175,6 +178,13 @@ type Timer struct {
 	name        string
 	f           func()
 	older, next *Timer
+}
+
+// Prefetch is of the timer alone: what its function will do is not known.
+func (t *Timer) Prefetch(soon bool) {
+	if !soon {
+		Prefetch(unsafe.Pointer(t), unsafe.Sizeof(*t))
+	}
 }
 
 // After has f called at the given time, outside of any task.

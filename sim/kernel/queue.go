@@ -12,7 +12,13 @@ type Event struct {
 }
 
 // Firer does what an event stands for. It runs outside of any task.
-type Firer interface{ Fire() }
+type Firer interface {
+	Fire()
+	// Prefetch asks for the memory that Fire, and the task it wakes, will touch.
+	// It is called when another event happens: first when this one is among
+	// the next few, then, soon, when it is the next; or never.
+	Prefetch(soon bool)
+}
 
 // Init says what happens and how the trace names it.
 func (e *Event) Init(on Firer, tag uint64) { e.on, e.tag = on, tag }
@@ -84,6 +90,22 @@ func (q *queue) next() (time.Duration, bool) {
 		q.drop()
 	}
 	return 0, false
+}
+
+// prefetch asks for the memory of the next event, and of the one after it,
+// while the present one has still to happen.
+func (q *queue) prefetch() {
+	if len(q.heap) < 5 {
+		return
+	}
+	q.heap[0].ev.on.Prefetch(true)
+	after := 1
+	for i := 2; i < 5; i++ {
+		if q.heap[i].before(&q.heap[after]) {
+			after = i
+		}
+	}
+	q.heap[after].ev.on.Prefetch(false)
 }
 
 // pop removes the first event; next must have said that there is one.

@@ -10,7 +10,14 @@ type Signal struct {
 }
 
 // NewSignal makes a signal.
-func (p *Process) NewSignal(name string) *Signal { return &Signal{p: p, name: name} }
+func (p *Process) NewSignal(name string) *Signal {
+	s := &Signal{}
+	s.Init(p, name)
+	return s
+}
+
+// Init makes a signal of memory that the caller has.
+func (s *Signal) Init(p *Process, name string) { s.p, s.name = p, name }
 
 // Wait blocks until it is signalled or the deadline has come; false: the latter.
 func (s *Signal) Wait(deadline time.Duration) bool {

@@ -4,29 +4,31 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+	"unsafe"
 )
 
 // Task is a coroutine of a process. Its embedded event is the deadline of what
-// it waits for.
+// it waits for. What every wait touches stands together at the front.
 type Task struct {
 	Event
-	id   uint64
-	name string
-	proc *Process
-	f    func()
-	co   *coro // nil until it first runs
-
-	older, newer *Task // tasks of the same process
-	list         *WaitList
-	before, next *Task // in list
+	co    *coro // nil until it first runs
+	proc  *Process
+	parks place // where it is parked
 
 	// What it waits for; meaningful while parked.
-	call, object string
-	since        time.Duration
+	list         *WaitList
+	before, next *Task         // in list
 	deadline     time.Duration // Never, unless it waits with a limit
 	alarm        time.Duration // when Event is scheduled; may be too early
+	since        time.Duration
+	call, object string
 	woken        bool
 	done         bool
+
+	id           uint64
+	name         string
+	f            func()
+	older, newer *Task // tasks of the same process
 	dump         []byte
 }
 
@@ -104,6 +106,7 @@ func (k *Kernel) Block(call, object string, list *WaitList, deadline time.Durati
 // park switches to the kernel. A task that is asked where it stands says so
 // and stays parked.
 func (k *Kernel) park(t *Task) {
+	t.parks = here()
 	t.co.park()
 	for k.dumping {
 		t.dump = stack()
@@ -133,6 +136,17 @@ func (t *Task) Fire() {
 	default:
 		k.wake(t, false)
 	}
+}
+
+// Prefetch is of the task's own memory first, then of what its turn will touch:
+// where it left off on its stack.
+func (t *Task) Prefetch(soon bool) {
+	if !soon {
+		Prefetch(unsafe.Pointer(t), unsafe.Sizeof(*t))
+		return
+	}
+	t.parks.prefetch()
+	Prefetch(unsafe.Pointer(t.co), unsafe.Sizeof(coro{}))
 }
 
 // wake ends t's wait.
@@ -183,6 +197,9 @@ type WaitList struct {
 
 // Empty reports whether nobody waits.
 func (l *WaitList) Empty() bool { return l.first == nil }
+
+// First is the task that has waited longest, or nil.
+func (l *WaitList) First() *Task { return l.first }
 
 // WakeOne wakes the task that has waited longest.
 func (l *WaitList) WakeOne() {

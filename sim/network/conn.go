@@ -10,45 +10,48 @@ import (
 	"github.com/ktrial/ktrial/sim/kernel"
 )
 
-// Conn is one end of a connection.
+// Conn is one end of a connection: an env.Conn. What every packet touches
+// stands together at the front, since in a large world none of it is in the
+// cache when it is wanted.
 type Conn struct {
-	n      *Network
-	id     uint64
-	node   *Node
-	proc   *kernel.Process // nil until accepted
-	peer   *Conn
-	link   *Link // to the peer
-	remote string
+	in       pipe
+	err      error
+	closed   bool // by this end: nothing is left of it but its answer to strangers
+	lost     bool // something on the way swallows what this end sends
+	peer     *Conn
+	link     *Link           // to the peer
+	proc     *kernel.Process // nil until accepted
+	n        *Network
+	id       uint64
+	sent     uint64 // packets, but for resets
+	node     *Node
+	remote   string
+	deadline time.Duration // of Read
 
-	established bool
-	listed      bool
-	closed      bool // by this end: nothing is left of it but its answer to strangers
-	lost        bool // something on the way swallows what this end sends
-	err         error
-	in          pipe
-	sent        uint64 // packets, but for resets
-	held        int    // packets of this end that its link cannot carry
-	heldSince   time.Duration
-	deadline    time.Duration // of Read
-	dialing     kernel.WaitList
-
+	established  bool
+	listed       bool
+	held         int // packets of this end that its link cannot carry
+	heldSince    time.Duration
+	dialing      kernel.WaitList
 	older, newer *Conn // of the same node
 	listener     *Listener
 }
 
+var _ env.Conn = (*Conn)(nil)
+
 // pipe is what comes towards one end.
 // Invariant: 0 <= flight, and the peer sends only while flight < Window.
 type pipe struct {
-	flight      int           // bytes sent and not yet read
-	arrive      time.Duration // when the last packet arrives
-	first, last *packet       // arrived and not yet read
-	offset      int           // how much of first was read
-	expected    uint64        // the packet that comes next
-	early       []*packet     // those that came before it
-	eof         bool
+	expected    uint64          // the packet that comes next
+	first, last *packet         // arrived and not yet read
 	readers     kernel.WaitList // of this end
+	offset      int             // how much of first was read
+	flight      int             // bytes sent and not yet read
+	arrive      time.Duration   // when the last packet arrives
 	writers     kernel.WaitList // of the peer, that wait for room
-	crediting   bool            // the news that there is room is under way
+	early       []*packet       // those that came before expected
+	eof         bool
+	crediting   bool // the news that there is room is under way
 }
 
 func (n *Network) newConn(node *Node, proc *kernel.Process) *Conn {
@@ -296,7 +299,16 @@ func (c *Conn) Room() int {
 	return max(0, c.n.cfg.Window-c.peer.in.flight)
 }
 
-// SetDeadline is when a Read gives up, also one that waits already.
+// SetReadDeadline is the Uptime of the host at which a Read gives up; zero: never.
+func (c *Conn) SetReadDeadline(uptime time.Duration) {
+	if uptime == 0 {
+		c.SetDeadline(kernel.Never)
+		return
+	}
+	c.SetDeadline(c.node.Virtual(uptime))
+}
+
+// SetDeadline is the virtual time at which a Read gives up, also one that waits already.
 func (c *Conn) SetDeadline(at time.Duration) {
 	if c.deadline == at {
 		return

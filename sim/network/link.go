@@ -27,14 +27,15 @@ type Profile struct {
 type Link struct {
 	n        *Network
 	from, to *Node
-	Profile  Profile
-	rng      *rand.Rand
 	cuts     int
-	cutAt    time.Duration // when it last became unable to carry
-	troubles []*Trouble
+	rng      rand.Rand // draws from luck, which is here to be near at hand
+	luck     rand.PCG
+	Profile  Profile
 	delay    time.Duration // the sum of the troubles'
 	loss     uint64        // what all troubles together lose of 1000 packets
 	free     time.Duration // when the last packet has left the wire
+	troubles []*Trouble
+	cutAt    time.Duration // when it last became unable to carry
 	held     []*packet     // what it could not carry, in order
 }
 
@@ -50,7 +51,8 @@ func (d *Node) link(to *Node) *Link {
 		if d == to {
 			l.Profile = d.n.cfg.Loopback
 		}
-		l.rng = kernel.Stream(d.n.seed, "link "+d.name+" to "+to.name)
+		l.luck = kernel.Luck(d.n.seed, "link "+d.name+" to "+to.name)
+		l.rng = *rand.New(&l.luck)
 		d.links[to.index] = l
 	}
 	return l
@@ -98,7 +100,7 @@ func (l *Link) sum() {
 
 // loses reports whether a packet is lost.
 func (l *Link) loses() bool {
-	return kernel.Chance(l.rng, l.Profile.LossIn) || l.loss > 0 && l.rng.Uint64N(1000) < l.loss
+	return kernel.Chance(&l.rng, l.Profile.LossIn) || l.loss > 0 && l.rng.Uint64N(1000) < l.loss
 }
 
 // Open reports whether the link carries packets now.
@@ -132,9 +134,9 @@ func (l *Link) arrival(size int) time.Duration {
 		l.free = max(at, l.free) + time.Duration(int64(size)*int64(time.Second)/p.Bandwidth)
 		at = l.free
 	}
-	at += p.Latency + l.delay + kernel.Exponential(l.rng, p.Jitter)
-	if kernel.Chance(l.rng, p.TailIn) {
-		at += kernel.Exponential(l.rng, p.Tail)
+	at += p.Latency + l.delay + kernel.Exponential(&l.rng, p.Jitter)
+	if kernel.Chance(&l.rng, p.TailIn) {
+		at += kernel.Exponential(&l.rng, p.Tail)
 	}
 	for rto := l.n.cfg.RTO; l.loses() && rto < time.Minute; rto *= 2 {
 		at += rto

@@ -8,7 +8,7 @@ import (
 	"github.com/ktrial/ktrial/sim/kernel"
 )
 
-// Listener is an open port.
+// Listener is an open port: an env.Listener.
 type Listener struct {
 	node    *Node
 	proc    *kernel.Process
@@ -45,7 +45,7 @@ func (l *Listener) offer(c *Conn) {
 }
 
 // Accept blocks until a connection comes in.
-func (l *Listener) Accept() (*Conn, error) {
+func (l *Listener) Accept() (env.Conn, error) {
 	for {
 		if l.closed || l.proc.Dead() {
 			return nil, fmt.Errorf("network: accept on %s: %w", l.addr, env.ErrClosed)

@@ -94,6 +94,9 @@ type Node struct {
 	listeners map[int]*Listener
 	ephemeral int
 	conns     *Conn // open ends, newest first
+	// Virtual is when the host's monotonic clock will show an Uptime. Left
+	// out, the clock is right.
+	Virtual func(uptime time.Duration) time.Duration
 }
 
 // Attach connects a host.
@@ -102,6 +105,7 @@ func (n *Network) Attach(name string) *Node {
 		panic("network: host " + name + " is attached twice")
 	}
 	node := &Node{n: n, index: len(n.nodes), name: name, listeners: map[int]*Listener{}, ephemeral: 32768}
+	node.Virtual = func(uptime time.Duration) time.Duration { return uptime }
 	n.nodes = append(n.nodes, node)
 	n.names[name] = node
 	return node

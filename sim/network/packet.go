@@ -3,6 +3,7 @@ package network
 import (
 	"math/bits"
 	"slices"
+	"unsafe"
 
 	"github.com/ktrial/ktrial/sim/kernel"
 )
@@ -88,6 +89,23 @@ func (p *packet) Fire() {
 			next.arrive(to)
 			i = -1
 		}
+	}
+}
+
+// Prefetch is of the end that the packet reaches first, then of the task that
+// waits there.
+func (p *packet) Prefetch(soon bool) {
+	if p.from == nil {
+		return
+	}
+	to := p.from.peer
+	if !soon {
+		kernel.Prefetch(unsafe.Pointer(to), unsafe.Offsetof(to.established))
+		return
+	}
+	if t := to.in.readers.First(); t != nil {
+		t.Prefetch(false)
+		t.Prefetch(true)
 	}
 }
 
