@@ -76,6 +76,7 @@ type run struct {
 	clients  []workloads.Client
 
 	core       core
+	ailing     kafka.TopicPartition // was not well at the last look
 	violations []reports.Violation
 	watch      *watch
 	seen       *checkers.Watch // judges the history while it is recorded
@@ -322,22 +323,24 @@ func (r *run) startCore() {
 // can do without those left out.
 const patience = 20 * time.Second
 
-// converge runs until well finds nothing amiss, at most for bound.
-func (r *run) converge(bound time.Duration, well func() []string) error {
-	var amiss []string
+// converge runs until well finds nothing amiss, at most for bound. Unless all
+// is asked for, one thing that is amiss is enough of an answer.
+func (r *run) converge(bound time.Duration, well func(all bool) (amiss []string)) error {
 	begun := r.w.Now()
 	done := func() bool {
-		amiss = well()
-		if stranded := r.hopeless(); len(stranded) > 0 && r.w.Now() > begun+patience {
-			r.rejoin("what was acknowledged in " + strings.Join(stranded, ", ") + " is nowhere else")
-			r.c.startAll()
+		amiss := well(false)
+		if r.w.Now() > begun+patience {
+			if stranded := r.hopeless(); len(stranded) > 0 {
+				r.rejoin("what was acknowledged in " + strings.Join(stranded, ", ") + " is nowhere else")
+				r.c.startAll()
+			}
 		}
 		return len(amiss) == 0
 	}
 	if err := r.until(bound, done); err != nil {
 		return err
 	}
-	if len(amiss) > 0 {
+	if amiss := well(true); len(amiss) > 0 {
 		return stuck{"convergence", strings.Join(amiss, "; ")}
 	}
 	return nil

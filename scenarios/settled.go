@@ -11,7 +11,7 @@ import (
 
 // settled says what is amiss in a cluster that nothing troubles any more, with
 // clients that should have written all they had.
-func (r *run) settled() (amiss []string) {
+func (r *run) settled(all bool) (amiss []string) {
 	if err := r.c.ready(r.core.left); err != nil {
 		return []string{err.Error()}
 	}
@@ -20,18 +20,35 @@ func (r *run) settled() (amiss []string) {
 			amiss = append(amiss, c.Host+" has not finished")
 		}
 	}
-	r.c.still(func() {
-		for _, t := range r.s.Topics {
-			for p := range t.Partitions {
-				amiss = append(amiss, r.unwell(kafka.TopicPartition{Topic: t.Name, Partition: p})...)
+	if len(amiss) == 0 || all {
+		r.c.still(func() { amiss = append(amiss, r.sick(all)...) })
+	}
+	return amiss
+}
+
+// sick says what is amiss with the partitions. Unless all is asked for it stops
+// at the first that ails, and looks first at the one that ailed last time: most
+// looks find that one again, and a large cluster has thousands.
+func (r *run) sick(all bool) (amiss []string) {
+	if r.ailing.Topic != "" && !all {
+		if amiss = r.unwell(r.ailing); len(amiss) > 0 {
+			return amiss
+		}
+	}
+	for _, t := range r.s.Topics {
+		for p := range t.Partitions {
+			r.ailing = kafka.TopicPartition{Topic: t.Name, Partition: p}
+			amiss = append(amiss, r.unwell(r.ailing)...)
+			if len(amiss) > 0 && !all {
+				return amiss
 			}
 		}
-	})
+	}
 	return amiss
 }
 
 // drained says which clients are not done.
-func (r *run) drained() (amiss []string) {
+func (r *run) drained(bool) (amiss []string) {
 	for _, c := range r.clients {
 		if !r.stage.Done(c.Host) {
 			amiss = append(amiss, c.Host+" has not read to the end")

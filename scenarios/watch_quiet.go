@@ -58,7 +58,7 @@ func (w *watch) caches(x *watched) {
 }
 
 // unsettled says which node has not all of the metadata that another has.
-func (w *watch) unsettled() (amiss []string) {
+func (w *watch) unsettled(bool) (amiss []string) {
 	end := kafka.Offset(0)
 	for _, s := range w.r.c.servers {
 		if n := s.alive(); n != nil {
@@ -89,7 +89,7 @@ func (w *watch) replay(bound time.Duration) error {
 			waiting--
 		})
 	}
-	return w.r.converge(bound, func() (amiss []string) {
+	return w.r.converge(bound, func(bool) (amiss []string) {
 		if waiting > 0 {
 			amiss = append(amiss, fmt.Sprintf("%d nodes still replay their metadata log", waiting))
 		}
