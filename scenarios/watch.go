@@ -129,7 +129,7 @@ func (w *watch) tell(e *witness.Event) {
 		w.tellQuorum(e)
 		return
 	}
-	x := w.partition(e.Partition)
+	x := w.about(e)
 	if x == nil {
 		return
 	}
@@ -138,6 +138,19 @@ func (w *watch) tell(e *witness.Event) {
 		x.resync = false
 		x.ghost.LostTooMuch()
 	}
+}
+
+// about is the partition that e is of, or nil if it is not watched.
+func (w *watch) about(e *witness.Event) *watched {
+	if e.Memo == nil {
+		return w.partition(e.Partition)
+	}
+	x, known := (*e.Memo).(*watched)
+	if !known {
+		x = w.partition(e.Partition)
+		*e.Memo = x
+	}
+	return x
 }
 
 func (w *watch) partition(tp kafka.TopicPartition) *watched {

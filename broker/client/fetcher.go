@@ -170,8 +170,13 @@ func (c *Consumer) nudgeAt(d *desk) {
 // place sends the members of d that belong elsewhere by now to their desks.
 func (c *Consumer) place(d *desk, now time.Duration) {
 	moved := false
+	here, last := c.net.link(d.node) != nil, ""
+	var t *topic
 	for i, a := range d.members {
-		t := c.net.metadata.topic(a.tp.Topic)
+		if a.tp.Topic != last {
+			last = a.tp.Topic
+			t = c.net.metadata.topic(last)
+		}
 		a.follow(t)
 		if a.resting(now) {
 			continue
@@ -183,7 +188,7 @@ func (c *Consumer) place(d *desk, now time.Duration) {
 		if a.state == valid {
 			node = a.source(node, now)
 		}
-		if c.net.link(node) == nil {
+		if known := here && node == d.node; !known && c.net.link(node) == nil {
 			node = kafka.NoNode
 			c.net.metadata.want(a.tp.Topic)
 			c.net.metadata.requestUpdate()

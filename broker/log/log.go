@@ -42,6 +42,21 @@ type Options struct {
 
 // Log is the log of one replica.
 type Log struct {
+	// Invariant: start <= end, recoveryPoint <= end; end is the end of the active
+	// segment.
+	start, end, recoveryPoint kafka.Offset
+	epochs                    epochs
+	producers                 producers
+	// segments are in order and never none; the last is active. Invariant: the
+	// base of each is the end of the one before. The slice is replaced rather
+	// than changed, so that whoever blocks while ranging over it may go on.
+	segments []*segment
+	// cuts counts truncations. What a reader or a flush saw of the log before a
+	// blocking call is void when it has grown.
+	cuts   int
+	failed error
+	closed bool
+
 	host env.Host
 	disk env.Disk
 	dir  string
@@ -53,19 +68,6 @@ type Log struct {
 	// for a change, since a change may wait for a flush of its own.
 	changing, flushing gate
 
-	// segments are in order and never none; the last is active. Invariant: the
-	// base of each is the end of the one before. The slice is replaced rather
-	// than changed, so that whoever blocks while ranging over it may go on.
-	segments []*segment
-	// Invariant: start <= end, recoveryPoint <= end; end is the end of the active
-	// segment.
-	start, end, recoveryPoint kafka.Offset
-	// cuts counts truncations. What a reader or a flush saw of the log before a
-	// blocking call is void when it has grown.
-	cuts int
-
-	epochs    epochs
-	producers producers
 	snapshots []kafka.Offset // files of the producers' state, in order
 	unsynced  []kafka.Offset // those of them that rolls made since the last flush
 	recent    recent
@@ -73,8 +75,6 @@ type Log struct {
 
 	flushed  time.Duration // when the last flush ended
 	flushDue bool          // a task is about to flush
-	failed   error
-	closed   bool
 
 	// checkpoint is called when the recovery point or the start went back, which
 	// the directory's checkpoints must learn before the log is written again.

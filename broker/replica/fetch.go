@@ -136,8 +136,7 @@ func (part *fetchPart) fail(err error) {
 
 // readPart answers for one partition. It blocks while the disk is slow.
 func (q *fetch) readPart(part *fetchPart, left int32, minOne, count bool) error {
-	p, err := q.m.lookup(part.key)
-	part.p = p
+	p, err := part.find(q.m)
 	if err != nil {
 		return err
 	}
@@ -172,6 +171,20 @@ func (q *fetch) readPart(part *fetchPart, left int32, minOne, count bool) error 
 		part.fillAborted(p)
 	}
 	return err
+}
+
+// find finds the partition. A session remembers it from the last time.
+func (part *fetchPart) find(m *Manager) (p *Partition, err error) {
+	if c := part.cached; c != nil && c.p != nil && !c.p.stopped {
+		part.p = c.p
+		return c.p, nil
+	}
+	p, err = m.lookup(part.key)
+	part.p = p
+	if part.cached != nil {
+		part.cached.p = p
+	}
+	return p, err
 }
 
 // serveFollower checks and counts a follower's fetch.
@@ -283,7 +296,7 @@ func (q *fetch) ready(i int) bool {
 // answer puts the partitions into resp, and keeps the session up to date.
 func (q *fetch) answer(resp *kmsg.FetchResponse) {
 	if x := q.session; x != nil {
-		if x.epoch != q.expected || q.m.sessions.find(x.id) != x {
+		if x.epoch != q.expected || x.dropped {
 			resp.ErrorCode = kerr.InvalidFetchSessionEpoch.Code
 			resp.SessionID = x.id
 			return

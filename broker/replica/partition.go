@@ -13,24 +13,15 @@ import (
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
-// Partition is one replica: a log and the role it plays.
+// Partition is one replica: a log and the role it plays. What each fetch asks
+// for stands together at the front.
 type Partition struct {
 	m     *Manager
-	tp    kafka.TopicPartition
-	topic kafka.UUID
 	log   *log.Log
-	cfg   log.Config
-	// gate is between uses of the role and changes of it, turn between appends.
-	gate, turn gate
+	role  Role
+	epoch kafka.LeaderEpoch
 	// stopped: this broker no longer has the replica.
 	stopped bool
-
-	role     Role
-	leader   kafka.NodeID
-	epoch    kafka.LeaderEpoch
-	registry kafka.PartitionEpoch // of the registration that all this comes from
-	replicas []kafka.NodeID
-
 	// end is the log end offset as others may know it: an append that is not
 	// over, because the disk is slow, is not there yet.
 	// Invariant: end <= end of log.
@@ -39,27 +30,39 @@ type Partition struct {
 	// a truncation of this log.
 	// Invariant: hw <= end.
 	hw kafka.Offset
-	// checkpointed is what the checkpoint on disk says of hw.
-	checkpointed kafka.Offset
+	// gate is between uses of the role and changes of it, turn between appends.
+	gate, turn gate
+	// Who waits: for the log to grow, for the high watermark or the role to
+	// change, for log start offsets to rise.
+	grown, moved, trimmed watchers
 
 	// Of a leader only.
+	followers  []follower   // in the order of their ids
 	epochStart kafka.Offset // where the log ended when the epoch began
 	isr        isrState
-	followers  []follower // in the order of their ids
-	marks      []mark     // scratch
+	marks      []mark // scratch
 
 	// Of a follower only: its place in a fetcher.
 	fetching *fetching
 
-	// Who waits: for the log to grow, for the high watermark or the role to
-	// change, for log start offsets to rise.
-	grown, moved, trimmed watchers
+	tp       kafka.TopicPartition
+	topic    kafka.UUID
+	memo     any // of the witness
+	leader   kafka.NodeID
+	registry kafka.PartitionEpoch // of the registration that all this comes from
+	replicas []kafka.NodeID
+	cfg      log.Config
+	// checkpointed is what the checkpoint on disk says of hw.
+	checkpointed kafka.Offset
 }
 
 // follower is another replica as the leader sees it.
 type follower struct {
 	id kafka.NodeID
 	progress
+	// known is the metadata offset at which progress.epoch was found to be no
+	// old one.
+	known kafka.Offset
 }
 
 func newPartition(m *Manager, tp kafka.TopicPartition, topic kafka.UUID, l *log.Log) *Partition {
@@ -77,7 +80,7 @@ func (p *Partition) tell(e witness.Event) {
 	if p.m.witness == nil {
 		return
 	}
-	e.Node, e.Partition, e.Topic = p.m.cfg.NodeID, p.tp, p.topic
+	e.Node, e.Partition, e.Topic, e.Memo = p.m.cfg.NodeID, p.tp, p.topic, &p.memo
 	p.m.told = e
 	p.m.witness(&p.m.told)
 }
@@ -191,7 +194,7 @@ func (p *Partition) assign(newEpoch bool) {
 		if id == p.m.cfg.NodeID {
 			continue
 		}
-		f := follower{id, newProgress(p.isr.has(id), now)}
+		f := follower{id: id, progress: newProgress(p.isr.has(id), now), known: kafka.NoOffset}
 		if before := find(old, id); before != nil && !newEpoch {
 			f = *before
 		}

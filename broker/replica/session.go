@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -17,15 +18,22 @@ type fetchSessions struct {
 	host  env.Host
 	slots int
 	// oldest first: a session that is used moves to the end.
-	list []*fetchSession
+	list []listed
+}
+
+// listed is a session with its id at hand.
+type listed struct {
+	id int32
+	x  *fetchSession
 }
 
 // fetchSession is one session. Its partitions are asked for in their order;
 // one that had records goes to the end, so that all get their turn.
 type fetchSession struct {
 	id, epoch int32 // epoch of the next request
-	follower  bool  // privileged: no consumer takes its place
-	usesIDs   bool  // v13 and later: topics go by their ids
+	dropped   bool
+	follower  bool // privileged: no consumer takes its place
+	usesIDs   bool // v13 and later: topics go by their ids
 	created   time.Duration
 	used      time.Duration
 	byKey     map[sessionKey]*cached
@@ -48,6 +56,7 @@ type cached struct {
 	prev, next *cached
 	// What was last told. A high watermark of -1 has the partition told again.
 	hw, start int64
+	p         *Partition // that key meant last; nil at first
 }
 
 // asked is what a fetch asks of one partition.
@@ -64,9 +73,9 @@ const (
 )
 
 func (s *fetchSessions) find(id int32) *fetchSession {
-	for _, x := range s.list {
-		if x.id == id {
-			return x
+	for _, l := range s.list {
+		if l.id == id {
+			return l.x
 		}
 	}
 	return nil
@@ -207,9 +216,8 @@ func (s *fetchSessions) begin(q *fetch) int32 {
 	if len(s.list) >= s.slots && !s.evict(q.follower, len(q.parts)) {
 		return 0
 	}
-	now := s.host.Uptime()
 	x := &fetchSession{
-		id: s.newID(), epoch: 1, follower: q.follower, usesIDs: q.usesIDs, created: now, used: now,
+		id: s.newID(), epoch: 1, follower: q.follower, usesIDs: q.usesIDs, created: s.host.Uptime(),
 		byKey: make(map[sessionKey]*cached, len(q.parts)),
 	}
 	for i := range q.parts {
@@ -221,7 +229,7 @@ func (s *fetchSessions) begin(q *fetch) int32 {
 		c.took(&part.out)
 		x.push(c)
 	}
-	s.list = append(s.list, x)
+	s.push(x)
 	return x.id
 }
 
@@ -234,18 +242,20 @@ func (s *fetchSessions) newID() int32 {
 }
 
 func (s *fetchSessions) drop(x *fetchSession) {
-	for i := range s.list {
-		if s.list[i] == x {
-			s.list = append(s.list[:i], s.list[i+1:]...)
-			return
-		}
+	if x != nil {
+		s.list = slices.DeleteFunc(s.list, func(l listed) bool { return l.x == x })
+		x.dropped = true
 	}
 }
 
 func (s *fetchSessions) touch(x *fetchSession) {
 	s.drop(x)
-	x.used = s.host.Uptime()
-	s.list = append(s.list, x)
+	s.push(x)
+}
+
+func (s *fetchSessions) push(x *fetchSession) {
+	x.used, x.dropped = s.host.Uptime(), false
+	s.list = append(s.list, listed{x.id, x})
 }
 
 // evict makes room for a session of that many partitions: in the place of one
@@ -257,12 +267,13 @@ func (s *fetchSessions) evict(follower bool, size int) bool {
 	if len(s.list) == 0 {
 		return false
 	}
-	if now-s.list[0].used > sessionEviction {
-		s.drop(s.list[0])
+	if oldest := s.list[0].x; now-oldest.used > sessionEviction {
+		s.drop(oldest)
 		return true
 	}
 	var worst *fetchSession
-	for _, x := range s.list {
+	for _, l := range s.list {
+		x := l.x
 		old := now-x.created > sessionEviction
 		if evictable := old || follower && !x.follower; evictable && (worst == nil || x.worthLess(worst)) {
 			worst = x

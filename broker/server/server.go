@@ -11,6 +11,8 @@ package server
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -34,6 +36,15 @@ func on[R kmsg.Request](r routes, handle func(*wire.Context, R) kmsg.Response) {
 	}
 }
 
+// byKey is the same as a list: every request asks, and a map costs more.
+func (r routes) byKey() []wire.Handler {
+	list := make([]wire.Handler, 1+slices.Max(slices.Collect(maps.Keys(r))))
+	for key, handle := range r {
+		list[key] = handle
+	}
+	return list
+}
+
 // versions is the part of all that the routes serve.
 func (r routes) versions(all wire.Versions) wire.Versions {
 	served := all.Only(func(key int16) bool { return r[key] != nil })
@@ -49,10 +60,11 @@ func (r routes) listen(host env.Host, s Settings, port int, all wire.Versions) (
 	if err != nil {
 		return nil, fmt.Errorf("server: listen on port %d: %w", port, err)
 	}
+	handlers := r.byKey()
 	srv := &wire.Server{
 		Host: host,
 		Handler: func(ctx *wire.Context, req kmsg.Request) kmsg.Response {
-			return r[ctx.Key](ctx, req)
+			return handlers[ctx.Key](ctx, req)
 		},
 		Versions:        r.versions(all),
 		MaxRequestBytes: s.MaxRequestBytes,

@@ -113,6 +113,9 @@ type Event struct {
 	Batch     []byte // valid during the call only
 	Hash      uint64
 	State     *PartitionState
+	// Memo is where the witness may keep what it knows of the replica. It lives
+	// as long as the replica; nil in events that are of none.
+	Memo *any
 
 	Incarnation kafka.UUID
 }
