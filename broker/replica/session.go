@@ -146,7 +146,7 @@ func (x *fetchSession) update(req *kmsg.FetchRequest) {
 			}
 			c.asked = a
 		} else {
-			x.push(&cached{key: key, asked: a, hw: -1, start: -1})
+			x.add(&cached{key: key, asked: a, hw: -1, start: -1})
 		}
 	})
 	for i := range req.ForgottenTopics {
@@ -164,8 +164,13 @@ func (x *fetchSession) update(req *kmsg.FetchRequest) {
 	}
 }
 
-func (x *fetchSession) push(c *cached) {
+func (x *fetchSession) add(c *cached) {
 	x.byKey[c.key] = c
+	x.push(c)
+}
+
+// push makes c the last.
+func (x *fetchSession) push(c *cached) {
 	c.prev, c.next = x.last, nil
 	if x.last == nil {
 		x.first = c
@@ -227,7 +232,7 @@ func (s *fetchSessions) begin(q *fetch) int32 {
 		}
 		c := &cached{key: part.key, asked: part.asked}
 		c.took(&part.out)
-		x.push(c)
+		x.add(c)
 	}
 	s.push(x)
 	return x.id

@@ -153,7 +153,7 @@ func (k *Kernel) newCall() *call {
 }
 
 // Prefetch knows nothing of what the function will do.
-func (c *call) Prefetch(bool) {}
+func (c *call) Prefetch(int) {}
 
 // Fire calls the function.
 func (c *call) Fire() {

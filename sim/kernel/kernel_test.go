@@ -22,8 +22,8 @@ type note struct {
 	book *[]int
 }
 
-func (n *note) Fire()         { *n.book = append(*n.book, n.id) }
-func (n *note) Prefetch(bool) {}
+func (n *note) Fire()        { *n.book = append(*n.book, n.id) }
+func (n *note) Prefetch(int) {}
 
 // The queue against the obvious model: a list sorted by time, then by when the
 // event was scheduled.
@@ -135,7 +135,7 @@ type again struct {
 	left *int
 }
 
-func (e *again) Prefetch(bool) {}
+func (e *again) Prefetch(int) {}
 
 func (e *again) Fire() {
 	if *e.left--; *e.left <= 0 {

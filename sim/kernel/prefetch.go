@@ -20,17 +20,27 @@ type place struct{ stack, g uintptr }
 
 const (
 	lineSize = 64
+	wordSize = 8
 	// The frames that a task returns through when it goes on, and those of the
 	// calls that it makes next, which lie below.
-	returns, calls = 1024, 256
+	returns, calls = 768, 256
 	// What a switch of goroutines touches in the runtime's own record of one.
 	record = 256
 )
 
+// prefetch asks for the stack.
 func (p place) prefetch() {
 	if p.stack == 0 {
 		return
 	}
 	prefetch(p.stack-calls, (calls+returns)/lineSize)
 	prefetch(p.g, record/lineSize)
+}
+
+// follow asks for what the stack points to. It takes each word of the frames
+// for an address; the wrong ones cost little.
+func (p place) follow() {
+	if p.stack != 0 {
+		prefetchAll(p.stack, returns/wordSize, p.g)
+	}
 }

@@ -5,5 +5,11 @@ package kernel
 //go:noescape
 func prefetch(addr, lines uintptr)
 
+// prefetchAll asks for what so many words from addr on point to, where that is
+// near like: in the same part of memory.
+//
+//go:noescape
+func prefetchAll(addr, words, like uintptr)
+
 // here is where the calling task stands.
 func here() place

@@ -11,6 +11,34 @@ next:
 	JNZ  next
 	RET
 
+// func prefetchAll(addr, words, like uintptr)
+//
+// An address is near like if the upper 30 bits are the same, and not worth
+// asking for if it is on the stack itself, within 4 KiB of addr.
+TEXT ·prefetchAll(SB), NOSPLIT, $0-24
+	MOVQ addr+0(FP), AX
+	MOVQ words+8(FP), CX
+	MOVQ like+16(FP), DX
+	MOVQ AX, SI
+	SHRQ $34, DX
+word:
+	MOVQ (AX), BX
+	MOVQ BX, DI
+	SHRQ $34, DI
+	CMPQ DI, DX
+	JNE  skip
+	MOVQ BX, DI
+	SUBQ SI, DI
+	ADDQ $4096, DI
+	CMPQ DI, $8192
+	JB   skip
+	PREFETCHT0 (BX)
+skip:
+	ADDQ $8, AX
+	DECQ CX
+	JNZ  word
+	RET
+
 // func here() place
 //
 // R14 holds the current goroutine in Go's own calling convention.

@@ -181,8 +181,8 @@ type Timer struct {
 }
 
 // Prefetch is of the timer alone: what its function will do is not known.
-func (t *Timer) Prefetch(soon bool) {
-	if !soon {
+func (t *Timer) Prefetch(ahead int) {
+	if ahead == 1 {
 		Prefetch(unsafe.Pointer(t), unsafe.Sizeof(*t))
 	}
 }

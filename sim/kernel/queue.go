@@ -14,10 +14,10 @@ type Event struct {
 // Firer does what an event stands for. It runs outside of any task.
 type Firer interface {
 	Fire()
-	// Prefetch asks for the memory that Fire, and the task it wakes, will touch.
-	// It is called when another event happens: first when this one is among
-	// the next few, then, soon, when it is the next; or never.
-	Prefetch(soon bool)
+	// Prefetch asks for memory that Fire, and the task it wakes, will touch. It
+	// is called while other events happen, when so many are still ahead of this
+	// one: 3, 2, 1, 0. It may not be called for each, nor at all.
+	Prefetch(ahead int)
 }
 
 // Init says what happens and how the trace names it.
@@ -92,20 +92,27 @@ func (q *queue) next() (time.Duration, bool) {
 	return 0, false
 }
 
-// prefetch asks for the memory of the next event, and of the one after it,
-// while the present one has still to happen.
+// crowded is how many events are pending in a world that does not fit into the
+// caches: some ten brokers' worth. It is at least five.
+const crowded = 400
+
+// prefetch asks for the memory of the events to come while the present one has
+// still to happen. The first five of a heap of four children each are, nearly
+// always, the next four and one more.
 func (q *queue) prefetch() {
-	if len(q.heap) < 5 {
+	if len(q.heap) < crowded {
 		return
 	}
-	q.heap[0].ev.on.Prefetch(true)
-	after := 1
-	for i := 2; i < 5; i++ {
-		if q.heap[i].before(&q.heap[after]) {
-			after = i
+	q.heap[0].ev.on.Prefetch(0)
+	next := [4]*entry{&q.heap[1], &q.heap[2], &q.heap[3], &q.heap[4]}
+	for i := range 3 {
+		for j := i + 1; j < 4; j++ {
+			if next[j].before(next[i]) {
+				next[i], next[j] = next[j], next[i]
+			}
 		}
+		next[i].ev.on.Prefetch(i + 1)
 	}
-	q.heap[after].ev.on.Prefetch(false)
 }
 
 // pop removes the first event; next must have said that there is one.

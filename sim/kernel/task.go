@@ -138,15 +138,18 @@ func (t *Task) Fire() {
 	}
 }
 
-// Prefetch is of the task's own memory first, then of what its turn will touch:
-// where it left off on its stack.
-func (t *Task) Prefetch(soon bool) {
-	if !soon {
+// Prefetch is of the task's own memory first, then of its stack, then of what
+// is on that.
+func (t *Task) Prefetch(ahead int) {
+	switch {
+	case ahead > 1:
 		Prefetch(unsafe.Pointer(t), unsafe.Sizeof(*t))
-		return
+	case ahead == 1:
+		t.parks.prefetch()
+		Prefetch(unsafe.Pointer(t.co), unsafe.Sizeof(coro{}))
+	default:
+		t.parks.follow()
 	}
-	t.parks.prefetch()
-	Prefetch(unsafe.Pointer(t.co), unsafe.Sizeof(coro{}))
 }
 
 // wake ends t's wait.

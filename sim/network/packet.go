@@ -94,18 +94,15 @@ func (p *packet) Fire() {
 
 // Prefetch is of the end that the packet reaches first, then of the task that
 // waits there.
-func (p *packet) Prefetch(soon bool) {
+func (p *packet) Prefetch(ahead int) {
 	if p.from == nil {
 		return
 	}
 	to := p.from.peer
-	if !soon {
+	if ahead == 3 {
 		kernel.Prefetch(unsafe.Pointer(to), unsafe.Offsetof(to.established))
-		return
-	}
-	if t := to.in.readers.First(); t != nil {
-		t.Prefetch(false)
-		t.Prefetch(true)
+	} else if t := to.in.readers.First(); t != nil {
+		t.Prefetch(ahead)
 	}
 }
 
