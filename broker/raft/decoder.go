@@ -27,8 +27,8 @@ type Decoder struct {
 
 // decode takes batches apart into what they say, and the spans they make.
 func (d *Decoder) decode(bytes []byte) ([]held, []Span, error) {
-	var batches []held
-	var spans []Span
+	n := countBatches(bytes)
+	batches, spans := make([]held, 0, n), make([]Span, 0, n)
 	for len(bytes) > 0 {
 		b, rest, err := record.Next(bytes)
 		if err != nil {
@@ -43,6 +43,19 @@ func (d *Decoder) decode(bytes []byte) ([]held, []Span, error) {
 		bytes = rest
 	}
 	return batches, spans, nil
+}
+
+// countBatches is how many batches there are before the end, or the first that
+// is none. A broker that starts fetches hundreds at once.
+func countBatches(bytes []byte) (n int) {
+	for len(bytes) > 0 {
+		_, rest, err := record.Next(bytes)
+		if err != nil {
+			break
+		}
+		n, bytes = n+1, rest
+	}
+	return n
 }
 
 // batch is b taken apart. All of its bytes are compared, so what is known needs
