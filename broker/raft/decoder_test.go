@@ -77,3 +77,32 @@ func TestNoDecoderDecodesAnew(t *testing.T) {
 	assert.Equal(t, first, again)
 	assert.NotSame(t, first[0].batch.Records[0], again[0].batch.Records[0])
 }
+
+// BenchmarkFollow100 is what it costs a hundred brokers to follow the creation
+// of a topic with a thousand partitions, each with a decoder of its own or all
+// with the same.
+func BenchmarkFollow100(b *testing.B) {
+	const brokers, partitions = 100, 1000
+	builder := record.NewBuilder(record.Options{})
+	builder.Append(1000, nil, metadata.Encode(&metadata.TopicRecord{Name: "orders", TopicID: kafka.UUID{1}}))
+	for i := range int32(partitions) {
+		builder.Append(1000, nil, metadata.Encode(&metadata.PartitionRecord{
+			TopicID: kafka.UUID{1}, PartitionID: i, Leader: 1,
+			Replicas: []kafka.NodeID{1, 2, 3}, ISR: []kafka.NodeID{1, 2, 3}, Directories: make([]kafka.UUID, 3),
+		}))
+	}
+	bytes := builder.Build()
+	follow := func(b *testing.B, decoder func() *Decoder) {
+		b.ReportAllocs()
+		for b.Loop() {
+			d := decoder()
+			for range brokers {
+				batches, _, err := d.decode(bytes)
+				require.NoError(b, err)
+				require.NoError(b, foldHeld(metadata.NewImage(), batches[0]))
+			}
+		}
+	}
+	b.Run("alone", func(b *testing.B) { follow(b, func() *Decoder { return nil }) })
+	b.Run("shared", func(b *testing.B) { follow(b, func() *Decoder { return new(Decoder) }) })
+}
