@@ -54,6 +54,10 @@ type Config struct {
 	Rack       string // empty: none
 	DataDir    string
 
+	// Decoder decodes the metadata log. The nodes of one process may share one,
+	// which saves most of what a large cluster's metadata costs; nil: none.
+	Decoder *raft.Decoder
+
 	Settings Settings
 	Bugs     *planted.Set
 	Witness  witness.Witness
@@ -152,7 +156,7 @@ func (n *Node) joinQuorum() (err error) {
 	}
 	n.Raft, err = raft.Start(n.host, raft.Config{
 		ID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, Voters: n.cfg.Voters, Dir: n.cfg.DataDir,
-		Settings: n.cfg.Settings.Raft, Bugs: n.cfg.Bugs, Witness: n.cfg.Witness,
+		Settings: n.cfg.Settings.Raft, Decoder: n.cfg.Decoder, Bugs: n.cfg.Bugs, Witness: n.cfg.Witness,
 	}, l)
 	return err
 }

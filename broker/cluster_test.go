@@ -44,6 +44,8 @@ type cluster struct {
 	hosts  map[kafka.NodeID]string
 	events map[witness.Kind]int
 	set    map[string]string
+
+	decoder raft.Decoder // for all nodes
 }
 
 func newCluster(t testing.TB, seed uint64) *cluster {
@@ -106,7 +108,7 @@ func (c *cluster) start(id kafka.NodeID, roles broker.Roles) {
 		n, err := broker.Start(h, broker.Config{
 			NodeID: id, Roles: roles, ClusterID: "trial", Voters: c.voters,
 			Port: clientPort, ControllerPort: controllerPort, DataDir: "kafka",
-			Settings: settings, Bugs: planted.Plant(),
+			Settings: settings, Decoder: &c.decoder, Bugs: planted.Plant(),
 			Witness: func(e *witness.Event) { c.events[e.Kind]++ },
 		})
 		require.NoError(c.t, err)

@@ -2,7 +2,6 @@ package log
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"path"
 	"strconv"
@@ -33,8 +32,15 @@ const (
 
 // fileName is the name of a file of the segment, or the snapshot, at base.
 func fileName(base kafka.Offset, suffix string) string {
-	return fmt.Sprintf("%020d%s", int64(base), suffix)
+	const zeros = "00000000000000000000"
+	digits := strconv.FormatInt(int64(base), 10)
+	return zeros[len(digits):] + digits + suffix
 }
+
+// inDir is the path of a name in the directory of a log. That path is clean, so
+// path.Join, which looks at every byte again, has nothing to do. A partition
+// that is created asks for a dozen.
+func inDir(dir, name string) string { return dir + "/" + name }
 
 // parseName is the offset and the suffix of a file's name; ok is false for
 // files that do not begin with an offset.

@@ -150,11 +150,11 @@ func markCleanShutdown(disk env.Disk, dir string, epoch kafka.BrokerEpoch) error
 
 // writeTopicID writes partition.metadata (KIP-516).
 func writeTopicID(disk env.Disk, dir string, id kafka.UUID) error {
-	return replaceFile(disk, path.Join(dir, metadataFile), fmt.Appendf(nil, "version: 0\ntopic_id: %v\n", id))
+	return replaceFile(disk, inDir(dir, metadataFile), []byte("version: 0\ntopic_id: "+id.String()+"\n"))
 }
 
 func readTopicID(disk env.Disk, dir string) (kafka.UUID, error) {
-	name := path.Join(dir, metadataFile)
+	name := inDir(dir, metadataFile)
 	content, err := readFile(disk, name)
 	if err != nil {
 		return kafka.UUID{}, err

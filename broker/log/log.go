@@ -14,7 +14,6 @@ package log
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"sort"
 	"time"
@@ -245,7 +244,7 @@ func (l *Log) fail(doing string, err error) error {
 
 func (l *Log) active() *segment        { return l.segments[len(l.segments)-1] }
 func (l *Log) now() int64              { return l.host.Now().Millis() }
-func (l *Log) path(name string) string { return path.Join(l.dir, name) }
+func (l *Log) path(name string) string { return inDir(l.dir, name) }
 
 // segmentAt is the index of the segment that holds o, or would.
 func (l *Log) segmentAt(o kafka.Offset) int {

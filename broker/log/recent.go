@@ -10,20 +10,29 @@ import (
 // most consumers read at the end of the log; this spares them the index and
 // the search from its last entry on.
 type recent struct {
-	batches [64]struct {
-		base     kafka.Offset
-		position int64
-	}
-	count int // batches ever added; the last 64 are kept
+	// batches grows to its size, since of the thousands of logs in a large
+	// cluster most are small; then it is a ring.
+	batches []recentBatch
+	count   int // batches ever added; the last recentBatches are kept
+}
+
+const recentBatches = 64
+
+type recentBatch struct {
+	base     kafka.Offset
+	position int64
 }
 
 func (r *recent) add(base kafka.Offset, position int64) {
-	r.batches[r.count%len(r.batches)].base = base
-	r.batches[r.count%len(r.batches)].position = position
+	if b := (recentBatch{base, position}); len(r.batches) < recentBatches {
+		r.batches = append(r.batches, b)
+	} else {
+		r.batches[r.count%recentBatches] = b
+	}
 	r.count++
 }
 
-func (r *recent) clear() { r.count = 0 }
+func (r *recent) clear() { r.batches, r.count = r.batches[:0], 0 }
 
 // lookup is the position of the last batch known that begins at or before o.
 func (r *recent) lookup(o kafka.Offset) (position int64, ok bool) {

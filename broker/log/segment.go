@@ -3,7 +3,6 @@ package log
 import (
 	"errors"
 	"fmt"
-	"path"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -46,7 +45,7 @@ type segment struct {
 
 func newSegment(disk env.Disk, dir string, base kafka.Offset, now int64) *segment {
 	file := func(suffix string, width int) table {
-		return table{disk: disk, name: path.Join(dir, fileName(base, suffix)), width: width}
+		return table{disk: disk, name: inDir(dir, fileName(base, suffix)), width: width}
 	}
 	return &segment{
 		base: base, end: base, dir: dir, disk: disk,
@@ -113,7 +112,7 @@ func (s *segment) growIndexes(cfg *Config) error {
 	return errors.Join(s.offsets.grow(cfg.SegmentIndexBytes), s.times.grow(cfg.SegmentIndexBytes))
 }
 
-func (s *segment) path(suffix string) string { return path.Join(s.dir, fileName(s.base, suffix)) }
+func (s *segment) path(suffix string) string { return inDir(s.dir, fileName(s.base, suffix)) }
 
 // note takes account of a batch that lies at position: the file has it.
 func (s *segment) note(b record.Batch, position int64, interval int32) {

@@ -3,7 +3,6 @@ package log
 import (
 	"errors"
 	"math"
-	"path"
 	"slices"
 	"strings"
 
@@ -83,7 +82,7 @@ func (l *Log) swap(names, swaps []string) ([]string, error) {
 
 // endOfFile is the offset after the last batch in a log file of any name.
 func (l *Log) endOfFile(name string, base kafka.Offset) (kafka.Offset, error) {
-	f, err := l.disk.Open(path.Join(l.dir, name))
+	f, err := l.disk.Open(l.path(name))
 	if err != nil {
 		return 0, err
 	}

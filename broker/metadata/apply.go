@@ -48,16 +48,16 @@ func (im *Image) endTransaction() error {
 func (im *Image) apply(rec Record) error {
 	switch r := rec.(type) {
 	case *RegisterBrokerRecord:
-		im.putBroker(brokerOf(r))
+		im.putBroker(r.broker.of(nil, func() *Broker { return im.sealBroker(brokerOf(r)) }))
 		return nil
 	case *UnregisterBrokerRecord:
 		return im.unregisterBroker(r)
 	case *BrokerRegistrationChangeRecord:
-		return im.changeBroker(r, r.BrokerID, r.BrokerEpoch, func(b *Broker) { b.merge(r) })
+		return im.changeBroker(r, r.BrokerID, r.BrokerEpoch, &r.broker, func(b *Broker) { b.merge(r) })
 	case *FenceBrokerRecord:
-		return im.changeBroker(r, r.ID, r.Epoch, func(b *Broker) { b.Fenced = true })
+		return im.changeBroker(r, r.ID, r.Epoch, &outcome[Broker]{}, func(b *Broker) { b.Fenced = true })
 	case *UnfenceBrokerRecord:
-		return im.changeBroker(r, r.ID, r.Epoch, func(b *Broker) { b.Fenced = false })
+		return im.changeBroker(r, r.ID, r.Epoch, &outcome[Broker]{}, func(b *Broker) { b.Fenced = false })
 	case *TopicRecord:
 		return im.createTopic(r)
 	case *PartitionRecord:
@@ -112,8 +112,13 @@ func (b *Broker) merge(r *BrokerRegistrationChangeRecord) {
 	}
 }
 
-func (im *Image) putBroker(b *Broker) {
+// sealBroker ends the making of b, which does not change any more.
+func (im *Image) sealBroker(b *Broker) *Broker {
 	b.hash = im.hashOf(b.record())
+	return b
+}
+
+func (im *Image) putBroker(b *Broker) {
 	im.hash += b.hash
 	if i, ok := im.findBroker(b.ID); ok {
 		im.hash -= im.brokers[i].hash
@@ -147,14 +152,17 @@ func (im *Image) unregisterBroker(r *UnregisterBrokerRecord) error {
 	return nil
 }
 
-func (im *Image) changeBroker(rec Record, id kafka.NodeID, epoch kafka.BrokerEpoch, change func(*Broker)) error {
+func (im *Image) changeBroker(rec Record, id kafka.NodeID, epoch kafka.BrokerEpoch, known *outcome[Broker], change func(*Broker)) error {
 	i, err := im.liveBroker(rec, id, epoch)
 	if err != nil {
 		return err
 	}
-	b := *im.brokers[i]
-	change(&b)
-	im.putBroker(&b)
+	old := im.brokers[i]
+	im.putBroker(known.of(old, func() *Broker {
+		b := *old
+		change(&b)
+		return im.sealBroker(&b)
+	}))
 	return nil
 }
 
@@ -201,15 +209,23 @@ func (im *Image) createPartition(r *PartitionRecord) error {
 	if int(r.PartitionID) != len(t.Partitions) {
 		return fmt.Errorf("metadata: apply %T: partition %s/%d found, %d expected", r, t.Name, r.PartitionID, len(t.Partitions))
 	}
-	p := &Partition{
+	p := r.partition
+	if p == nil || p.Topic != t.Name {
+		p = im.sealPartition(partitionOf(r, t))
+		r.partition = p
+	}
+	t.Partitions = append(t.Partitions, nil)
+	im.putPartition(t, p)
+	return nil
+}
+
+func partitionOf(r *PartitionRecord, t *Topic) *Partition {
+	return &Partition{
 		Topic: t.Name, TopicID: t.ID, ID: r.PartitionID,
 		Replicas: r.Replicas, ISR: r.ISR, ELR: r.ELR, LastKnownELR: r.LastKnownELR,
 		AddingReplicas: r.AddingReplicas, RemovingReplicas: r.RemovingReplicas, Directories: r.Directories,
 		Leader: r.Leader, LeaderEpoch: r.LeaderEpoch, PartitionEpoch: r.PartitionEpoch, Recovery: r.Recovery,
 	}
-	t.Partitions = append(t.Partitions, nil)
-	im.putPartition(t, p)
-	return nil
 }
 
 func (p *Partition) record() *PartitionRecord {
@@ -227,7 +243,7 @@ func (im *Image) changePartition(r *PartitionChangeRecord) error {
 	if old == nil {
 		return fmt.Errorf("metadata: apply %T: partition %d of topic id %v is unknown", r, r.PartitionID, r.TopicID)
 	}
-	im.putPartition(t, old.Merge(r))
+	im.putPartition(t, r.partition.of(old, func() *Partition { return im.sealPartition(old.Merge(r)) }))
 	return nil
 }
 
@@ -266,11 +282,16 @@ func setIf[T any](v *[]T, change []T) {
 	}
 }
 
+// sealPartition ends the making of p, which does not change any more.
+func (im *Image) sealPartition(p *Partition) *Partition {
+	p.hash = im.hashOf(p.record())
+	return p
+}
+
 func (im *Image) putPartition(t *Topic, p *Partition) {
 	if old := t.Partitions[p.ID]; old != nil {
 		im.hash -= old.hash
 	}
-	p.hash = im.hashOf(p.record())
 	im.hash += p.hash
 	t.Partitions[p.ID] = p
 	im.changes.partition(p.TP())

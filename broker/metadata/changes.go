@@ -21,7 +21,20 @@ type Changes struct {
 	ProducerIDs   bool
 	Kept          bool // what the image only keeps: quotas, ACLs, tokens
 
-	seen map[kafka.TopicPartition]bool // what is in Partitions
+	seen map[string]bits // what is in Partitions, by topic
+}
+
+// bits is a set of partition numbers.
+type bits []uint64
+
+func (b bits) has(n int32) bool { return int(n/64) < len(b) && b[n/64]>>(n%64)&1 == 1 }
+
+func (b bits) with(n int32) bits {
+	for int(n/64) >= len(b) {
+		b = append(b, 0)
+	}
+	b[n/64] |= 1 << (n % 64)
+	return b
 }
 
 // DeletedTopic is a topic that is gone from the image.
@@ -49,13 +62,19 @@ func (c *Changes) broker(id kafka.NodeID) {
 }
 
 func (c *Changes) partition(tp kafka.TopicPartition) {
-	if c == nil || c.seen[tp] {
+	if c == nil {
+		return
+	}
+	seen := c.seen[tp.Topic]
+	if seen.has(tp.Partition) {
 		return
 	}
 	if c.seen == nil {
-		c.seen = map[kafka.TopicPartition]bool{}
+		c.seen = map[string]bits{}
 	}
-	c.seen[tp] = true
+	if with := seen.with(tp.Partition); len(with) > len(seen) {
+		c.seen[tp.Topic] = with
+	}
 	c.Partitions = append(c.Partitions, tp)
 }
 

@@ -147,6 +147,62 @@ func TestChangesSayWhatDiffers(t *testing.T) {
 	})
 }
 
+// Images that apply the same records share what these make; one that applies
+// copies of some of them, or joins late, is in the same state all the same.
+func TestSharedRecordsMakeTheSameState(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		first, second, other := NewImage(), NewImage(), NewImage()
+		for range rapid.IntRange(0, 40).Draw(t, "records") {
+			rec := drawNext(t, first)
+			copied, err := Decode(Encode(rec))
+			require.NoError(t, err)
+			require.NoError(t, first.Apply(rec))
+			require.NoError(t, second.Apply(rec))
+			if rapid.Bool().Draw(t, "shared") {
+				copied = rec
+			}
+			require.NoError(t, other.Apply(copied))
+		}
+		require.Equal(t, first.Hash(), second.Hash())
+		require.Equal(t, first.Hash(), other.Hash())
+		want := dump(first.ToRecords())
+		require.Equal(t, want, dump(second.ToRecords()))
+		require.Equal(t, want, dump(other.ToRecords()))
+		for _, b := range first.Brokers() {
+			require.Same(t, b, second.Broker(b.ID))
+		}
+		for _, topic := range first.Topics() {
+			for _, p := range topic.Partitions {
+				require.Same(t, p, second.Partition(p.TP()))
+			}
+		}
+	})
+}
+
+// What a record made of one state is no answer for another.
+func TestSharedRecordsLookAtTheState(t *testing.T) {
+	one, two := NewImage(), NewImage()
+	id := kafka.UUID{1}
+	for _, im := range []*Image{one, two} {
+		require.NoError(t, im.Apply(&RegisterBrokerRecord{BrokerID: 1, BrokerEpoch: 7, Fenced: im == one}))
+	}
+	require.NoError(t, one.Apply(&TopicRecord{Name: "orders", TopicID: id}))
+	require.NoError(t, two.Apply(&TopicRecord{Name: "bills", TopicID: id}))
+	created := &PartitionRecord{TopicID: id, Leader: 1}
+	changed := NewPartitionChange(id, 0)
+	changed.Leader = 2
+	leaving := &BrokerRegistrationChangeRecord{BrokerID: 1, BrokerEpoch: 7, InControlledShutdown: EnterControlledShutdown}
+	for _, rec := range []Record{created, changed, leaving} {
+		require.NoError(t, one.Apply(rec))
+		require.NoError(t, two.Apply(rec))
+	}
+	assert.Equal(t, "orders", one.TopicByID(id).Partition(0).Topic)
+	assert.Equal(t, "bills", two.TopicByID(id).Partition(0).Topic)
+	assert.True(t, one.Broker(1).Fenced)
+	assert.False(t, two.Broker(1).Fenced)
+	assert.True(t, two.Broker(1).InControlledShutdown)
+}
+
 func TestCloneIsNotReached(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		im := fold(t)

@@ -16,7 +16,8 @@ import (
 const frameVersion = 1
 
 // Record is one metadata record. The types that implement it are in records.go,
-// all as pointers.
+// all as pointers. One that an image has applied must not be changed, nor its
+// lists: the image has them.
 type Record interface {
 	// APIKey is the number of the record's type.
 	APIKey() int16

@@ -76,6 +76,8 @@ type RegisterBrokerRecord struct {
 	Fenced               bool
 	InControlledShutdown bool         // v1+
 	LogDirs              []kafka.UUID // v3+
+
+	broker outcome[Broker]
 }
 
 func (*RegisterBrokerRecord) APIKey() int16 { return 0 }
@@ -143,6 +145,10 @@ type PartitionRecord struct {
 	Directories      []kafka.UUID   // v1+: one for each of Replicas, or none
 	ELR              []kafka.NodeID // v2+
 	LastKnownELR     []kafka.NodeID // v2+
+
+	// partition is what the first image that applied the record made of it, as
+	// in outcome; but it depends on the topic's name.
+	partition *Partition
 }
 
 func (*PartitionRecord) APIKey() int16 { return 3 }
@@ -209,6 +215,8 @@ type PartitionChangeRecord struct {
 	ELR              []kafka.NodeID // v2+
 	LastKnownELR     []kafka.NodeID // v2+
 	Directories      []kafka.UUID   // v1+
+
+	partition outcome[Partition]
 }
 
 // NewPartitionChange is a record that changes nothing yet (but the partition
@@ -328,6 +336,8 @@ type BrokerRegistrationChangeRecord struct {
 	Fenced               int8         // Fence, Unfence
 	InControlledShutdown int8         // v1+: EnterControlledShutdown
 	LogDirs              []kafka.UUID // v2+: nil is no change
+
+	broker outcome[Broker]
 }
 
 func (*BrokerRegistrationChangeRecord) APIKey() int16 { return 17 }

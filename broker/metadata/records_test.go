@@ -34,7 +34,9 @@ func fill(t *rapid.T, rec Record, v reflect.Value, name string) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			fill(t, rec, v.Field(i), name+"."+v.Type().Field(i).Name)
+			if field := v.Type().Field(i); field.IsExported() { // the others are no part of the record
+				fill(t, rec, v.Field(i), name+"."+field.Name)
+			}
 		}
 	case reflect.Pointer:
 		if rapid.Bool().Draw(t, name+" set") {

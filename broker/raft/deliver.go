@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/ktrial/ktrial/broker/kafka"
-	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/witness"
 )
@@ -54,7 +53,7 @@ func (n *Node) deliverFromLog(hw kafka.Offset) {
 	}
 	bytes, err := n.log.Read(n.delivered, upTo, deliverBytes, true)
 	n.must(err)
-	batches, _, err := decodeBatches(bytes)
+	batches, _, err := n.cfg.Decoder.decode(bytes)
 	n.must(err)
 	if len(batches) == 0 {
 		panic(fmt.Sprintf("raft: node %d: nothing to read at %d, %d is committed", n.cfg.ID, n.delivered, hw))
@@ -62,53 +61,6 @@ func (n *Node) deliverFromLog(hw kafka.Offset) {
 	for _, h := range batches {
 		n.hand(h)
 	}
-}
-
-// decodeBatches takes batches apart into what they say, and the spans they make.
-func decodeBatches(bytes []byte) ([]held, []Span, error) {
-	var batches []held
-	var spans []Span
-	for len(bytes) > 0 {
-		b, rest, err := record.Next(bytes)
-		if err == nil {
-			err = b.Check()
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("raft: decode the metadata log: %w", err)
-		}
-		h, err := decodeBatch(b)
-		if err != nil {
-			return nil, nil, err
-		}
-		batches = append(batches, h)
-		spans = append(spans, Span{Epoch: b.LeaderEpoch(), Base: b.BaseOffset(), Next: b.NextOffset()})
-		bytes = rest
-	}
-	return batches, spans, nil
-}
-
-func decodeBatch(b record.Batch) (held, error) {
-	h := held{
-		batch: Batch{
-			BaseOffset: b.BaseOffset(), LastOffset: b.LastOffset(), Epoch: b.LeaderEpoch(), Timestamp: b.MaxTimestamp(),
-		},
-		size: int64(len(b)),
-	}
-	if b.IsControl() {
-		return h, nil
-	}
-	h.batch.Records = make([]metadata.Record, 0, b.Count())
-	err := b.Records(func(r record.Record) error {
-		rec, err := metadata.Decode(r.Value)
-		if err == nil {
-			h.batch.Records = append(h.batch.Records, rec)
-		}
-		return err
-	})
-	if err != nil {
-		return held{}, fmt.Errorf("raft: decode batch at %d: %w", b.BaseOffset(), err)
-	}
-	return h, nil
 }
 
 // dropTail forgets what a truncation to end takes away.

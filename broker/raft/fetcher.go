@@ -96,7 +96,7 @@ func (n *Node) fetchFrom(to kafka.NodeID, req FetchRequest) bool {
 	if ok {
 		var err error
 		if reply, bytes, err = parseFetchResponse(resp.(*kmsg.FetchResponse)); err == nil {
-			batches, spans, err = decodeBatches(bytes)
+			batches, spans, err = n.cfg.Decoder.decode(bytes)
 		}
 		if err != nil {
 			n.host.Log("fetch from %d: %v", to, err)

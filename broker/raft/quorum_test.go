@@ -39,10 +39,14 @@ type quorum struct {
 	pace    time.Duration // between appends
 	blind   bool          // nobody watches
 	acked   int
+	decoder *raft.Decoder // one for all members, or none
 }
 
 func newQuorum(t testing.TB, seed uint64, voters, observers int) *quorum {
 	q := &quorum{t: t, w: sim.NewWorld(sim.Config{Seed: seed}), pace: 40 * time.Millisecond}
+	if seed%2 == 1 {
+		q.decoder = new(raft.Decoder)
+	}
 	t.Cleanup(q.w.Close)
 	var ids []kafka.NodeID
 	var list []raft.Voter
@@ -100,7 +104,7 @@ func (m *machine) main(h env.Host) {
 	m.h, m.image, m.leading, m.node = h, metadata.NewImage(), kafka.NoEpoch, nil
 	m.wake = h.NewSignal("machine")
 	cfg := raft.Config{
-		ID: m.id, ClusterID: "trial", Voters: m.voters, Dir: "data", Bugs: m.bugs, Witness: m.q.watch.see,
+		ID: m.id, ClusterID: "trial", Voters: m.voters, Dir: "data", Decoder: m.q.decoder, Bugs: m.bugs, Witness: m.q.watch.see,
 	}
 	config.Default(&cfg.Settings)
 	if m.q.blind {

@@ -31,6 +31,7 @@ type Config struct {
 	Voters    []Voter
 	Dir       string // the metadata log directory; the log is in Dir/__cluster_metadata-0
 	Settings  Settings
+	Decoder   *Decoder // may be shared with other nodes; nil: none
 	Bugs      *planted.Set
 	Witness   witness.Witness
 }

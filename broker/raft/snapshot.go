@@ -214,7 +214,8 @@ func (n *Node) Replay(known Folds) (Fold, error) {
 			return Fold{}, err
 		}
 	}
-	batches, _, err := decodeBatches(log)
+	var afresh *Decoder // what the node was given before does not prove what the disk holds
+	batches, _, err := afresh.decode(log)
 	if err != nil {
 		return Fold{}, err
 	}

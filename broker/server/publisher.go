@@ -120,6 +120,7 @@ func (p *Publisher) publish() {
 		p.fold(b)
 	}
 	p.image.Track(nil)
+	clear(p.queue) // the records need not live on
 	p.queue = p.queue[:0]
 	if !p.published && !p.caughtUp() {
 		return
