@@ -74,10 +74,11 @@ type cluster struct {
 func newCluster(w *sim.World, c Cluster, settings broker.Settings, bugs *planted.Set, watch func(kafka.NodeID) witness.Witness) *cluster {
 	out := &cluster{w: w, byHost: map[string]*member{}, byID: map[kafka.NodeID]*member{}, minISR: map[string]int{}, partitions: map[string]int32{}}
 	var voters []raft.Voter
+	decoder := new(raft.Decoder)
 	add := func(name string, id kafka.NodeID, roles broker.Roles, rack string) {
 		s := &member{host: w.Host(name), cfg: broker.Config{
 			NodeID: id, Roles: roles, ClusterID: clusterID, Port: brokerPort, ControllerPort: controllerPort,
-			Rack: rack, DataDir: "data", Settings: settings, Bugs: bugs, Witness: watch(id),
+			Rack: rack, DataDir: "data", Settings: settings, Decoder: decoder, Bugs: bugs, Witness: watch(id),
 		}}
 		out.servers = append(out.servers, s)
 		out.byHost[name], out.byID[id] = s, s

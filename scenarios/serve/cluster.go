@@ -51,11 +51,12 @@ func (n *node) ended() error {
 
 func newCluster(w *live.World, d *dir, settings broker.Settings, ready func(Cluster)) *cluster {
 	c := &cluster{w: w, dir: d, ready: ready}
+	decoder := new(raft.Decoder)
 	add := func(to *[]*node, name string, id kafka.NodeID, role broker.Roles) {
 		*to = append(*to, &node{host: w.Host(name), cfg: broker.Config{
 			NodeID: id, Roles: role, ClusterID: d.clusterID,
 			Port: brokerPort, ControllerPort: controllerPort,
-			Settings: settings, Bugs: planted.Plant(),
+			Settings: settings, Decoder: decoder, Bugs: planted.Plant(),
 		}})
 	}
 	for i := range d.controllers {
