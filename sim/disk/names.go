@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -100,8 +101,13 @@ func (d *Disk) commitNames(dir *node) {
 	d.names = left
 }
 
-// clean makes a path relative to the root.
-func clean(p string) string { return strings.TrimPrefix(path.Clean("/"+p), "/") }
+// clean makes a path relative to the root. Most are so already.
+func clean(p string) string {
+	if p != "." && fs.ValidPath(p) {
+		return p
+	}
+	return strings.TrimPrefix(path.Clean("/"+p), "/")
+}
 
 // find returns what a path stands for, or nil.
 func (d *Disk) find(p string) *node {
@@ -119,7 +125,7 @@ func (d *Disk) find(p string) *node {
 // parent returns the directory that holds the path, and the last name.
 func (d *Disk) parent(p string) (*node, string, error) {
 	dir, name := path.Split(clean(p))
-	n := d.find(dir)
+	n := d.find(strings.TrimSuffix(dir, "/"))
 	if n == nil || !n.dir() || name == "" {
 		return nil, "", env.ErrNotExist
 	}
