@@ -215,4 +215,5 @@ func (p *Producer) split(b *batch) {
 	t := p.topic(b.queue.tp.Topic)
 	t.ratio = max(t.ratio, ratioOne)
 	b.queue.batches.replace(b, b.parts(size, p.cfg.Compression))
+	p.oldest = nil
 }

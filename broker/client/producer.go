@@ -76,6 +76,7 @@ type Producer struct {
 	topics map[string]*producerTopic
 	queues []*queue // in the order in which they were first used
 	busy   []*queue // those with batches, in the same order
+	oldest *batch   // of those not settled, once it was looked for
 
 	identity identity
 

@@ -293,6 +293,9 @@ func (p *Producer) initProducerID() {
 // expire gives up the batches that have been on their way for longer than
 // delivery.timeout.ms.
 func (p *Producer) expire(now time.Duration) {
+	if b := p.eldest(); b == nil || now < b.created+p.cfg.DeliveryTimeout {
+		return
+	}
 	for _, q := range p.busy {
 		for i := 0; i < q.batches.len(); i++ {
 			b := q.batches.at(i)
@@ -312,12 +315,25 @@ func (p *Producer) expire(now time.Duration) {
 }
 
 func (p *Producer) nextExpiry(now, wait time.Duration) time.Duration {
-	for _, q := range p.busy {
-		if b := q.first(); b != nil {
-			wait = shorter(wait, max(0, b.created+p.cfg.DeliveryTimeout-now))
-		}
+	if b := p.eldest(); b != nil {
+		wait = shorter(wait, max(0, b.created+p.cfg.DeliveryTimeout-now))
 	}
 	return wait
+}
+
+// eldest is the batch that expires first, or nil if all are settled. It stays
+// that until it is settled or split: those that come later are younger.
+func (p *Producer) eldest() *batch {
+	if p.oldest != nil && p.oldest.state != settled {
+		return p.oldest
+	}
+	p.oldest = nil
+	for _, q := range p.busy {
+		if b := q.first(); b != nil && (p.oldest == nil || b.created < p.oldest.created) {
+			p.oldest = b
+		}
+	}
+	return p.oldest
 }
 
 // abort fails everything that is not settled.

@@ -80,13 +80,10 @@ func (p *Partition) tellBatches(kind witness.Kind, batches []byte) {
 // epoch. leaderEnd is where ours ended when the fetch came.
 func (p *Partition) count(f *follower, from, start, leaderEnd kafka.Offset, epoch kafka.BrokerEpoch) error {
 	// A fetch of an incarnation that is gone says nothing about its successor.
-	before := f.progress
-	if now := p.m.im.Offset; before.epoch != epoch || f.known != now {
-		if b := p.m.broker(f.id); epoch != kafka.NoEpoch && b != nil && b.Epoch > epoch {
-			return kerr.NotLeaderForPartition
-		}
-		f.known = now
+	if b := p.m.broker(f.id); epoch != kafka.NoEpoch && b != nil && b.Epoch > epoch {
+		return kerr.NotLeaderForPartition
 	}
+	before := f.progress
 	f.progress = before.after(from, start, leaderEnd, epoch, p.uptime())
 	p.tell(witness.Event{Kind: witness.FollowerFetched, Peer: f.id, Offset: from, Epoch: p.epoch, HW: p.hw})
 	p.maybeExpandISR(f)

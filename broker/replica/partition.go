@@ -60,9 +60,6 @@ type Partition struct {
 type follower struct {
 	id kafka.NodeID
 	progress
-	// known is the metadata offset at which progress.epoch was found to be no
-	// old one.
-	known kafka.Offset
 }
 
 func newPartition(m *Manager, tp kafka.TopicPartition, topic kafka.UUID, l *log.Log) *Partition {
@@ -194,7 +191,7 @@ func (p *Partition) assign(newEpoch bool) {
 		if id == p.m.cfg.NodeID {
 			continue
 		}
-		f := follower{id: id, progress: newProgress(p.isr.has(id), now), known: kafka.NoOffset}
+		f := follower{id, newProgress(p.isr.has(id), now)}
 		if before := find(old, id); before != nil && !newEpoch {
 			f = *before
 		}

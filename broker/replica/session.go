@@ -140,7 +140,7 @@ func eachAsked(req *kmsg.FetchRequest, visit func(sessionKey, asked)) {
 // update takes over what req adds, changes and forgets.
 func (x *fetchSession) update(req *kmsg.FetchRequest) {
 	eachAsked(req, func(key sessionKey, a asked) {
-		if c := x.byKey[key]; c != nil {
+		if c := x.find(key); c != nil {
 			if c.asked.epoch != a.epoch {
 				c.hw = -1 // the answer to the last epoch was thrown away
 			}
@@ -156,12 +156,21 @@ func (x *fetchSession) update(req *kmsg.FetchRequest) {
 			if !x.usesIDs {
 				key = sessionKey{name: t.Topic, id: id}
 			}
-			if c := x.byKey[key]; c != nil {
+			if c := x.find(key); c != nil {
 				x.unlink(c)
 				delete(x.byKey, key)
 			}
 		}
 	}
+}
+
+// find is what x knows of a partition, or nil. In a large cluster most
+// sessions are of a single one.
+func (x *fetchSession) find(key sessionKey) *cached {
+	if c := x.first; c != nil && c.key == key {
+		return c
+	}
+	return x.byKey[key]
 }
 
 func (x *fetchSession) add(c *cached) {
