@@ -43,9 +43,10 @@ type Options struct {
 type Log struct {
 	// Invariant: start <= end, recoveryPoint <= end; end is the end of the active
 	// segment.
-	start, end, recoveryPoint kafka.Offset
-	epochs                    epochs
-	producers                 producers
+	start, end    kafka.Offset
+	producers     producers
+	epochs        epochs
+	recoveryPoint kafka.Offset
 	// segments are in order and never none; the last is active. Invariant: the
 	// base of each is the end of the one before. The slice is replaced rather
 	// than changed, so that whoever blocks while ranging over it may go on.

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"runtime"
 	"runtime/debug"
+	"unsafe"
 )
 
 // coro is a coroutine that runs one task after the other. This file is the
@@ -19,6 +20,7 @@ func newCoro() *coro {
 	c := &coro{}
 	c.next, c.quit = iter.Pull(func(yield func(struct{}) bool) {
 		c.yield = yield
+		deepen(0)
 		for {
 			c.task.run()
 			c.task = nil
@@ -32,6 +34,9 @@ func newCoro() *coro {
 
 // resume runs the task until it parks or ends.
 func (c *coro) resume() { c.next() }
+
+// closure is where next is.
+func (c *coro) closure() uintptr { return uintptr(*(*unsafe.Pointer)(unsafe.Pointer(&c.next))) }
 
 // park goes back to whoever resumed. If the coroutine is to be unwound, it
 // does not return: the deferred calls of the task run and it is gone.
@@ -59,3 +64,13 @@ func (c *coro) unwind() {
 func exit() { runtime.Goexit() }
 
 func stack() []byte { return debug.Stack() }
+
+// deepen makes the stack as large as nearly every task needs it. Else it would
+// grow there in steps, and at each the frames that are in use are moved.
+//
+//go:noinline
+func deepen(i int) byte {
+	var room [6 << 10]byte
+	room[i] = 1
+	return room[len(room)-1-i]
+}

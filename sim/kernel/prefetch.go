@@ -14,9 +14,10 @@ func Prefetch(p unsafe.Pointer, size uintptr) {
 	prefetch(uintptr(p), (size+lineSize-1)/lineSize)
 }
 
-// place is where a task is parked. The addresses are hints, too: the garbage
-// collector may have moved the stack since.
-type place struct{ stack, g uintptr }
+// place is where a task is parked: its stack, the runtime's record of its
+// goroutine, and the function that goes on there. The addresses are hints, too:
+// the garbage collector may have moved the stack since.
+type place struct{ stack, g, next uintptr }
 
 const (
 	lineSize = 64
@@ -26,21 +27,25 @@ const (
 	returns, calls = 768, 256
 	// What a switch of goroutines touches in the runtime's own record of one.
 	record = 256
+	// What iter.Pull has its next function close over.
+	closure = 32
 )
 
 // prefetch asks for the stack.
-func (p place) prefetch() {
+func (p *place) prefetch() {
 	if p.stack == 0 {
 		return
 	}
 	prefetch(p.stack-calls, (calls+returns)/lineSize)
 	prefetch(p.g, record/lineSize)
+	prefetch(p.next, 1)
 }
 
 // follow asks for what the stack points to. It takes each word of the frames
 // for an address; the wrong ones cost little.
-func (p place) follow() {
+func (p *place) follow() {
 	if p.stack != 0 {
+		prefetchAll(p.next, closure/wordSize, p.g)
 		prefetchAll(p.stack, returns/wordSize, p.g)
 	}
 }

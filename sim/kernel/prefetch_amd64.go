@@ -11,5 +11,5 @@ func prefetch(addr, lines uintptr)
 //go:noescape
 func prefetchAll(addr, words, like uintptr)
 
-// here is where the calling task stands.
-func here() place
+// here is where the calling task stands: its stack and its goroutine.
+func here() (stack, gp uintptr)

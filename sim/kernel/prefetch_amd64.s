@@ -39,11 +39,11 @@ skip:
 	JNZ  word
 	RET
 
-// func here() place
+// func here() (stack, gp uintptr)
 //
 // R14 holds the current goroutine in Go's own calling convention.
 TEXT ·here(SB), NOSPLIT, $0-16
-	LEAQ ret_stack+0(FP), AX
-	MOVQ AX, ret_stack+0(FP)
-	MOVQ R14, ret_g+8(FP)
+	LEAQ stack+0(FP), AX
+	MOVQ AX, stack+0(FP)
+	MOVQ R14, gp+8(FP)
 	RET

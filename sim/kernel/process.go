@@ -9,14 +9,14 @@ import (
 type Process struct {
 	k           *Kernel
 	id          uint32
+	dead        bool
+	paused      bool
 	name        string
 	incarnation int
 	onEnd       func()
 
 	oldest, newest *Task
-	timers         *Timer // pending
-	dead           bool
-	paused         bool
+	timers         *Timer   // pending
 	held           []*Task  // became ready while paused
 	heldTimers     []*Timer // fell due while paused
 }
