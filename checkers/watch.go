@@ -59,6 +59,7 @@ type watchedRecord struct {
 
 type watchedClient struct {
 	position []watchedStep // by the last operation that succeeded
+	placed   []int32       // by partition: where in position it is, from 1; 0: not there
 	floor    []watchedStep // acknowledged by others when its operation began
 }
 
@@ -171,6 +172,30 @@ func (c *watchedClient) assign(a *history.Added) {
 	c.position = slices.DeleteFunc(c.position, func(s watchedStep) bool {
 		return a.Seek || !slices.Contains(a.Keys, s.key)
 	})
+	clear(c.placed)
+	for i, s := range c.position {
+		c.placed[s.key] = int32(i) + 1
+	}
+}
+
+// stands is where the client stands in a partition; nil: nowhere. A consumer
+// may have thousands.
+func (c *watchedClient) stands(key history.Key) *watchedStep {
+	if int(key) < len(c.placed) && c.placed[key] > 0 {
+		return &c.position[c.placed[key]-1]
+	}
+	return nil
+}
+
+// moves has the client stand at s.
+func (c *watchedClient) moves(s watchedStep) {
+	if p := c.stands(s.key); p != nil {
+		*p = s
+		return
+	}
+	c.position = append(c.position, s)
+	c.placed = grown(c.placed, int(s.key), 0)
+	c.placed[s.key] = int32(len(c.position))
 }
 
 // in is where steps stand in a partition; -1: nowhere.
@@ -249,22 +274,21 @@ func (w *Watch) polls(c *watchedClient) {
 			w.here[last].offset = p.Offset
 			continue
 		}
-		if i := in(c.position, key); i >= 0 {
-			w.step(NonmonotonicPoll, PollSkip, c.position[i], p.Offset)
+		if before := c.stands(key); before != nil {
+			w.step(NonmonotonicPoll, PollSkip, *before, p.Offset)
 		}
 		last = len(w.here)
 		w.here = append(w.here, watchedStep{key: key, offset: p.Offset, event: a.Number})
 	}
 	for _, s := range w.here {
-		switch i := in(c.position, s.key); {
-		case a.Type == history.OK && i >= 0:
-			c.position[i] = s
+		switch before := c.stands(s.key); {
 		case a.Type == history.OK:
-			c.position = append(c.position, s)
-		case a.Type == history.Unknown && i >= 0 && s.offset < 0:
-			c.position[i].offset = history.NoOffset
-		case a.Type == history.Unknown && i >= 0:
-			c.position[i].reach = max(c.position[i].reach, s.offset)
+			c.moves(s)
+		case a.Type != history.Unknown || before == nil:
+		case s.offset < 0:
+			before.offset = history.NoOffset
+		default:
+			before.reach = max(before.reach, s.offset)
 		}
 	}
 }
