@@ -14,10 +14,11 @@ func Prefetch(p unsafe.Pointer, size uintptr) {
 	prefetch(uintptr(p), (size+lineSize-1)/lineSize)
 }
 
-// place is where a task is parked: its stack, the runtime's record of its
-// goroutine, and the function that goes on there. The addresses are hints, too:
-// the garbage collector may have moved the stack since.
-type place struct{ stack, g, next uintptr }
+// place is where a task is parked: the part of its stack that is in use, the
+// runtime's record of its goroutine, and the function that goes on there. The
+// addresses are hints, too: the garbage collector may have moved the stack
+// since. They stay readable all the same, for memory of Go is never unmapped.
+type place struct{ stack, top, g, next uintptr }
 
 const (
 	lineSize = 64
@@ -27,8 +28,8 @@ const (
 	returns, calls = 768, 256
 	// What a switch of goroutines touches in the runtime's own record of one.
 	record = 256
-	// What iter.Pull has its next function close over.
-	closure = 32
+	// The next function of iter.Pull: its code, and what it closes over.
+	closure = 24
 )
 
 // prefetch asks for the stack.
@@ -46,6 +47,6 @@ func (p *place) prefetch() {
 func (p *place) follow() {
 	if p.stack != 0 {
 		prefetchAll(p.next, closure/wordSize, p.g)
-		prefetchAll(p.stack, returns/wordSize, p.g)
+		prefetchAll(p.stack, min(returns, p.top-p.stack)/wordSize, p.g)
 	}
 }

@@ -11,5 +11,6 @@ func prefetch(addr, lines uintptr)
 //go:noescape
 func prefetchAll(addr, words, like uintptr)
 
-// here is where the calling task stands: its stack and its goroutine.
-func here() (stack, gp uintptr)
+// here is where the calling task stands: on its stack, which goes up to top, and
+// its goroutine.
+func here() (stack, top, gp uintptr)

@@ -21,6 +21,8 @@ TEXT ·prefetchAll(SB), NOSPLIT, $0-24
 	MOVQ like+16(FP), DX
 	MOVQ AX, SI
 	SHRQ $34, DX
+	TESTQ CX, CX
+	JZ   done
 word:
 	MOVQ (AX), BX
 	MOVQ BX, DI
@@ -37,13 +39,17 @@ skip:
 	ADDQ $8, AX
 	DECQ CX
 	JNZ  word
+done:
 	RET
 
-// func here() (stack, gp uintptr)
+// func here() (stack, top, gp uintptr)
 //
-// R14 holds the current goroutine in Go's own calling convention.
-TEXT ·here(SB), NOSPLIT, $0-16
+// R14 holds the current goroutine in Go's own calling convention, which begins
+// with the bounds of its stack.
+TEXT ·here(SB), NOSPLIT, $0-24
 	LEAQ stack+0(FP), AX
 	MOVQ AX, stack+0(FP)
-	MOVQ R14, gp+8(FP)
+	MOVQ 8(R14), AX
+	MOVQ AX, top+8(FP)
+	MOVQ R14, gp+16(FP)
 	RET

@@ -6,4 +6,4 @@ func prefetch(addr, lines uintptr) {}
 
 func prefetchAll(addr, words, like uintptr) {}
 
-func here() (stack, gp uintptr) { return 0, 0 }
+func here() (stack, top, gp uintptr) { return 0, 0, 0 }

@@ -106,7 +106,7 @@ func (k *Kernel) Block(call, object string, list *WaitList, deadline time.Durati
 // park switches to the kernel. A task that is asked where it stands says so
 // and stays parked.
 func (k *Kernel) park(t *Task) {
-	t.parks.stack, t.parks.g = here()
+	t.parks.stack, t.parks.top, t.parks.g = here()
 	t.parks.next = t.co.closure()
 	t.co.park()
 	for k.dumping {
