@@ -92,15 +92,15 @@ func (q *queue) next() (time.Duration, bool) {
 	return 0, false
 }
 
-// crowded is how many events are pending in a world that does not fit into the
-// caches: some ten brokers' worth. It is at least five.
-const crowded = 400
+// crowded reports whether so many events are pending that the world does not
+// fit into the caches: some ten brokers' worth. It is at least five.
+func (q *queue) crowded() bool { return len(q.heap) >= 400 }
 
 // prefetch asks for the memory of the events to come while the present one has
 // still to happen. The first five of a heap of four children each are, nearly
 // always, the next four and one more.
 func (q *queue) prefetch() {
-	if len(q.heap) < crowded {
+	if !q.crowded() {
 		return
 	}
 	q.heap[0].ev.on.Prefetch(0)

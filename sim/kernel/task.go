@@ -24,6 +24,7 @@ type Task struct {
 	call, object string
 	woken        bool
 	done         bool
+	followed     bool // what its stack points to was asked for
 
 	id           uint64
 	name         string
@@ -60,6 +61,10 @@ func (k *Kernel) resume(t *Task) {
 		t.co.task = t
 	}
 	k.current = t
+	if k.queue.crowded() && !t.followed {
+		t.Prefetch(0) // at once is better than one after the other
+	}
+	t.followed = false
 	t.co.resume()
 	k.current = nil
 	if t.done {
@@ -150,6 +155,7 @@ func (t *Task) Prefetch(ahead int) {
 		Prefetch(unsafe.Pointer(t.co), unsafe.Sizeof(coro{}))
 	default:
 		t.parks.follow()
+		t.followed = true
 	}
 }
 
@@ -167,6 +173,9 @@ func (k *Kernel) makeReady(t *Task) {
 	if t.proc.paused {
 		t.proc.held = append(t.proc.held, t)
 		return
+	}
+	if k.queue.crowded() && !t.followed && t.co != nil {
+		t.Prefetch(1)
 	}
 	k.ready.push(t)
 }
