@@ -51,6 +51,7 @@ type Server struct {
 	conns    []*Accepted // sorted by ID
 	lastID   int64
 	closed   bool
+	out      []byte // the memory of the answer being written
 }
 
 // Cost models the CPU that a request takes: so much for each, so much for each
@@ -73,7 +74,6 @@ type Accepted struct {
 	server *Server
 	conn   env.Conn
 	in     frames
-	out    []byte
 	ctx    Context
 	// The memory of the requests that come again and again.
 	fetch   kmsg.FetchRequest
@@ -235,13 +235,15 @@ func (ctx *Context) FetchResponse() *kmsg.FetchResponse {
 }
 
 func (a *Accepted) write(resp kmsg.Response, correlationID int32, received int) error {
-	a.out = appendResponse(a.out[:0], resp, correlationID)
-	if s := a.server; s.Cost != (Cost{}) {
-		s.Host.Work(s.Cost.of(received + len(a.out)))
+	s := a.server
+	out := appendResponse(s.out[:0], resp, correlationID)
+	s.out = nil // it is in use while Write blocks
+	if s.Cost != (Cost{}) {
+		s.Host.Work(s.Cost.of(received + len(out)))
 	}
-	_, err := a.conn.Write(a.out)
-	if cap(a.out) > 4*firstStep {
-		a.out = nil
+	_, err := a.conn.Write(out)
+	if cap(out) <= 4*firstStep {
+		s.out = out
 	}
 	return err
 }

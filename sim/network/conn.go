@@ -14,15 +14,16 @@ import (
 // stands together at the front, since in a large world none of it is in the
 // cache when it is wanted.
 type Conn struct {
+	peer   *Conn
+	link   *Link           // to the peer
+	proc   *kernel.Process // nil until accepted
+	n      *Network
+	err    error
+	id     uint64
+	closed bool // by this end: nothing is left of it but its answer to strangers
+	lost   bool // something on the way swallows what this end sends
+
 	in       pipe
-	err      error
-	closed   bool // by this end: nothing is left of it but its answer to strangers
-	lost     bool // something on the way swallows what this end sends
-	peer     *Conn
-	link     *Link           // to the peer
-	proc     *kernel.Process // nil until accepted
-	n        *Network
-	id       uint64
 	sent     uint64 // packets, but for resets
 	node     *Node
 	remote   string
