@@ -196,7 +196,7 @@ func (f *fetcher) handle(resp *kmsg.FetchResponse) {
 	for i := range resp.Topics {
 		t := &resp.Topics[i]
 		for j := range t.Partitions {
-			part := f.byKey[partKey{t.TopicID, t.Partitions[j].Partition}]
+			part := f.find(partKey{t.TopicID, t.Partitions[j].Partition})
 			if part == nil || !part.inSession {
 				continue // moved away, or moved away and come back, while we asked
 			}
@@ -211,6 +211,15 @@ func (f *fetcher) handle(resp *kmsg.FetchResponse) {
 	for _, part := range outOfRange {
 		f.backInRange(part)
 	}
+}
+
+// find is the part of that name, or nil. In a large cluster most fetchers have
+// a single one.
+func (f *fetcher) find(key partKey) *fetching {
+	if part := f.parts[0]; part.key == key {
+		return part
+	}
+	return f.byKey[key]
 }
 
 // handlePartition takes in what came for part, and returns the leader's error.
