@@ -10,7 +10,7 @@ import (
 // The steps in which memory is taken for what arrives. A frame that says it is
 // a hundred megabytes long gets them only as the bytes come in.
 const (
-	firstBuffer = 4 << 10
+	firstBuffer = 512
 	firstStep   = 64 << 10
 )
 

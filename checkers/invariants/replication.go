@@ -47,6 +47,7 @@ type Replication struct {
 	cfg ReplicationConfig
 
 	replicas []*replica // few: found by looking along
+	nodes    []Node     // whose they are
 
 	// truth holds every record that was ever below some leader's high
 	// watermark; its end is the true high watermark.
@@ -104,13 +105,13 @@ func NewReplication(cfg ReplicationConfig) *Replication {
 }
 
 func (r *Replication) of(node Node) *replica {
-	for _, p := range r.replicas {
-		if p.node == node {
-			return p
+	for i := range r.nodes {
+		if r.nodes[i] == node {
+			return r.replicas[i]
 		}
 	}
 	p := &replica{node: node, epoch: -1}
-	r.replicas = append(r.replicas, p)
+	r.replicas, r.nodes = append(r.replicas, p), append(r.nodes, node)
 	return p
 }
 
