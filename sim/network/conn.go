@@ -24,7 +24,10 @@ type Conn struct {
 	lost   bool // something on the way swallows what this end sends
 
 	in       pipe
-	sent     uint64 // packets, but for resets
+	sent     uint64        // packets, but for resets
+	wrote    int64         // bytes
+	taken    int64         // of those the peer had read when it was last looked at
+	arrive   time.Duration // when the last packet arrives
 	node     *Node
 	remote   string
 	deadline time.Duration // of Read
@@ -41,14 +44,13 @@ type Conn struct {
 var _ env.Conn = (*Conn)(nil)
 
 // pipe is what comes towards one end.
-// Invariant: 0 <= flight, and the peer sends only while flight < Window.
+// Invariant: read <= what the peer wrote <= read + Window.
 type pipe struct {
 	expected    uint64          // the packet that comes next
 	first, last *packet         // arrived and not yet read
 	readers     kernel.WaitList // of this end
 	offset      int             // how much of first was read
-	flight      int             // bytes sent and not yet read
-	arrive      time.Duration   // when the last packet arrives
+	read        int64           // bytes
 	writers     kernel.WaitList // of the peer, that wait for room
 	early       []*packet       // those that came before expected
 	eof         bool
@@ -258,8 +260,8 @@ func (c *Conn) take(p []byte) int {
 
 // made tells a peer that waits for room when there is enough again.
 func (c *Conn) made(room int) {
-	c.in.flight -= room
-	if !c.in.writers.Empty() && !c.in.crediting && c.in.flight <= c.n.cfg.Window/2 {
+	c.in.read += int64(room)
+	if !c.in.writers.Empty() && !c.in.crediting && c.peer.wrote-c.in.read <= int64(c.n.cfg.Window/2) {
 		c.in.crediting = true
 		c.n.send(credit, c, nil)
 	}
@@ -277,15 +279,14 @@ func (c *Conn) Write(p []byte) (int, error) {
 		case sent == len(p):
 			return sent, nil
 		}
-		to := &c.peer.in
-		room := min(c.Room(), len(p)-sent)
+		room := min(c.room(len(p)-sent), len(p)-sent)
 		if room == 0 {
-			c.n.k.Block("write to", c.remote, &to.writers, kernel.Never)
+			c.n.k.Block("write to", c.remote, &c.peer.in.writers, kernel.Never)
 			continue
 		}
 		part := p[sent : sent+room]
 		c.n.k.Trace().Bytes(kernel.KindWrite, c.proc.ID(), part)
-		to.flight += room
+		c.wrote += int64(room)
 		sent += room
 		c.n.send(data, c, part)
 	}
@@ -297,7 +298,18 @@ func (c *Conn) Room() int {
 	if c.closed || c.err != nil || c.proc.Dead() {
 		return math.MaxInt
 	}
-	return max(0, c.n.cfg.Window-c.peer.in.flight)
+	return c.room(math.MaxInt)
+}
+
+// room is how many bytes fit into the window, or enough for what is wanted: the
+// peer is looked at only if it matters, since it may be far from any cache.
+func (c *Conn) room(wanted int) int {
+	window := int64(c.n.cfg.Window)
+	if left := window - (c.wrote - c.taken); left >= int64(wanted) {
+		return int(left)
+	}
+	c.taken = c.peer.in.read
+	return int(max(0, window-(c.wrote-c.taken)))
 }
 
 // SetReadDeadline is the Uptime of the host at which a Read gives up; zero: never.

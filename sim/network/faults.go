@@ -30,7 +30,7 @@ func (n *Network) Reset(a, b string) int {
 // were.
 func (n *Network) Stall(from, to string, d time.Duration) int {
 	return n.between(from, to, func(c *Conn) {
-		c.peer.in.arrive = max(c.peer.in.arrive, n.k.Now()+d)
+		c.arrive = max(c.arrive, n.k.Now()+d)
 	})
 }
 

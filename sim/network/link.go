@@ -205,7 +205,7 @@ func (l *Link) release() {
 		c := p.from
 		if c.held > 0 { // the first of its connection
 			outage := min(l.n.k.Now()-c.heldSince, l.n.cfg.RetransmitCap)
-			c.peer.in.arrive = max(c.peer.in.arrive, l.n.k.Now()+time.Duration(l.rng.Int64N(int64(outage)+1)))
+			c.arrive = max(c.arrive, l.n.k.Now()+time.Duration(l.rng.Int64N(int64(outage)+1)))
 			c.held = 0
 		}
 		l.n.transmit(l, p)

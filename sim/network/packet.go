@@ -42,7 +42,7 @@ func (n *Network) send(kind packetKind, from *Conn, payload []byte) {
 		p.data = n.buffers.get(len(payload))
 		copy(p.data, payload)
 	}
-	p.Retag(kernel.Tag(kernel.KindPacket, uint32(from.peer.node.index), from.id<<4|uint64(kind)))
+	p.Retag(kernel.Tag(kernel.KindPacket, uint32(from.link.to.index), from.id<<4|uint64(kind)))
 	n.stats.Packets++
 	n.stats.Bytes += int64(len(payload))
 	l := from.link
@@ -55,9 +55,9 @@ func (n *Network) send(kind packetKind, from *Conn, payload []byte) {
 
 // transmit schedules the arrival. Within a connection nothing overtakes.
 func (n *Network) transmit(l *Link, p *packet) {
-	in := &p.from.peer.in
-	in.arrive = max(in.arrive, l.arrival(len(p.data)+headerSize))
-	n.k.Schedule(in.arrive, &p.Event)
+	from := p.from
+	from.arrive = max(from.arrive, l.arrival(len(p.data)+headerSize))
+	n.k.Schedule(from.arrive, &p.Event)
 }
 
 // headerSize is what a packet costs on the wire beside its bytes.
