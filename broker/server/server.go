@@ -38,9 +38,10 @@ func on[R kmsg.Request](r routes, handle func(*wire.Context, R) kmsg.Response) {
 
 // byKey is the same as a list: every request asks, and a map costs more.
 func (r routes) byKey() []wire.Handler {
-	list := make([]wire.Handler, 1+slices.Max(slices.Collect(maps.Keys(r))))
-	for key, handle := range r {
-		list[key] = handle
+	keys := slices.Sorted(maps.Keys(r))
+	list := make([]wire.Handler, keys[len(keys)-1]+1)
+	for _, key := range keys {
+		list[key] = r[key]
 	}
 	return list
 }

@@ -4,7 +4,6 @@ import (
 	"iter"
 	"runtime"
 	"runtime/debug"
-	"unsafe"
 )
 
 // coro is a coroutine that runs one task after the other. This file is the
@@ -34,9 +33,6 @@ func newCoro() *coro {
 
 // resume runs the task until it parks or ends.
 func (c *coro) resume() { c.next() }
-
-// closure is where next is.
-func (c *coro) closure() uintptr { return uintptr(*(*unsafe.Pointer)(unsafe.Pointer(&c.next))) }
 
 // park goes back to whoever resumed. If the coroutine is to be unwound, it
 // does not return: the deferred calls of the task run and it is gone.

@@ -2,7 +2,8 @@ package kernel
 
 import (
 	"time"
-	"unsafe"
+
+	"github.com/ktrial/ktrial/sim/internal/prefetch"
 )
 
 // Process is a group of tasks and timers that die together.
@@ -183,7 +184,7 @@ type Timer struct {
 // Prefetch is of the timer alone: what its function will do is not known.
 func (t *Timer) Prefetch(ahead int) {
 	if ahead == 1 {
-		Prefetch(unsafe.Pointer(t), unsafe.Sizeof(*t))
+		prefetch.Object(t)
 	}
 }
 

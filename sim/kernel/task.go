@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
-	"unsafe"
+
+	"github.com/ktrial/ktrial/sim/internal/prefetch"
 )
 
 // Task is a coroutine of a process. Its embedded event is the deadline of what
@@ -13,7 +14,7 @@ type Task struct {
 	Event
 	co    *coro // nil until it first runs
 	proc  *Process
-	parks place // where it is parked
+	parks prefetch.Place // where it is parked
 
 	// What it waits for; meaningful while parked.
 	list         *WaitList
@@ -111,8 +112,7 @@ func (k *Kernel) Block(call, object string, list *WaitList, deadline time.Durati
 // park switches to the kernel. A task that is asked where it stands says so
 // and stays parked.
 func (k *Kernel) park(t *Task) {
-	t.parks.stack, t.parks.top, t.parks.g = here()
-	t.parks.next = t.co.closure()
+	t.parks = prefetch.Here(&t.co.next)
 	t.co.park()
 	for k.dumping {
 		t.dump = stack()
@@ -149,12 +149,12 @@ func (t *Task) Fire() {
 func (t *Task) Prefetch(ahead int) {
 	switch {
 	case ahead > 1:
-		Prefetch(unsafe.Pointer(t), unsafe.Sizeof(*t))
+		prefetch.Object(t)
 	case ahead == 1:
-		t.parks.prefetch()
-		Prefetch(unsafe.Pointer(t.co), unsafe.Sizeof(coro{}))
+		t.parks.Stack()
+		prefetch.Object(t.co)
 	default:
-		t.parks.follow()
+		t.parks.Follow()
 		t.followed = true
 	}
 }

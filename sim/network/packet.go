@@ -3,8 +3,8 @@ package network
 import (
 	"math/bits"
 	"slices"
-	"unsafe"
 
+	"github.com/ktrial/ktrial/sim/internal/prefetch"
 	"github.com/ktrial/ktrial/sim/kernel"
 )
 
@@ -100,7 +100,7 @@ func (p *packet) Prefetch(ahead int) {
 	}
 	to := p.from.peer
 	if ahead == 3 {
-		kernel.Prefetch(unsafe.Pointer(to), unsafe.Offsetof(to.established))
+		prefetch.Object(to)
 	} else if t := to.in.readers.First(); t != nil {
 		t.Prefetch(ahead)
 	}

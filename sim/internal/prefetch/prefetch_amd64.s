@@ -1,23 +1,23 @@
 #include "textflag.h"
 
-// func prefetch(addr, lines uintptr)
-TEXT ·prefetch(SB), NOSPLIT, $0-16
+// func lines(addr, n uintptr)
+TEXT ·lines(SB), NOSPLIT, $0-16
 	MOVQ addr+0(FP), AX
-	MOVQ lines+8(FP), CX
-next:
+	MOVQ n+8(FP), CX
+line:
 	PREFETCHT0 (AX)
 	ADDQ $64, AX
 	DECQ CX
-	JNZ  next
+	JNZ  line
 	RET
 
-// func prefetchAll(addr, words, like uintptr)
+// func targets(addr, n, like uintptr)
 //
 // An address is near like if the upper 30 bits are the same, and not worth
 // asking for if it is on the stack itself, within 4 KiB of addr.
-TEXT ·prefetchAll(SB), NOSPLIT, $0-24
+TEXT ·targets(SB), NOSPLIT, $0-24
 	MOVQ addr+0(FP), AX
-	MOVQ words+8(FP), CX
+	MOVQ n+8(FP), CX
 	MOVQ like+16(FP), DX
 	MOVQ AX, SI
 	SHRQ $34, DX
@@ -28,14 +28,14 @@ word:
 	MOVQ BX, DI
 	SHRQ $34, DI
 	CMPQ DI, DX
-	JNE  skip
+	JNE  next
 	MOVQ BX, DI
 	SUBQ SI, DI
 	ADDQ $4096, DI
 	CMPQ DI, $8192
-	JB   skip
+	JB   next
 	PREFETCHT0 (BX)
-skip:
+next:
 	ADDQ $8, AX
 	DECQ CX
 	JNZ  word
@@ -44,8 +44,8 @@ done:
 
 // func here() (stack, top, gp uintptr)
 //
-// R14 holds the current goroutine in Go's own calling convention, which begins
-// with the bounds of its stack.
+// R14 holds the current goroutine in Go's own calling convention; its record
+// begins with the bounds of its stack.
 TEXT ·here(SB), NOSPLIT, $0-24
 	LEAQ stack+0(FP), AX
 	MOVQ AX, stack+0(FP)
