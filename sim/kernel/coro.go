@@ -19,7 +19,6 @@ func newCoro() *coro {
 	c := &coro{}
 	c.next, c.quit = iter.Pull(func(yield func(struct{}) bool) {
 		c.yield = yield
-		deepen(0)
 		for {
 			c.task.run()
 			c.task = nil
@@ -60,13 +59,3 @@ func (c *coro) unwind() {
 func exit() { runtime.Goexit() }
 
 func stack() []byte { return debug.Stack() }
-
-// deepen makes the stack as large as nearly every task needs it. Else it would
-// grow there in steps, and at each the frames that are in use are moved.
-//
-//go:noinline
-func deepen(i int) byte {
-	var room [6 << 10]byte
-	room[i] = 1
-	return room[len(room)-1-i]
-}
