@@ -43,6 +43,19 @@ func TestEveryScenario(t *testing.T) {
 	}
 }
 
+// A large world asks for its memory ahead, which no small one does. It must
+// withstand the same trouble, and be the same run when played again.
+func TestALargeWorld(t *testing.T) {
+	t.Parallel()
+	s := Standard
+	s.Cluster.Brokers = 20
+	s.Topics = []Topic{orders}
+	s.Topics[0].Partitions = 100
+	r := holds(t, s, Options{Seed: 1})
+	assert.NotEmpty(t, r.Faults)
+	assert.Equal(t, r.TraceHash, hash(t, s, 1), "it is another run when played again")
+}
+
 // A design hazard that does not show its danger proves nothing, and one whose
 // configuration is made safe has none to show.
 func TestHazards(t *testing.T) {

@@ -188,7 +188,7 @@ func (c *Consumer) place(d *desk, now time.Duration) {
 		if a.state == valid {
 			node = a.source(node, now)
 		}
-		if known := here && node == d.node; !known && c.net.link(node) == nil {
+		if (node != d.node || !here) && c.net.link(node) == nil {
 			node = kafka.NoNode
 			c.net.metadata.want(a.tp.Topic)
 			c.net.metadata.requestUpdate()

@@ -21,7 +21,8 @@ type fetchSessions struct {
 	list []listed
 }
 
-// listed is a session with its id at hand.
+// listed is a session with its id at hand: the sessions that are looked past are
+// in no cache.
 type listed struct {
 	id int32
 	x  *fetchSession
@@ -31,9 +32,9 @@ type listed struct {
 // one that had records goes to the end, so that all get their turn.
 type fetchSession struct {
 	id, epoch int32 // epoch of the next request
-	dropped   bool
-	follower  bool // privileged: no consumer takes its place
-	usesIDs   bool // v13 and later: topics go by their ids
+	dropped   bool  // it is no session any more; whoever still answers for it must know
+	follower  bool  // privileged: no consumer takes its place
+	usesIDs   bool  // v13 and later: topics go by their ids
 	created   time.Duration
 	used      time.Duration
 	byKey     map[sessionKey]*cached

@@ -47,7 +47,7 @@ type Replication struct {
 	cfg ReplicationConfig
 
 	replicas []*replica // few: found by looking along
-	nodes    []Node     // whose they are
+	nodes    []Node     // whose they are, to look at none but the right one
 
 	// truth holds every record that was ever below some leader's high
 	// watermark; its end is the true high watermark.

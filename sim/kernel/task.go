@@ -174,7 +174,7 @@ func (k *Kernel) makeReady(t *Task) {
 		t.proc.held = append(t.proc.held, t)
 		return
 	}
-	if k.queue.crowded() && !t.followed && t.co != nil {
+	if k.queue.crowded() && !t.followed {
 		t.Prefetch(1)
 	}
 	k.ready.push(t)

@@ -95,9 +95,6 @@ func (p *packet) Fire() {
 // Prefetch is of the end that the packet reaches first, then of the task that
 // waits there.
 func (p *packet) Prefetch(ahead int) {
-	if p.from == nil {
-		return
-	}
 	to := p.from.peer
 	if ahead == 3 {
 		prefetch.Object(to)

@@ -25,7 +25,7 @@ const (
 
 // Object asks for all of *p.
 func Object[T any](p *T) {
-	lines((uintptr)(unsafe.Pointer(p)), (unsafe.Sizeof(*p)+lineSize-1)/lineSize)
+	lines(uintptr(unsafe.Pointer(p)), (unsafe.Sizeof(*p)+lineSize-1)/lineSize)
 }
 
 // Place is where a coroutine is parked: the part of its stack that is in use,
