@@ -8,13 +8,13 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/witness"
-	"github.com/ktrial/ktrial/checkers/invariants"
+	"github.com/ktrial/ktrial/checkers/laws"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/sim"
 )
 
 // watch looks inside while a run is played: it translates what nodes tell of
-// themselves into the words of the invariants, which keep their own account of
+// themselves into the words of the laws, which keep their own account of
 // each partition and of the metadata log. The first law that breaks ends the
 // run on the spot, so that its report begins where the trouble did.
 type watch struct {
@@ -22,14 +22,14 @@ type watch struct {
 	partitions []*watched // by name
 	byName     map[kafka.TopicPartition]*watched
 	last       *watched // that was asked for
-	quorum     *invariants.Quorum
+	quorum     *laws.Quorum
 
 	// committed is the offset of the metadata log below which all was told:
 	// every controller tells of every record.
 	committed kafka.Offset
 	machines  map[kafka.NodeID]*machine
-	nodes     [3][]invariants.Node // scratch
-	broken    bool                 // a law; ofQuorum: one of the quorum's
+	nodes     [3][]laws.Node // scratch
+	broken    bool           // a law; ofQuorum: one of the quorum's
 	ofQuorum  bool
 	allowed   []reports.Allowed
 	happened  map[string]int
@@ -38,7 +38,7 @@ type watch struct {
 // watched is a partition and what it lost by permission.
 type watched struct {
 	tp      kafka.TopicPartition
-	ghost   *invariants.Replication
+	ghost   *laws.Replication
 	minISR  int
 	unclean bool // unclean elections are configured
 	// What the controllers committed last.
@@ -78,8 +78,8 @@ func newWatch(r *run) *watch {
 		minISR, unclean := r.promised(t)
 		for p := range t.Partitions {
 			x := &watched{lost: map[kafka.NodeID]bool{}, tp: kafka.TopicPartition{Topic: t.Name, Partition: p}, minISR: min(minISR, int(t.Replicas)), unclean: unclean}
-			x.ghost = invariants.NewReplication(invariants.ReplicationConfig{Name: x.tp.String(), MinISR: x.minISR, HWNeedsMinISR: true})
-			x.ghost.Report = func(f invariants.Failure) { w.failed(x, f) }
+			x.ghost = laws.NewReplication(laws.ReplicationConfig{Name: x.tp.String(), MinISR: x.minISR, HWNeedsMinISR: true})
+			x.ghost.Report = func(f laws.Failure) { w.failed(x, f) }
 			w.partitions = append(w.partitions, x)
 			w.byName[x.tp] = x
 		}
@@ -101,15 +101,15 @@ func (r *run) promised(t Topic) (minISR int, unclean bool) {
 
 // meet is told of the servers.
 func (w *watch) meet(c *cluster) {
-	var voters []invariants.Node
+	var voters []laws.Node
 	for _, s := range c.servers {
 		w.machines[s.cfg.NodeID] = &machine{s: s}
 		if slices.Contains(c.controllers, s.host.Name()) {
-			voters = append(voters, invariants.Node(s.cfg.NodeID))
+			voters = append(voters, laws.Node(s.cfg.NodeID))
 		}
 	}
-	w.quorum = invariants.NewQuorum("metadata", voters)
-	w.quorum.Report = func(f invariants.Failure) { w.failed(nil, f) }
+	w.quorum = laws.NewQuorum("metadata", voters)
+	w.quorum.Report = func(f laws.Failure) { w.failed(nil, f) }
 	c.committed = func() kafka.Offset { return w.committed }
 	c.onStart = func(*member) { w.reap() }
 	w.r.w.OnPowerOff(func(h *sim.Host) {
@@ -161,7 +161,7 @@ func (w *watch) partition(tp kafka.TopicPartition) *watched {
 }
 
 func (w *watch) tellReplica(x *watched, e *witness.Event) {
-	g, node, epoch := x.ghost, invariants.Node(e.Node), invariants.Epoch(e.Epoch)
+	g, node, epoch := x.ghost, laws.Node(e.Node), laws.Epoch(e.Epoch)
 	switch e.Kind {
 	case witness.Opened:
 		w.opened(x, e)
@@ -185,11 +185,11 @@ func (w *watch) tellReplica(x *watched, e *witness.Event) {
 		g.BecameLeader(node, epoch, int64(e.Offset), w.list(0, e.Nodes))
 	case witness.BecameFollower:
 		w.hears(x, e.Node)
-		g.BecameFollower(node, epoch, invariants.Node(e.Peer), int64(e.Offset))
+		g.BecameFollower(node, epoch, laws.Node(e.Peer), int64(e.Offset))
 	case witness.MaximalISR:
 		g.MaximalISR(node, w.list(0, e.Nodes))
 	case witness.FollowerFetched:
-		g.FollowerFetched(node, invariants.Node(e.Peer), int64(e.Offset), epoch)
+		g.FollowerFetched(node, laws.Node(e.Peer), int64(e.Offset), epoch)
 	case witness.ProduceAcked:
 		g.Acked(node, int64(e.Offset), int64(e.End))
 	case witness.EndServed:
@@ -209,9 +209,9 @@ func (w *watch) tellReplica(x *watched, e *witness.Event) {
 }
 
 // produced tells the ghost whose batch was appended, if a producer counts them.
-func produced(g *invariants.Replication, node invariants.Node, b record.Batch) {
+func produced(g *laws.Replication, node laws.Node, b record.Batch) {
 	if b.HasProducer() && !b.IsControl() {
-		g.Produced(node, int64(b.NextOffset()), invariants.Batch{
+		g.Produced(node, int64(b.NextOffset()), laws.Batch{
 			Producer: int64(b.ProducerID()), Epoch: int16(b.ProducerEpoch()), First: int32(b.BaseSequence()), Last: int32(b.LastSequence()),
 		})
 	}
@@ -222,7 +222,7 @@ func produced(g *invariants.Replication, node invariants.Node, b record.Batch) {
 func (w *watch) opened(x *watched, e *witness.Event) {
 	m := w.machines[e.Node]
 	m.up = true
-	node := invariants.Node(e.Node)
+	node := laws.Node(e.Node)
 	switch {
 	case m.damaged:
 		x.ghost.Damaged(node)
@@ -247,46 +247,46 @@ func (w *watch) committedPartition(x *watched, e *witness.Event) {
 	x.known, x.leader = true, s.Leader
 	x.replicas = append(x.replicas[:0], s.Replicas...)
 	x.member = append(append(x.member[:0], s.ISR...), s.ELR...)
-	x.ghost.ControllerState(invariants.PartitionState{
-		Leader: invariants.Node(s.Leader), LeaderEpoch: invariants.Epoch(s.LeaderEpoch), PartitionEpoch: int32(s.PartitionEpoch),
+	x.ghost.ControllerState(laws.PartitionState{
+		Leader: laws.Node(s.Leader), LeaderEpoch: laws.Epoch(s.LeaderEpoch), PartitionEpoch: int32(s.PartitionEpoch),
 		Replicas: w.list(0, s.Replicas), ISR: w.list(1, s.ISR), ELR: w.list(2, s.ELR), Unclean: unclean,
 	})
 	if unclean {
-		w.uncleanElection(x, invariants.Node(s.Leader), was)
+		w.uncleanElection(x, laws.Node(s.Leader), was)
 	}
 }
 
 // uncleanElection: somebody leads who was neither in the ISR nor in the ELR.
 // Kafka does so unasked with the last leader known, when all who might lead
 // came back from unclean shutdowns (KIP-966).
-func (w *watch) uncleanElection(x *watched, leader invariants.Node, was int64) {
+func (w *watch) uncleanElection(x *watched, leader laws.Node, was int64) {
 	w.befell("unclean-election", x)
 	if x.unclean && x.excuse == "" {
 		x.excuse = "unclean.leader.election.enable=true, and a replica out of sync was elected"
 	}
 	if now := x.ghost.TrueHighWatermark(); now < was {
-		w.failed(x, invariants.Failure{
-			Law: invariants.LeaderComplete, Node: leader,
+		w.failed(x, laws.Failure{
+			Law: laws.LeaderComplete, Node: leader,
 			Message: fmt.Sprintf("%v: node %d was elected from outside of ISR and ELR and has %d of %d records that were shown as committed", x.tp, leader, now, was),
 		})
 	}
 }
 
 func (w *watch) tellQuorum(e *witness.Event) {
-	q, node, epoch := w.quorum, invariants.Node(e.Node), invariants.Epoch(e.Epoch)
+	q, node, epoch := w.quorum, laws.Node(e.Node), laws.Epoch(e.Epoch)
 	switch e.Kind {
 	case witness.Opened:
 		m := w.machines[e.Node]
 		m.up = true
 		q.Recovered(node, int64(e.End), epoch)
 	case witness.QuorumVoted:
-		q.Voted(node, epoch, invariants.Node(e.Peer))
+		q.Voted(node, epoch, laws.Node(e.Peer))
 	case witness.QuorumPreVoted:
-		q.PreVoted(node, epoch, invariants.Node(e.Peer), invariants.Node(e.End))
+		q.PreVoted(node, epoch, laws.Node(e.Peer), laws.Node(e.End))
 	case witness.QuorumLeader:
 		q.BecameLeader(node, epoch, int64(e.Offset))
 	case witness.QuorumFollower:
-		q.BecameFollower(node, epoch, invariants.Node(e.Peer))
+		q.BecameFollower(node, epoch, laws.Node(e.Peer))
 	case witness.QuorumAppending:
 		q.Appending(node)
 	case witness.QuorumTruncating:
@@ -323,15 +323,15 @@ func (w *watch) registered(e *witness.Event) {
 	m := w.machines[e.Peer]
 	if e.Incarnation != m.incarnation || int64(e.End) != m.epoch {
 		m.incarnation, m.epoch = e.Incarnation, int64(e.End)
-		w.quorum.BrokerRegistered(invariants.Node(e.Peer), int64(e.End))
+		w.quorum.BrokerRegistered(laws.Node(e.Peer), int64(e.End))
 	}
 }
 
 // list translates nodes into scratch memory.
-func (w *watch) list(i int, ids []kafka.NodeID) []invariants.Node {
+func (w *watch) list(i int, ids []kafka.NodeID) []laws.Node {
 	out := w.nodes[i][:0]
 	for _, id := range ids {
-		out = append(out, invariants.Node(id))
+		out = append(out, laws.Node(id))
 	}
 	w.nodes[i] = out
 	return out
@@ -353,7 +353,7 @@ func (w *watch) reap() {
 		m.up = false
 		for _, x := range w.partitions {
 			w.hears(x, s.cfg.NodeID)
-			x.ghost.Stopped(invariants.Node(s.cfg.NodeID))
+			x.ghost.Stopped(laws.Node(s.cfg.NodeID))
 		}
 	}
 }

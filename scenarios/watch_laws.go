@@ -10,42 +10,42 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/checkers/history"
-	"github.com/ktrial/ktrial/checkers/invariants"
+	"github.com/ktrial/ktrial/checkers/laws"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/reports"
 )
 
 // The names of the watch's checks.
 const (
-	replicationLaws = "replication invariants (1-27)"
-	quorumLaws      = "quorum invariants (28-44)"
+	replicationLaws = "laws of replication"
+	quorumLaws      = "laws of the quorum"
 )
 
 // errBroken ends a run in which a law broke: the violation is noted already.
-var errBroken = errors.New("an invariant is broken")
+var errBroken = errors.New("a law is broken")
 
 // keeping are the laws about what was committed. They hold as long as no more
 // is destroyed than the configuration promises to survive.
-var keeping = []invariants.Law{
-	invariants.WeakISR, invariants.StrongISR, invariants.LogMatching, invariants.SamePrefix,
-	invariants.LeaderComplete, invariants.CandidateComplete, invariants.HWIsReplicated, invariants.JoinCaughtUp,
-	invariants.UncleanExcluded, invariants.KeptSomewhere, invariants.ConsistentRead, invariants.NoTruncation,
+var keeping = []laws.Law{
+	laws.WeakISR, laws.StrongISR, laws.LogMatching, laws.SamePrefix,
+	laws.LeaderComplete, laws.CandidateComplete, laws.HWIsReplicated, laws.JoinCaughtUp,
+	laws.UncleanExcluded, laws.KeptSomewhere, laws.ConsistentRead, laws.NoTruncation,
 }
 
 // undamaged are the laws about the content of one log, which nobody keeps whose
 // disk was damaged.
-var undamaged = []invariants.Law{
-	invariants.WeakISR, invariants.StrongISR, invariants.LogMatching, invariants.SamePrefix,
-	invariants.EpochsGrow, invariants.ConsistentRead, invariants.MarksInOrder, invariants.RecoveredPrefix,
-	invariants.ContiguousBatches,
+var undamaged = []laws.Law{
+	laws.WeakISR, laws.StrongISR, laws.LogMatching, laws.SamePrefix,
+	laws.EpochsGrow, laws.ConsistentRead, laws.MarksInOrder, laws.RecoveredPrefix,
+	laws.ContiguousBatches,
 }
 
 // failed is told of a law that broke, of a partition or (nil) of the quorum.
-func (w *watch) failed(x *watched, f invariants.Failure) {
+func (w *watch) failed(x *watched, f laws.Failure) {
 	if w.broken {
 		return
 	}
-	law := fmt.Sprintf("invariant %d: %s", f.Law.Number, f.Law.About)
+	law := fmt.Sprintf("law %d: %s", f.Law.Number, f.Law.About)
 	if x != nil && x.excuse != "" && slices.Contains(keeping, f.Law) {
 		w.allow(law, x.excuse)
 		x.resync = true
@@ -111,13 +111,13 @@ func (w *watch) darkens(m *machine) {
 	}
 	for _, x := range w.partitions {
 		if p := n.Replicas.Partition(x.tp); p != nil {
-			x.ghost.Flushed(invariants.Node(m.s.cfg.NodeID), int64(p.Log().RecoveryPoint()))
+			x.ghost.Flushed(laws.Node(m.s.cfg.NodeID), int64(p.Log().RecoveryPoint()))
 		}
 	}
 }
 
 func (w *watch) wipes(m *machine) {
-	node := invariants.Node(m.s.cfg.NodeID)
+	node := laws.Node(m.s.cfg.NodeID)
 	for _, x := range w.partitions {
 		x.lost[m.s.cfg.NodeID] = true
 		x.ghost.Wiped(node)
@@ -190,7 +190,7 @@ var (
 	nodeList   = regexp.MustCompile(`\[(\d+(?: \d+)*)\]`)
 )
 
-// named is a message of the invariants with the names of hosts for numbers.
+// named is a message of the laws with the names of hosts for numbers.
 func (w *watch) named(message string) string {
 	message = nodeNumber.ReplaceAllStringFunc(message, func(s string) string {
 		var words []string
@@ -224,7 +224,7 @@ func (w *watch) name(word string) string {
 }
 
 // around are the last lines of the story that concern a failure.
-func (w *watch) around(f invariants.Failure) (out []reports.Moment) {
+func (w *watch) around(f laws.Failure) (out []reports.Moment) {
 	const most = 12
 	host := w.r.c.hostOf(kafka.NodeID(f.Node))
 	about, _, _ := strings.Cut(f.Message, ":")

@@ -9,7 +9,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/raft"
-	"github.com/ktrial/ktrial/checkers/invariants"
+	"github.com/ktrial/ktrial/checkers/laws"
 )
 
 // quiet asks the questions that can be asked only when all is well: are all
@@ -43,15 +43,15 @@ func (w *watch) caches(x *watched) {
 		if n == nil || w.machines[id].damaged || n.Replicas.Partition(x.tp) == nil {
 			continue
 		}
-		node, l := invariants.Node(id), n.Replicas.Partition(x.tp).Log()
+		node, l := laws.Node(id), n.Replicas.Partition(x.tp).Log()
 		for o := l.StartOffset(); o < l.EndOffset(); o++ {
-			x.ghost.EpochAt(node, int64(o), invariants.Epoch(l.EpochAt(o)))
+			x.ghost.EpochAt(node, int64(o), laws.Epoch(l.EpochAt(o)))
 		}
 		producers := l.Producers()
 		if first == nil {
 			first, known = producers, id
 		} else if !slices.Equal(first, producers) {
-			w.failed(x, invariants.Failure{Law: invariants.ProducersKnown, Node: node, Message: fmt.Sprintf(
+			w.failed(x, laws.Failure{Law: laws.ProducersKnown, Node: node, Message: fmt.Sprintf(
 				"%v: node %d knows of its producers %+v, node %d %+v", x.tp, node, producers, known, first)})
 		}
 	}
@@ -82,7 +82,7 @@ func (w *watch) unsettled(bool) (amiss []string) {
 func (w *watch) replay(bound time.Duration) error {
 	waiting, known := 0, raft.Folds{}
 	for _, s := range w.r.c.servers {
-		n, node := s.alive(), invariants.Node(s.cfg.NodeID)
+		n, node := s.alive(), laws.Node(s.cfg.NodeID)
 		waiting++
 		s.host.Process().Go("replay", func() {
 			w.replayed(node, n, known)
@@ -97,11 +97,11 @@ func (w *watch) replay(bound time.Duration) error {
 	})
 }
 
-func (w *watch) replayed(node invariants.Node, n *broker.Node, known raft.Folds) {
+func (w *watch) replayed(node laws.Node, n *broker.Node, known raft.Folds) {
 	f, err := n.Raft.Replay(known)
 	switch {
 	case err != nil:
-		w.failed(nil, invariants.Failure{Law: invariants.SameImage, Node: node, Message: fmt.Sprintf("metadata: node %d cannot replay its log: %v", node, err)})
+		w.failed(nil, laws.Failure{Law: laws.SameImage, Node: node, Message: fmt.Sprintf("metadata: node %d cannot replay its log: %v", node, err)})
 	case f.End > 0:
 		w.quorum.Applied(node, int64(f.End)-1, f.Hash)
 	}

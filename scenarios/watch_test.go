@@ -25,19 +25,19 @@ var plants = []struct {
 	seeds    uint64
 	check    string // begins with this
 }{
-	{planted.CountDivergedFetch, LeadershipPingPong, 3, "invariant 5:"},
-	{planted.NoDivergenceCheck, SplitNetwork, 3, "invariant 5:"},
-	{planted.TruncateToHW, LeadershipPingPong, 3, "invariant 23:"},
-	{planted.ISRNoLESO, Standard, 20, "invariant 12:"},
-	{planted.HWCommittedISR, ReturnOfTheReplica, 3, "invariant 9:"},
-	{planted.HWUnderMinISR, LastInSync, 3, "invariant 9:"},
-	{planted.NoELR, LastInSync, 5, "invariant 18:"},
-	{planted.IgnoreBrokerEpoch, LateISRJoin, 3, "invariant 12:"},
+	{planted.CountDivergedFetch, LeadershipPingPong, 3, "law 5:"},
+	{planted.NoDivergenceCheck, SplitNetwork, 3, "law 5:"},
+	{planted.TruncateToHW, LeadershipPingPong, 3, "law 23:"},
+	{planted.ISRNoLESO, Standard, 20, "law 12:"},
+	{planted.HWCommittedISR, ReturnOfTheReplica, 3, "law 9:"},
+	{planted.HWUnderMinISR, LastInSync, 3, "law 9:"},
+	{planted.NoELR, LastInSync, 5, "law 18:"},
+	{planted.IgnoreBrokerEpoch, LateISRJoin, 3, "law 12:"},
 	{planted.NoDuplicateWindow, LateRequests, 3, "records are not duplicated"},
 	{planted.SnapshotWindow, RetriesAfterRestart, 3, "records are not duplicated"},
-	{planted.RaftNoFlush, ControllerStorm, 1, "invariant 35:"},
-	{planted.RaftForgetVote, VotesInTheDark, 20, "invariant 33:"},
-	{planted.RaftRestartAsLeader, ControllerStorm, 3, "invariant 28:"},
+	{planted.RaftNoFlush, ControllerStorm, 1, "law 35:"},
+	{planted.RaftForgetVote, VotesInTheDark, 20, "law 33:"},
+	{planted.RaftRestartAsLeader, ControllerStorm, 3, "law 28:"},
 }
 
 func TestPlantedBugsAreFound(t *testing.T) {
@@ -184,7 +184,7 @@ func TestEventsBecomeLaws(t *testing.T) {
 				return
 			}
 			require.Len(t, r.violations, 1)
-			assert.True(t, strings.HasPrefix(r.violations[0].Check, fmt.Sprintf("invariant %d: ", test.law)), r.violations[0].Check)
+			assert.True(t, strings.HasPrefix(r.violations[0].Check, fmt.Sprintf("law %d: ", test.law)), r.violations[0].Check)
 			assert.Equal(t, test.message, r.violations[0].Message)
 			assert.ErrorIs(t, r.w.Failure(), errBroken)
 		})
@@ -211,7 +211,7 @@ func TestATornWriteTakesThePowerLater(t *testing.T) {
 	assert.Empty(t, r.violations)
 	see(witness.Event{Kind: witness.Opened, Node: 2, End: 0}) // this one was only killed
 	require.Len(t, r.violations, 1)
-	assert.Contains(t, r.violations[0].Check, "invariant 24: ")
+	assert.Contains(t, r.violations[0].Check, "law 24: ")
 }
 
 func TestLossBeyondThePromiseIsExcused(t *testing.T) {
@@ -227,14 +227,14 @@ func TestLossBeyondThePromiseIsExcused(t *testing.T) {
 	}
 	assert.Empty(t, r.violations)
 	require.Len(t, r.watch.allowed, 1)
-	assert.Contains(t, r.watch.allowed[0].Anomaly, "invariant 19: ")
+	assert.Contains(t, r.watch.allowed[0].Anomaly, "law 19: ")
 	assert.Equal(t, "all lost power", r.watch.allowed[0].Reason)
 	// Who is excused of the loss is not excused of the rest.
 	e := committed(11, 1, 0, 2, 1, 2)
 	e.Partition = orders0
 	r.watch.tell(&e)
 	require.Len(t, r.violations, 1)
-	assert.Contains(t, r.violations[0].Check, "invariant 16: ")
+	assert.Contains(t, r.violations[0].Check, "law 16: ")
 }
 
 // BenchmarkWatch is what watching costs: one record appended on three brokers,

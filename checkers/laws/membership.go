@@ -1,4 +1,4 @@
-package invariants
+package laws
 
 // PartitionState is what the controller committed of a partition.
 type PartitionState struct {

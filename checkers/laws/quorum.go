@@ -1,4 +1,4 @@
-package invariants
+package laws
 
 // The laws of the metadata quorum (KRaft) that can be decided from its events.
 var (

@@ -1,4 +1,4 @@
-package invariants
+package laws
 
 // sent is a batch of an idempotent producer as a log has it.
 type sent struct {

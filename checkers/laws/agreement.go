@@ -1,4 +1,4 @@
-package invariants
+package laws
 
 // complete demands that p has every record that was shown as committed.
 func (r *Replication) complete(p *replica, law Law) {

@@ -1,4 +1,4 @@
-// Package invariants watches a cluster from inside: it is fed what replicas,
+// Package laws watches a cluster from inside: it is fed what replicas,
 // controllers and voters do, event by event, keeps its own account of the
 // truth, and says at which event a law first broke.
 //
@@ -10,7 +10,7 @@
 // Laws have numbers, which reports name. Law 39 is about changes of the voters,
 // who never change here; 45 to 60 and 63 to 75 are about groups, transactions
 // and the insides of clients, of which nobody tells.
-package invariants
+package laws
 
 import "fmt"
 
@@ -23,7 +23,7 @@ const NoNode Node = -1
 // Epoch is a leader epoch.
 type Epoch int32
 
-// Law is an invariant: its number and what it demands.
+// Law is one demand on what happens inside: its number and what it says.
 type Law struct {
 	Number int
 	About  string
@@ -38,7 +38,7 @@ type Failure struct {
 }
 
 func (f Failure) String() string {
-	return fmt.Sprintf("invariant %d (%s) at event %d: %s", f.Law.Number, f.Law.About, f.Event, f.Message)
+	return fmt.Sprintf("law %d (%s) at event %d: %s", f.Law.Number, f.Law.About, f.Event, f.Message)
 }
 
 // watch is what both ghosts share: a count of events and the failures.

@@ -1,4 +1,4 @@
-package invariants
+package laws
 
 // The laws of a partition's replication that can be decided from its events.
 var (
