@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/checkers/explain"
 )
 
 // The shape that scripts rely on.
@@ -28,7 +30,7 @@ func TestJudgementAsJSON(t *testing.T) {
 		}
 	}
 	require.NoError(t, json.Unmarshal(text, &got))
-	assert.Equal(t, "holds", got.Verdict)
+	assert.Equal(t, "allowed", got.Verdict)
 	assert.Equal(t, corpusFile("own-12-aborted-read.edn"), got.File)
 	require.Len(t, got.Anomalies, 1)
 	assert.Equal(t, "G1a", got.Anomalies[0].Anomaly)
@@ -68,9 +70,9 @@ func TestTimeline(t *testing.T) {
 	h := historyOf(t, truncatedAck)
 	j := Judge(h, Options{})
 	var page bytes.Buffer
-	require.NoError(t, WriteTimeline(&page, h, j.Anomalies[0].Ops))
+	require.NoError(t, explain.Timeline(&page, h, j.Anomalies[0].Ops))
 	assert.Contains(t, page.String(), "send :x@5=10;")
-	assert.Error(t, WriteTimeline(&page, h, make([]int64, 100)))
+	assert.Error(t, explain.Timeline(&page, h, make([]int64, 100)))
 }
 
 func TestFiles(t *testing.T) {
@@ -86,7 +88,14 @@ func TestFiles(t *testing.T) {
 }
 
 func TestWorst(t *testing.T) {
-	assert.Equal(t, 0, Worst(Holds, Holds).ExitCode())
-	assert.Equal(t, 1, Worst(Holds, Violated, Inconclusive).ExitCode())
-	assert.Equal(t, 2, Worst(Holds, Inconclusive, Holds).ExitCode())
+	assert.Equal(t, Holds, Worst(Holds, Holds))
+	assert.Equal(t, Allowed, Worst(Holds, Allowed, Holds))
+	assert.Equal(t, Inconclusive, Worst(Allowed, Inconclusive, Holds))
+	assert.Equal(t, Violated, Worst(Holds, Violated, Inconclusive))
+	assert.Equal(t, Verdict(""), Worst())
+	for verdict, code := range map[Verdict]int{Holds: 0, Allowed: 0, Violated: 1, Inconclusive: 2} {
+		assert.Equal(t, code, verdict.ExitCode())
+	}
+	assert.Equal(t, Violated, Allowed.Strict())
+	assert.Equal(t, Holds, Holds.Strict())
 }

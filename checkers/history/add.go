@@ -13,10 +13,12 @@ type raw struct {
 	process int64
 	// processNo numbers the process; -1: not a client's.
 	processNo int32
+	row       int   // of its operation, once it is added
 	index     int64 // -1: not told
 	time      int64
 	actor     string
 	name      string
+	fault     FaultKind
 	who       string // client's name
 	text      string // value of a note
 	mops      []rawMop
@@ -54,7 +56,7 @@ func (h *History) Add(e *Event) {
 	r.client, r.process, r.actor = e.Process != NoProcess, e.Process, e.Actor
 	r.name, r.who, r.err, r.text = e.Name, e.Client, e.Error, e.Text
 	r.seek, r.group, r.gen, r.txn = e.SeekToBeginning, e.Group, e.Generation, e.Transaction
-	r.session = e.Session
+	r.session, r.fault = e.Session, e.Fault
 	r.producer, r.epoch = e.Producer, e.ProducerEpoch
 	for _, k := range e.Keys {
 		r.keys = append(r.keys, h.keyOf(k))
@@ -91,7 +93,6 @@ func (h *History) addMop(r *raw, m *Mop) {
 
 // add joins the event to its operation.
 func (h *History) add(r *raw) {
-	h.memo = nil
 	if r.index >= 0 || h.indexes.n > 0 {
 		if r.index < 0 {
 			r.index = int64(h.events)
@@ -119,7 +120,7 @@ func (h *History) add(r *raw) {
 		h.rows.add(row{process: pi, invoked: number, bits: isHeadless})
 		p.row, p.start, p.sends, p.moves = h.rows.n-1, r.time, p.sends[:0], p.moves[:0]
 	}
-	p.open = false
+	p.open, r.row = false, p.row
 	h.silentSends(r, p)
 	p.silentMoves(r)
 	at := h.rows.at(p.row)
@@ -137,6 +138,7 @@ func (h *History) invoke(r *raw, pi int32, number uint32) {
 		at.at = h.details.put(p.detail)
 	}
 	p.open, p.row, p.start = true, h.rows.n, r.time
+	r.row = p.row
 	p.sends, p.moves = p.sends[:0], p.moves[:0]
 	for _, m := range r.mops {
 		switch m.kind {
@@ -221,7 +223,13 @@ func (p *process) silentMoves(r *raw) {
 }
 
 func (h *History) note(r *raw, number int64) {
+	if r.f == Fault && r.name == "" {
+		r.name = r.fault.String()
+	}
 	n := Note{Number: number, Time: time.Duration(r.time), Actor: r.actor, Type: r.typ, F: r.f, Name: r.name, Text: r.text}
+	if r.f == Fault {
+		n.Fault = FaultNamed(r.name)
+	}
 	n.Keys = append(n.Keys, r.keys...)
 	for _, m := range r.mops {
 		n.Mops = append(n.Mops, NoteMop{m.kind, m.key, m.offset})

@@ -2,8 +2,9 @@ package history
 
 // Recorder writes a history while it happens. It is for one thread.
 type Recorder struct {
-	// Watch, if set, sees every event as it is recorded.
-	Watch func(*Added)
+	// Watch, if set, sees every operation of a client when it begins and when it
+	// ends: see History.Added.
+	Watch func(*Op)
 	h     *History
 	event Event // the one being recorded
 }
@@ -36,8 +37,11 @@ func (r *Recorder) Note(e Event) {
 // when it returns.
 func (r *Recorder) Add(e *Event) {
 	r.h.Add(e)
-	if r.Watch != nil {
-		r.Watch(r.h.Added())
+	if r.Watch == nil {
+		return
+	}
+	if op := r.h.Added(); op != nil {
+		r.Watch(op)
 	}
 }
 

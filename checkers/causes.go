@@ -1,0 +1,48 @@
+package checkers
+
+import (
+	"slices"
+
+	"github.com/ktrial/ktrial/checkers/detect"
+	"github.com/ktrial/ktrial/checkers/history"
+)
+
+// follows says which anomalies of the same record are no faults of their own: a
+// record that is lost is also not seen, and jumped over.
+var follows = map[Anomaly][]Anomaly{
+	InconsistentOffsets: {LostWrite, TornTransaction, Unseen, PollSkip, IntPollSkip, Duplicate, NonmonotonicSend, IntNonmonotonicSend, AppendRealtimeOrder, GroupSkip},
+	LostWrite:           {TornTransaction, Unseen, PollSkip, IntPollSkip, GroupSkip},
+	Duplicate:           {NonmonotonicSend, IntNonmonotonicSend, AppendRealtimeOrder, DuplicateProcessing, NonmonotonicPoll, IntNonmonotonicPoll},
+	G1a:                 {AbortedRead, G1c, G1cRealtime},
+	PhantomRead:         {G1c, G1cRealtime},
+	NonmonotonicSend:    {AppendRealtimeOrder},
+	PollSkip:            {Unseen, GroupSkip},
+	IntPollSkip:         {Unseen, GroupSkip},
+	NonmonotonicPoll:    {DuplicateProcessing},
+	TwoOwners:           {DuplicateProcessing},
+}
+
+// causes remembers which anomalies were found of which records, causes first.
+type causes struct {
+	found map[history.Rec][]Anomaly
+}
+
+func newCauses() *causes { return &causes{map[history.Rec][]Anomaly{}} }
+
+// of is the anomaly that a finding follows from; empty if it stands for itself.
+func (c *causes) of(f *detect.Finding) (cause Anomaly) {
+	recs := f.Records()
+	for _, rec := range recs {
+		for _, before := range c.found[rec] {
+			if cause == "" && slices.Contains(follows[before], f.Anomaly) {
+				cause = before
+			}
+		}
+	}
+	for _, rec := range recs {
+		if !slices.Contains(c.found[rec], f.Anomaly) {
+			c.found[rec] = append(c.found[rec], f.Anomaly)
+		}
+	}
+	return cause
+}
