@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 )
@@ -44,9 +45,7 @@ func trial(t assert.TestingT, seed uint64, plant ...planted.Bug) string {
 	assert.NotEmpty(t, r.Report.Faults, "seed %d: nothing struck, so this proves little", seed)
 	var text bytes.Buffer
 	assert.NoError(t, reports.WriteJSON(&text, &r.Report))
-	for _, line := range r.Story {
-		text.WriteString(line.At.String() + " " + line.Host + " " + line.Text + "\n")
-	}
+	r.Ledger.WriteStory(&text, ledger.Filter{})
 	return text.String()
 }
 

@@ -26,6 +26,7 @@ const module = "github.com/ktrial/ktrial"
 // know no broker.
 var layers = map[string][]string{
 	"":               {"scenarios", "reports", "checkers", "faults", "broker/planted"},
+	"ledger":         {},
 	"cmd/ktrial":     {"", "scenarios", "reports", "checkers", "workloads", "faults", "broker", "sim"},
 	"scenarios":      {"workloads", "faults", "reports", "checkers", "broker", "sim"},
 	"reports":        {"checkers"},
@@ -39,8 +40,8 @@ var layers = map[string][]string{
 	"internal":       {},
 }
 
-// everybody may import these: helpers that know nothing of the house.
-var everybody = []string{"internal"}
+// everybody may import these: the ledger, and helpers that know nothing of the house.
+var everybody = []string{"internal", "ledger"}
 
 // simulated folders run inside a world, so nothing from outside may leak in.
 var simulated = []string{"broker", "workloads", "faults"}

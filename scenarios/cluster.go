@@ -205,7 +205,7 @@ func (c *cluster) mayStop(s *member) bool {
 	}
 	im := c.image()
 	if !c.survives([]string{s.host.Name()}, false) {
-		c.w.Logf("%s is not stopped: it is not up yet, and would count as lost", s.host.Name())
+		c.w.Say("%s is not stopped: it is not up yet, and would count as lost", s.host.Name())
 		return false
 	}
 	if b := im.Broker(s.cfg.NodeID); b != nil {

@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // ControllerStorm: the active controller dies again and again while brokers
@@ -26,5 +28,5 @@ var ControllerStorm = Scenario{
 		{At: 44 * time.Second, For: 5 * time.Second, Fault: faults.PowerOff{Host: faults.Leader("orders", 1)}},
 	},
 	Checks: Promises,
-	Probes: []string{"controller failover"},
+	Probes: []*ledger.Probe{controller.ProbeFailover},
 }

@@ -30,7 +30,7 @@ func (r *run) chooseCore(luck *rand.Rand) core {
 	if len(k.left) == 0 {
 		return k
 	}
-	r.w.Logf("without %s", strings.Join(k.left, " and "))
+	r.w.Say("without %s", strings.Join(k.left, " and "))
 	var mends []func()
 	for _, a := range k.left {
 		for _, h := range r.w.Hosts() {
@@ -109,7 +109,7 @@ func (r *run) isLeft(id kafka.NodeID) bool { return slices.Contains(r.core.left,
 // rejoin heals those that were left out.
 func (r *run) rejoin(why string) {
 	if r.core.heal != nil {
-		r.w.Logf("%s heal, too: %s", strings.Join(r.core.left, " and "), why)
+		r.w.Say("%s heal, too: %s", strings.Join(r.core.left, " and "), why)
 		r.core.heal()
 	}
 	r.core = core{}

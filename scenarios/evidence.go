@@ -9,7 +9,6 @@ import (
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/reports"
-	"github.com/ktrial/ktrial/sim"
 )
 
 // evidence tells what proves a violation: the few operations, and what befell
@@ -17,7 +16,7 @@ import (
 type evidence struct {
 	h      *history.History
 	struck []reports.Fault
-	story  []sim.Line
+	story  []line
 	rows   map[int64]int // of operations, by their index; made when it is needed
 }
 

@@ -14,7 +14,6 @@ import (
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/reports"
-	"github.com/ktrial/ktrial/sim"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
@@ -53,7 +52,7 @@ func TestAReportTellsTheStory(t *testing.T) {
 			{At: reports.Seconds(at(15.3)), Text: "at 14.3s: reset connections of consumer-2"},
 			{At: reports.Seconds(at(20)), Text: "at 19s: kill broker-2"},
 		},
-		story: []sim.Line{
+		story: []line{
 			{At: at(1), Host: "broker-1", Text: "becomes leader of orders/0, epoch 6"},
 			{At: at(14), Host: "broker-3", Text: "becomes leader of orders/10, epoch 2"},
 			{At: at(14.611), Host: "broker-3", Text: "becomes leader of orders/0, epoch 7, log end offset 5117"},

@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // FsyncStall: disks that take seconds to sync hold up the quorum, which may
@@ -22,5 +24,5 @@ var FsyncStall = Scenario{
 		{At: 36 * time.Second, For: 3 * time.Second, Fault: faults.Kill{Host: faults.Leader("orders", 0)}},
 	},
 	Checks: Promises,
-	Probes: []string{"controller failover", "broker fenced"},
+	Probes: []*ledger.Probe{controller.ProbeFailover, controller.ProbeBrokerFenced},
 }

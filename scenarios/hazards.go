@@ -4,8 +4,10 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/broker/client"
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/workloads"
 )
 
@@ -32,7 +34,7 @@ var AcksOne = Scenario{
 		{At: 12 * time.Second, For: 5 * time.Second, Fault: faults.PowerOff{Host: faults.Leader("orders", 0)}},
 	},
 	Checks: Promises,
-	Probes: []string{"unclean restart detected"},
+	Probes: []*ledger.Probe{controller.ProbeUncleanRestart},
 	Danger: checkers.LostWrite,
 	Lesson: "acks=1 promises that the leader had the record, not that anybody who may become leader has it. Use acks=all with min.insync.replicas of at least 2.",
 }
@@ -49,7 +51,7 @@ var UncleanElection = Scenario{
 		{At: 16 * time.Second, For: 20 * time.Second, Fault: faults.Kill{Host: faults.Host("broker-3")}},
 	},
 	Checks: Promises,
-	Probes: []string{"controller: unclean leader elected"},
+	Probes: []*ledger.Probe{controller.ProbeUncleanElection},
 	Danger: checkers.InconsistentOffsets,
 	Lesson: "unclean.leader.election.enable=true lets a partition go on without the replicas that were in sync. What only they had is gone, acknowledged or not.",
 }
@@ -66,7 +68,7 @@ var MinISROne = Scenario{
 		{At: 18 * time.Second, For: 5 * time.Second, Fault: faults.Wipe{Host: faults.Host("broker-3")}},
 	},
 	Checks: Promises,
-	Probes: []string{"controller: last known leader elected"},
+	Probes: []*ledger.Probe{controller.ProbeLastKnownLeader},
 	Danger: checkers.InconsistentOffsets,
 	Lesson: "acks=all waits for the replicas in sync, and min.insync.replicas=1 lets one be enough. Its disk was then the only place of what it acknowledged.",
 }
@@ -106,7 +108,7 @@ var NoFsyncAllLosePower = Scenario{
 		{At: 15 * time.Second, For: 5 * time.Second, Fault: faults.PowerOff{Host: faults.AllBrokers}},
 	},
 	Checks: Promises,
-	Probes: []string{"controller: last known leader elected"},
+	Probes: []*ledger.Probe{controller.ProbeLastKnownLeader},
 	Danger: checkers.InconsistentOffsets,
 	Lesson: "acks=all promises copies in the memory of min.insync.replicas, and flush.messages has no default that would sync them. Replicas that share one power supply fail as one.",
 }

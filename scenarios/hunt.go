@@ -2,13 +2,13 @@ package scenarios
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/ktrial/ktrial/checkers"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 )
 
@@ -173,16 +173,13 @@ func (h Hunt) collect(outcomes <-chan outcome, stop chan struct{}, begun time.Ti
 	return sum, firstErr
 }
 
-// neverReached lists the probes that a scenario of the hunt lives by, or that
-// the stack has, and that no run has met.
+// neverReached lists the declared probes that no run has reached.
 func (h Hunt) neverReached(reached map[string]int64) []string {
-	never := map[string]bool{}
-	for _, s := range h.Scenarios {
-		for _, p := range append(slices.Clone(s.Probes), CommonProbes...) {
-			if reached[p] == 0 {
-				never[p] = true
-			}
+	never := []string{}
+	for _, p := range ledger.Probes() {
+		if reached[p.Name] == 0 {
+			never = append(never, p.Name)
 		}
 	}
-	return slices.AppendSeq([]string{}, slices.Values(slices.Sorted(maps.Keys(never))))
+	return never
 }

@@ -13,12 +13,6 @@ import (
 	"github.com/ktrial/ktrial/reports"
 )
 
-// CommonProbes are the dangers that every campaign should meet.
-var CommonProbes = []string{
-	"ISR shrank", "ISR expanded", "fetch diverged", "follower truncated after epoch change",
-	"duplicate batch re-acknowledged", "end offset not available yet",
-}
-
 func keys[K comparable, V any](m map[K]V) iter.Seq[K] { return maps.Keys(m) }
 
 // witness is told what one node does.
@@ -50,7 +44,7 @@ func (r *run) result() *Result {
 		count := r.bugs.Count(bug)
 		report.Planted[string(bug)] = reports.Planted{Reached: count.Reached, Infected: count.Infected, Detected: int64(len(report.Violations))}
 	}
-	return &Result{Report: report, History: h, Judgement: j, Story: r.w.Story(), about: r.s.About}
+	return &Result{Report: report, History: h, Judgement: j, Ledger: r.w.Ledger(), about: r.s.About}
 }
 
 // again is the command that plays the run again. A plan that came from no file
@@ -95,7 +89,7 @@ func (r *run) tellConfig() {
 // find is a violation even if the scenario does not ask for it.
 func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement {
 	j := checkers.Judge(h, checkers.Options{})
-	proof := &evidence{h: h, struck: r.n.struck, story: r.w.Story()}
+	proof := &evidence{h: h, struck: r.n.struck, story: lines(r.w.Ledger())}
 	asked := map[checkers.Anomaly]bool{}
 	check := func(p Promise) {
 		c := reports.Check{Name: p.Name, Verdict: reports.Holds, Checked: p.counts(j.Examined)}
@@ -146,8 +140,8 @@ func (r *run) verdict(report *reports.Run, j *checkers.Judgement) reports.Verdic
 		verdict = reports.Worst(verdict, c.Verdict)
 	}
 	for _, p := range r.s.Probes {
-		if report.Probes[p] == 0 {
-			report.NotReached = append(report.NotReached, p)
+		if report.Probes[p.Name] == 0 {
+			report.NotReached = append(report.NotReached, p.Name)
 		}
 	}
 	if r.s.Danger != "" && !r.showsDanger(j) {

@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // LastInSync: the others are fenced one after the other, and then the last
@@ -22,5 +24,5 @@ var LastInSync = Scenario{
 	},
 	Exact:  true,
 	Checks: Promises,
-	Probes: []string{"broker fenced", "unclean restart detected", "controller: leader elected from the ELR"},
+	Probes: []*ledger.Probe{controller.ProbeBrokerFenced, controller.ProbeUncleanRestart, controller.ProbeElectedFromELR},
 }

@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // LateISRJoin: two ways in which a replica joins the ISR that must not.
@@ -39,5 +41,5 @@ var LateISRJoin = Scenario{
 		{At: 56 * time.Second, For: 3 * time.Second, Fault: faults.Kill{Host: faults.Leader("orders", 0)}},
 	},
 	Checks: Promises,
-	Probes: []string{"unclean restart detected"},
+	Probes: []*ledger.Probe{controller.ProbeUncleanRestart},
 }

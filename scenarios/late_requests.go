@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/replica"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // LateRequests: requests that their sender has given up arrive seconds later,
@@ -23,5 +25,5 @@ var LateRequests = Scenario{
 		{At: 42 * time.Second, Fault: faults.LateDelivery{From: faults.AllClients, To: faults.AllBrokers, By: 12 * time.Second}},
 	},
 	Checks: Promises,
-	Probes: []string{"duplicate batch re-acknowledged", "fetch diverged"},
+	Probes: []*ledger.Probe{replica.ProbeDuplicateAcked, replica.ProbeFetchDiverged},
 }

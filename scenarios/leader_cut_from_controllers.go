@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // LeaderCutFromControllers: a leader that the controllers cannot hear is
@@ -20,5 +22,5 @@ var LeaderCutFromControllers = Scenario{
 		{At: 35 * time.Second, For: 15 * time.Second, Fault: faults.CutFromControllers{Host: faults.Brokers(2)}},
 	},
 	Checks: Promises,
-	Probes: []string{"broker fenced"},
+	Probes: []*ledger.Probe{controller.ProbeBrokerFenced},
 }

@@ -3,7 +3,10 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
+	"github.com/ktrial/ktrial/broker/replica"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // LeaderLosesPower: a leader that loses power just after acknowledging must
@@ -22,5 +25,5 @@ var LeaderLosesPower = Scenario{
 		{At: 48 * time.Second, For: 500 * time.Millisecond, Fault: faults.PowerOff{Host: faults.Leader("orders", 0)}},
 	},
 	Checks: Promises,
-	Probes: []string{"unclean restart detected", "ISR expanded"},
+	Probes: []*ledger.Probe{controller.ProbeUncleanRestart, replica.ProbeIsrExpanded},
 }

@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/replica"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // LeadershipPingPong: leadership moves to and fro while nobody dies, and one
@@ -26,5 +28,5 @@ var LeadershipPingPong = Scenario{
 		{At: 45 * time.Second, For: 3 * time.Second, Fault: faults.Kill{Host: faults.Leader("orders", 2)}},
 	},
 	Checks: Promises,
-	Probes: []string{"follower truncated after epoch change"},
+	Probes: []*ledger.Probe{replica.ProbeFollowerTruncated},
 }

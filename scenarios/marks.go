@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/ktrial/ktrial/reports"
-	"github.com/ktrial/ktrial/sim"
 )
 
 // What nodes say of a change: who acts as controller; what a controller has
@@ -23,7 +22,7 @@ var phases = []string{workBegins, faultsHeal}
 
 // marks are the moments at which the cluster changed, read off its story: so
 // nobody has to note them while the run goes on.
-func marks(story []sim.Line) (all []reports.Mark) {
+func marks(story []line) (all []reports.Mark) {
 	leaders, isrs := map[string]string{}, map[string]int{}
 	for _, line := range story {
 		mark := func(kind reports.MarkKind) {

@@ -14,7 +14,7 @@ func TestMarks(t *testing.T) {
 	r, err := Run(LeaderLosesPower, Options{Seed: 1})
 	require.NoError(t, err)
 	found := map[reports.MarkKind]int{}
-	for _, m := range marks(r.Story) {
+	for _, m := range marks(lines(r.Ledger)) {
 		found[m.Kind]++
 	}
 	assert.Equal(t, 1, found[reports.NewController], "the first; none falls in this scenario")
@@ -27,7 +27,7 @@ func TestMarks(t *testing.T) {
 	r, err = Run(NoFsyncAllLosePower, Options{Seed: 1})
 	require.NoError(t, err)
 	found = map[reports.MarkKind]int{}
-	for _, m := range marks(r.Story) {
+	for _, m := range marks(lines(r.Ledger)) {
 		found[m.Kind]++
 	}
 	assert.Positive(t, found[reports.NoLeader], "all were down at once")

@@ -67,7 +67,7 @@ func (n *nemesis) strike(t faults.Timed) {
 		text += fmt.Sprintf(" for %v", t.For)
 	}
 	text += fmt.Sprintf(": %v", fault)
-	n.c.w.Logf("fault: %v", fault)
+	n.c.w.Say("fault: %v", fault)
 	b := &blow{index: len(n.struck)}
 	n.struck = append(n.struck, reports.Fault{At: reports.Seconds(now), Text: text})
 	n.watch.strikes(fault)
@@ -91,7 +91,7 @@ func (n *nemesis) cure(b *blow) {
 	}
 	b.done = true
 	n.struck[b.index].Until = reports.Seconds(n.c.w.Now())
-	n.c.w.Logf("healed: %s", n.struck[b.index].Text)
+	n.c.w.Say("healed: %s", n.struck[b.index].Text)
 	n.watch.note("healed: " + n.struck[b.index].Text)
 	b.heal()
 }
@@ -130,7 +130,7 @@ func (n *nemesis) keepBudget(f faults.Fault) faults.Fault {
 
 // spare notes a fault that does not strike as it is.
 func (n *nemesis) spare(f faults.Fault, why string) {
-	n.c.w.Logf("fault does not strike: %v: %s", f, why)
+	n.c.w.Say("fault does not strike: %v: %s", f, why)
 	n.spared = append(n.spared, reports.Spared{At: reports.Seconds(n.c.w.Now()), Text: f.String(), Why: why})
 }
 

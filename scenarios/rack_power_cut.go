@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // RackPowerCut: replicas are spread over racks, so a rack may lose its power
@@ -19,5 +21,5 @@ var RackPowerCut = Scenario{
 		{At: 30 * time.Second, For: 6 * time.Second, Fault: faults.PowerOff{Host: faults.Rack("b")}},
 	},
 	Checks: Promises,
-	Probes: []string{"unclean restart detected"},
+	Probes: []*ledger.Probe{controller.ProbeUncleanRestart},
 }

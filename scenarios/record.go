@@ -50,14 +50,14 @@ func (r *Result) WriteTo(dir string, o Options) error {
 	if err := enc.Encode(rec); err != nil {
 		return err
 	}
-	for _, l := range r.Story {
-		fmt.Fprintf(&story, "%12s  %-13s %s\n", reports.Seconds(l.At), l.Host, l.Text)
+	for e := range r.Ledger.All() {
+		e.WriteLine(&story)
 	}
 	for _, f := range r.Report.Faults {
 		fmt.Fprintln(&plan, f.Text)
 	}
 	var picture bytes.Buffer
-	if err := reports.NewTimeline(&r.Report, r.about, r.History, marks(r.Story)).WriteSVG(&picture); err != nil {
+	if err := reports.NewTimeline(&r.Report, r.about, r.History, marks(lines(r.Ledger))).WriteSVG(&picture); err != nil {
 		return err
 	}
 	for name, text := range map[string][]byte{

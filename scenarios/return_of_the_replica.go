@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // ReturnOfTheReplica: a replica comes back with an empty disk, or without its
@@ -23,5 +25,5 @@ var ReturnOfTheReplica = Scenario{
 		{At: 40 * time.Second, For: 2 * time.Second, Fault: faults.Wipe{Host: faults.Leader("orders", 2)}},
 	},
 	Checks: Promises,
-	Probes: []string{"unclean restart detected"},
+	Probes: []*ledger.Probe{controller.ProbeUncleanRestart},
 }

@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // RollingRestart: an upgrade. Each broker hands its leaderships over, stops,
@@ -19,5 +21,5 @@ var RollingRestart = Scenario{
 		{At: 36 * time.Second, For: 20 * time.Second, Fault: faults.RollingRestart{Hosts: faults.AllControllers, Down: 2 * time.Second}},
 	},
 	Checks: Promises,
-	Probes: []string{"controlled shutdown", "clean restart"},
+	Probes: []*ledger.Probe{controller.ProbeControlledShutdown, controller.ProbeCleanRestart},
 }

@@ -3,7 +3,10 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
+	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // RotOnAMinority: bits flip on the disk of one broker while it is down. When
@@ -22,5 +25,5 @@ var RotOnAMinority = Scenario{
 		{At: 37 * time.Second, Fault: faults.Rot{Bytes: 3, Host: faults.Host("broker-3")}},
 	},
 	Checks: Promises,
-	Probes: []string{"unclean restart detected", "damaged batch cut off in recovery"},
+	Probes: []*ledger.Probe{controller.ProbeUncleanRestart, log.ProbeDamagedBatch},
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/internal/nearest"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
@@ -34,8 +35,8 @@ type Options struct {
 	Plant []planted.Bug
 	// PlanFile is where Plan was read from: the report names it.
 	PlanFile string
-	// Story is told what happens while it happens; nil: it is only kept.
-	Story func(sim.Line)
+	// Read is called with each event as it happens; nil: it is not.
+	Read func(*ledger.Entry)
 	// Tracing is what FirstDifference records with; nil: only the hash is kept.
 	Tracing *sim.Tracing
 }
@@ -46,7 +47,7 @@ type Result struct {
 	History *history.History
 	// Judgement is what the checkers say of the history.
 	Judgement *checkers.Judgement
-	Story     []sim.Line
+	Ledger    *ledger.Ledger
 	about     string // the scenario, in a line
 }
 
@@ -119,7 +120,7 @@ func prepare(s Scenario, o Options) (*run, error) {
 	if err := r.s.Workload.Check(); err != nil {
 		return nil, optionError{err}
 	}
-	r.w = sim.NewWorld(sim.Config{Seed: o.Seed, Story: o.Story, Tracing: o.Tracing, MaxEvents: 200_000_000})
+	r.w = sim.NewWorld(sim.Config{Seed: o.Seed, Read: o.Read, Tracing: o.Tracing, MaxEvents: 200_000_000})
 	r.watch = newWatch(r)
 	r.c = newCluster(r.w, r.s.Cluster, r.settings, r.bugs, r.witness)
 	r.watch.meet(r.c)
@@ -266,7 +267,7 @@ func (r *run) safety() error {
 	if plan == nil && r.s.Faults != nil {
 		plan = r.s.Faults.Draw(r.w.Rand("plan"), r.c, r.s.Workload.Lasts())
 	}
-	r.w.Logf(workBegins)
+	r.w.Say(workBegins)
 	r.stage.Begin()
 	r.n.play(plan, r.s.Workload.Lasts())
 	return r.w.Run(r.w.Now() + r.s.Workload.Lasts())
@@ -276,7 +277,7 @@ func (r *run) safety() error {
 // within a bound: every client done, every replica of the core alike. Then the
 // rest is healed too, and all must be.
 func (r *run) liveness() error {
-	r.w.Logf(faultsHeal)
+	r.w.Say(faultsHeal)
 	r.n.healAll()
 	r.w.Network().Mend()
 	r.w.Calm()

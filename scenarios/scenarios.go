@@ -11,6 +11,7 @@ import (
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/internal/nearest"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/workloads"
 )
 
@@ -30,7 +31,7 @@ type Scenario struct {
 	Checks []Promise
 	// Probes must be reached, or the danger was not met and the verdict is
 	// inconclusive.
-	Probes []string
+	Probes []*ledger.Probe
 	// Lesson is what a design hazard teaches: the configuration never made the
 	// promise that the run breaks. Danger is the anomaly that shows it: a run
 	// without it is inconclusive.

@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/replica"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // SlowFollower: a follower that lags leaves the ISR after
@@ -20,5 +22,5 @@ var SlowFollower = Scenario{
 		{At: 30 * time.Second, For: 15 * time.Second, Fault: faults.SlowLink{From: faults.Leader("orders", 1), To: faults.Followers("orders", 1), By: 6 * time.Second}},
 	},
 	Checks: Promises,
-	Probes: []string{"ISR shrank", "ISR expanded"},
+	Probes: []*ledger.Probe{replica.ProbeIsrShrank, replica.ProbeIsrExpanded},
 }

@@ -3,7 +3,10 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
+	"github.com/ktrial/ktrial/broker/replica"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // SplitNetwork: a leader on the small side of a network partition keeps some of
@@ -21,5 +24,5 @@ var SplitNetwork = Scenario{
 		{At: 42 * time.Second, For: 10 * time.Second, Fault: faults.Split{Side: faults.Brokers(2)}},
 	},
 	Checks: Promises,
-	Probes: []string{"broker fenced", "fetch diverged", "follower truncated after epoch change"},
+	Probes: []*ledger.Probe{controller.ProbeBrokerFenced, replica.ProbeFetchDiverged, replica.ProbeFollowerTruncated},
 }

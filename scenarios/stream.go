@@ -23,7 +23,7 @@ func (r *run) watchHistory() {
 			return
 		}
 		if r.seen.Event(e); r.seen.First != nil {
-			r.w.Logf("%s: %s", r.seen.First.Anomaly, r.seen.First.Message)
+			r.w.Say("%s: %s", r.seen.First.Anomaly, r.seen.First.Message)
 			r.w.Fail(errBroken)
 		}
 	}

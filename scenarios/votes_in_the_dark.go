@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // VotesInTheDark: controllers lose power while an election is under way. Slow
@@ -29,5 +31,5 @@ var VotesInTheDark = Scenario{
 		{At: 34900 * time.Millisecond, For: 100 * time.Millisecond, Fault: faults.PowerOff{Host: faults.AnyController}},
 	},
 	Checks: Promises,
-	Probes: []string{"controller failover"},
+	Probes: []*ledger.Probe{controller.ProbeFailover},
 }

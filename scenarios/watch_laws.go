@@ -59,7 +59,7 @@ func (w *watch) failed(x *watched, f laws.Failure) {
 	r := w.r
 	r.violate(law, w.named(f.Message))
 	r.violations[len(r.violations)-1].Story = w.around(f)
-	r.w.Logf("%s: %s", law, w.named(f.Message))
+	r.w.Say("%s: %s", law, w.named(f.Message))
 	r.w.Fail(errBroken)
 }
 
@@ -228,7 +228,7 @@ func (w *watch) around(f laws.Failure) (out []reports.Moment) {
 	const most = 12
 	host := w.r.c.hostOf(kafka.NodeID(f.Node))
 	about, _, _ := strings.Cut(f.Message, ":")
-	story := w.r.w.Story()
+	story := lines(w.r.w.Ledger())
 	for i := len(story) - 1; i >= 0 && len(out) < most; i-- {
 		l := story[i]
 		if l.Host == "" || l.Host == host || strings.Contains(l.Text, about) {

@@ -115,7 +115,7 @@ func (l *Log) duplicate(batches []byte) (AppendInfo, bool, error) {
 			}
 			continue
 		}
-		l.host.Reached("duplicate batch answered with its first offset")
+		l.host.Reached(ProbeDuplicateAnswered)
 		info := AppendInfo{m.firstOffset(), m.lastOffset, record.NoTimestamp, m.timestamp, true}
 		if l.cfg.TimestampType == LogAppendTime {
 			info.LogAppendTime = m.timestamp

@@ -139,7 +139,7 @@ func (n *Node) fitLog(ids []SnapshotID) (Shape, error) {
 	if shape.Contains(latest) {
 		return shape, nil
 	}
-	n.host.Reached("raft: a snapshot was stored and the log not yet cut")
+	n.host.Reached(ProbeSnapshotBeforeCut)
 	if err := n.log.TruncateFullyAndStartAt(latest.End); err != nil {
 		return Shape{}, err
 	}

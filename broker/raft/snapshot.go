@@ -98,7 +98,7 @@ func (n *Node) MaybeSnapshot(im *metadata.Image) {
 func (n *Node) writeSnapshot(im *metadata.Image) {
 	id := SnapshotID{End: im.Offset + 1, Epoch: im.Epoch}
 	if shape := n.core.Log(); id.End > n.delivered || id.End <= shape.LatestSnapshot().End || shape.EpochOf(im.Offset) != im.Epoch {
-		n.host.Reached("raft: a snapshot was overtaken")
+		n.host.Reached(ProbeSnapshotOvertaken)
 		return
 	}
 	n.must(n.storeSnapshot(id, encodeSnapshot(im, n.host.Now().Millis())))
@@ -133,7 +133,7 @@ func (n *Node) clean() {
 		if _, err := n.log.ApplyRetention(n.core.HighWatermark()); err != nil {
 			n.must(err)
 		}
-		n.host.Reached("raft: the log was cut behind a snapshot")
+		n.host.Reached(ProbeCutBehindSnapshot)
 		if err := n.host.Disk().Remove(n.snapshotPath(oldest)); err != nil && !errors.Is(err, env.ErrNotExist) {
 			n.must(err)
 		}

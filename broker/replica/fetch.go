@@ -56,7 +56,7 @@ func (m *Manager) FetchInto(resp *kmsg.FetchResponse, req *kmsg.FetchRequest) {
 	q := m.newFetch(req)
 	defer m.doneFetch(q)
 	if err := m.sessions.open(q, req); err != nil {
-		m.host.Reached("fetch session lost")
+		m.host.Reached(ProbeSessionLost)
 		resp.ErrorCode = kafka.Code(err)
 		return
 	}
@@ -200,7 +200,7 @@ func (p *Partition) serveFollower(q *fetch, part *fetchPart, count bool) (diverg
 	}
 	diverging = part.out.DivergingEpoch.Epoch >= 0
 	if diverging {
-		p.m.host.Reached("fetch diverged")
+		p.m.host.Reached(ProbeFetchDiverged)
 		// What a diverged follower has below its fetch offset is not what the
 		// leader has there, so it says nothing about replication (KAFKA-13141).
 		if !count || !p.m.bugs.On(planted.CountDivergedFetch) {

@@ -11,9 +11,9 @@ import (
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/internal/nearest"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
-	"github.com/ktrial/ktrial/sim"
 )
 
 // runFlags are what run and hunt share.
@@ -106,7 +106,7 @@ func runCommand() *cobra.Command {
 				if f.json { // which is one object
 					out = os.Stderr
 				}
-				o.Story = func(l sim.Line) { fmt.Fprintf(out, "%12s  %-13s %s\n", reports.Seconds(l.At), l.Host, l.Text) }
+				o.Read = storyTo(out, ledger.Filter{})
 			}
 			return playOne(s, o, f)
 		},

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/kernel"
 )
 
@@ -114,6 +115,7 @@ func (l *Link) Cut() {
 	l.cuts++
 	if l.cuts == 1 {
 		l.cutAt = l.n.k.Now()
+		l.n.tell(&Cut{l.direction()})
 	}
 }
 
@@ -123,7 +125,18 @@ func (l *Link) Mend() {
 		return
 	}
 	l.cuts--
+	if l.cuts == 0 {
+		l.n.tell(&Mended{l.direction()})
+	}
 	l.release()
+}
+
+func (l *Link) direction() Direction { return Direction{l.from.name, l.to.name} }
+
+func (n *Network) tell(e ledger.Event) {
+	if n.Tell != nil {
+		n.Tell(e)
+	}
 }
 
 // arrival is when a packet of so many bytes that is sent now gets there.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/kernel"
 )
@@ -61,6 +62,8 @@ type Network struct {
 	alias map[string]*address
 	conns uint64
 	stats Stats
+	// Tell, if set, is called with each event of a link.
+	Tell func(ledger.Event)
 
 	packets []*packet // free
 	buffers buffers
