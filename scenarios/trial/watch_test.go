@@ -1,4 +1,4 @@
-package scenarios
+package trial
 
 import (
 	"flag"
@@ -15,29 +15,30 @@ import (
 	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
 )
 
 // plants says where each planted bug shows itself, within how many seeds, and
 // who sees it first.
 var plants = []struct {
 	bug      planted.Bug
-	scenario Scenario
+	scenario scenarios.Scenario
 	seeds    uint64
 	check    string // begins with this
 }{
-	{planted.CountDivergedFetch, LeadershipPingPong, 3, "law 5:"},
-	{planted.NoDivergenceCheck, SplitNetwork, 3, "law 5:"},
-	{planted.TruncateToHW, LeadershipPingPong, 3, "law 23:"},
-	{planted.ISRNoLESO, Standard, 20, "law 12:"},
-	{planted.HWCommittedISR, ReturnOfTheReplica, 3, "law 9:"},
-	{planted.HWUnderMinISR, LastInSync, 3, "law 9:"},
-	{planted.NoELR, LastInSync, 5, "law 18:"},
-	{planted.IgnoreBrokerEpoch, LateISRJoin, 3, "law 12:"},
-	{planted.NoDuplicateWindow, LateRequests, 3, "records are not duplicated"},
-	{planted.SnapshotWindow, RetriesAfterRestart, 3, "records are not duplicated"},
-	{planted.RaftNoFlush, ControllerStorm, 1, "law 35:"},
-	{planted.RaftForgetVote, VotesInTheDark, 20, "law 33:"},
-	{planted.RaftRestartAsLeader, ControllerStorm, 3, "law 28:"},
+	{planted.CountDivergedFetch, scenarios.LeadershipPingPong, 3, "law 5:"},
+	{planted.NoDivergenceCheck, scenarios.SplitNetwork, 3, "law 5:"},
+	{planted.TruncateToHW, scenarios.LeadershipPingPong, 3, "law 23:"},
+	{planted.ISRNoLESO, scenarios.Standard, 20, "law 12:"},
+	{planted.HWCommittedISR, scenarios.ReturnOfTheReplica, 3, "law 9:"},
+	{planted.HWUnderMinISR, scenarios.LastInSync, 3, "law 9:"},
+	{planted.NoELR, scenarios.LastInSync, 5, "law 18:"},
+	{planted.IgnoreBrokerEpoch, scenarios.LateISRJoin, 3, "law 12:"},
+	{planted.NoDuplicateWindow, scenarios.LateRequests, 3, "records are not duplicated"},
+	{planted.SnapshotWindow, scenarios.RetriesAfterRestart, 3, "records are not duplicated"},
+	{planted.RaftNoFlush, scenarios.ControllerStorm, 1, "law 35:"},
+	{planted.RaftForgetVote, scenarios.VotesInTheDark, 20, "law 33:"},
+	{planted.RaftRestartAsLeader, scenarios.ControllerStorm, 3, "law 28:"},
 }
 
 func TestPlantedBugsAreFound(t *testing.T) {
@@ -72,7 +73,7 @@ func TestEveryPlantedBugHasAScenario(t *testing.T) {
 
 // acted is a run whose nodes are played by the test.
 func acted(t testing.TB) *run {
-	r, err := prepare(Standard, Options{Seed: 1})
+	r, err := prepare(scenarios.Standard, Options{Seed: 1})
 	require.NoError(t, err)
 	t.Cleanup(r.w.Close)
 	return r
@@ -278,7 +279,7 @@ func TestTableOfPlantedBugs(t *testing.T) {
 		t.Skip("it takes minutes; -long")
 	}
 	for _, e := range planted.All {
-		for _, s := range Promising() {
+		for _, s := range scenarios.Promising() {
 			t.Run(string(e.Bug)+"/"+s.Name, func(t *testing.T) {
 				t.Parallel()
 				t.Log(firstSeed(t, e.Bug, s))
@@ -287,7 +288,7 @@ func TestTableOfPlantedBugs(t *testing.T) {
 	}
 }
 
-func firstSeed(t *testing.T, bug planted.Bug, s Scenario) string {
+func firstSeed(t *testing.T, bug planted.Bug, s scenarios.Scenario) string {
 	var reached, infected int64
 	for seed := uint64(1); seed <= *longSeeds; seed++ {
 		r, err := Run(s, Options{Seed: seed, Plant: []planted.Bug{bug}})

@@ -1,4 +1,4 @@
-package scenarios
+package trial
 
 import (
 	"errors"
@@ -59,7 +59,7 @@ func (w *watch) failed(x *watched, f laws.Failure) {
 	r := w.r
 	r.violate(law, w.named(f.Message))
 	r.violations[len(r.violations)-1].Story = w.around(f)
-	r.w.Say("%s: %s", law, w.named(f.Message))
+	r.w.Tell(&PromiseBroken{law, w.named(f.Message)})
 	r.w.Fail(errBroken)
 }
 
@@ -79,19 +79,21 @@ func (w *watch) strikes(f faults.Fault) {
 			w.mayLose(hosts.Hosts())
 		}
 	}
-	w.each(deceives(f), damage)
-	switch f := f.(type) {
-	case faults.Wipe:
-		w.each(f.Host, w.wipes)
-	case faults.Rot:
-		w.each(f.Host, damage)
+	if f, ok := f.(faults.Deceiver); ok {
+		w.each(f.Deceives(), damage)
+	}
+	if f, ok := f.(faults.Wiper); ok {
+		w.each(f.Wipes(), w.wipes)
+	}
+	if f, ok := f.(faults.Damager); ok {
+		w.each(f.Damages(), damage)
 	}
 }
 
 func (w *watch) each(t faults.Target, do func(*machine)) {
 	for _, name := range t.Hosts() {
-		if s := w.r.c.byHost[name]; s != nil {
-			do(w.machines[s.cfg.NodeID])
+		if s := w.r.c.Server(name); s != nil {
+			do(w.machines[s.ID()])
 		}
 	}
 }
@@ -103,23 +105,23 @@ func damage(m *machine) { m.damaged = true }
 // between the two, a process that was just started may open its logs.
 func (w *watch) darkens(m *machine) {
 	for _, x := range w.partitions {
-		x.lost[m.s.cfg.NodeID] = true
+		x.lost[m.s.ID()] = true
 	}
-	n := m.s.alive()
+	n := m.s.Node()
 	if n == nil || n.Replicas == nil || m.damaged {
 		return
 	}
 	for _, x := range w.partitions {
 		if p := n.Replicas.Partition(x.tp); p != nil {
-			x.ghost.Flushed(laws.Node(m.s.cfg.NodeID), int64(p.Log().RecoveryPoint()))
+			x.ghost.Flushed(laws.Node(m.s.ID()), int64(p.Log().RecoveryPoint()))
 		}
 	}
 }
 
 func (w *watch) wipes(m *machine) {
-	node := laws.Node(m.s.cfg.NodeID)
+	node := laws.Node(m.s.ID())
 	for _, x := range w.partitions {
-		x.lost[m.s.cfg.NodeID] = true
+		x.lost[m.s.ID()] = true
 		x.ghost.Wiped(node)
 	}
 	w.quorum.Wiped(node)
@@ -217,7 +219,7 @@ func (w *watch) name(word string) string {
 	if err != nil {
 		return word
 	}
-	if host := w.r.c.hostOf(kafka.NodeID(id)); host != "" {
+	if host := w.r.c.HostOf(kafka.NodeID(id)); host != "" {
 		return host
 	}
 	return word
@@ -226,7 +228,7 @@ func (w *watch) name(word string) string {
 // around are the last lines of the story that concern a failure.
 func (w *watch) around(f laws.Failure) (out []reports.Moment) {
 	const most = 12
-	host := w.r.c.hostOf(kafka.NodeID(f.Node))
+	host := w.r.c.HostOf(kafka.NodeID(f.Node))
 	about, _, _ := strings.Cut(f.Message, ":")
 	story := lines(w.r.w.Ledger())
 	for i := len(story) - 1; i >= 0 && len(out) < most; i-- {
@@ -243,18 +245,18 @@ func (w *watch) around(f laws.Failure) (out []reports.Moment) {
 // lose with hosts, what they have not synced; 0 if hosts have none. kept: one
 // of the others is counted to have all that was acknowledged.
 func (w *watch) losers(tp kafka.TopicPartition, hosts []string) (lost int, kept bool) {
-	im := w.r.c.image()
+	im := w.r.c.Image()
 	if im == nil || im.Partition(tp) == nil {
 		return 0, false
 	}
 	p := im.Partition(tp)
 	touched := false
 	for _, id := range p.Replicas {
-		s := w.r.c.byID[id]
-		hit := slices.Contains(hosts, s.host.Name())
+		s := w.r.c.ByID(id)
+		hit := slices.Contains(hosts, s.Name())
 		touched = touched || hit
 		switch {
-		case hit || s.lossy && s.unclean(im):
+		case hit || s.HasLost(im):
 			lost++
 		case slices.Contains(p.ISR, id) || slices.Contains(p.ELR, id):
 			kept = true

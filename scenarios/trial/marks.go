@@ -1,4 +1,4 @@
-package scenarios
+package trial
 
 import (
 	"regexp"
@@ -18,7 +18,7 @@ var (
 )
 
 // phases are what the story says when one begins.
-var phases = []string{workBegins, faultsHeal}
+var phases = []string{(&WorkBegan{}).Sentence(), (&HealingBegan{}).Sentence()}
 
 // marks are the moments at which the cluster changed, read off its story: so
 // nobody has to note them while the run goes on.

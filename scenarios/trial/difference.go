@@ -1,14 +1,15 @@
-package scenarios
+package trial
 
 import (
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/sim"
 )
 
 // FirstDifference plays a scenario twice and says in which step the two runs
 // part. Two hashes say that something leaked into the world; the step says
 // where to look for it.
-func FirstDifference(s Scenario, o Options) string {
+func FirstDifference(s scenarios.Scenario, o Options) string {
 	var trouble error
 	d := sim.Difference(func(t *sim.Tracing) *sim.World {
 		o.Tracing = t
@@ -42,7 +43,7 @@ func (r *Result) Differs(check, how string) {
 // recorded one: something leaked into the world, which is looked for. Of another
 // build that cannot be said, for a seed means the same run only for the same
 // build.
-func (rec *Record) Compare(file string, s Scenario, o Options, again *Result) {
+func (rec *Record) Compare(file string, s scenarios.Scenario, o Options, again *Result) {
 	if rec.Report.TraceHash == again.Report.TraceHash {
 		return
 	}

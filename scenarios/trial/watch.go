@@ -1,15 +1,17 @@
-package scenarios
+package trial
 
 import (
 	"fmt"
 	"slices"
 
-	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/checkers/laws"
+	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios/cluster"
 	"github.com/ktrial/ktrial/sim"
 )
 
@@ -59,7 +61,7 @@ type watched struct {
 
 // machine is a server's hardware, and whether a process of it is up.
 type machine struct {
-	s  *member
+	s  *cluster.Server
 	up bool
 	// damaged: its disk lied or rots, so what was synced may be gone.
 	damaged bool
@@ -75,7 +77,7 @@ func newWatch(r *run) *watch {
 		happened: map[string]int{},
 	}
 	for _, t := range r.s.Topics {
-		minISR, unclean := r.promised(t)
+		minISR, unclean := r.config.promises(t)
 		for p := range t.Partitions {
 			x := &watched{lost: map[kafka.NodeID]bool{}, tp: kafka.TopicPartition{Topic: t.Name, Partition: p}, minISR: min(minISR, int(t.Replicas)), unclean: unclean}
 			x.ghost = laws.NewReplication(laws.ReplicationConfig{Name: x.tp.String(), MinISR: x.minISR, HWNeedsMinISR: true})
@@ -84,37 +86,39 @@ func newWatch(r *run) *watch {
 			w.byName[x.tp] = x
 		}
 	}
+	w.meet(r.c)
+	r.w.Ledger().Read(w.read)
 	return w
 }
 
-// promised is what a topic's configuration promises.
-func (r *run) promised(t Topic) (minISR int, unclean bool) {
-	cfg := r.settings.Topic
-	if err := config.SetAll(&cfg, t.Config); err != nil {
-		panic(fmt.Sprintf("scenario %s: topic %s: %v", r.s.Name, t.Name, err))
+// read follows what the nemesis does.
+func (w *watch) read(e *ledger.Entry) {
+	switch f := e.Event.(type) {
+	case *faults.Struck:
+		w.strikes(f.Fault)
+		w.note(f.Text)
+	case *faults.Healed:
+		w.note(f.Sentence())
 	}
-	if t.MinInsync > 0 {
-		cfg.MinInsyncReplicas = int32(t.MinInsync)
-	}
-	return int(cfg.MinInsyncReplicas), cfg.UncleanLeaderChoice
 }
 
 // meet is told of the servers.
-func (w *watch) meet(c *cluster) {
+func (w *watch) meet(c *cluster.Cluster) {
 	var voters []laws.Node
-	for _, s := range c.servers {
-		w.machines[s.cfg.NodeID] = &machine{s: s}
-		if slices.Contains(c.controllers, s.host.Name()) {
-			voters = append(voters, laws.Node(s.cfg.NodeID))
+	for _, s := range c.Servers {
+		s.Config.Witness = w.tell
+		w.machines[s.ID()] = &machine{s: s}
+		if slices.Contains(c.Controllers(), s.Name()) {
+			voters = append(voters, laws.Node(s.ID()))
 		}
 	}
 	w.quorum = laws.NewQuorum("metadata", voters)
 	w.quorum.Report = func(f laws.Failure) { w.failed(nil, f) }
-	c.committed = func() kafka.Offset { return w.committed }
-	c.onStart = func(*member) { w.reap() }
+	c.Committed = func() kafka.Offset { return w.committed }
+	c.OnStart = func(*cluster.Server) { w.reap() }
 	w.r.w.OnPowerOff(func(h *sim.Host) {
-		if s := c.byHost[h.Name()]; s != nil {
-			w.darkens(w.machines[s.cfg.NodeID])
+		if s := c.Server(h.Name()); s != nil {
+			w.darkens(w.machines[s.ID()])
 		}
 	})
 }
@@ -345,15 +349,15 @@ func digest(b record.Batch) uint64 {
 
 // reap tells the ghosts which processes are gone: nobody tells of his own death.
 func (w *watch) reap() {
-	for _, s := range w.r.c.servers {
-		m := w.machines[s.cfg.NodeID]
-		if !m.up || s.host.IsRunning() {
+	for _, s := range w.r.c.Servers {
+		m := w.machines[s.ID()]
+		if !m.up || s.Host.IsRunning() {
 			continue
 		}
 		m.up = false
 		for _, x := range w.partitions {
-			w.hears(x, s.cfg.NodeID)
-			x.ghost.Stopped(laws.Node(s.cfg.NodeID))
+			w.hears(x, s.ID())
+			x.ghost.Stopped(laws.Node(s.ID()))
 		}
 	}
 }

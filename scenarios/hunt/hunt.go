@@ -1,4 +1,5 @@
-package scenarios
+// Package hunt plays many seeds of scenarios and sums up what they showed.
+package hunt
 
 import (
 	"fmt"
@@ -10,12 +11,14 @@ import (
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/trial"
 )
 
 // Hunt is a campaign: many seeds of some scenarios.
 type Hunt struct {
-	Scenarios []Scenario
-	Options   Options // Seed is the hunt's own
+	Scenarios []scenarios.Scenario
+	Options   trial.Options // Seed is the hunt's own
 	// First and Last are the seeds, both included. Seeds go round the
 	// scenarios: each scenario is played with each seed.
 	First, Last uint64
@@ -30,7 +33,7 @@ type Hunt struct {
 	Interrupt <-chan struct{}
 
 	// Failed is told of each failing run, in the order of the seeds.
-	Failed func(*Result)
+	Failed func(*trial.Result)
 	// Progress is told now and then, from one goroutine at a time.
 	Progress func(done int, failures int, elapsed time.Duration)
 }
@@ -38,14 +41,14 @@ type Hunt struct {
 // job is one run of a hunt.
 type job struct {
 	number   int // of this shard's jobs, from 0
-	scenario Scenario
+	scenario scenarios.Scenario
 	seed     uint64
 }
 
 // outcome is what became of a job.
 type outcome struct {
 	job    job
-	result *Result
+	result *trial.Result
 	err    error
 }
 
@@ -101,17 +104,17 @@ func (h Hunt) feed(jobs chan<- job, stop <-chan struct{}, begun time.Time) {
 
 // play plays one job; a failing run, and one in twenty of the others, is
 // played again to see that it is the same.
-func (h Hunt) play(j job) (*Result, error) {
+func (h Hunt) play(j job) (*trial.Result, error) {
 	o := h.Options
 	o.Seed = j.seed
-	result, err := Run(j.scenario, o)
+	result, err := trial.Run(j.scenario, o)
 	if err != nil || result.Report.Verdict == reports.Holds && j.number%20 != 0 {
 		return result, err
 	}
-	again, err := Run(j.scenario, o)
+	again, err := trial.Run(j.scenario, o)
 	if err == nil && again.Report.TraceHash != result.Report.TraceHash {
 		result.Differs("the same seed gives the same run", fmt.Sprintf("the second run has trace %s, the first %s: %s",
-			again.Report.TraceHash, result.Report.TraceHash, FirstDifference(j.scenario, o)))
+			again.Report.TraceHash, result.Report.TraceHash, trial.FirstDifference(j.scenario, o)))
 	}
 	return result, err
 }
@@ -120,7 +123,7 @@ func (h Hunt) play(j job) (*Result, error) {
 func (h Hunt) collect(outcomes <-chan outcome, stop chan struct{}, begun time.Time) (reports.Hunt, error) {
 	sum := reports.Hunt{Failures: []reports.Failure{}, Probes: map[string]int64{}, Planted: map[string]reports.Planted{}, AllowedNeverSeen: []reports.Allowed{}}
 	var permitted checkers.Campaign
-	var failed []*Result
+	var failed []*trial.Result
 	var firstErr error
 	stopped := false
 	for o := range outcomes {
@@ -147,7 +150,7 @@ func (h Hunt) collect(outcomes <-chan outcome, stop chan struct{}, begun time.Ti
 			h.Progress(sum.Runs, len(failed), time.Since(begun))
 		}
 	}
-	slices.SortFunc(failed, func(a, b *Result) int {
+	slices.SortFunc(failed, func(a, b *trial.Result) int {
 		if a.Report.Seed != b.Report.Seed {
 			return int(min(1, max(-1, int64(a.Report.Seed)-int64(b.Report.Seed))))
 		}

@@ -1,4 +1,4 @@
-package scenarios
+package trial
 
 import (
 	"fmt"
@@ -39,7 +39,7 @@ func (w *watch) caches(x *watched) {
 	var first []log.ProducerState
 	var known kafka.NodeID
 	for _, id := range x.replicas {
-		n := w.r.c.byID[id].alive()
+		n := w.r.c.ByID(id).Node()
 		if n == nil || w.machines[id].damaged || n.Replicas.Partition(x.tp) == nil {
 			continue
 		}
@@ -60,18 +60,18 @@ func (w *watch) caches(x *watched) {
 // unsettled says which node has not all of the metadata that another has.
 func (w *watch) unsettled(bool) (amiss []string) {
 	end := kafka.Offset(0)
-	for _, s := range w.r.c.servers {
-		if n := s.alive(); n != nil {
+	for _, s := range w.r.c.Servers {
+		if n := s.Node(); n != nil {
 			end = max(end, n.Raft.EndOffset())
 		}
 	}
-	for _, s := range w.r.c.servers {
-		n := s.alive()
+	for _, s := range w.r.c.Servers {
+		n := s.Node()
 		switch {
 		case n == nil:
-			amiss = append(amiss, s.host.Name()+" is not up")
+			amiss = append(amiss, s.Name()+" is not up")
 		case n.Raft.HighWatermark() != end:
-			amiss = append(amiss, fmt.Sprintf("%s has the metadata log up to %d of %d", s.host.Name(), n.Raft.HighWatermark(), end))
+			amiss = append(amiss, fmt.Sprintf("%s has the metadata log up to %d of %d", s.Name(), n.Raft.HighWatermark(), end))
 		}
 	}
 	return amiss
@@ -81,10 +81,10 @@ func (w *watch) unsettled(bool) (amiss []string) {
 // with those that the nodes came to while they ran.
 func (w *watch) replay(bound time.Duration) error {
 	waiting, known := 0, raft.Folds{}
-	for _, s := range w.r.c.servers {
-		n, node := s.alive(), laws.Node(s.cfg.NodeID)
+	for _, s := range w.r.c.Servers {
+		n, node := s.Node(), laws.Node(s.ID())
 		waiting++
-		s.host.Process().Go("replay", func() {
+		s.Host.Process().Go("replay", func() {
 			w.replayed(node, n, known)
 			waiting--
 		})

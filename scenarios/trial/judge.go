@@ -1,26 +1,20 @@
-package scenarios
+package trial
 
 import (
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 
-	"github.com/ktrial/ktrial/broker/kafka"
-	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
 )
-
-func keys[K comparable, V any](m map[K]V) iter.Seq[K] { return maps.Keys(m) }
-
-// witness is told what one node does.
-func (r *run) witness(id kafka.NodeID) witness.Witness { return r.watch.tell }
 
 // result judges the history and writes the report.
 func (r *run) result() *Result {
 	r.tellConfig()
+	struck, skipped := faultsOf(r.w.Ledger())
 	h := r.stage.Recorder.History()
 	report := reports.Run{
 		Scenario: r.s.Name, Seed: r.o.Seed,
@@ -28,15 +22,12 @@ func (r *run) result() *Result {
 		VirtualSeconds: r.w.Now().Seconds(),
 		Violations:     slices.Clip(r.violations),
 		Allowed:        []reports.Allowed{}, Checks: []reports.Check{},
-		Faults: r.n.struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
-		Config: r.config(), Lesson: r.s.Lesson, Counts: counts(h),
-		Again: r.again(), Stopped: r.stopped(), Spared: r.n.spared, OwnPlan: r.o.Plan != nil,
+		Faults: struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
+		Config: r.config.named(), Lesson: r.s.Lesson, Counts: counts(h),
+		Again: r.again(), Stopped: r.stopped(), Spared: skipped, OwnPlan: r.o.Plan != nil,
 	}
 	if report.Violations == nil {
 		report.Violations = []reports.Violation{}
-	}
-	if report.Faults == nil {
-		report.Faults = []reports.Fault{}
 	}
 	j := r.judge(h, &report)
 	report.Verdict = r.verdict(&report, j)
@@ -63,21 +54,6 @@ func (r *run) again() string {
 	return reports.Command(words...)
 }
 
-// config is what differs from the defaults, by Kafka's names.
-func (r *run) config() map[string]string {
-	out := map[string]string{}
-	maps.Copy(out, r.s.Workload.Config())
-	maps.Copy(out, r.s.Cluster.Config)
-	for _, t := range r.s.Topics {
-		maps.Copy(out, t.Config)
-		if t.MinInsync > 0 {
-			out["min.insync.replicas"] = fmt.Sprint(t.MinInsync)
-		}
-	}
-	maps.Copy(out, r.o.Set)
-	return out
-}
-
 // tellConfig writes into the history what its verdict depends on beside what
 // clients saw, so that `ktrial check` says the same of it as the run.
 func (r *run) tellConfig() {
@@ -89,10 +65,10 @@ func (r *run) tellConfig() {
 // find is a violation even if the scenario does not ask for it.
 func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement {
 	j := checkers.Judge(h, checkers.Options{})
-	proof := &evidence{h: h, struck: r.n.struck, story: lines(r.w.Ledger())}
+	proof := &evidence{h: h, struck: report.Faults, story: lines(r.w.Ledger())}
 	asked := map[checkers.Anomaly]bool{}
-	check := func(p Promise) {
-		c := reports.Check{Name: p.Name, Verdict: reports.Holds, Checked: p.counts(j.Examined)}
+	check := func(p scenarios.Promise) {
+		c := reports.Check{Name: p.Name, Verdict: reports.Holds, Checked: p.Counts(j.Examined)}
 		for _, found := range j.Anomalies {
 			if slices.Contains(p.Anomalies, found.Anomaly) && found.Count > found.Permitted {
 				c.Verdict = reports.Violated
@@ -109,7 +85,7 @@ func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement
 	}
 	for _, found := range j.Anomalies {
 		if !asked[found.Anomaly] && found.Count > found.Permitted {
-			check(Promise{Name: "no " + string(found.Anomaly), Anomalies: []checkers.Anomaly{found.Anomaly}, counts: polled})
+			check(scenarios.Promise{Name: "no " + string(found.Anomaly), Anomalies: []checkers.Anomaly{found.Anomaly}, Counts: func(e checkers.Examined) int64 { return e.Polled }})
 		}
 	}
 	r.watch.report(report)
@@ -178,7 +154,7 @@ func ints(ops []int64) []int {
 // that lets it off.
 func (r *run) expectations() checkers.Expectations {
 	var e checkers.Expectations
-	config := r.config()
+	config := r.config.named()
 	for _, name := range slices.Sorted(maps.Keys(config)) {
 		if checkers.Knows(name) { // else it promises nothing either way
 			e.Set(name, config[name])
@@ -214,11 +190,11 @@ func counts(h *history.History) map[string]int64 {
 }
 
 // AllChecks describes every check, for `ktrial list`.
-func AllChecks() []Promise {
-	return append(slices.Clone(Promises),
-		Promise{Name: replicationLaws, About: "what replicas and controllers do to a partition, event by event, keeps the laws of replication"},
-		Promise{Name: quorumLaws, About: "what voters and observers do to the metadata log, event by event, keeps the laws of the quorum"},
-		Promise{Name: progress, About: "once all faults have healed every client finishes and every replica is in sync"})
+func AllChecks() []scenarios.Promise {
+	return append(slices.Clone(scenarios.Promises),
+		scenarios.Promise{Name: replicationLaws, About: "what replicas and controllers do to a partition, event by event, keeps the laws of replication"},
+		scenarios.Promise{Name: quorumLaws, About: "what voters and observers do to the metadata log, event by event, keeps the laws of the quorum"},
+		scenarios.Promise{Name: progress, About: "once all faults have healed every client finishes and every replica is in sync"})
 }
 
 // progress is the promise of the liveness phase.

@@ -1,4 +1,4 @@
-package scenarios
+package trial
 
 import (
 	"testing"
@@ -7,11 +7,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
 )
 
 // The nodes still say what the timeline's marks are read from.
 func TestMarks(t *testing.T) {
-	r, err := Run(LeaderLosesPower, Options{Seed: 1})
+	r, err := Run(scenarios.LeaderLosesPower, Options{Seed: 1})
 	require.NoError(t, err)
 	found := map[reports.MarkKind]int{}
 	for _, m := range marks(lines(r.Ledger)) {
@@ -24,7 +25,7 @@ func TestMarks(t *testing.T) {
 	assert.Equal(t, 2, found[reports.Phase])
 	assert.Zero(t, found[reports.NoLeader])
 
-	r, err = Run(NoFsyncAllLosePower, Options{Seed: 1})
+	r, err = Run(scenarios.NoFsyncAllLosePower, Options{Seed: 1})
 	require.NoError(t, err)
 	found = map[reports.MarkKind]int{}
 	for _, m := range marks(lines(r.Ledger)) {

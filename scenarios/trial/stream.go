@@ -1,4 +1,4 @@
-package scenarios
+package trial
 
 import (
 	"fmt"
@@ -23,7 +23,7 @@ func (r *run) watchHistory() {
 			return
 		}
 		if r.seen.Event(e); r.seen.First != nil {
-			r.w.Say("%s: %s", r.seen.First.Anomaly, r.seen.First.Message)
+			r.w.Tell(&PromiseBroken{string(r.seen.First.Anomaly), r.seen.First.Message})
 			r.w.Fail(errBroken)
 		}
 	}

@@ -1,4 +1,4 @@
-package scenarios
+package trial
 
 import (
 	"flag"
@@ -14,6 +14,7 @@ import (
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
@@ -83,7 +84,7 @@ func TestAReportTellsTheStory(t *testing.T) {
 // befell the cluster around them, and the command that shows it again.
 func TestAPlantedBugIsExplained(t *testing.T) {
 	for seed := range uint64(20) {
-		r, err := Run(LateRequests, Options{Seed: seed, Plant: []planted.Bug{planted.NoDuplicateWindow}})
+		r, err := Run(scenarios.LateRequests, Options{Seed: seed, Plant: []planted.Bug{planted.NoDuplicateWindow}})
 		require.NoError(t, err)
 		if r.Report.Verdict != reports.Violated || r.Report.Violations[0].Anomaly == "" {
 			continue

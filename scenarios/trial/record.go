@@ -1,4 +1,4 @@
-package scenarios
+package trial
 
 import (
 	"bytes"
@@ -163,17 +163,6 @@ func build() string {
 		}
 	}
 	return strings.TrimSpace(revision + dirty)
-}
-
-// optionError is a bad option.
-type optionError struct{ error }
-
-func (e optionError) Unwrap() error { return e.error }
-
-// IsOption reports whether an error of Run is the fault of its options.
-func IsOption(err error) bool {
-	var o optionError
-	return errors.As(err, &o)
 }
 
 // writeHistory keeps the history as JSON lines.

@@ -1,4 +1,4 @@
-package scenarios
+package trial
 
 import (
 	"testing"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/workloads"
 )
@@ -33,8 +34,8 @@ func (l leaky) Clients(s *workloads.Stage) []workloads.Client {
 }
 
 // short is the standard scenario with a few seconds of work.
-func short(t *testing.T) Scenario {
-	s := Standard
+func short(t *testing.T) scenarios.Scenario {
+	s := scenarios.Standard
 	w, err := s.Workload.Set("duration", "4s")
 	require.NoError(t, err)
 	s.Workload = w
@@ -52,17 +53,6 @@ func TestFirstDifferenceNamesWhoDiffers(t *testing.T) {
 
 func TestFirstDifferenceOfTheSameRun(t *testing.T) {
 	assert.Contains(t, FirstDifference(short(t), Options{Seed: 3}), "were the same")
-}
-
-func TestHuntReportsTheFirstDifference(t *testing.T) {
-	s := short(t)
-	s.Workload = leaky{s.Workload, new(int)}
-	var failed *Result
-	sum, err := Hunt{Scenarios: []Scenario{s}, First: 3, Last: 3, Failed: func(r *Result) { failed = r }}.Run()
-	require.NoError(t, err)
-	require.Len(t, sum.Failures, 1)
-	assert.Equal(t, reports.NotDeterministic, failed.Report.Verdict)
-	assert.Regexp(t, `second run has trace .* step \d+ differs`, failed.Report.Violations[0].Message)
 }
 
 func TestAReplayThatDiffersSaysWhere(t *testing.T) {
