@@ -152,9 +152,6 @@ func (k *Kernel) newCall() *call {
 	return c
 }
 
-// Prefetch knows nothing of what the function will do.
-func (c *call) Prefetch(int) {}
-
 // Fire calls the function.
 func (c *call) Fire() {
 	f := c.f
@@ -220,7 +217,6 @@ func (k *Kernel) step() {
 	}
 	k.events++
 	k.trace.Mix(ev.tag)
-	k.queue.prefetch()
 	ev.on.Fire()
 	k.runReady()
 	for _, f := range k.after {

@@ -1,21 +1,17 @@
 package kernel
 
-import (
-	"time"
-
-	"github.com/ktrial/ktrial/sim/internal/prefetch"
-)
+import "time"
 
 // Process is a group of tasks and timers that die together.
 type Process struct {
 	k           *Kernel
 	id          uint32
-	dead        bool
-	paused      bool
 	name        string
 	incarnation int
 	onEnd       func()
 
+	dead           bool
+	paused         bool
 	oldest, newest *Task
 	timers         *Timer   // pending
 	held           []*Task  // became ready while paused
@@ -179,13 +175,6 @@ type Timer struct {
 	name        string
 	f           func()
 	older, next *Timer
-}
-
-// Prefetch is of the timer alone: what its function will do is not known.
-func (t *Timer) Prefetch(ahead int) {
-	if ahead == 1 {
-		prefetch.Object(t)
-	}
 }
 
 // After has f called at the given time, outside of any task.

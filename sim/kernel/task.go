@@ -4,34 +4,30 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
-
-	"github.com/ktrial/ktrial/sim/internal/prefetch"
 )
 
 // Task is a coroutine of a process. Its embedded event is the deadline of what
-// it waits for. What every wait touches stands together at the front.
+// it waits for.
 type Task struct {
 	Event
-	co    *coro // nil until it first runs
-	proc  *Process
-	parks prefetch.Place // where it is parked
-
-	// What it waits for; meaningful while parked.
-	list         *WaitList
-	before, next *Task         // in list
-	deadline     time.Duration // Never, unless it waits with a limit
-	alarm        time.Duration // when Event is scheduled; may be too early
-	since        time.Duration
-	call, object string
-	woken        bool
-	done         bool
-	followed     bool // what its stack points to was asked for
-
 	id           uint64
 	name         string
-	f            func()
+	proc         *Process
 	older, newer *Task // tasks of the same process
-	dump         []byte
+	f            func()
+	co           *coro // nil until it first runs
+	done         bool
+
+	// What it waits for; meaningful while parked.
+	call, object string
+	list         *WaitList
+	before, next *Task // in list
+	since        time.Duration
+	deadline     time.Duration // Never, unless it waits with a limit
+	alarm        time.Duration // when Event is scheduled; may be too early
+	woken        bool
+
+	dump []byte // where it stands, while the kernel lists its tasks
 }
 
 // String is "host/task".
@@ -62,10 +58,6 @@ func (k *Kernel) resume(t *Task) {
 		t.co.task = t
 	}
 	k.current = t
-	if k.queue.crowded() && !t.followed {
-		t.Prefetch(0) // at once is better than one after the other
-	}
-	t.followed = false
 	t.co.resume()
 	k.current = nil
 	if t.done {
@@ -112,7 +104,6 @@ func (k *Kernel) Block(call, object string, list *WaitList, deadline time.Durati
 // park switches to the kernel. A task that is asked where it stands says so
 // and stays parked.
 func (k *Kernel) park(t *Task) {
-	t.parks = prefetch.Here(&t.co.next)
 	t.co.park()
 	for k.dumping {
 		t.dump = stack()
@@ -144,21 +135,6 @@ func (t *Task) Fire() {
 	}
 }
 
-// Prefetch is of the task's own memory first, then of its stack, then of what
-// is on that.
-func (t *Task) Prefetch(ahead int) {
-	switch {
-	case ahead > 1:
-		prefetch.Object(t)
-	case ahead == 1:
-		t.parks.Stack()
-		prefetch.Object(t.co)
-	default:
-		t.parks.Follow()
-		t.followed = true
-	}
-}
-
 // wake ends t's wait.
 func (k *Kernel) wake(t *Task, woken bool) {
 	if t.list != nil {
@@ -173,9 +149,6 @@ func (k *Kernel) makeReady(t *Task) {
 	if t.proc.paused {
 		t.proc.held = append(t.proc.held, t)
 		return
-	}
-	if k.queue.crowded() && !t.followed {
-		t.Prefetch(1)
 	}
 	k.ready.push(t)
 }

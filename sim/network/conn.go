@@ -10,35 +10,34 @@ import (
 	"github.com/ktrial/ktrial/sim/kernel"
 )
 
-// Conn is one end of a connection: an env.Conn. What every packet touches
-// stands together at the front, since in a large world none of it is in the
-// cache when it is wanted.
+// Conn is one end of a connection: an env.Conn.
 type Conn struct {
-	peer   *Conn
-	link   *Link           // to the peer
-	proc   *kernel.Process // nil until accepted
 	n      *Network
-	err    error
 	id     uint64
-	closed bool // by this end: nothing is left of it but its answer to strangers
-	lost   bool // something on the way swallows what this end sends
+	node   *Node
+	proc   *kernel.Process // nil until accepted
+	peer   *Conn
+	link   *Link // to the peer
+	remote string
 
-	in       pipe
-	sent     uint64        // packets, but for resets
-	wrote    int64         // bytes
-	taken    int64         // of those the peer had read when it was last looked at
-	arrive   time.Duration // when the last packet arrives
-	node     *Node
-	remote   string
-	deadline time.Duration // of Read
+	established bool
+	closed      bool // by this end: nothing is left of it but its answer to strangers
+	lost        bool // something on the way swallows what this end sends
+	err         error
 
-	established  bool
-	listed       bool
-	held         int // packets of this end that its link cannot carry
-	heldSince    time.Duration
+	in        pipe
+	deadline  time.Duration // of Read
+	sent      uint64        // packets, but for resets
+	wrote     int64         // bytes
+	taken     int64         // of those the peer had read when it was last looked at
+	arrive    time.Duration // when the last packet arrives
+	held      int           // packets of this end that its link cannot carry
+	heldSince time.Duration
+
 	dialing      kernel.WaitList
+	listener     *Listener // that the handshake is with
+	listed       bool
 	older, newer *Conn // of the same node
-	listener     *Listener
 }
 
 var _ env.Conn = (*Conn)(nil)
@@ -46,15 +45,15 @@ var _ env.Conn = (*Conn)(nil)
 // pipe is what comes towards one end.
 // Invariant: read <= what the peer wrote <= read + Window.
 type pipe struct {
-	expected    uint64          // the packet that comes next
-	first, last *packet         // arrived and not yet read
-	readers     kernel.WaitList // of this end
-	offset      int             // how much of first was read
-	read        int64           // bytes
-	writers     kernel.WaitList // of the peer, that wait for room
-	early       []*packet       // those that came before expected
+	expected    uint64    // the packet that comes next
+	early       []*packet // those that came before expected
+	first, last *packet   // arrived and not yet read
+	offset      int       // how much of first was read
+	read        int64     // bytes
 	eof         bool
-	crediting   bool // the news that there is room is under way
+	readers     kernel.WaitList // of this end
+	writers     kernel.WaitList // of the peer, that wait for room
+	crediting   bool            // the news that there is room is under way
 }
 
 func (n *Network) newConn(node *Node, proc *kernel.Process) *Conn {
@@ -301,8 +300,7 @@ func (c *Conn) Room() int {
 	return c.room(math.MaxInt)
 }
 
-// room is how many bytes fit into the window, or enough for what is wanted: the
-// peer is looked at only if it matters, since it may be far from any cache.
+// room is how many bytes fit into the window, or enough for what is wanted.
 func (c *Conn) room(wanted int) int {
 	window := int64(c.n.cfg.Window)
 	if left := window - (c.wrote - c.taken); left >= int64(wanted) {
