@@ -4,24 +4,25 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/ktrial/ktrial/internal/list"
 )
 
 // Task is a coroutine of a process. Its embedded event is the deadline of what
 // it waits for.
 type Task struct {
 	Event
-	id           uint64
-	name         string
-	proc         *Process
-	older, newer *Task // tasks of the same process
-	f            func()
-	co           *coro // nil until it first runs
-	done         bool
+	id   uint64
+	name string
+	proc *Process
+	item list.Item[Task] // among the tasks of the process
+	f    func()
+	co   *coro // nil until it first runs
+	done bool
 
 	// What it waits for; meaningful while parked.
 	call, object string
-	list         *WaitList
-	before, next *Task // in list
+	waits        list.Item[Task] // in a WaitList
 	since        time.Duration
 	deadline     time.Duration // Never, unless it waits with a limit
 	alarm        time.Duration // when Event is scheduled; may be too early
@@ -79,22 +80,22 @@ func (k *Kernel) retire(t *Task) {
 	k.idle = append(k.idle, t.co)
 	t.co = nil
 	k.Cancel(&t.Event)
-	t.proc.remove(t)
+	t.item.Remove()
 	t.proc.endIfIdle()
 }
 
-// Block parks the running task in list (nil: in none) until it is woken or the
+// Block parks the running task in a list (nil: in none) until it is woken or the
 // deadline has come. It reports whether it was woken. call and object say in
 // reports what it waits for.
-func (k *Kernel) Block(call, object string, list *WaitList, deadline time.Duration) bool {
+func (k *Kernel) Block(call, object string, in *WaitList, deadline time.Duration) bool {
 	t := k.mustBeTask(call, object)
 	if t.proc.dead {
 		exit()
 	}
 	t.call, t.object, t.since = call, object, k.now
 	t.woken = false
-	if list != nil {
-		list.push(t)
+	if in != nil {
+		in.tasks.Push(&t.waits)
 	}
 	k.setDeadline(t, deadline)
 	k.park(t)
@@ -137,9 +138,7 @@ func (t *Task) Fire() {
 
 // wake ends t's wait.
 func (k *Kernel) wake(t *Task, woken bool) {
-	if t.list != nil {
-		t.list.remove(t)
-	}
+	t.waits.Remove()
 	t.deadline = Never
 	t.woken = woken
 	k.makeReady(t)
@@ -178,58 +177,31 @@ func (k *Kernel) Hang(call string) {
 
 // WaitList holds tasks that wait for the same thing, longest waiting first.
 type WaitList struct {
-	first, last *Task
+	tasks list.List[Task]
 }
 
-// Empty reports whether nobody waits.
-func (l *WaitList) Empty() bool { return l.first == nil }
-
-// First is the task that has waited longest, or nil.
-func (l *WaitList) First() *Task { return l.first }
+// Empty reports whether no task waits.
+func (l *WaitList) Empty() bool { return l.tasks.Empty() }
 
 // WakeOne wakes the task that has waited longest.
 func (l *WaitList) WakeOne() {
-	if t := l.first; t != nil {
+	if t := l.tasks.First(); t != nil {
 		t.proc.k.wake(t, true)
 	}
 }
 
 // WakeAll wakes all tasks that wait.
 func (l *WaitList) WakeAll() {
-	for l.first != nil {
+	for !l.Empty() {
 		l.WakeOne()
 	}
 }
 
 // Reschedule changes the deadline of all tasks that wait.
 func (l *WaitList) Reschedule(deadline time.Duration) {
-	for t := l.first; t != nil; t = t.next {
+	for t := l.tasks.First(); t != nil; t = t.waits.Next() {
 		t.proc.k.setDeadline(t, deadline)
 	}
-}
-
-func (l *WaitList) push(t *Task) {
-	t.list, t.before, t.next = l, l.last, nil
-	if l.last == nil {
-		l.first = t
-	} else {
-		l.last.next = t
-	}
-	l.last = t
-}
-
-func (l *WaitList) remove(t *Task) {
-	if t.before == nil {
-		l.first = t.next
-	} else {
-		t.before.next = t.next
-	}
-	if t.next == nil {
-		l.last = t.before
-	} else {
-		t.next.before = t.before
-	}
-	t.list, t.before, t.next = nil, nil, nil
 }
 
 // readyQueue is a ring of the tasks that may run now.
@@ -299,7 +271,7 @@ func (k *Kernel) Waiters() []Waiter {
 	k.dumping = true
 	defer func() { k.dumping = false }()
 	for _, p := range k.procs {
-		for t := p.oldest; t != nil; t = t.newer {
+		for t := p.tasks.First(); t != nil; t = t.item.Next() {
 			if t == k.current || t.done {
 				continue
 			}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/ktrial/ktrial/internal/list"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/kernel"
 )
@@ -34,10 +35,9 @@ type Conn struct {
 	held      int           // packets of this end that its link cannot carry
 	heldSince time.Duration
 
-	dialing      kernel.WaitList
-	listener     *Listener // that the handshake is with
-	listed       bool
-	older, newer *Conn // of the same node
+	dialing  kernel.WaitList
+	listener *Listener       // that the handshake is with
+	item     list.Item[Conn] // among the open ends of the node
 }
 
 var _ env.Conn = (*Conn)(nil)
@@ -58,33 +58,9 @@ type pipe struct {
 
 func (n *Network) newConn(node *Node, proc *kernel.Process) *Conn {
 	n.conns++
-	return &Conn{n: n, id: n.conns, node: node, proc: proc, deadline: kernel.Never}
-}
-
-// list makes c one of the ends that its host keeps.
-func (c *Conn) list() {
-	c.listed = true
-	c.older = c.node.conns
-	if c.older != nil {
-		c.older.newer = c
-	}
-	c.node.conns = c
-}
-
-func (c *Conn) unlist() {
-	if !c.listed {
-		return
-	}
-	c.listed = false
-	if c.newer == nil {
-		c.node.conns = c.older
-	} else {
-		c.newer.older = c.older
-	}
-	if c.older != nil {
-		c.older.newer = c.newer
-	}
-	c.older, c.newer = nil, nil
+	c := &Conn{n: n, id: n.conns, node: node, proc: proc, deadline: kernel.Never}
+	c.item.Init(c)
+	return c
 }
 
 // Dial connects proc's host to "host:port". It blocks until the deadline.
@@ -96,12 +72,12 @@ func (d *Node) Dial(proc *kernel.Process, addr string, deadline time.Duration) (
 	c := d.connect(proc, to, port)
 	if !d.n.k.Block("dial", addr, &c.dialing, deadline) {
 		c.closed = true
-		c.unlist()
+		c.item.Remove()
 		return nil, fmt.Errorf("network: dial %s from %s: %w", addr, d.name, env.ErrTimeout)
 	}
 	if c.err != nil {
 		c.closed = true
-		c.unlist()
+		c.item.Remove()
 		return nil, fmt.Errorf("network: dial %s from %s: %w", addr, d.name, c.err)
 	}
 	return c, nil
@@ -120,7 +96,7 @@ func (d *Node) connect(proc *kernel.Process, to *Node, port int) *Conn {
 	c.link, s.link = d.link(to), to.link(d)
 	c.remote = fmt.Sprintf("%s:%d", to.name, port)
 	s.remote = fmt.Sprintf("%s:%d", d.name, d.ephemeral)
-	c.list()
+	d.conns.Push(&c.item)
 	n.send(syn, c, []byte{byte(port >> 8), byte(port)})
 	return c
 }
@@ -178,7 +154,7 @@ func (c *Conn) shake() {
 		return
 	}
 	c.established = true
-	c.list()
+	c.node.conns.Push(&c.item)
 	c.n.send(synAck, c, nil)
 }
 
@@ -206,7 +182,7 @@ func (c *Conn) broke() {
 // accepted has no owner to close it.
 func (c *Conn) wake() {
 	if c.proc == nil {
-		c.unlist()
+		c.item.Remove()
 	}
 	c.dialing.WakeAll()
 	c.in.readers.WakeAll()
@@ -357,7 +333,7 @@ func (c *Conn) close() {
 // vanish closes this end without a word.
 func (c *Conn) vanish() {
 	c.closed = true
-	c.unlist()
+	c.item.Remove()
 	for p := c.in.first; p != nil; {
 		next := p.next
 		c.n.recycle(p)
