@@ -27,7 +27,7 @@ const module = "github.com/ktrial/ktrial"
 var layers = map[string][]string{
 	"":               {"scenarios", "reports", "checkers", "faults", "broker/planted"},
 	"ledger":         {},
-	"cmd/ktrial":     {"", "scenarios", "reports", "checkers", "workloads", "faults", "broker", "sim"},
+	"cmd":            {"", "scenarios", "reports", "checkers", "workloads", "faults", "broker", "sim"},
 	"scenarios":      {"workloads", "faults", "reports", "checkers", "broker", "sim"},
 	"reports":        {"checkers"},
 	"workloads":      {"broker/client", "broker/config", "broker/kafka", "checkers/history", "sim/env"},
