@@ -25,7 +25,7 @@ const module = "github.com/ktrial/ktrial"
 // nothing in broker knows that it is simulated, sim knows no Kafka, checkers
 // know no broker.
 var layers = map[string][]string{
-	"":               {"scenarios", "reports", "checkers", "faults", "broker/planted"},
+	"":               {"scenarios", "reports", "checkers", "faults", "broker/planted", "workloads"},
 	"ledger":         {},
 	"cmd":            {"", "scenarios", "reports", "checkers", "workloads", "faults", "broker", "sim"},
 	"scenarios":      {"workloads", "faults", "reports", "checkers", "broker", "sim"},

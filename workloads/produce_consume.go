@@ -3,6 +3,8 @@ package workloads
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,6 +34,9 @@ type ProduceConsume struct {
 	Client map[string]string
 }
 
+// Name is how `ktrial list` names it.
+func (w ProduceConsume) Name() string { return "produce-consume" }
+
 // About is one line for `ktrial list`.
 func (w ProduceConsume) About() string {
 	return "producers send at a steady pace, consumers read by assignment, an auditor reads all again at the end"
@@ -44,6 +49,9 @@ func (w ProduceConsume) Lasts() time.Duration {
 	}
 	return w.Duration
 }
+
+// UsesTopics is the one topic.
+func (w ProduceConsume) UsesTopics() []string { return []string{w.Topic} }
 
 // parameters are what `--set` changes, beside Kafka's own names.
 var parameters = []string{"producers", "rate", "size", "consumers", "duration"}
@@ -99,6 +107,11 @@ func duration(value string) (time.Duration, error) {
 
 // Check refuses what the clients would refuse.
 func (w ProduceConsume) Check() error {
+	for _, name := range slices.Sorted(maps.Keys(w.Client)) {
+		if _, err := (ProduceConsume{}).setClient(name, w.Client[name]); err != nil {
+			return err
+		}
+	}
 	cfg := w.producerConfig()
 	return cfg.Check()
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/internal/nearest"
 	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/workloads"
 )
 
 // configuration is a scenario with the settings of one run applied.
@@ -25,28 +26,57 @@ type configuration struct {
 // options.
 func configure(s scenarios.Scenario, set map[string]string) (configuration, error) {
 	c := configuration{scenario: s, settings: broker.DefaultSettings(), set: set}
+	if err := s.Check(); err != nil {
+		return c, optionError{err}
+	}
 	if err := c.settings.SetAll(s.Cluster.Config); err != nil {
-		panic(fmt.Sprintf("scenario %s: %v", s.Name, err))
+		return c, optionError{fmt.Errorf("scenario %s: Cluster.Config: %w", s.Name, err)}
+	}
+	for _, t := range s.Topics {
+		topic := c.settings.Topic
+		if err := config.SetAll(&topic, t.Config); err != nil {
+			return c, optionError{fmt.Errorf("scenario %s: topic %s: %w", s.Name, t.Name, err)}
+		}
+	}
+	if err := checkTopics(s); err != nil {
+		return c, optionError{err}
 	}
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		if err := c.apply(name, set[name]); err != nil {
 			return c, err
 		}
 	}
-	if err := c.scenario.Workload.Check(); err != nil {
-		return c, optionError{err}
+	if w, ok := c.scenario.Workload.(workloads.Settable); ok {
+		if err := w.Check(); err != nil {
+			return c, optionError{fmt.Errorf("scenario %s: Workload: %w", s.Name, err)}
+		}
 	}
 	return c, nil
+}
+
+// checkTopics says which topic the workload uses that the scenario does not have.
+func checkTopics(s scenarios.Scenario) error {
+	w, ok := s.Workload.(workloads.UsesTopics)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for _, t := range s.Topics {
+		names = append(names, t.Name)
+	}
+	for _, topic := range w.UsesTopics() {
+		if !slices.Contains(names, topic) {
+			return fmt.Errorf("scenario %s: Workload: %w", s.Name, nearest.Unknown("topic", topic, names))
+		}
+	}
+	return nil
 }
 
 // apply changes one thing by its name: configuration of the cluster, of the
 // clients, or a parameter of the workload.
 func (c *configuration) apply(name, value string) error {
 	serverErr := c.settings.Set(name, value)
-	w, clientErr := c.scenario.Workload.Set(name, value)
-	if clientErr == nil {
-		c.scenario.Workload = w
-	}
+	clientErr := c.applyToWorkload(name, value)
 	isUnknown := func(err error) bool { return strings.Contains(err.Error(), "unknown") }
 	switch {
 	case serverErr == nil || clientErr == nil:
@@ -57,7 +87,22 @@ func (c *configuration) apply(name, value string) error {
 	case !isUnknown(clientErr):
 		return optionError{clientErr}
 	}
-	return optionError{nearest.Unknown("parameter", name, append(c.scenario.Workload.Names(), c.settings.Names()...))}
+	return optionError{nearest.Unknown("parameter", name, append(c.workloadNames(), c.settings.Names()...))}
+}
+
+func (c *configuration) applyToWorkload(name, value string) error {
+	changed, err := workloads.Set(c.scenario.Workload, name, value)
+	if err == nil {
+		c.scenario.Workload = changed
+	}
+	return err
+}
+
+func (c *configuration) workloadNames() []string {
+	if w, ok := c.scenario.Workload.(workloads.Settable); ok {
+		return w.Names()
+	}
+	return nil
 }
 
 // applyToTopics changes what the scenario's topics set themselves, which would
@@ -91,7 +136,9 @@ func (c *configuration) promises(t scenarios.Topic) (minISR int, unclean bool) {
 // named is what differs from the defaults, by Kafka's names.
 func (c *configuration) named() map[string]string {
 	out := map[string]string{}
-	maps.Copy(out, c.scenario.Workload.Config())
+	if w, ok := c.scenario.Workload.(workloads.Settable); ok {
+		maps.Copy(out, w.Config())
+	}
 	maps.Copy(out, c.scenario.Cluster.Config)
 	for _, t := range c.scenario.Topics {
 		maps.Copy(out, t.Config)
