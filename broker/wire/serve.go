@@ -193,12 +193,9 @@ func (a *Accepted) one(frame []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := sane(req, body); err != nil {
-		return err
-	}
 	// Bytes after the end of the body are ignored, as Kafka does.
-	if err := req.ReadFrom(body); err != nil {
-		return fmt.Errorf("%s request v%d: %w: %v", kmsg.NameForKey(h.Key), h.Version, ErrMalformed, err)
+	if err := readRequest(req, body); err != nil {
+		return err
 	}
 	ctx.ClientID, ctx.Key, ctx.Version, ctx.Bytes = id, h.Key, h.Version, len(frame)
 	resp := s.Handler(ctx, req)
@@ -210,15 +207,13 @@ func (a *Accepted) one(frame []byte) error {
 	return a.write(resp, h.CorrelationID, len(frame))
 }
 
-// request is an empty request. A handler may use it until it returns, so one of
-// a kind is enough for a connection.
+// request is what a request is read into. A handler may use it until it returns,
+// so one of a kind is enough for a connection.
 func (a *Accepted) request(key int16) kmsg.Request {
 	switch key {
 	case keyFetch:
-		a.fetch = kmsg.FetchRequest{Topics: a.fetch.Topics[:0], ForgottenTopics: a.fetch.ForgottenTopics[:0]}
 		return &a.fetch
 	case keyProduce:
-		a.produce = kmsg.ProduceRequest{Topics: a.produce.Topics[:0]}
 		return &a.produce
 	}
 	return kmsg.RequestForKey(key)
