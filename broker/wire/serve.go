@@ -75,10 +75,11 @@ type Accepted struct {
 	conn   env.Conn
 	in     frames
 	ctx    Context
-	// The memory of the requests that come again and again.
-	fetch   kmsg.FetchRequest
-	fetched kmsg.FetchResponse
-	produce kmsg.ProduceRequest
+	// The memory of the requests that come again and again, and of their answers.
+	fetch    kmsg.FetchRequest
+	fetched  kmsg.FetchResponse
+	produce  kmsg.ProduceRequest
+	produced kmsg.ProduceResponse
 }
 
 // Close ends the connection, whatever it is doing.
@@ -227,6 +228,16 @@ func (ctx *Context) FetchResponse() *kmsg.FetchResponse {
 	}
 	a.fetched = kmsg.FetchResponse{Topics: a.fetched.Topics[:0]}
 	return &a.fetched
+}
+
+// ProduceResponse is an empty answer to a produce. Its memory is the connection's.
+func (ctx *Context) ProduceResponse() *kmsg.ProduceResponse {
+	a := ctx.Conn
+	if a == nil {
+		return kmsg.NewPtrProduceResponse()
+	}
+	a.produced = kmsg.ProduceResponse{Topics: a.produced.Topics[:0]}
+	return &a.produced
 }
 
 func (a *Accepted) write(resp kmsg.Response, correlationID int32, received int) error {
