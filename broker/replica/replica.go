@@ -59,7 +59,10 @@ type Manager struct {
 	alter     alterer
 	sessions  fetchSessions
 	purgatory purgatory
-	fetches   []*fetch // to be used again
+
+	// Memory to be used again.
+	fetches  []*fetch
+	pendings []*pendings
 
 	closing bool
 	stop    env.Signal
