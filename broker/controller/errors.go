@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/ktrial/ktrial/broker/kafka"
 )
 
 // refusal is one of Kafka's errors with the reason that the answer gives.
@@ -31,7 +33,8 @@ func message(err error) *string {
 	case errors.As(err, &r):
 		return &r.why
 	case errors.As(err, &k):
-		return &k.Description
+		text := kafka.Text(k)
+		return &text
 	}
 	why := err.Error()
 	return &why

@@ -104,15 +104,25 @@ func (p *Partition) IsLeader() bool { return p.role == Leader }
 func (p *Partition) HighWatermark() kafka.Offset { return p.hw }
 
 // checkEpoch refuses a request that was made for another leader epoch: older,
-// or newer than what this broker has heard of. NoEpoch: the client cannot say.
+// or newer than what this broker has heard of. Below 0, such as NoEpoch: the
+// client cannot say.
 func (p *Partition) checkEpoch(epoch kafka.LeaderEpoch) error {
 	switch {
-	case epoch == kafka.NoEpoch || epoch == p.epoch:
+	case epoch < 0 || epoch == p.epoch:
 		return nil
 	case epoch < p.epoch:
 		return kerr.FencedLeaderEpoch
 	}
 	return kerr.UnknownLeaderEpoch
+}
+
+// checkReadable refuses a consumer's fetch that this replica cannot serve. From
+// version 11 on any replica serves up to its high watermark (KIP-392).
+func (p *Partition) checkReadable(epoch kafka.LeaderEpoch, onlyLeader bool) error {
+	if onlyLeader || p.stopped {
+		return p.checkLeader(epoch)
+	}
+	return p.checkEpoch(epoch)
 }
 
 // checkLeader refuses what only the leader may answer.

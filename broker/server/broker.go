@@ -108,7 +108,14 @@ func errorOf(err error) (code int16, message *string) {
 		return 0, nil
 	}
 	if k, bare := err.(*kerr.Error); bare {
-		return code, ptr(k.Description)
+		return code, ptr(kafka.Text(k))
 	}
 	return code, ptr(err.Error())
 }
+
+// What a client may do with a topic and with the cluster, as bits by the number
+// of Kafka's AclOperation. Without an authorizer that is everything there is.
+const (
+	topicOperations   = 3576 // read, write, create, delete, alter, describe, their configs
+	clusterOperations = 8096 // create, alter, describe, cluster action, their configs, idempotent write, tokens
+)
