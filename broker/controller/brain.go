@@ -11,6 +11,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // brain is what decisions are made from. Its methods, one per request, return
@@ -22,7 +23,7 @@ type brain struct {
 	now      time.Duration // the host's uptime
 	next     kafka.Offset  // what the first record decided on now will have
 	luck     *rand.Rand
-	reached  func(probe string)
+	reached  func(*ledger.Probe)
 }
 
 // records is what a decision wants written, in one batch.

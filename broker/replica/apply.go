@@ -55,7 +55,7 @@ func (m *Manager) ApplyImage(im *metadata.Image) {
 		case first:
 			// As in Kafka, what a broker finds when it starts is not deleted: the
 			// metadata may be what was lost.
-			m.host.Reached("stray log set aside")
+			m.host.Reached(ProbeStraySetAside)
 			if err := m.dir.SetAside(tp); err != nil {
 				m.host.Exit(err)
 			}
@@ -88,7 +88,7 @@ func (m *Manager) isRegistered(im *metadata.Image) bool {
 	}
 	b := im.Broker(m.cfg.NodeID)
 	if m.closing || b == nil || b.Epoch < m.brokerEpoch {
-		m.host.Reached("metadata from before the broker's registration left aside")
+		m.host.Reached(ProbeOldMetadata)
 		return false
 	}
 	return true

@@ -57,7 +57,7 @@ func (m *Manager) FetchInto(resp *kmsg.FetchResponse, req *kmsg.FetchRequest) {
 	q := m.newFetch(req)
 	defer m.doneFetch(q)
 	if err := m.sessions.open(q, req); err != nil {
-		m.host.Reached("fetch session lost")
+		m.host.Reached(ProbeSessionLost)
 		resp.ErrorCode = kafka.Code(err)
 		return
 	}
@@ -233,7 +233,7 @@ func (p *Partition) serveFollower(q *fetch, part *fetchPart, count bool) (diverg
 	}
 	diverging = part.out.DivergingEpoch.Epoch >= 0
 	if diverging {
-		p.m.host.Reached("fetch diverged")
+		p.m.host.Reached(ProbeFetchDiverged)
 		// What a diverged follower has below its fetch offset is not what the
 		// leader has there, so it says nothing about replication (KAFKA-13141).
 		if !count || !p.m.bugs.On(planted.CountDivergedFetch) {
@@ -346,8 +346,8 @@ func (q *fetch) answer(resp *kmsg.FetchResponse) {
 				continue
 			}
 			if len(part.out.RecordBatches) > 0 {
-				q.session.unlink(part.cached)
-				q.session.push(part.cached)
+				part.cached.item.Remove()
+				q.session.parts.Push(&part.cached.item)
 			}
 		}
 		n := len(resp.Topics)

@@ -92,7 +92,7 @@ func (p *Partition) listOffset(req *kmsg.ListOffsetsRequest, in kmsg.ListOffsets
 	switch in.Timestamp {
 	case latestTimestamp:
 		if lagging {
-			p.m.host.Reached("end offset not available yet")
+			p.m.host.Reached(ProbeEndNotYet)
 			return kerr.OffsetNotAvailable
 		}
 		out.Offset, out.LeaderEpoch = int64(end), int32(p.epoch)

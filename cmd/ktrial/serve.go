@@ -9,9 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/scenarios/serve"
-	"github.com/ktrial/ktrial/sim"
 )
 
 func serveCommand() *cobra.Command {
@@ -33,9 +32,7 @@ func serveCommand() *cobra.Command {
 				return err
 			}
 			if story {
-				cfg.Story = func(l sim.Line) {
-					fmt.Fprintf(os.Stderr, "%12s  %-13s %s\n", reports.Seconds(l.At), l.Host, l.Text)
-				}
+				cfg.Read = storyTo(os.Stderr, ledger.Filter{})
 			}
 			return runServe(cfg)
 		},
