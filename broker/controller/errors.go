@@ -23,7 +23,9 @@ func refuse(kind *kerr.Error, format string, args ...any) error {
 func (r refusal) Error() string { return r.why + " (" + r.kind.Message + ")" }
 func (r refusal) Unwrap() error { return r.kind }
 
-// message is err as responses carry it.
+// Message is err as responses carry it: in Kafka's words.
+func Message(err error) *string { return message(err) }
+
 func message(err error) *string {
 	var r refusal
 	var k *kerr.Error

@@ -1,10 +1,10 @@
 package server
 
 import (
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/metadata"
@@ -107,10 +107,7 @@ func errorOf(err error) (code int16, message *string) {
 	if err == nil {
 		return 0, nil
 	}
-	if k, bare := err.(*kerr.Error); bare {
-		return code, ptr(kafka.Text(k))
-	}
-	return code, ptr(err.Error())
+	return code, controller.Message(err)
 }
 
 // What a client may do with a topic and with the cluster, as bits by the number
