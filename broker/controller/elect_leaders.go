@@ -13,7 +13,7 @@ import (
 //
 // Behavior: a partition that needs no election is answered so, and left out
 // when all partitions were asked for. A kind of election that does not exist is
-// an error of every partition.
+// an error of every partition, and of the whole.
 func (c *Controller) ElectLeaders(req *kmsg.ElectLeadersRequest) *kmsg.ElectLeadersResponse {
 	var resp *kmsg.ElectLeadersResponse
 	err := c.write(millis(req.TimeoutMillis), func(b *brain) (out records, err error) {
@@ -43,6 +43,7 @@ func (b *brain) electLeaders(req *kmsg.ElectLeadersRequest) (*kmsg.ElectLeadersR
 		t.Topic = asked.Topic
 		for _, id := range asked.Partitions {
 			if !known {
+				resp.ErrorCode = kerr.InvalidRequest.Code
 				t.Partitions = append(t.Partitions, elected(id, refuse(kerr.InvalidRequest, "Unknown election type %d", req.ElectionType)))
 				continue
 			}

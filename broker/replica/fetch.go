@@ -153,7 +153,11 @@ func (part *fetchPart) fail(err error) {
 	part.out.Partition = part.key.id
 	part.out.ErrorCode = kafka.Code(err)
 	part.out.HighWatermark, part.out.LogStartOffset = -1, -1
-	part.out.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
+	if err == kerr.UnknownTopicOrPartition || err == kerr.UnknownTopicID {
+		// Kafka finds these out before it comes to the replica, and makes the
+		// answer in another place.
+		part.out.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
+	}
 }
 
 // readPart answers for one partition. It blocks while the disk is slow.
@@ -252,7 +256,7 @@ func (p *Partition) serveFollower(q *fetch, part *fetchPart, count bool) (diverg
 // checkDivergence compares the epoch of the last record that the fetcher has
 // with what the leader's log says of it (KIP-595). The answer goes into out.
 func (p *Partition) checkDivergence(part *fetchPart) error {
-	if part.last < 0 {
+	if part.last == kafka.NoEpoch {
 		return nil
 	}
 	epoch, end := p.log.EndOffsetFor(part.last)

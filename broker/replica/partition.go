@@ -106,11 +106,10 @@ func (p *Partition) IsLeader() bool { return p.role == Leader }
 func (p *Partition) HighWatermark() kafka.Offset { return p.hw }
 
 // checkEpoch refuses a request that was made for another leader epoch: older,
-// or newer than what this broker has heard of. Below 0, such as NoEpoch: the
-// client cannot say.
+// or newer than what this broker has heard of. NoEpoch: the client cannot say.
 func (p *Partition) checkEpoch(epoch kafka.LeaderEpoch) error {
 	switch {
-	case epoch < 0 || epoch == p.epoch:
+	case epoch == kafka.NoEpoch || epoch == p.epoch:
 		return nil
 	case epoch < p.epoch:
 		return kerr.FencedLeaderEpoch

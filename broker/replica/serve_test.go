@@ -121,8 +121,10 @@ func TestFetch_OddRequests(t *testing.T) {
 		assert.EqualValues(t, -1, p.DivergingEpoch.Epoch)
 
 		assert.Nil(t, s.consume(1, consumerFetch(0, 0, 0)).AbortedTransactions, "null for read_uncommitted")
-		p = s.consume(1, consumerFetch(99, 0, 0))
-		assert.NotNil(t, p.AbortedTransactions, "empty with an error")
+		assert.Nil(t, s.consume(1, consumerFetch(99, 0, 0)).AbortedTransactions, "null with an error of the replica")
+		req = consumerFetch(0, 0, 0)
+		req.Topics[0].Topic = "nobody"
+		assert.NotNil(t, s.consume(1, req).AbortedTransactions, "empty where there is no such topic")
 
 		req = consumerFetch(0, 0, 0)
 		req.Topics, req.SessionEpoch = nil, initialSessionEpoch

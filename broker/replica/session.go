@@ -141,7 +141,8 @@ func eachAsked(req *kmsg.FetchRequest, visit func(sessionKey, asked)) {
 			}
 			visit(key, asked{
 				from: kafka.Offset(p.FetchOffset), start: kafka.Offset(p.LogStartOffset),
-				epoch: kafka.LeaderEpoch(p.CurrentLeaderEpoch), last: kafka.LeaderEpoch(p.LastFetchedEpoch),
+				// Of a fetch any epoch below 0 is none, unlike of other requests.
+				epoch: max(kafka.NoEpoch, kafka.LeaderEpoch(p.CurrentLeaderEpoch)), last: max(kafka.NoEpoch, kafka.LeaderEpoch(p.LastFetchedEpoch)),
 				maxBytes: max(0, p.PartitionMaxBytes),
 			})
 		}
