@@ -81,7 +81,7 @@ func (b *brain) createTopic(req *kmsg.CreateTopicsRequest, asked *kmsg.CreateTop
 	if b.image.Topic(asked.Topic) != nil {
 		return answer, nil, refuse(kerr.TopicAlreadyExists, "topic %q already exists", asked.Topic)
 	}
-	configs, err := newTopicConfigs(asked)
+	configs, err := b.newTopicConfigs(asked)
 	if err != nil {
 		return answer, nil, err
 	}
@@ -210,10 +210,6 @@ func (b *brain) createdTopic(topic *metadata.TopicRecord, configs []*metadata.Co
 	t := kmsg.NewCreateTopicsResponseTopic()
 	t.Topic, t.TopicID = topic.Name, topic.TopicID
 	t.NumPartitions, t.ReplicationFactor = int32(len(assignment)), int16(len(assignment[0]))
-	for _, e := range effectiveTopicConfigs(configs) {
-		c := kmsg.NewCreateTopicsResponseTopicConfig()
-		c.Name, c.Value, c.Source = e.name, kmsg.StringPtr(e.value), e.source
-		t.Configs = append(t.Configs, c)
-	}
+	t.Configs = b.effectiveConfigs(configs)
 	return t
 }

@@ -1,10 +1,11 @@
 package server
 
 import (
+	"errors"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/metadata"
@@ -30,10 +31,8 @@ type Broker struct {
 	Dir      *log.Dir
 	// DataDir is the path of Dir.
 	DataDir string
-	// TopicDefaults are the broker's own for topics that set nothing.
-	TopicDefaults log.Config
-	// Config lists the broker's configuration.
-	Config func() []config.Entry
+	// Given is the broker's configuration as it was started with, by Kafka's names.
+	Given map[string]string
 
 	versions  wire.Versions
 	creator   topicCreator
@@ -110,5 +109,19 @@ func errorOf(err error) (code int16, message *string) {
 	if k, bare := err.(*kerr.Error); bare {
 		return code, ptr(k.Description)
 	}
+	var r worded
+	if errors.As(err, &r) {
+		return code, ptr(r.says)
+	}
 	return code, ptr(err.Error())
 }
+
+// worded is one of Kafka's errors with the words that the answer has for it,
+// which are Kafka's.
+type worded struct {
+	kind *kerr.Error
+	says string
+}
+
+func (r worded) Error() string { return r.says }
+func (r worded) Unwrap() error { return r.kind }
