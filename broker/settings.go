@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -43,6 +44,9 @@ func (s *Settings) Set(name, value string) error {
 	if d == nil {
 		return config.Unknown(name, config.Broker)
 	}
+	if slices.Contains(identity, name) {
+		return &config.Invalid{Name: name, Message: fmt.Sprintf("config %s is what distinguishes one node from the others: the shape of the cluster gives it, and it cannot be set", name)}
+	}
 	text, err := d.Parse(value)
 	if err != nil {
 		return err
@@ -66,6 +70,14 @@ func (s *Settings) Set(name, value string) error {
 		}
 	}
 	return nil
+}
+
+// identity are the settings that differ from node to node.
+var identity = []string{
+	"advertised.listeners", "broker.id", "broker.rack", "controller.listener.names",
+	"controller.quorum.bootstrap.servers", "controller.quorum.voters", "cordoned.log.dirs", "early.start.listeners",
+	"inter.broker.listener.name", "listener.security.protocol.map", "listeners", "log.dir", "log.dirs",
+	"metadata.log.dir", "node.id", "process.roles",
 }
 
 // SetAll sets many, in the order of their names, and checks the whole.

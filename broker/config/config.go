@@ -144,6 +144,11 @@ func (d *Definition) Bounds() string {
 	return "any " + d.Type.String()
 }
 
+// Words reports whether what is valid is a list of words.
+func (d *Definition) Words() bool {
+	return strings.HasSuffix(d.Valid, "]") && !strings.Contains(d.Valid, "...") && (d.Type == String || d.Type == List)
+}
+
 // Documentation is a line about the setting: what it does here, or what it may
 // be.
 func (d *Definition) Documentation() string {

@@ -318,3 +318,6 @@ func (c *Cluster) mayKill(s *Server) bool {
 	}
 	return true
 }
+
+// MinInsync is the min.insync.replicas that a topic sets itself; 0: none.
+func (c *Cluster) MinInsync(topic string) int { return c.topics[topic].MinInsync }
