@@ -3,9 +3,10 @@ package server
 import (
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/ktrial/ktrial/broker/controller"
+	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -15,7 +16,12 @@ func internalTopic(name string) bool {
 }
 
 // validTopicName says what is wrong with name, or nil.
-func validTopicName(name string) error { return controller.CheckTopicName(name) }
+func validTopicName(name string) error {
+	if says := kafka.TopicNameError(name); says != "" {
+		return kafka.Refuse(kerr.InvalidTopicException, "%s", says)
+	}
+	return nil
+}
 
 // topicCreator creates topics that clients have asked about, in the
 // background. A topic is asked for once at a time.
