@@ -18,6 +18,7 @@ import (
 	"github.com/ktrial/ktrial/broker/server"
 	"github.com/ktrial/ktrial/broker/wire"
 	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -56,9 +57,7 @@ func newCluster(t testing.TB, seed uint64) *cluster {
 	t.Cleanup(c.w.Close)
 	t.Cleanup(func() {
 		if t.Failed() {
-			for _, line := range c.w.Story() {
-				t.Logf("%10.3fs %-8s %s", line.At.Seconds(), line.Host, line.Text)
-			}
+			t.Log(c.w.Ledger().Story(ledger.Filter{}))
 		}
 	})
 	return c

@@ -87,20 +87,20 @@ func (c *cluster) strike(u *user, luck *rand.Rand) {
 	long := time.Duration(luck.Int64N(int64(15 * time.Second)))
 	switch luck.IntN(4) {
 	case 0:
-		c.w.Logf("kill %s for %v", h.Name(), long)
+		c.w.Say("kill %s for %v", h.Name(), long)
 		h.Kill()
 	case 1:
-		c.w.Logf("power off %s for %v", h.Name(), long)
+		c.w.Say("power off %s for %v", h.Name(), long)
 		h.PowerOff()
 	case 2:
-		c.w.Logf("pause %s for %v", h.Name(), long)
+		c.w.Say("pause %s for %v", h.Name(), long)
 		h.Pause()
 		u.h.Sleep(long)
 		h.Resume()
 		c.settle(u)
 		return
 	case 3:
-		c.w.Logf("isolate %s for %v", h.Name(), long)
+		c.w.Say("isolate %s for %v", h.Name(), long)
 		for _, other := range c.w.Hosts() {
 			if other != h {
 				c.w.Network().Link(h.Name(), other.Name()).Cut()

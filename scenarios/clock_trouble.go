@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // ClockTrouble: clocks jump by hours and run fast or slow. Timestamps may be
@@ -11,9 +13,9 @@ import (
 var ClockTrouble = Scenario{
 	Name:     "clock-trouble",
 	About:    "clocks jump by hours and drift while leaders change",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 3 * time.Second, For: 50 * time.Second, Fault: faults.DriftClock{Host: faults.AnyBroker, PPM: 50_000}},
 		{At: 6 * time.Second, For: 10 * time.Second, Fault: faults.StepClock{Host: faults.ActiveController, By: 2 * time.Hour}},
@@ -22,5 +24,5 @@ var ClockTrouble = Scenario{
 		{At: 40 * time.Second, For: 10 * time.Second, Fault: faults.StepClock{Host: faults.AllBrokers, By: 24 * time.Hour}},
 	},
 	Checks: Promises,
-	Probes: []string{"broker fenced", "unclean restart detected"},
+	Probes: []*ledger.Probe{controller.ProbeBrokerFenced, controller.ProbeUncleanRestart},
 }

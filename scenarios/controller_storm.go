@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // ControllerStorm: the active controller dies again and again while brokers
@@ -12,9 +14,9 @@ import (
 var ControllerStorm = Scenario{
 	Name:     "controller-storm",
 	About:    "active controllers fall one after another while leadership of partitions must move",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 4 * time.Second, For: 3 * time.Second, Fault: faults.PowerOff{Host: faults.ActiveController}},
 		{At: 9 * time.Second, For: 4 * time.Second, Fault: faults.Kill{Host: faults.Leader("orders", 0)}},
@@ -26,5 +28,5 @@ var ControllerStorm = Scenario{
 		{At: 44 * time.Second, For: 5 * time.Second, Fault: faults.PowerOff{Host: faults.Leader("orders", 1)}},
 	},
 	Checks: Promises,
-	Probes: []string{"controller failover"},
+	Probes: []*ledger.Probe{controller.ProbeFailover},
 }

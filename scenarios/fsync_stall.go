@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // FsyncStall: disks that take seconds to sync hold up the quorum, which may
@@ -12,9 +14,9 @@ import (
 var FsyncStall = Scenario{
 	Name:     "fsync-stall",
 	About:    "disks take seconds to sync: the quorum waits for them, the partitions do not",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 4 * time.Second, For: 12 * time.Second, Fault: faults.SlowFsync{Host: faults.AllBrokers, By: 3 * time.Second}},
 		{At: 18 * time.Second, For: 12 * time.Second, Fault: faults.SlowFsync{Host: faults.ActiveController, By: 2 * time.Second}},
@@ -22,5 +24,5 @@ var FsyncStall = Scenario{
 		{At: 36 * time.Second, For: 3 * time.Second, Fault: faults.Kill{Host: faults.Leader("orders", 0)}},
 	},
 	Checks: Promises,
-	Probes: []string{"controller failover", "broker fenced"},
+	Probes: []*ledger.Probe{controller.ProbeFailover, controller.ProbeBrokerFenced},
 }

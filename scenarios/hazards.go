@@ -4,8 +4,10 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/broker/client"
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/workloads"
 )
 
@@ -18,8 +20,8 @@ import (
 var AcksOne = Scenario{
 	Name:    "acks-one",
 	About:   "hazard: with acks=1 a record is acknowledged before anybody else has it",
-	Cluster: three,
-	Topics:  []Topic{orders},
+	Cluster: Three,
+	Topics:  []Topic{Orders},
 	Workload: workloads.ProduceConsume{
 		Topic:     "orders",
 		Producers: 4, Rate: 200, Acks: client.AcksLeader,
@@ -32,7 +34,7 @@ var AcksOne = Scenario{
 		{At: 12 * time.Second, For: 5 * time.Second, Fault: faults.PowerOff{Host: faults.Leader("orders", 0)}},
 	},
 	Checks: Promises,
-	Probes: []string{"unclean restart detected"},
+	Probes: []*ledger.Probe{controller.ProbeUncleanRestart},
 	Danger: checkers.LostWrite,
 	Lesson: "acks=1 promises that the leader had the record, not that anybody who may become leader has it. Use acks=all with min.insync.replicas of at least 2.",
 }
@@ -41,15 +43,15 @@ var AcksOne = Scenario{
 var UncleanElection = Scenario{
 	Name:     "unclean-election",
 	About:    "hazard: unclean.leader.election.enable lets a replica lead that lacks acknowledged records",
-	Cluster:  three,
+	Cluster:  Three,
 	Topics:   []Topic{{Name: "orders", Partitions: 3, Replicas: 3, MinInsync: 1, Config: map[string]string{"unclean.leader.election.enable": "true"}}},
-	Workload: idempotent,
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 5 * time.Second, For: 12 * time.Second, Fault: faults.Kill{Host: faults.Host("broker-1", "broker-2")}},
 		{At: 16 * time.Second, For: 20 * time.Second, Fault: faults.Kill{Host: faults.Host("broker-3")}},
 	},
 	Checks: Promises,
-	Probes: []string{"controller: unclean leader elected"},
+	Probes: []*ledger.Probe{controller.ProbeUncleanElection},
 	Danger: checkers.InconsistentOffsets,
 	Lesson: "unclean.leader.election.enable=true lets a partition go on without the replicas that were in sync. What only they had is gone, acknowledged or not.",
 }
@@ -58,15 +60,15 @@ var UncleanElection = Scenario{
 var MinISROne = Scenario{
 	Name:     "min-isr-one",
 	About:    "hazard: acks=all with min.insync.replicas=1 may mean one copy",
-	Cluster:  three,
+	Cluster:  Three,
 	Topics:   []Topic{{Name: "orders", Partitions: 3, Replicas: 3, MinInsync: 1}},
-	Workload: idempotent,
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 5 * time.Second, For: 15 * time.Second, Fault: faults.Kill{Host: faults.Host("broker-1", "broker-2")}},
 		{At: 18 * time.Second, For: 5 * time.Second, Fault: faults.Wipe{Host: faults.Host("broker-3")}},
 	},
 	Checks: Promises,
-	Probes: []string{"controller: last known leader elected"},
+	Probes: []*ledger.Probe{controller.ProbeLastKnownLeader},
 	Danger: checkers.InconsistentOffsets,
 	Lesson: "acks=all waits for the replicas in sync, and min.insync.replicas=1 lets one be enough. Its disk was then the only place of what it acknowledged.",
 }
@@ -75,8 +77,8 @@ var MinISROne = Scenario{
 var NoIdempotence = Scenario{
 	Name:    "no-idempotence",
 	About:   "hazard: without enable.idempotence a retry may write a record twice, and out of order",
-	Cluster: three,
-	Topics:  []Topic{orders},
+	Cluster: Three,
+	Topics:  []Topic{Orders},
 	Workload: workloads.ProduceConsume{
 		Topic:     "orders",
 		Producers: 4, Rate: 200, Acks: client.AcksAll,
@@ -99,14 +101,14 @@ var NoIdempotence = Scenario{
 var NoFsyncAllLosePower = Scenario{
 	Name:     "no-fsync-all-lose-power",
 	About:    "hazard: acknowledged records are in page caches; a power cut of all replicas loses them",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 15 * time.Second, For: 5 * time.Second, Fault: faults.PowerOff{Host: faults.AllBrokers}},
 	},
 	Checks: Promises,
-	Probes: []string{"controller: last known leader elected"},
+	Probes: []*ledger.Probe{controller.ProbeLastKnownLeader},
 	Danger: checkers.InconsistentOffsets,
 	Lesson: "acks=all promises copies in the memory of min.insync.replicas, and flush.messages has no default that would sync them. Replicas that share one power supply fail as one.",
 }

@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // LastInSync: the others are fenced one after the other, and then the last
@@ -12,9 +14,9 @@ import (
 var LastInSync = Scenario{
 	Name:     "last-in-sync",
 	About:    "the last replica in sync loses power; an eligible one that has everything must lead",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 5 * time.Second, For: 27 * time.Second, Fault: faults.CutFromControllers{Host: faults.Host("broker-2")}},
 		{At: 8 * time.Second, For: 24 * time.Second, Fault: faults.CutFromControllers{Host: faults.Host("broker-3")}},
@@ -22,5 +24,5 @@ var LastInSync = Scenario{
 	},
 	Exact:  true,
 	Checks: Promises,
-	Probes: []string{"broker fenced", "unclean restart detected", "controller: leader elected from the ELR"},
+	Probes: []*ledger.Probe{controller.ProbeBrokerFenced, controller.ProbeUncleanRestart, controller.ProbeElectedFromELR},
 }

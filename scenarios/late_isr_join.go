@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // LateISRJoin: two ways in which a replica joins the ISR that must not.
@@ -21,9 +23,9 @@ import (
 var LateISRJoin = Scenario{
 	Name:     "late-isr-join",
 	About:    "a replica asks its way into the ISR too late, or too early",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 2 * time.Second, For: 10 * time.Second, Fault: faults.Kill{Host: faults.Host("broker-2")}}, // leaders open their ways to the controller
 		{At: 14 * time.Second, For: 10 * time.Second, Fault: faults.Wipe{Host: faults.Host("broker-2")}},
@@ -39,5 +41,5 @@ var LateISRJoin = Scenario{
 		{At: 56 * time.Second, For: 3 * time.Second, Fault: faults.Kill{Host: faults.Leader("orders", 0)}},
 	},
 	Checks: Promises,
-	Probes: []string{"unclean restart detected"},
+	Probes: []*ledger.Probe{controller.ProbeUncleanRestart},
 }

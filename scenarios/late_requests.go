@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/replica"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // LateRequests: requests that their sender has given up arrive seconds later,
@@ -11,9 +13,9 @@ import (
 var LateRequests = Scenario{
 	Name:     "late-requests",
 	About:    "requests whose sender has given up still arrive, after younger ones",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 4 * time.Second, Fault: faults.LateDelivery{From: faults.AllClients, To: faults.Leader("orders", 0), By: 14 * time.Second}},
 		{At: 10 * time.Second, Fault: faults.LateDelivery{From: faults.AllBrokers, To: faults.ActiveController, By: 12 * time.Second}},
@@ -23,5 +25,5 @@ var LateRequests = Scenario{
 		{At: 42 * time.Second, Fault: faults.LateDelivery{From: faults.AllClients, To: faults.AllBrokers, By: 12 * time.Second}},
 	},
 	Checks: Promises,
-	Probes: []string{"duplicate batch re-acknowledged", "fetch diverged"},
+	Probes: []*ledger.Probe{replica.ProbeDuplicateAcked, replica.ProbeFetchDiverged},
 }

@@ -3,7 +3,10 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
+	"github.com/ktrial/ktrial/broker/replica"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // LeaderLosesPower: a leader that loses power just after acknowledging must
@@ -12,9 +15,9 @@ import (
 var LeaderLosesPower = Scenario{
 	Name:     "leader-loses-power",
 	About:    "acknowledged records outlive the power of their leader, though nobody synced them",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 5 * time.Second, For: 2 * time.Second, Fault: faults.PowerOff{Host: faults.Leader("orders", 0)}},
 		{At: 22 * time.Second, For: 5 * time.Second, Fault: faults.Isolate{Host: faults.Leader("orders", 1)}},
@@ -22,5 +25,5 @@ var LeaderLosesPower = Scenario{
 		{At: 48 * time.Second, For: 500 * time.Millisecond, Fault: faults.PowerOff{Host: faults.Leader("orders", 0)}},
 	},
 	Checks: Promises,
-	Probes: []string{"unclean restart detected", "ISR expanded"},
+	Probes: []*ledger.Probe{controller.ProbeUncleanRestart, replica.ProbeIsrExpanded},
 }

@@ -3,7 +3,10 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
+	"github.com/ktrial/ktrial/broker/replica"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // RetriesAfterRestart: clients get no answers for a while, so that producers
@@ -13,9 +16,9 @@ import (
 var RetriesAfterRestart = Scenario{
 	Name:     "retries-after-restart",
 	About:    "brokers restart in order while producers have several batches in doubt",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 10 * time.Second, For: 12 * time.Second, Fault: faults.CutOneWay{From: faults.AllBrokers, To: faults.AllClients}},
 		{At: 12 * time.Second, Fault: faults.RollingRestart{Hosts: faults.AllBrokers, Down: time.Second}},
@@ -23,5 +26,5 @@ var RetriesAfterRestart = Scenario{
 		{At: 41 * time.Second, Fault: faults.RollingRestart{Hosts: faults.AllBrokers, Down: time.Second}},
 	},
 	Checks: Promises,
-	Probes: []string{"clean restart", "duplicate batch re-acknowledged"},
+	Probes: []*ledger.Probe{controller.ProbeCleanRestart, replica.ProbeDuplicateAcked},
 }

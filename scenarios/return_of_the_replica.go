@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // ReturnOfTheReplica: a replica comes back with an empty disk, or without its
@@ -12,9 +14,9 @@ import (
 var ReturnOfTheReplica = Scenario{
 	Name:     "return-of-the-replica",
 	About:    "replicas come back without their disk or their tail and must not count as who they were",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 5 * time.Second, For: 3 * time.Second, Fault: faults.Wipe{Host: faults.Follower("orders", 0)}},
 		{At: 20 * time.Second, For: time.Second, Fault: faults.PowerOff{Host: faults.Follower("orders", 1)}},
@@ -23,5 +25,5 @@ var ReturnOfTheReplica = Scenario{
 		{At: 40 * time.Second, For: 2 * time.Second, Fault: faults.Wipe{Host: faults.Leader("orders", 2)}},
 	},
 	Checks: Promises,
-	Probes: []string{"unclean restart detected"},
+	Probes: []*ledger.Probe{controller.ProbeUncleanRestart},
 }

@@ -3,7 +3,10 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
+	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // RotOnAMinority: bits flip on the disk of one broker while it is down. When
@@ -12,9 +15,9 @@ import (
 var RotOnAMinority = Scenario{
 	Name:     "rot-on-a-minority",
 	About:    "bits flip on one broker's disk while it is down; it must notice, and nobody may read them",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 10 * time.Second, For: 6 * time.Second, Fault: faults.PowerOff{Host: faults.Host("broker-2")}},
 		{At: 12 * time.Second, Fault: faults.Rot{Bytes: 40, Host: faults.Host("broker-2")}},
@@ -22,5 +25,5 @@ var RotOnAMinority = Scenario{
 		{At: 37 * time.Second, Fault: faults.Rot{Bytes: 3, Host: faults.Host("broker-3")}},
 	},
 	Checks: Promises,
-	Probes: []string{"unclean restart detected", "damaged batch cut off in recovery"},
+	Probes: []*ledger.Probe{controller.ProbeUncleanRestart, log.ProbeDamagedBatch},
 }

@@ -1,6 +1,6 @@
-// Package scenarios puts everything together: a cast, a stage, work, trouble,
-// and a question at the end. A scenario is a struct literal that reads aloud;
-// Run plays it in a world of its own and reports what was seen.
+// Package scenarios holds the stories: a cast, a stage, work, trouble, and a
+// question at the end. A scenario is a struct literal that reads aloud. The
+// rooms below play it: trial.Run plays one seed, hunt.Hunt many.
 package scenarios
 
 import (
@@ -11,6 +11,8 @@ import (
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/internal/nearest"
+	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/scenarios/cluster"
 	"github.com/ktrial/ktrial/workloads"
 )
 
@@ -26,11 +28,14 @@ type Scenario struct {
 	// Exact: every fault of this plan strikes as it is written, for its author
 	// has seen to the budget. The nemesis knows only what the controllers believe, which is
 	// wrong under a planted bug.
-	Exact  bool
+	Exact bool
+	// Checks judge the history of the clients when all is over, Laws watch the
+	// events of the run. The laws of replication and of the quorum always hold.
 	Checks []Promise
+	Laws   []Law
 	// Probes must be reached, or the danger was not met and the verdict is
 	// inconclusive.
-	Probes []string
+	Probes []*ledger.Probe
 	// Lesson is what a design hazard teaches: the configuration never made the
 	// promise that the run breaks. Danger is the anomaly that shows it: a run
 	// without it is inconclusive.
@@ -40,37 +45,33 @@ type Scenario struct {
 	Liveness time.Duration
 }
 
-// Cluster is the cast of servers.
-type Cluster struct {
-	Controllers int
-	Brokers     int
-	// Combined nodes are brokers and controllers; they come instead of both.
-	Combined int
-	// Racks are given to brokers in turn.
-	Racks []string
-	// Config is broker and controller configuration, by Kafka's names.
-	Config map[string]string
+// Law is something that must hold after each event: a law of another module, or
+// of this scenario alone.
+type Law struct {
+	Name  string // "no order is shipped twice"
+	About string
+	// Watch is called once for each run. What it returns is called with each
+	// event, and says what is wrong; empty: nothing. The run ends then.
+	Watch func() func(*ledger.Entry) (broken string)
 }
 
-// Topic is a topic to create before the work begins.
-type Topic struct {
-	Name       string
-	Partitions int32
-	Replicas   int16
-	MinInsync  int // 0: the broker's default
-	Config     map[string]string
-}
+// Cluster is the cast of servers, Topic a topic that is created before the work
+// begins.
+type (
+	Cluster = cluster.Shape
+	Topic   = cluster.Topic
+)
 
-// Three brokers and three controllers are the usual cast.
-var three = Cluster{Controllers: 3, Brokers: 3}
+// Three: three brokers and three controllers are the usual cast.
+var Three = Cluster{Controllers: 3, Brokers: 3}
 
-// orders is the usual topic: nothing acknowledged is on fewer than two disks'
+// Orders is the usual topic: nothing acknowledged is on fewer than two disks'
 // page caches.
-var orders = Topic{Name: "orders", Partitions: 3, Replicas: 3, MinInsync: 2}
+var Orders = Topic{Name: "orders", Partitions: 3, Replicas: 3, MinInsync: 2}
 
 // All lists every scenario, in the order of `ktrial list`.
 func All() []Scenario {
-	return []Scenario{
+	return append([]Scenario{
 		Standard,
 		LeaderLosesPower,
 		SplitNetwork,
@@ -95,7 +96,22 @@ func All() []Scenario {
 		MinISROne,
 		NoIdempotence,
 		NoFsyncAllLosePower,
+	}, declared...)
+}
+
+// declared are the scenarios of other modules.
+var declared []Scenario
+
+// Declare adds a scenario of another module: commands then find it by its name
+// and list it. It is called when the program starts.
+func Declare(s Scenario) {
+	if err := s.Check(); err != nil {
+		panic(fmt.Sprintf("scenarios: declare: %v", err))
 	}
+	if slices.ContainsFunc(All(), func(t Scenario) bool { return t.Name == s.Name }) {
+		panic(fmt.Sprintf("scenarios: declare: there are two scenarios called %s", s.Name))
+	}
+	declared = append(declared, s)
 }
 
 // Find returns the scenario of that name, or an error with the nearest.

@@ -3,7 +3,9 @@ package scenarios
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // VotesInTheDark: controllers lose power while an election is under way. Slow
@@ -12,9 +14,9 @@ import (
 var VotesInTheDark = Scenario{
 	Name:     "votes-in-the-dark",
 	About:    "controllers lose power between their vote and the news of who was elected",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 3 * time.Second, For: 40 * time.Second, Fault: faults.SlowLink{From: faults.AllControllers, To: faults.AllControllers, By: 250 * time.Millisecond}},
 		{At: 5 * time.Second, Fault: faults.ResignController{}},
@@ -29,5 +31,5 @@ var VotesInTheDark = Scenario{
 		{At: 34900 * time.Millisecond, For: 100 * time.Millisecond, Fault: faults.PowerOff{Host: faults.AnyController}},
 	},
 	Checks: Promises,
-	Probes: []string{"controller failover"},
+	Probes: []*ledger.Probe{controller.ProbeFailover},
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/disk"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/kernel"
@@ -32,6 +33,7 @@ type Host struct {
 func newHost(w *World, name string) *Host {
 	h := &Host{w: w, name: name, node: w.net.Attach(name)}
 	h.disk = disk.New(w.k, name, w.cfg.Seed, w.cfg.Disk)
+	h.disk.Tell = func(e ledger.Event) { w.enter(name, h.incarnation, e) }
 	h.clock.init(w, name)
 	h.node.Virtual = h.clock.virtual
 	return h
@@ -61,7 +63,7 @@ func (h *Host) Start(main func(env.Host)) {
 	if fs := h.w.cfg.FileSystem; fs != nil {
 		p.disk = fs(h.name, p)
 	}
-	h.mark("starts")
+	h.happens(&Started{}, "starts")
 	p.Process.Go("main", func() { main(p) })
 }
 
@@ -89,7 +91,7 @@ func (h *Host) ExitError() error { return h.exit }
 // is kept and the peers of its connections are told.
 func (h *Host) Kill() {
 	if h.IsRunning() {
-		h.mark("is killed")
+		h.happens(&Killed{}, "is killed")
 		h.proc.Kill()
 	}
 }
@@ -97,12 +99,15 @@ func (h *Host) Kill() {
 // PowerOff stops the machine at once: what was not synced may be lost, and
 // nobody is told. It returns what the disk has lost. Start switches it on again.
 func (h *Host) PowerOff() []disk.Loss {
-	h.mark("loses power")
+	h.happens(&PoweredOff{}, "loses power")
 	for _, f := range h.w.beforeDark {
 		f(h)
 	}
 	h.node.PowerOff()
 	losses := h.disk.PowerCut()
+	for _, l := range losses {
+		h.w.enter(h.name, h.incarnation, &PowerLoss{l.Path, l.Text})
+	}
 	h.clock.reboot(h.w.Now())
 	if h.IsRunning() {
 		h.proc.Kill()
@@ -115,7 +120,7 @@ func (h *Host) PowerOff() []disk.Loss {
 // one process add up: each needs its own Resume. They end with the process.
 func (h *Host) Pause() {
 	if h.IsRunning() {
-		h.mark("is paused")
+		h.happens(&Paused{}, "is paused")
 		h.proc.pauses++
 		h.proc.Pause()
 	}
@@ -124,7 +129,7 @@ func (h *Host) Pause() {
 // Resume takes back one Pause; after the last the process goes on.
 func (h *Host) Resume() {
 	if h.IsRunning() && h.proc.pauses > 0 {
-		h.mark("is resumed")
+		h.happens(&Resumed{}, "is resumed")
 		if h.proc.pauses--; h.proc.pauses == 0 {
 			h.proc.Resume()
 		}
@@ -146,25 +151,29 @@ func (h *Host) IsPaused() bool { return h.IsRunning() && h.proc.Paused() }
 
 // StepClock moves the wall clock.
 func (h *Host) StepClock(by time.Duration) {
-	h.mark("clock steps")
+	h.happens(&ClockStepped{by}, "clock steps")
 	h.clock.step(by)
 }
 
 // DriftClock makes both clocks of the host run faster by so many millionths;
 // negative: slower.
 func (h *Host) DriftClock(ppm int64) {
-	h.mark("clock drifts")
 	h.clock.drift(h.w.Now(), ppm)
+	h.happens(&ClockDrifts{h.clock.ppm}, "clock drifts")
 }
 
 // AddDrift makes both clocks run faster than they do by so many millionths.
 // Drifts add up; the opposite takes one back, whatever came in between.
 func (h *Host) AddDrift(ppm int64) {
-	h.mark("clock drifts")
 	h.clock.addDrift(h.w.Now(), ppm)
+	h.happens(&ClockDrifts{h.clock.ppm}, "clock drifts")
 }
 
 // Now reads the host's wall clock.
 func (h *Host) Now() env.Time { return h.clock.wall(h.w.Now()) }
 
-func (h *Host) mark(what string) { h.w.k.Trace().Text(kernel.KindMark, 0, h.name+" "+what) }
+// happens tells of an event of the machine below the process.
+func (h *Host) happens(e ledger.Event, mark string) {
+	h.w.k.Trace().Text(kernel.KindMark, 0, h.name+" "+mark)
+	h.w.enter(h.name, h.incarnation, e)
+}

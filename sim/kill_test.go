@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -82,7 +83,7 @@ func TestDefersOfADeadProcessTouchNothing(t *testing.T) {
 			_, err = f.WriteAt([]byte("last words"), 0)
 			assert.ErrorIs(t, err, env.ErrClosed)
 			h.Log("last words")
-			h.Reached("last words")
+			h.Reached(aProbe)
 			h.Go("child", func() { t.Error("a dead process started a task") })
 			h.After(0, "timer", func() { t.Error("a dead process started a timer") })
 		}()
@@ -94,7 +95,7 @@ func TestDefersOfADeadProcessTouchNothing(t *testing.T) {
 	assert.True(t, reachedEnd)
 	require.NoError(t, w.Run(2*time.Second))
 	assert.Equal(t, "hello", received)
-	assert.Empty(t, w.Story())
+	assert.NotContains(t, w.Ledger().Story(ledger.Filter{}), "last words")
 	assert.Empty(t, w.Probes())
 	data, err := victim.Disk().Contents("file")
 	require.NoError(t, err)
@@ -204,7 +205,7 @@ func TestExit(t *testing.T) {
 	require.NoError(t, w.Run(2*time.Hour))
 	assert.False(t, host.IsRunning())
 	assert.EqualError(t, host.ExitError(), "bad log directory")
-	assert.Equal(t, "exits: bad log directory", w.Story()[0].Text)
+	assert.Contains(t, w.Ledger().Story(ledger.Filter{}), "exits: bad log directory\n")
 	host.Start(func(h env.Host) { h.Sleep(time.Second) })
 	require.NoError(t, w.Run(3*time.Hour))
 	assert.NoError(t, host.ExitError())

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/kernel"
 )
@@ -86,26 +87,35 @@ func (p *process) Exit(err error) {
 			err = errExited
 		}
 		p.h.exit = err
-		p.Log("exits: %v", err)
+		p.Tell(&Exited{Reason: err.Error()})
 	}
 	p.Process.Exit()
 }
 
-func (p *process) Reached(probe string) {
+func (p *process) Reached(probe *ledger.Probe) {
 	if !p.Dead() {
-		p.h.w.probes[probe]++
+		p.h.w.ledger.Reach(probe)
 	}
 }
 
-func (p *process) Log(format string, args ...any) {
+func (p *process) Tell(e ledger.Event) {
 	if p.Dead() {
 		return
 	}
+	if e.Kind().Weight == ledger.Notable {
+		p.h.w.k.Trace().Text(kernel.KindLog, p.ID(), e.Sentence())
+	}
+	p.h.w.enter(p.h.name, p.h.incarnation, e)
+}
+
+func (p *process) Traced() bool { return p.h.w.ledger.Keeps() == ledger.KeepAll && !p.Dead() }
+
+func (p *process) Log(format string, args ...any) {
 	text := format
 	if len(args) > 0 {
 		text = fmt.Sprintf(format, args...)
 	}
-	p.h.w.tell(p.h.name, p.ID(), text)
+	p.Tell(&ledger.Said{Text: text})
 }
 
 func (p *process) Listen(port int) (env.Listener, error) {

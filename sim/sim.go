@@ -16,6 +16,7 @@ package sim
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/disk"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/kernel"
@@ -49,11 +50,10 @@ type Config struct {
 	// for so long, in real time; 0: never.
 	Watchdog time.Duration
 
-	// Story is told each line as it happens; nil: it is only kept.
-	Story func(Line)
-
-	// Forgetful keeps no story, for worlds that live for days.
-	Forgetful bool
+	// Read is called with each event as it happens; nil: it is not.
+	Read func(*ledger.Entry)
+	// Keep says which events are kept for World.Ledger.
+	Keep ledger.Keep
 
 	// FileSystem replaces the simulated disk of a process; nil: it does not.
 	FileSystem func(host string, h env.Host) env.Disk
@@ -68,10 +68,3 @@ type (
 	DeadlockError = kernel.DeadlockError
 	LivelockError = kernel.LivelockError
 )
-
-// Line is one line of the story: what a process, or the world, said of itself.
-type Line struct {
-	At   time.Duration
-	Host string // "" for the world
-	Text string
-}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -43,5 +44,5 @@ func TestPingPong(t *testing.T) {
 	})
 	require.NoError(t, w.Run(10*time.Second))
 	require.Equal(t, 10, n)
-	t.Log(w.Events(), w.Hash(), w.Story())
+	t.Log(w.Events(), w.Hash(), w.Ledger().Story(ledger.Filter{}))
 }

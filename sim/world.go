@@ -3,11 +3,11 @@ package sim
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/disk"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/kernel"
@@ -22,8 +22,7 @@ type World struct {
 	hosts  []*Host
 	byName map[string]*Host
 	luck   luck
-	probes map[string]int64
-	story  []Line
+	ledger *ledger.Ledger
 	closed bool
 	// beforeDark is called when a host is about to lose power.
 	beforeDark []func(*Host)
@@ -48,8 +47,12 @@ func NewWorld(cfg Config) *World {
 	if !cfg.InOrder {
 		kc.Order = kernel.Stream(cfg.Seed, "order of tasks")
 	}
-	w := &World{cfg: cfg, k: kernel.New(kc), byName: map[string]*Host{}, probes: map[string]int64{}}
+	w := &World{cfg: cfg, k: kernel.New(kc), byName: map[string]*Host{}, ledger: ledger.New(cfg.Keep)}
+	if cfg.Read != nil {
+		w.ledger.Read(cfg.Read)
+	}
 	w.net = network.New(w.k, cfg.Seed, cfg.Network)
+	w.net.Tell = func(e ledger.Event) { w.enter("", 0, e) }
 	w.luck = newLuck(cfg.Seed, !cfg.Lucky)
 	return w
 }
@@ -139,27 +142,46 @@ func (w *World) Hash() uint64 { return w.k.Trace().Hash() }
 // Events counts what happened so far.
 func (w *World) Events() uint64 { return w.k.Events() }
 
-// Probes returns how often each probe was reached.
-func (w *World) Probes() map[string]int64 { return maps.Clone(w.probes) }
+// Ledger holds what happened so far, and calls those who read along.
+func (w *World) Ledger() *ledger.Ledger { return w.ledger }
 
-// Story returns all lines so far.
-func (w *World) Story() []Line { return w.story }
-
-// Logf adds a line of the world's own to the story: a fault that strikes, a
-// phase that begins.
-func (w *World) Logf(format string, args ...any) {
-	w.tell("", 0, fmt.Sprintf(format, args...))
+// Tell says that something happened to the world as a whole: a fault strikes, a
+// phase begins.
+func (w *World) Tell(e ledger.Event) {
+	if e.Kind().Weight == ledger.Notable {
+		w.k.Trace().Text(kernel.KindLog, 0, e.Sentence())
+	}
+	w.enter("", 0, e)
 }
 
-func (w *World) tell(host string, process uint32, text string) {
-	w.k.Trace().Text(kernel.KindLog, process, text)
-	line := Line{w.Now(), host, text}
-	if !w.cfg.Forgetful {
-		w.story = append(w.story, line)
+// Say tells a line in the world's own words, for people to read.
+func (w *World) Say(format string, args ...any) {
+	w.Tell(&ledger.Said{Text: fmt.Sprintf(format, args...)})
+}
+
+// Probes says how often each probe was reached, by name, of those that were.
+func (w *World) Probes() map[string]int64 {
+	out := map[string]int64{}
+	for p, n := range w.ledger.Reached() {
+		out[p.Name] = n
 	}
-	if w.cfg.Story != nil {
-		w.cfg.Story(line)
-	}
+	return out
+}
+
+// enter adds an event to the ledger.
+func (w *World) enter(host string, life int, e ledger.Event) {
+	w.ledger.Add(ledger.Entry{At: w.Now(), Host: host, Life: life, Cause: w.cause(), Event: e})
+}
+
+// cause is the step that is under way.
+func (w *World) cause() ledger.Cause {
+	return ledger.Cause{Step: w.k.Events(), By: origins[w.k.StepKind()]}
+}
+
+// origins says what a step is that begins with such an event of the kernel.
+var origins = map[kernel.Kind]ledger.Origin{
+	kernel.KindCall: ledger.ByWorld, kernel.KindTask: ledger.ByWait, kernel.KindTimer: ledger.ByTimer,
+	kernel.KindPacket: ledger.ByMessage, kernel.KindDisk: ledger.ByDisk,
 }
 
 // Calm switches Unlucky and Yield sites off, for the phase in which the stack

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -228,23 +230,28 @@ func TestCalm(t *testing.T) {
 	}
 }
 
+var aProbe = ledger.NewProbe("a probe", "a test reached its probe")
+
 func TestStoryAndProbes(t *testing.T) {
 	w := newWorld(t, 1)
 	require.NoError(t, w.RunMain("broker-1", func(h env.Host) {
 		h.Sleep(time.Second)
 		h.Log("becomes leader of %s, epoch %d", "orders/0", 7)
 		h.Log("100% done")
-		h.Reached("a probe")
-		h.Reached("a probe")
+		h.Reached(aProbe)
+		h.Reached(aProbe)
 	}))
-	w.Logf("cut %s", "broker-1")
-	story := w.Story()
-	require.Len(t, story, 3)
-	assert.Equal(t, "becomes leader of orders/0, epoch 7", story[0].Text)
-	assert.Equal(t, "broker-1", story[0].Host)
-	assert.InDelta(t, time.Second, story[0].At, float64(time.Millisecond))
-	assert.Equal(t, "100% done", story[1].Text)
-	assert.Equal(t, sim.Line{At: w.Now(), Text: "cut broker-1"}, story[2])
+	w.Say("cut %s", "broker-1")
+	story := slices.Collect(w.Ledger().All())
+	require.Len(t, story, 4)
+	assert.Equal(t, &sim.Started{}, story[0].Event)
+	assert.Equal(t, "becomes leader of orders/0, epoch 7", story[1].Event.Sentence())
+	assert.Equal(t, "broker-1", story[1].Host)
+	assert.Equal(t, 1, story[1].Life)
+	assert.Equal(t, ledger.ByWait, story[1].Cause.By, "the process had slept")
+	assert.InDelta(t, time.Second, story[1].At, float64(time.Millisecond))
+	assert.Equal(t, &ledger.Said{Text: "100% done"}, story[2].Event)
+	assert.Equal(t, ledger.Entry{At: w.Now(), Cause: story[3].Cause, Event: &ledger.Said{Text: "cut broker-1"}}, *story[3])
 	assert.Equal(t, map[string]int64{"a probe": 2}, w.Probes())
 }
 

@@ -182,7 +182,7 @@ func (a *assigned) fetchFailed(c *Consumer, err *kerr.Error, offset kafka.Offset
 		}
 		to, ok := c.cfg.AutoOffsetReset.target()
 		if ok {
-			c.net.host.Reached("consumer was out of range")
+			c.net.host.Reached(ProbeOutOfRange)
 			a.reset(to, true)
 			return
 		}

@@ -415,7 +415,7 @@ func (c *Consumer) offsetForLeaderEpoch(l *link, parts []*assigned) {
 				before := a.position
 				a.validated(Position{kafka.Offset(rp.EndOffset), kafka.LeaderEpoch(rp.LeaderEpoch)}, c.cfg.AutoOffsetReset)
 				if a.state != valid || a.position != before {
-					c.net.host.Reached("consumer found its position truncated")
+					c.net.host.Reached(ProbePositionTruncated)
 				}
 				return nil
 			}

@@ -192,13 +192,13 @@ func (p *Producer) outOfOrder(b *batch, v judgement) {
 		// The batch before was given up and may yet be written by a request that
 		// is still on its way; then so may this one. To send it under another
 		// number could write it twice.
-		p.net.host.Reached("client gave up a batch behind one in doubt")
+		p.net.host.Reached(ProbeGaveUpBehind)
 		p.fail(b, v.error(b))
 		return
 	default:
 		// All before it were acknowledged, or are known to be missing. So it is
 		// not in the log and cannot get there: the leader lost what it once had.
-		p.net.host.Reached("client begins a partition anew under another epoch")
+		p.net.host.Reached(ProbeNewEpoch)
 		b.lost = true
 		q.missing(b)
 	}

@@ -358,7 +358,7 @@ func (m *metadata) take(t *topic, rt *kmsg.MetadataResponseTopic) (changed bool)
 func (m *metadata) takePartition(p *partition, rp *kmsg.MetadataResponseTopicPartition) (changed bool) {
 	epoch := kafka.LeaderEpoch(rp.LeaderEpoch)
 	if epoch < p.epoch && epoch != kafka.NoEpoch {
-		m.net.host.Reached("client kept a leader epoch against older metadata")
+		m.net.host.Reached(ProbeKeptEpoch)
 		m.wanted = true
 		return false
 	}

@@ -174,10 +174,10 @@ func (b *brain) ineligible(x fetcher) string {
 	case broker == nil:
 		return "is not registered"
 	case broker.InControlledShutdown:
-		b.reached("controller: replica that is shutting down kept out of the ISR")
+		b.reached(ProbeShuttingDownKeptOut)
 		return "is shutting down"
 	case broker.Fenced:
-		b.reached("controller: fenced replica kept out of the ISR")
+		b.reached(ProbeFencedKeptOut)
 		return "is fenced"
 	}
 	// What an earlier incarnation fetched says nothing about what this one
@@ -188,7 +188,7 @@ func (b *brain) ineligible(x fetcher) string {
 		stale = false
 	}
 	if stale {
-		b.reached("controller: replica of an earlier incarnation kept out of the ISR")
+		b.reached(ProbeEarlierKeptOut)
 		return fmt.Sprintf("has broker epoch %d, not %d", broker.Epoch, x.epoch)
 	}
 	return ""

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // BrokerRegistration (key 62, v0-4) brings a broker process into the cluster,
@@ -28,7 +29,7 @@ func (c *Controller) BrokerRegistration(req *kmsg.BrokerRegistrationRequest) *km
 	resp := req.ResponseKind().(*kmsg.BrokerRegistrationResponse)
 	resp.BrokerEpoch = kafka.NoEpoch
 	epoch := kafka.BrokerEpoch(kafka.NoEpoch)
-	probe := ""
+	var probe *ledger.Probe
 	err := c.write(commitTimeout, func(b *brain) (out records, err error) {
 		probe = restartProbe(b.image.Broker(kafka.NodeID(req.BrokerID)), req)
 		out, epoch, err = b.registerBroker(req)
@@ -39,22 +40,22 @@ func (c *Controller) BrokerRegistration(req *kmsg.BrokerRegistrationRequest) *km
 		resp.ErrorCode = kafka.Code(err)
 		return resp
 	}
-	if probe != "" {
+	if probe != nil {
 		c.host.Reached(probe)
 	}
 	resp.BrokerEpoch = int64(epoch)
 	return resp
 }
 
-// restartProbe says how the process before the one that registers ended.
-func restartProbe(before *metadata.Broker, req *kmsg.BrokerRegistrationRequest) string {
+// restartProbe says how the broker's previous process ended.
+func restartProbe(before *metadata.Broker, req *kmsg.BrokerRegistrationRequest) *ledger.Probe {
 	switch {
 	case before == nil || before.IncarnationID == req.IncarnationID:
-		return ""
+		return nil
 	case int64(before.Epoch) == req.PreviousBrokerEpoch:
-		return "clean restart"
+		return ProbeCleanRestart
 	}
-	return "unclean restart detected"
+	return ProbeUncleanRestart
 }
 
 func (b *brain) registerBroker(req *kmsg.BrokerRegistrationRequest) (records, kafka.BrokerEpoch, error) {

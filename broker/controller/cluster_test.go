@@ -15,6 +15,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // cluster is a brain with the state it decides from, and no host: what the
@@ -33,7 +34,7 @@ type cluster struct {
 
 func newCluster(settings map[string]string, bugs ...planted.Bug) *cluster {
 	c := &cluster{
-		cfg:     Config{ID: 100, ClusterID: "trial", Bugs: planted.Plant(bugs...), BrokerConfigs: []string{"num.partitions"}},
+		cfg:     Config{ID: 100, ClusterID: "trial", Bugs: planted.Plant(bugs...)},
 		image:   metadata.NewImage(),
 		luck:    rand.New(rand.NewPCG(1, 2)),
 		epochs:  map[kafka.NodeID]kafka.BrokerEpoch{},
@@ -52,7 +53,7 @@ func newCluster(settings map[string]string, bugs ...planted.Bug) *cluster {
 func (c *cluster) brain() *brain {
 	return &brain{
 		cfg: &c.cfg, image: c.image, sessions: c.s, now: c.now, next: c.image.Offset + 1, luck: c.luck,
-		reached: func(probe string) { c.reached[probe]++ },
+		reached: func(p *ledger.Probe) { c.reached[p.Name]++ },
 	}
 }
 

@@ -75,7 +75,7 @@ func (c *Controller) activate() {
 	c.last = c.committed.Offset
 	c.host.Log("controller: active in epoch %d, at offset %d", c.epoch, c.last)
 	if len(c.committed.Brokers()) > 0 {
-		c.host.Reached("controller failover")
+		c.host.Reached(ProbeFailover)
 	}
 	c.cfg.Witness.Tell(witness.Event{Kind: witness.ControllerActive, Node: c.cfg.ID, Epoch: c.epoch, Offset: c.last})
 }
@@ -129,12 +129,12 @@ func (c *Controller) tell(r metadata.Record) {
 		switch {
 		case r.Fenced == metadata.Fence:
 			c.host.Log("controller: fences broker %d", r.BrokerID)
-			c.host.Reached("broker fenced")
+			c.host.Reached(ProbeBrokerFenced)
 		case r.Fenced == metadata.Unfence:
 			c.host.Log("controller: unfences broker %d", r.BrokerID)
 		case r.InControlledShutdown != 0:
 			c.host.Log("controller: broker %d is in controlled shutdown", r.BrokerID)
-			c.host.Reached("controlled shutdown")
+			c.host.Reached(ProbeControlledShutdown)
 		}
 	case *metadata.PartitionChangeRecord:
 		c.tellPartition(r)
@@ -148,13 +148,13 @@ func (c *Controller) tellPartition(r *metadata.PartitionChangeRecord) {
 	switch {
 	case after.Leader == before.Leader:
 	case after.Leader == kafka.NoNode:
-		c.host.Reached("controller: partition without a leader")
+		c.host.Reached(ProbeNoLeader)
 	case r.Recovery == metadata.Recovering && len(before.LastKnownELR) == 1 && before.LastKnownELR[0] == after.Leader:
-		c.host.Reached("controller: last known leader elected")
+		c.host.Reached(ProbeLastKnownLeader)
 	case r.Recovery == metadata.Recovering:
-		c.host.Reached("controller: unclean leader elected")
+		c.host.Reached(ProbeUncleanElection)
 	case slices.Contains(before.ELR, after.Leader):
-		c.host.Reached("controller: leader elected from the ELR")
+		c.host.Reached(ProbeElectedFromELR)
 	}
 	if after.Leader != before.Leader {
 		c.host.Log("controller: %v: leader %d, epoch %d, isr [%s] elr [%s]",

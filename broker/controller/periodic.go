@@ -69,7 +69,7 @@ func (c *Controller) expireSessions() {
 			return
 		}
 		if fenced == 1 {
-			c.host.Reached("controller: two sessions expired at once")
+			c.host.Reached(ProbeTwoSessions)
 		}
 		c.host.Log("controller: broker %d was not heard of for %v", id, c.cfg.Settings.SessionTimeout)
 		if c.append(recs) != nil {

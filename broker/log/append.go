@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
 )
@@ -14,7 +15,8 @@ import (
 // AppendInfo is what became of an append.
 type AppendInfo struct {
 	FirstOffset, LastOffset kafka.Offset
-	// LogAppendTime is the time the log gave the batches, or -1: CreateTime.
+	// LogAppendTime is the time the log gave the batches, or -1: CreateTime. Of a
+	// duplicate it is the timestamp of the batch in any case, as in Kafka.
 	LogAppendTime int64
 	MaxTimestamp  int64
 	// Duplicate: nothing was appended, since the producer's batch is there
@@ -115,12 +117,8 @@ func (l *Log) duplicate(batches []byte) (AppendInfo, bool, error) {
 			}
 			continue
 		}
-		l.host.Reached("duplicate batch answered with its first offset")
-		info := AppendInfo{m.firstOffset(), m.lastOffset, record.NoTimestamp, m.timestamp, true}
-		if l.cfg.TimestampType == LogAppendTime {
-			info.LogAppendTime = m.timestamp
-		}
-		return info, true, nil
+		l.host.Reached(ProbeDuplicateAnswered)
+		return AppendInfo{m.firstOffset(), m.lastOffset, m.timestamp, m.timestamp, true}, true, nil
 	}
 	return AppendInfo{}, false, nil
 }
@@ -296,7 +294,7 @@ func (l *Log) takeSnapshot(sync bool) error {
 	if n := len(l.snapshots); n > 0 && l.snapshots[n-1] >= l.end {
 		return nil
 	}
-	if err := writeFile(l.disk, l.path(fileName(l.end, snapshotSuffix)), l.producers.encode(), sync); err != nil {
+	if err := files.Write(l.disk, l.path(fileName(l.end, snapshotSuffix)), l.producers.encode(), sync); err != nil {
 		return l.fail("write a snapshot of the producers", err)
 	}
 	l.snapshots = append(l.snapshots, l.end)

@@ -124,7 +124,7 @@ func (d *Dir) readOrReset(name string) (offsets, error) {
 	of, err := readOffsets(d.disk, d.file(name))
 	if errors.Is(err, errDamaged) {
 		d.host.Log("%v: all its offsets are taken to be 0", err)
-		d.host.Reached("damaged checkpoint")
+		d.host.Reached(ProbeDamagedCheckpoint)
 		return offsets{}, nil
 	}
 	return of, err

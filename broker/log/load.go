@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/sim/env"
@@ -46,7 +47,7 @@ func (l *Log) create() error {
 
 // begin starts an empty log at o.
 func (l *Log) begin(o kafka.Offset) error {
-	if err := syncNames(l.disk, l.dir); err != nil {
+	if err := files.SyncNames(l.disk, l.dir); err != nil {
 		return err
 	}
 	l.start, l.end, l.recoveryPoint = o, o, o
@@ -106,7 +107,7 @@ func (l *Log) recover() error {
 			return err
 		}
 		if !goesOn {
-			l.host.Reached("segments lost in recovery")
+			l.host.Reached(ProbeSegmentsLost)
 			gone := l.segments[i+1:]
 			l.segments = slices.Clone(l.segments[:i+1])
 			if err := l.dropSegments(gone); err != nil {
@@ -224,7 +225,7 @@ func (r *recovery) rebuild(s *segment, withEpochs bool) (whole bool, err error) 
 	r.state.end = s.end
 	if s.size < size {
 		r.host.Log("log of %v: segment %d cut at byte %d of %d, offset %d", r.tp, s.base, s.size, size, s.end)
-		r.host.Reached("damaged batch cut off in recovery")
+		r.host.Reached(ProbeDamagedBatch)
 		s.dirty = true
 		if err := errors.Join(s.file.Truncate(s.size), s.file.Sync()); err != nil {
 			return false, err
@@ -276,7 +277,7 @@ func (l *Log) settle() error {
 // damaged, or because the log start offset that it knew of has been forgotten.
 func (l *Log) settleEpochs() error {
 	if l.start < l.end && (len(l.epochs) == 0 || l.epochs[0].Start > l.start) {
-		l.host.Reached("leader epochs taken from the batches")
+		l.host.Reached(ProbeEpochsFromBatches)
 		l.epochs = nil
 		for _, s := range l.segments {
 			err := s.scan(0, s.size, func(b record.Batch, _ int64) error {
@@ -348,14 +349,14 @@ func (l *Log) latestSnapshot(o kafka.Offset) (producers, error) {
 			continue
 		}
 		name := l.path(fileName(at, snapshotSuffix))
-		content, err := readFile(l.disk, name)
+		content, err := files.Read(l.disk, name)
 		if err == nil {
 			ps, err := decodeProducers(content, at)
 			if err == nil {
 				return ps, l.recall(&ps)
 			}
 			l.host.Log("log of %v: %s: %v", l.tp, name, err)
-			l.host.Reached("damaged producer snapshot")
+			l.host.Reached(ProbeDamagedSnapshot)
 		} else if !errors.Is(err, env.ErrNotExist) {
 			return producers{}, err
 		}

@@ -146,7 +146,7 @@ func (n *Node) fetchRequest(req FetchRequest) *kmsg.FetchRequest {
 // fetchSnapshot fetches a snapshot piece by piece, aside, and then puts it in
 // place. It reports whether to go on at once.
 func (n *Node) fetchSnapshot(to kafka.NodeID, epoch kafka.LeaderEpoch, id SnapshotID) bool {
-	n.host.Reached("raft: a snapshot was fetched")
+	n.host.Reached(ProbeSnapshotFetched)
 	var bytes []byte
 	for {
 		resp, ok := n.call(to, n.snapshotRequest(epoch, id, int64(len(bytes))))

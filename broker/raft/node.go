@@ -146,7 +146,7 @@ func (n *Node) applyEffect() {
 	e := n.core.TakeEffect()
 	switch {
 	case e.Truncate != kafka.NoOffset:
-		n.host.Reached("raft: truncated after a divergence")
+		n.host.Reached(ProbeDiverged)
 		n.host.Log("quorum log truncated from %d to %d, epoch %d", n.log.EndOffset(), e.Truncate, n.core.State().Epoch)
 		n.tell(witness.Event{Kind: witness.QuorumTruncating, Offset: e.Truncate})
 		n.must(n.log.TruncateTo(e.Truncate))

@@ -72,9 +72,8 @@ func (q *quorum) start() {
 // story is the last lines of what happened.
 func (q *quorum) story(n int) string {
 	var b strings.Builder
-	lines := q.w.Story()
-	for _, l := range lines[max(0, len(lines)-n):] {
-		fmt.Fprintf(&b, "%12v %-8s %s\n", l.At.Round(time.Microsecond), l.Host, l.Text)
+	for e := range q.w.Ledger().From(max(0, q.w.Ledger().Len()-n)) {
+		e.WriteLine(&b)
 	}
 	return b.String()
 }
@@ -230,7 +229,7 @@ func (tr *trouble) strike() {
 	b := tr.q.members[tr.rng.IntN(len(tr.q.members))].host
 	d := time.Duration(50+tr.rng.IntN(3000)) * time.Millisecond
 	kind := tr.rng.IntN(8)
-	w.Logf("trouble %d: %s, %s, %v", kind, a.Name(), b.Name(), d)
+	w.Say("trouble %d: %s, %s, %v", kind, a.Name(), b.Name(), d)
 	switch kind {
 	case 0, 1:
 		a.Kill()

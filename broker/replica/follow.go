@@ -43,7 +43,7 @@ func (p *Partition) cut(end kafka.Offset) {
 	p.m.host.Log("truncates %v from %d to %d, epoch %d, leader %d", p.tp, before, p.end, p.epoch, p.leader)
 	p.hw = min(p.hw, p.end)
 	p.tell(witness.Event{Kind: witness.Truncated, Offset: p.end, Epoch: p.epoch, Peer: p.leader, HW: p.hw})
-	p.m.host.Reached("follower truncated after epoch change")
+	p.m.host.Reached(ProbeFollowerTruncated)
 }
 
 // restart drops the log, which then begins at start: the leader has nothing
@@ -53,7 +53,7 @@ func (p *Partition) restart(start kafka.Offset) {
 	p.m.mustWork(p, p.log.TruncateFullyAndStartAt(start))
 	p.end, p.hw = start, start
 	p.tell(witness.Event{Kind: witness.Restarted, Offset: start, Epoch: p.epoch, Peer: p.leader, HW: p.hw})
-	p.m.host.Reached("follower began anew at the leader's log start")
+	p.m.host.Reached(ProbeFollowerRestarted)
 }
 
 // diverged cuts the log where the leader says it parts from its own. It
@@ -67,7 +67,7 @@ func (p *Partition) diverged(f *fetching, epoch kafka.LeaderEpoch, end kafka.Off
 	ownEpoch, ownEnd := p.log.EndOffsetFor(epoch)
 	cut := truncationPoint(epoch, end, ownEpoch, ownEnd, p.end)
 	if ownEpoch != epoch {
-		p.m.host.Reached("leader named an epoch that the follower does not have")
+		p.m.host.Reached(ProbeEpochUnknown)
 	}
 	p.cut(cut)
 	return true
@@ -81,7 +81,7 @@ func (p *Partition) dropsImpossibleEpoch(f *fetching) (cut bool) {
 	p.locked(f, func() {
 		if cut = p.log.LatestEpoch() > p.epoch; cut {
 			_, end := p.log.EndOffsetFor(p.epoch)
-			p.m.host.Reached("follower dropped an epoch that cannot be")
+			p.m.host.Reached(ProbeEpochImpossible)
 			p.m.host.Log("has records of epoch %d in %v, which broker %d leads in epoch %d", p.log.LatestEpoch(), p.tp, p.leader, p.epoch)
 			p.cut(end)
 		}

@@ -143,9 +143,9 @@ func (p *Partition) accepted(pr *proposal, isr []kafka.NodeID, epoch kafka.Leade
 func (p *Partition) commitISR(isr []kafka.NodeID) {
 	if pr := p.isr.proposal; pr != nil && len(without(isr, pr.isr)) == 0 && len(without(pr.isr, isr)) == 0 {
 		if pr.expands {
-			p.m.host.Reached("ISR expanded")
+			p.m.host.Reached(ProbeIsrExpanded)
 		} else {
-			p.m.host.Reached("ISR shrank")
+			p.m.host.Reached(ProbeIsrShrank)
 		}
 		p.m.host.Log("has the isr of %v changed from %v to %v, partition epoch %d", p.tp, p.isr.committed, isr, p.registry)
 	}
@@ -162,7 +162,7 @@ func (p *Partition) rejected(pr *proposal, err error) (again bool) {
 	case kerr.OperationNotAttempted, kerr.IneligibleReplica:
 		// The only refusals that say for certain that the partition is as we know
 		// it, and that no controller will apply this request any more.
-		p.m.host.Reached("ISR change refused")
+		p.m.host.Reached(ProbeIsrRefused)
 		p.isr.refuse()
 		p.tellMaximalISR()
 		p.advance()

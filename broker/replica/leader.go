@@ -40,7 +40,7 @@ func (p *Partition) append(batches []byte, epoch kafka.LeaderEpoch, acks int16, 
 		return log.AppendInfo{}, err
 	}
 	if info.Duplicate {
-		p.m.host.Reached("duplicate batch re-acknowledged")
+		p.m.host.Reached(ProbeDuplicateAcked)
 		return info, nil
 	}
 	p.end = info.LastOffset + 1
@@ -111,7 +111,7 @@ func (p *Partition) advance() {
 	// Below min.insync.replicas nothing is committed: who is elected from the
 	// eligible leader replicas then has all that was shown (KIP-966).
 	if len(p.isr.committed) < p.minISR() {
-		p.m.host.Reached("HW held back below min ISR")
+		p.m.host.Reached(ProbeHwHeldBack)
 		if !p.m.bugs.On(planted.HWUnderMinISR) {
 			return
 		}

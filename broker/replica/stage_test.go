@@ -19,6 +19,7 @@ import (
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/wire"
 	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -90,7 +91,7 @@ func playSeed(t testing.TB, seed uint64, brokers int, bugs *planted.Set, story f
 		set(&s.cfg)
 	}
 	s.judge = &judge{s: s, replicas: map[kafka.NodeID]*replicaLog{}}
-	s.w = sim.NewWorld(sim.Config{Seed: seed, Story: func(l sim.Line) { t.Logf("%10.3fs %-9s %s", l.At.Seconds(), l.Host, l.Text) }})
+	s.w = sim.NewWorld(sim.Config{Seed: seed, Read: func(e *ledger.Entry) { t.Logf("%10.3fs %-9s %s", e.At.Seconds(), e.Host, e.Event.Sentence()) }})
 	defer s.w.Close()
 	for i := 1; i <= brokers; i++ {
 		id := kafka.NodeID(i)

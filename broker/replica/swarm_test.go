@@ -117,35 +117,35 @@ func (x *swarm) trouble() {
 	switch x.luck.IntN(10) {
 	case 0, 1:
 		if host.IsRunning() {
-			x.w.Logf("kill %d", id)
+			x.w.Say("kill %d", id)
 			x.kill(id)
 			x.lose(id)
 		}
 	case 2, 3:
 		if !host.IsRunning() {
-			x.w.Logf("start %d", id)
+			x.w.Say("start %d", id)
 			x.start(id)
 			x.recover()
 		}
 	case 4:
 		if id != other {
-			x.w.Logf("cut %d from %d", id, other)
+			x.w.Say("cut %d from %d", id, other)
 			x.w.Network().Link(name(id), name(other)).Cut()
 			x.cuts = append(x.cuts, [2]kafka.NodeID{id, other})
 		}
 	case 5:
 		x.mendAll()
 	case 6:
-		x.w.Logf("mute %d", id)
+		x.w.Say("mute %d", id)
 		x.mute[id] = true
 	case 7:
 		x.unmute(id)
 	case 8:
-		x.w.Logf("fence %d", id)
+		x.w.Say("fence %d", id)
 		x.lose(id)
 	case 9:
 		if p := x.partition(); slices.Contains(p.ISR, id) && x.alive(id) {
-			x.w.Logf("move leadership to %d", id)
+			x.w.Say("move leadership to %d", id)
 			rec := metadata.NewPartitionChange(x.partition().TopicID, 0)
 			rec.Leader = id
 			x.publish(rec)

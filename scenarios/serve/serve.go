@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/broker"
-	"github.com/ktrial/ktrial/sim"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/live"
 )
 
@@ -29,8 +29,8 @@ type Config struct {
 	Dir string
 	// Set is configuration by Kafka's names.
 	Set map[string]string
-	// Story is told what the nodes do; may be nil.
-	Story func(sim.Line)
+	// Read is called with each event as it happens; nil: it is not.
+	Read func(*ledger.Entry)
 	// Ready is told when all brokers serve; may be nil.
 	Ready func(Cluster)
 }
@@ -82,7 +82,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if _, err := openDir(cfg.Dir, cfg.Brokers, cfg.Controllers); err != nil {
 		return UsageError{err} // before there is even a lock in it
 	}
-	w, err := live.New(live.Config{Dir: cfg.Dir, Seed: rand.Uint64(), Story: cfg.Story, MaxConns: maxConns, Grace: grace})
+	w, err := live.New(live.Config{Dir: cfg.Dir, Seed: rand.Uint64(), Read: cfg.Read, MaxConns: maxConns, Grace: grace})
 	if err != nil {
 		return UsageError{err}
 	}

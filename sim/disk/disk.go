@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/kernel"
 )
@@ -61,6 +62,8 @@ type Disk struct {
 	free   time.Duration // when the device has done what it was told
 	rules  []*Rule
 	stats  Stats
+	// Tell, if set, is called with each event of the disk.
+	Tell func(ledger.Event)
 }
 
 // Stats counts what the disk did.

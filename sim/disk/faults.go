@@ -214,9 +214,20 @@ func (d *Disk) miss(f *inode, n int, flaw Flaw) {
 
 // mark notes where the disk differs from the cache.
 func (d *Disk) mark(f *inode, patches []patch) {
-	if len(patches) > 0 {
-		f.media = append(f.media, patches...)
-		d.flaws(f)
+	if len(patches) == 0 {
+		return
+	}
+	f.media = append(f.media, patches...)
+	d.flaws(f)
+	for _, p := range patches {
+		d.tell(f, p)
+	}
+}
+
+// tell says which bytes of a file a fault has damaged.
+func (d *Disk) tell(f *inode, p patch) {
+	if d.Tell != nil {
+		d.Tell(&Damaged{f.path, p.off, int64(len(p.data)), p.why.String()})
 	}
 }
 
@@ -273,6 +284,7 @@ func (d *Disk) Rot(p string, bits int) error {
 		b := f.cache.bytes(off, 1)
 		b[0] ^= 1 << d.rng.Uint64N(8)
 		f.hurt(off, b, Rot, d.k.Now())
+		d.tell(f, patch{off, b, Rot, d.k.Now()})
 	}
 	d.stats.Injected++
 	d.flaws(f)

@@ -17,6 +17,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"time"
+
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // Time is a reading of a host's wall clock in nanoseconds since 1970-01-01
@@ -65,11 +67,16 @@ type Host interface {
 	// Unlucky reports whether the named site should take its rare path now.
 	// Sites are on or off per run; never on outside a simulation.
 	Unlucky(site string) bool
+	// Tell says that something happened to this process. The event belongs to
+	// the ledger afterwards. The sentences of notable events are part of the
+	// hash of a run, so they must not hold an operating system's error text.
+	Tell(e ledger.Event)
+	// Traced reports whether events of weight Traffic are kept. If not, there
+	// is no need to make them.
+	Traced() bool
 	// Reached counts a probe: a rare state that a campaign must have met.
-	Reached(probe string)
-	// Log tells the story of the process: rare, notable state changes ("becomes
-	// leader of orders/0, epoch 7"). Part of the trace, so it must never print
-	// a pointer, a map in its own order or an operating system's error text.
+	Reached(p *ledger.Probe)
+	// Log tells a line in the process's own words.
 	Log(format string, args ...any)
 
 	// Listen opens a port for connections from other hosts.

@@ -48,6 +48,7 @@ type Kernel struct {
 
 	tasks   uint64 // ever started
 	events  uint64
+	began   Kind   // what the step under way began with
 	instant uint64 // steps since time last moved
 	dumping bool
 	stopped bool
@@ -74,6 +75,9 @@ func (k *Kernel) Now() time.Duration { return k.now }
 
 // Events counts the events that happened.
 func (k *Kernel) Events() uint64 { return k.events }
+
+// StepKind says what the step under way began with: KindPacket, KindTimer, ...
+func (k *Kernel) StepKind() Kind { return k.began }
 
 // Trace is the record that makes two runs comparable.
 func (k *Kernel) Trace() *Trace { return &k.trace }
@@ -152,9 +156,6 @@ func (k *Kernel) newCall() *call {
 	return c
 }
 
-// Prefetch knows nothing of what the function will do.
-func (c *call) Prefetch(int) {}
-
 // Fire calls the function.
 func (c *call) Fire() {
 	f := c.f
@@ -219,8 +220,8 @@ func (k *Kernel) step() {
 		k.instant = 0
 	}
 	k.events++
+	k.began = Kind(ev.tag >> 56)
 	k.trace.Mix(ev.tag)
-	k.queue.prefetch()
 	ev.on.Fire()
 	k.runReady()
 	for _, f := range k.after {

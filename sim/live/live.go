@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/network"
@@ -25,8 +26,8 @@ type Config struct {
 	Dir string
 	// Seed of the little luck that is left: what processes draw themselves.
 	Seed uint64
-	// Story is told what processes log.
-	Story func(sim.Line)
+	// Read is called with each event as it happens; nil: it is not.
+	Read func(*ledger.Entry)
 	// MaxConns is how many TCP connections are served at a time, on each door;
 	// more wait to be accepted. Zero: 512.
 	MaxConns int
@@ -75,7 +76,7 @@ func New(cfg Config) (*World, error) {
 		start: time.Now(), inbox: make(chan func(), 256), done: make(chan struct{}),
 	}
 	w.World = sim.NewWorld(sim.Config{
-		Seed: cfg.Seed, Story: cfg.Story, Steady: true, Lucky: true, Forgetful: true,
+		Seed: cfg.Seed, Read: cfg.Read, Steady: true, Lucky: true, Keep: ledger.KeepNothing,
 		Birth: env.Time(w.start.UnixNano()),
 		// Not zero, so that time passes while hosts talk to each other and what
 		// comes from outside has its turn.

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ktrial/ktrial/internal/list"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/kernel"
 )
@@ -61,6 +63,8 @@ type Network struct {
 	alias map[string]*address
 	conns uint64
 	stats Stats
+	// Tell, if set, is called with each event of a link.
+	Tell func(ledger.Event)
 
 	packets []*packet // free
 	buffers buffers
@@ -93,7 +97,7 @@ type Node struct {
 	links     []*Link // to each node, by index; nil until used
 	listeners map[int]*Listener
 	ephemeral int
-	conns     *Conn // open ends, newest first
+	conns     list.List[Conn] // open ends, oldest first
 	// Virtual is when the host's monotonic clock will show an Uptime. Left
 	// out, the clock is right.
 	Virtual func(uptime time.Duration) time.Duration
@@ -133,8 +137,8 @@ func (d *Node) EndProcess(p *kernel.Process) {
 			l.Close()
 		}
 	}
-	for c := d.conns; c != nil; {
-		older := c.older
+	for c := d.conns.Last(); c != nil; {
+		older := c.item.Prev()
 		if c.proc == p {
 			c.close()
 		}
@@ -148,8 +152,8 @@ func (d *Node) PowerOff() {
 	for _, l := range d.sortedListeners() {
 		l.vanish()
 	}
-	for c := d.conns; c != nil; {
-		older := c.older
+	for c := d.conns.Last(); c != nil; {
+		older := c.item.Prev()
 		c.vanish()
 		c = older
 	}

@@ -67,7 +67,7 @@ func serve(h env.Host) {
 		for {
 			dirty.Wait(time.Second)
 			if err := f.Sync(); err != nil {
-				h.Reached("sync fails")
+				h.Reached(probeSyncFails)
 			}
 		}
 	})
@@ -85,7 +85,7 @@ func serve(h env.Host) {
 					return
 				}
 				if h.Unlucky("forget a frame") {
-					h.Reached("a frame is forgotten")
+					h.Reached(probeFrameForgotten)
 					continue
 				}
 				n, _ := f.WriteAt(p, size)
@@ -106,7 +106,7 @@ func drive(h env.Host) {
 		addr := server(r.IntN(servers)) + ":9092"
 		c, err := h.Dial(addr, 300*time.Millisecond)
 		if err != nil {
-			h.Reached("a dial fails")
+			h.Reached(probeDialFails)
 			h.Sleep(50 * time.Millisecond)
 			continue
 		}
@@ -141,7 +141,7 @@ func trouble(w *sim.World) {
 			h.Kill()
 		case 1:
 			for _, l := range h.PowerOff() {
-				w.Logf("%s: %v", h.Name(), l)
+				w.Say("%s: %v", h.Name(), l)
 			}
 		case 2:
 			h.Pause()

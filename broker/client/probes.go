@@ -1,0 +1,17 @@
+package client
+
+import "github.com/ktrial/ktrial/ledger"
+
+// The rare states that trials must have met.
+var (
+	ProbeGaveUpBehind = ledger.NewProbe("client gave up a batch behind one in doubt",
+		"a producer dropped a batch whose predecessor has an unknown outcome")
+	ProbeNewEpoch = ledger.NewProbe("client begins a partition anew under another epoch",
+		"an idempotent producer reset its sequences after a batch was lost (KIP-360)")
+	ProbePositionTruncated = ledger.NewProbe("consumer found its position truncated",
+		"a consumer validated its position against a new leader epoch and found it gone (KIP-320)")
+	ProbeKeptEpoch = ledger.NewProbe("client kept a leader epoch against older metadata",
+		"metadata with an older leader epoch arrived after newer ones (KIP-320)")
+	ProbeOutOfRange = ledger.NewProbe("consumer was out of range",
+		"a consumer fetched at an offset that the log does not have")
+)

@@ -1,0 +1,230 @@
+// Package ledger holds what happens in a trial. Each thing that happens is said
+// once, as one small typed event, by the part to which it happens: a node
+// becomes leader, a process is killed, a fault strikes, a client's operation
+// ends. Everything else is derived from these events and from nothing else: the
+// story in words, laws, probes, excuses, the timeline, the report.
+//
+// An event is a struct of its own with the fields that it needs:
+//
+//	// Truncated: the replica's log was cut; it ends at To now.
+//	type Truncated struct {
+//		*Replica
+//		From kafka.Offset `json:"from"`
+//		To   kafka.Offset `json:"to"`
+//	}
+//
+//	var truncated = ledger.Declare[Truncated]("truncated", "a replica cut the end off its log", ledger.Notable)
+//
+//	func (e *Truncated) Kind() *ledger.Kind { return truncated }
+//	func (e *Truncated) Sentence() string   { return fmt.Sprintf("truncates %v from %d to %d", e.Partition, e.From, e.To) }
+//
+// The package knows no Kafka and no simulator. It imports nothing of this
+// module, so that every other package may tell and read events.
+package ledger
+
+import (
+	"iter"
+	"time"
+)
+
+// Event is one thing that happened. Its exported fields, by their JSON names,
+// are what the trace keeps of it. An event belongs to the ledger once it was
+// told: it must not be changed any more.
+type Event interface {
+	// Kind describes the type of the event. All events of one Go type have the
+	// same Kind, which Declare made.
+	Kind() *Kind
+	// Sentence says in words what happened, in the present tense and without
+	// the host: "becomes leader of orders/0, epoch 7". It must not depend on
+	// anything but the event, and never on a pointer or on a map's order.
+	Sentence() string
+}
+
+// Subject is an event about something with a name, such as a partition
+// (orders/0). Stories and reports select events by it.
+type Subject interface {
+	Subject() string
+}
+
+// Weight says how often events of a kind happen, and so where they appear.
+type Weight uint8
+
+const (
+	// Notable events are rare. They make up the story, and their sentences are
+	// part of the hash of a run.
+	Notable Weight = iota
+	// Detail events are frequent: appends, high watermarks that move. Laws read
+	// them always. They are kept, and part of a story, only if asked for.
+	Detail
+	// Traffic events are so frequent that they are told only while the whole
+	// ledger is kept (see env.Host.Traced): requests and answers.
+	Traffic
+)
+
+// Entry is an event, with when and where it happened and what set it off.
+type Entry struct {
+	At    time.Duration // virtual time since the world began
+	Host  string        // empty: the world itself
+	Life  int           // which process of the host, counted from 1; 0: none
+	Cause Cause
+	Event Event
+}
+
+// Cause is the step of the world in which something happened. In each step one
+// message arrives or one timer fires, and every task that this wakes runs to
+// its next wait. Entries of one step therefore have one cause.
+type Cause struct {
+	Step uint64 // counted from 1
+	By   Origin
+}
+
+// Origin says what a step began with.
+type Origin uint8
+
+const (
+	// ByWorld: a call that the world scheduled, such as a fault.
+	ByWorld Origin = iota
+	// ByMessage: bytes arrived from the network.
+	ByMessage
+	// ByTimer: a timer of the process fired.
+	ByTimer
+	// ByWait: the time that a task wanted to sleep or to wait at most was over.
+	ByWait
+	// ByDisk: an operation of a disk ended.
+	ByDisk
+)
+
+var originNames = [...]string{"world", "message", "timer", "wait", "disk"}
+
+// String is the origin as the trace names it.
+func (o Origin) String() string { return originNames[o] }
+
+// Keep says how much a ledger keeps for later.
+type Keep uint8
+
+const (
+	// KeepStory keeps the notable events.
+	KeepStory Keep = iota
+	// KeepNothing is for worlds that live for days.
+	KeepNothing
+	// KeepAll keeps every event, traffic included.
+	KeepAll
+)
+
+// Ledger passes each event on to its readers, in the order in which things
+// happened, and keeps what it was asked to keep. It is for one thread.
+type Ledger struct {
+	keep    Keep
+	readers []func(*Entry)
+	chunks  [][]Entry
+	reached []int64 // by the number of the probe
+	now     Entry   // being read: readers get its address
+	reading bool
+	waiting []Entry // told by a reader meanwhile
+}
+
+// chunk is how many entries are allocated at a time.
+const chunk = 1024
+
+// New makes an empty ledger.
+func New(keep Keep) *Ledger { return &Ledger{keep: keep, reached: make([]int64, len(probes))} }
+
+// Keeps is how much the ledger keeps.
+func (l *Ledger) Keeps() Keep { return l.keep }
+
+// Read has f called with each entry from now on. The entry is valid during the
+// call; its event may be kept. f must not block. What it tells itself is read
+// next.
+func (l *Ledger) Read(f func(*Entry)) { l.readers = append(l.readers, f) }
+
+// Add tells that something happened.
+func (l *Ledger) Add(e Entry) {
+	kind := e.Event.Kind()
+	for _, p := range kind.probes {
+		if p.met(e.Event) {
+			l.Reach(p)
+		}
+	}
+	if l.keep == KeepAll || l.keep == KeepStory && kind.Weight == Notable {
+		l.append(e)
+	}
+	if len(l.readers) == 0 {
+		return
+	}
+	if l.reading {
+		l.waiting = append(l.waiting, e)
+		return
+	}
+	l.reading = true
+	l.read(e)
+	for len(l.waiting) > 0 {
+		next := l.waiting[0]
+		l.waiting = l.waiting[1:]
+		l.read(next)
+	}
+	l.reading = false
+}
+
+func (l *Ledger) read(e Entry) {
+	l.now = e
+	for _, f := range l.readers {
+		f(&l.now)
+	}
+}
+
+func (l *Ledger) append(e Entry) {
+	last := len(l.chunks) - 1
+	if last < 0 || len(l.chunks[last]) == chunk {
+		l.chunks = append(l.chunks, make([]Entry, 0, chunk))
+		last++
+	}
+	l.chunks[last] = append(l.chunks[last], e)
+}
+
+// Reach counts that a probe was reached.
+func (l *Ledger) Reach(p *Probe) {
+	for p.number >= len(l.reached) { // declared after the ledger was made
+		l.reached = append(l.reached, 0)
+	}
+	l.reached[p.number]++
+}
+
+// Reached says how often each probe was reached, of those that were.
+func (l *Ledger) Reached() map[*Probe]int64 {
+	out := map[*Probe]int64{}
+	for _, p := range probes {
+		if p.number < len(l.reached) && l.reached[p.number] > 0 {
+			out[p] = l.reached[p.number]
+		}
+	}
+	return out
+}
+
+// Len is the number of entries that were kept.
+func (l *Ledger) Len() int {
+	n := len(l.chunks)
+	if n == 0 {
+		return 0
+	}
+	return (n-1)*chunk + len(l.chunks[n-1])
+}
+
+// All are the entries that were kept, in order.
+func (l *Ledger) All() iter.Seq[*Entry] { return l.From(0) }
+
+// From are the entries that were kept, but for the first n.
+func (l *Ledger) From(n int) iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		for i := n / chunk; i < len(l.chunks); i++ {
+			entries := l.chunks[i]
+			if i == n/chunk {
+				entries = entries[min(n%chunk, len(entries)):]
+			}
+			for j := range entries {
+				if !yield(&entries[j]) {
+					return
+				}
+			}
+		}
+	}
+}
