@@ -24,15 +24,16 @@ var follows = map[Anomaly][]Anomaly{
 
 // causes remembers which anomalies were found of which records, causes first.
 type causes struct {
+	log   *detect.Log
 	found map[history.Rec][]Anomaly
 }
 
-func newCauses() *causes { return &causes{map[history.Rec][]Anomaly{}} }
+func newCauses(log *detect.Log) *causes { return &causes{log, map[history.Rec][]Anomaly{}} }
 
 // of is the anomaly that a finding follows from; empty if it stands for itself.
 func (c *causes) of(f *detect.Finding) (cause Anomaly) {
 	recs := f.Records()
-	for _, rec := range recs {
+	for _, rec := range append(c.skipped(f), recs...) {
 		for _, before := range c.found[rec] {
 			if cause == "" && slices.Contains(follows[before], f.Anomaly) {
 				cause = before
@@ -45,4 +46,23 @@ func (c *causes) of(f *detect.Finding) (cause Anomaly) {
 		}
 	}
 	return cause
+}
+
+// skipped are the first records that a skip jumped over: what became of them is
+// its cause.
+func (c *causes) skipped(f *detect.Finding) (recs []history.Rec) {
+	if f.Anomaly != PollSkip && f.Anomaly != IntPollSkip {
+		return nil
+	}
+	const enough = 8
+	for from := f.Earlier.Offset; len(recs) < enough; {
+		offset, ok := c.log.Between(f.Key, from, f.Later.Offset)
+		if !ok {
+			break
+		}
+		rec, _ := c.log.At(f.Key, offset)
+		recs = append(recs, rec)
+		from = offset
+	}
+	return recs
 }

@@ -334,11 +334,62 @@ var checkTables = []struct {
 			0: poll x/10@0 group=g
 			1: poll x/12@2 group=g
 			1: commit x@3 group=g`},
+		{"given only to a transaction that failed", Violated, `
+			2: send x/10@0 x/11@1 x/12@2
+			0: txn poll x/10@0 commit x@1 group=g
+			0: txn poll x/11@1 commit x@2 group=g fail
+			0: txn poll x/12@2 commit x@3 group=g`},
+		{"a new owner begins where the group had committed", Holds, `
+			2: send x/10@0 x/11@1
+			0: poll x/10@0 group=g
+			0: commit x@1 group=g
+			1: poll x/11@1 group=g`},
+		{"a new owner begins at what was committed meanwhile", Holds, `
+			2: send x/10@0 x/11@1
+			0: poll x/10@0 x/11@1 group=g
+			0: commit x@2 group=g
+			0> commit x@1 group=g
+			1: poll x/11@1 group=g
+			0< commit x@1 group=g`},
+		{"a new owner begins below", Violated, `
+			2: send x/10@0 x/11@1
+			0: poll x/10@0 x/11@1 group=g
+			0: commit x@2 group=g
+			1: poll x/11@1 group=g`},
 		{"committed beyond the log", Violated, `
 			2: send x/10@0
 			0: poll x/10@0 group=g
 			0: commit x@7 group=g
 			log: log end x@1`},
+	}},
+	{OneOwner, []told{
+		{"one after the other", Holds, `
+			2: send x/10@0 x/11@1
+			0: join group=g generation=5
+			0: poll x/10@0 group=g generation=5
+			0: commit x@1 group=g generation=5
+			1: join group=g generation=6
+			1: poll x/11@1 group=g generation=6`},
+		{"a static member comes back with its generation", Holds, `
+			2: send x/10@0 x/11@1
+			0: poll x/10@0 group=g generation=5
+			0: crash info
+			1: poll x/10@0 x/11@1 group=g generation=5`},
+		{"a commit that was under way when the generation ended", Holds, `
+			2: send x/10@0
+			0: poll x/10@0 group=g generation=5
+			0> commit x@1 group=g generation=5
+			1: join group=g generation=6
+			0< commit x@1 group=g generation=5`},
+		{"two in one generation", Violated, `
+			2: send x/10@0 x/11@1
+			0: poll x/10@0 x/11@1 group=g generation=5
+			1: poll x/10@0 x/11@1 group=g generation=5`},
+		{"a commit of an old generation succeeds", Violated, `
+			2: send x/10@0
+			0: poll x/10@0 group=g generation=5
+			1: join group=g generation=6
+			0: commit x@1 group=g generation=5`},
 	}},
 	{CommittedOffsetsAreRegisters, []told{
 		{"read as committed", Holds, `

@@ -288,7 +288,7 @@ func (c *collector) findings() (all []*detect.Finding) {
 // report puts what was collected into words.
 func (c *collector) report(j *Judgement) {
 	teller := explain.New(c.log, c.findings())
-	causes := newCauses()
+	causes := newCauses(c.log)
 	for _, name := range detect.InOrder() {
 		k := c.kinds[name]
 		if k == nil {

@@ -50,14 +50,6 @@ func (v Verdict) Strict() Verdict {
 	return v
 }
 
-// ExitCode is what a command ends with: 0 holds or allowed, 1 violated, 2
-// inconclusive.
-func (v Verdict) ExitCode() int {
-	switch v {
-	case Violated:
-		return 1
-	case Inconclusive:
-		return 2
-	}
-	return 0
-}
+// Passes reports whether nothing is wrong that was not permitted, and something
+// was looked at: holds or allowed.
+func (v Verdict) Passes() bool { return v == Holds || v == Allowed }

@@ -76,7 +76,6 @@ var Anomalies = []AnomalyInfo{
 	{G1a, "a poll returned a record of an operation that definitely failed"},
 	{AbortedRead, "the same, to a reader that failed or whose outcome is unknown"},
 	{PrecommittedRead, "a transaction read its own record before it committed"},
-	{ChangedRecord, "a record's key, headers or timestamp were read other than they were sent"},
 	{TornTransaction, "of one transaction a record was read and another is lost"},
 	{G1c, "transactions read from each other in a circle"},
 	{G1cRealtime, "a record was read before its send began"},

@@ -144,7 +144,8 @@ func (d *Detection) Finish(s Settings, emit Emit) {
 		})
 	}
 	l.findMarks(s.ReadCommitted, emit)
-	d.findGroups(s, emit)
+	d.findGroups(emit)
+	l.findOwners(s.MemberEpochs, emit)
 }
 
 // again feeds the operations to a detector that looks at another log.

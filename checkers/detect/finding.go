@@ -98,7 +98,7 @@ func (f *Finding) Records() []history.Rec {
 // hasPair: Earlier and Later are records.
 func (f *Finding) hasPair() bool {
 	switch f.Anomaly {
-	case PollSkip, IntPollSkip, NonmonotonicPoll, IntNonmonotonicPoll, NonmonotonicSend, IntNonmonotonicSend, IntSendSkip, AppendRealtimeOrder:
+	case PollSkip, IntPollSkip, NonmonotonicPoll, IntNonmonotonicPoll, NonmonotonicSend, IntNonmonotonicSend, IntSendSkip, AppendRealtimeOrder, TwoOwners:
 		return true
 	}
 	return false
@@ -106,7 +106,7 @@ func (f *Finding) hasPair() bool {
 
 func (f *Finding) aboutRecord() bool {
 	switch f.Anomaly {
-	case LostWrite, TornTransaction, Unseen, Duplicate, PhantomRead, G1a, AbortedRead, PrecommittedRead, DuplicateProcessing, GroupSkip, ChangedRecord, TwoOwners:
+	case LostWrite, TornTransaction, Unseen, Duplicate, PhantomRead, G1a, AbortedRead, PrecommittedRead, DuplicateProcessing, GroupSkip, ChangedRecord:
 		return true
 	case G1cRealtime:
 		return f.Direct

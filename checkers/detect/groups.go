@@ -10,7 +10,8 @@ import (
 // groupOf is what a group committed and was given.
 type groupOf struct {
 	name      string
-	given     []bool // by record
+	given     []bool              // by record
+	aborted   map[history.Rec]int // row of a transaction that failed and was given it
 	lowest    map[history.Key]int64
 	committed map[history.Key]bound // the highest
 	registers map[history.Key][]registerOp
@@ -21,7 +22,7 @@ type groupOf struct {
 // as committed is what was committed last.
 //
 // It needs commits as operations, and polls that name their group.
-func (d *Detection) findGroups(s Settings, emit Emit) {
+func (d *Detection) findGroups(emit Emit) {
 	l := d.log
 	facts := false
 	l.H.EachOf(history.HasFacts, func(*history.Op) bool {
@@ -36,7 +37,7 @@ func (d *Detection) findGroups(s Settings, emit Emit) {
 		if op.Group != "" && len(op.Polled)+len(op.Offsets) > 0 {
 			g := groups[op.Group]
 			if g == nil {
-				g = &groupOf{op.Group, make([]bool, len(l.flags)), map[history.Key]int64{}, map[history.Key]bound{}, map[history.Key][]registerOp{}}
+				g = &groupOf{op.Group, make([]bool, len(l.flags)), map[history.Rec]int{}, map[history.Key]int64{}, map[history.Key]bound{}, map[history.Key][]registerOp{}}
 				groups[op.Group] = g
 			}
 			g.gather(l, op)
@@ -61,6 +62,9 @@ func (g *groupOf) gather(l *Log, op *history.Op) {
 	aborted := op.F == history.Txn && op.Type == history.Failed
 	for _, p := range op.Polled {
 		g.given[p.Rec] = g.given[p.Rec] || !aborted
+		if aborted {
+			g.aborted[p.Rec] = op.Row
+		}
 		if key := l.H.KeyOf(p.Rec); p.Offset >= 0 {
 			if low, ok := g.lowest[key]; !ok || p.Offset < low {
 				g.lowest[key] = p.Offset
@@ -99,6 +103,9 @@ func (g *groupOf) judge(d *Detection, key history.Key, ends map[history.Key]Ends
 			}
 			f := about(GroupSkip, key)
 			f.Name, f.Record, f.Later = g.name, Sight{rec, offset, l.Writer(rec)}, Sight{Offset: c.value, Row: c.row}
+			if row, ok := g.aborted[rec]; ok {
+				f.Reader = row
+			}
 			emit(f)
 		})
 	}

@@ -49,6 +49,7 @@ type Log struct {
 	inDoubt   []int                  // rows of operations of unknown outcome with sends
 	coverage  []coverage             // by partition: what readers passed over; set by the order of polls
 	hasTxn    bool                   // some operation is a transaction of several steps
+	anyGroup  bool                   // some operation is of a group
 	blind     bool                   // some poll told no offsets
 	finished  bool
 	acked     int64 // records acknowledged
@@ -160,6 +161,7 @@ func (l *Log) Learn(op *history.Op) {
 			l.inDoubt = append(l.inDoubt, op.Row)
 		}
 	}
+	l.anyGroup = l.anyGroup || op.Group != ""
 	l.hasTxn = l.hasTxn || op.F == history.Txn
 	for _, s := range op.Sends {
 		if s.Silent && op.Type == history.OK {

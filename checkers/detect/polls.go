@@ -74,6 +74,7 @@ type start struct {
 	offset int64
 	rec    history.Rec
 	given  int64 // event at which its poll ended
+	unsure bool  // an operation of unknown outcome may have been given what lies below
 }
 
 // standing is where a consumer stands in a partition.
@@ -243,8 +244,8 @@ func (o *pollOrder) move(c *consumer, r *reader, op *history.Op, w *keyWalk, at 
 	switch {
 	case !w.first.known || !w.last.known:
 	case !at.stands || !at.known:
-		if !at.stands && !r.unsure {
-			r.starts = append(r.starts, start{w.key, w.first.low, w.first.rec, op.Completed})
+		if !at.stands {
+			r.starts = append(r.starts, start{w.key, w.first.low, w.first.rec, op.Completed, r.unsure})
 		}
 		at.from = w.first.low
 	case moved || w.first.low <= at.high:

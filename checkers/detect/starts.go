@@ -33,6 +33,8 @@ type owing struct {
 // its start, if it is there: however it may have begun.
 func (o *owing) owes(r *reader, s *start, writer int) bool {
 	switch {
+	case s.unsure:
+		return false
 	case r.seek:
 		return true
 	case !r.told || r.subscribed || r.group:
@@ -96,7 +98,7 @@ func newBelowStarts(o *pollOrder, reset Reset) *belowStarts {
 	for _, r := range o.readers {
 		for i := range r.starts {
 			key := r.starts[i].key
-			if !r.told || r.subscribed || r.group {
+			if !r.told || r.subscribed || r.group || r.starts[i].unsure {
 				b.unknown[key] = true
 			}
 			b.of[key] = append(b.of[key], readerStart{r, &r.starts[i]})

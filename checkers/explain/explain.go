@@ -198,7 +198,7 @@ func offsets(f *detect.Finding) []int64 {
 			return []int64{f.Earlier.Offset, f.Record.Offset}
 		}
 	case detect.InconsistentOffsets, detect.Unseen, detect.PhantomRead, detect.G1a, detect.AbortedRead, detect.PrecommittedRead,
-		detect.DuplicateProcessing, detect.TwoOwners, detect.ChangedRecord:
+		detect.DuplicateProcessing, detect.ChangedRecord:
 		return []int64{f.Record.Offset}
 	case detect.G1c, detect.G0, detect.G0Realtime, detect.CommittedOffset:
 		return nil

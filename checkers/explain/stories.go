@@ -508,11 +508,11 @@ func (s *telling) staleCommit() {
 }
 
 func (s *telling) twoOwners() {
-	f, rec := s.f, s.f.Record.Rec
-	s.message("%s was given to %s and to %s, both in generation %d of group %s", s.recordAt(rec, f.Key, f.Record.Offset), s.who(f.Reader), s.who(f.Again), f.End, f.Name)
-	s.prove("%s, in generation %d", s.polled(f.Reader, rec), f.End)
+	f := s.f
+	s.message("records of %s were given to %s and to %s, both in generation %d of group %s", s.partition(f.Key), s.who(f.Earlier.Row), s.who(f.Later.Row), f.End, f.Name)
+	s.prove("%s, in generation %d", s.polledAt(f.Earlier.Row, f.Earlier.Rec, f.Earlier.Offset), f.End)
 	s.prove("in one generation a partition has one owner")
-	s.prove("%s, in generation %d too: contradiction", s.polled(f.Again, rec), f.End)
+	s.prove("%s, in generation %d too: contradiction", s.polledAt(f.Later.Row, f.Later.Rec, f.Later.Offset), f.End)
 }
 
 func (s *telling) groupRewind() {

@@ -27,7 +27,7 @@ func (h *History) Added() *Op {
 		case MopPoll:
 			step.N = int(m.n)
 		default:
-			op.Offsets = append(op.Offsets, OffsetMop{m.kind, m.key, m.offset})
+			op.Offsets = append(op.Offsets, OffsetMop{m.kind, m.key, m.offset, m.silent})
 		}
 		op.Shape = append(op.Shape, step)
 	}

@@ -82,9 +82,8 @@ type process struct {
 	open   bool
 	row    int
 	start  int64
-	sends  []Rec // of the invocation
-	moves  []rawMop
-	detail []byte // the operation as it stands if no completion comes
+	asked  []rawMop // by the invocation: to send, commit or delete
+	detail []byte   // the operation as it stands if no completion comes
 }
 
 // Note is an event that is not a client's.

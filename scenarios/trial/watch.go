@@ -7,7 +7,9 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/checkers/laws"
+	"github.com/ktrial/ktrial/checkers/permit"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
@@ -33,8 +35,8 @@ type watch struct {
 	nodes     [3][]laws.Node // scratch
 	broken    bool           // a law; ofQuorum: one of the quorum's
 	ofQuorum  bool
-	allowed   []reports.Allowed
-	happened  map[string]int
+	allowed   []reports.Permitted
+	happened  map[history.FaultKind]int
 }
 
 // watched is a partition and what it lost by permission.
@@ -53,9 +55,9 @@ type watched struct {
 	// stale are the brokers that were replaced as leaders and have not heard of
 	// it: they serve on as if nothing had happened.
 	stale []kafka.NodeID
-	// excuse: more was destroyed than its configuration promises to survive, by
-	// this; empty: not so.
-	excuse string
+	// beyond: by these faults more was destroyed than its configuration promises to
+	// survive.
+	beyond permit.Faults
 	resync bool
 }
 
@@ -74,7 +76,7 @@ type machine struct {
 func newWatch(r *run) *watch {
 	w := &watch{
 		r: r, byName: map[kafka.TopicPartition]*watched{}, machines: map[kafka.NodeID]*machine{},
-		happened: map[string]int{},
+		happened: map[history.FaultKind]int{},
 	}
 	for _, t := range r.s.Topics {
 		minISR, unclean := r.config.promises(t)
@@ -264,9 +266,9 @@ func (w *watch) committedPartition(x *watched, e *witness.Event) {
 // Kafka does so unasked with the last leader known, when all who might lead
 // came back from unclean shutdowns (KIP-966).
 func (w *watch) uncleanElection(x *watched, leader laws.Node, was int64) {
-	w.befell("unclean-election", x)
-	if x.unclean && x.excuse == "" {
-		x.excuse = "unclean.leader.election.enable=true, and a replica out of sync was elected"
+	w.befell(history.UncleanElection, x)
+	if x.unclean {
+		x.beyond = x.beyond.With(history.UncleanElection)
 	}
 	if now := x.ghost.TrueHighWatermark(); now < was {
 		w.failed(x, laws.Failure{
@@ -369,7 +371,7 @@ func (w *watch) replaced(x *watched, by kafka.NodeID) {
 		return
 	}
 	if x.stale = append(x.stale, x.leader); len(x.stale) == 1 {
-		w.befell("replaced-leader", x)
+		w.befell(history.ReplacedLeader, x)
 	}
 }
 
@@ -380,6 +382,6 @@ func (w *watch) hears(x *watched, node kafka.NodeID) {
 		return
 	}
 	if x.stale = slices.Delete(x.stale, i, i+1); len(x.stale) == 0 {
-		w.befell("replaced-leader-heard", x)
+		w.befell(history.ReplacedLeaderHeard, x)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/checkers/laws"
+	"github.com/ktrial/ktrial/checkers/permit"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/reports"
 )
@@ -24,35 +25,25 @@ const (
 // errBroken ends a run in which a law broke: the violation is noted already.
 var errBroken = errors.New("a law is broken")
 
-// keeping are the laws about what was committed. They hold as long as no more
-// is destroyed than the configuration promises to survive.
-var keeping = []laws.Law{
-	laws.WeakISR, laws.StrongISR, laws.LogMatching, laws.SamePrefix,
-	laws.LeaderComplete, laws.CandidateComplete, laws.HWIsReplicated, laws.JoinCaughtUp,
-	laws.UncleanExcluded, laws.KeptSomewhere, laws.ConsistentRead, laws.NoTruncation,
-}
-
-// undamaged are the laws about the content of one log, which nobody keeps whose
-// disk was damaged.
-var undamaged = []laws.Law{
-	laws.WeakISR, laws.StrongISR, laws.LogMatching, laws.SamePrefix,
-	laws.EpochsGrow, laws.ConsistentRead, laws.MarksInOrder, laws.RecoveredPrefix,
-	laws.ContiguousBatches,
-}
-
 // failed is told of a law that broke, of a partition or (nil) of the quorum.
 func (w *watch) failed(x *watched, f laws.Failure) {
 	if w.broken {
 		return
 	}
 	law := fmt.Sprintf("law %d: %s", f.Law.Number, f.Law.About)
-	if x != nil && x.excuse != "" && slices.Contains(keeping, f.Law) {
-		w.allow(law, x.excuse)
-		x.resync = true
-		return
+	happened := permit.Faults(0)
+	if x != nil {
+		happened = x.beyond
 	}
-	if m := w.machines[kafka.NodeID(f.Node)]; m != nil && m.damaged && slices.Contains(undamaged, f.Law) {
-		w.allow(law, "its disk was damaged, and the base offset and epoch of a batch are under no checksum")
+	if m := w.machines[kafka.NodeID(f.Node)]; m != nil && m.damaged {
+		happened = happened.With(history.DamagedDisk)
+	}
+	expect := w.r.expectations()
+	if reason, ok := expect.Law(f.Law, happened); ok {
+		w.allow(law, reason, f)
+		if x != nil && x.beyond.Any() {
+			x.resync = true
+		}
 		return
 	}
 	w.broken, w.ofQuorum = true, x == nil
@@ -63,11 +54,12 @@ func (w *watch) failed(x *watched, f laws.Failure) {
 	r.w.Fail(errBroken)
 }
 
-func (w *watch) allow(law, reason string) {
-	i := slices.IndexFunc(w.allowed, func(a reports.Allowed) bool { return a.Anomaly == law && a.Reason == reason })
+// allow counts a law that need not hold; the first breach is the example.
+func (w *watch) allow(law, reason string, f laws.Failure) {
+	i := slices.IndexFunc(w.allowed, func(a reports.Permitted) bool { return a.Anomaly == law && a.Reason == reason })
 	if i < 0 {
 		i = len(w.allowed)
-		w.allowed = append(w.allowed, reports.Allowed{Anomaly: law, Reason: reason})
+		w.allowed = append(w.allowed, reports.Permitted{Anomaly: law, Reason: reason, Message: w.named(f.Message)})
 	}
 	w.allowed[i].Count++
 }
@@ -141,23 +133,24 @@ func (w *watch) mayLose(hosts []string) {
 		if kept || lost == 0 {
 			continue
 		}
-		x.excuse = "at least min.insync.replicas replicas lost unsynced data at once"
 		if x.minISR <= 1 {
-			x.excuse = "min.insync.replicas=1, and the last in-sync replica lost data"
-			w.befell("last-isr-lost", x)
+			x.beyond = x.beyond.With(history.LastISRLost)
+			w.befell(history.LastISRLost, x)
+		} else {
+			x.beyond = x.beyond.With(history.LossyCrashes)
 		}
-		before := w.happened["lossy-crashes"]
-		w.befell("lossy-crashes", x)
-		w.happened["lossy-crashes"] = max(before, lost)
+		before := w.happened[history.LossyCrashes]
+		w.befell(history.LossyCrashes, x)
+		w.happened[history.LossyCrashes] = max(before, lost)
 	}
 }
 
 // befell counts what lets the configuration off a promise, and tells the
 // history when and where it was.
-func (w *watch) befell(what string, x *watched) {
+func (w *watch) befell(what history.FaultKind, x *watched) {
 	w.happened[what]++
 	w.r.stage.Recorder.Note(history.Event{
-		Type: history.OK, Actor: "cluster", F: history.Fault, Name: what, Time: w.r.w.Now(),
+		Type: history.OK, Actor: "cluster", F: history.Fault, Fault: what, Time: w.r.w.Now(),
 		Keys: []history.Value{history.Partition(x.tp.Topic, x.tp.Partition)},
 	})
 	w.r.watchHistory()
@@ -177,6 +170,12 @@ func (w *watch) report(report *reports.Run) {
 		replication.Checked += x.ghost.Events()
 	}
 	quorum := reports.Check{Name: quorumLaws, Verdict: reports.Holds, Checked: w.quorum.Events()}
+	if len(w.allowed) > 0 {
+		replication.Verdict = reports.Allowed
+		if w.r.o.Strict {
+			replication.Verdict = reports.Violated
+		}
+	}
 	switch {
 	case w.broken && w.ofQuorum:
 		quorum.Verdict = reports.Violated

@@ -20,7 +20,7 @@ func (w *watch) quiet(bound time.Duration) error {
 		return err
 	}
 	for _, x := range w.partitions {
-		if x.excuse == "" {
+		if !x.beyond.Any() {
 			x.ghost.Quiet()
 		}
 		w.caches(x)

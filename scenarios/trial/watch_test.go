@@ -13,6 +13,8 @@ import (
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/checkers/permit"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
@@ -221,7 +223,7 @@ func TestLossBeyondThePromiseIsExcused(t *testing.T) {
 		e.Partition = orders0
 		r.watch.tell(&e)
 	}
-	r.watch.byName[orders0].excuse = "all lost power"
+	r.watch.byName[orders0].beyond = permit.Faults(0).With(history.LossyCrashes)
 	for id := range kafka.NodeID(3) {
 		r.watch.byName[orders0].lost[id+1] = true
 		r.watch.tell(&witness.Event{Kind: witness.Opened, Node: id + 1, End: 1, Partition: orders0})
