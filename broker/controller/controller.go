@@ -31,7 +31,6 @@ type Config struct {
 	ClusterID string
 	Settings  Settings
 	Bugs      *planted.Set
-	Witness   witness.Witness
 	// BrokerConfigs are the names of what a broker reads when it starts.
 	BrokerConfigs []string
 }
@@ -201,10 +200,10 @@ func mustApply(image *metadata.Image, r metadata.Record) {
 	}
 }
 
-// logRefusal tells of a refusal that is worth a line.
-func (c *Controller) logRefusal(what string, id int32, err error) {
+// tellRefusal tells of a refusal that is worth a line.
+func (c *Controller) tellRefusal(what string, id int32, err error) {
 	if errors.Is(err, kerr.NotController) || errors.Is(err, kerr.DuplicateBrokerRegistration) {
 		return
 	}
-	c.host.Log("controller: refuses the "+what+": %v", id, err)
+	c.host.Tell(&witness.Refused{What: fmt.Sprintf(what, id), Error: witness.ErrorOf(err)})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -55,7 +56,6 @@ func (m *Manager) ApplyImage(im *metadata.Image) {
 		case first:
 			// As in Kafka, what a broker finds when it starts is not deleted: the
 			// metadata may be what was lost.
-			m.host.Reached(ProbeStraySetAside)
 			if err := m.dir.SetAside(tp); err != nil {
 				m.host.Exit(err)
 			}
@@ -158,7 +158,7 @@ func (m *Manager) retire(tp kafka.TopicPartition, topic kafka.UUID) {
 		delete(m.byName, tp)
 		delete(m.byID, partKey{topic, tp.Partition})
 		m.sorted = slices.DeleteFunc(m.sorted, func(x *Partition) bool { return x == p })
-		m.host.Log("deletes its replica of %v", tp)
+		m.host.Tell(&witness.Deleted{Replica: p.self})
 	}
 	if m.dir.Get(tp) != nil && m.dir.TopicID(tp) == topic {
 		if err := m.dir.Delete(tp); err != nil {
@@ -234,7 +234,7 @@ func (m *Manager) findConfig(topic string) log.Config {
 				continue
 			}
 			if err := config.Set(&cfg, name, e.Value); err != nil {
-				m.host.Log("ignores a configuration of topic %s: %v", topic, err)
+				m.host.Tell(&witness.ConfigIgnored{Topic: topic, Error: witness.ErrorOf(err)})
 			}
 		}
 	}
@@ -250,7 +250,7 @@ func (m *Manager) setProducerExpiry() {
 	for _, r := range []metadata.Resource{{Type: metadata.BrokerResource}, metadata.BrokerConfig(m.cfg.NodeID)} {
 		if v, ok := m.im.ConfigValue(r, "producer.id.expiration.ms"); ok {
 			if err := config.Set(&expiry, "producer.id.expiration.ms", v); err != nil {
-				m.host.Log("ignores a configuration of the broker: %v", err)
+				m.host.Tell(&witness.ConfigIgnored{Error: witness.ErrorOf(err)})
 			}
 		}
 	}
