@@ -20,6 +20,7 @@ import (
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/trial"
 )
 
 var long = flag.Bool("long", false, "run the long tests, too")
@@ -33,12 +34,12 @@ func work() string {
 	return "6s"
 }
 
-// trial plays the standard scenario, with the faults that its seed draws, and
+// played plays the standard scenario, with the faults that its seed draws, and
 // returns everything that is known of the run. Equal texts: the same run, byte
 // for byte.
-func trial(t assert.TestingT, seed uint64, plant ...planted.Bug) string {
-	o := scenarios.Options{Seed: seed, Set: map[string]string{"duration": work()}, Plant: plant}
-	r, err := scenarios.Run(scenarios.Standard, o)
+func played(t assert.TestingT, seed uint64, plant ...planted.Bug) string {
+	o := trial.Options{Seed: seed, Set: map[string]string{"duration": work()}, Plant: plant}
+	r, err := trial.Run(scenarios.Standard, o)
 	if !assert.NoError(t, err) {
 		return ""
 	}
@@ -62,15 +63,15 @@ func same(t *testing.T, seed uint64, want, found string) {
 			break
 		}
 	}
-	o := scenarios.Options{Seed: seed, Set: map[string]string{"duration": work()}}
-	t.Fatalf("seed %d: %s", seed, scenarios.FirstDifference(scenarios.Standard, o))
+	o := trial.Options{Seed: seed, Set: map[string]string{"duration": work()}}
+	t.Fatalf("seed %d: %s", seed, trial.FirstDifference(scenarios.Standard, o))
 }
 
 func TestDeterminism_TwentyRunsInOneProcess(t *testing.T) {
 	t.Parallel()
-	want := trial(t, 1)
+	want := played(t, 1)
 	for range 19 {
-		same(t, 1, want, trial(t, 1))
+		same(t, 1, want, played(t, 1))
 	}
 }
 
@@ -78,12 +79,12 @@ func TestDeterminism_WorldsInParallel(t *testing.T) {
 	t.Parallel()
 	want := map[uint64]string{}
 	for seed := range uint64(4) {
-		want[seed] = trial(t, seed)
+		want[seed] = played(t, seed)
 	}
 	found := make([]string, 8)
 	var parallel sync.WaitGroup
 	for i := range found {
-		parallel.Go(func() { found[i] = trial(t, uint64(i%4)) })
+		parallel.Go(func() { found[i] = played(t, uint64(i%4)) })
 	}
 	parallel.Wait()
 	for i, text := range found {
@@ -94,9 +95,9 @@ func TestDeterminism_WorldsInParallel(t *testing.T) {
 // A world leaves nothing behind for the next one, whatever went on in it.
 func TestDeterminism_AnotherWorldBetween(t *testing.T) {
 	t.Parallel()
-	a := trial(t, 5)
-	b := trial(t, 6, planted.All[0].Bug)
-	same(t, 5, a, trial(t, 5))
+	a := played(t, 5)
+	b := played(t, 6, planted.All[0].Bug)
+	same(t, 5, a, played(t, 5))
 	assert.NotEqual(t, a, b)
 }
 
@@ -104,7 +105,7 @@ func TestDeterminism_AnotherSeedIsAnotherRun(t *testing.T) {
 	t.Parallel()
 	seen := map[string]uint64{}
 	for seed := range uint64(6) {
-		text := trial(t, seed)
+		text := played(t, seed)
 		require.NotContains(t, seen, text, "seed %d is the same run as another", seed)
 		seen[text] = seed
 	}
@@ -119,12 +120,12 @@ func TestDeterminism_EveryScenario(t *testing.T) {
 		t.Run(s.Name, func(t *testing.T) {
 			var hashes []string
 			for range 2 {
-				r, err := scenarios.Run(s, scenarios.Options{Seed: 7})
+				r, err := trial.Run(s, trial.Options{Seed: 7})
 				require.NoError(t, err)
 				hashes = append(hashes, r.Report.TraceHash)
 			}
 			if hashes[0] != hashes[1] {
-				t.Error(scenarios.FirstDifference(s, scenarios.Options{Seed: 7}))
+				t.Error(trial.FirstDifference(s, trial.Options{Seed: 7}))
 			}
 		})
 	}

@@ -50,10 +50,9 @@ var simulated = []string{"broker", "workloads", "faults"}
 // world's luck and time still come from the seed.
 var kernel = []string{"sim"}
 
-// outside places of the kernel live on the wall clock, in goroutines or with
-// addresses: live mode, programs of the tests and what is prefetched, the one
-// file that makes coroutines out of goroutines, and the watchdog that tells when
-// a task never parks.
+// outside places of the kernel live on the wall clock or in goroutines: live
+// mode, programs of the tests, the one file that makes coroutines out of
+// goroutines, and the watchdog that tells when a task never parks.
 var outside = []string{"sim/live", "sim/internal", "sim/kernel/coro.go", "sim/watchdog.go"}
 
 func TestHouse_EveryFolderImportsOnlyWhatLiesBelowIt(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/trial"
 )
 
 // T is the part of *testing.T that Try needs.
@@ -38,7 +39,7 @@ func Seeds(first, last uint64) (seeds []uint64) {
 func Try(t T, s scenarios.Scenario, seeds ...uint64) {
 	t.Helper()
 	for _, seed := range seeds {
-		result, err := scenarios.Run(s, scenarios.Options{Seed: seed})
+		result, err := trial.Run(s, trial.Options{Seed: seed})
 		if err != nil {
 			t.Errorf("%v", err)
 			continue

@@ -9,13 +9,16 @@ import (
 	"github.com/ktrial/ktrial/internal/nearest"
 )
 
-// checked is a fault whose parameters have bounds.
-type checked interface{ check() error }
+// Checked is a fault whose parameters have bounds.
+type Checked interface {
+	Fault
+	// Check says which parameter is out of bounds.
+	Check() error
+}
 
-// check says what is wrong with the parameters of a fault.
 func check(f Fault) error {
-	if f, ok := f.(checked); ok {
-		return f.check()
+	if f, ok := f.(Checked); ok {
+		return f.Check()
 	}
 	return nil
 }
@@ -48,11 +51,11 @@ func (p Plan) Check(c Cluster) error {
 }
 
 func checkTargets(f Fault, c Cluster) error {
-	switch f := f.(type) {
-	case MoveLeader:
-		return partitionExists(c, f.Topic, f.Partition)
-	case PingPong:
-		return partitionExists(c, f.Topic, f.Partition)
+	if aimed, ok := f.(Aimed); ok {
+		topic, partition := aimed.At()
+		if err := partitionExists(c, topic, partition); err != nil {
+			return err
+		}
 	}
 	v := reflect.ValueOf(f)
 	for i := range v.NumField() {

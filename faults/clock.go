@@ -34,7 +34,7 @@ type DriftClock struct {
 
 func (f DriftClock) String() string { return sentence(f) }
 
-func (f DriftClock) check() error {
+func (f DriftClock) Check() error {
 	if f.PPM <= -1_000_000 || f.PPM > 1_000_000 {
 		return fmt.Errorf("found a drift of %d ppm, expected one between -999999 and 1000000", f.PPM)
 	}

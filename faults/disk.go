@@ -47,7 +47,7 @@ type SlowFsync struct {
 
 func (f SlowFsync) String() string { return sentence(f) }
 
-func (f SlowFsync) check() error { return atLeast("delay", f.By, 0) }
+func (f SlowFsync) Check() error { return atLeast("delay", f.By, 0) }
 
 func (f SlowFsync) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return rules(c, f.Host, luck, disk.Rule{Op: disk.OpSync, Delay: f.By})
@@ -58,6 +58,8 @@ func (f SlowFsync) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 type FailFsync struct{ Host Target }
 
 func (f FailFsync) String() string { return sentence(f) }
+
+func (f FailFsync) Deceives() Target { return f.Host }
 
 func (f FailFsync) Crashes() (Target, bool) { return f.Host, false }
 
@@ -70,6 +72,8 @@ func (f FailFsync) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 type LyingFsync struct{ Host Target }
 
 func (f LyingFsync) String() string { return sentence(f) }
+
+func (f LyingFsync) Deceives() Target { return f.Host }
 
 func (f LyingFsync) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return rules(c, f.Host, luck, disk.Rule{Op: disk.OpSync, Flaw: disk.Lie})
@@ -104,6 +108,8 @@ type LostWrite struct{ Host Target }
 
 func (f LostWrite) String() string { return sentence(f) }
 
+func (f LostWrite) Deceives() Target { return f.Host }
+
 func (f LostWrite) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return rules(c, f.Host, luck, disk.Rule{Op: disk.OpSync, Flaw: disk.Lose, Count: 1})
 }
@@ -112,6 +118,8 @@ func (f LostWrite) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 type MisdirectedWrite struct{ Host Target }
 
 func (f MisdirectedWrite) String() string { return sentence(f) }
+
+func (f MisdirectedWrite) Deceives() Target { return f.Host }
 
 func (f MisdirectedWrite) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return rules(c, f.Host, luck, disk.Rule{Op: disk.OpSync, Flaw: disk.Misdirect, Count: 1})
@@ -162,7 +170,11 @@ type Rot struct {
 
 func (f Rot) String() string { return sentence(f) }
 
-func (f Rot) check() error {
+func (f Rot) Momentary() {}
+
+func (f Rot) Damages() Target { return f.Host }
+
+func (f Rot) Check() error {
 	if f.Bytes < 1 || f.Bytes > 1_000_000 {
 		return fmt.Errorf("found %d bytes, expected between 1 and 1000000", f.Bytes)
 	}
@@ -186,6 +198,8 @@ func (f Rot) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 type Wipe struct{ Host Target }
 
 func (f Wipe) String() string { return sentence(f) }
+
+func (f Wipe) Wipes() Target { return f.Host }
 
 func (f Wipe) Crashes() (Target, bool) { return f.Host, true }
 

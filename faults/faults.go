@@ -5,12 +5,14 @@
 //
 // A fault is a small struct: its fields are its parameters, Inject returns its
 // own cure, and its line in the grammar is what a report prints and a plan
-// parses. A new fault is one type in one file and one line in grammar.go.
+// parses. A new fault is one type in one file and one line in grammar.go; in
+// another module it is a type and a call of Declare.
 package faults
 
 import (
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/ktrial/ktrial/sim"
 )
@@ -24,12 +26,51 @@ type Fault interface {
 	Inject(c Cluster, luck *rand.Rand) (heal func())
 }
 
-// Crash is a fault that takes processes down without an orderly shutdown.
-type Crash interface {
-	Fault
-	// Crashes names whom, and says whether they lose what they have not synced.
-	Crashes() (hosts Target, loses bool)
-}
+// The traits of a fault are optional interfaces. Whatever has to know what a
+// fault may do (the budget, the excuses, the drawing of plans) asks for them.
+type (
+	// Momentary is a fault that is over as soon as it has struck, so that there
+	// is nothing to heal. What it did may show for longer.
+	Momentary interface {
+		Fault
+		Momentary()
+	}
+	// Crash is a fault that takes processes down without a clean shutdown.
+	Crash interface {
+		Fault
+		// Crashes names the hosts, and says whether they lose the writes that
+		// they have not synced.
+		Crashes() (hosts Target, loses bool)
+	}
+	// Wiper is a fault that leaves hosts with an empty disk.
+	Wiper interface {
+		Fault
+		Wipes() Target
+	}
+	// Deceiver is a fault after which disks may have reported as synced what
+	// they do not have. It shows when the power goes.
+	Deceiver interface {
+		Fault
+		Deceives() Target
+	}
+	// Damager is a fault that changes bytes at rest. Only a process that reads
+	// them again, in the recovery after an unclean shutdown, can notice.
+	Damager interface {
+		Fault
+		Damages() Target
+	}
+	// Aimed is a fault that names a partition itself, without a Target.
+	Aimed interface {
+		Fault
+		At() (topic string, partition int32)
+	}
+	// Shortened is a fault with a duration of its own among its parameters.
+	Shortened interface {
+		Fault
+		// Within is the same fault, over after at most so long.
+		Within(most time.Duration) Fault
+	}
+)
 
 // Cluster is what a fault may hurt.
 type Cluster interface {

@@ -60,6 +60,29 @@ var grammar = []form{
 	{"resign active controller", ResignController{}, "the active controller gives up its leadership"},
 }
 
+// Declare adds a fault of another module to the grammar: its sentence, with the
+// fields of the struct in braces, an example of its type, and a line about it.
+// It is called once for each type, when the program starts. Plans, the budget,
+// replay and `ktrial list` then know the fault as they know ktrial's own.
+func Declare(sentence string, example Fault, about string) {
+	for _, f := range grammar {
+		if f.text == sentence || reflect.TypeOf(f.fault) == reflect.TypeOf(example) {
+			panic(fmt.Sprintf("faults: %T, %q: declared before, as %q", example, sentence, f.text))
+		}
+	}
+	f := form{sentence, example, about}
+	for _, p := range f.pieces() {
+		if p.field != "" && !reflect.ValueOf(example).FieldByName(p.field).IsValid() {
+			panic(fmt.Sprintf("faults: %T, %q: found {%s}, expected a field of the struct", example, sentence, p.field))
+		}
+	}
+	//det:allow it is called before there is a world
+	grammar = append(grammar, f)
+}
+
+// Sentence is the line of a fault by its declaration: what String returns.
+func Sentence(f Fault) string { return sentence(f) }
+
 // Described is a fault's sentence and what it means, for `ktrial list`.
 type Described struct{ Text, About string }
 
@@ -247,5 +270,5 @@ func formOf(t reflect.Type) form {
 			return f
 		}
 	}
-	panic("faults: " + t.Name() + " has no line in grammar.go")
+	panic(fmt.Sprintf("faults: %v is not declared: call faults.Declare(\"... {Field} ...\", %v{}, \"what it does\") when the program starts", t, t))
 }

@@ -14,6 +14,10 @@ type MoveLeader struct {
 
 func (f MoveLeader) String() string { return sentence(f) }
 
+func (f MoveLeader) Momentary() {}
+
+func (f MoveLeader) At() (string, int32) { return f.Topic, f.Partition }
+
 func (f MoveLeader) Inject(c Cluster, _ *rand.Rand) (heal func()) {
 	c.MoveLeader(f.Topic, f.Partition)
 	return func() {}
@@ -28,7 +32,9 @@ type PingPong struct {
 
 func (f PingPong) String() string { return sentence(f) }
 
-func (f PingPong) check() error { return atLeast("time between moves", f.Every, time.Millisecond) }
+func (f PingPong) At() (string, int32) { return f.Topic, f.Partition }
+
+func (f PingPong) Check() error { return atLeast("time between moves", f.Every, time.Millisecond) }
 
 func (f PingPong) Inject(c Cluster, _ *rand.Rand) (heal func()) {
 	healed := false
@@ -49,6 +55,8 @@ type ElectPreferred struct{}
 
 func (f ElectPreferred) String() string { return sentence(f) }
 
+func (f ElectPreferred) Momentary() {}
+
 func (f ElectPreferred) Inject(c Cluster, _ *rand.Rand) (heal func()) {
 	c.ElectPreferred()
 	return func() {}
@@ -58,6 +66,8 @@ func (f ElectPreferred) Inject(c Cluster, _ *rand.Rand) (heal func()) {
 type ResignController struct{}
 
 func (f ResignController) String() string { return sentence(f) }
+
+func (f ResignController) Momentary() {}
 
 func (f ResignController) Inject(c Cluster, _ *rand.Rand) (heal func()) {
 	c.ResignController()

@@ -118,7 +118,7 @@ type SlowLink struct {
 
 func (f SlowLink) String() string { return sentence(f) }
 
-func (f SlowLink) check() error { return atLeast("delay", f.By, 0) }
+func (f SlowLink) Check() error { return atLeast("delay", f.By, 0) }
 
 func (f SlowLink) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	from, _ := f.From.hosts(c, luck)
@@ -149,7 +149,7 @@ type LossyLink struct {
 
 func (f LossyLink) String() string { return sentence(f) }
 
-func (f LossyLink) check() error {
+func (f LossyLink) Check() error {
 	if f.PerMille < 1 || f.PerMille > 1000 {
 		return fmt.Errorf("found a loss of %d in 1000 packets, expected between 1 and 1000", f.PerMille)
 	}
@@ -236,7 +236,14 @@ type LateDelivery struct {
 
 func (f LateDelivery) String() string { return sentence(f) }
 
-func (f LateDelivery) check() error { return atLeast("delay", f.By, 0) }
+func (f LateDelivery) Momentary() {}
+
+func (f LateDelivery) Within(most time.Duration) Fault {
+	f.By = min(f.By, most)
+	return f
+}
+
+func (f LateDelivery) Check() error { return atLeast("delay", f.By, 0) }
 
 func (f LateDelivery) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	from, _ := f.From.hosts(c, luck)
@@ -254,6 +261,8 @@ type Reset struct{ Host Target }
 
 func (f Reset) String() string { return sentence(f) }
 
+func (f Reset) Momentary() {}
+
 func (f Reset) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return each(c, f.Host, luck, func(h *sim.Host) func() {
 		for _, peer := range others(everyone(c), []string{h.Name()}) {
@@ -268,6 +277,8 @@ func (f Reset) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 type HalfOpen struct{ Host Target }
 
 func (f HalfOpen) String() string { return sentence(f) }
+
+func (f HalfOpen) Momentary() {}
 
 func (f HalfOpen) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return each(c, f.Host, luck, func(h *sim.Host) func() {

@@ -17,14 +17,10 @@ type Timed struct {
 	line  int // where it was parsed; 0: it was not
 }
 
-// Momentary reports whether a fault is over as soon as it has struck, so that
-// there is nothing to heal. What it did may show for longer.
-func Momentary(f Fault) bool {
-	switch f.(type) {
-	case LateDelivery, Reset, HalfOpen, Rot, MoveLeader, ElectPreferred, ResignController:
-		return true
-	}
-	return false
+// IsMomentary reports whether a fault is over as soon as it has struck.
+func IsMomentary(f Fault) bool {
+	_, is := f.(Momentary)
+	return is
 }
 
 // String is one line of a plan: "at 5s for 2s: power off leader of orders/0".

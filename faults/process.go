@@ -146,7 +146,7 @@ type RollingRestart struct {
 
 func (f RollingRestart) String() string { return sentence(f) }
 
-func (f RollingRestart) check() error { return atLeast("down", f.Down, 0) }
+func (f RollingRestart) Check() error { return atLeast("down", f.Down, 0) }
 
 func (f RollingRestart) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	hosts, _ := f.Hosts.hosts(c, luck)

@@ -458,7 +458,7 @@ func TestEveryFaultIsStruck(t *testing.T) {
 	for text := range lasting {
 		f, err := Parse(text)
 		require.NoError(t, err)
-		assert.False(t, Momentary(f), text)
+		assert.False(t, IsMomentary(f), text)
 		struck = append(struck, f)
 	}
 	for _, f := range grammar {

@@ -99,11 +99,10 @@ func (s Swarm) strikes(family Family, luck *rand.Rand, c Cluster, safety time.Du
 func (t Timed) within(safety time.Duration) Timed {
 	left := safety - t.At
 	t.For = min(t.For, left)
-	if late, ok := t.Fault.(LateDelivery); ok {
-		late.By = min(late.By, left)
-		t.Fault = late
+	if f, ok := t.Fault.(Shortened); ok {
+		t.Fault = f.Within(left)
 	}
-	if Momentary(t.Fault) {
+	if IsMomentary(t.Fault) {
 		t.For = 0
 	}
 	return t

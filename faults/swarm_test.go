@@ -30,7 +30,7 @@ func TestADrawnPlanHealsItself(t *testing.T) {
 			require.GreaterOrEqual(t, x.At, quiet, "%v: too early", x)
 			require.LessOrEqual(t, x.At+x.For, safety, "%v: too late", x)
 			require.NoError(t, check(x.Fault), "%v", x)
-			require.Equal(t, Momentary(x.Fault), x.For == 0, "%v: what lasts needs a cure, what does not needs none", x)
+			require.Equal(t, IsMomentary(x.Fault), x.For == 0, "%v: what lasts needs a cure, what does not needs none", x)
 			if late, ok := x.Fault.(LateDelivery); ok {
 				require.LessOrEqual(t, x.At+late.By, safety, "%v: arrives too late", x)
 			} else if x.For > 0 {

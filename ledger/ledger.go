@@ -118,7 +118,9 @@ type Ledger struct {
 	readers []func(*Entry)
 	chunks  [][]Entry
 	reached []int64 // by the number of the probe
-	now     Entry   // being told: readers get its address
+	now     Entry   // being read: readers get its address
+	reading bool
+	waiting []Entry // told by a reader meanwhile
 }
 
 // chunk is how many entries are allocated at a time.
@@ -131,7 +133,8 @@ func New(keep Keep) *Ledger { return &Ledger{keep: keep, reached: make([]int64, 
 func (l *Ledger) Keeps() Keep { return l.keep }
 
 // Read has f called with each entry from now on. The entry is valid during the
-// call; its event may be kept. f must not block or tell events itself.
+// call; its event may be kept. f must not block. What it tells itself is read
+// next.
 func (l *Ledger) Read(f func(*Entry)) { l.readers = append(l.readers, f) }
 
 // Add tells that something happened.
@@ -148,6 +151,21 @@ func (l *Ledger) Add(e Entry) {
 	if len(l.readers) == 0 {
 		return
 	}
+	if l.reading {
+		l.waiting = append(l.waiting, e)
+		return
+	}
+	l.reading = true
+	l.read(e)
+	for len(l.waiting) > 0 {
+		next := l.waiting[0]
+		l.waiting = l.waiting[1:]
+		l.read(next)
+	}
+	l.reading = false
+}
+
+func (l *Ledger) read(e Entry) {
 	l.now = e
 	for _, f := range l.readers {
 		f(&l.now)

@@ -72,6 +72,23 @@ func TestReadersGetEveryEventInOrder(t *testing.T) {
 	assert.Equal(t, []string{"test-appended", "test-truncated", "said", "test-appended"}, seen)
 }
 
+func TestWhatAReaderTellsIsReadNext(t *testing.T) {
+	l := ledger.New(ledger.KeepAll)
+	var first, second []int64
+	l.Read(func(e *ledger.Entry) {
+		end := e.Event.(*appendedEvent).End
+		first = append(first, end)
+		if end < 3 {
+			l.Add(ledger.Entry{Event: &appendedEvent{End: end + 1}})
+		}
+	})
+	l.Read(func(e *ledger.Entry) { second = append(second, e.Event.(*appendedEvent).End) })
+	l.Add(ledger.Entry{Event: &appendedEvent{End: 1}})
+	assert.Equal(t, []int64{1, 2, 3}, first)
+	assert.Equal(t, first, second)
+	assert.Equal(t, 3, l.Len())
+}
+
 func TestProbesAreReachedByEventsAndByCode(t *testing.T) {
 	l := fill(ledger.New(ledger.KeepNothing))
 	l.Reach(asked)

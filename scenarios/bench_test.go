@@ -1,4 +1,4 @@
-package scenarios
+package scenarios_test
 
 import (
 	"fmt"
@@ -9,10 +9,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/hunt"
+	"github.com/ktrial/ktrial/scenarios/trial"
 	"github.com/ktrial/ktrial/workloads"
 )
 
-// Speed is quoted from these: `go test ./scenarios -run xxx -bench Standard -cpu 1`.
+// Speed is quoted from these: `go test ./scenarios -run xxx -bench scenarios.Standard -cpu 1`.
 
 // tuned collects garbage as seldom as cmd/ktrial does.
 func tuned(b *testing.B) {
@@ -23,8 +27,8 @@ func tuned(b *testing.B) {
 // tally sums up runs.
 type tally struct{ events, virtual float64 }
 
-func (t *tally) play(b *testing.B, s Scenario, seed uint64) {
-	r, err := Run(s, Options{Seed: seed})
+func (t *tally) play(b *testing.B, s scenarios.Scenario, seed uint64) {
+	r, err := trial.Run(s, trial.Options{Seed: seed})
 	require.NoError(b, err)
 	t.events += float64(r.Report.Events)
 	t.virtual += r.Report.VirtualSeconds
@@ -43,7 +47,7 @@ func BenchmarkStandard(b *testing.B) {
 	b.ReportAllocs()
 	var t tally
 	for i := range b.N {
-		t.play(b, Standard, uint64(i+1))
+		t.play(b, scenarios.Standard, uint64(i+1))
 	}
 	t.report(b)
 }
@@ -52,7 +56,7 @@ func BenchmarkStandard(b *testing.B) {
 func BenchmarkQuiet(b *testing.B) {
 	tuned(b)
 	b.ReportAllocs()
-	calm := Standard
+	calm := scenarios.Standard
 	calm.Faults = nil
 	var t tally
 	for i := range b.N {
@@ -68,10 +72,10 @@ func BenchmarkScale(b *testing.B) {
 	for _, brokers := range []int{3, 10, 30, 100} {
 		b.Run(fmt.Sprintf("brokers=%d", brokers), func(b *testing.B) {
 			tuned(b)
-			s := Standard
+			s := scenarios.Standard
 			s.Faults = nil
 			s.Cluster.Brokers = brokers
-			s.Topics = []Topic{orders}
+			s.Topics = []scenarios.Topic{scenarios.Orders}
 			s.Topics[0].Partitions = int32(10 * brokers)
 			work := s.Workload.(workloads.ProduceConsume)
 			work.Producers, work.Rate, work.Consumers, work.Duration = 4, 5*brokers, 2, 10*time.Second
@@ -91,7 +95,7 @@ func BenchmarkHunt(b *testing.B) {
 	for _, jobs := range []int{1, 2} {
 		b.Run(fmt.Sprintf("jobs=%d", jobs), func(b *testing.B) {
 			tuned(b)
-			h := Hunt{Scenarios: []Scenario{Standard}, First: 1, Last: uint64(b.N), Jobs: jobs}
+			h := hunt.Hunt{Scenarios: []scenarios.Scenario{scenarios.Standard}, First: 1, Last: uint64(b.N), Jobs: jobs}
 			sum, err := h.Run()
 			require.NoError(b, err)
 			b.ReportMetric(float64(sum.Runs)/b.Elapsed().Seconds(), "seeds/s")
@@ -111,18 +115,14 @@ func BenchmarkMemory(b *testing.B) {
 		peak = max(peak, sample[0].Value.Uint64()-sample[1].Value.Uint64())
 	}
 	for i := range b.N {
-		r, err := prepare(Standard, Options{Seed: uint64(i + 1)})
-		require.NoError(b, err)
 		events := 0
-		r.w.OnEvent(func() {
+		_, err := trial.Run(scenarios.Standard, trial.Options{Seed: uint64(i + 1), Read: func(*ledger.Entry) {
 			if events++; events%1000 == 0 {
 				look()
 			}
-		})
-		require.NoError(b, r.play())
-		r.result()
+		}})
+		require.NoError(b, err)
 		look()
-		r.w.Close()
 	}
 	b.ReportMetric(float64(peak)/(1<<20), "peak-MB")
 }

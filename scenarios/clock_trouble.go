@@ -13,9 +13,9 @@ import (
 var ClockTrouble = Scenario{
 	Name:     "clock-trouble",
 	About:    "clocks jump by hours and drift while leaders change",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 3 * time.Second, For: 50 * time.Second, Fault: faults.DriftClock{Host: faults.AnyBroker, PPM: 50_000}},
 		{At: 6 * time.Second, For: 10 * time.Second, Fault: faults.StepClock{Host: faults.ActiveController, By: 2 * time.Hour}},

@@ -8,8 +8,8 @@ var CombinedRoles = Scenario{
 	Name:     "combined-roles",
 	About:    "three nodes that are brokers and controllers at once, under whatever the seed draws",
 	Cluster:  Cluster{Combined: 3},
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults:   faults.Swarm{Topic: "orders", Partitions: 3},
 	Checks:   Promises,
 }

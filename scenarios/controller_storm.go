@@ -14,9 +14,9 @@ import (
 var ControllerStorm = Scenario{
 	Name:     "controller-storm",
 	About:    "active controllers fall one after another while leadership of partitions must move",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 4 * time.Second, For: 3 * time.Second, Fault: faults.PowerOff{Host: faults.ActiveController}},
 		{At: 9 * time.Second, For: 4 * time.Second, Fault: faults.Kill{Host: faults.Leader("orders", 0)}},

@@ -14,9 +14,9 @@ import (
 var FsyncStall = Scenario{
 	Name:     "fsync-stall",
 	About:    "disks take seconds to sync: the quorum waits for them, the partitions do not",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 4 * time.Second, For: 12 * time.Second, Fault: faults.SlowFsync{Host: faults.AllBrokers, By: 3 * time.Second}},
 		{At: 18 * time.Second, For: 12 * time.Second, Fault: faults.SlowFsync{Host: faults.ActiveController, By: 2 * time.Second}},

@@ -20,8 +20,8 @@ import (
 var AcksOne = Scenario{
 	Name:    "acks-one",
 	About:   "hazard: with acks=1 a record is acknowledged before anybody else has it",
-	Cluster: three,
-	Topics:  []Topic{orders},
+	Cluster: Three,
+	Topics:  []Topic{Orders},
 	Workload: workloads.ProduceConsume{
 		Topic:     "orders",
 		Producers: 4, Rate: 200, Acks: client.AcksLeader,
@@ -43,9 +43,9 @@ var AcksOne = Scenario{
 var UncleanElection = Scenario{
 	Name:     "unclean-election",
 	About:    "hazard: unclean.leader.election.enable lets a replica lead that lacks acknowledged records",
-	Cluster:  three,
+	Cluster:  Three,
 	Topics:   []Topic{{Name: "orders", Partitions: 3, Replicas: 3, MinInsync: 1, Config: map[string]string{"unclean.leader.election.enable": "true"}}},
-	Workload: idempotent,
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 5 * time.Second, For: 12 * time.Second, Fault: faults.Kill{Host: faults.Host("broker-1", "broker-2")}},
 		{At: 16 * time.Second, For: 20 * time.Second, Fault: faults.Kill{Host: faults.Host("broker-3")}},
@@ -60,9 +60,9 @@ var UncleanElection = Scenario{
 var MinISROne = Scenario{
 	Name:     "min-isr-one",
 	About:    "hazard: acks=all with min.insync.replicas=1 may mean one copy",
-	Cluster:  three,
+	Cluster:  Three,
 	Topics:   []Topic{{Name: "orders", Partitions: 3, Replicas: 3, MinInsync: 1}},
-	Workload: idempotent,
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 5 * time.Second, For: 15 * time.Second, Fault: faults.Kill{Host: faults.Host("broker-1", "broker-2")}},
 		{At: 18 * time.Second, For: 5 * time.Second, Fault: faults.Wipe{Host: faults.Host("broker-3")}},
@@ -77,8 +77,8 @@ var MinISROne = Scenario{
 var NoIdempotence = Scenario{
 	Name:    "no-idempotence",
 	About:   "hazard: without enable.idempotence a retry may write a record twice, and out of order",
-	Cluster: three,
-	Topics:  []Topic{orders},
+	Cluster: Three,
+	Topics:  []Topic{Orders},
 	Workload: workloads.ProduceConsume{
 		Topic:     "orders",
 		Producers: 4, Rate: 200, Acks: client.AcksAll,
@@ -101,9 +101,9 @@ var NoIdempotence = Scenario{
 var NoFsyncAllLosePower = Scenario{
 	Name:     "no-fsync-all-lose-power",
 	About:    "hazard: acknowledged records are in page caches; a power cut of all replicas loses them",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 15 * time.Second, For: 5 * time.Second, Fault: faults.PowerOff{Host: faults.AllBrokers}},
 	},

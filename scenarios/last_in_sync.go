@@ -14,9 +14,9 @@ import (
 var LastInSync = Scenario{
 	Name:     "last-in-sync",
 	About:    "the last replica in sync loses power; an eligible one that has everything must lead",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 5 * time.Second, For: 27 * time.Second, Fault: faults.CutFromControllers{Host: faults.Host("broker-2")}},
 		{At: 8 * time.Second, For: 24 * time.Second, Fault: faults.CutFromControllers{Host: faults.Host("broker-3")}},

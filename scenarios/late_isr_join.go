@@ -23,9 +23,9 @@ import (
 var LateISRJoin = Scenario{
 	Name:     "late-isr-join",
 	About:    "a replica asks its way into the ISR too late, or too early",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 2 * time.Second, For: 10 * time.Second, Fault: faults.Kill{Host: faults.Host("broker-2")}}, // leaders open their ways to the controller
 		{At: 14 * time.Second, For: 10 * time.Second, Fault: faults.Wipe{Host: faults.Host("broker-2")}},

@@ -13,9 +13,9 @@ import (
 var LateRequests = Scenario{
 	Name:     "late-requests",
 	About:    "requests whose sender has given up still arrive, after younger ones",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 4 * time.Second, Fault: faults.LateDelivery{From: faults.AllClients, To: faults.Leader("orders", 0), By: 14 * time.Second}},
 		{At: 10 * time.Second, Fault: faults.LateDelivery{From: faults.AllBrokers, To: faults.ActiveController, By: 12 * time.Second}},

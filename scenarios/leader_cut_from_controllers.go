@@ -14,9 +14,9 @@ import (
 var LeaderCutFromControllers = Scenario{
 	Name:     "leader-cut-from-controllers",
 	About:    "a leader that does not know it was replaced does no harm",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 5 * time.Second, For: 20 * time.Second, Fault: faults.CutFromControllers{Host: faults.Leader("orders", 0)}},
 		{At: 35 * time.Second, For: 15 * time.Second, Fault: faults.CutFromControllers{Host: faults.Brokers(2)}},

@@ -15,9 +15,9 @@ import (
 var LeaderLosesPower = Scenario{
 	Name:     "leader-loses-power",
 	About:    "acknowledged records outlive the power of their leader, though nobody synced them",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 5 * time.Second, For: 2 * time.Second, Fault: faults.PowerOff{Host: faults.Leader("orders", 0)}},
 		{At: 22 * time.Second, For: 5 * time.Second, Fault: faults.Isolate{Host: faults.Leader("orders", 1)}},

@@ -15,9 +15,9 @@ import (
 var LeadershipPingPong = Scenario{
 	Name:     "leadership-ping-pong",
 	About:    "leadership moves between living replicas faster than they can follow",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 3 * time.Second, For: 50 * time.Second, Fault: faults.SlowLink{From: faults.AllControllers, To: faults.Leader("orders", 0), By: 60 * time.Millisecond}},
 		{At: 4 * time.Second, For: 12 * time.Second, Fault: faults.PingPong{Topic: "orders", Partition: 0, Every: 300 * time.Millisecond}},

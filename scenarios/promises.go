@@ -10,8 +10,8 @@ type Promise struct {
 	Name      string
 	About     string
 	Anomalies []checkers.Anomaly
-	// counts is how much was looked at.
-	counts func(checkers.Examined) int64
+	// Counts is how much was looked at.
+	Counts func(checkers.Examined) int64
 }
 
 func acknowledged(e checkers.Examined) int64 { return e.Acknowledged }

@@ -15,7 +15,7 @@ var RackPowerCut = Scenario{
 	About:    "a whole rack loses power; no partition has two replicas there",
 	Cluster:  Cluster{Controllers: 3, Brokers: 6, Racks: []string{"a", "b", "c"}},
 	Topics:   []Topic{{Name: "orders", Partitions: 6, Replicas: 3, MinInsync: 2}},
-	Workload: idempotent,
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 8 * time.Second, For: 4 * time.Second, Fault: faults.PowerOff{Host: faults.Rack("a")}},
 		{At: 30 * time.Second, For: 6 * time.Second, Fault: faults.PowerOff{Host: faults.Rack("b")}},

@@ -16,9 +16,9 @@ import (
 var RetriesAfterRestart = Scenario{
 	Name:     "retries-after-restart",
 	About:    "brokers restart in order while producers have several batches in doubt",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 10 * time.Second, For: 12 * time.Second, Fault: faults.CutOneWay{From: faults.AllBrokers, To: faults.AllClients}},
 		{At: 12 * time.Second, Fault: faults.RollingRestart{Hosts: faults.AllBrokers, Down: time.Second}},

@@ -14,9 +14,9 @@ import (
 var ReturnOfTheReplica = Scenario{
 	Name:     "return-of-the-replica",
 	About:    "replicas come back without their disk or their tail and must not count as who they were",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 5 * time.Second, For: 3 * time.Second, Fault: faults.Wipe{Host: faults.Follower("orders", 0)}},
 		{At: 20 * time.Second, For: time.Second, Fault: faults.PowerOff{Host: faults.Follower("orders", 1)}},

@@ -13,9 +13,9 @@ import (
 var RollingRestart = Scenario{
 	Name:     "rolling-restart",
 	About:    "brokers and controllers are restarted in turn, as in an upgrade",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 5 * time.Second, For: 30 * time.Second, Fault: faults.RollingRestart{Hosts: faults.AllBrokers, Down: 3 * time.Second}},
 		{At: 36 * time.Second, For: 20 * time.Second, Fault: faults.RollingRestart{Hosts: faults.AllControllers, Down: 2 * time.Second}},

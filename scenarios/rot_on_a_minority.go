@@ -15,9 +15,9 @@ import (
 var RotOnAMinority = Scenario{
 	Name:     "rot-on-a-minority",
 	About:    "bits flip on one broker's disk while it is down; it must notice, and nobody may read them",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 10 * time.Second, For: 6 * time.Second, Fault: faults.PowerOff{Host: faults.Host("broker-2")}},
 		{At: 12 * time.Second, Fault: faults.Rot{Bytes: 40, Host: faults.Host("broker-2")}},

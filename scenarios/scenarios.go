@@ -1,6 +1,6 @@
-// Package scenarios puts everything together: a cast, a stage, work, trouble,
-// and a question at the end. A scenario is a struct literal that reads aloud;
-// Run plays it in a world of its own and reports what was seen.
+// Package scenarios holds the stories: a cast, a stage, work, trouble, and a
+// question at the end. A scenario is a struct literal that reads aloud. The
+// rooms below play it: trial.Run plays one seed, hunt.Hunt many.
 package scenarios
 
 import (
@@ -12,6 +12,7 @@ import (
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/internal/nearest"
 	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/scenarios/cluster"
 	"github.com/ktrial/ktrial/workloads"
 )
 
@@ -41,33 +42,19 @@ type Scenario struct {
 	Liveness time.Duration
 }
 
-// Cluster is the cast of servers.
-type Cluster struct {
-	Controllers int
-	Brokers     int
-	// Combined nodes are brokers and controllers; they come instead of both.
-	Combined int
-	// Racks are given to brokers in turn.
-	Racks []string
-	// Config is broker and controller configuration, by Kafka's names.
-	Config map[string]string
-}
+// Cluster is the cast of servers, Topic a topic that is created before the work
+// begins.
+type (
+	Cluster = cluster.Shape
+	Topic   = cluster.Topic
+)
 
-// Topic is a topic to create before the work begins.
-type Topic struct {
-	Name       string
-	Partitions int32
-	Replicas   int16
-	MinInsync  int // 0: the broker's default
-	Config     map[string]string
-}
+// Three: three brokers and three controllers are the usual cast.
+var Three = Cluster{Controllers: 3, Brokers: 3}
 
-// Three brokers and three controllers are the usual cast.
-var three = Cluster{Controllers: 3, Brokers: 3}
-
-// orders is the usual topic: nothing acknowledged is on fewer than two disks'
+// Orders is the usual topic: nothing acknowledged is on fewer than two disks'
 // page caches.
-var orders = Topic{Name: "orders", Partitions: 3, Replicas: 3, MinInsync: 2}
+var Orders = Topic{Name: "orders", Partitions: 3, Replicas: 3, MinInsync: 2}
 
 // All lists every scenario, in the order of `ktrial list`.
 func All() []Scenario {

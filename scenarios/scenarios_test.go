@@ -1,7 +1,8 @@
-package scenarios
+package scenarios_test
 
 import (
 	_ "embed"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,22 +17,24 @@ import (
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/trial"
 )
 
 // TestEveryScenario plays each scenario: with one seed, which is ten seconds of
-// a core for them all, or with many. All must hold, and be the same run when
+// a core for them all, or with many. scenarios.All must hold, and be the same run when
 // played again. Dangers must be met, those of a design hazard, too.
 func TestEveryScenario(t *testing.T) {
 	last := uint64(1)
 	if *long {
 		last = *longSeeds
 	}
-	for _, s := range All() {
+	for _, s := range scenarios.All() {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
 			met := 0
 			for seed := uint64(1); seed <= last; seed++ {
-				r := holds(t, s, Options{Seed: seed})
+				r := holds(t, s, trial.Options{Seed: seed})
 				if r.Verdict == reports.Holds {
 					met++
 				}
@@ -47,11 +50,11 @@ func TestEveryScenario(t *testing.T) {
 // withstand the same trouble, and be the same run when played again.
 func TestALargeWorld(t *testing.T) {
 	t.Parallel()
-	s := Standard
+	s := scenarios.Standard
 	s.Cluster.Brokers = 20
-	s.Topics = []Topic{orders}
+	s.Topics = []scenarios.Topic{scenarios.Orders}
 	s.Topics[0].Partitions = 100
-	r := holds(t, s, Options{Seed: 1})
+	r := holds(t, s, trial.Options{Seed: 1})
 	assert.NotEmpty(t, r.Faults)
 	assert.Equal(t, r.TraceHash, hash(t, s, 1), "it is another run when played again")
 }
@@ -59,7 +62,7 @@ func TestALargeWorld(t *testing.T) {
 // A design hazard that does not show its danger proves nothing, and one whose
 // configuration is made safe has none to show.
 func TestHazards(t *testing.T) {
-	for _, s := range All() {
+	for _, s := range scenarios.All() {
 		if assert.Equal(t, s.Lesson != "", s.Danger != "", s.Name); s.Lesson == "" {
 			continue
 		}
@@ -68,27 +71,27 @@ func TestHazards(t *testing.T) {
 			var err error
 			s.Workload, err = s.Workload.Set("rate", "30") // enough, and faster
 			require.NoError(t, err)
-			r := holds(t, s, Options{Seed: 2})
+			r := holds(t, s, trial.Options{Seed: 2})
 			assert.Equal(t, reports.Holds, r.Verdict, "%v", r.NotReached)
 			assert.True(t, slices.ContainsFunc(r.Allowed, func(a reports.Allowed) bool { return a.Anomaly == string(s.Danger) && a.Count > 0 }))
 			assert.NotEmpty(t, r.Lesson)
 
 			s.Probes = nil // of danger
 			s.Faults = faults.Plan{}
-			r = holds(t, s, Options{Seed: 2})
+			r = holds(t, s, trial.Options{Seed: 2})
 			assert.Equal(t, reports.Inconclusive, r.Verdict)
 			assert.Equal(t, []string{string(s.Danger)}, r.NotReached)
 		})
 	}
-	r := holds(t, AcksOne, Options{Seed: 2, Set: map[string]string{"acks": "all", "enable.idempotence": "true", "rate": "50"}})
+	r := holds(t, scenarios.AcksOne, trial.Options{Seed: 2, Set: map[string]string{"acks": "all", "enable.idempotence": "true", "rate": "50"}})
 	assert.Equal(t, reports.Holds, r.Verdict, "%v", r.NotReached)
 }
 
 // holds plays a run of clean code, which may be inconclusive but breaks no
 // promise.
-func holds(t *testing.T, s Scenario, o Options) *reports.Run {
+func holds(t *testing.T, s scenarios.Scenario, o trial.Options) *reports.Run {
 	t.Helper()
-	r, err := Run(s, o)
+	r, err := trial.Run(s, o)
 	require.NoError(t, err)
 	for _, v := range r.Report.Violations {
 		t.Errorf("ktrial run %s --seed %d: %s: %s", s.Name, o.Seed, v.Check, v.Message)
@@ -96,21 +99,24 @@ func holds(t *testing.T, s Scenario, o Options) *reports.Run {
 	return &r.Report
 }
 
-// hash plays a seed without judging it.
-func hash(t *testing.T, s Scenario, seed uint64) string {
-	r, err := prepare(s, Options{Seed: seed})
+// hash plays a seed once more.
+func hash(t *testing.T, s scenarios.Scenario, seed uint64) string {
+	r, err := trial.Run(s, trial.Options{Seed: seed})
 	require.NoError(t, err)
-	defer r.w.Close()
-	require.NoError(t, r.play())
-	return fmt.Sprintf("%016x", r.w.Hash())
+	return r.Report.TraceHash
 }
+
+var (
+	long      = flag.Bool("long", false, "run the long tests, too")
+	longSeeds = flag.Uint64("seeds", 100, "how many seeds the long tests play of each scenario")
+)
 
 //go:embed testdata/seeds.txt
 var seedsFile string
 
 // finding is a line of seeds.txt: a seed that found something, and what.
 type finding struct {
-	scenario Scenario
+	scenario scenarios.Scenario
 	seed     uint64
 	plan     faults.Plan   // what struck then
 	again    []planted.Bug // planting it makes the mistake that was found once more
@@ -128,7 +134,7 @@ func parseFinding(line string) (f finding, err error) {
 	if len(words) < 2 {
 		return f, fmt.Errorf("found %q, expected a scenario and a seed", said)
 	}
-	if f.scenario, err = Find(words[0]); err != nil {
+	if f.scenario, err = scenarios.Find(words[0]); err != nil {
 		return f, err
 	}
 	for _, bug := range words[2:] {
@@ -165,14 +171,14 @@ func TestSeedsThatFoundSomething(t *testing.T) {
 		known[f.String()] = true
 		t.Run(f.String(), func(t *testing.T) {
 			t.Parallel()
-			o := Options{Seed: f.seed, Plan: f.plan}
+			o := trial.Options{Seed: f.seed, Plan: f.plan}
 			r := holds(t, f.scenario, o)
 			assert.Equal(t, reports.Holds, r.Verdict, "%v", r.NotReached)
 			if len(f.again) == 0 {
 				return
 			}
 			o.Plant = f.again
-			planted, err := Run(f.scenario, o)
+			planted, err := trial.Run(f.scenario, o)
 			require.NoError(t, err)
 			assert.Equal(t, reports.Violated, planted.Report.Verdict, "planting %v is not found", f.again)
 		})

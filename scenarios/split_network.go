@@ -15,9 +15,9 @@ import (
 var SplitNetwork = Scenario{
 	Name:     "split-network",
 	About:    "leaders on the small side of a split acknowledge nothing that the other side loses",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 5 * time.Second, For: 14 * time.Second, Fault: faults.Split{Side: faults.Host("broker-1", "producer-1", "producer-2", "consumer-1")}},
 		{At: 24 * time.Second, For: 12 * time.Second, Fault: faults.Bridge{Bridge: faults.Leader("orders", 1)}},

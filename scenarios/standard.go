@@ -13,16 +13,16 @@ import (
 var Standard = Scenario{
 	Name:     "standard",
 	About:    "a safe configuration under whatever trouble the seed draws",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults:   faults.Swarm{Topic: "orders", Partitions: 3},
 	Checks:   Promises,
 }
 
-// idempotent is the usual work: four producers at 50 records a second that
+// Idempotent is the usual work: four producers at 50 records a second that
 // want every replica in sync to hold a record, and two consumers.
-var idempotent = workloads.ProduceConsume{
+var Idempotent = workloads.ProduceConsume{
 	Topic:     "orders",
 	Producers: 4, Acks: client.AcksAll, Idempotent: true,
 	Consumers: 2,

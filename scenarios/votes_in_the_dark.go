@@ -14,9 +14,9 @@ import (
 var VotesInTheDark = Scenario{
 	Name:     "votes-in-the-dark",
 	About:    "controllers lose power between their vote and the news of who was elected",
-	Cluster:  three,
-	Topics:   []Topic{orders},
-	Workload: idempotent,
+	Cluster:  Three,
+	Topics:   []Topic{Orders},
+	Workload: Idempotent,
 	Faults: faults.Plan{
 		{At: 3 * time.Second, For: 40 * time.Second, Fault: faults.SlowLink{From: faults.AllControllers, To: faults.AllControllers, By: 250 * time.Millisecond}},
 		{At: 5 * time.Second, Fault: faults.ResignController{}},

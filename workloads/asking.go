@@ -20,7 +20,7 @@ type asking struct {
 const askEvery = 700 * time.Millisecond
 
 func (a *asking) main(h env.Host) {
-	a.s.waitBegin(h)
+	a.s.AwaitWork(h)
 	cfg := client.AdminDefaults()
 	cfg.DefaultAPITimeout = 5 * time.Second
 	admin := client.New(h, a.s.Bootstrap, h.Name()).NewAdmin(cfg)
@@ -28,15 +28,14 @@ func (a *asking) main(h env.Host) {
 	for p := range a.s.Topics[a.w.Topic] {
 		specs[kafka.TopicPartition{Topic: a.w.Topic, Partition: p}] = client.OffsetSpec(kafka.LatestOffset)
 	}
-	process := a.s.newProcess()
-	for !a.s.draining {
+	process := a.s.NewProcess()
+	for !a.s.Draining() {
 		if !a.ask(h, admin, process, specs) {
-			process = a.s.newProcess()
+			process = a.s.NewProcess()
 		}
 		h.Sleep(askEvery)
 	}
 	admin.Close()
-	a.s.finished(h.Name())
 }
 
 // ask asks once; false if nothing was learned.

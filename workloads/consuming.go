@@ -22,11 +22,10 @@ type consuming struct {
 // main is one life of the consumer's process. It reads from the beginning: a
 // consumer without a group remembers nothing.
 func (c *consuming) main(h env.Host) {
-	c.s.waitBegin(h)
+	c.s.AwaitWork(h)
 	r := newReader(c.w, c.s, h)
-	r.readUntil(func() bool { return c.s.draining && r.reached(c.s.ends) })
+	r.readUntil(func() bool { return c.s.Draining() && r.reached(c.s.Ends()) })
 	r.close()
-	c.s.finished(h.Name())
 }
 
 // auditing reads everything once more when nothing is written any longer.
@@ -36,13 +35,12 @@ type auditing struct {
 }
 
 func (a *auditing) main(h env.Host) {
-	for !a.s.draining {
+	for !a.s.Draining() {
 		h.Sleep(time.Second)
 	}
 	r := newReader(a.w, a.s, h)
-	r.readUntil(func() bool { return r.reached(a.s.ends) })
+	r.readUntil(func() bool { return r.reached(a.s.Ends()) })
 	r.close()
-	a.s.finished(h.Name())
 }
 
 // reader is a consumer that records what it sees.
@@ -63,7 +61,7 @@ func newReader(w ProduceConsume, s *Stage, h env.Host) *reader {
 	if err != nil {
 		panic("workloads: consumer: " + err.Error())
 	}
-	r := &reader{s: s, h: h, consumer: consumer, process: s.newProcess(), next: map[kafka.TopicPartition]kafka.Offset{}}
+	r := &reader{s: s, h: h, consumer: consumer, process: s.NewProcess(), next: map[kafka.TopicPartition]kafka.Offset{}}
 	assign := history.Event{Process: r.process, Client: h.Name(), F: history.Assign, Time: s.Now(), SeekToBeginning: true}
 	for p := range s.Topics[w.Topic] {
 		tp := kafka.TopicPartition{Topic: w.Topic, Partition: p}
@@ -108,7 +106,7 @@ func (r *reader) seen(records []client.ConsumerRecord) []history.Record {
 	for i := range records {
 		rec := &records[i]
 		r.records = append(r.records, history.Record{
-			Key: r.s.key(rec.Partition), Offset: int64(rec.Offset),
+			Key: r.s.Key(rec.Partition), Offset: int64(rec.Offset),
 			Value: history.TextOf(bytes.TrimRight(rec.Value, ".")),
 		})
 		r.next[rec.Partition] = rec.Offset + 1

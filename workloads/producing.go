@@ -28,7 +28,7 @@ type producing struct {
 
 // main is one life of the producer's process.
 func (p *producing) main(h env.Host) {
-	p.s.waitBegin(h)
+	p.s.AwaitWork(h)
 	if p.until == 0 {
 		p.until = p.s.Now() + p.w.Lasts()
 	}
@@ -48,7 +48,6 @@ func (p *producing) main(h env.Host) {
 	}
 	producer.Flush()
 	producer.Close(env.Forever)
-	p.s.finished(h.Name())
 }
 
 func (p *producing) pace() time.Duration {
@@ -71,7 +70,7 @@ type sent struct {
 // send sends one record and records what becomes of it.
 func (p *producing) send(h env.Host, producer *client.Producer, v Value) {
 	text := v.String()
-	r := &sent{p, p.life, p.takeProcess(), h.Name(), p.s.key(v.Partition), history.Text(text)}
+	r := &sent{p, p.life, p.takeProcess(), h.Name(), p.s.Key(v.Partition), history.Text(text)}
 	p.s.Recorder.Invoke(r.event(history.Invoke, kafka.NoOffset))
 	body := make([]byte, max(len(text), p.w.Size))
 	for i := copy(body, text); i < len(body); i++ {
@@ -113,5 +112,5 @@ func (p *producing) takeProcess() int64 {
 		p.free = p.free[:n-1]
 		return process
 	}
-	return p.s.newProcess()
+	return p.s.NewProcess()
 }

@@ -35,17 +35,32 @@ type Workload interface {
 	Config() map[string]string
 }
 
+// Role says what a trial expects of a client.
+type Role uint8
+
+const (
+	// Other clients must be done when the readers are.
+	Other Role = iota
+	// Writer clients must be done before the readers are told where the logs
+	// end.
+	Writer
+	// Reader clients are done when they have read to the ends that Ends says.
+	Reader
+)
+
 // Client is one process of a workload.
 type Client struct {
 	Host string
+	Role Role
 	// Main is the process. When it returns the client is done. A client that
 	// was killed is started again with the same Main.
 	Main func(env.Host)
 }
 
 // Stage is what a workload is given: the cluster's address, the recorder of
-// what is seen, and the word that the work is over.
+// what is seen, and the phases of the trial.
 type Stage struct {
+	// Bootstrap is bootstrap.servers.
 	Bootstrap []string
 	Recorder  *history.Recorder
 	// Now is the true time of the world, which no client knows: the order of
@@ -58,52 +73,67 @@ type Stage struct {
 	draining  bool
 	ends      map[kafka.TopicPartition]kafka.Offset
 	processes int64
-	keys      []history.Value
+	keys      map[kafka.TopicPartition]history.Value
 	done      map[string]bool
-	producers map[string]bool
+}
+
+// NewStage makes the stage of a trial whose work has not begun.
+func NewStage(bootstrap []string, now func() time.Duration) *Stage {
+	return &Stage{
+		Bootstrap: bootstrap, Recorder: history.NewRecorder(), Now: now, Topics: map[string]int32{},
+		keys: map[kafka.TopicPartition]history.Value{}, done: map[string]bool{},
+	}
 }
 
 // Begin lets the clients begin: the topics exist.
 func (s *Stage) Begin() { s.begun = true }
 
-// Drain tells the readers that nothing more is written: they are done when
+// AwaitWork blocks until the work begins.
+func (s *Stage) AwaitWork(h env.Host) {
+	for !s.begun {
+		h.Sleep(100 * time.Millisecond)
+	}
+}
+
+// Drain tells the clients that nothing more is written: readers are done when
 // they have read to these ends.
 func (s *Stage) Drain(ends map[kafka.TopicPartition]kafka.Offset) {
 	s.draining = true
 	s.ends = ends
 }
 
-// Done reports whether a client has finished its work.
+// Draining reports whether nothing more is written.
+func (s *Stage) Draining() bool { return s.draining }
+
+// Ends is where the logs end that must be read, once Draining.
+func (s *Stage) Ends() map[kafka.TopicPartition]kafka.Offset { return s.ends }
+
+// Main is the process of a client that notes when it is done.
+func (s *Stage) Main(c Client) func(env.Host) {
+	return func(h env.Host) {
+		c.Main(h)
+		s.done[c.Host] = true
+	}
+}
+
+// Done reports whether the client on a host has done all its work.
 func (s *Stage) Done(host string) bool { return s.done[host] }
 
-// Finished says that a client has done all its work.
-func (s *Stage) finished(host string) {
-	if s.done == nil {
-		s.done = map[string]bool{}
+// Key is how the history names a partition.
+func (s *Stage) Key(tp kafka.TopicPartition) history.Value {
+	key, known := s.keys[tp]
+	if !known {
+		key = history.Partition(tp.Topic, tp.Partition)
+		s.keys[tp] = key
 	}
-	s.done[host] = true
+	return key
 }
 
-// key is how the history names a partition of the workload's topic.
-func (s *Stage) key(tp kafka.TopicPartition) history.Value {
-	for int(tp.Partition) >= len(s.keys) {
-		s.keys = append(s.keys, history.Partition(tp.Topic, int32(len(s.keys))))
-	}
-	return s.keys[tp.Partition]
-}
-
-// newProcess numbers a logically single-threaded actor of the history.
-func (s *Stage) newProcess() int64 {
+// NewProcess numbers a logically single-threaded actor of the history.
+func (s *Stage) NewProcess() int64 {
 	p := s.processes
 	s.processes++
 	return p
-}
-
-// waitBegin blocks until Begin.
-func (s *Stage) waitBegin(h env.Host) {
-	for !s.begun {
-		h.Sleep(100 * time.Millisecond)
-	}
 }
 
 // Value is what a record carries.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
 )
@@ -296,7 +297,7 @@ func (l *Log) takeSnapshot(sync bool) error {
 	if n := len(l.snapshots); n > 0 && l.snapshots[n-1] >= l.end {
 		return nil
 	}
-	if err := writeFile(l.disk, l.path(fileName(l.end, snapshotSuffix)), l.producers.encode(), sync); err != nil {
+	if err := files.Write(l.disk, l.path(fileName(l.end, snapshotSuffix)), l.producers.encode(), sync); err != nil {
 		return l.fail("write a snapshot of the producers", err)
 	}
 	l.snapshots = append(l.snapshots, l.end)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -22,7 +23,7 @@ const checkpointVersion = "0"
 // readCheckpoint returns the entries' fields. A file that is missing or empty
 // has none.
 func readCheckpoint(disk env.Disk, name string, fields int) ([][]string, error) {
-	content, err := readFile(disk, name)
+	content, err := files.Read(disk, name)
 	if errors.Is(err, env.ErrNotExist) {
 		return nil, nil
 	}

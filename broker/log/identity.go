@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -31,7 +32,7 @@ func (id identity) String() string {
 
 // readIdentity reads meta.properties; ErrNotExist when there is none.
 func readIdentity(disk env.Disk, name string) (id identity, err error) {
-	content, err := readFile(disk, name)
+	content, err := files.Read(disk, name)
 	if err != nil {
 		return id, err
 	}
@@ -102,10 +103,7 @@ func formatDir(host env.Host, dir string, opts DirOptions) (kafka.UUID, error) {
 		return kafka.UUID{}, fmt.Errorf("%s: there is none, but the directory holds %s: expected an empty directory or one with %s",
 			path.Join(dir, identityFile), names[0], identityFile)
 	}
-	if err := disk.MkdirAll(dir); err != nil {
-		return kafka.UUID{}, err
-	}
-	if err := syncNames(disk, dir); err != nil {
+	if err := files.MkdirAll(disk, dir); err != nil {
 		return kafka.UUID{}, err
 	}
 	id := identity{opts.ClusterID, opts.NodeID, kafka.NewUUID(host.Rand())}
@@ -123,7 +121,7 @@ type cleanShutdown struct {
 // The epoch of a mark that cannot be read is -1.
 func takeCleanShutdown(disk env.Disk, dir string) (epoch kafka.BrokerEpoch, clean bool, err error) {
 	name := path.Join(dir, cleanShutdownFile)
-	content, err := readFile(disk, name)
+	content, err := files.Read(disk, name)
 	if errors.Is(err, env.ErrNotExist) {
 		return kafka.NoEpoch, false, nil
 	}
@@ -155,7 +153,7 @@ func writeTopicID(disk env.Disk, dir string, id kafka.UUID) error {
 
 func readTopicID(disk env.Disk, dir string) (kafka.UUID, error) {
 	name := inDir(dir, metadataFile)
-	content, err := readFile(disk, name)
+	content, err := files.Read(disk, name)
 	if err != nil {
 		return kafka.UUID{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"sort"
 
+	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -39,7 +40,7 @@ func (t *table) load() error {
 	}
 	t.file, t.data = f, make([]byte, size)
 	t.written = int(size)
-	if err := readFull(f, t.data, 0); err != nil {
+	if err := files.ReadFull(f, t.data, 0); err != nil {
 		return err
 	}
 	if len(t.data)%t.width != 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/witness"
@@ -47,7 +48,7 @@ func (l *Log) create() error {
 
 // begin starts an empty log at o.
 func (l *Log) begin(o kafka.Offset) error {
-	if err := syncNames(l.disk, l.dir); err != nil {
+	if err := files.SyncNames(l.disk, l.dir); err != nil {
 		return err
 	}
 	l.start, l.end, l.recoveryPoint = o, o, o
@@ -348,7 +349,7 @@ func (l *Log) latestSnapshot(o kafka.Offset) (producers, error) {
 			continue
 		}
 		name := l.path(fileName(at, snapshotSuffix))
-		content, err := readFile(l.disk, name)
+		content, err := files.Read(l.disk, name)
 		if err == nil {
 			ps, err := decodeProducers(content, at)
 			if err == nil {

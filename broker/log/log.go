@@ -42,22 +42,6 @@ type Options struct {
 
 // Log is the log of one replica.
 type Log struct {
-	// Invariant: start <= end, recoveryPoint <= end; end is the end of the active
-	// segment.
-	start, end    kafka.Offset
-	producers     producers
-	epochs        epochs
-	recoveryPoint kafka.Offset
-	// segments are in order and never none; the last is active. Invariant: the
-	// base of each is the end of the one before. The slice is replaced rather
-	// than changed, so that whoever blocks while ranging over it may go on.
-	segments []*segment
-	// cuts counts truncations. What a reader or a flush saw of the log before a
-	// blocking call is void when it has grown.
-	cuts   int
-	failed error
-	closed bool
-
 	host env.Host
 	disk env.Disk
 	dir  string
@@ -65,15 +49,30 @@ type Log struct {
 	cfg  Config
 	opts Options
 
+	// Invariant: start <= end, recoveryPoint <= end; end is the end of the active
+	// segment.
+	start, end    kafka.Offset
+	recoveryPoint kafka.Offset
+	// segments are in order and never none; the last is active. Invariant: the
+	// base of each is the end of the one before. The slice is replaced rather
+	// than changed, so that whoever blocks while ranging over it may go on.
+	segments  []*segment
+	recent    recent
+	epochs    epochs
+	producers producers
+	snapshots []kafka.Offset // files of the producers' state, in order
+	unsynced  []kafka.Offset // those of them that rolls made since the last flush
+	// cuts counts truncations. What a reader or a flush saw of the log before a
+	// blocking call is void when it has grown.
+	cuts   int
+	failed error
+	closed bool
+
 	// Changes take turns at changing, flushes at flushing. A flush never waits
 	// for a change, since a change may wait for a flush of its own.
 	changing, flushing gate
 
-	snapshots []kafka.Offset // files of the producers' state, in order
-	unsynced  []kafka.Offset // those of them that rolls made since the last flush
-	recent    recent
-	decoder   record.Decoder
-
+	decoder  record.Decoder
 	flushed  time.Duration // when the last flush ended
 	flushDue bool          // a task is about to flush
 

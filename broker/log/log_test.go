@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/sim"
@@ -367,14 +368,14 @@ func TestDirBelongsToAnother(t *testing.T) {
 	} {
 		onDisk(t, func(h env.Host) {
 			require.NoError(t, h.Disk().MkdirAll("data"))
-			require.NoError(t, writeFile(h.Disk(), "data/meta.properties", []byte(tc.content), true))
+			require.NoError(t, files.Write(h.Disk(), "data/meta.properties", []byte(tc.content), true))
 			_, err := OpenDir(h, "data", dirOptions())
 			require.Error(t, err, tc.name)
 			assert.ErrorContains(t, err, tc.want)
 			assert.ErrorContains(t, err, "data/meta.properties")
 			names, _ := h.Disk().List("data")
 			assert.Equal(t, []string{"meta.properties"}, names)
-			content, _ := readFile(h.Disk(), "data/meta.properties")
+			content, _ := files.Read(h.Disk(), "data/meta.properties")
 			assert.Equal(t, tc.content, string(content))
 		})
 	}
@@ -395,7 +396,7 @@ func TestDamagedCheckpoints(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, s.produce(batch(h.Now().Millis(), record.Options{}, 2, 10)))
 			require.NoError(t, s.dir.CloseClean(4, offsets{orders: 2}))
-			require.NoError(t, writeFile(h.Disk(), "data/"+name, []byte("0\n2\norders zero\n"), true))
+			require.NoError(t, files.Write(h.Disk(), "data/"+name, []byte("0\n2\norders zero\n"), true))
 			s, err = attach(h, s.m, 3)
 			if fatal {
 				assert.ErrorContains(t, err, name)
@@ -453,7 +454,7 @@ func TestLeftoversOfTheCleaner(t *testing.T) {
 		l, err := Open(h, "orders-0", orders, cfg, Options{})
 		require.NoError(t, err)
 		put := func(name string, bs ...record.Batch) {
-			require.NoError(t, writeFile(h.Disk(), "orders-0/"+name, bytes.Join(asBytes(bs), nil), true))
+			require.NoError(t, files.Write(h.Disk(), "orders-0/"+name, bytes.Join(asBytes(bs), nil), true))
 		}
 		at := func(o kafka.Offset) record.Batch { return batch(0, record.Options{BaseOffset: o}, 2, 10) }
 		for o := kafka.Offset(0); o < 8; o += 2 {
@@ -495,7 +496,7 @@ func TestABaseOffsetThatRottedIsNotBelieved(t *testing.T) {
 			require.NoError(t, l.AppendAsFollower(at(2)))
 			require.NoError(t, l.AppendAsFollower(at(4)))
 			log := bytes.Join([][]byte{at(0), at(rotten), at(4)}, nil)
-			require.NoError(t, writeFile(h.Disk(), name+"/"+fileName(0, logSuffix), log, true))
+			require.NoError(t, files.Write(h.Disk(), name+"/"+fileName(0, logSuffix), log, true))
 			l, err = Open(h, name, orders, tiny(), Options{})
 			require.NoError(t, err)
 			assert.Equal(t, kafka.Offset(2), l.EndOffset(), "base offset %d", rotten)
@@ -525,7 +526,7 @@ func TestALeaderEpochThatRotted(t *testing.T) {
 				require.NoError(t, l.AppendAsFollower(at(2*kafka.Offset(o), epoch)))
 			}
 			log := bytes.Join([][]byte{at(0, 1), at(2, 3), at(4, x.rotten), at(6, 3)}, nil)
-			require.NoError(t, writeFile(h.Disk(), name+"/"+fileName(0, logSuffix), log, true))
+			require.NoError(t, files.Write(h.Disk(), name+"/"+fileName(0, logSuffix), log, true))
 			l, err = Open(h, name, orders, tiny(), Options{})
 			require.NoError(t, err)
 			assert.Equal(t, kafka.Offset(8), l.EndOffset())

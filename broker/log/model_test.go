@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/sim"
@@ -158,7 +159,7 @@ func indexesStored(s *segment) error {
 			continue
 		}
 		b := make([]byte, len(t.data))
-		if err := readFull(t.file, b, 0); err != nil || !bytes.Equal(b, t.data) {
+		if err := files.ReadFull(t.file, b, 0); err != nil || !bytes.Equal(b, t.data) {
 			return fmt.Errorf("%s holds %x (%v), expected %x", t.name, b, err, t.data)
 		}
 	}

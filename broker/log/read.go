@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
 )
@@ -54,7 +55,7 @@ func (l *Log) readSegment(from, upTo kafka.Offset, maxBytes int64, minOne bool) 
 		maxBytes = max(maxBytes, record.LogOverhead)
 	}
 	buf := make([]byte, min(slack+maxBytes, size-start))
-	if err := readFull(s.file, buf, start); err != nil {
+	if err := files.ReadFull(s.file, buf, start); err != nil {
 		return nil, s.wrap("read", start, err)
 	}
 	first, count, need := cut(buf, from, upTo, maxBytes)
@@ -67,7 +68,7 @@ func (l *Log) readSegment(from, upTo kafka.Offset, maxBytes int64, minOne bool) 
 		return nil, nil
 	}
 	b := make([]byte, need)
-	if err := readFull(s.file, b, start+int64(first)); err != nil {
+	if err := files.ReadFull(s.file, b, start+int64(first)); err != nil {
 		return nil, s.wrap("read", start+int64(first), err)
 	}
 	_, count, _ = cut(b, from, upTo, need)

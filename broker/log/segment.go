@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/sim/env"
@@ -192,7 +193,7 @@ func (s *segment) scan(position, limit int64, fn func(b record.Batch, position i
 	var buf []byte
 	for want := int64(chunk); position < limit; {
 		buf = resize(buf, min(want, limit-position))
-		if err := readFull(s.file, buf, position); err != nil {
+		if err := files.ReadFull(s.file, buf, position); err != nil {
 			return s.wrap("read", position, err)
 		}
 		want = chunk
@@ -229,7 +230,7 @@ func (s *segment) batchSize(position, limit int64) (int64, error) {
 	if limit-position < int64(len(head)) {
 		return 0, s.damaged(position, fmt.Errorf("%d bytes, expected a batch", limit-position))
 	}
-	if err := readFull(s.file, head[:], position); err != nil {
+	if err := files.ReadFull(s.file, head[:], position); err != nil {
 		return 0, s.wrap("read", position, err)
 	}
 	size := record.PeekSize(head[:])

@@ -5,6 +5,7 @@ import (
 	"path"
 
 	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/witness"
@@ -42,7 +43,7 @@ func Start(host env.Host, cfg Config, l Listener) (*Node, error) {
 // open brings back what the disk has.
 func (n *Node) open() error {
 	disk := n.host.Disk()
-	if err := makeDir(disk, n.dir); err != nil {
+	if err := files.MkdirAll(disk, n.dir); err != nil {
 		return fmt.Errorf("raft: make %s: %w", n.dir, err)
 	}
 	state, err := readQuorumState(disk, n.dir)
@@ -71,17 +72,6 @@ func logDir(dir string) string { return path.Join(dir, kafka.MetadataPartition.D
 // directory, before anybody changes anything there.
 func Check(host env.Host, dir string) error {
 	_, err := readQuorumState(host.Disk(), logDir(dir))
-	return err
-}
-
-// makeDir makes a directory, durably, up to the root: a vote that is synced in
-// a directory that is not is lost all the same.
-func makeDir(disk env.Disk, dir string) error {
-	err := disk.MkdirAll(dir)
-	for err == nil && dir != "." {
-		dir = path.Dir(dir)
-		err = disk.SyncDir(dir)
-	}
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -33,7 +34,7 @@ type stateVoter struct {
 // never been part of a quorum.
 func readQuorumState(disk env.Disk, dir string) (QuorumState, error) {
 	path := dir + "/" + quorumStateFile
-	b, err := readFile(disk, path)
+	b, err := files.Read(disk, path)
 	if errors.Is(err, env.ErrNotExist) {
 		return NoQuorumState, nil
 	}
@@ -63,48 +64,8 @@ func writeQuorumState(disk env.Disk, dir string, s QuorumState, voters []kafka.N
 		panic(fmt.Sprintf("raft: encode the quorum state %+v: %v", s, err))
 	}
 	path := dir + "/" + quorumStateFile
-	if err := writeDurably(disk, dir, path, path+".tmp", b); err != nil {
+	if err := files.Replace(disk, path, path+".tmp", b); err != nil {
 		return fmt.Errorf("raft: write %s: %w", path, err)
 	}
 	return nil
-}
-
-func readFile(disk env.Disk, path string) ([]byte, error) {
-	f, err := disk.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return nil, err
-	}
-	b := make([]byte, size)
-	if _, err := f.ReadAt(b, 0); err != nil && size > 0 {
-		return nil, err
-	}
-	return b, nil
-}
-
-// writeDurably writes aside first. The order is all that matters: contents,
-// then the name, then the directory (KAFKA-15312).
-func writeDurably(disk env.Disk, dir, path, aside string, b []byte) error {
-	f, err := disk.Create(aside)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(b, 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = disk.Rename(aside, path)
-	}
-	if err == nil {
-		err = disk.SyncDir(dir)
-	}
-	return err
 }

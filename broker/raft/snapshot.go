@@ -12,6 +12,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kbin"
 
+	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/record"
@@ -116,7 +117,7 @@ func (n *Node) writeSnapshot(im *metadata.Image) {
 func (n *Node) storeSnapshot(id SnapshotID, bytes []byte) error {
 	path := n.snapshotPath(id)
 	aside := fmt.Sprintf("%s/%s-%d%s%s", n.dir, id, n.host.Rand().Uint32(), snapshotSuffix, partSuffix)
-	if err := writeDurably(n.host.Disk(), n.dir, path, aside, bytes); err != nil {
+	if err := files.Replace(n.host.Disk(), path, aside, bytes); err != nil {
 		return fmt.Errorf("raft: write %s: %w", path, err)
 	}
 	return nil
@@ -158,7 +159,7 @@ func (n *Node) loadLatest() {
 	if id.IsZero() {
 		return
 	}
-	bytes, err := readFile(n.host.Disk(), n.snapshotPath(id))
+	bytes, err := files.Read(n.host.Disk(), n.snapshotPath(id))
 	n.must(err)
 	im, err := parseSnapshot(id, bytes)
 	n.must(err)
@@ -196,7 +197,7 @@ func (n *Node) Replay(known Folds) (Fold, error) {
 	var snapshot []byte
 	var err error
 	if !id.IsZero() {
-		if snapshot, err = readFile(n.host.Disk(), n.snapshotPath(id)); err != nil {
+		if snapshot, err = files.Read(n.host.Disk(), n.snapshotPath(id)); err != nil {
 			return Fold{}, err
 		}
 	}

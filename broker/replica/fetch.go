@@ -313,8 +313,8 @@ func (q *fetch) answer(resp *kmsg.FetchResponse) {
 				continue
 			}
 			if len(part.out.RecordBatches) > 0 {
-				q.session.unlink(part.cached)
-				q.session.push(part.cached)
+				part.cached.item.Remove()
+				q.session.parts.Push(&part.cached.item)
 			}
 		}
 		n := len(resp.Topics)

@@ -13,15 +13,22 @@ import (
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
-// Partition is one replica: a log and the role it plays. What each fetch asks
-// for stands together at the front.
+// Partition is one replica: a log and the role it plays.
 type Partition struct {
 	m     *Manager
+	tp    kafka.TopicPartition
+	topic kafka.UUID
+	cfg   log.Config
 	log   *log.Log
-	role  Role
-	epoch kafka.LeaderEpoch
 	// stopped: this broker no longer has the replica.
 	stopped bool
+
+	role     Role
+	leader   kafka.NodeID
+	epoch    kafka.LeaderEpoch
+	registry kafka.PartitionEpoch // of the registration that all this comes from
+	replicas []kafka.NodeID
+
 	// end is the log end offset as others may know it: an append that is not
 	// over, because the disk is slow, is not there yet.
 	// Invariant: end <= end of log.
@@ -30,6 +37,9 @@ type Partition struct {
 	// a truncation of this log.
 	// Invariant: hw <= end.
 	hw kafka.Offset
+	// checkpointed is what the checkpoint on disk says of hw.
+	checkpointed kafka.Offset
+
 	// gate is between uses of the role and changes of it, turn between appends.
 	gate, turn gate
 	// Who waits: for the log to grow, for the high watermark or the role to
@@ -45,15 +55,7 @@ type Partition struct {
 	// Of a follower only: its place in a fetcher.
 	fetching *fetching
 
-	tp       kafka.TopicPartition
-	topic    kafka.UUID
-	self     *witness.Replica // in all of its events
-	leader   kafka.NodeID
-	registry kafka.PartitionEpoch // of the registration that all this comes from
-	replicas []kafka.NodeID
-	cfg      log.Config
-	// checkpointed is what the checkpoint on disk says of hw.
-	checkpointed kafka.Offset
+	self *witness.Replica // in all of its events
 }
 
 // follower is another replica as the leader sees it.

@@ -3,6 +3,7 @@ package replica
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/internal/list"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -32,14 +33,13 @@ type wait struct {
 
 // place is an entry of a wait in one list of watchers.
 type place struct {
-	wait       *wait
-	index      int
-	list       *watchers
-	prev, next *place
+	wait  *wait
+	index int
+	item  list.Item[place]
 }
 
 // watchers are the waits that depend on something, in the order in which they came.
-type watchers struct{ first, last *place }
+type watchers struct{ places list.List[place] }
 
 // begin prepares a wait that will watch n places.
 func (pg *purgatory) begin(cond condition, n int) *wait {
@@ -56,16 +56,12 @@ func (pg *purgatory) begin(cond condition, n int) *wait {
 	return w
 }
 
-// watch enters the wait's next place into list.
-func (w *wait) watch(list *watchers) {
-	w.places = append(w.places, place{wait: w, index: len(w.places), list: list, prev: list.last})
+// watch has the wait judged when something changes in a list.
+func (w *wait) watch(in *watchers) {
+	w.places = append(w.places, place{wait: w, index: len(w.places)})
 	p := &w.places[len(w.places)-1]
-	if list.last == nil {
-		list.first = p
-	} else {
-		list.last.next = p
-	}
-	list.last = p
+	p.item.Init(p)
+	in.places.Push(&p.item)
 }
 
 // sleep waits until the condition holds, at most timeout, and reports whether
@@ -82,7 +78,7 @@ func (w *wait) sleep(timeout time.Duration) bool {
 	}
 	done := w.done
 	for i := range w.places {
-		w.places[i].remove()
+		w.places[i].item.Remove()
 	}
 	pg := w.purgatory
 	w.cond, w.places = nil, w.places[:0]
@@ -91,23 +87,9 @@ func (w *wait) sleep(timeout time.Duration) bool {
 	return done
 }
 
-func (p *place) remove() {
-	if p.prev == nil {
-		p.list.first = p.next
-	} else {
-		p.prev.next = p.next
-	}
-	if p.next == nil {
-		p.list.last = p.prev
-	} else {
-		p.next.prev = p.prev
-	}
-	*p = place{}
-}
-
 // check wakes who waits here and need wait no more.
 func (l *watchers) check() {
-	for p := l.first; p != nil; p = p.next {
+	for p := l.places.First(); p != nil; p = p.item.Next() {
 		w := p.wait
 		if !w.done && w.cond.ready(p.index) {
 			w.done = true

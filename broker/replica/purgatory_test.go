@@ -51,8 +51,7 @@ func TestPurgatory(t *testing.T) {
 		list.check()
 		h.Sleep(10 * time.Millisecond)
 		assert.True(t, results[2])
-		assert.Nil(t, list.first, "nobody is left behind")
-		assert.Nil(t, list.last)
+		assert.True(t, list.places.Empty(), "no wait is left behind")
 		assert.Len(t, pg.free, 3, "the first wait was used again")
 	})
 }

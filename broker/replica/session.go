@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/internal/list"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -38,8 +39,7 @@ type fetchSession struct {
 	created   time.Duration
 	used      time.Duration
 	byKey     map[sessionKey]*cached
-	first     *cached
-	last      *cached
+	parts     list.List[cached]
 }
 
 // sessionKey names a partition as the request does: by the id of its topic, or
@@ -52,9 +52,9 @@ type sessionKey struct {
 
 // cached is what a session knows of a partition.
 type cached struct {
-	key        sessionKey
-	asked      asked
-	prev, next *cached
+	key   sessionKey
+	asked asked
+	item  list.Item[cached] // among the session's partitions
 	// What was last told. A high watermark of -1 has the partition told again.
 	hw, start int64
 	p         *Partition // that key meant last; nil at first
@@ -103,7 +103,7 @@ func (s *fetchSessions) open(q *fetch, req *kmsg.FetchRequest) error {
 		return kerr.FetchSessionTopicIDError
 	}
 	x.update(req)
-	if x.first == nil {
+	if x.parts.Empty() {
 		s.drop(x)
 		q.full = true
 		return nil
@@ -111,7 +111,7 @@ func (s *fetchSessions) open(q *fetch, req *kmsg.FetchRequest) error {
 	s.touch(x)
 	x.epoch = nextSessionEpoch(x.epoch)
 	q.session, q.expected = x, x.epoch
-	for c := x.first; c != nil; c = c.next {
+	for c := x.parts.First(); c != nil; c = c.item.Next() {
 		q.add(c.key, c.asked, c)
 	}
 	return nil
@@ -158,7 +158,7 @@ func (x *fetchSession) update(req *kmsg.FetchRequest) {
 				key = sessionKey{name: t.Topic, id: id}
 			}
 			if c := x.find(key); c != nil {
-				x.unlink(c)
+				c.item.Remove()
 				delete(x.byKey, key)
 			}
 		}
@@ -168,7 +168,7 @@ func (x *fetchSession) update(req *kmsg.FetchRequest) {
 // find is what x knows of a partition, or nil. In a large cluster most
 // sessions are of a single one.
 func (x *fetchSession) find(key sessionKey) *cached {
-	if c := x.first; c != nil && c.key == key {
+	if c := x.parts.First(); c != nil && c.key == key {
 		return c
 	}
 	return x.byKey[key]
@@ -176,31 +176,8 @@ func (x *fetchSession) find(key sessionKey) *cached {
 
 func (x *fetchSession) add(c *cached) {
 	x.byKey[c.key] = c
-	x.push(c)
-}
-
-// push makes c the last.
-func (x *fetchSession) push(c *cached) {
-	c.prev, c.next = x.last, nil
-	if x.last == nil {
-		x.first = c
-	} else {
-		x.last.next = c
-	}
-	x.last = c
-}
-
-func (x *fetchSession) unlink(c *cached) {
-	if c.prev == nil {
-		x.first = c.next
-	} else {
-		c.prev.next = c.next
-	}
-	if c.next == nil {
-		x.last = c.prev
-	} else {
-		c.next.prev = c.prev
-	}
+	c.item.Init(c)
+	x.parts.Push(&c.item)
 }
 
 // mustTell reports whether an incremental answer must carry out, and takes

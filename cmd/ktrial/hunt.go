@@ -13,12 +13,14 @@ import (
 
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
+	hunts "github.com/ktrial/ktrial/scenarios/hunt"
+	"github.com/ktrial/ktrial/scenarios/trial"
 )
 
 func huntCommand() *cobra.Command {
 	var f runFlags
 	var seeds, shard string
-	h := scenarios.Hunt{}
+	h := hunts.Hunt{}
 	c := &cobra.Command{
 		Use:   "hunt [SCENARIO...]",
 		Short: "play many seeds; every failing one, and one in twenty of the others, twice",
@@ -101,8 +103,8 @@ func parseShard(s string) (i, n int, err error) {
 	return i, n, nil
 }
 
-func hunt(h scenarios.Hunt, f runFlags) error {
-	h.Failed = func(r *scenarios.Result) {
+func hunt(h hunts.Hunt, f runFlags) error {
+	h.Failed = func(r *trial.Result) {
 		if f.json {
 			reports.WriteJSON(os.Stdout, r.Report)
 		}

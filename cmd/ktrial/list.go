@@ -10,6 +10,7 @@ import (
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/trial"
 	"github.com/ktrial/ktrial/workloads"
 )
 
@@ -75,7 +76,7 @@ func everything() listing {
 	for _, f := range faults.All() {
 		l.Faults = append(l.Faults, item{f.Text, f.About})
 	}
-	for _, c := range scenarios.AllChecks() {
+	for _, c := range trial.AllChecks() {
 		l.Checks = append(l.Checks, item{c.Name, c.About})
 	}
 	for _, b := range planted.All {

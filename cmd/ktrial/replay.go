@@ -10,6 +10,7 @@ import (
 
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/trial"
 )
 
 func replayCommand() *cobra.Command {
@@ -23,7 +24,7 @@ func replayCommand() *cobra.Command {
 				return wrong("%s: found a directory, expected the run.json of a recorded run (try: %s)", args[0],
 					reports.Command("ktrial", "replay", filepath.Join(args[0], "run.json")))
 			}
-			recorded, err := scenarios.ReadRecord(args[0])
+			recorded, err := trial.ReadRecord(args[0])
 			if err != nil {
 				return usage{err}
 			}
@@ -36,9 +37,9 @@ func replayCommand() *cobra.Command {
 				return usage{fmt.Errorf("%s: %w", args[0], err)}
 			}
 			begun := time.Now()
-			result, err := scenarios.Run(s, o)
+			result, err := trial.Run(s, o)
 			if err != nil {
-				if scenarios.IsOption(err) {
+				if trial.IsOption(err) {
 					return usage{fmt.Errorf("%s: %w", args[0], err)}
 				}
 				return err

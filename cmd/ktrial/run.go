@@ -14,6 +14,7 @@ import (
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/trial"
 )
 
 // runFlags are what run and hunt share.
@@ -31,8 +32,8 @@ func (f *runFlags) add(c *cobra.Command) {
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 }
 
-func (f *runFlags) options() (scenarios.Options, error) {
-	var o scenarios.Options
+func (f *runFlags) options() (trial.Options, error) {
+	var o trial.Options
 	var err error
 	if o.Set, err = settings(f.set); err != nil {
 		return o, err
@@ -134,9 +135,9 @@ func readPlan(file string) (faults.Plan, error) {
 }
 
 // playOne runs, tells, and keeps.
-func playOne(s scenarios.Scenario, o scenarios.Options, f runFlags) error {
+func playOne(s scenarios.Scenario, o trial.Options, f runFlags) error {
 	begun := time.Now()
-	result, err := scenarios.Run(s, o)
+	result, err := trial.Run(s, o)
 	if err != nil {
 		return blame(err)
 	}
@@ -162,7 +163,7 @@ func playOne(s scenarios.Scenario, o scenarios.Options, f runFlags) error {
 
 // blame tells an option that was wrong from a bug of ours.
 func blame(err error) error {
-	if scenarios.IsOption(err) {
+	if trial.IsOption(err) {
 		return usage{err}
 	}
 	return err

@@ -156,9 +156,6 @@ func (k *Kernel) newCall() *call {
 	return c
 }
 
-// Prefetch knows nothing of what the function will do.
-func (c *call) Prefetch(int) {}
-
 // Fire calls the function.
 func (c *call) Fire() {
 	f := c.f
@@ -225,7 +222,6 @@ func (k *Kernel) step() {
 	k.events++
 	k.began = Kind(ev.tag >> 56)
 	k.trace.Mix(ev.tag)
-	k.queue.prefetch()
 	ev.on.Fire()
 	k.runReady()
 	for _, f := range k.after {

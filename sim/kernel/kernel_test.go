@@ -22,8 +22,7 @@ type note struct {
 	book *[]int
 }
 
-func (n *note) Fire()        { *n.book = append(*n.book, n.id) }
-func (n *note) Prefetch(int) {}
+func (n *note) Fire() { *n.book = append(*n.book, n.id) }
 
 // The queue against the obvious model: a list sorted by time, then by when the
 // event was scheduled.
@@ -134,8 +133,6 @@ type again struct {
 	r    *rand.Rand
 	left *int
 }
-
-func (e *again) Prefetch(int) {}
 
 func (e *again) Fire() {
 	if *e.left--; *e.left <= 0 {

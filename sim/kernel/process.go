@@ -3,23 +3,23 @@ package kernel
 import (
 	"time"
 
-	"github.com/ktrial/ktrial/sim/internal/prefetch"
+	"github.com/ktrial/ktrial/internal/list"
 )
 
 // Process is a group of tasks and timers that die together.
 type Process struct {
 	k           *Kernel
 	id          uint32
-	dead        bool
-	paused      bool
 	name        string
 	incarnation int
 	onEnd       func()
 
-	oldest, newest *Task
-	timers         *Timer   // pending
-	held           []*Task  // became ready while paused
-	heldTimers     []*Timer // fell due while paused
+	dead       bool
+	paused     bool
+	tasks      list.List[Task]  // oldest first
+	timers     list.List[Timer] // pending, oldest first
+	held       []*Task          // became ready while paused
+	heldTimers []*Timer         // fell due while paused
 }
 
 // NewProcess starts a process whose first task runs main. onEnd is called once
@@ -51,38 +51,16 @@ func (p *Process) Go(name string, f func()) {
 	k.tasks++
 	t := &Task{id: k.tasks, name: name, proc: p, f: f, deadline: Never, since: k.now}
 	t.Init(t, Tag(KindTask, p.id, k.tasks))
+	t.item.Init(t)
+	t.waits.Init(t)
 	k.trace.nameTask(t)
-	p.add(t)
+	p.tasks.Push(&t.item)
 	k.makeReady(t)
-}
-
-func (p *Process) add(t *Task) {
-	t.older = p.newest
-	if p.newest == nil {
-		p.oldest = t
-	} else {
-		p.newest.newer = t
-	}
-	p.newest = t
-}
-
-func (p *Process) remove(t *Task) {
-	if t.older == nil {
-		p.oldest = t.newer
-	} else {
-		t.older.newer = t.newer
-	}
-	if t.newer == nil {
-		p.newest = t.older
-	} else {
-		t.newer.older = t.older
-	}
-	t.older, t.newer = nil, nil
 }
 
 // endIfIdle ends a process that has nothing left to run.
 func (p *Process) endIfIdle() {
-	if !p.dead && p.oldest == nil && p.timers == nil && len(p.heldTimers) == 0 {
+	if !p.dead && p.tasks.Empty() && p.timers.Empty() && len(p.heldTimers) == 0 {
 		p.end()
 	}
 }
@@ -115,21 +93,19 @@ func (p *Process) Kill() {
 	}
 	p.end()
 	p.paused, p.held, p.heldTimers = false, nil, nil
-	for p.timers != nil {
-		p.timers.Stop()
+	for t := p.timers.Last(); t != nil; t = p.timers.Last() {
+		t.Stop()
 	}
-	for t := p.newest; t != nil; t = p.newest {
+	for t := p.tasks.Last(); t != nil; t = p.tasks.Last() {
 		p.drop(t)
 	}
 }
 
 func (p *Process) drop(t *Task) {
 	k := p.k
-	if t.list != nil {
-		t.list.remove(t)
-	}
+	t.waits.Remove()
 	k.Cancel(&t.Event)
-	p.remove(t)
+	t.item.Remove()
 	if t.co != nil && !t.done {
 		saved := k.current
 		k.current = t
@@ -166,7 +142,7 @@ func (p *Process) Resume() {
 	p.held, p.heldTimers = nil, nil
 	for _, t := range timers {
 		if t.f != nil {
-			p.link(t)
+			p.timers.Push(&t.item)
 			p.k.Schedule(p.k.now, &t.Event)
 		}
 	}
@@ -175,17 +151,10 @@ func (p *Process) Resume() {
 // Timer calls a function of its process, unless it is stopped before.
 type Timer struct {
 	Event
-	proc        *Process
-	name        string
-	f           func()
-	older, next *Timer
-}
-
-// Prefetch is of the timer alone: what its function will do is not known.
-func (t *Timer) Prefetch(ahead int) {
-	if ahead == 1 {
-		prefetch.Object(t)
-	}
+	proc *Process
+	name string
+	f    func()
+	item list.Item[Timer] // among the timers of the process
 }
 
 // After has f called at the given time, outside of any task.
@@ -195,29 +164,10 @@ func (p *Process) After(at time.Duration, name string, f func()) *Timer {
 		return t
 	}
 	t.Init(t, Tag(KindTimer, p.id, hashString(name)))
-	p.link(t)
+	t.item.Init(t)
+	p.timers.Push(&t.item)
 	p.k.Schedule(at, &t.Event)
 	return t
-}
-
-func (p *Process) link(t *Timer) {
-	t.older, t.next = nil, p.timers
-	if p.timers != nil {
-		p.timers.older = t
-	}
-	p.timers = t
-}
-
-func (p *Process) unlink(t *Timer) {
-	if t.older == nil {
-		p.timers = t.next
-	} else {
-		t.older.next = t.next
-	}
-	if t.next != nil {
-		t.next.older = t.older
-	}
-	t.older, t.next = nil, nil
 }
 
 // Stop prevents the call; it reports whether it was still to come.
@@ -227,7 +177,7 @@ func (t *Timer) Stop() bool {
 	}
 	t.f = nil
 	if t.proc.k.Cancel(&t.Event) {
-		t.proc.unlink(t)
+		t.item.Remove()
 	}
 	return true
 }
@@ -235,7 +185,7 @@ func (t *Timer) Stop() bool {
 // Fire calls the function, or keeps it until the process is resumed.
 func (t *Timer) Fire() {
 	p := t.proc
-	p.unlink(t)
+	t.item.Remove()
 	if p.paused {
 		p.heldTimers = append(p.heldTimers, t)
 		return

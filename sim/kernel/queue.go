@@ -14,10 +14,6 @@ type Event struct {
 // Firer does what an event stands for. It runs outside of any task.
 type Firer interface {
 	Fire()
-	// Prefetch asks for memory that Fire, and the task it wakes, will touch. It
-	// is called while other events happen, when so many are still ahead of this
-	// one: 3, 2, 1, 0. It may not be called for each, nor at all.
-	Prefetch(ahead int)
 }
 
 // Init says what happens and how the trace names it.
@@ -90,29 +86,6 @@ func (q *queue) next() (time.Duration, bool) {
 		q.drop()
 	}
 	return 0, false
-}
-
-// crowded reports whether so many events are pending that the world does not
-// fit into the caches: some ten brokers' worth. It is at least five.
-func (q *queue) crowded() bool { return len(q.heap) >= 400 }
-
-// prefetch asks for the memory of the events to come while the present one has
-// still to happen. The first five of a heap of four children each are, nearly
-// always, the next four and one more.
-func (q *queue) prefetch() {
-	if !q.crowded() {
-		return
-	}
-	q.heap[0].ev.on.Prefetch(0)
-	next := [4]*entry{&q.heap[1], &q.heap[2], &q.heap[3], &q.heap[4]}
-	for i := range 3 {
-		for j := i + 1; j < 4; j++ {
-			if next[j].before(next[i]) {
-				next[i], next[j] = next[j], next[i]
-			}
-		}
-		next[i].ev.on.Prefetch(i + 1)
-	}
 }
 
 // pop removes the first event; next must have said that there is one.

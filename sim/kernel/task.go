@@ -5,33 +5,30 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/ktrial/ktrial/sim/internal/prefetch"
+	"github.com/ktrial/ktrial/internal/list"
 )
 
 // Task is a coroutine of a process. Its embedded event is the deadline of what
-// it waits for. What every wait touches stands together at the front.
+// it waits for.
 type Task struct {
 	Event
-	co    *coro // nil until it first runs
-	proc  *Process
-	parks prefetch.Place // where it is parked
+	id   uint64
+	name string
+	proc *Process
+	item list.Item[Task] // among the tasks of the process
+	f    func()
+	co   *coro // nil until it first runs
+	done bool
 
 	// What it waits for; meaningful while parked.
-	list         *WaitList
-	before, next *Task         // in list
+	call, object string
+	waits        list.Item[Task] // in a WaitList
+	since        time.Duration
 	deadline     time.Duration // Never, unless it waits with a limit
 	alarm        time.Duration // when Event is scheduled; may be too early
-	since        time.Duration
-	call, object string
 	woken        bool
-	done         bool
-	followed     bool // what its stack points to was asked for
 
-	id           uint64
-	name         string
-	f            func()
-	older, newer *Task // tasks of the same process
-	dump         []byte
+	dump []byte // where it stands, while the kernel lists its tasks
 }
 
 // String is "host/task".
@@ -62,10 +59,6 @@ func (k *Kernel) resume(t *Task) {
 		t.co.task = t
 	}
 	k.current = t
-	if k.queue.crowded() && !t.followed {
-		t.Prefetch(0) // at once is better than one after the other
-	}
-	t.followed = false
 	t.co.resume()
 	k.current = nil
 	if t.done {
@@ -87,22 +80,22 @@ func (k *Kernel) retire(t *Task) {
 	k.idle = append(k.idle, t.co)
 	t.co = nil
 	k.Cancel(&t.Event)
-	t.proc.remove(t)
+	t.item.Remove()
 	t.proc.endIfIdle()
 }
 
-// Block parks the running task in list (nil: in none) until it is woken or the
+// Block parks the running task in a list (nil: in none) until it is woken or the
 // deadline has come. It reports whether it was woken. call and object say in
 // reports what it waits for.
-func (k *Kernel) Block(call, object string, list *WaitList, deadline time.Duration) bool {
+func (k *Kernel) Block(call, object string, in *WaitList, deadline time.Duration) bool {
 	t := k.mustBeTask(call, object)
 	if t.proc.dead {
 		exit()
 	}
 	t.call, t.object, t.since = call, object, k.now
 	t.woken = false
-	if list != nil {
-		list.push(t)
+	if in != nil {
+		in.tasks.Push(&t.waits)
 	}
 	k.setDeadline(t, deadline)
 	k.park(t)
@@ -112,7 +105,6 @@ func (k *Kernel) Block(call, object string, list *WaitList, deadline time.Durati
 // park switches to the kernel. A task that is asked where it stands says so
 // and stays parked.
 func (k *Kernel) park(t *Task) {
-	t.parks = prefetch.Here(&t.co.next)
 	t.co.park()
 	for k.dumping {
 		t.dump = stack()
@@ -144,26 +136,9 @@ func (t *Task) Fire() {
 	}
 }
 
-// Prefetch is of the task's own memory first, then of its stack, then of what
-// is on that.
-func (t *Task) Prefetch(ahead int) {
-	switch {
-	case ahead > 1:
-		prefetch.Object(t)
-	case ahead == 1:
-		t.parks.Stack()
-		prefetch.Object(t.co)
-	default:
-		t.parks.Follow()
-		t.followed = true
-	}
-}
-
 // wake ends t's wait.
 func (k *Kernel) wake(t *Task, woken bool) {
-	if t.list != nil {
-		t.list.remove(t)
-	}
+	t.waits.Remove()
 	t.deadline = Never
 	t.woken = woken
 	k.makeReady(t)
@@ -173,9 +148,6 @@ func (k *Kernel) makeReady(t *Task) {
 	if t.proc.paused {
 		t.proc.held = append(t.proc.held, t)
 		return
-	}
-	if k.queue.crowded() && !t.followed {
-		t.Prefetch(1)
 	}
 	k.ready.push(t)
 }
@@ -205,58 +177,31 @@ func (k *Kernel) Hang(call string) {
 
 // WaitList holds tasks that wait for the same thing, longest waiting first.
 type WaitList struct {
-	first, last *Task
+	tasks list.List[Task]
 }
 
-// Empty reports whether nobody waits.
-func (l *WaitList) Empty() bool { return l.first == nil }
-
-// First is the task that has waited longest, or nil.
-func (l *WaitList) First() *Task { return l.first }
+// Empty reports whether no task waits.
+func (l *WaitList) Empty() bool { return l.tasks.Empty() }
 
 // WakeOne wakes the task that has waited longest.
 func (l *WaitList) WakeOne() {
-	if t := l.first; t != nil {
+	if t := l.tasks.First(); t != nil {
 		t.proc.k.wake(t, true)
 	}
 }
 
 // WakeAll wakes all tasks that wait.
 func (l *WaitList) WakeAll() {
-	for l.first != nil {
+	for !l.Empty() {
 		l.WakeOne()
 	}
 }
 
 // Reschedule changes the deadline of all tasks that wait.
 func (l *WaitList) Reschedule(deadline time.Duration) {
-	for t := l.first; t != nil; t = t.next {
+	for t := l.tasks.First(); t != nil; t = t.waits.Next() {
 		t.proc.k.setDeadline(t, deadline)
 	}
-}
-
-func (l *WaitList) push(t *Task) {
-	t.list, t.before, t.next = l, l.last, nil
-	if l.last == nil {
-		l.first = t
-	} else {
-		l.last.next = t
-	}
-	l.last = t
-}
-
-func (l *WaitList) remove(t *Task) {
-	if t.before == nil {
-		l.first = t.next
-	} else {
-		t.before.next = t.next
-	}
-	if t.next == nil {
-		l.last = t.before
-	} else {
-		t.next.before = t.before
-	}
-	t.list, t.before, t.next = nil, nil, nil
 }
 
 // readyQueue is a ring of the tasks that may run now.
@@ -326,7 +271,7 @@ func (k *Kernel) Waiters() []Waiter {
 	k.dumping = true
 	defer func() { k.dumping = false }()
 	for _, p := range k.procs {
-		for t := p.oldest; t != nil; t = t.newer {
+		for t := p.tasks.First(); t != nil; t = t.item.Next() {
 			if t == k.current || t.done {
 				continue
 			}

@@ -6,39 +6,38 @@ import (
 	"math"
 	"time"
 
+	"github.com/ktrial/ktrial/internal/list"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/kernel"
 )
 
-// Conn is one end of a connection: an env.Conn. What every packet touches
-// stands together at the front, since in a large world none of it is in the
-// cache when it is wanted.
+// Conn is one end of a connection: an env.Conn.
 type Conn struct {
-	peer   *Conn
-	link   *Link           // to the peer
-	proc   *kernel.Process // nil until accepted
 	n      *Network
-	err    error
 	id     uint64
-	closed bool // by this end: nothing is left of it but its answer to strangers
-	lost   bool // something on the way swallows what this end sends
+	node   *Node
+	proc   *kernel.Process // nil until accepted
+	peer   *Conn
+	link   *Link // to the peer
+	remote string
 
-	in       pipe
-	sent     uint64        // packets, but for resets
-	wrote    int64         // bytes
-	taken    int64         // of those the peer had read when it was last looked at
-	arrive   time.Duration // when the last packet arrives
-	node     *Node
-	remote   string
-	deadline time.Duration // of Read
+	established bool
+	closed      bool // by this end: nothing is left of it but its answer to strangers
+	lost        bool // something on the way swallows what this end sends
+	err         error
 
-	established  bool
-	listed       bool
-	held         int // packets of this end that its link cannot carry
-	heldSince    time.Duration
-	dialing      kernel.WaitList
-	older, newer *Conn // of the same node
-	listener     *Listener
+	in        pipe
+	deadline  time.Duration // of Read
+	sent      uint64        // packets, but for resets
+	wrote     int64         // bytes
+	taken     int64         // of those the peer had read when it was last looked at
+	arrive    time.Duration // when the last packet arrives
+	held      int           // packets of this end that its link cannot carry
+	heldSince time.Duration
+
+	dialing  kernel.WaitList
+	listener *Listener       // that the handshake is with
+	item     list.Item[Conn] // among the open ends of the node
 }
 
 var _ env.Conn = (*Conn)(nil)
@@ -46,46 +45,22 @@ var _ env.Conn = (*Conn)(nil)
 // pipe is what comes towards one end.
 // Invariant: read <= what the peer wrote <= read + Window.
 type pipe struct {
-	expected    uint64          // the packet that comes next
-	first, last *packet         // arrived and not yet read
-	readers     kernel.WaitList // of this end
-	offset      int             // how much of first was read
-	read        int64           // bytes
-	writers     kernel.WaitList // of the peer, that wait for room
-	early       []*packet       // those that came before expected
+	expected    uint64    // the packet that comes next
+	early       []*packet // those that came before expected
+	first, last *packet   // arrived and not yet read
+	offset      int       // how much of first was read
+	read        int64     // bytes
 	eof         bool
-	crediting   bool // the news that there is room is under way
+	readers     kernel.WaitList // of this end
+	writers     kernel.WaitList // of the peer, that wait for room
+	crediting   bool            // the news that there is room is under way
 }
 
 func (n *Network) newConn(node *Node, proc *kernel.Process) *Conn {
 	n.conns++
-	return &Conn{n: n, id: n.conns, node: node, proc: proc, deadline: kernel.Never}
-}
-
-// list makes c one of the ends that its host keeps.
-func (c *Conn) list() {
-	c.listed = true
-	c.older = c.node.conns
-	if c.older != nil {
-		c.older.newer = c
-	}
-	c.node.conns = c
-}
-
-func (c *Conn) unlist() {
-	if !c.listed {
-		return
-	}
-	c.listed = false
-	if c.newer == nil {
-		c.node.conns = c.older
-	} else {
-		c.newer.older = c.older
-	}
-	if c.older != nil {
-		c.older.newer = c.newer
-	}
-	c.older, c.newer = nil, nil
+	c := &Conn{n: n, id: n.conns, node: node, proc: proc, deadline: kernel.Never}
+	c.item.Init(c)
+	return c
 }
 
 // Dial connects proc's host to "host:port". It blocks until the deadline.
@@ -97,12 +72,12 @@ func (d *Node) Dial(proc *kernel.Process, addr string, deadline time.Duration) (
 	c := d.connect(proc, to, port)
 	if !d.n.k.Block("dial", addr, &c.dialing, deadline) {
 		c.closed = true
-		c.unlist()
+		c.item.Remove()
 		return nil, fmt.Errorf("network: dial %s from %s: %w", addr, d.name, env.ErrTimeout)
 	}
 	if c.err != nil {
 		c.closed = true
-		c.unlist()
+		c.item.Remove()
 		return nil, fmt.Errorf("network: dial %s from %s: %w", addr, d.name, c.err)
 	}
 	return c, nil
@@ -121,7 +96,7 @@ func (d *Node) connect(proc *kernel.Process, to *Node, port int) *Conn {
 	c.link, s.link = d.link(to), to.link(d)
 	c.remote = fmt.Sprintf("%s:%d", to.name, port)
 	s.remote = fmt.Sprintf("%s:%d", d.name, d.ephemeral)
-	c.list()
+	d.conns.Push(&c.item)
 	n.send(syn, c, []byte{byte(port >> 8), byte(port)})
 	return c
 }
@@ -179,7 +154,7 @@ func (c *Conn) shake() {
 		return
 	}
 	c.established = true
-	c.list()
+	c.node.conns.Push(&c.item)
 	c.n.send(synAck, c, nil)
 }
 
@@ -207,7 +182,7 @@ func (c *Conn) broke() {
 // accepted has no owner to close it.
 func (c *Conn) wake() {
 	if c.proc == nil {
-		c.unlist()
+		c.item.Remove()
 	}
 	c.dialing.WakeAll()
 	c.in.readers.WakeAll()
@@ -301,8 +276,7 @@ func (c *Conn) Room() int {
 	return c.room(math.MaxInt)
 }
 
-// room is how many bytes fit into the window, or enough for what is wanted: the
-// peer is looked at only if it matters, since it may be far from any cache.
+// room is how many bytes fit into the window, or enough for what is wanted.
 func (c *Conn) room(wanted int) int {
 	window := int64(c.n.cfg.Window)
 	if left := window - (c.wrote - c.taken); left >= int64(wanted) {
@@ -359,7 +333,7 @@ func (c *Conn) close() {
 // vanish closes this end without a word.
 func (c *Conn) vanish() {
 	c.closed = true
-	c.unlist()
+	c.item.Remove()
 	for p := c.in.first; p != nil; {
 		next := p.next
 		c.n.recycle(p)

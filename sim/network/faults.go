@@ -5,8 +5,8 @@ import "time"
 // between calls f with each open connection of the two hosts, as seen from a.
 func (n *Network) between(a, b string, f func(c *Conn)) int {
 	other, count := n.node(b), 0
-	for c := n.node(a).conns; c != nil; {
-		older := c.older
+	for c := n.node(a).conns.Last(); c != nil; {
+		older := c.item.Prev()
 		if c.peer.node == other && c.established {
 			count++
 			f(c)

@@ -28,16 +28,17 @@ type Profile struct {
 type Link struct {
 	n        *Network
 	from, to *Node
-	cuts     int
-	rng      rand.Rand // draws from luck, which is here to be near at hand
+	rng      rand.Rand // draws from luck
 	luck     rand.PCG
+
 	Profile  Profile
-	delay    time.Duration // the sum of the troubles'
-	loss     uint64        // what all troubles together lose of 1000 packets
 	free     time.Duration // when the last packet has left the wire
 	troubles []*Trouble
-	cutAt    time.Duration // when it last became unable to carry
-	held     []*packet     // what it could not carry, in order
+	delay    time.Duration // the sum of the troubles'
+	loss     uint64        // what all troubles together lose of 1000 packets
+
+	cuts int
+	held []*packet // what it could not carry, in order
 }
 
 // link is the link from d to another node, made when first used. Luck is drawn
@@ -114,7 +115,6 @@ func (l *Link) Cut() {
 	}
 	l.cuts++
 	if l.cuts == 1 {
-		l.cutAt = l.n.k.Now()
 		l.n.tell(&Cut{l.direction()})
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ktrial/ktrial/internal/list"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/kernel"
@@ -96,7 +97,7 @@ type Node struct {
 	links     []*Link // to each node, by index; nil until used
 	listeners map[int]*Listener
 	ephemeral int
-	conns     *Conn // open ends, newest first
+	conns     list.List[Conn] // open ends, oldest first
 	// Virtual is when the host's monotonic clock will show an Uptime. Left
 	// out, the clock is right.
 	Virtual func(uptime time.Duration) time.Duration
@@ -136,8 +137,8 @@ func (d *Node) EndProcess(p *kernel.Process) {
 			l.Close()
 		}
 	}
-	for c := d.conns; c != nil; {
-		older := c.older
+	for c := d.conns.Last(); c != nil; {
+		older := c.item.Prev()
 		if c.proc == p {
 			c.close()
 		}
@@ -151,8 +152,8 @@ func (d *Node) PowerOff() {
 	for _, l := range d.sortedListeners() {
 		l.vanish()
 	}
-	for c := d.conns; c != nil; {
-		older := c.older
+	for c := d.conns.Last(); c != nil; {
+		older := c.item.Prev()
 		c.vanish()
 		c = older
 	}

@@ -4,7 +4,6 @@ import (
 	"math/bits"
 	"slices"
 
-	"github.com/ktrial/ktrial/sim/internal/prefetch"
 	"github.com/ktrial/ktrial/sim/kernel"
 )
 
@@ -89,17 +88,6 @@ func (p *packet) Fire() {
 			next.arrive(to)
 			i = -1
 		}
-	}
-}
-
-// Prefetch is of the end that the packet reaches first, then of the task that
-// waits there.
-func (p *packet) Prefetch(ahead int) {
-	to := p.from.peer
-	if ahead == 3 {
-		prefetch.Object(to)
-	} else if t := to.in.readers.First(); t != nil {
-		t.Prefetch(ahead)
 	}
 }
 

@@ -1,0 +1,323 @@
+// Package cluster puts Kafka clusters together: controllers and brokers on the
+// hosts of a world, simulated or live. Trials, served clusters and the tests of
+// package broker all use it.
+//
+// It starts and stops servers, answers who leads what, does what an operator
+// does, and knows how much of a cluster may be destroyed before something
+// acknowledged can be lost (Budget). It implements faults.Cluster.
+package cluster
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ktrial/ktrial/broker"
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/broker/raft"
+	"github.com/ktrial/ktrial/sim"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// Shape says which servers there are.
+type Shape struct {
+	Controllers int
+	Brokers     int
+	// Combined nodes are broker and controller in one process. They come
+	// instead of the others.
+	Combined int
+	// Racks are given to brokers in turn.
+	Racks []string
+	// Config is the configuration of brokers and controllers, by Kafka's names.
+	Config map[string]string
+}
+
+// Topic is a topic that is created before the work begins.
+type Topic struct {
+	Name       string
+	Partitions int32
+	Replicas   int16
+	MinInsync  int // 0: the broker's default
+	Config     map[string]string
+}
+
+// Parts are all partitions of topics, in order.
+func Parts(topics []Topic) (out []kafka.TopicPartition) {
+	for _, t := range topics {
+		for p := range t.Partitions {
+			out = append(out, kafka.TopicPartition{Topic: t.Name, Partition: p})
+		}
+	}
+	return out
+}
+
+// Config is what a cluster is made from.
+type Config struct {
+	Shape    Shape
+	Settings broker.Settings
+	// Bugs are planted in every server; nil: none.
+	Bugs *planted.Set
+	// ClusterID is the id in meta.properties; empty: the same in every world.
+	ClusterID string
+	// Dir is the directory of a server's files on its disk.
+	Dir string
+}
+
+// Where servers listen, and the node id of the first controller: brokers count
+// from 1.
+const (
+	BrokerPort      = 9092
+	ControllerPort  = 9093
+	FirstController = 3001
+)
+
+const defaultID = "ktrialAAAAAAAAAAAAAAAA"
+
+// Cluster is the servers of a world.
+type Cluster struct {
+	world *sim.World
+	// Servers are controllers, then brokers or combined nodes.
+	Servers []*Server
+	// Committed, if set, is where the metadata log ends that is known to be
+	// committed: an image that ends before it is old.
+	Committed func() kafka.Offset
+	// OnStart, if set, is called before a process of a server starts.
+	OnStart func(*Server)
+
+	byHost      map[string]*Server
+	byID        map[kafka.NodeID]*Server
+	brokers     []string
+	controllers []string
+	clients     []string
+	topics      map[string]Topic
+}
+
+// Server is one node of the cluster, over all lives of its process.
+type Server struct {
+	Host   *sim.Host
+	Config broker.Config
+
+	node *broker.Node // of the process that started last, if it has come up
+	life int          // the incarnation that node belongs to
+	loss loss         // see Budget
+}
+
+// ID is the server's node id.
+func (s *Server) ID() kafka.NodeID { return s.Config.NodeID }
+
+// Name is the name of the server's host.
+func (s *Server) Name() string { return s.Host.Name() }
+
+// Node is the running node; nil if no process runs or it has not come up yet.
+func (s *Server) Node() *broker.Node {
+	if s.node == nil || !s.Host.IsRunning() || s.Host.Incarnation() != s.life {
+		return nil
+	}
+	return s.node
+}
+
+// New puts the hosts of a cluster into a world. StartAll starts their processes.
+func New(w *sim.World, cfg Config) *Cluster {
+	if cfg.ClusterID == "" {
+		cfg.ClusterID = defaultID
+	}
+	if cfg.Bugs == nil {
+		cfg.Bugs = planted.Plant()
+	}
+	c := &Cluster{world: w, byHost: map[string]*Server{}, byID: map[kafka.NodeID]*Server{}, topics: map[string]Topic{}}
+	base := broker.Config{
+		ClusterID: cfg.ClusterID, Port: BrokerPort, ControllerPort: ControllerPort, DataDir: cfg.Dir,
+		Settings: cfg.Settings, Decoder: new(raft.Decoder), Bugs: cfg.Bugs,
+	}
+	shape := cfg.Shape
+	for i := range shape.Controllers {
+		c.add(fmt.Sprintf("controller-%d", i+1), kafka.NodeID(FirstController+i), broker.ControllerRole, "", base)
+	}
+	for i := range shape.Brokers {
+		c.add(fmt.Sprintf("broker-%d", i+1), kafka.NodeID(i+1), broker.BrokerRole, shape.rack(i), base)
+	}
+	for i := range shape.Combined {
+		c.add(fmt.Sprintf("node-%d", i+1), kafka.NodeID(i+1), broker.BrokerRole|broker.ControllerRole, shape.rack(i), base)
+	}
+	voters := c.voters()
+	for _, s := range c.Servers {
+		s.Config.Voters = voters
+	}
+	return c
+}
+
+func (s Shape) rack(i int) string {
+	if len(s.Racks) == 0 {
+		return ""
+	}
+	return s.Racks[i%len(s.Racks)]
+}
+
+func (c *Cluster) add(name string, id kafka.NodeID, roles broker.Roles, rack string, cfg broker.Config) {
+	cfg.NodeID, cfg.Roles, cfg.Rack = id, roles, rack
+	s := &Server{Host: c.world.Host(name), Config: cfg}
+	c.Servers = append(c.Servers, s)
+	c.byHost[name], c.byID[id] = s, s
+	if roles.Has(broker.BrokerRole) {
+		c.brokers = append(c.brokers, name)
+	}
+	if roles.Has(broker.ControllerRole) {
+		c.controllers = append(c.controllers, name)
+	}
+}
+
+func (c *Cluster) voters() (out []raft.Voter) {
+	for _, name := range c.controllers {
+		out = append(out, raft.Voter{ID: c.byHost[name].ID(), Addr: fmt.Sprintf("%s:%d", name, ControllerPort)})
+	}
+	return out
+}
+
+// Bootstrap is bootstrap.servers: the addresses of all brokers.
+func (c *Cluster) Bootstrap() (out []string) {
+	for _, name := range c.brokers {
+		out = append(out, fmt.Sprintf("%s:%d", name, BrokerPort))
+	}
+	return out
+}
+
+// AddTopics says which topics there will be. It does not create them.
+func (c *Cluster) AddTopics(topics ...Topic) {
+	for _, t := range topics {
+		c.topics[t.Name] = t
+	}
+}
+
+// AddClients says on which hosts there are clients.
+func (c *Cluster) AddClients(hosts ...string) { c.clients = append(c.clients, hosts...) }
+
+// Server is the one on a host, or nil.
+func (c *Cluster) Server(host string) *Server { return c.byHost[host] }
+
+// ByID is the server with a node id, or nil.
+func (c *Cluster) ByID(id kafka.NodeID) *Server { return c.byID[id] }
+
+// HostOf names the host of a node, or is empty.
+func (c *Cluster) HostOf(id kafka.NodeID) string {
+	if s := c.byID[id]; s != nil {
+		return s.Name()
+	}
+	return ""
+}
+
+// World, Brokers, Controllers, Clients, Topics, Partitions and Rack are for
+// faults.Cluster.
+func (c *Cluster) World() *sim.World { return c.world }
+
+// Brokers names the hosts of brokers.
+func (c *Cluster) Brokers() []string { return c.brokers }
+
+// Controllers names the hosts of controllers.
+func (c *Cluster) Controllers() []string { return c.controllers }
+
+// Clients names the hosts of clients.
+func (c *Cluster) Clients() []string { return c.clients }
+
+// Topics names the topics that there are or will be.
+func (c *Cluster) Topics() []string { return slices.Sorted(maps.Keys(c.topics)) }
+
+// Partitions is how many partitions a topic has.
+func (c *Cluster) Partitions(topic string) int32 { return c.topics[topic].Partitions }
+
+// Rack of a host, or empty.
+func (c *Cluster) Rack(host string) string { return c.byHost[host].Config.Rack }
+
+// StartAll starts every server that is down.
+func (c *Cluster) StartAll() {
+	for _, s := range c.Servers {
+		c.Start(s.Name())
+	}
+}
+
+// Start starts the process of a host that is down: a server, or a client that
+// had been started before.
+func (c *Cluster) Start(host string) {
+	h := c.world.Host(host)
+	if h.IsRunning() {
+		return
+	}
+	s := c.byHost[host]
+	if s == nil {
+		h.Restart()
+		return
+	}
+	s.node = nil
+	if c.OnStart != nil {
+		c.OnStart(s)
+	}
+	h.Start(func(e env.Host) {
+		s.life = h.Incarnation()
+		node, err := broker.Start(e, s.Config)
+		if err != nil {
+			e.Exit(err)
+		}
+		s.node = node
+	})
+}
+
+// superviseEvery is how often Supervise looks.
+const superviseEvery = 2 * time.Second
+
+// Supervise starts servers again that ended by themselves, as a service manager
+// does: a broker that could not register for a minute, or whose disk is bad.
+func (c *Cluster) Supervise() {
+	for _, s := range c.Servers {
+		if !s.Host.IsRunning() && !s.Host.Held() && s.Host.ExitError() != nil && s.Host.Incarnation() == s.life {
+			c.Start(s.Name())
+		}
+	}
+	c.world.After(superviseEvery, "supervise", c.Supervise)
+}
+
+// Stop shuts a process down in order and calls done when it has ended. A client
+// is killed, and so is a server that has not come up yet, unless that costs
+// more than the budget allows.
+func (c *Cluster) Stop(host string, done func()) {
+	h := c.world.Host(host)
+	s := c.byHost[host]
+	if s != nil && h.IsRunning() && s.Node() == nil && !c.mayKill(s) {
+		done()
+		return
+	}
+	if s == nil || s.Node() == nil {
+		h.Kill()
+		done()
+		return
+	}
+	node, life := s.Node(), s.life
+	h.Process().Go("shutdown", func() {
+		if err := node.Shutdown(); err != nil {
+			h.Process().Tell(&ShutdownFailed{err.Error()})
+		}
+		c.world.After(0, "stopped", func() {
+			if h.Incarnation() == life {
+				h.Kill()
+			}
+			done()
+		})
+	})
+}
+
+// mayKill reports whether a server that has not come up yet may be killed, and
+// records it as crashed if so.
+func (c *Cluster) mayKill(s *Server) bool {
+	im := c.Image()
+	if !c.Survives([]string{s.Name()}, false) {
+		c.world.Tell(&StopRefused{s.Name()})
+		return false
+	}
+	if im.Broker(s.ID()) != nil {
+		c.crashed(s, im, s.HasLost(im))
+	}
+	return true
+}
+
+// MinInsync is the min.insync.replicas that a topic sets itself; 0: none.
+func (c *Cluster) MinInsync(topic string) int { return c.topics[topic].MinInsync }

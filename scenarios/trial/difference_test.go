@@ -1,0 +1,92 @@
+package trial
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/sim/env"
+	"github.com/ktrial/ktrial/workloads"
+)
+
+// leaky is a workload whose second producer sleeps a nanosecond longer in every
+// other run of the program: something of the world outlives it.
+type leaky struct {
+	workloads.Workload
+	runs *int
+}
+
+func (l leaky) Clients(s *workloads.Stage) []workloads.Client {
+	*l.runs++
+	extra := time.Duration(*l.runs % 2)
+	clients := l.Workload.Clients(s)
+	honest := clients[1].Main
+	clients[1].Main = func(h env.Host) {
+		h.Sleep(time.Millisecond + extra)
+		honest(h)
+	}
+	return clients
+}
+
+// short is the standard scenario with a few seconds of work.
+func short(t *testing.T) scenarios.Scenario {
+	s := scenarios.Standard
+	w, err := s.Workload.Set("duration", "4s")
+	require.NoError(t, err)
+	s.Workload = w
+	return s
+}
+
+func TestFirstDifferenceNamesWhoDiffers(t *testing.T) {
+	s := short(t)
+	s.Workload = leaky{s.Workload, new(int)}
+	text := FirstDifference(s, Options{Seed: 3})
+	t.Log(text)
+	assert.Regexp(t, `step \d+ differs`, text)
+	assert.Regexp(t, `first run:.*producer-2: task main\n.*second run:`, text)
+}
+
+func TestFirstDifferenceOfTheSameRun(t *testing.T) {
+	assert.Contains(t, FirstDifference(short(t), Options{Seed: 3}), "were the same")
+}
+
+func TestAReplayThatDiffersSaysWhere(t *testing.T) {
+	s := short(t)
+	s.Workload = leaky{s.Workload, new(int)}
+	first, err := Run(s, Options{Seed: 3})
+	require.NoError(t, err)
+	again, err := Run(s, Options{Seed: 3})
+	require.NoError(t, err)
+	require.NotEqual(t, first.Report.TraceHash, again.Report.TraceHash)
+	rec := &Record{Build: build(), Report: first.Report}
+	rec.Compare("run.json", s, Options{Seed: 3}, again)
+	assert.Equal(t, reports.NotDeterministic, again.Report.Verdict)
+	assert.Regexp(t, `^run.json: .*the build is the same.*step \d+ differs`, again.Report.Violations[0].Message)
+
+	rec.Build, again.Report.Verdict = "another", reports.Holds
+	rec.Compare("run.json", s, Options{Seed: 3}, again)
+	assert.Equal(t, reports.Inconclusive, again.Report.Verdict)
+	assert.NotContains(t, again.Report.Violations[0].Message, "step", "another build runs otherwise: there is nothing to look for")
+
+	again.Report.Verdict = reports.Holds
+	(&Record{Build: "another", Report: again.Report}).Compare("run.json", s, Options{Seed: 3}, again)
+	assert.Equal(t, reports.Holds, again.Report.Verdict, "whoever built it, it is the same run")
+}
+
+func TestAPlanThatCannotBePlayedIsABadOption(t *testing.T) {
+	_, err := Run(short(t), Options{Seed: 1, Plan: plan(t, "at 1s for 1s: kill brokr-2")})
+	require.Error(t, err)
+	assert.True(t, IsOption(err))
+	assert.EqualError(t, err, `plan: line 1: fault "kill brokr-2": host "brokr-2" is unknown; did you mean broker-2?`)
+}
+
+func plan(t *testing.T, text string) faults.Plan {
+	p, err := faults.ParsePlan(text)
+	require.NoError(t, err)
+	return p
+}

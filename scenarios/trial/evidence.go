@@ -1,0 +1,184 @@
+package trial
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ktrial/ktrial/checkers"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/reports"
+)
+
+// evidence tells what proves a violation: the few operations, and what befell
+// the cluster around them.
+type evidence struct {
+	h      *history.History
+	struck []reports.Fault
+	story  []line
+	rows   map[int64]int // of operations, by their index; made when it is needed
+}
+
+// toldInFull is how many violations of an anomaly get their story.
+const toldInFull = 5
+
+// of are the violations that an anomaly is.
+func (e *evidence) of(check string, found checkers.Report) (out []reports.Violation) {
+	for _, in := range found.Instances {
+		if in.Permitted != "" {
+			continue
+		}
+		v := reports.Violation{
+			Check: check, Anomaly: string(found.Anomaly), Message: in.Message,
+			Ops: ints(in.Ops), At: reports.Seconds(in.At), Proof: in.Proof, Lanes: in.Lanes,
+		}
+		if len(out) < toldInFull {
+			v.Story = e.tell(in)
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// row is the operation with this index; -1: there is none.
+func (e *evidence) row(index int64) int {
+	if e.rows == nil {
+		e.rows = map[int64]int{}
+		for row := range e.h.Len() {
+			e.rows[e.h.Index(row)] = row
+		}
+	}
+	if row, ok := e.rows[index]; ok {
+		return row
+	}
+	return -1
+}
+
+// A story has at most so many lines about faults, and so many about nodes.
+const (
+	mostFaults = 6
+	mostNodes  = 8
+)
+
+// tell is the story of an instance, in the order of time.
+func (e *evidence) tell(in checkers.Instance) []reports.Moment {
+	var all []reports.Moment
+	first, last := in.At, in.At
+	for _, index := range in.Ops {
+		row := e.row(index)
+		if row < 0 {
+			continue
+		}
+		var op history.Op
+		e.h.Read(row, &op)
+		first, last = min(first, op.Start), max(last, op.End)
+		all = append(all, e.operation(&op, in)...)
+	}
+	all = append(all, e.faults(first, last)...)
+	all = append(all, e.nodes(first, last, in.Partition)...)
+	slices.SortStableFunc(all, func(a, b reports.Moment) int { return int(min(1, max(-1, a.At-b.At))) })
+	return all
+}
+
+// operation is how an operation began and ended.
+func (e *evidence) operation(op *history.Op, in checkers.Instance) []reports.Moment {
+	who := e.h.Client(op.ProcessNo)
+	began := reports.Moment{At: reports.Seconds(op.Start), Who: who, What: e.asked(op, in)}
+	if op.Completed == history.Never {
+		began.What += ", and never learns what became of it"
+		return []reports.Moment{began}
+	}
+	return []reports.Moment{began, {At: reports.Seconds(op.End), Who: who, What: e.answered(op, in)}}
+}
+
+func (e *evidence) asked(op *history.Op, in checkers.Instance) string {
+	if len(op.Sends) > 0 {
+		var parts []string
+		for _, s := range op.Sends {
+			if value := e.h.ValueOf(s.Rec).String(); len(op.Sends) == 1 || speaksOf(in, value) {
+				parts = append(parts, fmt.Sprintf("%q to %v", value, e.h.Keys()[e.h.KeyOf(s.Rec)]))
+			}
+		}
+		return "produce " + strings.Join(parts, ", ")
+	}
+	if op.F == history.Other {
+		return op.Name
+	}
+	return strings.ReplaceAll(op.F.String(), "-", " ")
+}
+
+func (e *evidence) answered(op *history.Op, in checkers.Instance) string {
+	switch op.Type {
+	case history.Failed:
+		return "failed: " + op.Error
+	case history.Unknown:
+		return "unknown: " + op.Error
+	}
+	var parts []string
+	for _, s := range op.Sends {
+		parts = append(parts, e.spot(s.Rec, s.Offset))
+	}
+	others := 0
+	for _, p := range op.Polled {
+		if value := e.h.ValueOf(p.Rec).String(); speaksOf(in, value) {
+			parts = append(parts, fmt.Sprintf("%q %s", value, e.spot(p.Rec, p.Offset)))
+		} else {
+			others++
+		}
+	}
+	for _, m := range op.Offsets {
+		parts = append(parts, fmt.Sprintf("%v of %v is %d", m.Kind, e.h.Keys()[m.Key], m.Offset))
+	}
+	if others > 0 {
+		parts = append(parts, fmt.Sprintf("and %d other records", others))
+	}
+	return strings.TrimSuffix("ok, "+strings.Join(parts, ", "), ", ")
+}
+
+// speaksOf reports whether an instance is about a record of this value.
+func speaksOf(in checkers.Instance, value string) bool {
+	return value == in.Reference || slices.Contains(in.Values, value) || slices.Contains(in.Skipped, value)
+}
+
+func (e *evidence) spot(rec history.Rec, offset int64) string {
+	return fmt.Sprintf("%v@%d", e.h.Keys()[e.h.KeyOf(rec)], offset)
+}
+
+// faults are those under way between first and last; of many the last ones.
+func (e *evidence) faults(first, last time.Duration) (out []reports.Moment) {
+	for _, f := range e.struck {
+		if time.Duration(f.At) > last || f.Until != 0 && time.Duration(f.Until) < first {
+			continue
+		}
+		what := f.Text
+		if _, text, ok := strings.Cut(f.Text, ": "); ok {
+			what = text
+		}
+		if f.Until > f.At {
+			what += fmt.Sprintf(", until %v", f.Until)
+		}
+		out = append(out, reports.Moment{At: f.At, Who: "fault", What: what})
+	}
+	return out[max(0, len(out)-mostFaults):]
+}
+
+// nodes are the lines in which nodes speak of the partition; of many the last.
+func (e *evidence) nodes(first, last time.Duration, partition string) (out []reports.Moment) {
+	for _, l := range e.story {
+		if l.Host != "" && l.At >= first && l.At <= last && mentions(l.Text, partition) {
+			out = append(out, reports.Moment{At: reports.Seconds(l.At), Who: l.Host, What: l.Text})
+		}
+	}
+	return out[max(0, len(out)-mostNodes):]
+}
+
+// mentions reports whether a text names a partition: orders/1, not orders/10.
+func mentions(text, partition string) bool {
+	at := strings.Index(text, partition)
+	if at < 0 || partition == "" {
+		return false
+	}
+	rest := text[at+len(partition):]
+	return rest == "" || rest[0] < '0' || rest[0] > '9'
+}

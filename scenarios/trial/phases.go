@@ -1,0 +1,182 @@
+package trial
+
+import (
+	"strings"
+	"time"
+
+	"github.com/ktrial/ktrial/sim/env"
+	"github.com/ktrial/ktrial/workloads"
+)
+
+// Bounds of virtual time.
+const (
+	bringUp         = 2 * time.Minute // until the cluster must stand
+	defaultLiveness = 2 * time.Minute // from the last cure until all must be well
+	// patience is how long a core may be stuck before it is looked at whether
+	// it can do without the hosts left out.
+	patience = 20 * time.Second
+)
+
+// play is the run from its first to its last event.
+func (r *run) play() error {
+	if err := r.setUp(); err != nil {
+		return err
+	}
+	if err := r.safety(); err != nil {
+		return err
+	}
+	return r.liveness()
+}
+
+// setUp brings the cluster up and creates the topics.
+func (r *run) setUp() error {
+	r.c.StartAll()
+	r.c.Supervise()
+	missing := ""
+	err := r.until(bringUp, func() bool { missing = r.c.Unready(nil); return missing == "" })
+	if err != nil {
+		return err
+	}
+	if missing != "" {
+		return stuck{"bring-up", missing}
+	}
+	created := false
+	var trouble error
+	r.w.Host("admin").Start(func(h env.Host) {
+		trouble = r.c.CreateTopics(h, r.s.Topics)
+		created = true
+	})
+	if err := r.until(bringUp, func() bool { return created && r.led() }); err != nil {
+		return err
+	}
+	switch {
+	case trouble != nil:
+		return stuck{"bring-up", trouble.Error()}
+	case !created || !r.led():
+		return stuck{"bring-up", "topics have no leaders"}
+	}
+	return nil
+}
+
+// led reports whether every partition of the scenario has a leader.
+func (r *run) led() bool {
+	for _, tp := range r.partitions {
+		if r.c.Leader(tp.Topic, tp.Partition) == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// safety is the phase in which clients work and faults strike. No progress is
+// demanded; nothing wrong may be seen.
+func (r *run) safety() error {
+	for _, c := range r.clients {
+		r.w.Host(c.Host).Start(r.stage.Main(c))
+	}
+	plan := r.o.Plan
+	if plan == nil && r.s.Faults != nil {
+		plan = r.s.Faults.Draw(r.w.Rand("plan"), r.c, r.s.Workload.Lasts())
+	}
+	r.w.Tell(&WorkBegan{})
+	r.stage.Begin()
+	r.n.Play(plan, r.s.Workload.Lasts())
+	return r.w.Run(r.w.Now() + r.s.Workload.Lasts())
+}
+
+// liveness is the phase in which a healthy core of the cluster must become well
+// within a bound: every client done, every replica of the core alike. Then the
+// rest is healed too, and all must be.
+func (r *run) liveness() error {
+	r.w.Tell(&HealingBegan{})
+	r.n.HealAll()
+	r.w.Network().Mend()
+	r.w.Calm()
+	r.core.choose(r.w.Rand("core"), r.s.Lesson == "", r.partitions)
+	r.startCore()
+	bound := r.s.Liveness
+	if bound == 0 {
+		bound = defaultLiveness
+	}
+	if err := r.converge(bound, r.settled); err != nil {
+		return err
+	}
+	ends := r.c.Ends(r.partitions)
+	r.stage.Drain(ends)
+	if err := r.converge(bound, r.drained); err != nil {
+		return err
+	}
+	if len(r.core.without) > 0 {
+		r.core.rejoin("the core has done without")
+		r.c.StartAll()
+		if err := r.converge(bound, r.settled); err != nil {
+			return err
+		}
+	}
+	r.noteLogs(ends)
+	return r.watch.quiet(bound)
+}
+
+// startCore starts every process that is down, but for those left out.
+func (r *run) startCore() {
+	for _, s := range r.c.Servers {
+		if !r.core.isWithout(s.Name()) {
+			r.c.Start(s.Name())
+		}
+	}
+	for _, c := range r.clients {
+		if h := r.w.Host(c.Host); !h.IsRunning() && !r.stage.Done(c.Host) {
+			h.Restart()
+		}
+	}
+}
+
+// converge runs until well finds nothing amiss, at most for bound. Unless all
+// is asked for, one thing that is amiss is enough of an answer.
+func (r *run) converge(bound time.Duration, well func(all bool) (amiss []string)) error {
+	begun := r.w.Now()
+	done := func() bool {
+		amiss := well(false)
+		if r.w.Now() > begun+patience {
+			if stranded := r.core.stranded(r.partitions); len(stranded) > 0 {
+				r.core.rejoin("what was acknowledged in " + strings.Join(stranded, ", ") + " is nowhere else")
+				r.c.StartAll()
+			}
+		}
+		return len(amiss) == 0
+	}
+	if err := r.until(bound, done); err != nil {
+		return err
+	}
+	if amiss := well(true); len(amiss) > 0 {
+		return stuck{"convergence", strings.Join(amiss, "; ")}
+	}
+	return nil
+}
+
+// settled says what is amiss in a cluster that no fault troubles any more, with
+// writers that should have written all they had.
+func (r *run) settled(all bool) (amiss []string) {
+	if missing := r.c.Unready(r.core.without); missing != "" {
+		return []string{missing}
+	}
+	for _, c := range r.clients {
+		if c.Role == workloads.Writer && !r.stage.Done(c.Host) {
+			amiss = append(amiss, c.Host+" has not finished")
+		}
+	}
+	if len(amiss) == 0 || all {
+		amiss = append(amiss, r.health.amiss(r.core.isWithout, all)...)
+	}
+	return amiss
+}
+
+// drained says which clients are not done.
+func (r *run) drained(bool) (amiss []string) {
+	for _, c := range r.clients {
+		if !r.stage.Done(c.Host) {
+			amiss = append(amiss, c.Host+" has not read to the end")
+		}
+	}
+	return amiss
+}

@@ -1,0 +1,169 @@
+package trial
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/internal/nearest"
+	"github.com/ktrial/ktrial/reports"
+)
+
+// Record is a run as run.json keeps it: enough to play it again.
+type Record struct {
+	Format string            `json:"format"`
+	Build  string            `json:"build"` // of the program that ran it: another may run otherwise
+	Set    map[string]string `json:"set"`
+	Plan   string            `json:"plan,omitempty"` // given by hand, else empty
+	Plant  []string          `json:"plant"`
+	Report reports.Run       `json:"report"`
+}
+
+// recordFormat names what a run.json is, and its version.
+const recordFormat = "ktrial-run/1"
+
+// WriteTo keeps a run in a directory: run.json to replay it, the history for
+// `ktrial check`, the story of the nodes, the plan that really struck, and all
+// of it in one picture.
+func (r *Result) WriteTo(dir string, o Options) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	rec := Record{Format: recordFormat, Build: build(), Set: o.Set, Plant: []string{}, Report: r.Report}
+	if o.Plan != nil {
+		rec.Plan = o.Plan.String()
+	}
+	for _, b := range o.Plant {
+		rec.Plant = append(rec.Plant, string(b))
+	}
+	var run, story, plan bytes.Buffer
+	enc := json.NewEncoder(&run)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(rec); err != nil {
+		return err
+	}
+	for e := range r.Ledger.All() {
+		e.WriteLine(&story)
+	}
+	for _, f := range r.Report.Faults {
+		fmt.Fprintln(&plan, f.Text)
+	}
+	var picture bytes.Buffer
+	if err := reports.NewTimeline(&r.Report, r.about, r.History, marks(lines(r.Ledger))).WriteSVG(&picture); err != nil {
+		return err
+	}
+	for name, text := range map[string][]byte{
+		"run.json": run.Bytes(), "story.txt": story.Bytes(), "plan.txt": plan.Bytes(), "timeline.svg": picture.Bytes(),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return err
+		}
+	}
+	return r.writeHistory(filepath.Join(dir, "history.jsonl"))
+}
+
+// ReadRecord reads a run.json. A file that is none is told by its place.
+func ReadRecord(file string) (*Record, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var rec Record
+	if err := json.Unmarshal(text, &rec); err != nil {
+		return nil, fmt.Errorf("%s:%s: %s", file, place(text, err), inWords(err))
+	}
+	if rec.Format != recordFormat {
+		return nil, fmt.Errorf("%s: found format %q, expected %q: not a run.json of this program", file, rec.Format, recordFormat)
+	}
+	return &rec, nil
+}
+
+// place is the line and column of a JSON error.
+func place(text []byte, err error) string {
+	offset := int64(len(text))
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax) && offset > syntax.Offset:
+		offset = syntax.Offset - 1 // it counts the byte that is wrong
+	case errors.As(err, &kind):
+		offset = kind.Offset - 1
+	}
+	offset = max(0, offset)
+	before := text[:min(offset, int64(len(text)))]
+	line := 1 + bytes.Count(before, []byte("\n"))
+	column := len(before) - bytes.LastIndexByte(before, '\n')
+	return fmt.Sprintf("%d:%d", line, column)
+}
+
+// inWords is a JSON error without Go's types.
+func inWords(err error) string {
+	var kind *json.UnmarshalTypeError
+	if !errors.As(err, &kind) {
+		return err.Error()
+	}
+	if kind.Field == "" {
+		return fmt.Sprintf("found %s, expected a recorded run: an object", kind.Value)
+	}
+	return fmt.Sprintf("%s: found %s, expected %v", kind.Field, kind.Value, kind.Type)
+}
+
+// Options are those of the recorded run.
+func (rec *Record) Options() (Options, error) {
+	o := Options{Seed: rec.Report.Seed, Set: rec.Set}
+	var bugs []string
+	for _, e := range planted.All {
+		bugs = append(bugs, string(e.Bug))
+	}
+	for _, name := range rec.Plant {
+		if !slices.Contains(bugs, name) {
+			return o, nearest.Unknown("planted bug", name, bugs)
+		}
+		o.Plant = append(o.Plant, planted.Bug(name))
+	}
+	if rec.Plan != "" {
+		plan, err := faults.ParsePlan(rec.Plan)
+		if err != nil {
+			return o, err
+		}
+		o.Plan = plan
+	}
+	return o, nil
+}
+
+// Mismatch says what to think of a hash that differs.
+func (rec *Record) Mismatch() string {
+	if rec.Build != build() {
+		return fmt.Sprintf("it was recorded by build %s, this is %s; a seed means the same run only for the same build", rec.Build, build())
+	}
+	return "the build is the same, so something leaked into the world"
+}
+
+// build identifies this program.
+func build() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	revision, dirty := "unknown", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			revision = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = "+changes"
+		}
+	}
+	return strings.TrimSpace(revision + dirty)
+}
+
+// writeHistory keeps the history as JSON lines.
+func (r *Result) writeHistory(file string) error { return r.History.WriteFile(file) }

@@ -1,0 +1,41 @@
+package trial
+
+import (
+	"fmt"
+
+	"github.com/ktrial/ktrial/checkers"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/reports"
+)
+
+// watchHistory judges the history while it is recorded, as far as that is
+// certain at once, and ends the run at the first violation: what comes after
+// it only hides it. When a fault has happened that permits more it is called
+// again.
+func (r *run) watchHistory() {
+	if r.seen != nil {
+		r.seen.Expect(r.expectations())
+		return
+	}
+	r.seen = checkers.NewWatch(r.expectations())
+	r.stage.Recorder.Watch = func(e *history.Added) {
+		if r.seen.First != nil {
+			return
+		}
+		if r.seen.Event(e); r.seen.First != nil {
+			r.w.Tell(&PromiseBroken{string(r.seen.First.Anomaly), r.seen.First.Message})
+			r.w.Fail(errBroken)
+		}
+	}
+}
+
+// stopped says why the run ended before its time; empty: it did not.
+func (r *run) stopped() string {
+	switch {
+	case r.seen.First != nil:
+		return fmt.Sprintf("at %v, at the first violation that is certain: %s", reports.Seconds(r.w.Now()), r.seen.First.Anomaly)
+	case r.short:
+		return fmt.Sprintf("at %v", reports.Seconds(r.w.Now()))
+	}
+	return ""
+}

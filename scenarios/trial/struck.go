@@ -1,0 +1,29 @@
+package trial
+
+import (
+	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/reports"
+)
+
+// faultsOf reads off the ledger which faults struck, with the hosts they really
+// hit, and which did not strike as they were planned.
+func faultsOf(l *ledger.Ledger) (struck []reports.Fault, skipped []reports.Spared) {
+	struck = []reports.Fault{}
+	for e := range l.All() {
+		at := reports.Seconds(e.At)
+		switch f := e.Event.(type) {
+		case *faults.Struck:
+			fault := reports.Fault{At: at, Text: f.Plan}
+			if f.Momentary {
+				fault.Until = at
+			}
+			struck = append(struck, fault)
+		case *faults.Healed:
+			struck[f.Number-1].Until = at
+		case *faults.Skipped:
+			skipped = append(skipped, reports.Spared{At: at, Text: f.Text, Why: f.Reason})
+		}
+	}
+	return struck, skipped
+}

@@ -1,0 +1,181 @@
+// Package trial plays a scenario with one seed in a world of its own, and
+// reports what was seen.
+//
+// A run has four phases. The cluster is brought up and topics are created. In
+// the safety phase clients work and faults strike; nothing wrong may be seen. In
+// the liveness phase all faults heal but those that keep a broker and a
+// controller cut off: the rest must converge within a bound of virtual time. At
+// last everything is healed, and all replicas must be the same. The laws watch
+// the events of the ledger meanwhile; the history of the clients is judged at
+// the end.
+package trial
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/checkers"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/cluster"
+	"github.com/ktrial/ktrial/scenarios/nemesis"
+	"github.com/ktrial/ktrial/sim"
+	"github.com/ktrial/ktrial/workloads"
+)
+
+// Options are what one run may change in a scenario.
+type Options struct {
+	Seed  uint64
+	Set   map[string]string // by Kafka's names, or a parameter of the workload
+	Plan  faults.Plan       // instead of the scenario's faults, if not nil
+	Plant []planted.Bug
+	// PlanFile is where Plan was read from: the report names it.
+	PlanFile string
+	// Read is called with each event as it happens; nil: it is not.
+	Read func(*ledger.Entry)
+	// Keep says which events the result's ledger has.
+	Keep ledger.Keep
+	// Tracing is what FirstDifference records with; nil: only the hash is kept.
+	Tracing *sim.Tracing
+}
+
+// Result is one run: its report, and what the report was made from.
+type Result struct {
+	Report  reports.Run
+	History *history.History
+	// Judgement is what the checkers say of the history.
+	Judgement *checkers.Judgement
+	Ledger    *ledger.Ledger
+	about     string // the scenario, in a line
+}
+
+// run is a scenario being played.
+type run struct {
+	s       scenarios.Scenario
+	o       Options
+	config  configuration
+	w       *sim.World
+	c       *cluster.Cluster
+	n       *nemesis.Nemesis
+	stage   *workloads.Stage
+	clients []workloads.Client
+	bugs    *planted.Set
+
+	partitions []kafka.TopicPartition
+	health     health
+	core       core
+	violations []reports.Violation
+	watch      *watch
+	seen       *checkers.Watch // judges the history while it is recorded
+	// short: the run ended before its time, so what was to come is not missing.
+	short bool
+}
+
+// Run plays a scenario in a world of its own. An error is a bad option, or a
+// bug of ktrial itself; what the cluster did wrong is in the report.
+func Run(s scenarios.Scenario, o Options) (result *Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			result, err = nil, fmt.Errorf("scenario %s, seed %d: panic: %v\n%s", s.Name, o.Seed, p, debug.Stack())
+		}
+	}()
+	r, err := prepare(s, o)
+	if err != nil {
+		return nil, err
+	}
+	defer r.w.Close()
+	if err := r.play(); err != nil {
+		if err := r.failed(err); err != nil {
+			return nil, err
+		}
+	}
+	return r.result(), nil
+}
+
+// prepare applies the options and makes the world, with the cluster and the
+// clients in it.
+func prepare(s scenarios.Scenario, o Options) (*run, error) {
+	config, err := configure(s, o.Set)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{s: config.scenario, o: o, config: config, bugs: planted.Plant(o.Plant...)}
+	r.partitions = cluster.Parts(r.s.Topics)
+	r.w = sim.NewWorld(sim.Config{Seed: o.Seed, Read: o.Read, Keep: o.Keep, Tracing: o.Tracing, MaxEvents: 200_000_000})
+	r.c = cluster.New(r.w, cluster.Config{Shape: r.s.Cluster, Settings: config.settings, Bugs: r.bugs, Dir: "data"})
+	r.c.AddTopics(r.s.Topics...)
+	r.health = health{c: r.c, partitions: r.partitions}
+	r.core = core{c: r.c}
+	r.stage = workloads.NewStage(r.c.Bootstrap(), r.w.Now)
+	for _, t := range r.s.Topics {
+		r.stage.Topics[t.Name] = t.Partitions
+	}
+	r.watch = newWatch(r)
+	r.n = nemesis.New(r.c, r.w.Rand("nemesis"), r.s.Lesson != "" || r.s.Exact && o.Plan == nil)
+	r.watchHistory()
+	r.clients = r.s.Workload.Clients(r.stage)
+	for _, c := range r.clients {
+		r.c.AddClients(c.Host)
+	}
+	if err := o.Plan.Check(r.c); err != nil {
+		if o.PlanFile != "" {
+			err = fmt.Errorf("%s: %w", o.PlanFile, err)
+		}
+		return nil, optionError{err}
+	}
+	return r, nil
+}
+
+// until runs the world until done, looking now and then, at most for limit.
+func (r *run) until(limit time.Duration, done func() bool) error {
+	deadline := r.w.Now() + limit
+	for r.w.Now() < deadline {
+		if done() {
+			return nil
+		}
+		if err := r.w.Run(min(r.w.Now()+look, deadline)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look is how often a condition is looked at.
+const look = 250 * time.Millisecond
+
+// stuck is the violation of a liveness promise.
+type stuck struct{ phase, what string }
+
+func (s stuck) Error() string { return s.phase + ": " + s.what }
+
+// failed turns what ended a run early into a violation, where it is one. A
+// panic of the stack under a planted bug is one more way to find the bug: its
+// own assertions did.
+func (r *run) failed(err error) error {
+	var s stuck
+	var p *sim.PanicError
+	r.short = true
+	switch {
+	case errors.Is(err, errBroken):
+	case errors.As(err, &s):
+		r.violate(progress, s.Error())
+	case errors.As(err, &p) && len(r.o.Plant) > 0:
+		line, _, _ := strings.Cut(err.Error(), "\n")
+		r.violate("the stack's own assertions hold", line)
+	default:
+		return fmt.Errorf("scenario %s, seed %d: %w", r.s.Name, r.o.Seed, err)
+	}
+	return nil
+}
+
+func (r *run) violate(check, message string) {
+	r.violations = append(r.violations, reports.Violation{Check: check, Message: message, At: reports.Seconds(r.w.Now()), Ops: []int{}})
+}
