@@ -29,11 +29,6 @@ type (
 		Node kafka.NodeID `json:"node"`
 		Error
 	}
-	// ShutdownFailed: the node could not close its logs in order.
-	ShutdownFailed struct {
-		Node kafka.NodeID `json:"node"`
-		Error
-	}
 	// AutoCreateFailed: a topic that a client named could not be created.
 	AutoCreateFailed struct {
 		Topic string `json:"topic"`
@@ -53,7 +48,6 @@ var (
 	registered          = ledger.Declare[Registered]("registered", "a broker learns its broker epoch", ledger.Notable)
 	registrationRefused = ledger.Declare[RegistrationRefused]("registration-refused", "a broker is not registered", ledger.Notable)
 	heartbeatRefused    = ledger.Declare[HeartbeatRefused]("heartbeat-refused", "a broker's heartbeat is refused", ledger.Notable)
-	shutdownFailed      = ledger.Declare[ShutdownFailed]("shutdown-failed", "a node could not shut down in order", ledger.Notable)
 	autoCreateFailed    = ledger.Declare[AutoCreateFailed]("auto-create-failed", "a topic that a client named could not be created", ledger.Notable)
 	malformed           = ledger.Declare[Malformed]("malformed", "a node closes a connection on a client that sent nonsense", ledger.Notable)
 	acceptFailed        = ledger.Declare[AcceptFailed]("accept-failed", "a listener takes no more connections", ledger.Notable)
@@ -63,7 +57,6 @@ func (e *LifecycleChanged) Kind() *ledger.Kind    { return lifecycleChanged }
 func (e *Registered) Kind() *ledger.Kind          { return registered }
 func (e *RegistrationRefused) Kind() *ledger.Kind { return registrationRefused }
 func (e *HeartbeatRefused) Kind() *ledger.Kind    { return heartbeatRefused }
-func (e *ShutdownFailed) Kind() *ledger.Kind      { return shutdownFailed }
 func (e *AutoCreateFailed) Kind() *ledger.Kind    { return autoCreateFailed }
 func (e *Malformed) Kind() *ledger.Kind           { return malformed }
 func (e *AcceptFailed) Kind() *ledger.Kind        { return acceptFailed }
@@ -81,8 +74,6 @@ func (e *RegistrationRefused) Sentence() string {
 func (e *HeartbeatRefused) Sentence() string {
 	return fmt.Sprintf("broker %d is refused a heartbeat: %s", e.Node, e.Text)
 }
-
-func (e *ShutdownFailed) Sentence() string { return "shutdown: " + e.Text }
 
 func (e *AutoCreateFailed) Sentence() string {
 	return fmt.Sprintf("auto-create %q: %s", e.Topic, e.Text)

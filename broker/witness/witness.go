@@ -35,6 +35,9 @@ func (r *Replica) Subject() string {
 	return r.Partition.String()
 }
 
+// Of is the replica that tells.
+func (r *Replica) Of() *Replica { return r }
+
 // ID is the partition and the id of its topic.
 func (r *Replica) ID() PartitionID {
 	if r == nil {
