@@ -25,10 +25,10 @@ const module = "github.com/ktrial/ktrial"
 // nothing in broker knows that it is simulated, sim knows no Kafka, checkers
 // know no broker.
 var layers = map[string][]string{
-	"":           {"scenarios", "reports", "checkers", "faults", "broker/planted"},
-	"ledger":     {},
-	"cmd/ktrial": {"", "scenarios", "reports", "checkers", "workloads", "faults", "broker", "sim"},
-	"scenarios":  {"workloads", "faults", "reports", "checkers", "broker", "sim"},
+	"":          {"scenarios", "reports", "checkers", "faults", "broker/planted", "workloads"},
+	"ledger":    {},
+	"cmd":       {"", "scenarios", "reports", "checkers", "workloads", "faults", "broker", "sim"},
+	"scenarios": {"workloads", "faults", "reports", "checkers", "broker", "sim"},
 	// It knows no trial, so that the tests of broker may use it.
 	"scenarios/inspector": {"broker/kafka", "broker/record", "broker/witness", "checkers/laws"},
 	"reports":             {"checkers"},

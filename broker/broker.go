@@ -7,6 +7,7 @@ package broker
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -145,7 +146,7 @@ func (n *Node) joinQuorum() (err error) {
 		n.Controller = controller.New(n.host, controller.Config{
 			ID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID,
 			Bugs: n.cfg.Bugs, Settings: n.cfg.Settings.Controller,
-			BrokerConfigs: n.cfg.Settings.Names(),
+			Given: n.cfg.Settings.Given(),
 		})
 		l = append(l, n.Controller)
 	}
@@ -191,8 +192,7 @@ func (n *Node) startBroker() error {
 		Host: n.host, NodeID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, Settings: settings,
 		Metadata: n.publisher, Replicas: n.Replicas, Lifecycle: n.Lifecycle,
 		Forward: n.channel("forwarding"), Allocate: n.channel("broker"),
-		Dir: n.Dir, DataDir: n.cfg.DataDir, TopicDefaults: n.cfg.Settings.Topic,
-		Config: n.cfg.Settings.Entries,
+		Dir: n.Dir, DataDir: n.cfg.DataDir, Given: n.given(),
 	}
 	srv, err := b.Listen(n.cfg.Port)
 	if err != nil {
@@ -230,6 +230,41 @@ func (n *Node) identity() (server.Identity, error) {
 		id.PreviousEpoch = epoch
 	}
 	return id, nil
+}
+
+// given is the configuration that the node was started with, as a file would
+// have it: the settings, and what this node alone is.
+func (n *Node) given() map[string]string {
+	out := n.cfg.Settings.Given()
+	if out == nil {
+		out = map[string]string{}
+	}
+	maps.Copy(out, n.cfg.identity())
+	return out
+}
+
+// identity is what distinguishes the node from the others of its cluster, and
+// what its place in it gives it, by Kafka's names.
+func (c *Config) identity() map[string]string {
+	var voters, roles []string
+	for _, v := range c.Voters {
+		voters = append(voters, fmt.Sprintf("%d@%s", v.ID, v.Addr))
+	}
+	if c.Roles.Has(BrokerRole) {
+		roles = append(roles, "broker")
+	}
+	if c.Roles.Has(ControllerRole) {
+		roles = append(roles, "controller")
+	}
+	out := map[string]string{
+		"node.id": fmt.Sprint(c.NodeID), "broker.id": fmt.Sprint(c.NodeID),
+		"process.roles": strings.Join(roles, ","), "log.dirs": c.DataDir,
+		"controller.listener.names": "CONTROLLER", "controller.quorum.voters": strings.Join(voters, ","),
+	}
+	if c.Rack != "" {
+		out["broker.rack"] = c.Rack
+	}
+	return out
 }
 
 // endpoint is what the broker advertises.

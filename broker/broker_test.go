@@ -178,13 +178,13 @@ func TestSettings(t *testing.T) {
 		"log.segment.bytes":       "1000",
 		"log.retention.hours":     "2",
 		"min.insync.replicas":     "2",
-		"replica.lag.time.max.ms": "100",
+		"replica.lag.time.max.ms": "700",
 	}))
 	assert.EqualValues(t, 1000, s.Topic.SegmentBytes)
 	assert.Equal(t, 2*time.Hour, s.Topic.RetentionTime)
 	assert.EqualValues(t, 2, s.Topic.MinInsyncReplicas)
 	assert.EqualValues(t, 2, s.Controller.MinInsyncReplicas, "the same name in two components")
-	assert.Equal(t, 100*time.Millisecond, s.Replica.LagTimeMax)
+	assert.Equal(t, 700*time.Millisecond, s.Replica.LagTimeMax)
 	assert.ErrorContains(t, s.Set("replica.lag.time.max", "1"), "replica.lag.time.max.ms")
 	assert.Error(t, s.Set("log.retention.hours", "soon"))
 	assert.True(t, config.Has(&s, "controller.quorum.election.timeout.ms"))

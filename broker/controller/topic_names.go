@@ -4,36 +4,44 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/ktrial/ktrial/broker/kafka"
 )
 
-const maxTopicName = 249
+// collisions are the topics that there are, by the name under which Kafka's
+// metrics know them, where a dot is an underscore. Only names with either can
+// collide.
+type collisions map[string]string
 
-// checkTopicName refuses what is no topic name, or would collide with another
-// topic's in Kafka's metrics, where a dot becomes an underscore.
-func (b *brain) checkTopicName(name string) error {
-	switch {
-	case name == "", name == ".", name == "..":
-		return refuse(kerr.InvalidTopicException, "topic name %q", name)
-	case len(name) > maxTopicName:
-		return refuse(kerr.InvalidTopicException, "topic name of %d characters found, at most %d expected", len(name), maxTopicName)
-	case strings.IndexFunc(name, func(r rune) bool { return !topicRune(r) }) >= 0:
-		return refuse(kerr.InvalidTopicException, "topic name %q: only letters, digits, '.', '_' and '-' expected", name)
-	}
-	if !strings.ContainsAny(name, "._") {
-		return nil
-	}
+func (b *brain) collisions() collisions {
+	out := collisions{}
 	for _, topic := range b.image.Topics() {
-		if topic.Name != name && collide(topic.Name, name) {
-			return refuse(kerr.InvalidTopicException, "topic name %q collides with topic %q", name, topic.Name)
+		if strings.ContainsAny(topic.Name, "._") {
+			if metric := metricName(topic.Name); out[metric] == "" {
+				out[metric] = topic.Name
+			}
 		}
+	}
+	return out
+}
+
+func metricName(topic string) string { return strings.ReplaceAll(topic, ".", "_") }
+
+// check refuses what is no topic name, or collides with another topic's.
+func (c collisions) check(name string) error {
+	if err := checkTopicName(name); err != nil {
+		return err
+	}
+	if other := c[metricName(name)]; other != "" && other != name {
+		return refuse(kerr.InvalidTopicException, "Topic '%s' collides with existing topic: %s", name, other)
 	}
 	return nil
 }
 
-func topicRune(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-'
-}
-
-func collide(a, b string) bool {
-	return strings.ReplaceAll(a, ".", "_") == strings.ReplaceAll(b, ".", "_")
+// checkTopicName says what is wrong with the name of a topic.
+func checkTopicName(name string) error {
+	if says := kafka.TopicNameError(name); says != "" {
+		return refuse(kerr.InvalidTopicException, "%s", says)
+	}
+	return nil
 }

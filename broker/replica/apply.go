@@ -2,6 +2,7 @@ package replica
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/config"
@@ -224,16 +225,16 @@ func (m *Manager) findConfig(topic string) log.Config {
 		for _, e := range m.im.Config(r) {
 			name := e.Name
 			if r.Type == metadata.BrokerResource {
-				s, ok := log.SynonymOf(name)
-				if !ok || !s.Dynamic() {
+				d := config.DefaultOf(name)
+				if d == nil || !d.Dynamic(name) {
 					continue // another part's
 				}
-				name = s.Topic
+				name, e.Value = d.Name, d.OfBroker(name, e.Value)
 			}
 			if !config.Has(&cfg, name) {
-				continue
+				continue // it has no effect here
 			}
-			if err := config.Set(&cfg, name, e.Value); err != nil {
+			if err := config.Put(&cfg, name, e.Value); err != nil {
 				m.host.Tell(&witness.ConfigIgnored{Topic: topic, Error: witness.ErrorOf(err)})
 			}
 		}
@@ -244,15 +245,16 @@ func (m *Manager) findConfig(topic string) log.Config {
 // setProducerExpiry has the logs forget idle producers when they are now told
 // to: what is set on this broker, else on all, else in the broker's own file.
 func (m *Manager) setProducerExpiry() {
-	expiry := struct {
-		After time.Duration `kafka:"producer.id.expiration.ms"`
-	}{}
+	var after time.Duration
 	for _, r := range []metadata.Resource{{Type: metadata.BrokerResource}, metadata.BrokerConfig(m.cfg.NodeID)} {
 		if v, ok := m.im.ConfigValue(r, "producer.id.expiration.ms"); ok {
-			if err := config.Set(&expiry, "producer.id.expiration.ms", v); err != nil {
+			n, err := strconv.ParseInt(config.Find(config.Broker, "producer.id.expiration.ms").Shown(v), 10, 32)
+			if err != nil {
 				m.host.Tell(&witness.ConfigIgnored{Error: witness.ErrorOf(err)})
+				continue
 			}
+			after = time.Duration(n) * time.Millisecond
 		}
 	}
-	m.dir.SetProducerExpiry(expiry.After)
+	m.dir.SetProducerExpiry(after)
 }

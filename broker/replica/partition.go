@@ -111,6 +111,15 @@ func (p *Partition) checkEpoch(epoch kafka.LeaderEpoch) error {
 	return refusal
 }
 
+// checkReadable refuses a consumer's fetch that this replica cannot serve. From
+// version 11 on any replica serves up to its high watermark (KIP-392).
+func (p *Partition) checkReadable(epoch kafka.LeaderEpoch, onlyLeader bool) error {
+	if onlyLeader || p.stopped {
+		return p.checkLeader(epoch)
+	}
+	return p.checkEpoch(epoch)
+}
+
 // checkLeader refuses what only the leader may answer.
 func (p *Partition) checkLeader(epoch kafka.LeaderEpoch) error {
 	if p.stopped {

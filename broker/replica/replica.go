@@ -57,7 +57,10 @@ type Manager struct {
 	alter     alterer
 	sessions  fetchSessions
 	purgatory purgatory
-	fetches   []*fetch // to be used again
+
+	// Memory to be used again.
+	fetches  []*fetch
+	pendings []*pendings
 
 	closing bool
 	stop    env.Signal
@@ -167,6 +170,22 @@ func (m *Manager) lookup(key sessionKey) (*Partition, error) {
 		return nil, kerr.UnknownTopicID
 	}
 	return nil, m.absent(kafka.TopicPartition{Topic: m.im.TopicByID(key.topic).Name, Partition: key.id})
+}
+
+// topicName is the name of the topic that a fetch means by key, or "".
+func (m *Manager) topicName(key sessionKey) string {
+	if key.name != "" || m.im == nil {
+		return key.name
+	}
+	if t := m.im.TopicByID(key.topic); t != nil {
+		return t.Name
+	}
+	return ""
+}
+
+// knows reports whether there is a topic of that name.
+func (m *Manager) knows(topic string) bool {
+	return topic != "" && m.im != nil && m.im.Topic(topic) != nil
 }
 
 func (m *Manager) lookupName(tp kafka.TopicPartition) (*Partition, error) {

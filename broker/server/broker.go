@@ -1,10 +1,8 @@
 package server
 
 import (
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/metadata"
@@ -30,10 +28,8 @@ type Broker struct {
 	Dir      *log.Dir
 	// DataDir is the path of Dir.
 	DataDir string
-	// TopicDefaults are the broker's own for topics that set nothing.
-	TopicDefaults log.Config
-	// Config lists the broker's configuration.
-	Config func() []config.Entry
+	// Given is the broker's configuration as it was started with, by Kafka's names.
+	Given map[string]string
 
 	versions  wire.Versions
 	creator   topicCreator
@@ -107,8 +103,12 @@ func errorOf(err error) (code int16, message *string) {
 	if err == nil {
 		return 0, nil
 	}
-	if k, bare := err.(*kerr.Error); bare {
-		return code, ptr(k.Description)
-	}
-	return code, ptr(err.Error())
+	return code, kafka.Message(err)
 }
+
+// What a client may do with a topic and with the cluster, as bits by the number
+// of Kafka's AclOperation. Without an authorizer that is everything there is.
+const (
+	topicOperations   = 3576 // read, write, create, delete, alter, describe, their configs
+	clusterOperations = 8096 // create, alter, describe, cluster action, their configs, idempotent write, tokens
+)

@@ -1,12 +1,12 @@
 package server
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -18,15 +18,8 @@ func internalTopic(name string) bool {
 
 // validTopicName says what is wrong with name, or nil.
 func validTopicName(name string) error {
-	if name == "" || name == "." || name == ".." || len(name) > 249 {
-		return fmt.Errorf("topic name %q: %w", name, kerr.InvalidTopicException)
-	}
-	for i := range len(name) {
-		c := name[i]
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
-		if !letter && c != '.' && c != '_' && c != '-' {
-			return fmt.Errorf("topic name %q: byte %d: %w", name, i, kerr.InvalidTopicException)
-		}
+	if says := kafka.TopicNameError(name); says != "" {
+		return kafka.Refuse(kerr.InvalidTopicException, "%s", says)
 	}
 	return nil
 }

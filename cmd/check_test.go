@@ -1,4 +1,4 @@
-package main
+package cmd
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 	"github.com/ktrial/ktrial/reports"
 )
 
-const corpus = "../../checkers/testdata/corpus"
+const corpus = "../checkers/testdata/corpus"
 
 // What a person is told.
 func TestCheckTells(t *testing.T) {

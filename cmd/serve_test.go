@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package cmd
 
 import (
 	"bufio"
@@ -32,7 +32,7 @@ const asProgram = "KTRIAL_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		main()
+		Main("ktrial")
 	}
 	os.Exit(m.Run())
 }
