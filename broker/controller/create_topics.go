@@ -135,7 +135,7 @@ func (b *brain) newAssignment(asked *kmsg.CreateTopicsRequestTopic) ([][]kafka.N
 		partitions = b.cfg.Settings.NumPartitions
 	}
 	if replicas == -1 {
-		replicas = int32(b.cfg.Settings.ReplicationFactor)
+		replicas = b.cfg.Settings.ReplicationFactor
 	}
 	if partitions > maxRecords {
 		return nil, refuse(kerr.PolicyViolation, "%d partitions found, at most %d expected", partitions, maxRecords)
