@@ -128,6 +128,7 @@ var rules = map[Kind][]rule{
 				return v.Int("max.connections.per.ip") != 0 || v.Text("max.connections.per.ip.overrides") != ""
 			}),
 		idleConnections,
+		cordoned,
 		func(v Values) string {
 			if codec := v.Int("offsets.topic.compression.codec"); codec < 0 || codec > 4 {
 				return fmt.Sprintf("Unknown compression type id: %d", codec)
@@ -168,6 +169,20 @@ func idleConnections(v Values) string {
 		return ""
 	}
 	return fmt.Sprintf("requirement failed: connection.failed.authentication.delay.ms=%d should always be less than connections.max.idle.ms=%d to prevent failed authentication responses from timing out", delay, idle)
+}
+
+func cordoned(v Values) string {
+	dirs := items(v.Text("log.dirs"))
+	if !v.Has("log.dirs") {
+		dirs = items(v.Text("log.dir"))
+	}
+	missing := slices.DeleteFunc(items(v.Text("cordoned.log.dirs")), func(dir string) bool {
+		return dir == "*" || slices.Contains(dirs, dir)
+	})
+	if len(missing) == 0 {
+		return ""
+	}
+	return "requirement failed: All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries : " + strings.Join(missing, ", ")
 }
 
 // groupRules are those of the group coordinators: first the bounds, then what

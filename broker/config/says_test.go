@@ -25,7 +25,6 @@ var saysOtherwise = []struct {
 		{"broker", "controller.quorum.voters=x", "OK"},
 		{"broker", "controller.quorum.voters=", "OK"},
 		{"broker", "controller.quorum.voters=1@h:1", "OK"},
-		{"broker", "cordoned.log.dirs=/foo", "OK"},
 	}},
 	{"Kafka looks into the class, which is not here", [][3]string{
 		{"broker", "principal.builder.class=java.lang.String", "OK"},
