@@ -154,7 +154,7 @@ func (k *checking) next(out io.Writer, file string, j *checkers.Judgement) {
 	if j.Verdict != checkers.Violated || file == "-" {
 		return
 	}
-	this := reports.Command(typedAs, "check", file)
+	this := commandLine("check", file)
 	if j.Config != "" && len(k.config) > 0 {
 		this += " --config " + reports.Command(strings.Join(k.config, ","))
 	}
@@ -170,7 +170,7 @@ func (k *checking) next(out io.Writer, file string, j *checkers.Judgement) {
 	}
 	run := filepath.Join(filepath.Dir(file), "run.json")
 	if _, err := os.Stat(run); err == nil && filepath.Base(file) == "history.jsonl" {
-		lines = append(lines, line{reports.Command(typedAs, "replay", run), "the run that it is from, again"})
+		lines = append(lines, line{commandLine("replay", run), "the run that it is from, again"})
 	}
 	fmt.Fprintln(out)
 	width := 0

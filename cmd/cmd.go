@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
@@ -50,6 +51,11 @@ func Main(program string) {
 
 // typedAs is what a person types to run this program.
 var typedAs = "ktrial"
+
+// commandLine is a command of this program as a shell takes it.
+func commandLine(words ...string) string {
+	return reports.Command(append(strings.Fields(typedAs), words...)...)
+}
 
 // interrupt, if set, ends the running command in order.
 var interrupt atomic.Pointer[func()]
@@ -99,7 +105,7 @@ func execute(root *cobra.Command) (code int) {
 
 func command() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "ktrial",
+		Use:           typedAs,
 		Short:         "ktrial puts Kafka on trial",
 		Long:          "ktrial runs a whole Kafka cluster in one process over a simulated network, clock and disk,\nhurts it, and judges what its clients saw. The same seed gives the same run, byte for byte.",
 		SilenceErrors: true,
@@ -109,7 +115,7 @@ func command() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(listCommand(), runCommand(), huntCommand(), replayCommand(), checkCommand(), serveCommand())
+	root.AddCommand(listCommand(), runCommand(), huntCommand(), replayCommand(), traceCommand(), checkCommand(), serveCommand())
 	return root
 }
 

@@ -22,7 +22,7 @@ func replayCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
 				return wrong("%s: found a directory, expected the run.json of a recorded run (try: %s)", args[0],
-					reports.Command(typedAs, "replay", filepath.Join(args[0], "run.json")))
+					commandLine("replay", filepath.Join(args[0], "run.json")))
 			}
 			recorded, err := trial.ReadRecord(args[0])
 			if err != nil {

@@ -28,12 +28,12 @@ type runFlags struct {
 func (f *runFlags) add(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.set, "set", nil, "a configuration by Kafka's name, or a parameter of the workload, as `KEY=VALUE`")
 	c.Flags().StringArrayVar(&f.plant, "plant", nil, "plant this historical `BUG` (see: ktrial list)")
-	c.Flags().StringVar(&f.out, "out", "", "keep run.json, history, story, plan and a picture in this `DIR`")
+	c.Flags().StringVar(&f.out, "out", "", "keep run.json, history, trace, story, plan and a picture in this `DIR`")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 }
 
 func (f *runFlags) options() (trial.Options, error) {
-	var o trial.Options
+	o := trial.Options{Program: typedAs}
 	var err error
 	if o.Set, err = settings(f.set); err != nil {
 		return o, err
@@ -76,6 +76,7 @@ func runCommand() *cobra.Command {
 	var seed uint64
 	var planFile string
 	var story bool
+	var p picking
 	c := &cobra.Command{
 		Use:   "run SCENARIO",
 		Short: "play one scenario with one seed",
@@ -107,7 +108,15 @@ func runCommand() *cobra.Command {
 				if f.json { // which is one object
 					out = os.Stderr
 				}
-				o.Read = storyTo(out, ledger.Filter{})
+				o.Read = storyTo(out, p.filter())
+				if len(p.only) > 0 || p.detail {
+					o.Keep = ledger.KeepAll // or requests would not be told at all
+				}
+			} else if len(p.only) > 0 || p.detail {
+				return wrong("--only and --detail pick events of the story: expected --story, too")
+			}
+			if f.out != "" {
+				o.Keep = ledger.KeepAll
 			}
 			return playOne(s, o, f)
 		},
@@ -115,7 +124,8 @@ func runCommand() *cobra.Command {
 	f.add(c)
 	c.Flags().Uint64Var(&seed, "seed", 0, "the seed, a `NUMBER`; without it one is drawn")
 	c.Flags().StringVar(&planFile, "plan", "", "a `FILE` with a plan of faults, instead of the scenario's own")
-	c.Flags().BoolVar(&story, "story", false, "tell what the nodes do while they do it")
+	c.Flags().BoolVar(&story, "story", false, "tell what happens while it happens")
+	p.add(c)
 	return c
 }
 

@@ -68,6 +68,8 @@ type Run struct {
 	OwnPlan bool `json:"-"`
 	// Again is the command that plays this run again.
 	Again string `json:"again,omitempty"`
+	// Program is what a person types for the command line.
+	Program string `json:"-"`
 	// Kept is the directory that holds the run.json and the history of the run.
 	Kept string `json:"-"`
 	// Stopped says why the run ended before its time; empty: it did not.

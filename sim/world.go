@@ -2,7 +2,6 @@ package sim
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -156,7 +155,7 @@ func (w *World) Tell(e ledger.Event) {
 
 // Say tells a line in the world's own words, for people to read.
 func (w *World) Say(format string, args ...any) {
-	w.Tell(&ledger.Said{Text: fmt.Sprintf(format, args...)})
+	w.Tell(ledger.Say(format, args...))
 }
 
 // Probes says how often each probe was reached, by name, of those that were.

@@ -35,6 +35,9 @@ type ProduceConsume struct {
 	Client map[string]string
 }
 
+// Name is how `ktrial list` names it.
+func (w ProduceConsume) Name() string { return "produce-consume" }
+
 // About is one line for `ktrial list`.
 func (w ProduceConsume) About() string {
 	return "producers send at a steady pace, consumers read by assignment, an auditor reads all again at the end"
@@ -47,6 +50,9 @@ func (w ProduceConsume) Lasts() time.Duration {
 	}
 	return w.Duration
 }
+
+// UsesTopics is the one topic.
+func (w ProduceConsume) UsesTopics() []string { return []string{w.Topic} }
 
 // parameters are what `--set` changes, beside Kafka's own names.
 var parameters = []string{"producers", "rate", "size", "consumers", "duration"}
@@ -94,7 +100,7 @@ func duration(value string) (time.Duration, error) {
 
 // Check refuses what the clients would refuse, in Kafka's words.
 func (w ProduceConsume) Check() error {
-	for name := range w.Client {
+	for _, name := range slices.Sorted(maps.Keys(w.Client)) {
 		if config.Find(config.Producer, name) == nil && config.Find(config.Consumer, name) == nil {
 			return nearest.Unknown("config", name, w.Names())
 		}

@@ -38,7 +38,7 @@ func TestSet(t *testing.T) {
 		{"acks", "1"}, {"enable.idempotence", "false"}, {"linger.ms", "20"}, {"fetch.min.bytes", "9"},
 	} {
 		var err error
-		changed, err = changed.Set(set[0], set[1])
+		changed, err = Set(changed, set[0], set[1])
 		require.NoError(t, err, set)
 	}
 	assert.Equal(t, ProduceConsume{
@@ -49,7 +49,7 @@ func TestSet(t *testing.T) {
 	cfg := changed.(ProduceConsume).producerConfig()
 	assert.Equal(t, 20*time.Millisecond, cfg.Linger)
 	assert.Equal(t, int32(9), changed.(ProduceConsume).consumerConfig().FetchMinBytes)
-	assert.Equal(t, map[string]string{"acks": "1", "enable.idempotence": "false", "linger.ms": "20", "fetch.min.bytes": "9"}, changed.Config())
+	assert.Equal(t, map[string]string{"acks": "1", "enable.idempotence": "false", "linger.ms": "20", "fetch.min.bytes": "9"}, changed.(Settable).Config())
 }
 
 func TestSetRefuses(t *testing.T) {

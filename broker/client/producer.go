@@ -83,7 +83,11 @@ type Producer struct {
 	memory      int64   // of buffer.memory that is free
 	memoryQueue []*byte // who waits for it, in turn
 	memoryFree  env.Signal
-	builders    []*record.Builder // to be used again
+
+	// Memory to be used again.
+	builders []*record.Builder
+	batches  []*batch
+	spare    []*shipment
 
 	wake    env.Signal    // of the sender
 	nudged  bool          // since the sender last looked
@@ -94,6 +98,7 @@ type Producer struct {
 	working    bool     // somebody is at the sender's work
 	again      bool     // and shall begin anew
 	answers    []answer // that are not settled
+	settling   []answer // memory of answers
 	settled    bool     // some batch is, and its callbacks may be due
 	delivering bool     // somebody runs callbacks
 	shipments  []*shipment

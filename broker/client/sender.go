@@ -20,10 +20,13 @@ type shipment struct {
 	link    *link
 	batches []*batch
 	size    int32
-	req     kmsg.ProduceRequest
+	req     kmsg.ProduceRequest // its memory is used again
+	done    func(kmsg.Response, error)
 }
 
-// answer is what came of a shipment.
+// answer is what came of a shipment. An answer of the broker is settled before
+// answered returns, since the link then uses its memory again: while the
+// producer is at work nothing but the failure to send comes.
 type answer struct {
 	shipment *shipment
 	resp     *kmsg.ProduceResponse
@@ -179,9 +182,24 @@ func (p *Producer) shipment(l *link) *shipment {
 			return s
 		}
 	}
-	s := &shipment{p: p, link: l}
+	var s *shipment
+	if n := len(p.spare); n > 0 {
+		s = p.spare[n-1]
+		p.spare = p.spare[:n-1]
+	} else {
+		s = &shipment{p: p}
+		s.done = s.answered
+	}
+	s.link = l
 	p.shipments = append(p.shipments, s)
 	return s
+}
+
+// free keeps the memory of s for another shipment.
+func (s *shipment) free() {
+	clear(s.batches)
+	s.batches, s.size, s.link = s.batches[:0], 0, nil
+	s.p.spare = append(s.p.spare, s)
 }
 
 // depart makes b ready for the wire.
@@ -205,17 +223,18 @@ func (p *Producer) depart(b *batch, epoch kafka.LeaderEpoch) {
 // send hands the shipment to its link.
 func (s *shipment) send() {
 	p := s.p
+	topics := s.req.Topics[:0]
 	s.req = kmsg.NewProduceRequest()
+	s.req.Topics = topics
 	s.req.Acks = int16(p.cfg.Acks)
 	s.req.TimeoutMillis = int32(min(p.cfg.RequestTimeout.Milliseconds(), math.MaxInt32))
-	s.req.Topics = make([]kmsg.ProduceRequestTopic, 0, 1)
 	for _, b := range s.batches {
 		part := kmsg.NewProduceRequestTopicPartition()
 		part.Partition, part.Records = b.queue.tp.Partition, b.encoded
 		rt := s.topic(b.queue.tp.Topic)
 		rt.Partitions = append(rt.Partitions, part)
 	}
-	s.link.send(&s.req, s.answered)
+	s.link.send(&s.req, s.done)
 }
 
 func (s *shipment) topic(name string) *kmsg.ProduceRequestTopic {
@@ -225,6 +244,9 @@ func (s *shipment) topic(name string) *kmsg.ProduceRequestTopic {
 		}
 	}
 	rt := kmsg.NewProduceRequestTopic()
+	if n := len(s.req.Topics); n < cap(s.req.Topics) {
+		rt.Partitions = s.req.Topics[:n+1][n].Partitions[:0]
+	}
 	rt.Topic = name
 	if t := s.p.net.metadata.topic(name); t != nil {
 		rt.TopicID = t.id
@@ -364,6 +386,8 @@ func (p *Producer) deliver() {
 				b := q.batches.pop()
 				b.deliver()
 				q.delivered += int64(b.count())
+				b.delivered = true
+				p.recycle(b)
 			}
 		}
 	}
@@ -381,10 +405,13 @@ func (p *Producer) deliver() {
 func (p *Producer) settle() {
 	for len(p.answers) > 0 {
 		answers := p.answers
-		p.answers = nil
-		for _, a := range answers {
-			a.settle()
+		p.answers = p.settling[:0]
+		for i := range answers {
+			answers[i].settle()
+			answers[i].shipment.free()
 		}
+		clear(answers)
+		p.settling = answers
 	}
 }
 
@@ -398,6 +425,7 @@ func (a *answer) settle() {
 			// now: those bytes were still in use.
 			p.release(b.reserved)
 			b.reserved = 0
+			p.recycle(b)
 			continue
 		}
 		b.queue.flying--

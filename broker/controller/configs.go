@@ -33,7 +33,7 @@ func (c *Controller) IncrementalAlterConfigs(req *kmsg.IncrementalAlterConfigsRe
 	for i, err := range c.alterConfigs(asked, req.ValidateOnly) {
 		r := kmsg.NewIncrementalAlterConfigsResponseResource()
 		r.ResourceType, r.ResourceName = req.Resources[i].ResourceType, req.Resources[i].ResourceName
-		r.ErrorCode, r.ErrorMessage = kafka.Code(err), message(err)
+		r.ErrorCode, r.ErrorMessage = kafka.Code(err), kafka.Message(err)
 		resp.Resources = append(resp.Resources, r)
 	}
 	return resp
@@ -55,7 +55,7 @@ func (c *Controller) AlterConfigs(req *kmsg.AlterConfigsRequest) *kmsg.AlterConf
 	for i, err := range c.alterConfigs(asked, req.ValidateOnly) {
 		r := kmsg.NewAlterConfigsResponseResource()
 		r.ResourceType, r.ResourceName = req.Resources[i].ResourceType, req.Resources[i].ResourceName
-		r.ErrorCode, r.ErrorMessage = kafka.Code(err), message(err)
+		r.ErrorCode, r.ErrorMessage = kafka.Code(err), kafka.Message(err)
 		resp.Resources = append(resp.Resources, r)
 	}
 	return resp

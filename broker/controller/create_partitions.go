@@ -8,7 +8,7 @@ import (
 )
 
 // CreatePartitions (key 37, v0-3) gives topics more partitions, with as many
-// replicas as the first has.
+// replicas as the first has. A topic named twice is refused, once.
 func (c *Controller) CreatePartitions(req *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {
 	var resp *kmsg.CreatePartitionsResponse
 	err := c.write(millis(req.TimeoutMillis), func(b *brain) (out records, err error) {
@@ -26,25 +26,31 @@ func (c *Controller) CreatePartitions(req *kmsg.CreatePartitionsRequest) *kmsg.C
 
 func grownTopic(name string, err error) kmsg.CreatePartitionsResponseTopic {
 	t := kmsg.NewCreatePartitionsResponseTopic()
-	t.Topic, t.ErrorCode, t.ErrorMessage = name, kafka.Code(err), message(err)
+	t.Topic, t.ErrorCode = name, kafka.Code(err)
+	if err != kerr.UnknownTopicOrPartition {
+		t.ErrorMessage = kafka.Message(err) // Kafka says nothing to that one
+	}
 	return t
 }
 
 func (b *brain) createPartitions(req *kmsg.CreatePartitionsRequest) (*kmsg.CreatePartitionsResponse, records) {
 	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
-	times := map[string]int{}
-	for i := range req.Topics {
-		times[req.Topics[i].Topic]++
-	}
+	names := countNames(req.Topics, func(t *kmsg.CreatePartitionsRequestTopic) string { return t.Topic })
 	var out records
 	for i := range req.Topics {
 		asked := &req.Topics[i]
 		var made records
-		err := error(nil)
-		if times[asked.Topic] > 1 {
-			err = refuse(kerr.InvalidRequest, "topic %q is named more than once", asked.Topic)
-		} else {
-			made, err = b.growTopic(asked)
+		var err error
+		switch names[asked.Topic] {
+		case 1:
+			if made, err = b.growTopic(asked); err == nil && len(out)+len(made) > maxRecords {
+				made, err = nil, refuse(kerr.PolicyViolation, "Excessively large number of additional partitions per request.")
+			}
+		case answered:
+			continue
+		default:
+			names[asked.Topic] = answered
+			err = refuse(kerr.InvalidRequest, "Duplicate topic name.")
 		}
 		out = append(out, made...)
 		resp.Topics = append(resp.Topics, grownTopic(asked.Topic, err))
@@ -62,11 +68,13 @@ func (b *brain) growTopic(asked *kmsg.CreatePartitionsRequestTopic) (records, er
 	}
 	have := int32(len(topic.Partitions))
 	more := asked.Count - have
-	if more <= 0 {
-		return nil, refuse(kerr.InvalidPartitions, "topic %q has %d partition(s), %d would be no increase", topic.Name, have, asked.Count)
-	}
-	if more > maxRecords {
-		return nil, refuse(kerr.PolicyViolation, "%d new partitions found, at most %d expected", more, maxRecords)
+	switch {
+	case more == 0:
+		return nil, refuse(kerr.InvalidPartitions, "Topic already has %d partition(s).", have)
+	case more < 0:
+		return nil, refuse(kerr.InvalidPartitions, "The topic %s currently has %d partition(s); %d would not be an increase.", topic.Name, have, asked.Count)
+	case more > maxRecords:
+		return nil, refuse(kerr.PolicyViolation, "Excessively large number of additional partitions per request.")
 	}
 	assignment, err := b.moreAssignments(asked, have, more, len(topic.Partitions[0].Replicas))
 	if err != nil {
@@ -84,7 +92,7 @@ func (b *brain) moreAssignments(asked *kmsg.CreatePartitionsRequestTopic, have, 
 		return b.place(more, int32(factor))
 	}
 	if len(asked.Assignment) != int(more) {
-		return nil, refuse(kerr.InvalidReplicaAssignment, "%d assignments for %d new partition(s)", len(asked.Assignment), more)
+		return nil, refuse(kerr.InvalidReplicaAssignment, "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.", more, len(asked.Assignment))
 	}
 	var out [][]kafka.NodeID
 	for i, a := range asked.Assignment {

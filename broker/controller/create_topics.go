@@ -14,8 +14,8 @@ import (
 // CreateTopics (key 19, v2-7) creates topics, each on its own: one that fails
 // does not keep the others.
 //
-// Behavior: a topic named twice is refused; replicas are placed by the striped
-// placer unless assigned; whoever is active of them is the first ISR.
+// Behavior: a topic named twice is refused, once; replicas are placed by the
+// striped placer unless assigned; those that are active are the first ISR.
 //
 // Version notes: v4 has defaults for partitions and replicas (-1); v5 answers
 // the topic's configuration, v7 its id.
@@ -41,18 +41,34 @@ const maxRecords = 10_000
 
 func refusedTopic(name string, err error) kmsg.CreateTopicsResponseTopic {
 	t := kmsg.NewCreateTopicsResponseTopic()
-	t.Topic, t.ErrorCode, t.ErrorMessage = name, kafka.Code(err), message(err)
+	t.Topic, t.ErrorCode, t.ErrorMessage = name, kafka.Code(err), kafka.Message(err)
 	return t
 }
 
 func (b *brain) createTopics(req *kmsg.CreateTopicsRequest) (*kmsg.CreateTopicsResponse, records) {
 	resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
 	var out records
+	names := countNames(req.Topics, func(t *kmsg.CreateTopicsRequestTopic) string { return t.Topic })
+	tooMany := b.askedPartitions(req, names) > maxRecords
+	taken := b.collisions()
 	for i := range req.Topics {
 		asked := &req.Topics[i]
-		answer, made, err := b.createTopic(req, asked)
+		switch names[asked.Topic] {
+		case 1:
+		case answered:
+			continue
+		default:
+			names[asked.Topic] = answered
+			resp.Topics = append(resp.Topics, refusedTopic(asked.Topic, refuse(kerr.InvalidRequest, "Duplicate topic name.")))
+			continue
+		}
+		if tooMany {
+			resp.Topics = append(resp.Topics, refusedTopic(asked.Topic, refuse(kerr.PolicyViolation, "Excessively large number of partitions per request.")))
+			continue
+		}
+		answer, made, err := b.createTopic(asked, taken)
 		if err == nil && len(out)+len(made) > maxRecords {
-			err = refuse(kerr.PolicyViolation, "more than %d records in one request", maxRecords)
+			err = refuse(kerr.PolicyViolation, "Excessively large number of partitions per request.")
 		}
 		if err != nil {
 			resp.Topics = append(resp.Topics, refusedTopic(asked.Topic, err))
@@ -67,19 +83,45 @@ func (b *brain) createTopics(req *kmsg.CreateTopicsRequest) (*kmsg.CreateTopicsR
 	return resp, out
 }
 
-func (b *brain) createTopic(req *kmsg.CreateTopicsRequest, asked *kmsg.CreateTopicsRequestTopic) (answer kmsg.CreateTopicsResponseTopic, made records, err error) {
-	if timesNamed(req, asked.Topic) > 1 {
-		return answer, nil, refuse(kerr.InvalidRequest, "topic %q is named more than once", asked.Topic)
+// answered marks a name for which the one answer has been given.
+const answered = -1
+
+// countNames counts how often each name is asked for.
+func countNames[T any](asked []T, name func(*T) string) map[string]int {
+	out := make(map[string]int, len(asked))
+	for i := range asked {
+		out[name(&asked[i])]++
 	}
+	return out
+}
+
+// askedPartitions is how many partitions the request would make in all.
+func (b *brain) askedPartitions(req *kmsg.CreateTopicsRequest, names map[string]int) (n int64) {
+	for i := range req.Topics {
+		asked := &req.Topics[i]
+		switch {
+		case names[asked.Topic] != 1:
+		case len(asked.ReplicaAssignment) > 0:
+			n += int64(len(asked.ReplicaAssignment))
+		case asked.NumPartitions == -1:
+			n += int64(b.cfg.Settings.NumPartitions)
+		default:
+			n += int64(asked.NumPartitions)
+		}
+	}
+	return n
+}
+
+func (b *brain) createTopic(asked *kmsg.CreateTopicsRequestTopic, taken collisions) (answer kmsg.CreateTopicsResponseTopic, made records, err error) {
 	if asked.Topic == kafka.MetadataTopic {
 		// It would get the quorum's own log for its first partition.
-		return answer, nil, refuse(kerr.InvalidRequest, "topic %q is the quorum's", asked.Topic)
+		return answer, nil, refuse(kerr.InvalidRequest, "Creation of internal topic %s is prohibited.", asked.Topic)
 	}
-	if err := b.checkTopicName(asked.Topic); err != nil {
+	if err := taken.check(asked.Topic); err != nil {
 		return answer, nil, err
 	}
 	if b.image.Topic(asked.Topic) != nil {
-		return answer, nil, refuse(kerr.TopicAlreadyExists, "topic %q already exists", asked.Topic)
+		return answer, nil, refuse(kerr.TopicAlreadyExists, "Topic '%s' already exists.", asked.Topic)
 	}
 	configs, err := b.newTopicConfigs(asked)
 	if err != nil {
@@ -100,18 +142,8 @@ func (b *brain) createTopic(req *kmsg.CreateTopicsRequest, asked *kmsg.CreateTop
 	return b.createdTopic(topic, configs, assignment), made, nil
 }
 
-func timesNamed(req *kmsg.CreateTopicsRequest, name string) int {
-	n := 0
-	for i := range req.Topics {
-		if req.Topics[i].Topic == name {
-			n++
-		}
-	}
-	return n
-}
-
-// newPartition begins with an ISR of whoever is active. The caller has seen
-// that somebody is.
+// newPartition begins with an ISR of those replicas that are active. The caller
+// has seen that there is one.
 func (b *brain) newPartition(topic kafka.UUID, id int32, replicas []kafka.NodeID) *metadata.PartitionRecord {
 	isr := b.activeOf(replicas)
 	return &metadata.PartitionRecord{
@@ -127,18 +159,15 @@ func (b *brain) newAssignment(asked *kmsg.CreateTopicsRequestTopic) ([][]kafka.N
 	partitions, replicas := asked.NumPartitions, int32(asked.ReplicationFactor)
 	switch {
 	case replicas == 0 || replicas < -1:
-		return nil, invalidReplicationFactor("replication factor %d found, at least 1 expected, or -1 for the default", replicas)
+		return nil, invalidReplicationFactor("Replication factor must be larger than 0, or -1 to use the default value.")
 	case partitions == 0 || partitions < -1:
-		return nil, refuse(kerr.InvalidPartitions, "%d partitions found, at least 1 expected, or -1 for the default", partitions)
+		return nil, refuse(kerr.InvalidPartitions, "Number of partitions was set to an invalid non-positive value.")
 	}
 	if partitions == -1 {
 		partitions = b.cfg.Settings.NumPartitions
 	}
 	if replicas == -1 {
 		replicas = b.cfg.Settings.ReplicationFactor
-	}
-	if partitions > maxRecords {
-		return nil, refuse(kerr.PolicyViolation, "%d partitions found, at most %d expected", partitions, maxRecords)
 	}
 	return b.place(partitions, replicas)
 }
@@ -158,14 +187,19 @@ func (b *brain) place(partitions, replicas int32) ([][]kafka.NodeID, error) {
 }
 
 func (b *brain) manualAssignment(asked *kmsg.CreateTopicsRequestTopic) ([][]kafka.NodeID, error) {
-	if asked.ReplicationFactor != -1 || asked.NumPartitions != -1 {
-		return nil, refuse(kerr.InvalidRequest, "replicas are assigned, so the number of partitions and the replication factor must be -1")
+	switch {
+	case asked.ReplicationFactor != -1:
+		return nil, refuse(kerr.InvalidRequest, "A manual partition assignment was specified, but replication factor was not set to -1.")
+	case asked.NumPartitions != -1:
+		return nil, refuse(kerr.InvalidRequest, "A manual partition assignment was specified, but numPartitions was not set to -1.")
 	}
 	out := make([][]kafka.NodeID, len(asked.ReplicaAssignment))
 	factor := len(asked.ReplicaAssignment[0].Replicas)
 	for _, a := range asked.ReplicaAssignment {
-		if a.Partition < 0 || int(a.Partition) >= len(out) || out[a.Partition] != nil {
-			return nil, refuse(kerr.InvalidReplicaAssignment, "partition %d is assigned twice or out of turn, 0 to %d expected", a.Partition, len(out)-1)
+		if i := a.Partition; i >= 0 && int(i) < len(out) && out[i] != nil {
+			return nil, refuse(kerr.InvalidReplicaAssignment, "Found multiple manual partition assignments for partition %d", i)
+		} else if i < 0 || int(i) >= len(out) {
+			return nil, refuse(kerr.InvalidReplicaAssignment, "partitions should be a consecutive 0-based integer sequence")
 		}
 		replicas := nodeIDs(a.Replicas)
 		if err := b.checkAssignment(a.Partition, replicas, factor); err != nil {
@@ -179,28 +213,30 @@ func (b *brain) manualAssignment(asked *kmsg.CreateTopicsRequestTopic) ([][]kafk
 // checkAssignment holds replicas that somebody chose against the cluster.
 // factor is how many there must be.
 func (b *brain) checkAssignment(partition int32, replicas []kafka.NodeID, factor int) error {
-	if err := b.checkReplicas(partition, replicas); err != nil {
+	if err := b.checkReplicas(replicas); err != nil {
 		return err
 	}
 	if len(replicas) != factor {
-		return refuse(kerr.InvalidReplicaAssignment, "partition %d: %d replicas found, %d expected as of the others", partition, len(replicas), factor)
+		return refuse(kerr.InvalidReplicaAssignment, "The manual partition assignment includes a partition with %d replica(s), but this is not consistent with previous partitions, which have %d replica(s).", len(replicas), factor)
 	}
 	if len(b.activeOf(replicas)) == 0 {
-		return refuse(kerr.InvalidReplicaAssignment, "partition %d: all of %s are fenced or in controlled shutdown", partition, nodeList(replicas))
+		return refuse(kerr.InvalidReplicaAssignment, "All brokers specified in the manual partition assignment for partition %d are fenced or in controlled shutdown.", partition)
 	}
 	return nil
 }
 
-func (b *brain) checkReplicas(partition int32, replicas []kafka.NodeID) error {
+func (b *brain) checkReplicas(replicas []kafka.NodeID) error {
 	if len(replicas) == 0 {
-		return refuse(kerr.InvalidReplicaAssignment, "partition %d: no replica is named", partition)
+		return refuse(kerr.InvalidReplicaAssignment, "The manual partition assignment includes an empty replica list.")
 	}
-	for i, id := range replicas {
+	// In the order of the ids, as Kafka looks: the first that is wrong is named.
+	sorted := slices.Sorted(slices.Values(replicas))
+	for i, id := range sorted {
 		if b.image.Broker(id) == nil {
-			return refuse(kerr.InvalidReplicaAssignment, "partition %d: broker %d is not registered", partition, id)
+			return refuse(kerr.InvalidReplicaAssignment, "The manual partition assignment includes broker %d, but no such broker is registered.", id)
 		}
-		if slices.Contains(replicas[:i], id) {
-			return refuse(kerr.InvalidReplicaAssignment, "partition %d: broker %d is named twice", partition, id)
+		if i > 0 && sorted[i-1] == id {
+			return refuse(kerr.InvalidReplicaAssignment, "The manual partition assignment includes the broker %d more than once.", id)
 		}
 	}
 	return nil

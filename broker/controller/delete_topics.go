@@ -40,25 +40,54 @@ func namedTopics(req *kmsg.DeleteTopicsRequest) []kmsg.DeleteTopicsRequestTopic 
 
 func deletedTopic(asked kmsg.DeleteTopicsRequestTopic, err error) kmsg.DeleteTopicsResponseTopic {
 	t := kmsg.NewDeleteTopicsResponseTopic()
-	t.Topic, t.TopicID, t.ErrorCode, t.ErrorMessage = asked.Topic, asked.TopicID, kafka.Code(err), message(err)
+	t.Topic, t.TopicID, t.ErrorCode, t.ErrorMessage = asked.Topic, asked.TopicID, kafka.Code(err), kafka.Message(err)
 	return t
 }
 
+// deleteTopics decides as Kafka's ControllerApis does: a topic that is named
+// more than once, or by its name and by its id, is refused, once, and stays.
 func (b *brain) deleteTopics(req *kmsg.DeleteTopicsRequest) (*kmsg.DeleteTopicsResponse, records) {
 	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
-	gone := map[kafka.UUID]bool{}
+	asked := namedTopics(req)
+	names, ids := map[string]int{}, map[kafka.UUID]int{}
+	for _, t := range asked {
+		switch byID := !kafka.UUID(t.TopicID).IsZero(); {
+		case byID && t.Topic == nil:
+			ids[t.TopicID]++
+		case !byID && t.Topic != nil:
+			names[*t.Topic]++
+		}
+	}
 	var out records
-	for _, asked := range namedTopics(req) {
-		topic, err := b.findTopic(asked)
-		if err == nil && gone[topic.ID] {
-			err = refuse(kerr.InvalidRequest, "topic %q is named more than once", topic.Name)
+	for _, t := range asked {
+		switch byID := !kafka.UUID(t.TopicID).IsZero(); {
+		case byID && t.Topic == nil && ids[t.TopicID] == answered, !byID && t.Topic != nil && names[*t.Topic] == answered:
+			continue
+		case byID && t.Topic == nil && ids[t.TopicID] > 1:
+			ids[t.TopicID] = answered
+			resp.Topics = append(resp.Topics, deletedTopic(t, refuse(kerr.InvalidRequest, "Duplicate topic id.")))
+			continue
+		case !byID && t.Topic != nil && names[*t.Topic] > 1:
+			names[*t.Topic] = answered
+			resp.Topics = append(resp.Topics, deletedTopic(t, refuse(kerr.InvalidRequest, "Duplicate topic name.")))
+			continue
+		}
+		topic, err := b.findTopic(t)
+		if err == nil {
+			byName := t.Topic != nil
+			t.Topic, t.TopicID = &topic.Name, topic.ID
+			if byName && ids[topic.ID] != 0 || !byName && names[topic.Name] == 1 {
+				names[topic.Name] = answered
+				if ids[topic.ID] == 1 {
+					ids[topic.ID] = answered
+				}
+				err = refuse(kerr.InvalidRequest, "The provided topic name maps to an ID that was already supplied.")
+			}
 		}
 		if err == nil {
-			gone[topic.ID] = true
 			out = append(out, &metadata.RemoveTopicRecord{TopicID: topic.ID})
-			asked.Topic, asked.TopicID = &topic.Name, topic.ID
 		}
-		resp.Topics = append(resp.Topics, deletedTopic(asked, err))
+		resp.Topics = append(resp.Topics, deletedTopic(t, err))
 	}
 	return resp, out
 }
@@ -67,14 +96,14 @@ func (b *brain) findTopic(asked kmsg.DeleteTopicsRequestTopic) (*metadata.Topic,
 	byID := !kafka.UUID(asked.TopicID).IsZero()
 	switch {
 	case byID && asked.Topic != nil:
-		return nil, refuse(kerr.InvalidRequest, "a topic is named both %q and %v", *asked.Topic, kafka.UUID(asked.TopicID))
+		return nil, refuse(kerr.InvalidRequest, "You may not specify both topic name and topic id.")
 	case byID:
 		if topic := b.image.TopicByID(asked.TopicID); topic != nil {
 			return topic, nil
 		}
 		return nil, kerr.UnknownTopicID
 	case asked.Topic == nil:
-		return nil, refuse(kerr.InvalidRequest, "a topic has neither name nor id")
+		return nil, refuse(kerr.InvalidRequest, "Neither topic name nor id were specified.")
 	}
 	if topic := b.image.Topic(*asked.Topic); topic != nil {
 		return topic, nil

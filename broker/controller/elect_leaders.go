@@ -12,7 +12,8 @@ import (
 // unclean ones where nobody leads.
 //
 // Behavior: a partition that needs no election is answered so, and left out
-// when all partitions were asked for.
+// when all partitions were asked for. A kind of election that does not exist is
+// an error of every partition, and of the whole.
 func (c *Controller) ElectLeaders(req *kmsg.ElectLeadersRequest) *kmsg.ElectLeadersResponse {
 	var resp *kmsg.ElectLeadersResponse
 	err := c.write(millis(req.TimeoutMillis), func(b *brain) (out records, err error) {
@@ -27,13 +28,9 @@ func (c *Controller) ElectLeaders(req *kmsg.ElectLeadersRequest) *kmsg.ElectLead
 }
 
 func (b *brain) electLeaders(req *kmsg.ElectLeadersRequest) (*kmsg.ElectLeadersResponse, records, error) {
-	kind := preferred
-	switch req.ElectionType {
-	case 0:
-	case 1:
-		kind = unclean
-	default:
-		return nil, nil, refuse(kerr.InvalidRequest, "election type %d is unknown", req.ElectionType)
+	kind, known := preferred, true
+	if req.Version >= 1 { // before, the preferred leader was the only kind
+		kind, known = map[int8]election{0: preferred, 1: unclean}[req.ElectionType], req.ElectionType == 0 || req.ElectionType == 1
 	}
 	resp := req.ResponseKind().(*kmsg.ElectLeadersResponse)
 	topics, all := req.Topics, req.Topics == nil
@@ -45,20 +42,29 @@ func (b *brain) electLeaders(req *kmsg.ElectLeadersRequest) (*kmsg.ElectLeadersR
 		t := kmsg.NewElectLeadersResponseTopic()
 		t.Topic = asked.Topic
 		for _, id := range asked.Partitions {
+			if !known {
+				resp.ErrorCode = kerr.InvalidRequest.Code
+				t.Partitions = append(t.Partitions, elected(id, refuse(kerr.InvalidRequest, "Unknown election type %d", req.ElectionType)))
+				continue
+			}
 			record, err := b.electLeader(asked.Topic, id, kind)
 			out = appendChange(out, record)
 			if all && err == kerr.ElectionNotNeeded {
 				continue
 			}
-			p := kmsg.NewElectLeadersResponseTopicPartition()
-			p.Partition, p.ErrorCode, p.ErrorMessage = id, kafka.Code(err), message(err)
-			t.Partitions = append(t.Partitions, p)
+			t.Partitions = append(t.Partitions, elected(id, err))
 		}
 		if len(t.Partitions) > 0 {
 			resp.Topics = append(resp.Topics, t)
 		}
 	}
 	return resp, out, nil
+}
+
+func elected(id int32, err error) kmsg.ElectLeadersResponseTopicPartition {
+	p := kmsg.NewElectLeadersResponseTopicPartition()
+	p.Partition, p.ErrorCode, p.ErrorMessage = id, kafka.Code(err), kafka.Message(err)
+	return p
 }
 
 func (b *brain) everything() []kmsg.ElectLeadersRequestTopic {
@@ -76,8 +82,10 @@ func (b *brain) everything() []kmsg.ElectLeadersRequestTopic {
 func (b *brain) electLeader(topic string, id int32, kind election) (*metadata.PartitionChangeRecord, error) {
 	p := b.image.Partition(kafka.TopicPartition{Topic: topic, Partition: id})
 	switch {
+	case b.image.Topic(topic) == nil:
+		return nil, refuse(kerr.UnknownTopicOrPartition, "No such topic as %s", topic)
 	case p == nil:
-		return nil, kerr.UnknownTopicOrPartition
+		return nil, refuse(kerr.UnknownTopicOrPartition, "No such partition as %s-%d", topic, id)
 	case kind == preferred && p.Leader == p.Replicas[0], kind == unclean && p.Leader != kafka.NoNode:
 		return nil, kerr.ElectionNotNeeded
 	}

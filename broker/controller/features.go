@@ -1,8 +1,10 @@
 package controller
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -67,7 +69,7 @@ func (b *brain) fixMinISR() records {
 func (c *Controller) UpdateFeatures(req *kmsg.UpdateFeaturesRequest) *kmsg.UpdateFeaturesResponse {
 	resp := req.ResponseKind().(*kmsg.UpdateFeaturesResponse)
 	err := c.write(millis(req.TimeoutMillis), func(b *brain) (records, error) { return b.updateFeatures(req) })
-	resp.ErrorCode, resp.ErrorMessage = kafka.Code(err), message(err)
+	resp.ErrorCode, resp.ErrorMessage = kafka.Code(err), kafka.Message(err)
 	if req.Version <= 1 && err == nil {
 		for _, u := range req.FeatureUpdates {
 			r := kmsg.NewUpdateFeaturesResponseResult()
@@ -81,6 +83,12 @@ func (c *Controller) UpdateFeatures(req *kmsg.UpdateFeaturesRequest) *kmsg.Updat
 func (b *brain) updateFeatures(req *kmsg.UpdateFeaturesRequest) (records, error) {
 	var out records
 	for _, u := range req.FeatureUpdates {
+		if req.Version == 0 { // before upgrade types
+			u.UpgradeType = upgrade
+			if u.AllowDowngrade {
+				u.UpgradeType = safeDowngrade
+			}
+		}
 		if err := b.checkFeature(u); err != nil {
 			return nil, err
 		}
@@ -98,26 +106,72 @@ func (b *brain) updateFeatures(req *kmsg.UpdateFeaturesRequest) (records, error)
 	return out, nil
 }
 
+// The upgrade types of UpdateFeatures (KIP-778).
+const (
+	upgrade         = 1
+	safeDowngrade   = 2
+	unsafeDowngrade = 3
+)
+
+// checkFeature refuses a level in the order and the words of Kafka's
+// FeatureControlManager.
 func (b *brain) checkFeature(u kmsg.UpdateFeaturesRequestFeatureUpdate) error {
-	supported := SupportedFeatures()
-	i := slices.IndexFunc(supported, func(f metadata.FeatureRange) bool { return f.Name == u.Feature })
-	if i < 0 {
-		return refuse(kerr.FeatureUpdateFailed, "feature %q is unknown", u.Feature)
+	level, now := u.MaxVersionLevel, b.image.Feature(u.Feature)
+	if u.UpgradeType < upgrade || u.UpgradeType > unsafeDowngrade {
+		return invalidUpdate(u, "The controller does not support the given upgrade type.")
 	}
-	if f := supported[i]; u.MaxVersionLevel < f.Min || u.MaxVersionLevel > f.Max {
-		return refuse(kerr.FeatureUpdateFailed, "feature %s: level %d found, %d to %d supported", f.Name, u.MaxVersionLevel, f.Min, f.Max)
+	if level < 0 {
+		return invalidUpdate(u, "A feature version cannot be less than 0.")
+	}
+	if why := unsupported(fmt.Sprintf("Local controller %d", b.cfg.ID), SupportedFeatures(), u); why != "" {
+		return invalidUpdate(u, why)
 	}
 	for _, broker := range b.image.Brokers() {
-		i := slices.IndexFunc(broker.Features, func(f metadata.FeatureRange) bool { return f.Name == u.Feature })
-		if u.MaxVersionLevel > 0 && (i < 0 || u.MaxVersionLevel < broker.Features[i].Min || u.MaxVersionLevel > broker.Features[i].Max) {
-			return refuse(kerr.FeatureUpdateFailed, "feature %s: broker %d does not support level %d", u.Feature, broker.ID, u.MaxVersionLevel)
+		if why := unsupported(fmt.Sprintf("Broker %d", broker.ID), broker.Features, u); why != "" {
+			return invalidUpdate(u, why)
 		}
 	}
-	down := u.MaxVersionLevel < b.image.Feature(u.Feature)
-	if down && !u.AllowDowngrade && u.UpgradeType < 2 {
-		return refuse(kerr.FeatureUpdateFailed, "feature %s: a downgrade from level %d to %d must be allowed", u.Feature, b.image.Feature(u.Feature), u.MaxVersionLevel)
+	if level < now && u.UpgradeType == upgrade {
+		return invalidUpdate(u, "Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe downgrade.")
 	}
-	return nil
+	if u.Feature != featureMetadataVersion || level >= now {
+		return nil
+	}
+	switch {
+	case level >= lastMetadataChange:
+		return nil
+	case u.UpgradeType == unsafeDowngrade:
+		return refusedDowngrade(now, level, "Unsafe metadata downgrade is not supported in this version.")
+	}
+	return refusedDowngrade(now, level, "Refusing to perform the requested downgrade because it might delete metadata information.")
+}
+
+// lastMetadataChange is the newest metadata.version, up to ours, that came with
+// records or fields that an older one cannot hold: 4.0-IV1, with the ELR.
+const lastMetadataChange = 23
+
+// unsupported says why a node cannot do with a level, or "".
+func unsupported(node string, ranges []metadata.FeatureRange, u kmsg.UpdateFeaturesRequestFeatureUpdate) string {
+	i := slices.IndexFunc(ranges, func(f metadata.FeatureRange) bool { return f.Name == u.Feature })
+	switch {
+	case i < 0 && u.MaxVersionLevel == 0 && strings.HasPrefix(node, "Broker"):
+		return "" // to be without it is all that is asked of the broker
+	case i < 0:
+		return node + " does not support this feature."
+	case u.MaxVersionLevel < ranges[i].Min || u.MaxVersionLevel > ranges[i].Max:
+		return fmt.Sprintf("%s only supports versions %d-%d", node, ranges[i].Min, ranges[i].Max)
+	}
+	return ""
+}
+
+const failedForAll = "The update failed for all features since the following feature had an error: "
+
+func invalidUpdate(u kmsg.UpdateFeaturesRequestFeatureUpdate, why string) error {
+	return refuse(kerr.InvalidUpdateVersion, failedForAll+"Invalid update version %d for feature %s. %s", u.MaxVersionLevel, u.Feature, why)
+}
+
+func refusedDowngrade(from, to int16, why string) error {
+	return refuse(kerr.InvalidUpdateVersion, failedForAll+"Unsupported metadata.version downgrade from %d to %d. %s", from, to, why)
 }
 
 // switchELR is what else changes with the generation. Without ELR nobody minds

@@ -25,12 +25,12 @@ func place(brokers []usableBroker, partitions, replicas int32, luck *rand.Rand) 
 	s := newStripes(brokers, luck)
 	switch {
 	case replicas <= 0:
-		return nil, invalidReplicationFactor("replication factor %d found, at least 1 expected", replicas)
+		return nil, invalidReplicationFactor("Invalid replication factor %d: the replication factor must be positive.", replicas)
 	case s.unfenced == 0:
-		return nil, invalidReplicationFactor("all brokers are currently fenced")
+		return nil, invalidReplicationFactor("Unable to replicate the partition %d time(s): All brokers are currently fenced.", replicas)
 	case int(replicas) > len(brokers):
-		return nil, invalidReplicationFactor("replication factor %d cannot be reached: only %d broker(s) are registered",
-			replicas, len(brokers))
+		return nil, invalidReplicationFactor("Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached because only %d broker(s) are registered or some brokers have all their log directories cordoned.",
+			replicas, replicas, len(brokers))
 	}
 	out := make([][]kafka.NodeID, partitions)
 	for i := range out {

@@ -23,7 +23,7 @@ func (c *Controller) AlterPartitionReassignments(req *kmsg.AlterPartitionAssignm
 	})
 	if err != nil {
 		resp = req.ResponseKind().(*kmsg.AlterPartitionAssignmentsResponse)
-		resp.ErrorCode, resp.ErrorMessage = kafka.Code(err), message(err)
+		resp.ErrorCode, resp.ErrorMessage = kafka.Code(err), kafka.Message(err)
 	}
 	return resp
 }
@@ -31,6 +31,9 @@ func (c *Controller) AlterPartitionReassignments(req *kmsg.AlterPartitionAssignm
 func (b *brain) alterReassignments(req *kmsg.AlterPartitionAssignmentsRequest) (*kmsg.AlterPartitionAssignmentsResponse, records) {
 	resp := req.ResponseKind().(*kmsg.AlterPartitionAssignmentsResponse)
 	resp.AllowReplicationFactorChange = req.AllowReplicationFactorChange
+	if len(req.Topics) == 0 {
+		resp.ErrorMessage = kmsg.StringPtr("") // of all answers this one has no null
+	}
 	sameFactor := req.Version >= 1 && !req.AllowReplicationFactorChange
 	var out records
 	for _, asked := range req.Topics {
@@ -40,7 +43,10 @@ func (b *brain) alterReassignments(req *kmsg.AlterPartitionAssignmentsRequest) (
 			record, err := b.reassign(asked.Topic, target, sameFactor)
 			out = appendChange(out, record)
 			p := kmsg.NewAlterPartitionAssignmentsResponseTopicPartition()
-			p.Partition, p.ErrorCode, p.ErrorMessage = target.Partition, kafka.Code(err), message(err)
+			p.Partition, p.ErrorCode = target.Partition, kafka.Code(err)
+			if err != kerr.NoReassignmentInProgress {
+				p.ErrorMessage = kafka.Message(err) // Kafka says nothing to that one
+			}
 			t.Partitions = append(t.Partitions, p)
 		}
 		resp.Topics = append(resp.Topics, t)
@@ -50,14 +56,17 @@ func (b *brain) alterReassignments(req *kmsg.AlterPartitionAssignmentsRequest) (
 
 func (b *brain) reassign(topic string, target kmsg.AlterPartitionAssignmentsRequestTopicPartition, sameFactor bool) (*metadata.PartitionChangeRecord, error) {
 	p := b.image.Partition(kafka.TopicPartition{Topic: topic, Partition: target.Partition})
-	if p == nil {
-		return nil, kerr.UnknownTopicOrPartition
+	switch {
+	case b.image.Topic(topic) == nil:
+		return nil, refuse(kerr.UnknownTopicOrPartition, "Unable to find a topic named %s.", topic)
+	case p == nil:
+		return nil, refuse(kerr.UnknownTopicOrPartition, "Unable to find partition %s:%d.", topic, target.Partition)
 	}
 	if target.Replicas == nil {
 		return b.revert(p)
 	}
 	want := nodeIDs(target.Replicas)
-	if err := b.checkReplicas(p.ID, want); err != nil {
+	if err := b.checkReplicas(want); err != nil {
 		return nil, err
 	}
 	if factor := len(before(p)); sameFactor && len(want) != factor {
@@ -106,7 +115,7 @@ func (c *Controller) ListPartitionReassignments(req *kmsg.ListPartitionReassignm
 	})
 	if err != nil {
 		resp = req.ResponseKind().(*kmsg.ListPartitionReassignmentsResponse)
-		resp.ErrorCode, resp.ErrorMessage = kafka.Code(err), message(err)
+		resp.ErrorCode, resp.ErrorMessage = kafka.Code(err), kafka.Message(err)
 	}
 	return resp
 }

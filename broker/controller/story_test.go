@@ -133,16 +133,16 @@ func (cmd command) play(c *cluster) []string {
 	case "delete-topic":
 		req := kmsg.NewPtrDeleteTopicsRequest()
 		req.Version = 6
-		for _, name := range cmd.args {
+		for _, name := range cmd.args { // id:NAME is by id
+			if name, byID := strings.CutPrefix(name, "id:"); byID {
+				req.Topics = append(req.Topics, kmsg.DeleteTopicsRequestTopic{TopicID: c.brain().image.Topic(name).ID})
+				continue
+			}
 			req.Topics = append(req.Topics, kmsg.DeleteTopicsRequestTopic{Topic: &name})
 		}
 		resp, recs := c.brain().deleteTopics(req)
 		c.write(recs)
-		var out []string
-		for _, x := range resp.Topics {
-			out = append(out, codeName(x.ErrorCode))
-		}
-		return out
+		return eachAnswer(resp.Topics, func(t kmsg.DeleteTopicsResponseTopic) []string { return answer(t.ErrorCode, t.ErrorMessage) })
 	case "create-partitions": // create-partitions TOPIC count=N [assign=1,2/2,3]
 		req := kmsg.NewPtrCreatePartitionsRequest()
 		x := kmsg.NewCreatePartitionsRequestTopic()
@@ -151,13 +151,17 @@ func (cmd command) play(c *cluster) []string {
 			x.Assignment = append(x.Assignment, kmsg.CreatePartitionsRequestTopicAssignment{Replicas: nodes})
 		}
 		req.Topics = append(req.Topics, x)
+		if cmd.has("twice") {
+			req.Topics = append(req.Topics, x)
+		}
 		resp, recs := c.brain().createPartitions(req)
 		c.write(recs)
-		return answer(resp.Topics[0].ErrorCode, resp.Topics[0].ErrorMessage)
+		return eachAnswer(resp.Topics, func(t kmsg.CreatePartitionsResponseTopic) []string { return answer(t.ErrorCode, t.ErrorMessage) })
 	case "alter-partition":
 		return cmd.alterPartition(c)
 	case "elect": // elect preferred|unclean TOPIC/N
 		req := kmsg.NewPtrElectLeadersRequest()
+		req.Version = 2
 		req.ElectionType = int8(map[string]int{"preferred": 0, "unclean": 1}[cmd.args[0]])
 		for _, a := range cmd.args[1:] {
 			tp := partitionOf(a)
@@ -183,18 +187,22 @@ func (cmd command) play(c *cluster) []string {
 		return nil
 	case "config":
 		return cmd.config(c)
-	case "feature": // feature NAME LEVEL [downgrade]
+	case "feature": // feature NAME LEVEL [downgrade|unsafe]
 		req := kmsg.NewPtrUpdateFeaturesRequest()
+		req.Version = 2
 		u := kmsg.NewUpdateFeaturesRequestFeatureUpdate()
 		level, _ := strconv.Atoi(cmd.args[1])
-		u.Feature, u.MaxVersionLevel = cmd.args[0], int16(level)
+		u.Feature, u.MaxVersionLevel, u.UpgradeType = cmd.args[0], int16(level), upgrade
 		if cmd.has("downgrade") {
-			u.UpgradeType = 2
+			u.UpgradeType = safeDowngrade
+		}
+		if cmd.has("unsafe") {
+			u.UpgradeType = unsafeDowngrade
 		}
 		req.FeatureUpdates = append(req.FeatureUpdates, u)
 		recs, err := c.brain().updateFeatures(req)
 		c.write(recs)
-		return answer(kafka.Code(err), message(err))
+		return answer(kafka.Code(err), kafka.Message(err))
 	case "reassign": // reassign TOPIC/N 1,2,3 | cancel
 		req := kmsg.NewPtrAlterPartitionAssignmentsRequest()
 		tp := partitionOf(cmd.args[0])
@@ -243,9 +251,19 @@ func (cmd command) createTopic(c *cluster) []string {
 		}
 	}
 	req.Topics = append(req.Topics, x)
+	if cmd.has("twice") {
+		req.Topics = append(req.Topics, x)
+	}
 	resp, recs := c.brain().createTopics(req)
 	c.write(recs)
-	return answer(resp.Topics[0].ErrorCode, resp.Topics[0].ErrorMessage)
+	return eachAnswer(resp.Topics, func(t kmsg.CreateTopicsResponseTopic) []string { return answer(t.ErrorCode, t.ErrorMessage) })
+}
+
+func eachAnswer[T any](topics []T, answer func(T) []string) (out []string) {
+	for _, t := range topics {
+		out = append(out, answer(t)...)
+	}
+	return out
 }
 
 // alter-partition TOPIC/N isr=1,2 [from=BROKER] [leader-epoch=N]
@@ -301,7 +319,7 @@ func (cmd command) config(c *cluster) []string {
 	}
 	recs, errs := c.brain().alterConfigs([]alteration{a})
 	c.write(recs)
-	return answer(kafka.Code(errs[0]), message(errs[0]))
+	return answer(kafka.Code(errs[0]), kafka.Message(errs[0]))
 }
 
 func (cmd command) node(i int) kafka.NodeID {

@@ -15,14 +15,14 @@ func (c *Controller) UnregisterBroker(req *kmsg.UnregisterBrokerRequest) *kmsg.U
 	err := c.write(commitTimeout, func(b *brain) (records, error) {
 		return b.unregisterBroker(kafka.NodeID(req.BrokerID))
 	})
-	resp.ErrorCode, resp.ErrorMessage = kafka.Code(err), message(err)
+	resp.ErrorCode, resp.ErrorMessage = kafka.Code(err), kafka.Message(err)
 	return resp
 }
 
 func (b *brain) unregisterBroker(id kafka.NodeID) (records, error) {
 	broker := b.image.Broker(id)
 	if broker == nil {
-		return nil, refuse(kerr.BrokerIDNotRegistered, "broker %d is not registered", id)
+		return nil, refuse(kerr.BrokerIDNotRegistered, "Broker ID %d is not currently registered", id)
 	}
 	m := nobody
 	m.unclean = id

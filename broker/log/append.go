@@ -15,7 +15,8 @@ import (
 // AppendInfo is what became of an append.
 type AppendInfo struct {
 	FirstOffset, LastOffset kafka.Offset
-	// LogAppendTime is the time the log gave the batches, or -1: CreateTime.
+	// LogAppendTime is the time the log gave the batches, or -1: CreateTime. Of a
+	// duplicate it is the timestamp of the batch in any case, as in Kafka.
 	LogAppendTime int64
 	MaxTimestamp  int64
 	// Duplicate: nothing was appended, since the producer's batch is there
@@ -117,11 +118,7 @@ func (l *Log) duplicate(batches []byte) (AppendInfo, bool, error) {
 			continue
 		}
 		l.host.Reached(ProbeDuplicateAnswered)
-		info := AppendInfo{m.firstOffset(), m.lastOffset, record.NoTimestamp, m.timestamp, true}
-		if l.cfg.TimestampType == LogAppendTime {
-			info.LogAppendTime = m.timestamp
-		}
-		return info, true, nil
+		return AppendInfo{m.firstOffset(), m.lastOffset, m.timestamp, m.timestamp, true}, true, nil
 	}
 	return AppendInfo{}, false, nil
 }

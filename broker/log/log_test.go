@@ -254,7 +254,7 @@ func TestAppendRefuses(t *testing.T) {
 		want  error
 	}{
 		{"nothing", func() []byte { return nil }, kerr.InvalidRecord},
-		{"a batch that is cut off", func() []byte { b := plain(); return b[:len(b)-1] }, kerr.CorruptMessage},
+		{"a batch that is cut off", func() []byte { b := plain(); return b[:len(b)-1] }, kerr.InvalidRecord},
 		{"a flipped bit", func() []byte { b := plain(); b[70] ^= 1; return b }, kerr.CorruptMessage},
 		{"a base offset", func() []byte { return batch(now, record.Options{BaseOffset: 1}, 1, 1) }, kerr.InvalidRecord},
 		{"a control batch", func() []byte { return record.NewEndTxnMarker(record.Commit, now, 1, 0, 0) }, kerr.InvalidRecord},

@@ -1,6 +1,7 @@
 package log
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -12,89 +13,120 @@ import (
 
 // vet checks what is to be appended as the leader and makes of it what the
 // topic's configuration asks for. It returns the batches, or others in their
-// place if the codec had to change.
+// place if the codec had to change. What follows a client's last whole batch is
+// dropped, as Kafka does.
 func (l *Log) vet(batches []byte, from origin, now int64) ([]byte, error) {
-	if len(batches) == 0 {
-		return nil, fmt.Errorf("%w: no batch", kerr.InvalidRecord)
-	}
 	var packed []byte
-	for rest := batches; len(rest) > 0; {
+	size := 0
+	for rest := batches; ; {
 		b, next, err := record.Next(rest)
+		if err == io.EOF || err == io.ErrUnexpectedEOF && from == client {
+			break
+		}
 		if err == io.ErrUnexpectedEOF {
 			err = fmt.Errorf("%w: batch cut off after %d bytes", kerr.CorruptMessage, len(rest))
 		}
 		if err != nil {
 			return nil, err
 		}
-		rest = next
-		if err := b.Check(); err != nil {
+		rest, size = next, size+len(b)
+		if b, err = l.vetBatch(b, from, now); err != nil {
 			return nil, err
-		}
-		if from == client {
-			if b, err = l.vetClient(b, now); err != nil {
-				return nil, err
-			}
-		}
-		if l.cfg.TimestampType == LogAppendTime {
-			b.SetLogAppendTime(now)
-		}
-		if int64(len(b)) > int64(l.cfg.SegmentBytes) {
-			return nil, fmt.Errorf("%w: batch of %d bytes, a segment takes at most %d",
-				kerr.RecordListTooLarge, len(b), l.cfg.SegmentBytes)
 		}
 		if l.cfg.CompressionType.Fixed && from == client {
 			packed = append(packed, b...)
 		}
 	}
+	if size == 0 {
+		return nil, fmt.Errorf("%w: no batch", kerr.InvalidRecord)
+	}
 	if packed != nil {
 		return packed, nil
 	}
-	return batches, nil
+	return batches[:size], nil
 }
 
-// vetClient checks a producer's batch: its header, then its records.
+func (l *Log) vetBatch(b record.Batch, from origin, now int64) (record.Batch, error) {
+	var err error
+	if from == client {
+		b, err = l.vetClient(b, now)
+	} else {
+		err = b.Check()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if l.cfg.TimestampType == LogAppendTime {
+		b.SetLogAppendTime(now)
+	}
+	if int64(len(b)) > int64(l.cfg.SegmentBytes) {
+		return nil, fmt.Errorf("%w: batch of %d bytes, a segment takes at most %d",
+			kerr.RecordListTooLarge, len(b), l.cfg.SegmentBytes)
+	}
+	return b, nil
+}
+
+// vetClient checks a producer's batch in Kafka's order: its header, then its
+// records.
 func (l *Log) vetClient(b record.Batch, now int64) (record.Batch, error) {
 	if err := l.vetHeader(b); err != nil {
 		return nil, err
 	}
 	sum, err := l.decoder.Summarize(b)
+	if errors.Is(err, record.ErrMalformedRecords) {
+		return nil, fmt.Errorf("%w: %v", kerr.InvalidRecord, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case sum.Gaps:
+	if sum.Gaps {
+		// Kafka looks at this in compressed batches only.
 		return nil, fmt.Errorf("%w: offsets of the records are not 0, 1, ... %d", kerr.InvalidRecord, b.Count()-1)
-	case sum.NullKeys && l.cfg.CleanupPolicy.Compact:
-		return nil, fmt.Errorf("%w: a record has no key, but the topic is compacted", kerr.InvalidRecord)
 	}
-	if l.cfg.TimestampType == CreateTime {
-		if err := l.vetTimestamps(sum, now); err != nil {
+	if l.suspect(b, sum, now) {
+		bad, err := l.recordErrors(b, now)
+		if err != nil {
 			return nil, err
 		}
+		if len(bad) > 0 {
+			return nil, refuseRecords(bad)
+		}
+	}
+	if l.cfg.TimestampType == CreateTime {
 		b.SetCreateTime(sum.MaxTimestamp)
 	}
 	if c := l.cfg.CompressionType; c.Fixed && c.Codec != b.Codec() {
 		if b, err = l.recompress(b, c.Codec); err != nil {
 			return nil, err
 		}
+		return b, l.vetSize(b)
 	}
-	return b, l.vetSize(b)
+	return b, nil
+}
+
+// suspect reports whether records have to be looked at one by one.
+func (l *Log) suspect(b record.Batch, sum record.Summary, now int64) bool {
+	earliest, latest := l.timestampRange(now)
+	return sum.NullKeys && l.cfg.CleanupPolicy.Compact || b.IsLogAppendTime() ||
+		l.cfg.TimestampType == CreateTime && (sum.MaxTimestamp > latest || sum.MinTimestamp != record.NoTimestamp && sum.MinTimestamp < earliest)
 }
 
 func (l *Log) vetHeader(b record.Batch) error {
+	if b.BaseOffset() != 0 {
+		return fmt.Errorf("%w: base offset %d, expected 0", kerr.InvalidRecord, b.BaseOffset())
+	}
 	if err := l.vetSize(b); err != nil {
+		return err
+	}
+	if err := b.CheckBytes(); err != nil {
 		return err
 	}
 	last := b.LastOffset() - b.BaseOffset()
 	switch {
-	case b.BaseOffset() != 0:
-		return fmt.Errorf("%w: base offset %d, expected 0", kerr.InvalidRecord, b.BaseOffset())
 	case b.Count() <= 0 || kafka.Offset(b.Count()) != last+1:
 		return fmt.Errorf("%w: %d records, the offsets hold %d", kerr.InvalidRecord, b.Count(), last+1)
 	case b.IsControl():
 		return fmt.Errorf("%w: a client may not write control records", kerr.InvalidRecord)
-	case b.IsLogAppendTime():
-		return fmt.Errorf("%w: a client may not set the type of timestamps to LogAppendTime", kerr.InvalidTimestamp)
 	case b.HasProducer() && b.BaseSequence() < 0:
 		return fmt.Errorf("%w: sequence %d of producer %d, expected none below 0", kerr.InvalidRecord, b.BaseSequence(), b.ProducerID())
 	}
@@ -104,19 +136,6 @@ func (l *Log) vetHeader(b record.Batch) error {
 func (l *Log) vetSize(b record.Batch) error {
 	if int64(len(b)) > int64(l.cfg.MaxMessageBytes) {
 		return fmt.Errorf("%w: batch of %d bytes, max.message.bytes is %d", kerr.MessageTooLarge, len(b), l.cfg.MaxMessageBytes)
-	}
-	return nil
-}
-
-// vetTimestamps refuses records whose clock is too far from the log's (KIP-32, KIP-937).
-func (l *Log) vetTimestamps(sum record.Summary, now int64) error {
-	if before := l.cfg.TimestampBeforeMax.Milliseconds(); sum.MinTimestamp >= 0 && now-sum.MinTimestamp > before {
-		return fmt.Errorf("%w: timestamp %d is %d ms old, message.timestamp.before.max.ms is %d",
-			kerr.InvalidTimestamp, sum.MinTimestamp, now-sum.MinTimestamp, before)
-	}
-	if after := l.cfg.TimestampAfterMax.Milliseconds(); sum.MaxTimestamp-now > after {
-		return fmt.Errorf("%w: timestamp %d is %d ms ahead, message.timestamp.after.max.ms is %d",
-			kerr.InvalidTimestamp, sum.MaxTimestamp, sum.MaxTimestamp-now, after)
 	}
 	return nil
 }

@@ -57,9 +57,9 @@ func (n *Node) Vote(req *kmsg.VoteRequest) *kmsg.VoteResponse {
 	})
 	n.leave()
 	if p.PreVote && reply.Granted {
-		n.tell(witness.Event{
-			Kind: witness.QuorumPreVoted, Epoch: kafka.LeaderEpoch(p.CandidateEpoch), Peer: kafka.NodeID(p.CandidateID),
-			End: kafka.Offset(n.core.InTouch(n.host.Uptime())),
+		n.host.Tell(&witness.QuorumPreVoted{
+			Replica: n.self, Epoch: kafka.LeaderEpoch(p.CandidateEpoch), Candidate: kafka.NodeID(p.CandidateID),
+			Leader: n.core.InTouch(n.host.Uptime()),
 		})
 	}
 	resp.Topics = []kmsg.VoteResponseTopic{{
@@ -260,17 +260,23 @@ func (n *Node) readSnapshot(asked *kmsg.FetchSnapshotRequestTopicPartition, p *k
 	return nil
 }
 
-// DescribeQuorum tells how far every member has come. Only the leader knows.
+// DescribeQuorum tells how far every member has come. Only the leader knows. As
+// in Kafka the request names the quorum's partition and nothing else, or all
+// that it names is unknown; and where there is no error its text is empty, not
+// null.
 func (n *Node) DescribeQuorum(req *kmsg.DescribeQuorumRequest) *kmsg.DescribeQuorumResponse {
 	resp := req.ResponseKind().(*kmsg.DescribeQuorumResponse)
+	resp.ErrorMessage = kmsg.StringPtr("")
+	known := len(req.Topics) == 1 && req.Topics[0].Topic == kafka.MetadataTopic &&
+		len(req.Topics[0].Partitions) == 1 && req.Topics[0].Partitions[0].Partition == 0
 	for _, t := range req.Topics {
 		topic := kmsg.DescribeQuorumResponseTopic{Topic: t.Topic}
 		for _, asked := range t.Partitions {
 			p := kmsg.NewDescribeQuorumResponseTopicPartition()
 			p.Partition = asked.Partition
 			switch {
-			case t.Topic != kafka.MetadataTopic || asked.Partition != 0:
-				p.ErrorCode = kerr.UnknownTopicOrPartition.Code
+			case !known:
+				p.ErrorCode, p.ErrorMessage = kerr.UnknownTopicOrPartition.Code, kmsg.StringPtr(kafka.Text(kerr.UnknownTopicOrPartition))
 			case n.core.Role() != Leader:
 				p.ErrorCode = kerr.NotLeaderForPartition.Code
 			default:

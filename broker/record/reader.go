@@ -58,18 +58,18 @@ func (d *Decoder) each(b Batch, fn func(Record) error) (Summary, error) {
 	}
 	count, lastDelta := b.Count(), int64(b.int32(lastOffsetDeltaAt))
 	if count < 0 || int64(count) > lastDelta+1 {
-		return sum, corrupt("%d records at offset %d, the offsets hold %d", count, b.BaseOffset(), lastDelta+1)
+		return sum, malformed("%d records at offset %d, the offsets hold %d", count, b.BaseOffset(), lastDelta+1)
 	}
 	sum.Gaps = int64(count) != lastDelta+1
 	next := int64(0)
 	for i := range count {
 		f, rest, ok := parseFrame(raw)
 		if !ok {
-			return sum, corrupt("record %d of %d at offset %d: does not parse", i, count, b.BaseOffset())
+			return sum, malformed("record %d of %d at offset %d: does not parse", i, count, b.BaseOffset())
 		}
 		raw = rest
 		if f.offsetDelta < next || f.offsetDelta > lastDelta {
-			return sum, corrupt("record %d of %d at offset %d: offset delta %d, expected %d to %d",
+			return sum, malformed("record %d of %d at offset %d: offset delta %d, expected %d to %d",
 				i, count, b.BaseOffset(), f.offsetDelta, next, lastDelta)
 		}
 		sum.Gaps = sum.Gaps || f.offsetDelta != int64(i)
@@ -83,7 +83,7 @@ func (d *Decoder) each(b Batch, fn func(Record) error) (Summary, error) {
 		if sum.MaxAt == kafka.NoOffset || ts > sum.MaxTimestamp {
 			sum.MaxTimestamp, sum.MaxAt = ts, offset
 		}
-		if ts >= 0 && (ts < sum.MinTimestamp || sum.MinTimestamp < 0) {
+		if ts != NoTimestamp && (ts < sum.MinTimestamp || sum.MinTimestamp == NoTimestamp) {
 			sum.MinTimestamp = ts
 		}
 		if fn != nil {
@@ -93,7 +93,7 @@ func (d *Decoder) each(b Batch, fn func(Record) error) (Summary, error) {
 		}
 	}
 	if len(raw) != 0 {
-		return sum, corrupt("%d bytes after the last record at offset %d", len(raw), b.LastOffset())
+		return sum, malformed("%d bytes after the last record at offset %d", len(raw), b.LastOffset())
 	}
 	return sum, nil
 }

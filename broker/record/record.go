@@ -9,6 +9,7 @@ package record
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -145,6 +146,18 @@ func (b Batch) sign() { binary.BigEndian.PutUint32(b[crcAt:], b.checksum()) }
 // CRC or the fields that contradict each other. It wraps CORRUPT_MESSAGE, or
 // UNSUPPORTED_FOR_MESSAGE_FORMAT for another magic. It does not look at records.
 func (b Batch) Check() error {
+	if err := b.CheckBytes(); err != nil {
+		return err
+	}
+	if b.int32(lastOffsetDeltaAt) < 0 {
+		return corrupt("last offset delta %d, expected none below 0", b.int32(lastOffsetDeltaAt))
+	}
+	return nil
+}
+
+// CheckBytes is Check without the fields that contradict each other: whether
+// these are the bytes that the writer of the batch signed.
+func (b Batch) CheckBytes() error {
 	if len(b) < HeaderSize {
 		return corrupt("%d bytes, expected at least %d", len(b), HeaderSize)
 	}
@@ -156,9 +169,6 @@ func (b Batch) Check() error {
 	}
 	if got := b.checksum(); got != b.crc() {
 		return corrupt("crc %08x recorded, %08x computed", b.crc(), got)
-	}
-	if b.int32(lastOffsetDeltaAt) < 0 {
-		return corrupt("last offset delta %d, expected none below 0", b.int32(lastOffsetDeltaAt))
 	}
 	return nil
 }
@@ -193,6 +203,14 @@ func PeekBase(b []byte) kafka.Offset { return Batch(b).BaseOffset() }
 // PeekSize is the size of the batch whose first LogOverhead bytes are in b.
 func PeekSize(b []byte) int64 {
 	return LogOverhead + int64(int32(binary.BigEndian.Uint32(b[lengthAt:])))
+}
+
+// ErrMalformedRecords: a batch is whole, but the records inside do not parse or
+// contradict its header. Such errors wrap CORRUPT_MESSAGE as well.
+var ErrMalformedRecords = errors.New("malformed records")
+
+func malformed(format string, args ...any) error {
+	return fmt.Errorf("%w: %w: %s", kerr.CorruptMessage, ErrMalformedRecords, fmt.Sprintf(format, args...))
 }
 
 func corrupt(format string, args ...any) error {

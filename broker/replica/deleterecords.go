@@ -100,7 +100,9 @@ func (p *Partition) deleteBelow(start kafka.Offset) (kafka.Offset, error) {
 	if err := p.checkLeader(kafka.NoEpoch); err != nil {
 		return 0, err
 	}
-	if !p.cfg.CleanupPolicy.Delete {
+	// A topic without any policy keeps its records, but they may be deleted by
+	// hand.
+	if policy := p.cfg.CleanupPolicy; policy.Compact && !policy.Delete {
 		return 0, kerr.PolicyViolation
 	}
 	if start == kafka.NoOffset {

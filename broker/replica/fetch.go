@@ -1,12 +1,14 @@
 package replica
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/witness"
@@ -19,6 +21,7 @@ type fetch struct {
 	replica     kafka.NodeID
 	brokerEpoch kafka.BrokerEpoch
 	committed   bool // isolation level read_committed
+	onlyLeader  bool // a follower, or a consumer from before KIP-392
 	usesIDs     bool
 	minBytes    int64
 	maxBytes    int32
@@ -38,8 +41,9 @@ type fetchPart struct {
 	cached *cached
 	p      *Partition // nil: not here
 	// seen is where what may be read ended when it was read.
-	seen kafka.Offset
-	out  kmsg.FetchResponseTopicPartition
+	seen   kafka.Offset
+	out    kmsg.FetchResponseTopicPartition
+	memory log.Memory // of the records in out
 }
 
 // Fetch serves consumers and followers. It blocks for min.bytes, at most for
@@ -47,10 +51,17 @@ type fetchPart struct {
 func (m *Manager) Fetch(req *kmsg.FetchRequest) *kmsg.FetchResponse {
 	resp := kmsg.NewPtrFetchResponse()
 	m.FetchInto(resp, req)
+	for i := range resp.Topics {
+		for j := range resp.Topics[i].Partitions {
+			p := &resp.Topics[i].Partitions[j]
+			p.RecordBatches = bytes.Clone(p.RecordBatches)
+		}
+	}
 	return resp
 }
 
-// FetchInto is Fetch with an empty answer to fill in.
+// FetchInto is Fetch with an empty answer to fill in. The records in it are
+// valid until the task blocks: the answer is to be encoded before.
 func (m *Manager) FetchInto(resp *kmsg.FetchResponse, req *kmsg.FetchRequest) {
 	resp.Version = req.Version
 	q := m.newFetch(req)
@@ -87,20 +98,48 @@ func (m *Manager) newFetch(req *kmsg.FetchRequest) *fetch {
 	maxBytes := min(req.MaxBytes, m.cfg.ConsumerMaxBytes)
 	*q = fetch{
 		m: m, follower: id >= 0, replica: kafka.NodeID(id), brokerEpoch: kafka.BrokerEpoch(epoch),
-		committed: req.IsolationLevel == 1 && id < 0, usesIDs: usesIDs(req),
+		committed: req.IsolationLevel == 1 && id < 0, onlyLeader: id >= 0 || req.Version < 11, usesIDs: usesIDs(req),
 		minBytes: int64(min(req.MinBytes, maxBytes)), maxBytes: maxBytes, parts: q.parts[:0],
 	}
 	return q
 }
 
+// doneFetch keeps the memory of q for another fetch. The records that q has
+// read are in it: its answer must be encoded before the task blocks again.
 func (m *Manager) doneFetch(q *fetch) {
-	clear(q.parts)
+	for i := range q.parts {
+		q.parts[i] = fetchPart{memory: q.parts[i].memory}
+	}
 	q.session = nil
 	m.fetches = append(m.fetches, q)
 }
 
 func (q *fetch) add(key sessionKey, a asked, c *cached) {
-	q.parts = append(q.parts, fetchPart{key: key, asked: a, cached: c})
+	part := fetchPart{key: key, asked: a, cached: c}
+	if n := len(q.parts); n < cap(q.parts) {
+		part.memory = q.parts[:n+1][n].memory
+	}
+	q.parts = append(q.parts, part)
+}
+
+// dropRepeated leaves one of the parts that ask for the same partition: the last,
+// in the place of the first, as Kafka's map of them does.
+func (q *fetch) dropRepeated() {
+	if len(q.parts) < 2 {
+		return
+	}
+	at := make(map[sessionKey]int, len(q.parts))
+	kept := q.parts[:0]
+	for _, part := range q.parts {
+		if i, repeated := at[part.key]; repeated {
+			kept[i] = part
+			continue
+		}
+		at[part.key] = len(kept)
+		kept = append(kept, part)
+	}
+	clear(q.parts[len(kept):])
+	q.parts = kept
 }
 
 // read reads all partitions and reports whether that is enough of an answer.
@@ -132,6 +171,11 @@ func (part *fetchPart) fail(err error) {
 	part.out.Partition = part.key.id
 	part.out.ErrorCode = kafka.Code(err)
 	part.out.HighWatermark, part.out.LogStartOffset = -1, -1
+	if err == kerr.UnknownTopicOrPartition || err == kerr.UnknownTopicID {
+		// Kafka finds these out before it comes to the replica, and makes the
+		// answer in another place.
+		part.out.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
+	}
 }
 
 // readPart answers for one partition. It blocks while the disk is slow.
@@ -142,7 +186,7 @@ func (q *fetch) readPart(part *fetchPart, left int32, minOne, count bool) error 
 	}
 	p.gate.enter()
 	defer p.gate.leave()
-	if err := p.checkLeader(part.epoch); err != nil {
+	if err := p.checkReadable(part.epoch, q.onlyLeader); err != nil {
 		return err
 	}
 	// Marks are taken before the fetch is counted: what it lets the high
@@ -166,23 +210,34 @@ func (q *fetch) readPart(part *fetchPart, left int32, minOne, count bool) error 
 			return err
 		}
 	}
-	out.RecordBatches, err = p.log.Read(part.from, part.seen, min(part.maxBytes, left), minOne)
+	out.RecordBatches, err = p.log.ReadInto(&part.memory, part.from, part.seen, min(part.maxBytes, left), minOne)
 	if err == nil && q.committed {
 		part.fillAborted(p)
 	}
 	return err
 }
 
-// find finds the partition. A session remembers it from the last time.
+// find finds the partition. A session remembers it from the last time, and of a
+// topic that has gone at least the name: as in Kafka it is missed by name then.
 func (part *fetchPart) find(m *Manager) (p *Partition, err error) {
-	if c := part.cached; c != nil && c.p != nil && !c.p.stopped {
+	c := part.cached
+	if c != nil && c.p != nil && !c.p.stopped {
 		part.p = c.p
 		return c.p, nil
 	}
 	p, err = m.lookup(part.key)
 	part.p = p
-	if part.cached != nil {
-		part.cached.p = p
+	if c == nil {
+		return p, err
+	}
+	c.p = p
+	switch {
+	case err != kerr.UnknownTopicID:
+		c.name = m.topicName(part.key)
+	case c.name != "" && m.im.Topic(c.name) != nil:
+		return nil, kerr.InconsistentTopicID // another topic of that name
+	case c.name != "":
+		return nil, kerr.UnknownTopicOrPartition
 	}
 	return p, err
 }
@@ -281,7 +336,7 @@ func (q *fetch) await(timeout time.Duration) bool {
 func (q *fetch) ready(i int) bool {
 	part := &q.parts[i]
 	p := part.p
-	if p.checkLeader(part.epoch) != nil {
+	if p.checkReadable(part.epoch, q.onlyLeader) != nil {
 		return true
 	}
 	switch {
@@ -303,7 +358,7 @@ func (q *fetch) answer(resp *kmsg.FetchResponse) {
 		}
 		resp.SessionID = x.id
 	}
-	if q.full && q.keep && len(q.parts) > 0 {
+	if q.full && q.keep {
 		resp.SessionID = q.m.sessions.begin(q)
 	}
 	for i := range q.parts {
@@ -329,8 +384,20 @@ func (q *fetch) answer(resp *kmsg.FetchResponse) {
 		}
 		t := &resp.Topics[n-1]
 		t.Partitions = append(t.Partitions, part.out)
-		if q.m.witness != nil && !q.follower && part.p != nil {
-			part.p.tellBatches(witness.ReadServed, part.out.RecordBatches)
+		if !q.follower && part.p != nil {
+			part.p.tellRead(part.out.RecordBatches)
 		}
+	}
+}
+
+// tellRead tells of each batch that a consumer is given.
+func (p *Partition) tellRead(batches []byte) {
+	for {
+		b, rest, err := record.Next(batches)
+		if err != nil {
+			return
+		}
+		p.m.host.Tell(&witness.ReadServed{Replica: p.self, Batch: witness.BatchOf(b)})
+		batches = rest
 	}
 }

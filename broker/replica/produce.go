@@ -1,8 +1,10 @@
 package replica
 
 import (
+	"encoding/binary"
 	"errors"
-	"io"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -26,20 +28,20 @@ type pending struct {
 }
 
 // pendings are the appends of one request. They are over when all are judged.
-type pendings []pending
+type pendings struct{ all []pending }
 
 // ready judges append i, as of now.
-func (ps pendings) ready(i int) bool {
-	if x := &ps[i]; !x.judged {
+func (ps *pendings) ready(i int) bool {
+	if x := &ps.all[i]; !x.judged {
 		x.judged, x.err = x.p.verdict(x.end)
 		if x.judged && x.err == nil {
 			// It counts as answered now: what becomes of the ISR until the task
 			// runs does not change the answer.
-			x.p.tell(witness.Event{Kind: witness.ProduceAcked, Epoch: x.epoch, Offset: x.first, End: x.end, HW: x.p.hw})
+			x.p.m.host.Tell(&witness.ProduceAcked{Replica: x.p.self, From: x.first, End: x.end, Epoch: x.epoch, HW: x.p.hw})
 		}
 	}
-	for j := range ps {
-		if !ps[j].judged {
+	for j := range ps.all {
+		if !ps.all[j].judged {
 			return false
 		}
 	}
@@ -47,24 +49,42 @@ func (ps pendings) ready(i int) bool {
 }
 
 // wait waits until all are judged. What is not in time is in doubt.
-func (m *Manager) wait(ps pendings, timeout time.Duration) {
-	if len(ps) == 0 {
+func (m *Manager) wait(ps *pendings, timeout time.Duration) {
+	if len(ps.all) == 0 {
 		return
 	}
-	for i := range ps {
+	for i := range ps.all {
 		ps.ready(i)
 	}
-	w := m.purgatory.begin(ps, len(ps))
-	for i := range ps {
-		w.watch(&ps[i].p.moved)
+	w := m.purgatory.begin(ps, len(ps.all))
+	for i := range ps.all {
+		w.watch(&ps.all[i].p.moved)
 	}
 	w.sleep(timeout)
-	for i := range ps {
-		x := &ps[i]
+	for i := range ps.all {
+		x := &ps.all[i]
 		if !x.judged {
 			x.err = kerr.RequestTimedOut
 		}
 	}
+}
+
+// newPendings is an empty set of appends.
+func (m *Manager) newPendings() *pendings {
+	n := len(m.pendings)
+	if n == 0 {
+		return &pendings{}
+	}
+	ps := m.pendings[n-1]
+	m.pendings = m.pendings[:n-1]
+	return ps
+}
+
+// donePendings keeps the memory of ps for another request.
+func (m *Manager) donePendings(ps *pendings) {
+	clear(ps.all)
+	ps.all = ps.all[:0]
+	m.pendings = append(m.pendings, ps)
 }
 
 // Produce appends a producer's batches. With acks=all it blocks until they are
@@ -72,32 +92,40 @@ func (m *Manager) wait(ps pendings, timeout time.Duration) {
 func (m *Manager) Produce(req *kmsg.ProduceRequest) *kmsg.ProduceResponse {
 	resp := kmsg.NewPtrProduceResponse()
 	resp.Version = req.Version
-	resp.Topics = make([]kmsg.ProduceResponseTopic, len(req.Topics))
-	var waiting pendings
+	m.ProduceInto(resp, req)
+	return resp
+}
+
+// ProduceInto is Produce with an empty answer to fill in.
+func (m *Manager) ProduceInto(resp *kmsg.ProduceResponse, req *kmsg.ProduceRequest) {
+	resp.Topics = slices.Grow(resp.Topics, len(req.Topics))[:len(req.Topics)]
+	waiting := m.newPendings()
+	defer m.donePendings(waiting)
 	for i := range req.Topics {
 		in, out := &req.Topics[i], &resp.Topics[i]
-		out.Topic, out.TopicID = in.Topic, in.TopicID
-		out.Partitions = make([]kmsg.ProduceResponseTopicPartition, len(in.Partitions))
+		memory := out.Partitions[:0]
+		*out = kmsg.ProduceResponseTopic{Topic: in.Topic, TopicID: in.TopicID}
+		out.Partitions = slices.Grow(memory, len(in.Partitions))[:len(in.Partitions)]
 		for j := range in.Partitions {
 			tp := kafka.TopicPartition{Topic: in.Topic, Partition: in.Partitions[j].Partition}
 			p, info, err := m.produceOne(tp, req, in.Partitions[j].Records)
 			fillProduced(&out.Partitions[j], tp.Partition, p, info, err)
 			if err == nil && req.Acks == acksAll {
-				waiting = append(waiting, pending{p: p, epoch: p.epoch, first: info.FirstOffset, end: info.LastOffset + 1, topic: i, at: j})
+				waiting.all = append(waiting.all, pending{p: p, epoch: p.epoch, first: info.FirstOffset, end: info.LastOffset + 1, topic: i, at: j})
 			}
 		}
 	}
 	m.wait(waiting, time.Duration(req.TimeoutMillis)*time.Millisecond)
-	for _, x := range waiting {
-		if x.err != nil {
-			out := &resp.Topics[x.topic].Partitions[x.at]
-			fillProduced(out, out.Partition, nil, log.AppendInfo{}, x.err)
-		}
+	for _, x := range waiting.all {
+		// What was appended and is in doubt keeps its offsets, as in Kafka.
+		resp.Topics[x.topic].Partitions[x.at].ErrorCode = kafka.Code(x.err)
 	}
-	return resp
 }
 
 func (m *Manager) produceOne(tp kafka.TopicPartition, req *kmsg.ProduceRequest, batches []byte) (*Partition, log.AppendInfo, error) {
+	if err := checkProduced(req.Version, batches); err != nil {
+		return nil, log.AppendInfo{}, err
+	}
 	if req.Acks < acksAll || req.Acks > 1 {
 		return nil, log.AppendInfo{}, kerr.InvalidRequiredAcks
 	}
@@ -105,29 +133,58 @@ func (m *Manager) produceOne(tp kafka.TopicPartition, req *kmsg.ProduceRequest, 
 	if err != nil {
 		return nil, log.AppendInfo{}, err
 	}
-	if err := checkProduced(req.Version, batches); err != nil {
-		return nil, log.AppendInfo{}, err
-	}
 	info, err := p.append(batches, kafka.NoEpoch, req.Acks, false)
 	return p, info, err
 }
 
 // checkProduced checks what depends on the version of the request; the rest is
-// the log's. Since version 3 there is exactly one batch, and zstd came with
-// version 7 (KIP-110).
+// the log's. Since version 3 there is exactly one batch of the newest format,
+// and zstd came with version 7 (KIP-110). A batch that is cut off is none, and
+// what follows a batch counts only if it is another (ProduceRequest and
+// ByteBufferLogInputStream of Kafka).
 func checkProduced(version int16, batches []byte) error {
-	b, rest, err := record.Next(batches)
+	size, magic, err := sniff(batches)
 	switch {
-	case err == io.EOF || err == nil && len(rest) > 0:
-		return kerr.InvalidRecord
-	case err == io.ErrUnexpectedEOF:
-		return kerr.CorruptMessage
 	case err != nil:
 		return err
-	case version < 7 && b.Codec() == record.Zstd:
+	case size == 0 || magic != newestMagic:
+		return kerr.InvalidRecord
+	case size < record.HeaderSize:
+		return kerr.CorruptMessage
+	case version < 7 && record.Batch(batches[:size]).Codec() == record.Zstd:
 		return kerr.UnsupportedCompressionType
 	}
-	return nil
+	more, _, err := sniff(batches[size:])
+	if err == nil && more > 0 {
+		return kerr.InvalidRecord
+	}
+	return err
+}
+
+const newestMagic = 2
+
+// sniff is the size and the format of the first batch in b, of any format; no
+// size if it is not there as a whole.
+func sniff(b []byte) (size int, magic int8, err error) {
+	const lengthAt, magicAt, smallest = 8, 16, 14 // smallest: what any format has beside its records
+	if len(b) < record.LogOverhead {
+		return 0, 0, nil
+	}
+	length := int64(int32(binary.BigEndian.Uint32(b[lengthAt:])))
+	if length < smallest {
+		return 0, 0, kerr.CorruptMessage
+	}
+	if len(b) <= magicAt {
+		return 0, 0, nil
+	}
+	magic = int8(b[magicAt])
+	if magic < 0 || magic > newestMagic {
+		return 0, 0, &log.Refused{Kind: kerr.CorruptMessage, Why: fmt.Sprintf("Invalid magic found in record: %d", magic)}
+	}
+	if int64(len(b)) < record.LogOverhead+length {
+		return 0, 0, nil
+	}
+	return record.LogOverhead + int(length), magic, nil
 }
 
 func fillProduced(out *kmsg.ProduceResponseTopicPartition, partition int32, p *Partition, info log.AppendInfo, err error) {
@@ -140,10 +197,34 @@ func fillProduced(out *kmsg.ProduceResponseTopicPartition, partition int32, p *P
 	}
 	out.ErrorCode = kafka.Code(err)
 	out.BaseOffset, out.LogAppendTime, out.LogStartOffset = -1, -1, -1
-	if bare := (*kerr.Error)(nil); errors.As(err, &bare) && err != error(bare) {
-		text := err.Error()
-		out.ErrorMessage = &text
+	if p != nil && tellsStart(err) {
+		out.LogStartOffset = int64(p.log.StartOffset())
 	}
+	var refused *log.Refused
+	if !errors.As(err, &refused) {
+		return // the code says all that Kafka says
+	}
+	out.ErrorMessage = &refused.Why
+	for _, r := range refused.Records {
+		bad := kmsg.NewProduceResponseTopicPartitionErrorRecord()
+		bad.RelativeOffset, bad.ErrorMessage = r.Index, &r.Why
+		out.ErrorRecords = append(out.ErrorRecords, bad)
+	}
+}
+
+// tellsStart reports whether the answer to a refused append says where the log
+// begins. In Kafka it does unless the replica is not the leader or the batch was
+// damaged or too large (ReplicaManager.appendRecordsToLeader).
+func tellsStart(err error) bool {
+	for _, silent := range []*kerr.Error{
+		kerr.UnknownTopicOrPartition, kerr.NotLeaderForPartition, kerr.MessageTooLarge,
+		kerr.RecordListTooLarge, kerr.CorruptMessage, kerr.KafkaStorageError,
+	} {
+		if errors.Is(err, silent) {
+			return false
+		}
+	}
+	return true
 }
 
 // AppendLocal appends batches of the broker's own (coordinators, transaction
@@ -168,9 +249,9 @@ func (m *Manager) WaitCommitted(tp kafka.TopicPartition, epoch kafka.LeaderEpoch
 	if err := p.checkLeader(epoch); err != nil {
 		return kerr.NotLeaderForPartition
 	}
-	ps := pendings{{p: p, epoch: epoch, first: first, end: end}}
+	ps := &pendings{all: []pending{{p: p, epoch: epoch, first: first, end: end}}}
 	m.wait(ps, timeout)
-	return ps[0].err
+	return ps.all[0].err
 }
 
 // ReadLocal reads batches of a partition that this broker leads in that epoch,

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -70,8 +72,119 @@ func TestFetch_WaitsForTheHighWatermark(t *testing.T) {
 
 		p = s.consume(1, consumerFetch(99, 0, 0))
 		assert.Equal(t, kerr.OffsetOutOfRange.Code, p.ErrorCode)
-		p = s.consume(2, consumerFetch(0, 0, 0))
-		assert.Equal(t, kerr.NotLeaderForPartition.Code, p.ErrorCode)
+	})
+}
+
+// KIP-392: from version 11 on a follower serves consumers, up to its own high
+// watermark.
+func TestFetch_FollowersServeConsumers(t *testing.T) {
+	play(t, 2, nil, func(s *stage) {
+		s.topic(1, 1, 2)
+		s.mustProduce(1, "a")
+		req := consumerFetch(0, 10*time.Second, 0)
+		assert.Equal(t, []string{"a"}, fetched(s.consume(2, req)), "once the follower knows that it is committed")
+
+		req = consumerFetch(0, 0, 0)
+		req.Version = 10
+		assert.Equal(t, kerr.NotLeaderForPartition.Code, s.consume(2, req).ErrorCode, "before KIP-392")
+		req = consumerFetch(0, 0, 0)
+		req.Topics[0].Partitions[0].CurrentLeaderEpoch = 7
+		assert.Equal(t, kerr.UnknownLeaderEpoch.Code, s.consume(2, req).ErrorCode, "epochs are compared all the same")
+		assert.Equal(t, kerr.OffsetOutOfRange.Code, s.consume(2, consumerFetch(99, 0, 0)).ErrorCode)
+
+		// Not committed: the follower has it, and must not show it.
+		s.cut(2, 1)
+		s.produce(1, 1, "b")
+		p := s.consume(2, consumerFetch(1, 0, 0))
+		assert.Empty(t, fetched(p))
+		assert.EqualValues(t, 1, p.HighWatermark)
+	})
+}
+
+// What Apache Kafka 4.4 answers to a fetch that is odd.
+func TestFetch_OddRequests(t *testing.T) {
+	play(t, 1, nil, func(s *stage) {
+		s.topic(1, 1)
+		s.mustProduce(1, "a")
+		s.mustProduce(1, "b")
+
+		req := consumerFetch(0, 0, 0)
+		req.Topics[0].Partitions = append(req.Topics[0].Partitions, consumerFetch(1, 0, 0).Topics[0].Partitions[0])
+		parts := s.call(1, req).(*kmsg.FetchResponse).Topics[0].Partitions
+		require.Len(t, parts, 1, "a partition that is named twice is answered once")
+		assert.Equal(t, []string{"b"}, fetched(parts[0]), "as the last mention asks")
+
+		req = consumerFetch(0, 0, 0)
+		req.Topics[0].Partitions[0].CurrentLeaderEpoch, req.Topics[0].Partitions[0].LastFetchedEpoch = -2, -2
+		p := s.consume(1, req)
+		assert.Zero(t, p.ErrorCode, "an epoch below 0 is none")
+		assert.EqualValues(t, -1, p.DivergingEpoch.Epoch)
+
+		assert.Nil(t, s.consume(1, consumerFetch(0, 0, 0)).AbortedTransactions, "null for read_uncommitted")
+		assert.Nil(t, s.consume(1, consumerFetch(99, 0, 0)).AbortedTransactions, "null with an error of the replica")
+		req = consumerFetch(0, 0, 0)
+		req.Topics[0].Topic = "nobody"
+		assert.NotNil(t, s.consume(1, req).AbortedTransactions, "empty where there is no such topic")
+
+		req = consumerFetch(0, 0, 0)
+		req.Topics, req.SessionEpoch = nil, initialSessionEpoch
+		assert.NotZero(t, s.call(1, req).(*kmsg.FetchResponse).SessionID, "a session may begin empty")
+	})
+}
+
+// A session of which a topic was deleted: by its name the topic is known still.
+func TestFetch_SessionOutlivesItsTopic(t *testing.T) {
+	play(t, 1, nil, func(s *stage) {
+		s.topic(1, 1)
+		ask := func(id, epoch int32, with bool) *kmsg.FetchResponse {
+			req := consumerFetch(0, 0, 0)
+			req.Version, req.SessionID, req.SessionEpoch = 13, id, epoch
+			req.Topics[0].TopicID = topicID
+			if !with {
+				req.Topics = nil
+			}
+			return s.call(1, req).(*kmsg.FetchResponse)
+		}
+		first := ask(0, 0, true)
+		require.NotZero(t, first.SessionID)
+		s.publish(&metadata.RemoveTopicRecord{TopicID: topicID})
+		s.wait(time.Second)
+		again := ask(first.SessionID, 1, false)
+		require.Len(t, again.Topics, 1)
+		assert.Equal(t, kerr.UnknownTopicOrPartition.Code, again.Topics[0].Partitions[0].ErrorCode)
+		fresh := ask(0, 0, true)
+		assert.Equal(t, kerr.UnknownTopicID.Code, fresh.Topics[0].Partitions[0].ErrorCode, "a new session knows the id alone")
+	})
+}
+
+// Partitions of topics that do not exist are not remembered without bound.
+func TestFetch_SessionsForgetStrangers(t *testing.T) {
+	play(t, 1, nil, func(s *stage) {
+		s.topic(1, 1)
+		strangers := func(from, n int) []kmsg.FetchRequestTopic {
+			var out []kmsg.FetchRequestTopic
+			for i := range n {
+				topic := consumerFetch(0, 0, 0).Topics[0]
+				topic.Topic = fmt.Sprint("nobody-", from+i)
+				out = append(out, topic)
+			}
+			return out
+		}
+		req := consumerFetch(0, 0, 0)
+		req.SessionEpoch = initialSessionEpoch
+		req.Topics = strangers(0, maxStrangers+1)
+		resp := s.call(1, req).(*kmsg.FetchResponse)
+		assert.Zero(t, resp.SessionID)
+		assert.Len(t, resp.Topics, maxStrangers+1, "answered all the same")
+
+		req.Topics = append(strangers(0, maxStrangers), consumerFetch(0, 0, 0).Topics...)
+		resp = s.call(1, req).(*kmsg.FetchResponse)
+		require.NotZero(t, resp.SessionID)
+		req.Topics, req.SessionID, req.SessionEpoch = strangers(maxStrangers, 500), resp.SessionID, 1
+		s.call(1, req)
+		for _, l := range s.nodes[1].m.sessions.list {
+			assert.LessOrEqual(t, len(l.x.byKey), maxStrangers+1)
+		}
 	})
 }
 
@@ -150,6 +263,13 @@ func TestProduce_Errors(t *testing.T) {
 		huge := batch(strings.Repeat("x", 2<<20))
 		zstd := record.NewBuilder(record.Options{Codec: record.Zstd})
 		zstd.Append(1, nil, []byte("v"))
+		withMagic := func(magic byte) []byte {
+			b := good()
+			b[16] = magic
+			return b
+		}
+		rottenAndHuge := bytes.Clone(huge)
+		rottenAndHuge[len(rottenAndHuge)-1] ^= 1
 		for _, c := range []struct {
 			name    string
 			to      kafka.NodeID
@@ -162,7 +282,14 @@ func TestProduce_Errors(t *testing.T) {
 			{"acks that do not exist", 1, 2, 9, good(), kerr.InvalidRequiredAcks},
 			{"nothing", 1, 1, 9, nil, kerr.InvalidRecord},
 			{"two batches", 1, 1, 9, append(good(), good()...), kerr.InvalidRecord},
-			{"a batch that is cut off", 1, 1, 9, good()[:40], kerr.CorruptMessage},
+			{"a batch that is cut off", 1, 1, 9, good()[:40], kerr.InvalidRecord},
+			{"less than a batch has to have", 1, 1, 9, append(make([]byte, 11), 5, 0, 0, 0, 0, 2), kerr.CorruptMessage},
+			{"a format that does not exist", 1, 1, 9, withMagic(3), kerr.CorruptMessage},
+			{"the format before this one", 1, 1, 9, withMagic(1), kerr.InvalidRecord},
+			{"rotten and too large", 1, 1, 9, rottenAndHuge, kerr.MessageTooLarge},
+			{"three bytes behind the batch", 1, 1, 9, append(good(), 0, 0, 0), nil},
+			{"many bytes behind the batch that are none", 1, 1, 9, append(good(), make([]byte, 20)...), kerr.CorruptMessage},
+			{"bad records and bad acks", 1, 2, 9, nil, kerr.InvalidRecord},
 			{"rotten bytes", 1, 1, 9, corrupt, kerr.CorruptMessage},
 			{"too large", 1, 1, 9, huge, kerr.MessageTooLarge},
 			{"zstd before it was known", 1, 1, 6, zstd.Build(), kerr.UnsupportedCompressionType},
@@ -176,7 +303,7 @@ func TestProduce_Errors(t *testing.T) {
 				assert.EqualValues(t, -1, out.BaseOffset, c.name)
 			}
 		}
-		assert.Equal(t, []string{"v"}, s.values(1), "what was refused was not appended")
+		assert.Equal(t, []string{"v", "v"}, s.values(1), "what was refused was not appended")
 	})
 }
 
@@ -247,7 +374,6 @@ func TestApply_ATopicMadeAnewBeginsEmpty(t *testing.T) {
 		s.topic(1, 1, 2)
 		s.mustProduce(1, "old")
 		s.kill(2)
-		s.judge.forget()
 		s.publish(&metadata.RemoveTopicRecord{TopicID: topicID})
 		s.wait(10 * time.Millisecond)
 		assert.Nil(t, s.replica(1))
@@ -320,7 +446,7 @@ func TestApply_NothingLeadsBeforeItIsRegistered(t *testing.T) {
 			require.NoError(t, err)
 			cfg := s.cfg
 			cfg.NodeID = 1
-			m = NewManager(h, cfg, dir, n, nil, nil)
+			m = NewManager(h, cfg, dir, n, nil)
 			h.After(time.Second, "registered", func() { m.SetBrokerEpoch(200) })
 			m.ApplyImage(old)
 			h.Sleep(time.Second)

@@ -38,6 +38,9 @@ type fetchSession struct {
 	usesIDs   bool  // v13 and later: topics go by their ids
 	created   time.Duration
 	used      time.Duration
+	// strangers counts the partitions that were added although their topic did
+	// not exist; they are not counted out again.
+	strangers int
 	byKey     map[sessionKey]*cached
 	parts     list.List[cached]
 }
@@ -58,7 +61,13 @@ type cached struct {
 	// What was last told. A high watermark of -1 has the partition told again.
 	hw, start int64
 	p         *Partition // that key meant last; nil at first
+	name      string     // of the topic, if it was ever known
 }
+
+// maxStrangers is how many partitions of topics that do not exist one session
+// remembers. Kafka has no bound: there a single request of a hundred megabytes
+// stays in memory as long as its session.
+const maxStrangers = 100
 
 // asked is what a fetch asks of one partition.
 type asked struct {
@@ -91,6 +100,7 @@ func (s *fetchSessions) open(q *fetch, req *kmsg.FetchRequest) error {
 		}
 		q.full, q.keep = true, req.SessionEpoch == initialSessionEpoch
 		eachAsked(req, func(key sessionKey, a asked) { q.add(key, a, nil) })
+		q.dropRepeated()
 		return nil
 	}
 	x := s.find(req.SessionID)
@@ -102,7 +112,7 @@ func (s *fetchSessions) open(q *fetch, req *kmsg.FetchRequest) error {
 	case x.usesIDs != usesIDs(req):
 		return kerr.FetchSessionTopicIDError
 	}
-	x.update(req)
+	x.update(req, q.m)
 	if x.parts.Empty() {
 		s.drop(x)
 		q.full = true
@@ -131,7 +141,8 @@ func eachAsked(req *kmsg.FetchRequest, visit func(sessionKey, asked)) {
 			}
 			visit(key, asked{
 				from: kafka.Offset(p.FetchOffset), start: kafka.Offset(p.LogStartOffset),
-				epoch: kafka.LeaderEpoch(p.CurrentLeaderEpoch), last: kafka.LeaderEpoch(p.LastFetchedEpoch),
+				// Of a fetch any epoch below 0 is none, unlike of other requests.
+				epoch: max(kafka.NoEpoch, kafka.LeaderEpoch(p.CurrentLeaderEpoch)), last: max(kafka.NoEpoch, kafka.LeaderEpoch(p.LastFetchedEpoch)),
 				maxBytes: max(0, p.PartitionMaxBytes),
 			})
 		}
@@ -139,15 +150,15 @@ func eachAsked(req *kmsg.FetchRequest, visit func(sessionKey, asked)) {
 }
 
 // update takes over what req adds, changes and forgets.
-func (x *fetchSession) update(req *kmsg.FetchRequest) {
+func (x *fetchSession) update(req *kmsg.FetchRequest, m *Manager) {
 	eachAsked(req, func(key sessionKey, a asked) {
 		if c := x.find(key); c != nil {
 			if c.asked.epoch != a.epoch {
 				c.hw = -1 // the answer to the last epoch was thrown away
 			}
 			c.asked = a
-		} else {
-			x.add(&cached{key: key, asked: a, hw: -1, start: -1})
+		} else if name := m.topicName(key); x.admits(m, name) {
+			x.add(&cached{key: key, asked: a, hw: -1, start: -1, name: name})
 		}
 	})
 	for i := range req.ForgottenTopics {
@@ -172,6 +183,16 @@ func (x *fetchSession) find(key sessionKey) *cached {
 		return c
 	}
 	return x.byKey[key]
+}
+
+// admits reports whether a partition of that topic may be added. One that may
+// not is left out of the answers, and the fetcher asks again.
+func (x *fetchSession) admits(m *Manager, topic string) bool {
+	if m.knows(topic) {
+		return true
+	}
+	x.strangers++
+	return x.strangers <= maxStrangers
 }
 
 func (x *fetchSession) add(c *cached) {
@@ -205,7 +226,7 @@ func (c *cached) took(out *kmsg.FetchResponseTopicPartition) {
 // begin makes a session of a full fetch, if there is room for it. It returns
 // its id, or 0.
 func (s *fetchSessions) begin(q *fetch) int32 {
-	if len(s.list) >= s.slots && !s.evict(q.follower, len(q.parts)) {
+	if !s.fits(q) || len(s.list) >= s.slots && !s.evict(q.follower, len(q.parts)) {
 		return 0
 	}
 	x := &fetchSession{
@@ -217,12 +238,26 @@ func (s *fetchSessions) begin(q *fetch) int32 {
 		if x.byKey[part.key] != nil {
 			continue
 		}
-		c := &cached{key: part.key, asked: part.asked}
+		c := &cached{key: part.key, asked: part.asked, name: q.m.topicName(part.key)}
 		c.took(&part.out)
 		x.add(c)
+		if !q.m.knows(c.name) {
+			x.strangers++
+		}
 	}
 	s.push(x)
 	return x.id
+}
+
+// fits reports whether the partitions of a full fetch may be remembered.
+func (s *fetchSessions) fits(q *fetch) bool {
+	strangers := 0
+	for i := range q.parts {
+		if !q.m.knows(q.m.topicName(q.parts[i].key)) {
+			strangers++
+		}
+	}
+	return strangers <= maxStrangers
 }
 
 func (s *fetchSessions) newID() int32 {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -98,7 +97,7 @@ func (b *Broker) checkUpdate(resource string, set map[string]string, changes []k
 		below, above = config.Overlay(b.Given, all), nil
 	}
 	if err := config.CheckUpdate(set, resource != "", below, above); err != nil {
-		return worded{kerr.InvalidRequest, err.Error()}
+		return kafka.Refuse(kerr.InvalidRequest, "%s", err.Error())
 	}
 	return nil
 }
@@ -130,9 +129,9 @@ func change(set map[string]string, c kmsg.IncrementalAlterConfigsRequestResource
 		}
 		switch {
 		case d == nil:
-			return worded{kerr.InvalidConfig, "Unknown config name: " + c.Name}
+			return kafka.Refuse(kerr.InvalidConfig, "%s", "Unknown config name: "+c.Name)
 		case d.Type != config.List:
-			return worded{kerr.InvalidConfig, fmt.Sprintf("Config value %s is not allowed for config key: %s", verb, c.Name)}
+			return kafka.Refuse(kerr.InvalidConfig, "Config value %s is not allowed for config key: %s", verb, c.Name)
 		}
 		have, ok := set[c.Name]
 		if !ok {
@@ -140,7 +139,7 @@ func change(set map[string]string, c kmsg.IncrementalAlterConfigsRequestResource
 		}
 		set[c.Name] = config.AlterList(have, *c.Value, isAppend)
 	default:
-		return worded{kerr.InvalidRequest, fmt.Sprintf("Unknown operations type %d", c.Op)}
+		return kafka.Refuse(kerr.InvalidRequest, "Unknown operations type %d", c.Op)
 	}
 	return nil
 }
@@ -152,9 +151,9 @@ func (b *Broker) isSelf(name string) error {
 	}
 	switch id, err := strconv.ParseInt(name, 10, 32); {
 	case err != nil:
-		return worded{kerr.InvalidRequest, "Node id must be an integer, but it is: " + name}
+		return kafka.Refuse(kerr.InvalidRequest, "%s", "Node id must be an integer, but it is: "+name)
 	case kafka.NodeID(id) != b.NodeID:
-		return worded{kerr.InvalidRequest, fmt.Sprintf("Unexpected broker id, expected %d, but received %s", b.NodeID, name)}
+		return kafka.Refuse(kerr.InvalidRequest, "Unexpected broker id, expected %d, but received %s", b.NodeID, name)
 	}
 	return nil
 }

@@ -1,9 +1,6 @@
 package server
 
 import (
-	"errors"
-
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -106,22 +103,12 @@ func errorOf(err error) (code int16, message *string) {
 	if err == nil {
 		return 0, nil
 	}
-	if k, bare := err.(*kerr.Error); bare {
-		return code, ptr(k.Description)
-	}
-	var r worded
-	if errors.As(err, &r) {
-		return code, ptr(r.says)
-	}
-	return code, ptr(err.Error())
+	return code, kafka.Message(err)
 }
 
-// worded is one of Kafka's errors with the words that the answer has for it,
-// which are Kafka's.
-type worded struct {
-	kind *kerr.Error
-	says string
-}
-
-func (r worded) Error() string { return r.says }
-func (r worded) Unwrap() error { return r.kind }
+// What a client may do with a topic and with the cluster, as bits by the number
+// of Kafka's AclOperation. Without an authorizer that is everything there is.
+const (
+	topicOperations   = 3576 // read, write, create, delete, alter, describe, their configs
+	clusterOperations = 8096 // create, alter, describe, cluster action, their configs, idempotent write, tokens
+)

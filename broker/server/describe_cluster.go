@@ -1,6 +1,8 @@
 package server
 
 import (
+	"fmt"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -13,17 +15,21 @@ import (
 //
 // The broker listener describes brokers only: endpoint type 2, controllers, is
 // MISMATCHED_ENDPOINT_TYPE (KIP-919).
-// Missing: authorized operations.
 func (b *Broker) describeCluster(_ *wire.Context, req *kmsg.DescribeClusterRequest) kmsg.Response {
 	const brokers = 1
 	resp := kmsg.NewPtrDescribeClusterResponse()
 	resp.EndpointType, resp.ControllerID = brokers, int32(kafka.NoNode)
 	if req.Version >= 1 && req.EndpointType != brokers {
-		resp.ErrorCode, resp.ErrorMessage = errorOf(kerr.MismatchedEndpointType)
+		resp.ErrorCode = kerr.MismatchedEndpointType.Code
+		resp.ErrorMessage = ptr("The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER")
 		if req.EndpointType != 2 {
-			resp.ErrorCode, resp.ErrorMessage = errorOf(kerr.UnsupportedEndpointType)
+			resp.ErrorCode = kerr.UnsupportedEndpointType.Code
+			resp.ErrorMessage = ptr(fmt.Sprint("Unsupported endpoint type ", req.EndpointType))
 		}
 		return resp
+	}
+	if req.IncludeClusterAuthorizedOperations {
+		resp.ClusterAuthorizedOperations = clusterOperations
 	}
 	resp.ClusterID = b.ClusterID
 	var alive []int32

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -88,7 +87,7 @@ func (b *Broker) describeResource(asked kmsg.DescribeConfigsRequestResource) ([]
 		return b.brokerConfigs(), nil
 	case kmsg.ConfigResourceTypeBrokerLogger:
 		if asked.ResourceName == "" {
-			return nil, worded{kerr.InvalidRequest, "Broker id must not be empty"}
+			return nil, kafka.Refuse(kerr.InvalidRequest, "Broker id must not be empty")
 		}
 		return nil, b.isOurs(asked.ResourceName, "")
 	}
@@ -99,9 +98,9 @@ func (b *Broker) describeResource(asked kmsg.DescribeConfigsRequestResource) ([]
 func (b *Broker) isOurs(name, or string) error {
 	switch id, err := strconv.ParseInt(name, 10, 32); {
 	case err != nil:
-		return worded{kerr.InvalidRequest, "Broker id must be an integer, but it is: " + name}
+		return kafka.Refuse(kerr.InvalidRequest, "Broker id must be an integer, but it is: %s", name)
 	case kafka.NodeID(id) != b.NodeID:
-		return worded{kerr.InvalidRequest, fmt.Sprintf("Unexpected broker id, expected %d%s but received %s", b.NodeID, or, name)}
+		return kafka.Refuse(kerr.InvalidRequest, "Unexpected broker id, expected %d%s but received %s", b.NodeID, or, name)
 	}
 	return nil
 }

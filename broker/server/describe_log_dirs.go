@@ -1,8 +1,6 @@
 package server
 
 import (
-	"slices"
-
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -10,16 +8,18 @@ import (
 )
 
 // DescribeLogDirs 1-4: the size of each replica in the broker's one log
-// directory, and by how much its log end is behind the high watermark.
+// directory, and by how much its log end is behind the high watermark. v4 adds
+// how large the disk is and what of it is free (KIP-827), -1 where there is only
+// a simulated one.
 //
-// Missing: the size of the disk (v4: -1), several directories.
+// Missing: several directories.
 func (b *Broker) describeLogDirs(_ *wire.Context, req *kmsg.DescribeLogDirsRequest) kmsg.Response {
 	resp := kmsg.NewPtrDescribeLogDirsResponse()
 	dir := kmsg.NewDescribeLogDirsResponseDir()
-	dir.Dir = b.DataDir
-	dir.TotalBytes, dir.UsableBytes = -1, -1
+	dir.Dir, dir.TotalBytes, dir.UsableBytes = b.dataDir()
+	asked := askedLogs(req)
 	for _, tp := range b.Dir.Partitions() {
-		if !asksFor(req, tp) {
+		if req.Topics != nil && !asked[tp] {
 			continue
 		}
 		if n := len(dir.Topics); n == 0 || dir.Topics[n-1].Topic != tp.Topic {
@@ -37,10 +37,36 @@ func (b *Broker) describeLogDirs(_ *wire.Context, req *kmsg.DescribeLogDirsReque
 	return resp
 }
 
-func asksFor(req *kmsg.DescribeLogDirsRequest, tp kafka.TopicPartition) bool {
-	return req.Topics == nil || slices.ContainsFunc(req.Topics, func(t kmsg.DescribeLogDirsRequestTopic) bool {
-		return t.Topic == tp.Topic && slices.Contains(t.Partitions, tp.Partition)
-	})
+// realDisk is a disk of this machine, as opposed to a simulated one.
+type realDisk interface {
+	// Where is the absolute path of a path.
+	Where(path string) string
+	// Space is the size of the file system, and how much of it may be used yet.
+	Space() (total, usable int64, err error)
+}
+
+// dataDir is the absolute path of the log directory, and the space around it.
+func (b *Broker) dataDir() (path string, total, usable int64) {
+	disk, real := b.Host.Disk().(realDisk)
+	if !real {
+		return "/" + b.DataDir, -1, -1
+	}
+	total, usable, err := disk.Space()
+	if err != nil {
+		total, usable = -1, -1
+	}
+	return disk.Where(b.DataDir), total, usable
+}
+
+// askedLogs is the partitions that the request names.
+func askedLogs(req *kmsg.DescribeLogDirsRequest) map[kafka.TopicPartition]bool {
+	out := map[kafka.TopicPartition]bool{}
+	for i := range req.Topics {
+		for _, id := range req.Topics[i].Partitions {
+			out[kafka.TopicPartition{Topic: req.Topics[i].Topic, Partition: id}] = true
+		}
+	}
+	return out
 }
 
 func (b *Broker) sizeAndLag(tp kafka.TopicPartition) (size, lag int64) {

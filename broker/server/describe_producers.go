@@ -22,9 +22,7 @@ func (b *Broker) describeProducers(_ *wire.Context, req *kmsg.DescribeProducersR
 			out := kmsg.NewDescribeProducersResponseTopicPartition()
 			out.Partition = partition
 			states, err := b.producersOf(kafka.TopicPartition{Topic: asked.Topic, Partition: partition})
-			if err != nil {
-				out.ErrorCode, out.ErrorMessage = errorOf(err)
-			}
+			out.ErrorCode = kafka.Code(err) // without a text, as in Kafka
 			for _, s := range states {
 				out.ActiveProducers = append(out.ActiveProducers, describeProducer(s))
 			}

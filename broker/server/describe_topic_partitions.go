@@ -18,27 +18,32 @@ import (
 //   - Topics in the order of their names; no list asks for all, from the
 //     cursor's on.
 //   - At most max.request.partition.size.limit partitions, or as many as were
-//     asked for; then the next cursor says where to go on.
-//
-// Missing: authorized operations.
+//     asked for, but one at least; then the next cursor says where to go on.
+//   - A cursor at a topic that is not asked for, or before its first partition, is
+//     INVALID_REQUEST for every topic.
 func (b *Broker) describeTopicPartitions(_ *wire.Context, req *kmsg.DescribeTopicPartitionsRequest) kmsg.Response {
 	im := b.image()
 	resp := kmsg.NewPtrDescribeTopicPartitionsResponse()
-	room := b.Settings.MaxDescribedPartitions
-	if req.ResponsePartitionLimit > 0 {
-		room = min(room, req.ResponsePartitionLimit)
+	if badCursor(req) {
+		for _, t := range req.Topics {
+			out := kmsg.NewDescribeTopicPartitionsResponseTopic()
+			out.Topic, out.ErrorCode, out.IsInternal = ptr(t.Topic), kerr.InvalidRequest.Code, internalTopic(t.Topic)
+			resp.Topics = append(resp.Topics, out)
+		}
+		return resp
 	}
+	room := max(1, min(b.Settings.MaxDescribedPartitions, req.ResponsePartitionLimit))
 	for _, name := range pageOf(im, req) {
 		first := int32(0)
 		if req.Cursor != nil && req.Cursor.Topic == name {
-			first = max(0, req.Cursor.Partition)
+			first = req.Cursor.Partition
 		}
 		if room == 0 {
 			resp.NextCursor = cursor(name, first)
 			break
 		}
 		out := kmsg.NewDescribeTopicPartitionsResponseTopic()
-		out.Topic, out.IsInternal = ptr(name), internalTopic(name)
+		out.Topic, out.IsInternal, out.AuthorizedOperations = ptr(name), internalTopic(name), topicOperations
 		t := im.Topic(name)
 		if t == nil {
 			out.ErrorCode = kerr.UnknownTopicOrPartition.Code
@@ -61,6 +66,15 @@ func (b *Broker) describeTopicPartitions(_ *wire.Context, req *kmsg.DescribeTopi
 		}
 	}
 	return resp
+}
+
+func badCursor(req *kmsg.DescribeTopicPartitionsRequest) bool {
+	c := req.Cursor
+	if c == nil {
+		return false
+	}
+	asked := len(req.Topics) == 0 || slices.ContainsFunc(req.Topics, func(t kmsg.DescribeTopicPartitionsRequestTopic) bool { return t.Topic == c.Topic })
+	return !asked || c.Partition < 0
 }
 
 // pageOf names the topics asked for, from the cursor's on.

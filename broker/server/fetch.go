@@ -13,12 +13,18 @@ import (
 //
 //   - Topics by name up to v12, by id from v13; sessions (KIP-227); waits for
 //     fetch.min.bytes, at most fetch.max.wait.ms: all that is package replica's.
+//
 //   - v16: who leads a partition that this broker does not (KIP-951).
+//
 //   - v17, v18 of followers: their directory id and high watermark are read and
 //     not used. KIP-1166 only saves the leader an answer.
 //
-// Missing: fetching from a follower (KIP-392: rack is ignored, the preferred
-// read replica always -1), quotas, tiered storage.
+//   - From v11 a follower serves consumers too, up to its own high watermark
+//     (KIP-392). The preferred read replica is always -1, as with Kafka's default
+//     replica.selector.class, which there is none of.
+//
+// Missing: replica.selector.class, quotas, tiered storage. A session does not
+// remember more than a hundred partitions of topics that do not exist.
 func (b *Broker) fetch(ctx *wire.Context, req *kmsg.FetchRequest) kmsg.Response {
 	resp := ctx.FetchResponse()
 	b.Replicas.FetchInto(resp, req)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/wire"
@@ -27,7 +28,7 @@ func forward[R kmsg.Request](b *Broker) func(*wire.Context, R) kmsg.Response {
 func (b *Broker) forwarded(req kmsg.Request) kmsg.Response {
 	resp, err := b.Forward.call(req, b.Settings.RequestTimeout)
 	if err != nil {
-		return refuse(req, err)
+		return refuse(req, kerr.RequestTimedOut)
 	}
 	return resp
 }

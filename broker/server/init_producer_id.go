@@ -16,7 +16,8 @@ import (
 //
 //   - Without a transactional id: a new producer id with epoch 0, whatever the
 //     producer had before (KIP-360: that is how it starts over). Half an
-//     identity, an id without an epoch or the reverse, is INVALID_REQUEST.
+//     identity, an id without an epoch or the reverse, is INVALID_REQUEST, and so
+//     is an empty transactional id.
 //   - Ids come from blocks of a thousand that the controller gives away
 //     (KIP-730). While none can be had, the answer is
 //     COORDINATOR_LOAD_IN_PROGRESS, as in Kafka, and the producer asks again.
@@ -29,6 +30,9 @@ func (b *Broker) initProducerID(_ *wire.Context, req *kmsg.InitProducerIDRequest
 	hasID, hasEpoch := req.ProducerID != int64(kafka.NoProducer), req.ProducerEpoch != kafka.NoEpoch
 	switch {
 	case req.Version >= 3 && hasID != hasEpoch:
+		resp.ErrorCode = kerr.InvalidRequest.Code
+		return resp
+	case req.TransactionalID != nil && *req.TransactionalID == "":
 		resp.ErrorCode = kerr.InvalidRequest.Code
 		return resp
 	case req.TransactionalID != nil:

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -13,20 +15,40 @@ import (
 //
 //   - No list of topics asks for all (v0: an empty one does). By topic id from
 //     v12; an unknown one is UNKNOWN_TOPIC_ID.
+//
 //   - Lists the brokers that are not fenced. The controller id is that of any of
 //     them, drawn anew for each answer as in Kafka: it forwards to the real one.
+//
 //   - A partition whose leader is not there or not known is
 //     LEADER_NOT_AVAILABLE; one whose leader has no such listener is
 //     LISTENER_NOT_FOUND from v6.
+//
 //   - Replicas on brokers that are fenced or gone are offline (v5).
+//
 //   - A topic that does not exist is created in the background if both the
 //     client (v4) and auto.create.topics.enable say so; the answer is
 //     UNKNOWN_TOPIC_OR_PARTITION all the same, and the client asks again.
 //
-// Missing: authorized operations (always absent), REBOOTSTRAP_REQUIRED.
+//   - Authorized operations (KIP-430) are all that there are.
+//
+//   - A topic id before v12 makes the whole request invalid: INVALID_REQUEST for
+//     every topic, and no brokers.
+//
+// Missing: REBOOTSTRAP_REQUIRED.
 func (b *Broker) metadata(_ *wire.Context, req *kmsg.MetadataRequest) kmsg.Response {
 	im := b.image()
 	resp := kmsg.NewPtrMetadataResponse()
+	if req.Version < 12 && slices.ContainsFunc(req.Topics, func(t kmsg.MetadataRequestTopic) bool {
+		return t.Topic == nil || !kafka.UUID(t.TopicID).IsZero()
+	}) {
+		for _, t := range req.Topics {
+			resp.Topics = append(resp.Topics, topicError(t.Topic, t.TopicID, kerr.InvalidRequest))
+		}
+		return resp
+	}
+	if req.IncludeClusterAuthorizedOperations {
+		resp.AuthorizedOperations = clusterOperations
+	}
 	resp.ClusterID = ptr(b.ClusterID)
 	alive := b.describeBrokers(im, resp)
 	resp.ControllerID = int32(kafka.NoNode)
@@ -37,9 +59,14 @@ func (b *Broker) metadata(_ *wire.Context, req *kmsg.MetadataRequest) kmsg.Respo
 		for _, t := range im.Topics() {
 			resp.Topics = append(resp.Topics, describeTopic(im, t, req.Version))
 		}
-		return resp
+	} else {
+		b.describeTopics(im, req, resp)
 	}
-	b.describeTopics(im, req, resp)
+	if req.IncludeTopicAuthorizedOperations {
+		for i := range resp.Topics {
+			resp.Topics[i].AuthorizedOperations = topicOperations
+		}
+	}
 	return resp
 }
 
@@ -63,10 +90,6 @@ func (b *Broker) describeTopics(im *metadata.Image, req *kmsg.MetadataRequest, r
 	for _, asked := range req.Topics {
 		name := asked.Topic
 		if !kafka.UUID(asked.TopicID).IsZero() || name == nil {
-			if req.Version < 12 {
-				resp.Topics = append(resp.Topics, topicError(name, asked.TopicID, kerr.InvalidRequest))
-				continue
-			}
 			t := im.TopicByID(asked.TopicID)
 			if t == nil {
 				resp.Topics = append(resp.Topics, topicError(nil, asked.TopicID, kerr.UnknownTopicID))

@@ -51,7 +51,7 @@ func cluster(t require.TestingT) *metadata.Image {
 // onBroker runs f with a broker that has the cluster's image and no more.
 func onBroker(t *testing.T, f func(h env.Host, b *Broker)) {
 	sim.RunHost(t, 1, func(h env.Host) {
-		b := &Broker{Host: h, NodeID: 1, ClusterID: "C", Metadata: NewPublisher(h, 1, nil, nil)}
+		b := &Broker{Host: h, NodeID: 1, ClusterID: "C", Metadata: NewPublisher(h, 1, nil)}
 		config.Default(&b.Settings)
 		b.Settings.AutoCreateTopics = false
 		b.Metadata.image = cluster(t)
@@ -217,7 +217,7 @@ func TestProduce_WhatNeverGetsToTheReplicas(t *testing.T) {
 		req  *kmsg.ProduceRequest
 		want error
 	}{
-		"two acks":             {ask(9, 2, "orders", kafka.UUID{}, 0), kerr.InvalidRequiredAcks},
+		"two acks":             {ask(9, 2, "orders", kafka.UUID{}, 5), kerr.UnknownTopicOrPartition},
 		"an old version":       {ask(2, 1, "orders", kafka.UUID{}, 0), kerr.UnsupportedForMessageFormat},
 		"an unknown topic":     {ask(9, 1, "bonds", kafka.UUID{}, 0), kerr.UnknownTopicOrPartition},
 		"an unknown partition": {ask(9, 1, "orders", kafka.UUID{}, 5), kerr.UnknownTopicOrPartition},

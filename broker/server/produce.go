@@ -1,6 +1,8 @@
 package server
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -13,8 +15,10 @@ import (
 // Produce 3-13; 0-2 are advertised (KAFKA-18659) but their message sets are
 // UNSUPPORTED_FOR_MESSAGE_FORMAT.
 //
-//   - acks is 0, 1 or -1 (all), else INVALID_REQUIRED_ACKS for every partition.
+//   - acks is 0, 1 or -1 (all), else INVALID_REQUIRED_ACKS for every partition
+//     that exists and whose batch could be appended.
 //   - v13 names topics by id; an unknown one is UNKNOWN_TOPIC_ID.
+//   - A partition that is named twice is answered once: the last batch counts.
 //   - A partition that is not in the metadata is UNKNOWN_TOPIC_OR_PARTITION;
 //     one that is led elsewhere NOT_LEADER_OR_FOLLOWER, and v10 says by whom
 //     (KIP-951). The rest is package replica's.
@@ -27,14 +31,11 @@ import (
 func (b *Broker) produce(ctx *wire.Context, req *kmsg.ProduceRequest) kmsg.Response {
 	im := b.image()
 	var refused produceRefusals
+	dropRepeated(req)
 	fit := refused.sift(im, req)
-	resp := &kmsg.ProduceResponse{}
-	if len(fit.Topics) > 0 {
-		if answer := b.Replicas.Produce(fit); answer != nil {
-			resp = answer
-		}
-	}
+	resp := ctx.ProduceResponse()
 	resp.Version = req.Version
+	b.Replicas.ProduceInto(resp, fit)
 	refused.addTo(resp)
 	if req.Acks == 0 {
 		if failed(resp) {
@@ -96,9 +97,6 @@ func (r *produceRefusals) sift(im *metadata.Image, req *kmsg.ProduceRequest) *km
 
 // refusal is why a partition of a produce cannot even be tried, or nil.
 func refusal(im *metadata.Image, req *kmsg.ProduceRequest, t *kmsg.ProduceRequestTopic, p *kmsg.ProduceRequestTopicPartition) error {
-	if req.Acks < -1 || req.Acks > 1 {
-		return kerr.InvalidRequiredAcks
-	}
 	if req.Version >= 13 && t.Topic == "" {
 		return kerr.UnknownTopicID
 	}
@@ -130,10 +128,47 @@ func (r *produceRefusals) add(t *kmsg.ProduceRequestTopic, partition int32, err 
 	last.Partitions = append(last.Partitions, out)
 }
 
-// addTo adds the refusals to what the replicas answered. A topic may show up
-// twice: clients read partitions, not topics.
+// addTo adds the refusals to what the replicas answered.
 func (r *produceRefusals) addTo(resp *kmsg.ProduceResponse) {
-	resp.Topics = append(resp.Topics, r.topics...)
+	for _, t := range r.topics {
+		i := slices.IndexFunc(resp.Topics, func(known kmsg.ProduceResponseTopic) bool {
+			return known.Topic == t.Topic && known.TopicID == t.TopicID
+		})
+		if i < 0 {
+			resp.Topics = append(resp.Topics, t)
+			continue
+		}
+		resp.Topics[i].Partitions = append(resp.Topics[i].Partitions, t.Partitions...)
+	}
+}
+
+// dropRepeated leaves the last of the batches for one partition, as Kafka's map
+// of them does.
+func dropRepeated(req *kmsg.ProduceRequest) {
+	type name struct {
+		topic     string
+		id        kafka.UUID
+		partition int32
+	}
+	if len(req.Topics) == 1 && len(req.Topics[0].Partitions) == 1 {
+		return // nearly always
+	}
+	last := map[name]*kmsg.ProduceRequestTopicPartition{}
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		kept := t.Partitions[:0]
+		for _, p := range t.Partitions {
+			at := name{t.Topic, t.TopicID, p.Partition}
+			if first := last[at]; first != nil {
+				*first = p
+				continue
+			}
+			kept = append(kept, p)
+			last[at] = &kept[len(kept)-1]
+		}
+		t.Partitions = kept
+	}
+	req.Topics = slices.DeleteFunc(req.Topics, func(t kmsg.ProduceRequestTopic) bool { return len(t.Partitions) == 0 })
 }
 
 func failed(resp *kmsg.ProduceResponse) bool {

@@ -35,8 +35,9 @@ type Conn struct {
 	inFlight []*call
 	free     []*call // of Call
 	freeSend []*call // of Send
-	// fetched is a fetch answer that nobody uses any more.
-	fetched *kmsg.FetchResponse
+	// Answers that are of no more use, to be read into again.
+	fetched  *kmsg.FetchResponse
+	produced *kmsg.ProduceResponse
 
 	// One task reads at a time: a caller that waits for its own answer, or the
 	// reader task, which exists as soon as there has been a Send.
@@ -189,9 +190,14 @@ func (c *Conn) enqueue(req kmsg.Request, timeout time.Duration, done func(kmsg.R
 
 // response is what the answer to req is read into.
 func (c *Conn) response(req kmsg.Request) kmsg.Response {
-	if resp := c.fetched; resp != nil && req.Key() == keyFetch {
+	switch key := req.Key(); {
+	case key == keyFetch && c.fetched != nil:
+		resp := c.fetched
 		c.fetched = nil
-		*resp = kmsg.FetchResponse{Topics: resp.Topics[:0]}
+		return resp
+	case key == keyProduce && c.produced != nil:
+		resp := c.produced
+		c.produced = nil
 		return resp
 	}
 	return req.ResponseKind()
@@ -200,8 +206,11 @@ func (c *Conn) response(req kmsg.Request) kmsg.Response {
 // Recycle gives an answer back to be used for another one. What its partitions
 // hold (records, aborted transactions) is the caller's all the same.
 func (c *Conn) Recycle(resp kmsg.Response) {
-	if fetch, ok := resp.(*kmsg.FetchResponse); ok {
-		c.fetched = fetch
+	switch resp := resp.(type) {
+	case *kmsg.FetchResponse:
+		c.fetched = resp
+	case *kmsg.ProduceResponse:
+		c.produced = resp
 	}
 }
 

@@ -75,10 +75,11 @@ type Accepted struct {
 	conn   env.Conn
 	in     frames
 	ctx    Context
-	// The memory of the requests that come again and again.
-	fetch   kmsg.FetchRequest
-	fetched kmsg.FetchResponse
-	produce kmsg.ProduceRequest
+	// The memory of the requests that come again and again, and of their answers.
+	fetch    kmsg.FetchRequest
+	fetched  kmsg.FetchResponse
+	produce  kmsg.ProduceRequest
+	produced kmsg.ProduceResponse
 }
 
 // Close ends the connection, whatever it is doing.
@@ -193,12 +194,9 @@ func (a *Accepted) one(frame []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := sane(req, body); err != nil {
-		return err
-	}
 	// Bytes after the end of the body are ignored, as Kafka does.
-	if err := req.ReadFrom(body); err != nil {
-		return fmt.Errorf("%s request v%d: %w: %v", kmsg.NameForKey(h.Key), h.Version, ErrMalformed, err)
+	if err := readRequest(req, body); err != nil {
+		return err
 	}
 	ctx.ClientID, ctx.Key, ctx.Version, ctx.Bytes = id, h.Key, h.Version, len(frame)
 	resp := s.Handler(ctx, req)
@@ -210,15 +208,13 @@ func (a *Accepted) one(frame []byte) error {
 	return a.write(resp, h.CorrelationID, len(frame))
 }
 
-// request is an empty request. A handler may use it until it returns, so one of
-// a kind is enough for a connection.
+// request is what a request is read into. A handler may use it until it returns,
+// so one of a kind is enough for a connection.
 func (a *Accepted) request(key int16) kmsg.Request {
 	switch key {
 	case keyFetch:
-		a.fetch = kmsg.FetchRequest{Topics: a.fetch.Topics[:0], ForgottenTopics: a.fetch.ForgottenTopics[:0]}
 		return &a.fetch
 	case keyProduce:
-		a.produce = kmsg.ProduceRequest{Topics: a.produce.Topics[:0]}
 		return &a.produce
 	}
 	return kmsg.RequestForKey(key)
@@ -232,6 +228,16 @@ func (ctx *Context) FetchResponse() *kmsg.FetchResponse {
 	}
 	a.fetched = kmsg.FetchResponse{Topics: a.fetched.Topics[:0]}
 	return &a.fetched
+}
+
+// ProduceResponse is an empty answer to a produce. Its memory is the connection's.
+func (ctx *Context) ProduceResponse() *kmsg.ProduceResponse {
+	a := ctx.Conn
+	if a == nil {
+		return kmsg.NewPtrProduceResponse()
+	}
+	a.produced = kmsg.ProduceResponse{Topics: a.produced.Topics[:0]}
+	return &a.produced
 }
 
 func (a *Accepted) write(resp kmsg.Response, correlationID int32, received int) error {

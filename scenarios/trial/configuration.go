@@ -13,6 +13,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/internal/nearest"
 	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/workloads"
 )
 
 // configuration is a scenario with the settings of one run applied.
@@ -27,6 +28,12 @@ type configuration struct {
 // the scenario's author.
 func configure(s scenarios.Scenario, set map[string]string) (configuration, error) {
 	c := configuration{scenario: s, settings: broker.DefaultSettings(), set: set}
+	if err := s.Check(); err != nil {
+		return c, optionError{err}
+	}
+	if err := checkTopics(s); err != nil {
+		return c, optionError{err}
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Cluster.Config)) {
 		if err := c.settings.Set(name, s.Cluster.Config[name]); err != nil {
 			return c, optionError{fmt.Errorf("scenario %s: %w", s.Name, err)}
@@ -43,6 +50,24 @@ func configure(s scenarios.Scenario, set map[string]string) (configuration, erro
 	return c, nil
 }
 
+// checkTopics says which topic the workload uses that the scenario does not have.
+func checkTopics(s scenarios.Scenario) error {
+	w, ok := s.Workload.(workloads.UsesTopics)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for _, t := range s.Topics {
+		names = append(names, t.Name)
+	}
+	for _, topic := range w.UsesTopics() {
+		if !slices.Contains(names, topic) {
+			return fmt.Errorf("scenario %s: Workload: %w", s.Name, nearest.Unknown("topic", topic, names))
+		}
+	}
+	return nil
+}
+
 // apply changes one thing by its name: a parameter of the workload, or a
 // configuration of all kinds that have it: brokers, topics, clients. A value that
 // only some kinds have a word for is meant for those: compression.type=none is a
@@ -50,7 +75,7 @@ func configure(s scenarios.Scenario, set map[string]string) (configuration, erro
 func (c *configuration) apply(name, value string) error {
 	kinds := config.Kinds(name)
 	if len(kinds) == 0 {
-		w, err := c.scenario.Workload.Set(name, value)
+		w, err := workloads.Set(c.scenario.Workload, name, value)
 		if nearest.IsUnknown(err) {
 			return nearest.Unknown("parameter", name, c.names())
 		}
@@ -73,7 +98,7 @@ func (c *configuration) apply(name, value string) error {
 		c.applyToTopics(name, value, !takes(config.Broker))
 	}
 	if takes(config.Producer) || takes(config.Consumer) {
-		w, err := c.scenario.Workload.Set(name, value)
+		w, err := workloads.Set(c.scenario.Workload, name, value)
 		switch {
 		case err == nil:
 			c.scenario.Workload = w
@@ -107,7 +132,10 @@ func takers(kinds []config.Kind, name, value string) (taken []config.Kind, err e
 
 // names are all that can be set.
 func (c *configuration) names() []string {
-	names := c.scenario.Workload.Names()
+	var names []string
+	if w, ok := c.scenario.Workload.(workloads.Settable); ok {
+		names = w.Names()
+	}
 	for _, kind := range []config.Kind{config.Broker, config.Topic, config.Producer, config.Consumer} {
 		names = append(names, config.Names(kind)...)
 	}
@@ -144,7 +172,12 @@ func (c *configuration) check() error {
 			return fmt.Errorf("topic %s: %w", t.Name, err)
 		}
 	}
-	return c.scenario.Workload.Check()
+	if w, ok := c.scenario.Workload.(workloads.Settable); ok {
+		if err := w.Check(); err != nil {
+			return fmt.Errorf("workload: %w", err)
+		}
+	}
+	return nil
 }
 
 func (c *configuration) checkTopic(t scenarios.Topic) error {
@@ -189,7 +222,9 @@ func (c *configuration) promises(t scenarios.Topic) (minISR int, unclean bool) {
 // named is what differs from the defaults, by Kafka's names.
 func (c *configuration) named() map[string]string {
 	out := map[string]string{}
-	maps.Copy(out, c.scenario.Workload.Config())
+	if w, ok := c.scenario.Workload.(workloads.Settable); ok {
+		maps.Copy(out, w.Config())
+	}
 	maps.Copy(out, c.scenario.Cluster.Config)
 	for _, t := range c.scenario.Topics {
 		maps.Copy(out, t.Config)

@@ -14,6 +14,7 @@ import (
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/internal/nearest"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 )
 
@@ -31,8 +32,8 @@ type Record struct {
 const recordFormat = "ktrial-run/1"
 
 // WriteTo keeps a run in a directory: run.json to replay it, the history for
-// `ktrial check`, the story of the nodes, the plan that really struck, and all
-// of it in one picture.
+// `ktrial check`, the events of the ledger for `ktrial trace`, the story of the
+// notable ones, the plan that really struck, and all of it in one picture.
 func (r *Result) WriteTo(dir string, o Options) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -50,9 +51,7 @@ func (r *Result) WriteTo(dir string, o Options) error {
 	if err := enc.Encode(rec); err != nil {
 		return err
 	}
-	for e := range r.Ledger.All() {
-		e.WriteLine(&story)
-	}
+	r.Ledger.WriteStory(&story, ledger.Filter{})
 	for _, f := range r.Report.Faults {
 		fmt.Fprintln(&plan, f.Text)
 	}
@@ -67,7 +66,11 @@ func (r *Result) WriteTo(dir string, o Options) error {
 			return err
 		}
 	}
-	return r.writeHistory(filepath.Join(dir, "history.jsonl"))
+	head := ledger.Header{Scenario: r.Report.Scenario, Seed: r.Report.Seed, Hash: r.Report.TraceHash}
+	if err := ledger.WriteTraceFile(filepath.Join(dir, "trace.jsonl.gz"), head, r.Ledger.All()); err != nil {
+		return err
+	}
+	return r.History.WriteFile(filepath.Join(dir, "history.jsonl"))
 }
 
 // ReadRecord reads a run.json. A file that is none is told by its place.
@@ -164,6 +167,3 @@ func build() string {
 	}
 	return strings.TrimSpace(revision + dirty)
 }
-
-// writeHistory keeps the history as JSON lines.
-func (r *Result) writeHistory(file string) error { return r.History.WriteFile(file) }

@@ -39,12 +39,23 @@ type Options struct {
 	Plant []planted.Bug
 	// PlanFile is where Plan was read from: the report names it.
 	PlanFile string
+	// Program is what a person types for the command line that knows the
+	// scenario; empty: ktrial. Again, if set, is the whole command that plays
+	// the run again.
+	Program, Again string
 	// Read is called with each event as it happens; nil: it is not.
 	Read func(*ledger.Entry)
 	// Keep says which events the result's ledger has.
 	Keep ledger.Keep
 	// Tracing is what FirstDifference records with; nil: only the hash is kept.
 	Tracing *sim.Tracing
+}
+
+func (o *Options) program() string {
+	if o.Program == "" {
+		return "ktrial"
+	}
+	return o.Program
 }
 
 // Result is one run: its report, and what the report was made from.
@@ -74,6 +85,7 @@ type run struct {
 	core       core
 	violations []reports.Violation
 	watch      *watch
+	ownLaws    []*ownLaw
 	seen       *checkers.Watch // judges the history while it is recorded
 	// short: the run ended before its time, so what was to come is not missing.
 	short bool
@@ -120,18 +132,33 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	}
 	r.watch = newWatch(r)
 	r.n = nemesis.New(r.c, r.w.Rand("nemesis"), r.s.Lesson != "" || r.s.Exact && o.Plan == nil)
+	r.watchOwnLaws()
 	r.watchHistory()
 	r.clients = r.s.Workload.Clients(r.stage)
 	for _, c := range r.clients {
 		r.c.AddClients(c.Host)
 	}
-	if err := o.Plan.Check(r.c); err != nil {
-		if o.PlanFile != "" {
-			err = fmt.Errorf("%s: %w", o.PlanFile, err)
-		}
+	if err := r.checkPlans(); err != nil {
 		return nil, optionError{err}
 	}
 	return r, nil
+}
+
+// checkPlans says what cannot be played in this cluster: of the plan given for
+// this run, or of the scenario's own.
+func (r *run) checkPlans() error {
+	if err := r.o.Plan.Check(r.c); err != nil {
+		if r.o.PlanFile != "" {
+			err = fmt.Errorf("%s: %w", r.o.PlanFile, err)
+		}
+		return err
+	}
+	if own, ok := r.s.Faults.(faults.Plan); ok && r.o.Plan == nil {
+		if err := own.Check(r.c); err != nil {
+			return fmt.Errorf("scenario %s: Faults: %w", r.s.Name, err)
+		}
+	}
+	return nil
 }
 
 // until runs the world until done, looking now and then, at most for limit.

@@ -76,8 +76,6 @@ type Host interface {
 	Traced() bool
 	// Reached counts a probe: a rare state that a campaign must have met.
 	Reached(p *ledger.Probe)
-	// Log tells a line in the process's own words.
-	Log(format string, args ...any)
 
 	// Listen opens a port for connections from other hosts.
 	Listen(port int) (Listener, error)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -100,6 +101,22 @@ func (f *files) SyncDir(dir string) error {
 		defer d.Close()
 		return d.Sync()
 	}))
+}
+
+// Where is the absolute path of p on this machine.
+func (f *files) Where(p string) string {
+	path := filepath.Join(f.root.Name(), filepath.FromSlash(clean(p)))
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// Space is the size of the file system in bytes, and how much of it this program
+// may use yet.
+func (f *files) Space() (total, usable int64, err error) {
+	total, usable, err = space(f.root.Name())
+	return total, usable, wrap("space of", ".", err)
 }
 
 // openFile is an open file.

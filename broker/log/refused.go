@@ -1,0 +1,81 @@
+package log
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/ktrial/ktrial/broker/record"
+)
+
+// Refused is why a batch was not appended, in the words that its producer is
+// told, and which of its records are at fault (KIP-467).
+type Refused struct {
+	Kind    *kerr.Error
+	Why     string
+	Records []RecordError
+}
+
+// RecordError is what is wrong with one record.
+type RecordError struct {
+	Index int32 // in the batch, from 0
+	Why   string
+	kind  *kerr.Error
+}
+
+func (r *Refused) Error() string { return r.Kind.Error() + ": " + r.Why }
+func (r *Refused) Unwrap() error { return r.Kind }
+
+// refuseRecords is the answer to a batch with records at fault. As in Kafka's
+// LogValidator one bad timestamp decides about the error of them all, and the
+// text of the other error shows the first three.
+func refuseRecords(bad []RecordError) error {
+	for _, r := range bad {
+		if r.kind == kerr.InvalidTimestamp {
+			return &Refused{kerr.InvalidTimestamp, "One or more records have been rejected due to invalid timestamp", bad}
+		}
+	}
+	var shown []string
+	for _, r := range bad[:min(len(bad), 3)] {
+		shown = append(shown, fmt.Sprintf("RecordError(batchIndex=%d, message='%s')", r.Index, r.Why))
+	}
+	return &Refused{kerr.InvalidRecord, fmt.Sprintf("One or more records have been rejected due to %d record errors in total, and only showing the first three errors at most: [%s]",
+		len(bad), strings.Join(shown, ", ")), bad}
+}
+
+// recordErrors looks at each record for what Summarize has found in the batch.
+func (l *Log) recordErrors(b record.Batch, now int64) ([]RecordError, error) {
+	earliest, latest := l.timestampRange(now)
+	var bad []RecordError
+	i := int32(0)
+	err := l.decoder.Records(b, func(r record.Record) error {
+		switch {
+		case l.cfg.CleanupPolicy.Compact && r.Key == nil:
+			bad = append(bad, RecordError{i, fmt.Sprintf("Compacted topic cannot accept message without key in topic partition %s-%d", l.tp.Topic, l.tp.Partition), kerr.InvalidRecord})
+		case l.cfg.TimestampType == CreateTime && r.Timestamp != record.NoTimestamp:
+			if r.Timestamp < earliest || r.Timestamp > latest {
+				bad = append(bad, RecordError{i, fmt.Sprintf("Timestamp %d of message with offset %d is out of range. The timestamp should be within [%d, %d]",
+					r.Timestamp, r.Offset, earliest, latest), kerr.InvalidTimestamp})
+			}
+		case b.IsLogAppendTime():
+			bad = append(bad, RecordError{i, "Invalid timestamp type in message record. Producer should not set timestamp type to LogAppendTime.", kerr.InvalidTimestamp})
+		}
+		i++
+		return nil
+	})
+	return bad, err
+}
+
+// timestampRange is within which the timestamps of records must lie (KIP-937).
+// Without a limit it is as far as a long goes, in Kafka with an overflow that
+// only the text of an error shows.
+func (l *Log) timestampRange(now int64) (earliest, latest int64) {
+	before, after := l.cfg.TimestampBeforeMax.Milliseconds(), l.cfg.TimestampAfterMax.Milliseconds()
+	latest = math.MaxInt64
+	if after <= math.MaxInt64-now {
+		latest = now + after
+	}
+	return now - before, latest
+}
