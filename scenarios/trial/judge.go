@@ -46,6 +46,7 @@ func (r *run) again() string {
 		return r.o.Again
 	}
 	words := append(strings.Fields(r.o.program()), "run", r.s.Name, "--seed", fmt.Sprint(r.o.Seed))
+	words = append(words, r.o.Shape.Flags()...)
 	for _, name := range slices.Sorted(maps.Keys(r.o.Set)) {
 		words = append(words, "--set", name+"="+r.o.Set[name])
 	}
