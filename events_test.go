@@ -256,9 +256,12 @@ func describeKinds(t *testing.T) string {
 			}
 			b.WriteString("| field | type | meaning |\n| --- | --- | --- |\n")
 			for _, f := range fields {
-				meaning := comments[path.Base(f.in.PkgPath())+"."+f.in.Name()+"."+f.at.Name]
-				if meaning == "" {
-					meaning = meanings[f.name]
+				comment, meaning := comments[path.Base(f.in.PkgPath())+"."+f.in.Name()+"."+f.at.Name], meanings[f.name]
+				switch {
+				case meaning == "":
+					meaning = comment
+				case comment != "":
+					meaning += "; " + comment
 				}
 				assert.NotEmpty(t, meaning, "%s: field %s of %v has no comment, and its name no meaning in events_test.go", kind.Name, f.at.Name, f.in)
 				fmt.Fprintf(&b, "| %s | %s | %s |\n", f.name, jsonType(f.at.Type, f.quoted), strings.ReplaceAll(meaning, "|", "\\|"))
@@ -311,6 +314,14 @@ var meanings = map[string]string{
 	"partition_epoch": "partition epoch: it counts the changes of the partition (KIP-497)",
 	"producer_epoch":  "epoch of the producer",
 	"first_sequence":  "sequence of the first record; -1: none",
+	"base":            "first offset",
+	"certain":         "whether the leader takes the proposal back",
+	"clean":           "whether the shutdown before was clean",
+	"digest":          "fingerprint of the batch",
+	"error_code":      "error code; 0: none",
+	"error_name":      "name of the error",
+	"momentary":       "whether the fault has no end",
+	"producer":        "producer id",
 	"last_sequence":   "sequence of the last record; -1: none",
 	"proposed":        "the in-sync replicas that were proposed",
 	"records":         "how many records",
