@@ -69,7 +69,7 @@ func (r *run) tellConfig() {
 // find is a violation even if the scenario does not ask for it.
 func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement {
 	j := checkers.Judge(h, checkers.Options{})
-	proof := &evidence{h: h, struck: report.Faults, story: lines(r.w.Ledger())}
+	proof := &evidence{h: h, struck: report.Faults, ledger: r.w.Ledger()}
 	asked := map[checkers.Anomaly]bool{}
 	check := func(p scenarios.Promise) {
 		c := reports.Check{Name: p.Name, Verdict: reports.Holds, Checked: p.Counts(j.Examined)}

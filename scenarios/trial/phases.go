@@ -161,7 +161,7 @@ func (r *run) settled(all bool) (amiss []string) {
 		return []string{missing}
 	}
 	for _, c := range r.clients {
-		if c.Role == workloads.Writer && !r.stage.Done(c.Host) {
+		if c.Role == workloads.Writes && !r.stage.Done(c.Host) {
 			amiss = append(amiss, c.Host+" has not finished")
 		}
 	}

@@ -56,7 +56,7 @@ func (r *Result) WriteTo(dir string, o Options) error {
 		fmt.Fprintln(&plan, f.Text)
 	}
 	var picture bytes.Buffer
-	if err := reports.NewTimeline(&r.Report, r.about, r.History, marks(lines(r.Ledger))).WriteSVG(&picture); err != nil {
+	if err := reports.NewTimeline(&r.Report, r.about, r.History, marks(r.Ledger)).WriteSVG(&picture); err != nil {
 		return err
 	}
 	for name, text := range map[string][]byte{

@@ -134,6 +134,9 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	r.n = nemesis.New(r.c, r.w.Rand("nemesis"), r.s.Lesson != "" || r.s.Exact && o.Plan == nil)
 	r.watchOwnLaws()
 	r.watchHistory()
+	if o.Keep == ledger.KeepAll {
+		r.tellOperations()
+	}
 	r.clients = r.s.Workload.Clients(r.stage)
 	for _, c := range r.clients {
 		r.c.AddClients(c.Host)
