@@ -87,7 +87,7 @@ func Overlay(below, above map[string]string) map[string]string {
 	if out == nil {
 		out = map[string]string{}
 	}
-	for name := range above {
+	for _, name := range slices.Sorted(maps.Keys(above)) {
 		for _, synonym := range Synonyms(name) {
 			delete(out, synonym)
 		}

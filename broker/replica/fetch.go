@@ -384,8 +384,20 @@ func (q *fetch) answer(resp *kmsg.FetchResponse) {
 		}
 		t := &resp.Topics[n-1]
 		t.Partitions = append(t.Partitions, part.out)
-		if q.m.witness != nil && !q.follower && part.p != nil {
-			part.p.tellBatches(witness.ReadServed, part.out.RecordBatches)
+		if !q.follower && part.p != nil {
+			part.p.tellRead(part.out.RecordBatches)
 		}
+	}
+}
+
+// tellRead tells of each batch that a consumer is given.
+func (p *Partition) tellRead(batches []byte) {
+	for {
+		b, rest, err := record.Next(batches)
+		if err != nil {
+			return
+		}
+		p.m.host.Tell(&witness.ReadServed{Replica: p.self, Batch: witness.BatchOf(b)})
+		batches = rest
 	}
 }

@@ -5,6 +5,9 @@ type Recorder struct {
 	// Watch, if set, sees every operation of a client when it begins and when it
 	// ends: see History.Added.
 	Watch func(*Op)
+	// Told, if set, is called with each event as the client told it, after it
+	// was recorded; number counts the events from 0. It must not keep the event.
+	Told  func(e *Event, number int64)
 	h     *History
 	event Event // the one being recorded
 }
@@ -37,6 +40,9 @@ func (r *Recorder) Note(e Event) {
 // when it returns.
 func (r *Recorder) Add(e *Event) {
 	r.h.Add(e)
+	if r.Told != nil {
+		r.Told(e, int64(r.h.Events())-1)
+	}
 	if r.Watch == nil {
 		return
 	}
