@@ -75,12 +75,15 @@ func (p *Producer) ship(now time.Duration) {
 	if p.idempotent() && !p.identified() {
 		return
 	}
-	first := p.busyFrom(p.turn)
+	first, lingers := p.busyFrom(p.turn), false
 	for i := range p.busy {
 		q := p.busy[(first+i)%len(p.busy)]
-		if q.batches.len() > q.flying {
-			p.load(q, now)
+		if q.batches.len() > q.flying && p.load(q, now) == lingering {
+			lingers = true
 		}
+	}
+	for i := 0; lingers && len(p.shipments) > 0 && i < len(p.busy); i++ {
+		p.loadLingering(p.busy[(first+i)%len(p.busy)], now)
 	}
 	if n := len(p.queues); n > 0 {
 		p.turn = (p.turn + 1) % n
@@ -97,41 +100,58 @@ func (p *Producer) ship(now time.Duration) {
 }
 
 // load adds the next batch of q to the shipment for its leader, if it and the
-// leader are ready.
-func (p *Producer) load(q *queue, now time.Duration) {
+// leader are ready, and returns what q says of it.
+func (p *Producer) load(q *queue, now time.Duration) verdict {
 	leader, epoch := p.net.metadata.leader(q.tp)
 	b, verdict, wait := q.next(p, now, epoch)
 	switch verdict {
 	case nothing:
-		return
-	case later:
+		return verdict
+	case later, lingering:
 		p.schedule.at(p.shipping, now+wait)
-		return
+		return verdict
 	}
 	l := p.net.link(leader)
-	if l == nil {
+	switch {
+	case l == nil:
 		p.net.metadata.want(q.tp.Topic)
 		p.net.metadata.requestUpdate()
+	case l.inFlight >= int(p.cfg.MaxInFlight):
+	case l.ready():
+		p.shipment(l).add(b, epoch)
+	case l.delay() > 0:
+		p.schedule.at(p.shipping, now+l.delay())
+	}
+	return verdict
+}
+
+// loadLingering adds the next batch of q, if it lingers, to the shipment for its
+// leader, if there is one: what goes to a broker takes the first batch of each of
+// its partitions along (Kafka's RecordAccumulator.drain).
+func (p *Producer) loadLingering(q *queue, now time.Duration) {
+	leader, epoch := p.net.metadata.leader(q.tp)
+	b, verdict, _ := q.next(p, now, epoch)
+	if verdict != lingering {
 		return
 	}
-	if l.inFlight >= int(p.cfg.MaxInFlight) {
-		return
-	}
-	if !l.ready() {
-		if wait := l.delay(); wait > 0 {
-			p.schedule.at(p.shipping, now+wait)
+	for _, s := range p.shipments {
+		if s.link.node == leader {
+			s.add(b, epoch)
 		}
+	}
+}
+
+// add has b go with s, unless it is too large: then it goes with the next one.
+func (s *shipment) add(b *batch, epoch kafka.LeaderEpoch) {
+	if len(s.batches) > 0 && s.size+b.size() > s.p.cfg.MaxRequestSize {
 		return
 	}
-	s := p.shipment(l)
-	if len(s.batches) > 0 && s.size+b.size() > p.cfg.MaxRequestSize {
-		return // it goes with the next one
-	}
-	p.depart(b, epoch)
+	s.p.depart(b, epoch)
 	s.batches = append(s.batches, b)
 	s.size += b.size()
 }
 
+// shipment finds or makes the shipment for a link.
 func (p *Producer) shipment(l *link) *shipment {
 	for _, s := range p.shipments {
 		if s.link == l {
