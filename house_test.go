@@ -39,6 +39,7 @@ var layers = map[string][]string{
 	"broker/planted":      {},
 	"sim":                 {},
 	"sim/env":             {},
+	"conformance":         {},
 	"internal":            {},
 }
 
