@@ -224,3 +224,10 @@ func orRoot(folder string) string {
 	}
 	return folder
 }
+
+func readText(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return string(text)
+}

@@ -48,7 +48,7 @@ type (
 	AnswerArrived struct {
 		Message
 		Bytes int   `json:"bytes"`
-		Code  int16 `json:"error_code"` // as in AnswerSent
+		Code  int16 `json:"error_code"` // as in answer-sent
 	}
 	// RequestAbandoned: the client waits for the answer no longer, as its time is
 	// over or its connection has ended. The server may do it all the same.

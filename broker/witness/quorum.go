@@ -29,7 +29,7 @@ type (
 		*Replica
 		Epoch     kafka.LeaderEpoch `json:"epoch"`
 		Candidate kafka.NodeID      `json:"candidate"`
-		// Leader is of which the member has heard within its fetch timeout, or -1.
+		// Leader is the one of which the member has heard within its fetch timeout, or -1.
 		Leader kafka.NodeID `json:"leader"`
 	}
 	// QuorumElected: the member leads from now on, in Epoch.

@@ -135,8 +135,8 @@ type (
 	ISRRefused struct {
 		*Replica
 		Proposed []kafka.NodeID `json:"proposed"`
-		// Certain: no controller will make this change any more, so the leader
-		// takes the proposal back. Else it goes on to count.
+		// Certain: no controller will make this change any more. Otherwise the
+		// proposal goes on to count.
 		Certain bool `json:"certain"`
 		Error
 	}

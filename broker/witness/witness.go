@@ -89,8 +89,8 @@ func (b *Batch) Idempotent() bool { return b.ProducerID > kafka.NoProducer && !b
 // Error is an error as events keep it.
 type Error struct {
 	Text string `json:"error"`
-	// Name is that of the Kafka error that it is or wraps, such as
-	// NOT_LEADER_OR_FOLLOWER; empty: none.
+	// Name is the Kafka error that it is or wraps, such as NOT_LEADER_OR_FOLLOWER;
+	// empty: none.
 	Name string `json:"error_name,omitempty"`
 }
 

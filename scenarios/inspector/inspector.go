@@ -45,15 +45,21 @@ type Inspector struct {
 
 	partitions []*Partition // in the order in which they were met
 	byID       map[witness.PartitionID]*Partition
-	replicas   map[*witness.Replica]*Partition // nil: not inspected
-	last       *witness.Replica                // that was asked for
-	lastOf     *Partition
+	tellers    map[*witness.Replica]*teller
+	last       *teller // that was asked for
 
 	// committed is the offset of the metadata log below which all was told:
 	// every controller tells of every record, and the first one counts.
 	committed kafka.Offset
 	nodes     map[kafka.NodeID]*node
 	lists     [3][]laws.Node // scratch
+}
+
+// teller is what tells most events: a replica, or a member of the quorum.
+type teller struct {
+	of        *witness.Replica
+	node      *node
+	partition *Partition // nil: it is not inspected, or that of the quorum
 }
 
 // node is one server: its process and its disk.
@@ -88,8 +94,8 @@ type Partition struct {
 // New makes an inspector. Its Read is to be given to the ledger.
 func New(cfg Config) *Inspector {
 	in := &Inspector{
-		cfg: cfg, byID: map[witness.PartitionID]*Partition{}, replicas: map[*witness.Replica]*Partition{},
-		nodes: map[kafka.NodeID]*node{},
+		cfg: cfg, byID: map[witness.PartitionID]*Partition{}, tellers: map[*witness.Replica]*teller{},
+		nodes: map[kafka.NodeID]*node{}, last: &teller{},
 	}
 	in.Quorum = laws.NewQuorum(laws.QuorumConfig{Subject: kafka.MetadataPartition.String(), Name: in.name(), Voters: in.list(0, cfg.Voters)})
 	in.Quorum.Report = func(f laws.Failure) { cfg.Broken(nil, f) }
@@ -150,18 +156,21 @@ func (in *Inspector) meet(id witness.PartitionID) *Partition {
 	return p
 }
 
-// replica is the partition of one of its replicas; nil: it is not inspected.
-func (in *Inspector) replica(r *witness.Replica) *Partition {
-	if r == in.last {
-		return in.lastOf
+// teller is the one that tells as r.
+func (in *Inspector) teller(r *witness.Replica) *teller {
+	if r == in.last.of {
+		return in.last
 	}
-	p, met := in.replicas[r]
-	if !met {
-		p = in.partition(r.ID())
-		in.replicas[r] = p
+	t := in.tellers[r]
+	if t == nil {
+		t = &teller{of: r, node: in.of(r.Node)}
+		if r.Partition != kafka.MetadataPartition {
+			t.partition = in.partition(r.ID())
+		}
+		in.tellers[r] = t
 	}
-	in.last, in.lastOf = r, p
-	return p
+	in.last = t
+	return t
 }
 
 // settle ends what an event did to a partition. It is not done while laws are
@@ -190,12 +199,12 @@ func (in *Inspector) ProcessEnded(id kafka.NodeID) {
 		return
 	}
 	n.up = false
-	for r := range in.replicas {
-		if r.Node == id {
-			delete(in.replicas, r)
+	for r, t := range in.tellers {
+		if t.node == n {
+			delete(in.tellers, r) // the next process has others
 		}
 	}
-	in.last, in.lastOf = nil, nil
+	in.last = &teller{}
 	for _, p := range in.partitions {
 		in.hears(p, id)
 		p.Laws.Stopped(laws.Node(id))
@@ -250,19 +259,22 @@ func (in *Inspector) Quiet(but func(*Partition) bool) {
 
 // Read reads an event. It allocates nothing but what the laws' accounts grow by.
 func (in *Inspector) Read(e *ledger.Entry) {
-	if teller, ok := e.Event.(interface{ Of() *witness.Replica }); ok {
-		r := teller.Of()
-		if r == nil {
-			return
-		}
-		in.of(r.Node).up = true
-		if r.Partition == kafka.MetadataPartition {
-			in.readQuorum(r.Node, e.Event)
-		} else if p := in.replica(r); p != nil {
-			in.readReplica(p, r.Node, e.Event)
-			in.settle(p)
-		}
+	event, ok := e.Event.(interface{ Of() *witness.Replica })
+	if !ok {
+		in.readController(e.Event)
 		return
 	}
-	in.readController(e.Event)
+	r := event.Of()
+	if r == nil {
+		return // of no replica in particular
+	}
+	t := in.teller(r)
+	t.node.up = true
+	switch {
+	case t.partition != nil:
+		in.readReplica(t.partition, r.Node, e.Event)
+		in.settle(t.partition)
+	case r.Partition == kafka.MetadataPartition:
+		in.readQuorum(r.Node, e.Event)
+	}
 }

@@ -145,6 +145,8 @@ type Conn interface {
 	// Close ends both directions. Bytes already written may still arrive.
 	// A Read or Write that waits on this end returns ErrClosed.
 	Close() error
+	// LocalAddr is "host:port" of this end, as the peer has it.
+	LocalAddr() string
 	// RemoteAddr is "host:port" of the peer.
 	RemoteAddr() string
 }
