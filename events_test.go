@@ -135,9 +135,10 @@ var forPeople = map[string][]string{
 		"network.Cut", "network.Mended",
 	},
 	"the course of a trial": {
-		"cluster.StopRefused", "trial.WorkBegan", "trial.HealingBegan", "trial.CoreChosen", "trial.CoreRejoined", "trial.PromiseBroken",
+		"cluster.StopRefused", "trial.CoreChosen", "trial.CoreRejoined", "trial.PromiseBroken",
 	},
-	"messages, for the report": {
+	"messages and operations, for the report": {
+		"workloads.Invoked", "workloads.Completed",
 		"witness.RequestSent", "witness.RequestArrived", "witness.AnswerSent", "witness.AnswerArrived", "witness.RequestAbandoned",
 		"witness.ConnectionOpened", "witness.ConnectionAccepted", "witness.ConnectionEnded", "witness.DialFailed",
 	},
@@ -336,6 +337,14 @@ var meanings = map[string]string{
 	"votes":           "node ids of the voters that voted for it",
 	"at_byte":         "where in the file",
 	"moved_ns":        "nanoseconds",
+	"process":         "number of the client's process in the history",
+	"client":          "name of the client",
+	"sends":           "the records that are sent",
+	"polled":          "the records that were read, by runs of consecutive offsets",
+	"marks":           "the offsets that were asked for",
+	"op":              "number of the event in the history",
+	"f":               "the operation",
+	"outcome":         "how it ended",
 	"asked":           "leader epoch of the request",
 	"latest":          "epoch of the last record",
 	"path":            "the file, on the disk of the host",
@@ -414,6 +423,14 @@ func jsonType(t reflect.Type, quoted bool) string {
 		return "list of " + jsonType(t.Elem(), false)
 	case reflect.Float64:
 		return "number"
+	case reflect.Pointer:
+		return jsonType(t.Elem(), false) + " or absent"
+	case reflect.Struct:
+		var parts []string
+		for _, f := range fieldsOf(t) {
+			parts = append(parts, f.name+" ("+jsonType(f.at.Type, f.quoted)+")")
+		}
+		return "objects with " + strings.Join(parts, ", ")
 	}
 	if t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64 {
 		return "integer"
