@@ -144,8 +144,8 @@ var forPeople = map[string][]string{
 	},
 }
 
-// An event that nothing tells is dead, and one that nothing reads is there for
-// somebody: say for whom.
+// An event that nothing tells is dead. One that no code reads is for people or
+// reports, and forPeople says why.
 func TestEvents_EachIsToldAndRead(t *testing.T) {
 	declared, told, read := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, file := range sources(t) {
@@ -342,7 +342,7 @@ var meanings = map[string]string{
 	"sends":           "the records that are sent",
 	"polled":          "the records that were read, by runs of consecutive offsets",
 	"marks":           "the offsets that were asked for",
-	"op":              "number of the event in the history",
+	"op":              "number",
 	"f":               "the operation",
 	"outcome":         "how it ended",
 	"asked":           "leader epoch of the request",

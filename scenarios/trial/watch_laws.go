@@ -31,8 +31,8 @@ var keeping = []laws.Law{
 	laws.UncleanExcluded, laws.KeptSomewhere, laws.ConsistentRead, laws.NoTruncation,
 }
 
-// undamaged are the laws about the content of one log, which nobody keeps whose
-// disk was damaged.
+// undamaged are the laws about the content of one log. They do not hold for a
+// node whose disk was damaged.
 var undamaged = []laws.Law{
 	laws.WeakISR, laws.StrongISR, laws.LogMatching, laws.SamePrefix,
 	laws.EpochsGrow, laws.ConsistentRead, laws.MarksInOrder, laws.RecoveredPrefix,
@@ -65,7 +65,7 @@ func (w *watch) failed(p *inspector.Partition, f laws.Failure) (forgiven bool) {
 
 // uncleanElection is called before the laws say what the election cost.
 func (w *watch) uncleanElection(p *inspector.Partition) {
-	w.befell("unclean-election", p)
+	w.happens("unclean-election", p)
 	if w.unclean[p.Partition.Topic] && w.excuses[p] == "" {
 		w.excuses[p] = "unclean.leader.election.enable=true, and a replica out of sync was elected"
 	}
@@ -73,9 +73,9 @@ func (w *watch) uncleanElection(p *inspector.Partition) {
 
 func (w *watch) replaced(p *inspector.Partition, unaware bool) {
 	if unaware {
-		w.befell("replaced-leader", p)
+		w.happens("replaced-leader", p)
 	} else {
-		w.befell("replaced-leader-heard", p)
+		w.happens("replaced-leader-heard", p)
 	}
 }
 
@@ -114,7 +114,7 @@ func (w *watch) each(t faults.Target, do func(kafka.NodeID)) {
 	}
 }
 
-// mayLose: hosts are about to lose what they have not synced. Where nobody else
+// mayLose: hosts are about to lose what they have not synced. Where no other
 // is counted to have it, the configuration promises nothing more.
 //
 // Only the hazards may do that. Elsewhere the nemesis keeps to the budget, and
@@ -131,17 +131,17 @@ func (w *watch) mayLose(hosts []string) {
 		w.excuses[p] = "at least min.insync.replicas replicas lost unsynced data at once"
 		if p.MinISR <= 1 {
 			w.excuses[p] = "min.insync.replicas=1, and the last in-sync replica lost data"
-			w.befell("last-isr-lost", p)
+			w.happens("last-isr-lost", p)
 		}
 		before := w.happened["lossy-crashes"]
-		w.befell("lossy-crashes", p)
+		w.happens("lossy-crashes", p)
 		w.happened["lossy-crashes"] = max(before, lost)
 	}
 }
 
-// befell counts what lets the configuration off a promise, and tells the
+// happens counts what lets the configuration off a promise, and tells the
 // history when and where it was.
-func (w *watch) befell(what string, p *inspector.Partition) {
+func (w *watch) happens(what string, p *inspector.Partition) {
 	w.happened[what]++
 	w.r.stage.Recorder.Note(history.Event{
 		Type: history.OK, Actor: "cluster", F: history.Fault, Name: what, Time: w.r.w.Now(),
@@ -150,7 +150,7 @@ func (w *watch) befell(what string, p *inspector.Partition) {
 	w.r.watchHistory()
 }
 
-// note tells the history of a fault, for whoever reads it.
+// note tells the history of a fault, for its readers.
 func (w *watch) note(text string) {
 	w.r.stage.Recorder.Note(history.Event{
 		Type: history.Unknown, Actor: "nemesis", F: history.Fault, Name: "injected", Text: text, Time: w.r.w.Now(),
