@@ -24,6 +24,7 @@ import (
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -64,6 +65,18 @@ type Manager struct {
 
 	closing bool
 	stop    env.Signal
+
+	events events
+}
+
+// events are the memory of those that each record takes several of.
+type events struct {
+	appending ledger.Block[witness.Appending]
+	appended  ledger.Block[witness.Appended]
+	fetched   ledger.Block[witness.FollowerFetched]
+	moved     ledger.Block[witness.HighWatermarkMoved]
+	acked     ledger.Block[witness.ProduceAcked]
+	read      ledger.Block[witness.ReadServed]
 }
 
 // NewManager takes over the logs in dir. Nothing leads or follows until
