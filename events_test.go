@@ -118,6 +118,7 @@ var forPeople = map[string][]string{
 	"how a log was recovered, or why it failed: laws look at what the replica says it found": {
 		"witness.LogClosed", "witness.EpochsDamaged", "witness.SegmentReread", "witness.SegmentsDropped", "witness.LogDirFailed",
 	},
+	"what clients do: the history has the same for the checkers": {"workloads.Invoked", "workloads.Completed"},
 	"why something went wrong, in words": {
 		"witness.NotAppended", "witness.ConfigIgnored", "witness.QuorumFetchFailed", "witness.SnapshotFailed", "witness.Refused",
 		"witness.RegistrationRefused", "witness.HeartbeatRefused", "witness.AutoCreateFailed", "witness.Malformed", "witness.AcceptFailed",
@@ -135,7 +136,7 @@ var forPeople = map[string][]string{
 		"network.Cut", "network.Mended",
 	},
 	"the course of a trial": {
-		"cluster.StopRefused", "trial.WorkBegan", "trial.HealingBegan", "trial.CoreChosen", "trial.CoreRejoined", "trial.PromiseBroken",
+		"cluster.StopRefused", "trial.CoreChosen", "trial.CoreRejoined", "trial.PromiseBroken",
 	},
 	"messages, for the report": {
 		"witness.RequestSent", "witness.RequestArrived", "witness.AnswerSent", "witness.AnswerArrived", "witness.RequestAbandoned",
@@ -414,6 +415,15 @@ func jsonType(t reflect.Type, quoted bool) string {
 		return "list of " + jsonType(t.Elem(), false)
 	case reflect.Float64:
 		return "number"
+	case reflect.Pointer:
+		return jsonType(t.Elem(), false)
+	case reflect.Struct:
+		var fields []string
+		for i := range t.NumField() {
+			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+			fields = append(fields, name)
+		}
+		return "object of " + strings.Join(fields, ", ")
 	}
 	if t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64 {
 		return "integer"
