@@ -30,6 +30,7 @@ var layers = map[string][]string{
 	"cmd/ktrial":     {"", "scenarios", "reports", "checkers", "workloads", "faults", "broker", "sim"},
 	"scenarios":      {"workloads", "faults", "reports", "checkers", "broker", "sim"},
 	"reports":        {"checkers"},
+	"conformance":    {"scenarios"},
 	"workloads":      {"broker/client", "broker/config", "broker/kafka", "checkers/history", "sim/env"},
 	"faults":         {"sim"},
 	"checkers":       {},
