@@ -5,53 +5,171 @@
 // The command is cmd/ktrial. In a Go test it is one line a trial:
 //
 //	func TestOrdersSurviveALossOfPower(t *testing.T) {
-//		ktrial.Try(t, scenarios.LeaderLosesPower, ktrial.Seeds(1, 20)...)
+//		ktrial.Try(t, scenarios.LeaderLosesPower, ktrial.Seeds(1, 20))
 //	}
 package ktrial
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/scenarios/trial"
 )
 
 // T is the part of *testing.T that Try needs.
-type T interface {
+type T[Self any] interface {
 	Helper()
+	Name() string
+	Run(name string, f func(Self)) bool
+	Parallel()
 	Logf(format string, args ...any)
 	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
 }
 
-// Seeds are first to last, both included.
-func Seeds(first, last uint64) (seeds []uint64) {
-	for seed := first; seed <= last; seed++ {
-		seeds = append(seeds, seed)
+// Option says how Try plays a scenario.
+type Option func(*trying)
+
+// trying is what the options of one Try say.
+type trying struct {
+	seeds    []uint64
+	options  trial.Options
+	plan     string
+	strict   bool
+	parallel bool
+	err      error
+}
+
+// Seeds are first to last, both included. Several add up.
+func Seeds(first, last uint64) Option {
+	return func(y *trying) {
+		if last < first {
+			y.err = fmt.Errorf("ktrial.Seeds(%d, %d): found a last seed below the first", first, last)
+		}
+		for seed := first; seed <= last; seed++ {
+			y.seeds = append(y.seeds, seed)
+		}
 	}
-	return seeds
 }
 
-// Try plays a scenario with each seed and fails the test for each run that
-// breaks a promise, with the report that the command prints: what was
-// promised, what was seen, what proves it, and what to type to see it again. A
-// run that proves nothing, because the danger was not met, is logged.
-func Try(t T, s scenarios.Scenario, seeds ...uint64) {
-	t.Helper()
-	for _, seed := range seeds {
-		result, err := trial.Run(s, trial.Options{Seed: seed})
+// Set changes a configuration by Kafka's name, or a parameter of the workload.
+func Set(name, value string) Option {
+	return func(y *trying) {
+		if y.options.Set == nil {
+			y.options.Set = map[string]string{}
+		}
+		y.options.Set[name] = value
+	}
+}
+
+// Plant plants historical bugs, to see that the scenario finds them.
+func Plant(bugs ...planted.Bug) Option {
+	return func(y *trying) { y.options.Plant = append(y.options.Plant, bugs...) }
+}
+
+// Plan is a plan of faults instead of the scenario's own, a line for each:
+// "at 5s for 2s: power off leader of orders/0".
+func Plan(text string) Option {
+	return func(y *trying) {
+		plan, err := faults.ParsePlan(text)
 		if err != nil {
-			t.Errorf("%v", err)
-			continue
+			y.err = err
+			return
 		}
-		var text strings.Builder
-		result.Report.WriteText(&text, reports.Style{})
-		switch result.Report.Verdict {
-		case reports.Holds:
-		case reports.Inconclusive:
-			t.Logf("%s", text.String())
-		default:
-			t.Errorf("%s", text.String())
+		if y.options.Plan = plan; plan == nil {
+			y.options.Plan = faults.Plan{}
 		}
 	}
+}
+
+// Strict fails a run also for what a setting or a fault permits.
+func Strict() Option { return func(y *trying) { y.strict = true } }
+
+// Parallel plays the seeds at the same time.
+func Parallel() Option { return func(y *trying) { y.parallel = true } }
+
+// Try plays a scenario, each seed in a subtest of its own (TestX/seed=7), and
+// fails the test for each run that breaks a promise, with the report that the
+// command prints: what was promised, what was seen, what proves it, and what to
+// type to see it again. A run that proves nothing because the danger was not
+// met, and what a setting permits to be lost, is logged.
+//
+// A failing run is kept (run.json, history, trace) below the directory that the
+// environment names in KTRIAL_OUT, or else in the test's ArtifactDir, which `go
+// test -artifacts` keeps.
+//
+// A scenario with a mistake in it, or a Try without seeds, fails at once.
+func Try[Test T[Test]](t Test, s scenarios.Scenario, options ...Option) {
+	t.Helper()
+	var y trying
+	for _, o := range options {
+		o(&y)
+	}
+	switch {
+	case y.err != nil:
+		t.Fatalf("%v", y.err)
+		return
+	case len(y.seeds) == 0:
+		t.Fatalf("scenario %q: found no seeds, expected at least one: add ktrial.Seeds(1, 20)", s.Name)
+		return
+	}
+	for _, seed := range y.seeds {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t Test) {
+			t.Helper()
+			if y.parallel {
+				t.Parallel()
+			}
+			o := y.options
+			o.Seed = seed
+			o.Again = reports.Command("go", "test", "-run", "^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$")
+			play(t, s, o, y.strict)
+		})
+	}
+}
+
+// play is one subtest of Try.
+func play[Test T[Test]](t Test, s scenarios.Scenario, o trial.Options, strict bool) {
+	t.Helper()
+	o.Keep = ledger.KeepAll
+	result, err := trial.Run(s, o)
+	if err != nil {
+		t.Fatalf("%v", err)
+		return
+	}
+	report := &result.Report
+	allowed := slices.ContainsFunc(report.Allowed, func(a reports.Allowed) bool { return a.Count > 0 })
+	failed := report.Verdict != reports.Holds && report.Verdict != reports.Inconclusive || strict && allowed
+	if dir := artifacts(t); failed && dir != "" {
+		if err := result.WriteTo(dir, o); err != nil {
+			t.Errorf("%v", err)
+		}
+		report.Kept = dir
+	}
+	var text strings.Builder
+	report.WriteText(&text, reports.Style{})
+	switch {
+	case failed:
+		t.Errorf("%s", text.String())
+	case report.Verdict != reports.Holds || allowed:
+		t.Logf("%s", text.String())
+	}
+}
+
+// artifacts is where a failing run is kept; empty: nowhere.
+func artifacts[Test T[Test]](t Test) string {
+	if out := os.Getenv("KTRIAL_OUT"); out != "" {
+		return filepath.Join(out, filepath.FromSlash(t.Name()))
+	}
+	if d, ok := any(t).(interface{ ArtifactDir() string }); ok {
+		return d.ArtifactDir()
+	}
+	return ""
 }

@@ -7,6 +7,8 @@ package broker
 
 import (
 	"fmt"
+	"maps"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +22,6 @@ import (
 	"github.com/ktrial/ktrial/broker/replica"
 	"github.com/ktrial/ktrial/broker/server"
 	"github.com/ktrial/ktrial/broker/wire"
-	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -60,7 +61,6 @@ type Config struct {
 
 	Settings Settings
 	Bugs     *planted.Set
-	Witness  witness.Witness
 }
 
 // Node is one running node: its parts, for inspection. Those of a role that it
@@ -136,8 +136,8 @@ func (n *Node) openDir() (err error) {
 func (n *Node) makeReplicas() {
 	cfg := n.cfg.Settings.Replica
 	cfg.NodeID, cfg.TopicDefaults = n.cfg.NodeID, &n.cfg.Settings.Topic
-	n.Replicas = replica.NewManager(n.host, cfg, n.Dir, n.channel("alter-partition"), n.cfg.Bugs, n.cfg.Witness)
-	n.publisher = server.NewPublisher(n.host, n.cfg.NodeID, n.Replicas, n.cfg.Witness)
+	n.Replicas = replica.NewManager(n.host, cfg, n.Dir, n.channel("alter-partition"), n.cfg.Bugs)
+	n.publisher = server.NewPublisher(n.host, n.cfg.NodeID, n.Replicas)
 }
 
 // joinQuorum starts raft: as a voter on a controller, else as an observer.
@@ -146,8 +146,8 @@ func (n *Node) joinQuorum() (err error) {
 	if n.cfg.Roles.Has(ControllerRole) {
 		n.Controller = controller.New(n.host, controller.Config{
 			ID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID,
-			Bugs: n.cfg.Bugs, Witness: n.cfg.Witness, Settings: n.cfg.Settings.Controller,
-			BrokerConfigs: n.cfg.Settings.Names(),
+			Bugs: n.cfg.Bugs, Settings: n.cfg.Settings.Controller,
+			Given: n.cfg.Settings.Given(),
 		})
 		l = append(l, n.Controller)
 	}
@@ -156,7 +156,7 @@ func (n *Node) joinQuorum() (err error) {
 	}
 	n.Raft, err = raft.Start(n.host, raft.Config{
 		ID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, Voters: n.cfg.Voters, Dir: n.cfg.DataDir,
-		Settings: n.cfg.Settings.Raft, Decoder: n.cfg.Decoder, Bugs: n.cfg.Bugs, Witness: n.cfg.Witness,
+		Settings: n.cfg.Settings.Raft, Decoder: n.cfg.Decoder, Bugs: n.cfg.Bugs,
 	}, l)
 	return err
 }
@@ -193,8 +193,7 @@ func (n *Node) startBroker() error {
 		Host: n.host, NodeID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, Settings: settings,
 		Metadata: n.publisher, Replicas: n.Replicas, Lifecycle: n.Lifecycle,
 		Forward: n.channel("forwarding"), Allocate: n.channel("broker"),
-		Dir: n.Dir, DataDir: n.cfg.DataDir, TopicDefaults: n.cfg.Settings.Topic,
-		Config: n.cfg.Settings.Entries,
+		Dir: n.Dir, DataDir: n.cfg.DataDir, Given: n.given(),
 	}
 	srv, err := b.Listen(n.cfg.Port)
 	if err != nil {
@@ -232,6 +231,41 @@ func (n *Node) identity() (server.Identity, error) {
 		id.PreviousEpoch = epoch
 	}
 	return id, nil
+}
+
+// given is the configuration that the node was started with, as a file would
+// have it: the settings, and what this node alone is.
+func (n *Node) given() map[string]string {
+	out := n.cfg.Settings.Given()
+	if out == nil {
+		out = map[string]string{}
+	}
+	maps.Copy(out, n.cfg.identity())
+	return out
+}
+
+// identity is what distinguishes the node from the others of its cluster, and
+// what its place in it gives it, by Kafka's names.
+func (c *Config) identity() map[string]string {
+	var voters, roles []string
+	for _, v := range c.Voters {
+		voters = append(voters, fmt.Sprintf("%d@%s", v.ID, v.Addr))
+	}
+	if c.Roles.Has(BrokerRole) {
+		roles = append(roles, "broker")
+	}
+	if c.Roles.Has(ControllerRole) {
+		roles = append(roles, "controller")
+	}
+	out := map[string]string{
+		"node.id": fmt.Sprint(c.NodeID), "broker.id": fmt.Sprint(c.NodeID),
+		"process.roles": strings.Join(roles, ","), "log.dirs": path.Join("/", c.DataDir),
+		"controller.listener.names": "CONTROLLER", "controller.quorum.voters": strings.Join(voters, ","),
+	}
+	if c.Rack != "" {
+		out["broker.rack"] = c.Rack
+	}
+	return out
 }
 
 // endpoint is what the broker advertises.

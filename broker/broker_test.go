@@ -14,6 +14,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/replica"
 	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 func TestOneCombinedNode(t *testing.T) {
@@ -77,8 +78,11 @@ func standUp(t *testing.T, seed uint64) *cluster {
 		assert.Equal(t, want, u.read(other, "orders", 0))
 		u.eventually(time.Minute, "all replicas hold the same", func() bool { return alike(c, "orders") })
 	})
-	for _, kind := range []witness.Kind{witness.Opened, witness.Appended, witness.BecameLeader, witness.BecameFollower, witness.ProduceAcked, witness.ControllerActive, witness.Applied} {
-		assert.Positive(t, c.events[kind], "witness events of kind %d", kind)
+	for _, e := range []ledger.Event{
+		&witness.Opened{}, &witness.Appended{}, &witness.BecameLeader{}, &witness.BecameFollower{}, &witness.ProduceAcked{},
+		&witness.ControllerActive{}, &witness.PartitionCommitted{}, &witness.TopicCreated{}, &witness.Applied{},
+	} {
+		assert.Positive(t, c.told[e.Kind().Name], e.Kind().Name)
 	}
 	return c
 }
@@ -174,13 +178,13 @@ func TestSettings(t *testing.T) {
 		"log.segment.bytes":       "1000",
 		"log.retention.hours":     "2",
 		"min.insync.replicas":     "2",
-		"replica.lag.time.max.ms": "100",
+		"replica.lag.time.max.ms": "700",
 	}))
 	assert.EqualValues(t, 1000, s.Topic.SegmentBytes)
 	assert.Equal(t, 2*time.Hour, s.Topic.RetentionTime)
 	assert.EqualValues(t, 2, s.Topic.MinInsyncReplicas)
 	assert.EqualValues(t, 2, s.Controller.MinInsyncReplicas, "the same name in two components")
-	assert.Equal(t, 100*time.Millisecond, s.Replica.LagTimeMax)
+	assert.Equal(t, 700*time.Millisecond, s.Replica.LagTimeMax)
 	assert.ErrorContains(t, s.Set("replica.lag.time.max", "1"), "replica.lag.time.max.ms")
 	assert.Error(t, s.Set("log.retention.hours", "soon"))
 	assert.True(t, config.Has(&s, "controller.quorum.election.timeout.ms"))

@@ -42,8 +42,13 @@ func Files(paths []string) ([]string, error) {
 	return files, nil
 }
 
+// isHistory goes by the name. The trace that lies beside the history of a
+// recorded run is none.
 func isHistory(name string) bool {
 	name = strings.TrimSuffix(name, ".gz")
+	if filepath.Base(name) == "trace.jsonl" {
+		return false
+	}
 	return strings.HasSuffix(name, ".edn") || strings.HasSuffix(name, ".jsonl")
 }
 

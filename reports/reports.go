@@ -68,6 +68,8 @@ type Run struct {
 	OwnPlan bool `json:"-"`
 	// Again is the command that plays this run again.
 	Again string `json:"again,omitempty"`
+	// Program is what a person types for the command line.
+	Program string `json:"-"`
 	// Kept is the directory that holds the run.json and the history of the run.
 	Kept string `json:"-"`
 	// Stopped says why the run ended before its time; empty: it did not.
@@ -115,11 +117,13 @@ type Check struct {
 	Checked int64   `json:"checked"`
 }
 
-// Fault is one that struck, with the targets it really hit. Text parses back.
+// Fault is one that struck, with the targets it really hit. Text is the line of
+// a plan that does the same, Fault what is in it of the fault alone.
 type Fault struct {
 	At    Seconds `json:"at"`
 	Until Seconds `json:"until"`
 	Text  string  `json:"text"`
+	Fault string  `json:"fault"`
 }
 
 // Spared is a fault that did not strike as it was planned.

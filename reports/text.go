@@ -167,11 +167,20 @@ func (r *Run) writeNext(w io.Writer) {
 	}
 	switch {
 	case r.Kept != "":
-		fmt.Fprintf(w, "  replay:  %s\n", Command("ktrial", "replay", filepath.Join(r.Kept, "run.json")))
-		fmt.Fprintf(w, "  check:   %s\n", Command("ktrial", "check", filepath.Join(r.Kept, "history.jsonl")))
+		fmt.Fprintf(w, "  replay:  %s\n", r.command("replay", "run.json"))
+		fmt.Fprintf(w, "  check:   %s\n", r.command("check", "history.jsonl"))
 	case r.Verdict == Violated:
 		fmt.Fprintf(w, "  keep:    %s --out DIR\n", r.Again)
 	}
+}
+
+// command is one of the program about a file of the kept run.
+func (r *Run) command(name, file string) string {
+	program := r.Program
+	if program == "" {
+		program = "ktrial"
+	}
+	return Command(append(strings.Fields(program), name, filepath.Join(r.Kept, file))...)
 }
 
 // Command is a command line as a shell takes it.

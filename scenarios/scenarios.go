@@ -28,8 +28,11 @@ type Scenario struct {
 	// Exact: every fault of this plan strikes as it is written, for its author
 	// has seen to the budget. The nemesis knows only what the controllers believe, which is
 	// wrong under a planted bug.
-	Exact  bool
+	Exact bool
+	// Checks judge the history of the clients when all is over, Laws watch the
+	// events of the run. The laws of replication and of the quorum always hold.
 	Checks []Promise
+	Laws   []Law
 	// Probes must be reached, or the danger was not met and the verdict is
 	// inconclusive.
 	Probes []*ledger.Probe
@@ -40,6 +43,16 @@ type Scenario struct {
 	Danger checkers.Anomaly
 	// Liveness is how long the healed cluster may take to converge; 0: 90s.
 	Liveness time.Duration
+}
+
+// Law is something that must hold after each event: a law of another module, or
+// of this scenario alone.
+type Law struct {
+	Name  string // "no order is shipped twice"
+	About string
+	// Watch is called once for each run. What it returns is called with each
+	// event, and says what is wrong; empty: nothing. The run ends then.
+	Watch func() func(*ledger.Entry) (broken string)
 }
 
 // Cluster is the cast of servers, Topic a topic that is created before the work
@@ -58,7 +71,7 @@ var Orders = Topic{Name: "orders", Partitions: 3, Replicas: 3, MinInsync: 2}
 
 // All lists every scenario, in the order of `ktrial list`.
 func All() []Scenario {
-	return []Scenario{
+	return append([]Scenario{
 		Standard,
 		LeaderLosesPower,
 		SplitNetwork,
@@ -83,7 +96,22 @@ func All() []Scenario {
 		MinISROne,
 		NoIdempotence,
 		NoFsyncAllLosePower,
+	}, declared...)
+}
+
+// declared are the scenarios of other modules.
+var declared []Scenario
+
+// Declare adds a scenario of another module: commands then find it by its name
+// and list it. It is called when the program starts.
+func Declare(s Scenario) {
+	if err := s.Check(); err != nil {
+		panic(fmt.Sprintf("scenarios: declare: %v", err))
 	}
+	if slices.ContainsFunc(All(), func(t Scenario) bool { return t.Name == s.Name }) {
+		panic(fmt.Sprintf("scenarios: declare: there are two scenarios called %s", s.Name))
+	}
+	declared = append(declared, s)
 }
 
 // Find returns the scenario of that name, or an error with the nearest.

@@ -19,6 +19,7 @@ import (
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/scenarios/trial"
+	"github.com/ktrial/ktrial/workloads"
 )
 
 // TestEveryScenario plays each scenario: with one seed, which is ten seconds of
@@ -69,7 +70,7 @@ func TestHazards(t *testing.T) {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
 			var err error
-			s.Workload, err = s.Workload.Set("rate", "30") // enough, and faster
+			s.Workload, err = workloads.Set(s.Workload, "rate", "30") // enough, and faster
 			require.NoError(t, err)
 			r := holds(t, s, trial.Options{Seed: 2})
 			assert.Equal(t, reports.Holds, r.Verdict, "%v", r.NotReached)

@@ -3,7 +3,10 @@ package workloads
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/client"
@@ -32,6 +35,9 @@ type ProduceConsume struct {
 	Client map[string]string
 }
 
+// Name is how `ktrial list` names it.
+func (w ProduceConsume) Name() string { return "produce-consume" }
+
 // About is one line for `ktrial list`.
 func (w ProduceConsume) About() string {
 	return "producers send at a steady pace, consumers read by assignment, an auditor reads all again at the end"
@@ -44,6 +50,9 @@ func (w ProduceConsume) Lasts() time.Duration {
 	}
 	return w.Duration
 }
+
+// UsesTopics is the one topic.
+func (w ProduceConsume) UsesTopics() []string { return []string{w.Topic} }
 
 // parameters are what `--set` changes, beside Kafka's own names.
 var parameters = []string{"producers", "rate", "size", "consumers", "duration"}
@@ -62,14 +71,6 @@ func (w ProduceConsume) Set(name, value string) (Workload, error) {
 		w.Consumers, err = number(value, 0)
 	case "duration":
 		w.Duration, err = duration(value)
-	case "acks":
-		if w.Acks.Set(value) != nil {
-			err = errors.New("all, 1 or 0")
-		}
-	case "enable.idempotence":
-		if w.Idempotent, err = strconv.ParseBool(value); err != nil {
-			err = errors.New("true or false")
-		}
 	default:
 		return w.setClient(name, value)
 	}
@@ -97,42 +98,76 @@ func duration(value string) (time.Duration, error) {
 	return d, nil
 }
 
-// Check refuses what the clients would refuse.
+// Check refuses what the clients would refuse, in Kafka's words.
 func (w ProduceConsume) Check() error {
-	cfg := w.producerConfig()
-	return cfg.Check()
+	for _, name := range slices.Sorted(maps.Keys(w.Client)) {
+		if config.Find(config.Producer, name) == nil && config.Find(config.Consumer, name) == nil {
+			return nearest.Unknown("config", name, w.Names())
+		}
+	}
+	if _, err := client.ReadProducer(w.given(config.Producer)); err != nil {
+		return err
+	}
+	_, err := client.ReadConsumer(w.given(config.Consumer))
+	return err
 }
 
+// setClient sets a configuration of producers, of consumers, or of both.
 func (w ProduceConsume) setClient(name, value string) (Workload, error) {
-	producer, consumer := client.ProducerDefaults(), client.ConsumerDefaults()
-	if !config.Has(&producer, name) && !config.Has(&consumer, name) {
+	kinds := []config.Kind{config.Producer, config.Consumer}
+	known := false
+	for _, kind := range kinds {
+		d := config.Find(kind, name)
+		if d == nil {
+			continue
+		}
+		known = true
+		if _, err := d.Parse(value); err != nil {
+			return nil, err
+		}
+	}
+	if !known {
 		return nil, nearest.Unknown("parameter", name, w.Names())
 	}
-	for _, cfg := range []any{&producer, &consumer} {
-		if config.Has(cfg, name) {
-			if err := config.Set(cfg, name, value); err != nil {
-				return nil, err
-			}
+	switch name {
+	case "acks":
+		if err := w.Acks.Set(strings.TrimSpace(value)); err != nil {
+			return nil, err
 		}
+		return w, nil
+	case "enable.idempotence":
+		w.Idempotent = strings.EqualFold(strings.TrimSpace(value), "true")
+		return w, nil
 	}
-	changed := map[string]string{name: value}
-	for k, v := range w.Client {
-		if k != name {
-			changed[k] = v
-		}
+	changed := maps.Clone(w.Client)
+	if changed == nil {
+		changed = map[string]string{}
 	}
+	changed[name] = value
 	w.Client = changed
 	return w, nil
 }
 
+// given is the configuration of the producers or of the consumers, by Kafka's
+// names.
+func (w ProduceConsume) given(kind config.Kind) map[string]string {
+	out := map[string]string{}
+	if kind == config.Producer {
+		out["acks"], out["enable.idempotence"] = w.Acks.String(), strconv.FormatBool(w.Idempotent)
+	} else {
+		out["auto.offset.reset"] = client.Earliest.String()
+	}
+	for name, value := range w.Client {
+		if config.Find(kind, name) != nil {
+			out[name] = value
+		}
+	}
+	return out
+}
+
 // Names are all that Set knows.
 func (w ProduceConsume) Names() []string {
-	names := append([]string{}, parameters...)
-	producer, consumer := client.ProducerDefaults(), client.ConsumerDefaults()
-	for _, e := range append(config.Entries(&producer), config.Entries(&consumer)...) {
-		names = append(names, e.Name)
-	}
-	return names
+	return slices.Concat(parameters, config.Names(config.Producer), config.Names(config.Consumer))
 }
 
 // Config says what was configured, by Kafka's names.
@@ -153,42 +188,29 @@ func (w ProduceConsume) Clients(s *Stage) []Client {
 	var out []Client
 	for i := range w.Producers {
 		p := &producing{w: w, s: s, name: fmt.Sprintf("p%d", i+1)}
-		out = append(out, Client{Host: fmt.Sprintf("producer-%d", i+1), Role: Writer, Main: p.main})
+		out = append(out, Client{Host: fmt.Sprintf("producer-%d", i+1), Role: Writes, Main: p.main})
 	}
 	for i := range w.Consumers {
 		c := &consuming{w: w, s: s}
-		out = append(out, Client{Host: fmt.Sprintf("consumer-%d", i+1), Role: Reader, Main: c.main})
+		out = append(out, Client{Host: fmt.Sprintf("consumer-%d", i+1), Role: Reads, Main: c.main})
 	}
 	ask := &asking{w: w, s: s}
 	audit := &auditing{w: w, s: s}
-	return append(out, Client{Host: "asker", Main: ask.main}, Client{Host: "auditor", Role: Reader, Main: audit.main})
+	return append(out, Client{Host: "asker", Main: ask.main}, Client{Host: "auditor", Role: Reads, Main: audit.main})
 }
 
-// producerConfig is the client configuration that the fields stand for.
+// producerConfig is the producers' configuration; Check has seen it.
 func (w ProduceConsume) producerConfig() client.ProducerConfig {
-	cfg := client.ProducerDefaults()
-	w.configure(&cfg)
-	cfg.Acks = w.Acks
-	cfg.Idempotence = w.Idempotent
-	return cfg
+	return checked(client.ReadProducer(w.given(config.Producer)))
 }
 
 func (w ProduceConsume) consumerConfig() client.ConsumerConfig {
-	cfg := client.ConsumerDefaults()
-	cfg.AutoOffsetReset = client.Earliest
-	w.configure(&cfg)
-	return cfg
+	return checked(client.ReadConsumer(w.given(config.Consumer)))
 }
 
-// configure sets what cfg knows of the configuration; Set has checked it.
-func (w ProduceConsume) configure(cfg any) {
-	known := map[string]string{}
-	for name, value := range w.Client {
-		if config.Has(cfg, name) {
-			known[name] = value
-		}
-	}
-	if err := config.SetAll(cfg, known); err != nil {
+func checked[C any](cfg C, err error) C {
+	if err != nil {
 		panic("workloads: client configuration: " + err.Error())
 	}
+	return cfg
 }

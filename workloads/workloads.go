@@ -12,13 +12,31 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/internal/nearest"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
 // Workload is what clients do.
 type Workload interface {
+	// Name is how `ktrial list` names the kind of workload: "produce-consume".
+	Name() string
 	// About is one line for `ktrial list`.
 	About() string
+	// Lasts is how long the clients work: the length of the safety phase.
+	Lasts() time.Duration
+	// Clients are the processes to start, each on a host of its own.
+	Clients(s *Stage) []Client
+}
+
+// UsesTopics is a workload that says which topics the scenario must have.
+type UsesTopics interface {
+	Workload
+	UsesTopics() []string
+}
+
+// Settable is a workload with parameters that `--set` changes.
+type Settable interface {
+	Workload
 	// Set changes a parameter by its name or a client configuration by Kafka's.
 	// It returns a changed copy.
 	Set(name, value string) (Workload, error)
@@ -26,26 +44,30 @@ type Workload interface {
 	Check() error
 	// Names are all that Set knows.
 	Names() []string
-	// Lasts is how long the clients work: the length of the safety phase.
-	Lasts() time.Duration
-	// Clients are the processes to start, each on a host of its own.
-	Clients(s *Stage) []Client
 	// Config says what was configured, by Kafka's names, for the report and for
 	// what the configuration permits.
 	Config() map[string]string
+}
+
+// Set changes a parameter of a workload, if it has parameters.
+func Set(w Workload, name, value string) (Workload, error) {
+	if s, ok := w.(Settable); ok {
+		return s.Set(name, value)
+	}
+	return nil, nearest.Unknown("parameter", name, nil)
 }
 
 // Role says what a trial expects of a client.
 type Role uint8
 
 const (
-	// Other clients must be done when the readers are.
+	// Other: the client must be done when the readers are.
 	Other Role = iota
-	// Writer clients must be done before the readers are told where the logs
+	// Writes: the client must be done before the readers are told where the logs
 	// end.
-	Writer
-	// Reader clients are done when they have read to the ends that Ends says.
-	Reader
+	Writes
+	// Reads: the client is done when it has read to the ends that Ends says.
+	Reads
 )
 
 // Client is one process of a workload.

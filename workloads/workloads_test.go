@@ -38,7 +38,7 @@ func TestSet(t *testing.T) {
 		{"acks", "1"}, {"enable.idempotence", "false"}, {"linger.ms", "20"}, {"fetch.min.bytes", "9"},
 	} {
 		var err error
-		changed, err = changed.Set(set[0], set[1])
+		changed, err = Set(changed, set[0], set[1])
 		require.NoError(t, err, set)
 	}
 	assert.Equal(t, ProduceConsume{
@@ -49,7 +49,7 @@ func TestSet(t *testing.T) {
 	cfg := changed.(ProduceConsume).producerConfig()
 	assert.Equal(t, 20*time.Millisecond, cfg.Linger)
 	assert.Equal(t, int32(9), changed.(ProduceConsume).consumerConfig().FetchMinBytes)
-	assert.Equal(t, map[string]string{"acks": "1", "enable.idempotence": "false", "linger.ms": "20", "fetch.min.bytes": "9"}, changed.Config())
+	assert.Equal(t, map[string]string{"acks": "1", "enable.idempotence": "false", "linger.ms": "20", "fetch.min.bytes": "9"}, changed.(Settable).Config())
 }
 
 func TestSetRefuses(t *testing.T) {
@@ -57,14 +57,14 @@ func TestSetRefuses(t *testing.T) {
 		{"producers", "-1"}:             `parameter producers: found "-1", expected a whole number, 0 or more`,
 		{"rate", "0"}:                   `parameter rate: found "0", expected a whole number, 1 or more`,
 		{"duration", "0s"}:              `parameter duration: found "0s", expected a duration above 0, such as 30s`,
-		{"acks", "2"}:                   `parameter acks: found "2", expected all, 1 or 0`,
-		{"enable.idempotence", "maybe"}: `parameter enable.idempotence: found "maybe", expected true or false`,
+		{"acks", "2"}:                   `Invalid value 2 for configuration acks: String must be one of: all, -1, 0, 1`,
+		{"enable.idempotence", "maybe"}: `Invalid value maybe for configuration enable.idempotence: Expected value to be either true or false`,
 		{"linger.mss", "1"}:             `parameter "linger.mss" is unknown; did you mean linger.ms?`,
-		{"linger.ms", "long"}:           `config linger.ms: found "long", expected a whole number`,
+		{"linger.ms", "long"}:           `Invalid value long for configuration linger.ms: Not a number of type LONG`,
 	} {
 		_, err := ProduceConsume{}.Set(set[0], set[1])
 		assert.EqualError(t, err, says)
 	}
-	assert.ErrorContains(t, ProduceConsume{Idempotent: true, Acks: client.AcksLeader}.Check(), "enable.idempotence needs acks=all")
+	assert.ErrorContains(t, ProduceConsume{Idempotent: true, Acks: client.AcksLeader}.Check(), "Must set acks to all in order to use the idempotent producer.")
 	assert.NoError(t, ProduceConsume{Acks: client.AcksNone}.Check())
 }

@@ -86,7 +86,8 @@ func (p *Producer) choose(t *producerTopic, known *topic, r *ProducerRecord) (pa
 	case r.Partition > 0:
 		return int32(r.Partition) - 1, false
 	case p.cfg.Partitioner != nil:
-		return p.cfg.Partitioner(r, partitions), false
+		copied := *r // r itself stays on the stack of whatever calls Send
+		return p.cfg.Partitioner(&copied, partitions), false
 	case p.cfg.PartitionerClass == RoundRobin:
 		return t.turns.next(known), false
 	case r.Key != nil && !p.cfg.IgnoreKeys:
@@ -158,7 +159,9 @@ func (p *Producer) fits(t *producerTopic, b *batch, ts int64, r *ProducerRecord)
 }
 
 func (p *Producer) newBatch(q *queue, reserved int64) *batch {
-	b := &batch{queue: q, reserved: reserved, created: p.net.host.Uptime(), tried: kafka.NoEpoch, appendTime: record.NoTimestamp}
+	b := p.emptyBatch()
+	b.queue, b.reserved, b.created = q, reserved, p.net.host.Uptime()
+	b.tried, b.appendTime = kafka.NoEpoch, record.NoTimestamp
 	opts := record.Options{Codec: p.cfg.Compression}
 	if n := len(p.builders); n > 0 {
 		b.builder = p.builders[n-1]
@@ -170,6 +173,30 @@ func (p *Producer) newBatch(q *queue, reserved int64) *batch {
 	q.batches.push(b)
 	p.nowBusy(q)
 	return b
+}
+
+func (p *Producer) emptyBatch() *batch {
+	n := len(p.batches)
+	if n == 0 {
+		return &batch{}
+	}
+	b := p.batches[n-1]
+	p.batches = p.batches[:n-1]
+	return b
+}
+
+// recycle keeps the memory of b for another batch, if nothing asks for b any
+// more: its callbacks have run, and no answer to it is to come.
+func (p *Producer) recycle(b *batch) {
+	if !b.delivered || b.onWire {
+		return
+	}
+	if p.oldest == b {
+		p.oldest = nil
+	}
+	clear(b.sends) // of callbacks
+	*b = batch{sends: b.sends[:0], encoded: b.encoded[:0]}
+	p.batches = append(p.batches, b)
 }
 
 // nowBusy notes that q has batches. A producer may have sent to thousands of
@@ -200,9 +227,9 @@ func (p *Producer) add(t *producerTopic, b *batch, ts int64, r *ProducerRecord, 
 	}
 	switch {
 	case b.full, b.count() == 1 && (p.cfg.Linger == 0 || p.idempotent() && p.identity.state != ready):
-		p.nudge()
+		p.shipSoon()
 	case b.count() == 1:
-		p.lookIn(p.cfg.Linger)
+		p.schedule.at(p.shipping, b.created+p.cfg.Linger)
 	}
 }
 
@@ -235,7 +262,7 @@ func (p *Producer) reserve(r *ProducerRecord, ts int64, deadline time.Duration) 
 		}
 		p.memoryFree.Broadcast()
 	}()
-	p.nudge() // an exhausted buffer makes every batch ready
+	p.shipSoon() // an exhausted buffer makes every batch ready
 	for size > p.memory || p.memoryQueue[0] != turn {
 		left := deadline - p.net.host.Uptime()
 		if p.closing {

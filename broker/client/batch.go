@@ -16,7 +16,7 @@ type batch struct {
 
 	builder *record.Builder // nil once it is closed
 	full    bool            // takes no more records
-	encoded record.Batch    // once it is closed
+	encoded record.Batch    // once it is closed; before, memory for it
 	sends   []send          // one per record
 
 	created  time.Duration
@@ -44,6 +44,8 @@ type batch struct {
 	// afterDoubt: it follows a batch that was given up and may be in the log.
 	afterDoubt bool
 
+	delivered bool // its callbacks have run
+
 	// What it ended with, once it is settled.
 	outcome    Outcome
 	err        error
@@ -68,15 +70,15 @@ type send struct {
 
 func (b *batch) count() int32 { return int32(len(b.sends)) }
 
-// close ends the filling. The builder can be used again: what Build returns is
-// the batch's own, so bytes that a stalled connection still holds are never
-// those of another partition (KAFKA-19012).
+// close ends the filling. The builder can be used again: what it builds is the
+// batch's own, and a connection copies what it sends, so bytes that a stalled one
+// still holds are never those of another partition (KAFKA-19012).
 func (b *batch) close() (builder *record.Builder) {
 	builder = b.builder
 	if builder == nil {
 		return nil
 	}
-	b.encoded = builder.Build()
+	b.encoded = builder.BuildInto(b.encoded)
 	b.builder, b.full = nil, true
 	return builder
 }
@@ -161,7 +163,7 @@ func (b *batch) parts(size int, codec record.Codec) []*batch {
 			}
 			builder = record.NewBuilder(record.Options{Codec: codec})
 			part := *b
-			part.split, part.reserved, part.sends = true, 0, nil
+			part.split, part.reserved, part.sends, part.encoded = true, 0, nil, nil
 			part.sequence = b.sequence.Add(at)
 			parts = append(parts, &part)
 		}

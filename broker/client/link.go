@@ -36,6 +36,7 @@ type link struct {
 
 	inFlight int           // sent and not yet answered
 	used     time.Duration // when something was last sent or answered
+	spare    []*sending    // memory to be used again
 
 	dropped bool       // the cluster no longer has this node at this address
 	wake    env.Signal // of the task
@@ -98,19 +99,49 @@ func (l *link) send(req kmsg.Request, done func(kmsg.Response, error)) {
 		done(nil, err)
 		return
 	}
-	conn := l.conn
 	l.began()
-	err = conn.Send(req, l.net.cfg.RequestTimeout, func(resp kmsg.Response, err error) {
-		l.ended(conn, err)
-		done(resp, err)
-		if resp != nil {
-			conn.Recycle(resp) // nobody keeps more of it than its records
-		}
-	})
-	if err != nil {
-		l.ended(conn, err)
+	s := l.sending(done)
+	if err = l.conn.Send(req, l.net.cfg.RequestTimeout, s.answered); err != nil {
+		l.ended(s.conn, err)
 		done(nil, fmt.Errorf("%w: %w", errNotSent, err))
+		s.free()
 	}
+}
+
+// sending is a request of send that has no answer yet.
+type sending struct {
+	link     *link
+	conn     *wire.Conn
+	done     func(kmsg.Response, error)
+	answered func(kmsg.Response, error) // its method answer
+}
+
+func (l *link) sending(done func(kmsg.Response, error)) *sending {
+	var s *sending
+	if n := len(l.spare); n > 0 {
+		s = l.spare[n-1]
+		l.spare = l.spare[:n-1]
+	} else {
+		s = &sending{link: l}
+		s.answered = s.answer
+	}
+	s.conn, s.done = l.conn, done
+	return s
+}
+
+func (s *sending) answer(resp kmsg.Response, err error) {
+	conn := s.conn
+	s.link.ended(conn, err)
+	s.done(resp, err)
+	if resp != nil {
+		conn.Recycle(resp) // done keeps no more of it than records
+	}
+	s.free()
+}
+
+func (s *sending) free() {
+	s.conn, s.done = nil, nil
+	s.link.spare = append(s.link.spare, s)
 }
 
 func (l *link) pick(req kmsg.Request) error {

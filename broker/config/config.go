@@ -1,228 +1,168 @@
-// Package config reads Kafka's configuration into structs. A field's tag gives
-// Kafka's name and default:
+// Package config is Kafka's configuration: one catalogue of every setting that
+// Kafka 4.4 defines, and of the few that only this stack has. catalogue.tsv has
+// one line for a setting: its name, type, default, what is valid, how a running
+// broker takes it, and what it does here. All that sets, checks or shows a
+// configuration reads that line: --set and scenarios, CreateTopics, AlterConfigs
+// and DescribeConfigs, `ktrial list configs`.
 //
-//	type Producer struct {
-//		Linger time.Duration `kafka:"linger.ms" default:"5"`
-//		Acks   Acks          `kafka:"acks" default:"all"` // a type with Set(string) error
-//		Batch  int32         `kafka:"batch.size" default:"16384" min:"0"`
+// A setting has an effect here if a struct of the stack has a field for it:
+//
+//	type Settings struct {
+//		LagTimeMax time.Duration `kafka:"replica.lag.time.max.ms"`
+//		...
 //	}
+//	func (Settings) ConfigKind() config.Kind { return config.Broker }
 //
-// So the names are Kafka's, the fields are typed, and an unknown name is
-// answered with the nearest one. Nested structs without a tag are flattened.
+// Settings without a field are checked, kept and shown all the same. To add one
+// that Kafka does not have, add a line to catalogue.tsv.
 package config
 
 import (
-	"fmt"
-	"maps"
-	"reflect"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/ktrial/ktrial/internal/nearest"
 )
 
-// Setter is a field type that parses itself.
-type Setter interface{ Set(string) error }
+// Kind is what a setting belongs to. One name may be a setting of several
+// kinds, with other defaults and bounds.
+type Kind uint8
 
-// Entry is one configuration name of a struct.
-type Entry struct {
-	Name    string
-	Default string
-	Value   string // as it stands
-	Kind    Kind
-}
-
-// Kind is the type of a value, with Kafka's number for it (DescribeConfigs).
-type Kind int8
-
-// The kinds of values. A field type that parses itself is a List if it says so
-// with a method Items() []string, and text otherwise.
+// The kinds of settings. Those of brokers are also those of controllers.
 const (
-	Unknown Kind = 0
-	Boolean Kind = 1
-	String  Kind = 2
-	Int     Kind = 3
-	Short   Kind = 4
-	Long    Kind = 5
-	Double  Kind = 6
-	List    Kind = 7
+	Broker Kind = iota
+	Topic
+	Group
+	Producer
+	Consumer
+	Admin
 )
 
-// Default sets every field of the struct that cfg points to.
-func Default(cfg any) {
-	each(cfg, func(f field) {
-		if err := f.set(f.deflt); err != nil {
-			panic(fmt.Sprintf("config: default of %s: %v", f.name, err))
+var kinds = []string{"broker", "topic", "group", "producer", "consumer", "admin"}
+
+func (k Kind) String() string { return kinds[k] }
+
+// Definition is what there is to know of one setting.
+type Definition struct {
+	Kind Kind
+	Name string
+	Type Type
+	// Default is Kafka's default, in the form that DescribeConfigs shows. It says
+	// nothing if the default is null (Null), or if there is none and the setting
+	// must be given (Required).
+	Default        string
+	Null, Required bool
+	// Valid is what is valid, as Kafka prints it in its documentation; "": all
+	// values of the type.
+	Valid string
+	// Importance is Kafka's: high, medium or low.
+	Importance string
+	// Update is how a running broker takes a broker's setting (KIP-226): ReadOnly,
+	// PerBroker or ClusterWide.
+	Update string
+	// Internal settings are for tests, and shown only where they are set.
+	Internal bool
+	// BrokerNames are what brokers call a topic's setting; a topic that does not
+	// set it itself has the broker's. Of several names the first has precedence,
+	// and only that one can be changed while a broker runs.
+	BrokerNames []string
+	// About says in a line what the setting does here; "" if it does nothing, or
+	// nothing that its name does not say.
+	About string
+
+	check check
+}
+
+// The ways in which a running broker takes a setting.
+const (
+	ReadOnly    = ""
+	PerBroker   = "per-broker"
+	ClusterWide = "cluster-wide"
+)
+
+// Find returns a setting's definition, or nil if no setting of the kind has the
+// name.
+func Find(kind Kind, name string) *Definition { return catalogue[kind].byName[name] }
+
+// All are the settings of a kind, by name.
+func All(kind Kind) []*Definition { return catalogue[kind].all }
+
+// Kinds are all kinds that have a setting of that name.
+func Kinds(name string) (found []Kind) {
+	for kind := range catalogue {
+		if Find(Kind(kind), name) != nil {
+			found = append(found, Kind(kind))
 		}
-	})
-}
-
-// Set sets one field by its Kafka name.
-func Set(cfg any, name, value string) error {
-	var err error
-	found := false
-	var names []string
-	each(cfg, func(f field) {
-		names = append(names, f.name)
-		if f.name == name {
-			found = true
-			err = f.set(value)
-		}
-	})
-	if !found {
-		return nearest.Unknown("config", name, names)
 	}
-	if err != nil {
-		return fmt.Errorf("config %s: %w", name, err)
-	}
-	return nil
-}
-
-// SetAll sets many, in the order of their names.
-func SetAll(cfg any, values map[string]string) error {
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if err := Set(cfg, name, values[name]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Entries lists all names of cfg with their values, in the order of the fields.
-func Entries(cfg any) []Entry {
-	var out []Entry
-	each(cfg, func(f field) { out = append(out, Entry{f.name, f.deflt, f.get(), f.kind()}) })
-	return out
-}
-
-// Has reports whether cfg knows name.
-func Has(cfg any, name string) bool {
-	found := false
-	each(cfg, func(f field) { found = found || f.name == name })
 	return found
 }
 
-type field struct {
-	name, deflt string
-	least       string // in Kafka's unit; "": whatever fits
-	value       reflect.Value
-}
-
-func each(cfg any, visit func(field)) {
-	walk(reflect.ValueOf(cfg).Elem(), visit)
-}
-
-func walk(v reflect.Value, visit func(field)) {
-	for i := 0; i < v.NumField(); i++ {
-		t := v.Type().Field(i)
-		name, tagged := t.Tag.Lookup("kafka")
-		switch {
-		case tagged:
-			visit(field{name, t.Tag.Get("default"), t.Tag.Get("min"), v.Field(i)})
-		case t.Type.Kind() == reflect.Struct && t.IsExported():
-			walk(v.Field(i), visit)
-		}
+// Names are the names of a kind's settings.
+func Names(kind Kind) (names []string) {
+	for _, d := range All(kind) {
+		names = append(names, d.Name)
 	}
+	return names
 }
 
-// unit is the unit that a name ends in; Kafka spells it out in the name.
-func unit(name string) time.Duration {
+// Unknown is the error for a name that no setting of the kinds has, with the
+// nearest one.
+func Unknown(name string, of ...Kind) error {
+	var known []string
+	for _, kind := range of {
+		known = append(known, Names(kind)...)
+	}
+	return nearest.Unknown("config", name, known)
+}
+
+// Parse checks a value as Kafka's ConfigDef does and returns it in the form in
+// which it is shown. The error says what Kafka says.
+func (d *Definition) Parse(value string) (string, error) {
+	v, err := d.Type.parse(d.Name, value)
+	if err == nil && d.check != nil {
+		err = d.check(d.Name, v)
+	}
+	return v.text, err
+}
+
+// Value is the default as a value that may be null.
+func (d *Definition) Value() *string {
+	if d.Null || d.Required {
+		return nil
+	}
+	return &d.Default
+}
+
+// Bounds says in one word or two what is valid.
+func (d *Definition) Bounds() string {
 	switch {
-	case strings.HasSuffix(name, ".minutes"):
-		return time.Minute
-	case strings.HasSuffix(name, ".hours"):
-		return time.Hour
-	case strings.HasSuffix(name, ".seconds"):
-		return time.Second
+	case d.Valid != "":
+		return d.Valid
+	case d.Type == Boolean:
+		return "[true, false]"
 	}
-	return time.Millisecond
+	return "any " + d.Type.String()
 }
 
-var durationType = reflect.TypeOf(time.Duration(0))
-
-func (f field) set(s string) error {
-	if setter, ok := f.value.Addr().Interface().(Setter); ok {
-		return setter.Set(s)
-	}
-	switch {
-	case f.value.Type() == durationType:
-		n, err := f.number(s, 64)
-		if err != nil {
-			return err
-		}
-		u := unit(f.name)
-		f.value.SetInt(min(n, longest/int64(u)) * int64(u))
-	case f.value.Kind() == reflect.String:
-		f.value.SetString(s)
-	case f.value.Kind() == reflect.Bool:
-		b, err := strconv.ParseBool(s)
-		if err != nil {
-			return fmt.Errorf("found %q, expected true or false", s)
-		}
-		f.value.SetBool(b)
-	case f.value.CanInt():
-		n, err := f.number(s, f.value.Type().Bits())
-		if err != nil {
-			return err
-		}
-		f.value.SetInt(n)
-	case f.value.Kind() == reflect.Float64:
-		x, err := strconv.ParseFloat(s, 64)
-		if err != nil {
-			return fmt.Errorf("found %q, expected a number", s)
-		}
-		f.value.SetFloat(x)
-	default:
-		panic("config: " + f.name + " has a type that cannot be set: " + f.value.Type().String())
-	}
-	return nil
+// Words reports whether what is valid is a list of words.
+func (d *Definition) Words() bool {
+	return strings.HasSuffix(d.Valid, "]") && !strings.Contains(d.Valid, "...") && (d.Type == String || d.Type == List)
 }
 
-// longest is a time that is never over, and to which others can be added.
-const longest = 1 << 61
-
-// number reads a whole number that is not below the least.
-func (f field) number(s string, bits int) (int64, error) {
-	n, err := strconv.ParseInt(s, 10, bits)
-	if err != nil {
-		return 0, fmt.Errorf("found %q, expected a whole number", s)
+// Documentation is a line about the setting: what it does here, or what it may
+// be.
+func (d *Definition) Documentation() string {
+	if d.About != "" || d.Type == Untyped {
+		return d.About
 	}
-	if least, err := strconv.ParseInt(f.least, 10, 64); err == nil && n < least {
-		return 0, fmt.Errorf("found %d, expected at least %d", n, least)
-	}
-	return n, nil
+	return d.Type.String() + ", " + d.Bounds()
 }
 
-func (f field) get() string {
-	if f.value.Type() == durationType {
-		return strconv.FormatInt(f.value.Int()/int64(unit(f.name)), 10)
-	}
-	if s, ok := f.value.Interface().(fmt.Stringer); ok {
-		return s.String()
-	}
-	return fmt.Sprint(f.value.Interface())
+// Ours reports whether Kafka does not have the setting.
+func (d *Definition) Ours() bool {
+	return strings.HasPrefix(d.Name, "ktrial.") || slices.Contains(features, d.Name)
 }
 
-func (f field) kind() Kind {
-	switch f.value.Addr().Interface().(type) {
-	case interface{ Items() []string }:
-		return List
-	case Setter:
-		return String
-	}
-	switch f.value.Kind() {
-	case reflect.Bool:
-		return Boolean
-	case reflect.Int16:
-		return Short
-	case reflect.Int32:
-		return Int
-	case reflect.Int64:
-		return Long
-	case reflect.Float64:
-		return Double
-	}
-	return String
-}
+// features are set when a cluster is made, with `kafka-storage format --feature`;
+// here they are settings.
+var features = []string{"eligible.leader.replicas.version", "group.version", "transaction.version"}

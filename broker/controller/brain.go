@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/ledger"
@@ -97,16 +98,19 @@ var allBrokers = metadata.Resource{Type: metadata.BrokerResource}
 // topicConfig is the value of name for a topic: its own, or what is set for this
 // node, or for all, or the controller's.
 func (b *brain) topicConfig(topic, name, otherwise string) string {
-	for _, r := range []metadata.Resource{
-		{Type: metadata.TopicResource, Name: topic},
-		metadata.BrokerConfig(b.cfg.ID),
-		allBrokers,
-	} {
-		if v, ok := b.image.ConfigValue(r, name); ok {
-			return v
-		}
+	value, from := config.Find(config.Topic, name).Effective(
+		b.layer(config.FromTopic, metadata.Resource{Type: metadata.TopicResource, Name: topic}),
+		b.layer(config.FromBroker, metadata.BrokerConfig(b.cfg.ID)),
+		b.layer(config.FromAllBrokers, allBrokers))
+	if from == config.FromDefault {
+		return otherwise
 	}
-	return otherwise
+	return value
+}
+
+// layer is what is set on a resource.
+func (b *brain) layer(from config.Source, r metadata.Resource) config.Layer {
+	return config.Layer{Source: from, Get: func(name string) (string, bool) { return b.image.ConfigValue(r, name) }}
 }
 
 func (b *brain) minISR(topic string) int {

@@ -34,7 +34,7 @@ type cluster struct {
 
 func newCluster(settings map[string]string, bugs ...planted.Bug) *cluster {
 	c := &cluster{
-		cfg:     Config{ID: 100, ClusterID: "trial", Bugs: planted.Plant(bugs...), BrokerConfigs: []string{"num.partitions"}},
+		cfg:     Config{ID: 100, ClusterID: "trial", Bugs: planted.Plant(bugs...)},
 		image:   metadata.NewImage(),
 		luck:    rand.New(rand.NewPCG(1, 2)),
 		epochs:  map[kafka.NodeID]kafka.BrokerEpoch{},

@@ -1,9 +1,7 @@
 package controller
 
 import (
-	"cmp"
-	"errors"
-	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,21 +11,19 @@ import (
 
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
-	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/metadata"
-	"github.com/ktrial/ktrial/internal/nearest"
 )
 
 // IncrementalAlterConfigs (key 44, v0-1) changes the configuration of topics
 // and brokers, each resource on its own and as a whole.
 //
-// Behavior: a name or value that does not fit is INVALID_CONFIG for a topic,
-// INVALID_REQUEST for a broker (KAFKA-13609), and so is what a broker reads only
-// when it starts. A new min.insync.replicas settles the ELR of the partitions it
-// is for.
+// Behavior: a topic must then be as Kafka's LogConfig wants it (INVALID_CONFIG).
+// A broker holds what is asked of it against its whole configuration before it
+// passes the request on (server, KIP-226); here only types and bounds are looked
+// at. Names that Kafka does not know are taken for brokers, for plugins. A new
+// min.insync.replicas settles the ELR of the partitions it is for.
 //
-// Missing: resources other than topics and brokers. Kafka takes any name for a
-// broker that it does not know, for plugins; here it is refused.
+// Missing: client metrics and groups (INVALID_REQUEST); there are no loggers.
 func (c *Controller) IncrementalAlterConfigs(req *kmsg.IncrementalAlterConfigsRequest) *kmsg.IncrementalAlterConfigsResponse {
 	resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
 	asked := make([]alteration, len(req.Resources))
@@ -37,7 +33,7 @@ func (c *Controller) IncrementalAlterConfigs(req *kmsg.IncrementalAlterConfigsRe
 	for i, err := range c.alterConfigs(asked, req.ValidateOnly) {
 		r := kmsg.NewIncrementalAlterConfigsResponseResource()
 		r.ResourceType, r.ResourceName = req.Resources[i].ResourceType, req.Resources[i].ResourceName
-		r.ErrorCode, r.ErrorMessage = kafka.Code(err), message(err)
+		r.ErrorCode, r.ErrorMessage = kafka.Code(err), kafka.Message(err)
 		resp.Resources = append(resp.Resources, r)
 	}
 	return resp
@@ -59,7 +55,7 @@ func (c *Controller) AlterConfigs(req *kmsg.AlterConfigsRequest) *kmsg.AlterConf
 	for i, err := range c.alterConfigs(asked, req.ValidateOnly) {
 		r := kmsg.NewAlterConfigsResponseResource()
 		r.ResourceType, r.ResourceName = req.Resources[i].ResourceType, req.Resources[i].ResourceName
-		r.ErrorCode, r.ErrorMessage = kafka.Code(err), message(err)
+		r.ErrorCode, r.ErrorMessage = kafka.Code(err), kafka.Message(err)
 		resp.Resources = append(resp.Resources, r)
 	}
 	return resp
@@ -104,7 +100,7 @@ func (b *brain) alterConfigs(asked []alteration) (out records, errs []error) {
 		var made records
 		err := error(nil)
 		if times[a.resource] > 1 {
-			err = refuse(kerr.InvalidRequest, "resource %q is named more than once", a.resource.Name)
+			err = refuse(kerr.InvalidRequest, "Each resource must appear at most once.")
 		} else {
 			made, err = b.alterResource(a)
 		}
@@ -117,23 +113,28 @@ func (b *brain) alterConfigs(asked []alteration) (out records, errs []error) {
 	return b.settleELRs(out), errs
 }
 
-func (b *brain) alterResource(a alteration) (records, error) {
-	if err := b.checkResource(a.resource); err != nil {
+// alterResource decides one alteration: is it well formed, what does it make of
+// each value, may the resource be so.
+func (b *brain) alterResource(a alteration) (out records, err error) {
+	if err := a.wellFormed(); err != nil {
 		return nil, err
 	}
-	var out records
-	named := map[string]bool{}
+	set := map[string]string{}
+	for _, e := range b.image.Config(a.resource) {
+		set[e.Name] = e.Value
+	}
 	for _, op := range b.opsOf(a) {
-		if named[op.Name] {
-			return nil, refuse(kerr.InvalidRequest, "config %s is named more than once", op.Name)
-		}
-		named[op.Name] = true
 		value, err := b.alteredValue(a.resource, op)
 		if err != nil {
 			return nil, err
 		}
-		have, set := b.image.ConfigValue(a.resource, op.Name)
-		same := set == (value != nil) && (value == nil || have == *value)
+		have, isSet := set[op.Name]
+		if value == nil {
+			delete(set, op.Name)
+		} else {
+			set[op.Name] = *value
+		}
+		same := isSet == (value != nil) && (value == nil || have == *value)
 		// Brokers reload even what has not changed: a file behind it may have
 		// (KAFKA-14136).
 		if same && a.resource.Type != metadata.BrokerResource {
@@ -143,7 +144,50 @@ func (b *brain) alterResource(a alteration) (records, error) {
 			ResourceType: a.resource.Type, ResourceName: a.resource.Name, Name: op.Name, Value: value,
 		})
 	}
+	if err := b.checkResource(a, set); err != nil {
+		return nil, err
+	}
 	return out, nil
+}
+
+// wellFormed refuses what no resource could be asked.
+func (a alteration) wellFormed() error {
+	named := map[string]bool{}
+	var null []string
+	for _, op := range a.ops {
+		if named[op.Name] {
+			return refuse(kerr.InvalidRequest, "Error due to duplicate config keys")
+		}
+		named[op.Name] = true
+		if op.Value == nil && op.Op != kmsg.IncrementalAlterConfigOpDelete {
+			null = append(null, op.Name)
+		}
+	}
+	if null != nil {
+		return refuse(kerr.InvalidRequest, "Null value not supported for : %s", strings.Join(null, ", "))
+	}
+	switch a.resource.Type {
+	case metadata.TopicResource, metadata.BrokerResource:
+		return nil
+	case loggers:
+		return a.noLogger()
+	}
+	return refuse(kerr.InvalidRequest, "Unknown resource type %d", a.resource.Type)
+}
+
+// loggers is the type of a resource that is not here.
+const loggers = metadata.ResourceType(kmsg.ConfigResourceTypeBrokerLogger)
+
+func (a alteration) noLogger() error {
+	switch _, err := strconv.ParseInt(a.resource.Name, 10, 32); {
+	case a.whole: // only the newer request can change loggers
+		return refuse(kerr.InvalidRequest, "Unknown resource type %d", a.resource.Type)
+	case err != nil:
+		return refuse(kerr.InvalidRequest, "Node id must be an integer, but it is: %s", a.resource.Name)
+	case len(a.ops) > 0:
+		return refuse(kerr.InvalidConfig, "Logger %s does not exist!", a.ops[0].Name)
+	}
+	return nil
 }
 
 // opsOf is what a asks for, and what it asks for by not naming it.
@@ -162,239 +206,147 @@ func (b *brain) opsOf(a alteration) []kmsg.IncrementalAlterConfigsRequestResourc
 	return ops
 }
 
-func (b *brain) checkResource(r metadata.Resource) error {
-	switch r.Type {
-	case metadata.TopicResource:
-		if b.image.Topic(r.Name) == nil {
-			return refuse(kerr.UnknownTopicOrPartition, "topic %q", r.Name)
-		}
-		return nil
-	case metadata.BrokerResource:
-		if id, err := strconv.ParseInt(r.Name, 10, 32); (err != nil || id < 0) && r.Name != "" {
-			return refuse(kerr.InvalidRequest, "broker %q: a node id expected", r.Name)
-		}
-		return nil
-	}
-	return refuse(kerr.InvalidRequest, "resource type %d: a topic or a broker expected", r.Type)
-}
-
 // alteredValue is what op makes of a configuration; nil: it is no longer set.
 func (b *brain) alteredValue(r metadata.Resource, op kmsg.IncrementalAlterConfigsRequestResourceConfig) (*string, error) {
-	if op.Op == kmsg.IncrementalAlterConfigOpDelete {
-		if r == allBrokers && op.Name == configMinISR && b.elrOn() {
-			return nil, refuse(kerr.InvalidConfig, "config %s of all brokers must be set as long as there are ELRs", op.Name)
-		}
-		return nil, nil
-	}
-	if op.Value == nil {
-		return nil, refuse(kerr.InvalidRequest, "config %s: a value expected", op.Name)
-	}
-	value := *op.Value
 	switch op.Op {
+	case kmsg.IncrementalAlterConfigOpDelete:
+		return nil, nil
 	case kmsg.IncrementalAlterConfigOpSet:
+		return op.Value, nil
 	case kmsg.IncrementalAlterConfigOpAppend, kmsg.IncrementalAlterConfigOpSubtract:
-		if !slices.Contains(listConfigs, op.Name) {
-			return nil, refuse(kerr.InvalidConfig, "config %s is no list", op.Name)
+		d, verb := config.Find(kindOf(r), op.Name), map[bool]string{true: "APPEND", false: "SUBTRACT"}
+		appends := op.Op == kmsg.IncrementalAlterConfigOpAppend
+		if d == nil || d.Type != config.List {
+			return nil, refuse(kerr.InvalidConfig, "Can't %s to key %s because its type is not LIST.", verb[appends], op.Name)
 		}
 		have, ok := b.image.ConfigValue(r, op.Name)
 		if !ok {
-			have = topicDefault(op.Name)
+			have = d.Default
 		}
-		value = alteredList(have, value, op.Op == kmsg.IncrementalAlterConfigOpAppend)
-	default:
-		return nil, refuse(kerr.InvalidRequest, "config %s: operation %d is unknown", op.Name, op.Op)
+		value := config.AlterList(have, *op.Value, appends)
+		return &value, nil
 	}
-	if err := b.checkConfig(r, op.Name, value); err != nil {
-		return nil, err
-	}
-	return &value, nil
+	return nil, refuse(kerr.InvalidRequest, "Unknown operations type %d", op.Op)
 }
 
-func alteredList(have, value string, add bool) string {
-	var list []string
-	for _, item := range strings.Split(have, ",") {
-		if item != "" {
-			list = append(list, item)
-		}
+func kindOf(r metadata.Resource) config.Kind {
+	if r.Type == metadata.TopicResource {
+		return config.Topic
 	}
-	for _, item := range strings.Split(value, ",") {
-		i := slices.Index(list, item)
-		switch {
-		case add && i < 0:
-			list = append(list, item)
-		case !add && i >= 0:
-			list = slices.Delete(list, i, i+1)
-		}
+	return config.Broker
+}
+
+// checkResource refuses a resource that must not be as it would be.
+func (b *brain) checkResource(a alteration, set map[string]string) error {
+	if a.resource.Type == metadata.BrokerResource {
+		return b.checkBroker(a, set)
 	}
-	return strings.Join(list, ",")
-}
-
-// listConfigs are those that can be appended to.
-var listConfigs = []string{
-	"cleanup.policy", "follower.replication.throttled.replicas", "leader.replication.throttled.replicas",
-}
-
-// keptConfigs are topic configurations that Kafka knows and this stack does
-// not act on. They are kept and shown, so that tools that set them work.
-var keptConfigs = []string{
-	"compression.gzip.level", "compression.lz4.level", "compression.zstd.level",
-	"delete.retention.ms", "follower.replication.throttled.replicas", "leader.replication.throttled.replicas",
-	"local.retention.bytes", "local.retention.ms", "max.compaction.lag.ms", "message.downconversion.enable",
-	"min.cleanable.dirty.ratio", "min.compaction.lag.ms", "preallocate",
-	"remote.log.copy.disable", "remote.log.delete.on.disable", "remote.storage.enable",
-}
-
-// keptBrokerConfigs are those of brokers that Kafka can change while they run
-// and that have nothing to act on here: it has threads, a cleaner, quotas, tiers.
-var keptBrokerConfigs = []string{
-	"background.threads", "compression.gzip.level", "compression.lz4.level", "compression.zstd.level",
-	"follower.replication.throttled.rate", "leader.replication.throttled.rate",
-	"log.cleaner.backoff.ms", "log.cleaner.dedupe.buffer.size", "log.cleaner.delete.retention.ms",
-	"log.cleaner.io.buffer.load.factor", "log.cleaner.io.buffer.size", "log.cleaner.io.max.bytes.per.second",
-	"log.cleaner.max.compaction.lag.ms", "log.cleaner.min.cleanable.ratio", "log.cleaner.min.compaction.lag.ms",
-	"log.cleaner.threads", "log.local.retention.bytes", "log.local.retention.ms", "log.preallocate",
-	"max.connection.creation.rate", "max.connections", "max.connections.per.ip", "max.connections.per.ip.overrides",
-	"metric.reporters", "num.io.threads", "num.network.threads", "num.recovery.threads.per.data.dir",
-	"num.replica.fetchers", "replica.alter.log.dirs.io.max.bytes.per.second",
-	"transaction.partition.verification.enable",
-}
-
-const configProducerExpiry = "producer.id.expiration.ms"
-
-// checkConfig holds a value against the type that reads it.
-func (b *brain) checkConfig(r metadata.Resource, name, value string) error {
-	switch {
-	case r.Type == metadata.TopicResource && slices.Contains(keptConfigs, name):
-		return nil
-	case r.Type == metadata.TopicResource:
-		return checkTopicConfig(name, value)
-	case name == configMinISR && r != allBrokers && b.elrOn():
-		return refuse(kerr.InvalidConfig, "config %s may not differ between brokers as long as there are ELRs", name)
+	name := a.resource.Name
+	if name == "" {
+		return refuse(kerr.InvalidRequest, "Default topic resources are not allowed.")
 	}
-	if err := b.checkBrokerConfig(name, value); err != nil {
-		return refuse(kerr.InvalidRequest, "%v", err)
+	if says := kafka.TopicNameError(name); says != "" {
+		return refuse(kerr.InvalidTopicException, "%s", says)
+	}
+	if err := b.checkTopicConfigs(set); err != nil {
+		return err
+	}
+	if b.image.Topic(name) == nil {
+		return refuse(kerr.UnknownTopicOrPartition, "The topic '%s' does not exist.", name)
 	}
 	return nil
 }
 
-// checkBrokerConfig is for what can be changed while a broker runs (KIP-226,
-// DynamicBrokerConfig).
-func (b *brain) checkBrokerConfig(name, value string) error {
-	synonym, isTopics := log.SynonymOf(name)
-	switch {
-	case slices.Contains(keptBrokerConfigs, name):
-		return nil
-	case name == configProducerExpiry:
-		if n, err := strconv.ParseInt(value, 10, 32); err != nil || n < 1 {
-			return fmt.Errorf("config %s: found %q, expected a number of at least 1", name, value)
-		}
-		return nil
-	case isTopics && synonym.Dynamic():
-		return topicConfigError(synonym.Topic, name, value)
-	case isTopics || slices.Contains(b.cfg.BrokerConfigs, name):
-		return fmt.Errorf("config %s cannot be changed while a broker runs", name)
-	}
-	return nearest.Unknown("config", name, dynamicBrokerConfigs())
-}
-
-// DynamicBrokerConfig reports whether a broker's configuration can be changed
-// while it runs.
-func DynamicBrokerConfig(name string) bool { return slices.Contains(dynamicBrokerConfigs(), name) }
-
-func dynamicBrokerConfigs() []string {
-	names := append([]string{configProducerExpiry}, keptBrokerConfigs...)
-	for _, name := range log.BrokerNames() {
-		if s, _ := log.SynonymOf(name); s.Dynamic() {
-			names = append(names, name)
+// checkBroker refuses what would make a broker, or all of them, unable to read
+// its configuration, or the ELR unsafe: that counts on one min.insync.replicas
+// for all (KIP-966).
+func (b *brain) checkBroker(a alteration, set map[string]string) error {
+	if name := a.resource.Name; name != "" {
+		switch id, err := strconv.ParseInt(name, 10, 32); {
+		case err != nil:
+			return refuse(kerr.InvalidRequest, "Unable to parse broker name as a base 10 number.")
+		case id < 0:
+			return refuse(kerr.InvalidRequest, "Invalid negative broker ID.")
 		}
 	}
-	return names
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		if d := config.Find(config.Broker, name); d != nil {
+			if _, err := d.Parse(set[name]); err != nil {
+				return refuse(kerr.InvalidRequest, "%v", err)
+			}
+		}
+	}
+	if !b.elrOn() {
+		return nil
+	}
+	for _, op := range b.opsOf(a) {
+		switch {
+		case op.Name != configMinISR:
+		case a.resource != allBrokers:
+			return refuse(kerr.InvalidConfig, "Broker-level min.insync.replicas cannot be altered while ELR is enabled.")
+		case op.Op == kmsg.IncrementalAlterConfigOpDelete:
+			return refuse(kerr.InvalidConfig, "Cluster-level min.insync.replicas cannot be removed while ELR is enabled.")
+		}
+	}
+	return nil
 }
 
-func checkTopicConfig(name, value string) error {
-	if err := topicConfigError(name, name, value); err != nil {
+// checkTopicConfigs refuses what a topic must not have set.
+func (b *brain) checkTopicConfigs(set map[string]string) error {
+	if err := config.CheckTopic(set, config.FileLayer(b.cfg.Given)); err != nil {
 		return refuse(kerr.InvalidConfig, "%v", err)
 	}
 	return nil
 }
 
-// topicConfigError says what is wrong with a topic's configuration that
-// somebody has set under another name.
-func topicConfigError(topic, name, value string) error {
-	var cfg log.Config
-	if err := config.Set(&cfg, topic, value); err != nil {
-		return renamed(err, topic, name)
-	}
-	if topic == configMinISR && cfg.MinInsyncReplicas < 1 {
-		return fmt.Errorf("config %s: %d found, at least 1 expected", name, cfg.MinInsyncReplicas)
-	}
-	return nil
-}
-
-func renamed(err error, topic, name string) error {
-	if topic == name {
-		return err
-	}
-	return errors.New(strings.Replace(err.Error(), topic, name, 1))
-}
-
-func topicDefault(name string) string {
-	var cfg log.Config
-	for _, e := range config.Entries(&cfg) {
-		if e.Name == name {
-			return e.Default
-		}
-	}
-	return ""
-}
-
-// newTopicConfigs is the configuration that a topic is created with.
-func newTopicConfigs(asked *kmsg.CreateTopicsRequestTopic) ([]*metadata.ConfigRecord, error) {
-	var out []*metadata.ConfigRecord
+// newTopicConfigs is the configuration that a topic is created with. Of a name
+// given twice the last counts, as in Kafka.
+func (b *brain) newTopicConfigs(asked *kmsg.CreateTopicsRequestTopic) ([]*metadata.ConfigRecord, error) {
+	set := map[string]string{}
+	var null []string
 	for _, c := range asked.Configs {
 		if c.Value == nil {
-			return nil, refuse(kerr.InvalidConfig, "config %s: a value expected", c.Name)
+			null = append(null, c.Name)
+			continue
 		}
-		if !slices.Contains(keptConfigs, c.Name) {
-			if err := checkTopicConfig(c.Name, *c.Value); err != nil {
-				return nil, err
-			}
-		}
+		set[c.Name] = *c.Value
+	}
+	if null != nil {
+		return nil, refuse(kerr.InvalidConfig, "Null value not supported for topic configs: %s", strings.Join(null, ","))
+	}
+	if err := b.checkTopicConfigs(set); err != nil {
+		return nil, err
+	}
+	var out []*metadata.ConfigRecord
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		value := set[name]
 		out = append(out, &metadata.ConfigRecord{
-			ResourceType: metadata.TopicResource, ResourceName: asked.Topic, Name: c.Name, Value: c.Value,
+			ResourceType: metadata.TopicResource, ResourceName: asked.Topic, Name: name, Value: &value,
 		})
 	}
-	slices.SortStableFunc(out, func(a, b *metadata.ConfigRecord) int { return cmp.Compare(a.Name, b.Name) })
 	return out, nil
 }
 
-// effectiveConfig is one configuration of a topic as CreateTopics shows it.
-type effectiveConfig struct {
-	name, value string
-	source      int8
-}
-
-// Kafka's sources of a configuration.
-const (
-	sourceTopic   = 1
-	sourceDefault = 5
-)
-
-func effectiveTopicConfigs(set []*metadata.ConfigRecord) []effectiveConfig {
-	var cfg log.Config
-	var out []effectiveConfig
-	for _, e := range config.Entries(&cfg) {
-		out = append(out, effectiveConfig{e.Name, e.Default, sourceDefault})
-	}
-	for _, r := range set {
-		i := slices.IndexFunc(out, func(e effectiveConfig) bool { return e.name == r.Name })
-		if i < 0 {
-			i = len(out)
-			out = append(out, effectiveConfig{name: r.Name})
+// effectiveConfigs is the configuration of a new topic as CreateTopics shows it.
+func (b *brain) effectiveConfigs(set []*metadata.ConfigRecord) (out []kmsg.CreateTopicsResponseTopicConfig) {
+	own := config.Layer{Source: config.FromTopic, Get: func(name string) (string, bool) {
+		for _, r := range set {
+			if r.Name == name {
+				return *r.Value, true
+			}
 		}
-		out[i].value, out[i].source = *r.Value, sourceTopic
+		return "", false
+	}}
+	for _, d := range config.All(config.Topic) {
+		value, from := d.Effective(own, b.layer(config.FromBroker, metadata.BrokerConfig(b.cfg.ID)),
+			b.layer(config.FromAllBrokers, allBrokers), config.FileLayer(b.cfg.Given))
+		if d.Internal && from != config.FromTopic {
+			continue
+		}
+		c := kmsg.NewCreateTopicsResponseTopicConfig()
+		c.Name, c.Value, c.Source = d.Name, &value, int8(from)
+		out = append(out, c)
 	}
-	slices.SortFunc(out, func(a, b effectiveConfig) int { return cmp.Compare(a.name, b.name) })
 	return out
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/planted"
@@ -31,32 +32,35 @@ type Config struct {
 	ClusterID string
 	Settings  Settings
 	Bugs      *planted.Set
-	Witness   witness.Witness
-	// BrokerConfigs are the names of what a broker reads when it starts.
-	BrokerConfigs []string
+	// Given is the configuration that the node was started with, by Kafka's names:
+	// the defaults of topics come from it.
+	Given map[string]string
 }
 
 // Settings are the controller's Kafka configuration.
 type Settings struct {
-	SessionTimeout    time.Duration `kafka:"broker.session.timeout.ms" default:"9000" min:"1"`
-	MaxIdleInterval   time.Duration `kafka:"metadata.max.idle.interval.ms" default:"500"`
-	AutoRebalance     bool          `kafka:"auto.leader.rebalance.enable" default:"true"`
-	RebalanceInterval time.Duration `kafka:"leader.imbalance.check.interval.seconds" default:"300" min:"1"`
-	UncleanElection   bool          `kafka:"unclean.leader.election.enable" default:"false"`
-	UncleanInterval   time.Duration `kafka:"unclean.leader.election.interval.ms" default:"300000" min:"1"`
-	MinInsyncReplicas int32         `kafka:"min.insync.replicas" default:"1"`
-	NumPartitions     int32         `kafka:"num.partitions" default:"1"`
-	ReplicationFactor int16         `kafka:"default.replication.factor" default:"1"`
+	SessionTimeout    time.Duration `kafka:"broker.session.timeout.ms"`
+	MaxIdleInterval   time.Duration `kafka:"metadata.max.idle.interval.ms"`
+	AutoRebalance     bool          `kafka:"auto.leader.rebalance.enable"`
+	RebalanceInterval time.Duration `kafka:"leader.imbalance.check.interval.seconds"`
+	UncleanElection   bool          `kafka:"unclean.leader.election.enable"`
+	UncleanInterval   time.Duration `kafka:"unclean.leader.election.interval.ms"`
+	MinInsyncReplicas int32         `kafka:"min.insync.replicas"`
+	NumPartitions     int32         `kafka:"num.partitions"`
+	ReplicationFactor int32         `kafka:"default.replication.factor"`
 
 	// The feature levels that a new cluster begins with. They choose the
 	// generation of a protocol.
 
 	// EligibleLeaderReplicas 1 is KIP-966; 0 is the generation before, in which
 	// the last member of an ISR never leaves it.
-	EligibleLeaderReplicas int16 `kafka:"eligible.leader.replicas.version" default:"1"`
-	GroupVersion           int16 `kafka:"group.version" default:"1"`
-	TransactionVersion     int16 `kafka:"transaction.version" default:"2"`
+	EligibleLeaderReplicas int16 `kafka:"eligible.leader.replicas.version"`
+	GroupVersion           int16 `kafka:"group.version"`
+	TransactionVersion     int16 `kafka:"transaction.version"`
 }
+
+// ConfigKind says that these are brokers' settings.
+func (Settings) ConfigKind() config.Kind { return config.Broker }
 
 // Quorum is what a controller needs of its raft.Node.
 type Quorum interface {
@@ -201,10 +205,10 @@ func mustApply(image *metadata.Image, r metadata.Record) {
 	}
 }
 
-// logRefusal tells of a refusal that is worth a line.
-func (c *Controller) logRefusal(what string, id int32, err error) {
+// tellRefusal tells of a refusal that is worth a line.
+func (c *Controller) tellRefusal(what string, id int32, err error) {
 	if errors.Is(err, kerr.NotController) || errors.Is(err, kerr.DuplicateBrokerRegistration) {
 		return
 	}
-	c.host.Log("controller: refuses the "+what+": %v", id, err)
+	c.host.Tell(&witness.Refused{What: fmt.Sprintf(what, id), Error: witness.ErrorOf(err)})
 }

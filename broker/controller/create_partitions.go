@@ -28,7 +28,7 @@ func grownTopic(name string, err error) kmsg.CreatePartitionsResponseTopic {
 	t := kmsg.NewCreatePartitionsResponseTopic()
 	t.Topic, t.ErrorCode = name, kafka.Code(err)
 	if err != kerr.UnknownTopicOrPartition {
-		t.ErrorMessage = message(err) // Kafka says nothing to that one
+		t.ErrorMessage = kafka.Message(err) // Kafka says nothing to that one
 	}
 	return t
 }

@@ -41,7 +41,7 @@ const maxRecords = 10_000
 
 func refusedTopic(name string, err error) kmsg.CreateTopicsResponseTopic {
 	t := kmsg.NewCreateTopicsResponseTopic()
-	t.Topic, t.ErrorCode, t.ErrorMessage = name, kafka.Code(err), message(err)
+	t.Topic, t.ErrorCode, t.ErrorMessage = name, kafka.Code(err), kafka.Message(err)
 	return t
 }
 
@@ -123,7 +123,7 @@ func (b *brain) createTopic(asked *kmsg.CreateTopicsRequestTopic, taken collisio
 	if b.image.Topic(asked.Topic) != nil {
 		return answer, nil, refuse(kerr.TopicAlreadyExists, "Topic '%s' already exists.", asked.Topic)
 	}
-	configs, err := newTopicConfigs(asked)
+	configs, err := b.newTopicConfigs(asked)
 	if err != nil {
 		return answer, nil, err
 	}
@@ -167,7 +167,7 @@ func (b *brain) newAssignment(asked *kmsg.CreateTopicsRequestTopic) ([][]kafka.N
 		partitions = b.cfg.Settings.NumPartitions
 	}
 	if replicas == -1 {
-		replicas = int32(b.cfg.Settings.ReplicationFactor)
+		replicas = b.cfg.Settings.ReplicationFactor
 	}
 	return b.place(partitions, replicas)
 }
@@ -246,10 +246,6 @@ func (b *brain) createdTopic(topic *metadata.TopicRecord, configs []*metadata.Co
 	t := kmsg.NewCreateTopicsResponseTopic()
 	t.Topic, t.TopicID = topic.Name, topic.TopicID
 	t.NumPartitions, t.ReplicationFactor = int32(len(assignment)), int16(len(assignment[0]))
-	for _, e := range effectiveTopicConfigs(configs) {
-		c := kmsg.NewCreateTopicsResponseTopicConfig()
-		c.Name, c.Value, c.Source = e.name, kmsg.StringPtr(e.value), e.source
-		t.Configs = append(t.Configs, c)
-	}
+	t.Configs = b.effectiveConfigs(configs)
 	return t
 }

@@ -40,7 +40,7 @@ func namedTopics(req *kmsg.DeleteTopicsRequest) []kmsg.DeleteTopicsRequestTopic 
 
 func deletedTopic(asked kmsg.DeleteTopicsRequestTopic, err error) kmsg.DeleteTopicsResponseTopic {
 	t := kmsg.NewDeleteTopicsResponseTopic()
-	t.Topic, t.TopicID, t.ErrorCode, t.ErrorMessage = asked.Topic, asked.TopicID, kafka.Code(err), message(err)
+	t.Topic, t.TopicID, t.ErrorCode, t.ErrorMessage = asked.Topic, asked.TopicID, kafka.Code(err), kafka.Message(err)
 	return t
 }
 

@@ -63,7 +63,7 @@ func (b *brain) electLeaders(req *kmsg.ElectLeadersRequest) (*kmsg.ElectLeadersR
 
 func elected(id int32, err error) kmsg.ElectLeadersResponseTopicPartition {
 	p := kmsg.NewElectLeadersResponseTopicPartition()
-	p.Partition, p.ErrorCode, p.ErrorMessage = id, kafka.Code(err), message(err)
+	p.Partition, p.ErrorCode, p.ErrorMessage = id, kafka.Code(err), kafka.Message(err)
 	return p
 }
 

@@ -69,7 +69,7 @@ func (b *brain) fixMinISR() records {
 func (c *Controller) UpdateFeatures(req *kmsg.UpdateFeaturesRequest) *kmsg.UpdateFeaturesResponse {
 	resp := req.ResponseKind().(*kmsg.UpdateFeaturesResponse)
 	err := c.write(millis(req.TimeoutMillis), func(b *brain) (records, error) { return b.updateFeatures(req) })
-	resp.ErrorCode, resp.ErrorMessage = kafka.Code(err), message(err)
+	resp.ErrorCode, resp.ErrorMessage = kafka.Code(err), kafka.Message(err)
 	if req.Version <= 1 && err == nil {
 		for _, u := range req.FeatureUpdates {
 			r := kmsg.NewUpdateFeaturesResponseResult()

@@ -23,7 +23,7 @@ func (c *Controller) AlterPartitionReassignments(req *kmsg.AlterPartitionAssignm
 	})
 	if err != nil {
 		resp = req.ResponseKind().(*kmsg.AlterPartitionAssignmentsResponse)
-		resp.ErrorCode, resp.ErrorMessage = kafka.Code(err), message(err)
+		resp.ErrorCode, resp.ErrorMessage = kafka.Code(err), kafka.Message(err)
 	}
 	return resp
 }
@@ -45,7 +45,7 @@ func (b *brain) alterReassignments(req *kmsg.AlterPartitionAssignmentsRequest) (
 			p := kmsg.NewAlterPartitionAssignmentsResponseTopicPartition()
 			p.Partition, p.ErrorCode = target.Partition, kafka.Code(err)
 			if err != kerr.NoReassignmentInProgress {
-				p.ErrorMessage = message(err) // Kafka says nothing to that one
+				p.ErrorMessage = kafka.Message(err) // Kafka says nothing to that one
 			}
 			t.Partitions = append(t.Partitions, p)
 		}
@@ -115,7 +115,7 @@ func (c *Controller) ListPartitionReassignments(req *kmsg.ListPartitionReassignm
 	})
 	if err != nil {
 		resp = req.ResponseKind().(*kmsg.ListPartitionReassignmentsResponse)
-		resp.ErrorCode, resp.ErrorMessage = kafka.Code(err), message(err)
+		resp.ErrorCode, resp.ErrorMessage = kafka.Code(err), kafka.Message(err)
 	}
 	return resp
 }

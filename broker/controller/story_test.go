@@ -202,7 +202,7 @@ func (cmd command) play(c *cluster) []string {
 		req.FeatureUpdates = append(req.FeatureUpdates, u)
 		recs, err := c.brain().updateFeatures(req)
 		c.write(recs)
-		return answer(kafka.Code(err), message(err))
+		return answer(kafka.Code(err), kafka.Message(err))
 	case "reassign": // reassign TOPIC/N 1,2,3 | cancel
 		req := kmsg.NewPtrAlterPartitionAssignmentsRequest()
 		tp := partitionOf(cmd.args[0])
@@ -319,7 +319,7 @@ func (cmd command) config(c *cluster) []string {
 	}
 	recs, errs := c.brain().alterConfigs([]alteration{a})
 	c.write(recs)
-	return answer(kafka.Code(errs[0]), message(errs[0]))
+	return answer(kafka.Code(errs[0]), kafka.Message(errs[0]))
 }
 
 func (cmd command) node(i int) kafka.NodeID {

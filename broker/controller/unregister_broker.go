@@ -15,7 +15,7 @@ func (c *Controller) UnregisterBroker(req *kmsg.UnregisterBrokerRequest) *kmsg.U
 	err := c.write(commitTimeout, func(b *brain) (records, error) {
 		return b.unregisterBroker(kafka.NodeID(req.BrokerID))
 	})
-	resp.ErrorCode, resp.ErrorMessage = kafka.Code(err), message(err)
+	resp.ErrorCode, resp.ErrorMessage = kafka.Code(err), kafka.Message(err)
 	return resp
 }
 

@@ -6,31 +6,35 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/record"
 )
 
 // Config is a topic's configuration, by Kafka's names. A broker's own log.*
 // settings are the defaults of its topics. The replica layer reads some of it.
 type Config struct {
-	CleanupPolicy       CleanupPolicy   `kafka:"cleanup.policy" default:"delete"`
-	CompressionType     CompressionType `kafka:"compression.type" default:"producer"`
-	FileDeleteDelay     time.Duration   `kafka:"file.delete.delay.ms" default:"60000"`
-	FlushMessages       int64           `kafka:"flush.messages" default:"9223372036854775807"`
-	FlushInterval       time.Duration   `kafka:"flush.ms" default:"9223372036854775807"`
-	IndexIntervalBytes  int32           `kafka:"index.interval.bytes" default:"4096"`
-	MaxMessageBytes     int32           `kafka:"max.message.bytes" default:"1048588"`
-	TimestampType       TimestampType   `kafka:"message.timestamp.type" default:"CreateTime"`
-	TimestampBeforeMax  time.Duration   `kafka:"message.timestamp.before.max.ms" default:"9223372036854775807"`
-	TimestampAfterMax   time.Duration   `kafka:"message.timestamp.after.max.ms" default:"3600000"`
-	MinInsyncReplicas   int32           `kafka:"min.insync.replicas" default:"1"`
-	RetentionBytes      int64           `kafka:"retention.bytes" default:"-1"`
-	RetentionTime       time.Duration   `kafka:"retention.ms" default:"604800000"`
-	SegmentBytes        int32           `kafka:"segment.bytes" default:"1073741824"`
-	SegmentIndexBytes   int32           `kafka:"segment.index.bytes" default:"10485760"`
-	SegmentJitter       time.Duration   `kafka:"segment.jitter.ms" default:"0"`
-	SegmentTime         time.Duration   `kafka:"segment.ms" default:"604800000"`
-	UncleanLeaderChoice bool            `kafka:"unclean.leader.election.enable" default:"false"`
+	CleanupPolicy       CleanupPolicy   `kafka:"cleanup.policy"`
+	CompressionType     CompressionType `kafka:"compression.type"`
+	FileDeleteDelay     time.Duration   `kafka:"file.delete.delay.ms"`
+	FlushMessages       int64           `kafka:"flush.messages"`
+	FlushInterval       time.Duration   `kafka:"flush.ms"`
+	IndexIntervalBytes  int32           `kafka:"index.interval.bytes"`
+	MaxMessageBytes     int32           `kafka:"max.message.bytes"`
+	TimestampType       TimestampType   `kafka:"message.timestamp.type"`
+	TimestampBeforeMax  time.Duration   `kafka:"message.timestamp.before.max.ms"`
+	TimestampAfterMax   time.Duration   `kafka:"message.timestamp.after.max.ms"`
+	MinInsyncReplicas   int32           `kafka:"min.insync.replicas"`
+	RetentionBytes      int64           `kafka:"retention.bytes"`
+	RetentionTime       time.Duration   `kafka:"retention.ms"`
+	SegmentBytes        int32           `kafka:"segment.bytes"`
+	SegmentIndexBytes   int32           `kafka:"segment.index.bytes"`
+	SegmentJitter       time.Duration   `kafka:"segment.jitter.ms"`
+	SegmentTime         time.Duration   `kafka:"segment.ms"`
+	UncleanLeaderChoice bool            `kafka:"unclean.leader.election.enable"`
 }
+
+// ConfigKind says that these are topics' settings.
+func (Config) ConfigKind() config.Kind { return config.Topic }
 
 // CleanupPolicy says how old records leave the log. Compaction is accepted but
 // not done: a compacted topic keeps every record, which its readers must bear

@@ -17,6 +17,30 @@ import (
 // that a consumer which is ahead of a new leader's high watermark just waits.
 // The result is the caller's own.
 func (l *Log) Read(from, upTo kafka.Offset, maxBytes int32, minOneBatch bool) ([]byte, error) {
+	return l.ReadInto(new(Memory), from, upTo, maxBytes, minOneBatch)
+}
+
+// Memory is what one read after the other is read into.
+type Memory struct{ buf []byte }
+
+// keptMemory is the most that is kept from one read to the next.
+const keptMemory = 64 << 10
+
+// take is n bytes, which hold what was read before.
+func (m *Memory) take(n int64) []byte {
+	if n <= int64(cap(m.buf)) {
+		return m.buf[:n]
+	}
+	buf := make([]byte, n)
+	if n <= keptMemory {
+		m.buf = buf
+	}
+	return buf
+}
+
+// ReadInto is Read with a result that is valid until the next read into the
+// same memory.
+func (l *Log) ReadInto(memory *Memory, from, upTo kafka.Offset, maxBytes int32, minOneBatch bool) ([]byte, error) {
 	for {
 		if from < l.start || from > l.end {
 			return nil, fmt.Errorf("log: read %v at offset %d: %w: the log spans %d to %d",
@@ -27,7 +51,7 @@ func (l *Log) Read(from, upTo kafka.Offset, maxBytes int32, minOneBatch bool) ([
 			return nil, nil
 		}
 		cuts := l.cuts
-		got, err := l.readSegment(from, upTo, int64(maxBytes), minOneBatch)
+		got, err := l.readSegment(memory, from, upTo, int64(maxBytes), minOneBatch)
 		if cuts != l.cuts || from < l.start {
 			continue // what was read may be gone
 		}
@@ -40,7 +64,7 @@ func (l *Log) Read(from, upTo kafka.Offset, maxBytes int32, minOneBatch bool) ([
 
 // readSegment reads from the segment that holds from, or the next one that
 // holds anything after it.
-func (l *Log) readSegment(from, upTo kafka.Offset, maxBytes int64, minOne bool) ([]byte, error) {
+func (l *Log) readSegment(memory *Memory, from, upTo kafka.Offset, maxBytes int64, minOne bool) ([]byte, error) {
 	i := l.segmentAt(from)
 	for l.segments[i].end <= from {
 		i++
@@ -54,7 +78,7 @@ func (l *Log) readSegment(from, upTo kafka.Offset, maxBytes int64, minOne bool) 
 	if minOne {
 		maxBytes = max(maxBytes, record.LogOverhead)
 	}
-	buf := make([]byte, min(slack+maxBytes, size-start))
+	buf := memory.take(min(slack+maxBytes, size-start))
 	if err := files.ReadFull(s.file, buf, start); err != nil {
 		return nil, s.wrap("read", start, err)
 	}
@@ -67,7 +91,7 @@ func (l *Log) readSegment(from, upTo kafka.Offset, maxBytes int64, minOne bool) 
 	case need == 0 || !minOne:
 		return nil, nil
 	}
-	b := make([]byte, need)
+	b := memory.take(need)
 	if err := files.ReadFull(s.file, b, start+int64(first)); err != nil {
 		return nil, s.wrap("read", start+int64(first), err)
 	}

@@ -11,10 +11,10 @@ package raft
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/planted"
-	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // Voter is a member of the quorum and where its controller listener is.
@@ -33,26 +33,28 @@ type Config struct {
 	Settings  Settings
 	Decoder   *Decoder // may be shared with other nodes; nil: none
 	Bugs      *planted.Set
-	Witness   witness.Witness
 }
 
 // Settings are Kafka's, by name. Set the defaults with config.Default.
 type Settings struct {
-	ElectionTimeout    time.Duration `kafka:"controller.quorum.election.timeout.ms" default:"1000" min:"1"`
-	FetchTimeout       time.Duration `kafka:"controller.quorum.fetch.timeout.ms" default:"2000" min:"1"`
-	ElectionBackoffMax time.Duration `kafka:"controller.quorum.election.backoff.max.ms" default:"1000"`
-	RequestTimeout     time.Duration `kafka:"controller.quorum.request.timeout.ms" default:"2000"`
-	AppendLinger       time.Duration `kafka:"controller.quorum.append.linger.ms" default:"25"`
-	RetryBackoff       time.Duration `kafka:"controller.quorum.retry.backoff.ms" default:"20"`
+	ElectionTimeout    time.Duration `kafka:"controller.quorum.election.timeout.ms"`
+	FetchTimeout       time.Duration `kafka:"controller.quorum.fetch.timeout.ms"`
+	ElectionBackoffMax time.Duration `kafka:"controller.quorum.election.backoff.max.ms"`
+	RequestTimeout     time.Duration `kafka:"controller.quorum.request.timeout.ms"`
+	AppendLinger       time.Duration `kafka:"controller.quorum.append.linger.ms"`
+	RetryBackoff       time.Duration `kafka:"controller.quorum.retry.backoff.ms"`
 
 	// MaxIdleInterval is how often the controller appends a NoOp record.
-	MaxIdleInterval time.Duration `kafka:"metadata.max.idle.interval.ms" default:"500"`
+	MaxIdleInterval time.Duration `kafka:"metadata.max.idle.interval.ms"`
 
-	MaxBytesBetweenSnapshots int64         `kafka:"metadata.log.max.record.bytes.between.snapshots" default:"20971520"`
-	MaxSnapshotInterval      time.Duration `kafka:"metadata.log.max.snapshot.interval.ms" default:"3600000"`
-	RetentionBytes           int64         `kafka:"metadata.max.retention.bytes" default:"104857600"`
-	SegmentBytes             int32         `kafka:"metadata.log.segment.bytes" default:"1073741824"`
+	MaxBytesBetweenSnapshots int64         `kafka:"metadata.log.max.record.bytes.between.snapshots"`
+	MaxSnapshotInterval      time.Duration `kafka:"metadata.log.max.snapshot.interval.ms"`
+	RetentionBytes           int64         `kafka:"metadata.max.retention.bytes"`
+	SegmentBytes             int32         `kafka:"metadata.log.segment.bytes"`
 }
+
+// ConfigKind says that these are brokers' settings.
+func (Settings) ConfigKind() config.Kind { return config.Broker }
 
 // Batch is a run of committed metadata records with consecutive offsets. A
 // control batch shows up with no records.

@@ -100,15 +100,18 @@ func (b *Builder) bodySize(ts int64, key, value []byte, headers []Header) int {
 
 // Build compresses and signs the batch. It is the caller's own: the builder
 // does not touch it again. There must be at least one record.
-func (b *Builder) Build() Batch {
+func (b *Builder) Build() Batch { return b.BuildInto(nil) }
+
+// BuildInto is Build over memory that the caller has, if that is large enough.
+func (b *Builder) BuildInto(memory []byte) Batch {
 	if b.count == 0 {
 		panic("record: build a batch of 0 records, expected at least 1")
 	}
-	return b.finish()
+	return b.finish(memory)
 }
 
-func (b *Builder) finish() Batch {
-	out := Batch(b.packing.compress(b.opts.Codec, b.header(), b.buf[HeaderSize:]))
+func (b *Builder) finish(memory []byte) Batch {
+	out := Batch(b.packing.compress(b.opts.Codec, b.header(memory), b.buf[HeaderSize:]))
 	if len(out)-LogOverhead > math.MaxInt32 {
 		panic(fmt.Sprintf("record: batch of %d bytes, expected at most %d", len(out), math.MaxInt32))
 	}
@@ -117,8 +120,8 @@ func (b *Builder) finish() Batch {
 	return out
 }
 
-// header is a new buffer that begins with the header, without length and CRC.
-func (b *Builder) header() []byte {
+// header is the header, without length and CRC, with room for what follows it.
+func (b *Builder) header(memory []byte) []byte {
 	o := &b.opts
 	if !o.Idempotent {
 		o.ProducerID, o.ProducerEpoch, o.BaseSequence = kafka.NoProducer, kafka.NoEpoch, NoSequence
@@ -127,7 +130,10 @@ func (b *Builder) header() []byte {
 	if o.Codec != None {
 		size = HeaderSize + len(b.buf)/2
 	}
-	h := make([]byte, 0, size)
+	h := memory[:0]
+	if cap(h) < size {
+		h = make([]byte, 0, size)
+	}
 	h = binary.BigEndian.AppendUint64(h, uint64(o.BaseOffset))
 	h = binary.BigEndian.AppendUint32(h, 0)
 	h = binary.BigEndian.AppendUint32(h, uint32(o.LeaderEpoch))

@@ -2,12 +2,14 @@ package replica
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -55,7 +57,6 @@ func (m *Manager) ApplyImage(im *metadata.Image) {
 		case first:
 			// As in Kafka, what a broker finds when it starts is not deleted: the
 			// metadata may be what was lost.
-			m.host.Reached(ProbeStraySetAside)
 			if err := m.dir.SetAside(tp); err != nil {
 				m.host.Exit(err)
 			}
@@ -158,7 +159,7 @@ func (m *Manager) retire(tp kafka.TopicPartition, topic kafka.UUID) {
 		delete(m.byName, tp)
 		delete(m.byID, partKey{topic, tp.Partition})
 		m.sorted = slices.DeleteFunc(m.sorted, func(x *Partition) bool { return x == p })
-		m.host.Log("deletes its replica of %v", tp)
+		m.host.Tell(&witness.Deleted{Replica: p.self})
 	}
 	if m.dir.Get(tp) != nil && m.dir.TopicID(tp) == topic {
 		if err := m.dir.Delete(tp); err != nil {
@@ -224,17 +225,17 @@ func (m *Manager) findConfig(topic string) log.Config {
 		for _, e := range m.im.Config(r) {
 			name := e.Name
 			if r.Type == metadata.BrokerResource {
-				s, ok := log.SynonymOf(name)
-				if !ok || !s.Dynamic() {
+				d := config.DefaultOf(name)
+				if d == nil || !d.Dynamic(name) {
 					continue // another part's
 				}
-				name = s.Topic
+				name, e.Value = d.Name, d.OfBroker(name, e.Value)
 			}
 			if !config.Has(&cfg, name) {
-				continue
+				continue // it has no effect here
 			}
-			if err := config.Set(&cfg, name, e.Value); err != nil {
-				m.host.Log("ignores a configuration of topic %s: %v", topic, err)
+			if err := config.Put(&cfg, name, e.Value); err != nil {
+				m.host.Tell(&witness.ConfigIgnored{Topic: topic, Error: witness.ErrorOf(err)})
 			}
 		}
 	}
@@ -244,15 +245,16 @@ func (m *Manager) findConfig(topic string) log.Config {
 // setProducerExpiry has the logs forget idle producers when they are now told
 // to: what is set on this broker, else on all, else in the broker's own file.
 func (m *Manager) setProducerExpiry() {
-	expiry := struct {
-		After time.Duration `kafka:"producer.id.expiration.ms"`
-	}{}
+	var after time.Duration
 	for _, r := range []metadata.Resource{{Type: metadata.BrokerResource}, metadata.BrokerConfig(m.cfg.NodeID)} {
 		if v, ok := m.im.ConfigValue(r, "producer.id.expiration.ms"); ok {
-			if err := config.Set(&expiry, "producer.id.expiration.ms", v); err != nil {
-				m.host.Log("ignores a configuration of the broker: %v", err)
+			n, err := strconv.ParseInt(config.Find(config.Broker, "producer.id.expiration.ms").Shown(v), 10, 32)
+			if err != nil {
+				m.host.Tell(&witness.ConfigIgnored{Error: witness.ErrorOf(err)})
+				continue
 			}
+			after = time.Duration(n) * time.Millisecond
 		}
 	}
-	m.dir.SetProducerExpiry(expiry.After)
+	m.dir.SetProducerExpiry(after)
 }

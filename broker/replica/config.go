@@ -3,6 +3,7 @@ package replica
 import (
 	"time"
 
+	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
 )
@@ -14,20 +15,23 @@ type Config struct {
 	// themselves. Nil: Kafka's.
 	TopicDefaults *log.Config
 
-	LagTimeMax        time.Duration `kafka:"replica.lag.time.max.ms" default:"30000"`
-	FetchMinBytes     int32         `kafka:"replica.fetch.min.bytes" default:"1"`
-	FetchMaxBytes     int32         `kafka:"replica.fetch.max.bytes" default:"1048576"`
-	FetchResponseMax  int32         `kafka:"replica.fetch.response.max.bytes" default:"10485760"`
-	FetchWaitMax      time.Duration `kafka:"replica.fetch.wait.max.ms" default:"500"`
-	FetchBackoff      time.Duration `kafka:"replica.fetch.backoff.ms" default:"1000"`
-	SocketTimeout     time.Duration `kafka:"replica.socket.timeout.ms" default:"30000"`
-	HWCheckpoint      time.Duration `kafka:"replica.high.watermark.checkpoint.interval.ms" default:"5000"`
-	FlushCheckpoint   time.Duration `kafka:"log.flush.offset.checkpoint.interval.ms" default:"60000"`
-	RetentionCheck    time.Duration `kafka:"log.retention.check.interval.ms" default:"300000"`
-	ProducerExpiry    time.Duration `kafka:"producer.id.expiration.check.interval.ms" default:"600000"`
-	ConsumerMaxBytes  int32         `kafka:"fetch.max.bytes" default:"57671680"`
-	FetchSessionSlots int32         `kafka:"max.incremental.fetch.session.cache.slots" default:"1000"`
+	LagTimeMax        time.Duration `kafka:"replica.lag.time.max.ms"`
+	FetchMinBytes     int32         `kafka:"replica.fetch.min.bytes"`
+	FetchMaxBytes     int32         `kafka:"replica.fetch.max.bytes"`
+	FetchResponseMax  int32         `kafka:"replica.fetch.response.max.bytes"`
+	FetchWaitMax      time.Duration `kafka:"replica.fetch.wait.max.ms"`
+	FetchBackoff      time.Duration `kafka:"replica.fetch.backoff.ms"`
+	SocketTimeout     time.Duration `kafka:"replica.socket.timeout.ms"`
+	HWCheckpoint      time.Duration `kafka:"replica.high.watermark.checkpoint.interval.ms"`
+	FlushCheckpoint   time.Duration `kafka:"log.flush.offset.checkpoint.interval.ms"`
+	RetentionCheck    time.Duration `kafka:"log.retention.check.interval.ms"`
+	ProducerExpiry    time.Duration `kafka:"producer.id.expiration.check.interval.ms"`
+	ConsumerMaxBytes  int32         `kafka:"fetch.max.bytes"`
+	FetchSessionSlots int32         `kafka:"max.incremental.fetch.session.cache.slots"`
 }
+
+// ConfigKind says that these are brokers' settings.
+func (Config) ConfigKind() config.Kind { return config.Broker }
 
 // Two numbers that Kafka has in its code rather than in its configuration.
 const (

@@ -1,12 +1,14 @@
 package replica
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/witness"
@@ -41,8 +43,9 @@ type fetchPart struct {
 	// stranger: there is no such partition in the cluster.
 	stranger bool
 	// seen is where what may be read ended when it was read.
-	seen kafka.Offset
-	out  kmsg.FetchResponseTopicPartition
+	seen   kafka.Offset
+	out    kmsg.FetchResponseTopicPartition
+	memory log.Memory // of the records in out
 }
 
 // Fetch serves consumers and followers. It blocks for min.bytes, at most for
@@ -50,10 +53,17 @@ type fetchPart struct {
 func (m *Manager) Fetch(req *kmsg.FetchRequest) *kmsg.FetchResponse {
 	resp := kmsg.NewPtrFetchResponse()
 	m.FetchInto(resp, req)
+	for i := range resp.Topics {
+		for j := range resp.Topics[i].Partitions {
+			p := &resp.Topics[i].Partitions[j]
+			p.RecordBatches = bytes.Clone(p.RecordBatches)
+		}
+	}
 	return resp
 }
 
-// FetchInto is Fetch with an empty answer to fill in.
+// FetchInto is Fetch with an empty answer to fill in. The records in it are
+// valid until the task blocks: the answer is to be encoded before.
 func (m *Manager) FetchInto(resp *kmsg.FetchResponse, req *kmsg.FetchRequest) {
 	resp.Version = req.Version
 	q := m.newFetch(req)
@@ -96,14 +106,22 @@ func (m *Manager) newFetch(req *kmsg.FetchRequest) *fetch {
 	return q
 }
 
+// doneFetch keeps the memory of q for another fetch. The records that q has
+// read are in it: its answer must be encoded before the task blocks again.
 func (m *Manager) doneFetch(q *fetch) {
-	clear(q.parts)
+	for i := range q.parts {
+		q.parts[i] = fetchPart{memory: q.parts[i].memory}
+	}
 	q.session = nil
 	m.fetches = append(m.fetches, q)
 }
 
 func (q *fetch) add(key sessionKey, a asked, c *cached) {
-	q.parts = append(q.parts, fetchPart{key: key, asked: a, cached: c})
+	part := fetchPart{key: key, asked: a, cached: c}
+	if n := len(q.parts); n < cap(q.parts) {
+		part.memory = q.parts[:n+1][n].memory
+	}
+	q.parts = append(q.parts, part)
 }
 
 // dropRepeated leaves one of the parts that ask for the same partition: the last,
@@ -195,7 +213,7 @@ func (q *fetch) readPart(part *fetchPart, left int32, minOne, count bool) error 
 			return err
 		}
 	}
-	out.RecordBatches, err = p.log.Read(part.from, part.seen, min(part.maxBytes, left), minOne)
+	out.RecordBatches, err = p.log.ReadInto(&part.memory, part.from, part.seen, min(part.maxBytes, left), minOne)
 	if err == nil && q.committed {
 		part.fillAborted(p)
 	}
@@ -362,6 +380,18 @@ func (q *fetch) answer(resp *kmsg.FetchResponse) {
 	}
 }
 
+// tellRead tells of each batch that a consumer is given.
+func (p *Partition) tellRead(batches []byte) {
+	for {
+		b, rest, err := record.Next(batches)
+		if err != nil {
+			return
+		}
+		p.m.host.Tell(&witness.ReadServed{Replica: p.self, Batch: witness.BatchOf(b)})
+		batches = rest
+	}
+}
+
 // answerPart adds a partition to resp, unless the session's fetcher knows all
 // that there is to tell.
 func (q *fetch) answerPart(resp *kmsg.FetchResponse, part *fetchPart) {
@@ -386,7 +416,7 @@ func (q *fetch) answerPart(resp *kmsg.FetchResponse, part *fetchPart) {
 	}
 	t := &resp.Topics[n-1]
 	t.Partitions = append(t.Partitions, part.out)
-	if q.m.witness != nil && !q.follower && part.p != nil {
-		part.p.tellBatches(witness.ReadServed, part.out.RecordBatches)
+	if !q.follower && part.p != nil {
+		part.p.tellRead(part.out.RecordBatches)
 	}
 }

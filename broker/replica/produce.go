@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -27,20 +28,20 @@ type pending struct {
 }
 
 // pendings are the appends of one request. They are over when all are judged.
-type pendings []pending
+type pendings struct{ all []pending }
 
 // ready judges append i, as of now.
-func (ps pendings) ready(i int) bool {
-	if x := &ps[i]; !x.judged {
+func (ps *pendings) ready(i int) bool {
+	if x := &ps.all[i]; !x.judged {
 		x.judged, x.err = x.p.verdict(x.end)
 		if x.judged && x.err == nil {
 			// It counts as answered now: what becomes of the ISR until the task
 			// runs does not change the answer.
-			x.p.tell(witness.Event{Kind: witness.ProduceAcked, Epoch: x.epoch, Offset: x.first, End: x.end, HW: x.p.hw})
+			x.p.m.host.Tell(&witness.ProduceAcked{Replica: x.p.self, From: x.first, End: x.end, Epoch: x.epoch, HW: x.p.hw})
 		}
 	}
-	for j := range ps {
-		if !ps[j].judged {
+	for j := range ps.all {
+		if !ps.all[j].judged {
 			return false
 		}
 	}
@@ -48,24 +49,42 @@ func (ps pendings) ready(i int) bool {
 }
 
 // wait waits until all are judged. What is not in time is in doubt.
-func (m *Manager) wait(ps pendings, timeout time.Duration) {
-	if len(ps) == 0 {
+func (m *Manager) wait(ps *pendings, timeout time.Duration) {
+	if len(ps.all) == 0 {
 		return
 	}
-	for i := range ps {
+	for i := range ps.all {
 		ps.ready(i)
 	}
-	w := m.purgatory.begin(ps, len(ps))
-	for i := range ps {
-		w.watch(&ps[i].p.moved)
+	w := m.purgatory.begin(ps, len(ps.all))
+	for i := range ps.all {
+		w.watch(&ps.all[i].p.moved)
 	}
 	w.sleep(timeout)
-	for i := range ps {
-		x := &ps[i]
+	for i := range ps.all {
+		x := &ps.all[i]
 		if !x.judged {
 			x.err = kerr.RequestTimedOut
 		}
 	}
+}
+
+// newPendings is an empty set of appends.
+func (m *Manager) newPendings() *pendings {
+	n := len(m.pendings)
+	if n == 0 {
+		return &pendings{}
+	}
+	ps := m.pendings[n-1]
+	m.pendings = m.pendings[:n-1]
+	return ps
+}
+
+// donePendings keeps the memory of ps for another request.
+func (m *Manager) donePendings(ps *pendings) {
+	clear(ps.all)
+	ps.all = ps.all[:0]
+	m.pendings = append(m.pendings, ps)
 }
 
 // Produce appends a producer's batches. With acks=all it blocks until they are
@@ -73,27 +92,34 @@ func (m *Manager) wait(ps pendings, timeout time.Duration) {
 func (m *Manager) Produce(req *kmsg.ProduceRequest) *kmsg.ProduceResponse {
 	resp := kmsg.NewPtrProduceResponse()
 	resp.Version = req.Version
-	resp.Topics = make([]kmsg.ProduceResponseTopic, len(req.Topics))
-	var waiting pendings
+	m.ProduceInto(resp, req)
+	return resp
+}
+
+// ProduceInto is Produce with an empty answer to fill in.
+func (m *Manager) ProduceInto(resp *kmsg.ProduceResponse, req *kmsg.ProduceRequest) {
+	resp.Topics = slices.Grow(resp.Topics, len(req.Topics))[:len(req.Topics)]
+	waiting := m.newPendings()
+	defer m.donePendings(waiting)
 	for i := range req.Topics {
 		in, out := &req.Topics[i], &resp.Topics[i]
-		out.Topic, out.TopicID = in.Topic, in.TopicID
-		out.Partitions = make([]kmsg.ProduceResponseTopicPartition, len(in.Partitions))
+		memory := out.Partitions[:0]
+		*out = kmsg.ProduceResponseTopic{Topic: in.Topic, TopicID: in.TopicID}
+		out.Partitions = slices.Grow(memory, len(in.Partitions))[:len(in.Partitions)]
 		for j := range in.Partitions {
 			tp := kafka.TopicPartition{Topic: in.Topic, Partition: in.Partitions[j].Partition}
 			p, info, err := m.produceOne(tp, req, in.Partitions[j].Records)
 			fillProduced(&out.Partitions[j], tp.Partition, p, info, err)
 			if err == nil && req.Acks == acksAll {
-				waiting = append(waiting, pending{p: p, epoch: p.epoch, first: info.FirstOffset, end: info.LastOffset + 1, topic: i, at: j})
+				waiting.all = append(waiting.all, pending{p: p, epoch: p.epoch, first: info.FirstOffset, end: info.LastOffset + 1, topic: i, at: j})
 			}
 		}
 	}
 	m.wait(waiting, time.Duration(req.TimeoutMillis)*time.Millisecond)
-	for _, x := range waiting {
+	for _, x := range waiting.all {
 		// What was appended and is in doubt keeps its offsets, as in Kafka.
 		resp.Topics[x.topic].Partitions[x.at].ErrorCode = kafka.Code(x.err)
 	}
-	return resp
 }
 
 func (m *Manager) produceOne(tp kafka.TopicPartition, req *kmsg.ProduceRequest, batches []byte) (*Partition, log.AppendInfo, error) {
@@ -223,9 +249,9 @@ func (m *Manager) WaitCommitted(tp kafka.TopicPartition, epoch kafka.LeaderEpoch
 	if err := p.checkLeader(epoch); err != nil {
 		return kerr.NotLeaderForPartition
 	}
-	ps := pendings{{p: p, epoch: epoch, first: first, end: end}}
+	ps := &pendings{all: []pending{{p: p, epoch: epoch, first: first, end: end}}}
 	m.wait(ps, timeout)
-	return ps[0].err
+	return ps.all[0].err
 }
 
 // ReadLocal reads batches of a partition that this broker leads in that epoch,

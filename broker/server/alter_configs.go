@@ -1,29 +1,36 @@
 package server
 
 import (
-	"fmt"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/wire"
 )
 
 // IncrementalAlterConfigs 0-1 and AlterConfigs 0-2: the controller changes the
-// configuration, and every broker follows the metadata log. Only this broker
-// takes a change of its own configuration, though, or of that of all brokers;
-// another's is INVALID_REQUEST, as in Kafka (ConfigAdminManager.preprocess).
-//
-// Missing: loggers (INVALID_REQUEST of the controller).
+// configuration, and every broker follows the metadata log. Before it passes a
+// change of a broker's configuration on, this broker holds all that would then be
+// set against its own configuration (KIP-226, ConfigAdminManager.preprocess); what
+// does not fit is INVALID_REQUEST. It does so only for itself, or for all brokers;
+// another's is INVALID_REQUEST too.
 
 func (b *Broker) incrementalAlterConfigs(_ *wire.Context, req *kmsg.IncrementalAlterConfigsRequest) kmsg.Response {
 	asked := req.Resources
-	var refused []error
-	req.Resources, refused = forUs(b, asked, func(r kmsg.IncrementalAlterConfigsRequestResource) (kmsg.ConfigResourceType, string) {
-		return r.ResourceType, r.ResourceName
-	})
+	refused := make([]error, len(asked))
+	req.Resources = nil
+	for i, r := range asked {
+		if r.ResourceType == kmsg.ConfigResourceTypeBroker {
+			refused[i] = b.checkUpdate(r.ResourceName, b.setOn(r.ResourceName), r.Configs)
+		}
+		if refused[i] == nil {
+			req.Resources = append(req.Resources, r)
+		}
+	}
 	resp := kmsg.NewPtrIncrementalAlterConfigsResponse()
 	if len(req.Resources) > 0 {
 		resp = b.forwarded(req).(*kmsg.IncrementalAlterConfigsResponse)
@@ -39,10 +46,20 @@ func (b *Broker) incrementalAlterConfigs(_ *wire.Context, req *kmsg.IncrementalA
 
 func (b *Broker) alterConfigs(_ *wire.Context, req *kmsg.AlterConfigsRequest) kmsg.Response {
 	asked := req.Resources
-	var refused []error
-	req.Resources, refused = forUs(b, asked, func(r kmsg.AlterConfigsRequestResource) (kmsg.ConfigResourceType, string) {
-		return r.ResourceType, r.ResourceName
-	})
+	refused := make([]error, len(asked))
+	req.Resources = nil
+	for i, r := range asked {
+		if r.ResourceType == kmsg.ConfigResourceTypeBroker {
+			var set []kmsg.IncrementalAlterConfigsRequestResourceConfig
+			for _, c := range r.Configs {
+				set = append(set, kmsg.IncrementalAlterConfigsRequestResourceConfig{Name: c.Name, Value: c.Value})
+			}
+			refused[i] = b.checkUpdate(r.ResourceName, map[string]string{}, set)
+		}
+		if refused[i] == nil {
+			req.Resources = append(req.Resources, r)
+		}
+	}
 	resp := kmsg.NewPtrAlterConfigsResponse()
 	if len(req.Resources) > 0 {
 		resp = b.forwarded(req).(*kmsg.AlterConfigsResponse)
@@ -56,30 +73,87 @@ func (b *Broker) alterConfigs(_ *wire.Context, req *kmsg.AlterConfigsRequest) km
 	return resp
 }
 
-// forUs is those of the resources whose change this broker passes on, and for
-// each of them all why not, or nil.
-func forUs[R any](b *Broker, resources []R, of func(R) (kmsg.ConfigResourceType, string)) (pass []R, refused []error) {
-	for _, r := range resources {
-		kind, name := of(r)
-		err := error(nil)
-		if kind == kmsg.ConfigResourceTypeBroker && name != "" {
-			err = b.isSelf(name)
+// checkUpdate holds a change of this broker's configuration, or of that of all
+// brokers, against the rest of it. set is what the resource begins with.
+func (b *Broker) checkUpdate(resource string, set map[string]string, changes []kmsg.IncrementalAlterConfigsRequestResourceConfig) error {
+	named := map[string]bool{}
+	for _, c := range changes {
+		if named[c.Name] || c.Value == nil && c.Op != kmsg.IncrementalAlterConfigOpDelete {
+			return nil // the controller says so
 		}
-		if err == nil {
-			pass = append(pass, r)
-		}
-		refused = append(refused, err)
+		named[c.Name] = true
 	}
-	return pass, refused
+	if err := b.isSelf(resource); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if err := change(set, c); err != nil {
+			return err
+		}
+	}
+	all, one := b.setOn(""), b.setOn(strconv.Itoa(int(b.NodeID)))
+	below, above := b.Given, one
+	if resource != "" {
+		below, above = config.Overlay(b.Given, all), nil
+	}
+	if err := config.CheckUpdate(set, resource != "", below, above); err != nil {
+		return kafka.Refuse(kerr.InvalidRequest, "%s", err.Error())
+	}
+	return nil
 }
 
-// isSelf says what is wrong with a broker's name that must be ours.
+// setOn is what is set on one broker, or, without a name, on all. What was stored
+// though no broker takes it is passed over, as in Kafka.
+func (b *Broker) setOn(resource string) map[string]string {
+	set := map[string]string{}
+	for _, e := range b.image().Config(metadata.Resource{Type: metadata.BrokerResource, Name: resource}) {
+		if config.CheckUpdate(map[string]string{e.Name: e.Value}, true, nil, nil) == nil {
+			set[e.Name] = e.Value
+		}
+	}
+	return set
+}
+
+// change makes one change to what is set.
+func change(set map[string]string, c kmsg.IncrementalAlterConfigsRequestResourceConfig) error {
+	d := config.Find(config.Broker, c.Name)
+	switch c.Op {
+	case kmsg.IncrementalAlterConfigOpSet:
+		set[c.Name] = *c.Value
+	case kmsg.IncrementalAlterConfigOpDelete:
+		delete(set, c.Name)
+	case kmsg.IncrementalAlterConfigOpAppend, kmsg.IncrementalAlterConfigOpSubtract:
+		verb, isAppend := "subtract", c.Op == kmsg.IncrementalAlterConfigOpAppend
+		if isAppend {
+			verb = "append"
+		}
+		switch {
+		case d == nil:
+			return kafka.Refuse(kerr.InvalidConfig, "%s", "Unknown config name: "+c.Name)
+		case d.Type != config.List:
+			return kafka.Refuse(kerr.InvalidConfig, "Config value %s is not allowed for config key: %s", verb, c.Name)
+		}
+		have, ok := set[c.Name]
+		if !ok {
+			have = d.Default
+		}
+		set[c.Name] = config.AlterList(have, *c.Value, isAppend)
+	default:
+		return kafka.Refuse(kerr.InvalidRequest, "Unknown operations type %d", c.Op)
+	}
+	return nil
+}
+
+// isSelf says what is wrong with a broker's name that must be ours, or none.
 func (b *Broker) isSelf(name string) error {
+	if name == "" {
+		return nil
+	}
 	switch id, err := strconv.ParseInt(name, 10, 32); {
 	case err != nil:
-		return fmt.Errorf("broker %q: a node id expected: %w", name, kerr.InvalidRequest)
+		return kafka.Refuse(kerr.InvalidRequest, "%s", "Node id must be an integer, but it is: "+name)
 	case kafka.NodeID(id) != b.NodeID:
-		return fmt.Errorf("broker %d: only broker %d itself can be asked for its configuration, this is broker %d: %w", id, id, b.NodeID, kerr.InvalidRequest)
+		return kafka.Refuse(kerr.InvalidRequest, "Unexpected broker id, expected %d, but received %s", b.NodeID, name)
 	}
 	return nil
 }

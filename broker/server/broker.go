@@ -3,8 +3,6 @@ package server
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/ktrial/ktrial/broker/config"
-	"github.com/ktrial/ktrial/broker/controller"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/metadata"
@@ -30,10 +28,8 @@ type Broker struct {
 	Dir      *log.Dir
 	// DataDir is the path of Dir.
 	DataDir string
-	// TopicDefaults are the broker's own for topics that set nothing.
-	TopicDefaults log.Config
-	// Config lists the broker's configuration.
-	Config func() []config.Entry
+	// Given is the broker's configuration as it was started with, by Kafka's names.
+	Given map[string]string
 
 	versions  wire.Versions
 	creator   topicCreator
@@ -107,7 +103,7 @@ func errorOf(err error) (code int16, message *string) {
 	if err == nil {
 		return 0, nil
 	}
-	return code, controller.Message(err)
+	return code, kafka.Message(err)
 }
 
 // What a client may do with a topic and with the cluster, as bits by the number

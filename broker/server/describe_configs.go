@@ -1,38 +1,54 @@
 package server
 
 import (
-	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/config"
-	"github.com/ktrial/ktrial/broker/controller"
-	"github.com/ktrial/ktrial/broker/log"
+	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/wire"
 )
 
-// DescribeConfigs 1-4: the configuration of topics and of this broker.
+// DescribeConfigs 1-4: the configuration of topics and of this broker, as the
+// catalogue has it (broker/config).
 //
 //   - A topic's value is its own, else this broker's or that of all brokers
-//     (dynamic), else the broker's file's (static), else Kafka's default; the
-//     source says which, and the synonyms list all of them, under the names that
-//     they have there, if they are asked for.
+//     (dynamic), else what the broker was started with (static), else Kafka's
+//     default. The source says which of them it is. The synonyms list all, the
+//     strongest first, under the names that they have there, if they are asked for.
+//   - log.retention.ms, .minutes and .hours are one setting: what is set in a
+//     finer unit goes before, and is listed only under its own name.
+//   - Settings that have no effect here are shown like all others. What Kafka does
+//     not know has no type, and its value is not shown.
 //   - A topic that does not exist is UNKNOWN_TOPIC_OR_PARTITION; another broker's
 //     configuration is INVALID_REQUEST: it has to be asked itself.
+//   - A resource asked for several times is answered once.
 //
-// Missing: documentation (empty), the other resources (INVALID_REQUEST). A
-// duration is LONG, which in Kafka some are and others INT.
+// A broker has no loggers to list. Missing: groups and client metrics
+// (INVALID_REQUEST).
 func (b *Broker) describeConfigs(_ *wire.Context, req *kmsg.DescribeConfigsRequest) kmsg.Response {
 	resp := kmsg.NewPtrDescribeConfigsResponse()
+	answered := map[metadata.Resource]bool{}
 	for _, asked := range req.Resources {
+		r := metadata.Resource{Type: metadata.ResourceType(asked.ResourceType), Name: asked.ResourceName}
+		if answered[r] {
+			continue
+		}
+		answered[r] = true
 		out := kmsg.NewDescribeConfigsResponseResource()
 		out.ResourceType, out.ResourceName = asked.ResourceType, asked.ResourceName
 		configs, err := b.describeResource(asked)
+		out.ErrorMessage = ptr("") // Kafka's answer without a message has an empty one
 		if err != nil {
-			out.ErrorCode, out.ErrorMessage = errorOf(err)
+			out.ErrorCode = kafka.Code(err)
+			if err != kerr.UnknownTopicOrPartition {
+				_, out.ErrorMessage = errorOf(err)
+			}
 		}
 		for _, c := range configs {
 			if len(asked.ConfigNames) > 0 && !slices.Contains(asked.ConfigNames, c.Name) {
@@ -40,6 +56,9 @@ func (b *Broker) describeConfigs(_ *wire.Context, req *kmsg.DescribeConfigsReque
 			}
 			if !req.IncludeSynonyms {
 				c.ConfigSynonyms = nil
+			}
+			if !req.IncludeDocumentation {
+				c.Documentation = nil
 			}
 			out.Configs = append(out.Configs, c)
 		}
@@ -62,106 +81,194 @@ func (b *Broker) describeResource(asked kmsg.DescribeConfigsRequestResource) ([]
 		if asked.ResourceName == "" {
 			return b.configsOfAll(), nil
 		}
-		if err := b.isSelf(asked.ResourceName); err != nil {
+		if err := b.isOurs(asked.ResourceName, " or empty string,"); err != nil {
 			return nil, err
 		}
 		return b.brokerConfigs(), nil
+	case kmsg.ConfigResourceTypeBrokerLogger:
+		if asked.ResourceName == "" {
+			return nil, kafka.Refuse(kerr.InvalidRequest, "Broker id must not be empty")
+		}
+		return nil, b.isOurs(asked.ResourceName, "")
 	}
-	return nil, fmt.Errorf("resource type %v has no configuration here: %w", asked.ResourceType, kerr.InvalidRequest)
+	return nil, kerr.InvalidRequest
+}
+
+// isOurs says what is wrong with the id of a broker that is asked for its own.
+func (b *Broker) isOurs(name, or string) error {
+	switch id, err := strconv.ParseInt(name, 10, 32); {
+	case err != nil:
+		return kafka.Refuse(kerr.InvalidRequest, "Broker id must be an integer, but it is: %s", name)
+	case kafka.NodeID(id) != b.NodeID:
+		return kafka.Refuse(kerr.InvalidRequest, "Unexpected broker id, expected %d%s but received %s", b.NodeID, or, name)
+	}
+	return nil
 }
 
 // topicConfigs is what holds for a topic. The replicas follow the same order.
-func (b *Broker) topicConfigs(topic string) []kmsg.DescribeConfigsResponseResourceConfig {
-	im := b.image()
-	var out []kmsg.DescribeConfigsResponseResourceConfig
-	for _, e := range config.Entries(ptr(b.TopicDefaults)) {
-		c := newConfig(e)
-		if v, set := im.ConfigValue(metadata.Resource{Type: metadata.TopicResource, Name: topic}, e.Name); set {
-			addSource(&c, e.Name, v, kmsg.ConfigSourceDynamicTopicConfig)
+func (b *Broker) topicConfigs(topic string) (out []kmsg.DescribeConfigsResponseResourceConfig) {
+	own := b.layer(config.FromTopic, metadata.Resource{Type: metadata.TopicResource, Name: topic})
+	layers := append([]config.Layer{own}, b.layers()...)
+	for _, d := range config.All(config.Topic) {
+		_, set := own.Get(d.Name)
+		if d.Internal && !set {
+			continue
 		}
-		e.Name = log.BrokerName(e.Name)
-		b.addBrokerSources(&c, e)
-		out = append(out, c)
+		value, _ := d.Effective(layers...)
+		c := newConfig(d)
+		c.Value = &value
+		if set {
+			addSynonym(&c, d.Name, value, config.FromTopic)
+		}
+		if len(d.BrokerNames) > 0 {
+			c.ConfigSynonyms = append(c.ConfigSynonyms, b.synonyms(d.BrokerNames[0])...)
+		}
+		out = append(out, withSource(c))
 	}
 	return out
 }
 
-// brokerConfigs is this broker's own configuration.
-func (b *Broker) brokerConfigs() []kmsg.DescribeConfigsResponseResourceConfig {
-	var out []kmsg.DescribeConfigsResponseResourceConfig
-	known := b.Config()
+// brokerConfigs is this broker's own configuration: all settings that are not
+// internal, and what is set of the others.
+func (b *Broker) brokerConfigs() (out []kmsg.DescribeConfigsResponseResourceConfig) {
+	set := map[string]bool{}
+	for name := range b.Given {
+		set[name] = true
+	}
 	for _, r := range []metadata.Resource{metadata.BrokerConfig(b.NodeID), {Type: metadata.BrokerResource}} {
-		for _, e := range b.image().Config(r) { // what is kept for tools alone
-			if !slices.ContainsFunc(known, func(k config.Entry) bool { return k.Name == e.Name }) {
-				known = append(known, config.Entry{Name: e.Name})
-			}
+		for _, e := range b.image().Config(r) {
+			set[e.Name] = true
 		}
 	}
-	for _, e := range known {
-		c := newConfig(e)
-		b.addBrokerSources(&c, e)
-		c.ReadOnly = !controller.DynamicBrokerConfig(e.Name)
-		out = append(out, c)
+	for _, d := range config.All(config.Broker) {
+		if !d.Internal || set[d.Name] {
+			out = append(out, b.brokerConfig(d))
+		}
+		delete(set, d.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		out = append(out, b.brokerConfig(definitionOf(name)))
 	}
 	return out
 }
 
-// configsOfAll is what is set for all brokers.
-func (b *Broker) configsOfAll() []kmsg.DescribeConfigsResponseResourceConfig {
-	var out []kmsg.DescribeConfigsResponseResourceConfig
-	for _, e := range b.image().Config(metadata.Resource{Type: metadata.BrokerResource}) {
-		c := newConfig(config.Entry{Name: e.Name})
-		addSource(&c, e.Name, e.Value, kmsg.ConfigSourceDynamicDefaultBrokerConfig)
-		out = append(out, c)
+// brokerConfig is one setting of this broker.
+func (b *Broker) brokerConfig(d *config.Definition) kmsg.DescribeConfigsResponseResourceConfig {
+	c := newConfig(d)
+	c.ReadOnly = d.Update == config.ReadOnly
+	c.ConfigSynonyms = b.synonyms(d.Name)
+	if c.IsSensitive {
+		return withSource(c)
 	}
-	return out
+	c.Value = d.Value()
+	for _, layer := range b.layers() {
+		if v, ok := layer.Get(d.Name); ok {
+			c.Value = ptr(d.Shown(v))
+			break
+		}
+		if overruled(d.Name, layer) {
+			break
+		}
+	}
+	return withSource(c)
 }
 
-// addBrokerSources adds what a broker has to say, the strongest first.
-func (b *Broker) addBrokerSources(c *kmsg.DescribeConfigsResponseResourceConfig, e config.Entry) {
-	im := b.image()
-	if v, set := im.ConfigValue(metadata.BrokerConfig(b.NodeID), e.Name); set {
-		addSource(c, e.Name, v, kmsg.ConfigSourceDynamicBrokerConfig)
-	}
-	if v, set := im.ConfigValue(metadata.Resource{Type: metadata.BrokerResource}, e.Name); set {
-		addSource(c, e.Name, v, kmsg.ConfigSourceDynamicDefaultBrokerConfig)
-	}
-	if e.Kind == config.Unknown {
-		return
-	}
-	if !isDefault(e) {
-		addSource(c, e.Name, e.Value, kmsg.ConfigSourceStaticBrokerConfig)
-	}
-	addSource(c, e.Name, e.Default, kmsg.ConfigSourceDefaultConfig)
-}
-
-// isDefault reports whether e has Kafka's default. A time too long to be held
-// as a duration is cut when it is set, and reads as less than its default.
-func isDefault(e config.Entry) bool {
-	if e.Value == e.Default {
-		return true
-	}
-	var defaults log.Config
-	config.Default(&defaults)
-	return slices.ContainsFunc(config.Entries(&defaults), func(d config.Entry) bool {
-		return log.BrokerName(d.Name) == e.Name && d.Value == e.Value
+// overruled reports whether a layer sets the same in another unit, so that what
+// lies below it under this name does not hold.
+func overruled(name string, layer config.Layer) bool {
+	return layer.Source != config.FromFile && slices.ContainsFunc(config.Synonyms(name), func(n string) bool {
+		_, set := layer.Get(n)
+		return set
 	})
 }
 
-func newConfig(e config.Entry) kmsg.DescribeConfigsResponseResourceConfig {
+// configsOfAll is what is set for all brokers.
+func (b *Broker) configsOfAll() (out []kmsg.DescribeConfigsResponseResourceConfig) {
+	for _, e := range b.image().Config(metadata.Resource{Type: metadata.BrokerResource}) {
+		d := definitionOf(e.Name)
+		c := newConfig(d)
+		c.ReadOnly = d.Update == config.ReadOnly
+		if !c.IsSensitive {
+			c.Value = ptr(d.Shown(e.Value))
+		}
+		addSynonym(&c, e.Name, e.Value, config.FromAllBrokers)
+		out = append(out, withSource(c))
+	}
+	return out
+}
+
+// layers is what is set for this broker, the strongest first.
+func (b *Broker) layers() []config.Layer {
+	return []config.Layer{
+		b.layer(config.FromBroker, metadata.BrokerConfig(b.NodeID)),
+		b.layer(config.FromAllBrokers, metadata.Resource{Type: metadata.BrokerResource}),
+		config.FileLayer(b.Given),
+	}
+}
+
+func (b *Broker) layer(from config.Source, r metadata.Resource) config.Layer {
+	im := b.image()
+	return config.Layer{Source: from, Get: func(name string) (string, bool) { return im.ConfigValue(r, name) }}
+}
+
+// synonyms lists what sets a broker's setting, the strongest first, and the
+// default last. Kafka drops what comes before the name that was asked for, so
+// that a setting in milliseconds that is not set itself has none.
+func (b *Broker) synonyms(name string) []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym {
+	var c kmsg.DescribeConfigsResponseResourceConfig
+	c.IsSensitive = newConfig(definitionOf(name)).IsSensitive
+	names := config.Synonyms(name)
+	for _, layer := range b.layers() {
+		for _, n := range names {
+			if v, ok := layer.Get(n); ok {
+				addSynonym(&c, n, v, layer.Source)
+			}
+		}
+	}
+	for _, n := range names {
+		if v := definitionOf(n).Value(); v != nil && definitionOf(n).Type != config.Untyped {
+			addSynonym(&c, n, *v, config.FromDefault)
+		}
+	}
+	i := slices.IndexFunc(c.ConfigSynonyms, func(s kmsg.DescribeConfigsResponseResourceConfigConfigSynonym) bool { return s.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return c.ConfigSynonyms[i:]
+}
+
+// definitionOf is a broker's setting; one that Kafka does not know has no type.
+func definitionOf(name string) *config.Definition {
+	if d := config.Find(config.Broker, name); d != nil {
+		return d
+	}
+	return &config.Definition{Name: name}
+}
+
+func newConfig(d *config.Definition) kmsg.DescribeConfigsResponseResourceConfig {
 	c := kmsg.NewDescribeConfigsResponseResourceConfig()
-	c.Name, c.ConfigType = e.Name, kmsg.ConfigType(e.Kind)
+	c.Name, c.ConfigType = d.Name, kmsg.ConfigType(d.Type)
+	c.IsSensitive = d.Type == config.Password || d.Type == config.Untyped
+	c.Documentation = ptr(d.Documentation())
 	return c
 }
 
-// addSource notes that source sets the value, under a name. The first one that
-// does counts.
-func addSource(c *kmsg.DescribeConfigsResponseResourceConfig, name, value string, source kmsg.ConfigSource) {
-	if c.Value == nil {
-		c.Value, c.Source = ptr(value), source
-		c.IsDefault = source == kmsg.ConfigSourceDefaultConfig
-	}
+// addSynonym notes that source sets the value, under a name.
+func addSynonym(c *kmsg.DescribeConfigsResponseResourceConfig, name, value string, source config.Source) {
 	s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
-	s.Name, s.Value, s.Source = name, ptr(value), source
+	s.Name, s.Source = name, kmsg.ConfigSource(source)
+	if !c.IsSensitive {
+		s.Value = &value
+	}
 	c.ConfigSynonyms = append(c.ConfigSynonyms, s)
+}
+
+// withSource takes the source from the strongest synonym.
+func withSource(c kmsg.DescribeConfigsResponseResourceConfig) kmsg.DescribeConfigsResponseResourceConfig {
+	c.Source = kmsg.ConfigSourceDefaultConfig
+	if len(c.ConfigSynonyms) > 0 {
+		c.Source = c.ConfigSynonyms[0].Source
+	}
+	c.IsDefault = c.Source == kmsg.ConfigSourceDefaultConfig
+	return c
 }

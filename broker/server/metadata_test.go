@@ -10,7 +10,6 @@ import (
 
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
-	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
@@ -52,11 +51,9 @@ func cluster(t require.TestingT) *metadata.Image {
 // onBroker runs f with a broker that has the cluster's image and no more.
 func onBroker(t *testing.T, f func(h env.Host, b *Broker)) {
 	sim.RunHost(t, 1, func(h env.Host) {
-		b := &Broker{Host: h, NodeID: 1, ClusterID: "C", Metadata: NewPublisher(h, 1, nil, nil)}
+		b := &Broker{Host: h, NodeID: 1, ClusterID: "C", Metadata: NewPublisher(h, 1, nil)}
 		config.Default(&b.Settings)
-		config.Default(&b.TopicDefaults)
 		b.Settings.AutoCreateTopics = false
-		b.Config = func() []config.Entry { return config.Entries(&b.Settings) }
 		b.Metadata.image = cluster(t)
 		f(h, b)
 	})
@@ -173,7 +170,7 @@ func TestDescribeCluster(t *testing.T) {
 
 func TestDescribeConfigs_SaysWhereAValueComesFrom(t *testing.T) {
 	onBroker(t, func(_ env.Host, b *Broker) {
-		b.TopicDefaults.SegmentBytes = 4096
+		b.Given = map[string]string{"log.segment.bytes": "4096"}
 		ask := func(kind kmsg.ConfigResourceType, name string, keys ...string) kmsg.DescribeConfigsResponseResource {
 			req := kmsg.NewPtrDescribeConfigsRequest()
 			req.Version, req.IncludeSynonyms = 4, true
@@ -190,16 +187,17 @@ func TestDescribeConfigs_SaysWhereAValueComesFrom(t *testing.T) {
 		}
 		assert.Equal(t, "1000", *by["retention.ms"].Value)
 		assert.Equal(t, kmsg.ConfigSourceDynamicTopicConfig, by["retention.ms"].Source)
-		assert.Len(t, by["retention.ms"].ConfigSynonyms, 2)
+		assert.Len(t, by["retention.ms"].ConfigSynonyms, 1, "in Kafka what is not set in milliseconds has no name in them")
 		assert.Equal(t, "4096", *by["segment.bytes"].Value)
 		assert.Equal(t, kmsg.ConfigSourceStaticBrokerConfig, by["segment.bytes"].Source)
 		assert.True(t, by["flush.ms"].IsDefault)
 
-		assert.Len(t, ask(kmsg.ConfigResourceTypeTopic, "orders").Configs, len(config.Entries(&log.Config{})))
+		assert.Len(t, ask(kmsg.ConfigResourceTypeTopic, "orders").Configs, 37)
 		assert.Equal(t, kerr.UnknownTopicOrPartition.Code, ask(kmsg.ConfigResourceTypeTopic, "bonds").ErrorCode)
 		assert.NotEmpty(t, ask(kmsg.ConfigResourceTypeBroker, "1").Configs)
 		assert.Equal(t, kerr.InvalidRequest.Code, ask(kmsg.ConfigResourceTypeBroker, "2").ErrorCode)
-		assert.Equal(t, kerr.InvalidRequest.Code, ask(kmsg.ConfigResourceTypeBrokerLogger, "1").ErrorCode)
+		assert.Equal(t, kerr.InvalidRequest.Code, ask(kmsg.ConfigResourceTypeBrokerLogger, "2").ErrorCode)
+		assert.Zero(t, ask(kmsg.ConfigResourceTypeBrokerLogger, "1").ErrorCode)
 	})
 }
 

@@ -33,13 +33,9 @@ func (b *Broker) produce(ctx *wire.Context, req *kmsg.ProduceRequest) kmsg.Respo
 	var refused produceRefusals
 	dropRepeated(req)
 	fit := refused.sift(im, req)
-	resp := &kmsg.ProduceResponse{}
-	if len(fit.Topics) > 0 {
-		if answer := b.Replicas.Produce(fit); answer != nil {
-			resp = answer
-		}
-	}
+	resp := ctx.ProduceResponse()
 	resp.Version = req.Version
+	b.Replicas.ProduceInto(resp, fit)
 	refused.addTo(resp)
 	if req.Acks == 0 {
 		if failed(resp) {

@@ -3,9 +3,11 @@ package server
 import (
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/ktrial/ktrial/broker/controller"
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -15,7 +17,12 @@ func internalTopic(name string) bool {
 }
 
 // validTopicName says what is wrong with name, or nil.
-func validTopicName(name string) error { return controller.CheckTopicName(name) }
+func validTopicName(name string) error {
+	if says := kafka.TopicNameError(name); says != "" {
+		return kafka.Refuse(kerr.InvalidTopicException, "%s", says)
+	}
+	return nil
+}
 
 // topicCreator creates topics that clients have asked about, in the
 // background. A topic is asked for once at a time.
@@ -49,7 +56,7 @@ func (c *topicCreator) create(names []string) {
 	c.host.Go("auto-create topics", func() {
 		// What became of it, the client learns when it asks again.
 		if _, err := c.channel.Call(req, c.timeout); err != nil {
-			c.host.Log("auto-create %q: %v", req.Topics[0].Topic, err)
+			c.host.Tell(&witness.AutoCreateFailed{Topic: req.Topics[0].Topic, Error: witness.ErrorOf(err)})
 		}
 		for _, topic := range req.Topics {
 			delete(c.inFlight, topic.Topic)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -35,8 +36,9 @@ type Conn struct {
 	inFlight []*call
 	free     []*call // of Call
 	freeSend []*call // of Send
-	// fetched is a fetch answer that nobody uses any more.
-	fetched *kmsg.FetchResponse
+	// Answers that are of no more use, to be read into again.
+	fetched  *kmsg.FetchResponse
+	produced *kmsg.ProduceResponse
 
 	// One task reads at a time: a caller that waits for its own answer, or the
 	// reader task, which exists as soon as there has been a Send.
@@ -67,10 +69,16 @@ type call struct {
 func Dial(host env.Host, addr, clientID string, timeout time.Duration) (*Conn, error) {
 	conn, err := host.Dial(addr, timeout)
 	if err != nil {
+		if host.Traced() {
+			host.Tell(&witness.DialFailed{Server: addr, Error: witness.ErrorOf(err)})
+		}
 		return nil, fmt.Errorf("wire: dial %s: %w", addr, err)
 	}
 	c := &Conn{host: host, conn: conn, clientID: clientID, addr: addr}
 	c.in = frames{src: conn, max: MaxResponseBytes}
+	if host.Traced() {
+		host.Tell(&witness.ConnectionOpened{Client: conn.LocalAddr(), Server: conn.RemoteAddr()})
+	}
 	c.keepHead = func([]byte) bool {
 		return len(c.inFlight) > 0 && responseOwns[c.inFlight[0].resp.Key()]
 	}
@@ -169,7 +177,11 @@ func (c *Conn) enqueue(req kmsg.Request, timeout time.Duration, done func(kmsg.R
 		return nil, c.err
 	}
 	c.lastCorrelation = (c.lastCorrelation + 1) & 0x7fffffff
+	before := len(c.out)
 	c.out = appendRequest(c.out, req, c.lastCorrelation, c.clientID)
+	if c.host.Traced() {
+		c.tellSent(req, len(c.out)-before-sizeBytes)
+	}
 	if !answered(req) {
 		return nil, nil
 	}
@@ -189,9 +201,14 @@ func (c *Conn) enqueue(req kmsg.Request, timeout time.Duration, done func(kmsg.R
 
 // response is what the answer to req is read into.
 func (c *Conn) response(req kmsg.Request) kmsg.Response {
-	if resp := c.fetched; resp != nil && req.Key() == keyFetch {
+	switch key := req.Key(); {
+	case key == keyFetch && c.fetched != nil:
+		resp := c.fetched
 		c.fetched = nil
-		*resp = kmsg.FetchResponse{Topics: resp.Topics[:0]}
+		return resp
+	case key == keyProduce && c.produced != nil:
+		resp := c.produced
+		c.produced = nil
 		return resp
 	}
 	return req.ResponseKind()
@@ -200,8 +217,11 @@ func (c *Conn) response(req kmsg.Request) kmsg.Response {
 // Recycle gives an answer back to be used for another one. What its partitions
 // hold (records, aborted transactions) is the caller's all the same.
 func (c *Conn) Recycle(resp kmsg.Response) {
-	if fetch, ok := resp.(*kmsg.FetchResponse); ok {
-		c.fetched = fetch
+	switch resp := resp.(type) {
+	case *kmsg.FetchResponse:
+		c.fetched = resp
+	case *kmsg.ProduceResponse:
+		c.produced = resp
 	}
 }
 
@@ -275,6 +295,9 @@ func (c *Conn) readOne() {
 	if err := parseResponse(frame, k.resp, k.correlation); err != nil {
 		c.fail(err)
 		return
+	}
+	if c.host.Traced() {
+		c.tellArrived(k, len(frame))
 	}
 	c.in.shrink()
 	c.pop()
@@ -376,6 +399,9 @@ func (c *Conn) fail(err error) {
 	c.conn.Close()
 	failed := c.inFlight
 	c.inFlight = nil
+	if c.host.Traced() {
+		c.tellEnded(failed, err)
+	}
 	for _, k := range failed {
 		k.finish(c.err)
 	}

@@ -105,10 +105,7 @@ func parseResponse(frame []byte, resp kmsg.Response, correlationID int32) error 
 			return fmt.Errorf("response header: %w: it ends in the middle of the tags", ErrMalformed)
 		}
 	}
-	if err := resp.ReadFrom(r.Src); err != nil {
-		return fmt.Errorf("%s response v%d: %w: %v", kmsg.NameForKey(resp.Key()), resp.GetVersion(), ErrMalformed, err)
-	}
-	return nil
+	return readResponse(resp, r.Src)
 }
 
 // skipTags passes the tags of a header, of which there are none as a rule. It

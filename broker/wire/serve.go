@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -75,10 +76,11 @@ type Accepted struct {
 	conn   env.Conn
 	in     frames
 	ctx    Context
-	// The memory of the requests that come again and again.
-	fetch   kmsg.FetchRequest
-	fetched kmsg.FetchResponse
-	produce kmsg.ProduceRequest
+	// The memory of the requests that come again and again, and of their answers.
+	fetch    kmsg.FetchRequest
+	fetched  kmsg.FetchResponse
+	produce  kmsg.ProduceRequest
+	produced kmsg.ProduceResponse
 }
 
 // Close ends the connection, whatever it is doing.
@@ -113,6 +115,9 @@ func (s *Server) Serve(l env.Listener) error {
 		a.in = frames{src: conn, max: s.maxRequestBytes()}
 		a.ctx = Context{Host: s.Host, RemoteAddr: conn.RemoteAddr(), Conn: a}
 		s.conns = append(s.conns, a)
+		if s.Host.Traced() {
+			s.Host.Tell(&witness.ConnectionAccepted{Client: a.ctx.RemoteAddr, Server: conn.LocalAddr()})
+		}
 		s.Host.Go("connection from "+a.ctx.RemoteAddr, a.run)
 	}
 }
@@ -144,6 +149,9 @@ func (a *Accepted) run() {
 	err := a.serve()
 	a.conn.Close()
 	s := a.server
+	if s.Host.Traced() {
+		a.tellEnded(err)
+	}
 	s.conns = slices.DeleteFunc(s.conns, func(other *Accepted) bool { return other == a })
 	if s.Malformed != nil && errors.Is(err, ErrMalformed) {
 		s.Malformed(a.ctx.RemoteAddr, err)
@@ -178,6 +186,9 @@ func (a *Accepted) one(frame []byte) error {
 	s := a.server
 	if !s.speaks(h.Key, h.Version) {
 		if h.Key == keyApiVersions {
+			if s.Host.Traced() {
+				a.tellArrived(h, len(frame))
+			}
 			return a.write(UnsupportedApiVersions(s.Versions), h.CorrelationID, len(frame))
 		}
 		// Kafka gives no answer: it cannot know how the client would read it.
@@ -193,14 +204,14 @@ func (a *Accepted) one(frame []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := sane(req, body); err != nil {
+	// Bytes after the end of the body are ignored, as Kafka does.
+	if err := readRequest(req, body); err != nil {
 		return err
 	}
-	// Bytes after the end of the body are ignored, as Kafka does.
-	if err := req.ReadFrom(body); err != nil {
-		return fmt.Errorf("%s request v%d: %w: %v", kmsg.NameForKey(h.Key), h.Version, ErrMalformed, err)
-	}
 	ctx.ClientID, ctx.Key, ctx.Version, ctx.Bytes = id, h.Key, h.Version, len(frame)
+	if s.Host.Traced() {
+		a.tellArrived(h, len(frame))
+	}
 	resp := s.Handler(ctx, req)
 	if resp == nil {
 		s.Host.Work(s.Cost.of(len(frame)))
@@ -210,15 +221,13 @@ func (a *Accepted) one(frame []byte) error {
 	return a.write(resp, h.CorrelationID, len(frame))
 }
 
-// request is an empty request. A handler may use it until it returns, so one of
-// a kind is enough for a connection.
+// request is what a request is read into. A handler may use it until it returns,
+// so one of a kind is enough for a connection.
 func (a *Accepted) request(key int16) kmsg.Request {
 	switch key {
 	case keyFetch:
-		a.fetch = kmsg.FetchRequest{Topics: a.fetch.Topics[:0], ForgottenTopics: a.fetch.ForgottenTopics[:0]}
 		return &a.fetch
 	case keyProduce:
-		a.produce = kmsg.ProduceRequest{Topics: a.produce.Topics[:0]}
 		return &a.produce
 	}
 	return kmsg.RequestForKey(key)
@@ -234,10 +243,23 @@ func (ctx *Context) FetchResponse() *kmsg.FetchResponse {
 	return &a.fetched
 }
 
+// ProduceResponse is an empty answer to a produce. Its memory is the connection's.
+func (ctx *Context) ProduceResponse() *kmsg.ProduceResponse {
+	a := ctx.Conn
+	if a == nil {
+		return kmsg.NewPtrProduceResponse()
+	}
+	a.produced = kmsg.ProduceResponse{Topics: a.produced.Topics[:0]}
+	return &a.produced
+}
+
 func (a *Accepted) write(resp kmsg.Response, correlationID int32, received int) error {
 	s := a.server
 	out := appendResponse(s.out[:0], resp, correlationID)
 	s.out = nil // it is in use while Write blocks
+	if s.Host.Traced() {
+		a.tellSent(resp, correlationID, len(out)-sizeBytes)
+	}
 	if s.Cost != (Cost{}) {
 		s.Host.Work(s.Cost.of(received + len(out)))
 	}

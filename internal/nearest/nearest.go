@@ -1,7 +1,10 @@
 // Package nearest finds what somebody meant who mistyped a name.
 package nearest
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Name is the known name closest to name, or "" if none is close.
 func Name(name string, known []string) string {
@@ -14,13 +17,26 @@ func Name(name string, known []string) string {
 	return best
 }
 
+// Error says that a name is not known, and which one may have been meant.
+type Error struct{ What, Name, Nearest string }
+
+func (e *Error) Error() string {
+	if e.Nearest == "" {
+		return fmt.Sprintf("%s %q is unknown", e.What, e.Name)
+	}
+	return fmt.Sprintf("%s %q is unknown; did you mean %s?", e.What, e.Name, e.Nearest)
+}
+
 // Unknown is the error for a name that is not known:
 // scenario "standrad" is unknown; did you mean standard?
 func Unknown(what, name string, known []string) error {
-	if near := Name(name, known); near != "" {
-		return fmt.Errorf("%s %q is unknown; did you mean %s?", what, name, near)
-	}
-	return fmt.Errorf("%s %q is unknown", what, name)
+	return &Error{what, name, Name(name, known)}
+}
+
+// IsUnknown reports whether an error comes of a name that is not known.
+func IsUnknown(err error) bool {
+	var e *Error
+	return errors.As(err, &e)
 }
 
 // Distance is Levenshtein's: how many letters must be put in, taken out or

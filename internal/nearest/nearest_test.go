@@ -1,6 +1,8 @@
 package nearest
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,4 +21,6 @@ func TestName(t *testing.T) {
 	}
 	assert.EqualError(t, Unknown("scenario", "standrad", known), `scenario "standrad" is unknown; did you mean standard?`)
 	assert.EqualError(t, Unknown("scenario", "x", known), `scenario "x" is unknown`)
+	assert.True(t, IsUnknown(fmt.Errorf("flag: %w", Unknown("scenario", "x", known))))
+	assert.False(t, IsUnknown(errors.New("this is unknown")))
 }

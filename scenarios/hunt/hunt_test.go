@@ -36,7 +36,7 @@ func (l leaky) Clients(s *workloads.Stage) []workloads.Client {
 // short is the standard scenario with a few seconds of work.
 func short(t *testing.T) scenarios.Scenario {
 	s := scenarios.Standard
-	w, err := s.Workload.Set("duration", "4s")
+	w, err := workloads.Set(s.Workload, "duration", "4s")
 	require.NoError(t, err)
 	s.Workload = w
 	return s

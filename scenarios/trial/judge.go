@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
@@ -24,7 +25,7 @@ func (r *run) result() *Result {
 		Allowed:        []reports.Allowed{}, Checks: []reports.Check{},
 		Faults: struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
 		Config: r.config.named(), Lesson: r.s.Lesson, Counts: counts(h),
-		Again: r.again(), Stopped: r.stopped(), Spared: skipped, OwnPlan: r.o.Plan != nil,
+		Again: r.again(), Program: r.o.program(), Stopped: r.stopped(), Spared: skipped, OwnPlan: r.o.Plan != nil,
 	}
 	if report.Violations == nil {
 		report.Violations = []reports.Violation{}
@@ -41,7 +42,11 @@ func (r *run) result() *Result {
 // again is the command that plays the run again. A plan that came from no file
 // is not in it.
 func (r *run) again() string {
-	words := []string{"ktrial", "run", r.s.Name, "--seed", fmt.Sprint(r.o.Seed)}
+	if r.o.Again != "" {
+		return r.o.Again
+	}
+	words := append(strings.Fields(r.o.program()), "run", r.s.Name, "--seed", fmt.Sprint(r.o.Seed))
+	words = append(words, r.o.Shape.Flags()...)
 	for _, name := range slices.Sorted(maps.Keys(r.o.Set)) {
 		words = append(words, "--set", name+"="+r.o.Set[name])
 	}
@@ -65,7 +70,7 @@ func (r *run) tellConfig() {
 // find is a violation even if the scenario does not ask for it.
 func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement {
 	j := checkers.Judge(h, checkers.Options{})
-	proof := &evidence{h: h, struck: report.Faults, story: lines(r.w.Ledger())}
+	proof := &evidence{h: h, struck: report.Faults, ledger: r.w.Ledger()}
 	asked := map[checkers.Anomaly]bool{}
 	check := func(p scenarios.Promise) {
 		c := reports.Check{Name: p.Name, Verdict: reports.Holds, Checked: p.Counts(j.Examined)}
@@ -89,6 +94,9 @@ func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement
 		}
 	}
 	r.watch.report(report)
+	for _, l := range r.ownLaws {
+		report.Checks = append(report.Checks, l.check())
+	}
 	for _, a := range j.Allowed {
 		if a.Anomaly != checkers.IntSendSkip { // legal everywhere, and seen everywhere
 			report.Allowed = append(report.Allowed, reports.Allowed{Anomaly: string(a.Anomaly), Reason: a.Reason, Count: a.Count})

@@ -14,6 +14,7 @@ import (
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/internal/nearest"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 )
 
@@ -22,6 +23,7 @@ type Record struct {
 	Format string            `json:"format"`
 	Build  string            `json:"build"` // of the program that ran it: another may run otherwise
 	Set    map[string]string `json:"set"`
+	Shape  Shape             `json:"shape,omitzero"`
 	Plan   string            `json:"plan,omitempty"` // given by hand, else empty
 	Plant  []string          `json:"plant"`
 	Report reports.Run       `json:"report"`
@@ -31,13 +33,13 @@ type Record struct {
 const recordFormat = "ktrial-run/1"
 
 // WriteTo keeps a run in a directory: run.json to replay it, the history for
-// `ktrial check`, the story of the nodes, the plan that really struck, and all
-// of it in one picture.
+// `ktrial check`, the events of the ledger for `ktrial trace`, the story of the
+// notable ones, the plan that really struck, and all of it in one picture.
 func (r *Result) WriteTo(dir string, o Options) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	rec := Record{Format: recordFormat, Build: build(), Set: o.Set, Plant: []string{}, Report: r.Report}
+	rec := Record{Format: recordFormat, Build: build(), Set: o.Set, Shape: o.Shape, Plant: []string{}, Report: r.Report}
 	if o.Plan != nil {
 		rec.Plan = o.Plan.String()
 	}
@@ -50,14 +52,12 @@ func (r *Result) WriteTo(dir string, o Options) error {
 	if err := enc.Encode(rec); err != nil {
 		return err
 	}
-	for e := range r.Ledger.All() {
-		e.WriteLine(&story)
-	}
+	r.Ledger.WriteStory(&story, ledger.Filter{})
 	for _, f := range r.Report.Faults {
 		fmt.Fprintln(&plan, f.Text)
 	}
 	var picture bytes.Buffer
-	if err := reports.NewTimeline(&r.Report, r.about, r.History, marks(lines(r.Ledger))).WriteSVG(&picture); err != nil {
+	if err := reports.NewTimeline(&r.Report, r.about, r.History, marks(r.Ledger)).WriteSVG(&picture); err != nil {
 		return err
 	}
 	for name, text := range map[string][]byte{
@@ -67,7 +67,11 @@ func (r *Result) WriteTo(dir string, o Options) error {
 			return err
 		}
 	}
-	return r.writeHistory(filepath.Join(dir, "history.jsonl"))
+	head := ledger.Header{Scenario: r.Report.Scenario, Seed: r.Report.Seed, Hash: r.Report.TraceHash}
+	if err := ledger.WriteTraceFile(filepath.Join(dir, "trace.jsonl.gz"), head, r.Ledger.All()); err != nil {
+		return err
+	}
+	return r.History.WriteFile(filepath.Join(dir, "history.jsonl"))
 }
 
 // ReadRecord reads a run.json. A file that is none is told by its place.
@@ -118,7 +122,7 @@ func inWords(err error) string {
 
 // Options are those of the recorded run.
 func (rec *Record) Options() (Options, error) {
-	o := Options{Seed: rec.Report.Seed, Set: rec.Set}
+	o := Options{Seed: rec.Report.Seed, Set: rec.Set, Shape: rec.Shape}
 	var bugs []string
 	for _, e := range planted.All {
 		bugs = append(bugs, string(e.Bug))
@@ -164,6 +168,3 @@ func build() string {
 	}
 	return strings.TrimSpace(revision + dirty)
 }
-
-// writeHistory keeps the history as JSON lines.
-func (r *Result) writeHistory(file string) error { return r.History.WriteFile(file) }

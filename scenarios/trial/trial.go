@@ -35,16 +35,28 @@ import (
 type Options struct {
 	Seed  uint64
 	Set   map[string]string // by Kafka's names, or a parameter of the workload
+	Shape Shape             // of the cluster and its topics, where not as the scenario says
 	Plan  faults.Plan       // instead of the scenario's faults, if not nil
 	Plant []planted.Bug
 	// PlanFile is where Plan was read from: the report names it.
 	PlanFile string
+	// Program is what a person types for the command line that knows the
+	// scenario; empty: ktrial. Again, if set, is the whole command that plays
+	// the run again.
+	Program, Again string
 	// Read is called with each event as it happens; nil: it is not.
 	Read func(*ledger.Entry)
 	// Keep says which events the result's ledger has.
 	Keep ledger.Keep
 	// Tracing is what FirstDifference records with; nil: only the hash is kept.
 	Tracing *sim.Tracing
+}
+
+func (o *Options) program() string {
+	if o.Program == "" {
+		return "ktrial"
+	}
+	return o.Program
 }
 
 // Result is one run: its report, and what the report was made from.
@@ -74,6 +86,7 @@ type run struct {
 	core       core
 	violations []reports.Violation
 	watch      *watch
+	ownLaws    []*ownLaw
 	seen       *checkers.Watch // judges the history while it is recorded
 	// short: the run ended before its time, so what was to come is not missing.
 	short bool
@@ -103,7 +116,7 @@ func Run(s scenarios.Scenario, o Options) (result *Result, err error) {
 // prepare applies the options and makes the world, with the cluster and the
 // clients in it.
 func prepare(s scenarios.Scenario, o Options) (*run, error) {
-	config, err := configure(s, o.Set)
+	config, err := configure(s, o.Shape, o.Set)
 	if err != nil {
 		return nil, err
 	}
@@ -120,18 +133,36 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	}
 	r.watch = newWatch(r)
 	r.n = nemesis.New(r.c, r.w.Rand("nemesis"), r.s.Lesson != "" || r.s.Exact && o.Plan == nil)
+	r.watchOwnLaws()
 	r.watchHistory()
+	if o.Keep == ledger.KeepAll {
+		r.tellOperations()
+	}
 	r.clients = r.s.Workload.Clients(r.stage)
 	for _, c := range r.clients {
 		r.c.AddClients(c.Host)
 	}
-	if err := o.Plan.Check(r.c); err != nil {
-		if o.PlanFile != "" {
-			err = fmt.Errorf("%s: %w", o.PlanFile, err)
-		}
+	if err := r.checkPlans(); err != nil {
 		return nil, optionError{err}
 	}
 	return r, nil
+}
+
+// checkPlans says what cannot be played in this cluster: of the plan given for
+// this run, or of the scenario's own.
+func (r *run) checkPlans() error {
+	if err := r.o.Plan.Check(r.c); err != nil {
+		if r.o.PlanFile != "" {
+			err = fmt.Errorf("%s: %w", r.o.PlanFile, err)
+		}
+		return err
+	}
+	if own, ok := r.s.Faults.(faults.Plan); ok && r.o.Plan == nil {
+		if err := own.Check(r.c); err != nil {
+			return fmt.Errorf("scenario %s: Faults: %w", r.s.Name, err)
+		}
+	}
+	return nil
 }
 
 // until runs the world until done, looking now and then, at most for limit.
@@ -165,6 +196,8 @@ func (r *run) failed(err error) error {
 	r.short = true
 	switch {
 	case errors.Is(err, errBroken):
+	case errors.As(err, &s) && s.phase == bringingUp && r.altered():
+		return optionError{fmt.Errorf("with these settings the cluster does not come up within %v of virtual time: %s", bringUp, s.what)}
 	case errors.As(err, &s):
 		r.violate(progress, s.Error())
 	case errors.As(err, &p) && len(r.o.Plant) > 0:
@@ -174,6 +207,13 @@ func (r *run) failed(err error) error {
 		return fmt.Errorf("scenario %s, seed %d: %w", r.s.Name, r.o.Seed, err)
 	}
 	return nil
+}
+
+// altered reports whether the options made another cluster of the scenario's: then
+// that is why it does not come up, before any fault has struck. With a planted bug
+// it may be the bug.
+func (r *run) altered() bool {
+	return len(r.o.Plant) == 0 && (r.o.Shape != Shape{} || r.config.setsServers())
 }
 
 func (r *run) violate(check, message string) {

@@ -1,0 +1,130 @@
+// Package cmd is the command line of ktrial: it plays scenarios in a simulated
+// world, hunts for seeds that break a promise, replays what was found, and
+// serves the same cluster to real clients. cmd/ktrial is its main program.
+//
+// Another module that has scenarios, faults or workloads of its own declares
+// them and has a main program that calls Main: the same commands then know
+// them, too.
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ktrial/ktrial/reports"
+)
+
+// Exit codes, beside those of verdicts (0 holds, 1 violated, 2 inconclusive,
+// 3 not deterministic).
+const (
+	exitUsage       = 64
+	exitOurBug      = 70
+	exitInterrupted = 130
+)
+
+// Main runs the command line and ends the process with its exit code. program
+// is what a person types to run it: "ktrial", "go run ./trial".
+func Main(program string) {
+	typedAs = program
+	interrupted := make(chan os.Signal, 2)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-interrupted
+		if end := interrupt.Load(); end != nil {
+			(*end)()
+			<-interrupted // the second one does not wait
+		} else {
+			fmt.Fprintln(os.Stderr, "ktrial: interrupted")
+		}
+		os.Exit(exitInterrupted)
+	}()
+	os.Exit(run(os.Args[1:]))
+}
+
+// typedAs is what a person types to run this program.
+var typedAs = "ktrial"
+
+// commandLine is a command of this program as a shell takes it.
+func commandLine(words ...string) string {
+	return reports.Command(append(strings.Fields(typedAs), words...)...)
+}
+
+// interrupt, if set, ends the running command in order.
+var interrupt atomic.Pointer[func()]
+
+// onInterrupt says how the running command ends in order.
+func onInterrupt(end func()) { interrupt.Store(&end) }
+
+// errInterrupted ends a command that was interrupted and has told of it.
+var errInterrupted = errors.New("interrupted")
+
+// verdict ends a command with a verdict's exit code.
+type verdict struct{ reports.Verdict }
+
+func (v verdict) Error() string { return string(v.Verdict) }
+
+// run is main without the process around it.
+func run(args []string) int {
+	root := command()
+	root.SetArgs(args)
+	return execute(root)
+}
+
+// execute runs a command and returns its exit code.
+func execute(root *cobra.Command) (code int) {
+	defer func() {
+		if p := recover(); p != nil {
+			fmt.Fprintf(os.Stderr, "ktrial: our own bug: %v\n%s", p, debug.Stack())
+			code = exitOurBug
+		}
+	}()
+	err := root.Execute()
+	var v verdict
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
+	case errors.As(err, &v):
+		return v.ExitCode()
+	case errors.As(err, &usage{}):
+		fmt.Fprintf(os.Stderr, "ktrial: %v\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(os.Stderr, "ktrial: %v\n", err)
+	return exitOurBug
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           typedAs,
+		Short:         "ktrial puts Kafka on trial",
+		Long:          "ktrial runs a whole Kafka cluster in one process over a simulated network, clock and disk,\nhurts it, and judges what its clients saw. The same seed gives the same run, byte for byte.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          topLevel,
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(listCommand(), runCommand(), huntCommand(), replayCommand(), traceCommand(), checkCommand(), serveCommand())
+	return root
+}
+
+// style is how text may look on this output.
+func style(out *os.File) reports.Style {
+	return reports.Style{Color: isTerminal(out) && os.Getenv("NO_COLOR") == ""}
+}
+
+func isTerminal(out *os.File) bool {
+	info, err := out.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,134 @@
+package cmd
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/internal/nearest"
+	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/trial"
+)
+
+// item is one line of a list.
+type item struct {
+	Name  string `json:"name"`
+	About string `json:"about"`
+}
+
+// listing is everything that there is to choose from, and to be told of.
+type listing struct {
+	Scenarios []item `json:"scenarios"`
+	Workloads []item `json:"workloads"`
+	Faults    []item `json:"faults"`
+	Checks    []item `json:"checks"`
+	Probes    []item `json:"probes"`
+	Events    []item `json:"events"`
+	Configs   []item `json:"configs"`
+	Planted   []item `json:"planted"`
+}
+
+// part is a kind of things that are listed.
+type part struct {
+	name, title string
+	items       []item
+}
+
+func (l *listing) parts() []part {
+	return []part{
+		{"scenarios", "scenarios", l.Scenarios}, {"workloads", "workloads", l.Workloads}, {"faults", "faults", l.Faults},
+		{"checks", "checks", l.Checks}, {"probes", "probes: rare states that trials must have met", l.Probes},
+		{"events", "events of the trace", l.Events},
+		{"configs", "configuration, by Kafka's names (--set NAME=VALUE)", l.Configs}, {"planted", "planted bugs", l.Planted},
+	}
+}
+
+// listed is the width of the names in a list; what a longer one means is told
+// in the next line.
+const listed = 42
+
+// onRequest are the kinds that are listed only when they are asked for.
+var onRequest = []string{"events", "probes", "configs"}
+
+func listCommand() *cobra.Command {
+	var asJSON bool
+	var kinds []string
+	for _, p := range (&listing{}).parts() {
+		kinds = append(kinds, p.name)
+	}
+	c := &cobra.Command{
+		Use:   "list [KIND]",
+		Short: "what there is: " + strings.Join(kinds, ", "),
+		RunE: func(_ *cobra.Command, args []string) error {
+			l := everything()
+			if asJSON {
+				return reports.WriteJSON(os.Stdout, l)
+			}
+			switch {
+			case len(args) > 1:
+				return wrong("list: found %d arguments, expected one of %s, or none", len(args), strings.Join(kinds, ", "))
+			case len(args) == 1 && !slices.Contains(kinds, args[0]):
+				return wrong("list: %w; expected one of %s", nearest.Unknown("kind", args[0], kinds), strings.Join(kinds, ", "))
+			}
+			for _, p := range l.parts() {
+				if len(args) == 0 && !slices.Contains(onRequest, p.name) || len(args) == 1 && args[0] == p.name {
+					p.print()
+				}
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object with all kinds")
+	return c
+}
+
+func (p part) print() {
+	fmt.Println(p.title)
+	for _, i := range p.items {
+		if len(i.Name) > listed {
+			fmt.Printf("  %s\n", i.Name)
+			i.Name = ""
+		}
+		fmt.Printf("  %-*s  %s\n", listed, i.Name, i.About)
+	}
+	if p.name == "faults" {
+		fmt.Println("  A target may be", faults.Targets+".")
+	}
+	fmt.Println()
+}
+
+func everything() listing {
+	var l listing
+	for _, s := range scenarios.All() {
+		l.Scenarios = append(l.Scenarios, item{s.Name, s.About})
+	}
+	for _, s := range scenarios.All() {
+		if w := (item{s.Workload.Name(), s.Workload.About()}); !slices.Contains(l.Workloads, w) {
+			l.Workloads = append(l.Workloads, w)
+		}
+	}
+	for _, f := range faults.All() {
+		l.Faults = append(l.Faults, item{f.Text, f.About})
+	}
+	for _, c := range trial.AllChecks() {
+		l.Checks = append(l.Checks, item{c.Name, c.About})
+	}
+	for _, p := range ledger.Probes() {
+		l.Probes = append(l.Probes, item{p.Name, p.About})
+	}
+	for _, k := range ledger.Kinds() {
+		l.Events = append(l.Events, item{k.Name, k.About})
+	}
+	l.Configs = configs()
+	for _, b := range planted.All {
+		l.Planted = append(l.Planted, item{string(b.Bug), b.Zoo + ": " + b.About + " (" + b.Ref + ")"})
+	}
+	return l
+}

@@ -1,0 +1,45 @@
+package trial
+
+import (
+	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
+)
+
+// ownLaw is a law of the scenario while a run is watched.
+type ownLaw struct {
+	law     scenarios.Law
+	checked int64 // events
+	broken  bool
+}
+
+// watchOwnLaws has the scenario's laws read along. The first that breaks ends
+// the run.
+func (r *run) watchOwnLaws() {
+	for _, l := range r.s.Laws {
+		o := &ownLaw{law: l}
+		r.ownLaws = append(r.ownLaws, o)
+		watch := l.Watch()
+		r.w.Ledger().Read(func(e *ledger.Entry) {
+			if o.broken {
+				return
+			}
+			o.checked++
+			if message := watch(e); message != "" {
+				o.broken = true
+				r.violate(l.Name, message)
+				r.w.Tell(&PromiseBroken{l.Name, message})
+				r.w.Fail(errBroken)
+			}
+		})
+	}
+}
+
+// check is what the report says of the law.
+func (o *ownLaw) check() reports.Check {
+	c := reports.Check{Name: o.law.Name, Verdict: reports.Holds, Checked: o.checked}
+	if o.broken {
+		c.Verdict = reports.Violated
+	}
+	return conclude(c)
+}
