@@ -32,6 +32,7 @@ var layers = map[string][]string{
 	// It knows no trial, so that the tests of broker may use it.
 	"scenarios/inspector": {"broker/kafka", "broker/record", "broker/witness", "checkers/laws"},
 	"reports":             {"checkers"},
+	"conformance":         {"scenarios"},
 	"workloads":           {"broker/client", "broker/config", "broker/kafka", "checkers/history", "sim/env"},
 	"faults":              {"sim"},
 	"checkers":            {},
