@@ -40,7 +40,6 @@ var layers = map[string][]string{
 	"broker/planted":      {},
 	"sim":                 {},
 	"sim/env":             {},
-	"conformance":         {},
 	"internal":            {},
 }
 
