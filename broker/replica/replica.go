@@ -24,7 +24,7 @@ import (
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
-	"github.com/ktrial/ktrial/internal/slab"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -62,10 +62,21 @@ type Manager struct {
 	// Memory to be used again.
 	fetches  []*fetch
 	pendings []*pendings
-	told     told
 
 	closing bool
 	stop    env.Signal
+
+	events events
+}
+
+// events are the memory of those that each record takes several of.
+type events struct {
+	appending ledger.Block[witness.Appending]
+	appended  ledger.Block[witness.Appended]
+	fetched   ledger.Block[witness.FollowerFetched]
+	moved     ledger.Block[witness.HighWatermarkMoved]
+	acked     ledger.Block[witness.ProduceAcked]
+	read      ledger.Block[witness.ReadServed]
 }
 
 // NewManager takes over the logs in dir. Nothing leads or follows until
@@ -212,14 +223,4 @@ func (m *Manager) mustWork(p *Partition, err error) {
 		m.host.Tell(&witness.LogDirFailed{Replica: p.self})
 		m.host.Exit(fmt.Errorf("replica: log of %v: %w", p.tp, err))
 	}
-}
-
-// told is the memory of what replicas tell all the time.
-type told struct {
-	appending       slab.Slab[witness.Appending]
-	appended        slab.Slab[witness.Appended]
-	readServed      slab.Slab[witness.ReadServed]
-	followerFetched slab.Slab[witness.FollowerFetched]
-	hwMoved         slab.Slab[witness.HighWatermarkMoved]
-	produceAcked    slab.Slab[witness.ProduceAcked]
 }

@@ -51,6 +51,10 @@ type Conn struct {
 	checkAt time.Duration
 
 	err error // why it is closed
+
+	// Only while messages are told.
+	between *witness.Connection
+	told    *told
 }
 
 // call is one request in flight.
@@ -77,7 +81,7 @@ func Dial(host env.Host, addr, clientID string, timeout time.Duration) (*Conn, e
 	c := &Conn{host: host, conn: conn, clientID: clientID, addr: addr}
 	c.in = frames{src: conn, max: MaxResponseBytes}
 	if host.Traced() {
-		host.Tell(&witness.ConnectionOpened{Client: conn.LocalAddr(), Server: conn.RemoteAddr()})
+		c.tellOpened()
 	}
 	c.keepHead = func([]byte) bool {
 		return len(c.inFlight) > 0 && responseOwns[c.inFlight[0].resp.Key()]

@@ -103,7 +103,7 @@ func (w *watch) each(t faults.Target, do func(kafka.NodeID)) {
 	}
 }
 
-// mayLose: hosts are about to lose what they have not synced. Where nobody else
+// mayLose: hosts are about to lose what they have not synced. Where no other
 // is counted to have it, the configuration promises nothing more.
 //
 // Only the hazards may do that. Elsewhere the nemesis keeps to the budget, and
@@ -140,7 +140,7 @@ func (w *watch) happens(what history.FaultKind, p *inspector.Partition) {
 	w.r.watchHistory()
 }
 
-// note tells the history of a fault, for whoever reads it.
+// note tells the history of a fault, for its readers.
 func (w *watch) note(text string) {
 	w.r.stage.Recorder.Note(history.Event{
 		Type: history.Unknown, Actor: "nemesis", F: history.Fault, Name: "injected", Text: text, Time: w.r.w.Now(),
