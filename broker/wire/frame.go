@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 )
 
 // The steps in which memory is taken for what arrives. A frame that says it is
@@ -100,11 +101,11 @@ func (f *frames) fill(n int) error {
 
 // room makes space to read more of the n bytes that are wanted at r: it moves
 // what is there to the front or, if it is there, grows the buffer in
-// proportion to what has really come.
+// proportion to what has really come, to a power of two.
 func (f *frames) room(n int) {
 	held := f.buf[f.r:f.w]
 	if f.r == 0 {
-		f.buf = make([]byte, max(firstBuffer, min(n, max(firstStep, 4*len(held)))))
+		f.buf = make([]byte, 1<<bits.Len(uint(max(firstBuffer, min(n, max(firstStep, 4*len(held))))-1)))
 	}
 	f.w = copy(f.buf, held)
 	f.r = 0
