@@ -118,6 +118,7 @@ var forPeople = map[string][]string{
 	"how a log was recovered, or why it failed: laws look at what the replica says it found": {
 		"witness.LogClosed", "witness.EpochsDamaged", "witness.SegmentReread", "witness.SegmentsDropped", "witness.LogDirFailed",
 	},
+	"what clients do: the history has the same for the checkers": {"workloads.Invoked", "workloads.Completed"},
 	"why something went wrong, in words": {
 		"witness.NotAppended", "witness.ConfigIgnored", "witness.QuorumFetchFailed", "witness.SnapshotFailed", "witness.Refused",
 		"witness.RegistrationRefused", "witness.HeartbeatRefused", "witness.AutoCreateFailed", "witness.Malformed", "witness.AcceptFailed",

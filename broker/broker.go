@@ -8,6 +8,7 @@ package broker
 import (
 	"fmt"
 	"maps"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -258,7 +259,7 @@ func (c *Config) identity() map[string]string {
 	}
 	out := map[string]string{
 		"node.id": fmt.Sprint(c.NodeID), "broker.id": fmt.Sprint(c.NodeID),
-		"process.roles": strings.Join(roles, ","), "log.dirs": c.DataDir,
+		"process.roles": strings.Join(roles, ","), "log.dirs": path.Join("/", c.DataDir),
 		"controller.listener.names": "CONTROLLER", "controller.quorum.voters": strings.Join(voters, ","),
 	}
 	if c.Rack != "" {

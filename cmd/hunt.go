@@ -28,7 +28,7 @@ func huntCommand() *cobra.Command {
 			if h.Scenarios, err = findAll(args); err != nil {
 				return err
 			}
-			if h.Options, err = f.options(); err != nil {
+			if h.Options, err = f.options(c); err != nil {
 				return err
 			}
 			if h.First, h.Last, err = parseSeeds(seeds, h.For > 0 && !c.Flags().Changed("seeds")); err != nil {
@@ -140,7 +140,7 @@ func hunt(h hunts.Hunt, f runFlags) error {
 		return err
 	case sum.Interrupted:
 		return errInterrupted
-	case sum.Verdict != reports.Holds:
+	case !sum.Verdict.Passes():
 		return verdict{sum.Verdict}
 	}
 	return nil

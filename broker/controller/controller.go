@@ -47,7 +47,7 @@ type Settings struct {
 	UncleanInterval   time.Duration `kafka:"unclean.leader.election.interval.ms"`
 	MinInsyncReplicas int32         `kafka:"min.insync.replicas"`
 	NumPartitions     int32         `kafka:"num.partitions"`
-	ReplicationFactor int16         `kafka:"default.replication.factor"`
+	ReplicationFactor int32         `kafka:"default.replication.factor"`
 
 	// The feature levels that a new cluster begins with. They choose the
 	// generation of a protocol.

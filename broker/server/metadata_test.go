@@ -196,7 +196,8 @@ func TestDescribeConfigs_SaysWhereAValueComesFrom(t *testing.T) {
 		assert.Equal(t, kerr.UnknownTopicOrPartition.Code, ask(kmsg.ConfigResourceTypeTopic, "bonds").ErrorCode)
 		assert.NotEmpty(t, ask(kmsg.ConfigResourceTypeBroker, "1").Configs)
 		assert.Equal(t, kerr.InvalidRequest.Code, ask(kmsg.ConfigResourceTypeBroker, "2").ErrorCode)
-		assert.Equal(t, kerr.InvalidRequest.Code, ask(kmsg.ConfigResourceTypeBrokerLogger, "1").ErrorCode)
+		assert.Equal(t, kerr.InvalidRequest.Code, ask(kmsg.ConfigResourceTypeBrokerLogger, "2").ErrorCode)
+		assert.Zero(t, ask(kmsg.ConfigResourceTypeBrokerLogger, "1").ErrorCode)
 	})
 }
 

@@ -35,6 +35,7 @@ import (
 type Options struct {
 	Seed  uint64
 	Set   map[string]string // by Kafka's names, or a parameter of the workload
+	Shape Shape             // of the cluster and its topics, where not as the scenario says
 	Plan  faults.Plan       // instead of the scenario's faults, if not nil
 	Plant []planted.Bug
 	// PlanFile is where Plan was read from: the report names it.
@@ -43,6 +44,8 @@ type Options struct {
 	// scenario; empty: ktrial. Again, if set, is the whole command that plays
 	// the run again.
 	Program, Again string
+	// Strict: what a setting or a fault permits is a violation all the same.
+	Strict bool
 	// Read is called with each event as it happens; nil: it is not.
 	Read func(*ledger.Entry)
 	// Keep says which events the result's ledger has.
@@ -86,7 +89,7 @@ type run struct {
 	violations []reports.Violation
 	watch      *watch
 	ownLaws    []*ownLaw
-	seen       *checkers.Watch // judges the history while it is recorded
+	seen       *checkers.Live // judges the history while it is recorded
 	// short: the run ended before its time, so what was to come is not missing.
 	short bool
 }
@@ -115,7 +118,7 @@ func Run(s scenarios.Scenario, o Options) (result *Result, err error) {
 // prepare applies the options and makes the world, with the cluster and the
 // clients in it.
 func prepare(s scenarios.Scenario, o Options) (*run, error) {
-	config, err := configure(s, o.Set)
+	config, err := configure(s, o.Shape, o.Set)
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +198,8 @@ func (r *run) failed(err error) error {
 	r.short = true
 	switch {
 	case errors.Is(err, errBroken):
+	case errors.As(err, &s) && s.phase == bringingUp && r.altered():
+		return optionError{fmt.Errorf("with these settings the cluster does not come up within %v of virtual time: %s", bringUp, s.what)}
 	case errors.As(err, &s):
 		r.violate(progress, s.Error())
 	case errors.As(err, &p) && len(r.o.Plant) > 0:
@@ -204,6 +209,13 @@ func (r *run) failed(err error) error {
 		return fmt.Errorf("scenario %s, seed %d: %w", r.s.Name, r.o.Seed, err)
 	}
 	return nil
+}
+
+// altered reports whether the options made another cluster of the scenario's: then
+// that is why it does not come up, before any fault has struck. With a planted bug
+// it may be the bug.
+func (r *run) altered() bool {
+	return len(r.o.Plant) == 0 && (r.o.Shape != Shape{} || r.config.setsServers())
 }
 
 func (r *run) violate(check, message string) {
