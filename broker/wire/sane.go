@@ -13,8 +13,8 @@ import (
 // in a frame of twenty bytes, which takes minutes. So a body of a flexible
 // version is walked first, by its grammar.
 
-// sane reports whether what a body says of its lengths can be true.
-func sane(req kmsg.Request, body []byte) error {
+// checkLengths refuses a body that cannot hold what it says it holds.
+func checkLengths(req kmsg.Request, body []byte) error {
 	if !req.IsFlexible() {
 		return nil
 	}
@@ -133,7 +133,7 @@ func (w *walker) array(of []part) {
 }
 
 // tags passes tags. Of those of a Fetch the second has tags of its own, after
-// two numbers: who it is that fetches (KIP-903).
+// two numbers: the broker that fetches (KIP-903).
 func (w *walker) tags(ofFetch bool) {
 	for n := w.Uvarint(); n > 0 && w.Ok(); n-- {
 		tag := w.Uvarint()

@@ -94,6 +94,16 @@ func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement
 			check(scenarios.Promise{Name: "no " + string(found.Anomaly), Anomalies: []checkers.Anomaly{found.Anomaly}})
 		}
 	}
+	for _, c := range r.s.OwnChecks {
+		found := c.Run(h)
+		report.Checks = append(report.Checks, reports.Check{Name: c.Name, Verdict: found.Verdict(), Checked: found.Count})
+		for _, b := range found.Broken {
+			report.Violations = append(report.Violations, reports.Violation{
+				Check: c.Name, Message: b.Message, Ops: ints(b.Ops), At: reports.Seconds(b.At),
+				Story: proof.tell(checkers.Instance{Ops: b.Ops, Values: b.Values, At: b.At}),
+			})
+		}
+	}
 	r.watch.report(report)
 	for _, l := range r.ownLaws {
 		report.Checks = append(report.Checks, l.check())
