@@ -40,12 +40,13 @@ func (s *Stage) NewWriter(h env.Host, session string, cfg client.ProducerConfig)
 // with. done is called with the outcome; nil: it is not. Send blocks while the
 // producer's memory is full.
 func (w *Writer) Send(to kafka.TopicPartition, value string, size int, done func(client.Delivery)) {
-	r := &sent{w, w.takeProcess(), w.s.Key(to), history.Text(value), done}
-	w.s.Recorder.Invoke(r.event(history.Invoke, kafka.NoOffset))
 	body := make([]byte, max(len(value), size))
 	for i := copy(body, value); i < len(body); i++ {
 		body[i] = '.'
 	}
+	key := w.s.Key(to)
+	r := &sent{w, w.takeProcess(), key, history.ValueIn(key, body[:len(value)]), done}
+	w.s.Recorder.Invoke(r.event(history.Invoke, kafka.NoOffset))
 	record := client.ProducerRecord{Topic: to.Topic, Partition: client.To(to.Partition), Value: body}
 	if err := w.producer.Send(record, r.delivered); err != nil {
 		r.delivered(client.Delivery{Outcome: client.Failed, Err: err, Offset: kafka.NoOffset})
@@ -80,7 +81,7 @@ type sent struct {
 }
 
 func (r *sent) event(as history.Type, offset kafka.Offset) history.Event {
-	r.w.mop[0] = history.Mop{Kind: history.MopSend, Key: r.key, Value: r.value, Offset: int64(offset)}
+	r.w.mop[0] = history.Mop{Kind: history.MopSend, Key: r.key, Value: r.value, Offset: history.At(int64(offset))}
 	return history.Event{Type: as, Process: r.process, Client: r.w.host, Session: r.w.session, F: history.Send, Time: r.w.s.Now(), Mops: r.w.mop[:]}
 }
 

@@ -83,6 +83,9 @@ func NewScanner(file string, in io.Reader) *Scanner {
 	return &Scanner{file: file, in: in, buf: make([]byte, 256<<10), line: 1}
 }
 
+// File is the name of the input, as it stands in errors.
+func (s *Scanner) File() string { return s.file }
+
 // Depth is how many brackets are open.
 func (s *Scanner) Depth() int { return len(s.open) }
 

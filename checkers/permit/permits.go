@@ -113,6 +113,8 @@ func onlyAcknowledged(p *Permits, f *detect.Finding) bool {
 	unread := func(rec history.Rec) bool { return !p.log.Polled(rec) }
 	eitherUnread := p.e.Is(Acks, "0") || unread(f.Earlier.Rec) || unread(f.Later.Rec)
 	switch f.Anomaly {
+	case detect.LeaderEpochOrder:
+		return false
 	case detect.InconsistentOffsets, detect.Duplicate:
 		return f.Polled <= 1
 	case detect.PollSkip, detect.IntPollSkip:
