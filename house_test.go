@@ -171,6 +171,9 @@ func sources(t *testing.T) []source {
 		if err != nil {
 			return err
 		}
+		if d.IsDir() && p != "." && exists(filepath.Join(p, "go.mod")) {
+			return filepath.SkipDir // another module
+		}
 		if d.IsDir() && (d.Name() == "testdata" || d.Name() == "out" || strings.HasPrefix(d.Name(), ".") && p != ".") {
 			return filepath.SkipDir
 		}
@@ -194,6 +197,11 @@ func sources(t *testing.T) []source {
 	})
 	require.NoError(t, err)
 	return files
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 // layerOf is the longest listed folder that holds folder.

@@ -35,7 +35,7 @@ func Example() {
 	fmt.Println(judgement.Anomalies[0].Message)
 	// Output:
 	// violated
-	// milk of orders/0@1 was never read, though a record at orders/0@2 was
+	// milk (orders/0@1) was never read, though orders/0@2 was
 }
 
 // A history of Jepsen's, under what its configuration promises.
@@ -51,6 +51,6 @@ func ExampleJudgeReader() {
 		fmt.Println(allowed.Count, allowed.Anomaly, "-", allowed.Reason)
 	}
 	// Output:
-	// <nil> holds
+	// <nil> allowed
 	// 1 duplicate - enable.idempotence=false: a retry whose first answer was lost appends twice
 }

@@ -94,7 +94,7 @@ func execute(root *cobra.Command) (code int) {
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
 	case errors.As(err, &v):
-		return v.ExitCode()
+		return reports.ExitCode(v.Verdict)
 	case errors.As(err, &usage{}):
 		fmt.Fprintf(os.Stderr, "ktrial: %v\n", err)
 		return exitUsage

@@ -140,7 +140,7 @@ func hunt(h hunts.Hunt, f runFlags) error {
 		return err
 	case sum.Interrupted:
 		return errInterrupted
-	case sum.Verdict != reports.Holds:
+	case !sum.Verdict.Passes():
 		return verdict{sum.Verdict}
 	}
 	return nil

@@ -53,7 +53,7 @@ func replayCommand() *cobra.Command {
 			} else {
 				report.WriteText(os.Stdout, style(os.Stdout))
 			}
-			if err == nil && report.Verdict != reports.Holds {
+			if err == nil && !report.Verdict.Passes() {
 				return verdict{report.Verdict}
 			}
 			return err

@@ -190,7 +190,7 @@ func playOne(s scenarios.Scenario, o trial.Options, f runFlags) error {
 	} else {
 		result.Report.WriteText(os.Stdout, style(os.Stdout))
 	}
-	if result.Report.Verdict != reports.Holds {
+	if !result.Report.Verdict.Passes() {
 		return verdict{result.Report.Verdict}
 	}
 	return nil

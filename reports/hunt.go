@@ -21,7 +21,7 @@ type Hunt struct {
 	Interrupted        bool               `json:"interrupted,omitempty"`
 	// AllowedNeverSeen is what a configuration of the hunt permits and no run
 	// showed: a danger that was never met, or a permission that nobody needs.
-	AllowedNeverSeen []Allowed `json:"allowed_never_seen"`
+	AllowedNeverSeen []Permitted `json:"allowed_never_seen"`
 }
 
 // Failure is a failing run in a line.
@@ -44,7 +44,7 @@ func (r *Run) Failure() Failure {
 		f.Check, f.Message = "dangers are met", fmt.Sprintf("never met %q", r.NotReached[0])
 	default:
 		for _, c := range r.Checks {
-			if c.Verdict != Holds {
+			if !c.Verdict.Passes() {
 				f.Check, f.Message = c.Name, fmt.Sprintf("looked at %s", things(int(c.Checked), "thing"))
 				break
 			}

@@ -5,26 +5,31 @@ package reports
 import (
 	"encoding/json"
 	"io"
+	"slices"
 	"time"
+
+	"github.com/ktrial/ktrial/checkers"
 )
 
 // Verdict of a check, of a run, of a hunt.
-type Verdict string
+type Verdict = checkers.Verdict
 
-// The verdicts. Inconclusive: a check looked at nothing, or a probe that the
-// scenario lives by was not reached; a green run that never met the danger is
-// no evidence.
+// The verdicts. A run that never met the danger is inconclusive: it is no
+// evidence.
 const (
-	Holds            Verdict = "holds"
-	Violated         Verdict = "violated"
-	Inconclusive     Verdict = "inconclusive"
+	Holds        = checkers.Holds
+	Allowed      = checkers.Allowed
+	Inconclusive = checkers.Inconclusive
+	Violated     = checkers.Violated
+	// NotDeterministic: the same seed gave two different runs.
 	NotDeterministic Verdict = "not deterministic"
 )
 
-// ExitCode is what the command line answers with.
-func (v Verdict) ExitCode() int {
+// ExitCode is what the command line answers with: 0 holds or allowed, 1 violated,
+// 2 inconclusive, 3 not deterministic.
+func ExitCode(v Verdict) int {
 	switch v {
-	case Holds:
+	case Holds, Allowed:
 		return 0
 	case Violated:
 		return 1
@@ -36,13 +41,13 @@ func (v Verdict) ExitCode() int {
 	panic("reports: verdict " + string(v) + " has no exit code")
 }
 
-// Worst is the one to tell of two.
-func Worst(a, b Verdict) Verdict {
-	rank := map[Verdict]int{"": 0, Holds: 1, Inconclusive: 2, Violated: 3, NotDeterministic: 4}
-	if rank[b] > rank[a] {
-		return b
+// Worst is the one to tell of several: not deterministic, violated, inconclusive,
+// allowed, holds, whichever comes first.
+func Worst(verdicts ...Verdict) Verdict {
+	if slices.Contains(verdicts, NotDeterministic) {
+		return NotDeterministic
 	}
-	return a
+	return checkers.Worst(verdicts...)
 }
 
 // Run is the result of one run. Its JSON keys are a contract.
@@ -55,7 +60,7 @@ type Run struct {
 	VirtualSeconds float64            `json:"virtual_seconds"`
 	WallSeconds    float64            `json:"wall_seconds"`
 	Violations     []Violation        `json:"violations"`
-	Allowed        []Allowed          `json:"allowed"`
+	Allowed        []Permitted        `json:"allowed"`
 	Checks         []Check            `json:"checks"`
 	Faults         []Fault            `json:"faults"`
 	Probes         map[string]int64   `json:"probes"`
@@ -102,12 +107,16 @@ type Moment struct {
 	What string  `json:"what"`
 }
 
-// Allowed is an anomaly that the configuration, or a fault that really
+// Permitted is an anomaly that the configuration, or a fault that really
 // happened, permits.
-type Allowed struct {
+type Permitted struct {
 	Anomaly string `json:"anomaly"`
 	Reason  string `json:"reason"`
 	Count   int    `json:"count"`
+	Message string `json:"message,omitempty"` // of an example,
+	Ops     []int  `json:"ops,omitempty"`     // the operations that show it
+	// Example is told as fully as a violation; nil: there is no more to tell.
+	Example *Violation `json:"-"`
 }
 
 // Check says what a check found, and at how much it looked.

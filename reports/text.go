@@ -32,6 +32,7 @@ func (s Style) paint(color, text string) string {
 // headline is how a run is summed up in one word.
 var headline = map[Verdict]struct{ word, color string }{
 	Holds:            {"ok", green},
+	Allowed:          {"ALLOWED", yellow},
 	Violated:         {"FAIL", red},
 	Inconclusive:     {"INCONCLUSIVE", yellow},
 	NotDeterministic: {"NOT DETERMINISTIC", red},
@@ -142,10 +143,11 @@ func (v *Violation) writeProof(w io.Writer) {
 	}
 }
 
-// writeAllowed tells each reason once, with what it let off.
+// writeAllowed tells each reason once, with what it let off and an example of
+// each anomaly.
 func (r *Run) writeAllowed(w io.Writer) {
 	var reasons []string
-	seen := map[string][]string{}
+	seen := map[string][]Permitted{}
 	for _, a := range r.Allowed {
 		if a.Count == 0 {
 			continue
@@ -153,10 +155,31 @@ func (r *Run) writeAllowed(w io.Writer) {
 		if seen[a.Reason] == nil {
 			reasons = append(reasons, a.Reason)
 		}
-		seen[a.Reason] = append(seen[a.Reason], count(int64(a.Count))+" "+a.Anomaly)
+		seen[a.Reason] = append(seen[a.Reason], a)
 	}
 	for _, reason := range reasons {
-		fmt.Fprintf(w, "  allowed  %s\n", wrap(strings.Join(seen[reason], ", ")+", because "+reason, "           ", 100))
+		var parts []string
+		for _, a := range seen[reason] {
+			parts = append(parts, count(int64(a.Count))+" "+a.Anomaly)
+		}
+		fmt.Fprintf(w, "  allowed  %s\n", wrap(strings.Join(parts, ", ")+", because "+reason, "           ", 100))
+	}
+	for _, reason := range reasons {
+		for _, a := range seen[reason] {
+			a.write(w)
+		}
+	}
+}
+
+// write tells of the example.
+func (p *Permitted) write(w io.Writer) {
+	if p.Message == "" {
+		return
+	}
+	fmt.Fprintf(w, "\n  allowed, for example: %s\n", p.Anomaly)
+	fmt.Fprintf(w, "    %s\n", wrap(p.Message, "    ", 110))
+	if p.Example != nil {
+		p.Example.writeProof(w)
 	}
 }
 

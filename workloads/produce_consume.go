@@ -129,22 +129,22 @@ func (w ProduceConsume) setClient(name, value string) (Workload, error) {
 	if !known {
 		return nil, nearest.Unknown("parameter", name, w.Names())
 	}
+	w.Client = maps.Clone(w.Client)
+	if w.Client == nil {
+		w.Client = map[string]string{}
+	}
 	switch name {
 	case "acks":
+		delete(w.Client, name)
 		if err := w.Acks.Set(strings.TrimSpace(value)); err != nil {
 			return nil, err
 		}
-		return w, nil
 	case "enable.idempotence":
+		delete(w.Client, name)
 		w.Idempotent = strings.EqualFold(strings.TrimSpace(value), "true")
-		return w, nil
+	default:
+		w.Client[name] = value
 	}
-	changed := maps.Clone(w.Client)
-	if changed == nil {
-		changed = map[string]string{}
-	}
-	changed[name] = value
-	w.Client = changed
 	return w, nil
 }
 

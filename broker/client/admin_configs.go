@@ -63,7 +63,7 @@ func (a *Admin) DescribeConfigs(of ConfigResource) (entries []ConfigEntry, err e
 	return entries, err
 }
 
-// atResource puts a request to whoever answers for a resource: a broker for
+// atResource sends a request to the node that answers for a resource: a broker for
 // itself, and for anything else whichever.
 func (a *Admin) atResource(doing string, of ConfigResource, req kmsg.Request, check func(kmsg.Response) error) error {
 	doing = fmt.Sprintf("%s %v %s", doing, of.Kind, of.Name)

@@ -14,10 +14,10 @@ import (
 // in a frame of twenty bytes, which takes minutes. So a body of a flexible
 // version is walked first, by its grammar.
 
-// sane reports whether what a body says of its lengths can be true, and whether
-// Kafka would read it: there a string is never longer than 32767 bytes, which
+// checkLengths refuses a body that cannot hold what it says it holds, or that
+// Kafka would not read: there a string is never longer than 32767 bytes, which
 // only flexible versions could exceed.
-func sane(req kmsg.Request, body []byte) error {
+func checkLengths(req kmsg.Request, body []byte) error {
 	if !req.IsFlexible() {
 		return nil
 	}
@@ -152,7 +152,7 @@ func (w *walker) array(of []part) {
 }
 
 // tags passes tags. Of those of a Fetch the second has tags of its own, after
-// two numbers: who it is that fetches (KIP-903).
+// two numbers: the broker that fetches (KIP-903).
 func (w *walker) tags(ofFetch bool) {
 	for n := w.Uvarint(); n > 0 && w.Ok(); n-- {
 		tag := w.Uvarint()

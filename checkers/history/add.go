@@ -13,10 +13,12 @@ type raw struct {
 	process int64
 	// processNo numbers the process; -1: not a client's.
 	processNo int32
+	row       int   // of its operation, once it is added
 	index     int64 // -1: not told
 	time      int64
 	actor     string
 	name      string
+	fault     FaultKind
 	who       string // client's name
 	text      string // value of a note
 	mops      []rawMop
@@ -54,7 +56,7 @@ func (h *History) Add(e *Event) {
 	r.client, r.process, r.actor = e.Process != NoProcess, e.Process, e.Actor
 	r.name, r.who, r.err, r.text = e.Name, e.Client, e.Error, e.Text
 	r.seek, r.group, r.gen, r.txn = e.SeekToBeginning, e.Group, e.Generation, e.Transaction
-	r.session = e.Session
+	r.session, r.fault = e.Session, e.Fault
 	r.producer, r.epoch = e.Producer, e.ProducerEpoch
 	for _, k := range e.Keys {
 		r.keys = append(r.keys, h.keyOf(k))
@@ -91,7 +93,6 @@ func (h *History) addMop(r *raw, m *Mop) {
 
 // add joins the event to its operation.
 func (h *History) add(r *raw) {
-	h.memo = nil
 	if r.index >= 0 || h.indexes.n > 0 {
 		if r.index < 0 {
 			r.index = int64(h.events)
@@ -117,11 +118,10 @@ func (h *History) add(r *raw) {
 	if !p.open {
 		// A completion whose beginning is not told may have begun at any time.
 		h.rows.add(row{process: pi, invoked: number, bits: isHeadless})
-		p.row, p.start, p.sends, p.moves = h.rows.n-1, r.time, p.sends[:0], p.moves[:0]
+		p.row, p.start, p.asked = h.rows.n-1, r.time, p.asked[:0]
 	}
-	p.open = false
-	h.silentSends(r, p)
-	p.silentMoves(r)
+	p.open, r.row = false, p.row
+	p.fillIn(r)
 	at := h.rows.at(p.row)
 	at.f, at.typ, at.done = r.f, r.typ, number
 	at.bits = at.bits&isHeadless | r.has()
@@ -137,13 +137,11 @@ func (h *History) invoke(r *raw, pi int32, number uint32) {
 		at.at = h.details.put(p.detail)
 	}
 	p.open, p.row, p.start = true, h.rows.n, r.time
-	p.sends, p.moves = p.sends[:0], p.moves[:0]
+	r.row = p.row
+	p.asked = p.asked[:0]
 	for _, m := range r.mops {
-		switch m.kind {
-		case MopSend:
-			p.sends = append(p.sends, m.rec)
-		case MopCommit, MopDelete:
-			p.moves = append(p.moves, m)
+		if m.kind == MopSend || m.kind == MopCommit || m.kind == MopDelete {
+			p.asked = append(p.asked, m)
 		}
 	}
 	p.detail = pack(p.detail[:0], r, r.time, r.time, h)
@@ -173,17 +171,11 @@ func (r *raw) has() (bits uint8) {
 	return bits
 }
 
-// silentSends appends the sends of the invocation that the completion does
-// not mention: an error often carries no value at all.
-func (h *History) silentSends(r *raw, p *process) {
-	n, same := 0, true
-	for i := range r.mops {
-		if r.mops[i].kind == MopSend {
-			same = same && n < len(p.sends) && p.sends[n] == r.mops[i].rec
-			n++
-		}
-	}
-	if same && n == len(p.sends) {
+// fillIn appends what the invocation asked for and the completion does not
+// mention: an error often carries no value at all. What was to be committed or
+// deleted the invocation knows, if the completion does not.
+func (p *process) fillIn(r *raw) {
+	if p.mentionedInOrder(r) {
 		return
 	}
 	told := map[Rec]int{}
@@ -192,36 +184,56 @@ func (h *History) silentSends(r *raw, p *process) {
 			told[r.mops[i].rec]++
 		}
 	}
-	for _, rec := range p.sends {
-		if told[rec]--; told[rec] < 0 {
-			r.mops = append(r.mops, rawMop{kind: MopSend, rec: rec, key: h.KeyOf(rec), offset: NoOffset, silent: true})
+	for _, m := range p.asked {
+		if m.kind != MopSend {
+			p.fillInMove(r, m)
+		} else if told[m.rec]--; told[m.rec] < 0 {
+			m.offset, m.silent = NoOffset, true
+			r.mops = append(r.mops, m)
 		}
 	}
 }
 
-// silentMoves does the same for what the invocation was to commit or delete:
-// it knows the offsets, if the completion does not.
-func (p *process) silentMoves(r *raw) {
-	for _, move := range p.moves {
-		told := false
-		for i := range r.mops {
-			m := &r.mops[i]
-			if m.kind != move.kind || m.key != move.key {
-				continue
-			}
-			if told = true; m.offset == NoOffset {
+// mentionedInOrder: the completion has just what the invocation asked for, as
+// most do.
+func (p *process) mentionedInOrder(r *raw) bool {
+	n := 0
+	for i := range r.mops {
+		m := &r.mops[i]
+		if m.kind != MopSend && m.kind != MopCommit && m.kind != MopDelete {
+			continue
+		}
+		if n >= len(p.asked) || p.asked[n].kind != m.kind || p.asked[n].rec != m.rec || p.asked[n].key != m.key ||
+			m.kind != MopSend && m.offset == NoOffset {
+			return false
+		}
+		n++
+	}
+	return n == len(p.asked)
+}
+
+func (p *process) fillInMove(r *raw, move rawMop) {
+	for i := range r.mops {
+		m := &r.mops[i]
+		if m.kind == move.kind && m.key == move.key {
+			if m.offset == NoOffset {
 				m.offset = move.offset
 			}
-			break
-		}
-		if !told {
-			r.mops = append(r.mops, move)
+			return
 		}
 	}
+	move.silent = true
+	r.mops = append(r.mops, move)
 }
 
 func (h *History) note(r *raw, number int64) {
+	if r.f == Fault && r.name == "" {
+		r.name = r.fault.String()
+	}
 	n := Note{Number: number, Time: time.Duration(r.time), Actor: r.actor, Type: r.typ, F: r.f, Name: r.name, Text: r.text}
+	if r.f == Fault {
+		n.Fault = FaultNamed(r.name)
+	}
 	n.Keys = append(n.Keys, r.keys...)
 	for _, m := range r.mops {
 		n.Mops = append(n.Mops, NoteMop{m.kind, m.key, m.offset})

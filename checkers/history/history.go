@@ -11,7 +11,9 @@ package history
 
 import (
 	"hash/maphash"
+	"maps"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -45,11 +47,11 @@ type History struct {
 
 	notes []Note
 	raw   raw // being built; then the event added last
-	added Added
+	added Op
 	enc   []byte
 
-	memo map[any]any
-	said [64]said // texts unpacked last
+	ignored map[string]bool // fields that mean nothing here
+	said    [64]said        // texts unpacked last
 }
 
 type said struct {
@@ -80,9 +82,8 @@ type process struct {
 	open   bool
 	row    int
 	start  int64
-	sends  []Rec // of the invocation
-	moves  []rawMop
-	detail []byte // the operation as it stands if no completion comes
+	asked  []rawMop // by the invocation: to send, commit or delete
+	detail []byte   // the operation as it stands if no completion comes
 }
 
 // Note is an event that is not a client's.
@@ -93,6 +94,7 @@ type Note struct {
 	Type   Type
 	F      F
 	Name   string
+	Fault  FaultKind // of a Fault: what lets a configuration off something
 	Keys   []Key
 	Mops   []NoteMop
 	Text   string // what else was said, as it was written
@@ -163,23 +165,21 @@ func (h *History) IndexOf(event int64) int64 {
 	return *h.indexes.at(int(event))
 }
 
-// Memo returns what make returned when it was first asked for under this key.
-// It lets several checks share what they work out of one history. Adding an
-// event forgets it.
-func (h *History) Memo(key any, make func() any) any {
-	if v, ok := h.memo[key]; ok {
-		return v
-	}
-	if h.memo == nil {
-		h.memo = map[any]any{}
-	}
-	v := make()
-	h.memo[key] = v
-	return v
+// Ignored names the fields of a file that mean nothing here, each once.
+func (h *History) Ignored() []string {
+	return slices.Sorted(maps.Keys(h.ignored))
 }
 
-// Forget drops what Memo holds.
-func (h *History) Forget() { h.memo = nil }
+func (h *History) ignore(field string) {
+	const most = 100
+	if len(h.ignored) == most || h.ignored[field] {
+		return
+	}
+	if h.ignored == nil {
+		h.ignored = map[string]bool{}
+	}
+	h.ignored[field] = true
+}
 
 // setIndex notes the :index that a file gives to the event being added.
 func (h *History) setIndex(index int64) {

@@ -96,7 +96,7 @@ func TestWhatHistoriesMayLack(t *testing.T) {
 			{:type :info, :process 0, :f :commit, :value [[:commit 1 nil]]}]`)
 		var op Op
 		h.Read(0, &op)
-		assert.Equal(t, []OffsetMop{{MopCommit, 0, 10}, {MopCommit, 1, 20}}, op.Offsets)
+		assert.Equal(t, []OffsetMop{{Kind: MopCommit, Key: 0, Offset: 10}, {Kind: MopCommit, Key: 1, Offset: 20, Silent: true}}, op.Offsets)
 	})
 	t.Run("the value of a record: it has no name", func(t *testing.T) {
 		h := read(t, `[{:type :ok, :process 0, :f :txn, :value [[:send 1 [0 nil]] [:send 1 nil] [:poll {1 [[0 nil] [1 5]]}]]}]`)
@@ -124,7 +124,7 @@ func TestJSONLines(t *testing.T) {
 	assert.Equal(t, []Value{Int(1), Text("orders/0")}, h.Keys(), "1 and \"1\" are the same key")
 	assert.Equal(t, Keyword("k"), h.ValueOf(op.Polled[1].Rec))
 	assert.Equal(t, Text(`p"1`), h.ValueOf(op.Sends[0].Rec))
-	assert.Equal(t, OffsetMop{MopCommit, 0, 5}, op.Offsets[0])
+	assert.Equal(t, OffsetMop{Kind: MopCommit, Key: 0, Offset: 5}, op.Offsets[0])
 }
 
 // What there is in files that others write.

@@ -53,8 +53,8 @@ const (
 	// Log tells what is known of the logs when all is over: MopStart, MopEnd,
 	// MopStable. It comes from whoever can see them, not from a client.
 	Log
-	// Fault tells of something that befell the cluster; Name says what
-	// (unclean-election, power-off, ...), Keys on which partitions.
+	// Fault tells of something that happened to the cluster: Event.Fault, or Name
+	// (power-off, ...), says what, Keys on which partitions.
 	Fault
 	// Config tells under which configuration the history came about: Text is
 	// key=value pairs. It comes from whoever ran the clients.
@@ -132,7 +132,8 @@ type Event struct {
 	Actor   string // who, if not a client: nemesis, cluster
 	Client  string // the client's name in reports; process 3 if empty
 	F       F
-	Name    string // of the function, if F is Other or Fault
+	Name    string    // of the function, if F is Other or Fault
+	Fault   FaultKind // of a Fault; it need not have a Name then
 	Time    time.Duration
 
 	Mops []Mop

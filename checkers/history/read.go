@@ -162,6 +162,7 @@ func (r *reader) event() {
 		case "error":
 			raw.err = r.text()
 		default:
+			r.h.ignore(string(r.Text))
 			if !r.unknown() {
 				return
 			}

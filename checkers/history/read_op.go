@@ -55,6 +55,7 @@ type OffsetMop struct {
 	Kind   MopKind
 	Key    Key
 	Offset int64
+	Silent bool // only the invocation said so
 }
 
 // Step is a micro-operation's place: N records of a poll, or one of the rest.
@@ -207,7 +208,7 @@ func (h *History) unpack(b []byte, op *Op) {
 			}
 		default:
 			key := Key(u.uvarint())
-			op.Offsets = append(op.Offsets, OffsetMop{step.Kind, key, u.offset(&offset)})
+			op.Offsets = append(op.Offsets, OffsetMop{step.Kind, key, u.offset(&offset), kind&silentBit != 0})
 		}
 		op.Shape = append(op.Shape, step)
 	}

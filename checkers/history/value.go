@@ -51,3 +51,12 @@ func (v Value) String() string {
 	}
 	return v.text
 }
+
+// nullText is what a null value is kept as.
+const nullText = "nil"
+
+// Null is the value of a record that has none: a tombstone.
+func Null() Value { return Value{text: nullText} }
+
+// IsNull reports whether v is the value of a record that has none.
+func (v Value) IsNull() bool { return v.text == nullText }

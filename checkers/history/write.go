@@ -216,10 +216,13 @@ func (w *writer) value(asked bool) {
 			w.poll(polled[:step.N], asked)
 			polled = polled[step.N:]
 		default:
-			w.space(some)
-			some++
 			m := offsets[0]
 			offsets = offsets[1:]
+			if m.Silent && !asked {
+				continue
+			}
+			w.space(some)
+			some++
 			w.open(m.Kind)
 			w.between()
 			w.scalar(w.h.keys[m.Key])

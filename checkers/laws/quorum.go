@@ -64,7 +64,7 @@ type member struct {
 	leads      bool
 	epochStart int64
 	active     bool
-	writes     bool // an append is under way: who dies in it may find it or not
+	writes     bool // an append is under way: a process that dies in it may find it or not
 	cuts       bool // so is a truncation, to cutTo
 	cutTo      int64
 }
@@ -141,8 +141,8 @@ func (q *Quorum) Voted(node Node, epoch Epoch, candidate Node) {
 	}
 }
 
-// PreVoted: the node would vote for candidate, who asked in epoch. leader is who
-// it is in touch with; NoNode: nobody.
+// PreVoted: the node would vote for candidate, which asked in epoch. leader is the
+// one it is in touch with; NoNode: none.
 func (q *Quorum) PreVoted(node Node, epoch Epoch, candidate, leader Node) {
 	q.events++
 	if leader != NoNode {
@@ -198,7 +198,7 @@ func (q *Quorum) Appending(node Node) {
 	q.of(node).writes = true
 }
 
-// Truncating: the node begins to cut its log at to. Who dies in it may find it
+// Truncating: the node begins to cut its log at to. A process that dies in it may find it
 // cut or not.
 func (q *Quorum) Truncating(node Node, to int64) {
 	q.events++

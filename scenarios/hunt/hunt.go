@@ -108,7 +108,7 @@ func (h Hunt) play(j job) (*trial.Result, error) {
 	o := h.Options
 	o.Seed = j.seed
 	result, err := trial.Run(j.scenario, o)
-	if err != nil || result.Report.Verdict == reports.Holds && j.number%20 != 0 {
+	if err != nil || result.Report.Verdict.Passes() && j.number%20 != 0 {
 		return result, err
 	}
 	again, err := trial.Run(j.scenario, o)
@@ -121,7 +121,7 @@ func (h Hunt) play(j job) (*trial.Result, error) {
 
 // collect takes the outcomes as they come and tells of them in order.
 func (h Hunt) collect(outcomes <-chan outcome, stop chan struct{}, begun time.Time) (reports.Hunt, error) {
-	sum := reports.Hunt{Failures: []reports.Failure{}, Probes: map[string]int64{}, Planted: map[string]reports.Planted{}, AllowedNeverSeen: []reports.Allowed{}}
+	sum := reports.Hunt{Failures: []reports.Failure{}, Probes: map[string]int64{}, Planted: map[string]reports.Planted{}, AllowedNeverSeen: []reports.Permitted{}}
 	var permitted checkers.Campaign
 	var failed []*trial.Result
 	var firstErr error
@@ -139,7 +139,7 @@ func (h Hunt) collect(outcomes <-chan outcome, stop chan struct{}, begun time.Ti
 		}
 		sum.Add(&o.result.Report)
 		permitted.Add(o.result.Judgement)
-		if o.result.Report.Verdict != reports.Holds {
+		if !o.result.Report.Verdict.Passes() {
 			failed = append(failed, o.result)
 			if h.StopAt > 0 && len(failed) >= h.StopAt && !stopped {
 				stopped = true
@@ -171,7 +171,7 @@ func (h Hunt) collect(outcomes <-chan outcome, stop chan struct{}, begun time.Ti
 	sum.SeedsPerSecond = float64(sum.Runs) / max(sum.WallSeconds, 1e-9)
 	sum.ProbesNeverReached = h.neverReached(sum.Probes)
 	for _, never := range permitted.NeverShown() {
-		sum.AllowedNeverSeen = append(sum.AllowedNeverSeen, reports.Allowed{Anomaly: string(never.Anomaly), Reason: never.Reason})
+		sum.AllowedNeverSeen = append(sum.AllowedNeverSeen, reports.Permitted{Anomaly: string(never.Anomaly), Reason: never.Reason})
 	}
 	return sum, firstErr
 }

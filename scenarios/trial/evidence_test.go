@@ -75,7 +75,7 @@ func TestAReportTellsTheStory(t *testing.T) {
 	}
 	j := checkers.Judge(e.h, checkers.Options{})
 	for _, found := range j.Anomalies {
-		report.Violations = append(report.Violations, e.of(string(found.Anomaly), found)...)
+		report.Violations = append(report.Violations, e.of(string(found.Anomaly), found, false)...)
 	}
 	var text strings.Builder
 	report.WriteText(&text, reports.Style{})

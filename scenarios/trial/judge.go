@@ -8,6 +8,7 @@ import (
 
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/checkers/permit"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 )
@@ -22,7 +23,7 @@ func (r *run) result() *Result {
 		TraceHash: fmt.Sprintf("%016x", r.w.Hash()), Events: r.w.Events(),
 		VirtualSeconds: r.w.Now().Seconds(),
 		Violations:     slices.Clip(r.violations),
-		Allowed:        []reports.Allowed{}, Checks: []reports.Check{},
+		Allowed:        []reports.Permitted{}, Checks: []reports.Check{},
 		Faults: struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
 		Config: r.config.named(), Lesson: r.s.Lesson, Counts: counts(h),
 		Again: r.again(), Program: r.o.program(), Stopped: r.stopped(), Spared: skipped, OwnPlan: r.o.Plan != nil,
@@ -69,18 +70,18 @@ func (r *run) tellConfig() {
 // judge asks the checkers, and adds what they say to the report. What they
 // find is a violation even if the scenario does not ask for it.
 func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement {
-	j := checkers.Judge(h, checkers.Options{})
+	j := r.seen.Conclude(checkers.Options{Expect: r.expectations(), Strict: r.o.Strict})
 	proof := &evidence{h: h, struck: report.Faults, ledger: r.w.Ledger()}
 	asked := map[checkers.Anomaly]bool{}
 	check := func(p scenarios.Promise) {
-		c := reports.Check{Name: p.Name, Verdict: reports.Holds, Checked: p.Counts(j.Examined)}
+		c := reports.Check{Name: p.Name}
+		c.Verdict, c.Checked = j.Kept(p)
 		for _, found := range j.Anomalies {
-			if slices.Contains(p.Anomalies, found.Anomaly) && found.Count > found.Permitted {
-				c.Verdict = reports.Violated
-				report.Violations = append(report.Violations, proof.of(p.Name, found)...)
+			if slices.Contains(p.Anomalies, found.Anomaly) && r.breaks(&found) {
+				report.Violations = append(report.Violations, proof.of(p.Name, found, r.o.Strict)...)
 			}
 		}
-		report.Checks = append(report.Checks, conclude(c))
+		report.Checks = append(report.Checks, c)
 	}
 	for _, p := range r.s.Checks {
 		for _, anomaly := range p.Anomalies {
@@ -89,8 +90,18 @@ func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement
 		check(p)
 	}
 	for _, found := range j.Anomalies {
-		if !asked[found.Anomaly] && found.Count > found.Permitted {
-			check(scenarios.Promise{Name: "no " + string(found.Anomaly), Anomalies: []checkers.Anomaly{found.Anomaly}, Counts: func(e checkers.Examined) int64 { return e.Polled }})
+		if !asked[found.Anomaly] && r.breaks(&found) {
+			check(scenarios.Promise{Name: "no " + string(found.Anomaly), Anomalies: []checkers.Anomaly{found.Anomaly}})
+		}
+	}
+	for _, c := range r.s.OwnChecks {
+		found := c.Run(h)
+		report.Checks = append(report.Checks, reports.Check{Name: c.Name, Verdict: found.Verdict(), Checked: found.Count})
+		for _, b := range found.Broken {
+			report.Violations = append(report.Violations, reports.Violation{
+				Check: c.Name, Message: b.Message, Ops: ints(b.Ops), At: reports.Seconds(b.At),
+				Story: proof.tell(checkers.Instance{Ops: b.Ops, Values: b.Values, At: b.At}),
+			})
 		}
 	}
 	r.watch.report(report)
@@ -98,14 +109,21 @@ func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement
 		report.Checks = append(report.Checks, l.check())
 	}
 	for _, a := range j.Allowed {
-		if a.Anomaly != checkers.IntSendSkip { // legal everywhere, and seen everywhere
-			report.Allowed = append(report.Allowed, reports.Allowed{Anomaly: string(a.Anomaly), Reason: a.Reason, Count: a.Count})
+		if !a.Legal {
+			example := proof.violation("", a.Anomaly, a.Example, true)
+			report.Allowed = append(report.Allowed, reports.Permitted{Anomaly: string(a.Anomaly), Reason: a.Reason, Count: a.Count,
+				Message: a.Message, Ops: ints(a.Ops), Example: &example})
 		}
 	}
 	if first := r.seen.First; first != nil && j.Verdict != checkers.Violated {
 		panic(fmt.Sprintf("scenarios: %s was certain while the run went on, and is not seen in its history: %s", first.Anomaly, first.Message))
 	}
 	return j
+}
+
+// breaks reports whether an anomaly that was found makes the run violated.
+func (r *run) breaks(found *checkers.Report) bool {
+	return found.Broken() > 0 || r.o.Strict && found.Permitted > 0
 }
 
 // conclude: a check that looked at nothing proves nothing.
@@ -145,9 +163,10 @@ func (r *run) verdict(report *reports.Run, j *checkers.Judgement) reports.Verdic
 func (r *run) showsDanger(j *checkers.Judgement) bool {
 	var permitted checkers.Campaign
 	permitted.Add(j)
-	isDanger := func(a checkers.Allowed) bool { return a.Anomaly == r.s.Danger }
-	safe := len(r.o.Set) > 0 && !slices.ContainsFunc(permitted.NeverShown(), isDanger)
-	return safe || slices.ContainsFunc(j.Allowed, isDanger)
+	offered := func(o permit.Offer) bool { return o.Anomaly == r.s.Danger }
+	shown := func(p checkers.Permission) bool { return p.Anomaly == r.s.Danger }
+	safe := len(r.o.Set) > 0 && !slices.ContainsFunc(permitted.NeverShown(), offered)
+	return safe || slices.ContainsFunc(j.Allowed, shown)
 }
 
 func ints(ops []int64) []int {
@@ -174,6 +193,7 @@ func (r *run) expectations() checkers.Expectations {
 	if r.short {
 		e.Set("cut-short", "true")
 	}
+	e.Set("from-the-start", "true")
 	e.FaultsKnown = true
 	e.Happened = r.watch.happened
 	return e

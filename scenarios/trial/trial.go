@@ -44,6 +44,8 @@ type Options struct {
 	// scenario; empty: ktrial. Again, if set, is the whole command that plays
 	// the run again.
 	Program, Again string
+	// Strict: what a setting or a fault permits is a violation all the same.
+	Strict bool
 	// Read is called with each event as it happens; nil: it is not.
 	Read func(*ledger.Entry)
 	// Keep says which events the result's ledger has.
@@ -87,7 +89,7 @@ type run struct {
 	violations []reports.Violation
 	watch      *watch
 	ownLaws    []*ownLaw
-	seen       *checkers.Watch // judges the history while it is recorded
+	seen       *checkers.Live // judges the history while it is recorded
 	// short: the run ended before its time, so what was to come is not missing.
 	short bool
 }

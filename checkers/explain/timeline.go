@@ -1,8 +1,9 @@
-package checkers
+package explain
 
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/anishathalye/porcupine"
@@ -10,11 +11,11 @@ import (
 	"github.com/ktrial/ktrial/checkers/history"
 )
 
-// WriteTimeline writes a page of HTML that draws the operations with these
+// Timeline writes a page of HTML that draws the operations with these
 // indexes, client by client, and, by porcupine, how far an order of them can
 // be found in which each log only grows. It is for the few operations of an
 // instance: the search is exponential in how many overlap.
-func WriteTimeline(out io.Writer, h *history.History, ops []int64) error {
+func Timeline(out io.Writer, h *history.History, ops []int64) error {
 	const most = 20
 	if len(ops) > most {
 		return fmt.Errorf("timeline: %d operations, expected at most %d", len(ops), most)
@@ -41,40 +42,44 @@ type timelineOp struct {
 	history.Op
 }
 
-// timelineModel is the state of all logs: which record is at which offset.
+// at is a record at an offset of a partition.
+type at struct {
+	key    history.Key
+	offset int64
+	rec    history.Rec
+}
+
+// timelineModel is the state of all logs: which records are at which offsets, in
+// the order in which they came there.
 var timelineModel = porcupine.Model{
-	Init: func() any { return "" },
+	Init: func() any { return []at(nil) },
 	Step: func(state, input, _ any) (bool, any) {
-		op, logs := input.(*timelineOp), state.(string)
+		op, logs := input.(*timelineOp), state.([]at)
 		for _, s := range op.Sends {
-			if s.Offset >= 0 && op.Type == history.OK {
-				entry := op.entry(s.Rec, s.Offset)
-				if taken(logs, entry) {
-					return false, state
-				}
-				logs += entry
+			if s.Offset < 0 || op.Type != history.OK {
+				continue
 			}
+			entry := at{op.h.KeyOf(s.Rec), s.Offset, s.Rec}
+			if slices.ContainsFunc(logs, func(a at) bool { return a.key == entry.key && a.offset == entry.offset }) {
+				return false, state
+			}
+			logs = append(logs[:len(logs):len(logs)], entry)
 		}
 		for _, p := range op.Polled {
-			if entry := op.entry(p.Rec, p.Offset); p.Offset >= 0 && !strings.Contains(logs, entry) {
+			if p.Offset >= 0 && !slices.Contains(logs, at{op.h.KeyOf(p.Rec), p.Offset, p.Rec}) {
 				return false, state
 			}
 		}
 		return true, logs
 	},
+	Equal:             func(a, b any) bool { return slices.Equal(a.([]at), b.([]at)) },
 	DescribeOperation: func(input, _ any) string { return input.(*timelineOp).describe() },
-	DescribeState:     func(state any) string { return state.(string) },
+	DescribeState:     func(state any) string { return fmt.Sprintf("%d records", len(state.([]at))) },
 }
 
-// entry is a record in the state: " orders/0@17=tea;".
+// entry names a record and its place: " orders/0@17=tea;".
 func (op *timelineOp) entry(rec history.Rec, offset int64) string {
 	return fmt.Sprintf(" %s@%d=%s;", op.h.Keys()[op.h.KeyOf(rec)], offset, op.h.ValueOf(rec))
-}
-
-// taken: the entry's offset is in the state already.
-func taken(logs, entry string) bool {
-	place, _, _ := strings.Cut(entry, "=")
-	return strings.Contains(logs, place+"=")
 }
 
 func (op *timelineOp) describe() string {

@@ -1,4 +1,4 @@
-package checkers
+package detect
 
 // graph is a directed graph of operations, packed: the successors of node n
 // are to[start[n]:start[n+1]].

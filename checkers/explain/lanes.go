@@ -1,4 +1,4 @@
-package checkers
+package explain
 
 import (
 	"fmt"
@@ -16,11 +16,11 @@ type bar struct {
 }
 
 // lanes draws the operations, one line per client, time from left to right.
-func (t *teller) lanes(rows []int, f *finding) string {
+func (t *Teller) lanes(rows []int, recs []history.Rec) string {
 	if len(rows) == 0 || len(rows) > 12 {
 		return ""
 	}
-	bars := t.bars(rows, f.recs)
+	bars := t.bars(rows, recs)
 	column := columns(bars)
 	var clients []string
 	lines := map[string][]rune{}
@@ -40,7 +40,7 @@ func (t *teller) lanes(rows []int, f *finding) string {
 }
 
 // bars are the operations in their order.
-func (t *teller) bars(rows []int, recs []history.Rec) (bars []bar) {
+func (t *Teller) bars(rows []int, recs []history.Rec) (bars []bar) {
 	mentioned := map[history.Rec]bool{}
 	for _, rec := range recs {
 		mentioned[rec] = true
@@ -108,7 +108,7 @@ func (b *bar) draw(line []rune, column map[int64]int) []rune {
 }
 
 // label says in a few words what an operation did with the records of a story.
-func (t *teller) label(op *history.Op, mentioned map[history.Rec]bool) string {
+func (t *Teller) label(op *history.Op, mentioned map[history.Rec]bool) string {
 	var parts []string
 	for _, s := range op.Sends {
 		if mentioned[s.Rec] {
@@ -120,8 +120,13 @@ func (t *teller) label(op *history.Op, mentioned map[history.Rec]bool) string {
 			parts = append(parts, fmt.Sprintf("poll %s %s", t.value(p.Rec), t.at(op, p.Rec, p.Offset)))
 		}
 	}
+	for _, o := range op.Offsets {
+		if len(parts) < 6 {
+			parts = append(parts, t.fact(o))
+		}
+	}
 	if len(parts) == 0 {
-		parts = append(parts, op.F.String()+op.Name)
+		parts = append(parts, op.F.String()+op.Name+granted(op))
 	}
 	label := strings.Join(parts, ", ")
 	switch op.Type {
@@ -135,9 +140,28 @@ func (t *teller) label(op *history.Op, mentioned map[history.Rec]bool) string {
 	return label
 }
 
-func (t *teller) at(op *history.Op, rec history.Rec, offset int64) string {
+func (t *Teller) at(op *history.Op, rec history.Rec, offset int64) string {
 	if offset < 0 {
 		return "@?"
 	}
 	return fmt.Sprintf("@%d", offset)
+}
+
+// fact is what an operation did with an offset: "committed 5".
+func (t *Teller) fact(o history.OffsetMop) string {
+	if o.Offset < 0 {
+		return o.Kind.String() + " ?"
+	}
+	return fmt.Sprintf("%v %d", o.Kind, o.Offset)
+}
+
+// granted is the number that an operation was granted.
+func granted(op *history.Op) string {
+	switch {
+	case op.F == history.Join && op.Generation > 0:
+		return fmt.Sprintf(" generation %d", op.Generation)
+	case op.F == history.InitProducer:
+		return fmt.Sprintf(" epoch %d", op.Epoch)
+	}
+	return ""
 }

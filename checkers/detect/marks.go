@@ -1,8 +1,9 @@
-package checkers
+package detect
 
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 
 	"github.com/ktrial/ktrial/checkers/history"
@@ -30,31 +31,34 @@ type markRead struct {
 	process      int64
 }
 
-// findMarks: a log's end, read in real time, is never below what is known to
+// marks: a log's end, read in real time, is never below what is known to
 // have been appended, nor below what was read before; its start never goes
 // back. Producer epochs and group generations only grow. All are counters, so
 // one sweep in the order of time suffices.
-func findMarks(a *analysis, emit emit) int64 {
-	m := &marks{ends: map[history.Key]*marksOf{}, stables: map[history.Key]*marksOf{}, starts: map[history.Key]*marksOf{},
-		producers: map[string]*marksOf{}, groups: map[string]*marksOf{}}
-	a.h.EachOf(history.HasFacts, func(op *history.Op) bool {
+type marks struct {
+	log                   *Log
+	ends, stables, starts map[history.Key]*marksOf
+	producers, groups     map[string]*marksOf
+	committed             bool // consumers are given only what is stable
+	emit                  Emit
+}
+
+func (l *Log) findMarks(readCommitted bool, emit Emit) int64 {
+	m := &marks{log: l, ends: map[history.Key]*marksOf{}, stables: map[history.Key]*marksOf{}, starts: map[history.Key]*marksOf{},
+		producers: map[string]*marksOf{}, groups: map[string]*marksOf{}, committed: readCommitted, emit: emit}
+	l.H.EachOf(history.HasFacts, func(op *history.Op) bool {
 		m.gather(op)
 		return true
 	})
-	if len(m.ends) > 0 {
-		m.gatherAppends(a)
+	if len(m.ends)+len(m.stables) > 0 {
+		m.gatherAppends()
 	}
-	checked := sweepKeys(a, m.ends, NonmonotonicEnd, "end", emit)
-	checked += sweepKeys(a, m.stables, NonmonotonicEnd, "last stable offset", emit)
-	checked += sweepKeys(a, m.starts, DecreasingStart, "start", emit)
-	checked += sweepNames(a, m.producers, ProducerEpoch, "producer epoch of %s", 1, emit)
-	checked += sweepNames(a, m.groups, GroupGeneration, "generation of group %s", 0, emit)
+	checked := m.sweepKeys(m.ends, NonmonotonicEnd, LogEnd)
+	checked += m.sweepKeys(m.stables, NonmonotonicEnd, LastStable)
+	checked += m.sweepKeys(m.starts, DecreasingStart, LogStart)
+	checked += m.sweepNames(m.producers, ProducerEpoch, ProducersEpoch, 1)
+	checked += m.sweepNames(m.groups, GroupGeneration, Generation, 0)
 	return checked
-}
-
-type marks struct {
-	ends, stables, starts map[history.Key]*marksOf
-	producers, groups     map[string]*marksOf
 }
 
 func (m *marks) gather(op *history.Op) {
@@ -67,12 +71,12 @@ func (m *marks) gather(op *history.Op) {
 			return // not told
 		}
 		// Another producer id is another counter.
-		note(m.producers, fmt.Sprintf("%s (producer id %d)", op.Txn, op.Producer)).add(op, op.Epoch)
+		markOf(m.producers, fmt.Sprintf("%s (producer id %d)", op.Txn, op.Producer)).add(op, op.Epoch)
 	case history.Join:
 		if op.Generation <= 0 {
 			return // not told
 		}
-		note(m.groups, op.Group).add(op, op.Generation)
+		markOf(m.groups, op.Group).add(op, op.Generation)
 	}
 	for _, o := range op.Offsets {
 		if o.Offset < 0 {
@@ -80,18 +84,32 @@ func (m *marks) gather(op *history.Op) {
 		}
 		switch o.Kind {
 		case history.MopEnd:
-			note(m.ends, o.Key).add(op, o.Offset)
+			markOf(m.ends, o.Key).add(op, o.Offset)
 		case history.MopStable:
-			note(m.stables, o.Key).add(op, o.Offset)
+			markOf(m.stables, o.Key).add(op, o.Offset)
+			m.compare(op, o)
 		case history.MopStart:
-			note(m.starts, o.Key).add(op, o.Offset)
+			markOf(m.starts, o.Key).add(op, o.Offset)
 		case history.MopDelete:
-			note(m.starts, o.Key).floor(op, o.Offset)
+			markOf(m.starts, o.Key).floor(op, o.Offset)
 		}
 	}
 }
 
-func note[K comparable](m map[K]*marksOf, key K) *marksOf {
+// compare: in one answer nothing is stable beyond the end.
+func (m *marks) compare(op *history.Op, stable history.OffsetMop) {
+	for _, o := range op.Offsets {
+		if o.Kind != history.MopEnd || o.Key != stable.Key || o.Offset < 0 || o.Offset >= stable.Offset {
+			continue
+		}
+		f := about(NonmonotonicEnd, o.Key)
+		f.Mark = LogEnd
+		f.Earlier, f.Later = Sight{Offset: stable.Offset, Row: op.Row}, Sight{Offset: o.Offset, Row: op.Row}
+		m.emit(f)
+	}
+}
+
+func markOf[K comparable](m map[K]*marksOf, key K) *marksOf {
 	if m[key] == nil {
 		m[key] = &marksOf{}
 	}
@@ -110,20 +128,29 @@ func (s *marksOf) floor(op *history.Op, value int64) {
 	s.floors = append(s.floors, bound{op.Completed, value, op.Row})
 }
 
-// gatherAppends: what was acknowledged or delivered is below the end.
-func (m *marks) gatherAppends(a *analysis) {
-	a.h.EachOf(history.HasSends|history.HasPolls, func(op *history.Op) bool {
+// gatherAppends: what was acknowledged or delivered is below the end, and what
+// read_committed consumers were given is below the last stable offset.
+func (m *marks) gatherAppends() {
+	l := m.log
+	l.H.EachOf(history.HasSends|history.HasPolls, func(op *history.Op) bool {
 		if op.Type != history.OK {
 			return true
 		}
 		for _, s := range op.Sends {
-			if end := m.ends[a.h.KeyOf(s.Rec)]; end != nil && s.Offset >= 0 && a.flags[s.Rec]&(tied|several) == 0 {
+			if end := m.ends[l.H.KeyOf(s.Rec)]; end != nil && s.Offset >= 0 && l.flags[s.Rec]&(tied|several) == 0 {
 				end.acked = append(end.acked, bound{op.Completed, s.Offset + 1, op.Row})
 			}
 		}
 		for _, p := range op.Polled {
-			if end := m.ends[a.h.KeyOf(p.Rec)]; end != nil && p.Offset >= 0 {
+			key := l.H.KeyOf(p.Rec)
+			if p.Offset < 0 {
+				continue
+			}
+			if end := m.ends[key]; end != nil {
 				end.floor(op, p.Offset+1)
+			}
+			if stable := m.stables[key]; stable != nil && m.committed {
+				stable.floor(op, p.Offset+1)
 			}
 		}
 		return true
@@ -171,35 +198,40 @@ func rising(floors []bound) func(event int64) bound {
 	}
 }
 
-func sweepKeys(a *analysis, all map[history.Key]*marksOf, anomaly Anomaly, what string, emit emit) (checked int64) {
-	for k := range a.h.Keys() {
+func (m *marks) sweepKeys(all map[history.Key]*marksOf, anomaly Anomaly, mark Mark) (checked int64) {
+	for k := range m.log.H.Keys() {
 		key := history.Key(k)
 		s := all[key]
 		if s == nil {
 			continue
 		}
 		checked += int64(len(s.reads))
-		s.sweep(0, func(r markRead, floor bound) {
-			emit(finding{anomaly: anomaly, key: key, rows: []int{floor.row, r.row}, offsets: []int64{floor.value, r.value},
-				note: fmt.Sprintf("the %s of %s was read as %d, though it was at least %d before", what, a.h.Keys()[key], r.value, floor.value)})
+		s.sweep(0, func(r markRead, floor bound) { m.emit(low(about(anomaly, key), mark, r, floor)) })
+	}
+	return checked
+}
+
+func (m *marks) sweepNames(all map[string]*marksOf, anomaly Anomaly, mark Mark, grow int64) (checked int64) {
+	var names []string
+	for name := range all {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		s := all[name]
+		checked += int64(len(s.reads))
+		s.sweep(grow, func(r markRead, floor bound) {
+			f := low(about(anomaly, -1), mark, r, floor)
+			f.Name = name
+			m.emit(f)
 		})
 	}
 	return checked
 }
 
-func sweepNames(a *analysis, all map[string]*marksOf, anomaly Anomaly, what string, grow int64, emit emit) (checked int64) {
-	var names []string
-	for name := range all {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		s := all[name]
-		checked += int64(len(s.reads))
-		s.sweep(grow, func(r markRead, floor bound) {
-			emit(finding{anomaly: anomaly, rows: []int{floor.row, r.row}, offsets: []int64{floor.value, r.value},
-				note: fmt.Sprintf(what+" was granted as %d, though %d was granted before", name, r.value, floor.value)})
-		})
-	}
-	return checked
+// low is a mark that was read lower than it was known to be.
+func low(f Finding, mark Mark, r markRead, floor bound) Finding {
+	f.Mark = mark
+	f.Earlier, f.Later = Sight{Offset: floor.value, Row: floor.row}, Sight{Offset: r.value, Row: r.row}
+	return f
 }

@@ -1,8 +1,8 @@
-package checkers
+package detect
 
 import "github.com/ktrial/ktrial/checkers/history"
 
-// findReadCycles: what was read had been written. Information does not flow
+// readCycles: what was read had been written. Information does not flow
 // in a circle among transactions (G1c), nor out of the future (G1c-realtime).
 //
 // Only operations that both send and poll can lie on a circle of reads; the
@@ -10,8 +10,8 @@ import "github.com/ktrial/ktrial/checkers/history"
 // and edges from writer to reader. Time enters as a bound: an operation took
 // effect no earlier than the latest beginning among all that it read from,
 // directly or not, and so must not have ended before that.
-func findReadCycles(a *analysis, emit emit) int64 {
-	c := readGraph(a, emit)
+func (l *Log) readCycles(emit Emit) int64 {
+	c := l.readGraph(emit)
 	c.findCycles(G1c, emit)
 	c.findPast(G1cRealtime, emit)
 	return c.reads
@@ -19,7 +19,7 @@ func findReadCycles(a *analysis, emit emit) int64 {
 
 // cycles is a dependency graph with the bounds of time.
 type cycles struct {
-	a     *analysis
+	log   *Log
 	reads int64
 	rows  []int // by node
 	g     *graph
@@ -30,19 +30,20 @@ type cycles struct {
 	beginRow []int   // whose event that is
 	end      []int64 // it took effect before this event
 	endRow   []int
+	told     map[int]bool // rows of operations that read from the future directly
 }
 
 const noEnd = int64(1) << 40
 
 // readGraph builds the graph of reads. Reads from the future that need no
 // graph, the reader over before the writer began, it emits at once.
-func readGraph(a *analysis, emit emit) *cycles {
-	c := &cycles{a: a}
+func (l *Log) readGraph(emit Emit) *cycles {
+	c := &cycles{log: l, told: map[int]bool{}}
 	var node []uint32 // by row: its node+1; empty if there are none
-	a.h.EachOf(history.HasPolls, func(op *history.Op) bool {
+	l.H.EachOf(history.HasPolls, func(op *history.Op) bool {
 		if len(op.Polled) > 0 && len(op.Sends) > 0 {
 			if node == nil {
-				node = make([]uint32, a.h.Len())
+				node = make([]uint32, l.H.Len())
 			}
 			c.add(op.Row)
 			node[op.Row] = uint32(len(c.rows))
@@ -50,24 +51,26 @@ func readGraph(a *analysis, emit emit) *cycles {
 		return true
 	})
 	var edges []edge
-	a.h.EachOf(history.HasPolls, func(op *history.Op) bool {
+	l.H.EachOf(history.HasPolls, func(op *history.Op) bool {
 		if len(op.Polled) == 0 {
 			return true
 		}
 		mixed := len(op.Sends) > 0
 		last := -1
 		for _, p := range op.Polled {
-			w := int(a.writer[p.Rec]) - 1
-			if w < 0 || w == op.Row || w == last || a.flags[p.Rec]&resent != 0 && !a.jepsen {
+			w := int(l.writer[p.Rec]) - 1
+			if w < 0 || w == op.Row || w == last || l.flags[p.Rec]&resent != 0 && !l.jepsen {
 				continue
 			}
 			c.reads++
 			last = w
-			from := a.h.Brief(w)
-			if from.Type != history.Failed && op.Type == history.OK && op.Completed < int64(from.Invoked) {
-				emit(finding{anomaly: G1cRealtime, direct: true, key: a.h.KeyOf(p.Rec), recs: []history.Rec{p.Rec},
-					offsets: []int64{p.Offset}, rows: []int{op.Row, w}})
-				continue
+			from := l.H.Brief(w)
+			future := from.Type != history.Failed && op.Type == history.OK && op.Completed < int64(from.Invoked)
+			if future {
+				f := about(G1cRealtime, l.H.KeyOf(p.Rec))
+				f.Direct, f.Record, f.Reader = true, Sight{p.Rec, p.Offset, w}, op.Row
+				c.told[op.Row] = true
+				emit(f)
 			}
 			if node == nil {
 				continue
@@ -75,6 +78,7 @@ func readGraph(a *analysis, emit emit) *cycles {
 			switch writer := node[w]; {
 			case mixed && writer != 0:
 				edges = append(edges, edge{writer - 1, node[op.Row] - 1})
+			case future: // told already
 			case mixed && from.Type != history.Failed:
 				c.after(node[op.Row]-1, int64(from.Invoked), w)
 			case writer != 0 && op.Type == history.OK:
@@ -91,7 +95,7 @@ func readGraph(a *analysis, emit emit) *cycles {
 // add makes a node of an operation. A failed one takes no part in time, and
 // one whose outcome is unknown never ends.
 func (c *cycles) add(row int) {
-	b := c.a.h.Brief(row)
+	b := c.log.H.Brief(row)
 	begin, end := int64(b.Invoked), noEnd
 	switch b.Type {
 	case history.OK:
@@ -117,7 +121,7 @@ func (c *cycles) before(node uint32, event int64, row int) {
 }
 
 // findCycles emits a shortest cycle for each component that has one.
-func (c *cycles) findCycles(anomaly Anomaly, emit emit) {
+func (c *cycles) findCycles(anomaly Anomaly, emit Emit) {
 	all := members(c.of, c.sizes)
 	for comp := range uint32(len(c.sizes)) {
 		if nodes := all[comp]; nodes != nil {
@@ -129,7 +133,7 @@ func (c *cycles) findCycles(anomaly Anomaly, emit emit) {
 // findPast emits a chain of reads for each operation that was over before one
 // began from which, directly or not, it read. Cycles of reads alone are told
 // already, and left out.
-func (c *cycles) findPast(anomaly Anomaly, emit emit) {
+func (c *cycles) findPast(anomaly Anomaly, emit Emit) {
 	n := c.g.nodes()
 	byComponent := make([]uint32, len(c.sizes))
 	for v := range uint32(n) {
@@ -146,8 +150,9 @@ func (c *cycles) findPast(anomaly Anomaly, emit emit) {
 		}
 		v := byComponent[comp]
 		if latest[v] > c.end[v] {
-			f := c.pastStory(anomaly, from[v], v)
-			emit(f)
+			if !c.told[c.rows[v]] {
+				emit(c.pastStory(anomaly, from[v], v))
+			}
 			latest[v] = -1 // what follows from it is the same fault
 			continue
 		}
@@ -161,51 +166,47 @@ func (c *cycles) findPast(anomaly Anomaly, emit emit) {
 
 // pastStory is the chain that leads from the operation that began too late to
 // the one that was over by then.
-func (c *cycles) pastStory(anomaly Anomaly, from, to uint32) finding {
+func (c *cycles) pastStory(anomaly Anomaly, from, to uint32) Finding {
 	path := []uint32{to}
 	if from != to {
 		path = c.g.path(from, to, func(w uint32) bool { return c.sizes[c.of[w]] == 1 })
 	}
 	f := c.story(anomaly, path)
 	if r := c.beginRow[from]; r != c.rows[from] {
-		f.rows = append([]int{r}, f.rows...)
+		f.Path = append([]int{r}, f.Path...)
 	}
 	if r := c.endRow[to]; r != c.rows[to] {
-		f.rows = append(f.rows, r)
+		f.Path = append(f.Path, r)
 	}
-	f.recs = c.a.handed(f.rows)
-	if len(f.recs) > 0 {
-		f.key = c.a.h.KeyOf(f.recs[0])
-	}
+	c.handOn(&f)
 	return f
 }
 
 // story lists the operations of a path, and the records that were handed on.
-func (c *cycles) story(anomaly Anomaly, path []uint32) finding {
-	f := finding{anomaly: anomaly}
+func (c *cycles) story(anomaly Anomaly, path []uint32) Finding {
+	f := about(anomaly, -1)
 	for _, v := range path {
-		f.rows = append(f.rows, c.rows[v])
+		f.Path = append(f.Path, c.rows[v])
 	}
-	f.recs = c.a.handed(f.rows)
-	if len(f.recs) > 0 {
-		f.key = c.a.h.KeyOf(f.recs[0])
-	}
+	c.handOn(&f)
 	return f
 }
 
-// handed names, for each neighbours in rows, a record that the first wrote
-// and the second read.
-func (a *analysis) handed(rows []int) []history.Rec {
-	var recs []history.Rec
+// handOn names, for each two neighbours on the path, a record that the first
+// wrote and the second read.
+func (c *cycles) handOn(f *Finding) {
+	f.Recs = nil
 	var op history.Op
-	for i := 1; i < len(rows); i++ {
-		a.h.Read(rows[i], &op)
+	for i := 1; i < len(f.Path); i++ {
+		c.log.H.Read(f.Path[i], &op)
 		for _, p := range op.Polled {
-			if int(a.writer[p.Rec])-1 == rows[i-1] {
-				recs = append(recs, p.Rec)
+			if c.log.Writer(p.Rec) == f.Path[i-1] {
+				f.Recs = append(f.Recs, p.Rec)
 				break
 			}
 		}
 	}
-	return recs
+	if len(f.Recs) > 0 {
+		f.Key = c.log.H.KeyOf(f.Recs[0])
+	}
 }

@@ -1,9 +1,19 @@
-package checkers
+package detect
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/anishathalye/porcupine"
+)
+
+// outcome of a search.
+type outcome uint8
+
+const (
+	unknown outcome = iota
+	holds
+	broken
 )
 
 // registerOp writes or reads a register. A write that may still take effect
@@ -26,9 +36,9 @@ const (
 // without a search where every write has its own value; else, if no read by
 // itself shows that it is not, by porcupine within a number of steps, beyond
 // which it is inconclusive. rows are operations that show a violation.
-func judgeRegister(ops []registerOp, steps int) (rows []int, verdict Outcome) {
+func judgeRegister(ops []registerOp, steps int) (rows []int, verdict outcome) {
 	if len(ops) == 0 {
-		return nil, Inconclusive
+		return nil, unknown
 	}
 	writes := map[int64]int{-1: -1}
 	unique := true
@@ -41,19 +51,19 @@ func judgeRegister(ops []registerOp, steps int) (rows []int, verdict Outcome) {
 	}
 	if unique {
 		if rows = judgeZones(ops, writes); rows != nil {
-			return rows, Violated
+			return rows, broken
 		}
-		return nil, Holds
+		return nil, holds
 	}
 	if rows = staleRead(ops); rows != nil {
-		return rows, Violated
+		return rows, broken
 	}
 	steps = int(min(int64(steps), registerBits/int64(len(ops))))
 	left := steps
-	if verdict = searchRegister(ops, &left); verdict != Violated {
+	if verdict = searchRegister(ops, &left); verdict != broken {
 		return nil, verdict
 	}
-	return shrinkRegister(ops, steps), Violated
+	return shrinkRegister(ops, steps), broken
 }
 
 // zone of a value: the time between the earliest return and the latest call
@@ -140,7 +150,7 @@ func zonesOf(ops []registerOp) (zones []zone) {
 }
 
 // searchRegister asks porcupine, with as many steps as are left.
-func searchRegister(ops []registerOp, left *int) Outcome {
+func searchRegister(ops []registerOp, left *int) outcome {
 	model := porcupine.Model{
 		Init: func() any { return int64(-1) },
 		Step: func(state, input, _ any) (bool, any) {
@@ -160,11 +170,11 @@ func searchRegister(ops []registerOp, left *int) Outcome {
 	}
 	switch ok := porcupine.CheckOperations(model, operations); {
 	case ok:
-		return Holds
+		return holds
 	case *left < 0:
-		return Inconclusive
+		return unknown
 	}
-	return Violated
+	return broken
 }
 
 // shrinkRegister drops what the violation does not need. Whatever order explains
@@ -177,7 +187,7 @@ func shrinkRegister(ops []registerOp, left int) []int {
 		smaller := false
 		for from := 0; from < len(ops); {
 			rest := without(ops, from, from+size, overwritten)
-			if len(rest) == len(ops) || left < 0 || searchRegister(rest, &left) != Violated {
+			if len(rest) == len(ops) || left < 0 || searchRegister(rest, &left) != broken {
 				from += size
 				continue
 			}
@@ -283,4 +293,14 @@ func overwrittenBefore(ops []registerOp) func(read registerOp) registerOp {
 		}
 		return writes[i-1]
 	}
+}
+
+// unique leaves out what is no row, and what was there before.
+func unique(rows []int) (out []int) {
+	for _, r := range rows {
+		if r >= 0 && !slices.Contains(out, r) {
+			out = append(out, r)
+		}
+	}
+	return out
 }

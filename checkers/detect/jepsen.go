@@ -1,59 +1,64 @@
-package checkers
+package detect
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/ktrial/ktrial/checkers/history"
 )
 
-// jepsenErrors reproduces the error types of jepsen.tests.kafka, quirks
+// Jepsen reproduces the error types of jepsen.tests.kafka, quirks
 // included, for people who compare: an order by rank of values instead of by
 // offset, so that a duplicated value seems to jump; keys that turn up last
 // counted unseen; the meta errors of the cycle search. Where several values
 // share an offset Jepsen keeps an arbitrary one, and so do we.
 //
 // throws is the exception with which Jepsen ends instead, if it does.
-func jepsenErrors(a *analysis, wwDeps bool, emit emit) (throws string) {
-	last := *a
-	a = &last
-	a.jepsen, a.writer = true, lastWriters(a.h)
-	if throws = a.jepsenThrows(); throws != "" {
+func (d *Detection) Jepsen(wwDeps bool, emit Emit) (throws string) {
+	d.finishLog()
+	last := *d.log
+	l := &last
+	l.jepsen, l.writer = true, lastWriters(l.H)
+	if throws = l.jepsenThrows(); throws != "" {
 		return throws
 	}
-	own := func(names ...Anomaly) func(finding) {
-		return func(f finding) {
-			for _, n := range names {
-				if f.anomaly == n && !f.tail {
-					emit(f)
-				}
+	own := func(names ...Anomaly) Emit {
+		return func(f Finding) {
+			if slices.Contains(names, f.Anomaly) && !f.Beyond {
+				emit(f)
 			}
 		}
 	}
-	findBijection(a, emit)
-	findLost(a, own(LostWrite))
-	findUnseen(a, emit)
-	a.unseenLast(emit)
-	findBadReads(a, own(G1a, PrecommittedRead))
+	l.bijection(emit)
+	l.findLost(nil, own(LostWrite))
+	l.unseen(nil, nil, emit)
+	l.unseenLast(emit)
+	d.again(l, newBadReads(l)).finish(own(G1a, PrecommittedRead))
 
-	ranked := *a
+	ranked := *l
 	ranked.rankAll()
-	findPollOrder(&ranked, emit)
-	findSendOrder(&ranked, emit)
-	a.jepsenCycles(wwDeps, emit)
+	polls := newPollOrder(&ranked)
+	ranked.H.EachOf(history.HasPolls|history.HasKeys, func(op *history.Op) bool {
+		polls.operation(op)
+		return true
+	})
+	polls.finish(emit)
+	ranked.sendOrder(emit)
+	l.jepsenCycles(wwDeps, emit)
 	return ""
 }
 
 // jepsenThrows: a value that no completion sent, or a key of which no offset
 // is known.
-func (a *analysis) jepsenThrows() (exception string) {
-	a.h.Each(func(op *history.Op) bool {
+func (l *Log) jepsenThrows() (exception string) {
+	l.H.Each(func(op *history.Op) bool {
 		for _, p := range op.Polled {
-			w := int(a.writer[p.Rec]) - 1
-			if w < 0 || a.h.Brief(w).Completed == history.Never {
+			w := int(l.writer[p.Rec]) - 1
+			if w < 0 || l.H.Brief(w).Completed == history.Never {
 				exception = ":no-writer-of-value"
 				return false
 			}
-			if a.logs[a.h.KeyOf(p.Rec)].max < 0 {
+			if l.parts[l.H.KeyOf(p.Rec)].max < 0 {
 				exception = "java.lang.IndexOutOfBoundsException"
 			}
 		}
@@ -75,26 +80,26 @@ func lastWriters(h *history.History) []uint32 {
 }
 
 // rankAll numbers the offsets known to hold a record, per partition.
-func (a *analysis) rankAll() {
-	a.ranks = make([]map[int64]int64, len(a.logs))
-	for k := range a.logs {
+func (l *Log) rankAll() {
+	l.ranks = make([]map[int64]int64, len(l.parts))
+	for k := range l.parts {
 		ranks := map[int64]int64{}
-		a.logs[k].each(false, func(offset int64, _ history.Rec) { ranks[offset] = int64(len(ranks)) })
-		a.ranks[k] = ranks
+		l.parts[k].each(false, func(offset int64, _ history.Rec) { ranks[offset] = int64(len(ranks)) })
+		l.ranks[k] = ranks
 	}
 }
 
 // rank is the rank of the last offset at which rec is the value that was kept.
-func (a *analysis) rank(rec history.Rec) (low, high int64, ok bool) {
-	key := a.h.KeyOf(rec)
+func (l *Log) rank(rec history.Rec) (low, high int64, ok bool) {
+	key := l.H.KeyOf(rec)
 	best := int64(-1)
 	try := func(offset int64) {
-		if offset >= 0 && a.kept(spot{key, offset}) == rec {
-			best = max(best, a.ranks[key][offset])
+		if offset >= 0 && l.kept(spot{key, offset}) == rec {
+			best = max(best, l.ranks[key][offset])
 		}
 	}
-	try(a.offset[rec])
-	for _, p := range a.moreOffsets[rec] {
+	try(l.offset[rec])
+	for _, p := range l.placesOf(rec) {
 		try(p.offset)
 	}
 	return best, best, best >= 0
@@ -103,14 +108,14 @@ func (a *analysis) rank(rec history.Rec) (low, high int64, ok bool) {
 // kept is which of the records at an offset Jepsen looks at: the first of a
 // Clojure set, which is the one with the smallest hash, read five bits at a
 // time from the low end.
-func (a *analysis) kept(at spot) history.Rec {
-	recs := a.ties[at]
+func (l *Log) kept(at spot) history.Rec {
+	recs := l.ties[at]
 	if len(recs) == 0 {
-		return history.Rec(a.logs[at.key].at(at.offset) - 1)
+		return history.Rec(l.parts[at.key].get(at.offset) - 1)
 	}
 	best, bestHash := recs[0], uint32(0)
 	for i, rec := range recs {
-		n, _ := a.h.ValueOf(rec).IsInt()
+		n, _ := l.H.ValueOf(rec).IsInt()
 		hash := clojureOrder(clojureHash(n))
 		if i == 0 || hash < bestHash {
 			best, bestHash = rec, hash
@@ -146,71 +151,75 @@ func clojureOrder(hash uint32) (order uint32) {
 
 // unseenLast: of a key that turns up first in the polls of the last operation
 // that succeeded, Jepsen calls everything unseen.
-func (a *analysis) unseenLast(emit emit) {
-	if a.lastOK < 0 {
+func (l *Log) unseenLast(emit Emit) {
+	if l.lastOK < 0 {
 		return
 	}
 	var last history.Op
-	a.h.Read(a.lastOK, &last)
+	l.H.Read(l.lastOK, &last)
 	fresh := map[history.Key]bool{}
 	for _, p := range last.Polled {
-		fresh[a.h.KeyOf(p.Rec)] = true
+		fresh[l.H.KeyOf(p.Rec)] = true
 	}
 	if len(fresh) == 0 {
 		return
 	}
-	a.h.Each(func(op *history.Op) bool {
+	l.H.Each(func(op *history.Op) bool {
 		if op.Type != history.OK {
 			return true
 		}
 		for _, s := range op.Sends {
-			delete(fresh, a.h.KeyOf(s.Rec))
+			delete(fresh, l.H.KeyOf(s.Rec))
 		}
-		if op.Row != a.lastOK {
+		if op.Row != l.lastOK {
 			for _, p := range op.Polled {
-				delete(fresh, a.h.KeyOf(p.Rec))
+				delete(fresh, l.H.KeyOf(p.Rec))
 			}
 		}
 		return len(fresh) > 0
 	})
 	for _, p := range last.Polled {
-		if key := a.h.KeyOf(p.Rec); fresh[key] {
-			emit(finding{anomaly: Unseen, key: key, recs: []history.Rec{p.Rec}, offsets: []int64{p.Offset}, rows: []int{last.Row}})
+		if key := l.H.KeyOf(p.Rec); fresh[key] {
+			f := about(Unseen, key)
+			f.Record = Sight{p.Rec, p.Offset, last.Row}
+			emit(f)
 		}
 	}
 }
 
 // jepsenCycles names cycles as Elle does: of a component only the most basic
 // class, and with each the meta error that says that it exists.
-func (a *analysis) jepsenCycles(wwDeps bool, emit emit) {
-	meta := map[Anomaly]Anomaly{G0: pl1Cycle, G0Realtime: strongPL1Cycle, G1c: pl2Cycle, G1cRealtime: strongPL2Cycle}
+func (l *Log) jepsenCycles(wwDeps bool, emit Emit) {
+	meta := map[Anomaly]Anomaly{G0: PL1Cycle, G0Realtime: StrongPL1Cycle, G1c: PL2Cycle, G1cRealtime: StrongPL2Cycle}
 	told := map[Anomaly]bool{}
-	both := func(f finding) {
+	both := func(f Finding) {
 		emit(f)
-		if !told[f.anomaly] {
-			told[f.anomaly] = true
-			emit(finding{anomaly: meta[f.anomaly], key: f.key, rows: f.rows})
+		if !told[f.Anomaly] {
+			told[f.Anomaly] = true
+			exists := about(meta[f.Anomaly], f.Key)
+			exists.Path = f.Rows()
+			emit(exists)
 		}
 	}
 	if wwDeps {
-		findDependencyCycles(a, both)
+		l.dependencyCycles(both)
 	} else {
-		findReadCycles(a, both)
+		l.readCycles(both)
 	}
-	if a.emptyGraph() {
-		emit(finding{anomaly: emptyGraph})
+	if l.emptyGraph() {
+		emit(about(EmptyGraph, -1))
 	}
 }
 
 // emptyGraph: no operation read another's record, and none followed another.
-func (a *analysis) emptyGraph() bool {
+func (l *Log) emptyGraph() bool {
 	empty, firstEnd := true, int64(history.Never)
-	a.h.Each(func(op *history.Op) bool {
+	l.H.Each(func(op *history.Op) bool {
 		if op.F != history.Send && op.F != history.Poll && op.F != history.Txn {
 			return true
 		}
 		for _, p := range op.Polled {
-			empty = empty && int(a.writer[p.Rec])-1 == op.Row
+			empty = empty && int(l.writer[p.Rec])-1 == op.Row
 		}
 		if op.Type != history.Failed {
 			empty = empty && op.Invoked < firstEnd
@@ -221,4 +230,12 @@ func (a *analysis) emptyGraph() bool {
 		return empty
 	})
 	return empty
+}
+
+// placesOf are the offsets at which a record of several was seen.
+func (l *Log) placesOf(rec history.Rec) []place {
+	if all := l.more[rec]; all != nil {
+		return all.inOrder()
+	}
+	return nil
 }
