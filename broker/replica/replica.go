@@ -62,6 +62,7 @@ type Manager struct {
 	// Memory to be used again.
 	fetches  []*fetch
 	pendings []*pendings
+	told     told
 
 	closing bool
 	stop    env.Signal
