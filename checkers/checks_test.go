@@ -84,8 +84,11 @@ var checkTables = []struct {
 			0: send x/10@0
 			2: poll x/10@0 x/10@1`},
 		{"acknowledged at one, polled at another", Violated, `
+			0: send x/10@0
+			2: poll x/10@3`},
+		{"an older record of the same value", Holds, `
 			0: send x/10@3
-			2: poll x/10@0`},
+			2: poll x/10@0 x/10@3`},
 		{"two readers differ", Violated, `
 			0: send x/10@?
 			2: poll x/10@0

@@ -130,6 +130,7 @@ func (d *Detection) Finish(s Settings, emit Emit) {
 			return true
 		})
 		d.polls.leaveAll()
+		l.found = foundAt{}
 	}
 	l.bijection(emit)
 	starts := newBelowStarts(d.polls, s.Reset)

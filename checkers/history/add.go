@@ -157,6 +157,7 @@ func (h *History) add(r *raw) {
 	if !p.open {
 		// A completion whose beginning is not told may have begun at any time.
 		h.rows.add(row{process: pi, invoked: number, bits: isHeadless})
+		h.headless++
 		p.row, p.start, p.asked = h.rows.n-1, r.time, p.asked[:0]
 	}
 	p.open, r.row = false, p.row

@@ -42,8 +42,9 @@ type History struct {
 	processOf map[int64]int32
 	lastProc  int32
 
-	events  uint32
-	indexes column[int64] // of events; empty while it is the event's number
+	events   uint32
+	headless int           // completions without an invocation
+	indexes  column[int64] // of events; empty while it is the event's number
 
 	told  column[Details]
 	notes []Note
@@ -117,6 +118,9 @@ func New() *History {
 
 // Len is the number of operations.
 func (h *History) Len() int { return h.rows.n }
+
+// Headless is how many operations end in the history and begin before it.
+func (h *History) Headless() int { return h.headless }
 
 // Events is the number of events: invocations, completions and notes.
 func (h *History) Events() int { return int(h.events) }
