@@ -10,7 +10,7 @@ import (
 // kmsg compares every tagged structure with its defaults by reflection, which
 // for the messages that replication and clients exchange all the time was the
 // largest single cost of a run. These are encoded here, to the same bytes; all
-// others, and what is rare in these (tags that nobody knows, addresses of
+// others, and what is rare in these (unknown tags, addresses of
 // brokers), are left to kmsg.
 
 // appendBody appends the body of a message.
