@@ -106,8 +106,10 @@ func (r *Reader) seen(records []client.ConsumerRecord) []history.Record {
 	r.records = r.records[:0]
 	for i := range records {
 		rec := &records[i]
+		key := r.s.Key(rec.Partition)
 		r.records = append(r.records, history.Record{
-			Key: r.s.Key(rec.Partition), Offset: int64(rec.Offset), Value: history.TextOf(ValueOf(rec)),
+			Key: key, Offset: history.At(int64(rec.Offset)), Value: history.ValueIn(key, ValueOf(rec)),
+			Attributes: history.Attributes{LeaderEpoch: history.At(int64(rec.LeaderEpoch))},
 		})
 		r.next[rec.Partition] = rec.Offset + 1
 	}
