@@ -147,7 +147,7 @@ func TestABrokerDescribesItself(t *testing.T) {
 	c.client(func(u *user) {
 		u.running(1)
 		for name, want := range map[string]string{
-			"node.id": "1", "process.roles": "broker,controller", "log.dirs": "/data",
+			"node.id": "1", "process.roles": "broker,controller", "log.dirs": "/kafka",
 			"listeners": "PLAINTEXT://:9092,CONTROLLER://:9093", "advertised.listeners": "PLAINTEXT://node-1:9092",
 			"controller.quorum.voters": "1@node-1:9093",
 		} {
