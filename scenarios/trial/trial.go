@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -203,8 +202,7 @@ func (r *run) failed(err error) error {
 	case errors.As(err, &s):
 		r.violate(progress, s.Error())
 	case errors.As(err, &p) && len(r.o.Plant) > 0:
-		line, _, _ := strings.Cut(err.Error(), "\n")
-		r.violate("the stack's own assertions hold", line)
+		r.violate("the stack's own assertions hold", fmt.Sprintf("%s: task %s panics: %v", p.Process, p.Task, p.Value))
 	default:
 		return fmt.Errorf("scenario %s, seed %d: %w", r.s.Name, r.o.Seed, err)
 	}
