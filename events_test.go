@@ -128,7 +128,7 @@ var forPeople = map[string][]string{
 		"witness.ShrinkProposed", "witness.ExpandProposed",
 	},
 	"a moment of a node's life; laws look at what follows from it": {
-		"witness.Restarting", "witness.QuorumRestarted", "witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
+		"witness.Restarting", "witness.QuorumRestarted", "witness.ControllerResigned", "witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
 		"witness.BrokerRegistering", "witness.BrokerUnfenced", "witness.SessionExpired", "witness.TopicCreated", "witness.TopicDeleted",
 	},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {

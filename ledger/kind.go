@@ -63,13 +63,14 @@ type Block[E any] struct{ left []E }
 // keeps all of them.
 const blockSize = 32
 
-// New is an event with nothing in it.
-func (b *Block[E]) New() *E {
+// Put copies an event into the block's memory, and returns it from there.
+func (b *Block[E]) Put(event E) *E {
 	if len(b.left) == 0 {
 		b.left = make([]E, blockSize)
 	}
 	e := &b.left[0]
 	b.left = b.left[1:]
+	*e = event
 	return e
 }
 

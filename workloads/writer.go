@@ -44,14 +44,15 @@ func (s *Stage) NewWriter(h env.Host, session string, cfg client.ProducerConfig)
 // with. done is called with the outcome; nil: it is not. Send blocks while the
 // producer's memory is full.
 func (w *Writer) Send(to kafka.TopicPartition, value string, size int, done func(client.Delivery)) {
-	r := w.sent()
-	r.process, r.key, r.value, r.done = w.takeProcess(), w.s.Key(to), history.Text(value), done
-	w.s.Recorder.Invoke(r.event(history.Invoke, kafka.NoOffset))
 	body := append(w.body[:0], value...)
 	for len(body) < size {
 		body = append(body, '.')
 	}
 	w.body = nil // in use while Send blocks; the producer copies it
+	r := w.sent()
+	r.process, r.key, r.done = w.takeProcess(), w.s.Key(to), done
+	r.value = history.ValueIn(r.key, body[:len(value)])
+	w.s.Recorder.Invoke(r.event(history.Invoke, kafka.NoOffset))
 	record := client.ProducerRecord{Topic: to.Topic, Partition: client.To(to.Partition), Value: body}
 	if err := w.producer.Send(record, r.callback); err != nil {
 		r.delivered(client.Delivery{Outcome: client.Failed, Err: err, Offset: kafka.NoOffset})
@@ -100,7 +101,7 @@ func (w *Writer) sent() *sent {
 }
 
 func (r *sent) event(as history.Type, offset kafka.Offset) history.Event {
-	r.w.mop[0] = history.Mop{Kind: history.MopSend, Key: r.key, Value: r.value, Offset: int64(offset)}
+	r.w.mop[0] = history.Mop{Kind: history.MopSend, Key: r.key, Value: r.value, Offset: history.At(int64(offset))}
 	return history.Event{Type: as, Process: r.process, Client: r.w.host, Session: r.w.session, F: history.Send, Time: r.w.s.Now(), Mops: r.w.mop[:]}
 }
 

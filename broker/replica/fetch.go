@@ -387,9 +387,7 @@ func (p *Partition) tellRead(batches []byte) {
 		if err != nil {
 			return
 		}
-		e := p.m.events.read.New()
-		*e = witness.ReadServed{Replica: p.self, Batch: witness.BatchOf(b)}
-		p.m.host.Tell(e)
+		p.m.host.Tell(p.m.told.readServed.Put(witness.ReadServed{Replica: p.self, Batch: witness.BatchOf(b)}))
 		batches = rest
 	}
 }

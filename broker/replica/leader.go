@@ -27,7 +27,7 @@ func (p *Partition) append(batches []byte, epoch kafka.LeaderEpoch, acks int16, 
 	if acks == acksAll && len(p.isr.committed) < p.minISR() {
 		return log.AppendInfo{}, kerr.NotEnoughReplicas
 	}
-	p.tellAppending()
+	p.m.host.Tell(p.m.told.appending.Put(witness.Appending{Replica: p.self, Epoch: p.epoch, At: p.end}))
 	var info log.AppendInfo
 	var err error
 	if internal {
@@ -62,12 +62,6 @@ func (p *Partition) tellAppended(batches []byte, info log.AppendInfo) {
 	p.tellBatches(batches)
 }
 
-func (p *Partition) tellAppending() {
-	e := p.m.events.appending.New()
-	*e = witness.Appending{Replica: p.self, Epoch: p.epoch, At: p.end}
-	p.m.host.Tell(e)
-}
-
 // tellBatches tells of each batch that was appended.
 func (p *Partition) tellBatches(batches []byte) {
 	for {
@@ -75,9 +69,7 @@ func (p *Partition) tellBatches(batches []byte) {
 		if err != nil {
 			return
 		}
-		e := p.m.events.appended.New()
-		*e = witness.Appended{Replica: p.self, Batch: witness.BatchOf(b)}
-		p.m.host.Tell(e)
+		p.m.host.Tell(p.m.told.appended.Put(witness.Appended{Replica: p.self, Batch: witness.BatchOf(b)}))
 		batches = rest
 	}
 }
@@ -91,9 +83,7 @@ func (p *Partition) count(f *follower, from, start, leaderEnd kafka.Offset, epoc
 	}
 	before := f.progress
 	f.progress = before.after(from, start, leaderEnd, epoch, p.uptime())
-	e := p.m.events.fetched.New()
-	*e = witness.FollowerFetched{Replica: p.self, Follower: f.id, From: from, Epoch: p.epoch, HW: p.hw}
-	p.m.host.Tell(e)
+	p.m.host.Tell(p.m.told.followerFetched.Put(witness.FollowerFetched{Replica: p.self, Follower: f.id, From: from, Epoch: p.epoch, HW: p.hw}))
 	p.maybeExpandISR(f)
 	if !before.fetched || before.end != from {
 		p.advance()

@@ -62,21 +62,10 @@ type Manager struct {
 	// Memory to be used again.
 	fetches  []*fetch
 	pendings []*pendings
+	told     told
 
 	closing bool
 	stop    env.Signal
-
-	events events
-}
-
-// events are the memory of those that each record takes several of.
-type events struct {
-	appending ledger.Block[witness.Appending]
-	appended  ledger.Block[witness.Appended]
-	fetched   ledger.Block[witness.FollowerFetched]
-	moved     ledger.Block[witness.HighWatermarkMoved]
-	acked     ledger.Block[witness.ProduceAcked]
-	read      ledger.Block[witness.ReadServed]
 }
 
 // NewManager takes over the logs in dir. Nothing leads or follows until
@@ -223,4 +212,14 @@ func (m *Manager) mustWork(p *Partition, err error) {
 		m.host.Tell(&witness.LogDirFailed{Replica: p.self})
 		m.host.Exit(fmt.Errorf("replica: log of %v: %w", p.tp, err))
 	}
+}
+
+// told is the memory of what replicas tell all the time.
+type told struct {
+	appending       ledger.Block[witness.Appending]
+	appended        ledger.Block[witness.Appended]
+	readServed      ledger.Block[witness.ReadServed]
+	followerFetched ledger.Block[witness.FollowerFetched]
+	hwMoved         ledger.Block[witness.HighWatermarkMoved]
+	produceAcked    ledger.Block[witness.ProduceAcked]
 }

@@ -39,15 +39,11 @@ func (c *Conn) tellOpened() {
 }
 
 func (c *Conn) tellSent(req kmsg.Request, bytes int) {
-	e := c.told.requestsSent.New()
-	*e = witness.RequestSent{Message: c.message(req.Key(), req.GetVersion(), c.lastCorrelation), Bytes: int32(bytes)}
-	c.host.Tell(e)
+	c.host.Tell(c.told.requestsSent.Put(witness.RequestSent{Message: c.message(req.Key(), req.GetVersion(), c.lastCorrelation), Bytes: int32(bytes)}))
 }
 
 func (c *Conn) tellArrived(k *call, bytes int) {
-	e := c.told.answersArrived.New()
-	*e = witness.AnswerArrived{Message: c.message(k.resp.Key(), k.resp.GetVersion(), k.correlation), Bytes: int32(bytes), Code: errorCode(k.resp)}
-	c.host.Tell(e)
+	c.host.Tell(c.told.answersArrived.Put(witness.AnswerArrived{Message: c.message(k.resp.Key(), k.resp.GetVersion(), k.correlation), Bytes: int32(bytes), Code: errorCode(k.resp)}))
 }
 
 // tellEnded: the connection is of no more use, and neither are the answers to
@@ -72,15 +68,11 @@ func (a *Accepted) tellAccepted() {
 }
 
 func (a *Accepted) tellArrived(h Header, bytes int) {
-	e := a.server.told.requestsArrived.New()
-	*e = witness.RequestArrived{Message: a.message(h.Key, h.Version, h.CorrelationID), Bytes: int32(bytes)}
-	a.server.Host.Tell(e)
+	a.server.Host.Tell(a.server.told.requestsArrived.Put(witness.RequestArrived{Message: a.message(h.Key, h.Version, h.CorrelationID), Bytes: int32(bytes)}))
 }
 
 func (a *Accepted) tellSent(resp kmsg.Response, correlationID int32, bytes int) {
-	e := a.server.told.answersSent.New()
-	*e = witness.AnswerSent{Message: a.message(resp.Key(), resp.GetVersion(), correlationID), Bytes: int32(bytes), Code: errorCode(resp)}
-	a.server.Host.Tell(e)
+	a.server.Host.Tell(a.server.told.answersSent.Put(witness.AnswerSent{Message: a.message(resp.Key(), resp.GetVersion(), correlationID), Bytes: int32(bytes), Code: errorCode(resp)}))
 }
 
 func (a *Accepted) tellEnded(err error) {

@@ -23,6 +23,7 @@ type Conn struct {
 
 	established bool
 	closed      bool // by this end: it only answers with resets
+	finished    bool // this end writes no more (CloseWrite)
 	lost        bool // what this end sends is dropped on the way
 	err         error
 
@@ -248,7 +249,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	sent := 0
 	for {
 		switch {
-		case c.proc.Dead() || c.closed:
+		case c.proc.Dead() || c.closed || c.finished:
 			return sent, c.fail("write to", env.ErrClosed)
 		case c.err != nil:
 			return sent, c.fail("write to", c.err)
@@ -305,6 +306,17 @@ func (c *Conn) SetDeadline(at time.Duration) {
 	c.in.readers.Reschedule(at)
 }
 
+// CloseWrite ends the direction to the peer, which reads io.EOF behind what was
+// written. Reading goes on.
+func (c *Conn) CloseWrite() error {
+	if c.closed || c.err != nil || c.finished || c.proc.Dead() {
+		return nil
+	}
+	c.finished = true
+	c.n.send(fin, c, nil)
+	return nil
+}
+
 // Close ends both directions. What was written still arrives.
 func (c *Conn) Close() error {
 	if c.closed || c.proc.Dead() {
@@ -324,9 +336,9 @@ func (c *Conn) close() {
 	if c.in.first != nil {
 		kind = rst
 	}
-	broken := c.err != nil
+	told := c.err != nil || c.finished && kind == fin
 	c.closeSilently()
-	if !broken {
+	if !told {
 		c.n.send(kind, c, nil)
 	}
 }
