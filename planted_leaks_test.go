@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -45,23 +46,25 @@ func tabled() map[int]int {
 // them); the others come through a library, an interface or an innocent verb,
 // and only playing the run twice can tell.
 var leaksAtRun = map[string]func(h env.Host, o *machine){
-	"wall clock":    func(h env.Host, o *machine) { h.Sleep(time.Duration(time.Now().UnixNano() % 1_000_003)) },
-	"global rand":   func(h env.Host, o *machine) { h.Sleep(time.Duration(rand.IntN(1_000_000))) },
-	"crypto rand":   func(h env.Host, o *machine) { h.Log("my id is %s", crand.Text()) },
-	"map order":     func(h env.Host, o *machine) { h.Log("first comes %d", first(maps.Keys(tabled()))) },
-	"select":        func(h env.Host, o *machine) { h.Log("chose %v", choices()) },
-	"goroutine":     func(h env.Host, o *machine) { h.Sleep(time.Duration(race())) },
-	"pointer, %p":   func(h env.Host, o *machine) { h.Log("conn %p", o.keep(new([64]byte))) },
-	"memory":        func(h env.Host, o *machine) { h.Log("%d bytes", memory()) },
-	"hash seed":     func(h env.Host, o *machine) { h.Log("bucket %d", maphash.String(maphash.MakeSeed(), "orders")) },
+	"wall clock":  func(h env.Host, o *machine) { h.Sleep(time.Duration(time.Now().UnixNano() % 1_000_003)) },
+	"global rand": func(h env.Host, o *machine) { h.Sleep(time.Duration(rand.IntN(1_000_000))) },
+	"crypto rand": func(h env.Host, o *machine) { h.Tell(ledger.Say("my id is %s", crand.Text())) },
+	"map order":   func(h env.Host, o *machine) { h.Tell(ledger.Say("first comes %d", first(maps.Keys(tabled())))) },
+	"select":      func(h env.Host, o *machine) { h.Tell(ledger.Say("chose %v", choices())) },
+	"goroutine":   func(h env.Host, o *machine) { h.Sleep(time.Duration(race())) },
+	"pointer, %p": func(h env.Host, o *machine) { h.Tell(ledger.Say("conn %p", o.keep(new([64]byte)))) },
+	"memory":      func(h env.Host, o *machine) { h.Tell(ledger.Say("%d bytes", memory())) },
+	"hash seed": func(h env.Host, o *machine) {
+		h.Tell(ledger.Say("bucket %d", maphash.String(maphash.MakeSeed(), "orders")))
+	},
 	"shared state":  func(h env.Host, o *machine) { o.worlds++; h.Sleep(time.Duration(o.worlds)) },
 	"borrowed time": func(h env.Host, o *machine) { h.Sleep(time.Duration(o.clock().UnixNano() % 1_000_003)) },
 	"pointer inside a struct, %v": func(h env.Host, o *machine) {
-		h.Log("retry %v", struct{ next *[64]byte }{o.keep(new([64]byte))})
+		h.Tell(ledger.Say("retry %v", struct{ next *[64]byte }{o.keep(new([64]byte))}))
 	},
-	"order of addresses": func(h env.Host, o *machine) { h.Log("locked in order %v", o.byAddress()) },
+	"order of addresses": func(h env.Host, o *machine) { h.Tell(ledger.Say("locked in order %v", o.byAddress())) },
 	"map order by reflection": func(h env.Host, o *machine) {
-		h.Log("first comes %v", reflect.ValueOf(tabled()).MapKeys()[0])
+		h.Tell(ledger.Say("first comes %v", reflect.ValueOf(tabled()).MapKeys()[0]))
 	},
 	"used object out of a pool": func(h env.Host, o *machine) {
 		buf, _ := o.pool.Get().(*[]int)

@@ -8,6 +8,7 @@ package broker
 import (
 	"fmt"
 	"maps"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +22,6 @@ import (
 	"github.com/ktrial/ktrial/broker/replica"
 	"github.com/ktrial/ktrial/broker/server"
 	"github.com/ktrial/ktrial/broker/wire"
-	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -61,7 +61,6 @@ type Config struct {
 
 	Settings Settings
 	Bugs     *planted.Set
-	Witness  witness.Witness
 }
 
 // Node is one running node: its parts, for inspection. Those of a role that it
@@ -137,8 +136,8 @@ func (n *Node) openDir() (err error) {
 func (n *Node) makeReplicas() {
 	cfg := n.cfg.Settings.Replica
 	cfg.NodeID, cfg.TopicDefaults = n.cfg.NodeID, &n.cfg.Settings.Topic
-	n.Replicas = replica.NewManager(n.host, cfg, n.Dir, n.channel("alter-partition"), n.cfg.Bugs, n.cfg.Witness)
-	n.publisher = server.NewPublisher(n.host, n.cfg.NodeID, n.Replicas, n.cfg.Witness)
+	n.Replicas = replica.NewManager(n.host, cfg, n.Dir, n.channel("alter-partition"), n.cfg.Bugs)
+	n.publisher = server.NewPublisher(n.host, n.cfg.NodeID, n.Replicas)
 }
 
 // joinQuorum starts raft: as a voter on a controller, else as an observer.
@@ -147,7 +146,7 @@ func (n *Node) joinQuorum() (err error) {
 	if n.cfg.Roles.Has(ControllerRole) {
 		n.Controller = controller.New(n.host, controller.Config{
 			ID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID,
-			Bugs: n.cfg.Bugs, Witness: n.cfg.Witness, Settings: n.cfg.Settings.Controller,
+			Bugs: n.cfg.Bugs, Settings: n.cfg.Settings.Controller,
 			Given: n.cfg.Settings.Given(),
 		})
 		l = append(l, n.Controller)
@@ -157,7 +156,7 @@ func (n *Node) joinQuorum() (err error) {
 	}
 	n.Raft, err = raft.Start(n.host, raft.Config{
 		ID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, Voters: n.cfg.Voters, Dir: n.cfg.DataDir,
-		Settings: n.cfg.Settings.Raft, Decoder: n.cfg.Decoder, Bugs: n.cfg.Bugs, Witness: n.cfg.Witness,
+		Settings: n.cfg.Settings.Raft, Decoder: n.cfg.Decoder, Bugs: n.cfg.Bugs,
 	}, l)
 	return err
 }
@@ -260,7 +259,7 @@ func (c *Config) identity() map[string]string {
 	}
 	out := map[string]string{
 		"node.id": fmt.Sprint(c.NodeID), "broker.id": fmt.Sprint(c.NodeID),
-		"process.roles": strings.Join(roles, ","), "log.dirs": c.DataDir,
+		"process.roles": strings.Join(roles, ","), "log.dirs": path.Join("/", c.DataDir),
 		"controller.listener.names": "CONTROLLER", "controller.quorum.voters": strings.Join(voters, ","),
 	}
 	if c.Rack != "" {

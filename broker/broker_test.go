@@ -14,6 +14,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/replica"
 	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 func TestOneCombinedNode(t *testing.T) {
@@ -77,8 +78,11 @@ func standUp(t *testing.T, seed uint64) *cluster {
 		assert.Equal(t, want, u.read(other, "orders", 0))
 		u.eventually(time.Minute, "all replicas hold the same", func() bool { return alike(c, "orders") })
 	})
-	for _, kind := range []witness.Kind{witness.Opened, witness.Appended, witness.BecameLeader, witness.BecameFollower, witness.ProduceAcked, witness.ControllerActive, witness.Applied} {
-		assert.Positive(t, c.events[kind], "witness events of kind %d", kind)
+	for _, e := range []ledger.Event{
+		&witness.Opened{}, &witness.Appended{}, &witness.BecameLeader{}, &witness.BecameFollower{}, &witness.ProduceAcked{},
+		&witness.ControllerActive{}, &witness.PartitionCommitted{}, &witness.TopicCreated{}, &witness.Applied{},
+	} {
+		assert.Positive(t, c.told[e.Kind().Name], e.Kind().Name)
 	}
 	return c
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/server"
 	"github.com/ktrial/ktrial/broker/wire"
-	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
@@ -43,7 +42,7 @@ type cluster struct {
 	voters []raft.Voter
 	nodes  map[kafka.NodeID]*broker.Node
 	hosts  map[kafka.NodeID]string
-	events map[witness.Kind]int
+	told   map[string]int // by the name of the kind
 	set    map[string]string
 
 	decoder raft.Decoder // for all nodes
@@ -52,8 +51,9 @@ type cluster struct {
 func newCluster(t testing.TB, seed uint64) *cluster {
 	c := &cluster{
 		t: t, w: sim.NewWorld(sim.Config{Seed: seed, MaxEvents: 30_000_000}),
-		nodes: map[kafka.NodeID]*broker.Node{}, hosts: map[kafka.NodeID]string{}, events: map[witness.Kind]int{},
+		nodes: map[kafka.NodeID]*broker.Node{}, hosts: map[kafka.NodeID]string{}, told: map[string]int{},
 	}
+	c.w.Ledger().Read(func(e *ledger.Entry) { c.told[e.Event.Kind().Name]++ })
 	t.Cleanup(c.w.Close)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -108,7 +108,6 @@ func (c *cluster) start(id kafka.NodeID, roles broker.Roles) {
 			NodeID: id, Roles: roles, ClusterID: "trial", Voters: c.voters,
 			Port: clientPort, ControllerPort: controllerPort, DataDir: "kafka",
 			Settings: settings, Decoder: &c.decoder, Bugs: planted.Plant(),
-			Witness: func(e *witness.Event) { c.events[e.Kind]++ },
 		})
 		require.NoError(c.t, err)
 		c.nodes[id] = n

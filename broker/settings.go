@@ -44,7 +44,7 @@ func (s *Settings) Set(name, value string) error {
 	if d == nil {
 		return config.Unknown(name, config.Broker)
 	}
-	if slices.Contains(identity, name) {
+	if GivenByShape(name) {
 		return &config.Invalid{Name: name, Message: fmt.Sprintf("config %s is what distinguishes one node from the others: the shape of the cluster gives it, and it cannot be set", name)}
 	}
 	text, err := d.Parse(value)
@@ -72,7 +72,10 @@ func (s *Settings) Set(name, value string) error {
 	return nil
 }
 
-// identity are the settings that differ from node to node.
+// GivenByShape reports whether a setting distinguishes one node from the others,
+// so that it cannot be set for all.
+func GivenByShape(name string) bool { return slices.Contains(identity, name) }
+
 var identity = []string{
 	"advertised.listeners", "broker.id", "broker.rack", "controller.listener.names",
 	"controller.quorum.bootstrap.servers", "controller.quorum.voters", "cordoned.log.dirs", "early.start.listeners",

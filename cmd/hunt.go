@@ -28,7 +28,7 @@ func huntCommand() *cobra.Command {
 			if h.Scenarios, err = findAll(args); err != nil {
 				return err
 			}
-			if h.Options, err = f.options(); err != nil {
+			if h.Options, err = f.options(c); err != nil {
 				return err
 			}
 			if h.First, h.Last, err = parseSeeds(seeds, h.For > 0 && !c.Flags().Changed("seeds")); err != nil {

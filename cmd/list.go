@@ -31,6 +31,7 @@ type listing struct {
 	Checks    []item `json:"checks"`
 	Probes    []item `json:"probes"`
 	Events    []item `json:"events"`
+	Configs   []item `json:"configs"`
 	Planted   []item `json:"planted"`
 }
 
@@ -44,13 +45,17 @@ func (l *listing) parts() []part {
 	return []part{
 		{"scenarios", "scenarios", l.Scenarios}, {"workloads", "workloads", l.Workloads}, {"faults", "faults", l.Faults},
 		{"checks", "checks", l.Checks}, {"probes", "probes: rare states that trials must have met", l.Probes},
-		{"events", "events of the trace", l.Events}, {"planted", "planted bugs", l.Planted},
+		{"events", "events of the trace", l.Events},
+		{"configs", "configuration, by Kafka's names (--set NAME=VALUE)", l.Configs}, {"planted", "planted bugs", l.Planted},
 	}
 }
 
 // listed is the width of the names in a list; what a longer one means is told
 // in the next line.
 const listed = 42
+
+// onRequest are the kinds that are listed only when they are asked for.
+var onRequest = []string{"events", "probes", "configs"}
 
 func listCommand() *cobra.Command {
 	var asJSON bool
@@ -73,7 +78,7 @@ func listCommand() *cobra.Command {
 				return wrong("list: %w; expected one of %s", nearest.Unknown("kind", args[0], kinds), strings.Join(kinds, ", "))
 			}
 			for _, p := range l.parts() {
-				if len(args) == 0 && p.name != "events" && p.name != "probes" || len(args) == 1 && args[0] == p.name {
+				if len(args) == 0 && !slices.Contains(onRequest, p.name) || len(args) == 1 && args[0] == p.name {
 					p.print()
 				}
 			}
@@ -121,6 +126,7 @@ func everything() listing {
 	for _, k := range ledger.Kinds() {
 		l.Events = append(l.Events, item{k.Name, k.About})
 	}
+	l.Configs = configs()
 	for _, b := range planted.All {
 		l.Planted = append(l.Planted, item{string(b.Bug), b.Zoo + ": " + b.About + " (" + b.Ref + ")"})
 	}

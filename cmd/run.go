@@ -20,6 +20,7 @@ import (
 // runFlags are what run and hunt share.
 type runFlags struct {
 	set   []string
+	shape trial.Shape
 	plant []string
 	out   string
 	json  bool
@@ -27,14 +28,38 @@ type runFlags struct {
 
 func (f *runFlags) add(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.set, "set", nil, "a configuration by Kafka's name, or a parameter of the workload, as `KEY=VALUE`")
+	for _, n := range f.numbers() {
+		c.Flags().IntVar(n.value, n.name, 0, n.about)
+	}
 	c.Flags().StringArrayVar(&f.plant, "plant", nil, "plant this historical `BUG` (see: ktrial list)")
 	c.Flags().StringVar(&f.out, "out", "", "keep run.json, history, trace, story, plan and a picture in this `DIR`")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 }
 
-func (f *runFlags) options() (trial.Options, error) {
-	o := trial.Options{Program: typedAs}
+// number is a flag that shapes the cluster.
+type number struct {
+	name, about string
+	value       *int
+}
+
+func (f *runFlags) numbers() []number {
+	return []number{
+		{"brokers", "`NUMBER` of brokers, instead of the scenario's", &f.shape.Brokers},
+		{"controllers", "`NUMBER` of controllers", &f.shape.Controllers},
+		{"partitions", "`NUMBER` of partitions of each topic", &f.shape.Partitions},
+		{"replicas", "`NUMBER` of replicas of each partition", &f.shape.Replicas},
+		{"racks", "`NUMBER` of racks, which brokers are given in turn", &f.shape.Racks},
+	}
+}
+
+func (f *runFlags) options(c *cobra.Command) (trial.Options, error) {
+	o := trial.Options{Program: typedAs, Shape: f.shape}
 	var err error
+	for _, n := range f.numbers() {
+		if c.Flags().Changed(n.name) && *n.value < 1 {
+			return o, wrong("--%s %d: expected 1 or more", n.name, *n.value)
+		}
+	}
 	if o.Set, err = settings(f.set); err != nil {
 		return o, err
 	}
@@ -86,7 +111,7 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return usage{err}
 			}
-			o, err := f.options()
+			o, err := f.options(c)
 			if err != nil {
 				return err
 			}

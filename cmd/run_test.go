@@ -50,7 +50,7 @@ func TestJSONContract(t *testing.T) {
 		s := typed(t, "list", "--json")
 		require.Equal(t, 0, s.code)
 		o := decoded(t, s.out)
-		for _, part := range strings.Fields("scenarios workloads faults checks planted") {
+		for _, part := range strings.Fields("scenarios workloads faults checks probes configs planted") {
 			requireKeys(t, first(t, o, part), "name about")
 		}
 	})

@@ -61,6 +61,14 @@ type Said struct {
 	Text string `json:"text"`
 }
 
+// Say is a line, formatted as by fmt.Sprintf if there are arguments.
+func Say(format string, args ...any) *Said {
+	if len(args) > 0 {
+		format = fmt.Sprintf(format, args...)
+	}
+	return &Said{Text: format}
+}
+
 var said = Declare[Said]("said", "a program says something in its own words", Notable)
 
 func (e *Said) Kind() *Kind      { return said }

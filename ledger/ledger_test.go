@@ -89,6 +89,27 @@ func TestWhatAReaderTellsIsReadNext(t *testing.T) {
 	assert.Equal(t, 3, l.Len())
 }
 
+// What a reader tells comes behind the event that it read, for all readers.
+func TestAReaderMayTell(t *testing.T) {
+	l := ledger.New(ledger.KeepAll)
+	l.Read(func(e *ledger.Entry) {
+		if a, ok := e.Event.(*appendedEvent); ok && a.End < 3 {
+			l.Add(ledger.Entry{Event: &appendedEvent{End: a.End + 1}})
+			l.Add(ledger.Entry{Event: ledger.Say("after %d", a.End)})
+		}
+	})
+	var seen []string
+	l.Read(func(e *ledger.Entry) { seen = append(seen, e.Event.Sentence()) })
+	l.Add(ledger.Entry{Event: &appendedEvent{End: 1}})
+	want := []string{"appends up to 1", "appends up to 2", "after 1", "appends up to 3", "after 2"}
+	assert.Equal(t, want, seen)
+	var kept []string
+	for e := range l.All() {
+		kept = append(kept, e.Event.Sentence())
+	}
+	assert.Equal(t, want, kept)
+}
+
 func TestProbesAreReachedByEventsAndByCode(t *testing.T) {
 	l := fill(ledger.New(ledger.KeepNothing))
 	l.Reach(asked)

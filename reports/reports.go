@@ -117,11 +117,13 @@ type Check struct {
 	Checked int64   `json:"checked"`
 }
 
-// Fault is one that struck, with the targets it really hit. Text parses back.
+// Fault is one that struck, with the targets it really hit. Text is the line of
+// a plan that does the same, Fault what is in it of the fault alone.
 type Fault struct {
 	At    Seconds `json:"at"`
 	Until Seconds `json:"until"`
 	Text  string  `json:"text"`
+	Fault string  `json:"fault"`
 }
 
 // Spared is a fault that did not strike as it was planned.

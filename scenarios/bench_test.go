@@ -52,6 +52,23 @@ func BenchmarkStandard(b *testing.B) {
 	t.report(b)
 }
 
+// BenchmarkLedger is the same runs in turn with the ledger kept whole, as a
+// report needs it, and with the notable events kept: ratio says how much longer
+// the first take.
+func BenchmarkLedger(b *testing.B) {
+	tuned(b)
+	var took [2]time.Duration
+	for i := range b.N {
+		for j, keep := range []ledger.Keep{ledger.KeepStory, ledger.KeepAll} {
+			begun := time.Now()
+			_, err := trial.Run(scenarios.Standard, trial.Options{Seed: uint64(i + 1), Keep: keep})
+			require.NoError(b, err)
+			took[j] += time.Since(begun)
+		}
+	}
+	b.ReportMetric(float64(took[1])/float64(took[0]), "ratio")
+}
+
 // BenchmarkQuiet is the standard scenario without any trouble.
 func BenchmarkQuiet(b *testing.B) {
 	tuned(b)

@@ -27,7 +27,7 @@ type (
 	Resumed struct{}
 	// ClockStepped: the host's wall clock was moved.
 	ClockStepped struct {
-		By time.Duration `json:"by"`
+		By time.Duration `json:"moved_ns"`
 	}
 	// ClockDrifts: the clocks of the host run faster (slower, if negative) by
 	// PPM millionths now.

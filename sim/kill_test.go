@@ -82,7 +82,7 @@ func TestDefersOfADeadProcessTouchNothing(t *testing.T) {
 			assert.ErrorIs(t, err, env.ErrClosed)
 			_, err = f.WriteAt([]byte("last words"), 0)
 			assert.ErrorIs(t, err, env.ErrClosed)
-			h.Log("last words")
+			h.Tell(ledger.Say("last words"))
 			h.Reached(aProbe)
 			h.Go("child", func() { t.Error("a dead process started a task") })
 			h.After(0, "timer", func() { t.Error("a dead process started a timer") })

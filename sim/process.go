@@ -130,14 +130,6 @@ func (p *process) Tell(e ledger.Event) {
 
 func (p *process) Traced() bool { return p.h.w.ledger.Keeps() == ledger.KeepAll && !p.Dead() }
 
-func (p *process) Log(format string, args ...any) {
-	text := format
-	if len(args) > 0 {
-		text = fmt.Sprintf(format, args...)
-	}
-	p.Tell(&ledger.Said{Text: text})
-}
-
 func (p *process) Listen(port int) (env.Listener, error) {
 	if p.Dead() {
 		return nil, fmt.Errorf("network: listen on port %d: %w", port, env.ErrClosed)

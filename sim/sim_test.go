@@ -23,7 +23,7 @@ func TestPingPong(t *testing.T) {
 		for {
 			n, err := c.Read(b)
 			if err != nil {
-				h.Log("%v", err)
+				h.Tell(ledger.Say("%v", err))
 				return
 			}
 			c.Write(b[:n])

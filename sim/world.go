@@ -2,7 +2,6 @@ package sim
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -157,9 +156,20 @@ func (w *World) Tell(e ledger.Event) {
 	w.enter("", 0, e)
 }
 
+// TellOf says that something happened on a host that its process did not tell
+// itself: it was seen from outside. It is no part of the hash of a run.
+func (w *World) TellOf(host string, e ledger.Event) {
+	h := w.byName[host]
+	if h == nil {
+		w.enter(host, 0, e)
+		return
+	}
+	w.enter(host, h.incarnation, e)
+}
+
 // Say tells a line in the world's own words, for people to read.
 func (w *World) Say(format string, args ...any) {
-	w.Tell(&ledger.Said{Text: fmt.Sprintf(format, args...)})
+	w.Tell(ledger.Say(format, args...))
 }
 
 // Probes says how often each probe was reached, by name, of those that were.

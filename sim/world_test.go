@@ -236,8 +236,8 @@ func TestStoryAndProbes(t *testing.T) {
 	w := newWorld(t, 1)
 	require.NoError(t, w.RunMain("broker-1", func(h env.Host) {
 		h.Sleep(time.Second)
-		h.Log("becomes leader of %s, epoch %d", "orders/0", 7)
-		h.Log("100% done")
+		h.Tell(ledger.Say("becomes leader of %s, epoch %d", "orders/0", 7))
+		h.Tell(ledger.Say("100% done"))
 		h.Reached(aProbe)
 		h.Reached(aProbe)
 	}))
@@ -258,7 +258,7 @@ func TestStoryAndProbes(t *testing.T) {
 // What a process says of itself is part of what happened.
 func TestTheStoryIsHashed(t *testing.T) {
 	say := func(text string) uint64 {
-		return sim.RunHost(t, 1, func(h env.Host) { h.Log("%s", text) }).Hash()
+		return sim.RunHost(t, 1, func(h env.Host) { h.Tell(ledger.Say("%s", text)) }).Hash()
 	}
 	assert.Equal(t, say("a"), say("a"))
 	assert.NotEqual(t, say("a"), say("b"))

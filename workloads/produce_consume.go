@@ -188,15 +188,15 @@ func (w ProduceConsume) Clients(s *Stage) []Client {
 	var out []Client
 	for i := range w.Producers {
 		p := &producing{w: w, s: s, name: fmt.Sprintf("p%d", i+1)}
-		out = append(out, Client{Host: fmt.Sprintf("producer-%d", i+1), Role: Writer, Main: p.main})
+		out = append(out, Client{Host: fmt.Sprintf("producer-%d", i+1), Role: Writes, Main: p.main})
 	}
 	for i := range w.Consumers {
 		c := &consuming{w: w, s: s}
-		out = append(out, Client{Host: fmt.Sprintf("consumer-%d", i+1), Role: Reader, Main: c.main})
+		out = append(out, Client{Host: fmt.Sprintf("consumer-%d", i+1), Role: Reads, Main: c.main})
 	}
 	ask := &asking{w: w, s: s}
 	audit := &auditing{w: w, s: s}
-	return append(out, Client{Host: "asker", Main: ask.main}, Client{Host: "auditor", Role: Reader, Main: audit.main})
+	return append(out, Client{Host: "asker", Main: ask.main}, Client{Host: "auditor", Role: Reads, Main: audit.main})
 }
 
 // producerConfig is the producers' configuration; Check has seen it.

@@ -61,13 +61,13 @@ func Set(w Workload, name, value string) (Workload, error) {
 type Role uint8
 
 const (
-	// Other clients must be done when the readers are.
+	// Other: the client must be done when the readers are.
 	Other Role = iota
-	// Writer clients must be done before the readers are told where the logs
+	// Writes: the client must be done before the readers are told where the logs
 	// end.
-	Writer
-	// Reader clients are done when they have read to the ends that Ends says.
-	Reader
+	Writes
+	// Reads: the client is done when it has read to the ends that Ends says.
+	Reads
 )
 
 // Client is one process of a workload.

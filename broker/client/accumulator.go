@@ -227,9 +227,9 @@ func (p *Producer) add(t *producerTopic, b *batch, ts int64, r *ProducerRecord, 
 	}
 	switch {
 	case b.full, b.count() == 1 && (p.cfg.Linger == 0 || p.idempotent() && p.identity.state != ready):
-		p.nudge()
+		p.shipSoon()
 	case b.count() == 1:
-		p.lookIn(p.cfg.Linger)
+		p.schedule.at(p.shipping, b.created+p.cfg.Linger)
 	}
 }
 
@@ -262,7 +262,7 @@ func (p *Producer) reserve(r *ProducerRecord, ts int64, deadline time.Duration) 
 		}
 		p.memoryFree.Broadcast()
 	}()
-	p.nudge() // an exhausted buffer makes every batch ready
+	p.shipSoon() // an exhausted buffer makes every batch ready
 	for size > p.memory || p.memoryQueue[0] != turn {
 		left := deadline - p.net.host.Uptime()
 		if p.closing {

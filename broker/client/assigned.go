@@ -11,12 +11,12 @@ import (
 
 // assigned is one partition of a consumer.
 type assigned struct {
-	c     *Consumer
-	tp    kafka.TopicPartition
-	place int        // in the assignment
-	desk  *desk      // where it sits
-	topic kafka.UUID // of the metadata, when they were last looked at
-	state positionState
+	c      *Consumer
+	tp     kafka.TopicPartition
+	place  int        // in the assignment
+	source *source    // of which it is a member
+	topic  kafka.UUID // as the metadata had it last
+	state  positionState
 
 	// position is what Poll returns next. Fetching ahead does not move it, and
 	// neither does its validation unless the log was truncated below it.
@@ -137,8 +137,8 @@ func (a *assigned) fetchable(now time.Duration) bool {
 	return a.state == valid && !a.paused && !a.stuck && now >= a.retryAt
 }
 
-// source is the node to fetch from.
-func (a *assigned) source(leader kafka.NodeID, now time.Duration) kafka.NodeID {
+// readFrom is the node to fetch from.
+func (a *assigned) readFrom(leader kafka.NodeID, now time.Duration) kafka.NodeID {
 	if a.preferred != kafka.NoNode && now < a.preferredUntil {
 		return a.preferred
 	}

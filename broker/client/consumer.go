@@ -51,24 +51,19 @@ type Consumer struct {
 	cfg ConsumerConfig
 	net *network
 
-	assigned []*assigned     // in the order of their partitions
-	desks    []*desk         // in the order of their first use
-	dues     []time.Duration // of the desks: when to look again, by Uptime; env.Forever
-	dirty    []*desk         // at which something has happened
-	fetched  []*fetched      // in the order of their arrival
-	failing  bool            // a partition may have an error to return
+	assigned []*assigned // in the order of their partitions
+	sources  []*source   // in the order of their first use
+	fetched  []*fetched  // in the order of their arrival
+	failing  bool        // a partition may have an error to return
 
-	looking []*desk          // that the fetcher is at
-	spare   []*fetched       // memory to be used again
-	handed  []ConsumerRecord // by the last Poll
+	schedule *schedule  // of the fetcher; a duty for each source
+	attended []*source  // by the work that is going on
+	arrived  env.Signal // something for Poll, or for Position
+	closed   bool
 
-	wake       env.Signal    // of the fetcher
-	due        time.Duration // when it looks again if nothing happens, by Uptime; env.Forever
-	nudged     bool          // since the fetcher last looked
-	stepping   bool          // somebody is looking
-	everything bool          // every desk shall be looked at
-	arrived    env.Signal    // something for Poll, or for Position
-	closed     bool
+	// Memory to be used again.
+	spare  []*fetched
+	handed []ConsumerRecord // by the last Poll
 }
 
 // NewConsumer makes a consumer.
@@ -79,10 +74,10 @@ func (c *Client) NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	}
 	consumer := &Consumer{
 		cfg:     cfg,
-		wake:    c.host.NewSignal("consumer's fetcher"),
 		arrived: c.host.NewSignal("fetched records"),
 	}
-	consumer.net = c.network(&consumer.cfg.Common, consumer.nudge)
+	consumer.schedule = newSchedule(c.host, "fetcher", consumer.work)
+	consumer.net = c.network(&consumer.cfg.Common, consumer.attendToAll)
 	c.host.Go("fetcher", consumer.run)
 	return consumer, nil
 }
@@ -99,7 +94,7 @@ func (c *Consumer) Assign(partitions []kafka.TopicPartition) {
 		if a == nil {
 			a = &assigned{c: c, tp: tp, preferred: kafka.NoNode, highWatermark: kafka.NoOffset}
 			a.reset(c.cfg.AutoOffsetReset.target())
-			c.desk(kafka.NoNode).join(a)
+			c.source(kafka.NoNode).join(a)
 		}
 		a.place = len(next)
 		next = append(next, a)
@@ -108,7 +103,7 @@ func (c *Consumer) Assign(partitions []kafka.TopicPartition) {
 	for _, a := range c.assigned {
 		if !slices.Contains(next, a) {
 			a.move() // what is on its way for it is of no more use
-			a.desk.leave(a)
+			a.source.leave(a)
 		}
 	}
 	old := c.assigned
@@ -118,7 +113,7 @@ func (c *Consumer) Assign(partitions []kafka.TopicPartition) {
 			c.net.metadata.unwant(a.tp.Topic)
 		}
 	}
-	c.nudge()
+	c.attendToAll()
 }
 
 // Assignment lists the assigned partitions in order.
@@ -135,7 +130,7 @@ func (c *Consumer) Seek(tp kafka.TopicPartition, o kafka.Offset) error {
 	a, err := c.must(tp)
 	if err == nil {
 		a.seek(Position{Offset: o, Epoch: kafka.NoEpoch})
-		c.nudge()
+		c.attendToAll()
 	}
 	return err
 }
@@ -163,7 +158,7 @@ func (c *Consumer) resetAll(partitions []kafka.TopicPartition, to kafka.Offset) 
 		}
 		a.reset(to, true)
 	}
-	c.nudge()
+	c.attendToAll()
 	return nil
 }
 
@@ -218,13 +213,13 @@ func (c *Consumer) collect() (records []ConsumerRecord, err error) {
 			kept = append(kept, f)
 			continue
 		}
-		c.nudgeFor(f.a)
+		c.soonFor(f.a)
 		c.free(f)
 	}
 	if len(kept) < len(c.fetched) {
 		clear(c.fetched[len(kept):])
 		c.fetched = kept
-		c.look()
+		c.schedule.run()
 	}
 	if cap(records) <= maxHanded {
 		c.handed = records
@@ -286,14 +281,14 @@ func (c *Consumer) pause(partitions []kafka.TopicPartition, paused bool) {
 			a.paused = paused
 		}
 	}
-	c.nudge()
+	c.attendToAll()
 }
 
 // Close ends the consumer's tasks and connections.
 func (c *Consumer) Close() {
 	c.closed = true
+	c.schedule.close()
 	c.net.close()
-	c.nudge()
 	c.arrived.Broadcast()
 }
 
@@ -310,22 +305,4 @@ func (c *Consumer) must(tp kafka.TopicPartition) (*assigned, error) {
 		return a, nil
 	}
 	return nil, fmt.Errorf("client: consumer: %v is not assigned", tp)
-}
-
-// nudge has the fetcher look at everything.
-func (c *Consumer) nudge() {
-	c.everything = true
-	c.wakeFetcher()
-}
-
-// nudgeFor has it look at what concerns a, once it is awake.
-func (c *Consumer) nudgeFor(a *assigned) {
-	if a.desk != nil {
-		c.nudgeAt(a.desk)
-	}
-}
-
-func (c *Consumer) wakeFetcher() {
-	c.nudged = true
-	c.wake.Notify()
 }

@@ -35,7 +35,9 @@ type fake struct {
 	onProduce func(tp kafka.TopicPartition, b record.Batch) act
 	// onRequest, if it returns an answer, gives it instead of the broker's own.
 	onRequest func(node int32, req kmsg.Request) kmsg.Response
-	hidden    map[string]bool // topics that Metadata does not tell of
+	// onAnswer is told of each request with its answer; nil: there is none.
+	onAnswer func(node int32, req kmsg.Request, resp kmsg.Response)
+	hidden   map[string]bool // topics that Metadata does not tell of
 
 	requests []string // what was asked, in order: "broker-0 Produce"
 	sessions map[int32]*fakeSession
@@ -70,8 +72,12 @@ type fakeProducer struct {
 }
 
 func newFake(t testing.TB, seed uint64, brokers int32, topics map[string]int32) *fake {
+	return newFakeIn(t, sim.Config{Seed: seed}, brokers, topics)
+}
+
+func newFakeIn(t testing.TB, world sim.Config, brokers int32, topics map[string]int32) *fake {
 	f := &fake{
-		t: t, w: sim.NewWorld(sim.Config{Seed: seed}), brokers: brokers, nextID: 1000,
+		t: t, w: sim.NewWorld(world), brokers: brokers, nextID: 1000,
 		parts: map[kafka.TopicPartition]*fakePartition{}, ids: map[string]kafka.UUID{},
 		hidden: map[string]bool{}, sessions: map[int32]*fakeSession{},
 	}
@@ -122,6 +128,14 @@ func (f *fake) move(tp kafka.TopicPartition, leader int32) {
 }
 
 func (f *fake) handle(ctx *wire.Context, node int32, req kmsg.Request) kmsg.Response {
+	resp := f.answer(ctx, node, req)
+	if f.onAnswer != nil {
+		f.onAnswer(node, req, resp)
+	}
+	return resp
+}
+
+func (f *fake) answer(ctx *wire.Context, node int32, req kmsg.Request) kmsg.Response {
 	f.requests = append(f.requests, f.host(node)+" "+kmsg.NameForKey(req.Key()))
 	if f.onRequest != nil {
 		if resp := f.onRequest(node, req); resp != nil {

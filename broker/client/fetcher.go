@@ -8,67 +8,28 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
-	"github.com/ktrial/ktrial/sim/env"
 )
 
-// run is the fetcher task: it finds positions, validates them, and keeps one
-// fetch in flight for each broker whose last one has been polled.
+// run is the fetcher task. What it does is done by others, too: see schedule.
 func (c *Consumer) run() {
 	for !c.closed {
-		c.nudged = false
-		c.look()
-		if !c.nudged {
-			c.wake.Wait(c.left())
-		}
+		c.schedule.run()
+		c.schedule.sleep()
 	}
 }
 
-// look does what can be done now. It does not block, so whoever brings news may
-// do it in the fetcher's place, which saves waking it; what comes of a look while
-// it looks is left to the fetcher.
-func (c *Consumer) look() {
-	if c.closed {
-		return
-	}
-	if c.stepping {
-		c.wakeFetcher()
-		return
-	}
-	c.stepping = true
-	now := c.net.host.Uptime()
-	wait := c.step(now)
-	c.stepping = false
-	before := c.left()
-	c.due = env.Forever
-	if wait != env.Forever {
-		c.due = now + wait
-	}
-	if shorter(before, wait) != before {
-		c.wake.Notify()
-	}
-}
-
-// left is how long the fetcher sleeps if nothing happens.
-func (c *Consumer) left() time.Duration {
-	if c.due == env.Forever {
-		return env.Forever
-	}
-	return max(0, c.due-c.net.host.Uptime())
-}
-
-// desk is what has to do with one broker: the partitions that are read from it,
-// and what is to be asked of it. A desk is looked at when something has
-// happened there or its time has come, and else left alone, so that an answer
-// costs no more in a cluster of a hundred brokers than in one of three.
-type desk struct {
+// source is a broker that partitions are read from: which they are, and what is
+// to be asked of it. A source is attended to when something has happened there
+// or its time has come, and else left alone, so that an answer costs no more in
+// a cluster of a hundred brokers than in one of three.
+type source struct {
 	node    kafka.NodeID // NoNode: of the partitions that no broker is known for
 	members []*assigned  // in the order of the assignment
-	dirty   bool
-	place   int // among the consumer's desks, and in dues
-	session     // with the broker
+	duty    duty         // to attend to it
+	session              // with the broker
 
-	// What is to be asked, while it is looked at.
-	looking  bool
+	// What is to be asked, while it is attended to.
+	attended bool
 	link     *link
 	first    int // the place of the first member that is not resting
 	resets   []*assigned
@@ -77,102 +38,90 @@ type desk struct {
 	buffered bool // something it sent waits for Poll
 }
 
-// desk finds or makes the desk of a node.
-func (c *Consumer) desk(node kafka.NodeID) *desk {
-	for _, d := range c.desks {
-		if d.node == node {
-			return d
+// source finds or makes the source for a node.
+func (c *Consumer) source(node kafka.NodeID) *source {
+	for _, s := range c.sources {
+		if s.node == node {
+			return s
 		}
 	}
-	d := &desk{node: node, place: len(c.desks)}
-	d.done = func(resp kmsg.Response, err error) { c.fetchDone(d, resp) }
-	c.desks = append(c.desks, d)
-	c.dues = append(c.dues, env.Forever)
-	return d
+	s := &source{node: node, duty: c.schedule.add()}
+	s.done = func(resp kmsg.Response, err error) { c.fetchDone(s, resp) }
+	c.sources = append(c.sources, s)
+	return s
 }
 
-// join makes a a member of d.
-func (d *desk) join(a *assigned) {
-	at, _ := slices.BinarySearchFunc(d.members, a.tp, func(b *assigned, tp kafka.TopicPartition) int { return b.tp.Compare(tp) })
-	d.members = slices.Insert(d.members, at, a)
-	a.desk = d
+// join makes a a member of s.
+func (s *source) join(a *assigned) {
+	at, _ := slices.BinarySearchFunc(s.members, a.tp, func(b *assigned, tp kafka.TopicPartition) int { return b.tp.Compare(tp) })
+	s.members = slices.Insert(s.members, at, a)
+	a.source = s
 }
 
-func (d *desk) leave(a *assigned) {
-	d.members = slices.DeleteFunc(d.members, func(b *assigned) bool { return b == a })
-	a.desk = nil
+func (s *source) leave(a *assigned) {
+	s.members = slices.DeleteFunc(s.members, func(b *assigned) bool { return b == a })
+	a.source = nil
 }
 
-// step sends what can be sent and returns how long there is nothing to do.
-func (c *Consumer) step(now time.Duration) time.Duration {
-	for i, due := range c.dues {
-		if c.everything || due >= 0 && due <= now {
-			c.lookAt(c.desks[i])
+// work finds positions, validates them, and keeps one fetch in flight for each
+// source whose last one has been polled.
+func (c *Consumer) work(now time.Duration) {
+	for _, s := range c.sources {
+		if c.schedule.take(s.duty, now) {
+			c.attend(s)
 		}
 	}
-	for _, d := range c.dirty {
-		if d.dirty {
-			c.lookAt(d)
+	for i := 0; i < len(c.attended); i++ { // it grows where partitions move to
+		c.move(c.attended[i], now)
+	}
+	for _, s := range c.attended {
+		c.sort(s, now)
+	}
+	if len(c.attended) > 1 {
+		slices.SortStableFunc(c.attended, func(x, y *source) int { return x.first - y.first })
+	}
+	for _, s := range c.attended {
+		s.attended = false
+		if s.link != nil {
+			c.ask(s, now)
 		}
 	}
-	c.everything, c.dirty = false, c.dirty[:0]
-	for i := 0; i < len(c.looking); i++ { // it grows where partitions move to
-		c.place(c.looking[i], now)
-	}
-	for _, d := range c.looking {
-		c.sort(d, now)
-	}
-	if len(c.looking) > 1 {
-		slices.SortStableFunc(c.looking, func(x, y *desk) int { return x.first - y.first })
-	}
-	for _, d := range c.looking {
-		d.looking = false
-		if d.link != nil {
-			c.lookIn(d, now, c.carryOut(d))
-		}
-	}
-	c.looking = c.looking[:0]
-	wait := env.Forever
-	for _, due := range c.dues {
-		if due >= 0 {
-			wait = shorter(wait, max(0, due-now))
-		}
-	}
-	return wait
+	c.attended = c.attended[:0]
 }
 
-func (c *Consumer) lookAt(d *desk) {
-	if d.looking {
+// attend makes s one of those that the work is about to be done for.
+func (c *Consumer) attend(s *source) {
+	if s.attended {
 		return
 	}
-	d.looking, d.dirty = true, false
-	c.dues[d.place] = env.Forever
-	d.link, d.first, d.buffered = nil, len(c.assigned), false
-	d.resets, d.verify, d.wishes = d.resets[:0], d.verify[:0], d.wishes[:0]
-	c.looking = append(c.looking, d)
+	s.attended = true
+	c.schedule.clear(s.duty)
+	s.link, s.first, s.buffered = nil, len(c.assigned), false
+	s.resets, s.verify, s.wishes = s.resets[:0], s.verify[:0], s.wishes[:0]
+	c.attended = append(c.attended, s)
 }
 
-// lookIn has d looked at again when so much time has passed, if not earlier.
-func (c *Consumer) lookIn(d *desk, now, wait time.Duration) {
-	if wait >= 0 {
-		c.dues[d.place] = shorter(c.dues[d.place], now+wait)
+// soonFor has the source of a attended to in the next run.
+func (c *Consumer) soonFor(a *assigned) {
+	if a.source != nil {
+		c.schedule.soon(a.source.duty)
 	}
 }
 
-// nudgeAt has d looked at when the fetcher next wakes.
-func (c *Consumer) nudgeAt(d *desk) {
-	if !d.dirty {
-		d.dirty = true
-		c.dirty = append(c.dirty, d)
+// attendToAll has the fetcher task attend to all sources.
+func (c *Consumer) attendToAll() {
+	for _, s := range c.sources {
+		c.schedule.soon(s.duty)
 	}
+	c.schedule.wake()
 }
 
-// place sends the members of d that belong elsewhere by now to their desks.
-func (c *Consumer) place(d *desk, now time.Duration) {
+// move sends the members of s that belong elsewhere by now to their sources.
+func (c *Consumer) move(s *source, now time.Duration) {
 	moved := false
-	here, last := c.net.link(d.node) != nil, ""
+	here, last := c.net.link(s.node) != nil, ""
 	var t *topic
-	for i, a := range d.members {
+	for i, a := range s.members {
 		if a.tp.Topic != last {
 			last = a.tp.Topic
 			t = c.net.metadata.topic(last)
@@ -186,53 +135,53 @@ func (c *Consumer) place(d *desk, now time.Duration) {
 			node = t.parts[a.tp.Partition].leader
 		}
 		if a.state == valid {
-			node = a.source(node, now)
+			node = a.readFrom(node, now)
 		}
-		if (node != d.node || !here) && c.net.link(node) == nil {
+		if (node != s.node || !here) && c.net.link(node) == nil {
 			node = kafka.NoNode
 			c.net.metadata.want(a.tp.Topic)
 			c.net.metadata.requestUpdate()
 		}
-		if node != d.node {
-			to := c.desk(node)
+		if node != s.node {
+			to := c.source(node)
 			to.join(a)
-			c.lookAt(to)
-			d.members[i], moved = nil, true
+			c.attend(to)
+			s.members[i], moved = nil, true
 		}
 	}
 	if moved {
-		d.members = slices.DeleteFunc(d.members, func(a *assigned) bool { return a == nil })
+		s.members = slices.DeleteFunc(s.members, func(a *assigned) bool { return a == nil })
 	}
 }
 
-// sort finds out what is to be asked for the members of d.
-func (c *Consumer) sort(d *desk, now time.Duration) {
-	if d.node != kafka.NoNode {
-		d.link = c.net.link(d.node)
+// sort finds out what is to be asked for the members of s.
+func (c *Consumer) sort(s *source, now time.Duration) {
+	if s.node != kafka.NoNode {
+		s.link = c.net.link(s.node)
 	}
 	awake := false
-	for _, a := range d.members {
+	for _, a := range s.members {
 		if a.retryAt > now {
-			c.lookIn(d, now, a.retryAt-now)
+			c.schedule.at(s.duty, a.retryAt)
 		}
-		if a.resting(now) || d.link == nil {
+		if a.resting(now) || s.link == nil {
 			continue
 		}
 		if !awake {
-			d.first, awake = a.place, true
+			s.first, awake = a.place, true
 		}
-		if a.preferred != kafka.NoNode {
-			c.lookIn(d, now, max(0, a.preferredUntil-now))
+		if a.preferred != kafka.NoNode && a.preferredUntil > now {
+			c.schedule.at(s.duty, a.preferredUntil)
 		}
 		switch {
 		case a.state == lost:
-			d.resets = append(d.resets, a)
+			s.resets = append(s.resets, a)
 		case a.state == unverified:
-			d.verify = append(d.verify, a)
+			s.verify = append(s.verify, a)
 		case c.holds(a):
-			d.buffered = d.buffered || !a.paused
+			s.buffered = s.buffered || !a.paused
 		case a.fetchable(now):
-			d.wishes = append(d.wishes, c.wish(a))
+			s.wishes = append(s.wishes, c.wish(a))
 		}
 	}
 }
@@ -251,69 +200,68 @@ func (c *Consumer) wish(a *assigned) wish {
 	return wish{a: a, moves: a.moves, topic: a.topic, offset: a.position.Offset, epoch: a.leaderEpoch}
 }
 
-// carryOut asks what can be asked.
-func (c *Consumer) carryOut(d *desk) time.Duration {
-	now, wait := c.net.host.Uptime(), env.Forever
-	fetch := len(d.wishes) > 0 && !d.busy && !d.buffered
-	if fetch && now < d.retryAt {
-		fetch, wait = false, d.retryAt-now
+// ask asks what can be asked of s.
+func (c *Consumer) ask(s *source, now time.Duration) {
+	fetch := len(s.wishes) > 0 && !s.busy && !s.buffered
+	if fetch && now < s.retryAt {
+		c.schedule.at(s.duty, s.retryAt)
+		fetch = false
 	}
-	if len(d.resets) == 0 && len(d.verify) == 0 && !fetch {
-		return wait
+	if len(s.resets) == 0 && len(s.verify) == 0 && !fetch {
+		return
 	}
-	if !d.link.open() {
-		d.link.want()
-		if wait := d.link.delay(); wait > 0 {
-			return wait
+	if !s.link.open() {
+		s.link.want()
+		if wait := s.link.delay(); wait > 0 {
+			c.schedule.at(s.duty, now+wait)
 		}
-		return env.Forever
+		return
 	}
-	if len(d.resets) > 0 {
-		c.listOffsets(d.link, slices.Clone(d.resets))
+	if len(s.resets) > 0 {
+		c.listOffsets(s.link, slices.Clone(s.resets))
 	}
-	if len(d.verify) > 0 {
-		c.offsetForLeaderEpoch(d.link, slices.Clone(d.verify))
+	if len(s.verify) > 0 {
+		c.offsetForLeaderEpoch(s.link, slices.Clone(s.verify))
 	}
 	if fetch {
-		c.fetch(d)
+		c.fetch(s)
 	}
-	return wait
 }
 
 // fetch sends a fetch of all that is wanted from one broker. A broker with
 // something that waits for Poll is left alone: without the partition that
 // waits, the session would change to and fro (KAFKA-17182).
-func (c *Consumer) fetch(d *desk) {
-	req := d.request()
+func (c *Consumer) fetch(s *source) {
+	req := s.request()
 	req.MaxWaitMillis = int32(c.cfg.FetchMaxWait.Milliseconds())
 	req.MinBytes, req.MaxBytes = c.cfg.FetchMinBytes, c.cfg.FetchMaxBytes
 	req.IsolationLevel, req.Rack = int8(c.cfg.IsolationLevel), c.cfg.ClientRack
-	before := d.held
-	d.fill(req, d.wishes, c.cfg.MaxPartitionFetchBytes)
-	d.wishes = before[:0]
-	d.busy = true
-	d.link.send(req, d.done)
+	before := s.held
+	s.fill(req, s.wishes, c.cfg.MaxPartitionFetchBytes)
+	s.wishes = before[:0]
+	s.busy = true
+	s.link.send(req, s.done)
 }
 
 // fetchDone takes in how a fetch ended.
-func (c *Consumer) fetchDone(d *desk, resp kmsg.Response) {
-	d.busy = false
+func (c *Consumer) fetchDone(s *source, resp kmsg.Response) {
+	s.busy = false
 	fetch, _ := resp.(*kmsg.FetchResponse)
-	ok, atOnce := d.answered(fetch)
+	ok, atOnce := s.answered(fetch)
 	if ok {
-		d.failures = 0
-		c.take(fetch, d.held, d.node)
+		s.failures = 0
+		c.take(fetch, s.held, s.node)
 	}
 	if !atOnce {
-		d.failures++
-		d.retryAt = c.net.host.Uptime() + c.net.retryBackoff(d.failures)
+		s.failures++
+		s.retryAt = c.net.host.Uptime() + c.net.retryBackoff(s.failures)
 		c.net.metadata.requestUpdate()
 	}
-	c.nudgeAt(d)
-	for _, w := range d.held {
-		c.nudgeFor(w.a)
+	c.schedule.soon(s.duty)
+	for _, w := range s.held {
+		c.soonFor(w.a)
 	}
-	c.look()
+	c.schedule.run()
 	c.arrived.Broadcast()
 }
 
@@ -451,7 +399,7 @@ func (c *Consumer) askFor(l *link, req kmsg.Request, parts []*assigned, take fun
 			c.net.metadata.requestUpdate()
 			a.backOff(c.net)
 		}
-		c.nudge()
+		c.attendToAll()
 		c.arrived.Broadcast()
 	})
 }

@@ -89,18 +89,14 @@ type Producer struct {
 	batches  []*batch
 	spare    []*shipment
 
-	wake    env.Signal    // of the sender
-	nudged  bool          // since the sender last looked
-	sleeps  time.Duration // until when it does, by Uptime; env.Forever
-	linger  env.Timer     // nil: none is set
-	lingers time.Duration // until when
+	schedule *schedule // of the sender
+	shipping duty      // to send batches that are ready
+	expiry   duty      // to give up the eldest batch
 
-	working    bool     // somebody is at the sender's work
-	again      bool     // and shall begin anew
 	answers    []answer // that are not settled
 	settling   []answer // memory of answers
 	settled    bool     // some batch is, and its callbacks may be due
-	delivering bool     // somebody runs callbacks
+	delivering bool     // some task runs callbacks
 	shipments  []*shipment
 	turn       int // where the sender begins to look for batches
 
@@ -119,11 +115,13 @@ func (c *Client) NewProducer(cfg ProducerConfig) (*Producer, error) {
 	p := &Producer{
 		cfg: cfg, topics: map[string]*producerTopic{}, memory: cfg.BufferMemory,
 		memoryFree: c.host.NewSignal("buffer.memory"),
-		wake:       c.host.NewSignal("producer's sender"),
 		delivered:  c.host.NewSignal("deliveries"),
 	}
 	p.identity.id = kafka.NoProducer
-	p.net = c.network(&p.cfg.Common, p.nudge)
+	p.schedule = newSchedule(c.host, "sender", p.work)
+	p.schedule.afterAlarm = p.deliverLater
+	p.shipping, p.expiry = p.schedule.add(), p.schedule.add()
+	p.net = c.network(&p.cfg.Common, p.shipSoon)
 	p.net.metadata.maxIdle = cfg.MetadataMaxIdle
 	c.host.Go("sender", p.run)
 	return p, nil
@@ -183,7 +181,7 @@ func (p *Producer) flush(timeout time.Duration) {
 		marks[i] = q.taken
 	}
 	p.flushing++
-	p.nudge()
+	p.shipSoon()
 	deadline := p.net.host.Uptime() + timeout
 	for i, mark := range marks {
 		for q := p.queues[i]; q.delivered < mark && !p.closed; {
@@ -225,7 +223,7 @@ func (p *Producer) Close(timeout time.Duration) {
 	p.closed = true
 	p.abort(errClosed)
 	p.deliver()
+	p.schedule.close()
 	p.net.close()
-	p.wake.Broadcast()
 	p.delivered.Broadcast()
 }

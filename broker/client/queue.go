@@ -32,16 +32,17 @@ type queue struct {
 	taken, delivered int64 // records
 }
 
-// verdict is what next says when it has no batch.
+// verdict is what next says of the next batch.
 type verdict uint8
 
 const (
-	nothing  verdict = iota // until something happens
-	later                   // wait so long
-	sendable                // here it is
+	nothing   verdict = iota // there is none until something happens
+	later                    // it is tried again after so long
+	lingering                // it is sent after so long, or with others to the same broker
+	sendable                 // it is sent now
 )
 
-// next is the batch to send now, if any, and else how long to wait for it.
+// next is the batch to send next, if any, and how long to wait for that.
 // epoch is the partition's leader epoch, as far as the producer knows.
 func (q *queue) next(p *Producer, now time.Duration, epoch kafka.LeaderEpoch) (*batch, verdict, time.Duration) {
 	ahead := 0 // batches in flight before b
@@ -60,10 +61,14 @@ func (q *queue) next(p *Producer, now time.Duration, epoch kafka.LeaderEpoch) (*
 		if p.idempotent() && !q.mayGo(b, ahead, &p.identity) {
 			return nil, nothing, 0
 		}
-		if wait := p.readyIn(b, i+1 < q.batches.len(), now, epoch); wait > 0 {
-			return nil, later, wait
+		switch wait := p.readyIn(b, i+1 < q.batches.len(), now, epoch); {
+		case wait <= 0:
+			return b, sendable, 0
+		case b.attempts > 0:
+			return b, later, wait
+		default:
+			return b, lingering, wait
 		}
-		return b, sendable, 0
 	}
 	return nil, nothing, 0
 }

@@ -33,88 +33,57 @@ type answer struct {
 	err      error
 }
 
-// nudge has the sender look again.
-func (p *Producer) nudge() {
-	p.nudged = true
-	p.wake.Notify()
-}
-
-// run is the sender task. It does what nobody else has done.
+// run is the sender task. What it does is done by others, too: see schedule; it
+// alone runs callbacks when no answer does.
 func (p *Producer) run() {
 	for !p.closed {
-		p.nudged, p.sleeps = false, env.Forever
-		wait := p.work()
+		p.schedule.run()
 		p.deliver()
-		if p.nudged {
-			continue
-		}
-		if wait != env.Forever {
-			p.sleeps = p.net.host.Uptime() + wait
-		}
-		p.wake.Wait(wait)
+		p.schedule.sleep()
 	}
 }
 
-// work does what can be done now, except for calling back, and returns how long
-// there is nothing else to do. It does not block, so whoever brings news may do
-// it in the sender's place, which saves waking it; what comes of work while it
-// goes on is left to the sender.
-func (p *Producer) work() (wait time.Duration) {
-	if p.working || p.closed {
-		p.nudge()
-		return env.Forever
-	}
-	p.working, p.again = true, true
-	for p.again {
-		p.again = false
-		p.settle()
-		now := p.net.host.Uptime()
-		p.expire(now)
-		wait = p.ship(now)
-		p.again = p.again || len(p.answers) > 0
-	}
-	p.working = false
-	return wait
+// shipSoon has the sender task send what is ready.
+func (p *Producer) shipSoon() {
+	p.schedule.soon(p.shipping)
+	p.schedule.wake()
 }
 
-// lookIn has the sender look after so much time, if it means to sleep longer.
-// Lingering ends by a timer, because it is short and comes with every batch.
-func (p *Producer) lookIn(wait time.Duration) {
-	at := p.net.host.Uptime() + wait
-	switch {
-	case wait == env.Forever || p.sleeps != env.Forever && p.sleeps <= at:
-	case wait > p.cfg.Linger:
-		p.nudge()
-	case p.linger == nil || p.lingers > at:
-		if p.linger != nil {
-			p.linger.Stop()
-		}
-		p.lingers, p.linger = at, p.net.host.After(wait, "linger.ms", p.lingered)
-	}
-}
-
-func (p *Producer) lingered() {
-	p.linger = nil
-	p.lookIn(p.work())
+// deliverLater leaves callbacks to the sender task, if there are any to run: they
+// may block.
+func (p *Producer) deliverLater() {
 	if p.settled {
-		p.nudge() // a callback needs a task
+		p.schedule.wake()
 	}
 }
 
-// ship sends every batch that is ready to a broker that is, and returns how
-// long there is nothing else to do.
-func (p *Producer) ship(now time.Duration) (wait time.Duration) {
-	wait = env.Forever
-	if p.idempotent() && !p.identified() {
-		return p.nextExpiry(now, wait)
+// work does what can be done now, except for calling back.
+func (p *Producer) work(now time.Duration) {
+	p.settle()
+	if p.schedule.take(p.expiry, now) {
+		p.expire(now)
 	}
-	first := p.busyFrom(p.turn)
+	p.schedule.clear(p.shipping)
+	p.ship(now)
+	if b := p.eldest(); b != nil {
+		p.schedule.at(p.expiry, b.created+p.cfg.DeliveryTimeout)
+	}
+}
+
+// ship sends every batch that is ready to a broker that is.
+func (p *Producer) ship(now time.Duration) {
+	if p.idempotent() && !p.identified() {
+		return
+	}
+	first, lingers := p.busyFrom(p.turn), false
 	for i := range p.busy {
 		q := p.busy[(first+i)%len(p.busy)]
-		if q.batches.len() == q.flying {
-			continue
+		if q.batches.len() > q.flying && p.load(q, now) == lingering {
+			lingers = true
 		}
-		wait = shorter(wait, p.load(q, now))
+	}
+	for i := 0; lingers && len(p.shipments) > 0 && i < len(p.busy); i++ {
+		p.loadLingering(p.busy[(first+i)%len(p.busy)], now)
 	}
 	if n := len(p.queues); n > 0 {
 		p.turn = (p.turn + 1) % n
@@ -123,59 +92,66 @@ func (p *Producer) ship(now time.Duration) (wait time.Duration) {
 		p.shipments[i] = nil
 		s.send()
 	}
-	if len(p.shipments) > 0 {
-		p.shipments = p.shipments[:0]
-		p.again = true // there may be more for the same brokers
+	again := len(p.shipments) > 0 // there may be more for the same brokers
+	p.shipments = p.shipments[:0]
+	if again || p.idempotent() && p.identity.state == uninitialized { // the epochs are used up
+		p.schedule.soon(p.shipping)
 	}
-	if p.idempotent() && p.identity.state == uninitialized {
-		p.again = true // the epochs are used up
-	}
-	return p.nextExpiry(now, wait)
 }
 
-func shorter(a, b time.Duration) time.Duration {
-	if a < 0 || b >= 0 && b < a {
-		return b
-	}
-	return a
-}
-
-// load adds the next batch of q to the shipment for its leader, and else tells
-// how long to wait.
-func (p *Producer) load(q *queue, now time.Duration) time.Duration {
+// load adds the next batch of q to the shipment for its leader, if it and the
+// leader are ready, and returns what q says of it.
+func (p *Producer) load(q *queue, now time.Duration) verdict {
 	leader, epoch := p.net.metadata.leader(q.tp)
 	b, verdict, wait := q.next(p, now, epoch)
 	switch verdict {
 	case nothing:
-		return env.Forever
-	case later:
-		return wait
+		return verdict
+	case later, lingering:
+		p.schedule.at(p.shipping, now+wait)
+		return verdict
 	}
 	l := p.net.link(leader)
-	if l == nil {
+	switch {
+	case l == nil:
 		p.net.metadata.want(q.tp.Topic)
 		p.net.metadata.requestUpdate()
-		return env.Forever
+	case l.inFlight >= int(p.cfg.MaxInFlight):
+	case l.ready():
+		p.shipment(l).add(b, epoch)
+	case l.delay() > 0:
+		p.schedule.at(p.shipping, now+l.delay())
 	}
-	if l.inFlight >= int(p.cfg.MaxInFlight) {
-		return env.Forever
-	}
-	if !l.ready() {
-		if wait := l.delay(); wait > 0 {
-			return wait
-		}
-		return env.Forever
-	}
-	s := p.shipment(l)
-	if len(s.batches) > 0 && s.size+b.size() > p.cfg.MaxRequestSize {
-		return env.Forever // it goes with the next one
-	}
-	p.depart(b, epoch)
-	s.batches = append(s.batches, b)
-	s.size += b.size()
-	return env.Forever
+	return verdict
 }
 
+// loadLingering adds the next batch of q, if it lingers, to the shipment for its
+// leader, if there is one: what goes to a broker takes the first batch of each of
+// its partitions along (Kafka's RecordAccumulator.drain).
+func (p *Producer) loadLingering(q *queue, now time.Duration) {
+	leader, epoch := p.net.metadata.leader(q.tp)
+	b, verdict, _ := q.next(p, now, epoch)
+	if verdict != lingering {
+		return
+	}
+	for _, s := range p.shipments {
+		if s.link.node == leader {
+			s.add(b, epoch)
+		}
+	}
+}
+
+// add has b go with s, unless it is too large: then it goes with the next one.
+func (s *shipment) add(b *batch, epoch kafka.LeaderEpoch) {
+	if len(s.batches) > 0 && s.size+b.size() > s.p.cfg.MaxRequestSize {
+		return
+	}
+	s.p.depart(b, epoch)
+	s.batches = append(s.batches, b)
+	s.size += b.size()
+}
+
+// shipment finds or makes the shipment for a link.
 func (p *Producer) shipment(l *link) *shipment {
 	for _, s := range p.shipments {
 		if s.link == l {
@@ -262,10 +238,11 @@ func (s *shipment) answered(resp kmsg.Response, err error) {
 	}
 	p := s.p
 	p.answers = append(p.answers, a)
-	if p.working || p.closed {
+	p.schedule.soon(p.shipping)
+	if p.schedule.running || p.closed {
 		return
 	}
-	p.lookIn(p.work())
+	p.schedule.run()
 	p.deliver()
 }
 
@@ -299,12 +276,12 @@ func (p *Producer) initProducerID() {
 			got := resp.(*kmsg.InitProducerIDResponse)
 			if err = kerr.ErrorForCode(got.ErrorCode); err == nil {
 				p.identity.assigned(kafka.ProducerID(got.ProducerID), kafka.ProducerEpoch(got.ProducerEpoch))
-				p.nudge()
+				p.shipSoon()
 				return
 			}
 			if !kerr.IsRetriable(err) {
 				p.identity.fail(fmt.Errorf("client: InitProducerId: %w", err))
-				p.nudge()
+				p.shipSoon()
 				return
 			}
 		}
@@ -334,13 +311,6 @@ func (p *Producer) expire(now time.Duration) {
 				q.tp, b.count(), p.cfg.DeliveryTimeout, kerr.RequestTimedOut))
 		}
 	}
-}
-
-func (p *Producer) nextExpiry(now, wait time.Duration) time.Duration {
-	if b := p.eldest(); b != nil {
-		wait = shorter(wait, max(0, b.created+p.cfg.DeliveryTimeout-now))
-	}
-	return wait
 }
 
 // eldest is the batch that expires first, or nil if all are settled. It stays

@@ -66,8 +66,15 @@ func TestAStructThatDoesNotFitTheCatalogueIsOurBug(t *testing.T) {
 			Size int `kafka:"batch.size"`
 		}{})
 	})
-	assert.Panics(t, func() { Default(&unheardOf{}) })
+	assert.PanicsWithValue(t, "config: config.unheardOf: catalogue.tsv has no producer setting batch.sise", func() { Default(&unheardOf{}) })
+	assert.PanicsWithValue(t, "config: config.narrow: a int setting such as batch.size does not fit into int16", func() { Default(&narrow{}) })
 }
+
+type narrow struct {
+	Size int16 `kafka:"batch.size"`
+}
+
+func (narrow) ConfigKind() Kind { return Producer }
 
 type unheardOf struct {
 	Size int `kafka:"batch.sise"`

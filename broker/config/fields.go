@@ -131,11 +131,34 @@ func walk(v reflect.Value, kind int, visit func(field)) {
 		case tagged && Find(Kind(kind), name) == nil:
 			panic(fmt.Sprintf("config: %s: catalogue.tsv has no %s setting %s", v.Type(), Kind(kind), name))
 		case tagged:
-			visit(field{Find(Kind(kind), name), v.Field(i)})
+			f := field{Find(Kind(kind), name), v.Field(i)}
+			if !f.fits() {
+				panic(fmt.Sprintf("config: %s: a %s setting such as %s does not fit into %s", v.Type(), f.def.Type, name, t.Type))
+			}
+			visit(f)
 		case t.Type.Kind() == reflect.Struct && t.IsExported():
 			walk(v.Field(i), kind, visit)
 		}
 	}
+}
+
+// bits are how wide a whole number is.
+var bits = map[Type]int{Short: 16, Int: 32, Long: 64}
+
+// fits reports whether the field can hold all values of the setting's type.
+func (f field) fits() bool {
+	if _, ok := f.value.Addr().Interface().(Setter); ok {
+		return true
+	}
+	switch f.def.Type {
+	case Boolean:
+		return f.value.Kind() == reflect.Bool
+	case Short, Int, Long:
+		return f.value.CanInt() && f.value.Type().Bits() >= bits[f.def.Type]
+	case Double:
+		return f.value.Kind() == reflect.Float64
+	}
+	return f.value.Kind() == reflect.String
 }
 
 // unit is the unit that a name ends in; Kafka spells it out in the name.
@@ -180,8 +203,6 @@ func (f field) set(text string) error {
 		f.value.SetInt(v.whole)
 	case f.value.Kind() == reflect.Float64:
 		f.value.SetFloat(v.number)
-	default:
-		panic("config: " + f.def.Name + " has a type that cannot be set: " + f.value.Type().String())
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/ktrial/ktrial/broker/kafka"
 )
 
 // Check refuses a configuration that Kafka would refuse: each value, and then
@@ -126,10 +128,17 @@ var rules = map[Kind][]rule{
 				return v.Int("max.connections.per.ip") != 0 || v.Text("max.connections.per.ip.overrides") != ""
 			}),
 		idleConnections,
+		cordoned,
+		func(v Values) string {
+			if codec := v.Int("offsets.topic.compression.codec"); codec < 0 || codec > 4 {
+				return fmt.Sprintf("Unknown compression type id: %d", codec)
+			}
+			return ""
+		},
 	}),
 	Topic:    {compactionLag, tiered},
 	Producer: {idempotentRetries, idempotentAcks, idempotentInFlight, transactional, twoPhase, deliveryTimeout},
-	Consumer: {autoCommit, remoteAssignor, modernGroup, emptyGroup, heartbeat},
+	Consumer: {groupInstance, autoCommit, remoteAssignor, modernGroup, emptyGroup, heartbeat},
 	Admin:    {apiTimeout},
 }
 
@@ -160,6 +169,20 @@ func idleConnections(v Values) string {
 		return ""
 	}
 	return fmt.Sprintf("requirement failed: connection.failed.authentication.delay.ms=%d should always be less than connections.max.idle.ms=%d to prevent failed authentication responses from timing out", delay, idle)
+}
+
+func cordoned(v Values) string {
+	dirs := items(v.Text("log.dirs"))
+	if !v.Has("log.dirs") {
+		dirs = items(v.Text("log.dir"))
+	}
+	missing := slices.DeleteFunc(items(v.Text("cordoned.log.dirs")), func(dir string) bool {
+		return dir == "*" || slices.Contains(dirs, dir)
+	})
+	if len(missing) == 0 {
+		return ""
+	}
+	return "requirement failed: All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries : " + strings.Join(missing, ", ")
 }
 
 // groupRules are those of the group coordinators: first the bounds, then what
@@ -322,6 +345,14 @@ func (v Values) DeliveryTimeout() int64 {
 		return v.Int("delivery.timeout.ms")
 	}
 	return max(v.Int("delivery.timeout.ms"), v.attempt())
+}
+
+func groupInstance(v Values) string {
+	says := kafka.TopicNameError(v.Text("group.instance.id")) // an instance is named as a topic is
+	if !v.Has("group.instance.id") || says == "" {
+		return ""
+	}
+	return strings.Replace(says, "Topic name is invalid", "Group instance id is invalid", 1)
 }
 
 func autoCommit(v Values) string {

@@ -67,8 +67,7 @@ func (t Type) parse(name, given string) (v parsed, err error) {
 			return v, invalid(name, given, "Expected value to be either true or false")
 		}
 	case Short, Int, Long:
-		bits := map[Type]int{Short: 16, Int: 32, Long: 64}[t]
-		if v.whole, err = strconv.ParseInt(v.text, 10, bits); err != nil {
+		if v.whole, err = strconv.ParseInt(v.text, 10, bits[t]); err != nil {
 			return v, invalid(name, given, "Not a number of type "+strings.ToUpper(t.String()))
 		}
 		v.text, v.number = strconv.FormatInt(v.whole, 10), float64(v.whole)
@@ -84,7 +83,6 @@ func (t Type) parse(name, given string) (v parsed, err error) {
 		if !isClass(v.text) {
 			return v, invalid(name, given, "Class "+given+" could not be found.")
 		}
-		v.text = strings.TrimPrefix(v.text, "class ")
 	}
 	return v, nil
 }
@@ -103,7 +101,6 @@ func items(list string) (out []string) {
 // isClass reports whether a name may be that of a class that Kafka ships. There
 // is no class path here, so that a class of anybody else cannot be found.
 func isClass(name string) bool {
-	name = strings.TrimPrefix(name, "class ")
 	return strings.HasPrefix(name, "org.apache.kafka.") || strings.HasPrefix(name, "kafka.") || strings.HasPrefix(name, "java.")
 }
 
@@ -130,7 +127,7 @@ func javaDouble(x float64) string {
 	case math.IsNaN(x):
 		return "NaN"
 	case math.IsInf(x, 0):
-		return strings.Replace(strconv.FormatFloat(x, 'f', -1, 64), "Inf", "Infinity", 1)
+		return strings.TrimPrefix(strconv.FormatFloat(x, 'f', -1, 64), "+") + "inity"
 	}
 	if size := math.Abs(x); x == 0 || size >= 1e-3 && size < 1e7 {
 		s := strconv.FormatFloat(x, 'f', -1, 64)

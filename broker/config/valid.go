@@ -85,13 +85,17 @@ func oneOf(words []string, caseless bool) check {
 				return invalid(name, word, "String must be one of (case insensitive): "+strings.Join(words, ", "))
 			case caseless || slices.Contains(words, word):
 			case word == "" && len(v.items) > 0:
-				return &Invalid{name, fmt.Sprintf("Configuration '%s' values must not be empty.", name)}
+				return emptyItem(name)
 			default:
 				return invalid(name, word, "String must be one of: "+strings.Join(words, ", "))
 			}
 		}
 		return nil
 	}
+}
+
+func emptyItem(name string) error {
+	return &Invalid{name, fmt.Sprintf("Configuration '%s' values must not be empty.", name)}
 }
 
 func nonEmptyString(name string, v parsed) error {
@@ -107,10 +111,13 @@ func nonEmptyList(valid string, words check) check {
 		if len(v.items) == 0 {
 			return &Invalid{name, fmt.Sprintf("Configuration '%s' must not be empty. Valid values include: %s", name, valid)}
 		}
-		if words == nil {
-			return nil
+		if words != nil {
+			return words(name, v)
 		}
-		return words(name, v)
+		if slices.Contains(v.items, "") {
+			return emptyItem(name)
+		}
+		return nil
 	}
 }
 

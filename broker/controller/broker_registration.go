@@ -36,7 +36,7 @@ func (c *Controller) BrokerRegistration(req *kmsg.BrokerRegistrationRequest) *km
 		return out, err
 	})
 	if err != nil {
-		c.logRefusal("registration of broker %d", req.BrokerID, err)
+		c.tellRefusal("registration of broker %d", req.BrokerID, err)
 		resp.ErrorCode = kafka.Code(err)
 		return resp
 	}

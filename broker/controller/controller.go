@@ -32,7 +32,6 @@ type Config struct {
 	ClusterID string
 	Settings  Settings
 	Bugs      *planted.Set
-	Witness   witness.Witness
 	// Given is the configuration that the node was started with, by Kafka's names:
 	// the defaults of topics come from it.
 	Given map[string]string
@@ -48,7 +47,7 @@ type Settings struct {
 	UncleanInterval   time.Duration `kafka:"unclean.leader.election.interval.ms"`
 	MinInsyncReplicas int32         `kafka:"min.insync.replicas"`
 	NumPartitions     int32         `kafka:"num.partitions"`
-	ReplicationFactor int16         `kafka:"default.replication.factor"`
+	ReplicationFactor int32         `kafka:"default.replication.factor"`
 
 	// The feature levels that a new cluster begins with. They choose the
 	// generation of a protocol.
@@ -206,10 +205,10 @@ func mustApply(image *metadata.Image, r metadata.Record) {
 	}
 }
 
-// logRefusal tells of a refusal that is worth a line.
-func (c *Controller) logRefusal(what string, id int32, err error) {
+// tellRefusal tells of a refusal that is worth a line.
+func (c *Controller) tellRefusal(what string, id int32, err error) {
 	if errors.Is(err, kerr.NotController) || errors.Is(err, kerr.DuplicateBrokerRegistration) {
 		return
 	}
-	c.host.Log("controller: refuses the "+what+": %v", id, err)
+	c.host.Tell(&witness.Refused{What: fmt.Sprintf(what, id), Error: witness.ErrorOf(err)})
 }

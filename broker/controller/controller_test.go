@@ -14,7 +14,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/raft"
-	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -307,27 +307,29 @@ func TestController_GivesPartitionsBackToTheirPreferredLeaders(t *testing.T) {
 	})
 }
 
-func TestController_TellsTheWitness(t *testing.T) {
+func TestController_TellsWhatItDoes(t *testing.T) {
 	var told []string
-	watch := func(cfg *Config) {
-		cfg.Settings.MaxIdleInterval = 0
-		cfg.Witness = func(e *witness.Event) {
-			switch e.Kind {
-			case witness.ControllerActive:
-				told = append(told, fmt.Sprintf("active in %d", e.Epoch))
-			case witness.ControllerResigned:
-				told = append(told, fmt.Sprintf("resigned from %d", e.Epoch))
-			case witness.Applied:
-				told = append(told, fmt.Sprintf("applied %d", e.Offset))
-			}
-		}
-	}
 	withController(t, func(t require.TestingT, host env.Host, c *Controller, q *quorum) {
+		c.host = listening{host, &told}
 		q.elect(7)
 		host.Sleep(time.Second)
 		q.depose(8)
-	}, watch)
-	assert.Equal(t, []string{"applied 0", "active in 7", "applied 5", "resigned from 7"}, told)
+	}, func(cfg *Config) { cfg.Settings.MaxIdleInterval = 0 })
+	assert.Equal(t, []string{
+		"has applied the metadata up to 0", "controller: active in epoch 7, at offset 0",
+		"has applied the metadata up to 5", "controller: no longer active in epoch 7",
+	}, told)
+}
+
+// listening is a host that notes what it is told.
+type listening struct {
+	env.Host
+	told *[]string
+}
+
+func (l listening) Tell(e ledger.Event) {
+	*l.told = append(*l.told, e.Sentence())
+	l.Host.Tell(e)
 }
 
 // What is committed adds up to what the active controller decided (wREPLAY).

@@ -167,7 +167,7 @@ func (b *brain) newAssignment(asked *kmsg.CreateTopicsRequestTopic) ([][]kafka.N
 		partitions = b.cfg.Settings.NumPartitions
 	}
 	if replicas == -1 {
-		replicas = int32(b.cfg.Settings.ReplicationFactor)
+		replicas = b.cfg.Settings.ReplicationFactor
 	}
 	return b.place(partitions, replicas)
 }

@@ -14,11 +14,12 @@ import (
 // like Kafka, the process halts rather than act on it.
 func (c *Controller) Committed(b raft.Batch) {
 	for i, r := range b.Records {
+		gone := c.removes(r)
 		if err := c.committed.Apply(r); err != nil {
 			c.host.Exit(fmt.Errorf("controller %d: batch at offset %d: %w", c.cfg.ID, b.BaseOffset, err))
 			return
 		}
-		c.tellCommitted(b.BaseOffset+kafka.Offset(i), r)
+		c.tellCommitted(b.BaseOffset+kafka.Offset(i), r, gone)
 	}
 	c.committed.Offset, c.committed.Epoch = b.LastOffset, b.Epoch
 	c.tellApplied()
@@ -62,8 +63,7 @@ func (c *Controller) resign() {
 	}
 	c.active, c.image, c.sessions = false, nil, nil
 	c.wake.Broadcast()
-	c.host.Log("controller: no longer active in epoch %d", c.epoch)
-	c.cfg.Witness.Tell(witness.Event{Kind: witness.ControllerResigned, Node: c.cfg.ID, Epoch: c.epoch})
+	c.host.Tell(&witness.ControllerResigned{Node: c.cfg.ID, Epoch: c.epoch})
 }
 
 // activate begins to act on a copy of what is committed, which is all there is:
@@ -73,91 +73,87 @@ func (c *Controller) activate() {
 	c.image = c.committed.Clone()
 	c.sessions = newSessions(c.cfg.Settings.SessionTimeout, c.image, c.host.Uptime())
 	c.last = c.committed.Offset
-	c.host.Log("controller: active in epoch %d, at offset %d", c.epoch, c.last)
-	if len(c.committed.Brokers()) > 0 {
-		c.host.Reached(ProbeFailover)
-	}
-	c.cfg.Witness.Tell(witness.Event{Kind: witness.ControllerActive, Node: c.cfg.ID, Epoch: c.epoch, Offset: c.last})
+	c.host.Tell(&witness.ControllerActive{Node: c.cfg.ID, Epoch: c.epoch, Offset: c.last, Brokers: len(c.committed.Brokers())})
 }
 
 func (c *Controller) tellApplied() {
-	if c.cfg.Witness != nil {
-		c.cfg.Witness.Tell(witness.Event{
-			Kind: witness.Applied, Node: c.cfg.ID,
-			Offset: c.committed.Offset, Epoch: c.committed.Epoch, Hash: c.committed.Hash(),
-		})
-	}
+	c.host.Tell(&witness.Applied{Node: c.cfg.ID, Offset: c.committed.Offset, Hash: c.committed.Hash()})
 }
 
-// tellCommitted tells the witness what a committed record has made of a
-// partition, and of registrations.
-func (c *Controller) tellCommitted(at kafka.Offset, r metadata.Record) {
-	if c.cfg.Witness == nil || c.committed.InTransaction() {
+// removes is the topic that r is about to remove, or nil.
+func (c *Controller) removes(r metadata.Record) *metadata.Topic {
+	if r, ok := r.(*metadata.RemoveTopicRecord); ok {
+		return c.committed.TopicByID(r.TopicID)
+	}
+	return nil
+}
+
+// tellCommitted tells what a committed record has made of a partition, a topic
+// (gone: the one that it removed) or a registration.
+func (c *Controller) tellCommitted(at kafka.Offset, r metadata.Record, gone *metadata.Topic) {
+	if c.committed.InTransaction() {
 		return
 	}
-	e := witness.Event{Node: c.cfg.ID, Offset: at}
-	var p *metadata.Partition
 	switch r := r.(type) {
 	case *metadata.RegisterBrokerRecord:
-		e.Kind, e.Peer, e.End, e.Incarnation = witness.BrokerCommitted, r.BrokerID, kafka.Offset(r.BrokerEpoch), r.IncarnationID
+		c.host.Tell(&witness.BrokerCommitted{Node: c.cfg.ID, At: at, Broker: r.BrokerID, BrokerEpoch: r.BrokerEpoch, Incarnation: r.IncarnationID})
+	case *metadata.TopicRecord:
+		c.host.Tell(&witness.TopicCreated{Node: c.cfg.ID, At: at, Topic: r.Name, ID: r.TopicID})
+	case *metadata.RemoveTopicRecord:
+		c.host.Tell(&witness.TopicDeleted{Node: c.cfg.ID, At: at, Topic: gone.Name, ID: r.TopicID})
 	case *metadata.PartitionRecord:
-		p = c.committed.TopicByID(r.TopicID).Partition(r.PartitionID)
+		c.tellPartitionCommitted(at, c.committed.TopicByID(r.TopicID).Partition(r.PartitionID))
 	case *metadata.PartitionChangeRecord:
-		p = c.committed.TopicByID(r.TopicID).Partition(r.PartitionID)
-	default:
-		return
-	}
-	if p != nil {
-		e.Kind, e.Partition, e.Topic = witness.PartitionCommitted, p.TP(), p.TopicID
-		e.State = &witness.PartitionState{
-			Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch,
-			Replicas: p.Replicas, ISR: p.ISR, ELR: p.ELR,
-		}
-	}
-	if e.Kind != 0 {
-		c.cfg.Witness.Tell(e)
+		c.tellPartitionCommitted(at, c.committed.TopicByID(r.TopicID).Partition(r.PartitionID))
 	}
 }
 
-// tell logs what a record is about to change, where it is notable, and counts
-// what a campaign must have seen.
+func (c *Controller) tellPartitionCommitted(at kafka.Offset, p *metadata.Partition) {
+	c.host.Tell(&witness.PartitionCommitted{
+		Node: c.cfg.ID, At: at, PartitionID: witness.PartitionID{Partition: p.TP(), Topic: p.TopicID},
+		Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch,
+		Replicas: p.Replicas, ISR: p.ISR, ELR: p.ELR, LastKnownELR: p.LastKnownELR,
+	})
+}
+
+// tell tells what a record is about to change, where it is notable.
 func (c *Controller) tell(r metadata.Record) {
 	switch r := r.(type) {
 	case *metadata.RegisterBrokerRecord:
-		c.host.Log("controller: registers broker %d, epoch %d", r.BrokerID, r.BrokerEpoch)
+		c.host.Tell(&witness.BrokerRegistering{Broker: r.BrokerID, BrokerEpoch: r.BrokerEpoch})
 	case *metadata.BrokerRegistrationChangeRecord:
 		switch {
 		case r.Fenced == metadata.Fence:
-			c.host.Log("controller: fences broker %d", r.BrokerID)
-			c.host.Reached(ProbeBrokerFenced)
+			c.host.Tell(&witness.BrokerFenced{Broker: r.BrokerID})
 		case r.Fenced == metadata.Unfence:
-			c.host.Log("controller: unfences broker %d", r.BrokerID)
+			c.host.Tell(&witness.BrokerUnfenced{Broker: r.BrokerID})
 		case r.InControlledShutdown != 0:
-			c.host.Log("controller: broker %d is in controlled shutdown", r.BrokerID)
-			c.host.Reached(ProbeControlledShutdown)
+			c.host.Tell(&witness.BrokerLeaving{Broker: r.BrokerID})
 		}
 	case *metadata.PartitionChangeRecord:
-		c.tellPartition(r)
+		c.tellLeader(r)
 	}
 }
 
-func (c *Controller) tellPartition(r *metadata.PartitionChangeRecord) {
-	topic := c.image.TopicByID(r.TopicID)
-	before := topic.Partition(r.PartitionID)
+func (c *Controller) tellLeader(r *metadata.PartitionChangeRecord) {
+	before := c.image.TopicByID(r.TopicID).Partition(r.PartitionID)
 	after := before.Merge(r)
+	if after.Leader == before.Leader {
+		return
+	}
+	from := witness.FromISR
 	switch {
-	case after.Leader == before.Leader:
 	case after.Leader == kafka.NoNode:
-		c.host.Reached(ProbeNoLeader)
+		from = witness.NoChoice
 	case r.Recovery == metadata.Recovering && len(before.LastKnownELR) == 1 && before.LastKnownELR[0] == after.Leader:
-		c.host.Reached(ProbeLastKnownLeader)
+		from = witness.LastKnown
 	case r.Recovery == metadata.Recovering:
-		c.host.Reached(ProbeUncleanElection)
+		from = witness.Unclean
 	case slices.Contains(before.ELR, after.Leader):
-		c.host.Reached(ProbeElectedFromELR)
+		from = witness.FromELR
 	}
-	if after.Leader != before.Leader {
-		c.host.Log("controller: %v: leader %d, epoch %d, isr [%s] elr [%s]",
-			before.TP(), after.Leader, after.LeaderEpoch, nodeList(after.ISR), nodeList(after.ELR))
-	}
+	c.host.Tell(&witness.LeaderChosen{
+		PartitionID: witness.PartitionID{Partition: before.TP(), Topic: before.TopicID},
+		Leader:      after.Leader, Epoch: after.LeaderEpoch, ISR: after.ISR, ELR: after.ELR, From: from,
+	})
 }

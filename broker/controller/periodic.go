@@ -5,6 +5,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // run is the task of one activity: it begins in epoch and does what nobody
@@ -71,7 +72,7 @@ func (c *Controller) expireSessions() {
 		if fenced == 1 {
 			c.host.Reached(ProbeTwoSessions)
 		}
-		c.host.Log("controller: broker %d was not heard of for %v", id, c.cfg.Settings.SessionTimeout)
+		c.host.Tell(&witness.SessionExpired{Broker: id, Timeout: c.cfg.Settings.SessionTimeout})
 		if c.append(recs) != nil {
 			return
 		}

@@ -1,25 +1,28 @@
 package controller
 
-import "github.com/ktrial/ktrial/ledger"
+import (
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
+)
 
 // The rare states that trials must have met.
 var (
 	ProbeTwoSessions = ledger.NewProbe("controller: two sessions expired at once",
 		"the controller fenced several brokers in one step")
-	ProbeFailover = ledger.NewProbe("controller failover",
-		"another controller became active")
-	ProbeBrokerFenced = ledger.NewProbe("broker fenced",
-		"a broker was fenced: its session expired, or it restarted")
-	ProbeControlledShutdown = ledger.NewProbe("controlled shutdown",
-		"a broker handed over its leaderships before it stopped")
-	ProbeNoLeader = ledger.NewProbe("controller: partition without a leader",
-		"no replica of a partition may lead")
-	ProbeLastKnownLeader = ledger.NewProbe("controller: last known leader elected",
-		"all eligible replicas came back unclean, and the last leader was elected (KIP-966)")
-	ProbeUncleanElection = ledger.NewProbe("controller: unclean leader elected",
-		"a replica outside of ISR and ELR was elected")
-	ProbeElectedFromELR = ledger.NewProbe("controller: leader elected from the ELR",
-		"an eligible leader replica was elected (KIP-966)")
+	ProbeFailover = ledger.ProbeOn(new(witness.ControllerActive).Kind(), "controller failover",
+		"another controller became active", func(e *witness.ControllerActive) bool { return e.Brokers > 0 })
+	ProbeBrokerFenced = ledger.ProbeOn[witness.BrokerFenced](new(witness.BrokerFenced).Kind(), "broker fenced",
+		"a broker was fenced: its session expired, or it restarted", nil)
+	ProbeControlledShutdown = ledger.ProbeOn[witness.BrokerLeaving](new(witness.BrokerLeaving).Kind(), "controlled shutdown",
+		"a broker handed over its leaderships before it stopped", nil)
+	ProbeNoLeader = ledger.ProbeOn(new(witness.LeaderChosen).Kind(), "controller: partition without a leader",
+		"no replica of a partition may lead", func(e *witness.LeaderChosen) bool { return e.From == witness.NoChoice })
+	ProbeLastKnownLeader = ledger.ProbeOn(new(witness.LeaderChosen).Kind(), "controller: last known leader elected",
+		"all eligible replicas came back unclean, and the last leader was elected (KIP-966)", func(e *witness.LeaderChosen) bool { return e.From == witness.LastKnown })
+	ProbeUncleanElection = ledger.ProbeOn(new(witness.LeaderChosen).Kind(), "controller: unclean leader elected",
+		"a replica outside of ISR and ELR was elected", func(e *witness.LeaderChosen) bool { return e.From == witness.Unclean })
+	ProbeElectedFromELR = ledger.ProbeOn(new(witness.LeaderChosen).Kind(), "controller: leader elected from the ELR",
+		"an eligible leader replica was elected (KIP-966)", func(e *witness.LeaderChosen) bool { return e.From == witness.FromELR })
 	ProbeCleanRestart = ledger.NewProbe("clean restart",
 		"a broker registered again after a controlled shutdown")
 	ProbeUncleanRestart = ledger.NewProbe("unclean restart detected",

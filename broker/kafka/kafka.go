@@ -79,6 +79,23 @@ func ParseUUID(s string) (UUID, error) {
 	return UUID(b), nil
 }
 
+// MarshalText is String; a UUID that is not set is empty.
+func (u UUID) MarshalText() ([]byte, error) {
+	if u.IsZero() {
+		return nil, nil
+	}
+	return []byte(u.String()), nil
+}
+
+// UnmarshalText reads what MarshalText writes.
+func (u *UUID) UnmarshalText(text []byte) (err error) {
+	*u = UUID{}
+	if len(text) > 0 {
+		*u, err = ParseUUID(string(text))
+	}
+	return err
+}
+
 // NewUUID draws a random (version 4) UUID that is not one of Kafka's reserved
 // ones and does not begin with a dash, which shell tools take for a flag.
 func NewUUID(luck interface{ Uint64() uint64 }) UUID {
@@ -103,6 +120,25 @@ type TopicPartition struct {
 // String is how reports name it: orders/0.
 func (tp TopicPartition) String() string {
 	return tp.Topic + "/" + strconv.Itoa(int(tp.Partition))
+}
+
+// ParseTopicPartition reads what String prints.
+func ParseTopicPartition(s string) (TopicPartition, error) {
+	at := strings.LastIndexByte(s, '/')
+	n, err := strconv.ParseInt(s[at+1:], 10, 32)
+	if at < 0 || err != nil || n < 0 {
+		return TopicPartition{}, fmt.Errorf("partition %q: expected a topic and a number, such as orders/0", s)
+	}
+	return TopicPartition{s[:at], int32(n)}, nil
+}
+
+// MarshalText is String.
+func (tp TopicPartition) MarshalText() ([]byte, error) { return []byte(tp.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (tp *TopicPartition) UnmarshalText(text []byte) (err error) {
+	*tp, err = ParseTopicPartition(string(text))
+	return err
 }
 
 // Compare orders by topic, then by number.

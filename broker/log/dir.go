@@ -14,6 +14,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -123,8 +124,7 @@ func (d *Dir) open() (err error) {
 func (d *Dir) readOrReset(name string) (offsets, error) {
 	of, err := readOffsets(d.disk, d.file(name))
 	if errors.Is(err, errDamaged) {
-		d.host.Log("%v: all its offsets are taken to be 0", err)
-		d.host.Reached(ProbeDamagedCheckpoint)
+		d.host.Tell(&witness.CheckpointDamaged{File: d.file(name), Error: witness.ErrorOf(err)})
 		return offsets{}, nil
 	}
 	return of, err
@@ -256,7 +256,7 @@ func (d *Dir) SetAside(tp kafka.TopicPartition) error {
 		return fmt.Errorf("log: set aside %v: %w: %w", tp, kerr.KafkaStorageError, err)
 	}
 	if to != "" {
-		d.host.Log("log of %v is stray: it is kept as %s", tp, to)
+		d.host.Tell(&witness.StrayKept{Log: witness.Log{Partition: tp}, As: to})
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -68,7 +69,7 @@ func (l *Log) begin(o kafka.Offset) error {
 func (l *Log) loadEpochs() (err error) {
 	l.epochs, err = readEpochs(l.disk, l.path(epochsFile))
 	if errors.Is(err, errDamaged) {
-		l.host.Log("log of %v: %v", l.tp, err)
+		l.host.Tell(&witness.EpochsDamaged{Log: l.named(), Error: witness.ErrorOf(err)})
 		return nil
 	}
 	return err
@@ -148,7 +149,7 @@ func (r *recovery) segment(i int) (goesOn bool, err error) {
 		case !errors.Is(err, errDamaged) && !errors.Is(err, env.ErrNotExist):
 			return false, err
 		default:
-			r.host.Log("log of %v: segment %d is read again, its indexes are damaged", r.tp, s.base)
+			r.host.Tell(&witness.SegmentReread{Log: r.named(), Base: s.base})
 			s.offsets.data, s.times.data, s.txns.data = nil, nil, nil
 		}
 	}
@@ -224,8 +225,7 @@ func (r *recovery) rebuild(s *segment, withEpochs bool) (whole bool, err error) 
 	r.state.unfreeze()
 	r.state.end = s.end
 	if s.size < size {
-		r.host.Log("log of %v: segment %d cut at byte %d of %d, offset %d", r.tp, s.base, s.size, size, s.end)
-		r.host.Reached(ProbeDamagedBatch)
+		r.host.Tell(&witness.SegmentCut{Log: r.named(), Base: s.base, At: s.size, Size: size, End: s.end})
 		s.dirty = true
 		if err := errors.Join(s.file.Truncate(s.size), s.file.Sync()); err != nil {
 			return false, err
@@ -238,7 +238,7 @@ func (r *recovery) rebuild(s *segment, withEpochs bool) (whole bool, err error) 
 // has changed.
 func (l *Log) settle() error {
 	if n := len(l.segments); n > 0 && l.active().end < l.opts.LogStart {
-		l.host.Log("log of %v ends at %d, before its start offset %d: all segments go", l.tp, l.active().end, l.opts.LogStart)
+		l.host.Tell(&witness.SegmentsDropped{Log: l.named(), End: l.active().end, Start: l.opts.LogStart})
 		gone := l.segments
 		l.segments = nil
 		if err := l.dropSegments(gone); err != nil {
@@ -355,8 +355,7 @@ func (l *Log) latestSnapshot(o kafka.Offset) (producers, error) {
 			if err == nil {
 				return ps, l.recall(&ps)
 			}
-			l.host.Log("log of %v: %s: %v", l.tp, name, err)
-			l.host.Reached(ProbeDamagedSnapshot)
+			l.host.Tell(&witness.ProducersDamaged{Log: l.named(), File: name, Error: witness.ErrorOf(err)})
 		} else if !errors.Is(err, env.ErrNotExist) {
 			return producers{}, err
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -237,10 +238,13 @@ func (l *Log) usable(doing string) error {
 func (l *Log) fail(doing string, err error) error {
 	if l.failed == nil {
 		l.failed = fmt.Errorf("%w: %s: %w", kerr.KafkaStorageError, doing, err)
-		l.host.Log("log of %v closed to changes at offset %d: could not %s", l.tp, l.end, doing)
+		l.host.Tell(&witness.LogClosed{Log: l.named(), End: l.end, Doing: doing})
 	}
 	return fmt.Errorf("log: %v: %w", l.tp, l.failed)
 }
+
+// named is the log in its events.
+func (l *Log) named() witness.Log { return witness.Log{Partition: l.tp} }
 
 func (l *Log) active() *segment        { return l.segments[len(l.segments)-1] }
 func (l *Log) now() int64              { return l.host.Now().Millis() }

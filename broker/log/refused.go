@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -69,13 +70,19 @@ func (l *Log) recordErrors(b record.Batch, now int64) ([]RecordError, error) {
 }
 
 // timestampRange is within which the timestamps of records must lie (KIP-937).
-// Without a limit it is as far as a long goes, in Kafka with an overflow that
-// only the text of an error shows.
 func (l *Log) timestampRange(now int64) (earliest, latest int64) {
-	before, after := l.cfg.TimestampBeforeMax.Milliseconds(), l.cfg.TimestampAfterMax.Milliseconds()
-	latest = math.MaxInt64
-	if after <= math.MaxInt64-now {
-		latest = now + after
+	before, after := millis(l.cfg.TimestampBeforeMax), millis(l.cfg.TimestampAfterMax)
+	if after > math.MaxInt64-now {
+		return now - before, math.MaxInt64
 	}
-	return now - before, latest
+	return now - before, now + after
+}
+
+// millis undoes what became of a setting without a limit when it was read as a
+// duration (package config cuts it to 1<<61).
+func millis(d time.Duration) int64 {
+	if d >= 1<<61/time.Millisecond*time.Millisecond {
+		return math.MaxInt64
+	}
+	return d.Milliseconds()
 }

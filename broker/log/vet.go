@@ -93,7 +93,7 @@ func (l *Log) vetClient(b record.Batch, now int64) (record.Batch, error) {
 		}
 	}
 	if l.cfg.TimestampType == CreateTime {
-		b.SetCreateTime(sum.MaxTimestamp)
+		b.SetCreateTime(max(sum.MaxTimestamp, record.NoTimestamp)) // as Kafka counts: never below -1
 	}
 	if c := l.cfg.CompressionType; c.Fixed && c.Codec != b.Codec() {
 		if b, err = l.recompress(b, c.Codec); err != nil {

@@ -75,9 +75,8 @@ func (n *Node) hold(bytes record.Batch, recs []metadata.Record) {
 // can be committed before it, and it carries what older epochs left.
 func (n *Node) beginEpoch(epoch kafka.LeaderEpoch) {
 	start, granted := n.core.EpochStart()
-	n.host.Log("quorum leader, epoch %d, log end offset %d", epoch, start)
+	n.host.Tell(&witness.QuorumElected{Replica: n.self, Epoch: epoch, End: start, Votes: granted})
 	n.must(n.log.AssignEpochStart(epoch, start))
-	n.tell(witness.Event{Kind: witness.QuorumLeader, Epoch: epoch, Offset: start, Nodes: granted})
 	msg := kmsg.NewLeaderChangeMessage()
 	msg.Version, msg.LeaderID = 0, int32(n.cfg.ID)
 	for _, id := range n.voterIDs() {
@@ -109,7 +108,7 @@ func (n *Node) drain(now time.Duration) {
 			bytes = append(bytes, h.bytes...)
 		}
 	}
-	n.tell(witness.Event{Kind: witness.QuorumAppending})
+	n.host.Tell(&witness.QuorumAppending{Replica: n.self})
 	info, err := n.log.AppendInternal(bytes, n.epoch)
 	n.must(err)
 	if base := pending[0].batch.BaseOffset; info.FirstOffset != base {

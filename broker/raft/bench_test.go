@@ -15,7 +15,7 @@ import (
 // settled is a quorum that has a leader and nothing to do.
 func settled(b testing.TB, voters, observers int) (*quorum, *machine) {
 	q := newQuorum(b, 1, voters, observers)
-	q.pace, q.blind = time.Hour, true
+	q.pace = time.Hour
 	q.start()
 	q.run(10 * time.Second)
 	for _, m := range q.members {

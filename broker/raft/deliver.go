@@ -17,7 +17,7 @@ func (n *Node) deliver() {
 	hw := n.core.HighWatermark()
 	if hw != n.committedHW || n.core.Role() != n.committedRole {
 		if hw != n.committedHW {
-			n.tell(witness.Event{Kind: witness.QuorumCommitted, Offset: hw, Epoch: n.core.State().Epoch})
+			n.host.Tell(&witness.QuorumCommitted{Replica: n.self, HW: hw, Epoch: n.core.State().Epoch})
 		}
 		n.committedHW, n.committedRole = hw, n.core.Role()
 		n.committed.Broadcast()
@@ -87,19 +87,14 @@ func (n *Node) tellLeader() {
 	n.listener.LeaderChanged(leader, epoch)
 }
 
-// tellBatches tells the witness of each batch.
+// tellBatches tells of each batch that was appended.
 func (n *Node) tellBatches(bytes []byte) {
-	if n.cfg.Witness == nil {
-		return
-	}
 	for len(bytes) > 0 {
 		b, rest, err := record.Next(bytes)
 		if err != nil {
 			return
 		}
-		n.tell(witness.Event{
-			Kind: witness.QuorumAppended, Epoch: b.LeaderEpoch(), Offset: b.BaseOffset(), End: b.NextOffset(), Batch: b,
-		})
+		n.host.Tell(&witness.QuorumAppended{Replica: n.self, Batch: witness.BatchOf(b)})
 		bytes = rest
 	}
 }

@@ -99,7 +99,7 @@ func (n *Node) fetchFrom(to kafka.NodeID, req FetchRequest) bool {
 			batches, spans, err = n.cfg.Decoder.decode(bytes)
 		}
 		if err != nil {
-			n.host.Log("fetch from %d: %v", to, err)
+			n.host.Tell(&witness.QuorumFetchFailed{Replica: n.self, From: to, Error: witness.ErrorOf(err)})
 			ok = false
 		}
 	}
@@ -172,7 +172,7 @@ func (n *Node) fetchSnapshot(to kafka.NodeID, epoch kafka.LeaderEpoch, id Snapsh
 	}
 	n.fetch.inFlight = false
 	if err := n.installSnapshot(id, bytes); err != nil {
-		n.host.Log("snapshot %v from %d: %v", id, to, err)
+		n.host.Tell(&witness.SnapshotFailed{Replica: n.self, Snapshot: id.String(), From: to, Error: witness.ErrorOf(err)})
 		return false
 	}
 	return true
@@ -198,7 +198,7 @@ func (n *Node) installSnapshot(id SnapshotID, bytes []byte) error {
 	if n.core.SnapshotInstalled(id) {
 		n.must(n.log.TruncateFullyAndStartAt(id.End))
 		n.tail, n.next = nil, id.End
-		n.tell(witness.Event{Kind: witness.Restarted, Offset: id.End, Epoch: id.Epoch})
+		n.host.Tell(&witness.QuorumRestarted{Replica: n.self, At: id.End, Epoch: id.Epoch})
 	}
 	n.load(id, im)
 	n.leave()

@@ -57,9 +57,9 @@ func (n *Node) Vote(req *kmsg.VoteRequest) *kmsg.VoteResponse {
 	})
 	n.leave()
 	if p.PreVote && reply.Granted {
-		n.tell(witness.Event{
-			Kind: witness.QuorumPreVoted, Epoch: kafka.LeaderEpoch(p.CandidateEpoch), Peer: kafka.NodeID(p.CandidateID),
-			End: kafka.Offset(n.core.InTouch(n.host.Uptime())),
+		n.host.Tell(&witness.QuorumPreVoted{
+			Replica: n.self, Epoch: kafka.LeaderEpoch(p.CandidateEpoch), Candidate: kafka.NodeID(p.CandidateID),
+			Leader: n.core.InTouch(n.host.Uptime()),
 		})
 	}
 	resp.Topics = []kmsg.VoteResponseTopic{{

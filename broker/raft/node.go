@@ -24,6 +24,7 @@ type Node struct {
 	cfg      Config
 	listener Listener
 	dir      string
+	self     *witness.Replica // in all of its events
 
 	core *Core
 	log  *log.Log
@@ -66,8 +67,6 @@ type Node struct {
 	fetch fetcher
 
 	snapshots snapshotter
-
-	told witness.Event // what the witness was last told; it keeps nothing
 }
 
 func (n *Node) voterIDs() []kafka.NodeID {
@@ -134,10 +133,10 @@ func (n *Node) saveState() {
 	}
 	n.saved = state
 	if votedNow {
-		n.tell(witness.Event{Kind: witness.QuorumVoted, Epoch: state.Epoch, Peer: state.Voted})
+		n.host.Tell(&witness.QuorumVoted{Replica: n.self, Epoch: state.Epoch, Candidate: state.Voted})
 	}
 	if n.core.Role() != Leader {
-		n.tell(witness.Event{Kind: witness.QuorumFollower, Epoch: state.Epoch, Peer: state.Leader})
+		n.host.Tell(&witness.QuorumFollows{Replica: n.self, Epoch: state.Epoch, Leader: state.Leader})
 	}
 }
 
@@ -146,14 +145,13 @@ func (n *Node) applyEffect() {
 	e := n.core.TakeEffect()
 	switch {
 	case e.Truncate != kafka.NoOffset:
-		n.host.Reached(ProbeDiverged)
-		n.host.Log("quorum log truncated from %d to %d, epoch %d", n.log.EndOffset(), e.Truncate, n.core.State().Epoch)
-		n.tell(witness.Event{Kind: witness.QuorumTruncating, Offset: e.Truncate})
+		epoch := n.core.State().Epoch
+		n.host.Tell(&witness.QuorumTruncating{Replica: n.self, From: n.log.EndOffset(), To: e.Truncate, Epoch: epoch})
 		n.must(n.log.TruncateTo(e.Truncate))
 		n.dropTail(e.Truncate)
-		n.tell(witness.Event{Kind: witness.QuorumTruncated, Epoch: n.core.State().Epoch, Offset: e.Truncate})
+		n.host.Tell(&witness.QuorumTruncated{Replica: n.self, To: e.Truncate, Epoch: epoch})
 	case e.Append != nil:
-		n.tell(witness.Event{Kind: witness.QuorumAppending})
+		n.host.Tell(&witness.QuorumAppending{Replica: n.self})
 		n.must(n.log.AppendAsFollower(e.Append))
 		n.tellBatches(e.Append)
 		if n.isVoter() {
@@ -170,7 +168,7 @@ func (n *Node) followRole() {
 	leads := n.core.Role() == Leader
 	epoch := n.core.State().Epoch
 	if n.epoch != kafka.NoEpoch && (!leads || epoch != n.epoch) {
-		n.host.Log("quorum leader no more, epoch %d", n.epoch)
+		n.host.Tell(&witness.QuorumDeposed{Replica: n.self, Epoch: n.epoch})
 		n.epoch, n.pending = kafka.NoEpoch, nil
 	}
 	if leads && n.epoch == kafka.NoEpoch {
@@ -185,10 +183,10 @@ func (n *Node) flush() {
 	n.tellFlushed()
 }
 
-// tellFlushed tells the witness what the disk holds, which is not what the core
-// was told when a bug is planted.
+// tellFlushed tells what the disk holds, which is not what the core was told
+// when a bug is planted.
 func (n *Node) tellFlushed() {
-	n.tell(witness.Event{Kind: witness.QuorumFlushed, Offset: n.log.RecoveryPoint()})
+	n.host.Tell(&witness.QuorumFlushed{Replica: n.self, End: n.log.RecoveryPoint()})
 }
 
 func (n *Node) syncLog() error {
@@ -377,13 +375,5 @@ func (n *Node) WaitCommitted(offset kafka.Offset, epoch kafka.LeaderEpoch, timeo
 			left = env.Forever
 		}
 		n.committed.Wait(left)
-	}
-}
-
-func (n *Node) tell(e witness.Event) {
-	if n.cfg.Witness != nil {
-		e.Node, e.Partition = n.cfg.ID, kafka.MetadataPartition
-		n.told = e
-		n.cfg.Witness(&n.told)
 	}
 }

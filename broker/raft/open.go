@@ -21,6 +21,7 @@ var MetadataTopicID = kafka.UUID{15: 1}
 func Start(host env.Host, cfg Config, l Listener) (*Node, error) {
 	n := &Node{
 		host: host, cfg: cfg, listener: l, dir: logDir(cfg.Dir),
+		self: &witness.Replica{Node: cfg.ID, Partition: kafka.MetadataPartition, Topic: MetadataTopicID},
 		free: host.NewSignal("raft turn"), wake: host.NewSignal("raft timer"),
 		news: host.NewSignal("raft news"), committed: host.NewSignal("raft commit"),
 		epoch: kafka.NoEpoch, resign: kafka.NoEpoch, toldWho: kafka.NoNode, toldEpoch: kafka.NoEpoch,
@@ -59,7 +60,7 @@ func (n *Node) open() error {
 	}, state, shape)
 	n.next = shape.End
 	n.newsEnd = shape.Flushed
-	n.tell(witness.Event{Kind: witness.Opened, Offset: shape.Start, End: shape.End, HW: n.core.HighWatermark(), Epoch: n.core.State().Epoch})
+	n.host.Tell(&witness.QuorumOpened{Replica: n.self, Start: shape.Start, End: shape.End, HW: n.core.HighWatermark(), Epoch: n.core.State().Epoch})
 	n.tellFlushed()
 	return nil
 }

@@ -1,6 +1,9 @@
 package raft
 
-import "github.com/ktrial/ktrial/ledger"
+import (
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
+)
 
 // The rare states that trials must have met.
 var (
@@ -12,6 +15,6 @@ var (
 		"a follower was too far behind for the log, and fetched a snapshot (KIP-630)")
 	ProbeSnapshotBeforeCut = ledger.NewProbe("raft: a snapshot was stored and the log not yet cut",
 		"a process died between these two steps")
-	ProbeDiverged = ledger.NewProbe("raft: truncated after a divergence",
-		"a follower dropped metadata records that the quorum leader does not have (KIP-595)")
+	ProbeDiverged = ledger.ProbeOn[witness.QuorumTruncating](new(witness.QuorumTruncating).Kind(), "raft: truncated after a divergence",
+		"a follower dropped metadata records that the quorum leader does not have (KIP-595)", nil)
 )

@@ -20,6 +20,8 @@ import (
 	"github.com/ktrial/ktrial/broker/raft"
 	"github.com/ktrial/ktrial/broker/wire"
 	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/checkers/laws"
+	"github.com/ktrial/ktrial/scenarios/inspector"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -33,11 +35,11 @@ const port = 9093
 type quorum struct {
 	t       testing.TB
 	w       *sim.World
-	watch   *watcher
+	laws    *inspector.Inspector
+	broken  []laws.Failure
 	members []*machine
 	set     func(*raft.Settings)
 	pace    time.Duration // between appends
-	blind   bool          // nobody watches
 	acked   int
 	decoder *raft.Decoder // one for all members, or none
 }
@@ -55,7 +57,11 @@ func newQuorum(t testing.TB, seed uint64, voters, observers int) *quorum {
 		ids = append(ids, id)
 		list = append(list, raft.Voter{ID: id, Addr: fmt.Sprintf("node-%d:%d", id, port)})
 	}
-	q.watch = newWatcher(ids)
+	q.laws = inspector.New(inspector.Config{Voters: ids, Broken: func(_ *inspector.Partition, f laws.Failure) bool {
+		q.broken = append(q.broken, f)
+		return false
+	}})
+	q.w.Ledger().Read(q.laws.Read)
 	for i := range voters + observers {
 		id := kafka.NodeID(i + 1)
 		q.members = append(q.members, &machine{q: q, id: id, voters: list, host: q.w.Host(fmt.Sprintf("node-%d", id))})
@@ -103,12 +109,9 @@ func (m *machine) main(h env.Host) {
 	m.h, m.image, m.leading, m.node = h, metadata.NewImage(), kafka.NoEpoch, nil
 	m.wake = h.NewSignal("machine")
 	cfg := raft.Config{
-		ID: m.id, ClusterID: "trial", Voters: m.voters, Dir: "data", Decoder: m.q.decoder, Bugs: m.bugs, Witness: m.q.watch.see,
+		ID: m.id, ClusterID: "trial", Voters: m.voters, Dir: "data", Decoder: m.q.decoder, Bugs: m.bugs,
 	}
 	config.Default(&cfg.Settings)
-	if m.q.blind {
-		cfg.Witness = nil
-	}
 	if m.q.set != nil {
 		m.q.set(&cfg.Settings)
 	}
@@ -188,10 +191,7 @@ func (m *machine) LoadSnapshot(im *metadata.Image) {
 }
 
 func (m *machine) applied() {
-	if m.q.blind {
-		return
-	}
-	m.q.watch.see(&witness.Event{Kind: witness.Applied, Node: m.id, Offset: m.image.Offset, Hash: m.image.Hash()})
+	m.h.Tell(&witness.Applied{Node: m.id, Offset: m.image.Offset, Hash: m.image.Hash()})
 }
 
 func (m *machine) LeaderChanged(leader kafka.NodeID, epoch kafka.LeaderEpoch) {
@@ -310,7 +310,7 @@ func play(t testing.TB, seed uint64, voters, observers int, every time.Duration,
 }
 
 // TestQuorumUnderTrouble: kills, losses of power, pauses and cuts in any
-// combination break no invariant, and when they end the members agree.
+// combination break no law, and when they end the members agree.
 func TestQuorumUnderTrouble(t *testing.T) {
 	seeds := 6
 	if *long {
@@ -318,20 +318,18 @@ func TestQuorumUnderTrouble(t *testing.T) {
 	}
 	for _, c := range []struct{ voters, observers int }{{3, 2}, {5, 2}} {
 		t.Run(fmt.Sprintf("%d voters", c.voters), func(t *testing.T) {
-			checked, probes := map[string]int{}, map[string]int64{}
+			checked, probes := int64(0), map[string]int64{}
 			for seed := range seeds {
 				q := play(t, uint64(seed), c.voters, c.observers, 900*time.Millisecond)
-				require.Empty(t, q.watch.violations, "seed %d\n%s", seed, q.story(60))
+				require.Empty(t, q.broken, "seed %d\n%s", seed, q.story(60))
 				q.mustAgree(seed)
-				for k, v := range q.watch.checked {
-					checked[k] += v
-				}
+				checked += q.laws.Quorum.Events()
 				for k, v := range q.w.Probes() {
 					probes[k] += v
 				}
 				q.w.Close()
 			}
-			t.Logf("checked %v", checked)
+			t.Logf("checked %d events", checked)
 			t.Logf("reached %v", probes)
 		})
 	}
@@ -354,28 +352,27 @@ func (q *quorum) mustAgree(seed int) {
 	require.Less(q.t, int64(high-low), int64(40), "seed %d: high watermarks from %d to %d", seed, low, high)
 }
 
-// TestPlantedBugs: each is found by the invariant that it breaks.
+// TestPlantedBugs: each is found by the law that it breaks.
 func TestPlantedBugs(t *testing.T) {
 	for _, c := range []struct {
 		bugs   []planted.Bug
-		breaks string
+		breaks laws.Law
 		voters int
 	}{
-		{[]planted.Bug{planted.RaftNoFlush}, commitDurable, 3},
-		{[]planted.Bug{planted.RaftNoFlush}, leaderHasAll, 3},
-		{[]planted.Bug{planted.RaftForgetVote}, oneVote, 5},
-		{[]planted.Bug{planted.RaftRestartAsLeader, planted.RaftNoFlush}, logMatching, 3},
+		{[]planted.Bug{planted.RaftNoFlush}, laws.CommitCurrent, 3},
+		{[]planted.Bug{planted.RaftNoFlush}, laws.QuorumComplete, 3},
+		{[]planted.Bug{planted.RaftForgetVote}, laws.OneVote, 5},
+		{[]planted.Bug{planted.RaftRestartAsLeader, planted.RaftNoFlush}, laws.QuorumMatching, 3},
 	} {
-		t.Run(fmt.Sprint(c.bugs, " breaks ", c.breaks), func(t *testing.T) {
+		t.Run(fmt.Sprint(c.bugs, " breaks law ", c.breaks.Number), func(t *testing.T) {
 			for seed := range uint64(100) {
 				q := play(t, seed, c.voters, 0, 500*time.Millisecond, c.bugs...)
-				found := q.watch.violated(c.breaks)
 				q.w.Close()
-				if !found {
+				i := slices.IndexFunc(q.broken, func(f laws.Failure) bool { return f.Law == c.breaks })
+				if i < 0 {
 					continue
 				}
-				i := slices.IndexFunc(q.watch.violations, func(v string) bool { return strings.HasPrefix(v, c.breaks) })
-				t.Logf("seed %d: %s", seed, q.watch.violations[i])
+				t.Logf("seed %d: %v", seed, q.broken[i])
 				for _, bug := range c.bugs {
 					reached, infected := int64(0), int64(0)
 					for _, m := range q.members {

@@ -15,7 +15,6 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/planted"
-	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // Voter is a member of the quorum and where its controller listener is.
@@ -34,7 +33,6 @@ type Config struct {
 	Settings  Settings
 	Decoder   *Decoder // may be shared with other nodes; nil: none
 	Bugs      *planted.Set
-	Witness   witness.Witness
 }
 
 // Settings are Kafka's, by name. Set the defaults with config.Default.

@@ -106,7 +106,7 @@ func (n *Node) writeSnapshot(im *metadata.Image) {
 	n.enter()
 	if n.core.Log().Contains(id) {
 		n.core.Log().AddSnapshot(id)
-		n.tell(witness.Event{Kind: witness.QuorumSnapshot, Offset: id.End, Epoch: id.Epoch, Hash: im.Hash()})
+		n.host.Tell(&witness.SnapshotWritten{Replica: n.self, End: id.End, Epoch: id.Epoch, Hash: im.Hash()})
 		n.clean()
 	}
 	n.leave()
@@ -173,7 +173,7 @@ func (n *Node) load(id SnapshotID, im *metadata.Image) {
 	}
 	n.delivered = id.End
 	n.snapshots.bytesSince, n.snapshots.last = 0, n.host.Uptime()
-	n.tell(witness.Event{Kind: witness.QuorumSnapshot, Offset: id.End, Epoch: id.Epoch, Hash: im.Hash()})
+	n.host.Tell(&witness.SnapshotLoaded{Replica: n.self, End: id.End, Epoch: id.Epoch, Hash: im.Hash()})
 	n.listener.LoadSnapshot(im)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -56,7 +57,6 @@ func (m *Manager) ApplyImage(im *metadata.Image) {
 		case first:
 			// As in Kafka, what a broker finds when it starts is not deleted: the
 			// metadata may be what was lost.
-			m.host.Reached(ProbeStraySetAside)
 			if err := m.dir.SetAside(tp); err != nil {
 				m.host.Exit(err)
 			}
@@ -159,7 +159,7 @@ func (m *Manager) retire(tp kafka.TopicPartition, topic kafka.UUID) {
 		delete(m.byName, tp)
 		delete(m.byID, partKey{topic, tp.Partition})
 		m.sorted = slices.DeleteFunc(m.sorted, func(x *Partition) bool { return x == p })
-		m.host.Log("deletes its replica of %v", tp)
+		m.host.Tell(&witness.Deleted{Replica: p.self})
 	}
 	if m.dir.Get(tp) != nil && m.dir.TopicID(tp) == topic {
 		if err := m.dir.Delete(tp); err != nil {
@@ -235,7 +235,7 @@ func (m *Manager) findConfig(topic string) log.Config {
 				continue // it has no effect here
 			}
 			if err := config.Put(&cfg, name, e.Value); err != nil {
-				m.host.Log("ignores a configuration of topic %s: %v", topic, err)
+				m.host.Tell(&witness.ConfigIgnored{Topic: topic, Error: witness.ErrorOf(err)})
 			}
 		}
 	}
@@ -250,7 +250,7 @@ func (m *Manager) setProducerExpiry() {
 		if v, ok := m.im.ConfigValue(r, "producer.id.expiration.ms"); ok {
 			n, err := strconv.ParseInt(config.Find(config.Broker, "producer.id.expiration.ms").Shown(v), 10, 32)
 			if err != nil {
-				m.host.Log("ignores a configuration of the broker: %v", err)
+				m.host.Tell(&witness.ConfigIgnored{Error: witness.ErrorOf(err)})
 				continue
 			}
 			after = time.Duration(n) * time.Millisecond

@@ -40,6 +40,8 @@ type fetchPart struct {
 	asked
 	cached *cached
 	p      *Partition // nil: not here
+	// stranger: there is no such partition in the cluster.
+	stranger bool
 	// seen is where what may be read ended when it was read.
 	seen   kafka.Offset
 	out    kmsg.FetchResponseTopicPartition
@@ -172,8 +174,9 @@ func (part *fetchPart) fail(err error) {
 	part.out.ErrorCode = kafka.Code(err)
 	part.out.HighWatermark, part.out.LogStartOffset = -1, -1
 	if err == kerr.UnknownTopicOrPartition || err == kerr.UnknownTopicID {
-		// Kafka finds these out before it comes to the replica, and makes the
-		// answer in another place.
+		// Kafka finds these out before it comes to the replicas: the answer is made
+		// in another place, and stands behind theirs.
+		part.stranger = true
 		part.out.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
 	}
 }
@@ -361,31 +364,59 @@ func (q *fetch) answer(resp *kmsg.FetchResponse) {
 	if q.full && q.keep {
 		resp.SessionID = q.m.sessions.begin(q)
 	}
+	strangers := 0
 	for i := range q.parts {
-		part := &q.parts[i]
-		if part.cached != nil {
-			if !part.cached.mustTell(&part.out) {
-				continue
-			}
-			if len(part.out.RecordBatches) > 0 {
-				part.cached.item.Remove()
-				q.session.parts.Push(&part.cached.item)
-			}
+		if part := &q.parts[i]; part.stranger {
+			strangers++
+		} else {
+			q.answerPart(resp, part)
 		}
-		n := len(resp.Topics)
-		if n == 0 || resp.Topics[n-1].TopicID != part.key.topic || resp.Topics[n-1].Topic != part.key.name {
-			t := kmsg.NewFetchResponseTopic()
-			if n < cap(resp.Topics) {
-				t.Partitions = resp.Topics[:n+1][n].Partitions[:0] // memory of an earlier answer
-			}
-			t.TopicID, t.Topic = part.key.topic, part.key.name
-			resp.Topics = append(resp.Topics, t)
-			n++
+	}
+	for i := 0; i < len(q.parts) && strangers > 0; i++ {
+		if part := &q.parts[i]; part.stranger {
+			strangers--
+			q.answerPart(resp, part)
 		}
-		t := &resp.Topics[n-1]
-		t.Partitions = append(t.Partitions, part.out)
-		if q.m.witness != nil && !q.follower && part.p != nil {
-			part.p.tellBatches(witness.ReadServed, part.out.RecordBatches)
+	}
+}
+
+// tellRead tells of each batch that a consumer is given.
+func (p *Partition) tellRead(batches []byte) {
+	for {
+		b, rest, err := record.Next(batches)
+		if err != nil {
+			return
 		}
+		p.m.host.Tell(&witness.ReadServed{Replica: p.self, Batch: witness.BatchOf(b)})
+		batches = rest
+	}
+}
+
+// answerPart adds a partition to resp, unless the session's fetcher knows all
+// that there is to tell.
+func (q *fetch) answerPart(resp *kmsg.FetchResponse, part *fetchPart) {
+	if part.cached != nil {
+		if !part.cached.mustTell(&part.out) {
+			return
+		}
+		if len(part.out.RecordBatches) > 0 {
+			part.cached.item.Remove()
+			q.session.parts.Push(&part.cached.item)
+		}
+	}
+	n := len(resp.Topics)
+	if n == 0 || resp.Topics[n-1].TopicID != part.key.topic || resp.Topics[n-1].Topic != part.key.name {
+		t := kmsg.NewFetchResponseTopic()
+		if n < cap(resp.Topics) {
+			t.Partitions = resp.Topics[:n+1][n].Partitions[:0] // memory of an earlier answer
+		}
+		t.TopicID, t.Topic = part.key.topic, part.key.name
+		resp.Topics = append(resp.Topics, t)
+		n++
+	}
+	t := &resp.Topics[n-1]
+	t.Partitions = append(t.Partitions, part.out)
+	if !q.follower && part.p != nil {
+		part.p.tellRead(part.out.RecordBatches)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/wire"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -234,7 +235,7 @@ func (f *fetcher) handlePartition(part *fetching, in *kmsg.FetchResponseTopicPar
 		}
 		err := part.p.appendFetched(part, part.sent.from, in.RecordBatches, kafka.Offset(in.HighWatermark), kafka.Offset(in.LogStartOffset))
 		if err != nil && err != errNotFollowing {
-			f.m.host.Log("cannot append to %v at %d what broker %d sent: %v", part.p.tp, part.sent.from, f.leader, err)
+			f.m.host.Tell(&witness.NotAppended{Replica: part.p.self, At: part.sent.from, Leader: f.leader, Error: witness.ErrorOf(err)})
 			f.delay(part)
 		}
 	case kerr.OffsetOutOfRange:

@@ -33,27 +33,24 @@ func (p *Partition) cut(end kafka.Offset) {
 	}
 	before := p.end
 	if end < before {
-		p.tell(witness.Event{Kind: witness.Truncating, Offset: end})
+		p.m.host.Tell(&witness.Truncating{Replica: p.self, To: end})
 	}
 	p.m.mustWork(p, p.log.TruncateTo(min(end, before)))
 	p.end = p.log.EndOffset() // less than asked for, if that was inside of a batch
 	if p.end == before {
 		return
 	}
-	p.m.host.Log("truncates %v from %d to %d, epoch %d, leader %d", p.tp, before, p.end, p.epoch, p.leader)
 	p.hw = min(p.hw, p.end)
-	p.tell(witness.Event{Kind: witness.Truncated, Offset: p.end, Epoch: p.epoch, Peer: p.leader, HW: p.hw})
-	p.m.host.Reached(ProbeFollowerTruncated)
+	p.m.host.Tell(&witness.Truncated{Replica: p.self, From: before, To: p.end, Epoch: p.epoch, Leader: p.leader, HW: p.hw})
 }
 
 // restart drops the log, which then begins at start: the leader has nothing
 // older, and what is here ends before that.
 func (p *Partition) restart(start kafka.Offset) {
-	p.m.host.Log("drops %v [%d, %d) to begin anew at %d", p.tp, p.log.StartOffset(), p.end, start)
+	p.m.host.Tell(&witness.Restarting{Replica: p.self, Start: p.log.StartOffset(), End: p.end, At: start})
 	p.m.mustWork(p, p.log.TruncateFullyAndStartAt(start))
 	p.end, p.hw = start, start
-	p.tell(witness.Event{Kind: witness.Restarted, Offset: start, Epoch: p.epoch, Peer: p.leader, HW: p.hw})
-	p.m.host.Reached(ProbeFollowerRestarted)
+	p.m.host.Tell(&witness.Restarted{Replica: p.self, At: start, Epoch: p.epoch, Leader: p.leader})
 }
 
 // diverged cuts the log where the leader says it parts from its own. It
@@ -81,8 +78,7 @@ func (p *Partition) dropsImpossibleEpoch(f *fetching) (cut bool) {
 	p.locked(f, func() {
 		if cut = p.log.LatestEpoch() > p.epoch; cut {
 			_, end := p.log.EndOffsetFor(p.epoch)
-			p.m.host.Reached(ProbeEpochImpossible)
-			p.m.host.Log("has records of epoch %d in %v, which broker %d leads in epoch %d", p.log.LatestEpoch(), p.tp, p.leader, p.epoch)
+			p.m.host.Tell(&witness.EpochImpossible{Replica: p.self, Latest: p.log.LatestEpoch(), Leader: p.leader, Epoch: p.epoch})
 			p.cut(end)
 		}
 	})
@@ -103,16 +99,14 @@ func (p *Partition) appendFetched(f *fetching, from kafka.Offset, batches []byte
 	batches = notAfter(batches, p.epoch)
 	if len(batches) > 0 {
 		p.startWithin(batches)
-		p.tell(witness.Event{Kind: witness.Appending, Epoch: p.epoch, Offset: p.end})
+		p.m.host.Tell(&witness.Appending{Replica: p.self, Epoch: p.epoch, At: p.end})
 		err := p.log.AppendAsFollower(batches)
 		p.m.mustWork(p, p.log.Failed())
 		if err != nil {
 			return err
 		}
 		p.end = p.log.EndOffset()
-		if p.m.witness != nil {
-			p.tellBatches(witness.Appended, batches)
-		}
+		p.tellBatches(batches)
 		p.grown.check()
 	}
 	if hw = min(hw, p.end); hw > p.hw {
@@ -165,7 +159,7 @@ func (p *Partition) raiseStart(start kafka.Offset) error {
 
 // tellStart says that the log start offset has moved.
 func (p *Partition) tellStart() {
-	p.tell(witness.Event{Kind: witness.LogStartMoved, Offset: p.log.StartOffset(), Epoch: p.epoch})
+	p.m.host.Tell(&witness.LogStartMoved{Replica: p.self, Start: p.log.StartOffset(), Epoch: p.epoch})
 	p.trimmed.check()
 }
 

@@ -82,6 +82,7 @@ func (p *Partition) maybeExpandISR(f *follower) {
 	if !join {
 		return
 	}
+	p.m.host.Tell(&witness.ExpandProposed{Replica: p.self, Epoch: p.epoch, ISR: p.isr.committed, Joins: f.id, End: p.end, HW: p.hw})
 	p.propose(&proposal{isr: with(p.isr.committed, f.id), expands: true, joins: f.id})
 	p.tellMaximalISR()
 }
@@ -102,7 +103,7 @@ func (p *Partition) maybeShrinkISR() {
 	if len(late) == 0 {
 		return
 	}
-	p.m.host.Log("shrinks the isr of %v from %v: %v behind, log end offset %d, high watermark %d", p.tp, p.isr.committed, late, end, p.hw)
+	p.m.host.Tell(&witness.ShrinkProposed{Replica: p.self, Epoch: p.epoch, ISR: p.isr.committed, Late: late, End: end, HW: p.hw})
 	p.propose(&proposal{isr: without(p.isr.committed, late)})
 }
 
@@ -142,12 +143,7 @@ func (p *Partition) accepted(pr *proposal, isr []kafka.NodeID, epoch kafka.Leade
 // says, whichever is faster.
 func (p *Partition) commitISR(isr []kafka.NodeID) {
 	if pr := p.isr.proposal; pr != nil && len(without(isr, pr.isr)) == 0 && len(without(pr.isr, isr)) == 0 {
-		if pr.expands {
-			p.m.host.Reached(ProbeIsrExpanded)
-		} else {
-			p.m.host.Reached(ProbeIsrShrank)
-		}
-		p.m.host.Log("has the isr of %v changed from %v to %v, partition epoch %d", p.tp, p.isr.committed, isr, p.registry)
+		p.m.host.Tell(&witness.ISRChanged{Replica: p.self, From: p.isr.committed, To: isr, PartitionEpoch: p.registry, Expands: pr.expands})
 	}
 	p.isr.commit(isr)
 	p.tellMaximalISR()
@@ -162,7 +158,7 @@ func (p *Partition) rejected(pr *proposal, err error) (again bool) {
 	case kerr.OperationNotAttempted, kerr.IneligibleReplica:
 		// The only refusals that say for certain that the partition is as we know
 		// it, and that no controller will apply this request any more.
-		p.m.host.Reached(ProbeIsrRefused)
+		p.tellRefused(pr, true, err)
 		p.isr.refuse()
 		p.tellMaximalISR()
 		p.advance()
@@ -172,13 +168,16 @@ func (p *Partition) rejected(pr *proposal, err error) (again bool) {
 		// Something has changed that the metadata log will tell. Until then
 		// nobody knows whether the change was made by an earlier attempt: the
 		// proposal stays, and goes on to count.
+		p.tellRefused(pr, false, err)
 		return false
 	}
 	return true
 }
 
 func (p *Partition) tellMaximalISR() {
-	if p.m.witness != nil {
-		p.tell(witness.Event{Kind: witness.MaximalISR, Epoch: p.epoch, Nodes: slices.Clone(p.isr.maximal())})
-	}
+	p.m.host.Tell(&witness.MaximalISR{Replica: p.self, Epoch: p.epoch, Nodes: p.isr.maximal()})
+}
+
+func (p *Partition) tellRefused(pr *proposal, certain bool, err error) {
+	p.m.host.Tell(&witness.ISRRefused{Replica: p.self, Proposed: pr.isr, Certain: certain, Error: witness.ErrorOf(err)})
 }

@@ -27,7 +27,7 @@ func (p *Partition) append(batches []byte, epoch kafka.LeaderEpoch, acks int16, 
 	if acks == acksAll && len(p.isr.committed) < p.minISR() {
 		return log.AppendInfo{}, kerr.NotEnoughReplicas
 	}
-	p.tell(witness.Event{Kind: witness.Appending, Epoch: p.epoch, Offset: p.end})
+	p.m.host.Tell(&witness.Appending{Replica: p.self, Epoch: p.epoch, At: p.end})
 	var info log.AppendInfo
 	var err error
 	if internal {
@@ -50,28 +50,26 @@ func (p *Partition) append(batches []byte, epoch kafka.LeaderEpoch, acks int16, 
 	return info, nil
 }
 
-// tellAppended tells the witness of what was appended in this epoch. The log
-// rewrites batches in place, unless the topic has a codec of its own.
+// tellAppended tells what was appended in this epoch. The log rewrites batches
+// in place, unless the topic has a codec of its own.
 func (p *Partition) tellAppended(batches []byte, info log.AppendInfo) {
-	if p.m.witness == nil {
-		return
-	}
 	if p.cfg.CompressionType.Fixed {
 		var err error
 		if batches, err = p.log.Read(info.FirstOffset, info.LastOffset+1, 1<<30, true); err != nil {
 			return
 		}
 	}
-	p.tellBatches(witness.Appended, batches)
+	p.tellBatches(batches)
 }
 
-func (p *Partition) tellBatches(kind witness.Kind, batches []byte) {
+// tellBatches tells of each batch that was appended.
+func (p *Partition) tellBatches(batches []byte) {
 	for {
 		b, rest, err := record.Next(batches)
 		if err != nil {
 			return
 		}
-		p.tell(witness.Event{Kind: kind, Epoch: b.LeaderEpoch(), Offset: b.BaseOffset(), End: b.NextOffset(), Peer: p.leader, Batch: b})
+		p.m.host.Tell(&witness.Appended{Replica: p.self, Batch: witness.BatchOf(b)})
 		batches = rest
 	}
 }
@@ -85,7 +83,7 @@ func (p *Partition) count(f *follower, from, start, leaderEnd kafka.Offset, epoc
 	}
 	before := f.progress
 	f.progress = before.after(from, start, leaderEnd, epoch, p.uptime())
-	p.tell(witness.Event{Kind: witness.FollowerFetched, Peer: f.id, Offset: from, Epoch: p.epoch, HW: p.hw})
+	p.m.host.Tell(&witness.FollowerFetched{Replica: p.self, Follower: f.id, From: from, Epoch: p.epoch, HW: p.hw})
 	p.maybeExpandISR(f)
 	if !before.fetched || before.end != from {
 		p.advance()

@@ -97,7 +97,7 @@ func (p *Partition) listOffset(req *kmsg.ListOffsetsRequest, in kmsg.ListOffsets
 		}
 		out.Offset, out.LeaderEpoch = int64(end), int32(p.epoch)
 		if !replica {
-			p.tell(witness.Event{Kind: witness.EndServed, Epoch: p.epoch, Offset: end, HW: p.hw})
+			p.m.host.Tell(&witness.EndServed{Replica: p.self, End: end, Epoch: p.epoch, HW: p.hw})
 		}
 		return nil
 	case earliestTimestamp, earliestLocalTimestamp:

@@ -55,7 +55,7 @@ type Partition struct {
 	// Of a follower only: its place in a fetcher.
 	fetching *fetching
 
-	memo any // of the witness
+	self *witness.Replica // in all of its events
 }
 
 // follower is another replica as the leader sees it.
@@ -66,22 +66,14 @@ type follower struct {
 
 func newPartition(m *Manager, tp kafka.TopicPartition, topic kafka.UUID, l *log.Log) *Partition {
 	p := &Partition{m: m, tp: tp, topic: topic, log: l, leader: kafka.NoNode, epoch: kafka.NoEpoch, registry: kafka.NoEpoch}
+	p.self = &witness.Replica{Node: m.cfg.NodeID, Partition: tp, Topic: topic}
 	p.gate.host, p.turn.host = m.host, m.host
 	p.end = l.EndOffset()
 	p.checkpointed = m.dir.HighWatermark(tp)
 	p.hw = min(max(p.checkpointed, l.StartOffset()), p.end)
-	p.tell(witness.Event{Kind: witness.Opened, Offset: l.StartOffset(), End: p.end, HW: p.hw})
+	_, clean := m.dir.CleanShutdown()
+	m.host.Tell(&witness.Opened{Replica: p.self, Start: l.StartOffset(), End: p.end, HW: p.hw, Clean: clean})
 	return p
-}
-
-// tell passes e to the witness as an event of this replica.
-func (p *Partition) tell(e witness.Event) {
-	if p.m.witness == nil {
-		return
-	}
-	e.Node, e.Partition, e.Topic, e.Memo = p.m.cfg.NodeID, p.tp, p.topic, &p.memo
-	p.m.told = e
-	p.m.witness(&p.m.told)
 }
 
 // Name is the partition's name.
@@ -108,13 +100,15 @@ func (p *Partition) HighWatermark() kafka.Offset { return p.hw }
 // checkEpoch refuses a request that was made for another leader epoch: older,
 // or newer than what this broker has heard of. NoEpoch: the client cannot say.
 func (p *Partition) checkEpoch(epoch kafka.LeaderEpoch) error {
+	var refusal error = kerr.UnknownLeaderEpoch
 	switch {
 	case epoch == kafka.NoEpoch || epoch == p.epoch:
 		return nil
 	case epoch < p.epoch:
-		return kerr.FencedLeaderEpoch
+		refusal = kerr.FencedLeaderEpoch
 	}
-	return kerr.UnknownLeaderEpoch
+	p.m.host.Tell(&witness.EpochRefused{Replica: p.self, Asked: epoch, Epoch: p.epoch, Error: witness.ErrorOf(refusal)})
+	return refusal
 }
 
 // checkReadable refuses a consumer's fetch that this replica cannot serve. From
@@ -186,8 +180,7 @@ func (p *Partition) lead(reg *metadata.Partition) {
 	// leader never appends: a follower with records of an epoch in between
 	// could not be told where to cut (KIP-101).
 	p.m.mustWork(p, p.log.AssignEpochStart(p.epoch, p.epochStart))
-	p.m.host.Log("becomes leader of %v, epoch %d, log end offset %d, high watermark %d, isr %v", p.tp, p.epoch, p.epochStart, p.hw, reg.ISR)
-	p.tell(witness.Event{Kind: witness.BecameLeader, Epoch: p.epoch, Offset: p.epochStart, HW: p.hw, Peer: p.m.cfg.NodeID, Nodes: reg.ISR})
+	p.m.host.Tell(&witness.BecameLeader{Replica: p.self, Epoch: p.epoch, End: p.epochStart, HW: p.hw, ISR: reg.ISR})
 	p.tellMaximalISR()
 	p.m.roleChanged(p.tp, p.epoch, true)
 }
@@ -238,8 +231,7 @@ func (p *Partition) becomeFollower(reg *metadata.Partition) {
 	p.followers = nil
 	if newEpoch {
 		p.stopFetching()
-		p.m.host.Log("becomes follower of %v, epoch %d, leader %d, log end offset %d, high watermark %d", p.tp, p.epoch, p.leader, p.end, p.hw)
-		p.tell(witness.Event{Kind: witness.BecameFollower, Epoch: p.epoch, Peer: p.leader, Offset: p.end, HW: p.hw})
+		p.m.host.Tell(&witness.BecameFollower{Replica: p.self, Epoch: p.epoch, Leader: p.leader, End: p.end, HW: p.hw})
 		p.mayTruncateToHW()
 	}
 	if led {
@@ -260,11 +252,9 @@ func (p *Partition) stop(deleted bool) {
 	p.stopped, p.role, p.leader = true, Idle, kafka.NoNode
 	p.isr.commit(nil)
 	p.followers = nil
-	e := witness.Event{Kind: witness.Stopped, Epoch: p.epoch}
-	if deleted {
-		e.End = 1
+	if !deleted {
+		p.m.host.Tell(&witness.Stopped{Replica: p.self, Epoch: p.epoch})
 	}
-	p.tell(e)
 	if led {
 		p.m.roleChanged(p.tp, p.epoch, false)
 	}
@@ -283,7 +273,7 @@ func (p *Partition) setHW(hw kafka.Offset) {
 		panic(fmt.Sprintf("broker %d: high watermark %d passed log end offset %d on %v", p.m.cfg.NodeID, hw, p.end, p.tp))
 	}
 	p.hw = hw
-	p.tell(witness.Event{Kind: witness.HighWatermarkMoved, Offset: hw, Epoch: p.epoch})
+	p.m.host.Tell(&witness.HighWatermarkMoved{Replica: p.self, To: hw, Epoch: p.epoch})
 	p.moved.check()
 }
 

@@ -1,6 +1,9 @@
 package replica
 
-import "github.com/ktrial/ktrial/ledger"
+import (
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
+)
 
 // The rare states that trials must have met.
 var (
@@ -8,28 +11,28 @@ var (
 		"a leader answered a retried batch with its first offset")
 	ProbeHwHeldBack = ledger.NewProbe("HW held back below min ISR",
 		"the high watermark stood still because fewer than min.insync.replicas are in sync (KIP-966)")
-	ProbeStraySetAside = ledger.NewProbe("stray log set aside",
-		"a broker found a log that the metadata do not assign to it")
+	ProbeStraySetAside = ledger.ProbeOn[witness.StrayKept](new(witness.StrayKept).Kind(), "stray log set aside",
+		"a broker found a log that the metadata do not assign to it", nil)
 	ProbeOldMetadata = ledger.NewProbe("metadata from before the broker's registration left aside",
 		"a restarted broker was given metadata older than its registration")
 	ProbeSessionLost = ledger.NewProbe("fetch session lost",
 		"a fetch named a session that the broker does not know (KIP-227)")
 	ProbeFetchDiverged = ledger.NewProbe("fetch diverged",
 		"a leader told a follower that their logs differ (KIP-595)")
-	ProbeIsrExpanded = ledger.NewProbe("ISR expanded",
-		"a follower caught up and joined the in-sync replicas")
-	ProbeIsrShrank = ledger.NewProbe("ISR shrank",
-		"a follower was taken out of the in-sync replicas")
-	ProbeIsrRefused = ledger.NewProbe("ISR change refused",
-		"the controller refused an AlterPartition request")
-	ProbeFollowerTruncated = ledger.NewProbe("follower truncated after epoch change",
-		"a follower dropped records that its new leader does not have (KIP-101)")
-	ProbeFollowerRestarted = ledger.NewProbe("follower began anew at the leader's log start",
-		"a follower was behind the start of its leader's log")
+	ProbeIsrExpanded = ledger.ProbeOn(new(witness.ISRChanged).Kind(), "ISR expanded",
+		"a follower caught up and joined the in-sync replicas", func(e *witness.ISRChanged) bool { return e.Expands })
+	ProbeIsrShrank = ledger.ProbeOn(new(witness.ISRChanged).Kind(), "ISR shrank",
+		"a follower was taken out of the in-sync replicas", func(e *witness.ISRChanged) bool { return !e.Expands })
+	ProbeIsrRefused = ledger.ProbeOn(new(witness.ISRRefused).Kind(), "ISR change refused",
+		"the controller refused an AlterPartition request", func(e *witness.ISRRefused) bool { return e.Certain })
+	ProbeFollowerTruncated = ledger.ProbeOn[witness.Truncated](new(witness.Truncated).Kind(), "follower truncated after epoch change",
+		"a follower dropped records that its new leader does not have (KIP-101)", nil)
+	ProbeFollowerRestarted = ledger.ProbeOn[witness.Restarted](new(witness.Restarted).Kind(), "follower began anew at the leader's log start",
+		"a follower was behind the start of its leader's log", nil)
 	ProbeEpochUnknown = ledger.NewProbe("leader named an epoch that the follower does not have",
 		"a follower had to ask again for a smaller epoch (KIP-279)")
-	ProbeEpochImpossible = ledger.NewProbe("follower dropped an epoch that cannot be",
-		"a follower had records of a later epoch than its leader")
+	ProbeEpochImpossible = ledger.ProbeOn[witness.EpochImpossible](new(witness.EpochImpossible).Kind(), "follower dropped an epoch that cannot be",
+		"a follower had records of a later epoch than its leader", nil)
 	ProbeEndNotYet = ledger.NewProbe("end offset not available yet",
 		"a leader had not committed in its epoch when a client asked for the end of the log (KIP-207)")
 )

@@ -66,14 +66,16 @@ func (w *wait) watch(in *watchers) {
 
 // sleep waits until the condition holds, at most timeout, and reports whether
 // it did. The wait is over then and must not be used again. It blocks, if only
-// for a moment: Kafka completes a waiting request on another thread.
+// for a moment: Kafka completes a waiting request on another thread, which others
+// may precede, sometimes by a while.
 func (w *wait) sleep(timeout time.Duration) bool {
 	for i := range w.places {
 		if w.done = w.cond.ready(i); w.done {
 			break
 		}
 	}
-	if !w.done {
+	waits := !w.done
+	if waits {
 		w.wake.Wait(timeout)
 	}
 	done := w.done
@@ -83,9 +85,17 @@ func (w *wait) sleep(timeout time.Duration) bool {
 	pg := w.purgatory
 	w.cond, w.places = nil, w.places[:0]
 	pg.free = append(pg.free, w)
-	pg.host.Yield("purgatory")
+	switch {
+	case !waits:
+		pg.host.Yield("purgatory")
+	case pg.host.Unlucky("purgatory is late"):
+		pg.host.Sleep(time.Duration(pg.host.Rand().Int64N(int64(longestDelay))))
+	}
 	return done
 }
+
+// longestDelay bounds how late a request leaves purgatory in some runs.
+const longestDelay = 20 * time.Millisecond
 
 // check wakes who waits here and need wait no more.
 func (l *watchers) check() {

@@ -35,13 +35,11 @@ type Controller interface {
 
 // Manager has all replicas of one broker.
 type Manager struct {
-	host    env.Host
-	cfg     Config
-	dir     *log.Dir
-	ctl     Controller
-	bugs    *planted.Set
-	witness witness.Witness
-	told    witness.Event // what the witness was last told; it keeps nothing
+	host env.Host
+	cfg  Config
+	dir  *log.Dir
+	ctl  Controller
+	bugs *planted.Set
 
 	// im is the cluster as the server last told, nil until this process is
 	// registered in it.
@@ -70,9 +68,9 @@ type Manager struct {
 
 // NewManager takes over the logs in dir. Nothing leads or follows until
 // ApplyImage. It does not block.
-func NewManager(host env.Host, cfg Config, dir *log.Dir, ctl Controller, bugs *planted.Set, w witness.Witness) *Manager {
+func NewManager(host env.Host, cfg Config, dir *log.Dir, ctl Controller, bugs *planted.Set) *Manager {
 	m := &Manager{
-		host: host, cfg: cfg, dir: dir, ctl: ctl, bugs: bugs, witness: w,
+		host: host, cfg: cfg, dir: dir, ctl: ctl, bugs: bugs,
 		brokerEpoch: kafka.NoEpoch,
 		clientID:    "broker-" + strconv.Itoa(int(cfg.NodeID)) + "-fetcher",
 		configs:     map[string]log.Config{},
@@ -209,7 +207,7 @@ func (m *Manager) absent(tp kafka.TopicPartition) error {
 // directory has nothing left to serve, and nobody knows what is on disk.
 func (m *Manager) mustWork(p *Partition, err error) {
 	if err != nil {
-		m.host.Log("halts: log directory failed at %v", p.tp)
+		m.host.Tell(&witness.LogDirFailed{Replica: p.self})
 		m.host.Exit(fmt.Errorf("replica: log of %v: %w", p.tp, err))
 	}
 }

@@ -374,7 +374,6 @@ func TestApply_ATopicMadeAnewBeginsEmpty(t *testing.T) {
 		s.topic(1, 1, 2)
 		s.mustProduce(1, "old")
 		s.kill(2)
-		s.judge.forget()
 		s.publish(&metadata.RemoveTopicRecord{TopicID: topicID})
 		s.wait(10 * time.Millisecond)
 		assert.Nil(t, s.replica(1))
@@ -447,7 +446,7 @@ func TestApply_NothingLeadsBeforeItIsRegistered(t *testing.T) {
 			require.NoError(t, err)
 			cfg := s.cfg
 			cfg.NodeID = 1
-			m = NewManager(h, cfg, dir, n, nil, nil)
+			m = NewManager(h, cfg, dir, n, nil)
 			h.After(time.Second, "registered", func() { m.SetBrokerEpoch(200) })
 			m.ApplyImage(old)
 			h.Sleep(time.Second)

@@ -153,8 +153,10 @@ func eachAsked(req *kmsg.FetchRequest, visit func(sessionKey, asked)) {
 func (x *fetchSession) update(req *kmsg.FetchRequest, m *Manager) {
 	eachAsked(req, func(key sessionKey, a asked) {
 		if c := x.find(key); c != nil {
-			if c.asked.epoch != a.epoch {
-				c.hw = -1 // the answer to the last epoch was thrown away
+			if x.follower && c.asked.epoch != a.epoch {
+				// A follower throws away what it was told in another epoch. Kafka
+				// does not tell it again, so that a high watermark may come late.
+				c.hw = -1
 			}
 			c.asked = a
 		} else if name := m.topicName(key); x.admits(m, name) {

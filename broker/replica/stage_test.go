@@ -19,7 +19,9 @@ import (
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/wire"
 	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/checkers/laws"
 	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/scenarios/inspector"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -33,21 +35,27 @@ type stage struct {
 	w    *sim.World
 	h    env.Host // the client's
 	bugs *planted.Set
-	*judge
+
+	laws   *inspector.Inspector
+	broken []laws.Failure
+	// watch is the story's own look at events; may be nil.
+	watch func(ledger.Event)
 
 	image   *metadata.Image
 	records []metadata.Record // all that were committed
 	nodes   map[kafka.NodeID]*node
 	ids     []kafka.NodeID
 	cfg     Config
-	conns   map[kafka.NodeID]*wire.Conn
+	// minInsync is min.insync.replicas of the topic.
+	minInsync int
+	conns     map[kafka.NodeID]*wire.Conn
 
 	// The controller's mood.
 	nextEpoch kafka.BrokerEpoch
 	refuse    error                 // answers AlterPartition with this
 	mute      map[kafka.NodeID]bool // tells this node nothing, and its calls time out after they took effect
 	altered   []*kmsg.AlterPartitionRequest
-	// deaf: nobody judges.
+	// deaf: nothing is inspected.
 	deaf bool
 	// delay is how long a record takes to a broker; nil: a millisecond.
 	delay func() time.Duration
@@ -73,8 +81,8 @@ var (
 
 func name(id kafka.NodeID) string { return fmt.Sprintf("broker-%d", id) }
 
-// play runs a story on so many brokers, and fails the test if an invariant
-// broke, unless a bug is planted: what broke is in the judge then.
+// play runs a story on so many brokers, and fails the test if a law broke,
+// unless a bug is planted: what broke is in broken then.
 func play(t *testing.T, brokers int, bugs *planted.Set, story func(s *stage)) *stage {
 	t.Helper()
 	return playSeed(t, 1, brokers, bugs, story)
@@ -90,8 +98,15 @@ func playSeed(t testing.TB, seed uint64, brokers int, bugs *planted.Set, story f
 	for _, set := range settings {
 		set(&s.cfg)
 	}
-	s.judge = &judge{s: s, replicas: map[kafka.NodeID]*replicaLog{}}
-	s.w = sim.NewWorld(sim.Config{Seed: seed, Read: func(e *ledger.Entry) { t.Logf("%10.3fs %-9s %s", e.At.Seconds(), e.Host, e.Event.Sentence()) }})
+	s.laws = inspector.New(inspector.Config{
+		MinISR: func(string) (int, bool) { return s.minInsync, true },
+		Broken: func(_ *inspector.Partition, f laws.Failure) bool {
+			t.Logf("    broken: %v", f)
+			s.broken = append(s.broken, f)
+			return false
+		},
+	})
+	s.w = sim.NewWorld(sim.Config{Seed: seed, Read: s.read})
 	defer s.w.Close()
 	for i := 1; i <= brokers; i++ {
 		id := kafka.NodeID(i)
@@ -107,9 +122,38 @@ func playSeed(t testing.TB, seed uint64, brokers int, bugs *planted.Set, story f
 	})
 	require.NoError(t, err)
 	if bugs == nil {
-		require.Empty(t, s.violations)
+		require.Empty(t, s.broken)
 	}
 	return s
+}
+
+// read shows what is notable, and has all of it inspected.
+func (s *stage) read(e *ledger.Entry) {
+	if e.Event.Kind().Weight == ledger.Notable {
+		s.t.Logf("%10.3fs %-9s %s", e.At.Seconds(), e.Host, e.Event.Sentence())
+	}
+	switch {
+	case s.deaf:
+	case isEnd(e.Event):
+		for _, n := range s.nodes {
+			if n.host.Name() == e.Host {
+				s.laws.ProcessEnded(n.id)
+			}
+		}
+	default:
+		s.laws.Read(e)
+	}
+	if s.watch != nil {
+		s.watch(e.Event)
+	}
+}
+
+func isEnd(e ledger.Event) bool {
+	switch e.(type) {
+	case *sim.Killed, *sim.PoweredOff, *sim.Exited:
+		return true
+	}
+	return false
 }
 
 // start starts a broker and waits until it is there.
@@ -131,12 +175,7 @@ func (n *node) main(h env.Host) {
 	n.s.register(n)
 	cfg := n.s.cfg
 	cfg.NodeID = n.id
-	see := n.s.judge.see
-	m := NewManager(h, cfg, dir, n, n.s.bugs, func(e *witness.Event) {
-		if !n.s.deaf {
-			see(e)
-		}
-	})
+	m := NewManager(h, cfg, dir, n, n.s.bugs)
 	m.SetBrokerEpoch(n.epoch)
 	l, err := h.Listen(port)
 	if err != nil {
@@ -189,11 +228,11 @@ func (s *stage) register(n *node) {
 
 // publish commits records and tells every broker that is not muted.
 func (s *stage) publish(recs ...metadata.Record) {
-	for _, rec := range recs {
+	for i, rec := range recs {
 		require.NoError(s.t, s.image.Apply(rec))
+		s.tellCommitted(kafka.Offset(len(s.records)+i), rec)
 	}
 	s.records = append(s.records, recs...)
-	s.judge.look()
 	for _, id := range s.ids {
 		delay := time.Millisecond
 		if s.delay != nil {
@@ -202,6 +241,23 @@ func (s *stage) publish(recs ...metadata.Record) {
 		upTo := len(s.records)
 		s.w.After(delay, "metadata", func() { s.tell(id, upTo) })
 	}
+}
+
+// tellCommitted tells what a record has made of a partition, as controllers do.
+func (s *stage) tellCommitted(at kafka.Offset, rec metadata.Record) {
+	var p *metadata.Partition
+	switch rec := rec.(type) {
+	case *metadata.PartitionRecord:
+		p = s.image.TopicByID(rec.TopicID).Partition(rec.PartitionID)
+	case *metadata.PartitionChangeRecord:
+		p = s.image.TopicByID(rec.TopicID).Partition(rec.PartitionID)
+	default:
+		return
+	}
+	s.w.Tell(&witness.PartitionCommitted{
+		At: at, PartitionID: witness.PartitionID{Partition: p.TP(), Topic: p.TopicID},
+		Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, Replicas: p.Replicas, ISR: p.ISR,
+	})
 }
 
 // tell lets a broker have the records up to there.
@@ -224,6 +280,7 @@ func (s *stage) topic(minInsync int, replicas ...kafka.NodeID) {
 }
 
 func (s *stage) topicWithISR(minInsync int, replicas, isr []kafka.NodeID) {
+	s.minInsync = minInsync
 	value := fmt.Sprint(minInsync)
 	s.publish(
 		&metadata.TopicRecord{Name: "orders", TopicID: topicID},

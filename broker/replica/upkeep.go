@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // startUpkeep starts the broker's recurring tasks.
@@ -66,7 +67,7 @@ func (m *Manager) checkpointRecovery() { m.mustSave(m.dir.CheckpointRecovery()) 
 
 func (m *Manager) mustSave(err error) {
 	if err != nil && !m.closing {
-		m.host.Log("halts: log directory failed")
+		m.host.Tell(&witness.LogDirFailed{})
 		m.host.Exit(err)
 	}
 }

@@ -29,7 +29,8 @@ import (
 //     configuration is INVALID_REQUEST: it has to be asked itself.
 //   - A resource asked for several times is answered once.
 //
-// Missing: groups, client metrics and loggers (INVALID_REQUEST).
+// A broker has no loggers to list. Missing: groups and client metrics
+// (INVALID_REQUEST).
 func (b *Broker) describeConfigs(_ *wire.Context, req *kmsg.DescribeConfigsRequest) kmsg.Response {
 	resp := kmsg.NewPtrDescribeConfigsResponse()
 	answered := map[metadata.Resource]bool{}
@@ -42,10 +43,11 @@ func (b *Broker) describeConfigs(_ *wire.Context, req *kmsg.DescribeConfigsReque
 		out := kmsg.NewDescribeConfigsResponseResource()
 		out.ResourceType, out.ResourceName = asked.ResourceType, asked.ResourceName
 		configs, err := b.describeResource(asked)
+		out.ErrorMessage = ptr("") // Kafka's answer without a message has an empty one
 		if err != nil {
-			out.ErrorCode, out.ErrorMessage = errorOf(err)
-			if err == kerr.UnknownTopicOrPartition {
-				out.ErrorMessage = nil // as in Kafka
+			out.ErrorCode = kafka.Code(err)
+			if err != kerr.UnknownTopicOrPartition {
+				_, out.ErrorMessage = errorOf(err)
 			}
 		}
 		for _, c := range configs {
@@ -79,15 +81,28 @@ func (b *Broker) describeResource(asked kmsg.DescribeConfigsRequestResource) ([]
 		if asked.ResourceName == "" {
 			return b.configsOfAll(), nil
 		}
-		switch id, err := strconv.ParseInt(asked.ResourceName, 10, 32); {
-		case err != nil:
-			return nil, kafka.Refuse(kerr.InvalidRequest, "%s", "Broker id must be an integer, but it is: "+asked.ResourceName)
-		case kafka.NodeID(id) != b.NodeID:
-			return nil, kafka.Refuse(kerr.InvalidRequest, "Unexpected broker id, expected %d or empty string, but received %s", b.NodeID, asked.ResourceName)
+		if err := b.isOurs(asked.ResourceName, " or empty string,"); err != nil {
+			return nil, err
 		}
 		return b.brokerConfigs(), nil
+	case kmsg.ConfigResourceTypeBrokerLogger:
+		if asked.ResourceName == "" {
+			return nil, kafka.Refuse(kerr.InvalidRequest, "Broker id must not be empty")
+		}
+		return nil, b.isOurs(asked.ResourceName, "")
 	}
 	return nil, kerr.InvalidRequest
+}
+
+// isOurs says what is wrong with the id of a broker that is asked for its own.
+func (b *Broker) isOurs(name, or string) error {
+	switch id, err := strconv.ParseInt(name, 10, 32); {
+	case err != nil:
+		return kafka.Refuse(kerr.InvalidRequest, "Broker id must be an integer, but it is: %s", name)
+	case kafka.NodeID(id) != b.NodeID:
+		return kafka.Refuse(kerr.InvalidRequest, "Unexpected broker id, expected %d%s but received %s", b.NodeID, or, name)
+	}
+	return nil
 }
 
 // topicConfigs is what holds for a topic. The replicas follow the same order.

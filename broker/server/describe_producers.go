@@ -22,7 +22,10 @@ func (b *Broker) describeProducers(_ *wire.Context, req *kmsg.DescribeProducersR
 			out := kmsg.NewDescribeProducersResponseTopicPartition()
 			out.Partition = partition
 			states, err := b.producersOf(kafka.TopicPartition{Topic: asked.Topic, Partition: partition})
-			out.ErrorCode = kafka.Code(err) // without a text, as in Kafka
+			out.ErrorCode = kafka.Code(err)
+			if b.image().Topic(asked.Topic) == nil {
+				_, out.ErrorMessage = errorOf(err) // the replicas say nothing
+			}
 			for _, s := range states {
 				out.ActiveProducers = append(out.ActiveProducers, describeProducer(s))
 			}

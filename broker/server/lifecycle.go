@@ -8,6 +8,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -161,7 +162,7 @@ func (lc *Lifecycle) become(s State) {
 		return
 	}
 	lc.state = s
-	lc.host.Log("broker %d is %v", lc.self.NodeID, s)
+	lc.host.Tell(&witness.LifecycleChanged{Node: lc.self.NodeID, State: s.String()})
 	lc.changed.Broadcast()
 }
 
@@ -215,13 +216,13 @@ func (lc *Lifecycle) register() time.Duration {
 	}
 	answer := resp.(*kmsg.BrokerRegistrationResponse)
 	if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
-		lc.host.Log("broker %d cannot register: %v", lc.self.NodeID, err)
+		lc.host.Tell(&witness.RegistrationRefused{Node: lc.self.NodeID, Error: witness.ErrorOf(err)})
 		return lc.failed()
 	}
 	lc.failures = 0
 	lc.epoch = kafka.BrokerEpoch(answer.BrokerEpoch)
 	lc.registered = true
-	lc.host.Log("broker %d is registered with broker epoch %d", lc.self.NodeID, lc.epoch)
+	lc.host.Tell(&witness.Registered{Node: lc.self.NodeID, BrokerEpoch: lc.epoch})
 	lc.onEpoch(lc.epoch)
 	return 0
 }
@@ -262,7 +263,7 @@ func (lc *Lifecycle) heartbeat() time.Duration {
 	}
 	answer := resp.(*kmsg.BrokerHeartbeatResponse)
 	if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
-		lc.host.Log("broker %d is refused a heartbeat: %v", lc.self.NodeID, err)
+		lc.host.Tell(&witness.HeartbeatRefused{Node: lc.self.NodeID, Error: witness.ErrorOf(err)})
 		return lc.failed()
 	}
 	lc.failures = 0

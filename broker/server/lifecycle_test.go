@@ -297,7 +297,7 @@ func TestMetadata_CreatesATopicThatAClientAsksFor(t *testing.T) {
 		return kmsg.NewPtrCreateTopicsResponse()
 	}
 	withQuorum(t, q, func(h env.Host, _ *sim.World) {
-		b := &Broker{Host: h, NodeID: 1, Metadata: NewPublisher(h, 1, nil, nil), Settings: defaults()}
+		b := &Broker{Host: h, NodeID: 1, Metadata: NewPublisher(h, 1, nil), Settings: defaults()}
 		b.Metadata.image = cluster(t)
 		b.creator = topicCreator{host: h, channel: NewChannel(h, "x", q.find), timeout: time.Second}
 		req := askMetadata(12, "bonds", "stocks", "bad name")

@@ -51,7 +51,7 @@ func cluster(t require.TestingT) *metadata.Image {
 // onBroker runs f with a broker that has the cluster's image and no more.
 func onBroker(t *testing.T, f func(h env.Host, b *Broker)) {
 	sim.RunHost(t, 1, func(h env.Host) {
-		b := &Broker{Host: h, NodeID: 1, ClusterID: "C", Metadata: NewPublisher(h, 1, nil, nil)}
+		b := &Broker{Host: h, NodeID: 1, ClusterID: "C", Metadata: NewPublisher(h, 1, nil)}
 		config.Default(&b.Settings)
 		b.Settings.AutoCreateTopics = false
 		b.Metadata.image = cluster(t)
@@ -196,7 +196,8 @@ func TestDescribeConfigs_SaysWhereAValueComesFrom(t *testing.T) {
 		assert.Equal(t, kerr.UnknownTopicOrPartition.Code, ask(kmsg.ConfigResourceTypeTopic, "bonds").ErrorCode)
 		assert.NotEmpty(t, ask(kmsg.ConfigResourceTypeBroker, "1").Configs)
 		assert.Equal(t, kerr.InvalidRequest.Code, ask(kmsg.ConfigResourceTypeBroker, "2").ErrorCode)
-		assert.Equal(t, kerr.InvalidRequest.Code, ask(kmsg.ConfigResourceTypeBrokerLogger, "1").ErrorCode)
+		assert.Equal(t, kerr.InvalidRequest.Code, ask(kmsg.ConfigResourceTypeBrokerLogger, "2").ErrorCode)
+		assert.Zero(t, ask(kmsg.ConfigResourceTypeBrokerLogger, "1").ErrorCode)
 	})
 }
 

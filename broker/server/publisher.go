@@ -20,7 +20,6 @@ type Publisher struct {
 	host     env.Host
 	node     kafka.NodeID
 	replicas Replicas
-	witness  witness.Witness
 
 	image *metadata.Image
 	queue []raft.Batch
@@ -46,9 +45,9 @@ type Replicas interface {
 }
 
 // NewPublisher makes one. Batches may be delivered before Start.
-func NewPublisher(host env.Host, node kafka.NodeID, replicas Replicas, w witness.Witness) *Publisher {
+func NewPublisher(host env.Host, node kafka.NodeID, replicas Replicas) *Publisher {
 	return &Publisher{
-		host: host, node: node, replicas: replicas, witness: w,
+		host: host, node: node, replicas: replicas,
 		image:   metadata.NewImage(),
 		offset:  kafka.NoOffset,
 		arrived: host.NewSignal("metadata arrived"),
@@ -137,9 +136,7 @@ func (p *Publisher) publish() {
 		p.published = true
 		p.first.Broadcast()
 	}
-	if p.witness != nil {
-		p.witness.Tell(witness.Event{Kind: witness.Applied, Node: p.node, Offset: offset, Hash: im.Hash()})
-	}
+	p.host.Tell(&witness.Applied{Node: p.node, Offset: offset, Hash: im.Hash()})
 	if p.compact != nil {
 		p.compact(im)
 	}

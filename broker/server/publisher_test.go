@@ -11,6 +11,7 @@ import (
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/raft"
 	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -37,11 +38,22 @@ func topicAt(o kafka.Offset, name string) raft.Batch {
 	}}
 }
 
+// listening is a host that notes what is told to have been applied.
+type listening struct {
+	env.Host
+	applied []kafka.Offset
+}
+
+func (l *listening) Tell(e ledger.Event) {
+	l.applied = append(l.applied, e.(*witness.Applied).Offset)
+	l.Host.Tell(e)
+}
+
 func TestPublisher(t *testing.T) {
 	sim.RunHost(t, 1, func(h env.Host) {
 		d := &diary{host: h}
-		var applied []kafka.Offset
-		p := NewPublisher(h, 1, d, func(e *witness.Event) { applied = append(applied, e.Offset) })
+		log := &listening{Host: h}
+		p := NewPublisher(log, 1, d)
 		committed := kafka.Offset(2)
 		var offered []kafka.Offset
 		p.Committed(topicAt(0, "a"))
@@ -74,8 +86,8 @@ func TestPublisher(t *testing.T) {
 			"changes to 5: created [e]",
 			"image 91: 6 topics",
 		}, d.told)
-		assert.Equal(t, []kafka.Offset{2, 3, 5, 91}, applied)
-		assert.Equal(t, applied, offered)
+		assert.Equal(t, []kafka.Offset{2, 3, 5, 91}, log.applied)
+		assert.Equal(t, log.applied, offered)
 		assert.EqualValues(t, 91, p.Offset())
 	})
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/wire"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -71,12 +72,12 @@ func (r routes) listen(host env.Host, s Settings, port int, all wire.Versions) (
 		MaxRequestBytes: s.MaxRequestBytes,
 		Cost:            s.cost(),
 		Malformed: func(peer string, err error) {
-			host.Log("closes the connection from %s: %v", peer, err)
+			host.Tell(&witness.Malformed{Client: peer, Error: witness.ErrorOf(err)})
 		},
 	}
 	host.Go("accept on "+fmt.Sprint(port), func() {
 		if err := srv.Serve(l); err != nil {
-			host.Log("stops accepting: %v", err)
+			host.Tell(&witness.AcceptFailed{Error: witness.ErrorOf(err)})
 		}
 	})
 	return srv, nil

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -55,7 +56,7 @@ func (c *topicCreator) create(names []string) {
 	c.host.Go("auto-create topics", func() {
 		// What became of it, the client learns when it asks again.
 		if _, err := c.channel.Call(req, c.timeout); err != nil {
-			c.host.Log("auto-create %q: %v", req.Topics[0].Topic, err)
+			c.host.Tell(&witness.AutoCreateFailed{Topic: req.Topics[0].Topic, Error: witness.ErrorOf(err)})
 		}
 		for _, topic := range req.Topics {
 			delete(c.inFlight, topic.Topic)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -68,10 +69,16 @@ type call struct {
 func Dial(host env.Host, addr, clientID string, timeout time.Duration) (*Conn, error) {
 	conn, err := host.Dial(addr, timeout)
 	if err != nil {
+		if host.Traced() {
+			host.Tell(&witness.DialFailed{Server: addr, Error: witness.ErrorOf(err)})
+		}
 		return nil, fmt.Errorf("wire: dial %s: %w", addr, err)
 	}
 	c := &Conn{host: host, conn: conn, clientID: clientID, addr: addr}
 	c.in = frames{src: conn, max: MaxResponseBytes}
+	if host.Traced() {
+		host.Tell(&witness.ConnectionOpened{Client: conn.LocalAddr(), Server: conn.RemoteAddr()})
+	}
 	c.keepHead = func([]byte) bool {
 		return len(c.inFlight) > 0 && responseOwns[c.inFlight[0].resp.Key()]
 	}
@@ -170,7 +177,11 @@ func (c *Conn) enqueue(req kmsg.Request, timeout time.Duration, done func(kmsg.R
 		return nil, c.err
 	}
 	c.lastCorrelation = (c.lastCorrelation + 1) & 0x7fffffff
+	before := len(c.out)
 	c.out = appendRequest(c.out, req, c.lastCorrelation, c.clientID)
+	if c.host.Traced() {
+		c.tellSent(req, len(c.out)-before-sizeBytes)
+	}
 	if !answered(req) {
 		return nil, nil
 	}
@@ -285,6 +296,9 @@ func (c *Conn) readOne() {
 		c.fail(err)
 		return
 	}
+	if c.host.Traced() {
+		c.tellArrived(k, len(frame))
+	}
 	c.in.shrink()
 	c.pop()
 	k.finish(nil)
@@ -385,6 +399,9 @@ func (c *Conn) fail(err error) {
 	c.conn.Close()
 	failed := c.inFlight
 	c.inFlight = nil
+	if c.host.Traced() {
+		c.tellEnded(failed, err)
+	}
 	for _, k := range failed {
 		k.finish(c.err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -114,6 +115,9 @@ func (s *Server) Serve(l env.Listener) error {
 		a.in = frames{src: conn, max: s.maxRequestBytes()}
 		a.ctx = Context{Host: s.Host, RemoteAddr: conn.RemoteAddr(), Conn: a}
 		s.conns = append(s.conns, a)
+		if s.Host.Traced() {
+			s.Host.Tell(&witness.ConnectionAccepted{Client: a.ctx.RemoteAddr, Server: conn.LocalAddr()})
+		}
 		s.Host.Go("connection from "+a.ctx.RemoteAddr, a.run)
 	}
 }
@@ -145,6 +149,9 @@ func (a *Accepted) run() {
 	err := a.serve()
 	a.conn.Close()
 	s := a.server
+	if s.Host.Traced() {
+		a.tellEnded(err)
+	}
 	s.conns = slices.DeleteFunc(s.conns, func(other *Accepted) bool { return other == a })
 	if s.Malformed != nil && errors.Is(err, ErrMalformed) {
 		s.Malformed(a.ctx.RemoteAddr, err)
@@ -179,6 +186,9 @@ func (a *Accepted) one(frame []byte) error {
 	s := a.server
 	if !s.speaks(h.Key, h.Version) {
 		if h.Key == keyApiVersions {
+			if s.Host.Traced() {
+				a.tellArrived(h, len(frame))
+			}
 			return a.write(UnsupportedApiVersions(s.Versions), h.CorrelationID, len(frame))
 		}
 		// Kafka gives no answer: it cannot know how the client would read it.
@@ -199,6 +209,9 @@ func (a *Accepted) one(frame []byte) error {
 		return err
 	}
 	ctx.ClientID, ctx.Key, ctx.Version, ctx.Bytes = id, h.Key, h.Version, len(frame)
+	if s.Host.Traced() {
+		a.tellArrived(h, len(frame))
+	}
 	resp := s.Handler(ctx, req)
 	if resp == nil {
 		s.Host.Work(s.Cost.of(len(frame)))
@@ -244,6 +257,9 @@ func (a *Accepted) write(resp kmsg.Response, correlationID int32, received int) 
 	s := a.server
 	out := appendResponse(s.out[:0], resp, correlationID)
 	s.out = nil // it is in use while Write blocks
+	if s.Host.Traced() {
+		a.tellSent(resp, correlationID, len(out)-sizeBytes)
+	}
 	if s.Cost != (Cost{}) {
 		s.Host.Work(s.Cost.of(received + len(out)))
 	}

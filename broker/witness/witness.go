@@ -1,132 +1,104 @@
-// Package witness is what a node tells of itself: typed events of its state
-// changes, for whoever watches. A node works the same when nobody does.
+// Package witness holds what a node tells of itself: one small struct for each
+// thing that happens to it, told once, where it happens, with env.Host.Tell.
+// Laws keep their own account of the truth from these events, and people read
+// their sentences. A node works the same whether anything reads them or not.
 //
-// The events name what invariants speak of (what a replica holds, what it
-// shows, what it promised), so that a watcher can keep its own account of the
-// truth and compare.
+// The files are named by what tells: replica.go, quorum.go, controller.go,
+// broker.go (the life of a broker), log.go (recovery), message.go (requests and
+// answers).
 package witness
 
-import "github.com/ktrial/ktrial/broker/kafka"
+import (
+	"errors"
 
-// Kind says what happened.
-type Kind uint8
+	"github.com/twmb/franz-go/pkg/kerr"
 
-// What a replica of a partition does. Partition is set in all of them.
-const (
-	_ Kind = iota
-	// Opened: the replica's log was recovered: it spans [Offset, End), with
-	// high watermark HW as read from its checkpoint.
-	Opened
-	// Appended: Batch, spanning [Offset, End), was written in leader epoch Epoch.
-	Appended
-	// Truncated: the log now ends at Offset. Peer is the leader it follows.
-	Truncated
-	// Restarted: the log was dropped and begins anew at Offset (out of range).
-	Restarted
-	// LogStartMoved: the log now starts at Offset.
-	LogStartMoved
-	// HighWatermarkMoved: the high watermark is now Offset, in Epoch.
-	HighWatermarkMoved
-	// BecameLeader in Epoch: the log ends at Offset. Nodes is the ISR.
-	BecameLeader
-	// BecameFollower of Peer in Epoch: the log ends at Offset.
-	BecameFollower
-	// MaximalISR: the leader now counts Nodes for the high watermark (KIP-497).
-	MaximalISR
-	// FollowerFetched: Peer fetched from Offset in Epoch and was counted.
-	FollowerFetched
-	// ProduceAcked: acks=all success was answered for [Offset, End).
-	ProduceAcked
-	// Stopped: the replica was closed, or deleted if End is 1.
-	Stopped
-	// EndServed: a client was told that the log ends at Offset.
-	EndServed
-	// Appending: an append begins; Appended follows, unless it fails. It may be
-	// in the log of a process that dies in between, or not.
-	Appending
-	// Truncating: the log is about to be cut at Offset; Truncated follows.
-	Truncating
-	// ReadServed: a consumer was given Batch, spanning [Offset, End), of Epoch.
-	ReadServed
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/record"
 )
 
-// What a member of the KRaft quorum does.
-const (
-	// QuorumVoted: in Epoch for Peer; durable already.
-	QuorumVoted Kind = iota + 64
-	// QuorumLeader: became quorum leader in Epoch; its log ends at Offset.
-	QuorumLeader
-	// QuorumFollower: in Epoch it does not lead; Peer does, or nobody that it knows.
-	QuorumFollower
-	// QuorumAppended: Batch spanning [Offset, End) in Epoch.
-	QuorumAppended
-	// QuorumAppending: as Appending.
-	QuorumAppending
-	// QuorumTruncating: as Truncating.
-	QuorumTruncating
-	// QuorumFlushed: the log is durable below Offset.
-	QuorumFlushed
-	// QuorumTruncated: the log now ends at Offset.
-	QuorumTruncated
-	// QuorumCommitted: the high watermark is now Offset.
-	QuorumCommitted
-	// QuorumSnapshot: a snapshot ending at Offset, Epoch was written or loaded.
-	QuorumSnapshot
-	// ControllerActive: this controller acts, in Epoch.
-	ControllerActive
-	// ControllerResigned: it acts no more.
-	ControllerResigned
-	// Applied: committed metadata up to Offset is applied; Hash is of the image.
-	Applied
-	// PartitionCommitted: the record at Offset of the metadata log is committed;
-	// it made of the partition what State says.
-	PartitionCommitted
-	// BrokerCommitted: the record at Offset of the metadata log is committed; it
-	// registered Incarnation of broker Peer with broker epoch End.
-	BrokerCommitted
-	// QuorumPreVoted: it would vote for Peer, who asked in Epoch. End is the leader
-	// of which it has heard within its fetch timeout, or NoNode.
-	QuorumPreVoted
-)
-
-// PartitionState is what the controllers have committed of a partition.
-type PartitionState struct {
-	Leader         kafka.NodeID
-	LeaderEpoch    kafka.LeaderEpoch
-	PartitionEpoch kafka.PartitionEpoch
-	Replicas       []kafka.NodeID
-	ISR, ELR       []kafka.NodeID
+// Replica says which copy of which partition an event is of. A replica makes one
+// when it is opened and puts it into all of its events, so that what reads them
+// may know the replica by its address. Members of the quorum have one too, of
+// the metadata partition.
+type Replica struct {
+	Node      kafka.NodeID         `json:"node"`
+	Partition kafka.TopicPartition `json:"partition"`
+	Topic     kafka.UUID           `json:"topic_id"`
 }
 
-// Event is one state change of a node. Which fields count depends on Kind.
-type Event struct {
-	Kind      Kind
-	Node      kafka.NodeID
-	Partition kafka.TopicPartition
-	Topic     kafka.UUID
-	Epoch     kafka.LeaderEpoch
-	Offset    kafka.Offset
-	End       kafka.Offset
-	HW        kafka.Offset
-	Peer      kafka.NodeID
-	Nodes     []kafka.NodeID
-	Batch     []byte // valid during the call only
-	Hash      uint64
-	State     *PartitionState
-	// Memo is where the witness may keep what it knows of the replica. It lives
-	// as long as the replica; nil in events that are of none.
-	Memo *any
-
-	Incarnation kafka.UUID
-}
-
-// Witness is told of each event as it happens. It must not call back. Nil:
-// nobody watches.
-type Witness func(*Event)
-
-// Tell passes e on, if anybody watches.
-func (w Witness) Tell(e Event) {
-	if w != nil {
-		w(&e)
+// Subject is the partition. There is none in an event that is of no replica.
+func (r *Replica) Subject() string {
+	if r == nil {
+		return ""
 	}
+	return r.Partition.String()
+}
+
+// Of is the replica that tells.
+func (r *Replica) Of() *Replica { return r }
+
+// ID is the partition and the id of its topic.
+func (r *Replica) ID() PartitionID {
+	if r == nil {
+		return PartitionID{}
+	}
+	return PartitionID{r.Partition, r.Topic}
+}
+
+// PartitionID names a partition for good: a topic that is deleted and created
+// again under its name has another id. It is in events that no replica tells.
+type PartitionID struct {
+	Partition kafka.TopicPartition `json:"partition"`
+	Topic     kafka.UUID           `json:"topic_id"`
+}
+
+// Subject is the partition.
+func (p *PartitionID) Subject() string { return p.Partition.String() }
+
+// Batch is a record batch as events keep it.
+type Batch struct {
+	From  kafka.Offset      `json:"from"`
+	End   kafka.Offset      `json:"end"` // one past the last record
+	Epoch kafka.LeaderEpoch `json:"epoch"`
+	// Digest tells batches of one offset and epoch apart.
+	Digest        uint64              `json:"digest,string"`
+	Records       int32               `json:"records"`
+	Bytes         int32               `json:"bytes"`
+	Control       bool                `json:"control,omitempty"`
+	ProducerID    kafka.ProducerID    `json:"producer"` // -1: none
+	ProducerEpoch kafka.ProducerEpoch `json:"producer_epoch"`
+	FirstSequence kafka.Sequence      `json:"first_sequence"`
+	LastSequence  kafka.Sequence      `json:"last_sequence"`
+}
+
+// BatchOf reads the header of b. The digest costs two loads: the checksum covers
+// all but what leaders assign, offset and epoch, which stand beside it.
+func BatchOf(b record.Batch) Batch {
+	return Batch{
+		From: b.BaseOffset(), End: b.NextOffset(), Epoch: b.LeaderEpoch(),
+		Digest:  uint64(b.CRC())<<32 ^ uint64(len(b)),
+		Records: b.Count(), Bytes: int32(len(b)), Control: b.IsControl(),
+		ProducerID: b.ProducerID(), ProducerEpoch: b.ProducerEpoch(), FirstSequence: b.BaseSequence(), LastSequence: b.LastSequence(),
+	}
+}
+
+// Idempotent reports whether a producer numbers the batch.
+func (b *Batch) Idempotent() bool { return b.ProducerID > kafka.NoProducer && !b.Control }
+
+// Error is an error as events keep it.
+type Error struct {
+	Text string `json:"error"`
+	// Name is the Kafka error that it is or wraps, such as NOT_LEADER_OR_FOLLOWER;
+	// empty: none.
+	Name string `json:"error_name,omitempty"`
+}
+
+// ErrorOf is err for an event.
+func ErrorOf(err error) Error {
+	e := Error{Text: err.Error()}
+	if k := (*kerr.Error)(nil); errors.As(err, &k) {
+		e.Name = k.Message
+	}
+	return e
 }

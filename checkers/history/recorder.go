@@ -4,6 +4,9 @@ package history
 type Recorder struct {
 	// Watch, if set, sees every event as it is recorded.
 	Watch func(*Added)
+	// Told, if set, is called with each event as the client told it, after it
+	// was recorded; number counts the events from 0. It must not keep the event.
+	Told  func(e *Event, number int64)
 	h     *History
 	event Event // the one being recorded
 }
@@ -36,6 +39,9 @@ func (r *Recorder) Note(e Event) {
 // when it returns.
 func (r *Recorder) Add(e *Event) {
 	r.h.Add(e)
+	if r.Told != nil {
+		r.Told(e, int64(r.h.Events())-1)
+	}
 	if r.Watch != nil {
 		r.Watch(r.h.Added())
 	}

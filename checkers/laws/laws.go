@@ -33,12 +33,16 @@ type Law struct {
 type Failure struct {
 	Law     Law
 	Event   int64 // which call it was, from 1
-	Node    Node
-	Message string
+	Node    Node  // NoNode: none in particular
+	Subject string
+	Message string // without the subject
 }
 
+// Text is the message with its subject.
+func (f Failure) Text() string { return f.Subject + ": " + f.Message }
+
 func (f Failure) String() string {
-	return fmt.Sprintf("law %d (%s) at event %d: %s", f.Law.Number, f.Law.About, f.Event, f.Message)
+	return fmt.Sprintf("law %d (%s) at event %d: %s", f.Law.Number, f.Law.About, f.Event, f.Text())
 }
 
 // watch is what both ghosts share: a count of events and the failures.
@@ -48,9 +52,10 @@ type watch struct {
 	// Failures are the first hundred.
 	Failures []Failure
 	// Broken counts all.
-	Broken int
-	name   string
-	events int64
+	Broken  int
+	subject string
+	name    func(Node) string
+	events  int64
 }
 
 // Events is how many were seen.
@@ -64,18 +69,48 @@ func (w *watch) First() (Failure, bool) {
 	return w.Failures[0], true
 }
 
+// Fail reports a law that was found broken from outside, by what cannot be told
+// as an event. Arguments are formatted as by fmt.Sprintf, nodes by their names.
+func (w *watch) Fail(law Law, node Node, format string, args ...any) {
+	w.events++
+	w.fail(law, node, format, args...)
+}
+
 func (w *watch) fail(law Law, node Node, format string, args ...any) {
 	w.Broken++
 	if len(w.Failures) >= 100 && w.Report == nil {
 		return
 	}
-	f := Failure{law, w.events, node, w.name + ": " + fmt.Sprintf(format, args...)}
+	for i := range args {
+		switch n := args[i].(type) {
+		case Node:
+			args[i] = w.nameOf(n)
+		case []Node:
+			names := make([]string, len(n))
+			for j := range n {
+				names[j] = w.nameOf(n[j])
+			}
+			args[i] = names
+		}
+	}
+	f := Failure{law, w.events, node, w.subject, fmt.Sprintf(format, args...)}
 	if len(w.Failures) < 100 {
 		w.Failures = append(w.Failures, f)
 	}
 	if w.Report != nil {
 		w.Report(f)
 	}
+}
+
+// nameOf is how messages name a node.
+func (w *watch) nameOf(n Node) string {
+	switch {
+	case n == NoNode:
+		return "nobody"
+	case w.name == nil:
+		return fmt.Sprintf("node %d", n)
+	}
+	return w.name(n)
 }
 
 // entry is one record of a ghost log. A zero digest is a hole: an offset that

@@ -38,19 +38,19 @@ func (r *Replication) ControllerState(s PartitionState) {
 
 func (r *Replication) saneState(s PartitionState) {
 	if s.Leader != NoNode && !holds(s.ISR, s.Leader) {
-		r.fail(LeaderInISR, s.Leader, "leader %d is not in ISR %v", s.Leader, s.ISR)
+		r.fail(LeaderInISR, s.Leader, "leader %v is not in ISR %v", s.Leader, s.ISR)
 	}
 	if len(s.ISR) == 0 && len(s.ELR) == 0 && s.Leader != NoNode {
 		r.fail(SaneISR, s.Leader, "ISR and ELR are empty")
 	}
 	for _, n := range s.ISR {
 		if !holds(s.Replicas, n) {
-			r.fail(SaneISR, n, "node %d of ISR %v is no replica of %v", n, s.ISR, s.Replicas)
+			r.fail(SaneISR, n, "%v of ISR %v is no replica of %v", n, s.ISR, s.Replicas)
 		}
 	}
 	for _, n := range s.ELR {
 		if !holds(s.Replicas, n) || holds(s.ISR, n) {
-			r.fail(SaneISR, n, "node %d of ELR %v is in ISR %v or no replica of %v", n, s.ELR, s.ISR, s.Replicas)
+			r.fail(SaneISR, n, "%v of ELR %v is in ISR %v or no replica of %v", n, s.ELR, s.ISR, s.Replicas)
 		}
 	}
 	if len(s.ELR) > 0 && len(s.ISR) >= r.cfg.MinISR {
@@ -63,7 +63,7 @@ func (r *Replication) change(s PartitionState) {
 		r.fail(PartitionEpochs, s.Leader, "partition epoch went from %d to %d", r.partitionEpoch, s.PartitionEpoch)
 	}
 	if s.LeaderEpoch < r.leaderEpoch || s.Leader != r.leader && s.LeaderEpoch == r.leaderEpoch {
-		r.fail(OneLeader, s.Leader, "leader went from %d in epoch %d to %d in epoch %d", r.leader, r.leaderEpoch, s.Leader, s.LeaderEpoch)
+		r.fail(OneLeader, s.Leader, "leader went from %v in epoch %d to %v in epoch %d", r.leader, r.leaderEpoch, s.Leader, s.LeaderEpoch)
 	}
 }
 
@@ -79,7 +79,7 @@ func (r *Replication) members(s PartitionState) {
 		p.lossy = p.lossy && p.log.end() < r.trueHW()
 		switch {
 		case p.lossy && (joined || n == s.Leader):
-			r.fail(UncleanExcluded, n, "node %d is in ISR %v; it came back with %d of %d committed records", n, s.ISR, p.log.end(), r.trueHW())
+			r.fail(UncleanExcluded, n, "%v is in ISR %v; it came back with %d of %d committed records", n, s.ISR, p.log.end(), r.trueHW())
 		case p.up && !p.lossy && !joined:
 			r.complete(p, CandidateComplete)
 		}
@@ -96,13 +96,13 @@ func (r *Replication) join(p *replica, s PartitionState) {
 	}
 	end := p.log.end()
 	if _, ok := leader.fetchedEnd(p.node); !ok {
-		r.fail(JoinCaughtUp, p.node, "node %d joined the ISR without a fetch in epoch %d", p.node, leader.epoch)
+		r.fail(JoinCaughtUp, p.node, "%v joined the ISR without a fetch in epoch %d", p.node, leader.epoch)
 	}
 	if end < leader.hw || end < leader.epochStart {
-		r.fail(JoinCaughtUp, p.node, "node %d joined the ISR with log end %d; the leader's high watermark is %d, its epoch starts at %d", p.node, end, leader.hw, leader.epochStart)
+		r.fail(JoinCaughtUp, p.node, "%v joined the ISR with log end %d; the leader's high watermark is %d, its epoch starts at %d", p.node, end, leader.hw, leader.epochStart)
 	}
 	if !holds(leader.maximal, p.node) {
-		r.fail(ReassignKeeps, p.node, "node %d joined the ISR; leader %d counts %v", p.node, leader.node, leader.maximal)
+		r.fail(ReassignKeeps, p.node, "%v joined the ISR; leader %v counts %v", p.node, leader.node, leader.maximal)
 	}
 }
 

@@ -65,11 +65,11 @@ func (r *Replication) Produced(node Node, end int64, b Batch) {
 	switch before, known := p.producers.last(b.Producer); {
 	case !known:
 	case b.Epoch < before.epoch:
-		r.fail(ContiguousBatches, node, "node %d appended a batch of producer %d in epoch %d, after one in epoch %d", node, b.Producer, b.Epoch, before.epoch)
+		r.fail(ContiguousBatches, node, "%v appended a batch of producer %d in epoch %d, after one in epoch %d", node, b.Producer, b.Epoch, before.epoch)
 	case b.Epoch > before.epoch && b.First != 0:
-		r.fail(ContiguousBatches, node, "node %d appended sequence %d of producer %d as the first in epoch %d", node, b.First, b.Producer, b.Epoch)
+		r.fail(ContiguousBatches, node, "%v appended sequence %d of producer %d as the first in epoch %d", node, b.First, b.Producer, b.Epoch)
 	case b.Epoch == before.epoch && b.First != next(before.last):
-		r.fail(ContiguousBatches, node, "node %d appended sequence %d of producer %d in epoch %d behind sequence %d", node, b.First, b.Producer, b.Epoch, before.last)
+		r.fail(ContiguousBatches, node, "%v appended sequence %d of producer %d in epoch %d behind sequence %d", node, b.First, b.Producer, b.Epoch, before.last)
 	}
 	p.producers.add(sent{b.Producer, b.Epoch, b.Last, end})
 }

@@ -74,10 +74,17 @@ func (m *member) cut(to int64) {
 	m.same, m.synced, m.told = min(m.same, to), min(m.synced, to), min(m.told, to)
 }
 
-// NewQuorum watches a quorum with these voters.
-func NewQuorum(name string, voters []Node) *Quorum {
-	q := &Quorum{voters: append([]Node(nil), voters...)}
-	q.name = name
+// QuorumConfig says which quorum it is.
+type QuorumConfig struct {
+	Subject string            // for messages
+	Name    func(Node) string // for messages; nil: its number
+	Voters  []Node
+}
+
+// NewQuorum watches a quorum.
+func NewQuorum(cfg QuorumConfig) *Quorum {
+	q := &Quorum{voters: append([]Node(nil), cfg.Voters...)}
+	q.subject, q.name = cfg.Subject, cfg.Name
 	return q
 }
 
@@ -94,7 +101,7 @@ func (q *Quorum) of(node Node) *member {
 
 func (q *Quorum) enter(m *member, epoch Epoch, doing string) {
 	if epoch < m.epoch {
-		q.fail(OneVote, m.node, "node %d %s in epoch %d; it was in %d already", m.node, doing, epoch, m.epoch)
+		q.fail(OneVote, m.node, "%v %s in epoch %d; it was in %d already", m.node, doing, epoch, m.epoch)
 		return
 	}
 	if epoch > m.epoch {
@@ -108,10 +115,10 @@ func (q *Quorum) Voted(node Node, epoch Epoch, candidate Node) {
 	q.events++
 	m := q.of(node)
 	if !holds(q.voters, node) {
-		q.fail(RoleFits, node, "node %d votes, and is no voter of %v", node, q.voters)
+		q.fail(RoleFits, node, "%v votes, and is no voter of %v", node, q.voters)
 	}
 	if epoch == m.votedEpoch && candidate != m.voted {
-		q.fail(OneVote, node, "node %d voted for %d and for %d in epoch %d", node, m.voted, candidate, epoch)
+		q.fail(OneVote, node, "%v voted for %v and for %v in epoch %d", node, m.voted, candidate, epoch)
 	}
 	q.enter(m, epoch, "votes")
 	m.voted, m.votedEpoch = candidate, epoch
@@ -120,7 +127,7 @@ func (q *Quorum) Voted(node Node, epoch Epoch, candidate Node) {
 	}
 	c := q.of(candidate)
 	if !c.wiped && (c.votedEpoch < epoch || c.votedEpoch == epoch && c.voted != candidate) {
-		q.fail(PreVoteHarmless, node, "node %d voted in epoch %d for node %d, which is no candidate of it", node, epoch, candidate)
+		q.fail(PreVoteHarmless, node, "%v voted in epoch %d for %v, which is no candidate of it", node, epoch, candidate)
 	}
 	mine, theirs := m.log.lastEpoch(m.log.end()), c.log.lastEpoch(c.log.end())
 	if len(c.log.entries) == 0 || len(m.log.entries) == 0 || c.epoch > epoch {
@@ -130,7 +137,7 @@ func (q *Quorum) Voted(node Node, epoch Epoch, candidate Node) {
 		return // of an append that its node died in only the end is known
 	}
 	if theirs < mine || theirs == mine && c.log.end() < m.log.end() {
-		q.fail(VoteForComplete, node, "node %d, with log end %d in epoch %d, voted for node %d, with %d in %d", node, m.log.end(), mine, candidate, c.log.end(), theirs)
+		q.fail(VoteForComplete, node, "%v, with log end %d in epoch %d, voted for %v, with %d in %d", node, m.log.end(), mine, candidate, c.log.end(), theirs)
 	}
 }
 
@@ -139,10 +146,10 @@ func (q *Quorum) Voted(node Node, epoch Epoch, candidate Node) {
 func (q *Quorum) PreVoted(node Node, epoch Epoch, candidate, leader Node) {
 	q.events++
 	if leader != NoNode {
-		q.fail(PreVoteHarmless, node, "node %d would vote for node %d in epoch %d, though it is in touch with leader %d", node, candidate, epoch, leader)
+		q.fail(PreVoteHarmless, node, "%v would vote for %v in epoch %d, though it is in touch with leader %v", node, candidate, epoch, leader)
 	}
 	if c := q.of(candidate); !c.wiped && epoch > max(0, c.epoch) { // all begin in epoch 0
-		q.fail(PreVoteHarmless, node, "node %d asked for pre-votes in epoch %d; it is in epoch %d", candidate, epoch, max(0, c.epoch))
+		q.fail(PreVoteHarmless, node, "%v asked for pre-votes in epoch %d; it is in epoch %d", candidate, epoch, max(0, c.epoch))
 	}
 }
 
@@ -151,7 +158,7 @@ func (q *Quorum) BecameLeader(node Node, epoch Epoch, end int64) {
 	q.events++
 	m := q.of(node)
 	if !holds(q.voters, node) {
-		q.fail(RoleFits, node, "node %d leads, and is no voter of %v", node, q.voters)
+		q.fail(RoleFits, node, "%v leads, and is no voter of %v", node, q.voters)
 	}
 	for int(epoch) >= len(q.leaderOf) {
 		q.leaderOf = append(q.leaderOf, NoNode)
@@ -159,16 +166,16 @@ func (q *Quorum) BecameLeader(node Node, epoch Epoch, end int64) {
 	}
 	if epoch >= 0 {
 		if other := q.leaderOf[epoch]; other != NoNode {
-			q.fail(ElectionSafety, node, "nodes %d and %d both became leader in epoch %d", other, node, epoch)
+			q.fail(ElectionSafety, node, "%v and %v both became leader in epoch %d", other, node, epoch)
 		}
 		q.leaderOf[epoch] = node
 	}
 	q.enter(m, epoch, "leads")
 	m.leads, m.epochStart = true, end
 	if hw := q.commits.before(epoch); m.log.end() < hw && m.start < hw {
-		q.fail(QuorumComplete, node, "node %d leads epoch %d with log end %d; %d records are committed", node, epoch, m.log.end(), hw)
+		q.fail(QuorumComplete, node, "%v leads epoch %d with log end %d; %d records are committed", node, epoch, m.log.end(), hw)
 	} else if o := q.compare(m, hw); o >= 0 {
-		q.fail(QuorumComplete, node, "node %d leads epoch %d with another record at %d than is committed", node, epoch, o)
+		q.fail(QuorumComplete, node, "%v leads epoch %d with another record at %d than is committed", node, epoch, o)
 	}
 }
 
@@ -180,7 +187,7 @@ func (q *Quorum) BecameFollower(node Node, epoch Epoch, leader Node) {
 	m.leads = false
 	if leader != NoNode && int(epoch) < len(q.leaderOf) && epoch >= 0 {
 		if known := q.leaderOf[epoch]; known != NoNode && known != leader {
-			q.fail(ElectionSafety, node, "node %d follows %d in epoch %d, which is led by %d", node, leader, epoch, known)
+			q.fail(ElectionSafety, node, "%v follows %v in epoch %d, which is led by %v", node, leader, epoch, known)
 		}
 	}
 }
@@ -209,12 +216,12 @@ func (q *Quorum) Appended(node Node, first, end int64, epoch Epoch, hash uint64)
 		if m.leads {
 			law = LeaderAppendOnly
 		}
-		q.fail(law, node, "node %d appended at %d; its log ends at %d", node, first, at)
+		q.fail(law, node, "%v appended at %d; its log ends at %d", node, first, at)
 		m.log.truncate(first)
 		m.cut(first)
 	}
 	if last := m.log.lastEpoch(first); epoch < last {
-		q.fail(QuorumMatching, node, "node %d appended epoch %d at %d, after epoch %d", node, epoch, first, last)
+		q.fail(QuorumMatching, node, "%v appended epoch %d at %d, after epoch %d", node, epoch, first, last)
 	}
 	m.log.append(first, end, epoch, hash)
 	m.writes = false
@@ -228,7 +235,7 @@ func (q *Quorum) Appended(node Node, first, end int64, epoch Epoch, hash uint64)
 	w := &q.written[epoch]
 	for o := first; o < end; o++ {
 		if differ(m.log.at(o), w.at(o)) {
-			q.fail(QuorumMatching, node, "node %d appended at %d another record of epoch %d than is known", node, o, epoch)
+			q.fail(QuorumMatching, node, "%v appended at %d another record of epoch %d than is known", node, o, epoch)
 			return
 		}
 	}
@@ -253,14 +260,14 @@ func (q *Quorum) Truncated(node Node, to int64) {
 	q.events++
 	m := q.of(node)
 	if m.leads && to < m.log.end() {
-		q.fail(LeaderAppendOnly, node, "leader %d truncated from %d to %d", node, m.log.end(), to)
+		q.fail(LeaderAppendOnly, node, "leader %v truncated from %d to %d", node, m.log.end(), to)
 	}
 	// A record of an older epoch may be committed in a younger one, of which this
 	// node has not heard yet: it does not count there, and may follow a leader
 	// between the two that never had the record.
 	hw := q.commits.before(m.epoch + 1)
 	if first := m.log.at(to); to < hw && first.digest != 0 && !differ(first, q.truth.at(to)) {
-		q.fail(CommittedStays, node, "node %d truncated from %d to %d in epoch %d; %d are committed", node, m.log.end(), to, m.epoch, hw)
+		q.fail(CommittedStays, node, "%v truncated from %d to %d in epoch %d; %d are committed", node, m.log.end(), to, m.epoch, hw)
 	}
 	m.cuts = false
 	m.log.truncate(to)
@@ -272,13 +279,13 @@ func (q *Quorum) Committed(node Node, hw int64) {
 	q.events++
 	m := q.of(node)
 	if hw > m.log.end() && len(m.log.entries) > 0 {
-		q.fail(QuorumMatching, node, "node %d has high watermark %d, log end %d", node, hw, m.log.end())
+		q.fail(QuorumMatching, node, "%v has high watermark %d, log end %d", node, hw, m.log.end())
 		hw = m.log.end()
 	}
 	if m.leads && hw > q.truth.end() {
 		q.commit(m, hw)
 	} else if o := q.compare(m, min(hw, m.log.end())); o >= 0 {
-		q.fail(QuorumMatching, node, "node %d has another record at %d, below its high watermark %d, than is committed", node, o, hw)
+		q.fail(QuorumMatching, node, "%v has another record at %d, below its high watermark %d, than is committed", node, o, hw)
 	}
 	m.hw = max(m.hw, hw)
 }
@@ -286,7 +293,7 @@ func (q *Quorum) Committed(node Node, hw int64) {
 // commit: law 35, then it is the truth.
 func (q *Quorum) commit(m *member, hw int64) {
 	if last := m.log.at(hw - 1); last.digest != 0 && last.epoch != m.epoch {
-		q.fail(CommitCurrent, m.node, "leader %d of epoch %d committed up to %d, a record of epoch %d", m.node, m.epoch, hw, last.epoch)
+		q.fail(CommitCurrent, m.node, "leader %v of epoch %d committed up to %d, a record of epoch %d", m.node, m.epoch, hw, last.epoch)
 	}
 	have := 0
 	for _, v := range q.voters {
@@ -296,10 +303,10 @@ func (q *Quorum) commit(m *member, hw int64) {
 		}
 	}
 	if have <= len(q.voters)/2 {
-		q.fail(CommitCurrent, m.node, "leader %d committed up to %d, which %d of %d voters have synced", m.node, hw, have, len(q.voters))
+		q.fail(CommitCurrent, m.node, "leader %v committed up to %d, which %d of %d voters have synced", m.node, hw, have, len(q.voters))
 	}
 	if o := q.compare(m, q.truth.end()); o >= 0 {
-		q.fail(QuorumMatching, m.node, "leader %d has another record at %d than is committed", m.node, o)
+		q.fail(QuorumMatching, m.node, "leader %v has another record at %d than is committed", m.node, o)
 	}
 	if len(q.truth.entries) == 0 {
 		q.truth.base = min(hw, m.log.base)
@@ -340,10 +347,10 @@ func (q *Quorum) Recovered(node Node, end int64, epoch Epoch) {
 	case len(m.log.entries) == 0:
 		m.log.restart(end)
 	case end > was || end < least:
-		q.fail(RecoveredPrefix, node, "node %d recovered up to %d; it had %d, of which %d were synced", node, end, was, m.told)
+		q.fail(RecoveredPrefix, node, "%v recovered up to %d; it had %d, of which %d were synced", node, end, was, m.told)
 	}
 	if epoch >= 0 && epoch < max(m.votedEpoch, m.epoch) {
-		q.fail(OneVote, node, "node %d came back in epoch %d; it was in %d already", node, epoch, max(m.votedEpoch, m.epoch))
+		q.fail(OneVote, node, "%v came back in epoch %d; it was in %d already", node, epoch, max(m.votedEpoch, m.epoch))
 	}
 	m.log.truncate(end)
 	m.cut(end)
@@ -376,15 +383,18 @@ func (q *Quorum) survives(node Node) {
 }
 
 // Snapshot: the node wrote or loaded a snapshot of everything below end, whose
-// last record was of epoch.
-func (q *Quorum) Snapshot(node Node, end int64, epoch Epoch) {
+// last record was of epoch; its image hashes to hash.
+func (q *Quorum) Snapshot(node Node, end int64, epoch Epoch, hash uint64) {
 	q.events++
 	m := q.of(node)
 	if end > q.truth.end() && len(q.truth.entries) > 0 {
-		q.fail(SnapshotBelowHW, node, "node %d has a snapshot up to %d; %d are committed", node, end, q.truth.end())
+		q.fail(SnapshotBelowHW, node, "%v has a snapshot up to %d; %d are committed", node, end, q.truth.end())
 	}
 	if at := q.truth.at(end - 1); at.digest != 0 && at.epoch != epoch {
-		q.fail(SnapshotBelowHW, node, "node %d has a snapshot that ends in epoch %d; the record at %d is of epoch %d", node, epoch, end-1, at.epoch)
+		q.fail(SnapshotBelowHW, node, "%v has a snapshot that ends in epoch %d; the record at %d is of epoch %d", node, epoch, end-1, at.epoch)
+	}
+	if end > 0 {
+		q.sameImage(node, end-1, hash)
 	}
 	m.start = max(m.start, end)
 	if end > m.log.end() { // it was loaded from the leader
@@ -399,11 +409,11 @@ func (q *Quorum) ControllerActive(node Node, epoch Epoch) {
 	m := q.of(node)
 	m.active = true
 	if !m.leads || m.epoch != epoch {
-		q.fail(ActiveCaughtUp, node, "controller %d acts in epoch %d, which it does not lead", node, epoch)
+		q.fail(ActiveCaughtUp, node, "%v acts in epoch %d, which it does not lead", node, epoch)
 		return
 	}
 	if m.hw <= m.epochStart && m.log.end() > m.epochStart || m.hw < m.epochStart {
-		q.fail(ActiveCaughtUp, node, "controller %d acts with high watermark %d; its epoch %d starts at %d", node, m.hw, epoch, m.epochStart)
+		q.fail(ActiveCaughtUp, node, "%v acts with high watermark %d; its epoch %d starts at %d", node, m.hw, epoch, m.epochStart)
 	}
 }
 
@@ -422,10 +432,15 @@ func (q *Quorum) Applied(node Node, offset int64, hash uint64) {
 	q.events++
 	m := q.of(node)
 	if end := q.truth.end(); offset >= end && end > 0 {
-		q.fail(BrokerPrefix, node, "node %d applied the record at %d; %d are committed", node, offset, end)
+		q.fail(BrokerPrefix, node, "%v applied the record at %d; %d are committed", node, offset, end)
 	} else if o := q.compare(m, min(offset+1, m.log.end())); o >= 0 {
-		q.fail(BrokerPrefix, node, "node %d applied another record at %d than is committed", node, o)
+		q.fail(BrokerPrefix, node, "%v applied another record at %d than is committed", node, o)
 	}
+	q.sameImage(node, offset, hash)
+}
+
+// sameImage: law 37.
+func (q *Quorum) sameImage(node Node, offset int64, hash uint64) {
 	if q.images == nil {
 		q.images = make([]image, imageWindow)
 	}
@@ -434,7 +449,7 @@ func (q *Quorum) Applied(node Node, offset int64, hash uint64) {
 	case at.known && at.offset > offset: // too long ago
 		return
 	case at.known && at.offset == offset && at.hash != hash:
-		q.fail(SameImage, node, "nodes %d and %d have different images at offset %d", at.node, node, offset)
+		q.fail(SameImage, node, "%v and %v have different images at offset %d", at.node, node, offset)
 	}
 	*at = image{offset, hash, node, true}
 }
@@ -445,11 +460,11 @@ func (q *Quorum) BrokerRegistered(broker Node, epoch int64) {
 	for i := range q.brokers {
 		b := &q.brokers[i]
 		if b.epoch == epoch && b.broker != broker {
-			q.fail(BrokerEpochGrows, broker, "brokers %d and %d both have epoch %d", b.broker, broker, epoch)
+			q.fail(BrokerEpochGrows, broker, "%v and %v both have epoch %d", b.broker, broker, epoch)
 		}
 		if b.broker == broker {
 			if epoch <= b.epoch {
-				q.fail(BrokerEpochGrows, broker, "broker %d went from epoch %d to %d", broker, b.epoch, epoch)
+				q.fail(BrokerEpochGrows, broker, "%v went from epoch %d to %d", broker, b.epoch, epoch)
 			}
 			b.epoch = epoch
 			return

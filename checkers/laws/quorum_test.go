@@ -3,7 +3,7 @@ package laws
 import "testing"
 
 func conspire(t *testing.T, events string) *watch {
-	q := NewQuorum("quorum", []Node{1, 2, 3})
+	q := NewQuorum(QuorumConfig{Subject: "quorum", Voters: []Node{1, 2, 3}})
 	play(t, events, func(verb string, w *words) {
 		switch verb {
 		case "vote":
@@ -29,7 +29,7 @@ func conspire(t *testing.T, events string) *watch {
 		case "wipe":
 			q.Wiped(w.node())
 		case "snapshot":
-			q.Snapshot(w.node(), w.num(), w.epoch())
+			q.Snapshot(w.node(), w.num(), w.epoch(), w.hash())
 		case "active":
 			q.ControllerActive(w.node(), w.epoch())
 		case "resigned":
@@ -235,6 +235,9 @@ func TestQuorum(t *testing.T) {
 		{"two images at one offset", 37, elected + `
 			applied 1 2 5
 			applied 2 2 6`},
+		{"a snapshot is of another image than was applied", 37, elected + `
+			applied 1 2 5
+			snapshot 2 3 1 6`},
 		{"an observer applies what is not committed yet", 25, elected + `
 			append 1 3 5 1
 			append 9 0 3 1

@@ -34,8 +34,9 @@ var (
 
 // ReplicationConfig says what a partition promises.
 type ReplicationConfig struct {
-	Name   string // of the partition, for messages
-	MinISR int
+	Subject string            // the partition, for messages
+	Name    func(Node) string // for messages; nil: its number
+	MinISR  int
 	// HWNeedsMinISR: the high watermark stands still below MinISR (KIP-966).
 	HWNeedsMinISR bool
 }
@@ -100,7 +101,7 @@ type fetched struct {
 // NewReplication watches a partition.
 func NewReplication(cfg ReplicationConfig) *Replication {
 	r := &Replication{cfg: cfg, leader: NoNode, leaderEpoch: -1, partitionEpoch: -1}
-	r.name = cfg.Name
+	r.subject, r.name = cfg.Subject, cfg.Name
 	return r
 }
 
@@ -160,13 +161,13 @@ func (r *Replication) Recovered(node Node, start, end, hw int64) {
 	}
 	switch {
 	case end > was || end < least:
-		r.fail(RecoveredPrefix, node, "node %d recovered up to %d; it had %d, of which %d were synced", node, end, was, p.synced)
+		r.fail(RecoveredPrefix, node, "%v recovered up to %d; it had %d, of which %d were synced", node, end, was, p.synced)
 	case end < was && p.kept && !(p.cuts && end >= p.cutTo):
-		r.fail(RecoveredPrefix, node, "node %d recovered up to %d; it had %d, and only its process died", node, end, was)
+		r.fail(RecoveredPrefix, node, "%v recovered up to %d; it had %d, and only its process died", node, end, was)
 	}
 	p.kept, p.writes, p.cuts = false, false, false
 	if start > hw && hw > 0 || hw > end {
-		r.fail(MarksInOrder, node, "node %d recovered log start %d, high watermark %d, log end %d", node, start, hw, end)
+		r.fail(MarksInOrder, node, "%v recovered log start %d, high watermark %d, log end %d", node, start, hw, end)
 	}
 	p.lossy = p.lossy || end < was && end < r.trueHW()
 	if end < was {
@@ -242,14 +243,14 @@ func (r *Replication) Appended(node Node, first, end int64, epoch Epoch, hash ui
 	p := r.of(node)
 	at := p.log.end()
 	if len(p.log.entries) > 0 && (first < at || p.leads && first != at) {
-		r.fail(MarksInOrder, node, "node %d appended at %d; its log ends at %d", node, first, at)
+		r.fail(MarksInOrder, node, "%v appended at %d; its log ends at %d", node, first, at)
 		p.cut(first)
 	}
 	if last := p.log.lastEpoch(first); epoch < last {
-		r.fail(EpochsGrow, node, "node %d appended epoch %d at %d, after epoch %d", node, epoch, first, last)
+		r.fail(EpochsGrow, node, "%v appended epoch %d at %d, after epoch %d", node, epoch, first, last)
 	}
 	if p.leads && epoch != p.epoch {
-		r.fail(OneLeader, node, "node %d appended in epoch %d, but leads in %d", node, epoch, p.epoch)
+		r.fail(OneLeader, node, "%v appended in epoch %d, but leads in %d", node, epoch, p.epoch)
 	}
 	p.log.append(first, end, epoch, hash)
 	p.up, p.writes = true, false
@@ -262,7 +263,7 @@ func (r *Replication) Truncated(node Node, to int64) {
 	// What departs from the truth must go; the first to go tells. A leader of an
 	// earlier epoch may have it cut what a later one commits.
 	if first := p.log.at(to); to < r.commits.before(p.epoch+1) && first.digest != 0 && !differ(first, r.truth.at(to)) {
-		r.fail(NoTruncation, node, "node %d truncated from %d to %d; %d was shown as committed", node, p.log.end(), to, r.trueHW())
+		r.fail(NoTruncation, node, "%v truncated from %d to %d; %d was shown as committed", node, p.log.end(), to, r.trueHW())
 	}
 	p.cuts = false
 	p.cut(to)
@@ -284,7 +285,7 @@ func (r *Replication) LogStartMoved(node Node, start int64) {
 	r.events++
 	p := r.of(node)
 	if p.leads && start > p.hw {
-		r.fail(MarksInOrder, node, "node %d moved its log start to %d; its high watermark is %d", node, start, p.hw)
+		r.fail(MarksInOrder, node, "%v moved its log start to %d; its high watermark is %d", node, start, p.hw)
 	}
 	p.start = max(p.start, start)
 }
@@ -298,15 +299,15 @@ func (r *Replication) BecameLeader(node Node, epoch Epoch, end int64, isr []Node
 	}
 	if epoch >= 0 {
 		if other := r.leaderOf[epoch]; other != NoNode && other != node {
-			r.fail(OneLeader, node, "nodes %d and %d both lead in epoch %d", other, node, epoch)
+			r.fail(OneLeader, node, "%v and %v both lead in epoch %d", other, node, epoch)
 		}
 		r.leaderOf[epoch] = node
 	}
 	if epoch < p.epoch {
-		r.fail(OneLeader, node, "node %d leads in epoch %d, but was in %d already", node, epoch, p.epoch)
+		r.fail(OneLeader, node, "%v leads in epoch %d, but was in %d already", node, epoch, p.epoch)
 	}
 	if end != p.log.end() && len(p.log.entries) > 0 {
-		r.fail(MarksInOrder, node, "node %d leads with log end %d; it wrote up to %d", node, end, p.log.end())
+		r.fail(MarksInOrder, node, "%v leads with log end %d; it wrote up to %d", node, end, p.log.end())
 	}
 	if epoch > p.epoch || !p.leads {
 		p.epochStart, p.fetched = end, p.fetched[:0]
@@ -324,7 +325,7 @@ func (r *Replication) BecameFollower(node Node, epoch Epoch, leader Node, end in
 	r.events++
 	p := r.of(node)
 	if epoch < p.epoch {
-		r.fail(OneLeader, node, "node %d follows in epoch %d, but was in %d already", node, epoch, p.epoch)
+		r.fail(OneLeader, node, "%v follows in epoch %d, but was in %d already", node, epoch, p.epoch)
 	}
 	p.leads, p.epoch, p.up = false, epoch, true
 }
@@ -349,9 +350,9 @@ func (r *Replication) MaximalISR(node Node, nodes []Node) {
 func (r *Replication) asked(p *replica, n Node) {
 	switch end, ok := p.fetchedEnd(n); {
 	case !ok:
-		r.fail(JoinCaughtUp, p.node, "leader %d asks node %d into the ISR without a fetch in epoch %d", p.node, n, p.epoch)
+		r.fail(JoinCaughtUp, p.node, "leader %v asks %v into the ISR without a fetch in epoch %d", p.node, n, p.epoch)
 	case end < p.hw || end < p.epochStart:
-		r.fail(JoinCaughtUp, p.node, "leader %d asks node %d into the ISR, which fetched up to %d; its high watermark is %d, its epoch starts at %d", p.node, n, end, p.hw, p.epochStart)
+		r.fail(JoinCaughtUp, p.node, "leader %v asks %v into the ISR, which fetched up to %d; its high watermark is %d, its epoch starts at %d", p.node, n, end, p.hw, p.epochStart)
 	}
 }
 
@@ -362,7 +363,7 @@ func (r *Replication) superset(p *replica) {
 	}
 	for _, n := range r.isr {
 		if !holds(p.maximal, n) {
-			r.fail(QuorumSuperset, p.node, "leader %d counts %v; the controller's ISR is %v", p.node, p.maximal, r.isr)
+			r.fail(QuorumSuperset, p.node, "leader %v counts %v; the controller's ISR is %v", p.node, p.maximal, r.isr)
 			return
 		}
 	}
@@ -374,16 +375,16 @@ func (r *Replication) FollowerFetched(leader, follower Node, offset int64, epoch
 	r.events++
 	p, f := r.of(leader), r.of(follower)
 	if p.leads && epoch != p.epoch {
-		r.fail(FetchInEpoch, leader, "leader %d of epoch %d served a fetch of node %d in epoch %d", leader, p.epoch, follower, epoch)
+		r.fail(FetchInEpoch, leader, "leader %v of epoch %d served a fetch of %v in epoch %d", leader, p.epoch, follower, epoch)
 	}
 	// A follower that has left the epoch sent this before: it had then what the
 	// leader thinks it has.
 	late := f.epoch > epoch
 	if !late && offset > f.counts() && len(f.log.entries) > 0 {
-		r.fail(SamePrefix, leader, "leader %d counts %d records of node %d, which has %d", leader, offset, follower, f.log.end())
+		r.fail(SamePrefix, leader, "leader %v counts %d records of %v, which has %d", leader, offset, follower, f.log.end())
 	}
 	if !late && differ(p.log.at(offset-1), f.log.at(offset-1)) {
-		r.fail(SamePrefix, leader, "leader %d counts node %d up to %d, where its record is another (epoch %d, the leader's %d)",
+		r.fail(SamePrefix, leader, "leader %v counts %v up to %d, where its record is another (epoch %d, the leader's %d)",
 			leader, follower, offset, f.log.at(offset-1).epoch, p.log.at(offset-1).epoch)
 	}
 	for i := range p.fetched {
@@ -409,7 +410,7 @@ func (r *Replication) HighWatermark(node Node, hw int64, epoch Epoch) {
 	r.events++
 	p := r.of(node)
 	if hw > p.log.end() && len(p.log.entries) > 0 {
-		r.fail(MarksInOrder, node, "node %d has high watermark %d, log end %d", node, hw, p.log.end())
+		r.fail(MarksInOrder, node, "%v has high watermark %d, log end %d", node, hw, p.log.end())
 		hw = p.log.end()
 	}
 	if p.leads {
@@ -418,7 +419,7 @@ func (r *Replication) HighWatermark(node Node, hw int64, epoch Epoch) {
 	if p.leads && epoch >= r.leaderEpoch {
 		r.show(p, hw)
 	} else if o := r.compare(p, min(hw, p.log.end()), false); o >= 0 {
-		r.fail(LogMatching, node, "node %d has another record at %d, below its high watermark %d, than was shown as committed", node, o, hw)
+		r.fail(LogMatching, node, "%v has another record at %d, below its high watermark %d, than was shown as committed", node, o, hw)
 	}
 	p.hw = hw
 	if p.leads {
@@ -430,14 +431,14 @@ func (r *Replication) HighWatermark(node Node, hw int64, epoch Epoch) {
 // advance: laws 9 and 10, of a leader.
 func (r *Replication) advance(p *replica, hw int64) {
 	if hw < p.hw {
-		r.fail(HWNeverFalls, p.node, "leader %d moved its high watermark from %d back to %d in epoch %d", p.node, p.hw, hw, p.epoch)
+		r.fail(HWNeverFalls, p.node, "leader %v moved its high watermark from %d back to %d in epoch %d", p.node, p.hw, hw, p.epoch)
 		return
 	}
 	if hw == p.hw || hw <= r.trueHW() {
 		return // catching up with what earlier leaders showed
 	}
 	if r.cfg.HWNeedsMinISR && r.known && len(p.maximal) < r.cfg.MinISR {
-		r.fail(HWIsReplicated, p.node, "leader %d advanced its high watermark to %d with %d replicas in sync of %d that it takes", p.node, hw, len(p.maximal), r.cfg.MinISR)
+		r.fail(HWIsReplicated, p.node, "leader %v advanced its high watermark to %d with %d replicas in sync of %d that it takes", p.node, hw, len(p.maximal), r.cfg.MinISR)
 	}
 	for _, n := range p.maximal {
 		if n == p.node {
@@ -445,10 +446,10 @@ func (r *Replication) advance(p *replica, hw int64) {
 		}
 		m := r.of(n)
 		if m.counts() < hw && m.epoch <= p.epoch {
-			r.fail(HWIsReplicated, p.node, "leader %d advanced its high watermark to %d; node %d, in its ISR, has %d", p.node, hw, n, m.log.end())
+			r.fail(HWIsReplicated, p.node, "leader %v advanced its high watermark to %d; %v, in its ISR, has %d", p.node, hw, n, m.log.end())
 		}
 		if end, ok := p.fetchedEnd(n); !ok || end < hw {
-			r.fail(HWIsReplicated, p.node, "leader %d advanced its high watermark to %d; node %d, in its ISR, fetched up to %d in epoch %d", p.node, hw, n, end, p.epoch)
+			r.fail(HWIsReplicated, p.node, "leader %v advanced its high watermark to %d; %v, in its ISR, fetched up to %d in epoch %d", p.node, hw, n, end, p.epoch)
 		}
 	}
 	if !r.known {
@@ -456,7 +457,7 @@ func (r *Replication) advance(p *replica, hw int64) {
 	}
 	for _, n := range r.isr { // the controller's ISR may elect any of these
 		if r.leaderEpoch == p.epoch && r.of(n).counts() < hw {
-			r.fail(HWIsReplicated, p.node, "leader %d advanced its high watermark to %d; node %d, in the controller's ISR, has %d", p.node, hw, n, r.of(n).log.end())
+			r.fail(HWIsReplicated, p.node, "leader %v advanced its high watermark to %d; %v, in the controller's ISR, has %d", p.node, hw, n, r.of(n).log.end())
 		}
 	}
 }
@@ -464,7 +465,7 @@ func (r *Replication) advance(p *replica, hw int64) {
 // show: what is below a leader's high watermark is committed.
 func (r *Replication) show(p *replica, hw int64) {
 	if o := r.compare(p, min(hw, r.truth.end()), false); o >= 0 {
-		r.fail(LogMatching, p.node, "leader %d shows another record at %d than was shown as committed before", p.node, o)
+		r.fail(LogMatching, p.node, "leader %v shows another record at %d than was shown as committed before", p.node, o)
 	}
 	if len(r.truth.entries) == 0 && hw > 0 {
 		r.truth.base = min(hw, p.log.base)
@@ -483,10 +484,10 @@ func (r *Replication) Acked(node Node, first, end int64) {
 	r.events++
 	p := r.of(node)
 	if p.hw < end {
-		r.fail(AckedIsCommitted, node, "node %d acknowledged [%d, %d); its high watermark is %d", node, first, end, p.hw)
+		r.fail(AckedIsCommitted, node, "%v acknowledged [%d, %d); its high watermark is %d", node, first, end, p.hw)
 	}
 	if len(p.maximal) > 0 && len(p.maximal) < r.cfg.MinISR {
-		r.fail(AckedIsCommitted, node, "node %d acknowledged [%d, %d) with %d replicas in sync of %d that it takes", node, first, end, len(p.maximal), r.cfg.MinISR)
+		r.fail(AckedIsCommitted, node, "%v acknowledged [%d, %d) with %d replicas in sync of %d that it takes", node, first, end, len(p.maximal), r.cfg.MinISR)
 	}
 	r.acked = max(r.acked, end)
 }
@@ -496,7 +497,7 @@ func (r *Replication) EndServed(node Node, offset int64) {
 	r.events++
 	p := r.of(node)
 	if p.leads && p.hw < p.epochStart {
-		r.fail(EndAfterEpoch, node, "leader %d told its end as %d; its epoch %d starts at %d", node, offset, p.epoch, p.epochStart)
+		r.fail(EndAfterEpoch, node, "leader %v told its end as %d; its epoch %d starts at %d", node, offset, p.epoch, p.epochStart)
 	}
 }
 
@@ -505,7 +506,7 @@ func (r *Replication) Read(node Node, first, end int64, epoch Epoch, hash uint64
 	r.events++
 	for o := first; o < end; o++ {
 		if differ(entry{digest(hash, o), epoch}, r.truth.at(o)) {
-			r.fail(ConsistentRead, node, "node %d gave a consumer another record at %d than is committed", node, o)
+			r.fail(ConsistentRead, node, "%v gave a consumer another record at %d than is committed", node, o)
 			return
 		}
 	}
@@ -530,7 +531,7 @@ func (r *Replication) kept(node Node) {
 // Law 15, of the cache.
 func (r *Replication) EpochAt(node Node, offset int64, epoch Epoch) {
 	if e := r.of(node).log.at(offset); e.digest != 0 && e.epoch != epoch {
-		r.fail(EpochsGrow, node, "node %d has a record of epoch %d at %d; its epoch cache says %d", node, e.epoch, offset, epoch)
+		r.fail(EpochsGrow, node, "%v has a record of epoch %d at %d; its epoch cache says %d", node, e.epoch, offset, epoch)
 	}
 }
 
@@ -545,12 +546,12 @@ func (r *Replication) Quiet() {
 	for _, n := range r.isr {
 		p := r.of(n)
 		if p.log.end() != leader.log.end() || p.hw != leader.log.end() && n == r.leader {
-			r.fail(Converged, n, "node %d ends at %d with high watermark %d; leader %d ends at %d", n, p.log.end(), p.hw, r.leader, leader.log.end())
+			r.fail(Converged, n, "%v ends at %d with high watermark %d; leader %v ends at %d", n, p.log.end(), p.hw, r.leader, leader.log.end())
 			continue
 		}
 		for o := max(p.log.base, leader.log.base); o < p.log.end(); o++ {
 			if differ(p.log.at(o), leader.log.at(o)) {
-				r.fail(Converged, n, "node %d has another record at %d than leader %d", n, o, r.leader)
+				r.fail(Converged, n, "%v has another record at %d than leader %v", n, o, r.leader)
 				break
 			}
 		}

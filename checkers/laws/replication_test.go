@@ -8,7 +8,7 @@ import (
 )
 
 func replicate(t *testing.T, events string) *watch {
-	r := NewReplication(ReplicationConfig{Name: "orders/0", MinISR: 2, HWNeedsMinISR: true})
+	r := NewReplication(ReplicationConfig{Subject: "orders/0", MinISR: 2, HWNeedsMinISR: true})
 	pe := int32(0)
 	play(t, events, func(verb string, w *words) {
 		switch verb {
@@ -507,7 +507,7 @@ func TestReplication(t *testing.T) {
 }
 
 func TestEventsDoNotAllocate(t *testing.T) {
-	r := NewReplication(ReplicationConfig{Name: "orders/0", MinISR: 2})
+	r := NewReplication(ReplicationConfig{Subject: "orders/0", MinISR: 2})
 	nodes := []Node{1, 2, 3}
 	r.ControllerState(PartitionState{Leader: 1, Replicas: nodes, ISR: nodes})
 	r.BecameLeader(1, 0, 0, nodes)
@@ -537,7 +537,7 @@ func produceOnce(r *Replication) func() {
 }
 
 func BenchmarkReplication(b *testing.B) {
-	r := NewReplication(ReplicationConfig{Name: "orders/0", MinISR: 2})
+	r := NewReplication(ReplicationConfig{Subject: "orders/0", MinISR: 2})
 	nodes := []Node{1, 2, 3}
 	r.ControllerState(PartitionState{Leader: 1, Replicas: nodes, ISR: nodes})
 	r.BecameLeader(1, 0, 0, nodes)

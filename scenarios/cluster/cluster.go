@@ -83,8 +83,6 @@ type Cluster struct {
 	// Committed, if set, is where the metadata log ends that is known to be
 	// committed: an image that ends before it is old.
 	Committed func() kafka.Offset
-	// OnStart, if set, is called before a process of a server starts.
-	OnStart func(*Server)
 
 	byHost      map[string]*Server
 	byID        map[kafka.NodeID]*Server
@@ -249,9 +247,6 @@ func (c *Cluster) Start(host string) {
 		return
 	}
 	s.node = nil
-	if c.OnStart != nil {
-		c.OnStart(s)
-	}
 	h.Start(func(e env.Host) {
 		s.life = h.Incarnation()
 		node, err := broker.Start(e, s.Config)

@@ -2,111 +2,66 @@ package serve
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/broker"
-	"github.com/ktrial/ktrial/broker/kafka"
-	"github.com/ktrial/ktrial/broker/planted"
-	"github.com/ktrial/ktrial/broker/raft"
 	"github.com/ktrial/ktrial/broker/server"
-	"github.com/ktrial/ktrial/sim"
-	"github.com/ktrial/ktrial/sim/env"
+	"github.com/ktrial/ktrial/scenarios/cluster"
 	"github.com/ktrial/ktrial/sim/live"
 )
 
-const (
-	brokerPort     = 9092
-	controllerPort = 9093
-	// firstController is the node id of controller-1: brokers count from 1.
-	firstController = 3001
-)
-
-// cluster is the nodes of a live world. Its methods are called in the world,
-// outside of any task.
-type cluster struct {
+// served is the cluster of a live world while it is served. Its methods are
+// called in the world, outside of any task.
+type served struct {
+	*cluster.Cluster
 	w                    *live.World
 	dir                  *dir
-	brokers, controllers []*node
+	brokers, controllers []*cluster.Server
 	ready                func(Cluster)
 
 	isReady  bool
 	stopping bool
+	stopped  map[*cluster.Server]bool // it has been shut down, and can go
 	failed   error
 }
 
-// node is one host with its process.
-type node struct {
-	host *sim.Host
-	cfg  broker.Config
-	up   *broker.Node // nil: not yet
-	// stopped: it has been shut down, and can go.
-	stopped bool
-}
-
-// ended says why the node's process is no more.
-func (n *node) ended() error {
-	return fmt.Errorf("%s has ended: %w", n.host.Name(), n.host.ExitError())
-}
-
-func newCluster(w *live.World, d *dir, settings broker.Settings, ready func(Cluster)) *cluster {
-	c := &cluster{w: w, dir: d, ready: ready}
-	decoder := new(raft.Decoder)
-	add := func(to *[]*node, name string, id kafka.NodeID, role broker.Roles) {
-		*to = append(*to, &node{host: w.Host(name), cfg: broker.Config{
-			NodeID: id, Roles: role, ClusterID: d.clusterID,
-			Port: brokerPort, ControllerPort: controllerPort,
-			Settings: settings, Decoder: decoder, Bugs: planted.Plant(),
-		}})
-	}
-	for i := range d.controllers {
-		add(&c.controllers, fmt.Sprintf("controller-%d", i+1), kafka.NodeID(firstController+i), broker.ControllerRole)
-	}
-	for i := range d.brokers {
-		add(&c.brokers, fmt.Sprintf("broker-%d", i+1), kafka.NodeID(1+i), broker.BrokerRole)
-	}
-	var voters []raft.Voter
-	for _, n := range c.controllers {
-		voters = append(voters, raft.Voter{ID: n.cfg.NodeID, Addr: fmt.Sprintf("%s:%d", n.host.Name(), controllerPort)})
-	}
-	for _, n := range c.nodes() {
-		n.cfg.Voters = voters
-	}
+func newServed(w *live.World, d *dir, settings broker.Settings, ready func(Cluster)) *served {
+	c := &served{w: w, dir: d, ready: ready, stopped: map[*cluster.Server]bool{}}
+	c.Cluster = cluster.New(w.World, cluster.Config{
+		Shape:    cluster.Shape{Controllers: d.controllers, Brokers: d.brokers},
+		Settings: settings, ClusterID: d.clusterID,
+	})
+	c.controllers, c.brokers = c.Servers[:d.controllers], c.Servers[d.controllers:]
 	return c
 }
 
-func (c *cluster) nodes() []*node { return slices.Concat(c.controllers, c.brokers) }
-
-func (c *cluster) names() (names []string) {
-	for _, n := range c.nodes() {
-		names = append(names, n.host.Name())
+func (c *served) names() (names []string) {
+	for _, s := range c.Servers {
+		names = append(names, s.Name())
 	}
 	return names
 }
 
-func (c *cluster) start() {
-	for _, n := range c.nodes() {
-		n.host.Start(func(h env.Host) {
-			up, err := broker.Start(h, n.cfg)
-			if err != nil {
-				h.Exit(err)
-			}
-			n.up = up
-		})
-	}
+// ended says why a server's process is no more.
+func ended(s *cluster.Server) error {
+	return fmt.Errorf("%s has ended: %w", s.Name(), s.Host.ExitError())
+}
+
+func (c *served) start() {
+	c.StartAll()
 	c.watch()
 }
 
 // watch tells when all brokers serve, and ends it all when a node has ended by
 // itself. A real cluster would live on without the node, but whoever tests
 // against this one should hear of it.
-func (c *cluster) watch() {
+func (c *served) watch() {
 	if c.stopping {
 		return
 	}
-	for _, n := range c.nodes() {
-		if !n.host.IsRunning() {
-			err := n.ended()
+	for _, n := range c.Servers {
+		if !n.Host.IsRunning() {
+			err := ended(n)
 			if !c.isReady {
 				err = UsageError{err}
 			}
@@ -124,19 +79,19 @@ func (c *cluster) watch() {
 }
 
 // fail keeps the first error: the others come of it.
-func (c *cluster) fail(err error) {
+func (c *served) fail(err error) {
 	if c.failed == nil {
 		c.failed = err
 	}
 }
 
-func (c *cluster) maybeReady() {
-	served := Cluster{ID: c.dir.clusterID}
+func (c *served) maybeReady() {
+	out := Cluster{ID: c.dir.clusterID}
 	for _, n := range c.brokers {
-		if n.up == nil || n.up.Lifecycle.State() != server.Running {
+		if n.Node() == nil || n.Node().Lifecycle.State() != server.Running {
 			return
 		}
-		served.Brokers = append(served.Brokers, n.cfg.Advertised)
+		out.Brokers = append(out.Brokers, n.Config.Advertised)
 	}
 	c.isReady = true
 	if err := c.dir.complete(); err != nil {
@@ -145,13 +100,13 @@ func (c *cluster) maybeReady() {
 		return
 	}
 	if c.ready != nil {
-		c.ready(served)
+		c.ready(out)
 	}
 }
 
 // shutdown stops the brokers while there are controllers to relieve them, then
 // the controllers, then the world.
-func (c *cluster) shutdown() {
+func (c *served) shutdown() {
 	if c.stopping {
 		return
 	}
@@ -170,34 +125,35 @@ func leaveQuorum(n *broker.Node) error {
 
 // stop stops nodes, all at once, then calls done. A node that ends by itself
 // meanwhile has stopped too.
-func (c *cluster) stop(nodes []*node, how func(*broker.Node) error, done func()) {
-	for _, n := range nodes {
-		if n.up == nil || !n.host.IsRunning() {
-			n.host.Kill()
+func (c *served) stop(servers []*cluster.Server, how func(*broker.Node) error, done func()) {
+	for _, n := range servers {
+		if n.Node() == nil || !n.Host.IsRunning() {
+			n.Host.Kill()
 			continue
 		}
-		n.host.Process().Go("shutdown", func() {
-			if err := how(n.up); err != nil {
-				c.fail(fmt.Errorf("%s: shut down: %w", n.host.Name(), err))
+		node := n.Node()
+		n.Host.Process().Go("shutdown", func() {
+			if err := how(node); err != nil {
+				c.fail(fmt.Errorf("%s: shut down: %w", n.Name(), err))
 			}
-			n.stopped = true
+			c.stopped[n] = true
 		})
 	}
-	c.await(nodes, done)
+	c.await(servers, done)
 }
 
 // await calls done when no node runs any more.
-func (c *cluster) await(nodes []*node, done func()) {
-	for _, n := range nodes {
-		if n.stopped {
-			n.host.Kill()
+func (c *served) await(servers []*cluster.Server, done func()) {
+	for _, n := range servers {
+		if c.stopped[n] {
+			n.Host.Kill()
 		}
-		if n.host.IsRunning() {
-			c.w.After(5*time.Millisecond, "await", func() { c.await(nodes, done) })
+		if n.Host.IsRunning() {
+			c.w.After(5*time.Millisecond, "await", func() { c.await(servers, done) })
 			return
 		}
-		if !n.stopped && n.host.ExitError() != nil {
-			c.fail(n.ended())
+		if !c.stopped[n] && n.Host.ExitError() != nil {
+			c.fail(ended(n))
 		}
 	}
 	done()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker"
 	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/scenarios/cluster"
 	"github.com/ktrial/ktrial/sim/live"
 )
 
@@ -91,7 +92,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return UsageError{err}
 	}
-	c := newCluster(w, d, settings, cfg.Ready)
+	c := newServed(w, d, settings, cfg.Ready)
 	// The doors come before anything is written: a port in use is the most
 	// frequent of errors.
 	if err := c.openDoors(cfg.Listen); err != nil {
@@ -108,7 +109,7 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 // openDoors takes a TCP port for each broker and has it advertised.
-func (c *cluster) openDoors(listen string) error {
+func (c *served) openDoors(listen string) error {
 	host, digits, err := net.SplitHostPort(listen)
 	if err != nil {
 		return fmt.Errorf("listen at %q: expected HOST:PORT", listen)
@@ -126,15 +127,15 @@ func (c *cluster) openDoors(listen string) error {
 		if port != 0 {
 			port += i
 		}
-		bound, err := c.w.Expose(n.host.Name(), brokerPort, net.JoinHostPort(host, strconv.Itoa(port)))
+		bound, err := c.w.Expose(n.Name(), cluster.BrokerPort, net.JoinHostPort(host, strconv.Itoa(port)))
 		if err != nil {
-			return fmt.Errorf("%s: %w", n.host.Name(), err)
+			return fmt.Errorf("%s: %w", n.Name(), err)
 		}
 		_, digits, _ := net.SplitHostPort(bound)
-		n.cfg.Advertised = net.JoinHostPort(known, digits)
+		n.Config.Advertised = net.JoinHostPort(known, digits)
 		// Brokers find each other by what is in the metadata, too: there a
 		// host has no brackets.
-		c.w.Network().Alias(known+":"+digits, n.host.Name(), brokerPort)
+		c.w.Network().Alias(known+":"+digits, n.Name(), cluster.BrokerPort)
 	}
 	return nil
 }

@@ -26,14 +26,19 @@ type configuration struct {
 // configure applies settings to a scenario, and refuses what Kafka would refuse
 // of it, be it the scenario's own. Its error is the fault of the options, or of
 // the scenario's author.
-func configure(s scenarios.Scenario, set map[string]string) (configuration, error) {
-	c := configuration{scenario: s, settings: broker.DefaultSettings(), set: set}
+func configure(s scenarios.Scenario, shape Shape, set map[string]string) (configuration, error) {
+	c := configuration{settings: broker.DefaultSettings(), set: set}
 	if err := s.Check(); err != nil {
 		return c, optionError{err}
 	}
 	if err := checkTopics(s); err != nil {
 		return c, optionError{err}
 	}
+	s, err := shape.apply(s)
+	if err != nil {
+		return c, optionError{err}
+	}
+	c.scenario = s
 	for _, name := range slices.Sorted(maps.Keys(s.Cluster.Config)) {
 		if err := c.settings.Set(name, s.Cluster.Config[name]); err != nil {
 			return c, optionError{fmt.Errorf("scenario %s: %w", s.Name, err)}
@@ -43,6 +48,9 @@ func configure(s scenarios.Scenario, set map[string]string) (configuration, erro
 		if err := c.apply(name, set[name]); err != nil {
 			return c, optionError{fmt.Errorf("%s=%s: %w", name, set[name], err)}
 		}
+	}
+	if err := shape.checkReplicas(&c); err != nil {
+		return c, optionError{err}
 	}
 	if err := c.check(); err != nil {
 		return c, optionError{err}
@@ -200,6 +208,16 @@ func (c *configuration) checkTopic(t scenarios.Topic) error {
 		set["min.insync.replicas"] = strconv.Itoa(t.MinInsync)
 	}
 	return config.CheckTopic(set, config.FileLayer(c.settings.Given()))
+}
+
+// setsServers reports whether this run sets anything of the servers or of topics.
+func (c *configuration) setsServers() bool {
+	for name := range c.set {
+		if config.Find(config.Broker, name) != nil || config.Find(config.Topic, name) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // promises is what a topic's configuration promises.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 )
 
@@ -16,7 +17,7 @@ import (
 type evidence struct {
 	h      *history.History
 	struck []reports.Fault
-	story  []line
+	ledger *ledger.Ledger
 	rows   map[int64]int // of operations, by their index; made when it is needed
 }
 
@@ -151,10 +152,7 @@ func (e *evidence) faults(first, last time.Duration) (out []reports.Moment) {
 		if time.Duration(f.At) > last || f.Until != 0 && time.Duration(f.Until) < first {
 			continue
 		}
-		what := f.Text
-		if _, text, ok := strings.Cut(f.Text, ": "); ok {
-			what = text
-		}
+		what := f.Fault
 		if f.Until > f.At {
 			what += fmt.Sprintf(", until %v", f.Until)
 		}
@@ -163,22 +161,13 @@ func (e *evidence) faults(first, last time.Duration) (out []reports.Moment) {
 	return out[max(0, len(out)-mostFaults):]
 }
 
-// nodes are the lines in which nodes speak of the partition; of many the last.
+// nodes are the notable events of the partition on nodes; of many the last.
 func (e *evidence) nodes(first, last time.Duration, partition string) (out []reports.Moment) {
-	for _, l := range e.story {
-		if l.Host != "" && l.At >= first && l.At <= last && mentions(l.Text, partition) {
-			out = append(out, reports.Moment{At: reports.Seconds(l.At), Who: l.Host, What: l.Text})
+	for l := range e.ledger.All() {
+		about, ok := l.Event.(ledger.Subject)
+		if ok && about.Subject() == partition && l.Host != "" && l.At >= first && l.At <= last && l.Event.Kind().Weight == ledger.Notable {
+			out = append(out, reports.Moment{At: reports.Seconds(l.At), Who: l.Host, What: l.Event.Sentence()})
 		}
 	}
 	return out[max(0, len(out)-mostNodes):]
-}
-
-// mentions reports whether a text names a partition: orders/1, not orders/10.
-func mentions(text, partition string) bool {
-	at := strings.Index(text, partition)
-	if at < 0 || partition == "" {
-		return false
-	}
-	rest := text[at+len(partition):]
-	return rest == "" || rest[0] < '0' || rest[0] > '9'
 }

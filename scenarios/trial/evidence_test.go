@@ -2,6 +2,7 @@ package trial
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -10,9 +11,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 )
@@ -48,18 +52,22 @@ func TestAReportTellsTheStory(t *testing.T) {
 	e := evidence{
 		h: rec.History(),
 		struck: []reports.Fault{
-			{At: reports.Seconds(at(2)), Until: reports.Seconds(at(4)), Text: "at 1s for 2s: pause broker-3"},
-			{At: reports.Seconds(at(12)), Until: reports.Seconds(at(17)), Text: "at 11s for 5s: isolate broker-1"},
-			{At: reports.Seconds(at(15.3)), Text: "at 14.3s: reset connections of consumer-2"},
-			{At: reports.Seconds(at(20)), Text: "at 19s: kill broker-2"},
+			{At: reports.Seconds(at(2)), Until: reports.Seconds(at(4)), Fault: "pause broker-3"},
+			{At: reports.Seconds(at(12)), Until: reports.Seconds(at(17)), Fault: "isolate broker-1"},
+			{At: reports.Seconds(at(15.3)), Fault: "reset connections of consumer-2"},
+			{At: reports.Seconds(at(20)), Fault: "kill broker-2"},
 		},
-		story: []line{
-			{At: at(1), Host: "broker-1", Text: "becomes leader of orders/0, epoch 6"},
-			{At: at(14), Host: "broker-3", Text: "becomes leader of orders/10, epoch 2"},
-			{At: at(14.611), Host: "broker-3", Text: "becomes leader of orders/0, epoch 7, log end offset 5117"},
-			{At: at(14.7), Text: "fault: nothing that a node said"},
-		},
+		ledger: ledger.New(ledger.KeepAll),
 	}
+	leads := func(s float64, id kafka.NodeID, partition int32, epoch kafka.LeaderEpoch, end kafka.Offset) {
+		of := &witness.Replica{Node: id, Partition: kafka.TopicPartition{Topic: "orders", Partition: partition}}
+		e.ledger.Add(ledger.Entry{At: at(s), Host: fmt.Sprintf("broker-%d", id),
+			Event: &witness.BecameLeader{Replica: of, Epoch: epoch, End: end, HW: end, ISR: []kafka.NodeID{id}}})
+	}
+	leads(1, 1, 0, 6, 0)
+	leads(14, 3, 10, 2, 0)
+	leads(14.611, 3, 0, 7, 5117)
+	e.ledger.Add(ledger.Entry{At: at(14.7), Event: &HealingBegan{}})
 	report := reports.Run{
 		Scenario: "leader-loses-power", Seed: 81723, Verdict: reports.Violated, VirtualSeconds: 15.4, TraceHash: "5f3759df5f3759df",
 		Events: 11204, Faults: e.struck, Again: "ktrial run leader-loses-power --seed 81723", Kept: "out",

@@ -46,6 +46,7 @@ func (r *run) again() string {
 		return r.o.Again
 	}
 	words := append(strings.Fields(r.o.program()), "run", r.s.Name, "--seed", fmt.Sprint(r.o.Seed))
+	words = append(words, r.o.Shape.Flags()...)
 	for _, name := range slices.Sorted(maps.Keys(r.o.Set)) {
 		words = append(words, "--set", name+"="+r.o.Set[name])
 	}
@@ -69,7 +70,7 @@ func (r *run) tellConfig() {
 // find is a violation even if the scenario does not ask for it.
 func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement {
 	j := checkers.Judge(h, checkers.Options{})
-	proof := &evidence{h: h, struck: report.Faults, story: lines(r.w.Ledger())}
+	proof := &evidence{h: h, struck: report.Faults, ledger: r.w.Ledger()}
 	asked := map[checkers.Anomaly]bool{}
 	check := func(p scenarios.Promise) {
 		c := reports.Check{Name: p.Name, Verdict: reports.Holds, Checked: p.Counts(j.Examined)}

@@ -17,6 +17,9 @@ const (
 	patience = 20 * time.Second
 )
 
+// bringingUp is the phase before the work begins.
+const bringingUp = "bring-up"
+
 // play is the run from its first to its last event.
 func (r *run) play() error {
 	if err := r.setUp(); err != nil {
@@ -38,7 +41,7 @@ func (r *run) setUp() error {
 		return err
 	}
 	if missing != "" {
-		return stuck{"bring-up", missing}
+		return stuck{bringingUp, missing}
 	}
 	created := false
 	var trouble error
@@ -51,9 +54,9 @@ func (r *run) setUp() error {
 	}
 	switch {
 	case trouble != nil:
-		return stuck{"bring-up", trouble.Error()}
+		return stuck{bringingUp, trouble.Error()}
 	case !created || !r.led():
-		return stuck{"bring-up", "topics have no leaders"}
+		return stuck{bringingUp, "topics have no leaders"}
 	}
 	return nil
 }
@@ -161,7 +164,7 @@ func (r *run) settled(all bool) (amiss []string) {
 		return []string{missing}
 	}
 	for _, c := range r.clients {
-		if c.Role == workloads.Writer && !r.stage.Done(c.Host) {
+		if c.Role == workloads.Writes && !r.stage.Done(c.Host) {
 			amiss = append(amiss, c.Host+" has not finished")
 		}
 	}

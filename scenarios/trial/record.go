@@ -23,6 +23,7 @@ type Record struct {
 	Format string            `json:"format"`
 	Build  string            `json:"build"` // of the program that ran it: another may run otherwise
 	Set    map[string]string `json:"set"`
+	Shape  Shape             `json:"shape,omitzero"`
 	Plan   string            `json:"plan,omitempty"` // given by hand, else empty
 	Plant  []string          `json:"plant"`
 	Report reports.Run       `json:"report"`
@@ -38,7 +39,7 @@ func (r *Result) WriteTo(dir string, o Options) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	rec := Record{Format: recordFormat, Build: build(), Set: o.Set, Plant: []string{}, Report: r.Report}
+	rec := Record{Format: recordFormat, Build: build(), Set: o.Set, Shape: o.Shape, Plant: []string{}, Report: r.Report}
 	if o.Plan != nil {
 		rec.Plan = o.Plan.String()
 	}
@@ -56,7 +57,7 @@ func (r *Result) WriteTo(dir string, o Options) error {
 		fmt.Fprintln(&plan, f.Text)
 	}
 	var picture bytes.Buffer
-	if err := reports.NewTimeline(&r.Report, r.about, r.History, marks(lines(r.Ledger))).WriteSVG(&picture); err != nil {
+	if err := reports.NewTimeline(&r.Report, r.about, r.History, marks(r.Ledger)).WriteSVG(&picture); err != nil {
 		return err
 	}
 	for name, text := range map[string][]byte{
@@ -121,7 +122,7 @@ func inWords(err error) string {
 
 // Options are those of the recorded run.
 func (rec *Record) Options() (Options, error) {
-	o := Options{Seed: rec.Report.Seed, Set: rec.Set}
+	o := Options{Seed: rec.Report.Seed, Set: rec.Set, Shape: rec.Shape}
 	var bugs []string
 	for _, e := range planted.All {
 		bugs = append(bugs, string(e.Bug))

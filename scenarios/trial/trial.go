@@ -35,6 +35,7 @@ import (
 type Options struct {
 	Seed  uint64
 	Set   map[string]string // by Kafka's names, or a parameter of the workload
+	Shape Shape             // of the cluster and its topics, where not as the scenario says
 	Plan  faults.Plan       // instead of the scenario's faults, if not nil
 	Plant []planted.Bug
 	// PlanFile is where Plan was read from: the report names it.
@@ -115,7 +116,7 @@ func Run(s scenarios.Scenario, o Options) (result *Result, err error) {
 // prepare applies the options and makes the world, with the cluster and the
 // clients in it.
 func prepare(s scenarios.Scenario, o Options) (*run, error) {
-	config, err := configure(s, o.Set)
+	config, err := configure(s, o.Shape, o.Set)
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +135,9 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	r.n = nemesis.New(r.c, r.w.Rand("nemesis"), r.s.Lesson != "" || r.s.Exact && o.Plan == nil)
 	r.watchOwnLaws()
 	r.watchHistory()
+	if o.Keep == ledger.KeepAll {
+		r.tellOperations()
+	}
 	r.clients = r.s.Workload.Clients(r.stage)
 	for _, c := range r.clients {
 		r.c.AddClients(c.Host)
@@ -192,6 +196,8 @@ func (r *run) failed(err error) error {
 	r.short = true
 	switch {
 	case errors.Is(err, errBroken):
+	case errors.As(err, &s) && s.phase == bringingUp && r.altered():
+		return optionError{fmt.Errorf("with these settings the cluster does not come up within %v of virtual time: %s", bringUp, s.what)}
 	case errors.As(err, &s):
 		r.violate(progress, s.Error())
 	case errors.As(err, &p) && len(r.o.Plant) > 0:
@@ -201,6 +207,13 @@ func (r *run) failed(err error) error {
 		return fmt.Errorf("scenario %s, seed %d: %w", r.s.Name, r.o.Seed, err)
 	}
 	return nil
+}
+
+// altered reports whether the options made another cluster of the scenario's: then
+// that is why it does not come up, before any fault has struck. With a planted bug
+// it may be the bug.
+func (r *run) altered() bool {
+	return len(r.o.Plant) == 0 && (r.o.Shape != Shape{} || r.config.setsServers())
 }
 
 func (r *run) violate(check, message string) {

@@ -3,16 +3,15 @@ package trial
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/checkers/laws"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios/inspector"
 )
 
 // The names of the watch's checks.
@@ -40,27 +39,44 @@ var undamaged = []laws.Law{
 	laws.ContiguousBatches,
 }
 
-// failed is told of a law that broke, of a partition or (nil) of the quorum.
-func (w *watch) failed(x *watched, f laws.Failure) {
+// failed is called with a law that broke, of a partition or (nil) of the quorum.
+// forgiven: what is left of the partition is the truth from now on.
+func (w *watch) failed(p *inspector.Partition, f laws.Failure) (forgiven bool) {
 	if w.broken {
-		return
+		return false
 	}
 	law := fmt.Sprintf("law %d: %s", f.Law.Number, f.Law.About)
-	if x != nil && x.excuse != "" && slices.Contains(keeping, f.Law) {
-		w.allow(law, x.excuse)
-		x.resync = true
-		return
+	if excuse := w.excuses[p]; excuse != "" && slices.Contains(keeping, f.Law) {
+		w.allow(law, excuse)
+		return true
 	}
-	if m := w.machines[kafka.NodeID(f.Node)]; m != nil && m.damaged && slices.Contains(undamaged, f.Law) {
+	if w.IsDamaged(kafka.NodeID(f.Node)) && slices.Contains(undamaged, f.Law) {
 		w.allow(law, "its disk was damaged, and the base offset and epoch of a batch are under no checksum")
-		return
+		return false
 	}
-	w.broken, w.ofQuorum = true, x == nil
+	w.broken, w.ofQuorum = true, p == nil
 	r := w.r
-	r.violate(law, w.named(f.Message))
+	r.violate(law, f.Text())
 	r.violations[len(r.violations)-1].Story = w.around(f)
-	r.w.Tell(&PromiseBroken{law, w.named(f.Message)})
+	r.w.Tell(&PromiseBroken{law, f.Text()})
 	r.w.Fail(errBroken)
+	return false
+}
+
+// uncleanElection is called before the laws say what the election cost.
+func (w *watch) uncleanElection(p *inspector.Partition) {
+	w.befell("unclean-election", p)
+	if w.unclean[p.Partition.Topic] && w.excuses[p] == "" {
+		w.excuses[p] = "unclean.leader.election.enable=true, and a replica out of sync was elected"
+	}
+}
+
+func (w *watch) replaced(p *inspector.Partition, unaware bool) {
+	if unaware {
+		w.befell("replaced-leader", p)
+	} else {
+		w.befell("replaced-leader-heard", p)
+	}
 }
 
 func (w *watch) allow(law, reason string) {
@@ -72,7 +88,7 @@ func (w *watch) allow(law, reason string) {
 	w.allowed[i].Count++
 }
 
-// strikes is told of a fault that is about to happen.
+// strikes is called when a fault is about to happen.
 func (w *watch) strikes(f faults.Fault) {
 	if crash, ok := f.(faults.Crash); ok {
 		if hosts, loses := crash.Crashes(); loses {
@@ -80,51 +96,22 @@ func (w *watch) strikes(f faults.Fault) {
 		}
 	}
 	if f, ok := f.(faults.Deceiver); ok {
-		w.each(f.Deceives(), damage)
+		w.each(f.Deceives(), w.Damaged)
 	}
 	if f, ok := f.(faults.Wiper); ok {
-		w.each(f.Wipes(), w.wipes)
+		w.each(f.Wipes(), w.Wiped)
 	}
 	if f, ok := f.(faults.Damager); ok {
-		w.each(f.Damages(), damage)
+		w.each(f.Damages(), w.Damaged)
 	}
 }
 
-func (w *watch) each(t faults.Target, do func(*machine)) {
+func (w *watch) each(t faults.Target, do func(kafka.NodeID)) {
 	for _, name := range t.Hosts() {
 		if s := w.r.c.Server(name); s != nil {
-			do(w.machines[s.ID()])
+			do(s.ID())
 		}
 	}
-}
-
-func damage(m *machine) { m.damaged = true }
-
-// darkens notes how far the logs of a machine that loses power are synced. It is
-// called when the power goes, which for a torn write is later than the strike:
-// between the two, a process that was just started may open its logs.
-func (w *watch) darkens(m *machine) {
-	for _, x := range w.partitions {
-		x.lost[m.s.ID()] = true
-	}
-	n := m.s.Node()
-	if n == nil || n.Replicas == nil || m.damaged {
-		return
-	}
-	for _, x := range w.partitions {
-		if p := n.Replicas.Partition(x.tp); p != nil {
-			x.ghost.Flushed(laws.Node(m.s.ID()), int64(p.Log().RecoveryPoint()))
-		}
-	}
-}
-
-func (w *watch) wipes(m *machine) {
-	node := laws.Node(m.s.ID())
-	for _, x := range w.partitions {
-		x.lost[m.s.ID()] = true
-		x.ghost.Wiped(node)
-	}
-	w.quorum.Wiped(node)
 }
 
 // mayLose: hosts are about to lose what they have not synced. Where nobody else
@@ -136,29 +123,29 @@ func (w *watch) mayLose(hosts []string) {
 	if w.r.s.Lesson == "" {
 		return
 	}
-	for _, x := range w.partitions {
-		lost, kept := w.losers(x.tp, hosts)
+	for _, p := range w.Partitions() {
+		lost, kept := w.losers(p.Partition, hosts)
 		if kept || lost == 0 {
 			continue
 		}
-		x.excuse = "at least min.insync.replicas replicas lost unsynced data at once"
-		if x.minISR <= 1 {
-			x.excuse = "min.insync.replicas=1, and the last in-sync replica lost data"
-			w.befell("last-isr-lost", x)
+		w.excuses[p] = "at least min.insync.replicas replicas lost unsynced data at once"
+		if p.MinISR <= 1 {
+			w.excuses[p] = "min.insync.replicas=1, and the last in-sync replica lost data"
+			w.befell("last-isr-lost", p)
 		}
 		before := w.happened["lossy-crashes"]
-		w.befell("lossy-crashes", x)
+		w.befell("lossy-crashes", p)
 		w.happened["lossy-crashes"] = max(before, lost)
 	}
 }
 
 // befell counts what lets the configuration off a promise, and tells the
 // history when and where it was.
-func (w *watch) befell(what string, x *watched) {
+func (w *watch) befell(what string, p *inspector.Partition) {
 	w.happened[what]++
 	w.r.stage.Recorder.Note(history.Event{
 		Type: history.OK, Actor: "cluster", F: history.Fault, Name: what, Time: w.r.w.Now(),
-		Keys: []history.Value{history.Partition(x.tp.Topic, x.tp.Partition)},
+		Keys: []history.Value{history.Partition(p.Partition.Topic, p.Partition.Partition)},
 	})
 	w.r.watchHistory()
 }
@@ -173,10 +160,10 @@ func (w *watch) note(text string) {
 // report adds what the watch found to the report.
 func (w *watch) report(report *reports.Run) {
 	replication := reports.Check{Name: replicationLaws, Verdict: reports.Holds}
-	for _, x := range w.partitions {
-		replication.Checked += x.ghost.Events()
+	for _, p := range w.Partitions() {
+		replication.Checked += p.Laws.Events()
 	}
-	quorum := reports.Check{Name: quorumLaws, Verdict: reports.Holds, Checked: w.quorum.Events()}
+	quorum := reports.Check{Name: quorumLaws, Verdict: reports.Holds, Checked: w.Quorum.Events()}
 	switch {
 	case w.broken && w.ofQuorum:
 		quorum.Verdict = reports.Violated
@@ -187,58 +174,21 @@ func (w *watch) report(report *reports.Run) {
 	report.Allowed = append(report.Allowed, w.allowed...)
 }
 
-var (
-	nodeNumber = regexp.MustCompile(`\b(node|leader|controller|broker)( |s )(\d+)( (?:and|for) (\d+))?`)
-	nodeList   = regexp.MustCompile(`\[(\d+(?: \d+)*)\]`)
-)
-
-// named is a message of the laws with the names of hosts for numbers.
-func (w *watch) named(message string) string {
-	message = nodeNumber.ReplaceAllStringFunc(message, func(s string) string {
-		var words []string
-		for _, word := range strings.Fields(s) {
-			words = append(words, w.name(word))
-		}
-		if words[0] == "node" || words[0] == "broker" || words[0] == "nodes" || words[0] == "brokers" || words[0] == "controller" {
-			words = words[1:]
-		}
-		return strings.Join(words, " ")
-	})
-	return nodeList.ReplaceAllStringFunc(message, func(s string) string {
-		var words []string
-		for _, word := range strings.Fields(strings.Trim(s, "[]")) {
-			words = append(words, w.name(word))
-		}
-		return "[" + strings.Join(words, " ") + "]"
-	})
-}
-
-// name is the host of the node that word numbers, else word.
-func (w *watch) name(word string) string {
-	id, err := strconv.Atoi(word)
-	if err != nil {
-		return word
-	}
-	if host := w.r.c.HostOf(kafka.NodeID(id)); host != "" {
-		return host
-	}
-	return word
-}
-
-// around are the last lines of the story that concern a failure.
+// around are the last events that make up the story and concern a failure: of
+// the world, of the node's host, of the partition.
 func (w *watch) around(f laws.Failure) (out []reports.Moment) {
 	const most = 12
 	host := w.r.c.HostOf(kafka.NodeID(f.Node))
-	about, _, _ := strings.Cut(f.Message, ":")
-	story := lines(w.r.w.Ledger())
-	for i := len(story) - 1; i >= 0 && len(out) < most; i-- {
-		l := story[i]
-		if l.Host == "" || l.Host == host || strings.Contains(l.Text, about) {
-			out = append(out, reports.Moment{At: reports.Seconds(l.At), Who: l.Host, What: l.Text})
+	for e := range w.r.w.Ledger().All() {
+		if e.Event.Kind().Weight != ledger.Notable {
+			continue
+		}
+		about, ok := e.Event.(ledger.Subject)
+		if e.Host == "" || e.Host == host || ok && about.Subject() == f.Subject {
+			out = append(out, reports.Moment{At: reports.Seconds(e.At), Who: e.Host, What: e.Event.Sentence()})
 		}
 	}
-	slices.Reverse(out)
-	return out
+	return out[max(0, len(out)-most):]
 }
 
 // losers counts the replicas of a partition that have lost, or are about to

@@ -10,6 +10,7 @@ import (
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/raft"
 	"github.com/ktrial/ktrial/checkers/laws"
+	"github.com/ktrial/ktrial/scenarios/inspector"
 )
 
 // quiet asks the questions that can be asked only when all is well: are all
@@ -19,13 +20,10 @@ func (w *watch) quiet(bound time.Duration) error {
 	if err := w.r.converge(bound, w.unsettled); err != nil {
 		return err
 	}
-	for _, x := range w.partitions {
-		if x.excuse == "" {
-			x.ghost.Quiet()
-		}
-		w.caches(x)
+	w.Quiet(func(p *inspector.Partition) bool { return w.excuses[p] != "" })
+	for _, p := range w.Partitions() {
+		w.caches(p)
 	}
-	w.quorum.Quiet()
 	if w.broken {
 		return errBroken
 	}
@@ -35,24 +33,23 @@ func (w *watch) quiet(bound time.Duration) error {
 // caches compares what logs keep beside their records with the records: the
 // epoch cache with what was appended, and what is known of producers with what
 // the other replicas know, which came to it by another way.
-func (w *watch) caches(x *watched) {
+func (w *watch) caches(p *inspector.Partition) {
 	var first []log.ProducerState
 	var known kafka.NodeID
-	for _, id := range x.replicas {
+	for _, id := range p.Replicas {
 		n := w.r.c.ByID(id).Node()
-		if n == nil || w.machines[id].damaged || n.Replicas.Partition(x.tp) == nil {
+		if n == nil || w.IsDamaged(id) || n.Replicas.Partition(p.Partition) == nil {
 			continue
 		}
-		node, l := laws.Node(id), n.Replicas.Partition(x.tp).Log()
+		node, l := laws.Node(id), n.Replicas.Partition(p.Partition).Log()
 		for o := l.StartOffset(); o < l.EndOffset(); o++ {
-			x.ghost.EpochAt(node, int64(o), laws.Epoch(l.EpochAt(o)))
+			p.Laws.EpochAt(node, int64(o), laws.Epoch(l.EpochAt(o)))
 		}
 		producers := l.Producers()
 		if first == nil {
 			first, known = producers, id
 		} else if !slices.Equal(first, producers) {
-			w.failed(x, laws.Failure{Law: laws.ProducersKnown, Node: node, Message: fmt.Sprintf(
-				"%v: node %d knows of its producers %+v, node %d %+v", x.tp, node, producers, known, first)})
+			p.Laws.Fail(laws.ProducersKnown, node, "%v knows of its producers %+v, %v %+v", node, producers, laws.Node(known), first)
 		}
 	}
 }
@@ -101,8 +98,8 @@ func (w *watch) replayed(node laws.Node, n *broker.Node, known raft.Folds) {
 	f, err := n.Raft.Replay(known)
 	switch {
 	case err != nil:
-		w.failed(nil, laws.Failure{Law: laws.SameImage, Node: node, Message: fmt.Sprintf("metadata: node %d cannot replay its log: %v", node, err)})
+		w.Quorum.Fail(laws.SameImage, node, "%v cannot replay its log: %v", node, err)
 	case f.End > 0:
-		w.quorum.Applied(node, int64(f.End)-1, f.Hash)
+		w.Quorum.Applied(node, int64(f.End)-1, f.Hash)
 	}
 }

@@ -76,8 +76,6 @@ type Host interface {
 	Traced() bool
 	// Reached counts a probe: a rare state that a campaign must have met.
 	Reached(p *ledger.Probe)
-	// Log tells a line in the process's own words.
-	Log(format string, args ...any)
 
 	// Listen opens a port for connections from other hosts.
 	Listen(port int) (Listener, error)
@@ -147,6 +145,8 @@ type Conn interface {
 	// Close ends both directions. Bytes already written may still arrive.
 	// A Read or Write that waits on this end returns ErrClosed.
 	Close() error
+	// LocalAddr is "host:port" of this end, as the peer has it.
+	LocalAddr() string
 	// RemoteAddr is "host:port" of the peer.
 	RemoteAddr() string
 }

@@ -343,6 +343,9 @@ func (c *Conn) vanish() {
 	c.wake()
 }
 
+// LocalAddr is "host:port" of this end.
+func (c *Conn) LocalAddr() string { return c.peer.remote }
+
 // RemoteAddr is "host:port" of the peer.
 func (c *Conn) RemoteAddr() string { return c.remote }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/disk"
 	"github.com/ktrial/ktrial/sim/env"
@@ -57,7 +58,7 @@ func serve(h env.Host) {
 		h.Exit(err)
 	}
 	size, _ := f.Size()
-	h.Log("finds %d bytes in its journal", size)
+	h.Tell(ledger.Say("finds %d bytes in its journal", size))
 	l, err := h.Listen(9092)
 	if err != nil {
 		h.Exit(err)
@@ -81,7 +82,7 @@ func serve(h env.Host) {
 			for {
 				p, err := readFrame(c)
 				if err != nil {
-					h.Log("stops serving: %v", err)
+					h.Tell(ledger.Say("stops serving: %v", err))
 					return
 				}
 				if h.Unlucky("forget a frame") {
@@ -118,7 +119,7 @@ func drive(h env.Host) {
 			}
 			c.SetReadDeadline(h.Uptime() + 500*time.Millisecond)
 			if _, err := readFrame(c); err != nil {
-				h.Log("gives up: %v", err)
+				h.Tell(ledger.Say("gives up: %v", err))
 				break
 			}
 			h.Sleep(time.Duration(r.Int64N(int64(4 * time.Millisecond))))

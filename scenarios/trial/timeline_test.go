@@ -10,12 +10,12 @@ import (
 	"github.com/ktrial/ktrial/scenarios"
 )
 
-// The nodes still say what the timeline's marks are read from.
+// The moments of the timeline are those at which the cluster changed.
 func TestMarks(t *testing.T) {
 	r, err := Run(scenarios.LeaderLosesPower, Options{Seed: 1})
 	require.NoError(t, err)
 	found := map[reports.MarkKind]int{}
-	for _, m := range marks(lines(r.Ledger)) {
+	for _, m := range marks(r.Ledger) {
 		found[m.Kind]++
 	}
 	assert.Equal(t, 1, found[reports.NewController], "the first; none falls in this scenario")
@@ -28,7 +28,7 @@ func TestMarks(t *testing.T) {
 	r, err = Run(scenarios.NoFsyncAllLosePower, Options{Seed: 1})
 	require.NoError(t, err)
 	found = map[reports.MarkKind]int{}
-	for _, m := range marks(lines(r.Ledger)) {
+	for _, m := range marks(r.Ledger) {
 		found[m.Kind]++
 	}
 	assert.Positive(t, found[reports.NoLeader], "all were down at once")

@@ -1,0 +1,443 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func errName(c int16) string {
+	if c == 0 {
+		return "NONE"
+	}
+	if e := kerr.TypedErrorForCode(c); e != nil {
+		return e.Message
+	}
+	return fmt.Sprint("error ", c)
+}
+
+// side is one of the two clusters.
+type side struct {
+	what  string
+	addrs []string // brokers 1, 2, 3
+
+	conns  map[int]*conn
+	ids    map[string][16]byte
+	names  map[[16]byte]string
+	pids   map[int64]int
+	prefix string
+	sess   int32 // of the last fetch that made one
+	pidOf  []int64
+	epoch  []int16
+	note   map[string]int64
+}
+
+func (s *side) fresh(prefix string) {
+	s.close()
+	s.conns = map[int]*conn{}
+	s.ids, s.names = map[string][16]byte{}, map[[16]byte]string{}
+	s.pids = map[int64]int{}
+	s.prefix = prefix
+	s.sess = 0
+	s.pidOf, s.epoch = nil, nil
+	s.note = map[string]int64{}
+}
+
+func (s *side) close() {
+	for _, c := range s.conns {
+		c.c.Close()
+	}
+	s.conns = nil
+}
+
+func (s *side) conn(broker int) (*conn, error) {
+	if c := s.conns[broker]; c != nil {
+		return c, nil
+	}
+	c, err := dial(s.addrs[broker-1])
+	if err == nil {
+		s.conns[broker] = c
+	}
+	return c, err
+}
+
+// lastPID is the number of the last producer id.
+func (s *session) lastPID() (n int) {
+	s.both(func(sd *side) { n = len(sd.pidOf) - 1 })
+	return n
+}
+
+func (s *side) ask(broker int, req kmsg.Request) outcome {
+	c, err := s.conn(broker)
+	if err != nil {
+		return outcome{fault: "cannot connect"}
+	}
+	o := c.ask(req)
+	if o.fault == "closed" || o.fault == "timeout" {
+		c.c.Close()
+		delete(s.conns, broker)
+	}
+	return o
+}
+
+func (s *side) pid(n int64) string {
+	if n < 0 {
+		return fmt.Sprint(n)
+	}
+	if n > 1<<40 { // made up by the driver
+		return fmt.Sprint("pid?", n-1<<40)
+	}
+	k, ok := s.pids[n]
+	if !ok {
+		k = len(s.pids)
+		s.pids[n] = k
+	}
+	return fmt.Sprint("pid#", k)
+}
+
+// strange says that an element of an answer belongs to another session.
+func (s *side) strange(name string, e reflect.Value) bool {
+	for e.Kind() == reflect.Pointer {
+		e = e.Elem()
+	}
+	if name != "Topics" && name != "Dirs" {
+		return false
+	}
+	for _, n := range []string{"Topic", "Name"} {
+		v := e.FieldByName(n)
+		if !v.IsValid() {
+			continue
+		}
+		if v.Kind() == reflect.Pointer {
+			if v.IsNil() {
+				return false
+			}
+			v = v.Elem()
+		}
+		if v.Kind() == reflect.String {
+			t := v.String()
+			return strings.HasPrefix(t, "s") && strings.Contains(t, "-x-") && !strings.HasPrefix(t, s.prefix) || strings.HasPrefix(t, "__") || t == "t1" || t == "a"
+		}
+	}
+	return false
+}
+
+// finding is one field that differs.
+type finding struct {
+	session, step string
+	api           string
+	version       int16
+	path          string
+	kafka, ours   string
+	before        string // the steps that led to it
+}
+
+// session asks the same of both sides and compares the answers. One side may be
+// missing: Kafka, when its answers are read from a transcript; ours, when they
+// are written to one.
+type session struct {
+	name   string
+	prefix string // of the names of its topics
+	kafka  *side
+	ours   *side
+	script *transcript
+	pin    map[int16]int16 // versions that are asked for
+	rng    *rand.Rand
+	// listed are the differences that are passed over, known counts them.
+	listed differences
+	known  int
+	steps  int
+	found  []finding
+	trace  []string
+	stop   bool // at the first difference that is not of a text
+	over   bool
+	tops   []string
+}
+
+func (s *session) both(f func(*side)) {
+	for _, sd := range []*side{s.kafka, s.ours} {
+		if sd != nil {
+			f(sd)
+		}
+	}
+}
+
+// v is the version for a key: pinned, or the highest that both sides know.
+func (s *session) v(key int16) int16 {
+	r := common(key)
+	if p, ok := s.pin[key]; ok && p >= r[0] && p <= r[1] {
+		return p
+	}
+	return r[1]
+}
+
+func (s *session) topic(name string) string {
+	t := s.prefix + name
+	return t
+}
+
+// do sends a request to both sides and notes what differs.
+func (s *session) do(step string, broker int, make func(*side) kmsg.Request) (kafka, ours kmsg.Response) {
+	if s.over {
+		return nil, nil
+	}
+	s.steps++
+	var req kmsg.Request
+	ask := func(sd *side) (kmsg.Response, answer) {
+		req = make(sd)
+		if req.GetVersion() == unset {
+			req.SetVersion(s.v(req.Key()))
+		}
+		o := sd.ask(broker, req)
+		return o.resp, flatten(sd, req, o)
+	}
+	var ak, ao answer
+	if s.kafka != nil {
+		kafka, ak = ask(s.kafka)
+	}
+	if s.ours != nil {
+		ours, ao = ask(s.ours)
+	}
+	request := fmt.Sprintf("%s v%d", kmsg.NameForKey(req.Key()), req.GetVersion())
+	s.trace = append(s.trace, step+" "+request+s.detail(req))
+	switch {
+	case s.script == nil:
+	case s.ours == nil:
+		s.script.add(step, request, ak)
+		return kafka, ours
+	default:
+		var err error
+		if ak, err = s.script.take(step, request); err != nil {
+			s.found = append(s.found, finding{session: s.name, step: step, api: "driver", kafka: err.Error()})
+			s.over = true
+			return nil, nil
+		}
+		ao = visible(ao)
+	}
+	s.compare(step, req, ak, ao)
+	return kafka, ours
+}
+
+// tell sends a request that has no answer.
+func (s *session) tell(broker int, make func(*side) kmsg.Request) {
+	s.both(func(sd *side) {
+		req := make(sd)
+		req.SetVersion(s.v(req.Key()))
+		if c, err := sd.conn(broker); err == nil {
+			c.corr++
+			c.write(req.AppendTo(header(nil, req.Key(), req.GetVersion(), c.corr, req.IsFlexible())))
+		}
+	})
+}
+
+func (s *session) compare(step string, req kmsg.Request, kafka, ours answer) {
+	var paths []string
+	for p := range kafka {
+		paths = append(paths, p)
+	}
+	for p := range ours {
+		if _, both := kafka[p]; !both {
+			paths = append(paths, p)
+		}
+	}
+	sort.Strings(paths)
+	for _, p := range paths {
+		f := finding{session: s.name, step: step, api: kmsg.NameForKey(req.Key()), version: req.GetVersion(), path: p, kafka: "absent", ours: "absent"}
+		if v, ok := kafka[p]; ok {
+			f.kafka = v
+		}
+		if v, ok := ours[p]; ok {
+			f.ours = v
+		}
+		if f.kafka == f.ours {
+			continue
+		}
+		if s.listed.explain(f) {
+			s.known++
+			continue
+		}
+		s.over = s.over || s.stop && !strings.HasSuffix(p, "Message")
+		s.found = append(s.found, f)
+	}
+}
+
+// quiet asks without comparing.
+func quiet[R kmsg.Response](sd *side, broker int, req kmsg.Request) (R, bool) {
+	o := sd.ask(broker, req)
+	r, ok := o.resp.(R)
+	return r, ok && o.fault == ""
+}
+
+func (sd *side) settled(topic string, parts int) bool {
+	for b := 1; b <= len(sd.addrs); b++ {
+		req := kmsg.NewPtrMetadataRequest()
+		req.SetVersion(12)
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = kmsg.StringPtr(topic)
+		req.Topics = append(req.Topics, t)
+		resp, ok := quiet[*kmsg.MetadataResponse](sd, b, req)
+		if !ok || len(resp.Topics) != 1 || resp.Topics[0].ErrorCode != 0 || len(resp.Topics[0].Partitions) != parts {
+			return false
+		}
+		for _, p := range resp.Topics[0].Partitions {
+			if p.ErrorCode != 0 || len(p.ISR) != len(p.Replicas) {
+				return false
+			}
+			if int(p.Leader) == b {
+				if _, ok := sd.end(topic, p.Partition, b, 0); !ok {
+					return false
+				}
+			}
+		}
+		sd.ids[topic] = resp.Topics[0].TopicID
+		sd.names[resp.Topics[0].TopicID] = topic
+	}
+	return true
+}
+
+func (sd *side) end(topic string, part int32, broker int, iso int8) (int64, bool) {
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.SetVersion(7)
+	req.ReplicaID = -1
+	req.IsolationLevel = iso
+	t := kmsg.NewListOffsetsRequestTopic()
+	t.Topic = topic
+	p := kmsg.NewListOffsetsRequestTopicPartition()
+	p.Partition, p.Timestamp = part, -1
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	resp, ok := quiet[*kmsg.ListOffsetsResponse](sd, broker, req)
+	if !ok || len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 || resp.Topics[0].Partitions[0].ErrorCode != 0 {
+		return 0, false
+	}
+	return resp.Topics[0].Partitions[0].Offset, true
+}
+
+func eventually(f func() bool) bool {
+	for range 100 {
+		if f() {
+			return true
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return false
+}
+
+// settle waits until a topic is known, led and replicated everywhere on both sides.
+func (s *session) settle(topic string, parts int) {
+	s.both(func(sd *side) {
+		if !eventually(func() bool { return sd.settled(topic, parts) }) {
+			s.found = append(s.found, finding{session: s.name, step: "settle", api: "driver", path: sd.what, kafka: "settled", ours: "not settled " + topic})
+		}
+	})
+}
+
+// reach waits until the high watermark of a partition is an offset on both sides.
+func (s *session) reach(topic string, part int32, broker int, want int64) {
+	s.both(func(sd *side) {
+		eventually(func() bool { e, ok := sd.end(topic, part, broker, 0); return ok && e >= want })
+	})
+}
+
+// make creates a topic with partition p led by broker p%3+1, on three replicas.
+func (s *session) make(name string, parts int, configs ...string) string {
+	t := s.topic(name)
+	s.both(func(sd *side) {
+		req := kmsg.NewPtrCreateTopicsRequest()
+		req.SetVersion(7)
+		req.TimeoutMillis = 10000
+		ct := kmsg.NewCreateTopicsRequestTopic()
+		ct.Topic = t
+		ct.NumPartitions, ct.ReplicationFactor = -1, -1
+		for p := range parts {
+			ra := kmsg.NewCreateTopicsRequestTopicReplicaAssignment()
+			ra.Partition = int32(p)
+			for k := range 3 {
+				ra.Replicas = append(ra.Replicas, int32((p+k)%3+1))
+			}
+			ct.ReplicaAssignment = append(ct.ReplicaAssignment, ra)
+		}
+		// The driver's timestamps are old: nothing may be deleted for its age.
+		c := kmsg.NewCreateTopicsRequestTopicConfig()
+		c.Name, c.Value = "retention.ms", kmsg.StringPtr("-1")
+		if !slices.Contains(configs, "retention.ms") {
+			ct.Configs = append(ct.Configs, c)
+		}
+		for i := 0; i+1 < len(configs); i += 2 {
+			c := kmsg.NewCreateTopicsRequestTopicConfig()
+			c.Name, c.Value = configs[i], kmsg.StringPtr(configs[i+1])
+			ct.Configs = append(ct.Configs, c)
+		}
+		req.Topics = append(req.Topics, ct)
+		sd.ask(1, req)
+	})
+	s.tops = append(s.tops, t)
+	s.settle(t, parts)
+	return t
+}
+
+func (s *session) clean() {
+	s.both(func(sd *side) {
+		if len(s.tops) == 0 {
+			return
+		}
+		req := kmsg.NewPtrDeleteTopicsRequest()
+		req.SetVersion(5)
+		req.TimeoutMillis = 5000
+		req.TopicNames = s.tops
+		sd.ask(1, req)
+	})
+	s.both((*side).close)
+}
+
+// detail tells of a fetch what its session is about.
+func (s *session) detail(req kmsg.Request) string {
+	if p, ok := req.(*kmsg.ProduceRequest); ok && len(p.Topics) == 1 && len(p.Topics[0].Partitions) == 1 {
+		var b kmsg.RecordBatch
+		q := p.Topics[0].Partitions[0]
+		if b.ReadFrom(q.Records) == nil {
+			t := s.nameOf(p.Topics[0].Topic, p.Topics[0].TopicID)
+			return fmt.Sprintf(" %s/%d acks %d, %d records, epoch %d seq %d, times %d to %d", strings.TrimPrefix(t, s.prefix), q.Partition, p.Acks, b.NumRecords, b.ProducerEpoch, b.FirstSequence, b.FirstTimestamp-base, b.MaxTimestamp-base)
+		}
+	}
+	r, ok := req.(*kmsg.FetchRequest)
+	if !ok {
+		return ""
+	}
+	d := fmt.Sprintf(" session %v epoch %d", r.SessionID != 0, r.SessionEpoch)
+	name := s.nameOf
+	for _, t := range r.Topics {
+		for _, p := range t.Partitions {
+			d += fmt.Sprintf(" +%s/%d@%d max %d", name(t.Topic, t.TopicID), p.Partition, p.FetchOffset, p.PartitionMaxBytes)
+		}
+	}
+	for _, t := range r.ForgottenTopics {
+		d += fmt.Sprintf(" -%s/%v", name(t.Topic, t.TopicID), t.Partitions)
+	}
+	return d
+}
+
+// keepTrace is how many of the last steps a finding remembers.
+func (s *session) keepTrace() int {
+	if s.stop {
+		return 60
+	}
+	return 4
+}
+
+// nameOf is the name of a topic that a request names either way.
+func (s *session) nameOf(name string, id [16]byte) string {
+	s.both(func(sd *side) {
+		if n, ok := sd.names[id]; ok {
+			name = n
+		}
+	})
+	return strings.TrimPrefix(name, s.prefix)
+}

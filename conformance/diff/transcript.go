@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+)
+
+// transcript is what Apache Kafka answered to one session, step by step. It is
+// recorded beside a running Kafka and read by the tests, which need none.
+type transcript struct {
+	steps []told
+	next  int
+}
+
+// told is one step: which request it was, and the answer.
+type told struct {
+	step, request string
+	answer        answer
+}
+
+// ordinary are values that nearly every field has: what is not there has one
+// of them.
+var ordinary = map[string]bool{"0": true, "-1": true, "NONE": true, "false": true}
+
+// visible is an answer without them.
+func visible(a answer) answer {
+	out := answer{}
+	for path, value := range a {
+		if !ordinary[value] {
+			out[path] = value
+		}
+	}
+	return out
+}
+
+func (t *transcript) add(step, request string, a answer) {
+	t.steps = append(t.steps, told{step, request, visible(a)})
+}
+
+// take is Kafka's answer to the next step.
+func (t *transcript) take(step, request string) (answer, error) {
+	if t.next == len(t.steps) {
+		return nil, fmt.Errorf("step %q: the transcript has ended", step)
+	}
+	s := t.steps[t.next]
+	t.next++
+	if s.step != step || s.request != request {
+		return nil, fmt.Errorf("step %q with %s: the transcript has %q with %s; record it anew", step, request, s.step, s.request)
+	}
+	return s.answer, nil
+}
+
+func (t *transcript) write(file string) error {
+	var b strings.Builder
+	for _, s := range t.steps {
+		fmt.Fprintf(&b, "%q %s\n", s.step, s.request)
+		paths := make([]string, 0, len(s.answer))
+		for path := range s.answer {
+			paths = append(paths, path)
+		}
+		sort.Strings(paths)
+		for _, path := range paths {
+			fmt.Fprintf(&b, "\t%s = %q\n", path, s.answer[path])
+		}
+	}
+	return os.WriteFile(file, []byte(b.String()), 0o644)
+}
+
+func readTranscript(file string) (*transcript, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	t := &transcript{}
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		line := lines.Text()
+		if field, ok := strings.CutPrefix(line, "\t"); ok && len(t.steps) > 0 {
+			at := strings.Index(field, " = ")
+			var value string
+			if _, err := fmt.Sscanf(field[at+3:], "%q", &value); err != nil {
+				return nil, fmt.Errorf("%s: %q: %w", file, line, err)
+			}
+			t.steps[len(t.steps)-1].answer[field[:at]] = value
+			continue
+		}
+		var s told
+		if _, err := fmt.Sscanf(line, "%q", &s.step); err != nil {
+			return nil, fmt.Errorf("%s: %q: %w", file, line, err)
+		}
+		s.request = line[strings.LastIndex(line, `" `)+2:]
+		s.answer = answer{}
+		t.steps = append(t.steps, s)
+	}
+	return t, lines.Err()
+}

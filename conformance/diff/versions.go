@@ -1,0 +1,41 @@
+package main
+
+import (
+	"maps"
+	"slices"
+)
+
+// spoken are the versions of each key that both Apache Kafka 4.4 and ktrial
+// serve speak, except those of Produce below 3, which only say that they are
+// there (KAFKA-18659). Sessions keep to them, so that a transcript holds for any
+// build; the driver compares them with what both sides say.
+var spoken = map[int16][2]int16{
+	0:  {3, 13}, // Produce
+	1:  {4, 18}, // Fetch
+	2:  {1, 10}, // ListOffsets
+	3:  {0, 13}, // Metadata
+	18: {0, 4},  // ApiVersions
+	19: {2, 7},  // CreateTopics
+	20: {1, 6},  // DeleteTopics
+	21: {0, 2},  // DeleteRecords
+	22: {0, 5},  // InitProducerId
+	23: {2, 4},  // OffsetForLeaderEpoch
+	32: {1, 4},  // DescribeConfigs
+	33: {0, 2},  // AlterConfigs
+	35: {1, 4},  // DescribeLogDirs
+	37: {0, 3},  // CreatePartitions
+	43: {0, 2},  // ElectLeaders
+	44: {0, 1},  // IncrementalAlterConfigs
+	45: {0, 1},  // AlterPartitionReassignments
+	46: {0, 0},  // ListPartitionReassignments
+	55: {0, 2},  // DescribeQuorum
+	57: {0, 2},  // UpdateFeatures
+	60: {0, 2},  // DescribeCluster
+	61: {0, 0},  // DescribeProducers
+	64: {0, 0},  // UnregisterBroker
+	75: {0, 0},  // DescribeTopicPartitions
+}
+
+func common(key int16) [2]int16 { return spoken[key] }
+
+func commonKeys() []int16 { return slices.Sorted(maps.Keys(spoken)) }

@@ -1,0 +1,341 @@
+package inspector_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/checkers/laws"
+	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/scenarios/inspector"
+)
+
+var orders0 = witness.PartitionID{Partition: kafka.TopicPartition{Topic: "orders"}, Topic: kafka.UUID{1}}
+
+// of is the replica of orders/0 on each of three brokers, and the member of the
+// quorum on each of three controllers.
+var of, voter = func() (of, voter [4]*witness.Replica) {
+	for i := range of {
+		of[i] = &witness.Replica{Node: kafka.NodeID(i), Partition: orders0.Partition, Topic: orders0.Topic}
+		voter[i] = &witness.Replica{Node: kafka.NodeID(3000 + i), Partition: kafka.MetadataPartition}
+	}
+	return of, voter
+}()
+
+// batch of count records at base, in epoch.
+func batch(base kafka.Offset, count int, epoch kafka.LeaderEpoch, value string) record.Batch {
+	b := record.NewBuilder(record.Options{BaseOffset: base, LeaderEpoch: epoch})
+	for range count {
+		b.Append(0, nil, []byte(value))
+	}
+	return b.Build()
+}
+
+// numbered is a batch of producer 7 that begins with this sequence.
+func numbered(base kafka.Offset, count int, first kafka.Sequence) record.Batch {
+	b := record.NewBuilder(record.Options{BaseOffset: base, Idempotent: true, ProducerID: 7, BaseSequence: first})
+	for range count {
+		b.Append(0, nil, []byte("n"))
+	}
+	return b.Build()
+}
+
+func appended(r *witness.Replica, b record.Batch) ledger.Event {
+	return &witness.Appended{Replica: r, Batch: witness.BatchOf(b)}
+}
+
+func read(r *witness.Replica, b record.Batch) ledger.Event {
+	return &witness.ReadServed{Replica: r, Batch: witness.BatchOf(b)}
+}
+
+func committed(at kafka.Offset, leader kafka.NodeID, epoch kafka.LeaderEpoch, registry kafka.PartitionEpoch, isr ...kafka.NodeID) ledger.Event {
+	return &witness.PartitionCommitted{
+		Node: 3001, At: at, PartitionID: orders0, Leader: leader, LeaderEpoch: epoch, PartitionEpoch: registry,
+		Replicas: []kafka.NodeID{1, 2, 3}, ISR: isr,
+	}
+}
+
+var everyone = []kafka.NodeID{1, 2, 3}
+
+// replicated: broker-1 leads, and two records are committed on all.
+func replicated() []ledger.Event {
+	b := batch(0, 2, 0, "a")
+	return []ledger.Event{
+		committed(10, 1, 0, 0, 1, 2, 3),
+		&witness.Opened{Replica: of[1]}, &witness.Opened{Replica: of[2]}, &witness.Opened{Replica: of[3]},
+		&witness.BecameLeader{Replica: of[1], ISR: everyone},
+		&witness.BecameFollower{Replica: of[2], Leader: 1}, &witness.BecameFollower{Replica: of[3], Leader: 1},
+		appended(of[1], b), appended(of[2], b), appended(of[3], b),
+		&witness.FollowerFetched{Replica: of[1], Follower: 2, From: 2}, &witness.FollowerFetched{Replica: of[1], Follower: 3, From: 2},
+		&witness.HighWatermarkMoved{Replica: of[1], To: 2},
+		&witness.ProduceAcked{Replica: of[1], End: 2},
+		&witness.EndServed{Replica: of[1], End: 2},
+		read(of[1], b),
+	}
+}
+
+// inspected is an inspector with what it found broken.
+type inspected struct {
+	*inspector.Inspector
+	broken  []laws.Failure
+	forgive bool
+	said    []string
+}
+
+func inspect() *inspected {
+	in := &inspected{}
+	in.Inspector = inspector.New(inspector.Config{
+		Voters: []kafka.NodeID{3001, 3002, 3003},
+		Name: func(id kafka.NodeID) string {
+			if id > 3000 {
+				return fmt.Sprintf("controller-%d", id-3000)
+			}
+			return fmt.Sprintf("broker-%d", id)
+		},
+		MinISR: func(topic string) (int, bool) { return 2, topic == "orders" },
+		Broken: func(_ *inspector.Partition, f laws.Failure) bool {
+			in.broken = append(in.broken, f)
+			return in.forgive
+		},
+		Unclean: func(p *inspector.Partition) { in.said = append(in.said, "unclean election of "+p.Subject()) },
+		Replaced: func(p *inspector.Partition, unaware bool) {
+			in.said = append(in.said, fmt.Sprint(p.Subject(), " ", unaware))
+		},
+	})
+	return in
+}
+
+func (in *inspected) tell(events ...ledger.Event) {
+	for _, e := range events {
+		in.Read(&ledger.Entry{Event: e})
+	}
+}
+
+func TestEventsBecomeLaws(t *testing.T) {
+	other := batch(0, 2, 0, "b")
+	for _, test := range []struct {
+		name    string
+		then    []ledger.Event
+		law     int
+		message string
+	}{
+		{"nothing is wrong", nil, 0, ""},
+		{"another record is read", []ledger.Event{read(of[1], other)},
+			20, "orders/0: broker-1 gave a consumer another record at 0 than is committed"},
+		{"acknowledged too early", []ledger.Event{appended(of[1], batch(2, 1, 0, "c")), &witness.ProduceAcked{Replica: of[1], From: 2, End: 3}},
+			21, "orders/0: broker-1 acknowledged [2, 3); its high watermark is 2"},
+		{"a follower truncates", []ledger.Event{&witness.Truncated{Replica: of[3], To: 1}},
+			23, "orders/0: broker-3 truncated from 2 to 1; 2 was shown as committed"},
+		{"a follower begins anew with less", []ledger.Event{appended(of[3], batch(2, 1, 0, "c")), &witness.Restarted{Replica: of[3], At: 0}, &witness.HighWatermarkMoved{Replica: of[3], To: 1}, appended(of[3], batch(0, 1, 0, "x")), &witness.HighWatermarkMoved{Replica: of[3], To: 1}},
+			4, "orders/0: broker-3 has another record at 0, below its high watermark 1, than was shown as committed"},
+		{"the log start passes the high watermark", []ledger.Event{appended(of[1], batch(2, 1, 0, "c")), &witness.LogStartMoved{Replica: of[1], Start: 3}},
+			22, "orders/0: broker-1 moved its log start to 3; its high watermark is 2"},
+		{"the end is told too early", []ledger.Event{
+			committed(11, 2, 1, 1, 1, 2, 3), &witness.BecameLeader{Replica: of[2], Epoch: 1, End: 2, ISR: everyone}, &witness.EndServed{Replica: of[2], End: 0},
+		}, 11, "orders/0: leader broker-2 told its end as 0; its epoch 1 starts at 2"},
+		{"two leaders", []ledger.Event{&witness.BecameLeader{Replica: of[2], End: 2, ISR: everyone}},
+			14, "orders/0: broker-1 and broker-2 both lead in epoch 0"},
+		{"a leader counts fewer", []ledger.Event{&witness.MaximalISR{Replica: of[1], Nodes: []kafka.NodeID{1, 2}}},
+			8, "orders/0: leader broker-1 counts [broker-1 broker-2]; the controller's ISR is [broker-1 broker-2 broker-3]"},
+		{"a killed broker lost what it wrote", []ledger.Event{&witness.Opened{Replica: of[2], End: 1}},
+			24, "orders/0: broker-2 recovered up to 1; it had 2, and only its process died"},
+		{"a broker died while it cut its log", []ledger.Event{
+			appended(of[2], batch(2, 1, 0, "c")), &witness.Truncating{Replica: of[2], To: 2}, &witness.Opened{Replica: of[2], End: 2},
+		}, 0, ""},
+		{"a broker died while it appended", []ledger.Event{&witness.Appending{Replica: of[2], At: 2}, &witness.Opened{Replica: of[2], End: 3}}, 0, ""},
+		{"a deleted replica is no member", []ledger.Event{&witness.Deleted{Replica: of[3]}, committed(11, 3, 1, 1, 1, 2, 3)},
+			18, "orders/0: broker-3 is in ISR [broker-1 broker-2 broker-3]; it came back with 0 of 2 committed records"},
+		{"the partition epoch jumps", []ledger.Event{committed(11, 1, 0, 2, 1, 2)},
+			16, "orders/0: partition epoch went from 0 to 2"},
+		{"what the other controllers tell again is not news", []ledger.Event{committed(10, 1, 0, 0, 1, 2, 3)}, 0, ""},
+		{"a producer's batches follow each other", []ledger.Event{appended(of[1], numbered(2, 2, 0)), appended(of[1], numbered(4, 1, 2))}, 0, ""},
+		{"a producer's batch is missing", []ledger.Event{appended(of[1], numbered(2, 2, 0)), appended(of[1], numbered(4, 1, 3))},
+			61, "orders/0: broker-1 appended sequence 3 of producer 7 in epoch 0 behind sequence 1"},
+		{"what is counted as in sync is another", []ledger.Event{
+			&witness.Truncating{Replica: of[3]}, &witness.Opened{Replica: of[3]}, appended(of[3], batch(0, 1, 0, "b")), appended(of[3], batch(1, 1, 0, "b")),
+			&witness.MaximalISR{Replica: of[1], Nodes: everyone},
+		}, 2, "orders/0: broker-3 has another record at 0 than leader broker-1, which counts it, shows as committed below 2"},
+		{"another topic of the name begins anew", []ledger.Event{
+			&witness.Opened{Replica: &witness.Replica{Node: 2, Partition: orders0.Partition, Topic: kafka.UUID{2}}},
+		}, 0, ""},
+		{"topics that are not inspected", []ledger.Event{
+			&witness.ProduceAcked{Replica: &witness.Replica{Node: 2, Partition: kafka.TopicPartition{Topic: "others"}}, From: 2, End: 3},
+		}, 0, ""},
+
+		{"a vote for two", []ledger.Event{
+			&witness.QuorumVoted{Replica: voter[2], Epoch: 1, Candidate: 3002}, &witness.QuorumVoted{Replica: voter[2], Epoch: 1, Candidate: 3001},
+		}, 33, "__cluster_metadata/0: controller-2 voted for controller-2 and for controller-1 in epoch 1"},
+		{"a pre-vote of nobody's follower", []ledger.Event{&witness.QuorumPreVoted{Replica: voter[1], Candidate: 3002, Leader: -1}}, 0, ""},
+		{"a pre-vote against a leader that lives", []ledger.Event{&witness.QuorumPreVoted{Replica: voter[1], Candidate: 3002, Leader: 3003}},
+			40, "__cluster_metadata/0: controller-1 would vote for controller-2 in epoch 0, though it is in touch with leader controller-3"},
+		{"a pre-vote in an epoch to come", []ledger.Event{&witness.QuorumPreVoted{Replica: voter[1], Candidate: 3002, Epoch: 1, Leader: -1}},
+			40, "__cluster_metadata/0: controller-2 asked for pre-votes in epoch 1; it is in epoch 0"},
+		{"the quorum has two leaders", []ledger.Event{&witness.QuorumElected{Replica: voter[1], Epoch: 1}, &witness.QuorumElected{Replica: voter[2], Epoch: 1}},
+			28, "__cluster_metadata/0: controller-1 and controller-2 both became leader in epoch 1"},
+		{"a follower of another than leads", []ledger.Event{&witness.QuorumElected{Replica: voter[1], Epoch: 1}, &witness.QuorumFollows{Replica: voter[2], Epoch: 1, Leader: 3003}},
+			28, "__cluster_metadata/0: controller-2 follows controller-3 in epoch 1, which is led by controller-1"},
+		{"a commit that nobody has synced", []ledger.Event{
+			&witness.QuorumOpened{Replica: voter[1]}, &witness.QuorumElected{Replica: voter[1], Epoch: 1}, &witness.QuorumAppending{Replica: voter[1]},
+			&witness.QuorumAppended{Replica: voter[1], Batch: witness.BatchOf(batch(0, 1, 1, "m"))}, &witness.QuorumFlushed{Replica: voter[1], End: 1},
+			&witness.QuorumCommitted{Replica: voter[1], HW: 1},
+		}, 35, "__cluster_metadata/0: leader controller-1 committed up to 1, which 1 of 3 voters have synced"},
+		{"a leader cuts its log", []ledger.Event{
+			&witness.QuorumElected{Replica: voter[1], Epoch: 1}, &witness.QuorumAppended{Replica: voter[1], Batch: witness.BatchOf(batch(0, 2, 1, "m"))},
+			&witness.QuorumTruncating{Replica: voter[1], From: 2, To: 1}, &witness.QuorumTruncated{Replica: voter[1], To: 1},
+		}, 36, "__cluster_metadata/0: leader controller-1 truncated from 2 to 1"},
+		{"a snapshot is another image", []ledger.Event{
+			&witness.Applied{Node: 1, Offset: 5, Hash: 7}, &witness.SnapshotWritten{Replica: voter[2], End: 6, Hash: 8},
+		}, 37, "__cluster_metadata/0: broker-1 and controller-2 have different images at offset 5"},
+		{"a snapshot that is loaded is another image", []ledger.Event{
+			&witness.Applied{Node: 1, Offset: 5, Hash: 7}, &witness.SnapshotLoaded{Replica: voter[2], End: 6, Hash: 8},
+		}, 37, "__cluster_metadata/0: broker-1 and controller-2 have different images at offset 5"},
+		{"a controller acts that does not lead", []ledger.Event{&witness.ControllerResigned{Node: 3001}, &witness.ControllerActive{Node: 3001, Epoch: 1}},
+			42, "__cluster_metadata/0: controller-1 acts in epoch 1, which it does not lead"},
+		{"a broker epoch twice", []ledger.Event{
+			&witness.BrokerCommitted{At: 20, Broker: 1, BrokerEpoch: 20, Incarnation: kafka.UUID{1}},
+			&witness.BrokerCommitted{At: 21, Broker: 1, BrokerEpoch: 20, Incarnation: kafka.UUID{1}},
+			&witness.BrokerCommitted{At: 22, Broker: 1, BrokerEpoch: 20, Incarnation: kafka.UUID{2}},
+		}, 43, "__cluster_metadata/0: broker-1 went from epoch 20 to 20"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := inspect()
+			in.tell(replicated()...)
+			require.Empty(t, in.broken)
+			in.tell(test.then...)
+			if test.law == 0 {
+				assert.Empty(t, in.broken)
+				return
+			}
+			require.NotEmpty(t, in.broken)
+			assert.Equal(t, test.law, in.broken[0].Law.Number, in.broken[0])
+			assert.Equal(t, test.message, in.broken[0].Text())
+		})
+	}
+}
+
+// What no node can tell of itself: its death, and what its disk lost.
+func TestWhatBecomesOfMachines(t *testing.T) {
+	opens := func(id int, end kafka.Offset) ledger.Event { return &witness.Opened{Replica: of[id], End: end} }
+	synced := func(end kafka.Offset) func(kafka.TopicPartition) (kafka.Offset, bool) {
+		return func(kafka.TopicPartition) (kafka.Offset, bool) { return end, true }
+	}
+	for _, test := range []struct {
+		name string
+		do   func(in *inspected)
+		laws []int
+	}{
+		{"a process that was killed has all", func(in *inspected) { in.ProcessEnded(2); in.tell(opens(2, 2)) }, nil},
+		{"a process that was killed has less", func(in *inspected) { in.ProcessEnded(2); in.tell(opens(2, 1)) }, []int{24}},
+		{"power takes what was not synced", func(in *inspected) { in.PowerLost(2, synced(1)); in.tell(opens(2, 1)) }, nil},
+		{"power takes what was synced", func(in *inspected) { in.PowerLost(2, synced(2)); in.tell(opens(2, 1)) }, []int{24}},
+		{"it is not known what was synced", func(in *inspected) { in.PowerLost(2, nil); in.tell(opens(2, 0)) }, nil},
+		{"only the next process has lost something", func(in *inspected) { in.PowerLost(2, nil); in.tell(opens(2, 1), opens(2, 0)) }, []int{24}},
+		{"a damaged disk may have anything", func(in *inspected) { in.Damaged(2); in.tell(opens(2, 1)) }, nil},
+		{"a disk is lost", func(in *inspected) { in.Wiped(2); in.tell(opens(2, 0)) }, nil},
+		{"all disks are lost", func(in *inspected) { in.Wiped(1); in.Wiped(2); in.Wiped(3) }, []int{19}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := inspect()
+			in.tell(replicated()...)
+			test.do(in)
+			var broken []int
+			for _, f := range in.broken {
+				broken = append(broken, f.Law.Number)
+			}
+			assert.Equal(t, test.laws, broken, in.broken)
+		})
+	}
+}
+
+// A loss that is forgiven changes what is true: it is not found again.
+func TestAForgivenLossIsTheTruth(t *testing.T) {
+	in := inspect()
+	in.forgive = true
+	in.tell(replicated()...)
+	in.Wiped(1)
+	in.Wiped(2)
+	in.Wiped(3)
+	require.Len(t, in.broken, 1)
+	assert.Zero(t, in.Partitions()[0].Laws.TrueHighWatermark())
+	in.tell(&witness.Opened{Replica: of[1]}, &witness.Opened{Replica: of[2]}, &witness.Opened{Replica: of[3]})
+	in.tell(committed(11, 2, 1, 1, 1, 2, 3), &witness.BecameLeader{Replica: of[2], Epoch: 1, ISR: everyone})
+	assert.Len(t, in.broken, 1)
+}
+
+// A leader that was replaced serves on until it hears of it, or dies.
+func TestReplacedLeadersHearOfItOrDie(t *testing.T) {
+	in := inspect()
+	in.tell(replicated()...)
+	in.tell(committed(11, 2, 1, 1, 1, 2, 3))
+	assert.Equal(t, []string{"orders/0 true"}, in.said)
+	in.tell(&witness.BecameFollower{Replica: of[1], Epoch: 1, Leader: 2})
+	assert.Equal(t, []string{"orders/0 true", "orders/0 false"}, in.said)
+	in.said = nil
+	in.tell(committed(12, 3, 2, 2, 1, 2, 3))
+	in.ProcessEnded(2)
+	assert.Equal(t, []string{"orders/0 true", "orders/0 false"}, in.said)
+	in.said = nil
+	in.tell(committed(13, 1, 3, 3, 1, 2, 3), committed(14, 2, 4, 4, 1, 2, 3))
+	assert.Equal(t, []string{"orders/0 true"}, in.said, "there are two now")
+	assert.EqualValues(t, 15, in.Committed())
+	assert.Empty(t, in.broken)
+}
+
+func TestAnUncleanElectionIsSaidBeforeItsCost(t *testing.T) {
+	in := inspect()
+	in.tell(replicated()...)
+	in.tell(committed(11, 1, 0, 1, 1))
+	in.Wiped(3)
+	in.tell(&witness.Opened{Replica: of[3]})
+	require.Empty(t, in.broken)
+	in.tell(committed(12, 3, 1, 2, 3))
+	assert.Equal(t, "unclean election of orders/0", in.said[len(in.said)-1])
+	require.Len(t, in.broken, 1)
+	assert.Equal(t, "orders/0: broker-3 was elected from outside of ISR and ELR and has 0 of 2 records that were shown as committed", in.broken[0].Text())
+}
+
+func TestQuietSparesWhatItIsTold(t *testing.T) {
+	in := inspect()
+	in.tell(replicated()...)
+	in.tell(&witness.Truncated{Replica: of[3], To: 2}, appended(of[2], batch(2, 1, 0, "c")))
+	require.Empty(t, in.broken)
+	in.Quiet(func(*inspector.Partition) bool { return true })
+	require.Len(t, in.broken, 1)
+	assert.Equal(t, 44, in.broken[0].Law.Number, "no quorum leads here")
+	in.Quiet(func(*inspector.Partition) bool { return false })
+	require.Greater(t, len(in.broken), 1)
+	assert.Equal(t, 27, in.broken[1].Law.Number)
+}
+
+// BenchmarkInspector is what inspecting costs: one record appended on three
+// brokers, fetched, committed, acknowledged and read.
+func BenchmarkInspector(b *testing.B) {
+	in := inspect()
+	in.tell(replicated()...)
+	data := batch(0, 1, 0, "x")
+	entry := ledger.Entry{}
+	tell := func(e ledger.Event) {
+		entry.Event = e
+		in.Read(&entry)
+	}
+	b.ReportAllocs()
+	for i := range b.N {
+		at := kafka.Offset(i + 2)
+		x := witness.BatchOf(data)
+		x.From, x.End = at, at+1
+		for _, r := range of[1:] {
+			tell(&witness.Appended{Replica: r, Batch: x})
+		}
+		tell(&witness.FollowerFetched{Replica: of[1], Follower: 2, From: at + 1})
+		tell(&witness.FollowerFetched{Replica: of[1], Follower: 3, From: at + 1})
+		tell(&witness.HighWatermarkMoved{Replica: of[1], To: at + 1})
+		tell(&witness.ProduceAcked{Replica: of[1], From: at, End: at + 1})
+		tell(&witness.ReadServed{Replica: of[1], Batch: x})
+	}
+	require.Empty(b, in.broken)
+}

@@ -1,0 +1,172 @@
+package inspector
+
+import (
+	"slices"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/checkers/laws"
+	"github.com/ktrial/ktrial/ledger"
+)
+
+// readReplica: a replica of p tells.
+func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Event) {
+	l, node := p.Laws, laws.Node(id)
+	switch e := event.(type) {
+	case *witness.Opened:
+		in.opened(p, id, e)
+	case *witness.Appending:
+		l.Appending(node)
+	case *witness.Truncating:
+		l.Truncating(node, int64(e.To))
+	case *witness.Appended:
+		l.Appended(node, int64(e.From), int64(e.End), laws.Epoch(e.Epoch), e.Digest)
+		if e.Idempotent() {
+			l.Produced(node, int64(e.End), laws.Batch{
+				Producer: int64(e.ProducerID), Epoch: int16(e.ProducerEpoch), First: int32(e.FirstSequence), Last: int32(e.LastSequence),
+			})
+		}
+	case *witness.Truncated:
+		l.Truncated(node, int64(e.To))
+	case *witness.Restarted:
+		l.Restarted(node, int64(e.At))
+	case *witness.LogStartMoved:
+		l.LogStartMoved(node, int64(e.Start))
+	case *witness.HighWatermarkMoved:
+		l.HighWatermark(node, int64(e.To), laws.Epoch(e.Epoch))
+	case *witness.BecameLeader:
+		in.hears(p, id)
+		l.BecameLeader(node, laws.Epoch(e.Epoch), int64(e.End), in.list(0, e.ISR))
+	case *witness.BecameFollower:
+		in.hears(p, id)
+		l.BecameFollower(node, laws.Epoch(e.Epoch), laws.Node(e.Leader), int64(e.End))
+	case *witness.MaximalISR:
+		l.MaximalISR(node, in.list(0, e.Nodes))
+	case *witness.FollowerFetched:
+		l.FollowerFetched(node, laws.Node(e.Follower), int64(e.From), laws.Epoch(e.Epoch))
+	case *witness.ProduceAcked:
+		l.Acked(node, int64(e.From), int64(e.End))
+	case *witness.EndServed:
+		l.EndServed(node, int64(e.End))
+	case *witness.ReadServed:
+		l.Read(node, int64(e.From), int64(e.End), laws.Epoch(e.Epoch), e.Digest)
+	case *witness.Stopped:
+		in.hears(p, id)
+		l.Stopped(node)
+	case *witness.Deleted:
+		in.hears(p, id)
+		l.Wiped(node)
+	}
+}
+
+// opened: what a process finds that was only killed is all that its predecessor
+// wrote. After a loss of power it is at least what was synced.
+func (in *Inspector) opened(p *Partition, id kafka.NodeID, e *witness.Opened) {
+	node := laws.Node(id)
+	at := slices.Index(p.lost, id)
+	switch {
+	case in.of(id).damaged:
+		p.Laws.Damaged(node)
+	case at < 0:
+		p.Laws.Kept(node)
+	}
+	if at >= 0 {
+		p.lost = slices.Delete(p.lost, at, at+1)
+	}
+	p.Laws.Recovered(node, int64(e.Start), int64(e.End), int64(e.HW))
+}
+
+// readController: a controller tells, or a broker of the metadata.
+func (in *Inspector) readController(event ledger.Event) {
+	switch e := event.(type) {
+	case *witness.PartitionCommitted:
+		in.partitionCommitted(e)
+	case *witness.BrokerCommitted:
+		in.brokerCommitted(e)
+	case *witness.Applied:
+		if e.Offset >= 0 {
+			in.Quorum.Applied(laws.Node(e.Node), int64(e.Offset), e.Hash)
+		}
+	case *witness.ControllerActive:
+		in.Quorum.ControllerActive(laws.Node(e.Node), laws.Epoch(e.Epoch))
+	case *witness.ControllerResigned:
+		in.Quorum.ControllerResigned(laws.Node(e.Node))
+	}
+}
+
+// isNews reports whether the record at an offset of the metadata log is told for
+// the first time.
+func (in *Inspector) isNews(at kafka.Offset) bool {
+	if at < in.committed {
+		return false
+	}
+	in.committed = at + 1
+	return true
+}
+
+func (in *Inspector) partitionCommitted(e *witness.PartitionCommitted) {
+	p := in.partition(e.PartitionID)
+	if p == nil || !in.isNews(e.At) {
+		return
+	}
+	was := p.Laws.TrueHighWatermark()
+	unclean := p.known && e.Leader != kafka.NoNode && e.Leader != p.leader && !slices.Contains(p.members, e.Leader)
+	in.replaced(p, e.Leader)
+	p.known, p.leader = true, e.Leader
+	p.Replicas = append(p.Replicas[:0], e.Replicas...)
+	p.members = append(append(p.members[:0], e.ISR...), e.ELR...)
+	p.Laws.ControllerState(laws.PartitionState{
+		Leader: laws.Node(e.Leader), LeaderEpoch: laws.Epoch(e.LeaderEpoch), PartitionEpoch: int32(e.PartitionEpoch),
+		Replicas: in.list(0, e.Replicas), ISR: in.list(1, e.ISR), ELR: in.list(2, e.ELR), Unclean: unclean,
+	})
+	if unclean {
+		in.uncleanElection(p, laws.Node(e.Leader), was)
+	}
+	in.settle(p)
+}
+
+// uncleanElection: a replica leads that was neither in the ISR nor in the ELR.
+// Kafka elects so unasked the last leader known, when all that might lead came
+// back from unclean shutdowns (KIP-966).
+func (in *Inspector) uncleanElection(p *Partition, leader laws.Node, was int64) {
+	if in.cfg.Unclean != nil {
+		in.cfg.Unclean(p)
+	}
+	if now := p.Laws.TrueHighWatermark(); now < was {
+		p.Laws.Fail(laws.LeaderComplete, leader, "%v was elected from outside of ISR and ELR and has %d of %d records that were shown as committed", leader, now, was)
+	}
+}
+
+// brokerCommitted: an incarnation that registers again keeps its epoch.
+func (in *Inspector) brokerCommitted(e *witness.BrokerCommitted) {
+	if !in.isNews(e.At) {
+		return
+	}
+	n := in.of(e.Broker)
+	if e.Incarnation != n.incarnation || e.BrokerEpoch != n.epoch {
+		n.incarnation, n.epoch = e.Incarnation, e.BrokerEpoch
+		in.Quorum.BrokerRegistered(laws.Node(e.Broker), int64(e.BrokerEpoch))
+	}
+}
+
+// replaced: another node leads p now. The one before does not know it yet, if
+// it is up.
+func (in *Inspector) replaced(p *Partition, by kafka.NodeID) {
+	if !p.known || p.leader == by || p.leader == kafka.NoNode || !in.of(p.leader).up || slices.Contains(p.unaware, p.leader) {
+		return
+	}
+	if p.unaware = append(p.unaware, p.leader); len(p.unaware) == 1 && in.cfg.Replaced != nil {
+		in.cfg.Replaced(p, true)
+	}
+}
+
+// hears: a node knows that it leads p no longer, or is gone.
+func (in *Inspector) hears(p *Partition, id kafka.NodeID) {
+	i := slices.Index(p.unaware, id)
+	if i < 0 {
+		return
+	}
+	if p.unaware = slices.Delete(p.unaware, i, i+1); len(p.unaware) == 0 && in.cfg.Replaced != nil {
+		in.cfg.Replaced(p, false)
+	}
+}

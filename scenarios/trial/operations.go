@@ -1,0 +1,71 @@
+package trial
+
+import (
+	"sort"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/workloads"
+)
+
+// tellOperations has the ledger hold what clients do, too. An offset alone is
+// no record: after an election another one may stand there. So each has its
+// leader epoch, from the event of the leader that appended it.
+func (r *run) tellOperations() {
+	epochs := epochs{leads: map[*witness.Replica]bool{}, of: map[string][]appended{}}
+	r.w.Ledger().Read(epochs.read)
+	r.stage.Recorder.Told = func(e *history.Event, index int64) {
+		if event := workloads.EventOf(e, index, epochs.at); event != nil {
+			r.w.TellOf(e.Client, event)
+		}
+	}
+}
+
+// epochs knows the leader epoch of each offset, as leaders appended last.
+type epochs struct {
+	leads map[*witness.Replica]bool
+	of    map[string][]appended // by partition, in the order of offsets
+}
+
+// appended is a run of offsets of one epoch: from first to that of the next run.
+type appended struct {
+	first, end kafka.Offset
+	epoch      kafka.LeaderEpoch
+}
+
+func (x *epochs) read(e *ledger.Entry) {
+	switch event := e.Event.(type) {
+	case *witness.BecameLeader:
+		x.leads[event.Replica] = true
+	case *witness.BecameFollower:
+		delete(x.leads, event.Replica)
+	case *witness.Appended:
+		if x.leads[event.Replica] {
+			x.append(event.Subject(), appended{event.From, event.End, event.Epoch})
+		}
+	}
+}
+
+// append adds a run. What was there from its first offset on is no more: the
+// leader that had appended it has lost its leadership.
+func (x *epochs) append(partition string, a appended) {
+	runs := x.of[partition]
+	runs = runs[:sort.Search(len(runs), func(i int) bool { return runs[i].first >= a.first })]
+	if n := len(runs); n > 0 && runs[n-1].epoch == a.epoch {
+		runs[n-1].end = a.end
+	} else {
+		runs = append(runs, a)
+	}
+	x.of[partition] = runs
+}
+
+func (x *epochs) at(partition string, offset int64) (epoch int32, known bool) {
+	runs := x.of[partition]
+	i := sort.Search(len(runs), func(i int) bool { return int64(runs[i].end) > offset })
+	if i == len(runs) || int64(runs[i].first) > offset {
+		return 0, false
+	}
+	return int32(runs[i].epoch), true
+}

@@ -1,0 +1,68 @@
+package trial
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/scenarios"
+)
+
+// A shape changes the cluster and every topic of a scenario, and no other run of
+// it.
+func TestShape(t *testing.T) {
+	shape := Shape{Brokers: 6, Controllers: 1, Partitions: 5, Replicas: 4, Racks: 2}
+	r, err := prepare(scenarios.Standard, Options{Seed: 3, Shape: shape})
+	require.NoError(t, err)
+	defer r.w.Close()
+	assert.Len(t, r.c.Brokers(), 6)
+	assert.Len(t, r.c.Controllers(), 1)
+	assert.EqualValues(t, 5, r.c.Partitions("orders"))
+	assert.Equal(t, "b", r.c.Rack("broker-4"))
+	assert.EqualValues(t, 4, r.s.Topics[0].Replicas)
+	assert.Equal(t, "ktrial run standard --seed 3 --brokers 6 --controllers 1 --partitions 5 --replicas 4 --racks 2", r.again())
+	assert.EqualValues(t, 3, scenarios.Standard.Topics[0].Partitions)
+
+	rec := Record{Shape: shape}
+	o, err := rec.Options()
+	require.NoError(t, err)
+	assert.Equal(t, shape, o.Shape, "a recorded run is played in its shape")
+}
+
+// A shape that cannot be is refused with the reason, before the run.
+func TestShapeRefuses(t *testing.T) {
+	for _, x := range []struct {
+		s     scenarios.Scenario
+		shape Shape
+		set   map[string]string
+		says  string
+	}{
+		{scenarios.Standard, Shape{Brokers: 2}, nil, "--brokers 2: topic orders has 3 replicas of each partition, and there are 2 brokers (see --replicas)"},
+		{scenarios.Standard, Shape{Brokers: 2, Replicas: 2}, nil, ""},
+		{scenarios.Standard, Shape{Replicas: 5}, nil, "--replicas 5: found 5 replicas, expected between 1 and the 3 brokers that there are"},
+		{scenarios.Standard, Shape{Replicas: 1}, nil, "--replicas 1: topic orders has 1 replica and min.insync.replicas=2: nothing could be acknowledged with acks=all (see --set min.insync.replicas)"},
+		{scenarios.Standard, Shape{Replicas: 1}, map[string]string{"min.insync.replicas": "1"}, ""},
+		{scenarios.Standard, Shape{Racks: 4}, nil, "--racks 4: found 4 racks, expected between 1 and 3, so that each has one of the 3 brokers"},
+		{scenarios.Standard, Shape{Brokers: 3001}, nil, "--brokers 3001: found 3001 brokers, expected between 1 and 3000"},
+		{scenarios.CombinedRoles, Shape{Controllers: 1}, nil, "--controllers 1: each node of scenario combined-roles is a broker and a controller: --brokers says how many there are"},
+		{scenarios.ReturnOfTheReplica, Shape{Partitions: 1}, nil, `scenario return-of-the-replica: Faults: plan: line 2: fault "power off a follower of orders/1": found partition 1 of orders, expected one between 0 and 0`},
+	} {
+		r, err := prepare(x.s, Options{Shape: x.shape, Set: x.set})
+		if x.says == "" {
+			require.NoError(t, err)
+			r.w.Close()
+			continue
+		}
+		assert.EqualError(t, err, x.says)
+		assert.True(t, IsOption(err))
+	}
+}
+
+// Settings that keep a cluster from coming up are the fault of the options: the
+// stack has broken no promise.
+func TestSettingsWithWhichNoClusterComesUp(t *testing.T) {
+	_, err := Run(scenarios.Standard, Options{Seed: 1, Set: map[string]string{"socket.request.max.bytes": "1"}})
+	assert.EqualError(t, err, "with these settings the cluster does not come up within 2m0s of virtual time: no controller is active")
+	assert.True(t, IsOption(err))
+}

@@ -1,0 +1,203 @@
+package workloads
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/ledger"
+)
+
+// What clients do, as the ledger has it while it is kept whole. The history has
+// the same for the checkers.
+type (
+	// Invoked: a client begins an operation.
+	Invoked struct {
+		Operation
+		Sends []Sent `json:"sends,omitempty"`
+	}
+	// Completed: a client learns how its operation ended.
+	Completed struct {
+		Operation
+		Outcome string   `json:"outcome"` // ok, failed, unknown
+		Error   string   `json:"error,omitempty"`
+		Sends   []Sent   `json:"sends,omitempty"`
+		Polled  []Polled `json:"polled,omitempty"`
+		Marks   []Mark   `json:"marks,omitempty"`
+	}
+)
+
+// Operation says whose operation it is, and where the history has it.
+type Operation struct {
+	Index    int64  `json:"op"` // of the event in the history
+	Process  int64  `json:"process"`
+	Client   string `json:"client"`
+	Function string `json:"f"` // send, poll, ...
+}
+
+// Sent is a record that was sent; its offset and leader epoch are known when it
+// was acknowledged.
+type Sent struct {
+	Partition string `json:"partition"`
+	Value     string `json:"value"`
+	Offset    *int64 `json:"offset,omitempty"`
+	Epoch     *int32 `json:"epoch,omitempty"`
+}
+
+// Polled is a run of records with consecutive offsets that a poll returned of
+// one partition and leader epoch.
+type Polled struct {
+	Partition string `json:"partition"`
+	First     int64  `json:"first"`
+	Last      int64  `json:"last"`
+	Epoch     *int32 `json:"epoch,omitempty"`
+}
+
+// Mark is an offset that was asked for: where a log starts or ends, or what was
+// committed.
+type Mark struct {
+	Kind      string `json:"kind"`
+	Partition string `json:"partition"`
+	Offset    int64  `json:"offset"`
+}
+
+var (
+	invoked   = ledger.Declare[Invoked]("operation-invoked", "a client begins an operation", ledger.Traffic)
+	completed = ledger.Declare[Completed]("operation-completed", "a client learns how its operation ended", ledger.Traffic)
+)
+
+func (e *Invoked) Kind() *ledger.Kind   { return invoked }
+func (e *Completed) Kind() *ledger.Kind { return completed }
+
+// Subject is the partition that the operation is about, if it is about one.
+func (e *Invoked) Subject() string   { return subject(e.Sends, nil) }
+func (e *Completed) Subject() string { return subject(e.Sends, e.Polled) }
+
+func subject(sends []Sent, polled []Polled) string {
+	name := ""
+	for _, s := range sends {
+		if name != "" && s.Partition != name {
+			return ""
+		}
+		name = s.Partition
+	}
+	for _, p := range polled {
+		if name != "" && p.Partition != name {
+			return ""
+		}
+		name = p.Partition
+	}
+	return name
+}
+
+// Sentence is such as: sends "p1-0-17@orders/0" to orders/0.
+func (e *Invoked) Sentence() string {
+	if len(e.Sends) == 0 {
+		return "asks for " + e.Function
+	}
+	var parts []string
+	for _, s := range e.Sends {
+		parts = append(parts, fmt.Sprintf("%q to %s", s.Value, s.Partition))
+	}
+	return "sends " + strings.Join(parts, ", ")
+}
+
+// Sentence is such as: send of operation 12 ok: orders/0@17.
+func (e *Completed) Sentence() string {
+	var parts []string
+	for _, s := range e.Sends {
+		if s.Offset != nil {
+			parts = append(parts, fmt.Sprintf("%q is %s@%d", s.Value, s.Partition, *s.Offset))
+		}
+	}
+	for _, p := range e.Polled {
+		parts = append(parts, fmt.Sprintf("%s@%d..%d", p.Partition, p.First, p.Last))
+	}
+	for _, m := range e.Marks {
+		parts = append(parts, fmt.Sprintf("%s of %s is %d", m.Kind, m.Partition, m.Offset))
+	}
+	if e.Error != "" {
+		parts = append(parts, e.Error)
+	}
+	if len(parts) == 0 {
+		return e.Function + " " + e.Outcome
+	}
+	return e.Function + " " + e.Outcome + ": " + strings.Join(parts, ", ")
+}
+
+// EpochAt says in which leader epoch the record at an offset of a partition was
+// appended, if that is known.
+type EpochAt func(partition string, offset int64) (epoch int32, known bool)
+
+// EventOf is the ledger's event of an event of the history; nil: it is not a
+// client's.
+func EventOf(e *history.Event, index int64, epochAt EpochAt) ledger.Event {
+	if e.Process == history.NoProcess {
+		return nil
+	}
+	op := Operation{Index: index, Process: e.Process, Client: e.Client, Function: e.F.String()}
+	if e.F == history.Other {
+		op.Function = e.Name
+	}
+	if e.Type == history.Invoke {
+		return &Invoked{Operation: op, Sends: sends(e, epochAt)}
+	}
+	out := &Completed{Operation: op, Outcome: outcomes[e.Type], Error: e.Error, Sends: sends(e, epochAt)}
+	for i := range e.Mops {
+		switch m := &e.Mops[i]; m.Kind {
+		case history.MopSend:
+		case history.MopPoll:
+			out.Polled = polled(out.Polled, m.Records, epochAt)
+		default:
+			out.Marks = append(out.Marks, Mark{m.Kind.String(), m.Key.String(), m.Offset})
+		}
+	}
+	return out
+}
+
+var outcomes = map[history.Type]string{history.OK: "ok", history.Failed: "failed", history.Unknown: "unknown"}
+
+func sends(e *history.Event, epochAt EpochAt) (out []Sent) {
+	for i := range e.Mops {
+		m := &e.Mops[i]
+		if m.Kind != history.MopSend {
+			continue
+		}
+		s := Sent{Partition: m.Key.String(), Value: m.Value.String()}
+		if e.Type == history.OK && m.Offset >= 0 {
+			offset := m.Offset
+			s.Offset, s.Epoch = &offset, epochOf(epochAt, s.Partition, offset)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// polled adds records to the runs of those before.
+func polled(out []Polled, records []history.Record, epochAt EpochAt) []Polled {
+	for i := range records {
+		r := &records[i]
+		partition := r.Key.String()
+		epoch := epochOf(epochAt, partition, r.Offset)
+		if n := len(out); n > 0 && out[n-1].Partition == partition && out[n-1].Last+1 == r.Offset && sameEpoch(out[n-1].Epoch, epoch) {
+			out[n-1].Last = r.Offset
+			continue
+		}
+		out = append(out, Polled{partition, r.Offset, r.Offset, epoch})
+	}
+	return out
+}
+
+func epochOf(epochAt EpochAt, partition string, offset int64) *int32 {
+	if epochAt == nil {
+		return nil
+	}
+	if epoch, known := epochAt(partition, offset); known {
+		return &epoch
+	}
+	return nil
+}
+
+func sameEpoch(a, b *int32) bool {
+	return a == nil && b == nil || a != nil && b != nil && *a == *b
+}

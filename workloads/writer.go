@@ -1,0 +1,107 @@
+package workloads
+
+import (
+	"bytes"
+
+	"github.com/ktrial/ktrial/broker/client"
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// Writer is a producer whose sends are in the history.
+type Writer struct {
+	s        *Stage
+	host     string
+	session  string
+	producer *client.Producer
+
+	// free are the processes of the history that have nothing under way. Sends
+	// overlap, but a process does one thing at a time, so each send takes one.
+	// A process whose send ended unknown is not used again.
+	free []int64
+	mop  [1]history.Mop // of the event being recorded
+}
+
+// NewWriter makes a producer. The session names this life of the client: its
+// sends are in the order in which Send was called. An error is one of the
+// configuration.
+func (s *Stage) NewWriter(h env.Host, session string, cfg client.ProducerConfig) (*Writer, error) {
+	producer, err := client.New(h, s.Bootstrap, h.Name()).NewProducer(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Writer{s: s, host: h.Name(), session: session, producer: producer}, nil
+}
+
+// Send sends a record and records what becomes of it. Values must be unique
+// among the records of a partition, or the history cannot tell them apart. A
+// shorter value is filled up to so many bytes with dots, which no value may end
+// with. done is called with the outcome; nil: it is not. Send blocks while the
+// producer's memory is full.
+func (w *Writer) Send(to kafka.TopicPartition, value string, size int, done func(client.Delivery)) {
+	r := &sent{w, w.takeProcess(), w.s.Key(to), history.Text(value), done}
+	w.s.Recorder.Invoke(r.event(history.Invoke, kafka.NoOffset))
+	body := make([]byte, max(len(value), size))
+	for i := copy(body, value); i < len(body); i++ {
+		body[i] = '.'
+	}
+	record := client.ProducerRecord{Topic: to.Topic, Partition: client.To(to.Partition), Value: body}
+	if err := w.producer.Send(record, r.delivered); err != nil {
+		r.delivered(client.Delivery{Outcome: client.Failed, Err: err, Offset: kafka.NoOffset})
+	}
+}
+
+// ValueOf is the value of a record that a Writer sent.
+func ValueOf(r *client.ConsumerRecord) []byte { return bytes.TrimRight(r.Value, ".") }
+
+// Close waits until every send has its outcome.
+func (w *Writer) Close() {
+	w.producer.Flush()
+	w.producer.Close(env.Forever)
+}
+
+func (w *Writer) takeProcess() int64 {
+	if n := len(w.free); n > 0 {
+		process := w.free[n-1]
+		w.free = w.free[:n-1]
+		return process
+	}
+	return w.s.NewProcess()
+}
+
+// sent is a record on its way.
+type sent struct {
+	w       *Writer
+	process int64
+	key     history.Value
+	value   history.Value
+	done    func(client.Delivery)
+}
+
+func (r *sent) event(as history.Type, offset kafka.Offset) history.Event {
+	r.w.mop[0] = history.Mop{Kind: history.MopSend, Key: r.key, Value: r.value, Offset: int64(offset)}
+	return history.Event{Type: as, Process: r.process, Client: r.w.host, Session: r.w.session, F: history.Send, Time: r.w.s.Now(), Mops: r.w.mop[:]}
+}
+
+// delivered records the end of a send.
+func (r *sent) delivered(d client.Delivery) {
+	as, offset := history.Failed, kafka.NoOffset
+	switch d.Outcome {
+	case client.Acknowledged:
+		as, offset = history.OK, d.Offset
+	case client.Unknown:
+		as = history.Unknown
+	}
+	e := r.event(as, offset)
+	if d.Err != nil {
+		e.Error = d.Err.Error()
+	}
+	r.w.s.Recorder.Complete(e)
+	if as != history.Unknown {
+		r.w.free = append(r.w.free, r.process)
+	}
+	if r.done != nil {
+		r.done(d)
+	}
+}
