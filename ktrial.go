@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/ktrial/ktrial/broker/planted"
@@ -138,15 +137,14 @@ func Try[Test T[Test]](t Test, s scenarios.Scenario, options ...Option) {
 // play is one subtest of Try.
 func play[Test T[Test]](t Test, s scenarios.Scenario, o trial.Options, strict bool) {
 	t.Helper()
-	o.Keep = ledger.KeepAll
+	o.Keep, o.Strict = ledger.KeepAll, strict
 	result, err := trial.Run(s, o)
 	if err != nil {
 		t.Fatalf("%v", err)
 		return
 	}
 	report := &result.Report
-	allowed := slices.ContainsFunc(report.Allowed, func(a reports.Allowed) bool { return a.Count > 0 })
-	failed := report.Verdict != reports.Holds && report.Verdict != reports.Inconclusive || strict && allowed
+	failed := report.Verdict == reports.Violated || report.Verdict == reports.NotDeterministic
 	if dir := artifacts(t); failed && dir != "" {
 		if err := result.WriteTo(dir, o); err != nil {
 			t.Errorf("%v", err)
@@ -158,7 +156,7 @@ func play[Test T[Test]](t Test, s scenarios.Scenario, o trial.Options, strict bo
 	switch {
 	case failed:
 		t.Errorf("%s", text.String())
-	case report.Verdict != reports.Holds || allowed:
+	case report.Verdict != reports.Holds:
 		t.Logf("%s", text.String())
 	}
 }

@@ -11,12 +11,14 @@ import (
 // Verdict of a check, of a run, of a hunt.
 type Verdict string
 
-// The verdicts. Inconclusive: a check looked at nothing, or a probe that the
+// The verdicts. Permitted: a promise was broken, and a setting or a fault that
+// struck permits it. Inconclusive: a check looked at nothing, or a probe that the
 // scenario lives by was not reached; a green run that never met the danger is
 // no evidence.
 const (
 	Holds            Verdict = "holds"
 	Violated         Verdict = "violated"
+	Permitted        Verdict = "allowed"
 	Inconclusive     Verdict = "inconclusive"
 	NotDeterministic Verdict = "not deterministic"
 )
@@ -24,7 +26,7 @@ const (
 // ExitCode is what the command line answers with.
 func (v Verdict) ExitCode() int {
 	switch v {
-	case Holds:
+	case Holds, Permitted:
 		return 0
 	case Violated:
 		return 1
@@ -36,10 +38,14 @@ func (v Verdict) ExitCode() int {
 	panic("reports: verdict " + string(v) + " has no exit code")
 }
 
+// severity orders the verdicts: the greater one is told of several.
+func (v Verdict) severity() int {
+	return map[Verdict]int{Holds: 1, Permitted: 2, Inconclusive: 3, Violated: 4, NotDeterministic: 5}[v]
+}
+
 // Worst is the one to tell of two.
 func Worst(a, b Verdict) Verdict {
-	rank := map[Verdict]int{"": 0, Holds: 1, Inconclusive: 2, Violated: 3, NotDeterministic: 4}
-	if rank[b] > rank[a] {
+	if b.severity() > a.severity() {
 		return b
 	}
 	return a
@@ -62,8 +68,18 @@ type Run struct {
 	Planted        map[string]Planted `json:"planted"`
 	Config         map[string]string  `json:"config"`
 
-	// Spared are the faults that did not strike, or became milder, and why.
-	Spared []Spared `json:"spared,omitempty"`
+	// Skipped are the faults that did not strike, or became milder, and why.
+	Skipped []Skipped `json:"skipped,omitempty"`
+	// WorkBegan is when the work began: the times of a plan count from then, all
+	// others from the beginning of the run.
+	WorkBegan Seconds `json:"work_began"`
+	// NoFaults: nothing was to strike. Strict: what is permitted is violated.
+	NoFaults bool `json:"no_faults,omitempty"`
+	Strict   bool `json:"strict,omitempty"`
+	// GaveUp are the clients that could not go on.
+	GaveUp []GaveUp `json:"gave_up,omitempty"`
+	// Errors is why operations failed: by operation (send, poll, ...) and by error.
+	Errors map[string]map[string]int64 `json:"errors,omitempty"`
 	// OwnPlan: somebody wrote the plan of faults for this run.
 	OwnPlan bool `json:"-"`
 	// Again is the command that plays this run again.
@@ -90,6 +106,7 @@ type Violation struct {
 	Ops     []int    `json:"ops"` // the operations that prove it, by index in the history
 	At      Seconds  `json:"at"`
 	Anomaly string   `json:"anomaly,omitempty"` // as `ktrial check` names it
+	Inside  bool     `json:"inside,omitempty"`  // a law broke inside the cluster: clients may have seen nothing
 	Proof   []string `json:"proof,omitempty"`   // the argument, step by step
 	Lanes   string   `json:"lanes,omitempty"`   // the operations, drawn
 	Story   []Moment `json:"story,omitempty"`   // these operations and what happened around them
@@ -126,8 +143,14 @@ type Fault struct {
 	Fault string  `json:"fault"`
 }
 
-// Spared is a fault that did not strike as it was planned.
-type Spared struct {
+// GaveUp is a client that its configuration did not let go on.
+type GaveUp struct {
+	Client string `json:"client"`
+	Why    string `json:"why"`
+}
+
+// Skipped is a fault that did not strike as it was planned.
+type Skipped struct {
 	At   Seconds `json:"at"`
 	Text string  `json:"text"`
 	Why  string  `json:"why"`

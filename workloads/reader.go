@@ -1,7 +1,10 @@
 package workloads
 
 import (
+	"errors"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/ktrial/ktrial/broker/client"
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -16,6 +19,7 @@ const pollTimeout = 500 * time.Millisecond
 // their beginning, whose polls are in the history.
 type Reader struct {
 	s        *Stage
+	h        env.Host
 	host     string
 	consumer *client.Consumer
 	process  int64
@@ -32,7 +36,7 @@ func (s *Stage) NewReader(h env.Host, cfg client.ConsumerConfig, topics ...strin
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{s: s, host: h.Name(), consumer: consumer, process: s.NewProcess(), next: map[kafka.TopicPartition]kafka.Offset{}}
+	r := &Reader{s: s, h: h, host: h.Name(), consumer: consumer, process: s.NewProcess(), next: map[kafka.TopicPartition]kafka.Offset{}}
 	assign := history.Event{Process: r.process, Client: h.Name(), F: history.Assign, Time: s.Now(), SeekToBeginning: true}
 	for _, topic := range topics {
 		for p := range s.Topics[topic] {
@@ -50,7 +54,9 @@ func (s *Stage) NewReader(h env.Host, cfg client.ConsumerConfig, topics ...strin
 
 // Poll polls once, for at most half a second. A poll that found nothing, or
 // failed, is recorded too: it is what shows that the consumer was not stuck.
-// The records are valid until the next Poll.
+// The records are valid until the next Poll. After a failure it waits, as a
+// program does that polls again: the error may come at once each time. A client
+// whose configuration leaves it without a position gives up (see Stage.GiveUp).
 func (r *Reader) Poll() []client.ConsumerRecord {
 	r.s.Recorder.Invoke(r.event(history.Invoke, nil))
 	records, err := r.consumer.Poll(pollTimeout)
@@ -58,15 +64,30 @@ func (r *Reader) Poll() []client.ConsumerRecord {
 		e := r.event(history.Failed, nil)
 		e.Error = err.Error()
 		r.s.Recorder.Complete(e)
+		r.s.CountFailure(history.Poll, err)
+		if hasNoPosition(err) {
+			r.s.GiveUp(r.host, err)
+		}
+		r.h.Sleep(afterFailure)
 		return nil
 	}
 	r.s.Recorder.Complete(r.event(history.OK, records))
 	return records
 }
 
-// ReadUntil polls until done.
+// afterFailure is how long a reader waits when a poll has failed.
+const afterFailure = 100 * time.Millisecond
+
+// hasNoPosition reports whether an error of Poll comes again until the program
+// seeks: auto.offset.reset=none. Java's client throws an InvalidOffsetException.
+func hasNoPosition(err error) bool {
+	var truncated *client.LogTruncationError
+	return errors.Is(err, client.ErrNoPosition) || errors.Is(err, kerr.OffsetOutOfRange) || errors.As(err, &truncated)
+}
+
+// ReadUntil polls until done, or until the client has given up.
 func (r *Reader) ReadUntil(done func() bool) {
-	for !done() {
+	for !done() && r.s.GaveUp(r.host) == nil {
 		r.Poll()
 	}
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -51,6 +52,10 @@ const (
 	valid
 )
 
+// ErrNoPosition is returned by Poll until the program seeks. In Java it is a
+// NoOffsetForPartitionException.
+var ErrNoPosition = errors.New("no position, and auto.offset.reset is none")
+
 // noTarget says that auto.offset.reset is none.
 const noTarget kafka.Offset = -100
 
@@ -82,7 +87,7 @@ func (a *assigned) reset(to kafka.Offset, ok bool) {
 	a.move()
 	a.state, a.target = lost, to
 	if !ok {
-		a.fail(fmt.Errorf("client: poll %v: no position, and auto.offset.reset is none", a.tp))
+		a.fail(fmt.Errorf("client: poll %v: %w", a.tp, ErrNoPosition))
 	}
 }
 

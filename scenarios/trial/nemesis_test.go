@@ -61,7 +61,7 @@ func TestAnotherPlanIsNotExact(t *testing.T) {
 	r, err := Run(s, Options{Seed: 1, Plan: plan(t, "at 1s for 1s: power off all brokers")})
 	require.NoError(t, err)
 	assert.Empty(t, r.Report.Violations)
-	assert.Len(t, r.Report.Spared, 1)
+	assert.Len(t, r.Report.Skipped, 1)
 }
 
 // What would cost more than the configuration promises to survive becomes

@@ -40,6 +40,10 @@ type Options struct {
 	Plant []planted.Bug
 	// PlanFile is where Plan was read from: the report names it.
 	PlanFile string
+	// NoFaults: nothing strikes, and in the liveness phase no host stays cut off.
+	NoFaults bool
+	// Strict: what a setting or a fault permits is a violation, too.
+	Strict bool
 	// Program is what a person types for the command line that knows the
 	// scenario; empty: ktrial. Again, if set, is the whole command that plays
 	// the run again.
@@ -48,6 +52,8 @@ type Options struct {
 	Read func(*ledger.Entry)
 	// Keep says which events the result's ledger has.
 	Keep ledger.Keep
+	// Limits end a run that makes no progress.
+	Limits Limits
 	// Tracing is what FirstDifference records with; nil: only the hash is kept.
 	Tracing *sim.Tracing
 }
@@ -72,6 +78,7 @@ type Result struct {
 // run is a scenario being played.
 type run struct {
 	s       scenarios.Scenario
+	bare    scenarios.Scenario // without the settings of this run
 	o       Options
 	config  configuration
 	w       *sim.World
@@ -84,6 +91,8 @@ type run struct {
 	partitions []kafka.TopicPartition
 	health     health
 	core       core
+	plan       faults.Plan // that is played
+	workBegan  time.Duration
 	violations []reports.Violation
 	watch      *watch
 	ownLaws    []*ownLaw
@@ -120,9 +129,13 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{s: config.scenario, o: o, config: config, bugs: planted.Plant(o.Plant...)}
+	r := &run{s: config.scenario, bare: s, o: o, config: config, bugs: planted.Plant(o.Plant...)}
 	r.partitions = cluster.Parts(r.s.Topics)
-	r.w = sim.NewWorld(sim.Config{Seed: o.Seed, Read: o.Read, Keep: o.Keep, Tracing: o.Tracing, MaxEvents: 200_000_000})
+	limits := o.Limits.orDefault(r.s)
+	r.w = sim.NewWorld(sim.Config{
+		Seed: o.Seed, Read: o.Read, Keep: o.Keep, Tracing: o.Tracing,
+		MaxEvents: limits.Events, MaxPerInstant: limits.PerInstant, Watchdog: limits.Watchdog, Stuck: limits.Stuck,
+	})
 	r.c = cluster.New(r.w, cluster.Config{Shape: r.s.Cluster, Settings: config.settings, Bugs: r.bugs, Dir: "data"})
 	r.c.AddTopics(r.s.Topics...)
 	r.health = health{c: r.c, partitions: r.partitions}
@@ -200,6 +213,7 @@ func (r *run) failed(err error) error {
 		return optionError{fmt.Errorf("with these settings the cluster does not come up within %v of virtual time: %s", bringUp, s.what)}
 	case errors.As(err, &s):
 		r.violate(progress, s.Error())
+	case r.makesNoProgress(err):
 	case errors.As(err, &p) && len(r.o.Plant) > 0:
 		line, _, _ := strings.Cut(err.Error(), "\n")
 		r.violate("the stack's own assertions hold", line)
@@ -214,6 +228,16 @@ func (r *run) failed(err error) error {
 // it may be the bug.
 func (r *run) altered() bool {
 	return len(r.o.Plant) == 0 && (r.o.Shape != Shape{} || r.config.setsServers())
+}
+
+// Check says what of a scenario and of options cannot be played, without playing.
+func Check(s scenarios.Scenario, o Options) error {
+	r, err := prepare(s, o)
+	if err != nil {
+		return err
+	}
+	r.w.Close()
+	return nil
 }
 
 func (r *run) violate(check, message string) {

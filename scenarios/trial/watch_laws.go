@@ -57,7 +57,8 @@ func (w *watch) failed(p *inspector.Partition, f laws.Failure) (forgiven bool) {
 	w.broken, w.ofQuorum = true, p == nil
 	r := w.r
 	r.violate(law, f.Text())
-	r.violations[len(r.violations)-1].Story = w.around(f)
+	v := &r.violations[len(r.violations)-1]
+	v.Story, v.Inside = w.around(f), true
 	r.w.Tell(&PromiseBroken{law, f.Text()})
 	r.w.Fail(errBroken)
 	return false
@@ -185,7 +186,11 @@ func (w *watch) around(f laws.Failure) (out []reports.Moment) {
 		}
 		about, ok := e.Event.(ledger.Subject)
 		if e.Host == "" || e.Host == host || ok && about.Subject() == f.Subject {
-			out = append(out, reports.Moment{At: reports.Seconds(e.At), Who: e.Host, What: e.Event.Sentence()})
+			what := e.Event.Sentence()
+			if _, ok := e.Event.(*faults.Struck); ok {
+				what += fmt.Sprintf(", at %v of the work", reports.Seconds(e.At-w.r.workBegan))
+			}
+			out = append(out, reports.Moment{At: reports.Seconds(e.At), Who: e.Host, What: what})
 		}
 	}
 	return out[max(0, len(out)-most):]
