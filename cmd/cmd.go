@@ -86,15 +86,23 @@ func execute(root *cobra.Command) (code int) {
 			code = exitOurBug
 		}
 	}()
+	stdout.err = nil
+	root.SetOut(stdout)
 	err := root.Execute()
 	var v verdict
 	switch {
+	case stdout.err != nil:
+		fmt.Fprintf(os.Stderr, "ktrial: standard output: %v\n", stdout.err)
+		return exitOutput
 	case err == nil:
 		return 0
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
 	case errors.As(err, &v):
 		return v.ExitCode()
+	case errors.As(err, &unwritten{}):
+		fmt.Fprintf(os.Stderr, "ktrial: %v\n", err)
+		return exitOutput
 	case errors.As(err, &usage{}):
 		fmt.Fprintf(os.Stderr, "ktrial: %v\n", err)
 		return exitUsage

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -69,7 +68,7 @@ func listCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			l := everything()
 			if asJSON {
-				return reports.WriteJSON(os.Stdout, l)
+				return reports.WriteJSON(stdout, l)
 			}
 			switch {
 			case len(args) > 1:
@@ -90,18 +89,18 @@ func listCommand() *cobra.Command {
 }
 
 func (p part) print() {
-	fmt.Println(p.title)
+	fmt.Fprintln(stdout, p.title)
 	for _, i := range p.items {
 		if len(i.Name) > listed {
-			fmt.Printf("  %s\n", i.Name)
+			fmt.Fprintf(stdout, "  %s\n", i.Name)
 			i.Name = ""
 		}
-		fmt.Printf("  %-*s  %s\n", listed, i.Name, i.About)
+		fmt.Fprintf(stdout, "  %-*s  %s\n", listed, i.Name, i.About)
 	}
 	if p.name == "faults" {
-		fmt.Println("  A target may be", faults.Targets+".")
+		fmt.Fprintln(stdout, "  A target may be", faults.Targets+".")
 	}
-	fmt.Println()
+	fmt.Fprintln(stdout)
 }
 
 func everything() listing {

@@ -49,14 +49,11 @@ func replayCommand() *cobra.Command {
 			report.WallSeconds = time.Since(begun).Seconds()
 			recorded.Compare(args[0], s, o, result)
 			if asJSON {
-				err = reports.WriteJSON(os.Stdout, report)
+				reports.WriteJSON(stdout, report)
 			} else {
-				report.WriteText(os.Stdout, style(os.Stdout))
+				report.WriteText(stdout, style(os.Stdout))
 			}
-			if err == nil && report.Verdict != reports.Holds {
-				return verdict{report.Verdict}
-			}
-			return err
+			return endedBy(report.Verdict)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -155,7 +155,7 @@ func (e *evidence) faults(first, last time.Duration) (out []reports.Moment) {
 		}
 		what := fmt.Sprintf("%s, at %v of the work", f.Fault, f.At-e.workBegan)
 		if f.Until > f.At {
-			what += fmt.Sprintf(", until %v (%v)", f.Until-e.workBegan, f.Until)
+			what += fmt.Sprintf(", until %v of it (%v)", f.Until-e.workBegan, f.Until)
 		}
 		out = append(out, reports.Moment{At: f.At, Who: "fault", What: what})
 	}

@@ -25,7 +25,7 @@ func (r *run) result() *Result {
 		Allowed:        []reports.Allowed{}, Checks: []reports.Check{},
 		Faults: struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
 		Config: r.config.named(), Counts: counts(h), Errors: r.stage.Failures(), GaveUp: r.gaveUp(),
-		Again: r.again(), Program: r.o.program(), Stopped: r.stopped(), Skipped: skipped, OwnPlan: r.o.Plan != nil,
+		Again: r.o.Command(r.s.Name), Program: r.o.program(), Stopped: r.stopped(), Skipped: skipped, OwnPlan: r.o.Plan != nil,
 		NoFaults: r.o.NoFaults, Strict: r.o.Strict, WorkBegan: reports.Seconds(r.workBegan),
 	}
 	if report.Violations == nil {
@@ -41,27 +41,27 @@ func (r *run) result() *Result {
 	return &Result{Report: report, History: h, Judgement: j, Ledger: r.w.Ledger(), about: r.s.About}
 }
 
-// again is the command that plays the run again. A plan that came from no file
-// is not in it.
-func (r *run) again() string {
-	if r.o.Again != "" {
-		return r.o.Again
+// Command is the command that plays a scenario with these options. A plan that
+// came from no file is not in it.
+func (o *Options) Command(scenario string) string {
+	if o.Again != "" {
+		return o.Again
 	}
-	words := append(strings.Fields(r.o.program()), "run", r.s.Name, "--seed", fmt.Sprint(r.o.Seed))
-	words = append(words, r.o.Shape.Flags()...)
-	for _, name := range slices.Sorted(maps.Keys(r.o.Set)) {
-		words = append(words, "--set", name+"="+r.o.Set[name])
+	words := append(strings.Fields(o.program()), "run", scenario, "--seed", fmt.Sprint(o.Seed))
+	words = append(words, o.Shape.Flags()...)
+	for _, name := range slices.Sorted(maps.Keys(o.Set)) {
+		words = append(words, "--set", name+"="+o.Set[name])
 	}
-	if r.o.PlanFile != "" {
-		words = append(words, "--plan", r.o.PlanFile)
+	if o.PlanFile != "" {
+		words = append(words, "--plan", o.PlanFile)
 	}
-	if r.o.NoFaults {
+	if o.NoFaults {
 		words = append(words, "--no-faults")
 	}
-	if r.o.Strict {
+	if o.Strict {
 		words = append(words, "--strict")
 	}
-	for _, bug := range r.o.Plant {
+	for _, bug := range o.Plant {
 		words = append(words, "--plant", string(bug))
 	}
 	return reports.Command(words...)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,14 +42,8 @@ func (r *Result) WriteTo(dir string, o Options) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	rec := Record{Format: recordFormat, Build: build.ID(), Set: o.Set, Shape: o.Shape, NoFaults: o.NoFaults, Strict: o.Strict, Plant: []string{}, Report: r.Report}
-	if o.Plan != nil {
-		plan := o.Plan.String()
-		rec.Plan = &plan
-	}
-	for _, b := range o.Plant {
-		rec.Plant = append(rec.Plant, string(b))
-	}
+	rec := recordOf(o)
+	rec.Report = r.Report
 	var run, story, plan bytes.Buffer
 	enc := json.NewEncoder(&run)
 	enc.SetIndent("", "  ")
@@ -76,6 +71,28 @@ func (r *Result) WriteTo(dir string, o Options) error {
 		return err
 	}
 	return r.History.WriteFile(filepath.Join(dir, "history.jsonl"))
+}
+
+// IsOf reports whether the recorded run was one of this scenario and these
+// options.
+func (rec *Record) IsOf(scenario string, o Options) bool {
+	want := recordOf(o)
+	return rec.Report.Scenario == scenario && rec.Report.Seed == o.Seed && maps.Equal(rec.Set, want.Set) && rec.Shape == want.Shape &&
+		(rec.Plan == nil) == (want.Plan == nil) && (rec.Plan == nil || *rec.Plan == *want.Plan) &&
+		rec.NoFaults == want.NoFaults && rec.Strict == want.Strict && slices.Equal(rec.Plant, want.Plant)
+}
+
+// recordOf is a record of options, without a run.
+func recordOf(o Options) Record {
+	rec := Record{Format: recordFormat, Build: build.ID(), Set: o.Set, Shape: o.Shape, NoFaults: o.NoFaults, Strict: o.Strict, Plant: []string{}}
+	if o.Plan != nil {
+		plan := o.Plan.String()
+		rec.Plan = &plan
+	}
+	for _, b := range o.Plant {
+		rec.Plant = append(rec.Plant, string(b))
+	}
+	return rec
 }
 
 // ReadRecord reads a run.json. A file that is none is told by its place.
