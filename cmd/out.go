@@ -103,7 +103,7 @@ func (f *runFlags) make(anyway bool) error {
 		return wrong("--out %s: %w", f.out, err)
 	}
 	if len(entries) > 0 && !anyway {
-		return wrong("--out %s: found %s, expected an empty directory (another one, or --force to replace what is in it)", f.out, inside(f.out, entries))
+		return wrong("--out %s: found %s, expected an empty directory (name another one, or add --force to replace what is in it)", f.out, inside(f.out, entries))
 	}
 	probe, err := os.CreateTemp(f.out, ".ktrial-*")
 	if err != nil {
