@@ -24,6 +24,20 @@ func huntCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "hunt [SCENARIO...]",
 		Short: "play many seeds; every failing one, and one in twenty of the others, twice",
+		Long: "hunt plays many seeds of scenarios; of those that promise something, if none is named. Each failing run is told " +
+			"when it is found, in a line on standard error and with --json as an object, and kept with --out in a directory " +
+			"of its own, SCENARIO-SEED: whatever ends the hunt, at most the runs under way are lost. A run that proves " +
+			"nothing counts as failing. Failing runs, and one in twenty of the others, are played twice to see that they " +
+			"are the same.\n\n" +
+			"The worst verdict of all runs is that of the hunt: violated, inconclusive, allowed, holds. A directory of --out " +
+			"must be empty.",
+		Example: examples(
+			"hunt --seeds 1..1000 --out found", "all scenarios that promise something",
+			"hunt standard --for 10m --json", "until the time is over",
+			"hunt standard --seeds 1..1000 --shard 0/4", "a quarter of the runs, on one of four machines",
+			"hunt late-requests --plant idem.no_window --stop-at 1", "how soon is this bug found?",
+		),
+		ValidArgsFunction: completeScenarios(0),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if h.Scenarios, err = findAll(args); err != nil {
 				return err
@@ -57,6 +71,7 @@ func huntCommand() *cobra.Command {
 		},
 	}
 	f.add(c)
+	completeFlags(c)
 	c.Flags().StringVar(&seeds, "seeds", "1..100", "the seeds `A..B`, both included")
 	c.Flags().DurationVar(&h.For, "for", 0, "stop after so much wall `TIME`; without --seeds, go on until then")
 	c.Flags().IntVar(&h.Jobs, "jobs", runtime.NumCPU(), "`NUMBER` of worlds at the same time")

@@ -113,7 +113,18 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run SCENARIO",
 		Short: "play one scenario with one seed",
-		Args:  exactly(1, "a SCENARIO (see: ktrial list)"),
+		Long: "run plays one scenario with one seed, and judges it. The same seed gives the same run; without --seed one is " +
+			"drawn and told. A promise that was broken and that a setting or a fault permits is allowed, and told as such.\n\n" +
+			"A directory of --out must be empty, or hold the same run.",
+		Example: examples(
+			"run standard", "a seed is drawn",
+			"run acks-one --seed 1 --strict", "what acks=1 permits is violated",
+			"run standard --seed 7 --set min.insync.replicas=1 --out DIR", "kept for replay, check and trace",
+			"run standard --seed 7 --story --only orders/0", "what happens to a partition",
+			"run standard --no-faults", "the work alone",
+		),
+		Args:              exactly(1, "a SCENARIO (see: ktrial list)"),
+		ValidArgsFunction: completeScenarios(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := scenarios.Find(args[0])
 			if err != nil {
@@ -149,6 +160,7 @@ func runCommand() *cobra.Command {
 		},
 	}
 	f.add(c)
+	completeFlags(c)
 	c.Flags().Uint64Var(&seed, "seed", 0, "the seed, a `NUMBER`; without it one is drawn")
 	c.Flags().BoolVar(&story, "story", false, "tell what happens while it happens")
 	p.add(c)

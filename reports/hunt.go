@@ -123,7 +123,7 @@ func (h *Hunt) WriteText(w io.Writer, style Style) {
 		fmt.Fprintln(w, "  interrupted before all seeds were played")
 	}
 	if len(h.ProbesNeverReached) > 0 && h.Runs > 0 {
-		fmt.Fprintf(w, "  never reached: %s\n", wrap(strings.Join(h.ProbesNeverReached, ", "), "    ", style.room(17, 110)))
+		fmt.Fprintf(w, "  never reached: %s\n", Wrap(strings.Join(h.ProbesNeverReached, ", "), "    ", style.room(17, 110)))
 	}
 	h.writeNeverSeen(w, style)
 }
@@ -166,6 +166,6 @@ func (h *Hunt) writeNeverSeen(w io.Writer, style Style) {
 		anomalies[a.Reason] = append(anomalies[a.Reason], a.Anomaly)
 	}
 	for _, reason := range reasons {
-		fmt.Fprintf(w, "  permitted but never observed: %s\n", wrap(strings.Join(anomalies[reason], ", ")+", because "+reason, "    ", style.room(32, 110)))
+		fmt.Fprintf(w, "  permitted but never observed: %s\n", Wrap(strings.Join(anomalies[reason], ", ")+", because "+reason, "    ", style.room(32, 110)))
 	}
 }

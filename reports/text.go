@@ -64,7 +64,7 @@ func (r *Run) WriteText(w io.Writer, style Style) {
 	r.writeChecks(w, style)
 	r.writeAllowed(w, style)
 	if r.Lesson != "" {
-		fmt.Fprintf(w, "  lesson: %s\n", wrap(r.Lesson, "          ", style.room(10, 100)))
+		fmt.Fprintf(w, "  lesson: %s\n", Wrap(r.Lesson, "          ", style.room(10, 100)))
 	}
 	r.writeNext(w, style)
 }
@@ -75,7 +75,7 @@ func brief(seconds float64) string {
 
 func (r *Run) writeWork(w io.Writer, style Style) {
 	row := func(label, text string) {
-		fmt.Fprintf(w, "  %-8s %s\n", label, wrap(text, "           ", style.room(11, 110)))
+		fmt.Fprintf(w, "  %-8s %s\n", label, Wrap(text, "           ", style.room(11, 110)))
 	}
 	if records := r.records(); records != "" {
 		row("records", records)
@@ -159,7 +159,7 @@ func (r *Run) writeChecks(w io.Writer, style Style) {
 	slices.SortStableFunc(checks, func(a, b Check) int { return cmp.Compare(b.Verdict.severity(), a.Verdict.severity()) })
 	for _, c := range checks {
 		h := headline[c.Verdict]
-		line := fmt.Sprintf("%-12s %s: %s checked", c.Verdict, c.Name, count(c.Checked))
+		line := fmt.Sprintf("%-12s %s", c.Verdict, Wrap(fmt.Sprintf("%s: %s checked", c.Name, count(c.Checked)), strings.Repeat(" ", 15), style.room(15, 110)))
 		fmt.Fprintf(w, "  %s\n", style.paint(h.color, line))
 	}
 }
@@ -184,11 +184,11 @@ func (r *Run) writeViolations(w io.Writer, style Style) (told bool) {
 			}
 			switch n++; {
 			case n == 1:
-				fmt.Fprintf(w, "\n  %s at %v\n", style.paint(red, v.Check), v.At)
-				fmt.Fprintf(w, "    %s\n", wrap(v.Message, "    ", style.room(4, 110)))
+				fmt.Fprintf(w, "\n  %s\n", style.paint(red, Wrap(fmt.Sprintf("%s at %v", v.Check, v.At), "  ", style.room(2, 110))))
+				fmt.Fprintf(w, "    %s\n", Wrap(v.Message, "    ", style.room(4, 110)))
 				v.writeProof(w, style)
 			case n <= most:
-				fmt.Fprintf(w, "    also at %v: %s\n", v.At, wrap(v.Message, "      ", style.room(6, 110)))
+				fmt.Fprintf(w, "    also at %v: %s\n", v.At, Wrap(v.Message, "      ", style.room(6, 110)))
 			}
 		}
 		if n > most {
@@ -208,13 +208,13 @@ func (r *Run) writeViolations(w io.Writer, style Style) (told bool) {
 // around them.
 func (v *Violation) writeProof(w io.Writer, style Style) {
 	for _, line := range v.Proof {
-		fmt.Fprintf(w, "      %s\n", wrap(line, "        ", style.room(8, 110)))
+		fmt.Fprintf(w, "      %s\n", Wrap(line, "        ", style.room(8, 110)))
 	}
 	for line := range strings.Lines(v.Lanes) {
 		fmt.Fprintf(w, "      %s", line)
 	}
 	for _, m := range v.Story {
-		fmt.Fprintf(w, "    %10s  %-13s %s\n", m.At, m.Who, wrap(m.What, strings.Repeat(" ", 30), style.storyRoom()))
+		fmt.Fprintf(w, "    %10s  %-13s %s\n", m.At, m.Who, Wrap(m.What, strings.Repeat(" ", 30), style.storyRoom()))
 	}
 }
 
@@ -241,7 +241,7 @@ func (r *Run) writeAllowed(w io.Writer, style Style) {
 		seen[a.Reason] = append(seen[a.Reason], count(int64(a.Count))+" "+a.Anomaly)
 	}
 	for _, reason := range reasons {
-		fmt.Fprintf(w, "  allowed  %s\n", wrap(strings.Join(seen[reason], ", ")+", because "+reason, "           ", style.room(11, 100)))
+		fmt.Fprintf(w, "  allowed  %s\n", Wrap(strings.Join(seen[reason], ", ")+", because "+reason, "           ", style.room(11, 100)))
 	}
 }
 
@@ -267,7 +267,7 @@ func (r *Run) writeCheck(w io.Writer, style Style) {
 	case len(r.Violations) == 0 || slices.ContainsFunc(r.Violations, seenByClients):
 		fmt.Fprintf(w, "  check:   %s\n", r.command("check", "history.jsonl"))
 	case slices.ContainsFunc(r.Violations, func(v Violation) bool { return v.Inside }):
-		fmt.Fprintf(w, "  check:   %s\n", wrap("the run broke a law inside the cluster before clients could notice, so what they saw (history.jsonl) does not show it", "           ", style.room(11, 110)))
+		fmt.Fprintf(w, "  check:   %s\n", Wrap("the run broke a law inside the cluster before clients could notice, so what they saw (history.jsonl) does not show it", "           ", style.room(11, 110)))
 	}
 }
 
@@ -316,8 +316,8 @@ func count(n int64) string {
 	return s
 }
 
-// wrap breaks text into lines of about width; further lines begin with indent.
-func wrap(text, indent string, width int) string {
+// Wrap breaks text into lines of about width; further lines begin with indent.
+func Wrap(text, indent string, width int) string {
 	var b strings.Builder
 	col := 0
 	for i, word := range strings.Fields(text) {
