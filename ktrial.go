@@ -144,7 +144,7 @@ func play[Test T[Test]](t Test, s scenarios.Scenario, o trial.Options, strict bo
 		return
 	}
 	report := &result.Report
-	failed := report.Verdict == reports.Violated || report.Verdict == reports.NotDeterministic
+	failed := !report.Verdict.Passes() && report.Verdict != reports.Inconclusive
 	if dir := artifacts(t); failed && dir != "" {
 		if err := result.WriteTo(dir, o); err != nil {
 			t.Errorf("%v", err)

@@ -84,9 +84,10 @@ type Node struct {
 }
 
 // Start brings a node up, in the order of Kafka: the log directory and its
-// recovery, the quorum, the listeners; then the broker registers, and is
-// unfenced when it has caught up with the metadata. It returns when the
-// listeners are there; Lifecycle tells how far the broker has come. It blocks.
+// recovery, the quorum, the controller's listener; then the broker registers, is
+// unfenced when it has caught up with the metadata, and listens from then on. It
+// returns once the broker registers; Lifecycle tells how far it has come. It
+// blocks.
 func Start(host env.Host, cfg Config) (*Node, error) {
 	n := &Node{host: host, cfg: cfg, over: host.NewSignal("node stopped")}
 	if err := n.start(); err != nil {
@@ -174,9 +175,10 @@ func (n *Node) startController() error {
 	return err
 }
 
-// startBroker opens the broker listener, registers, and has the metadata
-// published. The broker is fenced while it catches up, so clients do not come
-// yet; who comes all the same finds no leader here.
+// startBroker registers and has the metadata published. The broker is fenced
+// while it catches up, and listens only when it is not any more, as in Kafka
+// (BrokerServer.startup): before that it would tell clients of a cluster without
+// brokers, and of topics that they do not exist.
 func (n *Node) startBroker() error {
 	self, err := n.identity()
 	if err != nil {
@@ -195,18 +197,28 @@ func (n *Node) startBroker() error {
 		Forward: n.channel("forwarding"), Allocate: n.channel("broker"),
 		Dir: n.Dir, DataDir: n.cfg.DataDir, Given: n.given(),
 	}
-	srv, err := b.Listen(n.cfg.Port)
-	if err != nil {
-		return err
-	}
-	n.listeners = append(n.listeners, srv)
 	n.publisher.Start(n.caughtUp, n.Raft.MaybeSnapshot)
 	n.Lifecycle.Start()
 	n.host.Go("unfence", func() {
 		n.publisher.WaitPublished()
 		n.Lifecycle.ReadyToUnfence()
+		n.Lifecycle.WaitState(server.Running, env.Forever)
+		n.listen(b)
 	})
 	return nil
+}
+
+// listen opens the broker listener, unless the broker shuts down already.
+func (n *Node) listen(b *server.Broker) {
+	if n.stopping {
+		return
+	}
+	srv, err := b.Listen(n.cfg.Port)
+	if err != nil {
+		n.host.Exit(fmt.Errorf("broker: node %d: %w", n.cfg.NodeID, err))
+		return
+	}
+	n.listeners = append(n.listeners, srv)
 }
 
 // identity is what this broker says of itself. Each process is a new

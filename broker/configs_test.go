@@ -133,10 +133,9 @@ func TestConfigurationOfBrokersChangesWhileTheyRun(t *testing.T) {
 		assert.Nil(t, u.described(leads, ofBroker, fmt.Sprint(leads), "segment.bytes").Value, "a topic's name")
 
 		// It outlives the process.
-		c.w.Host(c.hosts[leads]).Kill()
-		delete(c.nodes, leads)
+		c.ByID(leads).Host.Kill()
 		clear(u.conns)
-		c.start(leads, brokerRole)
+		c.restart(leads)
 		u.running(leads)
 		u.eventuallyDescribed(leads, ofTopic, "orders", "max.message.bytes", "500", all)
 	})

@@ -1,97 +1,70 @@
 package checkers
 
+import (
+	"github.com/ktrial/ktrial/checkers/detect"
+	"github.com/ktrial/ktrial/checkers/explain"
+	"github.com/ktrial/ktrial/checkers/permit"
+)
+
 // Anomaly names a way in which a history departs from what Kafka promises.
 // Where Jepsen has a name for it, this is that name.
-type Anomaly string
-
-// Jepsen's taxonomy (jepsen.tests.kafka), judged by offset.
-const (
-	InconsistentOffsets Anomaly = "inconsistent-offsets"
-	Duplicate           Anomaly = "duplicate"
-	LostWrite           Anomaly = "lost-write"
-	G1a                 Anomaly = "G1a"
-	PrecommittedRead    Anomaly = "precommitted-read"
-	IntPollSkip         Anomaly = "int-poll-skip"
-	IntNonmonotonicPoll Anomaly = "int-nonmonotonic-poll"
-	PollSkip            Anomaly = "poll-skip"
-	NonmonotonicPoll    Anomaly = "nonmonotonic-poll"
-	NonmonotonicSend    Anomaly = "nonmonotonic-send"
-	IntNonmonotonicSend Anomaly = "int-nonmonotonic-send"
-	IntSendSkip         Anomaly = "int-send-skip"
-	Unseen              Anomaly = "unseen"
-	G0                  Anomaly = "G0"
-	G0Realtime          Anomaly = "G0-realtime"
-	G1c                 Anomaly = "G1c"
-	G1cRealtime         Anomaly = "G1c-realtime"
-)
-
-// What Jepsen's checker does not see, though the history shows it.
-const (
-	PhantomRead         Anomaly = "phantom-read"
-	AbortedRead         Anomaly = "aborted-read"
-	TornTransaction     Anomaly = "torn-transaction"
-	DuplicateProcessing Anomaly = "duplicate-processing"
-	AppendRealtimeOrder Anomaly = "append-realtime-order"
-)
-
-// What needs operations that Jepsen's histories do not have.
-const (
-	GroupSkip       Anomaly = "group-skip"
-	CommitAhead     Anomaly = "commit-ahead"
-	CommittedOffset Anomaly = "committed-offset"
-	NonmonotonicEnd Anomaly = "nonmonotonic-end"
-	ProducerEpoch   Anomaly = "producer-epoch"
-	GroupGeneration Anomaly = "group-generation"
-	DecreasingStart Anomaly = "decreasing-start"
-	StuckLSO        Anomaly = "stuck-LSO"
-)
-
-// Jepsen's meta errors, which say only that a cycle exists, or that there is
-// nothing to look at. They appear in the mode that reproduces it.
-const (
-	pl1Cycle       Anomaly = "PL-1-cycle-exists"
-	pl2Cycle       Anomaly = "PL-2-cycle-exists"
-	strongPL1Cycle Anomaly = "strong-PL-1-cycle-exists"
-	strongPL2Cycle Anomaly = "strong-PL-2-cycle-exists"
-	emptyGraph     Anomaly = "empty-transaction-graph"
-)
+type Anomaly = detect.Anomaly
 
 // AnomalyInfo describes an anomaly in a line.
-type AnomalyInfo struct {
-	Anomaly Anomaly
-	About   string
-}
+type AnomalyInfo = detect.AnomalyInfo
 
 // Anomalies are all that are looked for, in the order in which they are told.
-var Anomalies = []AnomalyInfo{
-	{LostWrite, "an acknowledged record was never read, though later ones were, or lies beyond the log's end"},
-	{InconsistentOffsets, "one offset was seen to hold different records"},
-	{Duplicate, "one record was seen at several offsets"},
-	{PhantomRead, "a poll returned a record that nobody sent"},
-	{G1a, "a poll returned a record of an operation that definitely failed"},
-	{AbortedRead, "the same, to a reader that failed or whose outcome is unknown"},
-	{PrecommittedRead, "a transaction read its own record before it committed"},
-	{TornTransaction, "of one transaction a record was read and another is lost"},
-	{DuplicateProcessing, "two committed transactions of a group processed the same record"},
-	{G1c, "transactions read from each other in a circle"},
-	{G1cRealtime, "a record was read before its send began"},
-	{G0, "transactions wrote around each other in a circle"},
-	{G0Realtime, "a circle of writes against the order of time"},
-	{AppendRealtimeOrder, "an acknowledged append lies behind one that began later"},
-	{NonmonotonicEnd, "a log's end was read lower than it is known to have been"},
-	{IntPollSkip, "within an operation, a consumer jumped over a record"},
-	{IntNonmonotonicPoll, "within an operation, a consumer went back or repeated"},
-	{PollSkip, "between operations, a consumer jumped over a record"},
-	{NonmonotonicPoll, "between operations, a consumer went back or repeated"},
-	{IntNonmonotonicSend, "within an operation, sends were reordered"},
-	{NonmonotonicSend, "a producer's later send lies before its earlier one"},
-	{IntSendSkip, "foreign records lie between the sends of one operation"},
-	{GroupSkip, "a group committed beyond a record that no member was given"},
-	{CommitAhead, "a group committed beyond what any member was given"},
-	{CommittedOffset, "a group's committed offset was read other than it was committed"},
-	{ProducerEpoch, "a producer epoch did not grow"},
-	{GroupGeneration, "a group's generation did not grow"},
-	{DecreasingStart, "a log's start went back"},
-	{StuckLSO, "in the end, an open transaction hides the rest of a log"},
-	{Unseen, "an acknowledged record was never read by the end"},
-}
+var Anomalies = detect.Anomalies
+
+// What is looked for: see Anomalies.
+const (
+	InconsistentOffsets = detect.InconsistentOffsets
+	Duplicate           = detect.Duplicate
+	LostWrite           = detect.LostWrite
+	G1a                 = detect.G1a
+	PrecommittedRead    = detect.PrecommittedRead
+	IntPollSkip         = detect.IntPollSkip
+	IntNonmonotonicPoll = detect.IntNonmonotonicPoll
+	PollSkip            = detect.PollSkip
+	NonmonotonicPoll    = detect.NonmonotonicPoll
+	NonmonotonicSend    = detect.NonmonotonicSend
+	IntNonmonotonicSend = detect.IntNonmonotonicSend
+	IntSendSkip         = detect.IntSendSkip
+	Unseen              = detect.Unseen
+	G0                  = detect.G0
+	G0Realtime          = detect.G0Realtime
+	G1c                 = detect.G1c
+	G1cRealtime         = detect.G1cRealtime
+	PhantomRead         = detect.PhantomRead
+	AbortedRead         = detect.AbortedRead
+	TornTransaction     = detect.TornTransaction
+	DuplicateProcessing = detect.DuplicateProcessing
+	AppendRealtimeOrder = detect.AppendRealtimeOrder
+	GroupSkip           = detect.GroupSkip
+	CommitAhead         = detect.CommitAhead
+	CommittedOffset     = detect.CommittedOffset
+	NonmonotonicEnd     = detect.NonmonotonicEnd
+	ProducerEpoch       = detect.ProducerEpoch
+	GroupGeneration     = detect.GroupGeneration
+	DecreasingStart     = detect.DecreasingStart
+	StuckLSO            = detect.StuckLSO
+	StaleCommit         = detect.StaleCommit
+	TwoOwners           = detect.TwoOwners
+	GroupRewind         = detect.GroupRewind
+	ChangedRecord       = detect.ChangedRecord
+	LeaderEpochOrder    = detect.LeaderEpochOrder
+)
+
+// Expectations say under which configuration a history came about, and what
+// happened to the cluster: see package permit.
+type Expectations = permit.Expectations
+
+// ParseConfig reads key=value pairs separated by commas, such as
+// "acks=1,isolation=read_uncommitted".
+func ParseConfig(texts ...string) (Expectations, error) { return permit.ParseConfig(texts...) }
+
+// Knows reports whether name is a setting that permits or forbids anything.
+func Knows(name string) bool { return permit.Knows(name) }
+
+// Instance is one occurrence of an anomaly, with its proof.
+type Instance = explain.Instance

@@ -1,42 +1,38 @@
 package checkers
 
-import "sort"
+import (
+	"sort"
+
+	"github.com/ktrial/ktrial/checkers/permit"
+)
 
 // Campaign gathers judgements of many runs, to tell in the end which of the
-// anomalies that a configuration permits never showed: a danger that was never
-// met, or a permission that nobody needs.
+// anomalies that a configuration permits were never observed: a danger that was
+// never met, or a permission that nobody needs.
 type Campaign struct {
-	offered map[Allowed]bool
-	shown   map[Allowed]int
+	offered map[permit.Offer]bool
+	seen    map[permit.Offer]int
 }
 
 // Add takes in a judgement.
 func (c *Campaign) Add(j *Judgement) {
 	if c.offered == nil {
-		c.offered, c.shown = map[Allowed]bool{}, map[Allowed]int{}
+		c.offered, c.seen = map[permit.Offer]bool{}, map[permit.Offer]int{}
 	}
-	for i := range permissions {
-		row := &permissions[i]
-		if row.reason == permissions[0].reason || !row.when(&j.expect) {
-			continue
-		}
-		for _, anomaly := range row.permits {
-			c.offered[Allowed{Anomaly: anomaly, Reason: row.reason}] = true
-		}
+	for _, offer := range j.expect.Offers() {
+		c.offered[offer] = true
 	}
-	for _, allowed := range j.Allowed {
-		n := allowed.Count
-		allowed.Count = 0
-		c.shown[allowed] += n
+	for _, p := range j.Allowed {
+		c.seen[permit.Offer{Anomaly: p.Anomaly, Reason: p.Reason}] += p.Count
 	}
 }
 
-// NeverShown lists what was permitted and never happened, by reason.
-func (c *Campaign) NeverShown() []Allowed {
-	var never []Allowed
-	for allowed := range c.offered {
-		if c.shown[allowed] == 0 {
-			never = append(never, allowed)
+// NeverShown lists what was permitted and never observed, by reason.
+func (c *Campaign) NeverShown() []permit.Offer {
+	var never []permit.Offer
+	for offer := range c.offered {
+		if c.seen[offer] == 0 {
+			never = append(never, offer)
 		}
 	}
 	sort.Slice(never, func(i, j int) bool {

@@ -13,7 +13,7 @@
 //	send := []history.Mop{{Kind: history.MopSend, Key: orders, Value: history.Text("a")}}
 //	rec.Invoke(history.Event{Process: 0, F: history.Send, Time: now(), Mops: send})
 //	// ... produce with the client under test, and learn the offset ...
-//	send[0].Offset = 17
+//	send[0].Offset = history.At(17)
 //	rec.Complete(history.Event{Type: history.OK, Process: 0, F: history.Send, Time: now(), Mops: send})
 //
 //	judgement := checkers.Judge(rec.History(), checkers.Options{})
@@ -21,8 +21,8 @@
 //
 // What else the verdict depends on can be told with Options, or by the history
 // itself, as events that are not a client's: history.Config with the
-// configuration, as ParseConfig reads it; history.Fault with what befell the
-// cluster and where (unclean-election, lossy-crashes, ...); history.Log with
+// configuration, as ParseConfig reads it; history.Fault with what happened to
+// the cluster and where (history.UncleanElection, history.LossyCrashes, ...); history.Log with
 // where the logs end when all is over. Watch judges while a history is being
 // recorded, to stop at the first violation that is certain.
 //

@@ -14,9 +14,9 @@ func Example() {
 	rec := history.NewRecorder()
 	orders := history.Partition("orders", 0)
 	produce := func(at time.Duration, value string, offset int64) {
-		send := []history.Mop{{Kind: history.MopSend, Key: orders, Value: history.Text(value), Offset: history.NoOffset}}
+		send := []history.Mop{{Kind: history.MopSend, Key: orders, Value: history.Text(value)}}
 		rec.Invoke(history.Event{Process: 0, Client: "shop", F: history.Send, Time: at, Mops: send})
-		send[0].Offset = offset // what the client under test was told
+		send[0].Offset = history.At(offset) // what the client under test was told
 		rec.Complete(history.Event{Type: history.OK, Process: 0, F: history.Send, Time: at + time.Millisecond, Mops: send})
 	}
 	produce(1*time.Second, "tea", 0)
@@ -26,8 +26,8 @@ func Example() {
 	rec.Invoke(history.Event{Process: 1, Client: "billing", F: history.Poll, Time: 4 * time.Second})
 	rec.Complete(history.Event{Type: history.OK, Process: 1, F: history.Poll, Time: 5 * time.Second, Mops: []history.Mop{{
 		Kind: history.MopPoll, Records: []history.Record{
-			{Key: orders, Offset: 0, Value: history.Text("tea")},
-			{Key: orders, Offset: 2, Value: history.Text("rice")},
+			{Key: orders, Offset: history.At(0), Value: history.Text("tea")},
+			{Key: orders, Offset: history.At(2), Value: history.Text("rice")},
 		}}}})
 
 	judgement := checkers.Judge(rec.History(), checkers.Options{})
@@ -35,7 +35,7 @@ func Example() {
 	fmt.Println(judgement.Anomalies[0].Message)
 	// Output:
 	// violated
-	// milk of orders/0@1 was never read, though a record at orders/0@2 was
+	// milk (orders/0@1) was never read, though orders/0@2 was
 }
 
 // A history of Jepsen's, under what its configuration promises.
@@ -51,6 +51,6 @@ func ExampleJudgeReader() {
 		fmt.Println(allowed.Count, allowed.Anomaly, "-", allowed.Reason)
 	}
 	// Output:
-	// <nil> holds
+	// <nil> allowed
 	// 1 duplicate - enable.idempotence=false: a retry whose first answer was lost appends twice
 }

@@ -51,20 +51,3 @@ func isHistory(name string) bool {
 	}
 	return strings.HasSuffix(name, ".edn") || strings.HasSuffix(name, ".jsonl")
 }
-
-// ExitCode is what a command ends with: 0 holds, 1 violated, 2 inconclusive.
-func (o Outcome) ExitCode() int {
-	return [...]int{Inconclusive: 2, Holds: 0, Violated: 1}[o]
-}
-
-// Worst is the outcome of several histories together: violated if one is,
-// inconclusive if one is, else holds.
-func Worst(outcomes ...Outcome) Outcome {
-	worst := Holds
-	for _, o := range outcomes {
-		if o == Violated || o == Inconclusive && worst == Holds {
-			worst = o
-		}
-	}
-	return worst
-}

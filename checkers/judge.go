@@ -3,76 +3,73 @@ package checkers
 import (
 	"fmt"
 	"io"
-	"maps"
 	"slices"
-	"sort"
 	"strings"
-	"time"
 
+	"github.com/ktrial/ktrial/checkers/detect"
+	"github.com/ktrial/ktrial/checkers/explain"
 	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/checkers/permit"
 )
 
 // Options say how to judge.
 type Options struct {
 	Expect Expectations
+	Strict bool // what a setting or a fault permits is a violation all the same
 	Jepsen bool // reproduce Jepsen's errors instead
 }
 
-// Judgement is what the checks say of one history.
+// Judgement is what is said of one history.
 type Judgement struct {
-	File      string    `json:"file"`
-	Verdict   Outcome   `json:"verdict"`
-	Anomalies []Report  `json:"anomalies"` // all that were found, permitted or not
-	Allowed   []Allowed `json:"allowed"`   // those of them that are permitted, and why
-	Examined  Examined  `json:"examined"`
-	Config    string    `json:"config"`          // under which it was judged; what it does not say is as the baseline has it
-	Notes     []string  `json:"notes,omitempty"` // why it is inconclusive; what did not show
+	File      string       `json:"file"`
+	Verdict   Verdict      `json:"verdict"`
+	Anomalies []Report     `json:"anomalies"` // all that were found, permitted or not
+	Allowed   []Permission `json:"allowed"`   // those of them that are permitted, and why
+	Examined  Examined     `json:"examined"`
+	Config    string       `json:"config"`            // under which it was judged; what it does not say is as the baseline has it
+	Ignored   []string     `json:"ignored,omitempty"` // fields of the file that mean nothing here
+	Notes     []string     `json:"notes,omitempty"`   // why it is inconclusive; what did not show
 
 	expect Expectations
+	strict bool
 }
 
 // Report is an anomaly that was found.
 type Report struct {
 	Anomaly   Anomaly    `json:"anomaly"`
 	Count     int        `json:"count"`
-	Permitted int        `json:"permitted"` // of Count
-	Ops       []int64    `json:"ops"`       // :index of the operations that show it
+	Permitted int        `json:"permitted"`           // of Count, by a setting or a fault
+	Legal     int        `json:"legal,omitempty"`     // of Count: was never promised not to happen
+	Undecided int        `json:"undecided,omitempty"` // of Count: whether it is a fault cannot be known
+	Ops       []int64    `json:"ops"`                 // :index of the operations that show it
 	Message   string     `json:"message"`
-	Instances []Instance `json:"instances"` // the first of them
+	Instances []Instance `json:"instances"` // the first of them, broken promises before permitted ones
 }
 
-// Instance is one occurrence of an anomaly, with its proof.
-type Instance struct {
-	Ops       []int64       `json:"ops"`
-	Message   string        `json:"message"`
-	Proof     []string      `json:"proof,omitempty"` // a short argument, step by step
-	Lanes     string        `json:"lanes,omitempty"` // the operations, drawn
-	Partition string        `json:"partition,omitempty"`
-	Permitted string        `json:"permitted,omitempty"` // why, if it is
-	At        time.Duration `json:"at"`                  // when it could be known
+// Broken is how many of them break a promise, and nothing permits it.
+func (r *Report) Broken() int { return r.Count - r.Permitted - r.Legal - r.Undecided }
 
-	Values    []string `json:"values,omitempty"`
-	Offsets   []int64  `json:"offsets,omitempty"`
-	Delta     int      `json:"delta,omitempty"`   // of a jump, in known records
-	Skipped   []string `json:"skipped,omitempty"` // what it jumped over
-	Writer    int64    `json:"writer"`            // -1: none
-	Reader    int64    `json:"reader"`
-	Reference string   `json:"-"`
-}
-
-// Allowed says that instances of an anomaly are permitted.
-type Allowed struct {
+// Permission says that instances of an anomaly are permitted.
+type Permission struct {
 	Anomaly Anomaly `json:"anomaly"`
 	Reason  string  `json:"reason"`
 	Count   int     `json:"count"`
+	Message string  `json:"message"` // of an example
+	Ops     []int64 `json:"ops"`     // that show it
+	// Legal: nothing was promised that could have been broken.
+	Legal bool `json:"legal,omitempty"`
+	// Example is that instance.
+	Example Instance `json:"-"`
 }
 
 // Examined says how much was looked at: an empty history proves nothing.
 type Examined struct {
 	Operations   int   `json:"operations"`
-	Acknowledged int64 `json:"acknowledged"` // records
-	Polled       int64 `json:"polled"`       // records, by polls that succeeded
-	Both         int64 `json:"both"`         // acknowledged records that were read
+	Acknowledged int64 `json:"acknowledged"`     // records
+	Polled       int64 `json:"polled"`           // records, by polls that succeeded
+	Both         int64 `json:"both"`             // acknowledged records that were read
+	Facts        int64 `json:"facts,omitempty"`  // offsets, epochs and generations that were told
+	Stable       int64 `json:"stable,omitempty"` // partitions of which the last stable offset is known in the end
 }
 
 // JudgeFile judges the history in a file; "-" is standard input.
@@ -97,164 +94,239 @@ func JudgeReader(name string, in io.Reader, o Options) (*Judgement, error) {
 	return j, nil
 }
 
-// Judge runs all checks on a history.
+// Judge judges a history.
 //
 // A history may tell its configuration itself (history.Config); what the
 // options say goes before it.
 func Judge(h *history.History, o Options) *Judgement {
-	a := analyse(h)
-	expect, err := o.Expect.over(h)
+	d := detect.New(h)
+	h.Each(func(op *history.Op) bool {
+		d.Operation(op)
+		return true
+	})
+	expect, err := o.Expect.Over(h)
 	o.Expect = expect
-	j := &Judgement{Anomalies: []Report{}, Allowed: []Allowed{}, Config: expect.String(), expect: expect}
+	var notes []string
 	if err != nil {
-		j.Notes = append(j.Notes, "the history tells a configuration that is not understood: "+err.Error())
+		notes = append(notes, "the history tells a configuration that is not understood: "+err.Error())
 	}
-	j.Examined = Examined{h.Len(), a.sends, a.polls, a.ackRead}
+	return conclude(d, h, o, notes)
+}
+
+// conclude judges what was taken in.
+func conclude(d *detect.Detection, h *history.History, o Options, notes []string) *Judgement {
+	j := &Judgement{Anomalies: []Report{}, Allowed: []Permission{}, Config: o.Expect.String(), Ignored: h.Ignored(), Notes: notes,
+		expect: o.Expect, strict: o.Strict}
+	log := d.Log()
 	if o.Jepsen {
-		c := newCollector(a, permissionsOfJepsen(a, &o.Expect))
-		if throws := jepsenErrors(a, o.Expect.is("ww-deps", "true"), c.take); throws != "" {
+		c := newCollector(log, permit.Jepsen(log, &o.Expect))
+		throws := d.Jepsen(o.Expect.Is(permit.WriteOrder, "true"), c.take)
+		j.Examined = examined(h, log)
+		if throws != "" {
+			j.Verdict = Inconclusive
 			j.Notes = append(j.Notes, "jepsen ends with "+throws+" and gives no verdict")
 			return j
 		}
 		c.report(j)
-		j.Verdict = c.outcome(Holds)
+		j.Verdict = Holds
+		if slices.ContainsFunc(j.Anomalies, func(r Report) bool { return r.Broken() > 0 }) {
+			j.Verdict = Violated
+		}
 		return j
 	}
-	c := newCollector(a, newPermits(a, &o.Expect))
-	for _, d := range detectors {
-		d.run(a, c.take)
-	}
-	if o.Expect.is("ww-deps", "true") {
-		findDependencyCycles(a, func(f finding) {
-			f.note = throughWrites
-			c.take(f)
-		})
-	}
+	c := newCollector(log, nil)
+	c.rule = func() *permit.Permits { return permit.New(log, &o.Expect) }
+	d.Finish(o.Expect.Detecting(), c.take)
+	j.Examined = examined(h, log)
 	c.report(j)
-	j.Notes = append(j.Notes, vacuity(a)...)
-	j.Notes = append(j.Notes, slices.Sorted(maps.Keys(a.undecided))...)
+	j.Notes = append(j.Notes, vacuity(h, j.Examined)...)
+	j.Notes = append(j.Notes, d.Undecided()...)
+	j.Verdict = Holds
 	if len(j.Notes) > 0 {
-		j.Verdict = c.outcome(Inconclusive)
-	} else {
-		j.Verdict = c.outcome(Holds)
+		j.Verdict = Inconclusive
+	}
+	for i := range j.Anomalies {
+		j.Verdict = Worst(j.Verdict, j.Anomalies[i].verdict(o.Strict))
 	}
 	return j
 }
 
-// permissionsOfJepsen is what Jepsen's own option sub-via and ww-deps allow.
-func permissionsOfJepsen(a *analysis, e *Expectations) *permits {
-	p := &permits{a: a, e: e}
-	p.active = []*permission{{reason: "jepsen allows it", permits: []Anomaly{IntSendSkip, G0, G0Realtime, pl1Cycle, strongPL1Cycle}}}
-	if subscribed(e) {
-		p.active = append(p.active, &permission{reason: "jepsen allows it with subscribe", permits: []Anomaly{PollSkip, NonmonotonicPoll}})
+func examined(h *history.History, log *detect.Log) Examined {
+	e := Examined{Operations: h.Len(), Acknowledged: log.Acked(), Polled: log.Delivered(), Both: log.AckedRead()}
+	h.EachOf(history.HasFacts, func(op *history.Op) bool {
+		if op.Type == history.OK {
+			e.Facts += int64(len(op.Offsets))
+			if op.Generation != 0 || op.ProducerEpoch != 0 {
+				e.Facts++
+			}
+		}
+		return true
+	})
+	for _, end := range detect.LogEnds(h) {
+		if end.Stable >= 0 {
+			e.Stable++
+		}
 	}
-	if e.is("ww-deps", "true") {
-		p.active = append(p.active, &permission{reason: "jepsen allows it with ww-deps", permits: []Anomaly{G1c, G1cRealtime, pl2Cycle, strongPL2Cycle}})
-	}
-	return p
+	return e
 }
 
 // vacuity says what a history must contain before its silence means anything.
-func vacuity(a *analysis) (why []string) {
+func vacuity(h *history.History, e Examined) (why []string) {
 	switch {
-	case a.h.Len() == 0:
-		why = append(why, "no operation at all")
-	case a.sends == 0:
-		why = append(why, "no record was acknowledged")
-	case a.polls == 0:
-		why = append(why, "no poll returned a record")
-	case a.ackRead == 0:
-		why = append(why, "no acknowledged record was read")
+	case h.Len() == 0:
+		return []string{"no operation at all"}
+	case foreign(h) != "":
+		return []string{foreign(h)}
+	case e.Acknowledged == 0:
+		return []string{"no record was acknowledged"}
+	case e.Polled == 0:
+		return []string{"no poll returned a record"}
+	case e.Both == 0:
+		return []string{"no acknowledged record was read"}
 	}
-	return why
+	return nil
 }
 
-// collector counts findings and keeps the first of each kind, those that
-// nothing permits before those that something does.
+// foreign says that a history is of another kind of system, if it is.
+func foreign(h *history.History) string {
+	names := map[string]bool{}
+	of := 0
+	h.Each(func(op *history.Op) bool {
+		if of++; op.F != history.Other {
+			of = -1
+			return false
+		}
+		if op.Name != "" && len(names) < 20 {
+			names[":"+op.Name] = true
+		}
+		return true
+	})
+	if of <= 0 || len(names) == 0 {
+		return ""
+	}
+	var list []string
+	for name := range names {
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	if of == 1 {
+		return fmt.Sprintf("the one operation is not a Kafka operation (%s)", list[0])
+	}
+	return fmt.Sprintf("none of the %d operations is a Kafka operation (%s)", of, strings.Join(list, ", "))
+}
+
+// collector takes findings, rules on each, counts them and keeps the first of
+// each kind.
 type collector struct {
-	a       *analysis
-	permits *permits
+	log     *detect.Log
+	permits *permit.Permits
+	rule    func() *permit.Permits // makes permits when the log is complete
 	kinds   map[Anomaly]*kind
 }
 
+// kind is one anomaly.
 type kind struct {
-	count, permitted int
-	bad, allowed     []finding
-	reasons          map[string]int
-	reasonOf         []string // of allowed
+	count   [permit.Legal + 1]int // by ruling
+	kept    [permit.Legal + 1][]ruled
+	reasons map[permit.Ruling]*tally
+}
+
+type ruled struct {
+	detect.Finding
+	reason string
+}
+
+// tally is how often one reason permitted an anomaly, and the first of them.
+type tally struct {
+	count   int
+	example detect.Finding
 }
 
 const keptFindings = 64
 
-func newCollector(a *analysis, p *permits) *collector {
-	return &collector{a: a, permits: p, kinds: map[Anomaly]*kind{}}
+func newCollector(log *detect.Log, p *permit.Permits) *collector {
+	return &collector{log: log, permits: p, kinds: map[Anomaly]*kind{}}
 }
 
-func (c *collector) take(f finding) {
-	k := c.kinds[f.anomaly]
+func (c *collector) take(f detect.Finding) {
+	if c.permits == nil {
+		c.permits = c.rule()
+	}
+	k := c.kinds[f.Anomaly]
 	if k == nil {
-		k = &kind{reasons: map[string]int{}}
-		c.kinds[f.anomaly] = k
+		k = &kind{reasons: map[permit.Ruling]*tally{}}
+		c.kinds[f.Anomaly] = k
 	}
-	k.count++
-	reason := c.permits.reason(&f)
-	if reason == "" {
-		if len(k.bad) < keptFindings {
-			k.bad = append(k.bad, f)
+	r := c.permits.Rule(&f)
+	k.count[r.Kind]++
+	if len(k.kept[r.Kind]) < keptFindings {
+		k.kept[r.Kind] = append(k.kept[r.Kind], ruled{f, r.Reason})
+	}
+	if r.Kind == permit.Permitted || r.Kind == permit.Legal {
+		if k.reasons[r] == nil {
+			k.reasons[r] = &tally{example: f}
 		}
-		return
-	}
-	k.permitted++
-	k.reasons[reason]++
-	if len(k.allowed) < keptFindings {
-		k.allowed = append(k.allowed, f)
-		k.reasonOf = append(k.reasonOf, reason)
+		k.reasons[r].count++
 	}
 }
 
-// outcome is violated if something is not permitted, else what is said.
-func (c *collector) outcome(otherwise Outcome) Outcome {
+// findings are all that are to be told.
+func (c *collector) findings() (all []*detect.Finding) {
 	for _, k := range c.kinds {
-		if k.count > k.permitted {
-			return Violated
+		for kind := range k.kept {
+			for i := range k.kept[kind] {
+				all = append(all, &k.kept[kind][i].Finding)
+			}
+		}
+		for _, t := range k.reasons {
+			all = append(all, &t.example)
 		}
 	}
-	return otherwise
+	return all
 }
 
 // report puts what was collected into words.
 func (c *collector) report(j *Judgement) {
-	var names []Anomaly
-	for _, info := range Anomalies {
-		names = append(names, info.Anomaly)
-	}
-	names = append(names, pl1Cycle, pl2Cycle, strongPL1Cycle, strongPL2Cycle, emptyGraph)
-	teller := newTeller(c.a, c.kinds)
-	for _, name := range names {
+	teller := explain.New(c.log, c.findings())
+	causes := newCauses(c.log)
+	for _, name := range detect.InOrder() {
 		k := c.kinds[name]
 		if k == nil {
 			continue
 		}
-		r := Report{Anomaly: name, Count: k.count, Permitted: k.permitted, Instances: []Instance{}, Ops: []int64{}}
-		for i := range k.bad {
-			r.Instances = append(r.Instances, teller.tell(&k.bad[i]))
-		}
-		for i := range k.allowed {
-			in := teller.tell(&k.allowed[i])
-			in.Permitted = k.reasonOf[i]
-			r.Instances = append(r.Instances, in)
+		r := Report{Anomaly: name, Permitted: k.count[permit.Permitted], Legal: k.count[permit.Legal],
+			Undecided: k.count[permit.Undecided], Instances: []Instance{}, Ops: []int64{}}
+		for kind, findings := range k.kept {
+			r.Count += k.count[kind]
+			for i := range findings {
+				in := teller.Tell(&findings[i].Finding)
+				switch permit.Kind(kind) {
+				case permit.Permitted, permit.Legal:
+					in.Permitted = findings[i].reason
+				case permit.Undecided:
+					in.Undecided = findings[i].reason
+				}
+				if permit.Kind(kind) != permit.Legal {
+					in.Follows = string(causes.of(&findings[i].Finding))
+				}
+				r.Instances = append(r.Instances, in)
+			}
 		}
 		r.summarise()
 		j.Anomalies = append(j.Anomalies, r)
-		var reasons []string
-		for reason := range k.reasons {
-			reasons = append(reasons, reason)
-		}
-		sort.Strings(reasons)
-		for _, reason := range reasons {
-			j.Allowed = append(j.Allowed, Allowed{name, reason, k.reasons[reason]})
-		}
+		j.Allowed = append(j.Allowed, k.permissions(name, teller)...)
 	}
+}
+
+// permissions are the reasons for which an anomaly was permitted.
+func (k *kind) permissions(name Anomaly, teller *explain.Teller) (all []Permission) {
+	for ruling, t := range k.reasons {
+		in := teller.Tell(&t.example)
+		in.Permitted = ruling.Reason
+		all = append(all, Permission{name, ruling.Reason, t.count, in.Message, in.Ops, ruling.Kind == permit.Legal, in})
+	}
+	slices.SortFunc(all, func(a, b Permission) int { return strings.Compare(a.Reason, b.Reason) })
+	return all
 }
 
 // manyOps is how many operations a report names for all its instances
@@ -282,47 +354,4 @@ func (r *Report) summarise() {
 			}
 		}
 	}
-}
-
-// String is the judgement for a terminal: the verdict, then each anomaly with
-// its count and the proof of its first instance.
-func (j *Judgement) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", j.File, j.Verdict)
-	if j.Config != "" {
-		fmt.Fprintf(&b, "  judged under %s\n", j.Config)
-	}
-	for _, note := range j.Notes {
-		fmt.Fprintf(&b, "  %s\n", note)
-	}
-	for _, r := range j.Anomalies {
-		if r.Permitted == r.Count {
-			continue
-		}
-		fmt.Fprintf(&b, "  %s: %d", r.Anomaly, r.Count)
-		if r.Permitted > 0 {
-			fmt.Fprintf(&b, ", of which %d permitted", r.Permitted)
-		}
-		b.WriteByte('\n')
-		if len(r.Instances) == 0 {
-			continue
-		}
-		in := &r.Instances[0]
-		fmt.Fprintf(&b, "    %s\n", in.Message)
-		for _, line := range in.Proof {
-			fmt.Fprintf(&b, "      %s\n", line)
-		}
-		for _, line := range strings.Split(strings.TrimRight(in.Lanes, "\n"), "\n") {
-			if line != "" {
-				fmt.Fprintf(&b, "      %s\n", line)
-			}
-		}
-	}
-	for _, allowed := range j.Allowed {
-		fmt.Fprintf(&b, "  permitted: %d %s (%s)\n", allowed.Count, allowed.Anomaly, allowed.Reason)
-	}
-	e := j.Examined
-	fmt.Fprintf(&b, "  examined %d operations, %d acknowledged records, %d read of them, %d polled in all\n",
-		e.Operations, e.Acknowledged, e.Both, e.Polled)
-	return b.String()
 }

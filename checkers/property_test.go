@@ -9,7 +9,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ktrial/ktrial/checkers/detect"
 	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/checkers/permit"
 )
 
 // legal draws a history from the model; every third is of a group. odd: it has
@@ -45,7 +47,7 @@ func TestNoFalseAlarm(t *testing.T) {
 		if !assert.NotEqual(t, Violated, j.Verdict, "seed %d: %s", seed, j) {
 			return
 		}
-		if found := replay(h, NewWatch(o.Expect)); !assert.Nil(t, found, "seed %d", seed) {
+		if found := replay(h, o.Expect); !assert.Nil(t, found, "seed %d", seed) {
 			return
 		}
 	}
@@ -61,14 +63,31 @@ type mutation struct {
 type mutant struct {
 	rng    *rand.Rand
 	h      *history.History
-	a      *analysis
+	log    *detect.Log
+	bounds []int64 // by partition: the highest offset that was read
 	events []history.Event
+}
+
+func newMutant(seed int, h *history.History) *mutant {
+	d := detect.New(h)
+	h.Each(func(op *history.Op) bool {
+		d.Operation(op)
+		return true
+	})
+	d.Finish(detect.Settings{}, func(detect.Finding) {})
+	m := &mutant{rand.New(rand.NewPCG(uint64(seed), 3)), h, d.Log(), make([]int64, len(h.Keys())), eventsOf(h)}
+	for i := range h.Records() {
+		if rec := history.Rec(i); m.log.Read(rec) {
+			m.bounds[h.KeyOf(rec)] = max(m.bounds[h.KeyOf(rec)], m.log.First(rec))
+		}
+	}
+	return m
 }
 
 // pick is a random record that is such; false if there is none.
 func (m *mutant) pick(such func(history.Rec) bool) (history.Rec, bool) {
 	var fit []history.Rec
-	for i := range m.a.flags {
+	for i := range m.h.Records() {
 		if such(history.Rec(i)) {
 			fit = append(fit, history.Rec(i))
 		}
@@ -123,13 +142,13 @@ func (m *mutant) hide(rec history.Rec) {
 }
 
 func (m *mutant) op(rec history.Rec) (op history.Op) {
-	m.h.Read(int(m.a.writer[rec])-1, &op)
+	m.h.Read(m.log.Writer(rec), &op)
 	return op
 }
 
 // told: it was acknowledged, and where it is.
 func (m *mutant) told(rec history.Rec) bool {
-	if m.a.flags[rec]&sentOK == 0 {
+	if !m.log.Acknowledged(rec) {
 		return false
 	}
 	for _, s := range m.op(rec).Sends {
@@ -141,7 +160,7 @@ func (m *mutant) told(rec history.Rec) bool {
 }
 
 func (m *mutant) acknowledgedBelow(rec history.Rec) bool {
-	return m.told(rec) && m.a.flags[rec]&readOK != 0 && m.a.offset[rec] < m.a.logs[m.h.KeyOf(rec)].bound
+	return m.told(rec) && m.log.Read(rec) && m.log.Offset(rec) < m.bounds[m.h.KeyOf(rec)]
 }
 
 // twoInARow are neighbours of one key within a poll.
@@ -169,7 +188,7 @@ var mutations = []mutation{
 				return false
 			}
 			for _, s := range op.Sends {
-				if s.Rec != rec && m.a.flags[s.Rec]&readOK != 0 {
+				if s.Rec != rec && m.log.Read(s.Rec) {
 					return true
 				}
 			}
@@ -181,18 +200,18 @@ var mutations = []mutation{
 		return ok
 	}},
 	{Unseen, func(m *mutant) bool {
-		rec, ok := m.pick(func(rec history.Rec) bool { return m.a.flags[rec]&sentOK != 0 })
+		rec, ok := m.pick(func(rec history.Rec) bool { return m.log.Acknowledged(rec) })
 		if ok {
 			m.hide(rec)
 		}
 		return ok
 	}},
 	{Duplicate, func(m *mutant) bool {
-		rec, ok := m.pick(func(rec history.Rec) bool { return m.a.flags[rec]&readOK != 0 })
+		rec, ok := m.pick(func(rec history.Rec) bool { return m.log.Read(rec) })
 		_, poll := m.somePoll(func(*history.Event, *history.Mop) bool { return true })
 		if ok && poll != nil {
 			key, value := m.name(rec)
-			poll.Records = append(poll.Records, history.Record{Key: key, Offset: m.a.logs[m.h.KeyOf(rec)].max + 1, Value: value})
+			poll.Records = append(poll.Records, history.Record{Key: key, Offset: history.At(m.log.Highest(m.h.KeyOf(rec)) + 1), Value: value})
 		}
 		return ok && poll != nil
 	}},
@@ -213,14 +232,14 @@ var mutations = []mutation{
 		other = poll.Records[i].Value
 		// The overwritten record is elsewhere known by its acknowledgement or another poll.
 		rec, ok := m.h.FindRec(poll.Records[i-1].Key, poll.Records[i-1].Value)
-		if !ok || !m.told(rec) || poll.Records[i-1].Offset < 0 {
+		if !ok || !m.told(rec) || poll.Records[i-1].Offset == (history.Number{}) {
 			return false
 		}
 		poll.Records[i-1].Value = other
 		return true
 	}},
 	{G1a, func(m *mutant) bool {
-		rec, ok := m.pick(func(rec history.Rec) bool { return m.a.flags[rec]&readOK != 0 && m.op(rec).Completed != history.Never })
+		rec, ok := m.pick(func(rec history.Rec) bool { return m.log.Read(rec) && m.op(rec).Completed != history.Never })
 		if ok {
 			m.events[m.op(rec).Completed].Type = history.Failed
 		}
@@ -229,7 +248,7 @@ var mutations = []mutation{
 	}},
 	{AbortedRead, func(m *mutant) bool {
 		rec, ok := m.pick(func(rec history.Rec) bool {
-			return m.a.flags[rec]&readOK != 0 && m.op(rec).Completed != history.Never && len(m.op(rec).Polled) == 0
+			return m.log.Read(rec) && m.op(rec).Completed != history.Never && len(m.op(rec).Polled) == 0
 		})
 		if !ok {
 			return false
@@ -246,11 +265,11 @@ var mutations = []mutation{
 		return true
 	}},
 	{PrecommittedRead, func(m *mutant) bool {
-		rec, ok := m.pick(func(rec history.Rec) bool { return m.a.flags[rec]&sentOK != 0 })
+		rec, ok := m.pick(func(rec history.Rec) bool { return m.log.Acknowledged(rec) })
 		if ok {
 			key, value := m.name(rec)
 			e := &m.events[m.op(rec).Completed]
-			e.Mops = append(e.Mops, history.Mop{Kind: history.MopPoll, Records: []history.Record{{Key: key, Offset: m.a.offset[rec], Value: value}}})
+			e.Mops = append(e.Mops, history.Mop{Kind: history.MopPoll, Records: []history.Record{{Key: key, Offset: history.At(m.log.Offset(rec)), Value: value}}})
 		}
 		return ok
 	}},
@@ -291,7 +310,7 @@ var mutations = []mutation{
 		})
 		if ok {
 			key, value := m.name(rec)
-			poll.Records = append(poll.Records, history.Record{Key: key, Offset: m.a.offset[rec], Value: value})
+			poll.Records = append(poll.Records, history.Record{Key: key, Offset: history.At(m.log.Offset(rec)), Value: value})
 		}
 		return ok
 	}},
@@ -396,7 +415,7 @@ var mutations = []mutation{
 func (m *mutant) give(event int64, s history.Sent) {
 	key, value := m.name(s.Rec)
 	e := &m.events[event]
-	e.Mops = append(e.Mops, history.Mop{Kind: history.MopPoll, Records: []history.Record{{Key: key, Offset: s.Offset, Value: value}}})
+	e.Mops = append(e.Mops, history.Mop{Kind: history.MopPoll, Records: []history.Record{{Key: key, Offset: history.At(s.Offset), Value: value}}})
 }
 
 func (m *mutant) subscribed(process int64, before int) (yes bool) {
@@ -439,11 +458,11 @@ func swapOffsets(sameProcess bool) func(m *mutant) bool {
 						r.Value = v
 					}
 				}
-				if mop.Kind == history.MopSend && mop.Key == k && mop.Offset >= 0 && m.events[i].Type != history.Invoke {
+				if mop.Kind == history.MopSend && mop.Key == k && mop.Offset != (history.Number{}) && m.events[i].Type != history.Invoke {
 					if mop.Value == v {
-						mop.Offset = m.a.offset[second]
+						mop.Offset = history.At(m.log.Offset(second))
 					} else if mop.Value == w {
-						mop.Offset = m.a.offset[first]
+						mop.Offset = history.At(m.log.Offset(first))
 					}
 				}
 			}
@@ -476,10 +495,10 @@ func TestEveryMutationIsFound(t *testing.T) {
 			found := 0
 			for seed := 0; found < want && seed < 200*want; seed++ {
 				h, o := legal(6*seed+2+seed%2*4, seed%3 == 1) // transactions, of a group or not
-				if o.Expect.is("isolation.level", "read_uncommitted") {
+				if o.Expect.Is(permit.IsolationLevel, "read_uncommitted") {
 					continue
 				}
-				m := &mutant{rand.New(rand.NewPCG(uint64(seed), 3)), h, analyse(h), eventsOf(h)}
+				m := newMutant(seed, h)
 				if !mut.damage(m) {
 					continue
 				}

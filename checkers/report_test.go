@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/checkers/explain"
 )
 
 // The shape that scripts rely on.
@@ -28,7 +30,7 @@ func TestJudgementAsJSON(t *testing.T) {
 		}
 	}
 	require.NoError(t, json.Unmarshal(text, &got))
-	assert.Equal(t, "holds", got.Verdict)
+	assert.Equal(t, "allowed", got.Verdict)
 	assert.Equal(t, corpusFile("own-12-aborted-read.edn"), got.File)
 	require.Len(t, got.Anomalies, 1)
 	assert.Equal(t, "G1a", got.Anomalies[0].Anomaly)
@@ -46,13 +48,16 @@ func TestJudgementAsText(t *testing.T) {
 	j := judgeFile(t, corpusFile("own-16-lost-write.edn"), Options{})
 	assert.Contains(t, j.String(), `violated
   lost-write: 1
-    11 of 1@1 was never read, though a record at 1@2 was
-      11 was acknowledged at 1@1 to process 0 (op 5) at 5ms
-      so whoever reads 1 up to 1 or beyond must be given it, for records come in the order of their offsets
-      process 1 (op 11) polled 1@2 and was given 12, at 11ms
-      yet no successful poll ever returned 11: contradiction
-      process 0  |-send 11 @1 -|
-      process 1                  |-poll 12 @2 -|
+    record 11 (partition 1, offset 1) was never read, though partition 1, offset 2 was
+      record 11 (partition 1, offset 1) was acknowledged to process 0 (op 5) at 5ms
+      so a consumer that reads partition 1 past offset 1 must be given it, for records come in the order of their offsets
+      process 1 (op 11) was given record 12 (partition 1, offset 2) by a poll at 11ms
+      yet no successful poll ever returned record 11: contradiction
+      process 0  |-send record 11 @1 -|
+      process 1                         |-poll record 12 @2 -|
+  and what follows from it
+    poll-skip: 1, from lost-write: process 1 (op 11) jumped from partition 1, offset 0 to offset 2 over record 11
+    unseen: 1, from lost-write: record 11 (partition 1, offset 1) was never read by the end
 `)
 }
 
@@ -68,9 +73,9 @@ func TestTimeline(t *testing.T) {
 	h := historyOf(t, truncatedAck)
 	j := Judge(h, Options{})
 	var page bytes.Buffer
-	require.NoError(t, WriteTimeline(&page, h, j.Anomalies[0].Ops))
+	require.NoError(t, explain.Timeline(&page, h, j.Anomalies[0].Ops))
 	assert.Contains(t, page.String(), "send :x@5=10;")
-	assert.Error(t, WriteTimeline(&page, h, make([]int64, 100)))
+	assert.Error(t, explain.Timeline(&page, h, make([]int64, 100)))
 }
 
 func TestFiles(t *testing.T) {
@@ -86,7 +91,14 @@ func TestFiles(t *testing.T) {
 }
 
 func TestWorst(t *testing.T) {
-	assert.Equal(t, 0, Worst(Holds, Holds).ExitCode())
-	assert.Equal(t, 1, Worst(Holds, Violated, Inconclusive).ExitCode())
-	assert.Equal(t, 2, Worst(Holds, Inconclusive, Holds).ExitCode())
+	assert.Equal(t, Holds, Worst(Holds, Holds))
+	assert.Equal(t, Allowed, Worst(Holds, Allowed, Holds))
+	assert.Equal(t, Inconclusive, Worst(Allowed, Inconclusive, Holds))
+	assert.Equal(t, Violated, Worst(Holds, Violated, Inconclusive))
+	assert.Equal(t, Verdict(""), Worst())
+	for verdict, passes := range map[Verdict]bool{Holds: true, Allowed: true, Violated: false, Inconclusive: false} {
+		assert.Equal(t, passes, verdict.Passes())
+	}
+	assert.Equal(t, Violated, Allowed.Strict())
+	assert.Equal(t, Holds, Holds.Strict())
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ktrial/ktrial/checkers"
+	"github.com/ktrial/ktrial/checkers/explain"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/reports"
 )
@@ -17,18 +18,19 @@ import (
 // checking is one `ktrial check`.
 type checking struct {
 	config   []string
+	strict   bool
 	jepsen   bool
 	json     bool
 	timeline string
 
 	options  checkers.Options
 	campaign checkers.Campaign
-	verdicts map[checkers.Outcome]int
+	verdicts map[checkers.Verdict]int
 	broken   []error // files that are no histories
 }
 
 func checkCommand() *cobra.Command {
-	k := checking{verdicts: map[checkers.Outcome]int{}}
+	k := checking{verdicts: map[checkers.Verdict]int{}}
 	c := &cobra.Command{
 		Use:   "check HISTORY...",
 		Short: "judge what clients of any cluster saw",
@@ -43,6 +45,7 @@ func checkCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error { return k.check(args) },
 	}
 	c.Flags().StringArrayVar(&k.config, "config", nil, "key=value,...: under which configuration the history came about")
+	c.Flags().BoolVar(&k.strict, "strict", false, "what a setting or a fault permits is a violation all the same")
 	c.Flags().BoolVar(&k.jepsen, "jepsen", false, "report what Jepsen's checker would, quirks included")
 	c.Flags().BoolVar(&k.json, "json", false, "print one JSON object per history")
 	c.Flags().StringVar(&k.timeline, "timeline", "", "draw the proof of the first violation into this HTML file")
@@ -55,7 +58,7 @@ func (k *checking) check(args []string) error {
 	if err != nil {
 		return usage{fmt.Errorf("--config: %w", err)}
 	}
-	k.options = checkers.Options{Expect: expect, Jepsen: k.jepsen}
+	k.options = checkers.Options{Expect: expect, Strict: k.strict, Jepsen: k.jepsen}
 	files, err := k.files(args)
 	if err != nil {
 		return err
@@ -142,7 +145,7 @@ func (k *checking) draw(h *history.History, j *checkers.Judgement) error {
 				return usage{fmt.Errorf("--timeline: %w", err)}
 			}
 			defer out.Close()
-			return checkers.WriteTimeline(out, h, in.Ops)
+			return explain.Timeline(out, h, in.Ops)
 		}
 	}
 	fmt.Fprintf(os.Stderr, "ktrial: nothing is violated, so %s is not drawn\n", k.timeline)
@@ -186,8 +189,8 @@ func (k *checking) next(out io.Writer, file string, j *checkers.Judgement) {
 
 // sumUp tells of many histories together.
 func (k *checking) sumUp(out io.Writer) {
-	fmt.Fprintf(out, "\n%d histories: %d hold, %d violated, %d inconclusive", k.judged(),
-		k.verdicts[checkers.Holds], k.verdicts[checkers.Violated], k.verdicts[checkers.Inconclusive])
+	fmt.Fprintf(out, "\n%d histories: %d violated, %d inconclusive, %d allowed, %d hold", k.judged(),
+		k.verdicts[checkers.Violated], k.verdicts[checkers.Inconclusive], k.verdicts[checkers.Allowed], k.verdicts[checkers.Holds])
 	if len(k.broken) > 0 {
 		fmt.Fprintf(out, "; %d files are no histories", len(k.broken))
 	}
@@ -201,7 +204,7 @@ func (k *checking) sumUp(out io.Writer) {
 		byReason[never.Reason] = append(byReason[never.Reason], string(never.Anomaly))
 	}
 	for _, reason := range reasons {
-		fmt.Fprintf(out, "  permitted and never seen: %s (%s)\n", strings.Join(byReason[reason], ", "), reason)
+		fmt.Fprintf(out, "  permitted but never observed: %s (%s)\n", strings.Join(byReason[reason], ", "), reason)
 	}
 }
 
@@ -220,12 +223,12 @@ func (k *checking) verdict() error {
 		}
 		return usage{k.broken[n-1]}
 	}
-	worst := checkers.Holds
-	for outcome := range k.verdicts {
-		worst = checkers.Worst(worst, outcome)
+	var worst checkers.Verdict
+	for v := range k.verdicts {
+		worst = checkers.Worst(worst, v)
 	}
-	if worst != checkers.Holds {
-		return verdict{reports.Verdict(worst.String())}
+	if !worst.Passes() {
+		return verdict{worst}
 	}
 	return nil
 }

@@ -67,10 +67,10 @@ type judged struct {
 	File      string
 	Verdict   string
 	Anomalies []struct {
-		Anomaly string
-		Count   int
-		Ops     []int64
-		Message string
+		Anomaly                            string
+		Count, Permitted, Legal, Undecided int
+		Ops                                []int64
+		Message                            string
 	}
 	Allowed []struct {
 		Anomaly, Reason string

@@ -100,7 +100,7 @@ func execute(root *cobra.Command) (code int) {
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
 	case errors.As(err, &v):
-		return v.ExitCode()
+		return reports.ExitCode(v.Verdict)
 	case errors.As(err, &unwritten{}):
 		fmt.Fprintf(os.Stderr, "ktrial: %v\n", err)
 		return exitOutput

@@ -127,7 +127,7 @@ func TestExitCodes(t *testing.T) {
 	text, err := os.ReadFile(kept)
 	require.NoError(t, err)
 	other := regexp.MustCompile(`"trace_hash": "\w+"`).ReplaceAll(text, []byte(`"trace_hash": "0123456789abcdef"`))
-	assert.Equal(t, int(reports.NotDeterministic.ExitCode()), run("replay "+write(t, "run.json", string(other))))
+	assert.Equal(t, int(reports.ExitCode(reports.NotDeterministic)), run("replay "+write(t, "run.json", string(other))))
 	assert.Equal(t, exitUsage, run("run standard --seed x"))
 	// 130: see TestInterrupted.
 

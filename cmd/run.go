@@ -201,7 +201,7 @@ func playOne(s scenarios.Scenario, o trial.Options, f runFlags) error {
 
 // endedBy ends a command with a verdict; nil: all is well.
 func endedBy(v reports.Verdict) error {
-	if v.ExitCode() == 0 {
+	if v.Passes() {
 		return nil
 	}
 	return verdict{v}

@@ -26,14 +26,14 @@ type Hunt struct {
 	OwnBugs []Failure `json:"own_bugs,omitempty"`
 	// AllowedNeverSeen is what a configuration of the hunt permits and no run
 	// showed: a danger that was never met, or a permission that nobody needs.
-	AllowedNeverSeen []Allowed `json:"allowed_never_seen"`
+	AllowedNeverSeen []Permitted `json:"allowed_never_seen"`
 }
 
 // NewHunt is a hunt without runs.
 func NewHunt() Hunt {
 	return Hunt{
 		Failures: []Failure{}, Probes: map[string]int64{}, Planted: map[string]Planted{},
-		Verdicts: map[Verdict]int{}, AllowedNeverSeen: []Allowed{}, ProbesNeverReached: []string{},
+		Verdicts: map[Verdict]int{}, AllowedNeverSeen: []Permitted{}, ProbesNeverReached: []string{},
 	}
 }
 
@@ -61,13 +61,14 @@ func (r *Run) why() (check, message string) {
 	switch {
 	case len(r.Violations) > 0:
 		return r.Violations[0].Check, r.Violations[0].Message
-	case len(r.GaveUp) > 0:
-		return "clients can go on", r.GaveUp[0].Client + " gave up: " + r.GaveUp[0].Why
 	case len(r.NotReached) > 0:
 		return "dangers are met", fmt.Sprintf("never met %q", r.NotReached[0])
 	}
 	for _, c := range r.Checks {
-		if c.Verdict != Holds && c.Verdict != Permitted {
+		if c.Verdict == Violated {
+			return c.Name, "what is permitted is violated with --strict"
+		}
+		if !c.Verdict.Passes() {
 			return c.Name, fmt.Sprintf("looked at %s", things(int(c.Checked), "thing"))
 		}
 	}
@@ -131,7 +132,7 @@ func (h *Hunt) WriteText(w io.Writer, style Style) {
 // writeVerdicts counts the runs by verdict, where it is not one for all.
 func (h *Hunt) writeVerdicts(w io.Writer) {
 	var parts []string
-	for _, v := range []Verdict{NotDeterministic, Violated, Inconclusive, Permitted, Holds} {
+	for _, v := range []Verdict{NotDeterministic, Violated, Inconclusive, Allowed, Holds} {
 		if n := h.Verdicts[v]; n > 0 {
 			parts = append(parts, count(int64(n))+" "+string(v))
 		}

@@ -5,28 +5,31 @@ package reports
 import (
 	"encoding/json"
 	"io"
+	"slices"
 	"time"
+
+	"github.com/ktrial/ktrial/checkers"
 )
 
 // Verdict of a check, of a run, of a hunt.
-type Verdict string
+type Verdict = checkers.Verdict
 
-// The verdicts. Permitted: a promise was broken, and a setting or a fault that
-// struck permits it. Inconclusive: a check looked at nothing, or a probe that the
-// scenario lives by was not reached; a green run that never met the danger is
-// no evidence.
+// The verdicts. A run that never met the danger is inconclusive: it is no
+// evidence.
 const (
-	Holds            Verdict = "holds"
-	Violated         Verdict = "violated"
-	Permitted        Verdict = "allowed"
-	Inconclusive     Verdict = "inconclusive"
+	Holds        = checkers.Holds
+	Allowed      = checkers.Allowed
+	Inconclusive = checkers.Inconclusive
+	Violated     = checkers.Violated
+	// NotDeterministic: the same seed gave two different runs.
 	NotDeterministic Verdict = "not deterministic"
 )
 
-// ExitCode is what the command line answers with.
-func (v Verdict) ExitCode() int {
+// ExitCode is what the command line answers with: 0 holds or allowed, 1 violated,
+// 2 inconclusive, 3 not deterministic.
+func ExitCode(v Verdict) int {
 	switch v {
-	case Holds, Permitted:
+	case Holds, Allowed:
 		return 0
 	case Violated:
 		return 1
@@ -38,17 +41,13 @@ func (v Verdict) ExitCode() int {
 	panic("reports: verdict " + string(v) + " has no exit code")
 }
 
-// severity orders the verdicts: the greater one is told of several.
-func (v Verdict) severity() int {
-	return map[Verdict]int{Holds: 1, Permitted: 2, Inconclusive: 3, Violated: 4, NotDeterministic: 5}[v]
-}
-
-// Worst is the one to tell of two.
-func Worst(a, b Verdict) Verdict {
-	if b.severity() > a.severity() {
-		return b
+// Worst is the one to tell of several: not deterministic, violated, inconclusive,
+// allowed, holds, whichever comes first.
+func Worst(verdicts ...Verdict) Verdict {
+	if slices.Contains(verdicts, NotDeterministic) {
+		return NotDeterministic
 	}
-	return a
+	return checkers.Worst(verdicts...)
 }
 
 // Run is the result of one run. Its JSON keys are a contract.
@@ -61,7 +60,7 @@ type Run struct {
 	VirtualSeconds float64            `json:"virtual_seconds"`
 	WallSeconds    float64            `json:"wall_seconds"`
 	Violations     []Violation        `json:"violations"`
-	Allowed        []Allowed          `json:"allowed"`
+	Allowed        []Permitted        `json:"allowed"`
 	Checks         []Check            `json:"checks"`
 	Faults         []Fault            `json:"faults"`
 	Probes         map[string]int64   `json:"probes"`
@@ -76,8 +75,6 @@ type Run struct {
 	// NoFaults: nothing was to strike. Strict: what is permitted is violated.
 	NoFaults bool `json:"no_faults,omitempty"`
 	Strict   bool `json:"strict,omitempty"`
-	// GaveUp are the clients that could not go on.
-	GaveUp []GaveUp `json:"gave_up,omitempty"`
 	// Errors is why operations failed: by operation (send, poll, ...) and by error.
 	Errors map[string]map[string]int64 `json:"errors,omitempty"`
 	// OwnPlan: somebody wrote the plan of faults for this run.
@@ -119,12 +116,16 @@ type Moment struct {
 	What string  `json:"what"`
 }
 
-// Allowed is an anomaly that the configuration, or a fault that really
+// Permitted is an anomaly that the configuration, or a fault that really
 // happened, permits.
-type Allowed struct {
+type Permitted struct {
 	Anomaly string `json:"anomaly"`
 	Reason  string `json:"reason"`
 	Count   int    `json:"count"`
+	Message string `json:"message,omitempty"` // of an example,
+	Ops     []int  `json:"ops,omitempty"`     // the operations that show it
+	// Example is told as fully as a violation; nil: there is no more to tell.
+	Example *Violation `json:"-"`
 }
 
 // Check says what a check found, and at how much it looked.
@@ -141,12 +142,6 @@ type Fault struct {
 	Until Seconds `json:"until"`
 	Text  string  `json:"text"`
 	Fault string  `json:"fault"`
-}
-
-// GaveUp is a client that its configuration did not let go on.
-type GaveUp struct {
-	Client string `json:"client"`
-	Why    string `json:"why"`
 }
 
 // Skipped is a fault that did not strike as it was planned.

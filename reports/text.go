@@ -45,7 +45,7 @@ func (s Style) paint(color, text string) string {
 var headline = map[Verdict]struct{ word, color string }{
 	Holds:            {"ok", green},
 	Violated:         {"FAIL", red},
-	Permitted:        {"ALLOWED", yellow},
+	Allowed:          {"ALLOWED", yellow},
 	Inconclusive:     {"INCONCLUSIVE", yellow},
 	NotDeterministic: {"NOT DETERMINISTIC", red},
 }
@@ -82,9 +82,6 @@ func (r *Run) writeWork(w io.Writer, style Style) {
 	}
 	if polls := r.Errors["poll"]; len(polls) > 0 {
 		row("polls", failed(polls))
-	}
-	for _, g := range r.GaveUp {
-		row("gave up", g.Client+": "+g.Why)
 	}
 	row("world", fmt.Sprintf("%s events, %s, trace %s", count(int64(r.Events)), r.faults(), r.TraceHash))
 	r.writeSkipped(row)
@@ -153,10 +150,21 @@ func (r *Run) writeSkipped(row func(label, text string)) {
 	}
 }
 
+// compare orders verdicts by which is told of two.
+func compare(a, b Verdict) int {
+	switch {
+	case a == b:
+		return 0
+	case Worst(a, b) == a:
+		return 1
+	}
+	return -1
+}
+
 // writeChecks tells of the checks, the worst first.
 func (r *Run) writeChecks(w io.Writer, style Style) {
 	checks := slices.Clone(r.Checks)
-	slices.SortStableFunc(checks, func(a, b Check) int { return cmp.Compare(b.Verdict.severity(), a.Verdict.severity()) })
+	slices.SortStableFunc(checks, func(a, b Check) int { return compare(b.Verdict, a.Verdict) })
 	for _, c := range checks {
 		h := headline[c.Verdict]
 		line := fmt.Sprintf("%-12s %s", c.Verdict, Wrap(fmt.Sprintf("%s: %s checked", c.Name, count(c.Checked)), strings.Repeat(" ", 15), style.room(15, 110)))
@@ -227,10 +235,11 @@ func (s Style) storyRoom() int {
 	return max(s.Width-30, 30)
 }
 
-// writeAllowed tells each reason once, with what it let off.
+// writeAllowed tells each reason once, with what it let off and an example of
+// each anomaly.
 func (r *Run) writeAllowed(w io.Writer, style Style) {
 	var reasons []string
-	seen := map[string][]string{}
+	seen := map[string][]Permitted{}
 	for _, a := range r.Allowed {
 		if a.Count == 0 {
 			continue
@@ -238,10 +247,34 @@ func (r *Run) writeAllowed(w io.Writer, style Style) {
 		if seen[a.Reason] == nil {
 			reasons = append(reasons, a.Reason)
 		}
-		seen[a.Reason] = append(seen[a.Reason], count(int64(a.Count))+" "+a.Anomaly)
+		seen[a.Reason] = append(seen[a.Reason], a)
 	}
 	for _, reason := range reasons {
-		fmt.Fprintf(w, "  allowed  %s\n", Wrap(strings.Join(seen[reason], ", ")+", because "+reason, "           ", style.room(11, 100)))
+		var parts []string
+		for _, a := range seen[reason] {
+			parts = append(parts, count(int64(a.Count))+" "+a.Anomaly)
+		}
+		fmt.Fprintf(w, "  allowed  %s\n", Wrap(strings.Join(parts, ", ")+", because "+reason, "           ", style.room(11, 100)))
+	}
+	if r.Strict {
+		return // they are violations, and told as such
+	}
+	for _, reason := range reasons {
+		for _, a := range seen[reason] {
+			a.write(w, style)
+		}
+	}
+}
+
+// write tells of the example.
+func (p *Permitted) write(w io.Writer, style Style) {
+	if p.Message == "" {
+		return
+	}
+	fmt.Fprintf(w, "\n  allowed, for example: %s\n", p.Anomaly)
+	fmt.Fprintf(w, "    %s\n", Wrap(p.Message, "    ", style.room(4, 110)))
+	if p.Example != nil {
+		p.Example.writeProof(w, style)
 	}
 }
 

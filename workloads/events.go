@@ -14,25 +14,25 @@ type (
 	// Invoked: a client begins an operation.
 	Invoked struct {
 		Operation
-		Sends []Sent `json:"sends,omitempty"`
+		Sends []Sent `json:"sends,omitempty"` // what is sent
 	}
 	// Completed: a client learns how its operation ended.
 	Completed struct {
 		Operation
 		Outcome string   `json:"outcome"` // ok, failed, unknown
 		Error   string   `json:"error,omitempty"`
-		Sends   []Sent   `json:"sends,omitempty"`
-		Polled  []Polled `json:"polled,omitempty"`
-		Marks   []Mark   `json:"marks,omitempty"`
+		Sends   []Sent   `json:"sends,omitempty"`  // what was sent, with offset and leader epoch if it was acknowledged
+		Polled  []Polled `json:"polled,omitempty"` // runs of records with consecutive offsets of one leader epoch, in the order of delivery
+		Marks   []Mark   `json:"marks,omitempty"`  // offsets that were asked for: start and end of a log, committed ones
 	}
 )
 
 // Operation says whose operation it is, and where the history has it.
 type Operation struct {
-	Index    int64  `json:"op"` // of the event in the history
-	Process  int64  `json:"process"`
-	Client   string `json:"client"`
-	Function string `json:"f"` // send, poll, ...
+	Index    int64  `json:"op"`      // of the event in the history
+	Process  int64  `json:"process"` // of the history: a logically single-threaded actor
+	Client   string `json:"client"`  // the host that it runs on
+	Function string `json:"f"`       // send, poll, ...
 }
 
 // Sent is a record that was sent; its offset and leader epoch are known when it
@@ -149,7 +149,7 @@ func EventOf(e *history.Event, index int64, epochAt EpochAt) ledger.Event {
 		case history.MopPoll:
 			out.Polled = polled(out.Polled, m.Records, epochAt)
 		default:
-			out.Marks = append(out.Marks, Mark{m.Kind.String(), m.Key.String(), m.Offset})
+			out.Marks = append(out.Marks, Mark{m.Kind.String(), m.Key.String(), m.Offset.Or(history.NoOffset)})
 		}
 	}
 	return out
@@ -163,9 +163,8 @@ func sends(e *history.Event, epochAt EpochAt) (out []Sent) {
 		if m.Kind != history.MopSend {
 			continue
 		}
-		s := Sent{Partition: m.Key.String(), Value: m.Value.String()}
-		if e.Type == history.OK && m.Offset >= 0 {
-			offset := m.Offset
+		s := Sent{Partition: m.Key.String(), Value: m.Value.In(m.Key)}
+		if offset, told := m.Offset.Told(); e.Type == history.OK && told {
 			s.Offset, s.Epoch = &offset, epochOf(epochAt, s.Partition, offset)
 		}
 		out = append(out, s)
@@ -178,12 +177,13 @@ func polled(out []Polled, records []history.Record, epochAt EpochAt) []Polled {
 	for i := range records {
 		r := &records[i]
 		partition := r.Key.String()
-		epoch := epochOf(epochAt, partition, r.Offset)
-		if n := len(out); n > 0 && out[n-1].Partition == partition && out[n-1].Last+1 == r.Offset && sameEpoch(out[n-1].Epoch, epoch) {
-			out[n-1].Last = r.Offset
+		offset := r.Offset.Or(history.NoOffset)
+		epoch := epochOf(epochAt, partition, offset)
+		if n := len(out); n > 0 && out[n-1].Partition == partition && out[n-1].Last+1 == offset && sameEpoch(out[n-1].Epoch, epoch) {
+			out[n-1].Last = offset
 			continue
 		}
-		out = append(out, Polled{partition, r.Offset, r.Offset, epoch})
+		out = append(out, Polled{partition, offset, offset, epoch})
 	}
 	return out
 }

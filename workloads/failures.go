@@ -37,14 +37,3 @@ func nameOf(err error) string {
 		err = below
 	}
 }
-
-// GiveUp notes that the client on a host cannot go on, for the reason of err: a
-// matter of its configuration. Its main should return then; the run proves less.
-func (s *Stage) GiveUp(host string, err error) {
-	if s.gaveUp[host] == nil {
-		s.gaveUp[host] = err
-	}
-}
-
-// GaveUp is why the client on a host gave up; nil: it did not.
-func (s *Stage) GaveUp(host string) error { return s.gaveUp[host] }

@@ -1,10 +1,7 @@
 package workloads
 
 import (
-	"errors"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/ktrial/ktrial/broker/client"
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -15,8 +12,9 @@ import (
 // pollTimeout is how long one poll waits for records.
 const pollTimeout = 500 * time.Millisecond
 
-// Reader is a consumer of all partitions of some topics, by assignment and from
-// their beginning, whose polls are in the history.
+// Reader is a consumer of all partitions of some topics, by assignment, whose
+// polls are in the history. It has no group, so that it begins each partition where
+// auto.offset.reset says.
 type Reader struct {
 	s        *Stage
 	h        env.Host
@@ -37,7 +35,7 @@ func (s *Stage) NewReader(h env.Host, cfg client.ConsumerConfig, topics ...strin
 		return nil, err
 	}
 	r := &Reader{s: s, h: h, host: h.Name(), consumer: consumer, process: s.NewProcess(), next: map[kafka.TopicPartition]kafka.Offset{}}
-	assign := history.Event{Process: r.process, Client: h.Name(), F: history.Assign, Time: s.Now(), SeekToBeginning: true}
+	assign := history.Event{Process: r.process, Client: h.Name(), F: history.Assign, Time: s.Now(), SeekToBeginning: cfg.AutoOffsetReset == client.Earliest}
 	for _, topic := range topics {
 		for p := range s.Topics[topic] {
 			tp := kafka.TopicPartition{Topic: topic, Partition: p}
@@ -54,9 +52,7 @@ func (s *Stage) NewReader(h env.Host, cfg client.ConsumerConfig, topics ...strin
 
 // Poll polls once, for at most half a second. A poll that found nothing, or
 // failed, is recorded too: it is what shows that the consumer was not stuck.
-// The records are valid until the next Poll. After a failure it waits, as a
-// program does that polls again: the error may come at once each time. A client
-// whose configuration leaves it without a position gives up (see Stage.GiveUp).
+// The records are valid until the next Poll.
 func (r *Reader) Poll() []client.ConsumerRecord {
 	r.s.Recorder.Invoke(r.event(history.Invoke, nil))
 	records, err := r.consumer.Poll(pollTimeout)
@@ -65,30 +61,20 @@ func (r *Reader) Poll() []client.ConsumerRecord {
 		e.Error = err.Error()
 		r.s.Recorder.Complete(e)
 		r.s.CountFailure(history.Poll, err)
-		if hasNoPosition(err) {
-			r.s.GiveUp(r.host, err)
-		}
-		r.h.Sleep(afterFailure)
 		return nil
 	}
 	r.s.Recorder.Complete(r.event(history.OK, records))
 	return records
 }
 
-// afterFailure is how long a reader waits when a poll has failed.
-const afterFailure = 100 * time.Millisecond
-
-// hasNoPosition reports whether an error of Poll comes again until the program
-// seeks: auto.offset.reset=none. Java's client throws an InvalidOffsetException.
-func hasNoPosition(err error) bool {
-	var truncated *client.LogTruncationError
-	return errors.Is(err, client.ErrNoPosition) || errors.Is(err, kerr.OffsetOutOfRange) || errors.As(err, &truncated)
-}
-
-// ReadUntil polls until done, or until the client has given up.
+// ReadUntil polls until done. A consumer whose polls fail at once, such as one
+// that may not reset its position and has none, is given time to pass.
 func (r *Reader) ReadUntil(done func() bool) {
-	for !done() && r.s.GaveUp(r.host) == nil {
-		r.Poll()
+	for !done() {
+		begun := r.s.Now()
+		if r.Poll() == nil && r.s.Now() == begun {
+			r.h.Sleep(pollTimeout)
+		}
 	}
 }
 
@@ -121,8 +107,10 @@ func (r *Reader) seen(records []client.ConsumerRecord) []history.Record {
 	r.records = r.records[:0]
 	for i := range records {
 		rec := &records[i]
+		key := r.s.Key(rec.Partition)
 		r.records = append(r.records, history.Record{
-			Key: r.s.Key(rec.Partition), Offset: int64(rec.Offset), Value: history.TextOf(ValueOf(rec)),
+			Key: key, Offset: history.At(int64(rec.Offset)), Value: history.ValueIn(key, ValueOf(rec)),
+			Attributes: history.Attributes{LeaderEpoch: history.At(int64(rec.LeaderEpoch))},
 		})
 		r.next[rec.Partition] = rec.Offset + 1
 	}

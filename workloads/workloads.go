@@ -97,7 +97,6 @@ type Stage struct {
 	processes int64
 	keys      map[kafka.TopicPartition]history.Value
 	done      map[string]bool
-	gaveUp    map[string]error
 	failures  map[string]map[string]int64
 }
 
@@ -105,7 +104,7 @@ type Stage struct {
 func NewStage(bootstrap []string, now func() time.Duration) *Stage {
 	return &Stage{
 		Bootstrap: bootstrap, Recorder: history.NewRecorder(), Now: now, Topics: map[string]int32{},
-		keys: map[kafka.TopicPartition]history.Value{}, done: map[string]bool{}, gaveUp: map[string]error{}, failures: map[string]map[string]int64{},
+		keys: map[kafka.TopicPartition]history.Value{}, done: map[string]bool{}, failures: map[string]map[string]int64{},
 	}
 }
 
@@ -170,7 +169,7 @@ type Value struct {
 
 // String is how it is written: p1-0-17@orders/0.
 func (v Value) String() string {
-	b := make([]byte, 0, len(v.Producer)+len(v.Partition.Topic)+32)
+	b := make([]byte, 0, 96) // on the stack, unless names are long
 	b = append(append(b, v.Producer...), '-')
 	b = append(strconv.AppendInt(b, int64(v.Session), 10), '-')
 	b = append(strconv.AppendInt(b, v.Sequence, 10), '@')

@@ -243,8 +243,8 @@ func (p *Producer) topicFor(r *ProducerRecord, deadline time.Duration) (*topic, 
 	return md.waitFor(r.Topic, deadline-p.net.host.Uptime(), func(t *topic) bool { return len(t.parts) >= want })
 }
 
-// reserve takes buffer.memory for a batch that begins with r. Those who wait
-// are served in turn.
+// reserve takes buffer.memory for a batch that begins with r. Tasks that wait
+// for it are served in turn.
 func (p *Producer) reserve(r *ProducerRecord, ts int64, deadline time.Duration) (int64, error) {
 	size := max(int64(p.cfg.BatchSize), int64(recordBound(r)))
 	if size <= p.memory && len(p.memoryQueue) == 0 {

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -52,10 +51,6 @@ const (
 	valid
 )
 
-// ErrNoPosition is returned by Poll until the program seeks. In Java it is a
-// NoOffsetForPartitionException.
-var ErrNoPosition = errors.New("no position, and auto.offset.reset is none")
-
 // noTarget says that auto.offset.reset is none.
 const noTarget kafka.Offset = -100
 
@@ -87,11 +82,11 @@ func (a *assigned) reset(to kafka.Offset, ok bool) {
 	a.move()
 	a.state, a.target = lost, to
 	if !ok {
-		a.fail(fmt.Errorf("client: poll %v: %w", a.tp, ErrNoPosition))
+		a.fail(fmt.Errorf("client: poll %v: no position, and auto.offset.reset is none", a.tp))
 	}
 }
 
-// fail has Poll return err until somebody seeks.
+// fail has Poll return err until a seek.
 func (a *assigned) fail(err error) {
 	a.tell(err)
 	a.stuck = true
@@ -114,14 +109,14 @@ func (a *assigned) backOff(n *network) {
 	a.retryAt = n.host.Uptime() + n.retryBackoff(a.failures)
 }
 
-// follow notes who leads now. A position with an epoch is validated before it
+// follow notes the leader epoch of now. A position with an epoch is validated before it
 // is used with another leader.
 func (a *assigned) follow(t *topic) {
 	if t == nil || int(a.tp.Partition) >= len(t.parts) {
 		return
 	}
 	if a.topic != t.id {
-		a.topic, a.leaderEpoch = t.id, kafka.NoEpoch // made anew: so are its epochs
+		a.topic, a.leaderEpoch = t.id, kafka.NoEpoch // another topic of that name: its epochs begin anew
 	}
 	epoch := t.parts[a.tp.Partition].epoch
 	if a.state == lost || epoch == kafka.NoEpoch || epoch <= a.leaderEpoch {

@@ -10,7 +10,8 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 )
 
-// run is the fetcher task. What it does is done by others, too: see schedule.
+// run is the fetcher task. Timers and the tasks that read answers do the same
+// work, see schedule.
 func (c *Consumer) run() {
 	for !c.closed {
 		c.schedule.run()
@@ -373,8 +374,8 @@ func (c *Consumer) offsetForLeaderEpoch(l *link, parts []*assigned) {
 }
 
 // askFor sends req, which concerns parts, and has each of them take the answer
-// unless its position has jumped meanwhile. What fails is asked again, of
-// whoever leads then.
+// unless its position has jumped meanwhile. What fails is asked again, of the
+// leader at that time.
 func (c *Consumer) askFor(l *link, req kmsg.Request, parts []*assigned, take func(kmsg.Response, *assigned) error) {
 	moves := make([]int, len(parts))
 	for i, a := range parts {

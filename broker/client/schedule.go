@@ -14,7 +14,7 @@ import (
 // work does what is due: it takes the duties that are, and sets those of which
 // there will be more to do. It must not block. So it need not wait for the task's
 // turn: timers run it, and so does each task that brings news. The schedule's own
-// task runs it for callers from outside, who may go on first, and does what
+// task runs it for calls of the application, which may go on first, and does what
 // blocks.
 type schedule struct {
 	host env.Host

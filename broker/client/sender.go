@@ -33,8 +33,8 @@ type answer struct {
 	err      error
 }
 
-// run is the sender task. What it does is done by others, too: see schedule; it
-// alone runs callbacks when no answer does.
+// run is the sender task. Timers and the tasks that read answers do the same
+// work, see schedule; callbacks are run by tasks alone.
 func (p *Producer) run() {
 	for !p.closed {
 		p.schedule.run()
@@ -344,7 +344,7 @@ func (p *Producer) abort(err error) {
 // settled before one ahead of it waits for that.
 func (p *Producer) deliver() {
 	if p.delivering {
-		return // a callback waits; whoever called it comes to the rest
+		return // the task that is at it comes to these as well
 	}
 	p.delivering = true
 	ran := p.settled

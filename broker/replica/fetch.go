@@ -387,7 +387,7 @@ func (p *Partition) tellRead(batches []byte) {
 		if err != nil {
 			return
 		}
-		p.m.host.Tell(&witness.ReadServed{Replica: p.self, Batch: witness.BatchOf(b)})
+		p.m.host.Tell(p.m.told.readServed.Put(witness.ReadServed{Replica: p.self, Batch: witness.BatchOf(b)}))
 		batches = rest
 	}
 }

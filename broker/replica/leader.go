@@ -27,7 +27,7 @@ func (p *Partition) append(batches []byte, epoch kafka.LeaderEpoch, acks int16, 
 	if acks == acksAll && len(p.isr.committed) < p.minISR() {
 		return log.AppendInfo{}, kerr.NotEnoughReplicas
 	}
-	p.m.host.Tell(&witness.Appending{Replica: p.self, Epoch: p.epoch, At: p.end})
+	p.m.host.Tell(p.m.told.appending.Put(witness.Appending{Replica: p.self, Epoch: p.epoch, At: p.end}))
 	var info log.AppendInfo
 	var err error
 	if internal {
@@ -69,7 +69,7 @@ func (p *Partition) tellBatches(batches []byte) {
 		if err != nil {
 			return
 		}
-		p.m.host.Tell(&witness.Appended{Replica: p.self, Batch: witness.BatchOf(b)})
+		p.m.host.Tell(p.m.told.appended.Put(witness.Appended{Replica: p.self, Batch: witness.BatchOf(b)}))
 		batches = rest
 	}
 }
@@ -83,7 +83,7 @@ func (p *Partition) count(f *follower, from, start, leaderEnd kafka.Offset, epoc
 	}
 	before := f.progress
 	f.progress = before.after(from, start, leaderEnd, epoch, p.uptime())
-	p.m.host.Tell(&witness.FollowerFetched{Replica: p.self, Follower: f.id, From: from, Epoch: p.epoch, HW: p.hw})
+	p.m.host.Tell(p.m.told.followerFetched.Put(witness.FollowerFetched{Replica: p.self, Follower: f.id, From: from, Epoch: p.epoch, HW: p.hw}))
 	p.maybeExpandISR(f)
 	if !before.fetched || before.end != from {
 		p.advance()

@@ -273,7 +273,7 @@ func (p *Partition) setHW(hw kafka.Offset) {
 		panic(fmt.Sprintf("broker %d: high watermark %d passed log end offset %d on %v", p.m.cfg.NodeID, hw, p.end, p.tp))
 	}
 	p.hw = hw
-	p.m.host.Tell(&witness.HighWatermarkMoved{Replica: p.self, To: hw, Epoch: p.epoch})
+	p.m.host.Tell(p.m.told.hwMoved.Put(witness.HighWatermarkMoved{Replica: p.self, To: hw, Epoch: p.epoch}))
 	p.moved.check()
 }
 

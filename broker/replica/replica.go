@@ -24,6 +24,7 @@ import (
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -61,6 +62,7 @@ type Manager struct {
 	// Memory to be used again.
 	fetches  []*fetch
 	pendings []*pendings
+	told     told
 
 	closing bool
 	stop    env.Signal
@@ -210,4 +212,14 @@ func (m *Manager) mustWork(p *Partition, err error) {
 		m.host.Tell(&witness.LogDirFailed{Replica: p.self})
 		m.host.Exit(fmt.Errorf("replica: log of %v: %w", p.tp, err))
 	}
+}
+
+// told is the memory of what replicas tell all the time.
+type told struct {
+	appending       ledger.Block[witness.Appending]
+	appended        ledger.Block[witness.Appended]
+	readServed      ledger.Block[witness.ReadServed]
+	followerFetched ledger.Block[witness.FollowerFetched]
+	hwMoved         ledger.Block[witness.HighWatermarkMoved]
+	produceAcked    ledger.Block[witness.ProduceAcked]
 }

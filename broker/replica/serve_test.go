@@ -157,6 +157,28 @@ func TestFetch_SessionOutlivesItsTopic(t *testing.T) {
 	})
 }
 
+// A session that forgets its last partition is over; the fetch that says so is
+// answered for what it asks.
+func TestFetch_SessionEndsWithItsLastPartition(t *testing.T) {
+	play(t, 1, nil, func(s *stage) {
+		s.topic(1, 1)
+		s.mustProduce(1, "a")
+		req := consumerFetch(0, 0, 0)
+		req.SessionEpoch = initialSessionEpoch
+		id := s.call(1, req).(*kmsg.FetchResponse).SessionID
+		require.NotZero(t, id)
+		req.SessionID, req.SessionEpoch = id, 1
+		req.ForgottenTopics = []kmsg.FetchRequestForgottenTopic{{Topic: "orders", Partitions: []int32{0}}}
+		resp := s.call(1, req).(*kmsg.FetchResponse)
+		assert.Zero(t, resp.ErrorCode)
+		assert.Zero(t, resp.SessionID)
+		require.Len(t, resp.Topics, 1)
+		assert.Equal(t, []string{"a"}, fetched(resp.Topics[0].Partitions[0]))
+		req.SessionEpoch = 2
+		assert.Equal(t, kerr.FetchSessionIDNotFound.Code, s.call(1, req).(*kmsg.FetchResponse).ErrorCode)
+	})
+}
+
 // Partitions of topics that do not exist are not remembered without bound.
 func TestFetch_SessionsForgetStrangers(t *testing.T) {
 	play(t, 1, nil, func(s *stage) {

@@ -98,9 +98,8 @@ func (s *fetchSessions) open(q *fetch, req *kmsg.FetchRequest) error {
 		if req.SessionID != 0 {
 			s.drop(s.find(req.SessionID))
 		}
-		q.full, q.keep = true, req.SessionEpoch == initialSessionEpoch
-		eachAsked(req, func(key sessionKey, a asked) { q.add(key, a, nil) })
-		q.dropRepeated()
+		q.keep = req.SessionEpoch == initialSessionEpoch
+		q.askAll(req)
 		return nil
 	}
 	x := s.find(req.SessionID)
@@ -114,8 +113,10 @@ func (s *fetchSessions) open(q *fetch, req *kmsg.FetchRequest) error {
 	}
 	x.update(req, q.m)
 	if x.parts.Empty() {
+		// Without partitions there is no session. What the request asks for is
+		// answered all the same, even what it forgets in the same breath.
 		s.drop(x)
-		q.full = true
+		q.askAll(req)
 		return nil
 	}
 	s.touch(x)
@@ -125,6 +126,13 @@ func (s *fetchSessions) open(q *fetch, req *kmsg.FetchRequest) error {
 		q.add(c.key, c.asked, c)
 	}
 	return nil
+}
+
+// askAll makes q a full fetch of all that req names.
+func (q *fetch) askAll(req *kmsg.FetchRequest) {
+	q.full = true
+	eachAsked(req, func(key sessionKey, a asked) { q.add(key, a, nil) })
+	q.dropRepeated()
 }
 
 func usesIDs(req *kmsg.FetchRequest) bool { return req.Version >= 13 }

@@ -130,11 +130,21 @@ func (r *produceRefusals) add(t *kmsg.ProduceRequestTopic, partition int32, err 
 
 // addTo adds the refusals to what the replicas answered.
 func (r *produceRefusals) addTo(resp *kmsg.ProduceResponse) {
+	if len(r.topics) == 0 {
+		return
+	}
+	type name struct {
+		topic string
+		id    kafka.UUID
+	}
+	at := make(map[name]int, len(resp.Topics))
+	for i := range resp.Topics {
+		at[name{resp.Topics[i].Topic, resp.Topics[i].TopicID}] = i
+	}
 	for _, t := range r.topics {
-		i := slices.IndexFunc(resp.Topics, func(known kmsg.ProduceResponseTopic) bool {
-			return known.Topic == t.Topic && known.TopicID == t.TopicID
-		})
-		if i < 0 {
+		i, known := at[name{t.Topic, t.TopicID}]
+		if !known {
+			at[name{t.Topic, t.TopicID}] = len(resp.Topics)
 			resp.Topics = append(resp.Topics, t)
 			continue
 		}

@@ -13,10 +13,12 @@ type raw struct {
 	process int64
 	// processNo numbers the process; -1: not a client's.
 	processNo int32
+	row       int   // of its operation, once it is added
 	index     int64 // -1: not told
 	time      int64
 	actor     string
 	name      string
+	fault     FaultKind
 	who       string // client's name
 	text      string // value of a note
 	mops      []rawMop
@@ -31,15 +33,48 @@ type raw struct {
 	producer  int64
 	epoch     int64
 	err       string
+
+	timed  bool    // its time was told
+	leader Epoch   // of all its records that tell none of their own, as the rest
+	shared Details // attributes
+}
+
+// share gives the records what was told of all of them.
+func (r *raw) share(h *History) {
+	if r.leader == 0 && r.shared == (Details{}) || len(r.mops) == 0 {
+		return
+	}
+	details := uint32(0)
+	if r.shared != (Details{}) {
+		details = h.addDetails(r.shared)
+	}
+	give := func(epoch *Epoch, own *uint32) {
+		if *epoch == 0 {
+			*epoch = r.leader
+		}
+		if *own == 0 {
+			*own = details
+		}
+	}
+	for i := range r.mops {
+		if m := &r.mops[i]; m.kind == MopSend {
+			give(&m.epoch, &m.details)
+		}
+	}
+	for i := range r.polled {
+		give(&r.polled[i].Epoch, &r.polled[i].Details)
+	}
 }
 
 type rawMop struct {
-	kind   MopKind
-	n      int32 // records of a poll
-	rec    Rec
-	key    Key
-	offset int64
-	silent bool // of the invocation only: the completion did not mention it
+	kind    MopKind
+	n       int32 // records of a poll
+	rec     Rec
+	key     Key
+	offset  int64
+	epoch   Epoch
+	details uint32
+	silent  bool // of the invocation only: the completion did not mention it
 }
 
 func (r *raw) reset() {
@@ -54,7 +89,7 @@ func (h *History) Add(e *Event) {
 	r.client, r.process, r.actor = e.Process != NoProcess, e.Process, e.Actor
 	r.name, r.who, r.err, r.text = e.Name, e.Client, e.Error, e.Text
 	r.seek, r.group, r.gen, r.txn = e.SeekToBeginning, e.Group, e.Generation, e.Transaction
-	r.session = e.Session
+	r.session, r.fault = e.Session, e.Fault
 	r.producer, r.epoch = e.Producer, e.ProducerEpoch
 	for _, k := range e.Keys {
 		r.keys = append(r.keys, h.keyOf(k))
@@ -69,17 +104,20 @@ func (h *History) Add(e *Event) {
 }
 
 func (h *History) addMop(r *raw, m *Mop) {
-	to := rawMop{kind: m.Kind, offset: m.Offset}
+	to := rawMop{kind: m.Kind, offset: m.Offset.Or(NoOffset)}
 	switch m.Kind {
 	case MopPoll:
 		to.n = int32(len(m.Records))
-		for _, rec := range m.Records {
-			n := h.pairs.number(h.keyOf(rec.Key), h.encode(rec.Value))
-			r.polled = append(r.polled, Polled{n, rec.Offset})
+		for i := range m.Records {
+			rec := &m.Records[i]
+			key := h.keyOf(rec.Key)
+			n := h.pairs.number(key, h.encodeIn(key, rec.Value))
+			r.polled = append(r.polled, Polled{n, rec.Offset.Or(NoOffset), epochOf(rec.LeaderEpoch), h.detailsOf(&rec.Attributes)})
 		}
 	case MopSend:
 		to.key = h.keyOf(m.Key)
-		to.rec = h.pairs.number(to.key, h.encode(m.Value))
+		to.rec = h.pairs.number(to.key, h.encodeIn(to.key, m.Value))
+		to.epoch, to.details = epochOf(m.LeaderEpoch), h.detailsOf(&m.Attributes)
 		if r.typ == Invoke {
 			to.offset = NoOffset
 		}
@@ -89,9 +127,11 @@ func (h *History) addMop(r *raw, m *Mop) {
 	r.mops = append(r.mops, to)
 }
 
+// epochOf is a leader epoch plus one; 0: not told.
+func epochOf(n Number) Epoch { return Epoch(n.plus) }
+
 // add joins the event to its operation.
 func (h *History) add(r *raw) {
-	h.memo = nil
 	if r.index >= 0 || h.indexes.n > 0 {
 		if r.index < 0 {
 			r.index = int64(h.events)
@@ -117,11 +157,11 @@ func (h *History) add(r *raw) {
 	if !p.open {
 		// A completion whose beginning is not told may have begun at any time.
 		h.rows.add(row{process: pi, invoked: number, bits: isHeadless})
-		p.row, p.start, p.sends, p.moves = h.rows.n-1, r.time, p.sends[:0], p.moves[:0]
+		h.headless++
+		p.row, p.start, p.asked = h.rows.n-1, r.time, p.asked[:0]
 	}
-	p.open = false
-	h.silentSends(r, p)
-	p.silentMoves(r)
+	p.open, r.row = false, p.row
+	p.fillIn(r)
 	at := h.rows.at(p.row)
 	at.f, at.typ, at.done = r.f, r.typ, number
 	at.bits = at.bits&isHeadless | r.has()
@@ -137,13 +177,11 @@ func (h *History) invoke(r *raw, pi int32, number uint32) {
 		at.at = h.details.put(p.detail)
 	}
 	p.open, p.row, p.start = true, h.rows.n, r.time
-	p.sends, p.moves = p.sends[:0], p.moves[:0]
+	r.row = p.row
+	p.asked = p.asked[:0]
 	for _, m := range r.mops {
-		switch m.kind {
-		case MopSend:
-			p.sends = append(p.sends, m.rec)
-		case MopCommit, MopDelete:
-			p.moves = append(p.moves, m)
+		if m.kind == MopSend || m.kind == MopCommit || m.kind == MopDelete {
+			p.asked = append(p.asked, m)
 		}
 	}
 	p.detail = pack(p.detail[:0], r, r.time, r.time, h)
@@ -173,17 +211,11 @@ func (r *raw) has() (bits uint8) {
 	return bits
 }
 
-// silentSends appends the sends of the invocation that the completion does
-// not mention: an error often carries no value at all.
-func (h *History) silentSends(r *raw, p *process) {
-	n, same := 0, true
-	for i := range r.mops {
-		if r.mops[i].kind == MopSend {
-			same = same && n < len(p.sends) && p.sends[n] == r.mops[i].rec
-			n++
-		}
-	}
-	if same && n == len(p.sends) {
+// fillIn appends what the invocation asked for and the completion does not
+// mention: an error often carries no value at all. What was to be committed or
+// deleted the invocation knows, if the completion does not.
+func (p *process) fillIn(r *raw) {
+	if p.mentionedInOrder(r) {
 		return
 	}
 	told := map[Rec]int{}
@@ -192,36 +224,56 @@ func (h *History) silentSends(r *raw, p *process) {
 			told[r.mops[i].rec]++
 		}
 	}
-	for _, rec := range p.sends {
-		if told[rec]--; told[rec] < 0 {
-			r.mops = append(r.mops, rawMop{kind: MopSend, rec: rec, key: h.KeyOf(rec), offset: NoOffset, silent: true})
+	for _, m := range p.asked {
+		if m.kind != MopSend {
+			p.fillInMove(r, m)
+		} else if told[m.rec]--; told[m.rec] < 0 {
+			m.offset, m.silent = NoOffset, true
+			r.mops = append(r.mops, m)
 		}
 	}
 }
 
-// silentMoves does the same for what the invocation was to commit or delete:
-// it knows the offsets, if the completion does not.
-func (p *process) silentMoves(r *raw) {
-	for _, move := range p.moves {
-		told := false
-		for i := range r.mops {
-			m := &r.mops[i]
-			if m.kind != move.kind || m.key != move.key {
-				continue
-			}
-			if told = true; m.offset == NoOffset {
+// mentionedInOrder: the completion has just what the invocation asked for, as
+// most do.
+func (p *process) mentionedInOrder(r *raw) bool {
+	n := 0
+	for i := range r.mops {
+		m := &r.mops[i]
+		if m.kind != MopSend && m.kind != MopCommit && m.kind != MopDelete {
+			continue
+		}
+		if n >= len(p.asked) || p.asked[n].kind != m.kind || p.asked[n].rec != m.rec || p.asked[n].key != m.key ||
+			m.kind != MopSend && m.offset == NoOffset {
+			return false
+		}
+		n++
+	}
+	return n == len(p.asked)
+}
+
+func (p *process) fillInMove(r *raw, move rawMop) {
+	for i := range r.mops {
+		m := &r.mops[i]
+		if m.kind == move.kind && m.key == move.key {
+			if m.offset == NoOffset {
 				m.offset = move.offset
 			}
-			break
-		}
-		if !told {
-			r.mops = append(r.mops, move)
+			return
 		}
 	}
+	move.silent = true
+	r.mops = append(r.mops, move)
 }
 
 func (h *History) note(r *raw, number int64) {
+	if r.f == Fault && r.name == "" {
+		r.name = r.fault.String()
+	}
 	n := Note{Number: number, Time: time.Duration(r.time), Actor: r.actor, Type: r.typ, F: r.f, Name: r.name, Text: r.text}
+	if r.f == Fault {
+		n.Fault = FaultNamed(r.name)
+	}
 	n.Keys = append(n.Keys, r.keys...)
 	for _, m := range r.mops {
 		n.Mops = append(n.Mops, NoteMop{m.kind, m.key, m.offset})
@@ -242,7 +294,29 @@ const (
 	hasSession
 )
 
-const silentBit = 0x80
+// Bits of a micro-operation's kind: only the invocation told of it; its records
+// have epochs or details.
+const (
+	silentBit = 0x80
+	moreBit   = 0x40
+)
+
+func (m *rawMop) tellsMore(polled []Polled) bool {
+	if m.kind == MopPoll {
+		for i := range polled[:m.n] {
+			if polled[i].Epoch != 0 || polled[i].Details != 0 {
+				return true
+			}
+		}
+	}
+	return m.epoch != 0 || m.details != 0
+}
+
+func appendMore(b []byte, epoch Epoch, details uint32, last *Epoch) []byte {
+	b = binary.AppendVarint(b, int64(epoch)-int64(*last))
+	*last = epoch
+	return binary.AppendUvarint(b, uint64(details))
+}
 
 // pack writes an operation's detail; unpack reads it. Records and offsets are
 // written as differences, since one mostly follows the other.
@@ -251,6 +325,7 @@ func pack(b []byte, r *raw, start, end int64, h *History) []byte {
 	b = binary.AppendVarint(b, end-start)
 	b = binary.AppendUvarint(b, uint64(len(r.mops)))
 	var rec, offset int64
+	var epoch Epoch
 	polled := r.polled
 	for i := range r.mops {
 		m := &r.mops[i]
@@ -258,18 +333,27 @@ func pack(b []byte, r *raw, start, end int64, h *History) []byte {
 		if m.silent {
 			kind |= silentBit
 		}
+		if m.tellsMore(polled) {
+			kind |= moreBit
+		}
 		b = append(b, kind)
 		switch m.kind {
 		case MopSend:
 			b = binary.AppendVarint(b, int64(m.rec)-rec)
 			b = appendOffset(b, m.offset, &offset)
 			rec = int64(m.rec)
+			if kind&moreBit != 0 {
+				b = appendMore(b, m.epoch, m.details, &epoch)
+			}
 		case MopPoll:
 			b = binary.AppendUvarint(b, uint64(m.n))
 			for _, p := range polled[:m.n] {
 				b = binary.AppendVarint(b, int64(p.Rec)-rec)
 				b = appendOffset(b, p.Offset, &offset)
 				rec = int64(p.Rec)
+				if kind&moreBit != 0 {
+					b = appendMore(b, p.Epoch, p.Details, &epoch)
+				}
 			}
 			polled = polled[m.n:]
 		default:

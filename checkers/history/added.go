@@ -2,36 +2,34 @@ package history
 
 import "time"
 
-// Added is the event that was added last, as a check reads it that judges a
-// history while it grows: with its records and partitions numbered. It is
-// valid until the next event is added.
-type Added struct {
-	*History
-	Number    int64
-	Time      time.Duration
-	ProcessNo int32 // -1: not a client's
-	Type      Type
-	F         F
-	Seek      bool
-
-	Sends      []Sent
-	Polled     []Polled // all its polls, in the order of delivery
-	Keys       []Key
-	Rebalanced []Key
-}
-
-// Added tells of the event that was added last.
-func (h *History) Added() *Added {
-	r, a := &h.raw, &h.added
-	*a = Added{
-		History: h, Number: int64(h.events) - 1, Time: time.Duration(r.time), ProcessNo: r.processNo,
-		Type: r.typ, F: r.f, Seek: r.seek,
-		Sends: a.Sends[:0], Polled: r.polled, Keys: r.keys, Rebalanced: r.moved,
+// Added is the operation that the event added last began or ended, as it was
+// told; nil if the event is not a client's. Of one that began, Type is Invoke and
+// Completed is Never. It is valid until the next event is added.
+func (h *History) Added() *Op {
+	r, op := &h.raw, &h.added
+	if !r.client {
+		return nil
+	}
+	at := h.rows.at(r.row)
+	*op = Op{
+		Row: r.row, Invoked: int64(at.began()), Completed: int64(at.done), Process: r.process, ProcessNo: r.processNo,
+		F: r.f, Type: r.typ, End: time.Duration(r.time),
+		Sends: op.Sends[:0], Polled: r.polled, Offsets: op.Offsets[:0], Shape: op.Shape[:0],
+		Keys: r.keys, Rebalanced: r.moved, Seek: r.seek, Group: r.group, Generation: r.gen,
+		Txn: r.txn, Session: r.session, Producer: r.producer, ProducerEpoch: r.epoch, Name: r.name, Error: r.err,
 	}
 	for i := range r.mops {
-		if m := &r.mops[i]; m.kind == MopSend {
-			a.Sends = append(a.Sends, Sent{m.rec, m.offset, m.silent})
+		m := &r.mops[i]
+		step := Step{m.kind, 1}
+		switch m.kind {
+		case MopSend:
+			op.Sends = append(op.Sends, Sent{m.rec, m.offset, m.silent, m.epoch, m.details})
+		case MopPoll:
+			step.N = int(m.n)
+		default:
+			op.Offsets = append(op.Offsets, OffsetMop{m.kind, m.key, m.offset, m.silent})
 		}
+		op.Shape = append(op.Shape, step)
 	}
-	return a
+	return op
 }

@@ -11,7 +11,9 @@ package history
 
 import (
 	"hash/maphash"
+	"maps"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -40,16 +42,18 @@ type History struct {
 	processOf map[int64]int32
 	lastProc  int32
 
-	events  uint32
-	indexes column[int64] // of events; empty while it is the event's number
+	events   uint32
+	headless int           // completions without an invocation
+	indexes  column[int64] // of events; empty while it is the event's number
 
+	told  column[Details]
 	notes []Note
 	raw   raw // being built; then the event added last
-	added Added
+	added Op
 	enc   []byte
 
-	memo map[any]any
-	said [64]said // texts unpacked last
+	ignored map[string]bool // fields that mean nothing here
+	said    [64]said        // texts unpacked last
 }
 
 type said struct {
@@ -80,9 +84,8 @@ type process struct {
 	open   bool
 	row    int
 	start  int64
-	sends  []Rec // of the invocation
-	moves  []rawMop
-	detail []byte // the operation as it stands if no completion comes
+	asked  []rawMop // by the invocation: to send, commit or delete
+	detail []byte   // the operation as it stands if no completion comes
 }
 
 // Note is an event that is not a client's.
@@ -93,6 +96,7 @@ type Note struct {
 	Type   Type
 	F      F
 	Name   string
+	Fault  FaultKind // of a Fault: what lets a configuration off something
 	Keys   []Key
 	Mops   []NoteMop
 	Text   string // what else was said, as it was written
@@ -115,6 +119,9 @@ func New() *History {
 // Len is the number of operations.
 func (h *History) Len() int { return h.rows.n }
 
+// Headless is how many operations end in the history and begin before it.
+func (h *History) Headless() int { return h.headless }
+
 // Events is the number of events: invocations, completions and notes.
 func (h *History) Events() int { return int(h.events) }
 
@@ -128,7 +135,13 @@ func (h *History) Keys() []Value { return h.keys }
 func (h *History) KeyOf(r Rec) Key { return *h.pairs.keys.at(int(r)) }
 
 // ValueOf is the value of a record.
-func (h *History) ValueOf(r Rec) Value { return h.decode(*h.pairs.values.at(int(r))) }
+func (h *History) ValueOf(r Rec) Value {
+	c := *h.pairs.values.at(int(r))
+	if c&numberedCode != 0 && c&1 != 0 {
+		return c.text(h.keys[h.KeyOf(r)])
+	}
+	return h.decode(c)
+}
 
 // FindRec finds a record by its partition and value.
 func (h *History) FindRec(key, value Value) (Rec, bool) {
@@ -137,7 +150,7 @@ func (h *History) FindRec(key, value Value) (Rec, bool) {
 		return 0, false
 	}
 	before := h.pairs.keys.n
-	r := h.pairs.number(k, h.encode(value))
+	r := h.pairs.number(k, h.encodeIn(k, value))
 	return r, int(r) < before
 }
 
@@ -163,23 +176,21 @@ func (h *History) IndexOf(event int64) int64 {
 	return *h.indexes.at(int(event))
 }
 
-// Memo returns what make returned when it was first asked for under this key.
-// It lets several checks share what they work out of one history. Adding an
-// event forgets it.
-func (h *History) Memo(key any, make func() any) any {
-	if v, ok := h.memo[key]; ok {
-		return v
-	}
-	if h.memo == nil {
-		h.memo = map[any]any{}
-	}
-	v := make()
-	h.memo[key] = v
-	return v
+// Ignored names the fields of a file that mean nothing here, each once.
+func (h *History) Ignored() []string {
+	return slices.Sorted(maps.Keys(h.ignored))
 }
 
-// Forget drops what Memo holds.
-func (h *History) Forget() { h.memo = nil }
+func (h *History) ignore(field string) {
+	const most = 100
+	if len(h.ignored) == most || h.ignored[field] {
+		return
+	}
+	if h.ignored == nil {
+		h.ignored = map[string]bool{}
+	}
+	h.ignored[field] = true
+}
 
 // setIndex notes the :index that a file gives to the event being added.
 func (h *History) setIndex(index int64) {

@@ -53,8 +53,8 @@ const (
 	// Log tells what is known of the logs when all is over: MopStart, MopEnd,
 	// MopStable. It comes from whoever can see them, not from a client.
 	Log
-	// Fault tells of something that befell the cluster; Name says what
-	// (unclean-election, power-off, ...), Keys on which partitions.
+	// Fault tells of something that happened to the cluster: Event.Fault, or Name
+	// (power-off, ...), says what, Keys on which partitions.
 	Fault
 	// Config tells under which configuration the history came about: Text is
 	// key=value pairs. It comes from whoever ran the clients.
@@ -102,18 +102,21 @@ const NoOffset int64 = -1
 
 // Record is one record as a poll delivered it.
 type Record struct {
-	Key    Value
-	Offset int64
+	Key    Value // the partition
+	Offset Number
 	Value  Value
+	Attributes
 }
 
-// Mop is one step of an operation.
+// Mop is one step of an operation. The zero value of what it may tell claims
+// nothing: of a completion that is not OK only what was told counts.
 type Mop struct {
-	Kind    MopKind
-	Key     Value
-	Value   Value
-	Offset  int64
-	Records []Record // of a poll, in the order of delivery
+	Kind       MopKind
+	Key        Value    // the partition
+	Value      Value    // of a send
+	Offset     Number   // where a send was put, or what a commit, an end, ... is about
+	Records    []Record // of a poll, in the order of delivery
+	Attributes          // of a send
 }
 
 // NoProcess is the process of an event that is not a client's; Actor names
@@ -132,7 +135,8 @@ type Event struct {
 	Actor   string // who, if not a client: nemesis, cluster
 	Client  string // the client's name in reports; process 3 if empty
 	F       F
-	Name    string // of the function, if F is Other or Fault
+	Name    string    // of the function, if F is Other or Fault
+	Fault   FaultKind // of a Fault; it need not have a Name then
 	Time    time.Duration
 
 	Mops []Mop

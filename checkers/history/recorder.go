@@ -2,8 +2,9 @@ package history
 
 // Recorder writes a history while it happens. It is for one thread.
 type Recorder struct {
-	// Watch, if set, sees every event as it is recorded.
-	Watch func(*Added)
+	// Watch, if set, sees every operation of a client when it begins and when it
+	// ends: see History.Added.
+	Watch func(*Op)
 	// Told, if set, is called with each event as the client told it, after it
 	// was recorded; number counts the events from 0. It must not keep the event.
 	Told  func(e *Event, number int64)
@@ -42,8 +43,11 @@ func (r *Recorder) Add(e *Event) {
 	if r.Told != nil {
 		r.Told(e, int64(r.h.Events())-1)
 	}
-	if r.Watch != nil {
-		r.Watch(r.h.Added())
+	if r.Watch == nil {
+		return
+	}
+	if op := r.h.Added(); op != nil {
+		r.Watch(op)
 	}
 }
 

@@ -46,8 +46,19 @@ func (v Value) String() string {
 	switch {
 	case v.text == "":
 		return strconv.FormatInt(v.num, 10)
+	case v.text == numberedText:
+		return code(v.num).text(Value{text: `"?`}).text[1:]
 	case v.text[0] == '"':
 		return v.text[1:]
 	}
 	return v.text
 }
+
+// nullText is what a null value is kept as.
+const nullText = "nil"
+
+// Null is the value of a record that has none: a tombstone.
+func Null() Value { return Value{text: nullText} }
+
+// IsNull reports whether v is the value of a record that has none.
+func (v Value) IsNull() bool { return v.text == nullText }

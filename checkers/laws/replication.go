@@ -74,13 +74,13 @@ type replica struct {
 	hw     int64
 	synced int64
 	kept   bool // only the process died: nothing is lost
-	writes bool // an append is under way: who dies in it may find it or not
+	writes bool // an append is under way: a process that dies in it may find it or not
 	cuts   bool // so is a truncation, to cutTo
 	cutTo  int64
 	same   int64 // below it, log was compared with truth
 	up     bool
 	lossy  bool // it came back with less than it had, and did not catch up since
-	// had is where its log ended before it lost some of it. Who does not know of
+	// had is where its log ended before it lost some of it. A leader that does not know of
 	// the loss yet may count a fetch from before, until it joins the ISR anew.
 	had int64
 
@@ -228,7 +228,7 @@ func (r *Replication) Appending(node Node) {
 	r.of(node).writes = true
 }
 
-// Truncating: the node begins to cut its log at to. Who dies in it may find it
+// Truncating: the node begins to cut its log at to. A process that dies in it may find it
 // cut or not.
 func (r *Replication) Truncating(node Node, to int64) {
 	r.events++

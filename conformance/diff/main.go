@@ -65,7 +65,7 @@ func main() {
 	}
 	if *record != "" {
 		for _, h := range hands {
-			if *only == "" || *only == h.name {
+			if (*only == "" || *only == h.name) && !h.unrecorded {
 				d.record(h, *record)
 			}
 		}

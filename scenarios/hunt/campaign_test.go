@@ -270,7 +270,7 @@ func TestVerdictsOfAHunt(t *testing.T) {
 	for _, c := range []struct {
 		strict bool
 		want   reports.Verdict
-	}{{false, reports.Permitted}, {true, reports.Violated}} {
+	}{{false, reports.Allowed}, {true, reports.Violated}} {
 		sum, err := hunt.Hunt{Scenarios: all, First: 2, Last: 2, Jobs: 1, Options: trial.Options{Strict: c.strict}}.Run()
 		require.NoError(t, err)
 		assert.Equal(t, c.want, sum.Verdict)

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/ledger"
-	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios/trial"
 	"github.com/ktrial/ktrial/sim"
 )
@@ -20,9 +19,6 @@ type outcome struct {
 	ownBug  error
 }
 
-// fails reports whether a run is one that a hunt looks for, or proves nothing.
-func fails(v reports.Verdict) bool { return v != reports.Holds && v != reports.Permitted }
-
 // play plays one job; a failing run, and one in twenty of the others, is played
 // again to see that it is the same. The second time a failing run's ledger has
 // all events, so that runs that hold cost nothing.
@@ -34,7 +30,7 @@ func (g *hunting) play(j job) outcome {
 	if o.ownBug != nil {
 		return o
 	}
-	if o.failing = fails(o.result.Report.Verdict); o.failing || j.number%20 == 0 {
+	if o.failing = !o.result.Report.Verdict.Passes(); o.failing || j.number%20 == 0 {
 		g.again(&o, options)
 	}
 	if !o.failing {

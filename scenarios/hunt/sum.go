@@ -66,7 +66,7 @@ func (g *hunting) conclude(sum *reports.Hunt, permitted *checkers.Campaign) {
 	sum.SeedsPerSecond = float64(sum.Runs) / max(sum.WallSeconds, 1e-9)
 	sum.ProbesNeverReached = neverReached(sum.Probes)
 	for _, never := range permitted.NeverShown() {
-		sum.AllowedNeverSeen = append(sum.AllowedNeverSeen, reports.Allowed{Anomaly: string(never.Anomaly), Reason: never.Reason})
+		sum.AllowedNeverSeen = append(sum.AllowedNeverSeen, reports.Permitted{Anomaly: string(never.Anomaly), Reason: never.Reason})
 	}
 }
 

@@ -34,6 +34,9 @@ type Config struct {
 	Read func(*ledger.Entry)
 	// Ready is told when all brokers serve; may be nil.
 	Ready func(Cluster)
+	// Notice is told, from any goroutine, what was found damaged, was cut, set
+	// aside or lost, and what is refused; may be nil.
+	Notice func(string)
 }
 
 // Cluster is what clients need to know.
@@ -83,7 +86,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if _, err := openDir(cfg.Dir, cfg.Brokers, cfg.Controllers); err != nil {
 		return UsageError{err} // before there is even a lock in it
 	}
-	w, err := live.New(live.Config{Dir: cfg.Dir, Seed: rand.Uint64(), Read: cfg.Read, MaxConns: maxConns, Grace: grace})
+	w, err := live.New(liveConfig(cfg))
 	if err != nil {
 		return UsageError{err}
 	}
@@ -106,6 +109,21 @@ func Run(ctx context.Context, cfg Config) error {
 		c.fail(err)
 	}
 	return c.failed
+}
+
+func liveConfig(cfg Config) live.Config {
+	out := live.Config{Dir: cfg.Dir, Seed: rand.Uint64(), Read: cfg.Read, MaxConns: maxConns, Grace: grace}
+	if cfg.Notice != nil {
+		n := &notices{tell: cfg.Notice}
+		out.Refused = n.refused
+		out.Read = func(e *ledger.Entry) {
+			n.read(e)
+			if cfg.Read != nil {
+				cfg.Read(e)
+			}
+		}
+	}
+	return out
 }
 
 // openDoors takes a TCP port for each broker and has it advertised.

@@ -26,21 +26,26 @@ type evidence struct {
 const toldInFull = 5
 
 // of are the violations that an anomaly is.
-func (e *evidence) of(check string, found checkers.Report) (out []reports.Violation) {
+func (e *evidence) of(check string, found checkers.Report, strict bool) (out []reports.Violation) {
 	for _, in := range found.Instances {
-		if in.Permitted != "" {
+		if in.Undecided != "" || in.Permitted != "" && !strict {
 			continue
 		}
-		v := reports.Violation{
-			Check: check, Anomaly: string(found.Anomaly), Message: in.Message,
-			Ops: ints(in.Ops), At: reports.Seconds(in.At), Proof: in.Proof, Lanes: in.Lanes,
-		}
-		if len(out) < toldInFull {
-			v.Story = e.tell(in)
-		}
-		out = append(out, v)
+		out = append(out, e.violation(check, found.Anomaly, in, len(out) < toldInFull))
 	}
 	return out
+}
+
+// violation is one instance of an anomaly; in full it has its story.
+func (e *evidence) violation(check string, anomaly checkers.Anomaly, in checkers.Instance, inFull bool) reports.Violation {
+	v := reports.Violation{
+		Check: check, Anomaly: string(anomaly), Message: in.Message,
+		Ops: ints(in.Ops), At: reports.Seconds(in.At), Proof: in.Proof, Lanes: in.Lanes,
+	}
+	if inFull {
+		v.Story = e.tell(in)
+	}
+	return v
 }
 
 // row is the operation with this index; -1: there is none.

@@ -22,9 +22,9 @@ func (r *run) result() *Result {
 		TraceHash: fmt.Sprintf("%016x", r.w.Hash()), Events: r.w.Events(),
 		VirtualSeconds: r.w.Now().Seconds(),
 		Violations:     slices.Clip(r.violations),
-		Allowed:        []reports.Allowed{}, Checks: []reports.Check{},
+		Allowed:        []reports.Permitted{}, Checks: []reports.Check{},
 		Faults: struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
-		Config: r.config.named(), Counts: counts(h), Errors: r.stage.Failures(), GaveUp: r.gaveUp(),
+		Config: r.config.named(), Counts: counts(h), Errors: r.stage.Failures(),
 		Again: r.o.Command(r.s.Name), Program: r.o.program(), Stopped: r.stopped(), Skipped: skipped, OwnPlan: r.o.Plan != nil,
 		NoFaults: r.o.NoFaults, Strict: r.o.Strict, WorkBegan: reports.Seconds(r.workBegan),
 	}
@@ -77,22 +77,18 @@ func (r *run) tellConfig() {
 // judge asks the checkers, and adds what they say to the report. What they
 // find is a violation even if the scenario does not ask for it.
 func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement {
-	j := checkers.Judge(h, checkers.Options{})
+	j := r.seen.Conclude(checkers.Options{Expect: r.expectations(), Strict: r.o.Strict})
 	proof := &evidence{h: h, struck: report.Faults, workBegan: report.WorkBegan, ledger: r.w.Ledger()}
 	asked := map[checkers.Anomaly]bool{}
 	check := func(p scenarios.Promise) {
-		c := reports.Check{Name: p.Name, Verdict: reports.Holds, Checked: p.Counts(j.Examined)}
+		c := reports.Check{Name: p.Name}
+		c.Verdict, c.Checked = j.Kept(p)
 		for _, found := range j.Anomalies {
-			switch {
-			case !slices.Contains(p.Anomalies, found.Anomaly) || found.Anomaly == checkers.IntSendSkip:
-			case found.Count > found.Permitted:
-				c.Verdict = reports.Violated
-				report.Violations = append(report.Violations, proof.of(p.Name, found)...)
-			case found.Permitted > 0:
-				c.Verdict = reports.Worst(c.Verdict, reports.Permitted)
+			if slices.Contains(p.Anomalies, found.Anomaly) && r.breaks(&found) {
+				report.Violations = append(report.Violations, proof.of(p.Name, found, r.o.Strict)...)
 			}
 		}
-		report.Checks = append(report.Checks, conclude(c))
+		report.Checks = append(report.Checks, c)
 	}
 	for _, p := range r.s.Checks {
 		for _, anomaly := range p.Anomalies {
@@ -101,8 +97,18 @@ func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement
 		check(p)
 	}
 	for _, found := range j.Anomalies {
-		if !asked[found.Anomaly] && found.Count > found.Permitted {
-			check(scenarios.Promise{Name: "no " + string(found.Anomaly), Anomalies: []checkers.Anomaly{found.Anomaly}, Counts: func(e checkers.Examined) int64 { return e.Polled }})
+		if !asked[found.Anomaly] && r.breaks(&found) {
+			check(scenarios.Promise{Name: "no " + string(found.Anomaly), Anomalies: []checkers.Anomaly{found.Anomaly}})
+		}
+	}
+	for _, c := range r.s.OwnChecks {
+		found := c.Run(h)
+		report.Checks = append(report.Checks, reports.Check{Name: c.Name, Verdict: found.Verdict(), Checked: found.Count})
+		for _, b := range found.Broken {
+			report.Violations = append(report.Violations, reports.Violation{
+				Check: c.Name, Message: b.Message, Ops: ints(b.Ops), At: reports.Seconds(b.At),
+				Story: proof.tell(checkers.Instance{Ops: b.Ops, Values: b.Values, At: b.At}),
+			})
 		}
 	}
 	r.watch.report(report)
@@ -110,14 +116,21 @@ func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement
 		report.Checks = append(report.Checks, l.check())
 	}
 	for _, a := range j.Allowed {
-		if a.Anomaly != checkers.IntSendSkip { // legal everywhere, and seen everywhere
-			report.Allowed = append(report.Allowed, reports.Allowed{Anomaly: string(a.Anomaly), Reason: a.Reason, Count: a.Count})
+		if !a.Legal {
+			example := proof.violation("", a.Anomaly, a.Example, true)
+			report.Allowed = append(report.Allowed, reports.Permitted{Anomaly: string(a.Anomaly), Reason: a.Reason, Count: a.Count,
+				Message: a.Message, Ops: ints(a.Ops), Example: &example})
 		}
 	}
 	if first := r.seen.First; first != nil && j.Verdict != checkers.Violated {
 		panic(fmt.Sprintf("scenarios: %s was certain while the run went on, and is not seen in its history: %s", first.Anomaly, first.Message))
 	}
 	return j
+}
+
+// breaks reports whether an anomaly that was found makes the run violated.
+func (r *run) breaks(found *checkers.Report) bool {
+	return found.Broken() > 0 || r.o.Strict && found.Permitted > 0
 }
 
 // conclude: a check that looked at nothing proves nothing.
@@ -137,36 +150,16 @@ func (r *run) verdict(report *reports.Run, j *checkers.Judgement) reports.Verdic
 	}
 	for _, a := range report.Allowed {
 		if a.Count > 0 {
-			verdict = reports.Worst(verdict, reports.Permitted)
+			verdict = reports.Worst(verdict, reports.Allowed)
 		}
 	}
-	if report.NotReached = r.notReached(report, j); len(report.NotReached) > 0 || len(report.GaveUp) > 0 {
+	if report.NotReached = r.notReached(report, j); len(report.NotReached) > 0 {
 		verdict = reports.Worst(verdict, reports.Inconclusive)
 	}
-	if r.o.Strict {
-		r.permitNothing(report)
-	}
-	if len(report.Violations) > 0 {
+	if len(report.Violations) > 0 || r.o.Strict && verdict == reports.Allowed {
 		verdict = reports.Violated
 	}
 	return verdict
-}
-
-// permitNothing makes violations of what is allowed.
-func (r *run) permitNothing(report *reports.Run) {
-	for i := range report.Checks {
-		if report.Checks[i].Verdict == reports.Permitted {
-			report.Checks[i].Verdict = reports.Violated
-		}
-	}
-	for _, a := range report.Allowed {
-		if a.Count > 0 {
-			report.Violations = append(report.Violations, reports.Violation{
-				Check: "no " + a.Anomaly, Anomaly: a.Anomaly, At: reports.Seconds(r.w.Now()), Ops: []int{},
-				Message: fmt.Sprintf("%d times, permitted because %s, and violated with --strict", a.Count, a.Reason),
-			})
-		}
-	}
 }
 
 // notReached are the dangers that the scenario lives by and the run did not
@@ -263,9 +256,10 @@ func ints(ops []int64) []int {
 // that lets it off.
 func (r *run) expectations() checkers.Expectations {
 	e := r.config.expectations()
-	if r.short || len(r.gaveUp()) > 0 { // what was to be read then is not missing
+	if r.short {
 		e.Set("cut-short", "true")
 	}
+	e.Set("from-the-start", "true")
 	e.FaultsKnown = true
 	e.Happened = r.watch.happened
 	return e

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/sim"
 )
@@ -87,16 +86,6 @@ func framesOf(stack string) (out []string) {
 			break
 		}
 		out = append(out, "at "+strings.TrimSpace(line[strings.LastIndexByte(line, '/')+1:]))
-	}
-	return out
-}
-
-// gaveUp are the clients that gave up, each with its reason.
-func (r *run) gaveUp() (out []reports.GaveUp) {
-	for _, c := range r.clients {
-		if err := r.stage.GaveUp(c.Host); err != nil {
-			out = append(out, reports.GaveUp{Client: c.Host, Why: err.Error()})
-		}
 	}
 	return out
 }

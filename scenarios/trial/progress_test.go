@@ -123,19 +123,6 @@ func TestADeadlockListsItsTasks(t *testing.T) {
 	assert.Contains(t, proof, "at trial.TestADeadlockListsItsTasks.func")
 }
 
-// A consumer whose configuration leaves it without a position gives up. The run
-// ends and proves little: no promise was broken.
-func TestAConsumerWithoutAPositionGivesUp(t *testing.T) {
-	r, err := Run(short(t), Options{Seed: 1, Set: map[string]string{"auto.offset.reset": "none"}})
-	require.NoError(t, err)
-	assert.Equal(t, reports.Inconclusive, r.Report.Verdict, "%v", r.Report.Violations)
-	require.NotEmpty(t, r.Report.GaveUp)
-	assert.Equal(t, "consumer-1", r.Report.GaveUp[0].Client)
-	assert.Contains(t, r.Report.GaveUp[0].Why, "no position, and auto.offset.reset is none")
-	assert.NotZero(t, r.Report.Errors["poll"]["no position, and auto.offset.reset is none"])
-	assert.Contains(t, r.Report.Failure().Message, "consumer-1 gave up: ")
-}
-
 // A run without faults has none, also when it ends.
 func TestNoFaults(t *testing.T) {
 	empty := plan(t, "# nothing\n")

@@ -17,12 +17,10 @@ func (r *run) watchHistory() {
 		r.seen.Expect(r.expectations())
 		return
 	}
-	r.seen = checkers.NewWatch(r.expectations())
-	r.stage.Recorder.Watch = func(e *history.Added) {
-		if r.seen.First != nil {
-			return
-		}
-		if r.seen.Event(e); r.seen.First != nil {
+	r.seen = checkers.NewLive(r.stage.Recorder.History(), r.expectations())
+	r.stage.Recorder.Watch = func(op *history.Op) {
+		before := r.seen.First
+		if r.seen.Operation(op); r.seen.First != before {
 			r.w.Tell(&PromiseBroken{string(r.seen.First.Anomaly), r.seen.First.Message})
 			r.w.Fail(errBroken)
 		}

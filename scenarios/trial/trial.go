@@ -96,7 +96,7 @@ type run struct {
 	violations []reports.Violation
 	watch      *watch
 	ownLaws    []*ownLaw
-	seen       *checkers.Watch // judges the history while it is recorded
+	seen       *checkers.Live // judges the history while it is recorded
 	// short: the run ended before its time, so what was to come is not missing.
 	short bool
 }

@@ -2,6 +2,8 @@ package trial
 
 import (
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/checkers/permit"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
@@ -16,19 +18,19 @@ import (
 type watch struct {
 	*inspector.Inspector
 	r *run
-	// excuses: more was destroyed of a partition than its configuration promises
-	// to survive, and by what.
-	excuses  map[*inspector.Partition]string
+	// beyond: by these faults more was destroyed of a partition than its
+	// configuration promises to survive.
+	beyond   map[*inspector.Partition]permit.Faults
 	unclean  map[string]bool // topics with unclean elections
 	broken   bool            // a law; ofQuorum: one of the quorum's
 	ofQuorum bool
-	allowed  []reports.Allowed
-	happened map[string]int
+	allowed  []reports.Permitted
+	happened map[history.FaultKind]int
 }
 
 // newWatch watches the partitions of the scenario's topics, and the quorum.
 func newWatch(r *run) *watch {
-	w := &watch{r: r, excuses: map[*inspector.Partition]string{}, unclean: map[string]bool{}, happened: map[string]int{}}
+	w := &watch{r: r, beyond: map[*inspector.Partition]permit.Faults{}, unclean: map[string]bool{}, happened: map[history.FaultKind]int{}}
 	least := map[string]int{}
 	for _, t := range r.s.Topics {
 		minISR, unclean := r.config.promises(t)

@@ -8,6 +8,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/checkers/laws"
+	"github.com/ktrial/ktrial/checkers/permit"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
@@ -23,22 +24,6 @@ const (
 // errBroken ends a run in which a law broke: the violation is noted already.
 var errBroken = errors.New("a law is broken")
 
-// keeping are the laws about what was committed. They hold as long as no more
-// is destroyed than the configuration promises to survive.
-var keeping = []laws.Law{
-	laws.WeakISR, laws.StrongISR, laws.LogMatching, laws.SamePrefix,
-	laws.LeaderComplete, laws.CandidateComplete, laws.HWIsReplicated, laws.JoinCaughtUp,
-	laws.UncleanExcluded, laws.KeptSomewhere, laws.ConsistentRead, laws.NoTruncation,
-}
-
-// undamaged are the laws about the content of one log, which nobody keeps whose
-// disk was damaged.
-var undamaged = []laws.Law{
-	laws.WeakISR, laws.StrongISR, laws.LogMatching, laws.SamePrefix,
-	laws.EpochsGrow, laws.ConsistentRead, laws.MarksInOrder, laws.RecoveredPrefix,
-	laws.ContiguousBatches,
-}
-
 // failed is called with a law that broke, of a partition or (nil) of the quorum.
 // forgiven: what is left of the partition is the truth from now on.
 func (w *watch) failed(p *inspector.Partition, f laws.Failure) (forgiven bool) {
@@ -46,13 +31,16 @@ func (w *watch) failed(p *inspector.Partition, f laws.Failure) (forgiven bool) {
 		return false
 	}
 	law := fmt.Sprintf("law %d: %s", f.Law.Number, f.Law.About)
-	if excuse := w.excuses[p]; excuse != "" && slices.Contains(keeping, f.Law) {
-		w.allow(law, excuse)
-		return true
+	expect := w.r.expectations()
+	if reason, ok := expect.Law(f.Law, w.beyond[p]); ok {
+		w.allow(law, reason, f)
+		return w.beyond[p].Any()
 	}
-	if w.IsDamaged(kafka.NodeID(f.Node)) && slices.Contains(undamaged, f.Law) {
-		w.allow(law, "its disk was damaged, and the base offset and epoch of a batch are under no checksum")
-		return false
+	if w.IsDamaged(kafka.NodeID(f.Node)) {
+		if reason, ok := expect.Law(f.Law, permit.Faults(0).With(history.DamagedDisk)); ok {
+			w.allow(law, reason, f)
+			return false
+		}
 	}
 	w.broken, w.ofQuorum = true, p == nil
 	r := w.r
@@ -66,25 +54,26 @@ func (w *watch) failed(p *inspector.Partition, f laws.Failure) (forgiven bool) {
 
 // uncleanElection is called before the laws say what the election cost.
 func (w *watch) uncleanElection(p *inspector.Partition) {
-	w.befell("unclean-election", p)
-	if w.unclean[p.Partition.Topic] && w.excuses[p] == "" {
-		w.excuses[p] = "unclean.leader.election.enable=true, and a replica out of sync was elected"
+	w.happens(history.UncleanElection, p)
+	if w.unclean[p.Partition.Topic] {
+		w.beyond[p] = w.beyond[p].With(history.UncleanElection)
 	}
 }
 
 func (w *watch) replaced(p *inspector.Partition, unaware bool) {
 	if unaware {
-		w.befell("replaced-leader", p)
+		w.happens(history.ReplacedLeader, p)
 	} else {
-		w.befell("replaced-leader-heard", p)
+		w.happens(history.ReplacedLeaderHeard, p)
 	}
 }
 
-func (w *watch) allow(law, reason string) {
-	i := slices.IndexFunc(w.allowed, func(a reports.Allowed) bool { return a.Anomaly == law && a.Reason == reason })
+// allow counts a law that need not hold; the first breach is the example.
+func (w *watch) allow(law, reason string, f laws.Failure) {
+	i := slices.IndexFunc(w.allowed, func(a reports.Permitted) bool { return a.Anomaly == law && a.Reason == reason })
 	if i < 0 {
 		i = len(w.allowed)
-		w.allowed = append(w.allowed, reports.Allowed{Anomaly: law, Reason: reason})
+		w.allowed = append(w.allowed, reports.Permitted{Anomaly: law, Reason: reason, Message: f.Text()})
 	}
 	w.allowed[i].Count++
 }
@@ -115,7 +104,7 @@ func (w *watch) each(t faults.Target, do func(kafka.NodeID)) {
 	}
 }
 
-// mayLose: hosts are about to lose what they have not synced. Where nobody else
+// mayLose: hosts are about to lose what they have not synced. Where no other
 // is counted to have it, the configuration promises nothing more.
 //
 // Only the hazards may do that. Elsewhere the nemesis keeps to the budget, and
@@ -129,29 +118,30 @@ func (w *watch) mayLose(hosts []string) {
 		if kept || lost == 0 {
 			continue
 		}
-		w.excuses[p] = "at least min.insync.replicas replicas lost unsynced data at once"
 		if p.MinISR <= 1 {
-			w.excuses[p] = "min.insync.replicas=1, and the last in-sync replica lost data"
-			w.befell("last-isr-lost", p)
+			w.beyond[p] = w.beyond[p].With(history.LastISRLost)
+			w.happens(history.LastISRLost, p)
+		} else {
+			w.beyond[p] = w.beyond[p].With(history.LossyCrashes)
 		}
-		before := w.happened["lossy-crashes"]
-		w.befell("lossy-crashes", p)
-		w.happened["lossy-crashes"] = max(before, lost)
+		before := w.happened[history.LossyCrashes]
+		w.happens(history.LossyCrashes, p)
+		w.happened[history.LossyCrashes] = max(before, lost)
 	}
 }
 
-// befell counts what lets the configuration off a promise, and tells the
+// happens counts a fault that lets the configuration off a promise, and tells the
 // history when and where it was.
-func (w *watch) befell(what string, p *inspector.Partition) {
+func (w *watch) happens(what history.FaultKind, p *inspector.Partition) {
 	w.happened[what]++
 	w.r.stage.Recorder.Note(history.Event{
-		Type: history.OK, Actor: "cluster", F: history.Fault, Name: what, Time: w.r.w.Now(),
+		Type: history.OK, Actor: "cluster", F: history.Fault, Fault: what, Time: w.r.w.Now(),
 		Keys: []history.Value{history.Partition(p.Partition.Topic, p.Partition.Partition)},
 	})
 	w.r.watchHistory()
 }
 
-// note tells the history of a fault, for whoever reads it.
+// note tells the history of a fault, for its readers.
 func (w *watch) note(text string) {
 	w.r.stage.Recorder.Note(history.Event{
 		Type: history.Unknown, Actor: "nemesis", F: history.Fault, Name: "injected", Text: text, Time: w.r.w.Now(),
@@ -165,6 +155,12 @@ func (w *watch) report(report *reports.Run) {
 		replication.Checked += p.Laws.Events()
 	}
 	quorum := reports.Check{Name: quorumLaws, Verdict: reports.Holds, Checked: w.Quorum.Events()}
+	if len(w.allowed) > 0 {
+		replication.Verdict = reports.Allowed
+		if w.r.o.Strict {
+			replication.Verdict = reports.Violated
+		}
+	}
 	switch {
 	case w.broken && w.ofQuorum:
 		quorum.Verdict = reports.Violated

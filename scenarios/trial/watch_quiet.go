@@ -20,7 +20,7 @@ func (w *watch) quiet(bound time.Duration) error {
 	if err := w.r.converge(bound, w.unsettled); err != nil {
 		return err
 	}
-	w.Quiet(func(p *inspector.Partition) bool { return w.excuses[p] != "" })
+	w.Quiet(func(p *inspector.Partition) bool { return w.beyond[p].Any() })
 	for _, p := range w.Partitions() {
 		w.caches(p)
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/checkers/permit"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
@@ -178,7 +180,7 @@ func TestATornWriteTakesThePowerLater(t *testing.T) {
 func TestLossBeyondThePromiseIsExcused(t *testing.T) {
 	r := acted(t)
 	all := replicate(r)
-	r.watch.excuses[r.watch.Partitions()[0]] = "all lost power"
+	r.watch.beyond[r.watch.Partitions()[0]] = permit.Faults(0).With(history.LossyCrashes)
 	for i, x := range all {
 		r.watch.PowerLost(x.Node, nil)
 		tell(r, fmt.Sprintf("broker-%d", i+1), &witness.Opened{Replica: x, End: 1})
@@ -186,7 +188,7 @@ func TestLossBeyondThePromiseIsExcused(t *testing.T) {
 	assert.Empty(t, r.violations)
 	require.Len(t, r.watch.allowed, 1)
 	assert.Contains(t, r.watch.allowed[0].Anomaly, "law 19: ")
-	assert.Equal(t, "all lost power", r.watch.allowed[0].Reason)
+	assert.Equal(t, "at least min.insync.replicas replicas lost unsynced data at once", r.watch.allowed[0].Reason)
 	// What excuses the loss does not excuse the rest.
 	tell(r, "controller-1", committed(11, 2, 1, 2))
 	require.Len(t, r.violations, 1)

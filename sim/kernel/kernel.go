@@ -1,5 +1,5 @@
-// Package kernel is the machine room of the simulator: virtual time, one event
-// queue, tasks that take turns, and the trace hash. It knows no host, network
+// Package kernel is the core of the simulator: virtual time, one event queue,
+// tasks that take turns, and the trace hash. It knows no host, network
 // or disk; those schedule their events here.
 //
 // Everything in one Kernel runs on the goroutine that calls Run. An event is a
@@ -21,11 +21,11 @@ import (
 // Never is a deadline that does not come.
 const Never time.Duration = math.MaxInt64
 
-// Config is what a kernel must be told.
+// Config of a kernel.
 type Config struct {
 	// Order picks which ready task runs next; nil: first come, first served.
 	Order *rand.Rand
-	// MaxEvents stops a run that goes on for ever; 0: no limit.
+	// MaxEvents is after how many events a run is stopped; 0: no limit.
 	MaxEvents uint64
 	// MaxPerInstant is how many steps may happen without time passing; 0:
 	// 2,000,000.
@@ -48,7 +48,7 @@ type Kernel struct {
 
 	current *Task
 	ready   readyQueue
-	doomed  []*Process // killed from inside; they die when their task has parked
+	toKill  []*Process // by themselves; they end when their task has parked
 	procs   []*Process // alive, oldest first
 	idle    []*coro
 	calls   []*call // free

@@ -555,3 +555,26 @@ func TestBytesArriveInOrder(t *testing.T) {
 		}
 	})
 }
+
+// One end may say that it writes no more, and still hear the other out.
+func TestCloseWrite(t *testing.T) {
+	w := world(t, 1)
+	pair(t, w, func(_ env.Host, c env.Conn) {
+		question, err := io.ReadAll(c)
+		assert.NoError(t, err)
+		_, err = c.Write(append([]byte("re: "), question...))
+		assert.NoError(t, err)
+		assert.NoError(t, c.Close())
+	}, func(_ env.Host, c env.Conn) {
+		c.Write([]byte("question"))
+		half := c.(interface{ CloseWrite() error })
+		assert.NoError(t, half.CloseWrite())
+		assert.NoError(t, half.CloseWrite(), "once is enough")
+		_, err := c.Write([]byte("more"))
+		assert.ErrorIs(t, err, env.ErrClosed)
+		answer, err := io.ReadAll(c)
+		assert.NoError(t, err)
+		assert.Equal(t, "re: question", string(answer))
+		assert.NoError(t, c.Close())
+	})
+}

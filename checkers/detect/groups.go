@@ -1,0 +1,130 @@
+package detect
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/ktrial/ktrial/checkers/history"
+)
+
+// groupOf is what a group committed and was given.
+type groupOf struct {
+	name      string
+	given     []bool              // by record
+	aborted   map[history.Rec]int // row of a transaction that failed and was given it
+	lowest    map[history.Key]int64
+	committed map[history.Key]bound // the highest
+	registers map[history.Key][]registerOp
+}
+
+// findGroups: below the offset that a group committed, every record was given
+// to one of its members; nothing is committed beyond the log; and what is read
+// as committed is what was committed last.
+//
+// It needs commits as operations, and polls that name their group.
+func (d *Detection) findGroups(emit Emit) {
+	l := d.log
+	facts := false
+	l.H.EachOf(history.HasFacts, func(*history.Op) bool {
+		facts = true
+		return false
+	})
+	if !facts {
+		return
+	}
+	groups := map[string]*groupOf{}
+	l.H.EachOf(history.HasPolls|history.HasFacts, func(op *history.Op) bool {
+		if op.Group != "" && len(op.Polled)+len(op.Offsets) > 0 {
+			g := groups[op.Group]
+			if g == nil {
+				g = &groupOf{op.Group, make([]bool, len(l.flags)), map[history.Rec]int{}, map[history.Key]int64{}, map[history.Key]bound{}, map[history.Key][]registerOp{}}
+				groups[op.Group] = g
+			}
+			g.gather(l, op)
+		}
+		return true
+	})
+	var names []string
+	for name := range groups {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	ends := LogEnds(l.H)
+	for _, name := range names {
+		for k := range l.H.Keys() {
+			groups[name].judge(d, history.Key(k), ends, emit)
+		}
+	}
+}
+
+func (g *groupOf) gather(l *Log, op *history.Op) {
+	// What a transaction that failed was given the group was not: it rewinds.
+	aborted := op.F == history.Txn && op.Type == history.Failed
+	for _, p := range op.Polled {
+		g.given[p.Rec] = g.given[p.Rec] || !aborted
+		if aborted {
+			g.aborted[p.Rec] = op.Row
+		}
+		if key := l.H.KeyOf(p.Rec); p.Offset >= 0 {
+			if low, ok := g.lowest[key]; !ok || p.Offset < low {
+				g.lowest[key] = p.Offset
+			}
+		}
+	}
+	for _, o := range op.Offsets {
+		switch {
+		case o.Kind == history.MopCommit && op.Type != history.Failed:
+			r := registerOp{write: true, value: o.Offset, call: op.Invoked, ret: op.Completed, row: op.Row}
+			if op.Type == history.Unknown {
+				r.ret = noEnd
+			} else if best, ok := g.committed[o.Key]; !ok || o.Offset > best.value {
+				g.committed[o.Key] = bound{op.Completed, o.Offset, op.Row}
+			}
+			g.registers[o.Key] = append(g.registers[o.Key], r)
+		case o.Kind == history.MopCommitted && op.Type == history.OK:
+			g.registers[o.Key] = append(g.registers[o.Key],
+				registerOp{value: o.Offset, call: op.Invoked, ret: op.Completed, row: op.Row})
+		}
+	}
+}
+
+func (g *groupOf) judge(d *Detection, key history.Key, ends map[history.Key]Ends, emit Emit) {
+	l := d.log
+	if c, ok := g.committed[key]; ok {
+		if end, known := ends[key]; known && c.value > end.End {
+			f := about(CommitAhead, key)
+			f.Name, f.Earlier.Offset, f.Later = g.name, end.End, Sight{Offset: c.value, Row: c.row}
+			emit(f)
+		}
+		low, given := g.lowest[key]
+		l.parts[key].each(false, func(offset int64, rec history.Rec) {
+			if !given || offset < low || offset >= c.value || l.flags[rec]&committed == 0 || l.flags[rec]&tied != 0 || g.given[rec] {
+				return
+			}
+			f := about(GroupSkip, key)
+			f.Name, f.Record, f.Later = g.name, Sight{rec, offset, l.Writer(rec)}, Sight{Offset: c.value, Row: c.row}
+			if row, ok := g.aborted[rec]; ok {
+				f.Reader = row
+			}
+			emit(f)
+		})
+	}
+	g.judgeCommitted(d, key, emit)
+}
+
+func (g *groupOf) judgeCommitted(d *Detection, key history.Key, emit Emit) {
+	ops := g.registers[key]
+	first := int64(unsaid)
+	if d.log.FromTheStart {
+		first = history.NoOffset
+	}
+	rows, verdict := judgeRegister(ops, first, registerSteps)
+	switch {
+	case verdict == broken:
+		f := about(CommittedOffset, key)
+		f.Name, f.Path = g.name, rows
+		emit(f)
+	case verdict == unknown && len(ops) > 0:
+		d.undecided[fmt.Sprintf("the committed offset of group %s on %s: so many of %d operations are under way at once that a search of %d steps does not tell whether it was read as it was committed", g.name, d.log.H.Keys()[key], len(ops), registerSteps)] = true
+	}
+}

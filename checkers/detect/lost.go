@@ -1,0 +1,262 @@
+package detect
+
+import (
+	"math"
+	"slices"
+
+	"github.com/ktrial/ktrial/checkers/history"
+)
+
+// bijection: per partition an offset holds one record, and a record lies at no
+// more offsets than there were sends that may have written it.
+//
+// An offset claimed by a send whose outcome is unknown is no claim until a
+// record of that operation is read.
+func (l *Log) bijection(emit Emit) {
+	spots := make([]spot, 0, len(l.ties))
+	for at := range l.ties {
+		spots = append(spots, at)
+	}
+	slices.SortFunc(spots, func(a, b spot) int {
+		if a.key != b.key {
+			return int(a.key) - int(b.key)
+		}
+		return compare(a.offset, b.offset)
+	})
+	for _, at := range spots {
+		emit(l.tieAt(at))
+	}
+	doubles := make([]history.Rec, 0, len(l.more))
+	for rec := range l.more {
+		doubles = append(doubles, rec)
+	}
+	slices.Sort(doubles)
+	for _, rec := range doubles {
+		if f := l.double(rec); len(f.Offsets) > f.Sends || l.jepsen {
+			emit(f)
+		}
+	}
+}
+
+func (l *Log) tieAt(at spot) Finding {
+	f := about(InconsistentOffsets, at.key)
+	f.Record.Offset, f.Recs = at.offset, l.ties[at]
+	for _, rec := range f.Recs {
+		if l.wasPolledAt(rec, at.offset) {
+			f.Polled++
+		}
+	}
+	return f
+}
+
+// double are the offsets of a record that was seen at several.
+func (l *Log) double(rec history.Rec) Finding {
+	f := about(Duplicate, l.H.KeyOf(rec))
+	f.Record.Rec, f.Sends = rec, l.Sends(rec)
+	for _, p := range l.more[rec].inOrder() {
+		f.Offsets = append(f.Offsets, p.offset)
+		if p.polled {
+			f.Polled++
+		}
+	}
+	return f
+}
+
+// lost: a record that took effect is read by somebody, if a reader was given
+// what lies around it; and it is below the log's end, where that is known.
+//
+// What lies above everything that was read may still be on its way: see unseen.
+// Of a transaction with a lost record, one that was read shows that it is torn.
+type lost struct {
+	log    *Log
+	ends   map[history.Key]Ends
+	starts *belowStarts
+	torn   map[int]bool
+	found  map[history.Rec]bool
+	emit   Emit
+}
+
+// findLost returns the records that are lost.
+func (l *Log) findLost(starts *belowStarts, emit Emit) map[history.Rec]bool {
+	d := lost{l, LogEnds(l.H), starts, map[int]bool{}, map[history.Rec]bool{}, emit}
+	for i, flags := range l.flags {
+		if flags&committed == 0 || l.offset[i] < 0 {
+			continue
+		}
+		rec := history.Rec(i)
+		switch {
+		case flags&readOK == 0:
+			d.unread(rec, l.last(rec), l.Writer(rec))
+		case flags&resent != 0 && flags&several != 0:
+			d.someUnread(rec)
+		}
+	}
+	return d.found
+}
+
+// someUnread: of a value that was sent several times, each that was acknowledged
+// is to be read where it was acknowledged.
+func (d *lost) someUnread(rec history.Rec) {
+	for _, p := range d.log.more[rec].inOrder() {
+		if row := d.log.claims[claim{rec, p.offset}]; row > 0 && !p.polled && len(d.log.ties[spot{d.log.H.KeyOf(rec), p.offset}]) == 0 {
+			d.unread(rec, p.offset, row-1)
+		}
+	}
+}
+
+// unread judges a record that no successful poll returned.
+func (d *lost) unread(rec history.Rec, offset int64, writer int) {
+	key := d.log.H.KeyOf(rec)
+	f := about(LostWrite, key)
+	f.Record = Sight{rec, offset, writer}
+	end, known := d.ends[key]
+	passed, owed := d.passed(key, offset, writer)
+	switch {
+	case owed:
+		f.Passed = passed
+	case known && offset >= end.End:
+		f.Beyond, f.End = true, end.End
+	case offset < end.Drained:
+		f.Beyond, f.End = true, end.Drained
+	default:
+		return
+	}
+	d.found[rec] = true
+	d.emit(f)
+	if !d.torn[writer] {
+		d.torn[writer] = true
+		d.tear(rec, offset, writer)
+	}
+}
+
+// passed is an offset that a reader was given who should have been given the
+// record, too.
+func (d *lost) passed(key history.Key, offset int64, writer int) (int64, bool) {
+	if d.log.jepsen {
+		return d.log.parts[key].bound, offset <= d.log.parts[key].bound
+	}
+	if int(key) < len(d.log.coverage) {
+		if s, ok := d.log.coverage[key].over(offset); ok {
+			return s.high, true
+		}
+	}
+	return d.starts.passed(key, offset, writer)
+}
+
+func (d *lost) tear(rec history.Rec, offset int64, row int) {
+	var op history.Op
+	l := d.log
+	l.H.Read(row, &op)
+	if op.F != history.Txn && !l.hasTxn && op.Txn == "" || l.flags[rec]&resent != 0 {
+		return
+	}
+	for _, s := range op.Sends {
+		if s.Rec != rec && l.flags[s.Rec]&(readOK|resent) == readOK {
+			f := about(TornTransaction, l.H.KeyOf(rec))
+			f.Record = Sight{rec, offset, row}
+			f.Later = Sight{s.Rec, l.first(s.Rec), None}
+			f.Passed = l.parts[f.Key].bound
+			d.emit(f)
+			return
+		}
+	}
+}
+
+// Ends is what is known of a log: where it begins and ends when all is over, and
+// how far a consumer was given everything.
+type Ends struct {
+	Start, End, Drained int64
+	Stable              int64 // -1: not told
+}
+
+// notTold is the end of a log whose end is not known.
+const notTold = math.MaxInt64
+
+// LogEnds is what a history's Log events tell.
+func LogEnds(h *history.History) map[history.Key]Ends {
+	ends := map[history.Key]Ends{}
+	for i := range h.Notes() {
+		n := &h.Notes()[i]
+		if n.F != history.Log {
+			continue
+		}
+		for _, m := range n.Mops {
+			e, ok := ends[m.Key]
+			if !ok {
+				e.End, e.Stable = notTold, -1
+			}
+			switch m.Kind {
+			case history.MopStart:
+				e.Start = m.Offset
+			case history.MopEnd:
+				e.End = m.Offset
+			case history.MopStable:
+				e.Stable = m.Offset
+			case history.MopPosition:
+				e.Drained = max(e.Drained, m.Offset)
+			}
+			ends[m.Key] = e
+		}
+	}
+	return ends
+}
+
+// findStuck: when all is over and every transaction had its time to end, the
+// last stable offset is the log's end.
+func (l *Log) findStuck(emit Emit) (checked int64) {
+	ends := LogEnds(l.H)
+	for k := range l.H.Keys() {
+		key := history.Key(k)
+		end, known := ends[key]
+		if !known || end.Stable < 0 || end.End == notTold {
+			continue
+		}
+		checked++
+		if end.Stable < end.End {
+			f := about(StuckLSO, key)
+			f.Earlier.Offset, f.Later.Offset = end.Stable, end.End
+			emit(f)
+		}
+	}
+	return checked
+}
+
+// unseen: every acknowledged record was read when all was over. Whether all was
+// over is known by where the logs end, or by a poll that found nothing more
+// where the record should have been; else it is undecided. What lies below all
+// that any reader began with need not have been read.
+func (l *Log) unseen(lost map[history.Rec]bool, starts *belowStarts, emit Emit) {
+	ends := LogEnds(l.H)
+	for i, flags := range l.flags {
+		if flags&sentOK == 0 || flags&readOK != 0 {
+			continue
+		}
+		rec := history.Rec(i)
+		f := about(Unseen, l.H.KeyOf(rec))
+		f.Record = Sight{rec, l.offset[i], l.Writer(rec)}
+		if !l.jepsen && !lost[rec] {
+			if starts.beganAbove(f.Key, f.Record.Offset, f.Record.Row) {
+				continue
+			}
+			_, told := ends[f.Key]
+			f.Undecided = !told && !l.wasDrained(&f)
+		}
+		emit(f)
+	}
+}
+
+// wasDrained: a poll returned nothing where the record should have come, or a
+// reader passed it.
+func (l *Log) wasDrained(f *Finding) bool {
+	if int(f.Key) >= len(l.coverage) || f.Record.Offset < 0 {
+		return false
+	}
+	acked := int64(l.H.Brief(f.Record.Row).Completed)
+	c := &l.coverage[f.Key]
+	for at, event := range c.drains {
+		if at < f.Record.Offset && event > acked {
+			return true
+		}
+	}
+	return c.holds(f.Record.Offset)
+}

@@ -1,0 +1,446 @@
+package detect
+
+import (
+	"slices"
+	"sort"
+
+	"github.com/ktrial/ktrial/checkers/history"
+)
+
+// seen is where a client last stood in a partition.
+type seen struct {
+	rec       history.Rec
+	low, high int64 // its offset; a duplicated send has two
+	known     bool
+	row       int
+}
+
+func (s *seen) sight() Sight { return Sight{s.rec, s.high, s.row} }
+
+// pollOrder: a consumer is given the records of a partition one after the
+// other, none twice and none left out, until it is assigned anew.
+//
+// Offsets may have gaps: only an offset that is known to hold a record can be
+// skipped. Keys that were rebalanced during an operation are exempt within it.
+// Only successful operations move a consumer's position, for the others may
+// rewind; but what the others were handed must fit too.
+//
+// Each step that is not from one offset to the next is kept until everything is
+// known that may lie between. On the way it notes what readers passed over.
+type pollOrder struct {
+	log     *Log
+	clients []consumer // by process
+	walk    perKey
+	doubts  []step
+	readers []*reader
+	checked int64
+	// certain, if set, is told of steps that are wrong already.
+	certain Emit
+}
+
+// step is from one record that a consumer was given to the next.
+type step struct {
+	key      history.Key
+	within   bool // one operation
+	from, to seen
+	reach    int64 // operations of unknown outcome may have moved the consumer as far; -1: none
+	anywhere bool  // or as far as anything
+}
+
+// consumer is a process that polls.
+type consumer struct {
+	assigned *reader // nil: never told
+	at       map[history.Key]*standing
+	told     *standing // used last
+	toldKey  history.Key
+}
+
+// reader is one assignment of a consumer: how it may have started tells what it
+// owes.
+type reader struct {
+	told             bool // its assignment is in the history
+	subscribed, seek bool
+	group            bool
+	began, done      int64 // events of the assignment
+	firstPoll        int64 // event at which its first poll began; -1: none
+	starts           []start
+	unsure           bool // a poll of unknown outcome may have moved it
+	keys             []history.Key
+}
+
+// start is the first record that a reader was given of a partition.
+type start struct {
+	key    history.Key
+	offset int64
+	rec    history.Rec
+	given  int64 // event at which its poll ended
+	unsure bool  // an operation of unknown outcome may have been given what lies below
+}
+
+// standing is where a consumer stands in a partition.
+type standing struct {
+	seen
+	reader *reader
+	from   int64 // since when it was given everything
+	// reach: operations since, of unknown outcome, were given records up to here.
+	// The client goes on from there, or from where it stood. -1: none were.
+	reach    int64
+	anywhere bool // one of them did not tell what it was given
+	stands   bool // it does so by a successful operation
+}
+
+func newPollOrder(l *Log) *pollOrder { return &pollOrder{log: l} }
+
+func (o *pollOrder) client(process int32) *consumer {
+	for int(process) >= len(o.clients) {
+		o.clients = append(o.clients, consumer{at: map[history.Key]*standing{}, toldKey: -1})
+	}
+	return &o.clients[process]
+}
+
+// reading is the consumer's present assignment.
+func (o *pollOrder) reading(c *consumer) *reader {
+	if c.assigned == nil {
+		c.assigned = o.newReader()
+	}
+	return c.assigned
+}
+
+func (o *pollOrder) newReader() *reader {
+	r := &reader{firstPoll: -1}
+	o.readers = append(o.readers, r)
+	return r
+}
+
+// replacesAssignment: a client that crashed is a new one, assigned nothing.
+func (l *Log) replacesAssignment(op *history.Op) bool {
+	return (op.F == history.Assign || op.F == history.Subscribe || op.F == history.Crash && !l.jepsen) && op.Type != history.Failed
+}
+
+// assign keeps only what the operation names. A consumer that seeks to the
+// beginning stands nowhere.
+func (o *pollOrder) assign(c *consumer, op *history.Op) {
+	before := c.assigned
+	r := o.newReader()
+	c.assigned = r
+	r.told = op.F != history.Crash && op.Type == history.OK
+	r.subscribed, r.seek, r.group = op.F == history.Subscribe, op.Seek, op.Group != ""
+	r.began, r.done = op.Invoked, op.Completed
+	r.keys = slices.Clone(op.Keys)
+	for key, at := range c.at {
+		if op.F == history.Crash || op.Seek || !slices.Contains(op.Keys, key) {
+			o.leave(key, at)
+			delete(c.at, key)
+		} else if before != nil {
+			at.reader = r
+		}
+	}
+	c.toldKey = -1
+}
+
+// leave notes what the consumer was given everything of.
+func (o *pollOrder) leave(key history.Key, at *standing) {
+	if at.stands && at.known && o.log.ranks == nil {
+		o.log.covered(key, at.from, at.high)
+	}
+}
+
+func (c *consumer) stands(key history.Key) *standing {
+	if c.toldKey == key {
+		return c.told
+	}
+	at := c.at[key]
+	if at == nil {
+		at = &standing{reach: -1}
+		c.at[key] = at
+	}
+	c.told, c.toldKey = at, key
+	return at
+}
+
+func (o *pollOrder) operation(op *history.Op) {
+	l := o.log
+	if l.replacesAssignment(op) {
+		o.assign(o.client(op.ProcessNo), op)
+		return
+	}
+	polls := op.F == history.Poll || op.F == history.Txn && hasPoll(op)
+	if !polls && len(op.Polled) == 0 {
+		return
+	}
+	c := o.client(op.ProcessNo)
+	r := o.reading(c)
+	if r.firstPoll < 0 && polls {
+		r.firstPoll = op.Invoked
+	}
+	if len(op.Polled) == 0 {
+		o.polledNothing(c, r, op)
+		return
+	}
+	o.checked += int64(len(op.Polled))
+	o.walkPolls(op)
+	for i := range o.walk.entries {
+		o.arrive(c, r, op, &o.walk.entries[i])
+	}
+	if op.Type == history.Unknown && !l.jepsen {
+		r.unsure = true
+		for key, at := range c.at {
+			at.anywhere = at.anywhere || !o.walk.has(key)
+		}
+	}
+}
+
+func hasPoll(op *history.Op) bool {
+	for _, s := range op.Shape {
+		if s.Kind == history.MopPoll {
+			return true
+		}
+	}
+	return false
+}
+
+// polledNothing: a poll that succeeded and returned nothing shows that there was
+// nothing; one of unknown outcome may have returned anything.
+func (o *pollOrder) polledNothing(c *consumer, r *reader, op *history.Op) {
+	switch {
+	case op.Type == history.OK:
+		if r.seek {
+			for _, key := range r.keys {
+				if at := c.at[key]; at == nil || !at.stands {
+					o.log.drained(key, history.NoOffset, op.Invoked)
+				}
+			}
+		}
+		for key, at := range c.at {
+			if at.stands && at.known && !at.anywhere && at.reach <= at.high && o.log.ranks == nil {
+				o.log.drained(key, at.high, op.Invoked)
+			}
+		}
+	case op.Type == history.Unknown && !o.log.jepsen:
+		r.unsure = true
+		for _, at := range c.at {
+			at.anywhere = true
+		}
+	}
+}
+
+// arrive: the operation was given records of a partition, from the first of the
+// walk to its last.
+func (o *pollOrder) arrive(c *consumer, r *reader, op *history.Op, w *keyWalk) {
+	at := c.stands(w.key)
+	if at.stands && at.known && w.first.known {
+		o.step(step{w.key, false, at.seen, w.first, at.reach, at.anywhere})
+	}
+	switch {
+	case op.Type == history.OK:
+		o.move(c, r, op, w, at)
+	case op.Type == history.Unknown && !o.log.jepsen && w.last.known:
+		at.reach = max(at.reach, w.last.high)
+	}
+}
+
+func (o *pollOrder) move(c *consumer, r *reader, op *history.Op, w *keyWalk, at *standing) {
+	moved := at.anywhere || at.reach >= 0 || contains(op.Rebalanced, w.key)
+	switch {
+	case !w.first.known || !w.last.known:
+	case !at.stands || !at.known:
+		if !at.stands {
+			r.starts = append(r.starts, start{w.key, w.first.low, w.first.rec, op.Completed, r.unsure})
+		}
+		at.from = w.first.low
+	case moved || w.first.low <= at.high:
+		o.leave(w.key, at)
+		at.from = w.first.low
+	}
+	at.seen, at.reader, at.reach, at.anywhere, at.stands = w.last, r, -1, false, true
+}
+
+func (o *pollOrder) walkPolls(op *history.Op) {
+	l := o.log
+	o.walk.entries = o.walk.entries[:0]
+	var w *keyWalk
+	for _, p := range op.Polled {
+		key := l.H.KeyOf(p.Rec)
+		now := seen{rec: p.Rec, low: p.Offset, high: p.Offset, known: p.Offset >= 0, row: op.Row}
+		if (!now.known || l.ranks != nil) && l.finished {
+			now.low, now.high, now.known = l.where(p.Rec)
+		}
+		there := w != nil && w.key == key
+		if !there {
+			w, there = o.walk.of(key)
+		}
+		if !there {
+			w.first = now
+		} else if now.known && w.last.known && !contains(op.Rebalanced, key) {
+			o.step(step{key, true, w.last, now, -1, false})
+		}
+		w.last = now
+	}
+}
+
+// step keeps a step for the end, unless it leads to the next offset.
+func (o *pollOrder) step(s step) {
+	if s.to.low == s.from.high+1 && o.log.ranks == nil {
+		return
+	}
+	o.doubts = append(o.doubts, s)
+	if o.certain != nil {
+		o.judge(&s, o.certain)
+	}
+}
+
+// judge compares the two ends of a step with what lies between them.
+func (o *pollOrder) judge(s *step, emit Emit) {
+	back, skip := NonmonotonicPoll, PollSkip
+	if s.within {
+		back, skip = IntNonmonotonicPoll, IntPollSkip
+	}
+	switch o.log.step(s.key, &s.from, &s.to) {
+	case stepBack:
+		emit(pair(back, s.key, &s.from, &s.to))
+	case stepOver:
+		from := s.from
+		if from.high = max(from.high, s.reach); !s.anywhere && o.log.step(s.key, &from, &s.to) == stepOver {
+			emit(pair(skip, s.key, &s.from, &s.to))
+		}
+	}
+}
+
+// finish judges what was kept. Before it, what readers stand on is noted as
+// passed over.
+func (o *pollOrder) finish(emit Emit) int64 {
+	for i := range o.doubts {
+		o.judge(&o.doubts[i], emit)
+	}
+	return o.checked
+}
+
+// leaveAll notes what all consumers were given, when all is over.
+func (o *pollOrder) leaveAll() {
+	for i := range o.clients {
+		for key, at := range o.clients[i].at {
+			o.leave(key, at)
+		}
+	}
+	for key := range o.log.coverage {
+		o.log.coverage[key].merge()
+	}
+}
+
+func pair(anomaly Anomaly, key history.Key, from, to *seen) Finding {
+	f := about(anomaly, key)
+	f.Earlier, f.Later = Sight{from.rec, from.low, from.row}, to.sight()
+	return f
+}
+
+// How two neighbours may follow each other.
+const (
+	stepBack = iota // or again
+	stepNext
+	stepOver // a known record
+)
+
+// step compares two neighbours.
+func (l *Log) step(key history.Key, from, to *seen) int {
+	if l.ranks != nil {
+		return max(stepBack, min(stepOver, int(to.low-from.low)))
+	}
+	switch {
+	case to.high <= from.low:
+		return stepBack
+	case from.high >= to.low:
+		return stepNext
+	}
+	if _, skipped := l.Between(key, from.high, to.low); skipped {
+		return stepOver
+	}
+	return stepNext
+}
+
+// perKey walks an operation's records key by key, each in its order.
+type perKey struct {
+	entries []keyWalk
+}
+
+type keyWalk struct {
+	key         history.Key
+	first, last seen
+}
+
+func (p *perKey) of(key history.Key) (*keyWalk, bool) {
+	for i := range p.entries {
+		if p.entries[i].key == key {
+			return &p.entries[i], true
+		}
+	}
+	p.entries = append(p.entries, keyWalk{key: key})
+	return &p.entries[len(p.entries)-1], false
+}
+
+func (p *perKey) has(key history.Key) bool {
+	return slices.ContainsFunc(p.entries, func(w keyWalk) bool { return w.key == key })
+}
+
+func contains(keys []history.Key, key history.Key) bool { return slices.Contains(keys, key) }
+
+// coverage is what readers were given everything of: stretches of offsets, both
+// ends included.
+type coverage struct {
+	spans []span
+	// drains are the places at which a poll returned nothing.
+	drains map[int64]int64 // by offset that was read last: the latest event
+}
+
+type span struct{ low, high int64 }
+
+func (l *Log) covers(key history.Key) *coverage {
+	for int(key) >= len(l.coverage) {
+		l.coverage = append(l.coverage, coverage{})
+	}
+	return &l.coverage[key]
+}
+
+func (l *Log) covered(key history.Key, low, high int64) {
+	c := l.covers(key)
+	if n := len(c.spans); n > 0 && c.spans[n-1].low <= low && high <= c.spans[n-1].high {
+		return
+	}
+	c.spans = append(c.spans, span{low, high})
+}
+
+// drained: a poll that began at an event found nothing above an offset.
+func (l *Log) drained(key history.Key, offset, event int64) {
+	c := l.covers(key)
+	if c.drains == nil {
+		c.drains = map[int64]int64{}
+	}
+	c.drains[offset] = max(c.drains[offset], event)
+}
+
+// merge puts the stretches in order and joins those that overlap.
+func (c *coverage) merge() {
+	slices.SortFunc(c.spans, func(a, b span) int { return compare(a.low, b.low) })
+	kept := c.spans[:0]
+	for _, s := range c.spans {
+		if n := len(kept); n > 0 && s.low <= kept[n-1].high {
+			kept[n-1].high = max(kept[n-1].high, s.high)
+			continue
+		}
+		kept = append(kept, s)
+	}
+	c.spans = kept
+}
+
+// over is the stretch that holds an offset.
+func (c *coverage) over(offset int64) (span, bool) {
+	i := sort.Search(len(c.spans), func(i int) bool { return c.spans[i].high >= offset })
+	if i == len(c.spans) || c.spans[i].low > offset {
+		return span{}, false
+	}
+	return c.spans[i], true
+}
+
+func (c *coverage) holds(offset int64) bool {
+	_, ok := c.over(offset)
+	return ok
+}

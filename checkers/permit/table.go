@@ -1,0 +1,226 @@
+package permit
+
+import (
+	"slices"
+
+	"github.com/ktrial/ktrial/checkers/detect"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/checkers/laws"
+)
+
+// row is a row of the table of what a configuration permits.
+type row struct {
+	reason string // what of the configuration, and why it is so
+	when   func(e *Expectations) bool
+	fault  history.FaultKind // which must have happened, too
+	// legal: nothing was ever promised, whatever is configured.
+	legal   bool
+	permits []detect.Anomaly
+	only    func(p *Permits, f *detect.Finding) bool // nil: every instance
+	// laws are those of what happens inside that need not hold any longer, where
+	// the fault happened.
+	laws []laws.Law
+}
+
+var truncation = []detect.Anomaly{detect.LostWrite, detect.Unseen, detect.InconsistentOffsets, detect.AppendRealtimeOrder,
+	detect.NonmonotonicSend, detect.IntNonmonotonicSend, detect.PollSkip, detect.IntPollSkip, detect.NonmonotonicEnd, detect.TornTransaction}
+
+var anything = []detect.Anomaly{detect.LostWrite, detect.Unseen, detect.InconsistentOffsets, detect.Duplicate, detect.NonmonotonicPoll, detect.PollSkip,
+	detect.IntPollSkip, detect.IntNonmonotonicPoll, detect.IntNonmonotonicSend, detect.NonmonotonicSend, detect.AppendRealtimeOrder,
+	detect.G1a, detect.AbortedRead, detect.TornTransaction, detect.NonmonotonicEnd, detect.CommittedOffset, detect.GroupSkip, detect.CommitAhead, detect.GroupRewind, detect.LeaderEpochOrder, detect.ChangedRecord}
+
+// keeping are the laws about what was committed. They hold as long as no more
+// is destroyed than the configuration promises to survive.
+var keeping = []laws.Law{
+	laws.WeakISR, laws.StrongISR, laws.LogMatching, laws.SamePrefix,
+	laws.LeaderComplete, laws.CandidateComplete, laws.HWIsReplicated, laws.JoinCaughtUp,
+	laws.UncleanExcluded, laws.KeptSomewhere, laws.ConsistentRead, laws.NoTruncation,
+}
+
+// undamaged are the laws about the content of one log, which a node cannot keep
+// when its disk was damaged.
+var undamaged = []laws.Law{
+	laws.WeakISR, laws.StrongISR, laws.LogMatching, laws.SamePrefix,
+	laws.EpochsGrow, laws.ConsistentRead, laws.MarksInOrder, laws.RecoveredPrefix,
+	laws.ContiguousBatches,
+}
+
+// table is what is permitted: everything that no row permits fails, and nothing
+// permits a phantom, a read from the future, or, among read_committed
+// consumers, a read of what is not committed.
+var table = []row{
+	{reason: "always: transactions interleave in a log, for offsets are given at append, before the commit",
+		when: always, legal: true,
+		permits: []detect.Anomaly{detect.IntSendSkip, detect.G0, detect.G0Realtime}},
+	{reason: "ww-deps: an order of writes is not an order of transactions, so circles through it are legal",
+		when: func(e *Expectations) bool { return e.Is(WriteOrder, "true") }, legal: true,
+		permits: []detect.Anomaly{detect.G1c, detect.G1cRealtime},
+		only:    func(_ *Permits, f *detect.Finding) bool { return f.ThroughWrites }},
+	{reason: "acks=1: a leader that loses its leadership loses what only it had acknowledged",
+		when:    func(e *Expectations) bool { return e.Is(Acks, "1") },
+		permits: truncation, only: onlyAcknowledged},
+	{reason: "acks=0: nothing was ever promised of a send",
+		when:    func(e *Expectations) bool { return e.Is(Acks, "0") },
+		permits: append([]detect.Anomaly{detect.Duplicate}, truncation...), only: onlyAcknowledged},
+	{reason: "min.insync.replicas=1, and the last in-sync replica lost data",
+		when:    func(e *Expectations) bool { return e.number(MinInsyncReplicas, 2) <= 1 },
+		fault:   history.LastISRLost,
+		permits: append([]detect.Anomaly{detect.LeaderEpochOrder}, truncation...), laws: keeping},
+	{reason: "at least min.insync.replicas replicas lost unsynced data at once",
+		when:    func(e *Expectations) bool { return e.Happened[history.LossyCrashes] > 0 },
+		fault:   history.LossyCrashes,
+		permits: anything, only: afterTheFault, laws: keeping},
+	{reason: "unclean.leader.election.enable=true, and a replica out of sync was elected",
+		when:    func(e *Expectations) bool { return e.Is(UncleanLeaderElection, "true") },
+		fault:   history.UncleanElection,
+		permits: anything, only: afterTheFault, laws: keeping},
+	{reason: "its disk was damaged, and the base offset and epoch of a batch are under no checksum",
+		when:  always,
+		fault: history.DamagedDisk,
+		laws:  undamaged},
+	{reason: "enable.idempotence=false: a retry whose first answer was lost appends twice",
+		when:    withoutIdempotence,
+		permits: []detect.Anomaly{detect.Duplicate, detect.DuplicateProcessing}, only: atSeveralOffsets},
+	{reason: "enable.idempotence=false with several requests in flight: a retry lands behind its successor",
+		when: func(e *Expectations) bool {
+			return withoutIdempotence(e) && e.number(MaxInFlight, 5) > 1
+		},
+		permits: []detect.Anomaly{detect.NonmonotonicSend, detect.IntNonmonotonicSend}},
+	{reason: "enable.idempotence=false: what was given up may still arrive, behind what was sent later",
+		when:    withoutIdempotence,
+		permits: []detect.Anomaly{detect.NonmonotonicSend}, only: firstGivenUp},
+	{reason: "producer.id.expiration.ms: a broker forgot a silent producer, and took its retry for a new record",
+		when:    func(e *Expectations) bool { return e.number(ProducerIDExpiration, kafkasExpiration) < kafkasExpiration },
+		permits: []detect.Anomaly{detect.Duplicate, detect.DuplicateProcessing, detect.NonmonotonicSend, detect.IntNonmonotonicSend},
+		laws:    []laws.Law{laws.ContiguousBatches}},
+	{reason: "isolation.level=read_uncommitted: consumers see what is not committed",
+		when:    readUncommitted,
+		permits: []detect.Anomaly{detect.G1a, detect.AbortedRead, detect.PrecommittedRead, detect.G1c}},
+	{reason: "isolation.level=read_uncommitted: a transaction under way is read from before it reads the rest itself",
+		when:    readUncommitted,
+		permits: []detect.Anomaly{detect.G1cRealtime},
+		only:    func(_ *Permits, f *detect.Finding) bool { return !f.Direct }},
+	{reason: "isolation.level=read_uncommitted: what is read of a value may be what was aborted before it was sent again",
+		when:    readUncommitted,
+		permits: []detect.Anomaly{detect.G1cRealtime, detect.AppendRealtimeOrder, detect.NonmonotonicEnd, detect.NonmonotonicSend, detect.IntNonmonotonicSend, detect.Duplicate},
+		only:    alsoAborted},
+	{reason: "isolation.level=read_uncommitted: that a record was read does not prove that its transaction committed",
+		when:    readUncommitted,
+		permits: []detect.Anomaly{detect.LostWrite, detect.TornTransaction},
+		only:    func(p *Permits, f *detect.Finding) bool { return !p.log.Acknowledged(f.Record.Rec) }},
+	{reason: "isolation.level=read_uncommitted: what one consumer jumped over is of an aborted transaction that another saw",
+		when:    readUncommitted,
+		permits: []detect.Anomaly{detect.PollSkip, detect.IntPollSkip},
+		only: func(p *Permits, f *detect.Finding) bool {
+			return p.skippedAll(f, func(_ int64, rec history.Rec) bool { return p.log.OnlyFailed(rec) })
+		}},
+	{reason: "subscribe: partitions move between the members of a group",
+		when:    subscribed,
+		permits: []detect.Anomaly{detect.PollSkip, detect.NonmonotonicPoll}, only: ofAMember},
+	{reason: "enable.auto.commit=true: what was processed since the last commit is processed again",
+		when:    func(e *Expectations) bool { return e.Is(EnableAutoCommit, "true") },
+		permits: []detect.Anomaly{detect.DuplicateProcessing}},
+	{reason: "processing=at-least-once: after a crash a consumer starts over from the committed offset",
+		when:    func(e *Expectations) bool { return e.Is(Processing, "at-least-once") },
+		permits: []detect.Anomaly{detect.DuplicateProcessing}},
+	{reason: "auto.offset.reset=latest: a position that was not known, or out of range, began anew at the end",
+		when:    func(e *Expectations) bool { return e.Is(AutoOffsetReset, "latest") },
+		fault:   history.OffsetReset,
+		permits: []detect.Anomaly{detect.PollSkip}, only: oncePerReader},
+	{reason: "auto.offset.reset=earliest: a position that was not known, or out of range, began anew at the start",
+		when:    func(e *Expectations) bool { return e.Is(AutoOffsetReset, "earliest") },
+		fault:   history.OffsetReset,
+		permits: []detect.Anomaly{detect.NonmonotonicPoll, detect.GroupRewind}, only: oncePerReader},
+	{reason: "retention: records below the log's start were deleted",
+		when:    retention,
+		permits: []detect.Anomaly{detect.LostWrite, detect.PollSkip, detect.IntPollSkip, detect.Unseen, detect.TornTransaction, detect.GroupSkip}, only: belowLogStart},
+	{reason: "cleanup.policy=compact: a later record of the same record key may have superseded it",
+		when: func(e *Expectations) bool {
+			return e.Is(CleanupPolicy, "compact") || e.Is(CleanupPolicy, "compact+delete")
+		},
+		permits: []detect.Anomaly{detect.LostWrite, detect.PollSkip, detect.IntPollSkip, detect.Unseen, detect.TornTransaction, detect.GroupSkip}, only: superseded},
+	{reason: "known protocol flaw KAFKA-17754: before transaction.version=2 a late EndTxn ends a later transaction",
+		when:    func(e *Expectations) bool { return e.number(TransactionVersion, 2) < 2 },
+		fault:   history.DelayedEndTxn,
+		permits: []detect.Anomaly{detect.G1a, detect.AbortedRead, detect.LostWrite, detect.TornTransaction, detect.Unseen, detect.PollSkip, detect.IntPollSkip}, only: endedByAnother},
+	{reason: "a leader that was replaced and cut off does not know it, has no lease to lose, and tells its old end; to one client, who has heard of the next leader epoch, it tells none (KIP-320, KIP-207)",
+		when:    func(e *Expectations) bool { return e.Happened[history.ReplacedLeader] > 0 },
+		fault:   history.ReplacedLeader,
+		permits: []detect.Anomaly{detect.NonmonotonicEnd}, only: betweenClients},
+	{reason: "follower.fetch=true: a follower may lag behind, though never diverge",
+		when:    func(e *Expectations) bool { return e.Is(FollowerFetch, "true") },
+		permits: []detect.Anomaly{detect.NonmonotonicEnd}},
+}
+
+// kafkasExpiration is Kafka's default of producer.id.expiration.ms, a day: longer
+// than any history in which a producer could be forgotten.
+const kafkasExpiration = 86_400_000
+
+func always(*Expectations) bool { return true }
+
+func withoutIdempotence(e *Expectations) bool {
+	return e.Is(EnableIdempotence, "false") && e.number(Retries, 1) > 0
+}
+
+func readUncommitted(e *Expectations) bool { return e.Is(IsolationLevel, "read_uncommitted") }
+
+func subscribed(e *Expectations) bool {
+	return e.Is(Subscribe, "true") || e.Is(Subscribe, "subscribe")
+}
+
+func retention(e *Expectations) bool {
+	return e.Is(Retention, "true") || e.Is(CleanupPolicy, "delete") || e.Is(CleanupPolicy, "compact+delete") || e.said(LogStartOffset)
+}
+
+// Faults are the kinds that happened to one partition, or to one machine.
+type Faults uint16
+
+// With is these faults and one more.
+func (f Faults) With(kind history.FaultKind) Faults { return f | 1<<kind }
+
+// Any reports whether anything happened.
+func (f Faults) Any() bool { return f != 0 }
+
+func (f Faults) has(kind history.FaultKind) bool {
+	return kind != history.OtherFault && f&(1<<kind) != 0
+}
+
+// Law says why a law of what happens inside need not hold under a configuration
+// where these faults happened; ok is false if it must.
+func (e *Expectations) Law(law laws.Law, happened Faults) (reason string, ok bool) {
+	for i := range table {
+		r := &table[i]
+		if slices.Contains(r.laws, law) && (r.fault == history.OtherFault && r.when(e) || happened.has(r.fault)) {
+			return r.reason, true
+		}
+	}
+	return "", false
+}
+
+// Offer is an anomaly that a row permits.
+type Offer struct {
+	Anomaly detect.Anomaly
+	Reason  string
+}
+
+// Offers are what a configuration permits beyond what is always legal.
+func (e *Expectations) Offers() (all []Offer) {
+	for i := range table {
+		if r := &table[i]; !r.legal && r.when(e) {
+			for _, anomaly := range r.permits {
+				all = append(all, Offer{anomaly, r.reason})
+			}
+		}
+	}
+	return all
+}
+
+// May reports whether some row may permit instances of an anomaly.
+func (e *Expectations) May(anomaly detect.Anomaly) bool {
+	for i := range table {
+		if r := &table[i]; r.when(e) && slices.Contains(r.permits, anomaly) {
+			return true
+		}
+	}
+	return false
+}
