@@ -52,6 +52,7 @@ const (
 	TwoOwners           = detect.TwoOwners
 	GroupRewind         = detect.GroupRewind
 	ChangedRecord       = detect.ChangedRecord
+	LeaderEpochOrder    = detect.LeaderEpochOrder
 )
 
 // Expectations say under which configuration a history came about, and what

@@ -13,7 +13,7 @@
 //	send := []history.Mop{{Kind: history.MopSend, Key: orders, Value: history.Text("a")}}
 //	rec.Invoke(history.Event{Process: 0, F: history.Send, Time: now(), Mops: send})
 //	// ... produce with the client under test, and learn the offset ...
-//	send[0].Offset = 17
+//	send[0].Offset = history.At(17)
 //	rec.Complete(history.Event{Type: history.OK, Process: 0, F: history.Send, Time: now(), Mops: send})
 //
 //	judgement := checkers.Judge(rec.History(), checkers.Options{})

@@ -84,8 +84,11 @@ var checkTables = []struct {
 			0: send x/10@0
 			2: poll x/10@0 x/10@1`},
 		{"acknowledged at one, polled at another", Violated, `
+			0: send x/10@0
+			2: poll x/10@3`},
+		{"an older record of the same value", Holds, `
 			0: send x/10@3
-			2: poll x/10@0`},
+			2: poll x/10@0 x/10@3`},
 		{"two readers differ", Violated, `
 			0: send x/10@?
 			2: poll x/10@0
@@ -160,6 +163,39 @@ var checkTables = []struct {
 			0: send x/10@0 info
 			1: send x/11@0
 			2: poll x/11@0`},
+		{"records are read as they were sent", Holds, `
+			0: send x/10@0 key=a header=v timestamp=7
+			1: poll x/10@0 key=a header=v timestamp=7 leader=3
+			2: poll x/10@0 leader=3`},
+		{"leader epochs grow", Holds, `
+			0: send x/10@0 x/11@1 x/12@2
+			1: poll x/10@0 leader=3
+			1: poll x/11@1 x/12@2 leader=4
+			2: poll x/10@0 leader=3
+			2: poll x/11@1 leader=4`},
+		{"tombstones of several keys", Holds, `
+			0: send x/10@0 key=a
+			0: send x/10@1 key=b
+			1: poll x/10@0 key=a
+			1: poll x/10@1 key=b`},
+		{"a key changed", Violated, `
+			0: send x/10@0 key=a
+			1: poll x/10@0 key=b`},
+		{"a header changed, and the producer was told no offset", Violated, `
+			0: send x/10@? header=a
+			1: poll x/10@0 header=b`},
+		{"two consumers are given different timestamps", Violated, `
+			0: send x/10@0
+			1: poll x/10@0 timestamp=1
+			2: poll x/10@0 timestamp=2`},
+		{"a record has two leader epochs", Violated, `
+			0: send x/10@0
+			1: poll x/10@0 leader=3
+			2: poll x/10@0 leader=4`},
+		{"a later epoch lies below", Violated, `
+			0: send x/10@0 x/11@1
+			1: poll x/10@0 leader=4
+			2: poll x/11@1 leader=3`},
 		{"two acknowledgements", Violated, `
 			0: send x/10@0
 			1: send x/11@0`},

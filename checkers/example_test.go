@@ -14,9 +14,9 @@ func Example() {
 	rec := history.NewRecorder()
 	orders := history.Partition("orders", 0)
 	produce := func(at time.Duration, value string, offset int64) {
-		send := []history.Mop{{Kind: history.MopSend, Key: orders, Value: history.Text(value), Offset: history.NoOffset}}
+		send := []history.Mop{{Kind: history.MopSend, Key: orders, Value: history.Text(value)}}
 		rec.Invoke(history.Event{Process: 0, Client: "shop", F: history.Send, Time: at, Mops: send})
-		send[0].Offset = offset // what the client under test was told
+		send[0].Offset = history.At(offset) // what the client under test was told
 		rec.Complete(history.Event{Type: history.OK, Process: 0, F: history.Send, Time: at + time.Millisecond, Mops: send})
 	}
 	produce(1*time.Second, "tea", 0)
@@ -26,8 +26,8 @@ func Example() {
 	rec.Invoke(history.Event{Process: 1, Client: "billing", F: history.Poll, Time: 4 * time.Second})
 	rec.Complete(history.Event{Type: history.OK, Process: 1, F: history.Poll, Time: 5 * time.Second, Mops: []history.Mop{{
 		Kind: history.MopPoll, Records: []history.Record{
-			{Key: orders, Offset: 0, Value: history.Text("tea")},
-			{Key: orders, Offset: 2, Value: history.Text("rice")},
+			{Key: orders, Offset: history.At(0), Value: history.Text("tea")},
+			{Key: orders, Offset: history.At(2), Value: history.Text("rice")},
 		}}}})
 
 	judgement := checkers.Judge(rec.History(), checkers.Options{})

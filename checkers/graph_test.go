@@ -15,7 +15,7 @@ import (
 func rings(circles, n int) *history.History {
 	rec := history.NewRecorder()
 	send := func(i, offset int) history.Mop {
-		return history.Mop{Kind: history.MopSend, Key: history.Int(0), Value: history.Int(int64(i)), Offset: int64(offset)}
+		return history.Mop{Kind: history.MopSend, Key: history.Int(0), Value: history.Int(int64(i)), Offset: history.At(int64(offset))}
 	}
 	for i := range circles * n {
 		rec.Invoke(history.Event{Process: int64(i), F: history.Txn, Mops: []history.Mop{send(i, -1), {Kind: history.MopPoll}}})
@@ -25,7 +25,7 @@ func rings(circles, n int) *history.History {
 		if next%int64(n) == 0 {
 			next -= int64(n)
 		}
-		read := []history.Record{{Key: history.Int(0), Offset: next, Value: history.Int(next)}}
+		read := []history.Record{{Key: history.Int(0), Offset: history.At(next), Value: history.Int(next)}}
 		rec.Complete(history.Event{Type: history.OK, Process: int64(i), F: history.Txn, Time: time.Duration(i),
 			Mops: []history.Mop{send(i, i), {Kind: history.MopPoll, Records: read}}})
 	}

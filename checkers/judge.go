@@ -156,7 +156,7 @@ func examined(h *history.History, log *detect.Log) Examined {
 	h.EachOf(history.HasFacts, func(op *history.Op) bool {
 		if op.Type == history.OK {
 			e.Facts += int64(len(op.Offsets))
-			if op.Generation != 0 || op.Epoch != 0 {
+			if op.Generation != 0 || op.ProducerEpoch != 0 {
 				e.Facts++
 			}
 		}

@@ -37,21 +37,21 @@ func eventsOf(h *history.History) []history.Event {
 	}
 	h.Each(func(op *history.Op) bool {
 		e := history.Event{Type: op.Type, Process: op.Process, F: op.F, Time: op.End, SeekToBeginning: op.Seek, Group: op.Group,
-			Keys: names(op.Keys), Rebalanced: names(op.Rebalanced), Transaction: op.Txn, Producer: op.Producer, ProducerEpoch: op.Epoch, Generation: op.Generation}
+			Keys: names(op.Keys), Rebalanced: names(op.Rebalanced), Transaction: op.Txn, Producer: op.Producer, ProducerEpoch: op.ProducerEpoch, Generation: op.Generation}
 		sends, polled, offsets := op.Sends, op.Polled, op.Offsets
 		for _, step := range op.Shape {
 			m := history.Mop{Kind: step.Kind}
 			switch step.Kind {
 			case history.MopSend:
-				m.Key, m.Value, m.Offset = h.Keys()[h.KeyOf(sends[0].Rec)], h.ValueOf(sends[0].Rec), sends[0].Offset
+				m.Key, m.Value, m.Offset = h.Keys()[h.KeyOf(sends[0].Rec)], h.ValueOf(sends[0].Rec), history.At(sends[0].Offset)
 				sends = sends[1:]
 			case history.MopPoll:
 				for _, p := range polled[:step.N] {
-					m.Records = append(m.Records, history.Record{Key: h.Keys()[h.KeyOf(p.Rec)], Offset: p.Offset, Value: h.ValueOf(p.Rec)})
+					m.Records = append(m.Records, history.Record{Key: h.Keys()[h.KeyOf(p.Rec)], Offset: history.At(p.Offset), Value: h.ValueOf(p.Rec)})
 				}
 				polled = polled[step.N:]
 			default:
-				m.Key, m.Offset = h.Keys()[offsets[0].Key], offsets[0].Offset
+				m.Key, m.Offset = h.Keys()[offsets[0].Key], history.At(offsets[0].Offset)
 				offsets = offsets[1:]
 			}
 			e.Mops = append(e.Mops, m)

@@ -136,7 +136,7 @@ func (m *model) send() history.Mop {
 		return mop
 	}
 	m.next++
-	return history.Mop{Kind: history.MopSend, Key: m.key(m.rng.IntN(m.cfg.Keys)), Value: history.Int(m.next), Offset: history.NoOffset}
+	return history.Mop{Kind: history.MopSend, Key: m.key(m.rng.IntN(m.cfg.Keys)), Value: history.Int(m.next)}
 }
 
 func (m *model) begin(i int, c *modelClient) {
@@ -181,7 +181,7 @@ func (m *model) begin(i int, c *modelClient) {
 func (m *model) odd(op *modelOp) {
 	key := m.key(m.rng.IntN(m.cfg.Keys))
 	ask := func(f history.F, kind history.MopKind, offset int64) {
-		op.f, op.mops = f, []history.Mop{{Kind: kind, Key: key, Offset: offset}}
+		op.f, op.mops = f, []history.Mop{{Kind: kind, Key: key, Offset: history.At(offset)}}
 	}
 	switch n := m.rng.IntN(6); {
 	case n == 0:
@@ -281,13 +281,13 @@ func (m *model) change(mop *history.Mop, op *modelOp) {
 			m.append(mop, op.txn)
 		}
 	case history.MopEnd:
-		mop.Offset = m.cfg.Base + int64(len(l.entries))
+		mop.Offset = history.At(m.cfg.Base + int64(len(l.entries)))
 	case history.MopStable:
-		mop.Offset = m.cfg.Base + l.stable()
+		mop.Offset = history.At(m.cfg.Base + l.stable())
 	case history.MopCommit:
-		m.registers[k] = mop.Offset
+		m.registers[k] = mop.Offset.Or(history.NoOffset)
 	case history.MopCommitted:
-		mop.Offset = m.registers[k]
+		mop.Offset = history.At(m.registers[k])
 	}
 }
 
@@ -298,7 +298,7 @@ func (m *model) append(mop *history.Mop, txn *modelTxn) {
 	for m.cfg.Odd && m.rng.IntN(10) == 0 { // compaction emptied these
 		l.entries = append(l.entries, modelEntry{})
 	}
-	mop.Offset = m.cfg.Base + int64(len(l.entries))
+	mop.Offset = history.At(m.cfg.Base + int64(len(l.entries)))
 	l.entries = append(l.entries, modelEntry{v, txn})
 }
 
@@ -322,7 +322,7 @@ func (m *model) poll(c *modelClient, k int, mop *history.Mop, room int) {
 			return
 		}
 		if e.value != 0 && (m.cfg.Uncommitted || e.txn == nil || e.txn.state == stateCommitted) {
-			mop.Records = append(mop.Records, history.Record{Key: m.key(k), Offset: m.cfg.Base + c.position[k], Value: history.Int(e.value)})
+			mop.Records = append(mop.Records, history.Record{Key: m.key(k), Offset: history.At(m.cfg.Base + c.position[k]), Value: history.Int(e.value)})
 			room--
 		}
 		c.position[k]++
@@ -364,7 +364,7 @@ func (m *model) end(i int, c *modelClient) {
 		if m.rng.IntN(2) == 0 { // the client never learned the offsets
 			for j := range e.Mops {
 				if e.Mops[j].Kind == history.MopSend {
-					e.Mops[j].Offset = history.NoOffset
+					e.Mops[j].Offset = history.Number{}
 				}
 			}
 		}
@@ -400,7 +400,7 @@ func (m *model) end(i int, c *modelClient) {
 func (m *model) mayResend(mops []history.Mop) {
 	for _, mop := range mops {
 		if m.cfg.Odd && mop.Kind == history.MopSend {
-			mop.Offset = history.NoOffset
+			mop.Offset = history.Number{}
 			m.again = append(m.again, mop)
 		}
 	}
@@ -414,11 +414,11 @@ func (m *model) blurred(e history.Event) history.Event {
 	mops := slices.Clone(e.Mops)
 	for i := range mops {
 		if mops[i].Kind == history.MopSend {
-			mops[i].Offset = history.NoOffset
+			mops[i].Offset = history.Number{}
 		}
 		mops[i].Records = slices.Clone(mops[i].Records)
 		for j := range mops[i].Records {
-			mops[i].Records[j].Offset = history.NoOffset
+			mops[i].Records[j].Offset = history.Number{}
 		}
 	}
 	e.Mops = mops
@@ -454,7 +454,7 @@ func (m *model) leave(op *modelOp) {
 		m.mayResend(rest)
 		if op.f == history.Send && m.cfg.Odd {
 			for _, mop := range op.mops[:op.effect] {
-				mop.Offset = history.NoOffset
+				mop.Offset = history.Number{}
 				m.landed = append(m.landed, mop)
 			}
 		}

@@ -383,9 +383,9 @@ func TestManyRecordsAtOneOffset(t *testing.T) {
 	const n = 50_000
 	var polled []history.Record
 	for i := range int64(n) {
-		at := history.Mop{Kind: history.MopSend, Key: history.Int(0), Value: history.Int(i)}
+		at := history.Mop{Kind: history.MopSend, Key: history.Int(0), Value: history.Int(i), Offset: history.At(0)}
 		rec.Add(&history.Event{Type: history.OK, Process: i, F: history.Send, Mops: []history.Mop{at}})
-		polled = append(polled, history.Record{Key: history.Int(0), Value: history.Int(i)})
+		polled = append(polled, history.Record{Key: history.Int(0), Value: history.Int(i), Offset: history.At(0)})
 	}
 	rec.Add(&history.Event{Type: history.OK, Process: n, F: history.Poll, Mops: []history.Mop{{Kind: history.MopPoll, Records: polled[:256]}}})
 	for _, settings := range []string{"", "acks=1"} {

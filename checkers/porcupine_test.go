@@ -93,9 +93,9 @@ func TestLogSweepAgreesWithPorcupine(t *testing.T) {
 		}
 		h := record(ops, func(i int, op drawn) history.Event {
 			if op.append {
-				return history.Event{F: history.Send, Mops: []history.Mop{{Kind: history.MopSend, Key: history.Int(0), Value: history.Int(int64(i)), Offset: op.offset}}}
+				return history.Event{F: history.Send, Mops: []history.Mop{{Kind: history.MopSend, Key: history.Int(0), Value: history.Int(int64(i)), Offset: history.At(op.offset)}}}
 			}
-			return history.Event{F: history.ListOffsets, Mops: []history.Mop{{Kind: history.MopEnd, Key: history.Int(0), Offset: op.offset}}}
+			return history.Event{F: history.ListOffsets, Mops: []history.Mop{{Kind: history.MopEnd, Key: history.Int(0), Offset: history.At(op.offset)}}}
 		})
 		j := Judge(h, Options{})
 		appends, _ := j.Kept(LinearizableAppends)

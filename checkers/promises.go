@@ -27,7 +27,7 @@ var (
 		[]Anomaly{Duplicate}, polled}
 	NoConflicts = Promise{"all observations agree",
 		"an offset holds one record, whoever looks and whenever, and a record is read as it was sent",
-		[]Anomaly{InconsistentOffsets, ChangedRecord}, polled}
+		[]Anomaly{InconsistentOffsets, ChangedRecord, LeaderEpochOrder}, polled}
 	NoPhantoms = Promise{"nothing is read that was not sent",
 		"no phantom, no record of a send that failed, none in the wrong partition",
 		[]Anomaly{PhantomRead, G1a, AbortedRead, PrecommittedRead}, polled}

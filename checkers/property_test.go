@@ -211,7 +211,7 @@ var mutations = []mutation{
 		_, poll := m.somePoll(func(*history.Event, *history.Mop) bool { return true })
 		if ok && poll != nil {
 			key, value := m.name(rec)
-			poll.Records = append(poll.Records, history.Record{Key: key, Offset: m.log.Highest(m.h.KeyOf(rec)) + 1, Value: value})
+			poll.Records = append(poll.Records, history.Record{Key: key, Offset: history.At(m.log.Highest(m.h.KeyOf(rec)) + 1), Value: value})
 		}
 		return ok && poll != nil
 	}},
@@ -232,7 +232,7 @@ var mutations = []mutation{
 		other = poll.Records[i].Value
 		// The overwritten record is elsewhere known by its acknowledgement or another poll.
 		rec, ok := m.h.FindRec(poll.Records[i-1].Key, poll.Records[i-1].Value)
-		if !ok || !m.told(rec) || poll.Records[i-1].Offset < 0 {
+		if !ok || !m.told(rec) || poll.Records[i-1].Offset == (history.Number{}) {
 			return false
 		}
 		poll.Records[i-1].Value = other
@@ -269,7 +269,7 @@ var mutations = []mutation{
 		if ok {
 			key, value := m.name(rec)
 			e := &m.events[m.op(rec).Completed]
-			e.Mops = append(e.Mops, history.Mop{Kind: history.MopPoll, Records: []history.Record{{Key: key, Offset: m.log.Offset(rec), Value: value}}})
+			e.Mops = append(e.Mops, history.Mop{Kind: history.MopPoll, Records: []history.Record{{Key: key, Offset: history.At(m.log.Offset(rec)), Value: value}}})
 		}
 		return ok
 	}},
@@ -310,7 +310,7 @@ var mutations = []mutation{
 		})
 		if ok {
 			key, value := m.name(rec)
-			poll.Records = append(poll.Records, history.Record{Key: key, Offset: m.log.Offset(rec), Value: value})
+			poll.Records = append(poll.Records, history.Record{Key: key, Offset: history.At(m.log.Offset(rec)), Value: value})
 		}
 		return ok
 	}},
@@ -415,7 +415,7 @@ var mutations = []mutation{
 func (m *mutant) give(event int64, s history.Sent) {
 	key, value := m.name(s.Rec)
 	e := &m.events[event]
-	e.Mops = append(e.Mops, history.Mop{Kind: history.MopPoll, Records: []history.Record{{Key: key, Offset: s.Offset, Value: value}}})
+	e.Mops = append(e.Mops, history.Mop{Kind: history.MopPoll, Records: []history.Record{{Key: key, Offset: history.At(s.Offset), Value: value}}})
 }
 
 func (m *mutant) subscribed(process int64, before int) (yes bool) {
@@ -458,11 +458,11 @@ func swapOffsets(sameProcess bool) func(m *mutant) bool {
 						r.Value = v
 					}
 				}
-				if mop.Kind == history.MopSend && mop.Key == k && mop.Offset >= 0 && m.events[i].Type != history.Invoke {
+				if mop.Kind == history.MopSend && mop.Key == k && mop.Offset != (history.Number{}) && m.events[i].Type != history.Invoke {
 					if mop.Value == v {
-						mop.Offset = m.log.Offset(second)
+						mop.Offset = history.At(m.log.Offset(second))
 					} else if mop.Value == w {
-						mop.Offset = m.log.Offset(first)
+						mop.Offset = history.At(m.log.Offset(first))
 					}
 				}
 			}

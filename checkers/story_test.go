@@ -18,6 +18,7 @@ import (
 //	0> txn send x/10               process 0 begins a transaction
 //	0< txn send x/10@0 fail        and learns how it ended
 //	2: commit x@5 group=g
+//	0: send x/10@0 key=k           with a record key; header, timestamp and leader likewise
 //	log: start x@0 end x@9         what is known of the logs in the end
 //	fault: unclean-election x
 //
@@ -59,7 +60,7 @@ func asked(mops []history.Mop) (out []history.Mop) {
 	for _, m := range mops {
 		m.Records = nil
 		if m.Kind != history.MopCommit && m.Kind != history.MopDelete {
-			m.Offset = history.NoOffset
+			m.Offset = history.Number{}
 		}
 		out = append(out, m)
 	}
@@ -86,6 +87,7 @@ var storyMops = map[string]history.MopKind{
 }
 
 func storyEvent(t testing.TB, text string) (e history.Event) {
+	var shared history.Attributes // of all records of the operation
 	e.Type = history.OK
 	words := strings.Fields(text)
 	e.F = storyFs[words[0]]
@@ -104,6 +106,10 @@ func storyEvent(t testing.TB, text string) (e history.Event) {
 			e.Session = value
 		case pair && name == "txn":
 			e.Transaction = value
+		case pair && name == "key":
+			shared.RecordKey = history.Text(value)
+		case pair && name == "header":
+			shared.Headers = []history.Header{{Key: "h", Value: value}}
 		case pair:
 			n, err := strconv.ParseInt(value, 10, 64)
 			require.NoError(t, err, text)
@@ -114,6 +120,10 @@ func storyEvent(t testing.TB, text string) (e history.Event) {
 				e.Producer = n
 			case "epoch":
 				e.ProducerEpoch = n
+			case "timestamp":
+				shared.Timestamp = history.At(n)
+			case "leader":
+				shared.LeaderEpoch = history.At(n)
 			case "seek":
 				e.SeekToBeginning = n == 1
 			}
@@ -129,6 +139,13 @@ func storyEvent(t testing.TB, text string) (e history.Event) {
 			e.Keys = append(e.Keys, storyKey(w))
 		}
 	}
+	for i := range e.Mops {
+		m := &e.Mops[i]
+		m.Attributes = shared
+		for j := range m.Records {
+			m.Records[j].Attributes = shared
+		}
+	}
 	return e
 }
 
@@ -139,11 +156,11 @@ func storyMop(mops []history.Mop, kind history.MopKind, w string) []history.Mop 
 		offset, _ = strconv.ParseInt(at, 10, 64)
 	}
 	key, value, _ := strings.Cut(place, "/")
-	m := history.Mop{Kind: kind, Key: storyKey(key), Value: storyKey(value), Offset: offset}
+	m := history.Mop{Kind: kind, Key: storyKey(key), Value: storyKey(value), Offset: history.At(offset)}
 	if kind != history.MopPoll {
 		return append(mops, m)
 	}
 	last := &mops[len(mops)-1]
-	last.Records = append(last.Records, history.Record{Key: m.Key, Offset: offset, Value: m.Value})
+	last.Records = append(last.Records, history.Record{Key: m.Key, Offset: history.At(offset), Value: m.Value})
 	return mops
 }

@@ -133,6 +133,8 @@ type Fault struct {
 	Until Seconds `json:"until"`
 	Text  string  `json:"text"`
 	Fault string  `json:"fault"`
+	// Group is what the fault hurts: process, network, disk, clock, leadership.
+	Group string `json:"group"`
 }
 
 // Spared is a fault that did not strike as it was planned.

@@ -29,7 +29,7 @@ func made() *Timeline {
 	for i := range int64(200) {
 		from := time.Duration(i)*100*time.Millisecond + time.Microsecond
 		value := history.Text("p-" + string(rune('A'+i)))
-		send := history.Event{Process: 0, Client: "producer-1", F: history.Send, Mops: []history.Mop{{Kind: history.MopSend, Key: key, Value: value, Offset: i}}}
+		send := history.Event{Process: 0, Client: "producer-1", F: history.Send, Mops: []history.Mop{{Kind: history.MopSend, Key: key, Value: value, Offset: history.At(i)}}}
 		rec.Invoke(at(send, history.Invoke, from))
 		rec.Complete(at(send, history.OK, from+5*time.Millisecond))
 		if i/10 == 10 {
@@ -37,7 +37,7 @@ func made() *Timeline {
 		}
 		poll := history.Event{Process: 1, Client: "consumer-1", F: history.Poll, Mops: []history.Mop{{Kind: history.MopPoll}}}
 		rec.Invoke(at(poll, history.Invoke, from+5*time.Millisecond))
-		poll.Mops[0].Records = []history.Record{{Key: key, Offset: i, Value: value}}
+		poll.Mops[0].Records = []history.Record{{Key: key, Offset: history.At(i), Value: value}}
 		rec.Complete(at(poll, history.OK, from+time.Duration(10+i%10)*time.Millisecond))
 		// Who reads it again does not count.
 		rec.Invoke(at(poll, history.Invoke, from+30*time.Millisecond))
@@ -46,8 +46,8 @@ func made() *Timeline {
 	run := &Run{
 		Scenario: "made-up", Seed: 4, Verdict: Violated, VirtualSeconds: 20,
 		Faults: []Fault{
-			{At: Seconds(5 * time.Second), Until: Seconds(8 * time.Second), Text: "at 3s for 3s: power off broker-1"},
-			{At: Seconds(12 * time.Second), Text: "at 10s: cut broker-2 to broker-1 <&>"},
+			{At: Seconds(5 * time.Second), Until: Seconds(8 * time.Second), Text: "at 3s for 3s: power off broker-1", Fault: "power off broker-1"},
+			{At: Seconds(12 * time.Second), Text: "at 10s: cut broker-2 to broker-1 <&>", Fault: "cut broker-2 to broker-1 <&>"},
 		},
 		Violations: []Violation{{Check: "acknowledged records are never lost", At: Seconds(15 * time.Second)}},
 	}

@@ -42,7 +42,7 @@ func (a *asking) main(h env.Host) {
 func (a *asking) ask(h env.Host, admin *client.Admin, process int64, specs map[kafka.TopicPartition]client.OffsetSpec) bool {
 	e := history.Event{Process: process, Client: h.Name(), F: history.ListOffsets, Time: a.s.Now()}
 	for p := range a.s.Topics[a.w.Topic] {
-		e.Mops = append(e.Mops, history.Mop{Kind: history.MopEnd, Key: history.Partition(a.w.Topic, p), Offset: history.NoOffset})
+		e.Mops = append(e.Mops, history.Mop{Kind: history.MopEnd, Key: history.Partition(a.w.Topic, p)})
 	}
 	a.s.Recorder.Invoke(e)
 	ends, err := admin.ListOffsets(client.ReadUncommitted, specs)
@@ -50,7 +50,7 @@ func (a *asking) ask(h env.Host, admin *client.Admin, process int64, specs map[k
 	for p := range a.s.Topics[a.w.Topic] {
 		end, ok := ends[kafka.TopicPartition{Topic: a.w.Topic, Partition: p}]
 		if ok && end.Err == nil {
-			e.Mops = append(e.Mops, history.Mop{Kind: history.MopEnd, Key: history.Partition(a.w.Topic, p), Offset: int64(end.Offset)})
+			e.Mops = append(e.Mops, history.Mop{Kind: history.MopEnd, Key: history.Partition(a.w.Topic, p), Offset: history.At(int64(end.Offset))})
 		}
 	}
 	if err != nil || len(e.Mops) == 0 {

@@ -149,7 +149,7 @@ func EventOf(e *history.Event, index int64, epochAt EpochAt) ledger.Event {
 		case history.MopPoll:
 			out.Polled = polled(out.Polled, m.Records, epochAt)
 		default:
-			out.Marks = append(out.Marks, Mark{m.Kind.String(), m.Key.String(), m.Offset})
+			out.Marks = append(out.Marks, Mark{m.Kind.String(), m.Key.String(), m.Offset.Or(history.NoOffset)})
 		}
 	}
 	return out
@@ -163,9 +163,8 @@ func sends(e *history.Event, epochAt EpochAt) (out []Sent) {
 		if m.Kind != history.MopSend {
 			continue
 		}
-		s := Sent{Partition: m.Key.String(), Value: m.Value.String()}
-		if e.Type == history.OK && m.Offset >= 0 {
-			offset := m.Offset
+		s := Sent{Partition: m.Key.String(), Value: m.Value.In(m.Key)}
+		if offset, told := m.Offset.Told(); e.Type == history.OK && told {
 			s.Offset, s.Epoch = &offset, epochOf(epochAt, s.Partition, offset)
 		}
 		out = append(out, s)
@@ -178,12 +177,13 @@ func polled(out []Polled, records []history.Record, epochAt EpochAt) []Polled {
 	for i := range records {
 		r := &records[i]
 		partition := r.Key.String()
-		epoch := epochOf(epochAt, partition, r.Offset)
-		if n := len(out); n > 0 && out[n-1].Partition == partition && out[n-1].Last+1 == r.Offset && sameEpoch(out[n-1].Epoch, epoch) {
-			out[n-1].Last = r.Offset
+		offset := r.Offset.Or(history.NoOffset)
+		epoch := epochOf(epochAt, partition, offset)
+		if n := len(out); n > 0 && out[n-1].Partition == partition && out[n-1].Last+1 == offset && sameEpoch(out[n-1].Epoch, epoch) {
+			out[n-1].Last = offset
 			continue
 		}
-		out = append(out, Polled{partition, r.Offset, r.Offset, epoch})
+		out = append(out, Polled{partition, offset, offset, epoch})
 	}
 	return out
 }

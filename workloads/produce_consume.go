@@ -108,7 +108,10 @@ func (w ProduceConsume) Check() error {
 	if _, err := client.ReadProducer(w.given(config.Producer)); err != nil {
 		return err
 	}
-	_, err := client.ReadConsumer(w.given(config.Consumer))
+	cfg, err := client.ReadConsumer(w.given(config.Consumer))
+	if err == nil && cfg.AutoOffsetReset == client.NoReset {
+		return errors.New("auto.offset.reset=none: the consumers have no group, so that there is no position for them to begin at, and every poll would fail")
+	}
 	return err
 }
 

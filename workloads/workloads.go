@@ -168,7 +168,7 @@ type Value struct {
 
 // String is how it is written: p1-0-17@orders/0.
 func (v Value) String() string {
-	b := make([]byte, 0, len(v.Producer)+len(v.Partition.Topic)+32)
+	b := make([]byte, 0, 96) // on the stack, unless names are long
 	b = append(append(b, v.Producer...), '-')
 	b = append(strconv.AppendInt(b, int64(v.Session), 10), '-')
 	b = append(strconv.AppendInt(b, v.Sequence, 10), '@')

@@ -67,4 +67,5 @@ func TestSetRefuses(t *testing.T) {
 	}
 	assert.ErrorContains(t, ProduceConsume{Idempotent: true, Acks: client.AcksLeader}.Check(), "Must set acks to all in order to use the idempotent producer.")
 	assert.NoError(t, ProduceConsume{Acks: client.AcksNone}.Check())
+	assert.ErrorContains(t, ProduceConsume{Client: map[string]string{"auto.offset.reset": "none"}}.Check(), "every poll would fail")
 }

@@ -102,6 +102,9 @@ func (n *Node) fetchFrom(to kafka.NodeID, req FetchRequest) bool {
 			n.host.Tell(&witness.QuorumFetchFailed{Replica: n.self, From: to, Error: witness.ErrorOf(err)})
 			ok = false
 		}
+		if c := n.fetch.c; c != nil {
+			c.Recycle(resp) // what it brought is in bytes
+		}
 	}
 	n.enter()
 	if !ok {

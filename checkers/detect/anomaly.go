@@ -36,18 +36,19 @@ const (
 
 // What needs operations that Jepsen's histories do not have.
 const (
-	GroupSkip       Anomaly = "group-skip"
-	CommitAhead     Anomaly = "commit-ahead"
-	CommittedOffset Anomaly = "committed-offset"
-	NonmonotonicEnd Anomaly = "nonmonotonic-end"
-	ProducerEpoch   Anomaly = "producer-epoch"
-	GroupGeneration Anomaly = "group-generation"
-	DecreasingStart Anomaly = "decreasing-start"
-	StuckLSO        Anomaly = "stuck-LSO"
-	StaleCommit     Anomaly = "stale-commit"
-	TwoOwners       Anomaly = "two-owners"
-	GroupRewind     Anomaly = "group-rewind"
-	ChangedRecord   Anomaly = "changed-record"
+	GroupSkip        Anomaly = "group-skip"
+	CommitAhead      Anomaly = "commit-ahead"
+	CommittedOffset  Anomaly = "committed-offset"
+	NonmonotonicEnd  Anomaly = "nonmonotonic-end"
+	ProducerEpoch    Anomaly = "producer-epoch"
+	GroupGeneration  Anomaly = "group-generation"
+	DecreasingStart  Anomaly = "decreasing-start"
+	StuckLSO         Anomaly = "stuck-LSO"
+	StaleCommit      Anomaly = "stale-commit"
+	TwoOwners        Anomaly = "two-owners"
+	GroupRewind      Anomaly = "group-rewind"
+	ChangedRecord    Anomaly = "changed-record"
+	LeaderEpochOrder Anomaly = "leader-epoch-order"
 )
 
 // Jepsen's meta errors, which say only that a cycle exists, or that there is
@@ -76,6 +77,8 @@ var Anomalies = []AnomalyInfo{
 	{G1a, "a poll returned a record of an operation that definitely failed"},
 	{AbortedRead, "the same, to a reader that failed or whose outcome is unknown"},
 	{PrecommittedRead, "a transaction read its own record before it committed"},
+	{ChangedRecord, "a record's key, headers or timestamp were read other than they were sent, or than others read them"},
+	{LeaderEpochOrder, "records of a later leader epoch lie below those of an earlier one"},
 	{TornTransaction, "of one transaction a record was read and another is lost"},
 	{G1c, "transactions read from each other in a circle"},
 	{G1cRealtime, "a record was read before its send began"},

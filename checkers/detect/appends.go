@@ -69,12 +69,11 @@ func (s *appendSweep) append(offset int64, rec history.Rec) {
 		return
 	}
 	row := l.Writer(rec)
-	low, high, ok := l.where(rec)
-	if flags&resent != 0 { // the acknowledgement tells which of the sends it is
-		if row = l.claims[claim{rec, offset}] - 1; row < 0 {
-			return
-		}
-		low, high, ok = offset, offset, true
+	low, high, ok := offset, offset, true
+	if flags&resent == 0 {
+		low, high, ok = l.where(rec)
+	} else if row = l.claims[claim{rec, offset}] - 1; row < 0 {
+		return // only the acknowledgement tells which of the sends it is
 	}
 	if !ok {
 		return

@@ -59,7 +59,7 @@ func (l *Log) readGraph(emit Emit) *cycles {
 		last := -1
 		for _, p := range op.Polled {
 			w := int(l.writer[p.Rec]) - 1
-			if w < 0 || w == op.Row || w == last || l.flags[p.Rec]&resent != 0 && !l.jepsen {
+			if w < 0 || w == op.Row || w == last || l.anothers(p) || l.flags[p.Rec]&resent != 0 && !l.jepsen {
 				continue
 			}
 			c.reads++

@@ -19,6 +19,8 @@ type Settings struct {
 	FromTheStart  bool // the history began with the cluster
 	// MemberEpochs: a generation is a member's own (KIP-848), not the group's.
 	MemberEpochs bool
+	// AppendTime: brokers put their own time into records (message.timestamp.type).
+	AppendTime bool
 }
 
 // Detection is one history being judged.
@@ -26,6 +28,7 @@ type Detection struct {
 	log       *Log
 	polls     *pollOrder
 	reads     *badReads
+	told      *attributes
 	certain   Emit
 	undecided map[string]bool
 }
@@ -33,7 +36,7 @@ type Detection struct {
 // New begins to judge a history.
 func New(h *history.History) *Detection {
 	l := NewLog(h)
-	return &Detection{log: l, polls: newPollOrder(l), reads: newBadReads(l), undecided: map[string]bool{}}
+	return &Detection{log: l, polls: newPollOrder(l), reads: newBadReads(l), told: newAttributes(l), undecided: map[string]bool{}}
 }
 
 // Log is what is known so far of the partitions.
@@ -66,6 +69,7 @@ func (d *Detection) Operation(op *history.Op) {
 	d.log.Learn(op)
 	d.polls.operation(op)
 	d.reads.operation(op)
+	d.told.operation(op)
 	if d.certain != nil {
 		d.tellCertain(op, len(d.log.ties) > ties)
 	}
@@ -126,6 +130,7 @@ func (d *Detection) Finish(s Settings, emit Emit) {
 			return true
 		})
 		d.polls.leaveAll()
+		l.found = foundAt{}
 	}
 	l.bijection(emit)
 	starts := newBelowStarts(d.polls, s.Reset)
@@ -133,6 +138,7 @@ func (d *Detection) Finish(s Settings, emit Emit) {
 	l.unseen(lost, starts, emit)
 	l.findStuck(emit)
 	d.reads.finish(emit)
+	d.told.finish(s.AppendTime, emit)
 	d.polls.finish(emit)
 	l.sendOrder(emit)
 	l.appendOrder(emit)

@@ -1,6 +1,10 @@
 package detect
 
-import "github.com/ktrial/ktrial/checkers/history"
+import (
+	"slices"
+
+	"github.com/ktrial/ktrial/checkers/history"
+)
 
 // Acknowledged, Failed and Proved say how sends of the record ended: one
 // succeeded; one definitely failed; one is unknown, and a record of the same
@@ -98,6 +102,9 @@ func (l *Log) where(rec history.Rec) (low, high int64, ok bool) {
 		o := l.offset[rec]
 		return o, o, o >= 0 && (flags&tied == 0 || flags&polledThere != 0)
 	}
+	if l.found.rec == rec && l.found.known {
+		return l.found.low, l.found.high, l.found.low >= 0
+	}
 	low, high = -1, -1
 	for _, p := range l.more[rec].inOrder() {
 		if l.trusted(rec, p) {
@@ -107,7 +114,18 @@ func (l *Log) where(rec history.Rec) (low, high int64, ok bool) {
 			high = p.offset
 		}
 	}
+	if l.finished {
+		l.found = foundAt{rec, low, high, true}
+	}
 	return low, high, low >= 0
+}
+
+// foundAt is where a record of several offsets was found to be: a log is full of
+// those that are looked for again and again.
+type foundAt struct {
+	rec       history.Rec
+	low, high int64
+	known     bool
 }
 
 // trusted: the record of several offsets really is at this one. An
@@ -132,6 +150,12 @@ func (l *Log) contradicted(key history.Key, offset int64) bool {
 	return int(key) < len(l.coverage) && l.coverage[key].holds(offset)
 }
 
+// anothers: what a poll returned is not the record that the history sends, but an
+// older one of the same value.
+func (l *Log) anothers(p history.Polled) bool {
+	return p.Offset >= 0 && p.Offset != l.offset[p.Rec] && l.flags[p.Rec]&several == 0 && l.older(l.H.KeyOf(p.Rec), p.Offset)
+}
+
 // isThere: what is known to lie at an offset really does.
 func (l *Log) isThere(offset int64, rec history.Rec) bool {
 	if l.flags[rec]&several == 0 {
@@ -144,12 +168,9 @@ func (l *Log) wasPolledAt(rec history.Rec, offset int64) bool {
 	if l.flags[rec]&several == 0 {
 		return l.flags[rec]&polledThere != 0
 	}
-	for _, p := range l.more[rec].inOrder() {
-		if p.offset == offset {
-			return p.polled
-		}
-	}
-	return false
+	all := l.more[rec].inOrder()
+	i, there := slices.BinarySearchFunc(all, offset, func(p place, offset int64) int { return compare(p.offset, offset) })
+	return there && all[i].polled
 }
 
 // Between is the lowest offset known to hold a record above low and below

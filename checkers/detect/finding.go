@@ -53,6 +53,11 @@ type Finding struct {
 	// needs the order of writes.
 	Direct, ThroughWrites bool
 
+	// Details are what was told of a record first, and what was told then
+	// (changed-record). Epochs are the leader epochs of Earlier and Later.
+	Details [2]uint32
+	Epochs  [2]int64
+
 	// Mark is what was read too low, or not allowed to shrink, and Name the group
 	// or the transactional id that it belongs to.
 	Mark Mark
@@ -98,7 +103,7 @@ func (f *Finding) Records() []history.Rec {
 // hasPair: Earlier and Later are records.
 func (f *Finding) hasPair() bool {
 	switch f.Anomaly {
-	case PollSkip, IntPollSkip, NonmonotonicPoll, IntNonmonotonicPoll, NonmonotonicSend, IntNonmonotonicSend, IntSendSkip, AppendRealtimeOrder, TwoOwners:
+	case PollSkip, IntPollSkip, NonmonotonicPoll, IntNonmonotonicPoll, NonmonotonicSend, IntNonmonotonicSend, IntSendSkip, AppendRealtimeOrder, TwoOwners, LeaderEpochOrder:
 		return true
 	}
 	return false

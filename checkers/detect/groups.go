@@ -114,13 +114,17 @@ func (g *groupOf) judge(d *Detection, key history.Key, ends map[history.Key]Ends
 
 func (g *groupOf) judgeCommitted(d *Detection, key history.Key, emit Emit) {
 	ops := g.registers[key]
-	rows, verdict := judgeRegister(ops, registerSteps)
+	first := int64(unsaid)
+	if d.log.FromTheStart {
+		first = history.NoOffset
+	}
+	rows, verdict := judgeRegister(ops, first, registerSteps)
 	switch {
 	case verdict == broken:
 		f := about(CommittedOffset, key)
 		f.Name, f.Path = g.name, rows
 		emit(f)
 	case verdict == unknown && len(ops) > 0:
-		d.undecided[fmt.Sprintf("the committed offset of group %s on %s: too many of %d operations overlap to tell whether it was read as it was committed", g.name, d.log.H.Keys()[key], len(ops))] = true
+		d.undecided[fmt.Sprintf("the committed offset of group %s on %s: so many of %d operations are under way at once that a search of %d steps does not tell whether it was read as it was committed", g.name, d.log.H.Keys()[key], len(ops), registerSteps)] = true
 	}
 }

@@ -52,6 +52,8 @@ type Log struct {
 	anyGroup  bool                   // some operation is of a group
 	blind     bool                   // some poll told no offsets
 	finished  bool
+	middle    bool // the history shows that it began in the middle of a cluster\'s life
+	found     foundAt
 	acked     int64 // records acknowledged
 	polled    int64 // records delivered to polls that succeeded
 	ackedRead int64 // acknowledged records that were read
@@ -97,7 +99,7 @@ type partition struct {
 	numbers  []int64 // of the pages, in order; rebuilt when outgrown
 	min, max int64   // of the offsets seen; max < min: none
 	bound    int64   // largest first offset of a record that a successful poll read
-	oldest   int64   // lowest offset of a record that the history sends; below it may lie what is older
+	oldest   int64   // lowest offset that was acknowledged; below it may lie what is older than the history
 }
 
 const (
@@ -125,7 +127,7 @@ func (l *Log) grow() {
 		l.offset = append(l.offset, history.NoOffset)
 	}
 	for n := len(l.H.Keys()); len(l.parts) < n; {
-		l.parts = append(l.parts, partition{pages: map[int64]*page{}, min: 1<<63 - 1, max: -1, bound: -1, oldest: 1<<63 - 1})
+		l.parts = append(l.parts, partition{pages: map[int64]*page{}, min: 1<<63 - 1, max: -1, bound: -1, oldest: unacked})
 	}
 }
 
@@ -245,7 +247,7 @@ func (l *Log) place(rec history.Rec, offset int64, polled bool) {
 	if polled {
 		l.flags[rec] |= polledThere
 	}
-	if l.flags[rec]&(attempted|begun) != 0 {
+	if !polled {
 		l.parts[key].oldest = min(l.parts[key].oldest, offset)
 	}
 }
@@ -310,6 +312,7 @@ func (l *Log) Finish() {
 	}
 	l.finished = true
 	l.grow()
+	l.setApart()
 	var op history.Op
 	for _, row := range l.inDoubt {
 		l.H.Read(row, &op)
@@ -325,10 +328,6 @@ func (l *Log) Finish() {
 		}
 	}
 	for rec, flags := range l.flags {
-		if flags&(sentOK|sentUnknown) != 0 && l.offset[rec] >= 0 {
-			p := &l.parts[l.H.KeyOf(history.Rec(rec))]
-			p.oldest = min(p.oldest, l.first(history.Rec(rec)))
-		}
 		if flags&sentOK != 0 {
 			l.acked++
 			if flags&readOK != 0 {

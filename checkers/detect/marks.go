@@ -67,11 +67,11 @@ func (m *marks) gather(op *history.Op) {
 	}
 	switch op.F {
 	case history.InitProducer:
-		if op.Producer == 0 && op.Epoch == 0 {
+		if op.Producer == 0 && op.ProducerEpoch == 0 {
 			return // not told
 		}
 		// Another producer id is another counter.
-		markOf(m.producers, fmt.Sprintf("%s (producer id %d)", op.Txn, op.Producer)).add(op, op.Epoch)
+		markOf(m.producers, fmt.Sprintf("%s (producer id %d)", op.Txn, op.Producer)).add(op, op.ProducerEpoch)
 	case history.Join:
 		if op.Generation <= 0 {
 			return // not told

@@ -129,7 +129,7 @@ func (l *Log) judgeRead(op *history.Op, p history.Polled, emit Emit) {
 	case flags&(sentOK|sentUnknown) != 0, !l.finished && (flags&begun != 0 && flags&attempted == 0 || flags&begunAgain != 0):
 		return
 	case flags&attempted == 0:
-		if l.mayBeOlder(p) {
+		if l.older(l.H.KeyOf(p.Rec), p.Offset) {
 			return
 		}
 		anomaly = PhantomRead
@@ -141,11 +141,20 @@ func (l *Log) judgeRead(op *history.Op, p history.Polled, emit Emit) {
 	f := about(anomaly, l.H.KeyOf(p.Rec))
 	f.Record = Sight{p.Rec, p.Offset, l.Writer(p.Rec)}
 	f.Reader = op.Row
+	// What was sent before the history began may arrive late, or be read for a
+	// value that failed since.
+	f.Undecided = l.middle && (anomaly == PhantomRead || l.older(f.Key, p.Offset) && !l.toldAt(f.Record))
 	emit(f)
 }
 
-// mayBeOlder: the record may have been there before the history began, for it
-// lies below all that the history sends.
-func (l *Log) mayBeOlder(p history.Polled) bool {
-	return !l.FromTheStart && !l.jepsen && p.Offset < l.parts[l.H.KeyOf(p.Rec)].oldest
+// toldAt: the operation that sent a record says that it is at this offset.
+func (l *Log) toldAt(s Sight) bool {
+	var op history.Op
+	l.H.Read(s.Row, &op)
+	for _, sent := range op.Sends {
+		if sent.Rec == s.Rec && sent.Offset == s.Offset {
+			return true
+		}
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"math"
 	"slices"
 	"sort"
 
@@ -17,7 +18,7 @@ const (
 )
 
 // registerOp writes or reads a register. A write that may still take effect
-// returns at noEnd. The register begins with the value -1.
+// returns at noEnd.
 type registerOp struct {
 	write     bool
 	value     int64
@@ -25,45 +26,76 @@ type registerOp struct {
 	row       int
 }
 
-// registerSteps bounds the search for registers whose values repeat. A step may
-// keep a bit for each operation, so registerBits bounds it, too: half a gigabyte.
-const (
-	registerSteps = 1_000_000
-	registerBits  = 1 << 32
-)
+// registerSteps bounds the search for registers whose values repeat.
+const registerSteps = 1_000_000
 
-// judgeRegister decides whether a register is linearizable: exactly and
-// without a search where every write has its own value; else, if no read by
-// itself shows that it is not, by porcupine within a number of steps, beyond
-// which it is inconclusive. rows are operations that show a violation.
-func judgeRegister(ops []registerOp, steps int) (rows []int, verdict outcome) {
+// unsaid is the value of a register that had some value before the history
+// began, and nobody knows which.
+const unsaid = math.MinInt64
+
+// judgeRegister decides whether a register is linearizable that begins with a
+// value, or with one that is unsaid: exactly and without a search where every
+// write has its own value; else, if no read by itself shows that it is not, by a
+// search between the moments at which nothing is under way, within a number of
+// steps, beyond which it is unknown. rows are operations that show a violation.
+func judgeRegister(ops []registerOp, first int64, steps int) (rows []int, verdict outcome) {
 	if len(ops) == 0 {
 		return nil, unknown
 	}
-	writes := map[int64]int{-1: -1}
-	unique := true
+	if writes, unique := uniqueWrites(ops, first); unique {
+		rows = judgeZones(ops, writes)
+		if rows == nil {
+			return nil, holds
+		}
+		if first != unsaid {
+			return rows, broken
+		}
+		// What was read before it was written may be what was there at first.
+		if _, verdict = searchWindows(ops, first, steps); verdict == broken {
+			return rows, broken
+		}
+		return nil, verdict
+	}
+	if rows = staleRead(ops, first); rows != nil {
+		return rows, broken
+	}
+	rows, verdict = searchWindows(ops, first, steps)
+	if verdict == holds && len(ops) <= fewOps && first != unsaid {
+		// Small enough to look closer: each write of unknown outcome happens once.
+		if left := steps; searchRegister(ops, &left) == broken {
+			return shrinkRegister(ops, steps), broken
+		}
+	}
+	return rows, verdict
+}
+
+// fewOps may be searched with every write of unknown outcome counted.
+const fewOps = 24
+
+// uniqueWrites is which operation wrote each value; -1 for the one that was there
+// at first. unique is false if two wrote the same.
+func uniqueWrites(ops []registerOp, first int64) (writes map[int64]int, unique bool) {
+	writes = map[int64]int{}
 	for i, op := range ops {
 		if op.write {
-			_, known := writes[op.value]
-			unique = unique && !known
+			if _, known := writes[op.value]; known {
+				return nil, false
+			}
 			writes[op.value] = i
 		}
 	}
-	if unique {
-		if rows = judgeZones(ops, writes); rows != nil {
-			return rows, broken
+	if first != unsaid {
+		_, known := writes[first]
+		writes[first] = -1
+		return writes, !known
+	}
+	for _, op := range ops {
+		if _, known := writes[op.value]; !op.write && !known {
+			writes[op.value] = -1
+			break
 		}
-		return nil, holds
 	}
-	if rows = staleRead(ops); rows != nil {
-		return rows, broken
-	}
-	steps = int(min(int64(steps), registerBits/int64(len(ops))))
-	left := steps
-	if verdict = searchRegister(ops, &left); verdict != broken {
-		return nil, verdict
-	}
-	return shrinkRegister(ops, steps), broken
+	return writes, true
 }
 
 // zone of a value: the time between the earliest return and the latest call
@@ -89,7 +121,7 @@ func judgeZones(ops []registerOp, writes map[int64]int) []int {
 		}
 	}
 	var forward, backward []zone
-	for _, z := range zonesOf(ops) {
+	for _, z := range zonesOf(ops, writes) {
 		if z.forward {
 			forward = append(forward, z)
 		} else {
@@ -113,7 +145,7 @@ func judgeZones(ops []registerOp, writes map[int64]int) []int {
 
 // zonesOf are the zones of all values, but for those of writes that may never
 // have happened.
-func zonesOf(ops []registerOp) (zones []zone) {
+func zonesOf(ops []registerOp, writes map[int64]int) (zones []zone) {
 	of := map[int64]int{}
 	happened := []bool{}
 	for _, op := range ops {
@@ -122,7 +154,7 @@ func zonesOf(ops []registerOp) (zones []zone) {
 			i = len(zones)
 			of[op.value] = i
 			z := zone{low: op.ret, lowRow: op.row, high: op.call, highRow: op.row}
-			if op.value == -1 { // written before all began
+			if w, written := writes[op.value]; written && w < 0 { // before all began
 				z.low, z.lowRow = -1, -1
 			}
 			zones, happened = append(zones, z), append(happened, false)
@@ -231,36 +263,70 @@ func without(ops []registerOp, from, to int, overwritten func(read registerOp) r
 
 // staleRead finds a read that by itself proves the register wrong: whoever
 // wrote its value began after it, or was overwritten before it for certain.
-func staleRead(ops []registerOp) (rows []int) {
-	writers := map[int64][]registerOp{}
-	for _, op := range ops {
-		if op.write {
-			writers[op.value] = append(writers[op.value], op)
-		}
-	}
+func staleRead(ops []registerOp, first int64) (rows []int) {
+	writers := writersByValue(ops)
 	overwritten := overwrittenBefore(ops)
 	for _, r := range ops {
 		if r.write {
 			continue
 		}
 		by := overwritten(r)
-		ok := r.value == -1 && by.row < 0
-		began := r.value == -1
-		for _, w := range writers[r.value] {
-			ok = ok || mayBe(w, r, by)
-			began = began || w.call < r.ret
-		}
+		isFirst := r.value == first || first == unsaid
+		last, began := writers[r.value].before(r.ret)
 		switch {
-		case ok:
-		case began:
+		case isFirst && by.row < 0, began && (by.row < 0 || last >= by.call):
+		case began || isFirst:
 			return unique([]int{by.row, r.row})
-		case len(writers[r.value]) > 0:
-			return unique([]int{writers[r.value][0].row, r.row})
+		case writers[r.value] != nil:
+			return unique([]int{writers[r.value].rows[0], r.row})
 		default:
 			return []int{r.row}
 		}
 	}
 	return nil
+}
+
+// writersOf are the writes of one value, by when they began.
+type writersOf struct {
+	calls, rets []int64 // rets: the latest of all up to here
+	rows        []int
+}
+
+func writersByValue(ops []registerOp) map[int64]*writersOf {
+	var writes []registerOp
+	for _, op := range ops {
+		if op.write {
+			writes = append(writes, op)
+		}
+	}
+	slices.SortStableFunc(writes, func(a, b registerOp) int { return compare(a.call, b.call) })
+	of := map[int64]*writersOf{}
+	for _, w := range writes {
+		all := of[w.value]
+		if all == nil {
+			all = &writersOf{}
+			of[w.value] = all
+		}
+		ret := w.ret
+		if n := len(all.rets); n > 0 {
+			ret = max(ret, all.rets[n-1])
+		}
+		all.calls, all.rets, all.rows = append(all.calls, w.call), append(all.rets, ret), append(all.rows, w.row)
+	}
+	return of
+}
+
+// before is the latest end of the writes that began before an event; ok is false
+// if none did.
+func (w *writersOf) before(event int64) (ret int64, ok bool) {
+	if w == nil {
+		return 0, false
+	}
+	i := sort.Search(len(w.calls), func(i int) bool { return w.calls[i] >= event })
+	if i == 0 {
+		return 0, false
+	}
+	return w.rets[i-1], true
 }
 
 // mayBe: what is read may be what this wrote, if the last to write for certain

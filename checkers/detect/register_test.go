@@ -55,7 +55,7 @@ func TestRegisterZonesAgreeWithPorcupine(t *testing.T) {
 			}
 			register = append(register, r)
 		}
-		rows, verdict := judgeRegister(register, registerSteps)
+		rows, verdict := judgeRegister(register, -1, registerSteps)
 		steps := registerSteps
 		require.Equal(t, searchRegister(register, &steps), verdict, "%+v", register)
 		if verdict == broken {
@@ -77,7 +77,7 @@ func TestRepeatedValuesAgreeWithPorcupine(t *testing.T) {
 			}
 			register = append(register, r)
 		}
-		rows, verdict := judgeRegister(register, registerSteps)
+		rows, verdict := judgeRegister(register, -1, registerSteps)
 		steps := registerSteps
 		require.Equal(t, searchRegister(register, &steps), verdict, "%+v", register)
 		if verdict == broken {
@@ -100,11 +100,11 @@ func TestAViolationOfARegisterIsShrunk(t *testing.T) {
 		add(false, i%3)
 	}
 	add(false, 2) // the last commit was 0
-	rows, verdict := judgeRegister(ops, registerSteps)
+	rows, verdict := judgeRegister(ops, -1, registerSteps)
 	require.Equal(t, broken, verdict)
 	require.Equal(t, []int{1998, 2000}, rows)
 
-	rows, verdict = judgeRegister(append(ops[:2000:2000], registerOp{value: 77, call: 4000, ret: 4001, row: 2000}), registerSteps)
+	rows, verdict = judgeRegister(append(ops[:2000:2000], registerOp{value: 77, call: 4000, ret: 4001, row: 2000}), -1, registerSteps)
 	require.Equal(t, broken, verdict)
 	require.Equal(t, []int{2000}, rows, "nobody wrote it")
 }
@@ -117,7 +117,7 @@ func TestASearchEndsWithItsBudget(t *testing.T) {
 	}
 	ops = append(ops, registerOp{value: 0, call: 2000, ret: 2001}, registerOp{value: 1, call: 2002, ret: 2003})
 	for range 3 {
-		_, verdict := judgeRegister(ops, 10_000)
+		_, verdict := judgeRegister(ops, -1, 10_000)
 		require.Equal(t, unknown, verdict)
 	}
 }

@@ -58,17 +58,20 @@ type Scanner struct {
 	Err          error
 	JSON         bool // and nothing of EDN but what is JSON, too
 
-	file      string
-	in        io.Reader
-	buf       []byte
-	pos, end  int   // the window's unread part is buf[pos:end]
-	base      int64 // offset in the input of buf[0]
-	line      int
-	lineStart int64
-	over      bool // in has ended
-	unescaped []byte
-	open      []bracket
-	separator byte // in JSON, between the token before and the next; 0: none
+	file                 string
+	in                   io.Reader
+	buf                  []byte
+	pos, end             int   // the window's unread part is buf[pos:end]
+	base                 int64 // offset in the input of buf[0]
+	line                 int
+	lineStart            int64
+	over                 bool // in has ended
+	unescaped            []byte
+	open                 []bracket
+	drops                int  // forms to come that count for nothing
+	passing              bool // over one of them
+	dropLine, dropColumn int  // where the first was asked for
+	separator            byte // in JSON, between the token before and the next; 0: none
 }
 
 type bracket struct {
@@ -82,6 +85,9 @@ type bracket struct {
 func NewScanner(file string, in io.Reader) *Scanner {
 	return &Scanner{file: file, in: in, buf: make([]byte, 256<<10), line: 1}
 }
+
+// File is the name of the input, as it stands in errors.
+func (s *Scanner) File() string { return s.file }
 
 // Depth is how many brackets are open.
 func (s *Scanner) Depth() int { return len(s.open) }
@@ -143,6 +149,10 @@ func (s *Scanner) more(keep *int) bool {
 		s.end = n
 		*keep = 0
 	} else if s.end == len(s.buf) {
+		if len(s.buf) >= mostBytes {
+			s.failAt(s.Line, s.Column, fmt.Sprintf("a token of more than %d MiB", mostBytes>>20), "a shorter one")
+			return false
+		}
 		s.buf = append(s.buf, make([]byte, len(s.buf))...)
 	}
 	for {
@@ -162,8 +172,60 @@ func (s *Scanner) more(keep *int) bool {
 
 func (s *Scanner) column(pos int) int { return int(s.base+int64(pos)-s.lineStart) + 1 }
 
+// What a file may have at most, so that none can use up memory.
+const (
+	mostOpen  = 1000     // brackets within each other
+	mostBytes = 16 << 20 // in one token
+)
+
 // Next moves to the next token.
 func (s *Scanner) Next() Kind {
+	kind := s.token()
+	for s.drops > 0 {
+		switch kind {
+		case Bad:
+			return Bad
+		case EOF:
+			return s.failAt(s.dropLine, s.dropColumn, "nothing behind it", "a form to drop")
+		case Close:
+			return s.failAt(s.Line, s.Column, string(s.Text), "a form to drop")
+		case Open:
+			if !s.passOver() {
+				return Bad
+			}
+		}
+		s.drops--
+		kind = s.token()
+	}
+	return kind
+}
+
+// passOver passes over what the bracket opens that is the present token. What is
+// dropped within it needs no counting.
+func (s *Scanner) passOver() bool {
+	s.passing = true
+	for depth := len(s.open) - 1; len(s.open) > depth; {
+		if s.token() == Bad {
+			return false
+		}
+	}
+	s.passing = false
+	return true
+}
+
+// drop notes that the next form counts for nothing.
+func (s *Scanner) drop() {
+	if s.passing {
+		return
+	}
+	if s.drops == 0 {
+		s.dropLine, s.dropColumn = s.Line, s.Column
+	}
+	s.drops++
+}
+
+// token moves to the next token, or notes what is to be dropped.
+func (s *Scanner) token() Kind {
 	if s.Err != nil {
 		return s.failAt(0, 0, "", "")
 	}
@@ -211,14 +273,15 @@ func (s *Scanner) Next() Kind {
 			return s.char()
 		case '^':
 			s.pos++
-			if !s.dropForm() {
-				return Bad
-			}
+			s.drop()
 		case '#':
 			if kind, done := s.dispatch(); done {
 				return kind
 			}
 		default:
+			if c < ' ' {
+				return s.failAt(s.Line, s.Column, fmt.Sprintf("byte %#02x", c), "text")
+			}
 			return s.atom()
 		}
 	}
@@ -322,6 +385,9 @@ func (s *Scanner) opening(n int) Kind {
 	default:
 		b.text, b.close = "{", '}'
 	}
+	if len(s.open) == mostOpen {
+		return s.failAt(s.Line, s.Column, fmt.Sprintf("a bracket within %d others", mostOpen), "fewer")
+	}
 	s.open = append(s.open, b)
 	s.pos += n
 	return Open
@@ -356,9 +422,7 @@ func (s *Scanner) dispatch() (kind Kind, done bool) {
 	switch s.buf[s.pos+1] {
 	case '_':
 		s.pos += 2
-		if !s.dropForm() {
-			return Bad, true
-		}
+		s.drop()
 		return 0, false
 	case '{', '(':
 		return s.opening(2), true
@@ -374,23 +438,6 @@ func (s *Scanner) dispatch() (kind Kind, done bool) {
 	}
 	kind = s.atom() // the tag; what follows is its value
 	return kind, kind == Bad
-}
-
-// dropForm reads the next form and forgets it.
-func (s *Scanner) dropForm() bool {
-	line, column := s.Line, s.Column
-	depth := len(s.open)
-	switch kind := s.Next(); {
-	case kind == Bad:
-		return false
-	case kind == EOF:
-		s.failAt(line, column, "nothing behind it", "a form to drop")
-		return false
-	case kind == Close:
-		s.failAt(s.Line, s.Column, string(s.Text), "a form to drop")
-		return false
-	}
-	return s.skipTo(depth)
 }
 
 // Skip passes over the form whose first token is the present one.

@@ -2,11 +2,13 @@ package edn
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
 
@@ -98,4 +100,52 @@ func FuzzScanner(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, json bool) {
 		_, _ = tokens(text, json)
 	})
+}
+
+// A file cannot use up the stack or the memory of its reader: what is too deep or
+// too long is refused with its place.
+func TestBounds(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		text io.Reader
+		want string
+	}{
+		{"drops within drops", io.MultiReader(strings.NewReader(strings.Repeat("#_ ", 1_000_000)), strings.NewReader("1")), "x:1:1: found nothing behind it, expected a form to drop"},
+		{"brackets within brackets", strings.NewReader(strings.Repeat("[", 2000)), "x:1:1001: found a bracket within 1000 others, expected fewer"},
+		{"dropped brackets", strings.NewReader("#_" + strings.Repeat("[", 2000)), "x:1:1003: found a bracket within 1000 others"},
+		{"zeros", strings.NewReader("[1 \x00\x00"), "x:1:4: found byte 0x00, expected text"},
+		{"a long string", io.MultiReader(strings.NewReader("[ \""), endless('a')), "x:1:3: found a token of more than 16 MiB"},
+		{"a long symbol", io.MultiReader(strings.NewReader("[ "), endless('a')), "x:1:3: found a token of more than 16 MiB"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := NewScanner("x", c.text)
+			for kind := s.Next(); kind != EOF && kind != Bad; {
+				kind = s.Next()
+			}
+			require.Error(t, s.Err)
+			assert.Contains(t, s.Err.Error(), c.want)
+		})
+	}
+}
+
+func TestDropsAreCounted(t *testing.T) {
+	s := NewScanner("x", strings.NewReader("#_ #_ [1 #_ 2] 3 #_ ^m #tag 4 [5 #_6 7] ^{:a #_b c} 8 #_ #_ a b"))
+	var numbers []int64
+	for kind := s.Next(); kind != EOF; kind = s.Next() {
+		require.NoError(t, s.Err)
+		if kind == Int {
+			numbers = append(numbers, s.Int)
+		}
+	}
+	assert.Equal(t, []int64{5, 7, 8}, numbers)
+}
+
+// endless gives one byte for ever.
+type endless byte
+
+func (e endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(e)
+	}
+	return len(p), nil
 }

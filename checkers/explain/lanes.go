@@ -161,7 +161,7 @@ func granted(op *history.Op) string {
 	case op.F == history.Join && op.Generation > 0:
 		return fmt.Sprintf(" generation %d", op.Generation)
 	case op.F == history.InitProducer:
-		return fmt.Sprintf(" epoch %d", op.Epoch)
+		return fmt.Sprintf(" epoch %d", op.ProducerEpoch)
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ktrial/ktrial/checkers/detect"
@@ -66,6 +67,7 @@ func init() { // the map would refer to itself
 		detect.TwoOwners:           (*telling).twoOwners,
 		detect.GroupRewind:         (*telling).groupRewind,
 		detect.ChangedRecord:       (*telling).changedRecord,
+		detect.LeaderEpochOrder:    (*telling).epochOrder,
 		detect.StuckLSO:            (*telling).stuck,
 	}
 }
@@ -526,10 +528,49 @@ func (s *telling) groupRewind() {
 
 func (s *telling) changedRecord() {
 	f, rec := s.f, s.f.Record.Rec
-	s.in.Writer, s.in.Reader = s.indexOf(f.Record.Row), s.indexOf(f.Reader)
-	s.message("%s was given %s with %s", s.who(f.Reader), s.recordAt(rec, f.Key, f.Record.Offset), f.Name)
-	s.prove("%s", s.cameBy(rec, f.Record.Row))
-	s.prove("%s, with %s: contradiction", s.polled(f.Reader, rec), f.Name)
+	before, now := s.difference(s.h.Details(f.Details[0]), s.h.Details(f.Details[1]))
+	s.in.Reader = s.indexOf(f.Reader)
+	what := s.recordAt(rec, f.Key, f.Record.Offset)
+	verb := "read it"
+	if len(s.op(f.Record.Row).Sends) > 0 {
+		verb = "sent it"
+		s.in.Writer = s.indexOf(f.Record.Row)
+	}
+	s.message("%s was given %s with %s, but %s %s with %s", s.who(f.Reader), what, now, s.who(f.Record.Row), verb, before)
+	s.prove("%s %s with %s%s", s.who(f.Record.Row), verb, before, s.ended(f.Record.Row))
+	s.prove("nothing changes a record under way")
+	s.prove("%s, with %s: contradiction", s.polledAt(f.Reader, rec, f.Record.Offset), now)
+}
+
+// difference is what two tell of a record that is not the same.
+func (s *telling) difference(a, b *history.Details) (before, now string) {
+	x, y := s.h.Attributes(a), s.h.Attributes(b)
+	var left, right []string
+	if a.HasKey() && b.HasKey() && x.RecordKey != y.RecordKey {
+		left, right = append(left, "key "+quoted(x.RecordKey)), append(right, "key "+quoted(y.RecordKey))
+	}
+	if a.HasHeaders() && b.HasHeaders() && !slices.Equal(x.Headers, y.Headers) {
+		left, right = append(left, fmt.Sprintf("headers %q", x.Headers)), append(right, fmt.Sprintf("headers %q", y.Headers))
+	}
+	if from, told := x.Timestamp.Told(); told && y.Timestamp != (history.Number{}) && x.Timestamp != y.Timestamp {
+		left, right = append(left, fmt.Sprintf("timestamp %d", from)), append(right, fmt.Sprintf("timestamp %d", y.Timestamp.Or(0)))
+	}
+	return strings.Join(left, " and "), strings.Join(right, " and ")
+}
+
+func quoted(key history.Value) string {
+	if key.IsNull() {
+		return "null"
+	}
+	return fmt.Sprintf("%q", key)
+}
+
+func (s *telling) epochOrder() {
+	f := s.f
+	s.message("%s is of leader epoch %d, though %s above it is of epoch %d", s.spot(f.Key, f.Later.Offset), f.Epochs[1], s.spot(f.Key, f.Earlier.Offset), f.Epochs[0])
+	s.prove("%s, of leader epoch %d", s.polledAt(f.Earlier.Row, f.Earlier.Rec, f.Earlier.Offset), f.Epochs[0])
+	s.prove("a leader of a later epoch appends above all that consumers were given")
+	s.prove("%s, of leader epoch %d: contradiction", s.polledAt(f.Later.Row, f.Later.Rec, f.Later.Offset), f.Epochs[1])
 }
 
 func (s *telling) stuck() {

@@ -33,15 +33,48 @@ type raw struct {
 	producer  int64
 	epoch     int64
 	err       string
+
+	timed  bool    // its time was told
+	leader Epoch   // of all its records that tell none of their own, as the rest
+	shared Details // attributes
+}
+
+// share gives the records what was told of all of them.
+func (r *raw) share(h *History) {
+	if r.leader == 0 && r.shared == (Details{}) || len(r.mops) == 0 {
+		return
+	}
+	details := uint32(0)
+	if r.shared != (Details{}) {
+		details = h.addDetails(r.shared)
+	}
+	give := func(epoch *Epoch, own *uint32) {
+		if *epoch == 0 {
+			*epoch = r.leader
+		}
+		if *own == 0 {
+			*own = details
+		}
+	}
+	for i := range r.mops {
+		if m := &r.mops[i]; m.kind == MopSend {
+			give(&m.epoch, &m.details)
+		}
+	}
+	for i := range r.polled {
+		give(&r.polled[i].Epoch, &r.polled[i].Details)
+	}
 }
 
 type rawMop struct {
-	kind   MopKind
-	n      int32 // records of a poll
-	rec    Rec
-	key    Key
-	offset int64
-	silent bool // of the invocation only: the completion did not mention it
+	kind    MopKind
+	n       int32 // records of a poll
+	rec     Rec
+	key     Key
+	offset  int64
+	epoch   Epoch
+	details uint32
+	silent  bool // of the invocation only: the completion did not mention it
 }
 
 func (r *raw) reset() {
@@ -71,17 +104,20 @@ func (h *History) Add(e *Event) {
 }
 
 func (h *History) addMop(r *raw, m *Mop) {
-	to := rawMop{kind: m.Kind, offset: m.Offset}
+	to := rawMop{kind: m.Kind, offset: m.Offset.Or(NoOffset)}
 	switch m.Kind {
 	case MopPoll:
 		to.n = int32(len(m.Records))
-		for _, rec := range m.Records {
-			n := h.pairs.number(h.keyOf(rec.Key), h.encode(rec.Value))
-			r.polled = append(r.polled, Polled{n, rec.Offset})
+		for i := range m.Records {
+			rec := &m.Records[i]
+			key := h.keyOf(rec.Key)
+			n := h.pairs.number(key, h.encodeIn(key, rec.Value))
+			r.polled = append(r.polled, Polled{n, rec.Offset.Or(NoOffset), epochOf(rec.LeaderEpoch), h.detailsOf(&rec.Attributes)})
 		}
 	case MopSend:
 		to.key = h.keyOf(m.Key)
-		to.rec = h.pairs.number(to.key, h.encode(m.Value))
+		to.rec = h.pairs.number(to.key, h.encodeIn(to.key, m.Value))
+		to.epoch, to.details = epochOf(m.LeaderEpoch), h.detailsOf(&m.Attributes)
 		if r.typ == Invoke {
 			to.offset = NoOffset
 		}
@@ -90,6 +126,9 @@ func (h *History) addMop(r *raw, m *Mop) {
 	}
 	r.mops = append(r.mops, to)
 }
+
+// epochOf is a leader epoch plus one; 0: not told.
+func epochOf(n Number) Epoch { return Epoch(n.plus) }
 
 // add joins the event to its operation.
 func (h *History) add(r *raw) {
@@ -118,6 +157,7 @@ func (h *History) add(r *raw) {
 	if !p.open {
 		// A completion whose beginning is not told may have begun at any time.
 		h.rows.add(row{process: pi, invoked: number, bits: isHeadless})
+		h.headless++
 		p.row, p.start, p.asked = h.rows.n-1, r.time, p.asked[:0]
 	}
 	p.open, r.row = false, p.row
@@ -254,7 +294,29 @@ const (
 	hasSession
 )
 
-const silentBit = 0x80
+// Bits of a micro-operation's kind: only the invocation told of it; its records
+// have epochs or details.
+const (
+	silentBit = 0x80
+	moreBit   = 0x40
+)
+
+func (m *rawMop) tellsMore(polled []Polled) bool {
+	if m.kind == MopPoll {
+		for i := range polled[:m.n] {
+			if polled[i].Epoch != 0 || polled[i].Details != 0 {
+				return true
+			}
+		}
+	}
+	return m.epoch != 0 || m.details != 0
+}
+
+func appendMore(b []byte, epoch Epoch, details uint32, last *Epoch) []byte {
+	b = binary.AppendVarint(b, int64(epoch)-int64(*last))
+	*last = epoch
+	return binary.AppendUvarint(b, uint64(details))
+}
 
 // pack writes an operation's detail; unpack reads it. Records and offsets are
 // written as differences, since one mostly follows the other.
@@ -263,6 +325,7 @@ func pack(b []byte, r *raw, start, end int64, h *History) []byte {
 	b = binary.AppendVarint(b, end-start)
 	b = binary.AppendUvarint(b, uint64(len(r.mops)))
 	var rec, offset int64
+	var epoch Epoch
 	polled := r.polled
 	for i := range r.mops {
 		m := &r.mops[i]
@@ -270,18 +333,27 @@ func pack(b []byte, r *raw, start, end int64, h *History) []byte {
 		if m.silent {
 			kind |= silentBit
 		}
+		if m.tellsMore(polled) {
+			kind |= moreBit
+		}
 		b = append(b, kind)
 		switch m.kind {
 		case MopSend:
 			b = binary.AppendVarint(b, int64(m.rec)-rec)
 			b = appendOffset(b, m.offset, &offset)
 			rec = int64(m.rec)
+			if kind&moreBit != 0 {
+				b = appendMore(b, m.epoch, m.details, &epoch)
+			}
 		case MopPoll:
 			b = binary.AppendUvarint(b, uint64(m.n))
 			for _, p := range polled[:m.n] {
 				b = binary.AppendVarint(b, int64(p.Rec)-rec)
 				b = appendOffset(b, p.Offset, &offset)
 				rec = int64(p.Rec)
+				if kind&moreBit != 0 {
+					b = appendMore(b, p.Epoch, p.Details, &epoch)
+				}
 			}
 			polled = polled[m.n:]
 		default:

@@ -16,14 +16,14 @@ func (h *History) Added() *Op {
 		F: r.f, Type: r.typ, End: time.Duration(r.time),
 		Sends: op.Sends[:0], Polled: r.polled, Offsets: op.Offsets[:0], Shape: op.Shape[:0],
 		Keys: r.keys, Rebalanced: r.moved, Seek: r.seek, Group: r.group, Generation: r.gen,
-		Txn: r.txn, Session: r.session, Producer: r.producer, Epoch: r.epoch, Name: r.name, Error: r.err,
+		Txn: r.txn, Session: r.session, Producer: r.producer, ProducerEpoch: r.epoch, Name: r.name, Error: r.err,
 	}
 	for i := range r.mops {
 		m := &r.mops[i]
 		step := Step{m.kind, 1}
 		switch m.kind {
 		case MopSend:
-			op.Sends = append(op.Sends, Sent{m.rec, m.offset, m.silent})
+			op.Sends = append(op.Sends, Sent{m.rec, m.offset, m.silent, m.epoch, m.details})
 		case MopPoll:
 			step.N = int(m.n)
 		default:

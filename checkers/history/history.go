@@ -42,9 +42,11 @@ type History struct {
 	processOf map[int64]int32
 	lastProc  int32
 
-	events  uint32
-	indexes column[int64] // of events; empty while it is the event's number
+	events   uint32
+	headless int           // completions without an invocation
+	indexes  column[int64] // of events; empty while it is the event's number
 
+	told  column[Details]
 	notes []Note
 	raw   raw // being built; then the event added last
 	added Op
@@ -117,6 +119,9 @@ func New() *History {
 // Len is the number of operations.
 func (h *History) Len() int { return h.rows.n }
 
+// Headless is how many operations end in the history and begin before it.
+func (h *History) Headless() int { return h.headless }
+
 // Events is the number of events: invocations, completions and notes.
 func (h *History) Events() int { return int(h.events) }
 
@@ -130,7 +135,13 @@ func (h *History) Keys() []Value { return h.keys }
 func (h *History) KeyOf(r Rec) Key { return *h.pairs.keys.at(int(r)) }
 
 // ValueOf is the value of a record.
-func (h *History) ValueOf(r Rec) Value { return h.decode(*h.pairs.values.at(int(r))) }
+func (h *History) ValueOf(r Rec) Value {
+	c := *h.pairs.values.at(int(r))
+	if c&numberedCode != 0 && c&1 != 0 {
+		return c.text(h.keys[h.KeyOf(r)])
+	}
+	return h.decode(c)
+}
 
 // FindRec finds a record by its partition and value.
 func (h *History) FindRec(key, value Value) (Rec, bool) {
@@ -139,7 +150,7 @@ func (h *History) FindRec(key, value Value) (Rec, bool) {
 		return 0, false
 	}
 	before := h.pairs.keys.n
-	r := h.pairs.number(k, h.encode(value))
+	r := h.pairs.number(k, h.encodeIn(k, value))
 	return r, int(r) < before
 }
 

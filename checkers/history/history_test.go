@@ -98,12 +98,13 @@ func TestWhatHistoriesMayLack(t *testing.T) {
 		h.Read(0, &op)
 		assert.Equal(t, []OffsetMop{{Kind: MopCommit, Key: 0, Offset: 10}, {Kind: MopCommit, Key: 1, Offset: 20, Silent: true}}, op.Offsets)
 	})
-	t.Run("the value of a record: it has no name", func(t *testing.T) {
+	t.Run("the value of a record: that is a value", func(t *testing.T) {
 		h := read(t, `[{:type :ok, :process 0, :f :txn, :value [[:send 1 [0 nil]] [:send 1 nil] [:poll {1 [[0 nil] [1 5]]}]]}]`)
 		var op Op
 		h.Read(0, &op)
-		assert.Empty(t, op.Sends)
-		assert.Equal(t, []Polled{{0, 1}}, op.Polled)
+		require.Len(t, op.Sends, 2)
+		assert.True(t, h.ValueOf(op.Sends[0].Rec).IsNull())
+		assert.Equal(t, []Polled{{Rec: 0, Offset: 0}, {Rec: 1, Offset: 1}}, op.Polled)
 	})
 	t.Run("everything", func(t *testing.T) {
 		assert.Equal(t, 0, read(t, "").Len())
@@ -198,7 +199,9 @@ func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := New()
 		value := rapid.Custom(func(t *rapid.T) Value {
-			switch rapid.IntRange(0, 2).Draw(t, "kind") {
+			switch rapid.IntRange(0, 3).Draw(t, "kind") {
+			case 3:
+				return Null()
 			case 0:
 				return Int(rapid.Int64().Draw(t, "n") >> 5)
 			case 1:
@@ -208,16 +211,28 @@ func TestRoundTrip(t *testing.T) {
 		})
 		key := rapid.SampledFrom([]Value{Int(1), Keyword("x"), Text("orders/0")})
 		offset := rapid.Int64Range(-1, 1<<50)
+		attributes := rapid.Custom(func(t *rapid.T) (a Attributes) {
+			if rapid.IntRange(0, 3).Draw(t, "has") > 0 {
+				return a
+			}
+			a.LeaderEpoch, a.Timestamp = At(rapid.Int64Range(-1, 9).Draw(t, "epoch")), At(rapid.Int64Range(-1, 1<<40).Draw(t, "timestamp"))
+			a.RecordKey = rapid.SampledFrom([]Value{{}, Null(), Text("k")}).Draw(t, "record key")
+			a.Headers = rapid.SampledFrom([][]Header{nil, {}, {{"a", "b"}, {"a", ""}}}).Draw(t, "headers")
+			return a
+		})
 		mop := rapid.Custom(func(t *rapid.T) Mop {
 			m := Mop{Kind: MopKind(rapid.IntRange(0, int(MopPosition)).Draw(t, "mop")), Key: key.Draw(t, "key")}
 			if m.Kind == MopPoll {
 				k := key.Draw(t, "of")
 				for range rapid.IntRange(0, 3).Draw(t, "records") {
-					m.Records = append(m.Records, Record{k, offset.Draw(t, "at"), value.Draw(t, "value")})
+					m.Records = append(m.Records, Record{k, At(offset.Draw(t, "at")), value.Draw(t, "value"), attributes.Draw(t, "told")})
 				}
 				return m
 			}
-			m.Value, m.Offset = value.Draw(t, "value"), offset.Draw(t, "offset")
+			m.Value, m.Offset = value.Draw(t, "value"), At(offset.Draw(t, "offset"))
+			if m.Kind == MopSend {
+				m.Attributes = attributes.Draw(t, "told")
+			}
 			return m
 		})
 		for range rapid.IntRange(0, 20).Draw(t, "events") {
@@ -270,7 +285,7 @@ func TestTheCorpusSurvivesRewriting(t *testing.T) {
 func TestManyValues(t *testing.T) {
 	h := New()
 	for i := range int64(100_000) {
-		h.Add(&Event{Process: i % 7, Type: Type(i / 7 % 2), F: Send, Mops: []Mop{{Kind: MopSend, Key: Int(i % 3), Value: Text(Int(i / 14).String()), Offset: i}}})
+		h.Add(&Event{Process: i % 7, Type: Type(i / 7 % 2), F: Send, Mops: []Mop{{Kind: MopSend, Key: Int(i % 3), Value: Text(Int(i / 14).String()), Offset: At(i)}}})
 	}
 	rec, ok := h.FindRec(Int(0), Text("0"))
 	require.True(t, ok)

@@ -102,18 +102,21 @@ const NoOffset int64 = -1
 
 // Record is one record as a poll delivered it.
 type Record struct {
-	Key    Value
-	Offset int64
+	Key    Value // the partition
+	Offset Number
 	Value  Value
+	Attributes
 }
 
-// Mop is one step of an operation.
+// Mop is one step of an operation. The zero value of what it may tell claims
+// nothing: of a completion that is not OK only what was told counts.
 type Mop struct {
-	Kind    MopKind
-	Key     Value
-	Value   Value
-	Offset  int64
-	Records []Record // of a poll, in the order of delivery
+	Kind       MopKind
+	Key        Value    // the partition
+	Value      Value    // of a send
+	Offset     Number   // where a send was put, or what a commit, an end, ... is about
+	Records    []Record // of a poll, in the order of delivery
+	Attributes          // of a send
 }
 
 // NoProcess is the process of an event that is not a client's; Actor names

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ktrial/ktrial/checkers/edn"
 )
@@ -75,6 +76,9 @@ type reader struct {
 	*edn.Scanner
 	h    *History
 	seen func() bool
+	// lastTime is that of the last event that told one, in lastLine.
+	lastTime int64
+	lastLine int
 	// odd is why the value of the operation being read is none that checks know.
 	// Whether that matters depends on its function, which may come later.
 	odd error
@@ -133,7 +137,7 @@ func (r *reader) event() {
 		case "index":
 			raw.index = r.int("an integer, the operation's index")
 		case "time":
-			raw.time = r.time()
+			raw.time, raw.timed = r.time()
 		case "rebalance-log", "rebalance_log":
 			r.rebalanced(raw)
 		case "rebalanced":
@@ -162,9 +166,11 @@ func (r *reader) event() {
 		case "error":
 			raw.err = r.text()
 		default:
-			r.h.ignore(string(r.Text))
-			if !r.unknown() {
-				return
+			if field := string(r.Text); !r.attribute(field, &raw.leader, &raw.shared) {
+				r.h.ignore(field)
+				if !r.unknown() {
+					return
+				}
 			}
 		}
 		if r.Err != nil {
@@ -181,9 +187,25 @@ func (r *reader) event() {
 		r.Fail("an operation with a :process")
 	case r.odd != nil && raw.client && (raw.f != Other || raw.name == ""):
 		r.Err = r.odd
+	case !r.inTime(raw, line):
 	default:
+		raw.share(r.h)
 		r.h.add(raw)
 	}
+}
+
+// inTime: events are in the order of time, which their proofs speak of.
+func (r *reader) inTime(raw *raw, line int) bool {
+	if !raw.timed {
+		return true
+	}
+	if raw.time < r.lastTime {
+		r.Err = fmt.Errorf("%s:%d: found an event at %v behind one at %v in line %d, expected events in the order of time: sort the lines by their time, if one clock made all of them",
+			r.File(), line, time.Duration(raw.time), time.Duration(r.lastTime), r.lastLine)
+		return false
+	}
+	r.lastTime, r.lastLine = raw.time, line
+	return true
 }
 
 // unknown passes over the value of a key that means nothing to us.
@@ -268,19 +290,19 @@ func (r *reader) int(expected string) int64 {
 	return 0
 }
 
-func (r *reader) time() int64 {
+func (r *reader) time() (at int64, told bool) {
 	switch r.Next() {
 	case edn.Int:
-		return r.Int
+		return r.Int, true
 	case edn.Nil:
-		return 0
+		return 0, false
 	case edn.Number:
 		if f, err := strconv.ParseFloat(strings.TrimSuffix(string(r.Text), "N"), 64); err == nil && math.Abs(f) < 1<<62 {
-			return int64(f)
+			return int64(f), true
 		}
 	}
 	r.Fail("a time in nanoseconds")
-	return 0
+	return 0, false
 }
 
 // text reads a value of any shape as it is written.
@@ -396,10 +418,22 @@ func (r *reader) key() Key {
 
 // scalar reads a key or value from the present token.
 func (r *reader) scalar(expected string) code {
+	if n, isInt := r.spell(expected); isInt {
+		return n
+	}
+	if r.Err != nil {
+		return 0
+	}
+	return codeOfText(r.h.texts.number(r.h.enc))
+}
+
+// spell puts the present token into h.enc as a Value has it; an integer that fits
+// is a code of its own.
+func (r *reader) spell(expected string) (n code, isInt bool) {
 	h := r.h
 	switch r.Kind {
 	case edn.Int:
-		return h.encode(Int(r.Int))
+		return h.encode(Int(r.Int)), true
 	case edn.Keyword:
 		h.enc = append(append(h.enc[:0], ':'), r.Text...)
 	case edn.String:
@@ -414,9 +448,106 @@ func (r *reader) scalar(expected string) code {
 		h.enc = append(h.enc[:0], r.form()...)
 	default:
 		r.Fail(expected)
+	}
+	return 0, false
+}
+
+// recordValue reads what a record carries from the present token: nothing is a
+// value, too.
+func (r *reader) recordValue(key Key, expected string) code {
+	if r.Kind == edn.Nil {
+		return codeOfText(r.h.texts.number([]byte(nullText)))
+	}
+	if n, isInt := r.spell(expected); isInt {
+		return n
+	}
+	if r.Err != nil {
 		return 0
 	}
-	return codeOfText(h.texts.number(h.enc))
+	return r.h.textIn(key, r.h.enc)
+}
+
+// attributes reads what else is told of a record, from the opening bracket of
+// its map.
+func (r *reader) attributes() (epoch Epoch, details uint32) {
+	var d Details
+	for r.Next() != edn.Close && r.Err == nil {
+		field := string(r.Text)
+		if !r.attribute(field, &epoch, &d) {
+			r.h.ignore(field)
+			if !r.unknown() {
+				return 0, 0
+			}
+		}
+	}
+	if d == (Details{}) {
+		return epoch, 0
+	}
+	return epoch, r.h.addDetails(d)
+}
+
+// attribute reads the value of an attribute's field; false: it is none.
+func (r *reader) attribute(field string, epoch *Epoch, d *Details) bool {
+	switch field {
+	case "leader-epoch":
+		if n := r.int("an integer, the leader epoch, or nil"); r.Kind == edn.Int {
+			*epoch = epochOf(At(n))
+		}
+	case "timestamp":
+		if n := r.int("a timestamp in milliseconds, or nil"); r.Kind == edn.Int {
+			d.Timestamp = At(n).plus
+		}
+	case "key":
+		r.Next()
+		d.key = r.recordKey() + 1
+	case "headers":
+		if headers := r.headers(); headers != nil {
+			d.headers = r.h.texts.number(writeHeaders(nil, headers)) + 1
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// recordKey numbers a record's own key: of Kafka's it is bytes, so a number is
+// its digits.
+func (r *reader) recordKey() uint32 {
+	switch r.Kind {
+	case edn.Nil:
+		return r.h.texts.number([]byte(nullText))
+	case edn.Int:
+		return r.h.texts.number(strconv.AppendInt([]byte{'"'}, r.Int, 10))
+	}
+	return uint32(r.scalar("a record's key") >> 1)
+}
+
+// headers reads [["name" "value"] ...], or a map of them.
+func (r *reader) headers() []Header {
+	if r.Next() == edn.Nil {
+		return nil
+	}
+	if r.Kind != edn.Open {
+		r.Fail("a vector of headers: [[name value] ...]")
+		return nil
+	}
+	isMap := r.Text[0] == '{'
+	headers := []Header{}
+	for r.Next() != edn.Close && r.Err == nil {
+		if isMap {
+			name := r.thisText()
+			headers = append(headers, Header{name, r.text()})
+			continue
+		}
+		if r.Kind != edn.Open {
+			r.Fail("a header: [name value]")
+			return nil
+		}
+		name := r.text()
+		headers = append(headers, Header{name, r.text()})
+		r.closing()
+	}
+	return headers
 }
 
 // value reads what an operation asked or was told: micro-operations, or the
@@ -454,7 +585,7 @@ func (r *reader) mop(raw *raw) {
 	kind, ok := mopKinds[strings.TrimPrefix(string(r.Text), ":")]
 	if !ok || r.Kind == edn.Open || r.Kind == edn.Close {
 		if r.Err == nil && r.odd == nil {
-			r.odd = r.Wrong("a micro-operation: :send, :poll, :commit, :committed, :start, :end, :stable, :delete or :position")
+			r.odd = r.foreignMop()
 		}
 		r.skipTo(depth)
 		return
@@ -475,12 +606,12 @@ func (r *reader) mop(raw *raw) {
 			m.offset = r.offset()
 			r.Next()
 		}
-		if r.Kind == edn.Nil { // a record without a value has no name
-			r.skipTo(depth)
-			return
+		m.rec = r.h.pairs.number(m.key, r.recordValue(m.key, "a value, or [offset value]"))
+		if r.Next() == edn.Open && string(r.Text) == "{" {
+			m.epoch, m.details = r.attributes()
+			r.Next()
 		}
-		m.rec = r.h.pairs.number(m.key, r.scalar("a value, or [offset value]"))
-		if pair {
+		if pair && r.Kind != edn.Close {
 			r.closing()
 		}
 	default:
@@ -494,6 +625,16 @@ func (r *reader) mop(raw *raw) {
 		raw.mops = append(raw.mops, m)
 		r.skipTo(depth)
 	}
+}
+
+// foreignMop says what is wrong with a micro-operation that is not Kafka's.
+func (r *reader) foreignMop() error {
+	const known = "a micro-operation: :send, :poll, :commit, :committed, :start, :end, :stable, :delete or :position"
+	switch strings.TrimPrefix(string(r.Text), ":") {
+	case "append", "r", "w":
+		return r.Wrong(known + ": this is a list-append or read-write history, as Elle judges, and has no offsets")
+	}
+	return r.Wrong(known)
 }
 
 // skipTo passes over the rest of what is open beyond depth.
@@ -541,11 +682,15 @@ func (r *reader) polled(raw *raw) {
 		for r.Next() == edn.Open {
 			offset := r.offset()
 			r.Next()
-			if r.Kind != edn.Nil { // see mop
-				rec := r.h.pairs.number(key, r.scalar("a value"))
-				raw.polled = append(raw.polled, Polled{rec, offset})
+			p := Polled{Rec: r.h.pairs.number(key, r.recordValue(key, "a value")), Offset: offset}
+			if r.Next() == edn.Open && string(r.Text) == "{" {
+				p.Epoch, p.Details = r.attributes()
+				r.Next()
 			}
-			r.closing()
+			raw.polled = append(raw.polled, p)
+			if r.Kind != edn.Close {
+				r.closing()
+			}
 		}
 		if r.Kind != edn.Close {
 			r.Fail("a record: [offset value]")

@@ -24,30 +24,37 @@ type Op struct {
 	Offsets []OffsetMop
 	Shape   []Step // the micro-operations in their order
 
-	Keys       []Key // of Assign and Subscribe
-	Rebalanced []Key
-	Seek       bool
-	Group      string
-	Generation int64
-	Txn        string
-	Session    string
-	Producer   int64
-	Epoch      int64
-	Name       string
-	Error      string
+	Keys          []Key // of Assign and Subscribe
+	Rebalanced    []Key
+	Seek          bool
+	Group         string
+	Generation    int64
+	Txn           string
+	Session       string
+	Producer      int64
+	ProducerEpoch int64
+	Name          string
+	Error         string
 }
 
 // Sent is a record that the operation sent. Silent: only the invocation said so.
 type Sent struct {
-	Rec    Rec
-	Offset int64
-	Silent bool
+	Rec     Rec
+	Offset  int64
+	Silent  bool
+	Epoch   Epoch
+	Details uint32 // what else was told: see History.Details; 0: nothing
 }
+
+// Epoch is a leader epoch plus one; 0: not told.
+type Epoch int32
 
 // Polled is a record that a poll delivered.
 type Polled struct {
-	Rec    Rec
-	Offset int64
+	Rec     Rec
+	Offset  int64
+	Epoch   Epoch
+	Details uint32
 }
 
 // OffsetMop is a micro-operation on offsets: a commit, an end, a position.
@@ -187,24 +194,39 @@ func (u *unpacker) offset(last *int64) int64 {
 	return *last
 }
 
+func (u *unpacker) more(last *Epoch) (Epoch, uint32) {
+	*last += Epoch(u.varint())
+	return *last, uint32(u.uvarint())
+}
+
 func (h *History) unpack(b []byte, op *Op) {
 	u := unpacker{b}
 	op.Start = time.Duration(u.varint())
 	op.End = op.Start + time.Duration(u.varint())
 	var rec, offset int64
+	var epoch Epoch
 	for n := u.uvarint(); n > 0; n-- {
 		kind := u.b[0]
 		u.b = u.b[1:]
-		step := Step{MopKind(kind &^ silentBit), 1}
+		more := kind&moreBit != 0
+		step := Step{MopKind(kind &^ (silentBit | moreBit)), 1}
 		switch step.Kind {
 		case MopSend:
 			rec += u.varint()
-			op.Sends = append(op.Sends, Sent{Rec(rec), u.offset(&offset), kind&silentBit != 0})
+			s := Sent{Rec: Rec(rec), Offset: u.offset(&offset), Silent: kind&silentBit != 0}
+			if more {
+				s.Epoch, s.Details = u.more(&epoch)
+			}
+			op.Sends = append(op.Sends, s)
 		case MopPoll:
 			step.N = int(u.uvarint())
 			for range step.N {
 				rec += u.varint()
-				op.Polled = append(op.Polled, Polled{Rec(rec), u.offset(&offset)})
+				p := Polled{Rec: Rec(rec), Offset: u.offset(&offset)}
+				if more {
+					p.Epoch, p.Details = u.more(&epoch)
+				}
+				op.Polled = append(op.Polled, p)
 			}
 		default:
 			key := Key(u.uvarint())
@@ -239,7 +261,7 @@ func (h *History) unpackRest(u *unpacker, has int, op *Op) {
 		op.Txn = text()
 	}
 	if has&hasProducer != 0 {
-		op.Producer, op.Epoch = u.varint(), u.varint()
+		op.Producer, op.ProducerEpoch = u.varint(), u.varint()
 	}
 	if has&hasName != 0 {
 		op.Name = text()

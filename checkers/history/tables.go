@@ -5,6 +5,17 @@ import (
 	"hash/maphash"
 )
 
+// appendText writes a text behind its length; cutText reads one, and returns what
+// follows it.
+func appendText(b []byte, text string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
+}
+
+func cutText(b []byte) (text string, rest []byte) {
+	n, size := binary.Uvarint(b)
+	return string(b[size : size+int(n)]), b[size+int(n):]
+}
+
 // column is a slice that grows without copying what it holds.
 type column[T any] struct {
 	chunks [][]T

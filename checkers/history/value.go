@@ -46,6 +46,8 @@ func (v Value) String() string {
 	switch {
 	case v.text == "":
 		return strconv.FormatInt(v.num, 10)
+	case v.text == numberedText:
+		return code(v.num).text(Value{text: `"?`}).text[1:]
 	case v.text[0] == '"':
 		return v.text[1:]
 	}

@@ -144,9 +144,9 @@ func (w *writer) event(number int64) {
 	if op.Generation != 0 {
 		w.number("generation", op.Generation)
 	}
-	if op.Producer != 0 || op.Epoch != 0 {
+	if op.Producer != 0 || op.ProducerEpoch != 0 {
 		w.number("producer", op.Producer)
-		w.number("epoch", op.Epoch)
+		w.number("epoch", op.ProducerEpoch)
 	}
 	if len(op.Rebalanced) > 0 {
 		w.field("rebalanced")
@@ -243,8 +243,12 @@ func (w *writer) send(s Sent, asked bool) {
 	value := w.h.ValueOf(s.Rec)
 	if asked {
 		w.scalar(value)
+		if s.Details != 0 {
+			w.between()
+			w.attributes(0, s.Details)
+		}
 	} else {
-		w.pair(s.Offset, value)
+		w.pair(s.Offset, value, s.Epoch, s.Details)
 	}
 	w.line = append(w.line, ']')
 }
@@ -280,7 +284,7 @@ func (w *writer) records(polled []Polled, key Key) {
 	for _, p := range polled {
 		if w.h.KeyOf(p.Rec) == key {
 			w.space(n)
-			w.pair(p.Offset, w.h.ValueOf(p.Rec))
+			w.pair(p.Offset, w.h.ValueOf(p.Rec), p.Epoch, p.Details)
 			n++
 		}
 	}
@@ -296,11 +300,54 @@ func holds(keys []Key, key Key) bool {
 	return false
 }
 
-func (w *writer) pair(offset int64, value Value) {
+func (w *writer) pair(offset int64, value Value, epoch Epoch, details uint32) {
 	w.line = append(w.line, '[')
 	w.offset(offset)
 	w.between()
 	w.scalar(value)
+	if epoch != 0 || details != 0 {
+		w.between()
+		w.attributes(epoch, details)
+	}
+	w.line = append(w.line, ']')
+}
+
+// attributes writes what else was told of a record, as a map.
+func (w *writer) attributes(epoch Epoch, details uint32) {
+	before := w.some
+	w.some = false
+	w.line = append(w.line, '{')
+	if epoch != 0 {
+		w.number("leader-epoch", int64(epoch)-1)
+	}
+	if details != 0 {
+		a := w.h.Attributes(w.h.Details(details))
+		if a.RecordKey != (Value{}) {
+			w.field("key")
+			w.scalar(a.RecordKey)
+		}
+		if a.Headers != nil {
+			w.headers(a.Headers)
+		}
+		if at, told := a.Timestamp.Told(); told {
+			w.number("timestamp", at)
+		}
+	}
+	w.line = append(w.line, '}')
+	w.some = before
+}
+
+func (w *writer) headers(headers []Header) {
+	w.field("headers")
+	w.line = append(w.line, '[')
+	for i, h := range headers {
+		w.space(i)
+		w.line = append(w.line, '[')
+		w.string(h.Key)
+		w.between()
+		w.string(h.Value)
+		w.line = append(w.line, ']')
+	}
 	w.line = append(w.line, ']')
 }
 
@@ -401,6 +448,8 @@ func (w *writer) scalar(v Value) {
 	switch {
 	case v.text == "":
 		w.line = strconv.AppendInt(w.line, v.num, 10)
+	case v.IsNull():
+		w.null()
 	case v.text[0] == '"':
 		w.string(v.text[1:])
 	case w.json:

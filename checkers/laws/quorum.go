@@ -63,7 +63,6 @@ type member struct {
 	wiped      bool // so what it asked for before may be heard yet
 	leads      bool
 	epochStart int64
-	active     bool
 	writes     bool // an append is under way: a process that dies in it may find it or not
 	cuts       bool // so is a truncation, to cutTo
 	cutTo      int64
@@ -355,7 +354,7 @@ func (q *Quorum) Recovered(node Node, end int64, epoch Epoch) {
 	m.log.truncate(end)
 	m.cut(end)
 	m.synced = end // a killed process leaves its writes to the kernel
-	m.leads, m.active, m.hw = false, false, 0
+	m.leads, m.hw = false, 0
 	q.survives(node)
 }
 
@@ -407,7 +406,6 @@ func (q *Quorum) Snapshot(node Node, end int64, epoch Epoch, hash uint64) {
 func (q *Quorum) ControllerActive(node Node, epoch Epoch) {
 	q.events++
 	m := q.of(node)
-	m.active = true
 	if !m.leads || m.epoch != epoch {
 		q.fail(ActiveCaughtUp, node, "%v acts in epoch %d, which it does not lead", node, epoch)
 		return
@@ -415,12 +413,6 @@ func (q *Quorum) ControllerActive(node Node, epoch Epoch) {
 	if m.hw <= m.epochStart && m.log.end() > m.epochStart || m.hw < m.epochStart {
 		q.fail(ActiveCaughtUp, node, "%v acts with high watermark %d; its epoch %d starts at %d", node, m.hw, epoch, m.epochStart)
 	}
-}
-
-// ControllerResigned: it acts no more.
-func (q *Quorum) ControllerResigned(node Node) {
-	q.events++
-	q.of(node).active = false
 }
 
 // imageWindow is how many offsets back images are compared.

@@ -32,8 +32,6 @@ func conspire(t *testing.T, events string) *watch {
 			q.Snapshot(w.node(), w.num(), w.epoch(), w.hash())
 		case "active":
 			q.ControllerActive(w.node(), w.epoch())
-		case "resigned":
-			q.ControllerResigned(w.node())
 		case "applied":
 			q.Applied(w.node(), w.num(), w.hash())
 		case "broker":
@@ -89,7 +87,6 @@ func TestQuorum(t *testing.T) {
 			flush 3 4
 			flush 2 4
 			commit 3 4
-			resigned 1
 			active 3 2`},
 		{"an observer is told by a deposed leader to cut what the next has committed", 0, elected + `
 			append 3 0 3 1

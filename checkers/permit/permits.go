@@ -101,6 +101,8 @@ func (p *Permits) Rule(f *detect.Finding) Ruling {
 	switch {
 	case (f.Anomaly == detect.Unseen || f.Anomaly == detect.StuckLSO) && p.e.Is(CutShort, "true"):
 		return Ruling{Undecided, "cut-short=true: the run ended before its time, and what was not read yet is not missing"}
+	case f.Undecided && f.Anomaly != detect.Unseen:
+		return Ruling{Undecided, "the history begins in the middle of a cluster's life: what was sent before may arrive late"}
 	case f.Undecided:
 		return Ruling{Undecided, "nothing shows that consumers had come so far when the history ends: no empty poll there, no position, no end of the log"}
 	}
@@ -113,6 +115,8 @@ func onlyAcknowledged(p *Permits, f *detect.Finding) bool {
 	unread := func(rec history.Rec) bool { return !p.log.Polled(rec) }
 	eitherUnread := p.e.Is(Acks, "0") || unread(f.Earlier.Rec) || unread(f.Later.Rec)
 	switch f.Anomaly {
+	case detect.LeaderEpochOrder:
+		return false
 	case detect.InconsistentOffsets, detect.Duplicate:
 		return f.Polled <= 1
 	case detect.PollSkip, detect.IntPollSkip:

@@ -27,7 +27,7 @@ var truncation = []detect.Anomaly{detect.LostWrite, detect.Unseen, detect.Incons
 
 var anything = []detect.Anomaly{detect.LostWrite, detect.Unseen, detect.InconsistentOffsets, detect.Duplicate, detect.NonmonotonicPoll, detect.PollSkip,
 	detect.IntPollSkip, detect.IntNonmonotonicPoll, detect.IntNonmonotonicSend, detect.NonmonotonicSend, detect.AppendRealtimeOrder,
-	detect.G1a, detect.AbortedRead, detect.TornTransaction, detect.NonmonotonicEnd, detect.CommittedOffset, detect.GroupSkip, detect.CommitAhead, detect.GroupRewind}
+	detect.G1a, detect.AbortedRead, detect.TornTransaction, detect.NonmonotonicEnd, detect.CommittedOffset, detect.GroupSkip, detect.CommitAhead, detect.GroupRewind, detect.LeaderEpochOrder, detect.ChangedRecord}
 
 // keeping are the laws about what was committed. They hold as long as no more
 // is destroyed than the configuration promises to survive.
@@ -65,7 +65,7 @@ var table = []row{
 	{reason: "min.insync.replicas=1, and the last in-sync replica lost data",
 		when:    func(e *Expectations) bool { return e.number(MinInsyncReplicas, 2) <= 1 },
 		fault:   history.LastISRLost,
-		permits: truncation, laws: keeping},
+		permits: append([]detect.Anomaly{detect.LeaderEpochOrder}, truncation...), laws: keeping},
 	{reason: "at least min.insync.replicas replicas lost unsynced data at once",
 		when:    func(e *Expectations) bool { return e.Happened[history.LossyCrashes] > 0 },
 		fault:   history.LossyCrashes,

@@ -32,9 +32,9 @@ func TestAReportTellsTheStory(t *testing.T) {
 	orders := history.Partition("orders", 0)
 	produce := func(process int64, value string, from, to float64, offset int64) {
 		e := history.Event{Process: process, Client: "producer-1", Session: "p1-0", F: history.Send, Time: at(from),
-			Mops: []history.Mop{{Kind: history.MopSend, Key: orders, Value: history.Text(value), Offset: history.NoOffset}}}
+			Mops: []history.Mop{{Kind: history.MopSend, Key: orders, Value: history.Text(value)}}}
 		rec.Invoke(e)
-		e.Time, e.Type, e.Mops[0].Offset = at(to), history.OK, offset
+		e.Time, e.Type, e.Mops[0].Offset = at(to), history.OK, history.At(offset)
 		rec.Complete(e)
 	}
 	produce(0, "p1-0-16@orders/0", 11.9, 11.95, 5116)
@@ -44,8 +44,8 @@ func TestAReportTellsTheStory(t *testing.T) {
 	rec.Invoke(poll)
 	poll.Type, poll.Time = history.OK, at(15.4)
 	poll.Mops[0].Records = []history.Record{
-		{Key: orders, Offset: 5116, Value: history.Text("p1-0-16@orders/0")},
-		{Key: orders, Offset: 5118, Value: history.Text("p1-0-18@orders/0")},
+		{Key: orders, Offset: history.At(5116), Value: history.Text("p1-0-16@orders/0")},
+		{Key: orders, Offset: history.At(5118), Value: history.Text("p1-0-18@orders/0")},
 	}
 	rec.Complete(poll)
 

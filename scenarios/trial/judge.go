@@ -104,7 +104,7 @@ func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement
 			})
 		}
 	}
-	r.watch.report(report)
+	r.laws.report(report, r.o.Strict)
 	for _, l := range r.ownLaws {
 		report.Checks = append(report.Checks, l.check())
 	}
@@ -195,7 +195,9 @@ func (r *run) expectations() checkers.Expectations {
 	}
 	e.Set("from-the-start", "true")
 	e.FaultsKnown = true
-	e.Happened = r.watch.happened
+	if r.laws != nil {
+		e.Happened = r.laws.happened
+	}
 	return e
 }
 

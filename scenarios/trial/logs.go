@@ -17,9 +17,9 @@ func (r *run) noteLogs(ends map[kafka.TopicPartition]kafka.Offset) {
 		v, _ := r.c.LeaderView(im, tp)
 		key := history.Partition(tp.Topic, tp.Partition)
 		e.Mops = append(e.Mops,
-			history.Mop{Kind: history.MopStart, Key: key, Offset: int64(v.LogStart)},
-			history.Mop{Kind: history.MopEnd, Key: key, Offset: int64(v.HW)},
-			history.Mop{Kind: history.MopStable, Key: key, Offset: int64(v.LastStable)})
+			history.Mop{Kind: history.MopStart, Key: key, Offset: history.At(int64(v.LogStart))},
+			history.Mop{Kind: history.MopEnd, Key: key, Offset: history.At(int64(v.HW))},
+			history.Mop{Kind: history.MopStable, Key: key, Offset: history.At(int64(v.LastStable))})
 	}
 	r.stage.Recorder.Note(e)
 }

@@ -3,11 +3,15 @@ package trial
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ktrial/ktrial/broker/client"
+	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/workloads"
 )
 
@@ -111,4 +115,36 @@ func TestWhatKafkaWouldRefuseIsNotRun(t *testing.T) {
 	assert.Equal(t, "topic orders: Unknown topic config name: retention", own(func(s *scenarios.Scenario) {
 		s.Topics = []scenarios.Topic{{Name: "orders", Partitions: 1, Replicas: 1, Config: map[string]string{"retention": "5"}}}
 	}))
+}
+
+// positionless is a consumer that may not reset its position and has none.
+type positionless struct{}
+
+func (positionless) Name() string         { return "positionless" }
+func (positionless) About() string        { return "a consumer whose every poll fails" }
+func (positionless) Lasts() time.Duration { return 2 * time.Second }
+
+func (positionless) Clients(s *workloads.Stage) []workloads.Client {
+	return []workloads.Client{{Host: "reader", Role: workloads.Reads, Main: func(h env.Host) {
+		s.AwaitWork(h)
+		cfg := client.ConsumerDefaults()
+		cfg.AutoOffsetReset = client.NoReset
+		r, err := s.NewReader(h, cfg, "orders")
+		if err != nil {
+			panic(err)
+		}
+		r.ReadUntil(func() bool { return false })
+	}}}
+}
+
+// A reader whose polls fail lets time pass between them, so that the run ends: it
+// was an endless loop at one moment of virtual time.
+func TestAReaderWithoutAPositionLetsTimePass(t *testing.T) {
+	s := scenarios.Standard
+	s.Workload, s.Faults = positionless{}, nil
+	result, err := Run(s, Options{Seed: 1})
+	require.NoError(t, err)
+	assert.Equal(t, reports.Violated, result.Report.Verdict, "the reader is never done")
+	assert.Less(t, int64(result.Report.Events), int64(50_000))
+	assert.Greater(t, result.History.Len(), 10, "its polls are told")
 }

@@ -1,0 +1,64 @@
+package detect
+
+import "github.com/ktrial/ktrial/checkers/history"
+
+// A history may begin in the middle of a cluster's life. What lies below the
+// first offset that is acknowledged in it may be older, and then is nobody's that
+// the history tells of: a value that was sent again is another record there.
+
+// older reports whether what lies at an offset may be older than the history.
+func (l *Log) older(key history.Key, offset int64) bool {
+	return !l.FromTheStart && !l.jepsen && offset < l.parts[key].oldest
+}
+
+// unacked is the oldest offset of a partition in which nothing was acknowledged.
+const unacked = 1<<63 - 1
+
+// setApart takes from each record that the history sends the sightings that are of
+// an older one, and looks for what shows that the history began in the middle:
+// completions without a beginning, and records that are older.
+func (l *Log) setApart() {
+	if l.FromTheStart || l.jepsen {
+		return
+	}
+	l.middle = l.H.Headless() > 0
+	for i, flags := range l.flags {
+		rec := history.Rec(i)
+		if flags&polledThere == 0 {
+			continue
+		}
+		key := l.H.KeyOf(rec)
+		switch {
+		case flags&attempted == 0:
+			l.middle = l.middle || l.older(key, l.first(rec)) && l.parts[key].oldest != unacked
+		case flags&several != 0 && flags&sentOK != 0:
+			l.dropOlder(key, rec)
+		}
+	}
+}
+
+// dropOlder leaves the offsets of a record that are not older, if there are any.
+func (l *Log) dropOlder(key history.Key, rec history.Rec) {
+	all := l.more[rec].inOrder()
+	n := 0
+	for n < len(all) && l.older(key, all[n].offset) {
+		n++
+	}
+	if n == 0 || n == len(all) {
+		return
+	}
+	left := all[n:]
+	l.more[rec].list, l.more[rec].sorted = left, len(left)
+	l.offset[rec] = left[0].offset
+	polled := false
+	for _, p := range left {
+		polled = polled || p.polled
+	}
+	if !polled { // whoever read it read the older one
+		l.flags[rec] &^= polledThere | readOK | readOther
+	}
+	if len(left) == 1 {
+		l.flags[rec] &^= several
+		delete(l.more, rec)
+	}
+}
