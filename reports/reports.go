@@ -142,6 +142,8 @@ type Fault struct {
 	Until Seconds `json:"until"`
 	Text  string  `json:"text"`
 	Fault string  `json:"fault"`
+	// Group is what the fault hurts: process, network, disk, clock, leadership.
+	Group string `json:"group"`
 }
 
 // Skipped is a fault that did not strike as it was planned.

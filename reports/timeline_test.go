@@ -46,8 +46,8 @@ func made() *Timeline {
 	run := &Run{
 		Scenario: "made-up", Seed: 4, Verdict: Violated, VirtualSeconds: 20,
 		Faults: []Fault{
-			{At: Seconds(5 * time.Second), Until: Seconds(8 * time.Second), Text: "at 3s for 3s: power off broker-1"},
-			{At: Seconds(12 * time.Second), Text: "at 10s: cut broker-2 to broker-1 <&>"},
+			{At: Seconds(5 * time.Second), Until: Seconds(8 * time.Second), Text: "at 3s for 3s: power off broker-1", Fault: "power off broker-1"},
+			{At: Seconds(12 * time.Second), Text: "at 10s: cut broker-2 to broker-1 <&>", Fault: "cut broker-2 to broker-1 <&>"},
 		},
 		Violations: []Violation{{Check: "acknowledged records are never lost", At: Seconds(15 * time.Second)}},
 	}

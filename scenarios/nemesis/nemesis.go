@@ -73,7 +73,7 @@ func (n *Nemesis) strike(t faults.Timed) {
 	w := n.c.World()
 	n.strikes++
 	s := &strike{number: n.strikes, plan: faults.Timed{At: w.Now() - n.begun, For: t.For, Fault: fault}.String()}
-	w.Tell(&faults.Struck{Number: s.number, Plan: s.plan, Text: fault.String(), Fault: fault, Momentary: faults.IsMomentary(fault)})
+	w.Tell(&faults.Struck{Number: s.number, Plan: s.plan, Text: fault.String(), Group: faults.GroupOf(fault), Fault: fault, Momentary: faults.IsMomentary(fault)})
 	n.account(fault)
 	// Luck of its own: the fault does the same when others are taken out of the plan.
 	s.heal = fault.Inject(n.c, w.Rand("nemesis "+s.plan))

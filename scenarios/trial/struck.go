@@ -14,7 +14,7 @@ func faultsOf(l *ledger.Ledger) (struck []reports.Fault, skipped []reports.Skipp
 		at := reports.Seconds(e.At)
 		switch f := e.Event.(type) {
 		case *faults.Struck:
-			fault := reports.Fault{At: at, Text: f.Plan, Fault: f.Text}
+			fault := reports.Fault{At: at, Text: f.Plan, Fault: f.Text, Group: string(f.Group)}
 			if f.Momentary {
 				fault.Until = at
 			}

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -94,7 +93,7 @@ type run struct {
 	plan       faults.Plan // that is played
 	workBegan  time.Duration
 	violations []reports.Violation
-	watch      *watch
+	laws       *lawWatch
 	ownLaws    []*ownLaw
 	seen       *checkers.Live // judges the history while it is recorded
 	// short: the run ended before its time, so what was to come is not missing.
@@ -144,8 +143,8 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	for _, t := range r.s.Topics {
 		r.stage.Topics[t.Name] = t.Partitions
 	}
-	r.watch = newWatch(r)
 	r.n = nemesis.New(r.c, r.w.Rand("nemesis"), r.s.Lesson != "" || r.s.Exact && o.Plan == nil)
+	r.laws = r.watchLaws()
 	r.watchOwnLaws()
 	r.watchHistory()
 	if o.Keep == ledger.KeepAll {
@@ -215,8 +214,7 @@ func (r *run) failed(err error) error {
 		r.violate(progress, s.Error())
 	case r.makesNoProgress(err):
 	case errors.As(err, &p) && len(r.o.Plant) > 0:
-		line, _, _ := strings.Cut(err.Error(), "\n")
-		r.violate("the stack's own assertions hold", line)
+		r.violate("the stack's own assertions hold", fmt.Sprintf("%s: task %s panics: %v", p.Process, p.Task, p.Value))
 	default:
 		return fmt.Errorf("scenario %s, seed %d: %w", r.s.Name, r.o.Seed, err)
 	}
