@@ -198,7 +198,7 @@ func (t *telling) end(sum reports.Hunt) error {
 		return cannotWrite(fmt.Sprintf("--out %s: %d of %d failing runs are not kept", t.f.out, len(t.notKept), len(sum.Failures)), t.notKept[0])
 	case sum.Interrupted:
 		return errInterrupted
-	case len(sum.OwnBugs) > 0 && reports.Worst(sum.Verdict, reports.Violated) == reports.Violated && sum.Verdict != reports.Violated:
+	case len(sum.OwnBugs) > 0 && sum.Verdict != reports.Violated && sum.Verdict != reports.NotDeterministic:
 		return fmt.Errorf("%d runs have no verdict", len(sum.OwnBugs))
 	}
 	return endedBy(sum.Verdict)

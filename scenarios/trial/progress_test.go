@@ -2,6 +2,8 @@ package trial
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +91,31 @@ func TestATaskThatSpinsIsNamed(t *testing.T) {
 			assert.Contains(t, once, "FAIL standard seed 3")
 			assert.Equal(t, once, tell())
 		})
+	}
+}
+
+// A loop that no limit of the world sees is found by the watchdog, which ends the
+// program: it decides no verdict.
+func TestTheWatchdogEndsARun(t *testing.T) {
+	if os.Getenv("TRIAL_TEST_LOOP") != "" {
+		s := short(t)
+		s.Workload = spinning{s.Workload, func(*workloads.Stage, env.Host) { loop(make([]byte, 1)) }}
+		_, err := Run(s, Options{Seed: 3, Limits: Limits{Watchdog: 300 * time.Millisecond}})
+		t.Fatalf("the run ended: %v", err)
+	}
+	c := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+	c.Env = append(os.Environ(), "TRIAL_TEST_LOOP=1")
+	out, err := c.CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	assert.Equal(t, 70, exit.ExitCode())
+	assert.Regexp(t, `ktrial: our own bug: scenario standard, seed 3: task producer-2/main has not given back the thread for 300ms of wall time, at 3\.\d+s of virtual time`, string(out))
+	assert.Contains(t, string(out), "trial.loop")
+}
+
+func loop(b []byte) {
+	for b[0] < 1 {
+		b[0] &= 0
 	}
 }
 
