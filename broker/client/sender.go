@@ -135,10 +135,16 @@ func (p *Producer) loadLingering(q *queue, now time.Duration) {
 		return
 	}
 	for _, s := range p.shipments {
-		if s.link.node == leader {
+		if s.link.node == leader && !s.has(q) {
 			s.add(b, epoch)
 		}
 	}
+}
+
+// has reports whether a batch of q is in the shipment: a request has one of each
+// partition, as its answer has.
+func (s *shipment) has(q *queue) bool {
+	return slices.ContainsFunc(s.batches, func(b *batch) bool { return b.queue == q })
 }
 
 // add has b go with s, unless it is too large: then it goes with the next one.
