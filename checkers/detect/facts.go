@@ -150,10 +150,11 @@ func (l *Log) contradicted(key history.Key, offset int64) bool {
 	return int(key) < len(l.coverage) && l.coverage[key].holds(offset)
 }
 
-// anothers: what a poll returned is not the record that the history sends, but an
-// older one of the same value.
+// anothers: what a poll returned need not be the record that the history sends, for
+// nobody was told that it took effect: it may be an older one of the same value.
 func (l *Log) anothers(p history.Polled) bool {
-	return p.Offset >= 0 && p.Offset != l.offset[p.Rec] && l.flags[p.Rec]&several == 0 && l.older(l.H.KeyOf(p.Rec), p.Offset)
+	key := l.H.KeyOf(p.Rec)
+	return p.Offset >= 0 && l.flags[p.Rec]&(several|claimedThere|sentOK) == 0 && l.repeats() && l.parts[key].oldest != unacked && l.older(key, p.Offset)
 }
 
 // isThere: what is known to lie at an offset really does.

@@ -152,7 +152,7 @@ func (l *Log) toldAt(s Sight) bool {
 	var op history.Op
 	l.H.Read(s.Row, &op)
 	for _, sent := range op.Sends {
-		if sent.Rec == s.Rec && sent.Offset == s.Offset {
+		if sent.Rec == s.Rec && sent.Offset == s.Offset && s.Offset >= 0 {
 			return true
 		}
 	}
