@@ -42,6 +42,7 @@ const maxRecords = 10_000
 func refusedTopic(name string, err error) kmsg.CreateTopicsResponseTopic {
 	t := kmsg.NewCreateTopicsResponseTopic()
 	t.Topic, t.ErrorCode, t.ErrorMessage = name, kafka.Code(err), kafka.Message(err)
+	t.Configs = []kmsg.CreateTopicsResponseTopicConfig{} // none, not null
 	return t
 }
 

@@ -75,10 +75,10 @@ func (d *door) accept() {
 			wait = 0
 		}
 		if full = !d.take(wait); full {
-			c.Close()
 			if d.w.cfg.Refused != nil {
 				d.w.cfg.Refused(d.listener.Addr().String(), len(d.w.slots))
 			}
+			c.Close()
 			continue
 		}
 		if !d.add(c) {
