@@ -189,7 +189,8 @@ func (n *Node) startBroker() error {
 		n.Replicas.SetBrokerEpoch(e)
 		n.publisher.Nudge()
 	})
-	// As in Kafka, who cannot register still closes his logs before he goes.
+	// As in Kafka, a broker that cannot register still closes its logs before
+	// it exits.
 	n.Lifecycle.GiveUp = func(error) { n.Shutdown() }
 	b := &server.Broker{
 		Host: n.host, NodeID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, Settings: settings,
@@ -332,7 +333,7 @@ func (n *Node) Image() *metadata.Image {
 
 // Shutdown stops the node in order: its leaderships move away, its logs are
 // closed with the mark of a clean shutdown, and the quorum is left. It blocks.
-// Who asks again waits for the same end.
+// A second call waits for the first one to finish and returns its error.
 func (n *Node) Shutdown() error {
 	if !n.stopping {
 		n.stopping = true
@@ -371,7 +372,7 @@ func (n *Node) closeListeners() {
 }
 
 // listeners passes what raft says on to several. They share the records, which
-// nobody changes, but not the image.
+// are never changed, but not the image.
 type listeners []raft.Listener
 
 func (ls listeners) Committed(b raft.Batch) {

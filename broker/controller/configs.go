@@ -61,7 +61,7 @@ func (c *Controller) AlterConfigs(req *kmsg.AlterConfigsRequest) *kmsg.AlterConf
 	return resp
 }
 
-// alteration is what somebody wants changed on one resource. whole: what it
+// alteration is what a request wants changed on one resource. whole: what it
 // does not name is to be deleted.
 type alteration struct {
 	resource metadata.Resource

@@ -210,7 +210,7 @@ func (b *brain) manualAssignment(asked *kmsg.CreateTopicsRequestTopic) ([][]kafk
 	return out, nil
 }
 
-// checkAssignment holds replicas that somebody chose against the cluster.
+// checkAssignment holds the replicas that a request chose against the cluster.
 // factor is how many there must be.
 func (b *brain) checkAssignment(partition int32, replicas []kafka.NodeID, factor int) error {
 	if err := b.checkReplicas(replicas); err != nil {

@@ -377,7 +377,7 @@ func TestDeleteRecords(t *testing.T) {
 		out := s.call(1, req).(*kmsg.DeleteRecordsResponse).Topics[0].Partitions[0]
 		assert.Zero(t, out.ErrorCode)
 		assert.EqualValues(t, 4, out.LowWatermark)
-		assert.EqualValues(t, 4, s.replica(2).log.StartOffset(), "the answer waits for who is alive")
+		assert.EqualValues(t, 4, s.replica(2).log.StartOffset(), "the answer waits for the followers that are alive")
 		start, err := s.listOffset(1, earliestTimestamp)
 		assert.NoError(t, err)
 		assert.EqualValues(t, 4, start)

@@ -33,7 +33,7 @@ type listed struct {
 // one that had records goes to the end, so that all get their turn.
 type fetchSession struct {
 	id, epoch int32 // epoch of the next request
-	dropped   bool  // it is no session any more; whoever still answers for it must know
+	dropped   bool  // it is no session any more; a request that is still being answered for it must know
 	follower  bool  // privileged: no consumer takes its place
 	usesIDs   bool  // v13 and later: topics go by their ids
 	created   time.Duration

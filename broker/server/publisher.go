@@ -97,7 +97,7 @@ func (p *Publisher) LeaderChanged(kafka.NodeID, kafka.LeaderEpoch) {}
 func (p *Publisher) run() {
 	for {
 		// The snapshot and the batches may have come while the replicas were
-		// busy, so nobody was woken.
+		// busy, so this task was not woken.
 		for p.snapshot == nil && len(p.queue) == 0 && (p.published || !p.caughtUp()) {
 			p.arrived.Wait(env.Forever)
 		}

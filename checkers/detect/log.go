@@ -38,7 +38,7 @@ type Log struct {
 	H *history.History
 
 	flags  []uint16 // by record, as the rest
-	writer []uint32 // row+1 of the operation that sent it; of several, see wrote; 0: nobody
+	writer []uint32 // row+1 of the operation that sent it; of several, see wrote; 0: none
 	offset []int64  // where it was seen first; history.NoOffset: nowhere
 
 	more      map[history.Rec]*places // of records seen at several offsets

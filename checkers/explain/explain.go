@@ -45,9 +45,9 @@ type Teller struct {
 	index map[int]*history.Op // by row, as read
 }
 
-// sighting is who saw a record first: where, and in which operation.
+// sighting is where a record was seen first, and in which operation.
 type sighting struct {
-	okReader, reader int           // rows; -1: nobody
+	okReader, reader int           // rows; -1: none
 	acked, polled    map[int64]int // by offset: row
 	senders          int           // operations that sent it
 }
@@ -304,7 +304,7 @@ func (t *Teller) came(rec history.Rec) string { return t.cameBy(rec, t.log.Write
 // cameBy is came of one of the operations that sent the record.
 func (t *Teller) cameBy(rec history.Rec, row int) string {
 	if row < 0 {
-		return fmt.Sprintf("nobody sent %s", t.value(rec))
+		return fmt.Sprintf("no client sent %s", t.value(rec))
 	}
 	op := t.op(row)
 	what := t.value(rec)

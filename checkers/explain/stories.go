@@ -195,7 +195,7 @@ func someOf(parts []string, of int) string {
 func (s *telling) phantom() {
 	f, rec := s.f, s.f.Record.Rec
 	s.in.Reader = s.indexOf(f.Reader)
-	s.message("%s was given %s, which nobody sent there", s.who(f.Reader), s.recordAt(rec, f.Key, f.Record.Offset))
+	s.message("%s was given %s, which no client sent there", s.who(f.Reader), s.recordAt(rec, f.Key, f.Record.Offset))
 	s.prove("%s", s.polled(f.Reader, rec))
 	s.prove("no operation of the whole history sends %s to %s: contradiction", s.value(rec), s.partition(f.Key))
 }
@@ -220,7 +220,7 @@ func (s *telling) ownRead() {
 	s.in.Writer, s.in.Reader = s.indexOf(row), s.indexOf(row)
 	s.message("%s polled its own %s before it committed", s.who(row), s.value(f.Record.Rec))
 	s.prove("%s sent %s and, before it ended, was given it by a poll", s.who(row), s.value(f.Record.Rec))
-	s.prove("it had not committed by then, so nobody may be given it: contradiction")
+	s.prove("it had not committed by then, so no reader may be given it: contradiction")
 }
 
 func (s *telling) processedTwice() {
