@@ -115,20 +115,17 @@ func fill(v reflect.Value) {
 // forPeople are the events that no code reads: their sentence is in the story,
 // and reports and other programs read them in the trace.
 var forPeople = map[string][]string{
-	"how a log was recovered, or why it failed: laws look at what the replica says it found": {
-		"witness.LogClosed", "witness.EpochsDamaged", "witness.SegmentReread", "witness.SegmentsDropped", "witness.LogDirFailed",
-	},
 	"what clients do: the history has the same for the checkers": {"workloads.Invoked", "workloads.Completed"},
 	"why something went wrong, in words": {
-		"witness.NotAppended", "witness.ConfigIgnored", "witness.QuorumFetchFailed", "witness.SnapshotFailed", "witness.Refused",
-		"witness.RegistrationRefused", "witness.HeartbeatRefused", "witness.AutoCreateFailed", "witness.Malformed", "witness.AcceptFailed",
+		"witness.ConfigIgnored", "witness.QuorumFetchFailed", "witness.Refused",
+		"witness.AutoCreateFailed", "witness.Malformed",
 		"cluster.ShutdownFailed", "ledger.Said", "witness.EpochRefused",
 	},
 	"the ISR as its leader sees it change; laws look at what the controllers commit": {
 		"witness.ShrinkProposed", "witness.ExpandProposed",
 	},
 	"a moment of a node's life; laws look at what follows from it": {
-		"witness.Restarting", "witness.QuorumRestarted", "witness.ControllerResigned", "witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
+		"witness.QuorumRestarted", "witness.ControllerResigned", "witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
 		"witness.BrokerRegistering", "witness.BrokerUnfenced", "witness.SessionExpired", "witness.TopicCreated", "witness.TopicDeleted",
 	},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
@@ -138,8 +135,7 @@ var forPeople = map[string][]string{
 	"the course of a trial": {
 		"cluster.StopRefused", "trial.CoreChosen", "trial.CoreRejoined", "trial.PromiseBroken",
 	},
-	"messages and operations, for the report": {
-		"workloads.Invoked", "workloads.Completed",
+	"messages, for the report": {
 		"witness.RequestSent", "witness.RequestArrived", "witness.AnswerSent", "witness.AnswerArrived", "witness.RequestAbandoned",
 		"witness.ConnectionOpened", "witness.ConnectionAccepted", "witness.ConnectionEnded", "witness.DialFailed",
 	},

@@ -7,8 +7,6 @@ package broker
 
 import (
 	"fmt"
-	"maps"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -244,41 +242,6 @@ func (n *Node) identity() (server.Identity, error) {
 		id.PreviousEpoch = epoch
 	}
 	return id, nil
-}
-
-// given is the configuration that the node was started with, as a file would
-// have it: the settings, and what this node alone is.
-func (n *Node) given() map[string]string {
-	out := n.cfg.Settings.Given()
-	if out == nil {
-		out = map[string]string{}
-	}
-	maps.Copy(out, n.cfg.identity())
-	return out
-}
-
-// identity is what distinguishes the node from the others of its cluster, and
-// what its place in it gives it, by Kafka's names.
-func (c *Config) identity() map[string]string {
-	var voters, roles []string
-	for _, v := range c.Voters {
-		voters = append(voters, fmt.Sprintf("%d@%s", v.ID, v.Addr))
-	}
-	if c.Roles.Has(BrokerRole) {
-		roles = append(roles, "broker")
-	}
-	if c.Roles.Has(ControllerRole) {
-		roles = append(roles, "controller")
-	}
-	out := map[string]string{
-		"node.id": fmt.Sprint(c.NodeID), "broker.id": fmt.Sprint(c.NodeID),
-		"process.roles": strings.Join(roles, ","), "log.dirs": path.Join("/", c.DataDir),
-		"controller.listener.names": "CONTROLLER", "controller.quorum.voters": strings.Join(voters, ","),
-	}
-	if c.Rack != "" {
-		out["broker.rack"] = c.Rack
-	}
-	return out
 }
 
 // endpoint is what the broker advertises.

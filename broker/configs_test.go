@@ -141,6 +141,24 @@ func TestConfigurationOfBrokersChangesWhileTheyRun(t *testing.T) {
 	})
 }
 
+// A broker describes what distinguishes it from the others, too.
+func TestABrokerDescribesItself(t *testing.T) {
+	c := combined(t, 1, 1)
+	c.client(func(u *user) {
+		u.running(1)
+		for name, want := range map[string]string{
+			"node.id": "1", "process.roles": "broker,controller", "log.dirs": "/kafka",
+			"listeners": "PLAINTEXT://:9092,CONTROLLER://:9093", "advertised.listeners": "PLAINTEXT://node-1:9092",
+			"controller.quorum.voters": "1@node-1:9093",
+		} {
+			d := u.described(1, ofBroker, "1", name)
+			require.NotNil(t, d.Value, name)
+			assert.Equal(t, want, *d.Value, name)
+			assert.Equal(t, kmsg.ConfigSourceStaticBrokerConfig, d.Source, name)
+		}
+	})
+}
+
 func TestAnUnknownSettingIsAnsweredWithABrokersName(t *testing.T) {
 	s := broker.DefaultSettings()
 	assert.EqualError(t, s.Set("log.segment.byte", "1"), `config "log.segment.byte" is unknown; did you mean log.segment.bytes?`)

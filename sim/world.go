@@ -189,7 +189,7 @@ func (w *World) cause() ledger.Cause {
 }
 
 // origins says what a step is that begins with such an event of the kernel.
-var origins = map[kernel.Kind]ledger.Origin{
+var origins = [1 << 8]ledger.Origin{
 	kernel.KindCall: ledger.ByWorld, kernel.KindTask: ledger.ByWait, kernel.KindTimer: ledger.ByTimer,
 	kernel.KindPacket: ledger.ByMessage, kernel.KindDisk: ledger.ByDisk,
 }

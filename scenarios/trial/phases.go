@@ -117,7 +117,7 @@ func (r *run) liveness() error {
 		}
 	}
 	r.noteLogs(ends)
-	return r.watch.quiet(bound)
+	return r.quiet(bound)
 }
 
 // startCore starts every process that is down, but for those left out.

@@ -86,7 +86,7 @@ type run struct {
 	health     health
 	core       core
 	violations []reports.Violation
-	watch      *watch
+	laws       *lawWatch
 	ownLaws    []*ownLaw
 	seen       *checkers.Live // judges the history while it is recorded
 	// short: the run ended before its time, so what was to come is not missing.
@@ -132,8 +132,8 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	for _, t := range r.s.Topics {
 		r.stage.Topics[t.Name] = t.Partitions
 	}
-	r.watch = newWatch(r)
 	r.n = nemesis.New(r.c, r.w.Rand("nemesis"), r.s.Lesson != "" || r.s.Exact && o.Plan == nil)
+	r.laws = r.watchLaws()
 	r.watchOwnLaws()
 	r.watchHistory()
 	if o.Keep == ledger.KeepAll {
