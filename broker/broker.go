@@ -185,7 +185,7 @@ func (n *Node) startBroker() error {
 	settings := n.cfg.Settings.Server
 	n.Lifecycle = server.NewLifecycle(n.host, self, settings, n.channel("heartbeat"), n.publisher.Offset, func(e kafka.BrokerEpoch) {
 		n.Replicas.SetBrokerEpoch(e)
-		n.publisher.Nudge()
+		n.publisher.Recheck()
 	})
 	// As in Kafka, a broker that cannot register still closes its logs before
 	// it exits.

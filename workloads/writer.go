@@ -119,6 +119,9 @@ func (r *sent) delivered(d client.Delivery) {
 		e.Error = d.Err.Error()
 	}
 	r.w.s.Recorder.Complete(e)
+	if as == history.Failed {
+		r.w.s.CountFailure(history.Send, d.Err)
+	}
 	if as != history.Unknown {
 		r.w.free = append(r.w.free, r.process)
 	}

@@ -78,7 +78,7 @@ func (p *Producer) ship(now time.Duration) {
 	first, lingers := p.busyFrom(p.turn), false
 	for i := range p.busy {
 		q := p.busy[(first+i)%len(p.busy)]
-		if q.batches.len() > q.flying && p.load(q, now) == lingering {
+		if q.batches.len() > q.inFlight && p.load(q, now) == lingering {
 			lingers = true
 		}
 	}
@@ -192,8 +192,8 @@ func (p *Producer) depart(b *batch, epoch kafka.LeaderEpoch) {
 		}
 		b.number(&q.numbering)
 	}
-	b.state, b.onWire, b.tried = flying, true, epoch
-	q.flying++
+	b.state, b.onWire, b.tried = inFlight, true, epoch
+	q.inFlight++
 }
 
 // send hands the shipment to its link.
@@ -398,7 +398,7 @@ func (a *answer) settle() {
 			p.recycle(b)
 			continue
 		}
-		b.queue.flying--
+		b.queue.inFlight--
 		b.state = waiting
 		p.judge(b, v)
 	}

@@ -75,8 +75,8 @@ func (p *Publisher) WaitPublished() {
 	}
 }
 
-// Nudge has the publisher ask again whether it is caught up.
-func (p *Publisher) Nudge() { p.arrived.Notify() }
+// Recheck has the publisher ask again whether it is caught up.
+func (p *Publisher) Recheck() { p.arrived.Notify() }
 
 // Committed is raft.Listener's.
 func (p *Publisher) Committed(b raft.Batch) {

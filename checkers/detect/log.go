@@ -29,7 +29,7 @@ const (
 )
 
 // Log is what all observations together tell of the partitions: which record is
-// at which offset, who wrote it, who read it. Offsets come from acknowledgements
+// at which offset, its writer, its readers. Offsets come from acknowledgements
 // of operations that took effect and from every poll of every operation: a
 // consumer must never be handed bad data, whatever becomes of its transaction.
 //
@@ -131,8 +131,8 @@ func (l *Log) grow() {
 	}
 }
 
-// Begin takes in the beginning of an operation. Only who judges while the
-// history is recorded needs it.
+// Begin takes in the beginning of an operation. Only judging while the history
+// is recorded needs it.
 func (l *Log) Begin(op *history.Op) {
 	l.grow()
 	for _, s := range op.Sends {

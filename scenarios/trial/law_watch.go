@@ -1,6 +1,8 @@
 package trial
 
 import (
+	"fmt"
+
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
@@ -71,7 +73,8 @@ func (r *run) watchLaws() *lawWatch {
 // lawBroke ends the run.
 func (r *run) lawBroke(law string, f laws.Failure) {
 	r.violate(law, f.Text())
-	r.violations[len(r.violations)-1].Story = r.around(f)
+	v := &r.violations[len(r.violations)-1]
+	v.Story, v.Inside = r.around(f), true
 	r.w.Tell(&PromiseBroken{law, f.Text()})
 	r.w.Fail(errBroken)
 }
@@ -87,7 +90,11 @@ func (r *run) around(f laws.Failure) (out []reports.Moment) {
 		}
 		about, ok := e.Event.(ledger.Subject)
 		if e.Host == "" || e.Host == host || ok && about.Subject() == f.Subject {
-			out = append(out, reports.Moment{At: reports.Seconds(e.At), Who: e.Host, What: e.Event.Sentence()})
+			what := e.Event.Sentence()
+			if _, ok := e.Event.(*faults.Struck); ok {
+				what += fmt.Sprintf(", at %v of the work", reports.Seconds(e.At-r.workBegan))
+			}
+			out = append(out, reports.Moment{At: reports.Seconds(e.At), Who: e.Host, What: what})
 		}
 	}
 	return out[max(0, len(out)-most):]
