@@ -187,7 +187,8 @@ func TestPlantedNoDuplicateWindow(t *testing.T) {
 	})
 }
 
-// A transaction: what it hides, what its end shows, and who may end it.
+// A transaction: what it hides, what its end shows, and which producer may end
+// it.
 func TestTransactions(t *testing.T) {
 	onDisk(t, func(h env.Host) {
 		l, err := Open(h, "orders-0", orders, tiny(), Options{})
