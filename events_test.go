@@ -115,19 +115,17 @@ func fill(v reflect.Value) {
 // forPeople are the events that no code reads: their sentence is in the story,
 // and reports and other programs read them in the trace.
 var forPeople = map[string][]string{
-	"how a log was recovered, or why it failed: laws look at what the replica says it found": {
-		"witness.LogClosed", "witness.EpochsDamaged", "witness.SegmentReread", "witness.SegmentsDropped", "witness.LogDirFailed",
-	},
+	"what clients do: the history has the same for the checkers": {"workloads.Invoked", "workloads.Completed"},
 	"why something went wrong, in words": {
-		"witness.NotAppended", "witness.ConfigIgnored", "witness.QuorumFetchFailed", "witness.SnapshotFailed", "witness.Refused",
-		"witness.RegistrationRefused", "witness.HeartbeatRefused", "witness.AutoCreateFailed", "witness.Malformed", "witness.AcceptFailed",
+		"witness.ConfigIgnored", "witness.QuorumFetchFailed", "witness.Refused",
+		"witness.AutoCreateFailed", "witness.Malformed",
 		"cluster.ShutdownFailed", "ledger.Said", "witness.EpochRefused",
 	},
 	"the ISR as its leader sees it change; laws look at what the controllers commit": {
 		"witness.ShrinkProposed", "witness.ExpandProposed",
 	},
 	"a moment of a node's life; laws look at what follows from it": {
-		"witness.Restarting", "witness.QuorumRestarted", "witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
+		"witness.QuorumRestarted", "witness.ControllerResigned", "witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
 		"witness.BrokerRegistering", "witness.BrokerUnfenced", "witness.SessionExpired", "witness.TopicCreated", "witness.TopicDeleted",
 	},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
@@ -135,7 +133,7 @@ var forPeople = map[string][]string{
 		"network.Cut", "network.Mended",
 	},
 	"the course of a trial": {
-		"cluster.StopRefused", "trial.WorkBegan", "trial.HealingBegan", "trial.CoreChosen", "trial.CoreRejoined", "trial.PromiseBroken",
+		"cluster.StopRefused", "trial.CoreChosen", "trial.CoreRejoined", "trial.PromiseBroken",
 	},
 	"messages, for the report": {
 		"witness.RequestSent", "witness.RequestArrived", "witness.AnswerSent", "witness.AnswerArrived", "witness.RequestAbandoned",
@@ -143,8 +141,8 @@ var forPeople = map[string][]string{
 	},
 }
 
-// An event that nothing tells is dead, and one that nothing reads is there for
-// somebody: say for whom.
+// An event that nothing tells is dead. One that no code reads is for people or
+// reports, and forPeople says why.
 func TestEvents_EachIsToldAndRead(t *testing.T) {
 	declared, told, read := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, file := range sources(t) {
@@ -336,6 +334,14 @@ var meanings = map[string]string{
 	"votes":           "node ids of the voters that voted for it",
 	"at_byte":         "where in the file",
 	"moved_ns":        "nanoseconds",
+	"process":         "number of the client's process in the history",
+	"client":          "name of the client",
+	"sends":           "the records that are sent",
+	"polled":          "the records that were read, by runs of consecutive offsets",
+	"marks":           "the offsets that were asked for",
+	"op":              "number",
+	"f":               "the operation",
+	"outcome":         "how it ended",
 	"asked":           "leader epoch of the request",
 	"latest":          "epoch of the last record",
 	"path":            "the file, on the disk of the host",
@@ -414,6 +420,14 @@ func jsonType(t reflect.Type, quoted bool) string {
 		return "list of " + jsonType(t.Elem(), false)
 	case reflect.Float64:
 		return "number"
+	case reflect.Pointer:
+		return jsonType(t.Elem(), false) + " or absent"
+	case reflect.Struct:
+		var parts []string
+		for _, f := range fieldsOf(t) {
+			parts = append(parts, f.name+" ("+jsonType(f.at.Type, f.quoted)+")")
+		}
+		return "objects with " + strings.Join(parts, ", ")
 	}
 	if t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64 {
 		return "integer"

@@ -7,8 +7,6 @@ package broker
 
 import (
 	"fmt"
-	"maps"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -84,9 +82,10 @@ type Node struct {
 }
 
 // Start brings a node up, in the order of Kafka: the log directory and its
-// recovery, the quorum, the listeners; then the broker registers, and is
-// unfenced when it has caught up with the metadata. It returns when the
-// listeners are there; Lifecycle tells how far the broker has come. It blocks.
+// recovery, the quorum, the controller's listener; then the broker registers, is
+// unfenced when it has caught up with the metadata, and listens from then on. It
+// returns once the broker registers; Lifecycle tells how far it has come. It
+// blocks.
 func Start(host env.Host, cfg Config) (*Node, error) {
 	n := &Node{host: host, cfg: cfg, over: host.NewSignal("node stopped")}
 	if err := n.start(); err != nil {
@@ -174,9 +173,10 @@ func (n *Node) startController() error {
 	return err
 }
 
-// startBroker opens the broker listener, registers, and has the metadata
-// published. The broker is fenced while it catches up, so clients do not come
-// yet; who comes all the same finds no leader here.
+// startBroker registers and has the metadata published. The broker is fenced
+// while it catches up, and listens only when it is not any more, as in Kafka
+// (BrokerServer.startup): before that it would tell clients of a cluster without
+// brokers, and of topics that they do not exist.
 func (n *Node) startBroker() error {
 	self, err := n.identity()
 	if err != nil {
@@ -185,9 +185,10 @@ func (n *Node) startBroker() error {
 	settings := n.cfg.Settings.Server
 	n.Lifecycle = server.NewLifecycle(n.host, self, settings, n.channel("heartbeat"), n.publisher.Offset, func(e kafka.BrokerEpoch) {
 		n.Replicas.SetBrokerEpoch(e)
-		n.publisher.Nudge()
+		n.publisher.Recheck()
 	})
-	// As in Kafka, who cannot register still closes his logs before he goes.
+	// As in Kafka, a broker that cannot register still closes its logs before
+	// it exits.
 	n.Lifecycle.GiveUp = func(error) { n.Shutdown() }
 	b := &server.Broker{
 		Host: n.host, NodeID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, Settings: settings,
@@ -195,18 +196,28 @@ func (n *Node) startBroker() error {
 		Forward: n.channel("forwarding"), Allocate: n.channel("broker"),
 		Dir: n.Dir, DataDir: n.cfg.DataDir, Given: n.given(),
 	}
-	srv, err := b.Listen(n.cfg.Port)
-	if err != nil {
-		return err
-	}
-	n.listeners = append(n.listeners, srv)
 	n.publisher.Start(n.caughtUp, n.Raft.MaybeSnapshot)
 	n.Lifecycle.Start()
 	n.host.Go("unfence", func() {
 		n.publisher.WaitPublished()
 		n.Lifecycle.ReadyToUnfence()
+		n.Lifecycle.WaitState(server.Running, env.Forever)
+		n.listen(b)
 	})
 	return nil
+}
+
+// listen opens the broker listener, unless the broker shuts down already.
+func (n *Node) listen(b *server.Broker) {
+	if n.stopping {
+		return
+	}
+	srv, err := b.Listen(n.cfg.Port)
+	if err != nil {
+		n.host.Exit(fmt.Errorf("broker: node %d: %w", n.cfg.NodeID, err))
+		return
+	}
+	n.listeners = append(n.listeners, srv)
 }
 
 // identity is what this broker says of itself. Each process is a new
@@ -231,41 +242,6 @@ func (n *Node) identity() (server.Identity, error) {
 		id.PreviousEpoch = epoch
 	}
 	return id, nil
-}
-
-// given is the configuration that the node was started with, as a file would
-// have it: the settings, and what this node alone is.
-func (n *Node) given() map[string]string {
-	out := n.cfg.Settings.Given()
-	if out == nil {
-		out = map[string]string{}
-	}
-	maps.Copy(out, n.cfg.identity())
-	return out
-}
-
-// identity is what distinguishes the node from the others of its cluster, and
-// what its place in it gives it, by Kafka's names.
-func (c *Config) identity() map[string]string {
-	var voters, roles []string
-	for _, v := range c.Voters {
-		voters = append(voters, fmt.Sprintf("%d@%s", v.ID, v.Addr))
-	}
-	if c.Roles.Has(BrokerRole) {
-		roles = append(roles, "broker")
-	}
-	if c.Roles.Has(ControllerRole) {
-		roles = append(roles, "controller")
-	}
-	out := map[string]string{
-		"node.id": fmt.Sprint(c.NodeID), "broker.id": fmt.Sprint(c.NodeID),
-		"process.roles": strings.Join(roles, ","), "log.dirs": path.Join("/", c.DataDir),
-		"controller.listener.names": "CONTROLLER", "controller.quorum.voters": strings.Join(voters, ","),
-	}
-	if c.Rack != "" {
-		out["broker.rack"] = c.Rack
-	}
-	return out
 }
 
 // endpoint is what the broker advertises.
@@ -320,7 +296,7 @@ func (n *Node) Image() *metadata.Image {
 
 // Shutdown stops the node in order: its leaderships move away, its logs are
 // closed with the mark of a clean shutdown, and the quorum is left. It blocks.
-// Who asks again waits for the same end.
+// A second call waits for the first one to finish and returns its error.
 func (n *Node) Shutdown() error {
 	if !n.stopping {
 		n.stopping = true
@@ -359,7 +335,7 @@ func (n *Node) closeListeners() {
 }
 
 // listeners passes what raft says on to several. They share the records, which
-// nobody changes, but not the image.
+// are never changed, but not the image.
 type listeners []raft.Listener
 
 func (ls listeners) Committed(b raft.Batch) {

@@ -57,7 +57,7 @@ func standUp(t *testing.T, seed uint64) *cluster {
 		assert.Equal(t, want, u.read(2, "orders", 0))
 
 		leader, _ := u.leader(2, "orders", 0)
-		c.w.Host(c.hosts[leader]).Kill()
+		c.ByID(leader).Host.Kill()
 		other := leader%3 + 1
 		for i := range 5 {
 			v := fmt.Sprint("after ", i)
@@ -68,11 +68,10 @@ func standUp(t *testing.T, seed uint64) *cluster {
 		assert.NotEqual(t, leader, next)
 		assert.Equal(t, want, u.read(other, "orders", 0))
 
-		delete(c.nodes, leader)
-		c.start(leader, brokerRole)
+		c.restart(leader)
 		u.running(leader)
 		u.eventually(time.Minute, "the old leader is in the ISR again", func() bool {
-			reg := c.nodes[other].Image().Partition(kafka.TopicPartition{Topic: "orders"})
+			reg := c.node(other).Image().Partition(kafka.TopicPartition{Topic: "orders"})
 			return slices.Contains(reg.ISR, leader)
 		})
 		assert.Equal(t, want, u.read(other, "orders", 0))
@@ -92,7 +91,7 @@ func standUp(t *testing.T, seed uint64) *cluster {
 func alike(c *cluster, topic string) bool {
 	var first replica.View
 	for id := kafka.NodeID(1); id <= 3; id++ {
-		p := c.nodes[id].Replicas.Partition(kafka.TopicPartition{Topic: topic})
+		p := c.node(id).Replicas.Partition(kafka.TopicPartition{Topic: topic})
 		if p == nil {
 			return false
 		}
@@ -125,8 +124,8 @@ func TestControlledShutdown(t *testing.T) {
 		leader, _ := u.leader(1, "orders", 0)
 		other := 3 - leader
 		stopped := false
-		node := c.nodes[leader]
-		c.w.Host(c.hosts[leader]).Process().Go("shutdown", func() {
+		node := c.node(leader)
+		c.ByID(leader).Host.Process().Go("shutdown", func() {
 			require.NoError(t, node.Shutdown())
 			stopped = true
 		})
@@ -135,11 +134,10 @@ func TestControlledShutdown(t *testing.T) {
 		assert.Equal(t, other, next)
 		u.publish(other, "orders", 0, "two")
 
-		c.w.Host(c.hosts[leader]).Kill()
-		delete(c.nodes, leader)
-		c.start(leader, brokerRole)
+		c.ByID(leader).Host.Kill()
+		c.restart(leader)
 		u.running(leader)
-		epoch, clean := c.nodes[leader].Dir.CleanShutdown()
+		epoch, clean := c.node(leader).Dir.CleanShutdown()
 		assert.True(t, clean)
 		assert.Positive(t, epoch)
 		assert.Equal(t, []string{"one", "two"}, u.read(other, "orders", 0))
@@ -154,19 +152,18 @@ func TestTheActiveControllerDies(t *testing.T) {
 		u.createTopic(1, "orders", 1, 3)
 		u.publish(1, "orders", 0, "one")
 		active := kafka.NoNode
-		for id := kafka.NodeID(101); id <= 103; id++ {
-			if c.nodes[id].Controller.Active() {
+		for id := kafka.NodeID(3001); id <= 3003; id++ {
+			if c.node(id).Controller.Active() {
 				active = id
 			}
 		}
 		require.NotEqual(t, kafka.NoNode, active)
-		c.w.Host(c.hosts[active]).PowerOff()
+		c.ByID(active).Host.PowerOff()
 		u.createTopic(2, "stocks", 1, 3)
 		u.publish(3, "stocks", 0, "two")
-		delete(c.nodes, active)
-		c.start(active, controllerRole)
+		c.restart(active)
 		u.eventually(time.Minute, "it has the same metadata", func() bool {
-			n := c.nodes[active]
+			n := c.node(active)
 			return n != nil && n.Image().Topic("stocks") != nil
 		})
 	})
@@ -190,9 +187,9 @@ func TestSettings(t *testing.T) {
 	assert.True(t, config.Has(&s, "controller.quorum.election.timeout.ms"))
 }
 
-// Who stops does not wait for a quorum that cannot be: a leader that resigns
-// stays until another leads, but not when those who could are gone (Kafka waits
-// five seconds for them).
+// A node that stops does not wait for a quorum that cannot be: a leader that
+// resigns stays until another leads, but not when the other voters are gone
+// (Kafka waits five seconds for them).
 func TestAClusterStopsAsAWhole(t *testing.T) {
 	for _, x := range []struct {
 		name    string
@@ -202,8 +199,8 @@ func TestAClusterStopsAsAWhole(t *testing.T) {
 	}{
 		{"combined, at once", func() *cluster { return combined(t, 1, 3) }, [][]kafka.NodeID{{1, 2, 3}}, time.Second},
 		{"alone", func() *cluster { return combined(t, 1, 1) }, [][]kafka.NodeID{{1}}, time.Second},
-		{"separate, brokers first", func() *cluster { return separate(t, 1, 3, 3) }, [][]kafka.NodeID{{1, 2, 3}, {101, 102, 103}}, time.Second},
-		{"separate, in turn", func() *cluster { return separate(t, 1, 3, 3) }, [][]kafka.NodeID{{1}, {2}, {3}, {103}, {102}, {101}}, 5 * time.Second}, // a broker is let go when the others know, which their heartbeats tell
+		{"separate, brokers first", func() *cluster { return separate(t, 1, 3, 3) }, [][]kafka.NodeID{{1, 2, 3}, {3001, 3002, 3003}}, time.Second},
+		{"separate, in turn", func() *cluster { return separate(t, 1, 3, 3) }, [][]kafka.NodeID{{1}, {2}, {3}, {3003}, {3002}, {3001}}, 5 * time.Second}, // a broker is let go when the others know, which their heartbeats tell
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			c := x.cluster()
@@ -215,9 +212,9 @@ func TestAClusterStopsAsAWhole(t *testing.T) {
 				for _, row := range x.nodes {
 					left := len(row)
 					for _, id := range row {
-						host := c.w.Host(c.hosts[id])
+						host := c.ByID(id).Host
 						host.Process().Go("stop", func() {
-							require.NoError(t, c.nodes[id].Shutdown())
+							require.NoError(t, c.node(id).Shutdown())
 							left--
 							host.Kill()
 						})

@@ -19,7 +19,7 @@ func TestAdmin(t *testing.T) {
 	c := separate(t, 1, 3, 3)
 	c.client(func(u *user) {
 		u.running(1, 2, 3)
-		admin := client.New(u.h, []string{"b1:9092", "b2:9092"}, "admin").NewAdmin(client.AdminDefaults())
+		admin := client.New(u.h, []string{"broker-1:9092", "broker-2:9092"}, "admin").NewAdmin(client.AdminDefaults())
 		defer admin.Close()
 
 		who, err := admin.DescribeCluster()
@@ -68,10 +68,9 @@ func TestAdmin(t *testing.T) {
 		assert.Len(t, quorum.Voters, 3)
 		assert.Len(t, quorum.Observers, 3)
 
-		c.w.Host("b1").Kill()
+		c.w.Host("broker-1").Kill()
 		u.eventually(30*time.Second, "another leader", func() bool { to, _ := u.leader(2, "orders", 0); return to > 1 })
-		delete(c.nodes, 1)
-		c.start(1, brokerRole)
+		c.restart(1)
 		u.running(1)
 		u.eventually(30*time.Second, "the preferred leader again", func() bool {
 			if err := admin.ElectLeaders(client.Preferred, tp); err != nil {
@@ -85,7 +84,7 @@ func TestAdmin(t *testing.T) {
 		assert.ErrorIs(t, admin.DeleteTopics("orders"), kerr.UnknownTopicOrPartition)
 		u.eventually(time.Second, "no replica left", func() bool {
 			for id := kafka.NodeID(1); id <= 3; id++ {
-				if len(c.nodes[id].Replicas.Partitions()) > 0 {
+				if len(c.node(id).Replicas.Partitions()) > 0 {
 					return false
 				}
 			}
@@ -124,7 +123,7 @@ func produceAndConsume(t *testing.T, seed uint64) {
 		sent, failed := 0, 0
 		allSent := false
 		u.h.Go("producer", func() {
-			producer, err := client.New(u.h, []string{"b1:9092", "b2:9092", "b3:9092"}, "producer").NewProducer(client.ProducerDefaults())
+			producer, err := client.New(u.h, []string{"broker-1:9092", "broker-2:9092", "broker-3:9092"}, "producer").NewProducer(client.ProducerDefaults())
 			require.NoError(t, err)
 			for !over {
 				v := []byte(fmt.Sprint(sent))
@@ -141,7 +140,7 @@ func produceAndConsume(t *testing.T, seed uint64) {
 		})
 		cfg := client.ConsumerDefaults()
 		cfg.AutoOffsetReset = client.Earliest
-		consumer, err := client.New(u.h, []string{"b3:9092"}, "consumer").NewConsumer(cfg)
+		consumer, err := client.New(u.h, []string{"broker-3:9092"}, "consumer").NewConsumer(cfg)
 		require.NoError(t, err)
 		defer consumer.Close()
 		consumer.Assign([]kafka.TopicPartition{tp})

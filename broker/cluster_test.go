@@ -2,7 +2,6 @@ package broker_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -12,116 +11,67 @@ import (
 
 	"github.com/ktrial/ktrial/broker"
 	"github.com/ktrial/ktrial/broker/kafka"
-	"github.com/ktrial/ktrial/broker/planted"
-	"github.com/ktrial/ktrial/broker/raft"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/server"
 	"github.com/ktrial/ktrial/broker/wire"
 	"github.com/ktrial/ktrial/ledger"
+	clusters "github.com/ktrial/ktrial/scenarios/cluster"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
 const (
-	clientPort     = 9092
-	controllerPort = 9093
-)
-
-const (
-	brokerRole     = broker.BrokerRole
-	controllerRole = broker.ControllerRole
+	clientPort     = clusters.BrokerPort
+	controllerPort = clusters.ControllerPort
 )
 
 func ptr[T any](v T) *T { return &v }
 
-// cluster is nodes in a world: controllers with ids from 101 on hosts c101...,
-// brokers with ids from 1 on hosts b1..., or nodes that are both on n1...
+// cluster is the servers of a world, as every trial has them.
 type cluster struct {
-	t      testing.TB
-	w      *sim.World
-	voters []raft.Voter
-	nodes  map[kafka.NodeID]*broker.Node
-	hosts  map[kafka.NodeID]string
-	told   map[string]int // by the name of the kind
-	set    map[string]string
-
-	decoder raft.Decoder // for all nodes
+	*clusters.Cluster
+	t    testing.TB
+	w    *sim.World
+	told map[string]int // by the name of the kind
 }
 
-func newCluster(t testing.TB, seed uint64) *cluster {
-	c := &cluster{
-		t: t, w: sim.NewWorld(sim.Config{Seed: seed, MaxEvents: 30_000_000}),
-		nodes: map[kafka.NodeID]*broker.Node{}, hosts: map[kafka.NodeID]string{}, told: map[string]int{},
-	}
-	c.w.Ledger().Read(func(e *ledger.Entry) { c.told[e.Event.Kind().Name]++ })
-	t.Cleanup(c.w.Close)
+func newCluster(t testing.TB, seed uint64, shape clusters.Shape) *cluster {
+	settings := broker.DefaultSettings()
+	require.NoError(t, settings.SetAll(shape.Config))
+	w := sim.NewWorld(sim.Config{Seed: seed, MaxEvents: 30_000_000})
+	c := &cluster{clusters.New(w, clusters.Config{Shape: shape, Settings: settings, Dir: "kafka"}), t, w, map[string]int{}}
+	w.Ledger().Read(func(e *ledger.Entry) { c.told[e.Event.Kind().Name]++ })
+	t.Cleanup(w.Close)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Log(c.w.Ledger().Story(ledger.Filter{}))
+			t.Log(w.Ledger().Story(ledger.Filter{}))
 		}
 	})
+	c.StartAll()
 	return c
 }
 
 // separate starts controllers and brokers on hosts of their own.
 func separate(t testing.TB, seed uint64, controllers, brokers int) *cluster {
-	c := newCluster(t, seed)
-	for i := range controllers {
-		id := kafka.NodeID(101 + i)
-		c.hosts[id] = fmt.Sprintf("c%d", id)
-		c.voters = append(c.voters, raft.Voter{ID: id, Addr: fmt.Sprintf("c%d:%d", id, controllerPort)})
-	}
-	for i := range controllers {
-		c.start(kafka.NodeID(101+i), controllerRole)
-	}
-	for i := range brokers {
-		id := kafka.NodeID(1 + i)
-		c.hosts[id] = fmt.Sprintf("b%d", id)
-		c.start(id, brokerRole)
-	}
-	return c
+	return newCluster(t, seed, clusters.Shape{Controllers: controllers, Brokers: brokers})
 }
 
 // combined starts nodes that are controller and broker at once.
 func combined(t testing.TB, seed uint64, nodes int) *cluster {
-	c := newCluster(t, seed)
-	c.combine(nodes)
-	return c
+	return newCluster(t, seed, clusters.Shape{Combined: nodes})
 }
 
-func (c *cluster) combine(nodes int) {
-	for i := range nodes {
-		id := kafka.NodeID(1 + i)
-		c.hosts[id] = fmt.Sprintf("n%d", id)
-		c.voters = append(c.voters, raft.Voter{ID: id, Addr: fmt.Sprintf("n%d:%d", id, controllerPort)})
-	}
-	for i := range nodes {
-		c.start(kafka.NodeID(1+i), brokerRole|controllerRole)
-	}
-}
+// node is the running node; nil: it is down, or has not come up yet.
+func (c *cluster) node(id kafka.NodeID) *broker.Node { return c.ByID(id).Node() }
 
-func (c *cluster) start(id kafka.NodeID, roles broker.Roles) {
-	settings := broker.DefaultSettings()
-	require.NoError(c.t, settings.SetAll(c.set))
-	c.w.Host(c.hosts[id]).Start(func(h env.Host) {
-		n, err := broker.Start(h, broker.Config{
-			NodeID: id, Roles: roles, ClusterID: "trial", Voters: c.voters,
-			Port: clientPort, ControllerPort: controllerPort, DataDir: "kafka",
-			Settings: settings, Decoder: &c.decoder, Bugs: planted.Plant(),
-		})
-		require.NoError(c.t, err)
-		c.nodes[id] = n
-	})
-}
+// restart starts a server that is down.
+func (c *cluster) restart(id kafka.NodeID) { c.Start(c.HostOf(id)) }
 
 // brokers are the nodes that serve clients.
 func (c *cluster) brokers() (ids []kafka.NodeID) {
-	for id := range c.hosts {
-		if id < 100 {
-			ids = append(ids, id)
-		}
+	for _, name := range c.Brokers() {
+		ids = append(ids, c.Server(name).ID())
 	}
-	slices.Sort(ids)
 	return ids
 }
 
@@ -137,7 +87,7 @@ func (c *cluster) client(main func(*user)) {
 func (u *user) running(brokers ...kafka.NodeID) {
 	u.eventually(30*time.Second, "all brokers running", func() bool {
 		for _, id := range brokers {
-			n := u.c.nodes[id]
+			n := u.c.node(id)
 			if n == nil || n.Lifecycle.State() != server.Running {
 				return false
 			}
@@ -164,7 +114,7 @@ func (u *user) eventually(within time.Duration, what string, is func() bool) {
 
 // ask sends req to a node's broker listener.
 func (u *user) ask(id kafka.NodeID, req kmsg.Request) (kmsg.Response, error) {
-	addr := fmt.Sprintf("%s:%d", u.c.hosts[id], clientPort)
+	addr := fmt.Sprintf("%s:%d", u.c.HostOf(id), clientPort)
 	conn := u.conns[addr]
 	if conn == nil || conn.Err() != nil {
 		var err error
@@ -192,7 +142,7 @@ func (u *user) createTopic(at kafka.NodeID, name string, partitions int32, repli
 	require.NoError(u.t, kerr.ErrorForCode(resp.(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode))
 }
 
-// leader asks a broker who leads a partition; NoNode: nobody, or unknown.
+// leader asks a broker for the leader of a partition; NoNode: none, or unknown.
 func (u *user) leader(at kafka.NodeID, topic string, partition int32) (kafka.NodeID, kafka.UUID) {
 	req := kmsg.NewPtrMetadataRequest()
 	asked := kmsg.NewMetadataRequestTopic()

@@ -133,12 +133,29 @@ func TestConfigurationOfBrokersChangesWhileTheyRun(t *testing.T) {
 		assert.Nil(t, u.described(leads, ofBroker, fmt.Sprint(leads), "segment.bytes").Value, "a topic's name")
 
 		// It outlives the process.
-		c.w.Host(c.hosts[leads]).Kill()
-		delete(c.nodes, leads)
+		c.ByID(leads).Host.Kill()
 		clear(u.conns)
-		c.start(leads, brokerRole)
+		c.restart(leads)
 		u.running(leads)
 		u.eventuallyDescribed(leads, ofTopic, "orders", "max.message.bytes", "500", all)
+	})
+}
+
+// A broker describes what distinguishes it from the others, too.
+func TestABrokerDescribesItself(t *testing.T) {
+	c := combined(t, 1, 1)
+	c.client(func(u *user) {
+		u.running(1)
+		for name, want := range map[string]string{
+			"node.id": "1", "process.roles": "broker,controller", "log.dirs": "/kafka",
+			"listeners": "PLAINTEXT://:9092,CONTROLLER://:9093", "advertised.listeners": "PLAINTEXT://node-1:9092",
+			"controller.quorum.voters": "1@node-1:9093",
+		} {
+			d := u.described(1, ofBroker, "1", name)
+			require.NotNil(t, d.Value, name)
+			assert.Equal(t, want, *d.Value, name)
+			assert.Equal(t, kmsg.ConfigSourceStaticBrokerConfig, d.Source, name)
+		}
 	})
 }
 

@@ -12,9 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ktrial/ktrial/broker"
-	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/server"
+	clusters "github.com/ktrial/ktrial/scenarios/cluster"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -44,7 +43,7 @@ func flip(sound []byte, at int) []byte {
 // says which file it cannot use and has changed none. It never panics.
 func TestDamagedFilesAreNoticed(t *testing.T) {
 	for _, clean := range []bool{true, false} {
-		for i, file := range stopped(t, clean).w.Host("n1").Disk().Files() {
+		for i, file := range stopped(t, clean).w.Host("node-1").Disk().Files() {
 			for j, damage := range damages {
 				if !*long && (i+j)%3 > 0 {
 					continue
@@ -60,9 +59,9 @@ func TestDamagedFilesAreNoticed(t *testing.T) {
 // stopped is a node with some records, a snapshot and two segments, that has
 // ended in order or been killed.
 func stopped(t *testing.T, clean bool) *cluster {
-	c := newCluster(t, 1)
-	c.set = map[string]string{"log.segment.bytes": "300", "metadata.log.max.record.bytes.between.snapshots": "1000"}
-	c.combine(1)
+	c := newCluster(t, 1, clusters.Shape{Combined: 1, Config: map[string]string{
+		"log.segment.bytes": "300", "metadata.log.max.record.bytes.between.snapshots": "1000",
+	}})
 	c.client(func(u *user) {
 		u.running(1)
 		u.createTopic(1, "orders", 1, 1)
@@ -70,22 +69,21 @@ func stopped(t *testing.T, clean bool) *cluster {
 			u.publish(1, "orders", 0, fmt.Sprint("v", i))
 		}
 		u.h.Sleep(time.Second)
-		host, done := c.w.Host("n1"), !clean
+		host, done := c.w.Host("node-1"), !clean
 		if clean {
 			host.Process().Go("stop", func() {
-				require.NoError(t, c.nodes[1].Shutdown())
+				require.NoError(t, c.node(1).Shutdown())
 				done = true
 			})
 		}
 		u.eventually(10*time.Second, "stopped", func() bool { return done })
 		host.Kill()
-		delete(c.nodes, 1)
 	})
 	return c
 }
 
 func startDamaged(t *testing.T, c *cluster, file string, damage func([]byte) []byte) {
-	host := c.w.Host("n1")
+	host := c.w.Host("node-1")
 	host.Start(func(h env.Host) { overwriteFile(t, h.Disk(), file, damage) })
 	damaged := map[string][]byte{}
 	c.client(func(u *user) {
@@ -94,26 +92,16 @@ func startDamaged(t *testing.T, c *cluster, file string, damage func([]byte) []b
 		for _, f := range host.Disk().Files() {
 			damaged[f], _ = host.Disk().Contents(f)
 		}
-		var failed error
-		host.Start(func(h env.Host) {
-			settings := broker.DefaultSettings()
-			require.NoError(t, settings.SetAll(c.set))
-			n, err := broker.Start(h, broker.Config{
-				NodeID: 1, Roles: brokerRole | controllerRole, ClusterID: "trial", Voters: c.voters,
-				Port: clientPort, ControllerPort: controllerPort, DataDir: "kafka", Settings: settings, Bugs: planted.Plant(),
-			})
-			if failed = err; err == nil {
-				c.nodes[1] = n
-			}
-		})
+		c.restart(1)
 		for range 300 {
 			u.h.Sleep(100 * time.Millisecond)
-			if n := c.nodes[1]; failed != nil || host.ExitError() != nil || n != nil && n.Lifecycle.State() == server.Running {
+			if n := c.node(1); host.ExitError() != nil || n != nil && n.Lifecycle.State() == server.Running {
 				break
 			}
 		}
+		failed := host.ExitError()
 		switch {
-		case failed != nil:
+		case failed != nil && strings.HasPrefix(failed.Error(), "broker: start node 1:"):
 			assert.Contains(t, strings.ReplaceAll(failed.Error(), "orders/0", "orders-0"), path.Base(file), "the error names what is damaged")
 			for f, was := range damaged {
 				is, _ := host.Disk().Contents(f)
@@ -123,11 +111,11 @@ func startDamaged(t *testing.T, c *cluster, file string, damage func([]byte) []b
 				// As in Kafka the mark counts for one start (KAFKA-10471).
 				assert.True(t, bytes.Equal(was, is) || path.Base(f) == ".kafka_cleanshutdown", "%s was changed", f)
 			}
-		case host.ExitError() != nil:
-			t.Logf("exited: %v", host.ExitError())
-		case c.nodes[1] == nil || c.nodes[1].Lifecycle.State() != server.Running:
+		case failed != nil:
+			t.Logf("exited: %v", failed)
+		case c.node(1) == nil || c.node(1).Lifecycle.State() != server.Running:
 			t.Errorf("does not run, and does not say why")
-		case c.nodes[1].Image().Topic("orders") != nil:
+		case c.node(1).Image().Topic("orders") != nil:
 			u.publish(1, "orders", 0, "one more")
 		default:
 			// The only voter has lost what it knew. The records are still there.

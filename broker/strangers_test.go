@@ -18,7 +18,7 @@ import (
 )
 
 // strange fills a request with values that its type allows and its protocol
-// does not: names that are nobody's, numbers from the edges, lists with the
+// does not: names that do not exist, numbers from the edges, lists with the
 // same thing twice.
 type strange struct {
 	addr  string
@@ -111,13 +111,13 @@ func strangers(t *testing.T, seed uint64) {
 		u.running(1)
 		s := strange{
 			luck:  c.w.Rand("strangers"),
-			addr:  fmt.Sprintf("%s:%d", c.hosts[1], clientPort),
+			addr:  fmt.Sprintf("%s:%d", c.HostOf(1), clientPort),
 			names: []string{"orders", "orders", "orders", "nobody", "", ".", kafka.MetadataTopic, "a/b", "1", "-1", "min.insync.replicas", "\xff\xfe", "metadata.version"},
 			ids:   []kafka.UUID{{}, {}, {15: 1}, {1, 2, 3}},
 			bytes: [][]byte{nil, {}, {1, 2, 3}, make([]byte, 100)},
 		}
 		for i := range 1500 {
-			if orders := c.nodes[1].Image().Topic("orders"); orders != nil {
+			if orders := c.node(1).Image().Topic("orders"); orders != nil {
 				s.ids[0] = orders.ID
 			} else if i%50 == 0 { // one of them has deleted it
 				s.createOrders(u)
@@ -129,9 +129,9 @@ func strangers(t *testing.T, seed uint64) {
 	})
 }
 
-// The same for the listener of the controllers, though a stranger who knows the
-// cluster may do harm there: members of a quorum believe each other. Nobody dies
-// of what he claims, and when he is gone there is a leader again.
+// The same for the listener of the controllers, though a client that knows the
+// cluster may do harm there: members of a quorum believe each other. No node
+// dies of what the client claims, and when it is gone there is a leader again.
 func TestStrangersOfTheQuorumAreAnswered(t *testing.T) {
 	seeds := 4
 	if *long {
@@ -155,13 +155,13 @@ func strangersOfTheQuorum(t *testing.T, seed uint64) {
 			few:   true,
 		}
 		for range 1500 {
-			s.addr = fmt.Sprintf("%s:%d", c.hosts[1+kafka.NodeID(s.luck.IntN(3))], controllerPort)
-			_, epoch := c.nodes[1].Raft.Leader()
+			s.addr = fmt.Sprintf("%s:%d", c.HostOf(1+kafka.NodeID(s.luck.IntN(3))), controllerPort)
+			_, epoch := c.node(1).Raft.Leader()
 			s.near = int64(epoch)
 			s.ask(u, s.choose(u))
 		}
-		for id, host := range c.hosts {
-			require.NoError(t, c.w.Host(host).ExitError(), "node %d", id)
+		for _, s := range c.Servers {
+			require.NoError(t, s.Host.ExitError(), "node %d", s.ID())
 		}
 		u.eventually(2*time.Minute, "there is a controller again", func() bool {
 			req := kmsg.NewPtrCreateTopicsRequest()

@@ -64,7 +64,7 @@ func survive(t *testing.T, seed uint64) *cluster {
 		}
 		u.running(1, 2, 3)
 		u.eventually(2*time.Minute, "the cluster is whole again", func() bool {
-			reg := c.nodes[1].Image().Partition(kafka.TopicPartition{Topic: "orders"})
+			reg := c.node(1).Image().Partition(kafka.TopicPartition{Topic: "orders"})
 			return len(reg.ISR) == 3 && alike(c, "orders")
 		})
 		got := u.read(1, "orders", 0)
@@ -81,9 +81,9 @@ func survive(t *testing.T, seed uint64) *cluster {
 
 // strike hurts one host and heals it.
 func (c *cluster) strike(u *user, luck *rand.Rand) {
-	ids := []kafka.NodeID{1, 2, 3, 101, 102, 103}
+	ids := []kafka.NodeID{1, 2, 3, 3001, 3002, 3003}
 	id := ids[luck.IntN(len(ids))]
-	h := c.w.Host(c.hosts[id])
+	h := c.ByID(id).Host
 	long := time.Duration(luck.Int64N(int64(15 * time.Second)))
 	switch luck.IntN(4) {
 	case 0:
@@ -113,12 +113,7 @@ func (c *cluster) strike(u *user, luck *rand.Rand) {
 		return
 	}
 	u.h.Sleep(long)
-	delete(c.nodes, id)
-	if id > 100 {
-		c.start(id, controllerRole)
-	} else {
-		c.start(id, brokerRole)
-	}
+	c.restart(id)
 	c.settle(u)
 }
 
@@ -128,7 +123,7 @@ func (c *cluster) settle(u *user) {
 	u.running(1, 2, 3)
 	u.eventually(2*time.Minute, "all replicas in the ISR", func() bool {
 		for id := kafka.NodeID(1); id <= 3; id++ {
-			reg := c.nodes[id].Image().Partition(kafka.TopicPartition{Topic: "orders"})
+			reg := c.node(id).Image().Partition(kafka.TopicPartition{Topic: "orders"})
 			if reg == nil || len(reg.ISR) < 3 {
 				return false
 			}

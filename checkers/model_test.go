@@ -419,7 +419,7 @@ func (m *model) end(i int, c *modelClient) {
 	}
 }
 
-// mayResend lets somebody send again what did not take effect and never will.
+// mayResend lets a producer send again what did not take effect and never will.
 func (m *model) mayResend(mops []history.Mop) {
 	for _, mop := range mops {
 		if m.cfg.Odd && mop.Kind == history.MopSend {

@@ -65,6 +65,7 @@ func runServe(cfg serve.Config) error {
 		fmt.Printf("ktrial: serving %s at %s (cluster id %s, data in %s%s); stop with Ctrl-C\n",
 			brokers, addresses(c.Brokers), c.ID, cfg.Dir, about)
 	}
+	cfg.Notice = func(text string) { fmt.Fprintln(os.Stderr, "ktrial: "+text) }
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	onInterrupt(cancel)

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ type serving struct {
 	cmd    *exec.Cmd
 	line   string // what it said when it was ready
 	addrs  []string
-	errors bytes.Buffer
+	errors safeBuffer
 	ended  chan error
 }
 
@@ -58,12 +59,16 @@ var readyLine = regexp.MustCompile(`^ktrial: serving \d+ brokers? at (.*) \(clus
 // startServing starts one at any free ports and waits until it is ready.
 func startServing(t testing.TB, dir string, args ...string) *serving {
 	t.Helper()
-	s := &serving{t: t, ended: make(chan error, 1)}
 	args = append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)
 	if dir != "" {
 		args = append(args, "--data", dir)
 	}
-	s.cmd = program(args...)
+	return startServingAs(t, program(args...))
+}
+
+func startServingAs(t testing.TB, cmd *exec.Cmd) *serving {
+	t.Helper()
+	s := &serving{t: t, cmd: cmd, ended: make(chan error, 1)}
 	s.cmd.Stderr = &s.errors
 	out, err := s.cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -271,8 +276,8 @@ func replace(old, new string) func(*testing.T, string) error {
 	}
 }
 
-// A cluster that has lost a node is not what somebody tests against: it ends,
-// and says why.
+// A cluster that has lost a node is not what the user means to test against: it
+// ends, and says why.
 func TestServe_EndsWhenANodeDoes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -320,4 +325,22 @@ func (s *serving) memory() int {
 	pages, err := strconv.Atoi(strings.Fields(string(text))[1])
 	require.NoError(s.t, err)
 	return pages * os.Getpagesize()
+}
+
+// safeBuffer may be read while the program writes.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }

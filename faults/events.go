@@ -13,7 +13,8 @@ type (
 		// Plan is the line of a plan that strikes the same hosts at the same time.
 		Plan  string `json:"plan"`
 		Text  string `json:"fault"`
-		Fault Fault  `json:"-"` // with its targets resolved; nil if it was read from a trace
+		Group Group  `json:"group"` // what it hurts: process, network, disk, clock, leadership
+		Fault Fault  `json:"-"`     // with its targets resolved; nil if it was read from a trace
 		// Momentary: it is over as soon as it has struck.
 		Momentary bool `json:"momentary,omitempty"`
 	}

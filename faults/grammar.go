@@ -16,48 +16,72 @@ import (
 type form struct {
 	text  string
 	fault Fault
+	group Group
 	about string
 }
+
+// Group says what a fault hurts.
+type Group string
+
+// The groups.
+const (
+	ProcessGroup    Group = "process"
+	NetworkGroup    Group = "network"
+	DiskGroup       Group = "disk"
+	ClockGroup      Group = "clock"
+	LeadershipGroup Group = "leadership"
+	// OtherGroup: a fault of another module that does not say.
+	OtherGroup Group = "other"
+)
+
+// Grouped is a fault of another module that says to which group it belongs.
+type Grouped interface {
+	Fault
+	Group() Group
+}
+
+// GroupOf is the group of a fault.
+func GroupOf(f Fault) Group { return formOf(reflect.TypeOf(f)).group }
 
 // grammar lists every fault there is. The order is that of `ktrial list`, and
 // where one sentence begins like another the longer comes first.
 var grammar = []form{
-	{"kill {Host}", Kill{}, "the process dies; the page cache lives on"},
-	{"power off {Host}", PowerOff{}, "the host loses power: what was not synced may be lost or torn"},
-	{"pause {Host}", Pause{}, "the process stands still, its connections live"},
-	{"stop {Host}", Stop{}, "a controlled shutdown"},
-	{"restart {Hosts} one by one, each down for {Down}", RollingRestart{}, "a rolling restart in order"},
+	{"kill {Host}", Kill{}, ProcessGroup, "the process dies; the page cache lives on"},
+	{"power off {Host}", PowerOff{}, ProcessGroup, "the host loses power: what was not synced may be lost or torn"},
+	{"pause {Host}", Pause{}, ProcessGroup, "the process stands still, its connections live"},
+	{"stop {Host}", Stop{}, ProcessGroup, "a controlled shutdown"},
+	{"restart {Hosts} one by one, each down for {Down}", RollingRestart{}, ProcessGroup, "a rolling restart in order"},
 
-	{"isolate {Host}", Isolate{}, "cut a host off from every other, both ways"},
-	{"split {Side} from the rest", Split{}, "a network partition into two sides"},
-	{"split around {Bridge}", Bridge{}, "a network partition in which one host sees both sides"},
-	{"cut {Host} from the controllers", CutFromControllers{}, "a broker cannot reach the controllers, nor they it"},
-	{"cut {From} to {To}", CutOneWay{}, "what one side sends to the other vanishes; the way back works"},
-	{"slow {From} to {To} by {By}", SlowLink{}, "a link takes longer"},
-	{"lose {PerMille} in 1000 packets of {Host}", LossyLink{}, "loss as TCP shows it: delay, at times a reset"},
-	{"swizzle {Hosts}", Swizzle{}, "clog hosts one after another, unclog them in another order, over and over"},
-	{"deliver {From} to {To} late by {By}", LateDelivery{}, "connections stall; what was sent on them arrives after the client has given up"},
-	{"reset connections of {Host}", Reset{}, "every connection of a host breaks"},
-	{"drop connections of {Host} silently", HalfOpen{}, "one end of every connection is gone and the other does not know"},
+	{"isolate {Host}", Isolate{}, NetworkGroup, "cut a host off from every other, both ways"},
+	{"split {Side} from the rest", Split{}, NetworkGroup, "a network partition into two sides"},
+	{"split around {Bridge}", Bridge{}, NetworkGroup, "a network partition in which one host sees both sides"},
+	{"cut {Host} from the controllers", CutFromControllers{}, NetworkGroup, "a broker cannot reach the controllers, nor they it"},
+	{"cut {From} to {To}", CutOneWay{}, NetworkGroup, "what one side sends to the other vanishes; the way back works"},
+	{"slow {From} to {To} by {By}", SlowLink{}, NetworkGroup, "a link takes longer"},
+	{"lose {PerMille} in 1000 packets of {Host}", LossyLink{}, NetworkGroup, "loss as TCP shows it: delay, at times a reset"},
+	{"swizzle {Hosts}", Swizzle{}, NetworkGroup, "clog hosts one after another, unclog them in another order, over and over"},
+	{"deliver {From} to {To} late by {By}", LateDelivery{}, NetworkGroup, "connections stall; what was sent on them arrives after the client has given up"},
+	{"reset connections of {Host}", Reset{}, NetworkGroup, "every connection of a host breaks"},
+	{"drop connections of {Host} silently", HalfOpen{}, NetworkGroup, "one end of every connection is gone and the other does not know"},
 
-	{"slow fsync of {Host} by {By}", SlowFsync{}, "every fsync takes longer"},
-	{"fail fsync of {Host}", FailFsync{}, "fsync returns an error"},
-	{"lie about fsync of {Host}", LyingFsync{}, "fsync returns at once and makes nothing durable"},
-	{"fill disk of {Host}", DiskFull{}, "no space is left"},
-	{"fail disk of {Host}", DiskError{}, "reads and writes return input/output errors"},
-	{"lose a write of {Host}", LostWrite{}, "one write is acknowledged and never happens"},
-	{"misdirect a write of {Host}", MisdirectedWrite{}, "one write lands elsewhere in its file"},
-	{"tear next write of {Host}", TornWrite{}, "the power goes in the middle of a write, and a part of it is kept"},
-	{"rot {Bytes} bytes of {Host}", Rot{}, "bits flip in files at rest"},
-	{"wipe {Host}", Wipe{}, "the host comes back with an empty disk"},
+	{"slow fsync of {Host} by {By}", SlowFsync{}, DiskGroup, "every fsync takes longer"},
+	{"fail fsync of {Host}", FailFsync{}, DiskGroup, "fsync returns an error"},
+	{"lie about fsync of {Host}", LyingFsync{}, DiskGroup, "fsync returns at once and makes nothing durable"},
+	{"fill disk of {Host}", DiskFull{}, DiskGroup, "no space is left"},
+	{"fail disk of {Host}", DiskError{}, DiskGroup, "reads and writes return input/output errors"},
+	{"lose a write of {Host}", LostWrite{}, DiskGroup, "one write is acknowledged and never happens"},
+	{"misdirect a write of {Host}", MisdirectedWrite{}, DiskGroup, "one write lands elsewhere in its file"},
+	{"tear next write of {Host}", TornWrite{}, ProcessGroup, "the power goes in the middle of a write, and a part of it is kept"},
+	{"rot {Bytes} bytes of {Host}", Rot{}, DiskGroup, "bits flip in files at rest"},
+	{"wipe {Host}", Wipe{}, ProcessGroup, "the host comes back with an empty disk"},
 
-	{"step clock of {Host} by {By}", StepClock{}, "the wall clock jumps"},
-	{"drift clock of {Host} by {PPM} ppm", DriftClock{}, "the clock runs fast or slow"},
+	{"step clock of {Host} by {By}", StepClock{}, ClockGroup, "the wall clock jumps"},
+	{"drift clock of {Host} by {PPM} ppm", DriftClock{}, ClockGroup, "the clock runs fast or slow"},
 
-	{"move leader of {Topic}/{Partition} every {Every}", PingPong{}, "leadership moves to and fro without anybody's death"},
-	{"move leader of {Topic}/{Partition}", MoveLeader{}, "leadership moves to another in-sync replica"},
-	{"elect preferred leaders", ElectPreferred{}, "preferred replicas become leaders"},
-	{"resign active controller", ResignController{}, "the active controller gives up its leadership"},
+	{"move leader of {Topic}/{Partition} every {Every}", PingPong{}, LeadershipGroup, "leadership moves to and fro while no process dies"},
+	{"move leader of {Topic}/{Partition}", MoveLeader{}, LeadershipGroup, "leadership moves to another in-sync replica"},
+	{"elect preferred leaders", ElectPreferred{}, LeadershipGroup, "preferred replicas become leaders"},
+	{"resign active controller", ResignController{}, LeadershipGroup, "the active controller gives up its leadership"},
 }
 
 // Declare adds a fault of another module to the grammar: its sentence, with the
@@ -70,7 +94,11 @@ func Declare(sentence string, example Fault, about string) {
 			panic(fmt.Sprintf("faults: %T, %q: declared before, as %q", example, sentence, f.text))
 		}
 	}
-	f := form{sentence, example, about}
+	group := OtherGroup
+	if g, ok := example.(Grouped); ok {
+		group = g.Group()
+	}
+	f := form{sentence, example, group, about}
 	for _, p := range f.pieces() {
 		if p.field != "" && !reflect.ValueOf(example).FieldByName(p.field).IsValid() {
 			panic(fmt.Sprintf("faults: %T, %q: found {%s}, expected a field of the struct", example, sentence, p.field))

@@ -55,6 +55,25 @@ func Kinds() []*Kind {
 // New is an event of this kind with nothing in it.
 func (k *Kind) New() Event { return k.zero() }
 
+// Block hands out events of one type from memory that is allocated for many at
+// once. It is for those that are told all the time; the zero value is ready.
+type Block[E any] struct{ left []E }
+
+// blockSize is how many events are allocated at once. A reader that keeps one
+// keeps all of them.
+const blockSize = 32
+
+// Put copies an event into the block's memory, and returns it from there.
+func (b *Block[E]) Put(event E) *E {
+	if len(b.left) == 0 {
+		b.left = make([]E, blockSize)
+	}
+	e := &b.left[0]
+	b.left = b.left[1:]
+	*e = event
+	return e
+}
+
 // Said is a line that a program says in its own words. Only people read it:
 // whatever a part of ktrial wants to know is an event of its own.
 type Said struct {

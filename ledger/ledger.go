@@ -139,10 +139,6 @@ func (l *Ledger) Read(f func(*Entry)) { l.readers = append(l.readers, f) }
 
 // Add tells that something happened.
 func (l *Ledger) Add(e Entry) {
-	if l.reading {
-		l.waiting = append(l.waiting, e)
-		return
-	}
 	kind := e.Event.Kind()
 	for _, p := range kind.probes {
 		if p.met(e.Event) {
@@ -170,15 +166,9 @@ func (l *Ledger) Add(e Entry) {
 }
 
 func (l *Ledger) read(e Entry) {
-	l.now, l.reading = e, true
+	l.now = e
 	for _, f := range l.readers {
 		f(&l.now)
-	}
-	l.reading = false
-	for len(l.waiting) > 0 {
-		next := l.waiting[0]
-		l.waiting = l.waiting[1:]
-		l.Add(next)
 	}
 }
 

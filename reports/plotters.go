@@ -2,22 +2,17 @@ package reports
 
 import (
 	"image/color"
-	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// kinds of faults have a colour each: who is down, who is cut off or slow, whose
-// disk is ill, and the rest.
-var kinds = []struct {
-	color color.NRGBA
-	words []string // that begin a fault's sentence
-}{
-	{color.NRGBA{0xd5, 0x5e, 0x00, 0xff}, []string{"kill", "power off", "pause", "stop", "restart", "wipe", "tear"}},
-	{color.NRGBA{0xaa, 0x44, 0x88, 0xff}, []string{"slow fsync", "fail", "lie", "fill", "lose a write", "misdirect", "rot"}},
-	{color.NRGBA{0x33, 0x77, 0xbb, 0xff}, []string{"isolate", "split", "cut", "slow", "lose", "swizzle", "deliver", "reset", "drop"}},
+// groups of faults have a colour each.
+var groups = map[string]color.NRGBA{
+	"process": {0xd5, 0x5e, 0x00, 0xff},
+	"disk":    {0xaa, 0x44, 0x88, 0xff},
+	"network": {0x33, 0x77, 0xbb, 0xff},
 }
 
 var (
@@ -25,14 +20,10 @@ var (
 	alarm     = color.NRGBA{0xcc, 0x00, 0x00, 0xff}
 )
 
-// colorOf is the colour of a fault.
-func colorOf(sentence string) color.NRGBA {
-	for _, k := range kinds {
-		for _, words := range k.words {
-			if strings.HasPrefix(sentence, words) {
-				return k.color
-			}
-		}
+// color is that of the fault's group.
+func (f Fault) color() color.NRGBA {
+	if c, ok := groups[f.Group]; ok {
+		return c
 	}
 	return otherKind
 }
@@ -41,14 +32,6 @@ func colorOf(sentence string) color.NRGBA {
 func pale(c color.NRGBA, alpha uint8) color.NRGBA {
 	c.A = alpha
 	return c
-}
-
-// sentence is what a fault does, without its times.
-func (f Fault) sentence() string {
-	if _, text, ok := strings.Cut(f.Text, ": "); ok {
-		return text
-	}
-	return f.Text
 }
 
 // end is when it was healed; one that was not goes on to the end.
@@ -73,7 +56,7 @@ func (s shades) Plot(c draw.Canvas, p *plot.Plot) {
 	x, _ := p.Transforms(&c)
 	for _, f := range s.faults {
 		if from, to := x(f.At.float()), x(f.end(p.X.Max)); to > from {
-			box(c, pale(colorOf(f.sentence()), 0x12), from, to, c.Min.Y, c.Max.Y)
+			box(c, pale(f.color(), 0x12), from, to, c.Min.Y, c.Max.Y)
 		}
 	}
 }
@@ -158,17 +141,17 @@ func (l lanesOf) Plot(c draw.Canvas, p *plot.Plot) {
 	for i, f := range l.faults {
 		lane := p.Y.Max - float64(i)
 		from, to := x(f.At.float()), x(f.end(p.X.Max))
-		box(c, colorOf(f.sentence()), from, max(to, from+1.5), y(lane-0.85), y(lane-0.15))
-		middle, room := y(lane-0.5), style.Width(f.sentence())+5
+		box(c, f.color(), from, max(to, from+1.5), y(lane-0.85), y(lane-0.15))
+		middle, room := y(lane-0.5), style.Width(f.Fault)+5
 		switch {
 		case to+room < c.Max.X:
-			c.FillText(style, vg.Point{X: max(to, from+1.5) + 4, Y: middle}, f.sentence())
+			c.FillText(style, vg.Point{X: max(to, from+1.5) + 4, Y: middle}, f.Fault)
 		case from-room > c.Min.X:
-			c.FillText(style, vg.Point{X: from - room, Y: middle}, f.sentence())
+			c.FillText(style, vg.Point{X: from - room, Y: middle}, f.Fault)
 		default: // it lasts for most of the run: into the bar
 			white := style
 			white.Color = color.White
-			c.FillText(white, vg.Point{X: from + 4, Y: middle}, f.sentence())
+			c.FillText(white, vg.Point{X: from + 4, Y: middle}, f.Fault)
 		}
 	}
 }

@@ -39,15 +39,15 @@ func made() *Timeline {
 		rec.Invoke(at(poll, history.Invoke, from+5*time.Millisecond))
 		poll.Mops[0].Records = []history.Record{{Key: key, Offset: history.At(i), Value: value}}
 		rec.Complete(at(poll, history.OK, from+time.Duration(10+i%10)*time.Millisecond))
-		// Who reads it again does not count.
+		// A second read of it does not count.
 		rec.Invoke(at(poll, history.Invoke, from+30*time.Millisecond))
 		rec.Complete(at(poll, history.OK, from+90*time.Millisecond))
 	}
 	run := &Run{
 		Scenario: "made-up", Seed: 4, Verdict: Violated, VirtualSeconds: 20,
 		Faults: []Fault{
-			{At: Seconds(5 * time.Second), Until: Seconds(8 * time.Second), Text: "at 3s for 3s: power off broker-1"},
-			{At: Seconds(12 * time.Second), Text: "at 10s: cut broker-2 to broker-1 <&>"},
+			{At: Seconds(5 * time.Second), Until: Seconds(8 * time.Second), Text: "at 3s for 3s: power off broker-1", Fault: "power off broker-1"},
+			{At: Seconds(12 * time.Second), Text: "at 10s: cut broker-2 to broker-1 <&>", Fault: "cut broker-2 to broker-1 <&>"},
 		},
 		Violations: []Violation{{Check: "acknowledged records are never lost", At: Seconds(15 * time.Second)}},
 	}

@@ -38,8 +38,13 @@ func (s *Scenario) Check() error {
 	if s.Workload == nil {
 		say("found no Workload, expected one such as scenarios.Idempotent")
 	}
-	if len(s.Checks) == 0 && len(s.Laws) == 0 {
+	if len(s.Checks)+len(s.OwnChecks)+len(s.Laws) == 0 {
 		say("found no Checks and no Laws, expected at least one, such as scenarios.Promises")
+	}
+	for _, c := range s.OwnChecks {
+		if c.Name == "" || c.Run == nil {
+			say("OwnChecks: %q: expected a Name and a Run", c.Name)
+		}
 	}
 	for _, l := range s.Laws {
 		if l.Name == "" || l.Watch == nil {

@@ -29,10 +29,12 @@ type Scenario struct {
 	// has seen to the budget. The nemesis knows only what the controllers believe, which is
 	// wrong under a planted bug.
 	Exact bool
-	// Checks judge the history of the clients when all is over, Laws watch the
-	// events of the run. The laws of replication and of the quorum always hold.
-	Checks []Promise
-	Laws   []Law
+	// Checks are promises that the history of the clients must keep, OwnChecks
+	// are rules of the application that it must keep, Laws watch the events of
+	// the run. The laws of replication and of the quorum are always watched.
+	Checks    []Promise
+	OwnChecks []checkers.Check
+	Laws      []Law
 	// Probes must be reached, or the danger was not met and the verdict is
 	// inconclusive.
 	Probes []*ledger.Probe

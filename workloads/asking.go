@@ -9,7 +9,7 @@ import (
 	"github.com/ktrial/ktrial/sim/env"
 )
 
-// asking asks again and again where the logs end: nobody may be told an end
+// asking asks again and again where the logs end: no client may be told an end
 // that lies before one that was told earlier.
 type asking struct {
 	w ProduceConsume
@@ -60,5 +60,8 @@ func (a *asking) ask(h env.Host, admin *client.Admin, process int64, specs map[k
 		}
 	}
 	a.s.Recorder.Complete(e)
+	if e.Type == history.Failed {
+		a.s.CountFailure(history.ListOffsets, err)
+	}
 	return e.Type == history.OK
 }

@@ -14,25 +14,25 @@ type (
 	// Invoked: a client begins an operation.
 	Invoked struct {
 		Operation
-		Sends []Sent `json:"sends,omitempty"`
+		Sends []Sent `json:"sends,omitempty"` // what is sent
 	}
 	// Completed: a client learns how its operation ended.
 	Completed struct {
 		Operation
 		Outcome string   `json:"outcome"` // ok, failed, unknown
 		Error   string   `json:"error,omitempty"`
-		Sends   []Sent   `json:"sends,omitempty"`
-		Polled  []Polled `json:"polled,omitempty"`
-		Marks   []Mark   `json:"marks,omitempty"`
+		Sends   []Sent   `json:"sends,omitempty"`  // what was sent, with offset and leader epoch if it was acknowledged
+		Polled  []Polled `json:"polled,omitempty"` // runs of records with consecutive offsets of one leader epoch, in the order of delivery
+		Marks   []Mark   `json:"marks,omitempty"`  // offsets that were asked for: start and end of a log, committed ones
 	}
 )
 
 // Operation says whose operation it is, and where the history has it.
 type Operation struct {
-	Index    int64  `json:"op"` // of the event in the history
-	Process  int64  `json:"process"`
-	Client   string `json:"client"`
-	Function string `json:"f"` // send, poll, ...
+	Index    int64  `json:"op"`      // of the event in the history
+	Process  int64  `json:"process"` // of the history: a logically single-threaded actor
+	Client   string `json:"client"`  // the host that it runs on
+	Function string `json:"f"`       // send, poll, ...
 }
 
 // Sent is a record that was sent; its offset and leader epoch are known when it

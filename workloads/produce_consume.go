@@ -20,7 +20,7 @@ import (
 //
 // Clients ask: append this record; give me what comes next. Servers owe: an
 // acknowledged record stays where it was acknowledged, once, in its producer's
-// order, and everybody reads the same.
+// order, and all consumers read the same.
 type ProduceConsume struct {
 	Topic     string
 	Producers int
@@ -108,7 +108,10 @@ func (w ProduceConsume) Check() error {
 	if _, err := client.ReadProducer(w.given(config.Producer)); err != nil {
 		return err
 	}
-	_, err := client.ReadConsumer(w.given(config.Consumer))
+	cfg, err := client.ReadConsumer(w.given(config.Consumer))
+	if err == nil && cfg.AutoOffsetReset == client.NoReset {
+		return errors.New("auto.offset.reset=none: the consumers have no group, so that there is no position for them to begin at, and every poll would fail")
+	}
 	return err
 }
 
@@ -129,22 +132,22 @@ func (w ProduceConsume) setClient(name, value string) (Workload, error) {
 	if !known {
 		return nil, nearest.Unknown("parameter", name, w.Names())
 	}
+	w.Client = maps.Clone(w.Client)
+	if w.Client == nil {
+		w.Client = map[string]string{}
+	}
 	switch name {
 	case "acks":
+		delete(w.Client, name)
 		if err := w.Acks.Set(strings.TrimSpace(value)); err != nil {
 			return nil, err
 		}
-		return w, nil
 	case "enable.idempotence":
+		delete(w.Client, name)
 		w.Idempotent = strings.EqualFold(strings.TrimSpace(value), "true")
-		return w, nil
+	default:
+		w.Client[name] = value
 	}
-	changed := maps.Clone(w.Client)
-	if changed == nil {
-		changed = map[string]string{}
-	}
-	changed[name] = value
-	w.Client = changed
 	return w, nil
 }
 

@@ -12,10 +12,12 @@ import (
 // pollTimeout is how long one poll waits for records.
 const pollTimeout = 500 * time.Millisecond
 
-// Reader is a consumer of all partitions of some topics, by assignment and from
-// their beginning, whose polls are in the history.
+// Reader is a consumer of all partitions of some topics, by assignment, whose
+// polls are in the history. It has no group, so that it begins each partition where
+// auto.offset.reset says.
 type Reader struct {
 	s        *Stage
+	h        env.Host
 	host     string
 	consumer *client.Consumer
 	process  int64
@@ -32,8 +34,8 @@ func (s *Stage) NewReader(h env.Host, cfg client.ConsumerConfig, topics ...strin
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{s: s, host: h.Name(), consumer: consumer, process: s.NewProcess(), next: map[kafka.TopicPartition]kafka.Offset{}}
-	assign := history.Event{Process: r.process, Client: h.Name(), F: history.Assign, Time: s.Now(), SeekToBeginning: true}
+	r := &Reader{s: s, h: h, host: h.Name(), consumer: consumer, process: s.NewProcess(), next: map[kafka.TopicPartition]kafka.Offset{}}
+	assign := history.Event{Process: r.process, Client: h.Name(), F: history.Assign, Time: s.Now(), SeekToBeginning: cfg.AutoOffsetReset == client.Earliest}
 	for _, topic := range topics {
 		for p := range s.Topics[topic] {
 			tp := kafka.TopicPartition{Topic: topic, Partition: p}
@@ -58,16 +60,21 @@ func (r *Reader) Poll() []client.ConsumerRecord {
 		e := r.event(history.Failed, nil)
 		e.Error = err.Error()
 		r.s.Recorder.Complete(e)
+		r.s.CountFailure(history.Poll, err)
 		return nil
 	}
 	r.s.Recorder.Complete(r.event(history.OK, records))
 	return records
 }
 
-// ReadUntil polls until done.
+// ReadUntil polls until done. A consumer whose polls fail at once, such as one
+// that may not reset its position and has none, is given time to pass.
 func (r *Reader) ReadUntil(done func() bool) {
 	for !done() {
-		r.Poll()
+		begun := r.s.Now()
+		if r.Poll() == nil && r.s.Now() == begun {
+			r.h.Sleep(pollTimeout)
+		}
 	}
 }
 

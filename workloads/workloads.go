@@ -1,9 +1,9 @@
 // Package workloads drives clients and records what they saw. It sees the
 // cluster only as its clients do.
 //
-// Every value is unique and says where it was meant to go and who sent it:
-// topic, partition, producer, session, sequence. Without that, misrouted,
-// reordered and resurrected records cannot be seen.
+// Every value is unique and says where it was meant to go and which producer
+// sent it: topic, partition, producer, session, sequence. Without that,
+// misrouted, reordered and resurrected records cannot be seen.
 package workloads
 
 import (
@@ -97,13 +97,14 @@ type Stage struct {
 	processes int64
 	keys      map[kafka.TopicPartition]history.Value
 	done      map[string]bool
+	failures  map[string]map[string]int64
 }
 
 // NewStage makes the stage of a trial whose work has not begun.
 func NewStage(bootstrap []string, now func() time.Duration) *Stage {
 	return &Stage{
 		Bootstrap: bootstrap, Recorder: history.NewRecorder(), Now: now, Topics: map[string]int32{},
-		keys: map[kafka.TopicPartition]history.Value{}, done: map[string]bool{},
+		keys: map[kafka.TopicPartition]history.Value{}, done: map[string]bool{}, failures: map[string]map[string]int64{},
 	}
 }
 
@@ -168,7 +169,7 @@ type Value struct {
 
 // String is how it is written: p1-0-17@orders/0.
 func (v Value) String() string {
-	b := make([]byte, 0, len(v.Producer)+len(v.Partition.Topic)+32)
+	b := make([]byte, 0, 96) // on the stack, unless names are long
 	b = append(append(b, v.Producer...), '-')
 	b = append(strconv.AppendInt(b, int64(v.Session), 10), '-')
 	b = append(strconv.AppendInt(b, v.Sequence, 10), '@')

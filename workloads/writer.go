@@ -21,6 +21,10 @@ type Writer struct {
 	// A process whose send ended unknown is not used again.
 	free []int64
 	mop  [1]history.Mop // of the event being recorded
+
+	// Memory to be used again.
+	body  []byte
+	spare []*sent
 }
 
 // NewWriter makes a producer. The session names this life of the client: its
@@ -40,17 +44,20 @@ func (s *Stage) NewWriter(h env.Host, session string, cfg client.ProducerConfig)
 // with. done is called with the outcome; nil: it is not. Send blocks while the
 // producer's memory is full.
 func (w *Writer) Send(to kafka.TopicPartition, value string, size int, done func(client.Delivery)) {
-	body := make([]byte, max(len(value), size))
-	for i := copy(body, value); i < len(body); i++ {
-		body[i] = '.'
+	body := append(w.body[:0], value...)
+	for len(body) < size {
+		body = append(body, '.')
 	}
-	key := w.s.Key(to)
-	r := &sent{w, w.takeProcess(), key, history.ValueIn(key, body[:len(value)]), done}
+	w.body = nil // in use while Send blocks; the producer copies it
+	r := w.sent()
+	r.process, r.key, r.done = w.takeProcess(), w.s.Key(to), done
+	r.value = history.ValueIn(r.key, body[:len(value)])
 	w.s.Recorder.Invoke(r.event(history.Invoke, kafka.NoOffset))
 	record := client.ProducerRecord{Topic: to.Topic, Partition: client.To(to.Partition), Value: body}
-	if err := w.producer.Send(record, r.delivered); err != nil {
+	if err := w.producer.Send(record, r.callback); err != nil {
 		r.delivered(client.Delivery{Outcome: client.Failed, Err: err, Offset: kafka.NoOffset})
 	}
+	w.body = body
 }
 
 // ValueOf is the value of a record that a Writer sent.
@@ -73,11 +80,24 @@ func (w *Writer) takeProcess() int64 {
 
 // sent is a record on its way.
 type sent struct {
-	w       *Writer
-	process int64
-	key     history.Value
-	value   history.Value
-	done    func(client.Delivery)
+	w        *Writer
+	process  int64
+	key      history.Value
+	value    history.Value
+	done     func(client.Delivery)
+	callback client.Callback // its method delivered
+}
+
+// sent is one that is not in use.
+func (w *Writer) sent() *sent {
+	if n := len(w.spare); n > 0 {
+		r := w.spare[n-1]
+		w.spare = w.spare[:n-1]
+		return r
+	}
+	r := &sent{w: w}
+	r.callback = r.delivered
+	return r
 }
 
 func (r *sent) event(as history.Type, offset kafka.Offset) history.Event {
@@ -99,10 +119,16 @@ func (r *sent) delivered(d client.Delivery) {
 		e.Error = d.Err.Error()
 	}
 	r.w.s.Recorder.Complete(e)
+	if as == history.Failed {
+		r.w.s.CountFailure(history.Send, d.Err)
+	}
 	if as != history.Unknown {
 		r.w.free = append(r.w.free, r.process)
 	}
-	if r.done != nil {
-		r.done(d)
+	done := r.done
+	r.done = nil
+	r.w.spare = append(r.w.spare, r)
+	if done != nil {
+		done(d)
 	}
 }

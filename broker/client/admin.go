@@ -68,7 +68,7 @@ type NodeDescription struct {
 	Rack string
 }
 
-// ClusterDescription is who there is.
+// ClusterDescription is the nodes of a cluster.
 type ClusterDescription struct {
 	ClusterID  string
 	Controller kafka.NodeID
@@ -306,7 +306,7 @@ func (a *Admin) CreatePartitions(topic string, total int32) error {
 	return err
 }
 
-// DescribeCluster asks who there is.
+// DescribeCluster asks which nodes there are.
 func (a *Admin) DescribeCluster() (ClusterDescription, error) {
 	resp, err := anywhere(a, "describe the cluster", kmsg.NewPtrDescribeClusterRequest(), func(resp *kmsg.DescribeClusterResponse) error {
 		return code(resp.ErrorCode, resp.ErrorMessage)

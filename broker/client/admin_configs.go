@@ -63,8 +63,8 @@ func (a *Admin) DescribeConfigs(of ConfigResource) (entries []ConfigEntry, err e
 	return entries, err
 }
 
-// atResource puts a request to whoever answers for a resource: a broker for
-// itself, and for anything else whichever.
+// atResource sends a request to a broker that answers for the resource: a broker
+// for itself, any for everything else.
 func (a *Admin) atResource(doing string, of ConfigResource, req kmsg.Request, check func(kmsg.Response) error) error {
 	doing = fmt.Sprintf("%s %v %s", doing, of.Kind, of.Name)
 	id, err := strconv.ParseInt(of.Name, 10, 32)

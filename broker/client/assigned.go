@@ -86,14 +86,14 @@ func (a *assigned) reset(to kafka.Offset, ok bool) {
 	}
 }
 
-// fail has Poll return err until somebody seeks.
+// fail has Poll return err until a seek.
 func (a *assigned) fail(err error) {
-	a.tell(err)
+	a.failOnce(err)
 	a.stuck = true
 }
 
-// tell has Poll return err, once.
-func (a *assigned) tell(err error) {
+// failOnce has Poll return err, once.
+func (a *assigned) failOnce(err error) {
 	a.err = err
 	a.c.failing = true
 }
@@ -109,14 +109,14 @@ func (a *assigned) backOff(n *network) {
 	a.retryAt = n.host.Uptime() + n.retryBackoff(a.failures)
 }
 
-// follow notes who leads now. A position with an epoch is validated before it
+// follow notes the leader epoch of now. A position with an epoch is validated before it
 // is used with another leader.
 func (a *assigned) follow(t *topic) {
 	if t == nil || int(a.tp.Partition) >= len(t.parts) {
 		return
 	}
 	if a.topic != t.id {
-		a.topic, a.leaderEpoch = t.id, kafka.NoEpoch // made anew: so are its epochs
+		a.topic, a.leaderEpoch = t.id, kafka.NoEpoch // another topic of that name: its epochs begin anew
 	}
 	epoch := t.parts[a.tp.Partition].epoch
 	if a.state == lost || epoch == kafka.NoEpoch || epoch <= a.leaderEpoch {
@@ -188,10 +188,10 @@ func (a *assigned) fetchFailed(c *Consumer, err *kerr.Error, offset kafka.Offset
 		}
 		a.fail(fmt.Errorf("client: poll %v: position %d: %w", a.tp, offset, err))
 	case kerr.TopicAuthorizationFailed:
-		a.tell(fmt.Errorf("client: poll %v: %w", a.tp, err))
+		a.failOnce(fmt.Errorf("client: poll %v: %w", a.tp, err))
 		a.backOff(c.net)
 	case kerr.CorruptMessage:
-		a.tell(fmt.Errorf("client: poll %v: fetch from offset %d: %w", a.tp, offset, err))
+		a.failOnce(fmt.Errorf("client: poll %v: fetch from offset %d: %w", a.tp, offset, err))
 		a.backOff(c.net)
 	default:
 		a.preferred = kafka.NoNode

@@ -13,14 +13,14 @@ type backoff struct {
 }
 
 // after is how long to wait after so many failures in a row, at least one.
-func (b backoff) after(failures int, luck *rand.Rand) time.Duration {
+func (b backoff) after(failures int, rng *rand.Rand) time.Duration {
 	d := b.initial
 	for i := 1; i < failures && d < b.max; i++ {
 		d *= 2
 	}
 	d = min(d, b.max)
 	if spread := d * 2 / 5; spread > 0 {
-		d += time.Duration(luck.Int64N(int64(spread))) - spread/2
+		d += time.Duration(rng.Int64N(int64(spread))) - spread/2
 	}
 	return min(d, b.max)
 }

@@ -4,7 +4,7 @@
 //
 // Each of the three has its own connections and its own copy of the cluster's
 // metadata, as in Java: nothing is shared between two clients of one process.
-// A Client says where the cluster is and who asks; it makes the others.
+// A Client holds the addresses of the cluster and a client id, and makes the others.
 package client
 
 import (

@@ -156,7 +156,7 @@ type Acks int16
 // The three values that Kafka knows.
 const (
 	AcksAll    Acks = -1 // the whole in-sync replica set
-	AcksNone   Acks = 0  // nobody is asked: the broker does not even answer
+	AcksNone   Acks = 0  // the broker does not even answer
 	AcksLeader Acks = 1
 )
 

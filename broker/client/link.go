@@ -21,7 +21,7 @@ var errNotSent = errors.New("not sent")
 // opened when it is first wanted, and again after a backoff when it broke.
 //
 // Its own task connects, and sending does not block, so that a broker which does
-// not answer or takes no bytes holds up nobody but those that talk to it.
+// not answer or takes no bytes holds up only the tasks that talk to it.
 type link struct {
 	net  *network
 	node kafka.NodeID // below zero: a bootstrap server
@@ -53,7 +53,7 @@ func (l *link) String() string {
 // open reports whether requests can be sent.
 func (l *link) open() bool {
 	if l.conn != nil && l.conn.Err() != nil {
-		l.broke(l.conn)
+		l.disconnected(l.conn)
 	}
 	return l.conn != nil
 }
@@ -193,7 +193,7 @@ func (l *link) run() {
 	l.opening = false
 	if conn := l.conn; conn != nil {
 		conn.Close()
-		l.broke(conn)
+		l.disconnected(conn)
 	}
 	l.changed.Broadcast()
 }
@@ -221,7 +221,7 @@ func (l *link) ended(conn *wire.Conn, err error) {
 	l.inFlight--
 	l.used = l.net.host.Uptime()
 	if err != nil {
-		l.broke(conn)
+		l.disconnected(conn)
 	}
 }
 
@@ -279,8 +279,8 @@ func negotiate(conn *wire.Conn, timeout time.Duration) (wire.Versions, error) {
 	}
 }
 
-// broke notes that conn is of no more use, once.
-func (l *link) broke(conn *wire.Conn) {
+// disconnected notes that conn is of no more use, once.
+func (l *link) disconnected(conn *wire.Conn) {
 	if l.conn != conn {
 		return
 	}

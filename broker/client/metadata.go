@@ -16,8 +16,8 @@ import (
 )
 
 // metadata is a client's copy of what the cluster says of itself. It is always
-// a little old: a task refreshes it when it has aged, or when somebody met a
-// sign that it is wrong.
+// a little old: a task refreshes it when it has aged, or when there is a sign that
+// it is wrong.
 type metadata struct {
 	// onlyLooks: to ask about a topic must not create it. An admin's does: it
 	// would bring back what it has just deleted.
@@ -35,7 +35,7 @@ type metadata struct {
 	topics map[string]*topic
 
 	wanted      bool          // an update was requested
-	hurry       bool          // by somebody who needs a topic that the last one did not ask for
+	hurry       bool          // for a topic that the last one did not ask for
 	booted      bool          // a broker has answered since the last bootstrap
 	allowedAt   time.Duration // not before: the backoff of the last one
 	lastSuccess time.Duration
@@ -292,7 +292,7 @@ func (m *metadata) answered(resp *kmsg.MetadataResponse) {
 		}
 		t := m.topics[*rt.Topic]
 		if t == nil {
-			continue // nobody wants it any more
+			continue // it is not wanted any more
 		}
 		if m.take(t, rt) {
 			changed = true
@@ -373,7 +373,7 @@ func (m *metadata) takePartition(p *partition, rp *kmsg.MetadataResponseTopicPar
 	return changed
 }
 
-// hint is what a broker that is not the leader says of who is (KIP-951).
+// hint is the leader as a broker that is not the leader knows it (KIP-951).
 type hint struct {
 	leader kafka.NodeID
 	epoch  kafka.LeaderEpoch

@@ -81,9 +81,9 @@ type spread struct {
 }
 
 // current is the partition to use now.
-func (s *sticky) current(from spread, luck *rand.Rand) int32 {
+func (s *sticky) current(from spread, rng *rand.Rand) int32 {
 	if !s.chosen || int(s.partition) >= len(from.topic.parts) {
-		*s = sticky{chosen: true, partition: from.next(luck)}
+		*s = sticky{chosen: true, partition: from.next(rng)}
 	}
 	return s.partition
 }
@@ -101,7 +101,7 @@ func (s *sticky) appended(bytes, share int32, batchFull bool) {
 // next draws a partition that has a leader, all alike; if queues differ in
 // length, those with shorter ones are likelier. Without any leader it draws
 // from all.
-func (f spread) next(luck *rand.Rand) int32 {
+func (f spread) next(rng *rand.Rand) int32 {
 	all := f.topic.parts
 	longest, total := 0, 0
 	available := 0
@@ -112,14 +112,14 @@ func (f spread) next(luck *rand.Rand) int32 {
 		}
 	}
 	if available == 0 {
-		return luck.Int32N(int32(len(all)))
+		return rng.Int32N(int32(len(all)))
 	}
 	for i := range all {
 		if all[i].leader != kafka.NoNode {
 			total += longest + 1 - f.weight(i)
 		}
 	}
-	at := luck.IntN(total)
+	at := rng.IntN(total)
 	for i := range all {
 		if all[i].leader == kafka.NoNode {
 			continue

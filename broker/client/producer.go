@@ -60,7 +60,7 @@ type Delivery struct {
 	Sequence   kafka.Sequence
 }
 
-// Callback is told of a delivery, exactly once for each record that Send took,
+// Callback is called with a delivery, exactly once for each record that Send took,
 // and in the order of the sends for each partition. It runs in the task that got
 // the broker's answer, or in the producer's sender, and holds that up for as long
 // as it takes.
@@ -81,7 +81,7 @@ type Producer struct {
 	identity identity
 
 	memory      int64   // of buffer.memory that is free
-	memoryQueue []*byte // who waits for it, in turn
+	memoryQueue []*byte // tasks that wait for it, in turn
 	memoryFree  env.Signal
 
 	// Memory to be used again.

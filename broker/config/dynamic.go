@@ -29,10 +29,8 @@ func CheckUpdate(update map[string]string, perBroker bool, below, above map[stri
 		return err
 	}
 	for _, name := range names {
-		if d := Find(Broker, baseName(name)); d != nil {
-			if _, err := d.Parse(update[name]); err != nil {
-				return err
-			}
+		if err := checkValue(name, update[name]); err != nil {
+			return err
 		}
 	}
 	if !perBroker {
@@ -41,6 +39,20 @@ func CheckUpdate(update map[string]string, perBroker bool, below, above map[stri
 		}
 	}
 	return Check(Broker, Overlay(Overlay(Overlay(nil, below), update), above))
+}
+
+// Updatable reports whether a running broker takes one setting, for itself.
+func Updatable(name, value string) bool {
+	return !readOnly(name) && !perListener(name) && checkValue(name, value) == nil
+}
+
+func checkValue(name, value string) error {
+	d := Find(Broker, baseName(name))
+	if d == nil {
+		return nil
+	}
+	_, err := d.Parse(value)
+	return err
 }
 
 func readOnly(name string) bool {

@@ -279,7 +279,7 @@ func tiered(v Values) string {
 	return "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage."
 }
 
-// Idempotence that nobody asked for gives way to what excludes it; see
+// Idempotence that is not given gives way to what excludes it; see
 // Idempotent.
 
 func idempotentRetries(v Values) string {
@@ -320,12 +320,12 @@ func twoPhase(v Values) string {
 func acksAll(v Values) bool { acks := v.Text("acks"); return acks == "all" || acks == "-1" }
 
 // Idempotent reports whether a producer of this configuration is: with acks
-// other than all, or without retries, one that nobody asked to be is not.
+// other than all, or without retries, one that was not told to be is not.
 func (v Values) Idempotent() bool {
 	return v.Bool("enable.idempotence") && acksAll(v) && v.Int("retries") != 0
 }
 
-// deliveryTimeout that nobody has set is as long as it must be; see DeliveryTimeout.
+// delivery.timeout.ms that is not given is as long as it must be; see DeliveryTimeout.
 func deliveryTimeout(v Values) string {
 	if v.Has("delivery.timeout.ms") && v.Int("delivery.timeout.ms") < v.attempt() {
 		return "delivery.timeout.ms should be equal to or larger than linger.ms + request.timeout.ms"

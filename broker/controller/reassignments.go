@@ -122,11 +122,17 @@ func (c *Controller) ListPartitionReassignments(req *kmsg.ListPartitionReassignm
 
 func (b *brain) listReassignments(req *kmsg.ListPartitionReassignmentsRequest) *kmsg.ListPartitionReassignmentsResponse {
 	resp := req.ResponseKind().(*kmsg.ListPartitionReassignmentsResponse)
+	asked := map[kafka.TopicPartition]bool{}
+	for i := range req.Topics {
+		for _, id := range req.Topics[i].Partitions {
+			asked[kafka.TopicPartition{Topic: req.Topics[i].Topic, Partition: id}] = true
+		}
+	}
 	for _, topic := range b.image.Topics() {
 		t := kmsg.NewListPartitionReassignmentsResponseTopic()
 		t.Topic = topic.Name
 		for _, p := range topic.Partitions {
-			if reassigning(p) && askedFor(req, topic.Name, p.ID) {
+			if reassigning(p) && (req.Topics == nil || asked[p.TP()]) {
 				x := kmsg.NewListPartitionReassignmentsResponseTopicPartition()
 				x.Partition, x.Replicas = p.ID, int32s(p.Replicas)
 				x.AddingReplicas, x.RemovingReplicas = int32s(p.AddingReplicas), int32s(p.RemovingReplicas)
@@ -138,13 +144,4 @@ func (b *brain) listReassignments(req *kmsg.ListPartitionReassignmentsRequest) *
 		}
 	}
 	return resp
-}
-
-func askedFor(req *kmsg.ListPartitionReassignmentsRequest, topic string, id int32) bool {
-	if req.Topics == nil {
-		return true
-	}
-	return slices.ContainsFunc(req.Topics, func(t kmsg.ListPartitionReassignmentsRequestTopic) bool {
-		return t.Topic == topic && slices.Contains(t.Partitions, id)
-	})
 }

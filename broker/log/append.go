@@ -24,7 +24,7 @@ type AppendInfo struct {
 	Duplicate bool
 }
 
-// origin is who a batch comes from, and so what there is to check.
+// origin is where a batch comes from, and so what there is to check.
 type origin uint8
 
 const (

@@ -107,7 +107,7 @@ func (c CompressionType) String() string {
 	return c.Codec.String()
 }
 
-// TimestampType says whose clock a record's timestamp is (KIP-32).
+// TimestampType is the clock that a record's timestamp comes from (KIP-32).
 type TimestampType bool
 
 // The types of timestamps.
@@ -138,10 +138,10 @@ func (t TimestampType) String() string {
 
 // drawJitter is how much sooner than segment.ms a segment rolls, so that those
 // of many partitions do not all roll at once.
-func (c *Config) drawJitter(luck *rand.Rand) time.Duration {
+func (c *Config) drawJitter(rng *rand.Rand) time.Duration {
 	limit := min(c.SegmentJitter, c.SegmentTime)
 	if limit <= 0 {
 		return 0
 	}
-	return time.Duration(luck.Int64N(int64(limit)))
+	return time.Duration(rng.Int64N(int64(limit)))
 }

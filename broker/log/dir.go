@@ -249,7 +249,7 @@ func (d *Dir) Delete(tp kafka.TopicPartition) error {
 }
 
 // SetAside takes the log of a partition out of use and keeps its files, under
-// another name, for whoever knows better than the metadata. It blocks.
+// another name, where an operator can find it. It blocks.
 func (d *Dir) SetAside(tp kafka.TopicPartition) error {
 	to, err := d.take(tp, straySuffix)
 	if err != nil {
@@ -328,7 +328,7 @@ func removeTree(disk env.Disk, dir string) error {
 func (d *Dir) HighWatermark(tp kafka.TopicPartition) kafka.Offset { return d.highWatermarks[tp] }
 
 // Checkpoint writes the high watermarks (every 5 s in Kafka). It blocks. Of logs
-// that nobody speaks for yet, because their broker has not caught up with the
+// that no metadata name yet, because their broker has not caught up with the
 // metadata, what was known is kept.
 func (d *Dir) Checkpoint(hws map[kafka.TopicPartition]kafka.Offset) error {
 	known := offsets{}

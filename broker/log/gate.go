@@ -3,7 +3,7 @@ package log
 import "github.com/ktrial/ktrial/sim/env"
 
 // gate lets one task through at a time, in the order in which they came. It
-// costs nothing while nobody waits.
+// costs nothing while no task waits.
 type gate struct {
 	held    bool
 	waiting int

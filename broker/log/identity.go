@@ -19,7 +19,7 @@ const (
 	cleanShutdownFile = ".kafka_cleanshutdown"
 )
 
-// identity says whose a log directory is: meta.properties, version 1.
+// identity is the cluster and node of a log directory: meta.properties, version 1.
 type identity struct {
 	cluster   string
 	node      kafka.NodeID

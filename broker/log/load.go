@@ -164,7 +164,7 @@ func (r *recovery) segment(i int) (goesOn bool, err error) {
 		return true, err
 	}
 	// A segment may have lost its unsynced end and look whole, while a later one
-	// is there. What follows the hole cannot be kept: nobody would ever fetch
+	// is there. What follows the hole cannot be kept: no follower would ever fetch
 	// what is missing. (Kafka keeps it: LogLoader.recoverLog drops what follows
 	// only if LogSegment.recover found a damaged batch, and what follows a segment
 	// with damaged indexes not even then.) The cleaner of a real Kafka leaves such
@@ -205,7 +205,7 @@ func (r *recovery) rebuild(s *segment, withEpochs bool) (whole bool, err error) 
 		// the batch. Kafka believes one that is too high (LogSegment.recover looks
 		// only whether an index can hold it), and empties the whole segment if an
 		// index entry would go back (recoverLog on InvalidOffsetException). But only
-		// compaction leaves gaps, and nobody would ever fetch what is missing in
+		// compaction leaves gaps, and no follower would ever fetch what is missing in
 		// this one.
 		if o := b.BaseOffset(); o < s.end || o > s.end && !r.cfg.CleanupPolicy.Compact || !s.offsets.holds(b.LastOffset()) {
 			return s.damaged(at, fmt.Errorf("base offset %d, expected %d", o, s.end))

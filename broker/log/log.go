@@ -3,13 +3,14 @@
 // directory that holds a broker's logs with its checkpoints.
 //
 // The package keeps what it is told and finds it again after a crash. It does
-// not know who leads or what is committed: the high watermark is an argument.
+// not know which replica leads or what is committed: the high watermark is an
+// argument.
 //
 // Any call may block while the disk is slow, and another task may then call
 // too. Those that change the log take turns, in the order of their calls;
 // reads and Flush do not wait for them and see the log as it was before or
 // after a change, never in between. What the disk refused to do closes the log
-// to further changes (Failed), because nobody knows what is on disk then.
+// to further changes (Failed), because it is not known what is on disk then.
 package log
 
 import (
@@ -55,7 +56,7 @@ type Log struct {
 	recoveryPoint kafka.Offset
 	// segments are in order and never none; the last is active. Invariant: the
 	// base of each is the end of the one before. The slice is replaced rather
-	// than changed, so that whoever blocks while ranging over it may go on.
+	// than changed, so that a task that blocks while ranging over it may go on.
 	segments  []*segment
 	recent    recent
 	epochs    epochs
@@ -233,7 +234,7 @@ func (l *Log) usable(doing string) error {
 	return nil
 }
 
-// fail closes the log to changes: after an error nobody knows what the disk
+// fail closes the log to changes: after an error it is not known what the disk
 // has, and going on would give an offset twice (KAFKA-10778).
 func (l *Log) fail(doing string, err error) error {
 	if l.failed == nil {

@@ -2,6 +2,7 @@ package log
 
 import (
 	"fmt"
+	"math/bits"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -31,11 +32,11 @@ func (m *Memory) take(n int64) []byte {
 	if n <= int64(cap(m.buf)) {
 		return m.buf[:n]
 	}
-	buf := make([]byte, n)
-	if n <= keptMemory {
-		m.buf = buf
+	if n > keptMemory {
+		return make([]byte, n)
 	}
-	return buf
+	m.buf = make([]byte, 1<<bits.Len64(uint64(n-1)))
+	return m.buf[:n]
 }
 
 // ReadInto is Read with a result that is valid until the next read into the

@@ -189,7 +189,7 @@ func (s *segment) sync() error {
 // scan calls fn with each batch from position to limit; the batch is valid
 // during the call. Bytes that are no batch are errDamaged. It checks no CRC.
 func (s *segment) scan(position, limit int64, fn func(b record.Batch, position int64) error) error {
-	const chunk = 64 << 10
+	const chunk = 16 << 10
 	var buf []byte
 	for want := int64(chunk); position < limit; {
 		buf = resize(buf, min(want, limit-position))

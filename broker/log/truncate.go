@@ -22,7 +22,7 @@ func (l *Log) TruncateTo(o kafka.Offset) error {
 		panic(fmt.Sprintf("log: truncate %v to offset %d, expected none below 0", l.tp, o))
 	case o >= l.end:
 		// No record goes, but perhaps an epoch that a leader began here and never
-		// appended in: whoever leads now may not know of it, and would find this
+		// appended in: the leader of now may not know of it, and would find this
 		// log diverging for ever.
 		if l.epochs.truncateEnd(l.end) {
 			return l.storeEpochs()
@@ -54,7 +54,7 @@ func (l *Log) truncateTo(o kafka.Offset) error {
 	if err := keep.truncate(position, end, &l.cfg); err != nil {
 		return l.fail("truncate", err)
 	}
-	l.cuts++ // for those who began to read while the file was longer
+	l.cuts++ // for reads that began while the file was longer
 	if err := keep.sync(); err != nil {
 		return l.fail("truncate", err)
 	}

@@ -99,7 +99,7 @@ func (p *Partition) appendFetched(f *fetching, from kafka.Offset, batches []byte
 	batches = notAfter(batches, p.epoch)
 	if len(batches) > 0 {
 		p.startWithin(batches)
-		p.m.host.Tell(&witness.Appending{Replica: p.self, Epoch: p.epoch, At: p.end})
+		p.m.host.Tell(p.m.told.appending.Put(witness.Appending{Replica: p.self, Epoch: p.epoch, At: p.end}))
 		err := p.log.AppendAsFollower(batches)
 		p.m.mustWork(p, p.log.Failed())
 		if err != nil {

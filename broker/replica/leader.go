@@ -27,7 +27,7 @@ func (p *Partition) append(batches []byte, epoch kafka.LeaderEpoch, acks int16, 
 	if acks == acksAll && len(p.isr.committed) < p.minISR() {
 		return log.AppendInfo{}, kerr.NotEnoughReplicas
 	}
-	p.m.host.Tell(&witness.Appending{Replica: p.self, Epoch: p.epoch, At: p.end})
+	p.m.host.Tell(p.m.told.appending.Put(witness.Appending{Replica: p.self, Epoch: p.epoch, At: p.end}))
 	var info log.AppendInfo
 	var err error
 	if internal {
@@ -69,7 +69,7 @@ func (p *Partition) tellBatches(batches []byte) {
 		if err != nil {
 			return
 		}
-		p.m.host.Tell(&witness.Appended{Replica: p.self, Batch: witness.BatchOf(b)})
+		p.m.host.Tell(p.m.told.appended.Put(witness.Appended{Replica: p.self, Batch: witness.BatchOf(b)}))
 		batches = rest
 	}
 }
@@ -83,7 +83,7 @@ func (p *Partition) count(f *follower, from, start, leaderEnd kafka.Offset, epoc
 	}
 	before := f.progress
 	f.progress = before.after(from, start, leaderEnd, epoch, p.uptime())
-	p.m.host.Tell(&witness.FollowerFetched{Replica: p.self, Follower: f.id, From: from, Epoch: p.epoch, HW: p.hw})
+	p.m.host.Tell(p.m.told.followerFetched.Put(witness.FollowerFetched{Replica: p.self, Follower: f.id, From: from, Epoch: p.epoch, HW: p.hw}))
 	p.maybeExpandISR(f)
 	if !before.fetched || before.end != from {
 		p.advance()
@@ -95,8 +95,8 @@ func (p *Partition) count(f *follower, from, start, leaderEnd kafka.Offset, epoc
 }
 
 // advance moves the high watermark as far as all that count allow. It never
-// falls within an epoch of leadership. Who counts: the maximal ISR (KIP-497),
-// and whoever is about to join it, because a leader that runs ahead of a
+// falls within an epoch of leadership. The maximal ISR counts (KIP-497), and
+// the follower that is about to join it, because a leader that runs ahead of a
 // follower with each append would keep it out for ever.
 func (p *Partition) advance() {
 	if p.role != Leader {
@@ -106,7 +106,7 @@ func (p *Partition) advance() {
 	if hw <= p.hw {
 		return
 	}
-	// Below min.insync.replicas nothing is committed: who is elected from the
+	// Below min.insync.replicas nothing is committed: a leader elected from the
 	// eligible leader replicas then has all that was shown (KIP-966).
 	if len(p.isr.committed) < p.minISR() {
 		p.m.host.Reached(ProbeHwHeldBack)

@@ -37,7 +37,7 @@ func (ps *pendings) ready(i int) bool {
 		if x.judged && x.err == nil {
 			// It counts as answered now: what becomes of the ISR until the task
 			// runs does not change the answer.
-			x.p.m.host.Tell(&witness.ProduceAcked{Replica: x.p.self, From: x.first, End: x.end, Epoch: x.epoch, HW: x.p.hw})
+			x.p.m.host.Tell(x.p.m.told.produceAcked.Put(witness.ProduceAcked{Replica: x.p.self, From: x.first, End: x.end, Epoch: x.epoch, HW: x.p.hw}))
 		}
 	}
 	for j := range ps.all {

@@ -1,7 +1,8 @@
 // Package replica holds a broker's copies of partitions: the log of each, its
 // role as leader or follower, and the tasks that keep copies alike. A leader
-// decides what is committed (the high watermark) and asks the controller who
-// may count for it (the ISR); nobody here decides who leads.
+// decides what is committed (the high watermark) and asks the controller which
+// replicas may count for it (the ISR); which replica leads is decided
+// elsewhere.
 //
 // The rules are arithmetic without a host (rules.go). Partition applies them to
 // one replica: leader.go, follow.go, isr.go. Manager has all replicas of the
@@ -24,6 +25,7 @@ import (
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -61,6 +63,7 @@ type Manager struct {
 	// Memory to be used again.
 	fetches  []*fetch
 	pendings []*pendings
+	told     told
 
 	closing bool
 	stop    env.Signal
@@ -204,10 +207,20 @@ func (m *Manager) absent(tp kafka.TopicPartition) error {
 }
 
 // mustWork ends the process if the disk failed: a broker with one log
-// directory has nothing left to serve, and nobody knows what is on disk.
+// directory has nothing left to serve, and what is on disk is unknown.
 func (m *Manager) mustWork(p *Partition, err error) {
 	if err != nil {
 		m.host.Tell(&witness.LogDirFailed{Replica: p.self})
 		m.host.Exit(fmt.Errorf("replica: log of %v: %w", p.tp, err))
 	}
+}
+
+// told is the memory of what replicas tell all the time.
+type told struct {
+	appending       ledger.Block[witness.Appending]
+	appended        ledger.Block[witness.Appended]
+	readServed      ledger.Block[witness.ReadServed]
+	followerFetched ledger.Block[witness.FollowerFetched]
+	hwMoved         ledger.Block[witness.HighWatermarkMoved]
+	produceAcked    ledger.Block[witness.ProduceAcked]
 }

@@ -33,16 +33,16 @@ type listed struct {
 // one that had records goes to the end, so that all get their turn.
 type fetchSession struct {
 	id, epoch int32 // epoch of the next request
-	dropped   bool  // it is no session any more; whoever still answers for it must know
+	dropped   bool  // it is no session any more; a request that is still being answered for it must know
 	follower  bool  // privileged: no consumer takes its place
 	usesIDs   bool  // v13 and later: topics go by their ids
 	created   time.Duration
 	used      time.Duration
-	// strangers counts the partitions that were added although their topic did
+	// unknown counts the partitions that were added although their topic did
 	// not exist; they are not counted out again.
-	strangers int
-	byKey     map[sessionKey]*cached
-	parts     list.List[cached]
+	unknown int
+	byKey   map[sessionKey]*cached
+	parts   list.List[cached]
 }
 
 // sessionKey names a partition as the request does: by the id of its topic, or
@@ -64,10 +64,10 @@ type cached struct {
 	name      string     // of the topic, if it was ever known
 }
 
-// maxStrangers is how many partitions of topics that do not exist one session
+// maxUnknown is how many partitions of topics that do not exist one session
 // remembers. Kafka has no bound: there a single request of a hundred megabytes
 // stays in memory as long as its session.
-const maxStrangers = 100
+const maxUnknown = 100
 
 // asked is what a fetch asks of one partition.
 type asked struct {
@@ -98,9 +98,8 @@ func (s *fetchSessions) open(q *fetch, req *kmsg.FetchRequest) error {
 		if req.SessionID != 0 {
 			s.drop(s.find(req.SessionID))
 		}
-		q.full, q.keep = true, req.SessionEpoch == initialSessionEpoch
-		eachAsked(req, func(key sessionKey, a asked) { q.add(key, a, nil) })
-		q.dropRepeated()
+		q.keep = req.SessionEpoch == initialSessionEpoch
+		q.askAll(req)
 		return nil
 	}
 	x := s.find(req.SessionID)
@@ -114,8 +113,10 @@ func (s *fetchSessions) open(q *fetch, req *kmsg.FetchRequest) error {
 	}
 	x.update(req, q.m)
 	if x.parts.Empty() {
+		// Without partitions there is no session. What the request asks for is
+		// answered all the same, even what it forgets in the same breath.
 		s.drop(x)
-		q.full = true
+		q.askAll(req)
 		return nil
 	}
 	s.touch(x)
@@ -125,6 +126,13 @@ func (s *fetchSessions) open(q *fetch, req *kmsg.FetchRequest) error {
 		q.add(c.key, c.asked, c)
 	}
 	return nil
+}
+
+// askAll makes q a full fetch of all that req names.
+func (q *fetch) askAll(req *kmsg.FetchRequest) {
+	q.full = true
+	eachAsked(req, func(key sessionKey, a asked) { q.add(key, a, nil) })
+	q.dropRepeated()
 }
 
 func usesIDs(req *kmsg.FetchRequest) bool { return req.Version >= 13 }
@@ -193,8 +201,8 @@ func (x *fetchSession) admits(m *Manager, topic string) bool {
 	if m.knows(topic) {
 		return true
 	}
-	x.strangers++
-	return x.strangers <= maxStrangers
+	x.unknown++
+	return x.unknown <= maxUnknown
 }
 
 func (x *fetchSession) add(c *cached) {
@@ -244,7 +252,7 @@ func (s *fetchSessions) begin(q *fetch) int32 {
 		c.took(&part.out)
 		x.add(c)
 		if !q.m.knows(c.name) {
-			x.strangers++
+			x.unknown++
 		}
 	}
 	s.push(x)
@@ -253,13 +261,13 @@ func (s *fetchSessions) begin(q *fetch) int32 {
 
 // fits reports whether the partitions of a full fetch may be remembered.
 func (s *fetchSessions) fits(q *fetch) bool {
-	strangers := 0
+	unknown := 0
 	for i := range q.parts {
 		if !q.m.knows(q.m.topicName(q.parts[i].key)) {
-			strangers++
+			unknown++
 		}
 	}
-	return strangers <= maxStrangers
+	return unknown <= maxUnknown
 }
 
 func (s *fetchSessions) newID() int32 {

@@ -107,7 +107,7 @@ func (b *Broker) checkUpdate(resource string, set map[string]string, changes []k
 func (b *Broker) setOn(resource string) map[string]string {
 	set := map[string]string{}
 	for _, e := range b.image().Config(metadata.Resource{Type: metadata.BrokerResource, Name: resource}) {
-		if config.CheckUpdate(map[string]string{e.Name: e.Value}, true, nil, nil) == nil {
+		if config.Updatable(e.Name, e.Value) {
 			set[e.Name] = e.Value
 		}
 	}

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -18,7 +20,7 @@ func TestAnswers_AuthorizedOperations(t *testing.T) {
 	onBroker(t, func(_ env.Host, b *Broker) {
 		req := askMetadata(8, "orders", "bonds")
 		plain := b.metadata(nil, req).(*kmsg.MetadataResponse)
-		assert.EqualValues(t, -2147483648, plain.AuthorizedOperations, "nobody asked")
+		assert.EqualValues(t, -2147483648, plain.AuthorizedOperations, "it was not asked for")
 		assert.EqualValues(t, -2147483648, plain.Topics[0].AuthorizedOperations)
 		req.IncludeTopicAuthorizedOperations, req.IncludeClusterAuthorizedOperations = true, true
 		resp := b.metadata(nil, req).(*kmsg.MetadataResponse)
@@ -132,4 +134,35 @@ func TestAnswers_ProduceToAPartitionTwice(t *testing.T) {
 	require.Len(t, resp.Topics, 1)
 	assert.Len(t, resp.Topics[0].Partitions, 2)
 	assert.Equal(t, kafka.Code(kerr.UnknownTopicOrPartition), resp.Topics[0].Partitions[1].ErrorCode)
+}
+
+// A long request does not keep the others waiting.
+func TestMetadata_LetsOthersHaveTheirTurn(t *testing.T) {
+	onBroker(t, func(h env.Host, b *Broker) {
+		var names []string
+		for i := range 10 * portion {
+			names = append(names, "nobody-"+strconv.Itoa(i))
+		}
+		turns := 0
+		over := false
+		h.Go("other", func() {
+			for !over {
+				turns++
+				h.Sleep(100 * time.Microsecond)
+			}
+		})
+		assert.Len(t, b.metadata(nil, askMetadata(12, names...)).(*kmsg.MetadataResponse).Topics, len(names))
+		over = true
+		assert.Greater(t, turns, 10)
+	})
+}
+
+func TestDescribeProducers_OnceEach(t *testing.T) {
+	onBroker(t, func(_ env.Host, b *Broker) {
+		req := kmsg.NewPtrDescribeProducersRequest()
+		req.Topics = []kmsg.DescribeProducersRequestTopic{{Topic: "bonds", Partitions: []int32{0, 0, 0}}, {Topic: "bonds", Partitions: []int32{0}}}
+		resp := b.describeProducers(nil, req).(*kmsg.DescribeProducersResponse)
+		assert.Len(t, resp.Topics[0].Partitions, 1)
+		assert.Empty(t, resp.Topics[1].Partitions)
+	})
 }

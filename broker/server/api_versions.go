@@ -1,7 +1,6 @@
 package server
 
 import (
-	"regexp"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -25,8 +24,6 @@ import (
 //
 // Missing: throttling.
 
-var softwareName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$`)
-
 func (b *Broker) apiVersions(_ *wire.Context, req *kmsg.ApiVersionsRequest) kmsg.Response {
 	return apiVersions(req, b.versions, b.image())
 }
@@ -35,7 +32,7 @@ func (b *Broker) apiVersions(_ *wire.Context, req *kmsg.ApiVersionsRequest) kmsg
 // there is none yet.
 func apiVersions(req *kmsg.ApiVersionsRequest, vs wire.Versions, im *metadata.Image) *kmsg.ApiVersionsResponse {
 	resp := kmsg.NewPtrApiVersionsResponse()
-	if req.Version >= 3 && !(softwareName.MatchString(req.ClientSoftwareName) && softwareName.MatchString(req.ClientSoftwareVersion)) {
+	if req.Version >= 3 && !(softwareName(req.ClientSoftwareName) && softwareName(req.ClientSoftwareVersion)) {
 		resp.ErrorCode = kerr.InvalidRequest.Code
 		return resp
 	}
@@ -52,6 +49,19 @@ func apiVersions(req *kmsg.ApiVersionsRequest, vs wire.Versions, im *metadata.Im
 		finalized(resp, im)
 	}
 	return resp
+}
+
+// softwareName reports whether s looks like the name or the version of a client:
+// letters and digits, with dots and hyphens in between (KIP-511).
+func softwareName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		inside := i > 0 && i < len(s)-1 && (c == '-' || c == '.')
+		if !inside && !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9') {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // finalized fills in what the cluster has agreed on. Its epoch is the offset of

@@ -12,13 +12,20 @@ import (
 // DescribeProducers 0 (KIP-664): the producers whose state a replica keeps,
 // with their open transactions. Any replica answers, not only the leader: that
 // is how their states are compared. A broker without one says
-// NOT_LEADER_OR_FOLLOWER.
+// NOT_LEADER_OR_FOLLOWER. A partition that is named again is not told again, so
+// that a small request cannot ask for a huge answer.
 func (b *Broker) describeProducers(_ *wire.Context, req *kmsg.DescribeProducersRequest) kmsg.Response {
 	resp := kmsg.NewPtrDescribeProducersResponse()
+	told := map[kafka.TopicPartition]bool{}
 	for _, asked := range req.Topics {
 		topic := kmsg.NewDescribeProducersResponseTopic()
 		topic.Topic = asked.Topic
 		for _, partition := range asked.Partitions {
+			if tp := (kafka.TopicPartition{Topic: asked.Topic, Partition: partition}); told[tp] {
+				continue
+			} else {
+				told[tp] = true
+			}
 			out := kmsg.NewDescribeProducersResponseTopicPartition()
 			out.Partition = partition
 			states, err := b.producersOf(kafka.TopicPartition{Topic: asked.Topic, Partition: partition})

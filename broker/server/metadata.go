@@ -2,6 +2,7 @@ package server
 
 import (
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -84,10 +85,18 @@ func (b *Broker) describeBrokers(im *metadata.Image, resp *kmsg.MetadataResponse
 	return len(resp.Brokers)
 }
 
+// portion is how many topics of one request are looked up at a time. In between
+// others have their turn: all nodes of a served cluster share a thread.
+const portion = 1000
+
 func (b *Broker) describeTopics(im *metadata.Image, req *kmsg.MetadataRequest, resp *kmsg.MetadataResponse) {
 	var missing []string
 	seen := make(map[string]bool, len(req.Topics))
-	for _, asked := range req.Topics {
+	for i, asked := range req.Topics {
+		if i%portion == portion-1 {
+			b.Host.Sleep(time.Millisecond)
+			im = b.image()
+		}
 		name := asked.Topic
 		if !kafka.UUID(asked.TopicID).IsZero() || name == nil {
 			t := im.TopicByID(asked.TopicID)

@@ -7,16 +7,15 @@ import (
 )
 
 // Decoded byte slices point into the frame that they came in. So a frame's
-// memory can be used again only if its message has none, or if nobody keeps
-// them. The tables hold, by key, whether a message must own its frame.
+// memory can be used again only if its message has none, or if they are not kept. The tables hold, by key, whether a message must own its frame.
 var (
 	requestOwns  = owners(func(key int16) any { return kmsg.RequestForKey(key) }, keyProduce)
 	responseOwns = owners(func(key int16) any { return kmsg.ResponseForKey(key) }, -1)
 )
 
 const (
-	// The records of a produce are in the log when its handler returns, and
-	// nobody looks at the request after that.
+	// The records of a produce are in the log when its handler returns, and the
+	// request is not used after that.
 	keyProduce int16 = 0
 	keyFetch   int16 = 1
 )
@@ -36,7 +35,7 @@ func owners(message func(key int16) any, borrows int16) (owns [knownKeys]bool) {
 	return owns
 }
 
-// holdsBytes looks for a []byte in t, except in tags that nobody knows.
+// holdsBytes looks for a []byte in t, except in unknown tags.
 func holdsBytes(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Slice:

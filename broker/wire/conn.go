@@ -46,11 +46,15 @@ type Conn struct {
 	readerTask env.Signal
 	keepHead   func([]byte) bool
 
-	// The watchdog is set for watchAt and looks then for what is overdue.
-	watchdog env.Timer
-	watchAt  time.Duration
+	// The timer is set for checkAt, when overdue requests are looked for.
+	timer   env.Timer
+	checkAt time.Duration
 
 	err error // why it is closed
+
+	// Only while messages are told.
+	between *witness.Connection
+	told    *told
 }
 
 // call is one request in flight.
@@ -77,7 +81,7 @@ func Dial(host env.Host, addr, clientID string, timeout time.Duration) (*Conn, e
 	c := &Conn{host: host, conn: conn, clientID: clientID, addr: addr}
 	c.in = frames{src: conn, max: MaxResponseBytes}
 	if host.Traced() {
-		host.Tell(&witness.ConnectionOpened{Client: conn.LocalAddr(), Server: conn.RemoteAddr()})
+		c.tellOpened()
 	}
 	c.keepHead = func([]byte) bool {
 		return len(c.inFlight) > 0 && responseOwns[c.inFlight[0].resp.Key()]
@@ -192,7 +196,7 @@ func (c *Conn) enqueue(req kmsg.Request, timeout time.Duration, done func(kmsg.R
 	k.deadline = c.host.Uptime() + timeout
 	c.inFlight = append(c.inFlight, k)
 	if timeout >= 0 {
-		c.watch(k.deadline)
+		c.setTimer(k.deadline)
 	} else {
 		k.deadline = env.Forever
 	}
@@ -342,7 +346,7 @@ func (c *Conn) readLoop() {
 	}
 }
 
-// passReading hands the reading to somebody else who waits for an answer.
+// passReading hands the reading to another task that waits for an answer.
 func (c *Conn) passReading() {
 	switch {
 	case c.readerTask != nil:
@@ -352,22 +356,23 @@ func (c *Conn) passReading() {
 	}
 }
 
-// watch sees to it that the watchdog barks at deadline or earlier. It is left
-// alone as long as it is early enough, so that a connection in steady use sets
-// it about once per timeout rather than once per request.
-func (c *Conn) watch(deadline time.Duration) {
-	if c.watchdog != nil {
-		if c.watchAt <= deadline {
+// setTimer sets the timer for deadline. One that is set for earlier is left
+// alone, so that a connection in steady use sets it about once per timeout rather
+// than once per request.
+func (c *Conn) setTimer(deadline time.Duration) {
+	if c.timer != nil {
+		if c.checkAt <= deadline {
 			return
 		}
-		c.watchdog.Stop()
+		c.timer.Stop()
 	}
-	c.watchAt = deadline
-	c.watchdog = c.host.After(deadline-c.host.Uptime(), "timeout of "+c.addr, c.bark)
+	c.checkAt = deadline
+	c.timer = c.host.After(deadline-c.host.Uptime(), "timeout of "+c.addr, c.checkTimeouts)
 }
 
-func (c *Conn) bark() {
-	c.watchdog = nil
+// checkTimeouts ends the connection if a request is overdue.
+func (c *Conn) checkTimeouts() {
+	c.timer = nil
 	if c.err != nil {
 		return
 	}
@@ -382,7 +387,7 @@ func (c *Conn) bark() {
 	case next <= c.host.Uptime():
 		c.fail(env.ErrTimeout)
 	default:
-		c.watch(next)
+		c.setTimer(next)
 	}
 }
 
@@ -392,9 +397,9 @@ func (c *Conn) fail(err error) {
 		return
 	}
 	c.err = fmt.Errorf("wire: connection to %s: %w", c.addr, err)
-	if c.watchdog != nil {
-		c.watchdog.Stop()
-		c.watchdog = nil
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
 	}
 	c.conn.Close()
 	failed := c.inFlight

@@ -10,14 +10,14 @@ import (
 // kmsg takes new memory for each array that it reads. A Fetch and a Produce are
 // read into the memory of the one before, and without being walked first: what is
 // read here takes memory only for what is really there. All others, and what is
-// rare in these (tags that nobody knows, addresses of brokers), are left to kmsg.
+// rare in these (unknown tags, addresses of brokers), are left to kmsg.
 
 // readRequest reads a body into req, whose version is set.
 func readRequest(req kmsg.Request, body []byte) error {
 	if readKnown(req, body) {
 		return nil
 	}
-	if err := sane(req, body); err != nil {
+	if err := checkLengths(req, body); err != nil {
 		return err
 	}
 	if err := req.ReadFrom(body); err != nil {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -10,7 +11,7 @@ import (
 // kmsg compares every tagged structure with its defaults by reflection, which
 // for the messages that replication and clients exchange all the time was the
 // largest single cost of a run. These are encoded here, to the same bytes; all
-// others, and what is rare in these (tags that nobody knows, addresses of
+// others, and what is rare in these (unknown tags, addresses of
 // brokers), are left to kmsg.
 
 // appendBody appends the body of a message.
@@ -21,7 +22,10 @@ func appendBody(dst []byte, m interface{ AppendTo([]byte) []byte }) []byte {
 	case *kmsg.FetchRequest:
 		out, ok = appendFetchRequest(dst, m)
 	case *kmsg.FetchResponse:
+		dst = slices.Grow(dst, fetchResponseSize(m))
 		out, ok = appendFetchResponse(dst, m)
+	case *kmsg.ProduceRequest:
+		dst = slices.Grow(dst, produceRequestSize(m))
 	case *kmsg.ProduceResponse:
 		out, ok = appendProduceResponse(dst, m)
 	}
@@ -29,6 +33,30 @@ func appendBody(dst []byte, m interface{ AppendTo([]byte) []byte }) []byte {
 		return out
 	}
 	return m.AppendTo(dst)
+}
+
+// What surrounds the records of a partition, and of all partitions, at most, if
+// names of topics are short: to grow a buffer once rather than step by step.
+const aroundRecords = 128
+
+func fetchResponseSize(m *kmsg.FetchResponse) int {
+	n := aroundRecords
+	for i := range m.Topics {
+		for j := range m.Topics[i].Partitions {
+			n += aroundRecords + len(m.Topics[i].Partitions[j].RecordBatches)
+		}
+	}
+	return n
+}
+
+func produceRequestSize(m *kmsg.ProduceRequest) int {
+	n := aroundRecords
+	for i := range m.Topics {
+		for j := range m.Topics[i].Partitions {
+			n += aroundRecords + len(m.Topics[i].Partitions[j].Records)
+		}
+	}
+	return n
 }
 
 // noTags is the count of tags that ends a structure without any.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 )
 
 // The steps in which memory is taken for what arrives. A frame that says it is
@@ -12,6 +13,8 @@ import (
 const (
 	firstBuffer = 512
 	firstStep   = 64 << 10
+	keptStep    = 256 << 10
+	blockBytes  = 4 << 10
 )
 
 // frames cuts a stream into frames: a size of four bytes, then as many bytes.
@@ -21,6 +24,8 @@ type frames struct {
 	// buf[r:w] has been read from src and not yet handed out.
 	buf  []byte
 	r, w int
+	// block is what is left of the memory of small frames that are kept.
+	block []byte
 }
 
 // next returns the next frame without its size. It blocks. With keep the frame
@@ -56,7 +61,7 @@ func (f *frames) next(keep func(head []byte) bool) ([]byte, error) {
 // copyOut reads n bytes into memory of their own.
 func (f *frames) copyOut(n int) ([]byte, error) {
 	have := min(n, f.w-f.r)
-	out := make([]byte, have, max(have, min(n, firstStep)))
+	out := f.own(max(have, min(n, keptStep)))[:have]
 	copy(out, f.buf[f.r:])
 	f.r += have
 	for len(out) < n {
@@ -72,6 +77,19 @@ func (f *frames) copyOut(n int) ([]byte, error) {
 		}
 	}
 	return out[:n:n], nil
+}
+
+// own is n bytes of memory, for small frames out of a block.
+func (f *frames) own(n int) []byte {
+	if n > blockBytes/8 {
+		return make([]byte, n)
+	}
+	if len(f.block) < n {
+		f.block = make([]byte, blockBytes)
+	}
+	out := f.block[:n:n]
+	f.block = f.block[n:]
+	return out
 }
 
 // fill blocks until n bytes are in the buffer.
@@ -100,11 +118,11 @@ func (f *frames) fill(n int) error {
 
 // room makes space to read more of the n bytes that are wanted at r: it moves
 // what is there to the front or, if it is there, grows the buffer in
-// proportion to what has really come.
+// proportion to what has really come, to a power of two.
 func (f *frames) room(n int) {
 	held := f.buf[f.r:f.w]
 	if f.r == 0 {
-		f.buf = make([]byte, max(firstBuffer, min(n, max(firstStep, 4*len(held)))))
+		f.buf = make([]byte, 1<<bits.Len(uint(max(firstBuffer, min(n, max(firstStep, 4*len(held))))-1)))
 	}
 	f.w = copy(f.buf, held)
 	f.r = 0

@@ -24,7 +24,7 @@ func parseRequest(frame []byte) (Header, kmsg.Request, error) {
 	req.SetVersion(h.Version)
 	id, body, err := clientID(frame[headerBytes:], req.IsFlexible(), "")
 	if err == nil {
-		err = sane(req, body)
+		err = checkLengths(req, body)
 	}
 	if err != nil {
 		return h, nil, err

@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kbin"
@@ -13,17 +14,30 @@ import (
 // in a frame of twenty bytes, which takes minutes. So a body of a flexible
 // version is walked first, by its grammar.
 
-// sane reports whether what a body says of its lengths can be true.
-func sane(req kmsg.Request, body []byte) error {
+// checkLengths refuses a body that cannot hold what it says it holds, or that
+// Kafka would not read: there a string is never longer than 32767 bytes, which
+// only flexible versions could exceed.
+func checkLengths(req kmsg.Request, body []byte) error {
 	if !req.IsFlexible() {
 		return nil
 	}
-	w := walker{kbin.Reader{Src: body}}
-	if w.walk(layoutOf(req.Key(), req.GetVersion())); !w.Ok() {
+	w := walker{Reader: kbin.Reader{Src: body}, longest: math.MaxInt16}
+	if hasBytes[req.Key()] {
+		w.longest = math.MaxInt32
+	}
+	w.walk(layoutOf(req.Key(), req.GetVersion()))
+	switch {
+	case w.tooLong > 0:
+		return fmt.Errorf("%s request v%d: %w: a string of %d bytes, at most %d expected", kmsg.NameForKey(req.Key()), req.GetVersion(), ErrMalformed, w.tooLong, w.longest)
+	case !w.Ok():
 		return fmt.Errorf("%s request v%d: %w: it ends before what it says it holds", kmsg.NameForKey(req.Key()), req.GetVersion(), ErrMalformed)
 	}
 	return nil
 }
+
+// hasBytes are the requests with fields of bytes, which a grammar does not tell
+// from strings: Produce, JoinGroup, SyncGroup.
+var hasBytes = map[int16]bool{keyProduce: true, 11: true, 14: true}
 
 // grammar is what a request is made of since a version, a letter for each part.
 // 1, 2, 4, 8 and u (16) are so many bytes, s is a string or bytes, [] an array, ()
@@ -97,7 +111,10 @@ func read(g string) (parts []part, rest string) {
 	return parts, ""
 }
 
-type walker struct{ kbin.Reader }
+type walker struct {
+	kbin.Reader
+	longest, tooLong int
+}
 
 func (w *walker) walk(parts []part) {
 	for i := range parts {
@@ -106,7 +123,9 @@ func (w *walker) walk(parts []part) {
 			w.Span(p.bytes)
 		case 's':
 			if n := w.Uvarint(); n > 1 {
-				w.Span(int(n - 1))
+				if w.Span(int(n - 1)); w.Ok() && int(n-1) > w.longest {
+					w.tooLong = int(n - 1)
+				}
 			}
 		case 't':
 			w.tags(false)
@@ -133,13 +152,13 @@ func (w *walker) array(of []part) {
 }
 
 // tags passes tags. Of those of a Fetch the second has tags of its own, after
-// two numbers: who it is that fetches (KIP-903).
+// two numbers: the broker that fetches (KIP-903).
 func (w *walker) tags(ofFetch bool) {
 	for n := w.Uvarint(); n > 0 && w.Ok(); n-- {
 		tag := w.Uvarint()
 		content := w.Span(int(w.Uvarint()))
 		if ofFetch && tag == 1 && len(content) > 12 {
-			in := walker{kbin.Reader{Src: content[12:]}}
+			in := walker{Reader: kbin.Reader{Src: content[12:]}}
 			if in.tags(false); !in.Ok() {
 				w.Span(len(w.Src) + 1)
 			}

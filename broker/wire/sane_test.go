@@ -255,7 +255,7 @@ func everyFlexible(luck *rand.Rand, times int, f func(req kmsg.Request, body []b
 // everything is.
 func TestSane_WalksToTheEnd(t *testing.T) {
 	everyFlexible(rand.New(rand.NewPCG(1, 2)), 30, func(req kmsg.Request, body []byte) {
-		require.NoError(t, sane(req, body), "%s v%d: %x", kmsg.NameForKey(req.Key()), req.GetVersion(), body)
+		require.NoError(t, checkLengths(req, body), "%s v%d: %x", kmsg.NameForKey(req.Key()), req.GetVersion(), body)
 		var w walker
 		w.Src = append(body, "the end"...)
 		w.walk(layoutOf(req.Key(), req.GetVersion()))
@@ -269,7 +269,7 @@ func TestSane_AbsurdCountsCostNothing(t *testing.T) {
 	everyFlexible(rand.New(rand.NewPCG(3, 4)), 1, func(req kmsg.Request, body []byte) {
 		for at := 0; at <= len(body); at += 1 + len(body)/60 {
 			absurd := append(binary.AppendUvarint(slices.Clone(body[:at]), 0xffffffff), body[at:]...)
-			if sane(req, absurd) == nil {
+			if checkLengths(req, absurd) == nil {
 				again := kmsg.RequestForKey(req.Key())
 				again.SetVersion(req.GetVersion())
 				_ = again.ReadFrom(absurd)
@@ -288,6 +288,6 @@ func BenchmarkSane(b *testing.B) {
 	body := req.AppendTo(nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		_ = sane(req, body)
+		_ = checkLengths(req, body)
 	}
 }

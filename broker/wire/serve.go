@@ -53,6 +53,7 @@ type Server struct {
 	lastID   int64
 	closed   bool
 	out      []byte // the memory of the answer being written
+	told     told
 }
 
 // Cost models the CPU that a request takes: so much for each, so much for each
@@ -76,6 +77,8 @@ type Accepted struct {
 	conn   env.Conn
 	in     frames
 	ctx    Context
+	// between is set while messages are told.
+	between *witness.Connection
 	// The memory of the requests that come again and again, and of their answers.
 	fetch    kmsg.FetchRequest
 	fetched  kmsg.FetchResponse
@@ -116,7 +119,7 @@ func (s *Server) Serve(l env.Listener) error {
 		a.ctx = Context{Host: s.Host, RemoteAddr: conn.RemoteAddr(), Conn: a}
 		s.conns = append(s.conns, a)
 		if s.Host.Traced() {
-			s.Host.Tell(&witness.ConnectionAccepted{Client: a.ctx.RemoteAddr, Server: conn.LocalAddr()})
+			a.tellAccepted()
 		}
 		s.Host.Go("connection from "+a.ctx.RemoteAddr, a.run)
 	}

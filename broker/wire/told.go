@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // What both ends tell of messages and connections, while the whole ledger is
@@ -16,20 +17,33 @@ import (
 // count it.
 const sizeBytes = 4
 
+// told is the memory of the events of messages, which are many.
+type told struct {
+	requestsSent    ledger.Block[witness.RequestSent]
+	requestsArrived ledger.Block[witness.RequestArrived]
+	answersSent     ledger.Block[witness.AnswerSent]
+	answersArrived  ledger.Block[witness.AnswerArrived]
+}
+
 // message is a request or answer of this connection.
 func (c *Conn) message(key, version int16, correlationID int32) witness.Message {
 	return witness.Message{
-		API: kmsg.NameForKey(key), Version: version, CorrelationID: correlationID, ClientID: c.clientID,
-		Client: c.conn.LocalAddr(), Server: c.conn.RemoteAddr(),
+		Connection: c.between, API: kmsg.NameForKey(key), ClientID: c.clientID, CorrelationID: correlationID, Version: version,
 	}
 }
 
+func (c *Conn) tellOpened() {
+	c.between = &witness.Connection{Client: c.conn.LocalAddr(), Server: c.conn.RemoteAddr()}
+	c.told = new(told)
+	c.host.Tell(&witness.ConnectionOpened{Connection: c.between})
+}
+
 func (c *Conn) tellSent(req kmsg.Request, bytes int) {
-	c.host.Tell(&witness.RequestSent{Message: c.message(req.Key(), req.GetVersion(), c.lastCorrelation), Bytes: bytes})
+	c.host.Tell(c.told.requestsSent.Put(witness.RequestSent{Message: c.message(req.Key(), req.GetVersion(), c.lastCorrelation), Bytes: int32(bytes)}))
 }
 
 func (c *Conn) tellArrived(k *call, bytes int) {
-	c.host.Tell(&witness.AnswerArrived{Message: c.message(k.resp.Key(), k.resp.GetVersion(), k.correlation), Bytes: bytes, Code: errorCode(k.resp)})
+	c.host.Tell(c.told.answersArrived.Put(witness.AnswerArrived{Message: c.message(k.resp.Key(), k.resp.GetVersion(), k.correlation), Bytes: int32(bytes), Code: errorCode(k.resp)}))
 }
 
 // tellEnded: the connection is of no more use, and neither are the answers to
@@ -39,26 +53,30 @@ func (c *Conn) tellEnded(inFlight []*call, err error) {
 	for _, k := range inFlight {
 		c.host.Tell(&witness.RequestAbandoned{Message: c.message(k.resp.Key(), k.resp.GetVersion(), k.correlation), Error: why})
 	}
-	c.host.Tell(&witness.ConnectionEnded{Client: c.conn.LocalAddr(), Server: c.conn.RemoteAddr(), Error: why})
+	c.host.Tell(&witness.ConnectionEnded{Connection: c.between, Error: why})
 }
 
 func (a *Accepted) message(key, version int16, correlationID int32) witness.Message {
 	return witness.Message{
-		API: kmsg.NameForKey(key), Version: version, CorrelationID: correlationID, ClientID: a.ctx.ClientID,
-		Client: a.ctx.RemoteAddr, Server: a.conn.LocalAddr(),
+		Connection: a.between, API: kmsg.NameForKey(key), ClientID: a.ctx.ClientID, CorrelationID: correlationID, Version: version,
 	}
 }
 
+func (a *Accepted) tellAccepted() {
+	a.between = &witness.Connection{Client: a.ctx.RemoteAddr, Server: a.conn.LocalAddr()}
+	a.server.Host.Tell(&witness.ConnectionAccepted{Connection: a.between})
+}
+
 func (a *Accepted) tellArrived(h Header, bytes int) {
-	a.server.Host.Tell(&witness.RequestArrived{Message: a.message(h.Key, h.Version, h.CorrelationID), Bytes: bytes})
+	a.server.Host.Tell(a.server.told.requestsArrived.Put(witness.RequestArrived{Message: a.message(h.Key, h.Version, h.CorrelationID), Bytes: int32(bytes)}))
 }
 
 func (a *Accepted) tellSent(resp kmsg.Response, correlationID int32, bytes int) {
-	a.server.Host.Tell(&witness.AnswerSent{Message: a.message(resp.Key(), resp.GetVersion(), correlationID), Bytes: bytes, Code: errorCode(resp)})
+	a.server.Host.Tell(a.server.told.answersSent.Put(witness.AnswerSent{Message: a.message(resp.Key(), resp.GetVersion(), correlationID), Bytes: int32(bytes), Code: errorCode(resp)}))
 }
 
 func (a *Accepted) tellEnded(err error) {
-	e := &witness.ConnectionEnded{Client: a.ctx.RemoteAddr, Server: a.conn.LocalAddr()}
+	e := &witness.ConnectionEnded{Connection: a.between}
 	if err != nil && err != io.EOF {
 		e.Error = witness.ErrorOf(err)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/ktrial/ktrial/sim/env"
 )
 
-// conversation: a request is answered, one is not in time, and nobody listens on
+// conversation: a request is answered, one is not in time, and nothing listens on
 // another port.
 func conversation(t *testing.T, keep ledger.Keep) *sim.World {
 	w := sim.NewWorld(sim.Config{Seed: 1, Keep: keep, Lucky: true, InOrder: true})

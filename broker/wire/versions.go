@@ -8,7 +8,7 @@ import (
 // Range is the versions of one API that a peer speaks.
 type Range struct{ Key, Min, Max int16 }
 
-// Versions is what a peer speaks, sorted by key. It is not changed once made.
+// Versions is what a peer speaks, sorted by key. It is never changed.
 type Versions []Range
 
 // Broker is what the broker listener of Kafka 4.1 speaks, without share groups,

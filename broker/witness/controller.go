@@ -96,7 +96,7 @@ type (
 		Broker  kafka.NodeID  `json:"broker"`
 		Timeout time.Duration `json:"timeout_ns"`
 	}
-	// LeaderChosen: the controller decides who leads a partition.
+	// LeaderChosen: the controller gives a partition another leader, or none.
 	LeaderChosen struct {
 		PartitionID
 		Leader kafka.NodeID      `json:"leader"` // -1: none may

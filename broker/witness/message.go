@@ -6,17 +6,31 @@ import (
 	"github.com/ktrial/ktrial/ledger"
 )
 
-// Message is a request or an answer, and the connection that it goes by. The
-// client's address, the server's and the correlation id together name it: its
-// four events, from request-sent to answer-arrived, have all three in common.
-// What is sent and has no event of its arrival was lost, or is on its way.
+// Connection says by the addresses of its ends which connection an event is of.
+// Each end makes one and puts it into all of its events.
+type Connection struct {
+	Client string `json:"client_addr"`
+	Server string `json:"server_addr"`
+}
+
+// ends are the addresses, as far as they are known.
+func (c *Connection) ends() Connection {
+	if c == nil {
+		return Connection{}
+	}
+	return *c
+}
+
+// Message is a request or an answer. Its connection and its correlation id
+// together name it: its four events, from request-sent to answer-arrived, have
+// both in common. What is sent and has no event of its arrival was lost, or is on
+// its way.
 type Message struct {
+	*Connection
 	API           string `json:"api"`
-	Version       int16  `json:"version"`
-	CorrelationID int32  `json:"correlation_id"`
 	ClientID      string `json:"client_id"`
-	Client        string `json:"client_addr"`
-	Server        string `json:"server_addr"`
+	CorrelationID int32  `json:"correlation_id"`
+	Version       int16  `json:"version"`
 }
 
 func (m *Message) String() string {
@@ -29,17 +43,17 @@ type (
 	// RequestSent: a client has given a request to a connection.
 	RequestSent struct {
 		Message
-		Bytes int `json:"bytes"`
+		Bytes int32 `json:"bytes"`
 	}
 	// RequestArrived: a server has read a request, and begins to handle it.
 	RequestArrived struct {
 		Message
-		Bytes int `json:"bytes"`
+		Bytes int32 `json:"bytes"`
 	}
 	// AnswerSent: a server has given an answer to a connection.
 	AnswerSent struct {
 		Message
-		Bytes int `json:"bytes"`
+		Bytes int32 `json:"bytes"`
 		// Code is the error code of the answer as a whole, or else the first of
 		// a partition, as far as the API has them there.
 		Code int16 `json:"error_code"`
@@ -47,7 +61,7 @@ type (
 	// AnswerArrived: a client has read an answer.
 	AnswerArrived struct {
 		Message
-		Bytes int   `json:"bytes"`
+		Bytes int32 `json:"bytes"`
 		Code  int16 `json:"error_code"` // as in answer-sent
 	}
 	// RequestAbandoned: the client waits for the answer no longer, as its time is
@@ -57,21 +71,14 @@ type (
 		Error
 	}
 	// ConnectionOpened: a client has a new connection.
-	ConnectionOpened struct {
-		Client string `json:"client_addr"`
-		Server string `json:"server_addr"`
-	}
+	ConnectionOpened struct{ *Connection }
 	// ConnectionAccepted: a server has a new connection.
-	ConnectionAccepted struct {
-		Client string `json:"client_addr"`
-		Server string `json:"server_addr"`
-	}
+	ConnectionAccepted struct{ *Connection }
 	// ConnectionEnded: an end of a connection is closed, by its owner or because
 	// the other end has closed it, or something broke it.
 	ConnectionEnded struct {
-		Client string `json:"client_addr"`
-		Server string `json:"server_addr"`
-		Error         // empty: the other end has closed it
+		*Connection
+		Error // empty: the other end has closed it
 	}
 	// DialFailed: a client could not connect.
 	DialFailed struct {
@@ -103,38 +110,38 @@ func (e *ConnectionEnded) Kind() *ledger.Kind    { return connectionEnded }
 func (e *DialFailed) Kind() *ledger.Kind         { return dialFailed }
 
 func (e *RequestSent) Sentence() string {
-	return fmt.Sprintf("sends %v to %s, %d bytes", &e.Message, e.Server, e.Bytes)
+	return fmt.Sprintf("sends %v to %s, %d bytes", &e.Message, e.ends().Server, e.Bytes)
 }
 
 func (e *RequestArrived) Sentence() string {
-	return fmt.Sprintf("has %v from %s, %d bytes", &e.Message, e.Client, e.Bytes)
+	return fmt.Sprintf("has %v from %s, %d bytes", &e.Message, e.ends().Client, e.Bytes)
 }
 
 func (e *AnswerSent) Sentence() string {
-	return fmt.Sprintf("answers %v to %s, %d bytes, error code %d", &e.Message, e.Client, e.Bytes, e.Code)
+	return fmt.Sprintf("answers %v to %s, %d bytes, error code %d", &e.Message, e.ends().Client, e.Bytes, e.Code)
 }
 
 func (e *AnswerArrived) Sentence() string {
-	return fmt.Sprintf("has the answer to %v from %s, %d bytes, error code %d", &e.Message, e.Server, e.Bytes, e.Code)
+	return fmt.Sprintf("has the answer to %v from %s, %d bytes, error code %d", &e.Message, e.ends().Server, e.Bytes, e.Code)
 }
 
 func (e *RequestAbandoned) Sentence() string {
-	return fmt.Sprintf("waits no longer for the answer to %v from %s: %s", &e.Message, e.Server, e.Text)
+	return fmt.Sprintf("waits no longer for the answer to %v from %s: %s", &e.Message, e.ends().Server, e.Text)
 }
 
 func (e *ConnectionOpened) Sentence() string {
-	return fmt.Sprintf("is connected from %s to %s", e.Client, e.Server)
+	return fmt.Sprintf("is connected from %s to %s", e.ends().Client, e.ends().Server)
 }
 
 func (e *ConnectionAccepted) Sentence() string {
-	return fmt.Sprintf("accepts a connection from %s to %s", e.Client, e.Server)
+	return fmt.Sprintf("accepts a connection from %s to %s", e.ends().Client, e.ends().Server)
 }
 
 func (e *ConnectionEnded) Sentence() string {
 	if e.Text == "" {
-		return fmt.Sprintf("sees the connection from %s to %s closed", e.Client, e.Server)
+		return fmt.Sprintf("sees the connection from %s to %s closed", e.ends().Client, e.ends().Server)
 	}
-	return fmt.Sprintf("ends the connection from %s to %s: %s", e.Client, e.Server, e.Text)
+	return fmt.Sprintf("ends the connection from %s to %s: %s", e.ends().Client, e.ends().Server, e.Text)
 }
 
 func (e *DialFailed) Sentence() string {

@@ -44,7 +44,7 @@ type (
 		*Replica
 		Epoch kafka.LeaderEpoch `json:"epoch"` // in which it led
 	}
-	// QuorumFollows: in Epoch the member does not lead. Leader does, or nobody
+	// QuorumFollows: in Epoch the member does not lead. Leader does, or none
 	// that it knows (-1).
 	QuorumFollows struct {
 		*Replica

@@ -87,7 +87,7 @@ type (
 		HW    kafka.Offset      `json:"hw"`
 		ISR   []kafka.NodeID    `json:"isr"`
 	}
-	// BecameFollower: in Epoch the replica follows Leader, or nobody (-1).
+	// BecameFollower: in Epoch the replica follows Leader, or none (-1).
 	BecameFollower struct {
 		*Replica
 		Epoch  kafka.LeaderEpoch `json:"epoch"`

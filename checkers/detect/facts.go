@@ -17,7 +17,7 @@ func (l *Log) Failed(rec history.Rec) bool { return l.flags[rec]&sentFailed != 0
 // OnlyFailed reports whether every send of the record definitely failed.
 func (l *Log) OnlyFailed(rec history.Rec) bool { return l.flags[rec]&attempted == sentFailed }
 
-// Proved reports whether the record took effect although nobody was told so.
+// Proved reports whether the record took effect although no client was told so.
 func (l *Log) Proved(rec history.Rec) bool { return l.flags[rec]&proved != 0 }
 
 // Committed reports whether the record took effect.
@@ -32,7 +32,7 @@ func (l *Log) Polled(rec history.Rec) bool { return l.flags[rec]&polledThere != 
 // Several reports whether the record was seen at several offsets.
 func (l *Log) Several(rec history.Rec) bool { return l.flags[rec]&several != 0 }
 
-// Writer is the operation that sent the record; -1: nobody did.
+// Writer is the operation that sent the record; -1: none did.
 func (l *Log) Writer(rec history.Rec) int { return int(l.writer[rec]) - 1 }
 
 // Sends is how many operations may have written the record.

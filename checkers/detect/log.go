@@ -33,7 +33,7 @@ const (
 )
 
 // Log is what all observations together tell of the partitions: which record is
-// at which offset, who wrote it, who read it. Offsets come from acknowledgements
+// at which offset, its writer, its readers. Offsets come from acknowledgements
 // of operations that took effect and from every poll of every operation: a
 // consumer must never be handed bad data, whatever becomes of its transaction.
 //
@@ -42,7 +42,7 @@ type Log struct {
 	H *history.History
 
 	flags  []uint16 // by record, as the rest
-	writer []uint32 // row+1 of the operation that sent it; of several, see wrote; 0: nobody
+	writer []uint32 // row+1 of the operation that sent it; of several, see wrote; 0: none
 	offset []int64  // where it was seen first; history.NoOffset: nowhere
 
 	more      map[history.Rec]*places // of records seen at several offsets
@@ -137,8 +137,8 @@ func (l *Log) grow() {
 	}
 }
 
-// Begin takes in the beginning of an operation. Only who judges while the
-// history is recorded needs it.
+// Begin takes in the beginning of an operation. Only judging while the history
+// is recorded needs it.
 func (l *Log) Begin(op *history.Op) {
 	l.grow()
 	for _, s := range op.Sends {

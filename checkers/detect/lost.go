@@ -68,8 +68,8 @@ func (l *Log) double(rec history.Rec) Finding {
 	return f
 }
 
-// lost: a record that took effect is read by somebody, if a reader was given
-// what lies around it; and it is below the log's end, where that is known.
+// lost: a record that took effect is read by some reader, if one was given what
+// lies around it; and it is below the log's end, where that is known.
 //
 // What lies above everything that was read may still be on its way: see unseen.
 // Of a transaction with a lost record, one that was read shows that it is torn.
@@ -135,8 +135,8 @@ func (d *lost) unread(rec history.Rec, offset int64, writer int) {
 	}
 }
 
-// passed is an offset that a reader was given who should have been given the
-// record, too.
+// passed is an offset given to a reader that should have been given the record,
+// too.
 func (d *lost) passed(key history.Key, offset int64, writer int) (int64, bool) {
 	if d.log.jepsen {
 		return d.log.parts[key].bound, offset <= d.log.parts[key].bound

@@ -3,8 +3,9 @@ package detect
 import "github.com/ktrial/ktrial/checkers/history"
 
 // A history may begin in the middle of a cluster's life. What lies below the
-// first offset that is acknowledged in it may be older, and then is nobody's that
-// the history tells of: a value that was sent again is another record there.
+// first offset that is acknowledged in it may be older, and then is of no
+// operation in the history: a value that was sent again is another record
+// there.
 
 // older reports whether what lies at an offset may be older than the history.
 func (l *Log) older(key history.Key, offset int64) bool {
@@ -61,7 +62,7 @@ func (l *Log) dropOlder(key history.Key, rec history.Rec) {
 	for _, p := range left {
 		polled = polled || p.polled
 	}
-	if !polled { // whoever read it read the older one
+	if !polled { // a reader of it read the older one
 		l.flags[rec] &^= polledThere | readOK | readOther
 	}
 	if len(left) == 1 {

@@ -2,9 +2,9 @@ package detect
 
 import "github.com/ktrial/ktrial/checkers/history"
 
-// badReads: a poll returns only what was sent, by nobody who failed, not by the
-// polling transaction itself; and of the transactions of a group, only one that
-// succeeds processes a record.
+// badReads: a poll returns only what was sent, by no operation that failed, not
+// by the polling transaction itself; and of the transactions of a group, only
+// one that succeeds processes a record.
 type badReads struct {
 	log        *Log
 	subscribed []bool              // by process

@@ -30,7 +30,7 @@ type registerOp struct {
 const registerSteps = 1_000_000
 
 // unsaid is the value of a register that had some value before the history
-// began, and nobody knows which.
+// began, which it does not tell.
 const unsaid = math.MinInt64
 
 // judgeRegister decides whether a register is linearizable that begins with a
@@ -282,8 +282,9 @@ func without(ops []registerOp, from, to int, overwritten func(read registerOp) r
 	return rest
 }
 
-// staleRead finds a read that by itself proves the register wrong: whoever
-// wrote its value began after it, or was overwritten before it for certain.
+// staleRead finds a read that by itself proves the register wrong: the
+// operation that wrote its value began after it, or was overwritten before it
+// for certain.
 func staleRead(ops []registerOp, first int64) (rows []int) {
 	writers := writersByValue(ops)
 	overwritten := overwrittenBefore(ops)

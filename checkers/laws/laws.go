@@ -2,14 +2,14 @@
 // controllers and voters do, event by event, keeps its own account of the
 // truth, and says at which event a law first broke.
 //
-// It knows no broker: whoever can see one translates what he sees into the
-// calls of Replication (one partition) and Quorum (the metadata log). A call
+// It knows no broker: its caller translates what happens into the calls of
+// Replication (one partition) and Quorum (the metadata log). A call
 // costs a few nanoseconds per record and replica and allocates nothing but
 // what the logs grow by.
 //
 // Laws have numbers, which reports name. Law 39 is about changes of the voters,
-// who never change here; 45 to 60 and 63 to 75 are about groups, transactions
-// and the insides of clients, of which nobody tells.
+// which never change here; 45 to 60 and 63 to 75 are about groups, transactions
+// and the insides of clients, of which there are no calls.
 package laws
 
 import "fmt"
@@ -17,7 +17,7 @@ import "fmt"
 // Node numbers a broker, controller or voter.
 type Node int32
 
-// NoNode: nobody leads.
+// NoNode: there is no leader, or no node in particular.
 const NoNode Node = -1
 
 // Epoch is a leader epoch.
@@ -106,7 +106,7 @@ func (w *watch) fail(law Law, node Node, format string, args ...any) {
 func (w *watch) nameOf(n Node) string {
 	switch {
 	case n == NoNode:
-		return "nobody"
+		return "no node"
 	case w.name == nil:
 		return fmt.Sprintf("node %d", n)
 	}
@@ -188,7 +188,7 @@ func (c *commits) add(epoch Epoch, end int64) {
 	*c = append(*c, commit{epoch, end})
 }
 
-// before is the end of what was committed in epochs before this one. Who acts
+// before is the end of what was committed in epochs before this one. A node that acts
 // in an epoch, perhaps late, answers for that, and not for what was committed
 // in later ones.
 func (c commits) before(epoch Epoch) (end int64) {

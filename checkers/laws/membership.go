@@ -67,7 +67,7 @@ func (r *Replication) change(s PartitionState) {
 	}
 }
 
-// members: laws 7, 12, 18 and 26, for who is a member now.
+// members: laws 7, 12, 18 and 26, for those that are members now.
 func (r *Replication) members(s PartitionState) {
 	for _, n := range s.ISR {
 		p := r.of(n)

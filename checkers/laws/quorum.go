@@ -12,9 +12,9 @@ var (
 	VoteForComplete  = Law{34, "a vote goes only to a candidate whose log is no shorter than the voter's"}
 	CommitCurrent    = Law{35, "a leader commits only records of its epoch that a majority of the voters has synced"}
 	LeaderAppendOnly = Law{36, "a quorum leader never overwrites its own log"}
-	SameImage        = Law{37, "all who applied an offset have the same image"}
+	SameImage        = Law{37, "all nodes that applied an offset have the same image"}
 	CommittedStays   = Law{38, "what is committed is never truncated"}
-	PreVoteHarmless  = Law{40, "a pre-vote is asked for in an epoch that exists, is no vote, and is refused by who is in touch with a leader"}
+	PreVoteHarmless  = Law{40, "a pre-vote is asked for in an epoch that exists, is no vote, and is refused by a voter that is in touch with a leader"}
 	SnapshotBelowHW  = Law{41, "a snapshot ends at or below the high watermark, and logs begin no later than at one"}
 	ActiveCaughtUp   = Law{42, "a controller acts only as leader of the quorum, once the start of its epoch is committed"}
 	BrokerEpochGrows = Law{43, "broker epochs are unique and grow"}
@@ -63,8 +63,7 @@ type member struct {
 	wiped      bool // so what it asked for before may be heard yet
 	leads      bool
 	epochStart int64
-	active     bool
-	writes     bool // an append is under way: who dies in it may find it or not
+	writes     bool // an append is under way: a process that dies in it may find it or not
 	cuts       bool // so is a truncation, to cutTo
 	cutTo      int64
 }
@@ -141,8 +140,8 @@ func (q *Quorum) Voted(node Node, epoch Epoch, candidate Node) {
 	}
 }
 
-// PreVoted: the node would vote for candidate, who asked in epoch. leader is who
-// it is in touch with; NoNode: nobody.
+// PreVoted: the node would vote for candidate, which asked in epoch. leader is the
+// one it is in touch with; NoNode: none.
 func (q *Quorum) PreVoted(node Node, epoch Epoch, candidate, leader Node) {
 	q.events++
 	if leader != NoNode {
@@ -198,7 +197,7 @@ func (q *Quorum) Appending(node Node) {
 	q.of(node).writes = true
 }
 
-// Truncating: the node begins to cut its log at to. Who dies in it may find it
+// Truncating: the node begins to cut its log at to. A process that dies in it may find it
 // cut or not.
 func (q *Quorum) Truncating(node Node, to int64) {
 	q.events++
@@ -355,7 +354,7 @@ func (q *Quorum) Recovered(node Node, end int64, epoch Epoch) {
 	m.log.truncate(end)
 	m.cut(end)
 	m.synced = end // a killed process leaves its writes to the kernel
-	m.leads, m.active, m.hw = false, false, 0
+	m.leads, m.hw = false, 0
 	q.survives(node)
 }
 
@@ -407,7 +406,6 @@ func (q *Quorum) Snapshot(node Node, end int64, epoch Epoch, hash uint64) {
 func (q *Quorum) ControllerActive(node Node, epoch Epoch) {
 	q.events++
 	m := q.of(node)
-	m.active = true
 	if !m.leads || m.epoch != epoch {
 		q.fail(ActiveCaughtUp, node, "%v acts in epoch %d, which it does not lead", node, epoch)
 		return
@@ -415,12 +413,6 @@ func (q *Quorum) ControllerActive(node Node, epoch Epoch) {
 	if m.hw <= m.epochStart && m.log.end() > m.epochStart || m.hw < m.epochStart {
 		q.fail(ActiveCaughtUp, node, "%v acts with high watermark %d; its epoch %d starts at %d", node, m.hw, epoch, m.epochStart)
 	}
-}
-
-// ControllerResigned: it acts no more.
-func (q *Quorum) ControllerResigned(node Node) {
-	q.events++
-	q.of(node).active = false
 }
 
 // imageWindow is how many offsets back images are compared.

@@ -32,8 +32,6 @@ func conspire(t *testing.T, events string) *watch {
 			q.Snapshot(w.node(), w.num(), w.epoch(), w.hash())
 		case "active":
 			q.ControllerActive(w.node(), w.epoch())
-		case "resigned":
-			q.ControllerResigned(w.node())
 		case "applied":
 			q.Applied(w.node(), w.num(), w.hash())
 		case "broker":
@@ -89,7 +87,6 @@ func TestQuorum(t *testing.T) {
 			flush 3 4
 			flush 2 4
 			commit 3 4
-			resigned 1
 			active 3 2`},
 		{"an observer is told by a deposed leader to cut what the next has committed", 0, elected + `
 			append 3 0 3 1
@@ -144,7 +141,7 @@ func TestQuorum(t *testing.T) {
 			append 3 0 3 1
 			vote 3 2 3
 			prevote 2 1 3 -1`},
-		{"who lost its disk had asked before", 0, elected + `
+		{"a voter that lost its disk had asked before", 0, elected + `
 			append 3 0 3 1
 			flush 3 3
 			vote 3 2 3
@@ -279,7 +276,7 @@ func TestQuorum(t *testing.T) {
 		{"a pre-vote that is taken for a vote", 40, elected + `
 			append 3 0 3 1
 			vote 2 2 3`},
-		{"a vote for one who voted for another", 40, elected + `
+		{"a vote for one that voted for another", 40, elected + `
 			append 3 0 3 1
 			vote 2 2 2
 			vote 3 2 2
@@ -300,7 +297,7 @@ func TestQuorum(t *testing.T) {
 		{"two brokers with one epoch", 43, `
 			broker 1 10
 			broker 2 10`},
-		{"nobody leads in the end", 44, elected + `
+		{"there is no leader in the end", 44, elected + `
 			follows 1 2 -1
 			quiet`},
 	}, conspire)

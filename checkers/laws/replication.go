@@ -24,9 +24,9 @@ var (
 	ConsistentRead    = Law{20, "what a consumer was given is what is committed there"}
 	AckedIsCommitted  = Law{21, "acks=all is answered only below the high watermark, with enough replicas in sync"}
 	MarksInOrder      = Law{22, "log start <= high watermark <= log end, and an append begins at the log's end"}
-	NoTruncation      = Law{23, "nobody truncates below the true high watermark"}
+	NoTruncation      = Law{23, "no replica truncates below the true high watermark"}
 	RecoveredPrefix   = Law{24, "after a crash a log is a prefix of what it was, and holds all that was synced"}
-	ReassignKeeps     = Law{26, "a reassignment takes nobody into the ISR who was not asked in by the leader"}
+	ReassignKeeps     = Law{26, "a reassignment adds no replica to the ISR that the leader did not propose"}
 	ContiguousBatches = Law{61, "the sequences of a producer follow each other in a log without a gap or a repetition, from 0 in each producer epoch"}
 	ProducersKnown    = Law{62, "what a log knows of its producers is what the log says, after restarts, too"}
 	Converged         = Law{27, "in the end all in-sync replicas are the same"}
@@ -74,13 +74,13 @@ type replica struct {
 	hw     int64
 	synced int64
 	kept   bool // only the process died: nothing is lost
-	writes bool // an append is under way: who dies in it may find it or not
+	writes bool // an append is under way: a process that dies in it may find it or not
 	cuts   bool // so is a truncation, to cutTo
 	cutTo  int64
 	same   int64 // below it, log was compared with truth
 	up     bool
 	lossy  bool // it came back with less than it had, and did not catch up since
-	// had is where its log ended before it lost some of it. Who does not know of
+	// had is where its log ended before it lost some of it. A leader that does not know of
 	// the loss yet may count a fetch from before, until it joins the ISR anew.
 	had int64
 
@@ -228,7 +228,7 @@ func (r *Replication) Appending(node Node) {
 	r.of(node).writes = true
 }
 
-// Truncating: the node begins to cut its log at to. Who dies in it may find it
+// Truncating: the node begins to cut its log at to. A process that dies in it may find it
 // cut or not.
 func (r *Replication) Truncating(node Node, to int64) {
 	r.events++

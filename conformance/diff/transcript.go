@@ -23,7 +23,7 @@ type told struct {
 
 // ordinary are values that nearly every field has: what is not there has one
 // of them.
-var ordinary = map[string]bool{"0": true, "-1": true, "NONE": true, "false": true}
+var ordinary = map[string]bool{"0": true, "NONE": true, "false": true}
 
 // visible is an answer without them.
 func visible(a answer) answer {

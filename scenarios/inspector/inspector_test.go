@@ -79,6 +79,13 @@ func replicated() []ledger.Event {
 	}
 }
 
+// synced: controller-2 has two records of the metadata log on its disk.
+func synced() []ledger.Event {
+	return []ledger.Event{
+		&witness.QuorumAppended{Replica: voter[2], Batch: witness.BatchOf(batch(0, 2, 0, "m"))}, &witness.QuorumFlushed{Replica: voter[2], End: 2},
+	}
+}
+
 // inspected is an inspector with what it found broken.
 type inspected struct {
 	*inspector.Inspector
@@ -170,7 +177,7 @@ func TestEventsBecomeLaws(t *testing.T) {
 		{"a vote for two", []ledger.Event{
 			&witness.QuorumVoted{Replica: voter[2], Epoch: 1, Candidate: 3002}, &witness.QuorumVoted{Replica: voter[2], Epoch: 1, Candidate: 3001},
 		}, 33, "__cluster_metadata/0: controller-2 voted for controller-2 and for controller-1 in epoch 1"},
-		{"a pre-vote of nobody's follower", []ledger.Event{&witness.QuorumPreVoted{Replica: voter[1], Candidate: 3002, Leader: -1}}, 0, ""},
+		{"a pre-vote of a voter without a leader", []ledger.Event{&witness.QuorumPreVoted{Replica: voter[1], Candidate: 3002, Leader: -1}}, 0, ""},
 		{"a pre-vote against a leader that lives", []ledger.Event{&witness.QuorumPreVoted{Replica: voter[1], Candidate: 3002, Leader: 3003}},
 			40, "__cluster_metadata/0: controller-1 would vote for controller-2 in epoch 0, though it is in touch with leader controller-3"},
 		{"a pre-vote in an epoch to come", []ledger.Event{&witness.QuorumPreVoted{Replica: voter[1], Candidate: 3002, Epoch: 1, Leader: -1}},
@@ -179,7 +186,7 @@ func TestEventsBecomeLaws(t *testing.T) {
 			28, "__cluster_metadata/0: controller-1 and controller-2 both became leader in epoch 1"},
 		{"a follower of another than leads", []ledger.Event{&witness.QuorumElected{Replica: voter[1], Epoch: 1}, &witness.QuorumFollows{Replica: voter[2], Epoch: 1, Leader: 3003}},
 			28, "__cluster_metadata/0: controller-2 follows controller-3 in epoch 1, which is led by controller-1"},
-		{"a commit that nobody has synced", []ledger.Event{
+		{"a commit that no voter has synced", []ledger.Event{
 			&witness.QuorumOpened{Replica: voter[1]}, &witness.QuorumElected{Replica: voter[1], Epoch: 1}, &witness.QuorumAppending{Replica: voter[1]},
 			&witness.QuorumAppended{Replica: voter[1], Batch: witness.BatchOf(batch(0, 1, 1, "m"))}, &witness.QuorumFlushed{Replica: voter[1], End: 1},
 			&witness.QuorumCommitted{Replica: voter[1], HW: 1},
@@ -188,13 +195,18 @@ func TestEventsBecomeLaws(t *testing.T) {
 			&witness.QuorumElected{Replica: voter[1], Epoch: 1}, &witness.QuorumAppended{Replica: voter[1], Batch: witness.BatchOf(batch(0, 2, 1, "m"))},
 			&witness.QuorumTruncating{Replica: voter[1], From: 2, To: 1}, &witness.QuorumTruncated{Replica: voter[1], To: 1},
 		}, 36, "__cluster_metadata/0: leader controller-1 truncated from 2 to 1"},
+		{"a voter comes back with less than it had synced", append(synced(), &witness.QuorumOpened{Replica: voter[2], End: 1}),
+			24, "__cluster_metadata/0: controller-2 recovered up to 1; it had 2, of which 2 were synced"},
+		{"a voter died while it cut its log", append(synced(),
+			&witness.QuorumTruncating{Replica: voter[2], From: 2, To: 1}, &witness.QuorumOpened{Replica: voter[2], End: 1}), 0, ""},
+		{"a voter died while it appended", append(synced(), &witness.QuorumAppending{Replica: voter[2]}, &witness.QuorumOpened{Replica: voter[2], End: 3}), 0, ""},
 		{"a snapshot is another image", []ledger.Event{
 			&witness.Applied{Node: 1, Offset: 5, Hash: 7}, &witness.SnapshotWritten{Replica: voter[2], End: 6, Hash: 8},
 		}, 37, "__cluster_metadata/0: broker-1 and controller-2 have different images at offset 5"},
 		{"a snapshot that is loaded is another image", []ledger.Event{
 			&witness.Applied{Node: 1, Offset: 5, Hash: 7}, &witness.SnapshotLoaded{Replica: voter[2], End: 6, Hash: 8},
 		}, 37, "__cluster_metadata/0: broker-1 and controller-2 have different images at offset 5"},
-		{"a controller acts that does not lead", []ledger.Event{&witness.ControllerResigned{Node: 3001}, &witness.ControllerActive{Node: 3001, Epoch: 1}},
+		{"a controller acts that does not lead", []ledger.Event{&witness.ControllerActive{Node: 3001, Epoch: 1}},
 			42, "__cluster_metadata/0: controller-1 acts in epoch 1, which it does not lead"},
 		{"a broker epoch twice", []ledger.Event{
 			&witness.BrokerCommitted{At: 20, Broker: 1, BrokerEpoch: 20, Incarnation: kafka.UUID{1}},
@@ -282,6 +294,10 @@ func TestReplacedLeadersHearOfItOrDie(t *testing.T) {
 	in.said = nil
 	in.tell(committed(13, 1, 3, 3, 1, 2, 3), committed(14, 2, 4, 4, 1, 2, 3))
 	assert.Equal(t, []string{"orders/0 true"}, in.said, "there are two now")
+	in.tell(&witness.Stopped{Replica: of[3]})
+	assert.Equal(t, []string{"orders/0 true"}, in.said, "there is one left")
+	in.tell(&witness.Stopped{Replica: of[1]})
+	assert.Equal(t, []string{"orders/0 true", "orders/0 false"}, in.said)
 	assert.EqualValues(t, 15, in.Committed())
 	assert.Empty(t, in.broken)
 }

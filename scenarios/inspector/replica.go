@@ -89,8 +89,6 @@ func (in *Inspector) readController(event ledger.Event) {
 		}
 	case *witness.ControllerActive:
 		in.Quorum.ControllerActive(laws.Node(e.Node), laws.Epoch(e.Epoch))
-	case *witness.ControllerResigned:
-		in.Quorum.ControllerResigned(laws.Node(e.Node))
 	}
 }
 

@@ -73,7 +73,7 @@ func (n *Nemesis) strike(t faults.Timed) {
 	w := n.c.World()
 	n.strikes++
 	s := &strike{number: n.strikes, plan: faults.Timed{At: w.Now() - n.begun, For: t.For, Fault: fault}.String()}
-	w.Tell(&faults.Struck{Number: s.number, Plan: s.plan, Text: fault.String(), Fault: fault, Momentary: faults.IsMomentary(fault)})
+	w.Tell(&faults.Struck{Number: s.number, Plan: s.plan, Text: fault.String(), Group: faults.GroupOf(fault), Fault: fault, Momentary: faults.IsMomentary(fault)})
 	n.account(fault)
 	// Luck of its own: the fault does the same when others are taken out of the plan.
 	s.heal = fault.Inject(n.c, w.Rand("nemesis "+s.plan))
@@ -145,11 +145,11 @@ func (n *Nemesis) affords(f faults.Fault) error {
 	hosts := damager.Damages().Hosts()
 	for _, name := range hosts {
 		if s := n.c.Server(name); s != nil && (s.Host.IsRunning() || !s.Unclean(n.c.Image())) {
-			return fmt.Errorf("%s will not recover its logs, so nobody would notice", name)
+			return fmt.Errorf("%s will not recover its logs, so the damage would go unnoticed", name)
 		}
 	}
 	if !n.c.Survives(hosts, true) {
-		return errors.New("nobody else is known to have all that was acknowledged")
+		return errors.New("no other replica is known to have all that was acknowledged")
 	}
 	return nil
 }

@@ -34,6 +34,9 @@ type Config struct {
 	Read func(*ledger.Entry)
 	// Ready is told when all brokers serve; may be nil.
 	Ready func(Cluster)
+	// Notice is told, from any goroutine, what was found damaged, was cut, set
+	// aside or lost, and what is refused; may be nil.
+	Notice func(string)
 }
 
 // Cluster is what clients need to know.
@@ -42,8 +45,8 @@ type Cluster struct {
 	Brokers []string // "host:port" of each, as advertised
 }
 
-// UsageError is the fault of whoever configured it: an option, or a directory
-// or a port that cannot be used.
+// UsageError is a mistake in the configuration: an option, or a directory or a
+// port that cannot be used.
 type UsageError struct{ error }
 
 func (e UsageError) Unwrap() error { return e.error }
@@ -61,11 +64,11 @@ var realTime = map[string]string{
 	// Work takes its own time.
 	"ktrial.cpu.request.us":  "0",
 	"ktrial.cpu.kilobyte.us": "0",
-	// Who has pressed Ctrl-C does not wait for minutes.
+	// A user that has pressed Ctrl-C does not wait for minutes.
 	"ktrial.controlled.shutdown.timeout.ms": "10000",
-	// Nor does who starts a cluster anew that was killed: until a broker's
-	// session is over, nobody else may be that broker. All nodes share one
-	// thread, so that a machine that stalls ends no session.
+	// Nor does one that starts a killed cluster again: until a broker's session
+	// is over, no other process may be that broker. All nodes share one thread,
+	// so that a machine that stalls ends no session.
 	"broker.heartbeat.interval.ms":          "500",
 	"broker.session.timeout.ms":             "2000",
 	"controller.quorum.election.timeout.ms": "300",
@@ -83,7 +86,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if _, err := openDir(cfg.Dir, cfg.Brokers, cfg.Controllers); err != nil {
 		return UsageError{err} // before there is even a lock in it
 	}
-	w, err := live.New(live.Config{Dir: cfg.Dir, Seed: rand.Uint64(), Read: cfg.Read, MaxConns: maxConns, Grace: grace})
+	w, err := live.New(liveConfig(cfg))
 	if err != nil {
 		return UsageError{err}
 	}
@@ -106,6 +109,21 @@ func Run(ctx context.Context, cfg Config) error {
 		c.fail(err)
 	}
 	return c.failed
+}
+
+func liveConfig(cfg Config) live.Config {
+	out := live.Config{Dir: cfg.Dir, Seed: rand.Uint64(), Read: cfg.Read, MaxConns: maxConns, Grace: grace}
+	if cfg.Notice != nil {
+		n := &notices{tell: cfg.Notice}
+		out.Refused = n.refused
+		out.Read = func(e *ledger.Entry) {
+			n.read(e)
+			if cfg.Read != nil {
+				cfg.Read(e)
+			}
+		}
+	}
+	return out
 }
 
 // openDoors takes a TCP port for each broker and has it advertised.

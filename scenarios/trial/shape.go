@@ -23,9 +23,10 @@ type Shape struct {
 
 // Bounds of a shape.
 const (
-	mostBrokers    = 3000   // the node ids that follow are those of controllers
-	mostRacks      = 26     // they are named by letters
-	mostPartitions = 10_000 // of what one CreateTopics may write (MAX_RECORDS_PER_USER_OP)
+	mostBrokers     = 3000   // the node ids that follow are those of controllers
+	mostControllers = 100    // each of them keeps up with all the others
+	mostRacks       = 26     // they are named by letters
+	mostPartitions  = 10_000 // of what one CreateTopics may write (MAX_RECORDS_PER_USER_OP)
 )
 
 // Flags are the flags of `ktrial run` that make this shape.
@@ -63,8 +64,8 @@ func (sh Shape) apply(s scenarios.Scenario) (scenarios.Scenario, error) {
 		return s, sh.impossible("each node of scenario %s is a broker and a controller: --brokers says how many there are", s.Name)
 	case brokers < 1 || brokers > mostBrokers:
 		return s, sh.impossible("found %d brokers, expected between 1 and %d", brokers, mostBrokers)
-	case sh.Controllers < 0:
-		return s, sh.impossible("found %d controllers, expected at least 1", sh.Controllers)
+	case sh.Controllers < 0 || sh.Controllers > mostControllers:
+		return s, sh.impossible("found %d controllers, expected between 1 and %d", sh.Controllers, mostControllers)
 	case sh.Racks < 0 || sh.Racks > min(brokers, mostRacks):
 		return s, sh.impossible("found %d racks, expected between 1 and %d, so that each has one of the %d brokers", sh.Racks, min(brokers, mostRacks), brokers)
 	case sh.Partitions < 0 || sh.Partitions > mostPartitions:

@@ -21,7 +21,7 @@ func TestShape(t *testing.T) {
 	assert.EqualValues(t, 5, r.c.Partitions("orders"))
 	assert.Equal(t, "b", r.c.Rack("broker-4"))
 	assert.EqualValues(t, 4, r.s.Topics[0].Replicas)
-	assert.Equal(t, "ktrial run standard --seed 3 --brokers 6 --controllers 1 --partitions 5 --replicas 4 --racks 2", r.again())
+	assert.Equal(t, "ktrial run standard --seed 3 --brokers 6 --controllers 1 --partitions 5 --replicas 4 --racks 2", r.o.Command("standard"))
 	assert.EqualValues(t, 3, scenarios.Standard.Topics[0].Partitions)
 
 	rec := Record{Shape: shape}
@@ -45,6 +45,7 @@ func TestShapeRefuses(t *testing.T) {
 		{scenarios.Standard, Shape{Replicas: 1}, map[string]string{"min.insync.replicas": "1"}, ""},
 		{scenarios.Standard, Shape{Racks: 4}, nil, "--racks 4: found 4 racks, expected between 1 and 3, so that each has one of the 3 brokers"},
 		{scenarios.Standard, Shape{Brokers: 3001}, nil, "--brokers 3001: found 3001 brokers, expected between 1 and 3000"},
+		{scenarios.Standard, Shape{Controllers: 101}, nil, "--controllers 101: found 101 controllers, expected between 1 and 100"},
 		{scenarios.CombinedRoles, Shape{Controllers: 1}, nil, "--controllers 1: each node of scenario combined-roles is a broker and a controller: --brokers says how many there are"},
 		{scenarios.ReturnOfTheReplica, Shape{Partitions: 1}, nil, `scenario return-of-the-replica: Faults: plan: line 2: fault "power off a follower of orders/1": found partition 1 of orders, expected one between 0 and 0`},
 	} {

@@ -7,7 +7,7 @@ type content struct {
 	size   int64
 }
 
-const piece = 64 << 10
+const piece = 16 << 10
 
 func (c *content) read(p []byte, off int64) int {
 	if off >= c.size {
@@ -50,7 +50,7 @@ func (c *content) write(p []byte, off int64) {
 }
 
 // put writes part into a piece. The first piece of a file grows with it, for
-// most files are small; later ones are made in full.
+// most files are small; later ones have their full size at once.
 func put(b, part []byte, at int, full bool) []byte {
 	end := at + len(part)
 	if end > cap(b) {
@@ -74,7 +74,7 @@ func put(b, part []byte, at int, full bool) []byte {
 }
 
 // truncate changes the size and returns what was cut off. The pieces change
-// hands, they are not copied: files of megabytes are made and emptied often.
+// hands, they are not copied: files of megabytes are created and emptied often.
 func (c *content) truncate(size int64) (cut tail) {
 	if i, at := int(size/piece), int(size%piece); size < c.size && i < len(c.pieces) {
 		cut.pieces = append(cut.pieces, c.pieces[i:]...)

@@ -30,8 +30,8 @@ type Config struct {
 	Tail             time.Duration
 	// Bandwidth in bytes per second of what a sync writes; 0: no limit.
 	Bandwidth int64
-	// WriteBack is after how long the operating system has written on its own
-	// accord what nobody has synced.
+	// WriteBack is after how long the operating system writes by itself what was
+	// not synced.
 	WriteBack time.Duration
 	// Capacity in bytes; 0: no limit.
 	Capacity int64

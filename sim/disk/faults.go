@@ -266,7 +266,7 @@ func (f *inode) reveal() {
 	f.media = nil
 }
 
-// hurt overwrites bytes behind everybody's back.
+// hurt overwrites bytes without the software knowing.
 func (f *inode) hurt(off int64, data []byte, why Flaw, at time.Duration) {
 	f.damage = append(f.damage, patch{off, f.cache.bytes(off, int64(len(data))), why, at})
 	f.cache.write(data, off)
@@ -299,7 +299,7 @@ type Damage struct {
 	At     time.Duration
 }
 
-// Damage lists the damage that faults have done and nobody has written over.
+// Damage lists the damage that faults have done and that was not written over.
 func (d *Disk) Damage() []Damage {
 	var all []Damage
 	d.walk(func(p string, f *inode) {

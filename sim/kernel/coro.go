@@ -33,7 +33,7 @@ func newCoro() *coro {
 // resume runs the task until it parks or ends.
 func (c *coro) resume() { c.next() }
 
-// park goes back to whoever resumed. If the coroutine is to be unwound, it
+// park returns to the caller of resume. If the coroutine is to be unwound, it
 // does not return: the deferred calls of the task run and it is gone.
 func (c *coro) park() {
 	if !c.yield(struct{}{}) {
@@ -44,8 +44,8 @@ func (c *coro) park() {
 // stop ends an idle coroutine.
 func (c *coro) stop() { c.quit() }
 
-// unwind ends a parked task. Goexit inside a coroutine goes on to whoever
-// resumed it, so that must be a goroutine which nobody will miss.
+// unwind ends a parked task. Goexit inside a coroutine ends the goroutine that
+// resumed it as well, so that is one made for the purpose.
 func (c *coro) unwind() {
 	done := make(chan struct{})
 	go func() {

@@ -1,5 +1,5 @@
-// Package kernel is the machine room of the simulator: virtual time, one event
-// queue, tasks that take turns, and the trace hash. It knows no host, network
+// Package kernel is the core of the simulator: virtual time, one event queue,
+// tasks that take turns, and the trace hash. It knows no host, network
 // or disk; those schedule their events here.
 //
 // Everything in one Kernel runs on the goroutine that calls Run. An event is a
@@ -14,20 +14,27 @@ import (
 	"math"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 // Never is a deadline that does not come.
 const Never time.Duration = math.MaxInt64
 
-// Config is what a kernel must be told.
+// Config of a kernel.
 type Config struct {
 	// Order picks which ready task runs next; nil: first come, first served.
 	Order *rand.Rand
-	// MaxEvents stops a run that goes on for ever; 0: no limit.
+	// MaxEvents is after how many events a run is stopped; 0: no limit.
 	MaxEvents uint64
-	// MaxPerInstant is how many steps may happen without time passing.
+	// MaxPerInstant is how many steps may happen without time passing; 0:
+	// 2,000,000.
 	MaxPerInstant uint64
+	// MaxPerTurn is how often a task may call its host in one turn (see Count);
+	// 0: 1,000,000.
+	MaxPerTurn uint64
+	// Beat keeps the count that Standing needs.
+	Beat bool
 	// Trace says what to keep of the run beside its hash.
 	Trace TraceConfig
 }
@@ -41,15 +48,18 @@ type Kernel struct {
 
 	current *Task
 	ready   readyQueue
-	doomed  []*Process // killed from inside; they die when their task has parked
+	toKill  []*Process // by themselves; they end when their task has parked
 	procs   []*Process // alive, oldest first
 	idle    []*coro
 	calls   []*call // free
 
 	tasks   uint64 // ever started
 	events  uint64
-	began   Kind   // what the step under way began with
-	instant uint64 // steps since time last moved
+	began   Kind    // what the step under way began with
+	instant uint64  // steps since time last moved
+	asked   uint64  // calls of the running task to its host, in this turn
+	lately  []*Task // that had turns among the last before a limit; see busy
+	beat    atomic.Uint64
 	dumping bool
 	stopped bool
 	failure error
@@ -64,6 +74,9 @@ func New(cfg Config) *Kernel {
 	}
 	if cfg.MaxPerInstant == 0 {
 		cfg.MaxPerInstant = 2_000_000
+	}
+	if cfg.MaxPerTurn == 0 {
+		cfg.MaxPerTurn = 1_000_000
 	}
 	k := &Kernel{cfg: cfg}
 	k.trace.init(cfg.Trace, k)
@@ -222,6 +235,9 @@ func (k *Kernel) step() {
 	k.events++
 	k.began = Kind(ev.tag >> 56)
 	k.trace.Mix(ev.tag)
+	if k.cfg.Beat {
+		k.beat.Add(1)
+	}
 	ev.on.Fire()
 	k.runReady()
 	for _, f := range k.after {
@@ -240,26 +256,6 @@ func (k *Kernel) runReady() {
 		k.resume(t)
 		k.guard()
 	}
-}
-
-// guard stops a world that runs without getting anywhere.
-func (k *Kernel) guard() {
-	k.instant++
-	if k.instant > k.cfg.MaxPerInstant {
-		k.Fail(&LivelockError{At: k.now, Steps: k.instant, Why: "time does not pass", Busy: k.busy()})
-	}
-	if k.events > k.cfg.MaxEvents {
-		k.Fail(&LivelockError{At: k.now, Steps: k.events, Why: "the run does not end", Busy: k.busy()})
-	}
-}
-
-// busy names the tasks that are about to run.
-func (k *Kernel) busy() []string {
-	var names []string
-	for i := 0; i < k.ready.len() && i < 10; i++ {
-		names = append(names, k.ready.at(i).String())
-	}
-	return names
 }
 
 // Close ends every process and frees all coroutines. The kernel is of no use

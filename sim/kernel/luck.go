@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Stream is a named stream of luck: the same for the same seed and label, and
+// Stream is a named stream of random numbers: the same for the same seed and label, and
 // independent of every other. A new stream shifts none of the others.
 func Stream(seed uint64, label string) *rand.Rand {
 	luck := Luck(seed, label)

@@ -22,8 +22,8 @@ type Process struct {
 	heldTimers []*Timer         // fell due while paused
 }
 
-// NewProcess starts a process whose first task runs main. onEnd is called once
-// when it has ended, however that came.
+// NewProcess starts a process, as yet without a task. onEnd is called once, when
+// it has ended in whatever way.
 func (k *Kernel) NewProcess(name string, incarnation int, onEnd func()) *Process {
 	p := &Process{k: k, id: k.trace.nameProcess(name), name: name, incarnation: incarnation, onEnd: onEnd}
 	k.procs = append(k.procs, p)
@@ -88,7 +88,7 @@ func (p *Process) Kill() {
 		return
 	}
 	if t := p.k.current; t != nil && t.proc == p {
-		p.k.doomed = append(p.k.doomed, p)
+		p.k.toKill = append(p.k.toKill, p)
 		p.k.Hang("killed itself")
 	}
 	p.end()
@@ -115,11 +115,11 @@ func (p *Process) drop(t *Task) {
 	t.done = true
 }
 
-// reap kills the processes that asked for it.
+// reap kills the processes that killed themselves.
 func (k *Kernel) reap() {
-	for len(k.doomed) > 0 {
-		p := k.doomed[0]
-		k.doomed = k.doomed[1:]
+	for len(k.toKill) > 0 {
+		p := k.toKill[0]
+		k.toKill = k.toKill[1:]
 		p.Kill()
 	}
 }
@@ -208,8 +208,8 @@ func (t *Timer) call() {
 	f()
 }
 
-// exited is what leaves a timer's function whose process has ended in it: there
-// is no task that could be parked for ever.
+// exited is the panic that leaves the function of a timer which ended its own
+// process: there is no task that could be parked for ever.
 var exited = new(int)
 
 // Exit ends p from within. It does not return.

@@ -167,18 +167,18 @@ func (t *Trace) differ(i uint64, left, right string) {
 // Describe says in words what an entry of this trace was.
 func (t *Trace) Describe(e Entry) string {
 	kind, process, detail := e.Tag>>56, e.Tag>>40&0xffff, e.Tag&(1<<40-1)
-	who := fmt.Sprint("process ", process)
+	name := fmt.Sprint("process ", process)
 	if process < uint64(len(t.processes)) {
-		who = t.processes[process]
+		name = t.processes[process]
 	}
 	what := fmt.Sprintf("%x", detail)
-	if name, ok := t.tasks[detail]; ok && Kind(kind) == KindTask {
-		what = name
+	if task, ok := t.tasks[detail]; ok && Kind(kind) == KindTask {
+		what = task
 	}
 	if e.Text != "" {
 		what = e.Text
 	}
-	return fmt.Sprintf("%v %s: %s %s", e.At, who, kindNames[min(kind, uint64(len(kindNames)-1))], what)
+	return fmt.Sprintf("%v %s: %s %s", e.At, name, kindNames[min(kind, uint64(len(kindNames)-1))], what)
 }
 
 // Disk adds an operation on a disk.

@@ -3,6 +3,7 @@ package live
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 // door is a TCP port that leads to a port of a host.
 type door struct {
 	w        *World
+	host     string
 	to       string
 	listener net.Listener
 	slots    chan struct{} // one for each connection that is served
@@ -25,27 +27,59 @@ type door struct {
 // Expose opens a TCP address ("127.0.0.1:9092", or ":0" for any port) that
 // leads to a host's port, and returns the address. Hosts inside the world that
 // dial this address get there too, so that it may be advertised to everyone.
+// Connections wait in the operating system's queue until the host listens.
 func (w *World) Expose(host string, port int, listen string) (string, error) {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return "", fmt.Errorf("live: %w", err)
 	}
-	d := &door{w: w, to: fmt.Sprintf("%s:%d", host, port), listener: l,
+	d := &door{w: w, host: host, to: fmt.Sprintf("%s:%d", host, port), listener: l,
 		slots: make(chan struct{}, w.cfg.MaxConns), conns: map[net.Conn]bool{}}
 	w.doors = append(w.doors, d)
 	w.Network().Alias(l.Addr().String(), host, port)
-	go d.accept()
+	w.gate.Go("door of "+d.to, d.open)
 	return l.Addr().String(), nil
 }
 
-// accept takes connections while there are slots; the rest waits in the
-// operating system's queue.
-func (d *door) accept() {
+// open waits until the host listens, or until it is clear that it never will.
+func (d *door) open() {
 	for {
-		d.slots <- struct{}{}
+		c, err := d.w.gate.Dial(d.to, dialTimeout)
+		if err == nil {
+			c.Close()
+			break
+		}
+		d.w.gate.Sleep(20 * time.Millisecond)
+		if !d.w.Host(d.host).IsRunning() {
+			break // connections are closed at once
+		}
+	}
+	go d.accept()
+}
+
+// patience is how long a connection waits for another one to end when all slots
+// are taken.
+const patience = time.Second
+
+// accept takes connections while there are slots. The others are closed: to let
+// them wait would look to their clients like a broker that hangs.
+func (d *door) accept() {
+	full := false // no slot has become free since the last connection was refused
+	for {
 		c, err := d.next()
 		if err != nil {
 			return
+		}
+		wait := patience
+		if full {
+			wait = 0
+		}
+		if full = !d.take(wait); full {
+			if d.w.cfg.Refused != nil {
+				d.w.cfg.Refused(d.listener.Addr().String(), len(d.w.slots))
+			}
+			c.Close()
+			continue
 		}
 		if !d.add(c) {
 			c.Close()
@@ -54,6 +88,31 @@ func (d *door) accept() {
 		b := &bridge{d: d, tcp: c, in: make(chan struct{}, 1), out: make(chan []byte, 1)}
 		d.w.Do(b.open)
 	}
+}
+
+// take takes a slot of this door and one of all doors, if both become free in
+// time.
+func (d *door) take(wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for _, slots := range []chan struct{}{d.slots, d.w.slots} {
+		select {
+		case slots <- struct{}{}:
+			continue
+		default:
+		}
+		select {
+		case slots <- struct{}{}:
+		case <-timer.C:
+			if slots == d.w.slots {
+				<-d.slots
+			}
+			return false
+		case <-d.w.done:
+			return false
+		}
+	}
+	return true
 }
 
 // next accepts one connection. While the program has no file left to open, say,
@@ -78,18 +137,14 @@ func (d *door) add(c net.Conn) bool {
 	return !d.closed
 }
 
+// remove forgets a connection that is closed, and gives its slots back.
 func (d *door) remove(c net.Conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.conns, c)
-	d.free()
-}
-
-// free gives a slot back.
-func (d *door) free() {
-	select {
-	case <-d.slots:
-	default:
+	if d.conns[c] {
+		delete(d.conns, c)
+		<-d.slots
+		<-d.w.slots
 	}
 }
 
@@ -101,15 +156,14 @@ func (d *door) close() {
 	for c := range d.conns {
 		c.Close()
 	}
-	d.free() // accept may wait for one
 }
 
 // chunk is how much of a connection is on the bridge at a time, each way.
 const chunk = 32 << 10
 
 // bridge joins a TCP connection with one of the world. Each direction passes
-// one chunk at a time and waits until it was taken, so that whoever is slow
-// slows down the other side and nothing piles up between them.
+// one chunk at a time and waits until it was taken, so that a slow side slows
+// down the other and nothing piles up between them.
 type bridge struct {
 	d   *door
 	tcp net.Conn
@@ -118,6 +172,7 @@ type bridge struct {
 	conn    env.Conn
 	arrived []byte // from TCP, not yet passed on
 	ended   bool   // TCP has no more
+	broken  bool   // and takes no more
 	news    env.Signal
 	sent    bool // TCP has taken the last chunk
 	room    env.Signal
@@ -152,6 +207,7 @@ func (b *bridge) readTCP() {
 		n, err := b.tcp.Read(buf)
 		b.d.w.Do(func() {
 			b.arrived, b.ended = buf[:n], err != nil
+			b.broken = err != nil && err != io.EOF
 			b.news.Broadcast()
 		})
 		if err != nil {
@@ -165,6 +221,9 @@ func (b *bridge) readTCP() {
 	}
 }
 
+// halfCloser is a connection of which one direction can be ended.
+type halfCloser interface{ CloseWrite() error }
+
 // up passes on what comes from TCP.
 func (b *bridge) up() {
 	defer close(b.in)
@@ -173,9 +232,15 @@ func (b *bridge) up() {
 			b.news.Wait(env.Forever)
 		}
 		_, err := b.conn.Write(b.arrived)
-		if b.ended || err != nil {
+		if b.broken || err != nil {
 			b.conn.Close()
 			b.tcp.Close()
+			return
+		}
+		if b.ended {
+			// A client that has shut down its direction may still wait for answers.
+			// The host closes when it has given them.
+			b.conn.(halfCloser).CloseWrite()
 			return
 		}
 		b.arrived = nil
@@ -220,6 +285,7 @@ func (b *bridge) down() {
 			}
 		}
 		if err != nil {
+			b.conn.Close()
 			close(b.out)
 			return
 		}

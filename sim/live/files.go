@@ -49,25 +49,47 @@ func (f *files) Create(p string) (env.File, error) {
 }
 
 func (f *files) open(doing, p string, flags int) (env.File, error) {
-	file, err := f.root.OpenFile(clean(p), flags, 0o644)
+	d := f.w.descriptors
+	x := &openFile{f: f, path: clean(p)}
+	x.item.Init(x)
+	d.take()
+	err := d.try(func() (err error) {
+		x.file, err = f.root.OpenFile(x.path, flags, 0o644)
+		return err
+	})
 	if err != nil {
+		d.open--
 		return nil, wrap(doing, p, err)
 	}
-	return &openFile{File: file, f: f, path: p}, nil
+	d.enter(x)
+	d.idle.Push(&x.item)
+	return x, nil
 }
 
-func (f *files) Remove(p string) error { return wrap("remove", p, f.root.Remove(clean(p))) }
+func (f *files) Remove(p string) error {
+	f.w.descriptors.hold(f, clean(p))
+	return wrap("remove", p, f.try(func() error { return f.root.Remove(clean(p)) }))
+}
 
 func (f *files) Rename(from, to string) error {
-	return wrap("rename", from+" to "+to, f.root.Rename(clean(from), clean(to)))
+	f.w.descriptors.hold(f, clean(to))
+	err := f.try(func() error { return f.root.Rename(clean(from), clean(to)) })
+	if err == nil {
+		f.w.descriptors.renamed(f, clean(from), clean(to))
+	}
+	return wrap("rename", from+" to "+to, err)
 }
 
 func (f *files) MkdirAll(p string) error {
-	return wrap("mkdir", p, f.root.MkdirAll(clean(p), 0o755))
+	return wrap("mkdir", p, f.try(func() error { return f.root.MkdirAll(clean(p), 0o755) }))
 }
 
 func (f *files) List(dir string) ([]string, error) {
-	entries, err := fs.ReadDir(f.root.FS(), clean(dir)) // sorted
+	var entries []fs.DirEntry
+	err := f.try(func() (err error) {
+		entries, err = fs.ReadDir(f.root.FS(), clean(dir)) // sorted
+		return err
+	})
 	if err != nil {
 		return nil, wrap("list", dir, err)
 	}
@@ -82,7 +104,11 @@ func (f *files) List(dir string) ([]string, error) {
 }
 
 func (f *files) Stat(p string) (int64, error) {
-	info, err := f.root.Stat(clean(p))
+	var info fs.FileInfo
+	err := f.try(func() (err error) {
+		info, err = f.root.Stat(clean(p))
+		return err
+	})
 	if err != nil {
 		return 0, wrap("stat", p, err)
 	}
@@ -93,7 +119,13 @@ func (f *files) Stat(p string) (int64, error) {
 }
 
 func (f *files) SyncDir(dir string) error {
-	d, err := f.root.Open(clean(dir))
+	var d *os.File
+	f.w.descriptors.take()
+	defer func() { f.w.descriptors.open-- }()
+	err := f.try(func() (err error) {
+		d, err = f.root.Open(clean(dir))
+		return err
+	})
 	if err != nil {
 		return wrap("sync", dir, err)
 	}
@@ -102,6 +134,8 @@ func (f *files) SyncDir(dir string) error {
 		return d.Sync()
 	}))
 }
+
+func (f *files) try(do func() error) error { return f.w.descriptors.try(do) }
 
 // Where is the absolute path of p on this machine.
 func (f *files) Where(p string) string {
@@ -119,38 +153,66 @@ func (f *files) Space() (total, usable int64, err error) {
 	return total, usable, wrap("space of", ".", err)
 }
 
-// openFile is an open file.
-type openFile struct {
-	*os.File
-	f    *files
-	path string
-}
-
-func (x *openFile) ReadAt(p []byte, off int64) (int, error) {
-	n, err := x.File.ReadAt(p, off)
+func (x *openFile) ReadAt(p []byte, off int64) (n int, err error) {
+	file, err := x.use()
+	if err == nil {
+		n, err = file.ReadAt(p, off)
+	}
 	return n, wrap("read", x.path, err)
 }
 
-func (x *openFile) WriteAt(p []byte, off int64) (int, error) {
-	n, err := x.File.WriteAt(p, off)
+func (x *openFile) WriteAt(p []byte, off int64) (n int, err error) {
+	file, err := x.use()
+	if err == nil {
+		n, err = file.WriteAt(p, off)
+	}
 	return n, wrap("write", x.path, err)
 }
 
-func (x *openFile) Truncate(size int64) error { return wrap("truncate", x.path, x.File.Truncate(size)) }
+func (x *openFile) Truncate(size int64) error {
+	file, err := x.use()
+	if err == nil {
+		err = file.Truncate(size)
+	}
+	return wrap("truncate", x.path, err)
+}
 
+// Sync makes the contents durable. The file stays open for as long as that takes.
 func (x *openFile) Sync() error {
-	return wrap("sync", x.path, x.f.w.await(x.f.h, "sync of "+x.path, x.File.Sync))
+	file, err := x.use()
+	if err != nil {
+		return wrap("sync", x.path, err)
+	}
+	x.syncs++
+	x.item.Remove()
+	err = x.f.w.await(x.f.h, "sync of "+x.path, file.Sync)
+	x.syncs--
+	if x.file != nil && x.syncs == 0 && !x.held && !x.closed {
+		x.f.w.descriptors.idle.Push(&x.item)
+	}
+	return wrap("sync", x.path, err)
 }
 
 func (x *openFile) Size() (int64, error) {
-	info, err := x.File.Stat()
+	file, err := x.use()
+	if err != nil {
+		return 0, wrap("stat", x.path, err)
+	}
+	info, err := file.Stat()
 	if err != nil {
 		return 0, wrap("stat", x.path, err)
 	}
 	return info.Size(), nil
 }
 
-func (x *openFile) Close() error { return wrap("close", x.path, x.File.Close()) }
+func (x *openFile) Close() error {
+	if x.closed {
+		return wrap("close", x.path, os.ErrClosed)
+	}
+	x.closed = true
+	x.f.w.descriptors.leave(x)
+	return wrap("close", x.path, x.rest())
+}
 
 // clean makes a path relative to the root.
 func clean(p string) string {

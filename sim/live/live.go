@@ -28,9 +28,16 @@ type Config struct {
 	Seed uint64
 	// Read is called with each event as it happens; nil: it is not.
 	Read func(*ledger.Entry)
-	// MaxConns is how many TCP connections are served at a time, on each door;
-	// more wait to be accepted. Zero: 512.
+	// MaxConns is how many TCP connections are served at a time, on each door:
+	// more are closed, unless another one ends soon. Zero: 512. All doors together
+	// never take more than half of the descriptors that the program may have.
 	MaxConns int
+	// Refused is told, from any goroutine, that a door at addr has closed a
+	// connection because so many are served already. May be nil.
+	Refused func(addr string, served int)
+	// Descriptors is how many files and connections may be open. Zero: what the
+	// operating system allows.
+	Descriptors int
 	// Grace is how long the processes have to shut down once Run was told to
 	// end. Zero: 30 s.
 	Grace time.Duration
@@ -48,6 +55,10 @@ type World struct {
 	once  sync.Once
 	doors []*door
 	gate  env.Host // of the gateway process
+	// slots has one for each connection of any door, syncs one for each sync: each
+	// takes a thread of the operating system.
+	slots, syncs chan struct{}
+	descriptors  *descriptors
 }
 
 // New makes a live world over a directory, which is made if need be. Only one
@@ -55,6 +66,9 @@ type World struct {
 func New(cfg Config) (*World, error) {
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = 512
+	}
+	if cfg.Descriptors == 0 {
+		cfg.Descriptors = descriptorLimit()
 	}
 	if cfg.Grace == 0 {
 		cfg.Grace = 30 * time.Second
@@ -71,8 +85,10 @@ func New(cfg Config) (*World, error) {
 		lock.Close()
 		return nil, fmt.Errorf("live: data directory: %w", err)
 	}
+	files, conns := shares(cfg.Descriptors)
 	w := &World{
-		cfg: cfg, root: root, lock: lock,
+		cfg: cfg, root: root, lock: lock, descriptors: newDescriptors(files),
+		slots: make(chan struct{}, conns), syncs: make(chan struct{}, maxSyncs),
 		start: time.Now(), inbox: make(chan func(), 256), done: make(chan struct{}),
 	}
 	w.World = sim.NewWorld(sim.Config{
@@ -105,6 +121,9 @@ func (w *World) Do(f func()) {
 	}
 }
 
+// maxSyncs is how many syncs are under way at a time.
+const maxSyncs = 64
+
 // await runs work on a goroutine of its own while the calling task, and only
 // that, waits for it.
 func (w *World) await(h env.Host, what string, work func() error) error {
@@ -112,7 +131,9 @@ func (w *World) await(h env.Host, what string, work func() error) error {
 	finished := false
 	s := h.NewSignal(what)
 	go func() {
+		w.syncs <- struct{}{}
 		err := work()
+		<-w.syncs
 		w.Do(func() {
 			result, finished = err, true
 			s.Broadcast()

@@ -22,8 +22,9 @@ type Conn struct {
 	remote string
 
 	established bool
-	closed      bool // by this end: nothing is left of it but its answer to strangers
-	lost        bool // something on the way swallows what this end sends
+	closed      bool // by this end: it only answers with resets
+	finished    bool // this end writes no more (CloseWrite)
+	lost        bool // what this end sends is dropped on the way
 	err         error
 
 	in        pipe
@@ -53,7 +54,7 @@ type pipe struct {
 	eof         bool
 	readers     kernel.WaitList // of this end
 	writers     kernel.WaitList // of the peer, that wait for room
-	crediting   bool            // the news that there is room is under way
+	crediting   bool            // a packet that says so is under way
 }
 
 func (n *Network) newConn(node *Node, proc *kernel.Process) *Conn {
@@ -101,7 +102,7 @@ func (d *Node) connect(proc *kernel.Process, to *Node, port int) *Conn {
 	return c
 }
 
-// receive takes a packet of data in; false: nobody is there to want it.
+// receive keeps a packet of data to be read; false: this end is closed.
 func (c *Conn) receive(p *packet) bool {
 	if c.closed || c.err != nil {
 		return false
@@ -130,7 +131,7 @@ func (c *Conn) control(kind packetKind) {
 		c.peer.in.crediting = false
 		c.peer.in.writers.WakeAll()
 	case syn:
-		c.shake()
+		c.answerSyn()
 	case synAck:
 		if c.closed {
 			c.n.send(rst, c, nil)
@@ -144,8 +145,8 @@ func (c *Conn) control(kind packetKind) {
 	}
 }
 
-// shake answers the first packet of a handshake.
-func (c *Conn) shake() {
+// answerSyn answers the first packet of a handshake.
+func (c *Conn) answerSyn() {
 	_, port, _ := split(c.peer.remote)
 	c.listener = c.node.listeners[port]
 	if c.listener == nil {
@@ -167,20 +168,20 @@ func (c *Conn) reset() {
 	if !c.established {
 		c.err = env.ErrRefused
 	}
-	c.wake()
+	c.wakeAll()
 }
 
-// broke ends a connection from this side: the sender has given up.
-func (c *Conn) broke() {
+// giveUp ends a connection whose packets could not be sent for too long.
+func (c *Conn) giveUp() {
 	if c.err == nil && !c.closed {
 		c.err = env.ErrReset
-		c.wake()
+		c.wakeAll()
 	}
 }
 
-// wake tells all who wait on this end that it is over. An end that nobody has
-// accepted has no owner to close it.
-func (c *Conn) wake() {
+// wakeAll wakes all tasks that wait on this end, which is over. An end that was
+// not accepted has no owner to close it.
+func (c *Conn) wakeAll() {
 	if c.proc == nil {
 		c.item.Remove()
 	}
@@ -229,13 +230,14 @@ func (c *Conn) take(p []byte) int {
 	} else {
 		c.in.readers.WakeOne()
 	}
-	c.made(total)
+	c.freed(total)
 	return total
 }
 
-// made tells a peer that waits for room when there is enough again.
-func (c *Conn) made(room int) {
-	c.in.read += int64(room)
+// freed counts bytes that were read, and tells a peer that waits for room when
+// half of the window is free.
+func (c *Conn) freed(bytes int) {
+	c.in.read += int64(bytes)
 	if !c.in.writers.Empty() && !c.in.crediting && c.peer.wrote-c.in.read <= int64(c.n.cfg.Window/2) {
 		c.in.crediting = true
 		c.n.send(credit, c, nil)
@@ -247,7 +249,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	sent := 0
 	for {
 		switch {
-		case c.proc.Dead() || c.closed:
+		case c.proc.Dead() || c.closed || c.finished:
 			return sent, c.fail("write to", env.ErrClosed)
 		case c.err != nil:
 			return sent, c.fail("write to", c.err)
@@ -304,6 +306,17 @@ func (c *Conn) SetDeadline(at time.Duration) {
 	c.in.readers.Reschedule(at)
 }
 
+// CloseWrite ends the direction to the peer, which reads io.EOF behind what was
+// written. Reading goes on.
+func (c *Conn) CloseWrite() error {
+	if c.closed || c.err != nil || c.finished || c.proc.Dead() {
+		return nil
+	}
+	c.finished = true
+	c.n.send(fin, c, nil)
+	return nil
+}
+
 // Close ends both directions. What was written still arrives.
 func (c *Conn) Close() error {
 	if c.closed || c.proc.Dead() {
@@ -313,8 +326,8 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// close tells the peer. Unread bytes turn the farewell into a reset, as TCP
-// does, because the peer must not believe that they were taken.
+// close tells the peer: with a FIN or, if bytes are unread, with a reset, as TCP
+// does, because the peer must not believe that they were read.
 func (c *Conn) close() {
 	if c.closed {
 		return
@@ -323,15 +336,15 @@ func (c *Conn) close() {
 	if c.in.first != nil {
 		kind = rst
 	}
-	broken := c.err != nil
-	c.vanish()
-	if !broken {
+	told := c.err != nil || c.finished && kind == fin
+	c.closeSilently()
+	if !told {
 		c.n.send(kind, c, nil)
 	}
 }
 
-// vanish closes this end without a word.
-func (c *Conn) vanish() {
+// closeSilently closes this end without telling the peer.
+func (c *Conn) closeSilently() {
 	c.closed = true
 	c.item.Remove()
 	for p := c.in.first; p != nil; {
@@ -340,7 +353,7 @@ func (c *Conn) vanish() {
 		p = next
 	}
 	c.in.first, c.in.last, c.in.offset = nil, nil, 0
-	c.wake()
+	c.wakeAll()
 }
 
 // LocalAddr is "host:port" of this end.

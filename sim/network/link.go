@@ -28,8 +28,8 @@ type Profile struct {
 type Link struct {
 	n        *Network
 	from, to *Node
-	rng      rand.Rand // draws from luck
-	luck     rand.PCG
+	rng      rand.Rand // draws from source
+	source   rand.PCG
 
 	Profile  Profile
 	free     time.Duration // when the last packet has left the wire
@@ -41,8 +41,8 @@ type Link struct {
 	held []*packet // what it could not carry, in order
 }
 
-// link is the link from d to another node, made when first used. Luck is drawn
-// from a stream of its own, so that traffic elsewhere does not shift it.
+// link is the link from d to another node, made when first used. Its random
+// numbers are a stream of their own, so that traffic elsewhere does not shift them.
 func (d *Node) link(to *Node) *Link {
 	for len(d.links) <= to.index {
 		d.links = append(d.links, nil)
@@ -53,8 +53,8 @@ func (d *Node) link(to *Node) *Link {
 		if d == to {
 			l.Profile = d.n.cfg.Loopback
 		}
-		l.luck = kernel.Luck(d.n.seed, "link "+d.name+" to "+to.name)
-		l.rng = *rand.New(&l.luck)
+		l.source = kernel.Luck(d.n.seed, "link "+d.name+" to "+to.name)
+		l.rng = *rand.New(&l.source)
 		d.links[to.index] = l
 	}
 	return l
@@ -84,7 +84,7 @@ func (l *Link) Add(t *Trouble) {
 	l.sum()
 }
 
-// Remove takes a trouble away. It does nothing if somebody else did.
+// Remove takes a trouble away. It does nothing if that was done before.
 func (l *Link) Remove(t *Trouble) {
 	l.troubles = slices.DeleteFunc(l.troubles, func(x *Trouble) bool { return x == t })
 	l.sum()
@@ -163,20 +163,20 @@ func (l *Link) hold(p *packet) {
 	c := p.from
 	if c.held == 0 {
 		c.heldSince = l.n.k.Now()
-		l.watch(c, c.heldSince)
+		l.limit(c, c.heldSince)
 	}
 	c.held++
 }
 
-// watch breaks a connection whose bytes have been stuck for too long.
-func (l *Link) watch(c *Conn, since time.Duration) {
+// limit breaks a connection whose packets are held for too long.
+func (l *Link) limit(c *Conn, since time.Duration) {
 	if l.n.cfg.GiveUp <= 0 {
 		return
 	}
 	l.n.k.At(since+l.n.cfg.GiveUp, func() {
 		if c.held > 0 && c.heldSince == since {
 			l.forget(c)
-			c.broke()
+			c.giveUp()
 		}
 	})
 }

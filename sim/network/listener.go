@@ -59,20 +59,21 @@ func (l *Listener) Accept() (env.Conn, error) {
 	}
 }
 
-// Close closes the port, and the connections that nobody has accepted.
+// Close closes the port, and the connections that were not accepted.
 func (l *Listener) Close() error {
 	if l.closed {
 		return nil
 	}
 	backlog := l.backlog
-	l.vanish()
+	l.closeSilently()
 	for _, c := range backlog {
 		c.close()
 	}
 	return nil
 }
 
-func (l *Listener) vanish() {
+// closeSilently closes the port and forgets what was not accepted.
+func (l *Listener) closeSilently() {
 	l.closed = true
 	l.backlog = nil
 	delete(l.node.listeners, l.port)

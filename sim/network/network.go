@@ -146,15 +146,15 @@ func (d *Node) EndProcess(p *kernel.Process) {
 	}
 }
 
-// PowerOff silences the host: its connections are forgotten, and nobody is told.
+// PowerOff silences the host: its connections are forgotten, and no peer is told.
 func (d *Node) PowerOff() {
 	d.down = true
 	for _, l := range d.sortedListeners() {
-		l.vanish()
+		l.closeSilently()
 	}
 	for c := d.conns.Last(); c != nil; {
 		older := c.item.Prev()
-		c.vanish()
+		c.closeSilently()
 		c = older
 	}
 	for _, l := range d.links {

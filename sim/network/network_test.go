@@ -105,7 +105,7 @@ func TestCloseWithUnreadBytesResets(t *testing.T) {
 		h.Sleep(100 * time.Millisecond)
 		c.Close()
 	}, func(h env.Host, c env.Conn) {
-		c.Write([]byte("nobody reads this"))
+		c.Write([]byte("no task reads this"))
 		_, err := c.Read(make([]byte, 1))
 		assert.ErrorIs(t, err, env.ErrReset)
 	})
@@ -367,7 +367,7 @@ func TestDialAcrossAShortCut(t *testing.T) {
 }
 
 // The first packet of a dial that timed out arrives late; the server must not
-// get a connection that nobody holds.
+// get a connection that no task holds.
 func TestLateHandshake(t *testing.T) {
 	w := world(t, 1)
 	accepted := 0
@@ -553,5 +553,28 @@ func TestBytesArriveInOrder(t *testing.T) {
 		if !reset && !complete {
 			t.Fatalf("nothing broke the connection, and yet %d of %d bytes arrived", len(got), len(sent))
 		}
+	})
+}
+
+// One end may say that it writes no more, and still hear the other out.
+func TestCloseWrite(t *testing.T) {
+	w := world(t, 1)
+	pair(t, w, func(_ env.Host, c env.Conn) {
+		question, err := io.ReadAll(c)
+		assert.NoError(t, err)
+		_, err = c.Write(append([]byte("re: "), question...))
+		assert.NoError(t, err)
+		assert.NoError(t, c.Close())
+	}, func(_ env.Host, c env.Conn) {
+		c.Write([]byte("question"))
+		half := c.(interface{ CloseWrite() error })
+		assert.NoError(t, half.CloseWrite())
+		assert.NoError(t, half.CloseWrite(), "once is enough")
+		_, err := c.Write([]byte("more"))
+		assert.ErrorIs(t, err, env.ErrClosed)
+		answer, err := io.ReadAll(c)
+		assert.NoError(t, err)
+		assert.Equal(t, "re: question", string(answer))
+		assert.NoError(t, c.Close())
 	})
 }

@@ -16,7 +16,7 @@ const (
 	syn
 	synAck
 	ack
-	credit // the reader has made room
+	credit // there is room again
 )
 
 // packet is something under way from one end of a connection to the other. One
@@ -64,7 +64,7 @@ const headerSize = 66
 
 // Fire is the arrival. What has overtaken another of its connection waits for
 // it: one that a link could not carry is sent again, behind those that were
-// under way already. A reset waits for nobody; the others may be lost.
+// under way already. A reset does not wait; the packets before it may be lost.
 func (p *packet) Fire() {
 	from := p.from
 	n, to := from.node.n, from.peer

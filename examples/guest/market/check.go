@@ -8,39 +8,36 @@ import (
 	"github.com/ktrial/ktrial/checkers/history"
 )
 
-// InvoicedOnce is a check over the history: of the invoices for an order, one
-// can be read.
-var InvoicedOnce = checkers.Promise{
+// InvoicedOnce is a check over the history: an order has one invoice.
+var InvoicedOnce = checkers.Check{
 	Name:  "each order is invoiced once",
-	About: "no two invoices for one order are read, and none is missing",
-	Own:   invoicedOnce,
+	About: "of all invoices that were acknowledged, no two are for one order",
+	Run:   invoicedOnce,
 }
 
-func invoicedOnce(h *history.History) (found checkers.Own) {
-	type seen struct {
+func invoicedOnce(h *history.History) (found checkers.Checked) {
+	type invoice struct {
 		value string
 		op    int64
 	}
-	invoices := map[string]seen{}
+	invoices := map[string]invoice{}
 	h.Each(func(op *history.Op) bool {
-		for _, p := range op.Polled {
-			value := h.ValueOf(p.Rec).String()
+		for _, s := range op.Sends {
+			value := h.ValueOf(s.Rec).String()
 			order, isInvoice := strings.CutPrefix(value, "invoice for ")
-			if !isInvoice {
+			if !isInvoice || op.Type != history.OK {
 				continue
 			}
-			found.Checked++
+			found.Count++
 			order, _, _ = strings.Cut(order, " by life ")
-			first, known := invoices[order]
-			if !known {
-				invoices[order] = seen{value, h.Index(op.Row)}
-			} else if first.value != value {
+			this := invoice{value, h.Index(op.Row)}
+			if first, known := invoices[order]; known {
 				found.Broken = append(found.Broken, checkers.Broken{
 					Message: fmt.Sprintf("order %s has two invoices: %q and %q", order, first.value, value),
-					Ops:     []int64{first.op, h.Index(op.Row)}, At: op.End,
+					Ops:     []int64{first.op, this.op}, Values: []string{first.value, value}, At: op.End,
 				})
-				invoices[order] = seen{value, h.Index(op.Row)} // tell each further one once
 			}
+			invoices[order] = this
 		}
 		return true
 	})

@@ -26,12 +26,15 @@ var Invoices = scenarios.Scenario{
 	},
 	Workload: Market{Shops: 3, Orders: 60, Pace: 100 * time.Millisecond},
 	Faults: faults.Plan{
-		{At: 2 * time.Second, For: 3 * time.Second, Fault: CrashTwice{Host: faults.Host("clerk"), Apart: time.Second}},
-		{At: 3 * time.Second, For: 2 * time.Second, Fault: faults.Isolate{Host: faults.Leader("invoices", 0)}},
+		{At: 4 * time.Second, For: 3 * time.Second, Fault: CrashTwice{Host: faults.Host("clerk"), Apart: time.Second}},
+		{At: 6 * time.Second, For: 2 * time.Second, Fault: faults.Isolate{Host: faults.Leader("invoices", 0)}},
 	},
-	Checks: append([]checkers.Promise{InvoicedOnce}, scenarios.Promises...),
-	Laws:   []scenarios.Law{EpochsGrowByOne},
-	Probes: []*ledger.Probe{Remembered},
+	Checks: []checkers.Promise{
+		checkers.NoLostRecords, checkers.EverythingIsRead, checkers.NoDuplicates, checkers.NoPhantoms, checkers.ConsumersInOrder,
+	},
+	OwnChecks: []checkers.Check{InvoicedOnce},
+	Laws:      []scenarios.Law{EpochsGrowByOne},
+	Probes:    []*ledger.Probe{Remembered},
 }
 
 // Remembered is the danger that the scenario is about: without it, the clerk had

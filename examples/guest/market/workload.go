@@ -134,26 +134,50 @@ func (c *clerk) main(h env.Host) {
 	r.Close()
 }
 
-// remember reads which orders have been invoiced. An invoice of an earlier life
-// may still be on its way, so it waits longer than a request can take.
+// remember reads which orders have been invoiced. Invoices of an earlier life may
+// still be on their way, so it first waits longer than a request can take; then
+// it reads to where the log ends at that moment.
 func (c *clerk) remember(h env.Host) map[string]bool {
 	if c.lives > 1 {
 		h.Sleep(settle)
 	}
+	ends := c.ends(h)
 	invoiced := map[string]bool{}
 	r := must(c.s.NewReader(h, consumer(), "invoices"))
-	for quiet := 0; quiet < 4; quiet++ {
+	for !r.Reached(ends) {
 		for _, record := range r.Poll() {
 			order, _, _ := strings.Cut(strings.TrimPrefix(string(workloads.ValueOf(&record)), "invoice for "), " by life ")
 			invoiced[order] = true
-			quiet = 0
 		}
 	}
 	r.Close()
 	return invoiced
 }
 
-const settle = 5 * time.Second
+// settle is longer than what a client sent before it died can take to be
+// appended.
+const settle = 10 * time.Second
+
+// ends asks where the log of invoices ends, until it is told for every partition.
+func (c *clerk) ends(h env.Host) map[kafka.TopicPartition]kafka.Offset {
+	admin := client.New(h, c.s.Bootstrap, h.Name()).NewAdmin(client.AdminDefaults())
+	defer admin.Close()
+	ask := map[kafka.TopicPartition]client.OffsetSpec{}
+	for p := range c.s.Topics["invoices"] {
+		ask[kafka.TopicPartition{Topic: "invoices", Partition: p}] = client.OffsetSpec(kafka.LatestOffset)
+	}
+	ends := map[kafka.TopicPartition]kafka.Offset{}
+	for len(ends) < len(ask) {
+		answers, err := admin.ListOffsets(client.ReadUncommitted, ask)
+		for tp, answer := range answers {
+			if err == nil && answer.Err == nil {
+				ends[tp] = answer.Offset
+			}
+		}
+		h.Sleep(time.Second)
+	}
+	return ends
+}
 
 func invoice(order string, life int) string {
 	return "invoice for " + order + " by life " + strconv.Itoa(life)

@@ -24,7 +24,7 @@ import (
 )
 
 // plants says where each planted bug shows itself, within how many seeds, and
-// who sees it first.
+// what finds it first.
 var plants = []struct {
 	bug      planted.Bug
 	scenario scenarios.Scenario
@@ -87,7 +87,7 @@ func acted(t testing.TB) *run {
 var orders0 = kafka.TopicPartition{Topic: "orders"}
 
 // tell has a server tell an event.
-func tell(r *run, host string, e ledger.Event) { r.watch.read(&ledger.Entry{Host: host, Event: e}) }
+func tell(r *run, host string, e ledger.Event) { r.laws.read(&ledger.Entry{Host: host, Event: e}) }
 
 // three are the replicas of orders/0.
 func three() (out [3]*witness.Replica) {
@@ -141,7 +141,7 @@ func TestABrokenLawEndsTheRun(t *testing.T) {
 	assert.ErrorIs(t, r.w.Run(time.Second), errBroken)
 	require.Len(t, r.violations, 1)
 	v := r.violations[0]
-	assert.Equal(t, "law 23: nobody truncates below the true high watermark", v.Check)
+	assert.Equal(t, "law 23: no replica truncates below the true high watermark", v.Check)
 	assert.Equal(t, "orders/0: broker-2 truncated from 2 to 1; 2 was shown as committed", v.Message)
 	var shown []string
 	for _, m := range v.Story {
@@ -167,7 +167,7 @@ func TestATornWriteTakesThePowerLater(t *testing.T) {
 	opens := func(end kafka.Offset) { tell(r, "broker-2", &witness.Opened{Replica: all[1], End: end}) }
 	torn, err := faults.Resolve(faults.TornWrite{Host: faults.Host("broker-2")}, r.c, r.w.Rand("luck"))
 	require.NoError(t, err)
-	r.watch.strikes(torn)
+	r.laws.strikes(torn)
 	opens(2)
 	r.w.Host("broker-2").PowerOff()
 	opens(1)
@@ -180,15 +180,15 @@ func TestATornWriteTakesThePowerLater(t *testing.T) {
 func TestLossBeyondThePromiseIsExcused(t *testing.T) {
 	r := acted(t)
 	all := replicate(r)
-	r.watch.beyond[r.watch.Partitions()[0]] = permit.Faults(0).With(history.LossyCrashes)
+	r.laws.beyond[r.laws.Partitions()[0]] = permit.Faults(0).With(history.LossyCrashes)
 	for i, x := range all {
-		r.watch.PowerLost(x.Node, nil)
+		r.laws.PowerLost(x.Node, nil)
 		tell(r, fmt.Sprintf("broker-%d", i+1), &witness.Opened{Replica: x, End: 1})
 	}
 	assert.Empty(t, r.violations)
-	require.Len(t, r.watch.allowed, 1)
-	assert.Contains(t, r.watch.allowed[0].Anomaly, "law 19: ")
-	assert.Equal(t, "at least min.insync.replicas replicas lost unsynced data at once", r.watch.allowed[0].Reason)
+	require.Len(t, r.laws.allowed, 1)
+	assert.Contains(t, r.laws.allowed[0].Anomaly, "law 19: ")
+	assert.Equal(t, "at least min.insync.replicas replicas lost unsynced data at once", r.laws.allowed[0].Reason)
 	// What excuses the loss does not excuse the rest.
 	tell(r, "controller-1", committed(11, 2, 1, 2))
 	require.Len(t, r.violations, 1)
@@ -201,8 +201,8 @@ var (
 )
 
 // TestTableOfPlantedBugs plants each bug in each scenario and prints the first
-// seed that finds it, and who did. Nothing is demanded: most bugs have no part
-// in most scenarios.
+// seed that finds it, and the law or check that did. Nothing is demanded: most
+// bugs have no part in most scenarios.
 func TestTableOfPlantedBugs(t *testing.T) {
 	if !*long {
 		t.Skip("it takes minutes; -long")

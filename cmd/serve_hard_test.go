@@ -1,0 +1,247 @@
+//go:build unix
+
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// startWithDescriptors starts a served cluster that may have so many files and
+// connections open.
+func startWithDescriptors(t *testing.T, limit int, dir string) *serving {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, limit),
+		os.Args[0], "serve", "--listen", "127.0.0.1:0", "--data", dir)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	return startServingAs(t, cmd)
+}
+
+// Files are opened when they are needed and closed when they are not, so that
+// neither partitions nor connections can use up the descriptors.
+func TestServe_LivesWithFewDescriptors(t *testing.T) {
+	dir := t.TempDir()
+	s := startWithDescriptors(t, 200, dir)
+	ctx := deadline(t)
+	client := s.franz()
+
+	topic := kmsg.NewCreateTopicsRequestTopic()
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = "wide", 150, 3
+	create := kmsg.NewPtrCreateTopicsRequest()
+	create.Topics, create.TimeoutMillis = append(create.Topics, topic), 30000
+	resp, err := create.RequestWith(ctx, client)
+	require.NoError(t, err)
+	require.NoError(t, kerr.ErrorForCode(resp.Topics[0].ErrorCode))
+
+	many := kmsg.NewPtrMetadataRequest()
+	many.AllowAutoTopicCreation = true
+	for i := range 200 {
+		name := kmsg.NewMetadataRequestTopic()
+		name.Topic = kmsg.StringPtr("auto-" + strconv.Itoa(i))
+		many.Topics = append(many.Topics, name)
+	}
+	_, err = many.RequestWith(ctx, client)
+	require.NoError(t, err)
+
+	var idle []net.Conn
+	for range 300 {
+		c, err := net.Dial("tcp", s.addrs[0])
+		require.NoError(t, err)
+		idle = append(idle, c)
+	}
+	time.Sleep(time.Second)
+	for _, c := range idle {
+		c.Close()
+	}
+	assert.Contains(t, s.errors.String(), "closes new connections")
+
+	lines := goSource(t)[:5000]
+	s.createTopic("lines")
+	s.produce("lines", lines)
+	s.kill()
+
+	s = startWithDescriptors(t, 200, dir)
+	n := 0
+	for _, records := range s.read("lines") {
+		n += len(records)
+	}
+	assert.Equal(t, len(lines), n, "records after kill -9")
+	s.stop()
+}
+
+// freePorts finds so many ports in a row that are free.
+func freePorts(t *testing.T, n int) int {
+	t.Helper()
+next:
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		first := l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		for p := first; p < first+n; p++ {
+			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
+			if err != nil {
+				continue next
+			}
+			l.Close()
+		}
+		return first
+	}
+	t.Fatal("no free ports")
+	return 0
+}
+
+// A producer with the defaults of franz-go notices of restarts only that it
+// takes a while: no acknowledged record is lost, none is there twice, and no
+// promise is given an error. Each restart is after kill -9.
+func TestServe_KilledAgainAndAgainUnderAProducer(t *testing.T) {
+	kills := 1
+	if *long {
+		kills = 30
+	}
+	dir := t.TempDir()
+	listen := fmt.Sprintf("127.0.0.1:%d", freePorts(t, 3))
+	start := func() *serving { return startServingAs(t, program("serve", "--listen", listen, "--data", dir)) }
+	s := start()
+	s.createTopic("orders")
+
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.addrs...), kgo.DefaultProduceTopic("orders"))
+	require.NoError(t, err)
+	defer client.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var mu sync.Mutex
+	sent, acked := 0, map[string]bool{}
+	var failed []string
+	over, quiet := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(quiet)
+		for {
+			select {
+			case <-over:
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+			value := strconv.Itoa(sent)
+			sent++
+			client.Produce(ctx, &kgo.Record{Value: []byte(value)}, func(_ *kgo.Record, err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					failed = append(failed, fmt.Sprintf("%s: %v", value, err))
+				} else {
+					acked[value] = true
+				}
+			})
+		}
+	}()
+	for i := range kills {
+		time.Sleep(time.Duration(300+i*50) * time.Millisecond)
+		s.kill()
+		s = start()
+	}
+	time.Sleep(500 * time.Millisecond)
+	close(over)
+	<-quiet
+	flush, stop := context.WithTimeout(ctx, time.Minute)
+	defer stop()
+	require.NoError(t, client.Flush(flush))
+	mu.Lock()
+	defer mu.Unlock()
+	assert.Empty(t, failed, "promises with errors, of %d", sent)
+	assert.Len(t, acked, sent)
+
+	times := map[string]int{}
+	for _, records := range s.read("orders") {
+		for _, r := range records {
+			times[string(r.Value)]++
+		}
+	}
+	for value := range acked {
+		if times[value] != 1 {
+			t.Errorf("record %s was acknowledged and is there %d times", value, times[value])
+		}
+	}
+	s.stop()
+}
+
+// What recovery finds damaged, and what it makes of that, is said.
+func TestServe_SaysWhatIsDamaged(t *testing.T) {
+	dir := t.TempDir()
+	s := startServing(t, dir)
+	s.createTopic("lines")
+	s.produce("lines", goSource(t)[:3000])
+	s.kill()
+	segment := filepath.Join(dir, "broker-1", "lines-0", strings.Repeat("0", 20)+".log")
+	flipByte(t, segment, -100)
+
+	s = startServing(t, dir)
+	s.stop()
+	assert.Regexp(t, `ktrial: broker-1: log of lines/0: segment 0 cut at byte \d+ of \d+, offset \d+`, s.errors.String())
+
+	// One byte of the topic's id makes it another topic's: the log is set aside.
+	metadata := filepath.Join(dir, "broker-2", "lines-1", "partition.metadata")
+	text, err := os.ReadFile(metadata)
+	require.NoError(t, err)
+	at := strings.Index(string(text), "topic_id: ") + len("topic_id: ")
+	if text[at] == 'B' {
+		text[at] = 'C'
+	} else {
+		text[at] = 'B'
+	}
+	require.NoError(t, os.WriteFile(metadata, text, 0o644))
+	s = startServing(t, dir)
+	assert.Eventually(t, func() bool {
+		return strings.Contains(s.errors.String(), "ktrial: broker-2: log of lines/1 is stray: it is kept as ")
+	}, 10*time.Second, 10*time.Millisecond)
+	s.stop()
+}
+
+// flipByte changes a byte of a file, counted from its end if at is below 0.
+func flipByte(t *testing.T, name string, at int64) {
+	t.Helper()
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer f.Close()
+	if at < 0 {
+		info, err := f.Stat()
+		require.NoError(t, err)
+		at += info.Size()
+	}
+	b := make([]byte, 1)
+	_, err = f.ReadAt(b, at)
+	require.NoError(t, err)
+	b[0] ^= 1
+	_, err = f.WriteAt(b, at)
+	require.NoError(t, err)
+}
+
+// A cluster that was told to forget its brokers serves no client, and says so.
+func TestServe_SaysThatBrokersAreUnregistered(t *testing.T) {
+	s := startServing(t, t.TempDir())
+	client := s.franz()
+	for id := range int32(3) {
+		req := kmsg.NewPtrUnregisterBrokerRequest()
+		req.BrokerID = id + 1
+		resp, err := req.RequestWith(deadline(t), client)
+		require.NoError(t, err)
+		require.NoError(t, kerr.ErrorForCode(resp.ErrorCode))
+	}
+	assert.Eventually(t, func() bool { return strings.Count(s.errors.String(), "is refused a heartbeat") >= 3 }, 10*time.Second, 10*time.Millisecond)
+	s.kill()
+}
