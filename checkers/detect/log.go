@@ -24,6 +24,7 @@ const (
 	tied                      // another record was seen at its offset
 	several                   // seen at several offsets: see Log.more
 	resent                    // by several operations that did not fail
+	alsoOlder                 // an older record of the same value was seen, too
 )
 
 const (
