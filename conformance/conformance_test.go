@@ -177,7 +177,7 @@ func tool(t *testing.T, stdin string, args ...string) string {
 	return string(out)
 }
 
-// freePorts finds so many ports in a row that nobody listens at.
+// freePorts finds so many ports in a row that are free.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
 next:
