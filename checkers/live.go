@@ -77,8 +77,8 @@ func (l *Live) Operation(op *history.Op) {
 	l.d.Operation(op)
 }
 
-// abandon takes in the operation that a process has under way, of which nobody
-// learns how it ended.
+// abandon takes in the operation that a process has under way, of which no
+// client learns how it ended.
 func (l *Live) abandon(process int) {
 	if row := l.open[process]; row > 0 {
 		var op history.Op

@@ -134,7 +134,7 @@ func TestExitCodes(t *testing.T) {
 	buggy := &cobra.Command{SilenceErrors: true, SilenceUsage: true, RunE: func(*cobra.Command, []string) error { panic("two offsets, one record") }}
 	buggy.SetArgs([]string{})
 	assert.Equal(t, exitOurBug, execute(buggy))
-	buggy.RunE = func(*cobra.Command, []string) error { return errors.New("nobody's fault but ours") }
+	buggy.RunE = func(*cobra.Command, []string) error { return errors.New("our own fault") }
 	assert.Equal(t, exitOurBug, execute(buggy))
 }
 

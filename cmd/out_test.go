@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What somebody has kept is not overwritten, unless it is the same run or it is
+// What was kept before is not overwritten, unless it is the same run or it is
 // asked for.
 func TestOutIsNotOverwritten(t *testing.T) {
 	const short = "duration=1s"

@@ -84,7 +84,7 @@ func TestServe_LivesWithFewDescriptors(t *testing.T) {
 	s.stop()
 }
 
-// freePorts finds so many ports in a row that nobody listens at.
+// freePorts finds so many ports in a row that are free.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
 next:
@@ -231,7 +231,7 @@ func flipByte(t *testing.T, name string, at int64) {
 	require.NoError(t, err)
 }
 
-// A cluster that was told to forget its brokers serves nobody, and says so.
+// A cluster that was told to forget its brokers serves no client, and says so.
 func TestServe_SaysThatBrokersAreUnregistered(t *testing.T) {
 	s := startServing(t, t.TempDir())
 	client := s.franz()

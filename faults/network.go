@@ -64,8 +64,7 @@ func (f Isolate) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return all(heals)
 }
 
-// Split is a network partition: the hosts of one side see each other and
-// nobody else.
+// Split is a network partition: the hosts of one side see only each other.
 type Split struct{ Side Target }
 
 func (f Split) String() string { return sentence(f) }
@@ -191,7 +190,7 @@ func resetNowAndThen(c Cluster, host string, luck *rand.Rand) (heal func()) {
 
 // Swizzle clogs hosts one after another until all are cut off, and unclogs them
 // in another order, over and over: FoundationDB's finders of bugs swear by it.
-// The cure unclogs whoever is clogged.
+// The cure unclogs every host that is clogged.
 type Swizzle struct{ Hosts Target }
 
 func (f Swizzle) String() string { return sentence(f) }

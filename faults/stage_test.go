@@ -206,7 +206,7 @@ func (s *stage) slow(from, to string) bool {
 	return x.slow > 0 && s.w.Now()-x.slow < time.Second
 }
 
-// running lists who is up and not paused.
+// running lists the hosts that are up and not paused.
 func (s *stage) running() (up []string) {
 	for _, h := range everyone(s) {
 		if host := s.w.Host(h); host.IsRunning() && !host.IsPaused() {

@@ -77,7 +77,7 @@ type Run struct {
 	Strict   bool `json:"strict,omitempty"`
 	// Errors is why operations failed: by operation (send, poll, ...) and by error.
 	Errors map[string]map[string]int64 `json:"errors,omitempty"`
-	// OwnPlan: somebody wrote the plan of faults for this run.
+	// OwnPlan: the plan of faults was written for this run, not drawn.
 	OwnPlan bool `json:"-"`
 	// Again is the command that plays this run again.
 	Again string `json:"again,omitempty"`

@@ -144,7 +144,7 @@ func (w *World) Hash() uint64 { return w.k.Trace().Hash() }
 // Events counts what happened so far.
 func (w *World) Events() uint64 { return w.k.Events() }
 
-// Ledger holds what happened so far, and calls those who read along.
+// Ledger holds what happened so far, and calls its readers.
 func (w *World) Ledger() *ledger.Ledger { return w.ledger }
 
 // Tell says that something happened to the world as a whole: a fault strikes, a

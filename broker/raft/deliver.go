@@ -70,8 +70,9 @@ func (n *Node) dropTail(end kafka.Offset) {
 	}
 }
 
-// tellLeader tells the listener who leads. Itself it names only when all that
-// was before its epoch has been delivered, the record that begins it included.
+// tellLeader tells the listener which node leads. Itself it names only when all
+// that was before its epoch has been delivered, the record that begins it
+// included.
 func (n *Node) tellLeader() {
 	leader, epoch := n.core.Leader()
 	if n.core.Role() == Leader {

@@ -15,7 +15,7 @@ type leadership struct {
 	// is committed the high watermark stands still: a majority that holds a
 	// record of an older epoch does not make it committed (Raft, 5.4.2).
 	epochStart kafka.Offset
-	granted    []kafka.NodeID // who voted for it
+	granted    []kafka.NodeID // the voters that voted for it
 
 	voters    []progress // by voter
 	observers []progress // by id
@@ -60,10 +60,11 @@ func (c *Core) newLeadership(now time.Duration, votes []vote) *leadership {
 // checkQuorumTimeout leaves followers some time beyond their own timeout.
 func (c *Core) checkQuorumTimeout() time.Duration { return c.settings.FetchTimeout * 3 / 2 }
 
-// beginInterval is how often a voter that does not fetch is told who leads.
+// beginInterval is how often a voter that does not fetch is told of its leader.
 func (c *Core) beginInterval() time.Duration { return c.settings.FetchTimeout / 2 }
 
-// EpochStart is where this Leader's epoch begins, and who voted for it.
+// EpochStart is where this Leader's epoch begins, and the voters that voted for
+// it.
 func (c *Core) EpochStart() (kafka.Offset, []kafka.NodeID) {
 	return c.lead.epochStart, c.lead.granted
 }
@@ -270,7 +271,7 @@ func (c *Core) byProgress() []kafka.NodeID {
 	return ids
 }
 
-// BeginDue is when a voter must be told again who leads, if this node does.
+// BeginDue is when this node, if it leads, must tell a voter so again.
 func (c *Core) BeginDue(voter kafka.NodeID) time.Duration {
 	if i := c.voter(voter); c.role == Leader && i >= 0 {
 		return c.beginDue(i)
@@ -278,7 +279,8 @@ func (c *Core) BeginDue(voter kafka.NodeID) time.Duration {
 	return never
 }
 
-// beginDue is when the voter must be told again who leads, unless it fetches.
+// beginDue is when the voter must be told again of its leader, unless it
+// fetches.
 func (c *Core) beginDue(i int) time.Duration {
 	p := &c.lead.voters[i]
 	switch {

@@ -69,7 +69,7 @@ func (n *Node) open() error {
 func logDir(dir string) string { return path.Join(dir, kafka.MetadataPartition.Dir()) }
 
 // Check says what is wrong with what a member remembers of the quorum in a data
-// directory, before anybody changes anything there.
+// directory, before anything there is changed.
 func Check(host env.Host, dir string) error {
 	_, err := readQuorumState(host.Disk(), logDir(dir))
 	return err

@@ -9,8 +9,8 @@ import (
 
 // Purgatory is where requests wait for a condition: acks=all for the high
 // watermark, a fetch for bytes, DeleteRecords for the followers. What a
-// condition depends on are places (a list of watchers in a partition); whoever
-// changes something there checks its watchers. A waiting task sleeps until its
+// condition depends on are lists of watchers in a partition; the code that
+// changes the condition checks its watchers. A waiting task sleeps until its
 // condition holds or its time is up; it is not woken to look for itself.
 type purgatory struct {
 	host env.Host
@@ -97,7 +97,7 @@ func (w *wait) sleep(timeout time.Duration) bool {
 // longestDelay bounds how late a request leaves purgatory in some runs.
 const longestDelay = 20 * time.Millisecond
 
-// check wakes who waits here and need wait no more.
+// check wakes the requests in the list whose condition holds.
 func (l *watchers) check() {
 	for p := l.places.First(); p != nil; p = p.item.Next() {
 		w := p.wait

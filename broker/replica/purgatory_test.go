@@ -56,8 +56,8 @@ func TestPurgatory(t *testing.T) {
 	})
 }
 
-// An append that has begun is over before the role changes, and who comes
-// later waits for the new role.
+// An append that has begun is over before the role changes, and a later request
+// waits for the new role.
 func TestGate(t *testing.T) {
 	sim.RunHost(t, 1, func(h env.Host) {
 		g := &gate{host: h}

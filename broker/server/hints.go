@@ -17,8 +17,8 @@ type hintedBroker struct {
 	metadata.Endpoint
 }
 
-// leader is who leads tp as far as this broker knows, -1 and -1 if it does not
-// know, and notes where that is.
+// leader is the leader of tp that this broker knows, -1 and -1 if it knows
+// none; the leader's address goes into the hints.
 func (h *leaderHints) leader(im *metadata.Image, tp kafka.TopicPartition) (id, epoch int32) {
 	p := im.Partition(tp)
 	if p == nil {

@@ -66,6 +66,9 @@ func (l *Log) readGraph(emit Emit) *cycles {
 			last = w
 			from := l.H.Brief(w)
 			future := from.Type != history.Failed && op.Type == history.OK && op.Completed < int64(from.Invoked)
+			if future && l.flags[p.Rec]&(several|claimedThere) == 0 && l.parts[l.H.KeyOf(p.Rec)].oldest != unacked && l.older(l.H.KeyOf(p.Rec), p.Offset) {
+				continue // of an older record of the same value
+			}
 			if future {
 				f := about(G1cRealtime, l.H.KeyOf(p.Rec))
 				f.Direct, f.Record, f.Reader = true, Sight{p.Rec, p.Offset, w}, op.Row

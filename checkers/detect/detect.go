@@ -125,13 +125,14 @@ func (d *Detection) Finish(s Settings, emit Emit) {
 	if l.blind { // polls that told no offsets need those of the whole history
 		l.coverage = nil
 		d.polls = newPollOrder(l)
-		l.H.EachOf(history.HasPolls|history.HasKeys, func(op *history.Op) bool {
+		l.H.Each(func(op *history.Op) bool {
 			d.polls.operation(op)
 			return true
 		})
 		d.polls.leaveAll()
 		l.found = foundAt{}
 	}
+	emit = l.doubtful(emit)
 	l.bijection(emit)
 	starts := newBelowStarts(d.polls, s.Reset)
 	lost := l.findLost(starts, emit)

@@ -17,7 +17,7 @@ func (l *Log) Failed(rec history.Rec) bool { return l.flags[rec]&sentFailed != 0
 // OnlyFailed reports whether every send of the record definitely failed.
 func (l *Log) OnlyFailed(rec history.Rec) bool { return l.flags[rec]&attempted == sentFailed }
 
-// Proved reports whether the record took effect although nobody was told so.
+// Proved reports whether the record took effect although no client was told so.
 func (l *Log) Proved(rec history.Rec) bool { return l.flags[rec]&proved != 0 }
 
 // Committed reports whether the record took effect.
@@ -32,7 +32,7 @@ func (l *Log) Polled(rec history.Rec) bool { return l.flags[rec]&polledThere != 
 // Several reports whether the record was seen at several offsets.
 func (l *Log) Several(rec history.Rec) bool { return l.flags[rec]&several != 0 }
 
-// Writer is the operation that sent the record; -1: nobody did.
+// Writer is the operation that sent the record; -1: none did.
 func (l *Log) Writer(rec history.Rec) int { return int(l.writer[rec]) - 1 }
 
 // Sends is how many operations may have written the record.
@@ -150,10 +150,11 @@ func (l *Log) contradicted(key history.Key, offset int64) bool {
 	return int(key) < len(l.coverage) && l.coverage[key].holds(offset)
 }
 
-// anothers: what a poll returned is not the record that the history sends, but an
-// older one of the same value.
+// anothers: what a poll returned need not be the record that the history sends, for
+// nobody was told that it took effect: it may be an older one of the same value.
 func (l *Log) anothers(p history.Polled) bool {
-	return p.Offset >= 0 && p.Offset != l.offset[p.Rec] && l.flags[p.Rec]&several == 0 && l.older(l.H.KeyOf(p.Rec), p.Offset)
+	key := l.H.KeyOf(p.Rec)
+	return p.Offset >= 0 && l.flags[p.Rec]&(several|claimedThere|sentOK) == 0 && l.repeats() && l.parts[key].oldest != unacked && l.older(key, p.Offset)
 }
 
 // isThere: what is known to lie at an offset really does.

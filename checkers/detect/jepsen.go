@@ -8,10 +8,10 @@ import (
 )
 
 // Jepsen reproduces the error types of jepsen.tests.kafka, quirks
-// included, for people who compare: an order by rank of values instead of by
-// offset, so that a duplicated value seems to jump; keys that turn up last
-// counted unseen; the meta errors of the cycle search. Where several values
-// share an offset Jepsen keeps an arbitrary one, and so do we.
+// included, so that the two can be compared: an order by rank of values instead
+// of by offset, so that a duplicated value seems to jump; keys that turn up
+// last counted unseen; the meta errors of the cycle search. Where several
+// values share an offset Jepsen keeps an arbitrary one, and so do we.
 //
 // throws is the exception with which Jepsen ends instead, if it does.
 func (d *Detection) Jepsen(wwDeps bool, emit Emit) (throws string) {

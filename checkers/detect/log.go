@@ -9,18 +9,21 @@ import (
 
 // What is known of a record.
 const (
-	sentOK      = 1 << iota // by an operation that succeeded
-	sentFailed              // by one that definitely failed
-	sentUnknown             // by one whose outcome is unknown
-	begun                   // its send began
-	begunAgain              // and another of the same value
-	proved                  // unknown, but a record of the same operation was read
-	readOK                  // by a poll that succeeded
-	readOther               // by a poll of a failed or unknown operation
-	polledThere             // its offset is from a poll: it was really there
-	tied                    // another record was seen at its offset
-	several                 // seen at several offsets: see Log.more
-	resent                  // by several operations that did not fail
+	sentOK        = 1 << iota // by an operation that succeeded
+	sentFailed                // by one that definitely failed
+	sentUnknown               // by one whose outcome is unknown
+	begun                     // its send began
+	begunAgain                // and another of the same value
+	readSomewhere             // by a poll that did not tell the offset
+	ended                     // some operation that sent it is over
+	claimedThere              // its offset is from an acknowledgement, too
+	proved                    // unknown, but a record of the same operation was read
+	readOK                    // by a poll that succeeded
+	readOther                 // by a poll of a failed or unknown operation
+	polledThere               // its offset is from a poll: it was really there
+	tied                      // another record was seen at its offset
+	several                   // seen at several offsets: see Log.more
+	resent                    // by several operations that did not fail
 )
 
 const (
@@ -29,7 +32,7 @@ const (
 )
 
 // Log is what all observations together tell of the partitions: which record is
-// at which offset, who wrote it, who read it. Offsets come from acknowledgements
+// at which offset, its writer, its readers. Offsets come from acknowledgements
 // of operations that took effect and from every poll of every operation: a
 // consumer must never be handed bad data, whatever becomes of its transaction.
 //
@@ -38,7 +41,7 @@ type Log struct {
 	H *history.History
 
 	flags  []uint16 // by record, as the rest
-	writer []uint32 // row+1 of the operation that sent it; of several, see wrote; 0: nobody
+	writer []uint32 // row+1 of the operation that sent it; of several, see wrote; 0: none
 	offset []int64  // where it was seen first; history.NoOffset: nowhere
 
 	more      map[history.Rec]*places // of records seen at several offsets
@@ -54,10 +57,12 @@ type Log struct {
 	finished  bool
 	middle    bool // the history shows that it began in the middle of a cluster\'s life
 	found     foundAt
-	acked     int64 // records acknowledged
-	polled    int64 // records delivered to polls that succeeded
-	ackedRead int64 // acknowledged records that were read
-	lastOK    int   // row of the operation that succeeded last; -1
+	empties   int                        // 1: empty polls prove something; -1: not; 0: not looked at
+	opens     map[history.Key][]openSend // made when it is needed
+	acked     int64                      // records acknowledged
+	polled    int64                      // records delivered to polls that succeeded
+	ackedRead int64                      // acknowledged records that were read
+	lastOK    int                        // row of the operation that succeeded last; -1
 	lastDone  int64
 
 	// FromTheStart: the history began with the cluster, and nothing is older.
@@ -131,8 +136,8 @@ func (l *Log) grow() {
 	}
 }
 
-// Begin takes in the beginning of an operation. Only who judges while the
-// history is recorded needs it.
+// Begin takes in the beginning of an operation. Only judging while the history
+// is recorded needs it.
 func (l *Log) Begin(op *history.Op) {
 	l.grow()
 	for _, s := range op.Sends {
@@ -166,12 +171,12 @@ func (l *Log) Learn(op *history.Op) {
 	l.anyGroup = l.anyGroup || op.Group != ""
 	l.hasTxn = l.hasTxn || op.F == history.Txn
 	for _, s := range op.Sends {
+		l.wrote(s.Rec, op)
 		if s.Silent && op.Type == history.OK {
 			l.flags[s.Rec] |= sentUnknown
 		} else {
 			l.flags[s.Rec] |= flag
 		}
-		l.wrote(s.Rec, op)
 		if s.Offset >= 0 && op.Type == history.OK {
 			l.place(s.Rec, s.Offset, false)
 			l.claimed(s, op.Row)
@@ -188,6 +193,7 @@ func (l *Log) Learn(op *history.Op) {
 			l.place(p.Rec, p.Offset, true)
 		} else {
 			l.blind = true
+			l.flags[p.Rec] |= readSomewhere
 		}
 	}
 }
@@ -195,20 +201,21 @@ func (l *Log) Learn(op *history.Op) {
 // wrote notes that op sent rec. Of several that did, one that succeeded says
 // most of it, and one that failed nothing.
 func (l *Log) wrote(rec history.Rec, op *history.Op) {
-	w := &l.writer[rec]
-	if *w == 0 || *w == uint32(op.Row+1) {
+	w, flags := &l.writer[rec], l.flags[rec]
+	if flags&ended == 0 { // the first that is over
+		l.flags[rec] |= ended
 		*w = uint32(op.Row + 1)
 		return
 	}
-	before := l.H.Brief(int(*w) - 1).Type
-	if before != history.Failed && op.Type != history.Failed {
-		if l.flags[rec]&resent == 0 {
+	if flags&(sentOK|sentUnknown) != 0 && op.Type != history.Failed {
+		if flags&resent == 0 {
 			l.flags[rec] |= resent
 			l.sends[rec] = 1
 			l.claimFirst(rec, int(*w)-1)
 		}
 		l.sends[rec]++
 	}
+	before := l.H.Brief(int(*w) - 1).Type
 	if before != history.OK && (op.Type == history.OK || before == history.Failed) {
 		*w = uint32(op.Row + 1)
 	}
@@ -248,6 +255,7 @@ func (l *Log) place(rec history.Rec, offset int64, polled bool) {
 		l.flags[rec] |= polledThere
 	}
 	if !polled {
+		l.flags[rec] |= claimedThere
 		l.parts[key].oldest = min(l.parts[key].oldest, offset)
 	}
 }

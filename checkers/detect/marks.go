@@ -159,8 +159,8 @@ func (m *marks) gatherAppends() {
 
 // sweep calls bad for every read that is less than grow above the highest
 // floor known before it began. Of several floors it names the one that says
-// most: what the reader itself was told, then what anybody saw, then what was
-// only acknowledged.
+// most: what the reader itself was told, then what any client saw, then what
+// was only acknowledged.
 func (s *marksOf) sweep(grow int64, bad func(read markRead, floor bound)) {
 	sort.SliceStable(s.reads, func(i, j int) bool { return s.reads[i].begin < s.reads[j].begin })
 	seen, acked := rising(s.floors), rising(s.acked)

@@ -2,9 +2,9 @@ package detect
 
 import "github.com/ktrial/ktrial/checkers/history"
 
-// badReads: a poll returns only what was sent, by nobody who failed, not by the
-// polling transaction itself; and of the transactions of a group, only one that
-// succeeds processes a record.
+// badReads: a poll returns only what was sent, by no operation that failed, not
+// by the polling transaction itself; and of the transactions of a group, only
+// one that succeeds processes a record.
 type badReads struct {
 	log        *Log
 	subscribed []bool              // by process
@@ -152,7 +152,7 @@ func (l *Log) toldAt(s Sight) bool {
 	var op history.Op
 	l.H.Read(s.Row, &op)
 	for _, sent := range op.Sends {
-		if sent.Rec == s.Rec && sent.Offset == s.Offset {
+		if sent.Rec == s.Rec && sent.Offset == s.Offset && s.Offset >= 0 {
 			return true
 		}
 	}

@@ -80,12 +80,12 @@ func (o *owing) known(s *start) int64 {
 	return s.given
 }
 
-// belowStarts finds who should have read what lies below what each reader was
-// given first.
+// belowStarts finds the readers that should have read what lies below what each
+// was given first.
 type belowStarts struct {
 	owing
 	of      [][]readerStart // by partition
-	unknown []bool          // by partition: somebody read it who may have begun anywhere
+	unknown []bool          // by partition: it has a reader that may have begun anywhere
 }
 
 type readerStart struct {
@@ -119,8 +119,8 @@ func (b *belowStarts) passed(key history.Key, offset int64, writer int) (at int6
 	return at, ok
 }
 
-// beganAbove: all who read the partition began above an offset, and owe nothing
-// of what is there.
+// beganAbove: all readers of the partition began above an offset, and owe
+// nothing of what is there.
 func (b *belowStarts) beganAbove(key history.Key, offset int64, writer int) bool {
 	if b.unknown[key] || len(b.of[key]) == 0 || offset < 0 {
 		return false

@@ -45,9 +45,9 @@ type Teller struct {
 	index map[int]*history.Op // by row, as read
 }
 
-// sighting is who saw a record first: where, and in which operation.
+// sighting is where a record was seen first, and in which operation.
 type sighting struct {
-	okReader, reader int           // rows; -1: nobody
+	okReader, reader int           // rows; -1: none
 	acked, polled    map[int64]int // by offset: row
 	senders          int           // operations that sent it
 }
@@ -238,8 +238,8 @@ func (t *Teller) op(row int) *history.Op {
 // client is the client of an operation.
 func (t *Teller) client(row int) string { return t.h.Client(t.op(row).ProcessNo) }
 
-// who is the client of an operation, with its index.
-func (t *Teller) who(row int) string {
+// actor is the client of an operation, with its index.
+func (t *Teller) actor(row int) string {
 	return fmt.Sprintf("%s (op %d)", t.client(row), t.h.Index(row))
 }
 
@@ -304,7 +304,7 @@ func (t *Teller) came(rec history.Rec) string { return t.cameBy(rec, t.log.Write
 // cameBy is came of one of the operations that sent the record.
 func (t *Teller) cameBy(rec history.Rec, row int) string {
 	if row < 0 {
-		return fmt.Sprintf("nobody sent %s", t.value(rec))
+		return fmt.Sprintf("no client sent %s", t.value(rec))
 	}
 	op := t.op(row)
 	what := t.value(rec)
@@ -315,18 +315,18 @@ func (t *Teller) cameBy(rec history.Rec, row int) string {
 	}
 	switch op.Type {
 	case history.OK:
-		return fmt.Sprintf("%s was acknowledged to %s%s", what, t.who(row), t.ended(row))
+		return fmt.Sprintf("%s was acknowledged to %s%s", what, t.actor(row), t.ended(row))
 	case history.Failed:
-		return fmt.Sprintf("%s was sent by %s, which definitely failed%s", what, t.who(row), t.ended(row))
+		return fmt.Sprintf("%s was sent by %s, which definitely failed%s", what, t.actor(row), t.ended(row))
 	}
 	if t.log.Proved(rec) {
 		for _, s := range op.Sends {
 			if t.log.Read(s.Rec) {
-				return fmt.Sprintf("%s was sent by %s, which took effect, for its record %s was read", what, t.who(row), t.value(s.Rec))
+				return fmt.Sprintf("%s was sent by %s, which took effect, for its record %s was read", what, t.actor(row), t.value(s.Rec))
 			}
 		}
 	}
-	return fmt.Sprintf("%s was sent by %s, which does not know how it ended", what, t.who(row))
+	return fmt.Sprintf("%s was sent by %s, which does not know how it ended", what, t.actor(row))
 }
 
 // polled says in which operation a record was read.
@@ -343,7 +343,7 @@ func (t *Teller) polledAt(row int, rec history.Rec, at int64) string {
 			offset = p.Offset
 		}
 	}
-	return fmt.Sprintf("%s was given %s by a poll%s", t.who(row), t.recordAt(rec, t.h.KeyOf(rec), offset), t.ended(row))
+	return fmt.Sprintf("%s was given %s by a poll%s", t.actor(row), t.recordAt(rec, t.h.KeyOf(rec), offset), t.ended(row))
 }
 
 // indexOf is the operation's index, or -1.

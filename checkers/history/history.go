@@ -1,7 +1,7 @@
-// Package history is what clients saw of a cluster: who asked for what, when,
-// and what the answer was. Workloads write it, checkers read it. It knows
-// neither a broker nor a simulator, so that the history of any cluster can be
-// held in it.
+// Package history is what clients saw of a cluster: each operation, its client,
+// its times, and what the answer was. Workloads write it, checkers read it. It
+// knows neither a broker nor a simulator, so that the history of any cluster
+// can be held in it.
 //
 // A History is built from events (a client begins; a client learns the
 // outcome) and read as operations, each an invocation joined with its

@@ -148,7 +148,7 @@ func (r *reader) event() {
 			raw.seek = r.Kind == edn.Bool && r.Int == 1
 			r.Skip()
 		case "client":
-			raw.who = r.text()
+			raw.clientName = r.text()
 		case "group":
 			raw.group = r.text()
 		case "generation":

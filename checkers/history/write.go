@@ -92,14 +92,14 @@ type writer struct {
 	some bool // a field was written before
 }
 
-// head writes what all events have; who is called to write the process.
-func (w *writer) head(number int64, typ Type, who func(), f F, name string) {
+// head writes what all events have; process is called to write the process.
+func (w *writer) head(number int64, typ Type, process func(), f F, name string) {
 	w.some = false
 	w.line = append(w.line, '{')
 	w.field("index")
 	w.line = strconv.AppendInt(w.line, w.h.IndexOf(number), 10)
 	w.word("type", typ.String())
-	who()
+	process()
 	if f != Other && name == "" {
 		name = f.String()
 	}

@@ -106,7 +106,7 @@ func (w *watch) fail(law Law, node Node, format string, args ...any) {
 func (w *watch) nameOf(n Node) string {
 	switch {
 	case n == NoNode:
-		return "nobody"
+		return "no node"
 	case w.name == nil:
 		return fmt.Sprintf("node %d", n)
 	}

@@ -12,9 +12,9 @@ var (
 	VoteForComplete  = Law{34, "a vote goes only to a candidate whose log is no shorter than the voter's"}
 	CommitCurrent    = Law{35, "a leader commits only records of its epoch that a majority of the voters has synced"}
 	LeaderAppendOnly = Law{36, "a quorum leader never overwrites its own log"}
-	SameImage        = Law{37, "all who applied an offset have the same image"}
+	SameImage        = Law{37, "all nodes that applied an offset have the same image"}
 	CommittedStays   = Law{38, "what is committed is never truncated"}
-	PreVoteHarmless  = Law{40, "a pre-vote is asked for in an epoch that exists, is no vote, and is refused by who is in touch with a leader"}
+	PreVoteHarmless  = Law{40, "a pre-vote is asked for in an epoch that exists, is no vote, and is refused by a voter that is in touch with a leader"}
 	SnapshotBelowHW  = Law{41, "a snapshot ends at or below the high watermark, and logs begin no later than at one"}
 	ActiveCaughtUp   = Law{42, "a controller acts only as leader of the quorum, once the start of its epoch is committed"}
 	BrokerEpochGrows = Law{43, "broker epochs are unique and grow"}

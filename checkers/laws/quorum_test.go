@@ -141,7 +141,7 @@ func TestQuorum(t *testing.T) {
 			append 3 0 3 1
 			vote 3 2 3
 			prevote 2 1 3 -1`},
-		{"who lost its disk had asked before", 0, elected + `
+		{"a voter that lost its disk had asked before", 0, elected + `
 			append 3 0 3 1
 			flush 3 3
 			vote 3 2 3
@@ -276,7 +276,7 @@ func TestQuorum(t *testing.T) {
 		{"a pre-vote that is taken for a vote", 40, elected + `
 			append 3 0 3 1
 			vote 2 2 3`},
-		{"a vote for one who voted for another", 40, elected + `
+		{"a vote for one that voted for another", 40, elected + `
 			append 3 0 3 1
 			vote 2 2 2
 			vote 3 2 2
@@ -297,7 +297,7 @@ func TestQuorum(t *testing.T) {
 		{"two brokers with one epoch", 43, `
 			broker 1 10
 			broker 2 10`},
-		{"nobody leads in the end", 44, elected + `
+		{"there is no leader in the end", 44, elected + `
 			follows 1 2 -1
 			quiet`},
 	}, conspire)

@@ -24,9 +24,9 @@ var (
 	ConsistentRead    = Law{20, "what a consumer was given is what is committed there"}
 	AckedIsCommitted  = Law{21, "acks=all is answered only below the high watermark, with enough replicas in sync"}
 	MarksInOrder      = Law{22, "log start <= high watermark <= log end, and an append begins at the log's end"}
-	NoTruncation      = Law{23, "nobody truncates below the true high watermark"}
+	NoTruncation      = Law{23, "no replica truncates below the true high watermark"}
 	RecoveredPrefix   = Law{24, "after a crash a log is a prefix of what it was, and holds all that was synced"}
-	ReassignKeeps     = Law{26, "a reassignment takes nobody into the ISR who was not asked in by the leader"}
+	ReassignKeeps     = Law{26, "a reassignment adds no replica to the ISR that the leader did not propose"}
 	ContiguousBatches = Law{61, "the sequences of a producer follow each other in a log without a gap or a repetition, from 0 in each producer epoch"}
 	ProducersKnown    = Law{62, "what a log knows of its producers is what the log says, after restarts, too"}
 	Converged         = Law{27, "in the end all in-sync replicas are the same"}

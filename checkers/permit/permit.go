@@ -23,7 +23,7 @@ import (
 type Expectations struct {
 	values map[Setting]string
 	// Happened counts the faults that the permissions of a configuration need. A
-	// history may tell them too. Of faults that nobody tells, FaultsKnown says
+	// history may tell them too. Of faults that neither tells, FaultsKnown says
 	// whether they did not happen.
 	Happened    map[history.FaultKind]int
 	FaultsKnown bool

@@ -152,7 +152,7 @@ type session struct {
 	rng    *rand.Rand
 	// listed are the differences that are passed over, known counts them.
 	listed differences
-	known  int
+	known  map[*difference]int
 	steps  int
 	found  []finding
 	trace  []string
@@ -259,8 +259,8 @@ func (s *session) compare(step string, req kmsg.Request, kafka, ours answer) {
 		if f.kafka == f.ours {
 			continue
 		}
-		if s.listed.explain(f) {
-			s.known++
+		if d := s.listed.explain(f); d != nil {
+			s.known[d]++
 			continue
 		}
 		s.over = s.over || s.stop && !strings.HasSuffix(p, "Message")

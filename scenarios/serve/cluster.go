@@ -53,7 +53,7 @@ func (c *served) start() {
 }
 
 // watch tells when all brokers serve, and ends it all when a node has ended by
-// itself. A real cluster would live on without the node, but whoever tests
+// itself. A real cluster would live on without the node, but a user that tests
 // against this one should hear of it.
 func (c *served) watch() {
 	if c.stopping {
@@ -117,7 +117,7 @@ func (c *served) shutdown() {
 }
 
 // leaveQuorum stops a controller. It need not wait until another leads the
-// quorum: there is nobody left to be led.
+// quorum: no other member is left.
 func leaveQuorum(n *broker.Node) error {
 	n.Raft.Shutdown(0)
 	return nil

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"fmt"
+
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"

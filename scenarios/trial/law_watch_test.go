@@ -24,7 +24,7 @@ import (
 )
 
 // plants says where each planted bug shows itself, within how many seeds, and
-// who sees it first.
+// what finds it first.
 var plants = []struct {
 	bug      planted.Bug
 	scenario scenarios.Scenario
@@ -141,7 +141,7 @@ func TestABrokenLawEndsTheRun(t *testing.T) {
 	assert.ErrorIs(t, r.w.Run(time.Second), errBroken)
 	require.Len(t, r.violations, 1)
 	v := r.violations[0]
-	assert.Equal(t, "law 23: nobody truncates below the true high watermark", v.Check)
+	assert.Equal(t, "law 23: no replica truncates below the true high watermark", v.Check)
 	assert.Equal(t, "orders/0: broker-2 truncated from 2 to 1; 2 was shown as committed", v.Message)
 	var shown []string
 	for _, m := range v.Story {
@@ -201,8 +201,8 @@ var (
 )
 
 // TestTableOfPlantedBugs plants each bug in each scenario and prints the first
-// seed that finds it, and who did. Nothing is demanded: most bugs have no part
-// in most scenarios.
+// seed that finds it, and the law or check that did. Nothing is demanded: most
+// bugs have no part in most scenarios.
 func TestTableOfPlantedBugs(t *testing.T) {
 	if !*long {
 		t.Skip("it takes minutes; -long")

@@ -135,7 +135,7 @@ func (d *descriptors) renamed(f *files, from, to string) {
 // is another matter.
 //
 // Invariant: item is in the list of idle files if and only if file is not nil,
-// nobody syncs it, and it is not held.
+// no task syncs it, and it is not held.
 type openFile struct {
 	f      *files
 	path   string // clean

@@ -75,10 +75,10 @@ func (d *door) accept() {
 			wait = 0
 		}
 		if full = !d.take(wait); full {
-			c.Close()
 			if d.w.cfg.Refused != nil {
 				d.w.cfg.Refused(d.listener.Addr().String(), len(d.w.slots))
 			}
+			c.Close()
 			continue
 		}
 		if !d.add(c) {
@@ -162,8 +162,8 @@ func (d *door) close() {
 const chunk = 32 << 10
 
 // bridge joins a TCP connection with one of the world. Each direction passes
-// one chunk at a time and waits until it was taken, so that whoever is slow
-// slows down the other side and nothing piles up between them.
+// one chunk at a time and waits until it was taken, so that a slow side slows
+// down the other and nothing piles up between them.
 type bridge struct {
 	d   *door
 	tcp net.Conn
