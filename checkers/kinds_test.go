@@ -106,7 +106,7 @@ var kinds = []struct {
 		3: send x/10@1
 		2: send x/12@2
 		1: assign x
-		1: poll x/9@0 x/12@2 x/10@3`, "acks=1", Allowed, "duplicate"},
+		1: poll x/9@0 x/12@2 x/10@3`, "acks=1,enable.idempotence=false", Allowed, "duplicate"},
 }
 
 func TestKinds(t *testing.T) {
