@@ -21,6 +21,8 @@ type Settings struct {
 	MemberEpochs bool
 	// AppendTime: brokers put their own time into records (message.timestamp.type).
 	AppendTime bool
+	// Members: consumers are members of a group, if nothing else is told of them.
+	Members bool
 }
 
 // Detection is one history being judged.
@@ -120,7 +122,7 @@ func (d *Detection) finishLog() {
 // instances of each anomaly in the order of the history.
 func (d *Detection) Finish(s Settings, emit Emit) {
 	l := d.log
-	l.FromTheStart = s.FromTheStart
+	l.FromTheStart, l.members = s.FromTheStart, s.Members
 	d.finishLog()
 	if l.blind { // polls that told no offsets need those of the whole history
 		l.coverage = nil

@@ -59,6 +59,7 @@ type Log struct {
 	blind     bool                   // some poll told no offsets
 	finished  bool
 	middle    bool // the history shows that it began in the middle of a cluster\'s life
+	members   bool // consumers of which no assignment is told are members of a group
 	found     foundAt
 	empties   int                        // 1: empty polls prove something; -1: not; 0: not looked at
 	opens     map[history.Key][]openSend // made when it is needed

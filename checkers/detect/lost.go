@@ -278,7 +278,7 @@ func (l *Log) drainProofs(key history.Key) []drain {
 	}
 	c.proofs = []drain{}
 	for _, d := range c.drains {
-		if !l.hidden(key, d.event) {
+		if (d.told || !l.members) && !l.hidden(key, d.event) {
 			c.proofs = append(c.proofs, d)
 		}
 	}

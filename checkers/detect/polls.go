@@ -223,13 +223,13 @@ func (o *pollOrder) polledNothing(c *consumer, r *reader, op *history.Op) {
 		if r.seek {
 			for _, key := range r.keys {
 				if at := c.at[key]; at == nil || !at.stands {
-					o.log.drained(key, history.NoOffset, op.Invoked)
+					o.log.drained(key, history.NoOffset, op.Invoked, true)
 				}
 			}
 		}
 		for key, at := range c.at {
 			if at.stands && at.known && !at.anywhere && at.reach <= at.high && o.log.ranks == nil {
-				o.log.drained(key, at.high, op.Invoked)
+				o.log.drained(key, at.high, op.Invoked, r.told)
 			}
 		}
 	case op.Type == history.Unknown && !o.log.jepsen:
@@ -414,7 +414,10 @@ type coverage struct {
 
 // drain is a poll that returned nothing: it began at an event, and its consumer
 // had been given everything up to an offset.
-type drain struct{ offset, event int64 }
+type drain struct {
+	offset, event int64
+	told          bool // its consumer was assigned the partition
+}
 
 type span struct{ low, high int64 }
 
@@ -434,13 +437,13 @@ func (l *Log) covered(key history.Key, low, high int64) {
 }
 
 // drained: a poll that began at an event found nothing above an offset.
-func (l *Log) drained(key history.Key, offset, event int64) {
+func (l *Log) drained(key history.Key, offset, event int64, told bool) {
 	c := l.covers(key)
-	if n := len(c.drains); n > 0 && c.drains[n-1].offset == offset { // the later one says more
+	if n := len(c.drains); n > 0 && c.drains[n-1].offset == offset && c.drains[n-1].told == told { // the later one says more
 		c.drains[n-1].event = event
 		return
 	}
-	c.drains = append(c.drains, drain{offset, event})
+	c.drains = append(c.drains, drain{offset, event, told})
 }
 
 // merge puts the stretches in order and joins those that overlap.

@@ -55,7 +55,7 @@ func (b *badReads) process(op *history.Op) {
 			once[p.Rec] = uint32(op.Row + 1)
 		case before != uint32(op.Row+1) && !b.told(p.Rec, op.Row) && b.log.gave(int(before)-1, p):
 			f := about(DuplicateProcessing, b.log.H.KeyOf(p.Rec))
-			f.Record = Sight{p.Rec, p.Offset, None}
+			f.Record = Sight{p.Rec, b.log.gaveAt(int(before)-1, p), None}
 			f.Reader, f.Again = int(before)-1, op.Row
 			b.twice = append(b.twice, f)
 		}
@@ -72,6 +72,19 @@ func (l *Log) gave(row int, p history.Polled) bool {
 		}
 	}
 	return false
+}
+
+// gaveAt is the offset at which two operations were given a record; NoOffset: one
+// of them did not tell.
+func (l *Log) gaveAt(row int, p history.Polled) int64 {
+	var op history.Op
+	l.H.Read(row, &op)
+	for _, before := range op.Polled {
+		if before.Rec == p.Rec && before.Offset == p.Offset {
+			return p.Offset
+		}
+	}
+	return history.NoOffset
 }
 
 // told: of several times that an operation was given a record one counts.
@@ -106,7 +119,8 @@ func (b *badReads) finish(emit Emit) int64 {
 		})
 	}
 	for _, f := range b.twice {
-		if l.flags[f.Record.Rec]&resent == 0 {
+		several := l.flags[f.Record.Rec]&(resent|several|alsoOlder) != 0
+		if l.flags[f.Record.Rec]&resent == 0 && !(several && f.Record.Offset < 0) {
 			emit(f)
 		}
 	}

@@ -260,7 +260,7 @@ func (e *Expectations) String() string {
 func (e *Expectations) Detecting() detect.Settings {
 	s := detect.Settings{
 		ReadCommitted: !readUncommitted(e), WriteOrder: e.Is(WriteOrder, "true"),
-		FromTheStart: e.Is(FromTheStart, "true"), MemberEpochs: e.Is(GroupProtocol, "consumer"),
+		Members: subscribed(e), FromTheStart: e.Is(FromTheStart, "true"), MemberEpochs: e.Is(GroupProtocol, "consumer"),
 		AppendTime: e.Is(TimestampType, "logappendtime"),
 	}
 	switch {
