@@ -70,7 +70,7 @@ func judgeRegister(ops []registerOp, first int64, steps int) (rows []int, verdic
 }
 
 // sinceWritten leaves out what was read before anything was written, if nobody
-// knows what was there at first, nor who else wrote.
+// knows what was there at first, nor what else wrote.
 func sinceWritten(ops []registerOp, first int64) []registerOp {
 	if first != unsaid {
 		return ops
