@@ -200,10 +200,15 @@ func (b *bridge) open() {
 	})
 }
 
+// maxIdle is how long a client may say nothing: the default of
+// connections.max.idle.ms.
+const maxIdle = 10 * time.Minute
+
 // readTCP brings chunks into the world.
 func (b *bridge) readTCP() {
 	buf := make([]byte, chunk)
 	for {
+		b.tcp.SetReadDeadline(time.Now().Add(maxIdle))
 		n, err := b.tcp.Read(buf)
 		b.d.w.Do(func() {
 			b.arrived, b.ended = buf[:n], err != nil
