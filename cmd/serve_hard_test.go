@@ -64,11 +64,10 @@ func TestServe_LivesWithFewDescriptors(t *testing.T) {
 		require.NoError(t, err)
 		idle = append(idle, c)
 	}
-	time.Sleep(time.Second)
+	assert.Eventually(t, func() bool { return strings.Contains(s.errors.String(), "closes new connections") }, time.Minute, 100*time.Millisecond)
 	for _, c := range idle {
 		c.Close()
 	}
-	assert.Contains(t, s.errors.String(), "closes new connections")
 
 	lines := goSource(t)[:5000]
 	s.createTopic("lines")

@@ -24,6 +24,7 @@ const (
 	tied                      // another record was seen at its offset
 	several                   // seen at several offsets: see Log.more
 	resent                    // by several operations that did not fail
+	alsoOlder                 // an older record of the same value was seen, too
 )
 
 const (
@@ -52,6 +53,8 @@ type Log struct {
 	inDoubt   []int                  // rows of operations of unknown outcome with sends
 	coverage  []coverage             // by partition: what readers passed over; set by the order of polls
 	hasTxn    bool                   // some operation is a transaction of several steps
+	mixed     bool                   // some operation sends and polls
+	early     bool                   // some record was read before anything was known of its send
 	anyGroup  bool                   // some operation is of a group
 	blind     bool                   // some poll told no offsets
 	finished  bool
@@ -187,7 +190,9 @@ func (l *Log) Learn(op *history.Op) {
 		flag = readOK
 		l.polled += int64(len(op.Polled))
 	}
+	l.mixed = l.mixed || len(op.Sends) > 0 && len(op.Polled) > 0
 	for _, p := range op.Polled {
+		l.early = l.early || l.flags[p.Rec]&(begun|attempted) == 0
 		l.flags[p.Rec] |= flag
 		if p.Offset >= 0 {
 			l.place(p.Rec, p.Offset, true)

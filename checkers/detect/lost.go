@@ -245,7 +245,7 @@ func (l *Log) unseen(lost map[history.Rec]bool, starts *belowStarts, emit Emit) 
 				continue
 			}
 			_, told := ends[f.Key]
-			f.Undecided = !told && !l.wasDrained(&f)
+			f.Undecided = !told && (flags&resent != 0 || !l.wasDrained(&f))
 		}
 		emit(f)
 	}

@@ -141,10 +141,10 @@ func (m *marks) gatherAppends() {
 				end.acked = append(end.acked, bound{op.Completed, s.Offset + 1, op.Row})
 			}
 		}
-		for _, p := range op.Polled {
+		for i, p := range op.Polled {
 			key := l.H.KeyOf(p.Rec)
-			if p.Offset < 0 {
-				continue
+			if p.Offset < 0 || i+1 < len(op.Polled) && op.Polled[i+1].Offset == p.Offset+1 && l.H.KeyOf(op.Polled[i+1].Rec) == key {
+				continue // of a run of records the last says it all
 			}
 			if end := m.ends[key]; end != nil {
 				end.floor(op, p.Offset+1)

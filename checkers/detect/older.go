@@ -55,6 +55,7 @@ func (l *Log) dropOlder(key history.Key, rec history.Rec) {
 		return
 	}
 	left := all[n:]
+	l.flags[rec] |= alsoOlder
 	l.more[rec].list, l.more[rec].sorted = left, len(left)
 	l.offset[rec] = left[0].offset
 	polled := false
@@ -83,6 +84,9 @@ var byValue = map[Anomaly]bool{
 // unsureOf: a finding is about a send of unknown outcome, and the value may have
 // been sent before the history began.
 func (l *Log) unsureOf(f *Finding) bool {
+	if f.Anomaly == G1cRealtime && f.Direct {
+		return !l.Acknowledged(f.Record.Rec)
+	}
 	return f.hasPair() && (!l.Acknowledged(f.Earlier.Rec) || !l.Acknowledged(f.Later.Rec))
 }
 
@@ -94,7 +98,7 @@ func (l *Log) doubtful(emit Emit) Emit {
 	}
 	repeats := l.repeats()
 	return func(f Finding) {
-		f.Undecided = f.Undecided || byValue[f.Anomaly] && (repeats || l.unsureOf(&f))
+		f.Undecided = f.Undecided || f.Anomaly == CommittedOffset || byValue[f.Anomaly] && (repeats || l.unsureOf(&f))
 		emit(f)
 	}
 }

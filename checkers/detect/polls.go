@@ -58,6 +58,7 @@ type consumer struct {
 // reader is one assignment of a consumer: how it may have started tells what it
 // owes.
 type reader struct {
+	first            bool // the first that the history tells of its process
 	told             bool // its assignment is in the history
 	subscribed, seek bool
 	group            bool
@@ -73,8 +74,9 @@ type start struct {
 	key    history.Key
 	offset int64
 	rec    history.Rec
-	given  int64 // event at which its poll ended
-	unsure bool  // an operation of unknown outcome may have been given what lies below
+	given  int64     // event at which its poll ended
+	opens  *[]openAt // made when they are needed: see owing
+	unsure bool      // an operation of unknown outcome may have been given what lies below
 }
 
 // standing is where a consumer stands in a partition.
@@ -123,7 +125,8 @@ func (o *pollOrder) assign(c *consumer, op *history.Op) {
 	before := c.assigned
 	r := o.newReader()
 	c.assigned = r
-	r.told = op.F != history.Crash && op.Type == history.OK
+	r.told = op.F != history.Crash && op.Type == history.OK && (before == nil || before.told || op.Seek)
+	r.first = before == nil
 	r.subscribed, r.seek, r.group = op.F == history.Subscribe, op.Seek, op.Group != ""
 	r.began, r.done = op.Invoked, op.Completed
 	r.keys = slices.Clone(op.Keys)
@@ -261,7 +264,7 @@ func (o *pollOrder) move(c *consumer, r *reader, op *history.Op, w *keyWalk, at 
 		at.from = w.last.low
 	case !at.stands || !at.known:
 		if !at.stands {
-			r.starts = append(r.starts, start{w.key, w.first.low, w.first.rec, op.Completed, r.unsure})
+			r.starts = append(r.starts, start{w.key, w.first.low, w.first.rec, op.Completed, nil, r.unsure})
 		}
 		at.from = w.first.low
 	case moved || w.first.low <= at.high:
@@ -280,7 +283,7 @@ func (o *pollOrder) walkPolls(op *history.Op) {
 		now := seen{rec: p.Rec, low: p.Offset, high: p.Offset, known: p.Offset >= 0, row: op.Row}
 		if (!now.known || l.ranks != nil) && l.finished {
 			now.low, now.high, now.known = l.where(p.Rec)
-			now.known = now.known && (l.ranks != nil || l.flags[p.Rec]&resent == 0)
+			now.known = now.known && (l.ranks != nil || l.flags[p.Rec]&(resent|several|alsoOlder) == 0)
 		}
 		there := w != nil && w.key == key
 		if !there {

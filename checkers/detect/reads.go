@@ -53,13 +53,25 @@ func (b *badReads) process(op *history.Op) {
 		switch before := once[p.Rec]; {
 		case before == 0:
 			once[p.Rec] = uint32(op.Row + 1)
-		case before != uint32(op.Row+1) && !b.told(p.Rec, op.Row):
+		case before != uint32(op.Row+1) && !b.told(p.Rec, op.Row) && b.log.gave(int(before)-1, p):
 			f := about(DuplicateProcessing, b.log.H.KeyOf(p.Rec))
 			f.Record = Sight{p.Rec, p.Offset, None}
 			f.Reader, f.Again = int(before)-1, op.Row
 			b.twice = append(b.twice, f)
 		}
 	}
+}
+
+// gave: an operation was given the record at the same offset, as far as is told.
+func (l *Log) gave(row int, p history.Polled) bool {
+	var op history.Op
+	l.H.Read(row, &op)
+	for _, before := range op.Polled {
+		if before.Rec == p.Rec && (before.Offset == p.Offset || before.Offset < 0 || p.Offset < 0) {
+			return true
+		}
+	}
+	return false
 }
 
 // told: of several times that an operation was given a record one counts.

@@ -395,7 +395,7 @@ func packRest(b []byte, r *raw, h *History) []byte {
 		return b
 	}
 	text := func(s string) {
-		b = binary.AppendUvarint(b, uint64(h.texts.number([]byte(s))))
+		b = binary.AppendUvarint(b, uint64(h.textNumber(s)))
 	}
 	keys := func(ks []Key) {
 		b = binary.AppendUvarint(b, uint64(len(ks)))

@@ -39,7 +39,8 @@ type History struct {
 	namedLast [16]named
 
 	processes []process
-	processOf map[int64]int32
+	processOf map[int64]int32 // of those that processBy does not have
+	processBy []int32         // by number: where it is, from 1; 0: nowhere
 	lastProc  int32
 
 	events   uint32
@@ -52,8 +53,9 @@ type History struct {
 	added Op
 	enc   []byte
 
-	ignored map[string]bool // fields that mean nothing here
-	said    [64]said        // texts unpacked last
+	ignored  map[string]bool // fields that mean nothing here
+	said     [64]said        // texts unpacked last
+	saidLast [32]said        // and packed
 }
 
 type said struct {
