@@ -72,7 +72,7 @@ func part(seed int) (*history.History, Options) {
 	}
 	events := eventsOf(newModel(uint64(seed), cfg).run())
 	from, to := 0, len(events)
-	if yes() && !cfg.Repeat { // who repeats values from before tells them apart by nothing
+	if yes() && !cfg.Repeat { // older records of the same values could not be told apart
 		from = rng.IntN(to)
 	}
 	if yes() {

@@ -129,8 +129,9 @@ func (p *Producer) append(r *ProducerRecord, done Callback, deadline time.Durati
 		q := p.queue(t, partition)
 		last := q.batches.last()
 		if !p.fits(t, last, ts, r) {
-			if last != nil {
+			if last != nil && !last.full {
 				last.full = true
+				p.shipSoon()
 			}
 			if reserved == 0 {
 				// Waiting for memory, others may have moved on: look again.

@@ -192,7 +192,9 @@ func (l *Log) Learn(op *history.Op) {
 	}
 	l.mixed = l.mixed || len(op.Sends) > 0 && len(op.Polled) > 0
 	for _, p := range op.Polled {
-		l.early = l.early || l.flags[p.Rec]&(begun|attempted) == 0
+		if now := l.flags[p.Rec]; now&(sentOK|sentUnknown) == 0 && (now&begun == 0 || now&sentFailed != 0) {
+			l.early = true
+		}
 		l.flags[p.Rec] |= flag
 		if p.Offset >= 0 {
 			l.seenAt(p.Rec, p.Offset, true)

@@ -261,13 +261,32 @@ func (l *Log) wasDrained(f *Finding) bool {
 	if c.holds(f.Record.Offset) {
 		return true
 	}
-	acked := int64(l.H.Brief(f.Record.Row).Completed)
+	if len(c.drains) == 0 || !l.emptyPollsProve() {
+		return false
+	}
+	proofs := l.drainProofs(f.Key)
+	i := sort.Search(len(proofs), func(i int) bool { return proofs[i].offset >= f.Record.Offset })
+	return i > 0 && proofs[i-1].event > int64(l.H.Brief(f.Record.Row).Completed)
+}
+
+// drainProofs are the empty polls of a partition that prove something, by offset,
+// each with the latest event of all up to it.
+func (l *Log) drainProofs(key history.Key) []drain {
+	c := &l.coverage[key]
+	if c.proofs != nil {
+		return c.proofs
+	}
+	c.proofs = []drain{}
 	for _, d := range c.drains {
-		if d.offset < f.Record.Offset && d.event > acked && l.emptyPollsProve() && !l.hidden(f.Key, d.event) {
-			return true
+		if !l.hidden(key, d.event) {
+			c.proofs = append(c.proofs, d)
 		}
 	}
-	return false
+	slices.SortFunc(c.proofs, func(a, b drain) int { return compare(a.offset, b.offset) })
+	for i := 1; i < len(c.proofs); i++ {
+		c.proofs[i].event = max(c.proofs[i].event, c.proofs[i-1].event)
+	}
+	return c.proofs
 }
 
 // emptyPollsProve: no poll of the history returned nothing though another read

@@ -409,6 +409,7 @@ type coverage struct {
 	spans []span
 	// drains are the places at which a poll returned nothing.
 	drains []drain
+	proofs []drain // those that prove something; made when they are needed
 }
 
 // drain is a poll that returned nothing: it began at an event, and its consumer

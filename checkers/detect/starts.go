@@ -27,7 +27,11 @@ const (
 type owing struct {
 	log   *Log
 	reset Reset
+	scans int // of the whole history
 }
+
+// mostScans bounds how often the whole history is looked through.
+const mostScans = 64
 
 // owes reports whether the reader must have been given a record that lies below
 // its start, if it is there: however it may have begun.
@@ -81,6 +85,11 @@ func (o *owing) openSends(s *start) []openAt {
 		return *s.opens
 	}
 	opens := []openAt{}
+	if o.scans++; o.scans > mostScans { // no more is looked for: anything may have been open
+		opens = append(opens, openAt{-1, noEnd, history.NoOffset, None})
+		s.opens = &opens
+		return opens
+	}
 	o.log.H.EachOf(history.HasSends, func(op *history.Op) bool {
 		done := op.Completed
 		if op.Type == history.Unknown {
@@ -150,7 +159,7 @@ type readerStart struct {
 }
 
 func newBelowStarts(o *pollOrder, reset Reset) *belowStarts {
-	b := &belowStarts{owing: owing{o.log, reset}, of: make([][]readerStart, len(o.log.parts)), unknown: make([]bool, len(o.log.parts))}
+	b := &belowStarts{owing: owing{log: o.log, reset: reset}, of: make([][]readerStart, len(o.log.parts)), unknown: make([]bool, len(o.log.parts))}
 	for _, r := range o.readers {
 		for i := range r.starts {
 			key := r.starts[i].key

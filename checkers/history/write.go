@@ -91,7 +91,8 @@ type writer struct {
 	h    *History
 	op   Op
 	line []byte
-	some bool // a field was written before
+	some bool  // a field was written before
+	base int64 // :index of the first event
 }
 
 // head writes what all events have; process is called to write the process.
@@ -99,7 +100,7 @@ func (w *writer) head(number int64, typ Type, process func(), f F, name string) 
 	w.some = false
 	w.line = append(w.line, '{')
 	w.field("index")
-	w.line = strconv.AppendInt(w.line, w.h.IndexOf(number), 10)
+	w.line = strconv.AppendInt(w.line, w.base+w.h.IndexOf(number), 10)
 	w.word("type", typ.String())
 	process()
 	if f != Other && name == "" {
