@@ -70,7 +70,7 @@ func judgeRegister(ops []registerOp, first int64, steps int) (rows []int, verdic
 }
 
 // sinceWritten leaves out what was read before anything was written, if it is
-// unknown what was there at first, or what else wrote.
+// unknown what was there at first, or which other clients wrote.
 func sinceWritten(ops []registerOp, first int64) []registerOp {
 	if first != unsaid {
 		return ops

@@ -16,9 +16,9 @@ import (
 )
 
 // Expectations say under which configuration a history came about, and what
-// happened to the cluster: together they decide which anomalies were promised not
-// to happen. The zero value is the baseline: replication factor 3, acks=all,
-// min.insync.replicas=2, no unclean election, idempotent producers,
+// happened to the cluster: together they decide which anomalies were promised
+// not to happen. The zero value is the baseline: replication factor 3,
+// acks=all, min.insync.replicas=2, no unclean election, idempotent producers,
 // read_committed consumers with assigned partitions and manual commits.
 type Expectations struct {
 	values map[Setting]string
