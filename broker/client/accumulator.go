@@ -71,7 +71,7 @@ func (p *Producer) queue(t *producerTopic, partition int32) *queue {
 	}
 	q := t.queues[partition]
 	if q == nil {
-		q = &queue{tp: kafka.TopicPartition{Topic: t.name, Partition: partition}, place: len(p.queues)}
+		q = &queue{tp: kafka.TopicPartition{Topic: t.name, Partition: partition}, index: len(p.queues)}
 		q.numbering.id = kafka.NoProducer
 		t.queues[partition] = q
 		p.queues = append(p.queues, q)
@@ -129,8 +129,9 @@ func (p *Producer) append(r *ProducerRecord, done Callback, deadline time.Durati
 		q := p.queue(t, partition)
 		last := q.batches.last()
 		if !p.fits(t, last, ts, r) {
-			if last != nil {
+			if last != nil && !last.full {
 				last.full = true
+				p.shipSoon()
 			}
 			if reserved == 0 {
 				// Waiting for memory, others may have moved on: look again.
@@ -206,12 +207,12 @@ func (p *Producer) nowBusy(q *queue) {
 		return
 	}
 	q.busy = true
-	p.busy = slices.Insert(p.busy, p.busyFrom(q.place), q)
+	p.busy = slices.Insert(p.busy, p.busyFrom(q.index), q)
 }
 
-// busyFrom is the first of the busy queues at or after a place.
-func (p *Producer) busyFrom(place int) int {
-	at, _ := slices.BinarySearchFunc(p.busy, place, func(q *queue, place int) int { return cmp.Compare(q.place, place) })
+// busyFrom is the first of the busy queues at or after an index.
+func (p *Producer) busyFrom(index int) int {
+	at, _ := slices.BinarySearchFunc(p.busy, index, func(q *queue, index int) int { return cmp.Compare(q.index, index) })
 	return at
 }
 

@@ -13,7 +13,7 @@ import (
 type assigned struct {
 	c      *Consumer
 	tp     kafka.TopicPartition
-	place  int        // in the assignment
+	index  int        // in the assignment
 	source *source    // of which it is a member
 	topic  kafka.UUID // as the metadata had it last
 	state  positionState

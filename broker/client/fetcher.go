@@ -32,7 +32,7 @@ type source struct {
 	// What is to be asked, while it is attended to.
 	attended bool
 	link     *link
-	first    int // the place of the first member that is not resting
+	first    int // the index of the first member that is not resting
 	resets   []*assigned
 	verify   []*assigned
 	fetches  []partitionFetch
@@ -169,7 +169,7 @@ func (c *Consumer) sort(s *source, now time.Duration) {
 			continue
 		}
 		if !awake {
-			s.first, awake = a.place, true
+			s.first, awake = a.index, true
 		}
 		if a.preferred != kafka.NoNode && a.preferredUntil > now {
 			c.schedule.at(s.duty, a.preferredUntil)

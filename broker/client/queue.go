@@ -13,7 +13,7 @@ import (
 // before 1.9).
 type queue struct {
 	tp    kafka.TopicPartition
-	place int  // among the producer's queues
+	index int  // among the producer's queues
 	busy  bool // it is among those with batches
 
 	// batches are those whose callbacks have not run, in the order of the sends.
@@ -187,7 +187,7 @@ func (f *fifo) pop() *batch {
 	return b
 }
 
-// replace puts parts in the place of b.
+// replace puts parts where b was.
 func (f *fifo) replace(b *batch, parts []*batch) {
 	var items []*batch
 	for i := 0; i < f.len(); i++ {

@@ -167,8 +167,8 @@ func (c *partitionChange) mayLead(replica kafka.NodeID) bool {
 	return slices.Contains(in, replica) && c.acceptable(replica)
 }
 
-// lastKnownLeader is the leader before everyone eligible was lost. It is the
-// best guess that is left, and Kafka takes it without being asked for an
+// lastKnownLeader is the leader before every eligible replica was lost. It is
+// the best guess that is left, and Kafka takes it without being asked for an
 // unclean election.
 func (c *partitionChange) lastKnownLeader() (kafka.NodeID, bool) {
 	last := c.partition.LastKnownELR

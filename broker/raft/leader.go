@@ -95,10 +95,10 @@ func (c *Core) advance() {
 	}
 }
 
-// toldHW is the high watermark as this Leader may tell it: nothing before it
+// answeredHW is the high watermark as this Leader may tell it: nothing before it
 // has committed in its own epoch, for until then its predecessor may have
 // committed more than it knows of (KIP-595).
-func (c *Core) toldHW() kafka.Offset {
+func (c *Core) answeredHW() kafka.Offset {
 	if c.hw > c.lead.epochStart {
 		return c.hw
 	}
@@ -144,7 +144,7 @@ func (c *Core) Fetch(now time.Duration, req FetchRequest) FetchReply {
 	if reply.Err = c.checkLeaderRequest(req.Epoch); reply.Err != nil {
 		return reply
 	}
-	reply.HW = c.toldHW()
+	reply.HW = c.answeredHW()
 	latest := c.log.LatestSnapshot()
 	reply.Validity = c.log.Validate(req.Offset, req.LastEpoch)
 	if req.Offset == 0 && !latest.IsZero() {
@@ -160,7 +160,7 @@ func (c *Core) Fetch(now time.Duration, req FetchRequest) FetchReply {
 		c.countFetch(now, req.Replica)
 	default:
 		c.progressed(now, req)
-		reply.HW = c.toldHW()
+		reply.HW = c.answeredHW()
 		reply.To = max(req.Offset, c.log.Flushed)
 		reply.Wait = req.Offset >= c.log.Flushed && req.HW >= reply.HW
 	}

@@ -46,10 +46,10 @@ type Node struct {
 
 	// tail is the end of the log, in memory, as far as it is not delivered:
 	// batches with consecutive offsets up to the end of the log.
-	tail      []held
-	delivered kafka.Offset // all below was given to the listener
-	toldWho   kafka.NodeID
-	toldEpoch kafka.LeaderEpoch
+	tail        []held
+	delivered   kafka.Offset // all below was given to the listener
+	namedLeader kafka.NodeID
+	namedEpoch  kafka.LeaderEpoch
 
 	// The driver sleeps until armed, unless it is woken.
 	wake  env.Signal
@@ -114,7 +114,7 @@ func (n *Node) settle() {
 		n.host.Exit(err)
 	}
 	n.deliver()
-	n.tellLeader()
+	n.announceLeader()
 	n.wakeOthers()
 }
 

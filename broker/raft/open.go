@@ -24,7 +24,7 @@ func Start(host env.Host, cfg Config, l Listener) (*Node, error) {
 		self: &witness.Replica{Node: cfg.ID, Partition: kafka.MetadataPartition, Topic: MetadataTopicID},
 		free: host.NewSignal("raft turn"), wake: host.NewSignal("raft timer"),
 		news: host.NewSignal("raft news"), committed: host.NewSignal("raft commit"),
-		epoch: kafka.NoEpoch, resign: kafka.NoEpoch, toldWho: kafka.NoNode, toldEpoch: kafka.NoEpoch,
+		epoch: kafka.NoEpoch, resign: kafka.NoEpoch, namedLeader: kafka.NoNode, namedEpoch: kafka.NoEpoch,
 	}
 	if err := n.open(); err != nil {
 		return nil, err

@@ -1,5 +1,5 @@
 // Package raft replicates the metadata log: KRaft (KIP-595), Raft over Kafka's
-// Fetch. Voters elect a leader, the leader appends, everyone else fetches.
+// Fetch. Voters elect a leader, the leader appends, all others fetch.
 //
 // Core is the protocol: it decides, and knows no host. Node is its limbs: the
 // tasks, connections and files of one member of the quorum.

@@ -396,7 +396,7 @@ func (p *Partition) tellRead(batches []byte) {
 // that there is to tell.
 func (q *fetch) answerPart(resp *kmsg.FetchResponse, part *fetchPart) {
 	if part.cached != nil {
-		if !part.cached.mustTell(&part.out) {
+		if !part.cached.mustAnswer(&part.out) {
 			return
 		}
 		if len(part.out.RecordBatches) > 0 {

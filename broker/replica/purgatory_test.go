@@ -51,7 +51,7 @@ func TestPurgatory(t *testing.T) {
 		list.check()
 		h.Sleep(10 * time.Millisecond)
 		assert.True(t, results[2])
-		assert.True(t, list.places.Empty(), "no wait is left behind")
+		assert.True(t, list.entries.Empty(), "no wait is left behind")
 		assert.Len(t, pg.free, 3, "the first wait was used again")
 	})
 }

@@ -211,9 +211,9 @@ func (x *fetchSession) add(c *cached) {
 	x.parts.Push(&c.item)
 }
 
-// mustTell reports whether an incremental answer must carry out, and takes
+// mustAnswer reports whether an incremental answer must carry out, and takes
 // note of what it tells.
-func (c *cached) mustTell(out *kmsg.FetchResponseTopicPartition) bool {
+func (c *cached) mustAnswer(out *kmsg.FetchResponseTopicPartition) bool {
 	tell := len(out.RecordBatches) > 0 || c.hw != out.HighWatermark || c.start != out.LogStartOffset ||
 		out.ErrorCode != 0 || out.PreferredReadReplica >= 0 ||
 		out.DivergingEpoch.Epoch >= 0 // with no records either: else the follower would never truncate

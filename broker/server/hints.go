@@ -26,12 +26,12 @@ func (h *leaderHints) leader(im *metadata.Image, tp kafka.TopicPartition) (id, e
 	}
 	broker := im.Broker(p.Leader)
 	if at, known := endpoint(broker); known {
-		h.note(hintedBroker{int32(broker.ID), broker.Rack, at})
+		h.add(hintedBroker{int32(broker.ID), broker.Rack, at})
 	}
 	return int32(p.Leader), int32(p.LeaderEpoch)
 }
 
-func (h *leaderHints) note(at hintedBroker) {
+func (h *leaderHints) add(at hintedBroker) {
 	for _, b := range h.brokers {
 		if b.id == at.id {
 			return

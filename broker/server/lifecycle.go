@@ -90,7 +90,7 @@ func NewLifecycle(host env.Host, self Identity, s Settings, channel *Channel, me
 	return &Lifecycle{
 		host: host, self: self, settings: s, channel: channel, metadata: metadata, onEpoch: onEpoch,
 		epoch:   kafka.NoEpoch,
-		wakeUp:  host.NewSignal("lifecycle nudged"),
+		wakeUp:  host.NewSignal("lifecycle awakened"),
 		changed: host.NewSignal("lifecycle changed"),
 	}
 }

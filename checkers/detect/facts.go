@@ -132,7 +132,7 @@ type foundAt struct {
 // acknowledgement counts unless polls, which saw the record elsewhere, passed
 // over the offset or saw another record there: everywhere, or nowhere. Of a
 // record that was sent several times it may be another's.
-func (l *Log) trusted(rec history.Rec, p place) bool {
+func (l *Log) trusted(rec history.Rec, p position) bool {
 	if p.polled || l.flags[rec]&polledThere == 0 || l.flags[rec]&resent != 0 {
 		return true
 	}
@@ -151,7 +151,8 @@ func (l *Log) contradicted(key history.Key, offset int64) bool {
 }
 
 // anothers: what a poll returned need not be the record that the history sends, for
-// nobody was told that it took effect: it may be an older one of the same value.
+// no client was told that it took effect: it may be an older one of the same
+// value.
 func (l *Log) anothers(p history.Polled) bool {
 	key := l.H.KeyOf(p.Rec)
 	return p.Offset >= 0 && l.flags[p.Rec]&(several|claimedThere|sentOK) == 0 && l.repeats() && l.parts[key].oldest != unacked && l.older(key, p.Offset)
@@ -162,7 +163,7 @@ func (l *Log) isThere(offset int64, rec history.Rec) bool {
 	if l.flags[rec]&several == 0 {
 		return true
 	}
-	return l.trusted(rec, place{offset, l.wasPolledAt(rec, offset)})
+	return l.trusted(rec, position{offset, l.wasPolledAt(rec, offset)})
 }
 
 func (l *Log) wasPolledAt(rec history.Rec, offset int64) bool {
@@ -170,7 +171,7 @@ func (l *Log) wasPolledAt(rec history.Rec, offset int64) bool {
 		return l.flags[rec]&polledThere != 0
 	}
 	all := l.more[rec].inOrder()
-	i, there := slices.BinarySearchFunc(all, offset, func(p place, offset int64) int { return compare(p.offset, offset) })
+	i, there := slices.BinarySearchFunc(all, offset, func(p position, offset int64) int { return compare(p.offset, offset) })
 	return there && all[i].polled
 }
 

@@ -99,7 +99,7 @@ func (l *Log) rank(rec history.Rec) (low, high int64, ok bool) {
 		}
 	}
 	try(l.offset[rec])
-	for _, p := range l.placesOf(rec) {
+	for _, p := range l.positionsOf(rec) {
 		try(p.offset)
 	}
 	return best, best, best >= 0
@@ -232,8 +232,8 @@ func (l *Log) emptyGraph() bool {
 	return empty
 }
 
-// placesOf are the offsets at which a record of several was seen.
-func (l *Log) placesOf(rec history.Rec) []place {
+// positionsOf are the offsets at which a record of several was seen.
+func (l *Log) positionsOf(rec history.Rec) []position {
 	if all := l.more[rec]; all != nil {
 		return all.inOrder()
 	}

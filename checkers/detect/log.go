@@ -45,9 +45,9 @@ type Log struct {
 	writer []uint32 // row+1 of the operation that sent it; of several, see wrote; 0: none
 	offset []int64  // where it was seen first; history.NoOffset: nowhere
 
-	more      map[history.Rec]*places // of records seen at several offsets
-	sends     map[history.Rec]int32   // operations that may have written it, where there are several
-	claims    map[claim]int           // row+1 that was acknowledged there, of records that were resent
+	more      map[history.Rec]*positions // of records seen at several offsets
+	sends     map[history.Rec]int32      // operations that may have written it, where there are several
+	claims    map[claim]int              // row+1 that was acknowledged there, of records that were resent
 	parts     []partition
 	ties      map[spot][]history.Rec // where several records were seen at one offset
 	inDoubt   []int                  // rows of operations of unknown outcome with sends
@@ -76,17 +76,17 @@ type Log struct {
 	ranks  []map[int64]int64 // by partition, for its order; else nil
 }
 
-// place is an offset at which a record was seen. Polled: by a poll, not only
+// position is an offset at which a record was seen. Polled: by a poll, not only
 // claimed by an acknowledgement.
-type place struct {
+type position struct {
 	offset int64
 	polled bool
 }
 
-// places are the offsets of one record. New ones come to the end, and are put
+// positions are the offsets of one record. New ones come to the end, and are put
 // in order now and then, so that n of them cost n log n.
-type places struct {
-	list   []place
+type positions struct {
+	list   []position
 	sorted int // of list, in order and each once
 }
 
@@ -122,7 +122,7 @@ type page [pageLen]uint32 // rec+1, or 0
 func NewLog(h *history.History) *Log {
 	n := h.Records()
 	return &Log{
-		H: h, more: map[history.Rec]*places{}, sends: map[history.Rec]int32{}, claims: map[claim]int{},
+		H: h, more: map[history.Rec]*positions{}, sends: map[history.Rec]int32{}, claims: map[claim]int{},
 		ties: map[spot][]history.Rec{}, lastOK: -1, lastDone: -1,
 		flags: make([]uint16, 0, n), writer: make([]uint32, 0, n), offset: make([]int64, 0, n),
 	}
@@ -182,7 +182,7 @@ func (l *Log) Learn(op *history.Op) {
 			l.flags[s.Rec] |= flag
 		}
 		if s.Offset >= 0 && op.Type == history.OK {
-			l.place(s.Rec, s.Offset, false)
+			l.seenAt(s.Rec, s.Offset, false)
 			l.claimed(s, op.Row)
 		}
 	}
@@ -198,7 +198,7 @@ func (l *Log) Learn(op *history.Op) {
 		}
 		l.flags[p.Rec] |= flag
 		if p.Offset >= 0 {
-			l.place(p.Rec, p.Offset, true)
+			l.seenAt(p.Rec, p.Offset, true)
 		} else {
 			l.blind = true
 			l.flags[p.Rec] |= readSomewhere
@@ -247,7 +247,7 @@ func (l *Log) claimed(s history.Sent, row int) {
 	}
 }
 
-func (l *Log) place(rec history.Rec, offset int64, polled bool) {
+func (l *Log) seenAt(rec history.Rec, offset int64, polled bool) {
 	key := l.H.KeyOf(rec)
 	switch there := l.parts[key].put(offset, rec); {
 	case there == 0 || there == uint32(rec)+1:
@@ -257,7 +257,7 @@ func (l *Log) place(rec history.Rec, offset int64, polled bool) {
 	if l.offset[rec] == history.NoOffset {
 		l.offset[rec] = offset
 	} else if l.offset[rec] != offset || l.flags[rec]&several != 0 {
-		l.another(rec, place{offset, polled})
+		l.another(rec, position{offset, polled})
 	}
 	if polled {
 		l.flags[rec] |= polledThere
@@ -280,10 +280,10 @@ func (l *Log) tie(at spot, first, rec history.Rec) {
 	}
 }
 
-func (l *Log) another(rec history.Rec, p place) {
+func (l *Log) another(rec history.Rec, p position) {
 	all := l.more[rec]
 	if all == nil {
-		all = &places{list: []place{{l.offset[rec], l.flags[rec]&polledThere != 0}}, sorted: 1}
+		all = &positions{list: []position{{l.offset[rec], l.flags[rec]&polledThere != 0}}, sorted: 1}
 		l.more[rec] = all
 		l.flags[rec] |= several
 	}
@@ -293,11 +293,11 @@ func (l *Log) another(rec history.Rec, p place) {
 }
 
 // inOrder are the offsets, each once.
-func (p *places) inOrder() []place {
+func (p *positions) inOrder() []position {
 	if p.sorted == len(p.list) {
 		return p.list
 	}
-	slices.SortStableFunc(p.list, func(a, b place) int { return compare(a.offset, b.offset) })
+	slices.SortStableFunc(p.list, func(a, b position) int { return compare(a.offset, b.offset) })
 	kept := p.list[:0]
 	for _, at := range p.list {
 		if n := len(kept); n > 0 && kept[n-1].offset == at.offset {
@@ -338,7 +338,7 @@ func (l *Log) Finish() {
 		for _, s := range op.Sends {
 			l.flags[s.Rec] |= proved
 			if s.Offset >= 0 {
-				l.place(s.Rec, s.Offset, false)
+				l.seenAt(s.Rec, s.Offset, false)
 				l.claimed(s, row)
 			}
 		}

@@ -289,7 +289,7 @@ func (l *Log) drainProofs(key history.Key) []drain {
 	return c.proofs
 }
 
-// emptyPollsProve: no poll of the history returned nothing though somebody read
+// emptyPollsProve: no poll of the history returned nothing though another read
 // what had been acknowledged before. Consumers may come back empty for other
 // reasons than that there is nothing.
 func (l *Log) emptyPollsProve() bool {
@@ -318,8 +318,9 @@ func (l *Log) wasWrong(key history.Key, d drain) bool {
 	return wrong
 }
 
-// hidden: at an event some operation had sent to the partition of which nobody
-// knew yet how it would end. Behind an open transaction consumers see nothing.
+// hidden: at an event some operation had sent to the partition of which no
+// client knew yet how it would end. Behind an open transaction consumers see
+// nothing.
 func (l *Log) hidden(key history.Key, event int64) bool {
 	if l.opens == nil {
 		l.opens = map[history.Key][]openSend{}

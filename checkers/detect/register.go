@@ -69,8 +69,8 @@ func judgeRegister(ops []registerOp, first int64, steps int) (rows []int, verdic
 	return rows, verdict
 }
 
-// sinceWritten leaves out what was read before anything was written, if nobody
-// knows what was there at first, nor what else wrote.
+// sinceWritten leaves out what was read before anything was written, if it is
+// unknown what was there at first, or which other clients wrote.
 func sinceWritten(ops []registerOp, first int64) []registerOp {
 	if first != unsaid {
 		return ops

@@ -12,7 +12,7 @@ import (
 // telling is one finding being told: the words go to the instance, rows are the
 // operations that prove it, recs the records that its lanes show.
 type telling struct {
-	*Teller
+	*Explainer
 	f    *detect.Finding
 	in   *Instance
 	rows []int
@@ -85,7 +85,7 @@ func (s *telling) lost() {
 	}
 	seen := "a later record was read"
 	if bound, ok := s.boundary(f); ok {
-		if at := s.Teller.seen[bound]; at != nil && at.okReader >= 0 {
+		if at := s.Explainer.seen[bound]; at != nil && at.okReader >= 0 {
 			s.shows(at.okReader)
 			s.in.Reader = s.indexOf(at.okReader)
 			seen = s.polledAt(at.okReader, bound, f.Passed)
@@ -108,16 +108,16 @@ func (s *telling) torn() {
 	s.message("of the transaction of %s, %s was read and %s is lost", s.actor(row), s.value(read), s.value(lost))
 	s.prove("%s sent %s and %s in one transaction", s.actor(row), s.value(read), s.value(lost))
 	s.rows = []int{row}
-	if at := s.Teller.seen[read]; at != nil && at.okReader >= 0 {
+	if at := s.Explainer.seen[read]; at != nil && at.okReader >= 0 {
 		s.shows(at.okReader)
 		s.in.Reader = s.indexOf(at.okReader)
 		s.prove("%s", s.polled(at.okReader, read))
 	}
 	s.prove("so all of it is committed, %s too", s.recordAt(lost, f.Key, f.Record.Offset))
-	if bound, ok := s.boundary(f); ok && s.Teller.seen[bound] != nil && s.Teller.seen[bound].okReader >= 0 {
+	if bound, ok := s.boundary(f); ok && s.Explainer.seen[bound] != nil && s.Explainer.seen[bound].okReader >= 0 {
 		s.recs = append(s.recs[:2:2], bound)
-		s.shows(s.Teller.seen[bound].okReader)
-		s.prove("%s", s.polled(s.Teller.seen[bound].okReader, bound))
+		s.shows(s.Explainer.seen[bound].okReader)
+		s.prove("%s", s.polled(s.Explainer.seen[bound].okReader, bound))
 	}
 	s.prove("yet no successful poll ever returned %s: contradiction", s.value(lost))
 }
@@ -134,7 +134,7 @@ func (s *telling) unseen() {
 func (s *telling) sightings(n int, at func(i int) (history.Rec, int64)) {
 	for i := range min(3, n) {
 		rec, offset := at(i)
-		seen := s.Teller.seen[rec]
+		seen := s.Explainer.seen[rec]
 		if seen == nil {
 			continue
 		}
@@ -250,7 +250,7 @@ func (s *telling) jumped() {
 // witness proves that a record was at the offset that a consumer jumped over.
 func (s *telling) witness(rec history.Rec, offset int64) {
 	s.recs = append(s.recs[:2:2], rec)
-	seen := s.Teller.seen[rec]
+	seen := s.Explainer.seen[rec]
 	if seen == nil {
 		return
 	}

@@ -31,12 +31,14 @@ func (h *History) WriteFile(path string) error {
 	}
 	var out io.Writer = f
 	var zip *gzip.Writer
+	//text:allow the name of a file
 	name, zipped := strings.CutSuffix(path, ".gz")
 	if zipped {
 		zip = gzip.NewWriter(f)
 		out = zip
 	}
 	format := JSON
+	//text:allow the name of a file
 	if strings.HasSuffix(name, ".edn") {
 		format = EDN
 	}

@@ -71,7 +71,7 @@ func play(t *testing.T, events string, do func(verb string, w *words)) {
 	}
 }
 
-func tell(t *testing.T, tales []tale, run func(*testing.T, string) *watch) {
+func tell(t *testing.T, tales []tale, run func(*testing.T, string) *tally) {
 	for _, s := range tales {
 		t.Run(fmt.Sprintf("%d %s", s.law, s.name), func(t *testing.T) {
 			w := run(t, s.events)

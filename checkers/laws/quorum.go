@@ -23,7 +23,7 @@ var (
 
 // Quorum is the ghost of the metadata log.
 type Quorum struct {
-	watch
+	tally
 	voters  []Node
 	members []*member
 

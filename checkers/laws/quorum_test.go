@@ -2,7 +2,7 @@ package laws
 
 import "testing"
 
-func conspire(t *testing.T, events string) *watch {
+func conspire(t *testing.T, events string) *tally {
 	q := NewQuorum(QuorumConfig{Subject: "quorum", Voters: []Node{1, 2, 3}})
 	play(t, events, func(verb string, w *words) {
 		switch verb {
@@ -42,7 +42,7 @@ func conspire(t *testing.T, events string) *watch {
 			t.Fatalf("unknown event %q", verb)
 		}
 	})
-	return &q.watch
+	return &q.tally
 }
 
 // elected: node 1 leads epoch 1; its first three records are committed.

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func replicate(t *testing.T, events string) *watch {
+func replicate(t *testing.T, events string) *tally {
 	r := NewReplication(ReplicationConfig{Subject: "orders/0", MinISR: 2, HWNeedsMinISR: true})
 	pe := int32(0)
 	play(t, events, func(verb string, w *words) {
@@ -80,7 +80,7 @@ func replicate(t *testing.T, events string) *watch {
 			t.Fatalf("unknown event %q", verb)
 		}
 	})
-	return &r.watch
+	return &r.tally
 }
 
 // replicated: node 1 leads epoch 0 and four records are committed on three.

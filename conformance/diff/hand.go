@@ -292,9 +292,9 @@ var hands = []hand{
 			r.TransactionID = kmsg.StringPtr("tx")
 			return r
 		})
-		s.tell(1, s.produce(t, 0, 0, build(plain(1))))
+		s.send(1, s.produce(t, 0, 0, build(plain(1))))
 		s.do("alive after acks 0", 1, s.list(t, 0, -2, 0, -1))
-		s.tell(1, s.produce(t, 9, 0, build(plain(1))))
+		s.send(1, s.produce(t, 9, 0, build(plain(1))))
 		s.do("alive after bad acks 0", 1, s.list(t, 0, -2, 0, -1))
 		time.Sleep(200 * time.Millisecond)
 		s.do("end", 1, s.list(t, 0, -1, 0, -1))

@@ -36,7 +36,7 @@ type side struct {
 	sess   int32 // of the last fetch that made one
 	pidOf  []int64
 	epoch  []int16
-	note   map[string]int64
+	marks  map[string]int64
 }
 
 func (s *side) fresh(prefix string) {
@@ -47,7 +47,7 @@ func (s *side) fresh(prefix string) {
 	s.prefix = prefix
 	s.sess = 0
 	s.pidOf, s.epoch = nil, nil
-	s.note = map[string]int64{}
+	s.marks = map[string]int64{}
 }
 
 func (s *side) close() {
@@ -225,8 +225,8 @@ func (s *session) do(step string, broker int, make func(*side) kmsg.Request) (ka
 	return kafka, ours
 }
 
-// tell sends a request that has no answer.
-func (s *session) tell(broker int, make func(*side) kmsg.Request) {
+// send sends a request that has no answer.
+func (s *session) send(broker int, make func(*side) kmsg.Request) {
 	s.both(func(sd *side) {
 		req := make(sd)
 		req.SetVersion(s.v(req.Key()))

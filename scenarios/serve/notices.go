@@ -13,7 +13,7 @@ import (
 // is not printed: what was damaged, cut, set aside or lost, and what is
 // refused. Kafka has all of it in the broker's log.
 type notices struct {
-	tell func(string)
+	print func(string)
 
 	mu   sync.Mutex
 	last map[string]time.Time // when each text was told
@@ -49,7 +49,7 @@ func (n *notices) say(text string) {
 		n.last = map[string]time.Time{}
 	}
 	n.last[text] = time.Now()
-	n.tell(text)
+	n.print(text)
 }
 
 func noteworthy(e ledger.Event) bool {

@@ -114,7 +114,7 @@ func Run(ctx context.Context, cfg Config) error {
 func liveConfig(cfg Config) live.Config {
 	out := live.Config{Dir: cfg.Dir, Seed: rand.Uint64(), Read: cfg.Read, MaxConns: maxConns, Grace: grace}
 	if cfg.Notice != nil {
-		n := &notices{tell: cfg.Notice}
+		n := &notices{print: cfg.Notice}
 		out.Refused = n.refused
 		out.Read = func(e *ledger.Entry) {
 			n.read(e)

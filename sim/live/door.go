@@ -26,7 +26,7 @@ type door struct {
 
 // Expose opens a TCP address ("127.0.0.1:9092", or ":0" for any port) that
 // leads to a host's port, and returns the address. Hosts inside the world that
-// dial this address get there too, so that it may be advertised to everyone.
+// dial this address get there too, so that it may be advertised to all clients.
 // Connections wait in the operating system's queue until the host listens.
 func (w *World) Expose(host string, port int, listen string) (string, error) {
 	l, err := net.Listen("tcp", listen)
