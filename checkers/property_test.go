@@ -255,7 +255,7 @@ var mutations = []mutation{
 		return ok
 	}},
 	{Duplicate, func(m *mutant) bool {
-		rec, ok := m.pick(func(rec history.Rec) bool { return m.log.Read(rec) && m.log.Sends(rec) == 1 })
+		rec, ok := m.pick(func(rec history.Rec) bool { return m.log.Read(rec) && m.told(rec) && m.log.Sends(rec) == 1 })
 		_, poll := m.somePoll(func(*history.Event, *history.Mop) bool { return true })
 		if ok && poll != nil {
 			key, value := m.name(rec)

@@ -86,7 +86,7 @@ type lost struct {
 func (l *Log) findLost(starts *belowStarts, emit Emit) map[history.Rec]bool {
 	d := lost{l, LogEnds(l.H), starts, map[int]bool{}, map[history.Rec]bool{}, emit}
 	for i, flags := range l.flags {
-		if flags&committed == 0 || l.offset[i] < 0 {
+		if flags&committed == 0 || l.offset[i] < 0 || flags&(sentOK|alsoOlder) == alsoOlder {
 			continue
 		}
 		rec := history.Rec(i)

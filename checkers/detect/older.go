@@ -38,7 +38,7 @@ func (l *Log) setApart() {
 		case flags&several != 0 && flags&sentOK != 0:
 			l.dropOlder(key, rec)
 		case flags&several == 0 && l.anothers(history.Polled{Rec: rec, Offset: l.offset[rec]}):
-			l.flags[rec] &^= polledThere | readOK | readOther
+			l.flags[rec] = l.flags[rec]&^(polledThere|readOK|readOther) | alsoOlder
 			l.offset[rec] = history.NoOffset
 		}
 	}
