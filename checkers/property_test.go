@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -264,9 +265,14 @@ var mutations = []mutation{
 		return ok && poll != nil
 	}},
 	{PhantomRead, func(m *mutant) bool {
-		_, poll := m.somePoll(func(*history.Event, *history.Mop) bool { return true })
+		// Where another was acknowledged: below that it may be older.
+		acknowledged := func(r history.Record) bool {
+			rec, ok := m.h.FindRec(r.Key, r.Value)
+			return ok && m.told(rec)
+		}
+		_, poll := m.somePoll(func(_ *history.Event, mop *history.Mop) bool { return slices.ContainsFunc(mop.Records, acknowledged) })
 		if poll != nil {
-			poll.Records[m.rng.IntN(len(poll.Records))].Value = history.Text("phantom")
+			poll.Records[slices.IndexFunc(poll.Records, acknowledged)].Value = history.Text("phantom")
 		}
 		return poll != nil
 	}},
