@@ -268,7 +268,7 @@ var mutations = []mutation{
 		// Where another was acknowledged: below that it may be older.
 		acknowledged := func(r history.Record) bool {
 			rec, ok := m.h.FindRec(r.Key, r.Value)
-			return ok && m.told(rec)
+			return ok && m.told(rec) && r.Offset != (history.Number{})
 		}
 		_, poll := m.somePoll(func(_ *history.Event, mop *history.Mop) bool { return slices.ContainsFunc(mop.Records, acknowledged) })
 		if poll != nil {

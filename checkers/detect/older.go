@@ -87,6 +87,9 @@ func (l *Log) unsureOf(f *Finding) bool {
 	if f.Anomaly == G1cRealtime && f.Direct {
 		return !l.Acknowledged(f.Record.Rec)
 	}
+	if f.Anomaly == NonmonotonicEnd && f.Record.Row >= 0 {
+		return !l.Acknowledged(f.Record.Rec)
+	}
 	return f.hasPair() && (!l.Acknowledged(f.Earlier.Rec) || !l.Acknowledged(f.Later.Rec))
 }
 
