@@ -69,6 +69,7 @@ func (r *Replication) change(s PartitionState) {
 
 // members: laws 7, 12, 18 and 26, for those that are members now.
 func (r *Replication) members(s PartitionState) {
+	elected := !r.known || s.LeaderEpoch != r.leaderEpoch // a leader that only stays may lose data before its registration tells
 	for _, n := range s.ISR {
 		p := r.of(n)
 		joined := r.known && !holds(r.isr, n) && !(s.Unclean && n == s.Leader)
@@ -78,7 +79,7 @@ func (r *Replication) members(s PartitionState) {
 		}
 		p.lossy = p.lossy && p.log.end() < r.trueHW()
 		switch {
-		case p.lossy && (joined || n == s.Leader):
+		case p.lossy && (joined || n == s.Leader && elected):
 			r.fail(UncleanExcluded, n, "%v is in ISR %v; it came back with %d of %d committed records", n, s.ISR, p.log.end(), r.trueHW())
 		case p.up && !p.lossy && !joined:
 			r.complete(p, CandidateComplete)

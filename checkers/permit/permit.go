@@ -105,7 +105,7 @@ var settings = [...]setting{
 	FromTheStart:             {"from-the-start", nil, yesNo, "the history began with the cluster: nothing is older", 0},
 	HappenedUncleanElections: {"unclean-elections", nil, nil, "how many happened", history.UncleanElection},
 	HappenedLastISRLost:      {"last-isr-lost", nil, nil, "how often the last in-sync replica lost data", history.LastISRLost},
-	HappenedLossyCrashes:     {"lossy-crashes", nil, nil, "how many replicas lost unsynced data at once", history.LossyCrashes},
+	HappenedLossyCrashes:     {"lossy-crashes", nil, nil, "how many replicas were down uncleanly when unsynced data was lost", history.LossyCrashes},
 	HappenedDelayedEndTxn:    {"delayed-endtxn", nil, nil, "how many requests that end a transaction arrived late", history.DelayedEndTxn},
 	HappenedOffsetResets:     {"offset-resets", nil, nil, "how many positions began anew as auto.offset.reset says", history.OffsetReset},
 	HappenedReplacedLeaders:  {"replaced-leaders", nil, nil, "how often a partition got another leader", history.ReplacedLeader},

@@ -66,7 +66,7 @@ var table = []row{
 		when:    func(e *Expectations) bool { return e.number(MinInsyncReplicas, 2) <= 1 },
 		fault:   history.LastISRLost,
 		permits: append([]detect.Anomaly{detect.LeaderEpochOrder}, truncation...), laws: keeping},
-	{reason: "at least min.insync.replicas replicas lost unsynced data at once",
+	{reason: "at least min.insync.replicas replicas were down uncleanly at once, and unsynced data was lost",
 		when:    func(e *Expectations) bool { return e.Happened[history.LossyCrashes] > 0 },
 		fault:   history.LossyCrashes,
 		permits: anything, only: afterTheFault, laws: keeping},

@@ -162,9 +162,11 @@ func (w *lawWatch) report(report *reports.Run, strict bool) {
 	report.Allowed = append(report.Allowed, w.allowed...)
 }
 
-// losers counts the replicas of a partition that have lost, or are about to
-// lose with hosts, what they have not synced; 0 if hosts have none. kept: one
-// of the others is counted to have all that was acknowledged.
+// losers counts the replicas of a partition that went down uncleanly, or are about to
+// with hosts, and have not registered since; 0 if hosts have none. For all of them the
+// controllers count on nothing once they register, because a process that was killed
+// looks like one that lost power (KIP-966). kept: one of the others is counted to have
+// all that was acknowledged.
 func (w *lawWatch) losers(tp kafka.TopicPartition, hosts []string) (lost int, kept bool) {
 	im := w.c.Image()
 	if im == nil || im.Partition(tp) == nil {
@@ -177,7 +179,7 @@ func (w *lawWatch) losers(tp kafka.TopicPartition, hosts []string) (lost int, ke
 		hit := slices.Contains(hosts, s.Name())
 		touched = touched || hit
 		switch {
-		case hit || s.HasLost(im):
+		case hit || s.Unclean(im):
 			lost++
 		case slices.Contains(p.ISR, id) || slices.Contains(p.ELR, id):
 			kept = true

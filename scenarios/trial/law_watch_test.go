@@ -188,7 +188,7 @@ func TestLossBeyondThePromiseIsExcused(t *testing.T) {
 	assert.Empty(t, r.violations)
 	require.Len(t, r.laws.allowed, 1)
 	assert.Contains(t, r.laws.allowed[0].Anomaly, "law 19: ")
-	assert.Equal(t, "at least min.insync.replicas replicas lost unsynced data at once", r.laws.allowed[0].Reason)
+	assert.Equal(t, "at least min.insync.replicas replicas were down uncleanly at once, and unsynced data was lost", r.laws.allowed[0].Reason)
 	// What excuses the loss does not excuse the rest.
 	tell(r, "controller-1", committed(11, 2, 1, 2))
 	require.Len(t, r.violations, 1)

@@ -148,3 +148,12 @@ func TestAReaderWithoutAPositionLetsTimePass(t *testing.T) {
 	assert.Less(t, int64(result.Report.Events), int64(50_000))
 	assert.Greater(t, result.History.Len(), 10, "its polls are told")
 }
+
+// With min.insync.replicas=2 the lesson's two kills and one wipe are one loss more than
+// the setting promises to survive: the controllers count on no broker that was killed,
+// and the last leader, which they elect, came back empty (KIP-966).
+func TestKilledReplicasCountAsLost(t *testing.T) {
+	r, err := Run(scenarios.MinISROne, Options{Seed: 1, Set: map[string]string{"min.insync.replicas": "2"}})
+	require.NoError(t, err)
+	assert.Equal(t, reports.Allowed, r.Report.Verdict, r.Report.Violations)
+}
