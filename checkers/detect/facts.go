@@ -155,7 +155,8 @@ func (l *Log) contradicted(key history.Key, offset int64) bool {
 // value.
 func (l *Log) anothers(p history.Polled) bool {
 	key := l.H.KeyOf(p.Rec)
-	return p.Offset >= 0 && l.flags[p.Rec]&(several|claimedThere|sentOK) == 0 && l.repeats() && l.parts[key].oldest != unacked && l.older(key, p.Offset)
+	sentAgain := l.flags[p.Rec]&(sentFailed|sentUnknown) == sentFailed|sentUnknown
+	return p.Offset >= 0 && l.flags[p.Rec]&(several|claimedThere|sentOK) == 0 && (sentAgain || l.repeats()) && l.parts[key].oldest != unacked && l.older(key, p.Offset)
 }
 
 // isThere: what is known to lie at an offset really does.
