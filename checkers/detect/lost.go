@@ -93,7 +93,7 @@ func (l *Log) findLost(starts *belowStarts, emit Emit) map[history.Rec]bool {
 		switch {
 		case flags&readOK == 0:
 			d.unread(rec, l.last(rec), l.Writer(rec))
-		case flags&resent != 0 && flags&several != 0 && flags&readSomewhere == 0:
+		case flags&resent != 0 && flags&several != 0 && flags&(readSomewhere|alsoOlder) == 0:
 			d.someUnread(rec)
 		}
 	}
