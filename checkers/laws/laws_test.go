@@ -53,6 +53,15 @@ func (w *words) list() (nodes []Node) {
 	}
 }
 
+// is reports whether the next word is this one, and takes it if so.
+func (w *words) is(word string) bool {
+	if len(w.rest) == 0 || w.rest[0] != word {
+		return false
+	}
+	w.rest = w.rest[1:]
+	return true
+}
+
 // hash of a batch: the word at the end of the line, or 1.
 func (w *words) hash() uint64 {
 	if len(w.rest) == 0 {

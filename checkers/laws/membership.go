@@ -2,6 +2,7 @@ package laws
 
 // PartitionState is what the controller committed of a partition.
 type PartitionState struct {
+	At             int64 // offset of the record in the metadata log
 	Leader         Node
 	LeaderEpoch    Epoch
 	PartitionEpoch int32
@@ -15,6 +16,7 @@ type PartitionState struct {
 func (r *Replication) ControllerState(s PartitionState) {
 	r.events++
 	r.saneState(s)
+	r.activeState(s)
 	if r.known {
 		r.change(s)
 	}
@@ -28,7 +30,7 @@ func (r *Replication) ControllerState(s PartitionState) {
 	r.known = true
 	for _, p := range r.replicas {
 		if p.leads {
-			r.agree(p, s.ISR, StrongISR)
+			r.agree(p, s.ISR, &StrongISR)
 		}
 	}
 	if s.Leader != NoNode {
@@ -58,6 +60,47 @@ func (r *Replication) saneState(s PartitionState) {
 	}
 }
 
+// activeState: law 76, of those that join or are elected.
+func (r *Replication) activeState(s PartitionState) {
+	for _, n := range s.ISR {
+		if !holds(r.isr, n) && !r.cfg.Brokers.isActive(n, s.At, s.At) {
+			r.fail(ActiveMembers, n, "%v joins ISR %v; its broker is fenced or shuts down", n, s.ISR)
+		}
+	}
+	if s.Leader != NoNode && s.Leader != r.leader && !r.cfg.Brokers.isActive(s.Leader, s.At, s.At) {
+		r.fail(ActiveMembers, s.Leader, "%v is elected; its broker is fenced or shuts down", s.Leader)
+	}
+}
+
+// Fenced: the node's broker is fenced now. In the generation before KIP-966 the
+// last member of an ISR stays in it, and leads no more.
+func (r *Replication) Fenced(node Node) {
+	r.events++
+	if r.leader == node || holds(r.isr, node) && len(r.isr) > 1 {
+		r.fail(ActiveMembers, node, "%v is in ISR %v, which %v leads; its broker is fenced", node, r.isr, r.leader)
+	}
+}
+
+// Unfenced: the node's broker is unfenced, in the broker epoch that it has had since
+// the record at that offset. clean: the process before had shut down in order.
+// Law 18, of all that the controllers had time to do since. In the generation
+// before KIP-966 the last member of an ISR stays in it.
+func (r *Replication) Unfenced(node Node, epoch int64, clean bool) {
+	r.events++
+	p := r.of(node)
+	inELR := holds(r.elr, node)
+	if !inELR && !holds(r.isr, node) || p.member > epoch {
+		return
+	}
+	p.lossy = p.lossy && p.log.end() < r.trueHW()
+	switch {
+	case p.lossy:
+		r.fail(UncleanExcluded, node, "%v is in ISR %v or ELR %v; it came back with %d of %d committed records", node, r.isr, r.elr, p.log.end(), r.trueHW())
+	case !clean && (inELR || len(r.isr) > 1):
+		r.fail(UncleanExcluded, node, "%v is in ISR %v or ELR %v, as it was before it came back from an unclean shutdown", node, r.isr, r.elr)
+	}
+}
+
 func (r *Replication) change(s PartitionState) {
 	if s.PartitionEpoch != r.partitionEpoch+1 {
 		r.fail(PartitionEpochs, s.Leader, "partition epoch went from %d to %d", r.partitionEpoch, s.PartitionEpoch)
@@ -76,12 +119,21 @@ func (r *Replication) members(s PartitionState) {
 			r.join(p, s)
 			p.had = 0
 		}
+		fromELR := holds(r.elr, n) && s.Leader == n // that proves nothing of what it has
+		if joined && !fromELR || !r.known || s.Unclean && n == s.Leader {
+			p.member = s.At
+		}
 		p.lossy = p.lossy && p.log.end() < r.trueHW()
 		switch {
 		case p.lossy && (joined || n == s.Leader):
 			r.fail(UncleanExcluded, n, "%v is in ISR %v; it came back with %d of %d committed records", n, s.ISR, p.log.end(), r.trueHW())
 		case p.up && !p.lossy && !joined:
-			r.complete(p, CandidateComplete)
+			r.complete(p, &CandidateComplete)
+		}
+	}
+	for _, n := range s.ELR {
+		if p := r.of(n); p.up && !p.lossy {
+			r.complete(p, &CandidateComplete)
 		}
 	}
 }

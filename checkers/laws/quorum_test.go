@@ -25,7 +25,7 @@ func conspire(t *testing.T, events string) *watch {
 		case "commit":
 			q.Committed(w.node(), w.num())
 		case "recover":
-			q.Recovered(w.node(), w.num(), w.epoch())
+			q.Recovered(w.node(), 0, w.num(), w.epoch())
 		case "wipe":
 			q.Wiped(w.node())
 		case "snapshot":

@@ -29,11 +29,17 @@ func replicate(t *testing.T, events string) *watch {
 			}
 			r.ControllerState(s)
 		case "leads":
-			r.BecameLeader(w.node(), w.epoch(), w.num(), w.list())
+			n, epoch, end, isr := w.node(), w.epoch(), w.num(), w.list()
+			hw := r.of(n).hw // unless the line ends in another
+			if len(w.rest) > 0 {
+				hw = w.num()
+			}
+			r.BecameLeader(n, epoch, end, hw, isr)
 		case "follows":
 			r.BecameFollower(w.node(), w.epoch(), w.node(), w.num())
 		case "begin":
-			r.Appending(w.node())
+			n := w.node()
+			r.Appending(n, w.is("acks-all"))
 		case "append":
 			r.Appended(w.node(), w.num(), w.num(), w.epoch(), w.hash())
 		case "batch": // node end producer epoch first last: of the append before
@@ -510,7 +516,7 @@ func TestEventsDoNotAllocate(t *testing.T) {
 	r := NewReplication(ReplicationConfig{Subject: "orders/0", MinISR: 2})
 	nodes := []Node{1, 2, 3}
 	r.ControllerState(PartitionState{Leader: 1, Replicas: nodes, ISR: nodes})
-	r.BecameLeader(1, 0, 0, nodes)
+	r.BecameLeader(1, 0, 0, 0, nodes)
 	step := produceOnce(r)
 	for range 5000 {
 		step()
@@ -540,7 +546,7 @@ func BenchmarkReplication(b *testing.B) {
 	r := NewReplication(ReplicationConfig{Subject: "orders/0", MinISR: 2})
 	nodes := []Node{1, 2, 3}
 	r.ControllerState(PartitionState{Leader: 1, Replicas: nodes, ISR: nodes})
-	r.BecameLeader(1, 0, 0, nodes)
+	r.BecameLeader(1, 0, 0, 0, nodes)
 	step := produceOnce(r)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -43,6 +43,7 @@ type Inspector struct {
 	cfg    Config
 	Quorum *laws.Quorum
 
+	brokers    *laws.Brokers
 	partitions []*Partition // in the order in which they were met
 	byID       map[witness.PartitionID]*Partition
 	tellers    map[*witness.Replica]*teller
@@ -52,7 +53,9 @@ type Inspector struct {
 	// every controller tells of every record, and the first one counts.
 	committed kafka.Offset
 	nodes     map[kafka.NodeID]*node
-	lists     [3][]laws.Node // scratch
+	lists     [3][]laws.Node // scratch, as are these two
+	epochs    []laws.Epoch
+	starts    []int64
 }
 
 // teller is what tells most events: a replica, or a member of the quorum.
@@ -70,6 +73,10 @@ type node struct {
 	// incarnation was registered last, with this broker epoch.
 	incarnation kafka.UUID
 	epoch       kafka.BrokerEpoch
+	unfenced    bool
+	// clean: the process that opened a replica last had found the mark of a clean
+	// shutdown.
+	clean bool
 }
 
 // Partition is what is known of a partition.
@@ -81,6 +88,7 @@ type Partition struct {
 	Replicas []kafka.NodeID
 
 	known   bool
+	deleted bool // its topic
 	leader  kafka.NodeID
 	members []kafka.NodeID // of ISR or ELR
 	// lost: the nodes that lost power or disk since they last opened the log. A
@@ -95,9 +103,9 @@ type Partition struct {
 func New(cfg Config) *Inspector {
 	in := &Inspector{
 		cfg: cfg, byID: map[witness.PartitionID]*Partition{}, tellers: map[*witness.Replica]*teller{},
-		nodes: map[kafka.NodeID]*node{}, last: &teller{},
+		nodes: map[kafka.NodeID]*node{}, last: &teller{}, brokers: laws.NewBrokers(),
 	}
-	in.Quorum = laws.NewQuorum(laws.QuorumConfig{Subject: kafka.MetadataPartition.String(), Name: in.name(), Voters: in.list(0, cfg.Voters)})
+	in.Quorum = laws.NewQuorum(laws.QuorumConfig{Subject: kafka.MetadataPartition.String(), Name: in.name(), Voters: in.list(0, cfg.Voters), Brokers: in.brokers})
 	in.Quorum.Report = func(f laws.Failure) { cfg.Broken(nil, f) }
 	return in
 }
@@ -146,7 +154,7 @@ func (in *Inspector) meet(id witness.PartitionID) *Partition {
 			return nil
 		}
 	}
-	p.Laws = laws.NewReplication(laws.ReplicationConfig{Subject: id.Partition.String(), Name: in.name(), MinISR: p.MinISR, HWNeedsMinISR: true})
+	p.Laws = laws.NewReplication(laws.ReplicationConfig{Subject: id.Partition.String(), Name: in.name(), MinISR: p.MinISR, HWNeedsMinISR: true, Brokers: in.brokers})
 	p.Laws.Report = func(f laws.Failure) {
 		if in.cfg.Broken(p, f) {
 			p.forgiven = true
