@@ -71,7 +71,7 @@ func TestAlterConfigs_SayWhatKafkaSays(t *testing.T) {
 	assert.Empty(t, otherwise, "not in kafka-alters.tsv")
 }
 
-var resourceTypes = map[string]kmsg.ConfigResourceType{"topic": 2, "broker": 4, "logger": 8, "77": 77, "0": 0}
+var resourceTypes = map[string]kmsg.ConfigResourceType{"topic": 2, "broker": 4, "logger": 8, "group": 32, "77": 77, "0": 0}
 
 // altered is the answer to one request of the table: its code and message.
 func (u *user) altered(request, resource, name, changes string) string {
@@ -79,6 +79,7 @@ func (u *user) altered(request, resource, name, changes string) string {
 		return u.alteredWhole(resourceTypes[resource], name, changes)
 	}
 	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	req.ValidateOnly = request == "validate"
 	r := kmsg.NewIncrementalAlterConfigsRequestResource()
 	r.ResourceType, r.ResourceName = resourceTypes[resource], name
 	for change := range strings.SplitSeq(changes, "|") {

@@ -65,14 +65,14 @@ func (k *checking) check(args []string) error {
 	}
 	for i, file := range files {
 		if i > 0 && !k.json {
-			fmt.Println()
+			fmt.Fprintln(stdout)
 		}
 		if err := k.one(file, len(files) == 1); err != nil {
 			return err
 		}
 	}
 	if len(files) > 1 && !k.json {
-		k.sumUp(os.Stdout)
+		k.sumUp(stdout)
 	}
 	return k.verdict()
 }
@@ -118,13 +118,13 @@ func (k *checking) one(file string, alone bool) error {
 	}
 	k.verdicts[j.Verdict]++
 	if k.json {
-		if err := reports.WriteJSON(os.Stdout, j); err != nil {
+		if err := reports.WriteJSON(stdout, j); err != nil {
 			return err
 		}
 	} else {
-		fmt.Print(j)
+		fmt.Fprint(stdout, j)
 		if alone {
-			k.next(os.Stdout, file, j)
+			k.next(stdout, file, j)
 		}
 	}
 	if k.timeline != "" {

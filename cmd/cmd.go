@@ -19,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ktrial/ktrial/internal/build"
 	"github.com/ktrial/ktrial/reports"
 )
 
@@ -86,15 +87,23 @@ func execute(root *cobra.Command) (code int) {
 			code = exitOurBug
 		}
 	}()
+	stdout.err = nil
+	root.SetOut(stdout)
 	err := root.Execute()
 	var v verdict
 	switch {
+	case stdout.err != nil:
+		fmt.Fprintf(os.Stderr, "ktrial: standard output: %v\n", stdout.err)
+		return exitOutput
 	case err == nil:
 		return 0
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
 	case errors.As(err, &v):
 		return reports.ExitCode(v.Verdict)
+	case errors.As(err, &unwritten{}):
+		fmt.Fprintf(os.Stderr, "ktrial: %v\n", err)
+		return exitOutput
 	case errors.As(err, &usage{}):
 		fmt.Fprintf(os.Stderr, "ktrial: %v\n", err)
 		return exitUsage
@@ -103,11 +112,30 @@ func execute(root *cobra.Command) (code int) {
 	return exitOurBug
 }
 
+// exitCodes are told by --help.
+const exitCodes = `Exit codes:
+  0    holds, or allowed: what was broken, a setting or a fault permits
+  1    violated; with --strict also what is allowed
+  2    inconclusive: the danger was not met, or nothing was looked at
+  3    not deterministic: the same seed gave another run
+  64   wrong arguments, or an output that could not be written
+  70   a bug of ktrial's own: there is no verdict
+  130  interrupted; what was found until then is told`
+
 func command() *cobra.Command {
 	root := &cobra.Command{
-		Use:           typedAs,
-		Short:         "ktrial puts Kafka on trial",
-		Long:          "ktrial runs a whole Kafka cluster in one process over a simulated network, clock and disk,\nhurts it, and judges what its clients saw. The same seed gives the same run, byte for byte.",
+		Use:   typedAs,
+		Short: "ktrial puts Kafka on trial",
+		Long: "ktrial runs a whole Kafka cluster in one process over a simulated network, clock and disk,\nhurts it, and judges what its clients saw. The same seed gives the same run, byte for byte.\n\n" +
+			exitCodes,
+		Example: examples(
+			"list scenarios", "what there is to play",
+			"run leader-loses-power --seed 7", "one run; the same each time",
+			"hunt --seeds 1..1000 --out found", "many runs; the failing ones are kept",
+			"check history.edn", "judge what clients of any cluster saw",
+			"serve --data DIR", "the cluster on TCP, for real clients",
+		),
+		Version:       build.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -115,16 +143,21 @@ func command() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(listCommand(), runCommand(), huntCommand(), replayCommand(), traceCommand(), checkCommand(), serveCommand())
+	root.SetVersionTemplate(typedAs + " {{.Version}}\n")
+	fitHelp(root)
+	root.AddCommand(listCommand(), runCommand(), huntCommand(), replayCommand(), traceCommand(), checkCommand(), serveCommand(), completionCommand())
 	return root
 }
 
-// style is how text may look on this output.
-func style(out *os.File) reports.Style {
-	return reports.Style{Color: isTerminal(out) && os.Getenv("NO_COLOR") == ""}
-}
-
-func isTerminal(out *os.File) bool {
-	info, err := out.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+// examples are command lines of this program, each with what it does.
+func examples(pairs ...string) string {
+	width := 0
+	for i := 0; i < len(pairs); i += 2 {
+		width = max(width, len(typedAs)+1+len(pairs[i]))
+	}
+	var out strings.Builder
+	for i := 0; i < len(pairs); i += 2 {
+		fmt.Fprintf(&out, "  %-*s  # %s\n", width, typedAs+" "+pairs[i], pairs[i+1])
+	}
+	return strings.TrimRight(out.String(), "\n")
 }

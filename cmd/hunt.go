@@ -3,8 +3,8 @@ package cmd
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +24,20 @@ func huntCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "hunt [SCENARIO...]",
 		Short: "play many seeds; every failing one, and one in twenty of the others, twice",
+		Long: "hunt plays many seeds of scenarios; of those that promise something, if none is named. Each failing run is told " +
+			"when it is found, in a line on standard error and with --json as an object, and kept with --out in a directory " +
+			"of its own, SCENARIO-SEED: whatever ends the hunt, at most the runs under way are lost. A run that proves " +
+			"nothing counts as failing. Failing runs, and one in twenty of the others, are played twice to see that they " +
+			"are the same.\n\n" +
+			"The worst verdict of all runs is that of the hunt: violated, inconclusive, allowed, holds. A directory of --out " +
+			"must be empty.",
+		Example: examples(
+			"hunt --seeds 1..1000 --out found", "all scenarios that promise something",
+			"hunt standard --for 10m --json", "until the time is over",
+			"hunt standard --seeds 1..1000 --shard 0/4", "a quarter of the runs, on one of four machines",
+			"hunt late-requests --plant idem.no_window --stop-at 1", "how soon is this bug found?",
+		),
+		ValidArgsFunction: completeScenarios(0),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if h.Scenarios, err = findAll(args); err != nil {
 				return err
@@ -45,13 +59,19 @@ func huntCommand() *cobra.Command {
 			case h.StopAt < 0:
 				return wrong("--stop-at %d: expected 0 or more", h.StopAt)
 			}
-			if err := f.makeOut(); err != nil {
+			for _, s := range h.Scenarios { // before --out is made, or cleared
+				if err := trial.Check(s, h.Options); err != nil {
+					return blame(err)
+				}
+			}
+			if err := f.prepareHunt(h); err != nil {
 				return err
 			}
 			return hunt(h, f)
 		},
 	}
 	f.add(c)
+	completeFlags(c)
 	c.Flags().StringVar(&seeds, "seeds", "1..100", "the seeds `A..B`, both included")
 	c.Flags().DurationVar(&h.For, "for", 0, "stop after so much wall `TIME`; without --seeds, go on until then")
 	c.Flags().IntVar(&h.Jobs, "jobs", runtime.NumCPU(), "`NUMBER` of worlds at the same time")
@@ -67,12 +87,14 @@ func findAll(names []string) ([]scenarios.Scenario, error) {
 		return scenarios.Promising(), nil
 	}
 	var out []scenarios.Scenario
-	for _, name := range names {
+	for i, name := range names {
 		s, err := scenarios.Find(name)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, usage{err}
+		case !slices.Contains(names[:i], name): // one that is named twice is played once
+			out = append(out, s)
 		}
-		out = append(out, s)
 	}
 	return out, nil
 }
@@ -104,18 +126,13 @@ func parseShard(s string) (i, n int, err error) {
 }
 
 func hunt(h hunts.Hunt, f runFlags) error {
-	h.Failed = func(r *trial.Result) {
-		if f.json {
-			reports.WriteJSON(os.Stdout, r.Report)
-		}
-		if f.out != "" {
-			dir := filepath.Join(f.out, fmt.Sprintf("%s-%d", r.Report.Scenario, r.Report.Seed))
-			o := h.Options
-			o.Seed = r.Report.Seed
-			if err := r.WriteTo(dir, o); err != nil {
-				fmt.Fprintf(os.Stderr, "ktrial: %v\n", err)
-			}
-		}
+	t := &telling{f: f, options: h.Options}
+	h.Failed, h.OwnBug, h.Progress = t.failed, t.ownBug, progress()
+	if f.out != "" {
+		h.Keep = func(r *trial.Result) error { return f.keepFailure(r, h.Options) }
+	}
+	if workers := h.Workers(); workers < h.Jobs && h.Jobs > 16*runtime.NumCPU() {
+		fmt.Fprintf(os.Stderr, "ktrial: --jobs %d: playing %d at the same time: each takes some 50 MB, and there are %d processors\n", h.Jobs, workers, runtime.NumCPU())
 	}
 	stop := make(chan struct{})
 	h.Interrupt = stop
@@ -124,26 +141,67 @@ func hunt(h hunts.Hunt, f runFlags) error {
 		fmt.Fprintln(os.Stderr, "ktrial: interrupted; the runs under way end first")
 		close(stop)
 	})
-	h.Progress = progress()
 	sum, err := h.Run()
 	clearLine()
 	if err != nil {
 		return blame(err)
 	}
 	if f.json {
-		err = reports.WriteJSON(os.Stdout, sum)
+		reports.WriteJSON(stdout, sum)
 	} else {
-		sum.WriteText(os.Stdout, style(os.Stdout))
+		sum.WriteText(stdout, style(os.Stdout))
 	}
+	return t.end(sum)
+}
+
+// telling tells of a hunt while it goes on.
+type telling struct {
+	f       runFlags
+	options trial.Options
+	notKept []error
+	ownBugs int
+}
+
+// failed tells of a failing run: with --json as an object, and in a line on
+// standard error.
+func (t *telling) failed(r *trial.Result, notKept error) {
+	clearLine()
+	if t.f.json {
+		reports.WriteJSON(stdout, r.Report)
+	}
+	line := r.Report.Failure().String()
 	switch {
-	case err != nil:
-		return err
+	case notKept != nil:
+		t.notKept = append(t.notKept, notKept)
+		line += fmt.Sprintf(" (not kept: %v)", notKept)
+	case r.Report.Kept != "":
+		line += " (kept in " + r.Report.Kept + ")"
+	}
+	fmt.Fprintln(os.Stderr, line)
+}
+
+// ownBug tells of a run without a verdict; of the first with its stacks.
+func (t *telling) ownBug(err error) {
+	clearLine()
+	text := err.Error()
+	if t.ownBugs++; t.ownBugs > 1 {
+		text, _, _ = strings.Cut(text, "\n")
+	}
+	fmt.Fprintf(os.Stderr, "ktrial: our own bug: %s\n", strings.TrimSpace(text))
+}
+
+// end is how the command ends: what was to be kept and is not goes before the
+// verdict, and a promise that was broken before a bug of ours.
+func (t *telling) end(sum reports.Hunt) error {
+	switch {
+	case len(t.notKept) > 0:
+		return cannotWrite(fmt.Sprintf("--out %s: %d of %d failing runs are not kept", t.f.out, len(t.notKept), len(sum.Failures)), t.notKept[0])
 	case sum.Interrupted:
 		return errInterrupted
-	case !sum.Verdict.Passes():
-		return verdict{sum.Verdict}
+	case len(sum.OwnBugs) > 0 && sum.Verdict != reports.Violated && sum.Verdict != reports.NotDeterministic:
+		return fmt.Errorf("%d runs have no verdict", len(sum.OwnBugs))
 	}
-	return nil
+	return endedBy(sum.Verdict)
 }
 
 // clearLine wipes the line of progress off a terminal.

@@ -137,3 +137,31 @@ func TestExitCodes(t *testing.T) {
 	buggy.RunE = func(*cobra.Command, []string) error { return errors.New("nobody's fault but ours") }
 	assert.Equal(t, exitOurBug, execute(buggy))
 }
+
+// How a hunt ends: what was asked to be kept and is not comes first, then a
+// broken promise, then a bug of ours.
+func TestHowAHuntEnds(t *testing.T) {
+	bug := []reports.Failure{{Scenario: "standard", Seed: 2}}
+	for _, c := range []struct {
+		sum     reports.Hunt
+		notKept []error
+		code    int
+	}{
+		{reports.Hunt{Verdict: reports.Holds}, nil, 0},
+		{reports.Hunt{Verdict: reports.Allowed}, nil, 0},
+		{reports.Hunt{Verdict: reports.Inconclusive}, nil, 2},
+		{reports.Hunt{Verdict: reports.Violated}, nil, 1},
+		{reports.Hunt{Verdict: reports.Holds, OwnBugs: bug}, nil, exitOurBug},
+		{reports.Hunt{Verdict: reports.Inconclusive, OwnBugs: bug}, nil, exitOurBug},
+		{reports.Hunt{Verdict: reports.Violated, OwnBugs: bug}, nil, 1},
+		{reports.Hunt{Verdict: reports.NotDeterministic, OwnBugs: bug}, nil, 3},
+		{reports.Hunt{Verdict: reports.Violated, Interrupted: true}, nil, exitInterrupted},
+		{reports.Hunt{Verdict: reports.Violated}, []error{errors.New("no space left on device")}, exitUsage},
+	} {
+		command := &cobra.Command{SilenceErrors: true, SilenceUsage: true, RunE: func(*cobra.Command, []string) error {
+			return (&telling{notKept: c.notKept}).end(c.sum)
+		}}
+		command.SetArgs([]string{})
+		assert.Equal(t, c.code, execute(command), "%+v", c)
+	}
+}

@@ -64,12 +64,13 @@ func listCommand() *cobra.Command {
 		kinds = append(kinds, p.name)
 	}
 	c := &cobra.Command{
-		Use:   "list [KIND]",
-		Short: "what there is: " + strings.Join(kinds, ", "),
+		Use:       "list [KIND]",
+		ValidArgs: kinds,
+		Short:     "what there is: " + strings.Join(kinds, ", "),
 		RunE: func(_ *cobra.Command, args []string) error {
 			l := everything()
 			if asJSON {
-				return reports.WriteJSON(os.Stdout, l)
+				return reports.WriteJSON(stdout, l)
 			}
 			switch {
 			case len(args) > 1:
@@ -90,18 +91,26 @@ func listCommand() *cobra.Command {
 }
 
 func (p part) print() {
-	fmt.Println(p.title)
+	fmt.Fprintln(stdout, p.title)
+	width, names := widthOf(os.Stdout), listed
+	if width > 0 {
+		names = min(names, width/2-4)
+	}
 	for _, i := range p.items {
-		if len(i.Name) > listed {
-			fmt.Printf("  %s\n", i.Name)
+		if len(i.Name) > names {
+			fmt.Fprintf(stdout, "  %s\n", i.Name)
 			i.Name = ""
 		}
-		fmt.Printf("  %-*s  %s\n", listed, i.Name, i.About)
+		about := i.About
+		if width > 0 { // else a line is one item, for grep
+			about = reports.Wrap(about, strings.Repeat(" ", names+4), width-names-4)
+		}
+		fmt.Fprintf(stdout, "  %-*s  %s\n", names, i.Name, about)
 	}
 	if p.name == "faults" {
-		fmt.Println("  A target may be", faults.Targets+".")
+		fmt.Fprintln(stdout, "  A target may be", faults.Targets+".")
 	}
-	fmt.Println()
+	fmt.Fprintln(stdout)
 }
 
 func everything() listing {

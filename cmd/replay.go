@@ -16,9 +16,10 @@ import (
 func replayCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "replay FILE",
-		Short: "play a recorded run (run.json) again and compare its hash",
-		Args:  exactly(1, "a FILE: the run.json of a recorded run"),
+		Use:     "replay FILE",
+		Short:   "play a recorded run (run.json) again and compare its hash",
+		Example: examples("replay DIR/run.json", "the same run, or what differs"),
+		Args:    exactly(1, "a FILE: the run.json of a recorded run"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
 				return wrong("%s: found a directory, expected the run.json of a recorded run (try: %s)", args[0],
@@ -49,14 +50,11 @@ func replayCommand() *cobra.Command {
 			report.WallSeconds = time.Since(begun).Seconds()
 			recorded.Compare(args[0], s, o, result)
 			if asJSON {
-				err = reports.WriteJSON(os.Stdout, report)
+				reports.WriteJSON(stdout, report)
 			} else {
-				report.WriteText(os.Stdout, style(os.Stdout))
+				report.WriteText(stdout, style(os.Stdout))
 			}
-			if err == nil && !report.Verdict.Passes() {
-				return verdict{report.Verdict}
-			}
-			return err
+			return endedBy(report.Verdict)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"time"
@@ -23,7 +24,12 @@ type runFlags struct {
 	shape trial.Shape
 	plant []string
 	out   string
+	force bool
 	json  bool
+
+	planFile string
+	noFaults bool
+	strict   bool
 }
 
 func (f *runFlags) add(c *cobra.Command) {
@@ -32,7 +38,11 @@ func (f *runFlags) add(c *cobra.Command) {
 		c.Flags().IntVar(n.value, n.name, 0, n.about)
 	}
 	c.Flags().StringArrayVar(&f.plant, "plant", nil, "plant this historical `BUG` (see: ktrial list)")
-	c.Flags().StringVar(&f.out, "out", "", "keep run.json, history, trace, story, plan and a picture in this `DIR`")
+	c.Flags().StringVar(&f.planFile, "plan", "", "a `FILE` with a plan of faults, instead of the scenario's own")
+	c.Flags().BoolVar(&f.noFaults, "no-faults", false, "no faults at all: no plan, and no host that stays cut off at the end")
+	c.Flags().BoolVar(&f.strict, "strict", false, "what a setting or a fault permits is a violation, too")
+	c.Flags().StringVar(&f.out, "out", "", "keep run.json, history, trace, story, plan and a picture in this `DIR`, which must be empty")
+	c.Flags().BoolVar(&f.force, "force", false, "replace what is in the directory of --out")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 }
 
@@ -53,7 +63,7 @@ func (f *runFlags) numbers() []number {
 }
 
 func (f *runFlags) options(c *cobra.Command) (trial.Options, error) {
-	o := trial.Options{Program: typedAs, Shape: f.shape}
+	o := trial.Options{Program: typedAs, Shape: f.shape, NoFaults: f.noFaults, Strict: f.strict}
 	var err error
 	for _, n := range f.numbers() {
 		if c.Flags().Changed(n.name) && *n.value < 1 {
@@ -70,19 +80,18 @@ func (f *runFlags) options(c *cobra.Command) (trial.Options, error) {
 		}
 		o.Plant = append(o.Plant, bug)
 	}
+	switch {
+	case f.planFile != "" && f.noFaults:
+		return o, wrong("--plan %s --no-faults: expected one of them", f.planFile)
+	case f.force && f.out == "":
+		return o, wrong("--force replaces what is in the directory of --out: expected --out, too")
+	case f.planFile != "":
+		if o.Plan, err = readPlan(f.planFile); err != nil {
+			return o, err
+		}
+		o.PlanFile = f.planFile
+	}
 	return o, nil
-}
-
-// makeOut makes the directory of --out before the work begins, which may take
-// long.
-func (f *runFlags) makeOut() error {
-	if f.out == "" {
-		return nil
-	}
-	if err := os.MkdirAll(f.out, 0o755); err != nil {
-		return wrong("--out %s: %w", f.out, err)
-	}
-	return nil
 }
 
 func findBug(name string) (planted.Bug, error) {
@@ -99,13 +108,23 @@ func findBug(name string) (planted.Bug, error) {
 func runCommand() *cobra.Command {
 	var f runFlags
 	var seed uint64
-	var planFile string
 	var story bool
 	var p picking
 	c := &cobra.Command{
 		Use:   "run SCENARIO",
 		Short: "play one scenario with one seed",
-		Args:  exactly(1, "a SCENARIO (see: ktrial list)"),
+		Long: "run plays one scenario with one seed, and judges it. The same seed gives the same run; without --seed one is " +
+			"drawn and told. A promise that was broken and that a setting or a fault permits is allowed, and told as such.\n\n" +
+			"A directory of --out must be empty, or hold the same run.",
+		Example: examples(
+			"run standard", "a seed is drawn",
+			"run acks-one --seed 1 --strict", "what acks=1 permits is violated",
+			"run standard --seed 7 --set min.insync.replicas=1 --out DIR", "kept for replay, check and trace",
+			"run standard --seed 7 --story --only orders/0", "what happens to a partition",
+			"run standard --no-faults", "the work alone",
+		),
+		Args:              exactly(1, "a SCENARIO (see: ktrial list)"),
+		ValidArgsFunction: completeScenarios(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := scenarios.Find(args[0])
 			if err != nil {
@@ -119,17 +138,11 @@ func runCommand() *cobra.Command {
 			if !c.Flags().Changed("seed") {
 				o.Seed = uint64(rand.Uint32()) // short enough to be typed
 			}
-			if planFile != "" {
-				if o.Plan, err = readPlan(planFile); err != nil {
-					return err
-				}
-				o.PlanFile = planFile
-			}
-			if err := f.makeOut(); err != nil {
+			if err := f.prepareRun(s, o); err != nil {
 				return err
 			}
 			if story {
-				out := os.Stdout
+				var out io.Writer = stdout
 				if f.json { // which is one object
 					out = os.Stderr
 				}
@@ -147,8 +160,8 @@ func runCommand() *cobra.Command {
 		},
 	}
 	f.add(c)
+	completeFlags(c)
 	c.Flags().Uint64Var(&seed, "seed", 0, "the seed, a `NUMBER`; without it one is drawn")
-	c.Flags().StringVar(&planFile, "plan", "", "a `FILE` with a plan of faults, instead of the scenario's own")
 	c.Flags().BoolVar(&story, "story", false, "tell what happens while it happens")
 	p.add(c)
 	return c
@@ -177,23 +190,21 @@ func playOne(s scenarios.Scenario, o trial.Options, f runFlags) error {
 		return blame(err)
 	}
 	result.Report.WallSeconds = time.Since(begun).Seconds()
-	if f.out != "" {
-		if err := result.WriteTo(f.out, o); err != nil {
-			return err
-		}
-		result.Report.Kept = f.out
-	}
+	notKept := f.keepRun(result, o)
 	if f.json {
-		if err := reports.WriteJSON(os.Stdout, result.Report); err != nil {
-			return err
-		}
+		reports.WriteJSON(stdout, result.Report)
 	} else {
-		result.Report.WriteText(os.Stdout, style(os.Stdout))
+		result.Report.WriteText(stdout, style(os.Stdout))
 	}
-	if !result.Report.Verdict.Passes() {
-		return verdict{result.Report.Verdict}
+	return firstOf(notKept, endedBy(result.Report.Verdict))
+}
+
+// endedBy ends a command with a verdict; nil: all is well.
+func endedBy(v reports.Verdict) error {
+	if v.Passes() {
+		return nil
 	}
-	return nil
+	return verdict{v}
 }
 
 // blame tells an option that was wrong from a bug of ours.

@@ -227,13 +227,16 @@ func TestRunTells(t *testing.T) {
 	assert.Regexp(t, `again:   ktrial run standard --seed \d+ --set duration=2s`, s.out)
 	assert.NotContains(t, s.out+s.err, "\x1b")
 
-	null, err := os.Open(os.DevNull) // a character device, as a terminal is
+	t.Setenv("NO_COLOR", "")
+	terminal := openTerminal(t, 60)
+	assert.Equal(t, reports.Style{Color: true, Width: 60}, style(terminal))
+	t.Setenv("NO_COLOR", "1")
+	assert.Equal(t, reports.Style{Width: 60}, style(terminal))
+	null, err := os.Open(os.DevNull) // a character device, as a terminal is, and none
 	require.NoError(t, err)
 	defer null.Close()
 	t.Setenv("NO_COLOR", "")
-	assert.True(t, style(null).Color)
-	t.Setenv("NO_COLOR", "1")
-	assert.False(t, style(null).Color)
+	assert.Equal(t, reports.Style{}, style(null))
 }
 
 // What --out keeps of a run is the same for the same run, the picture too: only

@@ -49,7 +49,7 @@ func traceCommand() *cobra.Command {
 			_, err := ledger.ReadTraceFile(file, func(e *ledger.Entry) bool {
 				if f.Picks(e) {
 					told++
-					e.WriteLine(os.Stdout)
+					e.WriteLine(stdout)
 				}
 				return f.To == 0 || e.At <= f.To
 			})

@@ -67,8 +67,16 @@ type Run struct {
 	Planted        map[string]Planted `json:"planted"`
 	Config         map[string]string  `json:"config"`
 
-	// Spared are the faults that did not strike, or became milder, and why.
-	Spared []Spared `json:"spared,omitempty"`
+	// Skipped are the faults that did not strike, or became milder, and why.
+	Skipped []Skipped `json:"skipped,omitempty"`
+	// WorkBegan is when the work began: the times of a plan count from then, all
+	// others from the beginning of the run.
+	WorkBegan Seconds `json:"work_began"`
+	// NoFaults: nothing was to strike. Strict: what is permitted is violated.
+	NoFaults bool `json:"no_faults,omitempty"`
+	Strict   bool `json:"strict,omitempty"`
+	// Errors is why operations failed: by operation (send, poll, ...) and by error.
+	Errors map[string]map[string]int64 `json:"errors,omitempty"`
 	// OwnPlan: somebody wrote the plan of faults for this run.
 	OwnPlan bool `json:"-"`
 	// Again is the command that plays this run again.
@@ -95,6 +103,7 @@ type Violation struct {
 	Ops     []int    `json:"ops"` // the operations that prove it, by index in the history
 	At      Seconds  `json:"at"`
 	Anomaly string   `json:"anomaly,omitempty"` // as `ktrial check` names it
+	Inside  bool     `json:"inside,omitempty"`  // a law broke inside the cluster: clients may have seen nothing
 	Proof   []string `json:"proof,omitempty"`   // the argument, step by step
 	Lanes   string   `json:"lanes,omitempty"`   // the operations, drawn
 	Story   []Moment `json:"story,omitempty"`   // these operations and what happened around them
@@ -137,8 +146,8 @@ type Fault struct {
 	Group string `json:"group"`
 }
 
-// Spared is a fault that did not strike as it was planned.
-type Spared struct {
+// Skipped is a fault that did not strike as it was planned.
+type Skipped struct {
 	At   Seconds `json:"at"`
 	Text string  `json:"text"`
 	Why  string  `json:"why"`

@@ -1,9 +1,11 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +15,16 @@ import (
 // Style says how text may look.
 type Style struct {
 	Color bool // on a terminal, unless NO_COLOR
+	Width int  // of the terminal, in columns; 0: there is none, and lines are of a usual width
+}
+
+// room is how many columns a text has behind an indent, of at most so many: long
+// lines are hard to read however wide the terminal is.
+func (s Style) room(indent, most int) int {
+	if s.Width == 0 {
+		return most
+	}
+	return min(most, max(s.Width-indent, 30))
 }
 
 const (
@@ -32,120 +44,200 @@ func (s Style) paint(color, text string) string {
 // headline is how a run is summed up in one word.
 var headline = map[Verdict]struct{ word, color string }{
 	Holds:            {"ok", green},
-	Allowed:          {"ALLOWED", yellow},
 	Violated:         {"FAIL", red},
+	Allowed:          {"ALLOWED", yellow},
 	Inconclusive:     {"INCONCLUSIVE", yellow},
 	NotDeterministic: {"NOT DETERMINISTIC", red},
 }
 
-// WriteText tells a run to a person. A run that holds is told briefly; one
-// that does not says what was promised, what was seen, what proves it, what
-// went wrong around it, and what to type next.
+// WriteText tells a run to a person. What was broken comes first: what was
+// promised, what was seen, what proves it, what went wrong around it. Then come
+// what held, what the run was, and what to type next.
 func (r *Run) WriteText(w io.Writer, style Style) {
 	h := headline[r.Verdict]
 	fmt.Fprintf(w, "%s %s seed %d after %s of virtual time (%s wall)\n", style.paint(h.color, h.word), r.Scenario, r.Seed,
 		brief(r.VirtualSeconds), brief(r.WallSeconds))
-	r.writeWork(w)
-	r.writeChecks(w, style)
-	r.writeViolations(w, style)
-	r.writeAllowed(w)
-	if r.Lesson != "" {
-		fmt.Fprintf(w, "  lesson: %s\n", wrap(r.Lesson, "          ", 100))
+	if r.writeViolations(w, style) {
+		fmt.Fprintln(w)
 	}
-	r.writeNext(w)
+	r.writeWork(w, style)
+	r.writeChecks(w, style)
+	r.writeAllowed(w, style)
+	if r.Lesson != "" {
+		fmt.Fprintf(w, "  lesson: %s\n", Wrap(r.Lesson, "          ", style.room(10, 100)))
+	}
+	r.writeNext(w, style)
 }
 
 func brief(seconds float64) string {
 	return time.Duration(seconds * 1e9).Round(time.Millisecond * 10).String()
 }
 
-func (r *Run) writeWork(w io.Writer) {
-	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(r.Counts)) {
-		if n := r.Counts[name]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s", count(n), strings.TrimPrefix(name, "records ")))
-		}
+func (r *Run) writeWork(w io.Writer, style Style) {
+	row := func(label, text string) {
+		fmt.Fprintf(w, "  %-8s %s\n", label, Wrap(text, "           ", style.room(11, 110)))
 	}
-	if len(parts) > 0 {
-		fmt.Fprintf(w, "  records  %s\n", strings.Join(parts, ", "))
+	if records := r.records(); records != "" {
+		row("records", records)
 	}
-	fmt.Fprintf(w, "  world    %s events, %s, trace %s\n", count(int64(r.Events)), things(len(r.Faults), "fault"), r.TraceHash)
-	r.writeSpared(w)
+	if polls := r.Errors["poll"]; len(polls) > 0 {
+		row("polls", failed(polls))
+	}
+	row("world", fmt.Sprintf("%s events, %s, trace %s", count(int64(r.Events)), r.faults(), r.TraceHash))
+	r.writeSkipped(row)
 	if r.Stopped != "" {
-		fmt.Fprintf(w, "  stopped  %s\n", r.Stopped)
+		row("stopped", r.Stopped)
 	}
 	for _, bug := range slices.Sorted(maps.Keys(r.Planted)) {
 		p := r.Planted[bug]
-		fmt.Fprintf(w, "  planted  %s: reached %s, infected %s, detected %s\n", bug, count(p.Reached), count(p.Infected), count(p.Detected))
+		row("planted", fmt.Sprintf("%s: reached %s, infected %s, detected %s", bug, count(p.Reached), count(p.Infected), count(p.Detected)))
 	}
 }
 
-// writeSpared tells of faults that did not strike as they were planned: whoever
-// wrote the plan wants to know of each.
-func (r *Run) writeSpared(w io.Writer) {
-	if !r.OwnPlan && len(r.Spared) > 0 {
-		fmt.Fprintf(w, "  spared   %s: more than is promised to survive, or nobody there to strike (--json has them)\n", things(len(r.Spared), "fault"))
+// records sums up what became of the records; those that failed last, by error.
+func (r *Run) records() string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(r.Counts)) {
+		if n := r.Counts[name]; n > 0 && name != "records failed" {
+			parts = append(parts, fmt.Sprintf("%s %s", count(n), strings.TrimPrefix(name, "records ")))
+		}
+	}
+	text := strings.Join(parts, ", ")
+	n := r.Counts["records failed"]
+	switch {
+	case n == 0:
+		return text
+	case text != "":
+		text += "; "
+	}
+	if sends := r.Errors["send"]; len(sends) > 0 {
+		return text + failed(sends)
+	}
+	return text + count(n) + " failed"
+}
+
+// failed is such as: 612 failed: 611 INVALID_RECORD, 1 NOT_LEADER_OR_FOLLOWER.
+func failed(byError map[string]int64) string {
+	names := slices.SortedFunc(maps.Keys(byError), func(a, b string) int {
+		return cmp.Or(cmp.Compare(byError[b], byError[a]), cmp.Compare(a, b))
+	})
+	var parts []string
+	all := int64(0)
+	for _, name := range names {
+		parts = append(parts, count(byError[name])+" "+name)
+		all += byError[name]
+	}
+	return count(all) + " failed: " + strings.Join(parts, ", ")
+}
+
+// faults says how many struck.
+func (r *Run) faults() string {
+	if r.NoFaults {
+		return "no faults"
+	}
+	return things(len(r.Faults), "fault")
+}
+
+// writeSkipped tells of faults that did not strike as they were planned: the
+// author of a plan wants to know of each.
+func (r *Run) writeSkipped(row func(label, text string)) {
+	if !r.OwnPlan && len(r.Skipped) > 0 {
+		row("skipped", things(len(r.Skipped), "fault")+": too destructive for this configuration, or no such target at that moment (--json has them)")
 		return
 	}
-	for _, s := range r.Spared {
-		fmt.Fprintf(w, "  spared   %s\n", wrap(fmt.Sprintf("at %v %s: %s", s.At, s.Text, s.Why), "           ", 110))
+	for _, s := range r.Skipped {
+		row("skipped", fmt.Sprintf("at %v of the work (%v) %s: %s", s.At-r.WorkBegan, s.At, s.Text, s.Why))
 	}
 }
 
+// compare orders verdicts by which is told of two.
+func compare(a, b Verdict) int {
+	switch {
+	case a == b:
+		return 0
+	case Worst(a, b) == a:
+		return 1
+	}
+	return -1
+}
+
+// writeChecks tells of the checks, the worst first.
 func (r *Run) writeChecks(w io.Writer, style Style) {
-	for _, c := range r.Checks {
+	checks := slices.Clone(r.Checks)
+	slices.SortStableFunc(checks, func(a, b Check) int { return compare(b.Verdict, a.Verdict) })
+	for _, c := range checks {
 		h := headline[c.Verdict]
-		line := fmt.Sprintf("%-12s %s: %s checked", c.Verdict, c.Name, count(c.Checked))
+		line := fmt.Sprintf("%-12s %s", c.Verdict, Wrap(fmt.Sprintf("%s: %s checked", c.Name, count(c.Checked)), strings.Repeat(" ", 15), style.room(15, 110)))
 		fmt.Fprintf(w, "  %s\n", style.paint(h.color, line))
 	}
 }
 
 // writeViolations tells of each check's first violation with its story, and of
-// a few more in a line each.
-func (r *Run) writeViolations(w io.Writer, style Style) {
+// a few more in a line each; then of the dangers that were not met. It reports
+// whether there was anything to tell.
+func (r *Run) writeViolations(w io.Writer, style Style) (told bool) {
 	const most = 5
-	told := map[string]int{}
+	by := map[string]int{}
+	var order []string
 	for _, v := range r.Violations {
-		told[v.Check]++
-		switch n := told[v.Check]; {
-		case n == 1:
-			fmt.Fprintf(w, "\n  %s at %v\n", style.paint(red, v.Check), v.At)
-			fmt.Fprintf(w, "    %s\n", wrap(v.Message, "    ", 110))
-			v.writeProof(w)
-		case n <= most:
-			fmt.Fprintf(w, "    also at %v: %s\n", v.At, wrap(v.Message, "      ", 110))
+		if by[v.Check]++; by[v.Check] == 1 {
+			order = append(order, v.Check)
 		}
 	}
-	for _, c := range r.Checks {
-		if more := told[c.Name] - most; more > 0 {
-			fmt.Fprintf(w, "  ... and %s more of: %s (--json has them all)\n", count(int64(more)), c.Name)
+	for _, check := range order {
+		n := 0
+		for _, v := range r.Violations {
+			if v.Check != check {
+				continue
+			}
+			switch n++; {
+			case n == 1:
+				fmt.Fprintf(w, "\n  %s\n", style.paint(red, Wrap(fmt.Sprintf("%s at %v", v.Check, v.At), "  ", style.room(2, 110))))
+				fmt.Fprintf(w, "    %s\n", Wrap(v.Message, "    ", style.room(4, 110)))
+				v.writeProof(w, style)
+			case n <= most:
+				fmt.Fprintf(w, "    also at %v: %s\n", v.At, Wrap(v.Message, "      ", style.room(6, 110)))
+			}
 		}
+		if n > most {
+			fmt.Fprintf(w, "    ... and %s more (--json has them all)\n", count(int64(n-most)))
+		}
+	}
+	if r.Verdict != Inconclusive {
+		return len(order) > 0
 	}
 	for _, p := range r.NotReached {
-		if r.Verdict != Inconclusive {
-			break
-		}
 		fmt.Fprintf(w, "\n  %s: the run never met %q, so it proves little\n", style.paint(yellow, "inconclusive"), p)
 	}
+	return len(order)+len(r.NotReached) > 0
 }
 
 // writeProof tells the argument, draws the operations, and says what happened
 // around them.
-func (v *Violation) writeProof(w io.Writer) {
+func (v *Violation) writeProof(w io.Writer, style Style) {
 	for _, line := range v.Proof {
-		fmt.Fprintf(w, "      %s\n", wrap(line, "        ", 110))
+		fmt.Fprintf(w, "      %s\n", Wrap(line, "        ", style.room(8, 110)))
 	}
 	for line := range strings.Lines(v.Lanes) {
 		fmt.Fprintf(w, "      %s", line)
 	}
 	for _, m := range v.Story {
-		fmt.Fprintf(w, "    %10s  %-13s %s\n", m.At, m.Who, m.What)
+		fmt.Fprintf(w, "    %10s  %-13s %s\n", m.At, m.Who, Wrap(m.What, strings.Repeat(" ", 30), style.storyRoom()))
 	}
+}
+
+// storyRoom is the width of a story's third column: a line of it stays one line
+// unless the terminal is too narrow.
+func (s Style) storyRoom() int {
+	if s.Width == 0 {
+		return math.MaxInt
+	}
+	return max(s.Width-30, 30)
 }
 
 // writeAllowed tells each reason once, with what it let off and an example of
 // each anomaly.
-func (r *Run) writeAllowed(w io.Writer) {
+func (r *Run) writeAllowed(w io.Writer, style Style) {
 	var reasons []string
 	seen := map[string][]Permitted{}
 	for _, a := range r.Allowed {
@@ -162,28 +254,31 @@ func (r *Run) writeAllowed(w io.Writer) {
 		for _, a := range seen[reason] {
 			parts = append(parts, count(int64(a.Count))+" "+a.Anomaly)
 		}
-		fmt.Fprintf(w, "  allowed  %s\n", wrap(strings.Join(parts, ", ")+", because "+reason, "           ", 100))
+		fmt.Fprintf(w, "  allowed  %s\n", Wrap(strings.Join(parts, ", ")+", because "+reason, "           ", style.room(11, 100)))
+	}
+	if r.Strict {
+		return // they are violations, and told as such
 	}
 	for _, reason := range reasons {
 		for _, a := range seen[reason] {
-			a.write(w)
+			a.write(w, style)
 		}
 	}
 }
 
 // write tells of the example.
-func (p *Permitted) write(w io.Writer) {
+func (p *Permitted) write(w io.Writer, style Style) {
 	if p.Message == "" {
 		return
 	}
 	fmt.Fprintf(w, "\n  allowed, for example: %s\n", p.Anomaly)
-	fmt.Fprintf(w, "    %s\n", wrap(p.Message, "    ", 110))
+	fmt.Fprintf(w, "    %s\n", Wrap(p.Message, "    ", style.room(4, 110)))
 	if p.Example != nil {
-		p.Example.writeProof(w)
+		p.Example.writeProof(w, style)
 	}
 }
 
-func (r *Run) writeNext(w io.Writer) {
+func (r *Run) writeNext(w io.Writer, style Style) {
 	fmt.Fprintln(w)
 	if r.Again != "" {
 		fmt.Fprintf(w, "  again:   %s\n", r.Again)
@@ -191,9 +286,21 @@ func (r *Run) writeNext(w io.Writer) {
 	switch {
 	case r.Kept != "":
 		fmt.Fprintf(w, "  replay:  %s\n", r.command("replay", "run.json"))
-		fmt.Fprintf(w, "  check:   %s\n", r.command("check", "history.jsonl"))
+		r.writeCheck(w, style)
 	case r.Verdict == Violated:
 		fmt.Fprintf(w, "  keep:    %s --out DIR\n", r.Again)
+	}
+}
+
+// writeCheck says how to judge the history, unless that would not show what the
+// run broke.
+func (r *Run) writeCheck(w io.Writer, style Style) {
+	seenByClients := func(v Violation) bool { return v.Anomaly != "" }
+	switch {
+	case len(r.Violations) == 0 || slices.ContainsFunc(r.Violations, seenByClients):
+		fmt.Fprintf(w, "  check:   %s\n", r.command("check", "history.jsonl"))
+	case slices.ContainsFunc(r.Violations, func(v Violation) bool { return v.Inside }):
+		fmt.Fprintf(w, "  check:   %s\n", Wrap("the run broke a law inside the cluster before clients could notice, so what they saw (history.jsonl) does not show it", "           ", style.room(11, 110)))
 	}
 }
 
@@ -242,8 +349,8 @@ func count(n int64) string {
 	return s
 }
 
-// wrap breaks text into lines of about width; further lines begin with indent.
-func wrap(text, indent string, width int) string {
+// Wrap breaks text into lines of about width; further lines begin with indent.
+func Wrap(text, indent string, width int) string {
 	var b strings.Builder
 	col := 0
 	for i, word := range strings.Fields(text) {

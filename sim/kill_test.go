@@ -312,16 +312,55 @@ func TestStopIsNoDeadlock(t *testing.T) {
 	assert.Equal(t, time.Second, w.Now())
 }
 
+// A world that gets nowhere names the tasks that keep it busy, and where they
+// stand: the same for the same seed.
 func TestLivelock(t *testing.T) {
-	w := newWorld(t, 1)
-	w.Host("broker-1").Start(func(h env.Host) {
-		for {
-			h.Sleep(0)
-		}
-	})
-	var l *sim.LivelockError
-	require.ErrorAs(t, w.Run(time.Hour), &l)
-	assert.Contains(t, l.Error(), "time does not pass")
+	for _, c := range []struct {
+		name string
+		main func(env.Host)
+		says string
+	}{
+		{"sleeps for no time", sleepy, `livelock at \d\S+s: time does not pass after 50001 steps: broker-1/main took \d{4,5} of the last \d{4,5} turns, at sim_test.sleepy kill_test.go:\d+`},
+		{"asks for the time", impatient, `livelock at \d\S+s: a task never waits in 1000001 calls to its host: broker-1/main, at sim_test.impatient kill_test.go:\d+$`},
+		{"asks for luck", hopeful, `a task never waits in 1000001 calls to its host: broker-1/main, at sim_test.hopeful kill_test.go:\d+$`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			says := func() string {
+				w := sim.NewWorld(sim.Config{Seed: 1, MaxPerInstant: 50_000})
+				defer w.Close()
+				w.Host("broker-1").Start(func(h env.Host) {
+					h.Go("honest", func() {
+						for {
+							h.Sleep(time.Duration(h.Rand().IntN(10)) * time.Millisecond)
+						}
+					})
+					h.Sleep(time.Second)
+					c.main(h)
+				})
+				var l *sim.LivelockError
+				require.ErrorAs(t, w.Run(time.Hour), &l)
+				return l.Error()
+			}
+			assert.Regexp(t, c.says, says())
+			assert.Equal(t, says(), says())
+		})
+	}
+}
+
+func sleepy(h env.Host) {
+	for {
+		h.Sleep(0)
+	}
+}
+
+func impatient(h env.Host) {
+	for end := h.Uptime() + time.Second; h.Uptime() < end; {
+	}
+}
+
+func hopeful(h env.Host) {
+	for !h.Unlucky("never") || true {
+	}
 }
 
 func TestMaxEvents(t *testing.T) {

@@ -22,11 +22,25 @@ type process struct {
 
 var _ env.Host = (*process)(nil)
 
-func (p *process) Name() string          { return p.h.name }
-func (p *process) Now() env.Time         { return p.h.clock.wall(p.h.w.k.Now()) }
-func (p *process) Uptime() time.Duration { return p.h.clock.uptime(p.h.w.k.Now()) }
-func (p *process) Rand() *rand.Rand      { return p.rng }
-func (p *process) Disk() env.Disk        { return p.disk }
+func (p *process) Name() string   { return p.h.name }
+func (p *process) Disk() env.Disk { return p.disk }
+
+// Now, Uptime, Rand, Yield and Unlucky count as calls to the host: code that loops without
+// ever waiting looks at a clock or asks for luck.
+func (p *process) Now() env.Time {
+	p.h.w.k.Count()
+	return p.h.clock.wall(p.h.w.k.Now())
+}
+
+func (p *process) Uptime() time.Duration {
+	p.h.w.k.Count()
+	return p.h.clock.uptime(p.h.w.k.Now())
+}
+
+func (p *process) Rand() *rand.Rand {
+	p.h.w.k.Count()
+	return p.rng
+}
 
 // deadline is the virtual time at which d has passed on the host's clock.
 func (p *process) deadline(d time.Duration) time.Duration {
@@ -71,9 +85,15 @@ func (s *signal) Wait(timeout time.Duration) bool {
 
 // Yield does something else in every run: nothing, let others go first, or
 // take a while.
-func (p *process) Yield(site string) { p.h.w.luck.yield(p.h.w.k, site) }
+func (p *process) Yield(site string) {
+	p.h.w.k.Count()
+	p.h.w.luck.yield(p.h.w.k, site)
+}
 
-func (p *process) Unlucky(site string) bool { return !p.Dead() && p.h.w.luck.unlucky(site) }
+func (p *process) Unlucky(site string) bool {
+	p.h.w.k.Count()
+	return !p.Dead() && p.h.w.luck.unlucky(site)
+}
 
 func (p *process) Work(d time.Duration) {
 	if d > 0 && !p.Dead() {

@@ -46,9 +46,16 @@ type Config struct {
 
 	// MaxEvents ends a run that goes on for too long with a livelock; 0: never.
 	MaxEvents uint64
-	// Watchdog aborts the program when one task does not give back the thread
-	// for so long, in real time; 0: never.
+	// MaxPerInstant ends a run with a livelock that takes so many steps without
+	// time passing; 0: 2,000,000.
+	MaxPerInstant uint64
+	// Watchdog is how long, in real time, one task may keep the thread; 0: for
+	// ever. It is the net below the limits above, which are the same for the
+	// same seed: it has no say in how a run is judged.
 	Watchdog time.Duration
+	// Stuck is called by the watchdog, on another goroutine, once; nil: the
+	// watchdog tells standard error and ends the program with exit code 70.
+	Stuck func(Stuck)
 
 	// Read is called with each event as it happens; nil: it is not.
 	Read func(*ledger.Entry)

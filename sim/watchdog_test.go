@@ -27,7 +27,7 @@ func TestWatchdogTellsWhereATaskIsStuck(t *testing.T) {
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, 70, exit.ExitCode())
-	assert.Contains(t, string(out), "a task has not given back the thread for 300ms")
+	assert.Contains(t, string(out), "seed 1: task a/main has not given back the thread for 300ms of wall time, at 0s of virtual time")
 	assert.Contains(t, string(out), "sim_test.spin")
 }
 
@@ -47,4 +47,27 @@ func TestWatchdogLetsABusyWorldRun(t *testing.T) {
 		}
 	})
 	require.NoError(t, w.Run(time.Minute))
+}
+
+// A program that plays many worlds is told, and goes on.
+func TestWatchdogTellsTheProgram(t *testing.T) {
+	stuck := make(chan sim.Stuck)
+	w := sim.NewWorld(sim.Config{Seed: 7, Watchdog: 200 * time.Millisecond, Stuck: func(s sim.Stuck) { stuck <- s }})
+	again := make([]byte, 1)
+	ended := make(chan error)
+	w.Host("a").Start(func(h env.Host) {
+		h.Sleep(3 * time.Second)
+		h.Go("worker", func() {
+			for end := time.Now().Add(2 * time.Second); time.Now().Before(end); { // stands for a loop without end
+				again[0]++
+			}
+		})
+	})
+	go func() { ended <- w.Run(time.Minute) }()
+	s := <-stuck
+	assert.Equal(t, "a/worker", s.Task)
+	assert.Contains(t, s.Error(), "seed 7: task a/worker has not given back the thread for 200ms of wall time, at 3.0")
+	assert.Contains(t, s.Stacks, "TestWatchdogTellsTheProgram")
+	require.NoError(t, <-ended)
+	w.Close()
 }

@@ -3,7 +3,6 @@ package sim
 import (
 	"errors"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
 	"github.com/ktrial/ktrial/ledger"
@@ -25,7 +24,7 @@ type World struct {
 	closed bool
 	// beforeDark is called when a host is about to lose power.
 	beforeDark []func(*Host)
-	beat       *atomic.Uint64 // for the watchdog; nil: there is none
+	dog        watchdog
 }
 
 // NewWorld makes a world without hosts at virtual time zero.
@@ -39,7 +38,7 @@ func NewWorld(cfg Config) *World {
 	if cfg.Birth == 0 {
 		cfg.Birth = env.Time(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano())
 	}
-	kc := kernel.Config{MaxEvents: cfg.MaxEvents}
+	kc := kernel.Config{MaxEvents: cfg.MaxEvents, MaxPerInstant: cfg.MaxPerInstant, Beat: cfg.Watchdog > 0}
 	if cfg.Tracing != nil {
 		kc.Trace = cfg.Tracing.cfg
 	}
@@ -59,8 +58,12 @@ func NewWorld(cfg Config) *World {
 // Seed is the seed of the world.
 func (w *World) Seed() uint64 { return w.cfg.Seed }
 
-// Now is the virtual time since the world began.
-func (w *World) Now() time.Duration { return w.k.Now() }
+// Now is the virtual time since the world began. It counts as a call to the
+// host, for a task may wait for a time in a loop that never lets it pass.
+func (w *World) Now() time.Duration {
+	w.k.Count()
+	return w.k.Now()
+}
 
 // Rand is a named stream of luck, the same for the same seed and label and
 // independent of all others.
@@ -180,7 +183,7 @@ func (w *World) Probes() map[string]int64 {
 
 // enter adds an event to the ledger.
 func (w *World) enter(host string, life int, e ledger.Event) {
-	w.ledger.Add(ledger.Entry{At: w.Now(), Host: host, Life: life, Cause: w.cause(), Event: e})
+	w.ledger.Add(ledger.Entry{At: w.k.Now(), Host: host, Life: life, Cause: w.cause(), Event: e})
 }
 
 // cause is the step that is under way.
@@ -189,7 +192,7 @@ func (w *World) cause() ledger.Cause {
 }
 
 // origins says what a step is that begins with such an event of the kernel.
-var origins = map[kernel.Kind]ledger.Origin{
+var origins = [1 << 8]ledger.Origin{
 	kernel.KindCall: ledger.ByWorld, kernel.KindTask: ledger.ByWait, kernel.KindTimer: ledger.ByTimer,
 	kernel.KindPacket: ledger.ByMessage, kernel.KindDisk: ledger.ByDisk,
 }
@@ -203,6 +206,7 @@ func (w *World) Calm() { w.luck.on = false }
 func (w *World) Close() {
 	if !w.closed {
 		w.closed = true
+		w.dog.end()
 		w.k.Close()
 	}
 }

@@ -60,5 +60,8 @@ func (a *asking) ask(h env.Host, admin *client.Admin, process int64, specs map[k
 		}
 	}
 	a.s.Recorder.Complete(e)
+	if e.Type == history.Failed {
+		a.s.CountFailure(history.ListOffsets, err)
+	}
 	return e.Type == history.OK
 }

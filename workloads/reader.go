@@ -60,6 +60,7 @@ func (r *Reader) Poll() []client.ConsumerRecord {
 		e := r.event(history.Failed, nil)
 		e.Error = err.Error()
 		r.s.Recorder.Complete(e)
+		r.s.CountFailure(history.Poll, err)
 		return nil
 	}
 	r.s.Recorder.Complete(r.event(history.OK, records))

@@ -97,13 +97,14 @@ type Stage struct {
 	processes int64
 	keys      map[kafka.TopicPartition]history.Value
 	done      map[string]bool
+	failures  map[string]map[string]int64
 }
 
 // NewStage makes the stage of a trial whose work has not begun.
 func NewStage(bootstrap []string, now func() time.Duration) *Stage {
 	return &Stage{
 		Bootstrap: bootstrap, Recorder: history.NewRecorder(), Now: now, Topics: map[string]int32{},
-		keys: map[kafka.TopicPartition]history.Value{}, done: map[string]bool{},
+		keys: map[kafka.TopicPartition]history.Value{}, done: map[string]bool{}, failures: map[string]map[string]int64{},
 	}
 }
 

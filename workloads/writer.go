@@ -49,9 +49,9 @@ func (w *Writer) Send(to kafka.TopicPartition, value string, size int, done func
 		body = append(body, '.')
 	}
 	w.body = nil // in use while Send blocks; the producer copies it
-	key := w.s.Key(to)
 	r := w.sent()
-	r.process, r.key, r.value, r.done = w.takeProcess(), key, history.ValueIn(key, body[:len(value)]), done
+	r.process, r.key, r.done = w.takeProcess(), w.s.Key(to), done
+	r.value = history.ValueIn(r.key, body[:len(value)])
 	w.s.Recorder.Invoke(r.event(history.Invoke, kafka.NoOffset))
 	record := client.ProducerRecord{Topic: to.Topic, Partition: client.To(to.Partition), Value: body}
 	if err := w.producer.Send(record, r.callback); err != nil {
@@ -119,6 +119,9 @@ func (r *sent) delivered(d client.Delivery) {
 		e.Error = d.Err.Error()
 	}
 	r.w.s.Recorder.Complete(e)
+	if as == history.Failed {
+		r.w.s.CountFailure(history.Send, d.Err)
+	}
 	if as != history.Unknown {
 		r.w.free = append(r.w.free, r.process)
 	}

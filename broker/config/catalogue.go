@@ -33,7 +33,7 @@ var brokerNames = func() map[string]*Definition {
 // columns are the first line of the table.
 //   - kind: those that have this very setting, with commas between them
 //   - default: "-" is null, "required" none
-//   - broker: the broker's names for a topic's setting
+//   - broker: the broker's names for a setting of topics or groups
 const columns = "kind\tname\ttype\tdefault\tvalid\timportance\tupdate\tinternal\tbroker\tabout"
 
 // read reads the catalogue. A line that is wrong is our bug.

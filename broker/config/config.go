@@ -62,8 +62,8 @@ type Definition struct {
 	Update string
 	// Internal settings are for tests, and shown only where they are set.
 	Internal bool
-	// BrokerNames are what brokers call a topic's setting; a topic that does not
-	// set it itself has the broker's. Of several names the first has precedence,
+	// BrokerNames are what brokers call a setting of topics or groups; one that does
+	// not set it itself has the broker's. Of several names the first has precedence,
 	// and only that one can be changed while a broker runs.
 	BrokerNames []string
 	// About says in a line what the setting does here; "" if it does nothing, or

@@ -8,13 +8,14 @@ import (
 // Source says where a value comes from, with the number of DescribeConfigs.
 type Source int8
 
-// The sources of a topic's value, from the strongest to the weakest.
+// The sources of a value. Of a topic's, they are from the strongest to the weakest.
 const (
 	FromTopic      Source = 1
 	FromBroker     Source = 2 // set on one broker while it runs
 	FromAllBrokers Source = 3 // set on all of them
 	FromFile       Source = 4 // what the broker was started with
 	FromDefault    Source = 5
+	FromGroup      Source = 8 // set on a group
 )
 
 // Layer is what is set in one place, under the names that settings have there.

@@ -144,9 +144,9 @@ var duration = regexp.MustCompile(`^P(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?$`)
 // offsetReset takes a place to begin at; a duration is one of ISO 8601, not
 // below 0 (KIP-1106).
 func offsetReset(none bool) check {
-	words, listed := []string{"earliest", "latest"}, "'earliest', 'latest'"
+	words, listed, form := []string{"earliest", "latest"}, "'earliest', 'latest'", "PnDTnHnMn.nS"
 	if none {
-		words, listed = append(words, "none"), listed+", 'none'"
+		words, listed, form = append(words, "none"), listed+", 'none'", "PnDTnHnMn.nS."
 	}
 	return func(name string, v parsed) error {
 		by, isDuration := strings.CutPrefix(v.text, "by_duration:")
@@ -154,6 +154,6 @@ func offsetReset(none bool) check {
 		if slices.Contains(words, v.text) || isDuration && duration.MatchString(by) && !strings.HasSuffix(by, "P") && !strings.HasSuffix(by, "T") {
 			return nil
 		}
-		return invalid(name, v.text, fmt.Sprintf("Invalid value `%s` for configuration %s. The value must be either %s or of the format 'by_duration:<PnDTnHnMn.nS.>'.", v.text, name, listed))
+		return invalid(name, v.text, fmt.Sprintf("Invalid value `%s` for configuration %s. The value must be either %s or of the format 'by_duration:<%s>'.", v.text, name, listed, form))
 	}
 }

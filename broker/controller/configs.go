@@ -23,7 +23,9 @@ import (
 // at. Names that Kafka does not know are taken for brokers, for plugins. A new
 // min.insync.replicas settles the ELR of the partitions it is for.
 //
-// Missing: client metrics and groups (INVALID_REQUEST); there are no loggers.
+// What is set on groups is kept for a coordinator that is not here yet.
+//
+// Missing: client metrics (INVALID_REQUEST); there are no loggers.
 func (c *Controller) IncrementalAlterConfigs(req *kmsg.IncrementalAlterConfigsRequest) *kmsg.IncrementalAlterConfigsResponse {
 	resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
 	asked := make([]alteration, len(req.Resources))
@@ -167,7 +169,7 @@ func (a alteration) wellFormed() error {
 		return refuse(kerr.InvalidRequest, "Null value not supported for : %s", strings.Join(null, ", "))
 	}
 	switch a.resource.Type {
-	case metadata.TopicResource, metadata.BrokerResource:
+	case metadata.TopicResource, metadata.BrokerResource, metadata.GroupResource:
 		return nil
 	case loggers:
 		return a.noLogger()
@@ -214,9 +216,9 @@ func (b *brain) alteredValue(r metadata.Resource, op kmsg.IncrementalAlterConfig
 	case kmsg.IncrementalAlterConfigOpSet:
 		return op.Value, nil
 	case kmsg.IncrementalAlterConfigOpAppend, kmsg.IncrementalAlterConfigOpSubtract:
-		d, verb := config.Find(kindOf(r), op.Name), map[bool]string{true: "APPEND", false: "SUBTRACT"}
+		d, verb := listOf(r, op.Name), map[bool]string{true: "APPEND", false: "SUBTRACT"}
 		appends := op.Op == kmsg.IncrementalAlterConfigOpAppend
-		if d == nil || d.Type != config.List {
+		if d == nil {
 			return nil, refuse(kerr.InvalidConfig, "Can't %s to key %s because its type is not LIST.", verb[appends], op.Name)
 		}
 		have, ok := b.image.ConfigValue(r, op.Name)
@@ -229,19 +231,31 @@ func (b *brain) alteredValue(r metadata.Resource, op kmsg.IncrementalAlterConfig
 	return nil, refuse(kerr.InvalidRequest, "Unknown operations type %d", op.Op)
 }
 
-func kindOf(r metadata.Resource) config.Kind {
-	if r.Type == metadata.TopicResource {
-		return config.Topic
+// listOf is the definition of a setting that is a list, or nil. Kafka's controller
+// does not know which settings of a group are lists.
+func listOf(r metadata.Resource, name string) *config.Definition {
+	kind := config.Broker
+	switch r.Type {
+	case metadata.TopicResource:
+		kind = config.Topic
+	case metadata.GroupResource:
+		return nil
 	}
-	return config.Broker
+	if d := config.Find(kind, name); d != nil && d.Type == config.List {
+		return d
+	}
+	return nil
 }
 
 // checkResource refuses a resource that must not be as it would be.
 func (b *brain) checkResource(a alteration, set map[string]string) error {
-	if a.resource.Type == metadata.BrokerResource {
-		return b.checkBroker(a, set)
-	}
 	name := a.resource.Name
+	switch a.resource.Type {
+	case metadata.BrokerResource:
+		return b.checkBroker(a, set)
+	case metadata.GroupResource:
+		return b.checkGroup(name, set)
+	}
 	if name == "" {
 		return refuse(kerr.InvalidRequest, "Default topic resources are not allowed.")
 	}
@@ -253,6 +267,17 @@ func (b *brain) checkResource(a alteration, set map[string]string) error {
 	}
 	if b.image.Topic(name) == nil {
 		return refuse(kerr.UnknownTopicOrPartition, "The topic '%s' does not exist.", name)
+	}
+	return nil
+}
+
+// checkGroup refuses what a group must not have set. The group need not exist.
+func (b *brain) checkGroup(name string, set map[string]string) error {
+	if name == "" {
+		return refuse(kerr.InvalidRequest, "Default group resources are not allowed.")
+	}
+	if err := config.CheckGroup(set, b.cfg.Given); err != nil {
+		return refuse(kerr.InvalidConfig, "%v", err)
 	}
 	return nil
 }

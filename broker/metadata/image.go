@@ -16,6 +16,7 @@ type ResourceType int8
 const (
 	TopicResource  ResourceType = 2
 	BrokerResource ResourceType = 4
+	GroupResource  ResourceType = 32
 )
 
 // Resource names what has a configuration. A broker resource with no name is

@@ -14,7 +14,7 @@ import (
 	"github.com/ktrial/ktrial/broker/wire"
 )
 
-// DescribeConfigs 1-4: the configuration of topics and of this broker, as the
+// DescribeConfigs 1-4: the configuration of topics, groups and this broker, as the
 // catalogue has it (broker/config).
 //
 //   - A topic's value is its own, else this broker's or that of all brokers
@@ -29,8 +29,7 @@ import (
 //     configuration is INVALID_REQUEST: it has to be asked itself.
 //   - A resource asked for several times is answered once.
 //
-// A broker has no loggers to list. Missing: groups and client metrics
-// (INVALID_REQUEST).
+// A broker has no loggers to list. Missing: client metrics (INVALID_REQUEST).
 func (b *Broker) describeConfigs(_ *wire.Context, req *kmsg.DescribeConfigsRequest) kmsg.Response {
 	resp := kmsg.NewPtrDescribeConfigsResponse()
 	answered := map[metadata.Resource]bool{}
@@ -85,6 +84,11 @@ func (b *Broker) describeResource(asked kmsg.DescribeConfigsRequestResource) ([]
 			return nil, err
 		}
 		return b.brokerConfigs(), nil
+	case kmsg.ConfigResourceTypeGroupConfig:
+		if asked.ResourceName == "" {
+			return nil, kafka.Refuse(kerr.InvalidRequest, "Group name must not be empty")
+		}
+		return b.groupConfigs(asked.ResourceName), nil
 	case kmsg.ConfigResourceTypeBrokerLogger:
 		if asked.ResourceName == "" {
 			return nil, kafka.Refuse(kerr.InvalidRequest, "Broker id must not be empty")
@@ -123,6 +127,29 @@ func (b *Broker) topicConfigs(topic string) (out []kmsg.DescribeConfigsResponseR
 		if len(d.BrokerNames) > 0 {
 			c.ConfigSynonyms = append(c.ConfigSynonyms, b.synonyms(d.BrokerNames[0])...)
 		}
+		out = append(out, withSource(c))
+	}
+	return out
+}
+
+// groupConfigs is what holds for a group, whether there is one of that name or not.
+func (b *Broker) groupConfigs(group string) (out []kmsg.DescribeConfigsResponseResourceConfig) {
+	own := b.layer(config.FromGroup, metadata.Resource{Type: metadata.GroupResource, Name: group})
+	for _, d := range config.All(config.Group) {
+		v, set := own.Get(d.Name)
+		if d.Internal && !set {
+			continue
+		}
+		c := newConfig(d)
+		if set {
+			addSynonym(&c, d.Name, d.Shown(v), config.FromGroup)
+		}
+		if len(d.BrokerNames) > 0 {
+			c.ConfigSynonyms = append(c.ConfigSynonyms, b.synonyms(d.BrokerNames[0])...)
+		} else {
+			addSynonym(&c, d.Name, d.Default, config.FromDefault)
+		}
+		c.Value = c.ConfigSynonyms[0].Value
 		out = append(out, withSource(c))
 	}
 	return out

@@ -32,6 +32,7 @@ func TestDescribeConfigs_SaysWhatKafkaSays(t *testing.T) {
 	}
 	require.Len(t, want["broker"], 352, "350, one that is internal, and one that is a plugin's")
 	require.Len(t, want["topic"], 37)
+	require.Len(t, want["group"], 21)
 	onBroker(t, func(_ env.Host, b *Broker) {
 		b.Given = given
 		for _, set := range []struct {
@@ -46,6 +47,8 @@ func TestDescribeConfigs_SaysWhatKafkaSays(t *testing.T) {
 		}
 		assert.ElementsMatch(t, want["broker"], described(t, b, kmsg.ConfigResourceTypeBroker, "1"))
 		assert.ElementsMatch(t, want["topic"], described(t, b, kmsg.ConfigResourceTypeTopic, "stocks"))
+		b.Given = map[string]string{"group.consumer.session.timeout.ms": "46000"}
+		assert.ElementsMatch(t, want["group"], described(t, b, kmsg.ConfigResourceTypeGroupConfig, "billing"))
 	})
 }
 

@@ -51,7 +51,7 @@ func main() {
 	list := flag.String("differences", "conformance/differences.md", "the differences that are passed over")
 	out := flag.String("json", "", "file for all findings, as JSON lines")
 	record := flag.String("record", "", "directory for Kafka's answers to the sessions by hand")
-	limit := flag.Duration("limit", time.Hour, "no session begins after this time")
+	limit := flag.Duration("limit", time.Hour, "no session begins after this time; how many were left out is said")
 	flag.Parse()
 
 	start := time.Now()
@@ -74,7 +74,14 @@ func main() {
 	if d.ours, err = open("ours", *ours); err != nil {
 		fail(err)
 	}
-	within := func() bool { return time.Since(start) < *limit }
+	leftOut := 0
+	within := func() bool {
+		if time.Since(start) < *limit {
+			return true
+		}
+		leftOut++
+		return false
+	}
 	if *byHand || *only != "" {
 		for _, h := range hands {
 			if *only == "" || *only == h.name {
@@ -83,10 +90,15 @@ func main() {
 		}
 	}
 	from, to := seedRange(*seeds)
-	for seed := from; seed <= to && within(); seed++ {
-		d.play(fmt.Sprint("random ", seed), true, nil, seed, func(s *session) { random(s, *steps) })
+	for seed := from; seed <= to; seed++ {
+		if within() {
+			d.play(fmt.Sprint("random ", seed), true, nil, seed, func(s *session) { random(s, *steps) })
+		}
 	}
-	d.report(*byHand && *only == "" && !*ends)
+	d.report(*byHand && *only == "" && !*ends && leftOut == 0)
+	if leftOut > 0 {
+		fmt.Printf("%d sessions were not played: %v have passed\n", leftOut, *limit)
+	}
 	fmt.Printf("%d sessions, %d requests to each side, %d differing fields are listed, %d are not, %v\n",
 		d.sessions, d.steps, d.known, len(d.found), time.Since(start).Round(time.Second))
 	if *out != "" {
@@ -139,7 +151,21 @@ func open(what, first string) (*side, error) {
 			return nil, fmt.Errorf("%s: %s: versions %d to %d found, %d to %d expected", what, kmsg.NameForKey(key), v[0], v[1], want[0], want[1])
 		}
 	}
+	s.warmUp()
 	return s, nil
+}
+
+// warmUp has every broker fetch a block of producer ids. Kafka answers
+// COORDINATOR_LOAD_IN_PROGRESS meanwhile.
+func (s *side) warmUp() {
+	for broker := range s.addrs {
+		eventually(func() bool {
+			req := kmsg.NewPtrInitProducerIDRequest()
+			req.SetVersion(4)
+			resp, ok := quiet[*kmsg.InitProducerIDResponse](s, broker+1, req)
+			return ok && resp.ErrorCode == 0
+		})
+	}
 }
 
 func (d *driver) newSession(name string, seed uint64) *session {
@@ -165,8 +191,8 @@ func (d *driver) play(name string, stop bool, pin map[int16]int16, seed uint64, 
 
 func (d *driver) playHand(h hand, ends bool, within func() bool) {
 	r := common(h.key)
-	for v := r[0]; v <= r[1] && within(); v++ {
-		if !ends || v == r[0] || v == r[1] {
+	for v := r[0]; v <= r[1]; v++ {
+		if (!ends || v == r[0] || v == r[1]) && within() {
 			d.play(h.name, false, map[int16]int16{h.key: v}, 1, h.play)
 		}
 	}

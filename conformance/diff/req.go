@@ -317,18 +317,8 @@ func (s *session) initPID(txid *string, pid int64, epoch int16) maker {
 	}
 }
 
-// newPID gives each side a producer id, kept as the last of pidOf. The first
-// that is asked for is COORDINATOR_LOAD_IN_PROGRESS while a block of ids is
-// fetched, so it is asked for in vain before.
+// newPID gives each side a producer id, kept as the last of pidOf.
 func (s *session) newPID() {
-	s.both(func(sd *side) {
-		eventually(func() bool {
-			req := kmsg.NewPtrInitProducerIDRequest()
-			req.SetVersion(4)
-			resp, ok := quiet[*kmsg.InitProducerIDResponse](sd, 1, req)
-			return ok && resp.ErrorCode == 0
-		})
-	})
 	k, o := s.do("init producer id", 1, s.initPID(nil, -1, -1))
 	note := func(sd *side, resp kmsg.Response) {
 		id := int64(0)

@@ -1,15 +1,16 @@
 // Package hunt plays many seeds of scenarios and sums up what they showed.
+//
+// Each failing run is kept and told the moment it is found, and its memory let
+// go: a hunt that ends in the middle, however it ends, loses at most the runs
+// under way.
 package hunt
 
 import (
-	"fmt"
-	"slices"
-	"strings"
+	"math"
+	"runtime"
 	"sync"
 	"time"
 
-	"github.com/ktrial/ktrial/checkers"
-	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/scenarios/trial"
@@ -18,24 +19,94 @@ import (
 // Hunt is a campaign: many seeds of some scenarios.
 type Hunt struct {
 	Scenarios []scenarios.Scenario
-	Options   trial.Options // Seed is the hunt's own
+	Options   trial.Options // Seed, Keep and Limits.Stuck are the hunt's own
 	// First and Last are the seeds, both included. Seeds go round the
 	// scenarios: each scenario is played with each seed.
 	First, Last uint64
 	For         time.Duration // of wall time; 0: until Last
-	Jobs        int
+	Jobs        int           // worlds at the same time; see Workers
 	// Shard of Shards: of all jobs, counted from 0, this hunt plays only those
 	// whose number is Shard modulo Shards.
 	Shard, Shards int
-	// StopAt ends the hunt after so many failures; 0: it goes on.
+	// StopAt ends the hunt after so many failing runs; 0: it goes on. Runs under
+	// way that fail, too, are not told.
 	StopAt int
 	// Interrupt, when it is closed, ends the hunt after the runs under way.
 	Interrupt <-chan struct{}
 
-	// Failed is told of each failing run, in the order of the seeds.
-	Failed func(*trial.Result)
+	// Keep keeps a failing run, whose ledger has all events. It is called when the
+	// run is found, from several goroutines at the same time; nil: none is kept.
+	Keep func(*trial.Result) error
+	// Failed is told of each failing run when it is kept, with the error of Keep,
+	// from one goroutine at a time and in the order in which they are found.
+	Failed func(result *trial.Result, notKept error)
+	// OwnBug is told of each run that has no verdict: a bug of ktrial, or a task
+	// that never gave back the thread. The hunt goes on.
+	OwnBug func(error)
 	// Progress is told now and then, from one goroutine at a time.
 	Progress func(done int, failures int, elapsed time.Duration)
+}
+
+// perProcessor is how many worlds at the same time are worth their memory, some
+// 50 MB each.
+const perProcessor = 16
+
+// Workers is how many worlds are played at the same time: as many as Jobs says,
+// but not more than there are runs, nor than 16 for each processor.
+func (h Hunt) Workers() int {
+	workers := min(max(1, h.Jobs), perProcessor*runtime.NumCPU())
+	if runs := h.size(); runs < uint64(workers) {
+		workers = max(1, int(runs))
+	}
+	return workers
+}
+
+// size is how many runs the hunt has; of very many not exactly.
+func (h Hunt) size() uint64 {
+	seeds := h.Last - h.First
+	if seeds > math.MaxUint32 {
+		return math.MaxUint32
+	}
+	all := (seeds + 1) * uint64(len(h.Scenarios))
+	shards, shard := uint64(max(1, h.Shards)), uint64(h.Shard)
+	return (all + shards - 1 - shard) / shards
+}
+
+// hunting is a hunt under way.
+type hunting struct {
+	Hunt
+	begun time.Time
+	stop  chan struct{}
+
+	mu     sync.Mutex
+	failed int  // runs that will be told
+	ending bool // stop is closed
+}
+
+// Run plays the hunt and sums it up. An error is a bad option, and names the
+// scenario; then nothing was played.
+func (h Hunt) Run() (reports.Hunt, error) {
+	for _, s := range h.Scenarios {
+		if err := trial.Check(s, h.Options); err != nil {
+			return reports.Hunt{}, err
+		}
+	}
+	g := &hunting{Hunt: h, begun: time.Now(), stop: make(chan struct{})}
+	jobs := make(chan job)
+	outcomes := make(chan outcome)
+	var workers sync.WaitGroup
+	for range h.Workers() {
+		workers.Go(func() {
+			for j := range jobs {
+				if o := g.play(j); o.tell {
+					outcomes <- o
+				}
+			}
+		})
+	}
+	go g.feed(jobs)
+	go func() { workers.Wait(); close(outcomes) }()
+	return g.collect(outcomes), nil
 }
 
 // job is one run of a hunt.
@@ -45,144 +116,53 @@ type job struct {
 	seed     uint64
 }
 
-// outcome is what became of a job.
-type outcome struct {
-	job    job
-	result *trial.Result
-	err    error
-}
-
-// Run plays the hunt and sums it up. An error is a bug of ktrial, or a bad
-// option; it names the seed.
-func (h Hunt) Run() (reports.Hunt, error) {
-	begun := time.Now()
-	jobs := make(chan job)
-	outcomes := make(chan outcome)
-	stop := make(chan struct{})
-	var workers sync.WaitGroup
-	for range max(1, h.Jobs) {
-		workers.Go(func() {
-			for j := range jobs {
-				result, err := h.play(j)
-				outcomes <- outcome{j, result, err}
-			}
-		})
-	}
-	go h.feed(jobs, stop, begun)
-	go func() { workers.Wait(); close(outcomes) }()
-	return h.collect(outcomes, stop, begun)
-}
-
 // feed hands out the jobs in order.
-func (h Hunt) feed(jobs chan<- job, stop <-chan struct{}, begun time.Time) {
+func (g *hunting) feed(jobs chan<- job) {
 	defer close(jobs)
 	all, number := 0, 0
-	for seed := h.First; seed <= h.Last; seed++ {
-		for _, s := range h.Scenarios {
-			mine := all%max(1, h.Shards) == h.Shard
+	for seed := g.First; seed <= g.Last; seed++ {
+		for _, s := range g.Scenarios {
+			mine := all%max(1, g.Shards) == g.Shard
 			all++
 			if !mine {
 				continue
 			}
-			if h.For > 0 && time.Since(begun) > h.For {
+			if g.For > 0 && time.Since(g.begun) > g.For {
 				return
+			}
+			select { // what has ended the hunt goes first
+			case <-g.stop:
+				return
+			case <-g.Interrupt:
+				return
+			default:
 			}
 			select {
 			case jobs <- job{number, s, seed}:
 				number++
-			case <-stop:
+			case <-g.stop:
 				return
-			case <-h.Interrupt:
+			case <-g.Interrupt:
 				return
 			}
 		}
-		if seed == ^uint64(0) {
+		if seed == math.MaxUint64 {
 			return
 		}
 	}
 }
 
-// play plays one job; a failing run, and one in twenty of the others, is
-// played again to see that it is the same.
-func (h Hunt) play(j job) (*trial.Result, error) {
-	o := h.Options
-	o.Seed = j.seed
-	result, err := trial.Run(j.scenario, o)
-	if err != nil || result.Report.Verdict.Passes() && j.number%20 != 0 {
-		return result, err
+// takesFailure reports whether one more failing run is to be told. The last one
+// that is ends the hunt.
+func (g *hunting) takesFailure() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.StopAt > 0 && g.failed >= g.StopAt {
+		return false
 	}
-	again, err := trial.Run(j.scenario, o)
-	if err == nil && again.Report.TraceHash != result.Report.TraceHash {
-		result.Differs("the same seed gives the same run", fmt.Sprintf("the second run has trace %s, the first %s: %s",
-			again.Report.TraceHash, result.Report.TraceHash, trial.FirstDifference(j.scenario, o)))
+	if g.failed++; g.failed == g.StopAt && !g.ending {
+		g.ending = true
+		close(g.stop)
 	}
-	return result, err
-}
-
-// collect takes the outcomes as they come and tells of them in order.
-func (h Hunt) collect(outcomes <-chan outcome, stop chan struct{}, begun time.Time) (reports.Hunt, error) {
-	sum := reports.Hunt{Failures: []reports.Failure{}, Probes: map[string]int64{}, Planted: map[string]reports.Planted{}, AllowedNeverSeen: []reports.Permitted{}}
-	var permitted checkers.Campaign
-	var failed []*trial.Result
-	var firstErr error
-	stopped := false
-	for o := range outcomes {
-		if o.err != nil {
-			if firstErr == nil {
-				firstErr = o.err
-			}
-			if !stopped {
-				stopped = true
-				close(stop)
-			}
-			continue
-		}
-		sum.Add(&o.result.Report)
-		permitted.Add(o.result.Judgement)
-		if !o.result.Report.Verdict.Passes() {
-			failed = append(failed, o.result)
-			if h.StopAt > 0 && len(failed) >= h.StopAt && !stopped {
-				stopped = true
-				close(stop)
-			}
-		}
-		if h.Progress != nil {
-			h.Progress(sum.Runs, len(failed), time.Since(begun))
-		}
-	}
-	slices.SortFunc(failed, func(a, b *trial.Result) int {
-		if a.Report.Seed != b.Report.Seed {
-			return int(min(1, max(-1, int64(a.Report.Seed)-int64(b.Report.Seed))))
-		}
-		return strings.Compare(a.Report.Scenario, b.Report.Scenario)
-	})
-	for _, f := range failed {
-		sum.Failures = append(sum.Failures, f.Report.Failure())
-		if h.Failed != nil {
-			h.Failed(f)
-		}
-	}
-	select {
-	case <-h.Interrupt:
-		sum.Interrupted = true
-	default:
-	}
-	sum.WallSeconds = time.Since(begun).Seconds()
-	sum.SeedsPerSecond = float64(sum.Runs) / max(sum.WallSeconds, 1e-9)
-	sum.ProbesNeverReached = h.neverReached(sum.Probes)
-	for _, never := range permitted.NeverShown() {
-		sum.AllowedNeverSeen = append(sum.AllowedNeverSeen, reports.Permitted{Anomaly: string(never.Anomaly), Reason: never.Reason})
-	}
-	return sum, firstErr
-}
-
-// neverReached lists the declared probes that no run has reached.
-func (h Hunt) neverReached(reached map[string]int64) []string {
-	never := []string{}
-	for _, p := range ledger.Probes() {
-		if reached[p.Name] == 0 {
-			never = append(never, p.Name)
-		}
-	}
-	return never
+	return true
 }

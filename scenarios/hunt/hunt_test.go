@@ -46,7 +46,7 @@ func TestHuntReportsTheFirstDifference(t *testing.T) {
 	s := short(t)
 	s.Workload = leaky{s.Workload, new(int)}
 	var failed *trial.Result
-	sum, err := hunt.Hunt{Scenarios: []scenarios.Scenario{s}, First: 3, Last: 3, Failed: func(r *trial.Result) { failed = r }}.Run()
+	sum, err := hunt.Hunt{Scenarios: []scenarios.Scenario{s}, First: 3, Last: 3, Failed: func(r *trial.Result, _ error) { failed = r }}.Run()
 	require.NoError(t, err)
 	require.Len(t, sum.Failures, 1)
 	assert.Equal(t, reports.NotDeterministic, failed.Report.Verdict)

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"github.com/ktrial/ktrial/internal/build"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/sim"
@@ -48,7 +49,7 @@ func (rec *Record) Compare(file string, s scenarios.Scenario, o Options, again *
 		return
 	}
 	how := file + ": the recorded run has trace " + rec.Report.TraceHash + ", this one " + again.Report.TraceHash + ": " + rec.Mismatch()
-	if rec.Build == build() {
+	if build.Same(rec.Build, build.ID()) {
 		again.Differs(sameAgain, how+"; "+FirstDifference(s, o))
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/internal/build"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/sim/env"
@@ -63,7 +64,7 @@ func TestAReplayThatDiffersSaysWhere(t *testing.T) {
 	again, err := Run(s, Options{Seed: 3})
 	require.NoError(t, err)
 	require.NotEqual(t, first.Report.TraceHash, again.Report.TraceHash)
-	rec := &Record{Build: build(), Report: first.Report}
+	rec := &Record{Build: build.ID(), Report: first.Report}
 	rec.Compare("run.json", s, Options{Seed: 3}, again)
 	assert.Equal(t, reports.NotDeterministic, again.Report.Verdict)
 	assert.Regexp(t, `^run.json: .*the build is the same.*step \d+ differs`, again.Report.Violations[0].Message)

@@ -15,10 +15,11 @@ import (
 // evidence tells what proves a violation: the few operations, and what befell
 // the cluster around them.
 type evidence struct {
-	h      *history.History
-	struck []reports.Fault
-	ledger *ledger.Ledger
-	rows   map[int64]int // of operations, by their index; made when it is needed
+	h         *history.History
+	struck    []reports.Fault
+	workBegan reports.Seconds // a plan's times count from then
+	ledger    *ledger.Ledger
+	rows      map[int64]int // of operations, by their index; made when it is needed
 }
 
 // toldInFull is how many violations of an anomaly get their story.
@@ -157,9 +158,9 @@ func (e *evidence) faults(first, last time.Duration) (out []reports.Moment) {
 		if time.Duration(f.At) > last || f.Until != 0 && time.Duration(f.Until) < first {
 			continue
 		}
-		what := f.Fault
+		what := fmt.Sprintf("%s, at %v of the work", f.Fault, f.At-e.workBegan)
 		if f.Until > f.At {
-			what += fmt.Sprintf(", until %v", f.Until)
+			what += fmt.Sprintf(", until %v of it (%v)", f.Until-e.workBegan, f.Until)
 		}
 		out = append(out, reports.Moment{At: f.At, Who: "fault", What: what})
 	}

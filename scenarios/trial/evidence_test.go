@@ -57,7 +57,8 @@ func TestAReportTellsTheStory(t *testing.T) {
 			{At: reports.Seconds(at(15.3)), Fault: "reset connections of consumer-2"},
 			{At: reports.Seconds(at(20)), Fault: "kill broker-2"},
 		},
-		ledger: ledger.New(ledger.KeepAll),
+		workBegan: reports.Seconds(at(2)),
+		ledger:    ledger.New(ledger.KeepAll),
 	}
 	leads := func(s float64, id kafka.NodeID, partition int32, epoch kafka.LeaderEpoch, end kafka.Offset) {
 		of := &witness.Replica{Node: id, Partition: kafka.TopicPartition{Topic: "orders", Partition: partition}}

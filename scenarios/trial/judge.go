@@ -8,7 +8,6 @@ import (
 
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
-	"github.com/ktrial/ktrial/checkers/permit"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 )
@@ -25,14 +24,16 @@ func (r *run) result() *Result {
 		Violations:     slices.Clip(r.violations),
 		Allowed:        []reports.Permitted{}, Checks: []reports.Check{},
 		Faults: struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
-		Config: r.config.named(), Lesson: r.s.Lesson, Counts: counts(h),
-		Again: r.again(), Program: r.o.program(), Stopped: r.stopped(), Spared: skipped, OwnPlan: r.o.Plan != nil,
+		Config: r.config.named(), Counts: counts(h), Errors: r.stage.Failures(),
+		Again: r.o.Command(r.s.Name), Program: r.o.program(), Stopped: r.stopped(), Skipped: skipped, OwnPlan: r.o.Plan != nil,
+		NoFaults: r.o.NoFaults, Strict: r.o.Strict, WorkBegan: reports.Seconds(r.workBegan),
 	}
 	if report.Violations == nil {
 		report.Violations = []reports.Violation{}
 	}
 	j := r.judge(h, &report)
 	report.Verdict = r.verdict(&report, j)
+	report.Lesson = r.lesson(&report, j)
 	for _, bug := range r.o.Plant {
 		count := r.bugs.Count(bug)
 		report.Planted[string(bug)] = reports.Planted{Reached: count.Reached, Infected: count.Infected, Detected: int64(len(report.Violations))}
@@ -40,21 +41,27 @@ func (r *run) result() *Result {
 	return &Result{Report: report, History: h, Judgement: j, Ledger: r.w.Ledger(), about: r.s.About}
 }
 
-// again is the command that plays the run again. A plan that came from no file
-// is not in it.
-func (r *run) again() string {
-	if r.o.Again != "" {
-		return r.o.Again
+// Command is the command that plays a scenario with these options. A plan that
+// came from no file is not in it.
+func (o *Options) Command(scenario string) string {
+	if o.Again != "" {
+		return o.Again
 	}
-	words := append(strings.Fields(r.o.program()), "run", r.s.Name, "--seed", fmt.Sprint(r.o.Seed))
-	words = append(words, r.o.Shape.Flags()...)
-	for _, name := range slices.Sorted(maps.Keys(r.o.Set)) {
-		words = append(words, "--set", name+"="+r.o.Set[name])
+	words := append(strings.Fields(o.program()), "run", scenario, "--seed", fmt.Sprint(o.Seed))
+	words = append(words, o.Shape.Flags()...)
+	for _, name := range slices.Sorted(maps.Keys(o.Set)) {
+		words = append(words, "--set", name+"="+o.Set[name])
 	}
-	if r.o.PlanFile != "" {
-		words = append(words, "--plan", r.o.PlanFile)
+	if o.PlanFile != "" {
+		words = append(words, "--plan", o.PlanFile)
 	}
-	for _, bug := range r.o.Plant {
+	if o.NoFaults {
+		words = append(words, "--no-faults")
+	}
+	if o.Strict {
+		words = append(words, "--strict")
+	}
+	for _, bug := range o.Plant {
 		words = append(words, "--plant", string(bug))
 	}
 	return reports.Command(words...)
@@ -71,7 +78,7 @@ func (r *run) tellConfig() {
 // find is a violation even if the scenario does not ask for it.
 func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement {
 	j := r.seen.Conclude(checkers.Options{Expect: r.expectations(), Strict: r.o.Strict})
-	proof := &evidence{h: h, struck: report.Faults, ledger: r.w.Ledger()}
+	proof := &evidence{h: h, struck: report.Faults, workBegan: report.WorkBegan, ledger: r.w.Ledger()}
 	asked := map[checkers.Anomaly]bool{}
 	check := func(p scenarios.Promise) {
 		c := reports.Check{Name: p.Name}
@@ -104,7 +111,7 @@ func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement
 			})
 		}
 	}
-	r.watch.report(report)
+	r.laws.report(report, r.o.Strict)
 	for _, l := range r.ownLaws {
 		report.Checks = append(report.Checks, l.check())
 	}
@@ -141,32 +148,100 @@ func (r *run) verdict(report *reports.Run, j *checkers.Judgement) reports.Verdic
 	for _, c := range report.Checks {
 		verdict = reports.Worst(verdict, c.Verdict)
 	}
-	for _, p := range r.s.Probes {
-		if report.Probes[p.Name] == 0 {
-			report.NotReached = append(report.NotReached, p.Name)
+	for _, a := range report.Allowed {
+		if a.Count > 0 {
+			verdict = reports.Worst(verdict, reports.Allowed)
 		}
 	}
-	if r.s.Danger != "" && !r.showsDanger(j) {
-		report.NotReached = append(report.NotReached, string(r.s.Danger))
-	}
-	if len(report.NotReached) > 0 {
+	if report.NotReached = r.notReached(report, j); len(report.NotReached) > 0 {
 		verdict = reports.Worst(verdict, reports.Inconclusive)
 	}
-	if len(report.Violations) > 0 {
+	if len(report.Violations) > 0 || r.o.Strict && verdict == reports.Allowed {
 		verdict = reports.Violated
 	}
 	return verdict
 }
 
-// showsDanger reports whether a design hazard showed its anomaly. It need not,
-// if settings of the run's own have made it safe.
+// notReached are the dangers that the scenario lives by and the run did not
+// meet. Where settings of the run's own have made a design hazard safe, its
+// states cannot be reached: the danger is that its faults struck.
+func (r *run) notReached(report *reports.Run, j *checkers.Judgement) (names []string) {
+	if r.madeSafe(j) && len(report.Faults) > 0 && len(report.Skipped) == 0 {
+		return nil
+	}
+	for _, p := range r.s.Probes {
+		if report.Probes[p.Name] == 0 {
+			names = append(names, p.Name)
+		}
+	}
+	if r.s.Danger != "" && !r.showsDanger(j) {
+		names = append(names, string(r.s.Danger))
+	}
+	return names
+}
+
+// showsDanger reports whether a design hazard showed its anomaly.
 func (r *run) showsDanger(j *checkers.Judgement) bool {
+	for _, a := range j.Allowed {
+		if a.Anomaly == r.s.Danger {
+			return true
+		}
+	}
+	return false
+}
+
+// madeSafe reports whether the run did not show the anomaly of a design hazard,
+// and settings of its own took away a reason for which the scenario's
+// configuration permits it.
+func (r *run) madeSafe(j *checkers.Judgement) bool {
+	if r.s.Danger == "" || len(r.o.Set) == 0 || r.showsDanger(j) {
+		return false
+	}
+	plain, err := configure(r.bare, r.o.Shape, nil)
+	if err != nil {
+		return false // without its settings it cannot be played in this shape
+	}
+	reasons := r.reasons(r.config)
+	for reason := range r.reasons(plain) {
+		if !reasons[reason] {
+			return true
+		}
+	}
+	return false
+}
+
+// reasons are those for which a configuration permits the danger, whatever
+// happens.
+func (r *run) reasons(c configuration) map[string]bool {
 	var permitted checkers.Campaign
-	permitted.Add(j)
-	offered := func(o permit.Offer) bool { return o.Anomaly == r.s.Danger }
-	shown := func(p checkers.Permission) bool { return p.Anomaly == r.s.Danger }
-	safe := len(r.o.Set) > 0 && !slices.ContainsFunc(permitted.NeverShown(), offered)
-	return safe || slices.ContainsFunc(j.Allowed, shown)
+	permitted.Add(checkers.Judge(history.New(), checkers.Options{Expect: c.expectations()}))
+	reasons := map[string]bool{}
+	for _, offer := range permitted.NeverShown() {
+		if offer.Anomaly == r.s.Danger {
+			reasons[offer.Reason] = true
+		}
+	}
+	return reasons
+}
+
+// lesson is what a design hazard has taught: its lesson when its anomaly was
+// seen; or else, when settings of the run's own have kept it away, that.
+func (r *run) lesson(report *reports.Run, j *checkers.Judgement) string {
+	switch {
+	case r.s.Lesson == "" || r.showsDanger(j):
+		return r.s.Lesson
+	case r.madeSafe(j) && len(report.NotReached) == 0 && len(report.Violations) == 0:
+		var set []string
+		for _, name := range slices.Sorted(maps.Keys(r.o.Set)) {
+			set = append(set, name+"="+r.o.Set[name])
+		}
+		held := "this setting held"
+		if len(set) > 1 {
+			held = "these settings held"
+		}
+		return "the danger was met, nothing was lost: " + held + " (" + strings.Join(set, ", ") + ")"
+	}
+	return ""
 }
 
 func ints(ops []int64) []int {
@@ -180,8 +255,22 @@ func ints(ops []int64) []int {
 // expectations are what the configuration promises, and what really happened
 // that lets it off.
 func (r *run) expectations() checkers.Expectations {
+	e := r.config.expectations()
+	if r.short {
+		e.Set("cut-short", "true")
+	}
+	e.Set("from-the-start", "true")
+	e.FaultsKnown = true
+	if r.laws != nil {
+		e.Happened = r.laws.happened
+	}
+	return e
+}
+
+// expectations are what the configuration promises.
+func (c *configuration) expectations() checkers.Expectations {
 	var e checkers.Expectations
-	config := r.config.named()
+	config := c.named()
 	for _, name := range slices.Sorted(maps.Keys(config)) {
 		if checkers.Knows(name) { // else it promises nothing either way
 			e.Set(name, config[name])
@@ -190,12 +279,6 @@ func (r *run) expectations() checkers.Expectations {
 	if config["enable.idempotence"] == "false" {
 		e.Set("retries", "2147483647")
 	}
-	if r.short {
-		e.Set("cut-short", "true")
-	}
-	e.Set("from-the-start", "true")
-	e.FaultsKnown = true
-	e.Happened = r.watch.happened
 	return e
 }
 
@@ -204,16 +287,24 @@ var ended = map[history.Type]string{history.OK: "acknowledged", history.Failed: 
 
 // counts is the work that was done.
 func counts(h *history.History) map[string]int64 {
-	out := map[string]int64{}
+	sent, polled, polls := map[history.Type]int64{}, int64(0), 0
 	h.Each(func(op *history.Op) bool {
 		switch op.F {
 		case history.Send:
-			out["records "+ended[op.Type]] += int64(len(op.Sends))
+			sent[op.Type] += int64(len(op.Sends))
 		case history.Poll:
-			out["records polled"] += int64(len(op.Polled))
+			polled += int64(len(op.Polled))
+			polls++
 		}
 		return true
 	})
+	out := map[string]int64{}
+	for typ, n := range sent {
+		out["records "+ended[typ]] = n
+	}
+	if polls > 0 {
+		out["records polled"] = polled
+	}
 	return out
 }
 
@@ -222,6 +313,7 @@ func AllChecks() []scenarios.Promise {
 	return append(slices.Clone(scenarios.Promises),
 		scenarios.Promise{Name: replicationLaws, About: "what replicas and controllers do to a partition, event by event, keeps the laws of replication"},
 		scenarios.Promise{Name: quorumLaws, About: "what voters and observers do to the metadata log, event by event, keeps the laws of the quorum"},
+		scenarios.Promise{Name: goesOn, About: "a run has a budget of events, and of steps without time passing; a world in which no task can run any more is stuck"},
 		scenarios.Promise{Name: progress, About: "once all faults have healed every client finishes and every replica is in sync"})
 }
 

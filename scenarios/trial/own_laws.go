@@ -28,6 +28,7 @@ func (r *run) watchOwnLaws() {
 			if message := watch(e); message != "" {
 				o.broken = true
 				r.violate(l.Name, message)
+				r.violations[len(r.violations)-1].Inside = true
 				r.w.Tell(&PromiseBroken{l.Name, message})
 				r.w.Fail(errBroken)
 			}

@@ -77,13 +77,17 @@ func (r *run) safety() error {
 	for _, c := range r.clients {
 		r.w.Host(c.Host).Start(r.stage.Main(c))
 	}
-	plan := r.o.Plan
-	if plan == nil && r.s.Faults != nil {
-		plan = r.s.Faults.Draw(r.w.Rand("plan"), r.c, r.s.Workload.Lasts())
+	switch {
+	case r.o.NoFaults:
+	case r.o.Plan != nil:
+		r.plan = r.o.Plan
+	case r.s.Faults != nil:
+		r.plan = r.s.Faults.Draw(r.w.Rand("plan"), r.c, r.s.Workload.Lasts())
 	}
 	r.w.Tell(&WorkBegan{})
+	r.workBegan = r.w.Now()
 	r.stage.Begin()
-	r.n.Play(plan, r.s.Workload.Lasts())
+	r.n.Play(r.plan, r.s.Workload.Lasts())
 	return r.w.Run(r.w.Now() + r.s.Workload.Lasts())
 }
 
@@ -95,7 +99,9 @@ func (r *run) liveness() error {
 	r.n.HealAll()
 	r.w.Network().Mend()
 	r.w.Calm()
-	r.core.choose(r.w.Rand("core"), r.s.Lesson == "", r.partitions)
+	if len(r.plan) > 0 { // a run without faults has none
+		r.core.choose(r.w.Rand("core"), r.s.Lesson == "", r.partitions)
+	}
 	r.startCore()
 	bound := r.s.Liveness
 	if bound == 0 {
@@ -117,7 +123,7 @@ func (r *run) liveness() error {
 		}
 	}
 	r.noteLogs(ends)
-	return r.watch.quiet(bound)
+	return r.quiet(bound)
 }
 
 // startCore starts every process that is down, but for those left out.

@@ -5,14 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
-	"strings"
 
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/internal/build"
 	"github.com/ktrial/ktrial/internal/nearest"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
@@ -24,9 +24,12 @@ type Record struct {
 	Build  string            `json:"build"` // of the program that ran it: another may run otherwise
 	Set    map[string]string `json:"set"`
 	Shape  Shape             `json:"shape,omitzero"`
-	Plan   string            `json:"plan,omitempty"` // given by hand, else empty
-	Plant  []string          `json:"plant"`
-	Report reports.Run       `json:"report"`
+	// Plan was given by hand; nil: it was not. An empty one is one, too.
+	Plan     *string     `json:"plan,omitempty"`
+	NoFaults bool        `json:"no_faults,omitempty"`
+	Strict   bool        `json:"strict,omitempty"`
+	Plant    []string    `json:"plant"`
+	Report   reports.Run `json:"report"`
 }
 
 // recordFormat names what a run.json is, and its version.
@@ -39,13 +42,8 @@ func (r *Result) WriteTo(dir string, o Options) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	rec := Record{Format: recordFormat, Build: build(), Set: o.Set, Shape: o.Shape, Plant: []string{}, Report: r.Report}
-	if o.Plan != nil {
-		rec.Plan = o.Plan.String()
-	}
-	for _, b := range o.Plant {
-		rec.Plant = append(rec.Plant, string(b))
-	}
+	rec := recordOf(o)
+	rec.Report = r.Report
 	var run, story, plan bytes.Buffer
 	enc := json.NewEncoder(&run)
 	enc.SetIndent("", "  ")
@@ -53,6 +51,7 @@ func (r *Result) WriteTo(dir string, o Options) error {
 		return err
 	}
 	r.Ledger.WriteStory(&story, ledger.Filter{})
+	fmt.Fprintf(&plan, "# times count from the beginning of the work, which was at %v of the run\n", r.Report.WorkBegan)
 	for _, f := range r.Report.Faults {
 		fmt.Fprintln(&plan, f.Text)
 	}
@@ -72,6 +71,28 @@ func (r *Result) WriteTo(dir string, o Options) error {
 		return err
 	}
 	return r.History.WriteFile(filepath.Join(dir, "history.jsonl"))
+}
+
+// IsOf reports whether the recorded run was one of this scenario and these
+// options.
+func (rec *Record) IsOf(scenario string, o Options) bool {
+	want := recordOf(o)
+	return rec.Report.Scenario == scenario && rec.Report.Seed == o.Seed && maps.Equal(rec.Set, want.Set) && rec.Shape == want.Shape &&
+		(rec.Plan == nil) == (want.Plan == nil) && (rec.Plan == nil || *rec.Plan == *want.Plan) &&
+		rec.NoFaults == want.NoFaults && rec.Strict == want.Strict && slices.Equal(rec.Plant, want.Plant)
+}
+
+// recordOf is a record of options, without a run.
+func recordOf(o Options) Record {
+	rec := Record{Format: recordFormat, Build: build.ID(), Set: o.Set, Shape: o.Shape, NoFaults: o.NoFaults, Strict: o.Strict, Plant: []string{}}
+	if o.Plan != nil {
+		plan := o.Plan.String()
+		rec.Plan = &plan
+	}
+	for _, b := range o.Plant {
+		rec.Plant = append(rec.Plant, string(b))
+	}
+	return rec
 }
 
 // ReadRecord reads a run.json. A file that is none is told by its place.
@@ -122,7 +143,7 @@ func inWords(err error) string {
 
 // Options are those of the recorded run.
 func (rec *Record) Options() (Options, error) {
-	o := Options{Seed: rec.Report.Seed, Set: rec.Set, Shape: rec.Shape}
+	o := Options{Seed: rec.Report.Seed, Set: rec.Set, NoFaults: rec.NoFaults, Strict: rec.Strict, Shape: rec.Shape}
 	var bugs []string
 	for _, e := range planted.All {
 		bugs = append(bugs, string(e.Bug))
@@ -133,38 +154,20 @@ func (rec *Record) Options() (Options, error) {
 		}
 		o.Plant = append(o.Plant, planted.Bug(name))
 	}
-	if rec.Plan != "" {
-		plan, err := faults.ParsePlan(rec.Plan)
+	if rec.Plan != nil {
+		plan, err := faults.ParsePlan(*rec.Plan)
 		if err != nil {
 			return o, err
 		}
-		o.Plan = plan
+		o.Plan = append(faults.Plan{}, plan...)
 	}
 	return o, nil
 }
 
 // Mismatch says what to think of a hash that differs.
 func (rec *Record) Mismatch() string {
-	if rec.Build != build() {
-		return fmt.Sprintf("it was recorded by build %s, this is %s; a seed means the same run only for the same build", rec.Build, build())
+	if !build.Same(rec.Build, build.ID()) {
+		return fmt.Sprintf("it was recorded by build %s, this is %s; a seed means the same run only for the same build", rec.Build, build.ID())
 	}
 	return "the build is the same, so something leaked into the world"
-}
-
-// build identifies this program.
-func build() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	revision, dirty := "unknown", ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			revision = s.Value
-		case s.Key == "vcs.modified" && s.Value == "true":
-			dirty = "+changes"
-		}
-	}
-	return strings.TrimSpace(revision + dirty)
 }

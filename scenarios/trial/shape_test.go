@@ -21,7 +21,7 @@ func TestShape(t *testing.T) {
 	assert.EqualValues(t, 5, r.c.Partitions("orders"))
 	assert.Equal(t, "b", r.c.Rack("broker-4"))
 	assert.EqualValues(t, 4, r.s.Topics[0].Replicas)
-	assert.Equal(t, "ktrial run standard --seed 3 --brokers 6 --controllers 1 --partitions 5 --replicas 4 --racks 2", r.again())
+	assert.Equal(t, "ktrial run standard --seed 3 --brokers 6 --controllers 1 --partitions 5 --replicas 4 --racks 2", r.o.Command("standard"))
 	assert.EqualValues(t, 3, scenarios.Standard.Topics[0].Partitions)
 
 	rec := Record{Shape: shape}

@@ -8,7 +8,7 @@ import (
 
 // faultsOf reads off the ledger which faults struck, with the hosts they really
 // hit, and which did not strike as they were planned.
-func faultsOf(l *ledger.Ledger) (struck []reports.Fault, skipped []reports.Spared) {
+func faultsOf(l *ledger.Ledger) (struck []reports.Fault, skipped []reports.Skipped) {
 	struck = []reports.Fault{}
 	for e := range l.All() {
 		at := reports.Seconds(e.At)
@@ -22,7 +22,7 @@ func faultsOf(l *ledger.Ledger) (struck []reports.Fault, skipped []reports.Spare
 		case *faults.Healed:
 			struck[f.Number-1].Until = at
 		case *faults.Skipped:
-			skipped = append(skipped, reports.Spared{At: at, Text: f.Text, Why: f.Reason})
+			skipped = append(skipped, reports.Skipped{At: at, Text: f.Text, Why: f.Reason})
 		}
 	}
 	return struck, skipped

@@ -39,16 +39,20 @@ type Options struct {
 	Plant []planted.Bug
 	// PlanFile is where Plan was read from: the report names it.
 	PlanFile string
+	// NoFaults: nothing strikes, and in the liveness phase no host stays cut off.
+	NoFaults bool
+	// Strict: what a setting or a fault permits is a violation, too.
+	Strict bool
 	// Program is what a person types for the command line that knows the
 	// scenario; empty: ktrial. Again, if set, is the whole command that plays
 	// the run again.
 	Program, Again string
-	// Strict: what a setting or a fault permits is a violation all the same.
-	Strict bool
 	// Read is called with each event as it happens; nil: it is not.
 	Read func(*ledger.Entry)
 	// Keep says which events the result's ledger has.
 	Keep ledger.Keep
+	// Limits end a run that makes no progress.
+	Limits Limits
 	// Tracing is what FirstDifference records with; nil: only the hash is kept.
 	Tracing *sim.Tracing
 }
@@ -73,6 +77,7 @@ type Result struct {
 // run is a scenario being played.
 type run struct {
 	s       scenarios.Scenario
+	bare    scenarios.Scenario // without the settings of this run
 	o       Options
 	config  configuration
 	w       *sim.World
@@ -85,8 +90,10 @@ type run struct {
 	partitions []kafka.TopicPartition
 	health     health
 	core       core
+	plan       faults.Plan // that is played
+	workBegan  time.Duration
 	violations []reports.Violation
-	watch      *watch
+	laws       *lawWatch
 	ownLaws    []*ownLaw
 	seen       *checkers.Live // judges the history while it is recorded
 	// short: the run ended before its time, so what was to come is not missing.
@@ -121,9 +128,13 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{s: config.scenario, o: o, config: config, bugs: planted.Plant(o.Plant...)}
+	r := &run{s: config.scenario, bare: s, o: o, config: config, bugs: planted.Plant(o.Plant...)}
 	r.partitions = cluster.Parts(r.s.Topics)
-	r.w = sim.NewWorld(sim.Config{Seed: o.Seed, Read: o.Read, Keep: o.Keep, Tracing: o.Tracing, MaxEvents: 200_000_000})
+	limits := o.Limits.orDefault(r.s)
+	r.w = sim.NewWorld(sim.Config{
+		Seed: o.Seed, Read: o.Read, Keep: o.Keep, Tracing: o.Tracing,
+		MaxEvents: limits.Events, MaxPerInstant: limits.PerInstant, Watchdog: limits.Watchdog, Stuck: limits.Stuck,
+	})
 	r.c = cluster.New(r.w, cluster.Config{Shape: r.s.Cluster, Settings: config.settings, Bugs: r.bugs, Dir: "data"})
 	r.c.AddTopics(r.s.Topics...)
 	r.health = health{c: r.c, partitions: r.partitions}
@@ -132,8 +143,8 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	for _, t := range r.s.Topics {
 		r.stage.Topics[t.Name] = t.Partitions
 	}
-	r.watch = newWatch(r)
 	r.n = nemesis.New(r.c, r.w.Rand("nemesis"), r.s.Lesson != "" || r.s.Exact && o.Plan == nil)
+	r.laws = r.watchLaws()
 	r.watchOwnLaws()
 	r.watchHistory()
 	if o.Keep == ledger.KeepAll {
@@ -201,6 +212,7 @@ func (r *run) failed(err error) error {
 		return optionError{fmt.Errorf("with these settings the cluster does not come up within %v of virtual time: %s", bringUp, s.what)}
 	case errors.As(err, &s):
 		r.violate(progress, s.Error())
+	case r.makesNoProgress(err):
 	case errors.As(err, &p) && len(r.o.Plant) > 0:
 		r.violate("the stack's own assertions hold", fmt.Sprintf("%s: task %s panics: %v", p.Process, p.Task, p.Value))
 	default:
@@ -214,6 +226,16 @@ func (r *run) failed(err error) error {
 // it may be the bug.
 func (r *run) altered() bool {
 	return len(r.o.Plant) == 0 && (r.o.Shape != Shape{} || r.config.setsServers())
+}
+
+// Check says what of a scenario and of options cannot be played, without playing.
+func Check(s scenarios.Scenario, o Options) error {
+	r, err := prepare(s, o)
+	if err != nil {
+		return err
+	}
+	r.w.Close()
+	return nil
 }
 
 func (r *run) violate(check, message string) {

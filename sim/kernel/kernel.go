@@ -14,6 +14,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,8 +27,14 @@ type Config struct {
 	Order *rand.Rand
 	// MaxEvents is after how many events a run is stopped; 0: no limit.
 	MaxEvents uint64
-	// MaxPerInstant is how many steps may happen without time passing.
+	// MaxPerInstant is how many steps may happen without time passing; 0:
+	// 2,000,000.
 	MaxPerInstant uint64
+	// MaxPerTurn is how often a task may call its host in one turn (see Count);
+	// 0: 1,000,000.
+	MaxPerTurn uint64
+	// Beat keeps the count that Standing needs.
+	Beat bool
 	// Trace says what to keep of the run beside its hash.
 	Trace TraceConfig
 }
@@ -48,8 +55,11 @@ type Kernel struct {
 
 	tasks   uint64 // ever started
 	events  uint64
-	began   Kind   // what the step under way began with
-	instant uint64 // steps since time last moved
+	began   Kind    // what the step under way began with
+	instant uint64  // steps since time last moved
+	asked   uint64  // calls of the running task to its host, in this turn
+	lately  []*Task // that had turns among the last before a limit; see busy
+	beat    atomic.Uint64
 	dumping bool
 	stopped bool
 	failure error
@@ -64,6 +74,9 @@ func New(cfg Config) *Kernel {
 	}
 	if cfg.MaxPerInstant == 0 {
 		cfg.MaxPerInstant = 2_000_000
+	}
+	if cfg.MaxPerTurn == 0 {
+		cfg.MaxPerTurn = 1_000_000
 	}
 	k := &Kernel{cfg: cfg}
 	k.trace.init(cfg.Trace, k)
@@ -222,6 +235,9 @@ func (k *Kernel) step() {
 	k.events++
 	k.began = Kind(ev.tag >> 56)
 	k.trace.Mix(ev.tag)
+	if k.cfg.Beat {
+		k.beat.Add(1)
+	}
 	ev.on.Fire()
 	k.runReady()
 	for _, f := range k.after {
@@ -240,26 +256,6 @@ func (k *Kernel) runReady() {
 		k.resume(t)
 		k.guard()
 	}
-}
-
-// guard stops a world that runs without getting anywhere.
-func (k *Kernel) guard() {
-	k.instant++
-	if k.instant > k.cfg.MaxPerInstant {
-		k.Fail(&LivelockError{At: k.now, Steps: k.instant, Why: "time does not pass", Busy: k.busy()})
-	}
-	if k.events > k.cfg.MaxEvents {
-		k.Fail(&LivelockError{At: k.now, Steps: k.events, Why: "the run does not end", Busy: k.busy()})
-	}
-}
-
-// busy names the tasks that are about to run.
-func (k *Kernel) busy() []string {
-	var names []string
-	for i := 0; i < k.ready.len() && i < 10; i++ {
-		names = append(names, k.ready.at(i).String())
-	}
-	return names
 }
 
 // Close ends every process and frees all coroutines. The kernel is of no use

@@ -28,7 +28,8 @@ type Task struct {
 	alarm        time.Duration // when Event is scheduled; may be too early
 	woken        bool
 
-	dump []byte // where it stands, while the kernel lists its tasks
+	turns uint64 // among the last before a limit of the kernel
+	dump  []byte // where it stands, while the kernel lists its tasks
 }
 
 // String is "host/task".
@@ -58,7 +59,13 @@ func (k *Kernel) resume(t *Task) {
 		t.co = k.takeCoro()
 		t.co.task = t
 	}
-	k.current = t
+	k.current, k.asked = t, 0
+	if k.isNearLimit() {
+		k.countTurn(t)
+	}
+	if k.cfg.Beat {
+		k.beat.Add(1) // after what Standing reads
+	}
 	t.co.resume()
 	k.current = nil
 	if t.done {
@@ -268,8 +275,6 @@ func (w Waiter) String() string {
 // moving any of them.
 func (k *Kernel) Waiters() []Waiter {
 	var all []Waiter
-	k.dumping = true
-	defer func() { k.dumping = false }()
 	for _, p := range k.procs {
 		for t := p.tasks.First(); t != nil; t = t.item.Next() {
 			if t == k.current || t.done {
@@ -277,12 +282,7 @@ func (k *Kernel) Waiters() []Waiter {
 			}
 			w := Waiter{Process: p.name, Task: t.name, Call: "start", Since: t.since}
 			if t.co != nil {
-				saved := k.current
-				k.current = t
-				t.co.resume()
-				k.current = saved
-				w.Call, w.Object, w.Stack = t.call, t.object, frames(t.dump, simulator)
-				t.dump = nil
+				w.Call, w.Object, w.Stack = t.call, t.object, k.whereIs(t)
 			}
 			all = append(all, w)
 		}

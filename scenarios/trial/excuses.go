@@ -10,12 +10,11 @@ import (
 	"github.com/ktrial/ktrial/checkers/laws"
 	"github.com/ktrial/ktrial/checkers/permit"
 	"github.com/ktrial/ktrial/faults"
-	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios/inspector"
 )
 
-// The names of the watch's checks.
+// The names of the checks.
 const (
 	replicationLaws = "laws of replication"
 	quorumLaws      = "laws of the quorum"
@@ -26,12 +25,12 @@ var errBroken = errors.New("a law is broken")
 
 // failed is called with a law that broke, of a partition or (nil) of the quorum.
 // forgiven: what is left of the partition is the truth from now on.
-func (w *watch) failed(p *inspector.Partition, f laws.Failure) (forgiven bool) {
+func (w *lawWatch) failed(p *inspector.Partition, f laws.Failure) (forgiven bool) {
 	if w.broken {
 		return false
 	}
 	law := fmt.Sprintf("law %d: %s", f.Law.Number, f.Law.About)
-	expect := w.r.expectations()
+	expect := w.expect()
 	if reason, ok := expect.Law(f.Law, w.beyond[p]); ok {
 		w.allow(law, reason, f)
 		return w.beyond[p].Any()
@@ -43,23 +42,19 @@ func (w *watch) failed(p *inspector.Partition, f laws.Failure) (forgiven bool) {
 		}
 	}
 	w.broken, w.ofQuorum = true, p == nil
-	r := w.r
-	r.violate(law, f.Text())
-	r.violations[len(r.violations)-1].Story = w.around(f)
-	r.w.Tell(&PromiseBroken{law, f.Text()})
-	r.w.Fail(errBroken)
+	w.broke(law, f)
 	return false
 }
 
 // uncleanElection is called before the laws say what the election cost.
-func (w *watch) uncleanElection(p *inspector.Partition) {
+func (w *lawWatch) uncleanElection(p *inspector.Partition) {
 	w.happens(history.UncleanElection, p)
 	if w.unclean[p.Partition.Topic] {
 		w.beyond[p] = w.beyond[p].With(history.UncleanElection)
 	}
 }
 
-func (w *watch) replaced(p *inspector.Partition, unaware bool) {
+func (w *lawWatch) replaced(p *inspector.Partition, unaware bool) {
 	if unaware {
 		w.happens(history.ReplacedLeader, p)
 	} else {
@@ -68,7 +63,7 @@ func (w *watch) replaced(p *inspector.Partition, unaware bool) {
 }
 
 // allow counts a law that need not hold; the first breach is the example.
-func (w *watch) allow(law, reason string, f laws.Failure) {
+func (w *lawWatch) allow(law, reason string, f laws.Failure) {
 	i := slices.IndexFunc(w.allowed, func(a reports.Permitted) bool { return a.Anomaly == law && a.Reason == reason })
 	if i < 0 {
 		i = len(w.allowed)
@@ -78,10 +73,10 @@ func (w *watch) allow(law, reason string, f laws.Failure) {
 }
 
 // strikes is called when a fault is about to happen.
-func (w *watch) strikes(f faults.Fault) {
+func (w *lawWatch) strikes(f faults.Fault) {
 	if crash, ok := f.(faults.Crash); ok {
 		if hosts, loses := crash.Crashes(); loses {
-			w.mayLose(hosts.Hosts())
+			w.losing(hosts.Hosts())
 		}
 	}
 	if f, ok := f.(faults.Deceiver); ok {
@@ -95,21 +90,18 @@ func (w *watch) strikes(f faults.Fault) {
 	}
 }
 
-func (w *watch) each(t faults.Target, do func(kafka.NodeID)) {
+func (w *lawWatch) each(t faults.Target, do func(kafka.NodeID)) {
 	for _, name := range t.Hosts() {
-		if s := w.r.c.Server(name); s != nil {
+		if s := w.c.Server(name); s != nil {
 			do(s.ID())
 		}
 	}
 }
 
-// mayLose: hosts are about to lose what they have not synced. Where no other
-// is counted to have it, the configuration promises nothing more.
-//
-// Only the hazards may do that. Elsewhere the nemesis keeps to the budget, and
-// what the controllers wrongly forgot excuses nothing.
-func (w *watch) mayLose(hosts []string) {
-	if w.r.s.Lesson == "" {
+// losing: hosts are about to lose what they have not synced. Where no other is
+// counted to have it, the configuration promises nothing more.
+func (w *lawWatch) losing(hosts []string) {
+	if !w.mayLose {
 		return
 	}
 	for _, p := range w.Partitions() {
@@ -131,24 +123,24 @@ func (w *watch) mayLose(hosts []string) {
 
 // happens counts a fault that lets the configuration off a promise, and tells the
 // history when and where it was.
-func (w *watch) happens(what history.FaultKind, p *inspector.Partition) {
+func (w *lawWatch) happens(what history.FaultKind, p *inspector.Partition) {
 	w.happened[what]++
-	w.r.stage.Recorder.Note(history.Event{
-		Type: history.OK, Actor: "cluster", F: history.Fault, Fault: what, Time: w.r.w.Now(),
+	w.history.Note(history.Event{
+		Type: history.OK, Actor: "cluster", F: history.Fault, Fault: what, Time: w.w.Now(),
 		Keys: []history.Value{history.Partition(p.Partition.Topic, p.Partition.Partition)},
 	})
-	w.r.watchHistory()
+	w.permitted()
 }
 
 // note tells the history of a fault, for its readers.
-func (w *watch) note(text string) {
-	w.r.stage.Recorder.Note(history.Event{
-		Type: history.Unknown, Actor: "nemesis", F: history.Fault, Name: "injected", Text: text, Time: w.r.w.Now(),
+func (w *lawWatch) note(text string) {
+	w.history.Note(history.Event{
+		Type: history.Unknown, Actor: "nemesis", F: history.Fault, Name: "injected", Text: text, Time: w.w.Now(),
 	})
 }
 
-// report adds what the watch found to the report.
-func (w *watch) report(report *reports.Run) {
+// report adds what was found to the report.
+func (w *lawWatch) report(report *reports.Run, strict bool) {
 	replication := reports.Check{Name: replicationLaws, Verdict: reports.Holds}
 	for _, p := range w.Partitions() {
 		replication.Checked += p.Laws.Events()
@@ -156,7 +148,7 @@ func (w *watch) report(report *reports.Run) {
 	quorum := reports.Check{Name: quorumLaws, Verdict: reports.Holds, Checked: w.Quorum.Events()}
 	if len(w.allowed) > 0 {
 		replication.Verdict = reports.Allowed
-		if w.r.o.Strict {
+		if strict {
 			replication.Verdict = reports.Violated
 		}
 	}
@@ -170,35 +162,18 @@ func (w *watch) report(report *reports.Run) {
 	report.Allowed = append(report.Allowed, w.allowed...)
 }
 
-// around are the last events that make up the story and concern a failure: of
-// the world, of the node's host, of the partition.
-func (w *watch) around(f laws.Failure) (out []reports.Moment) {
-	const most = 12
-	host := w.r.c.HostOf(kafka.NodeID(f.Node))
-	for e := range w.r.w.Ledger().All() {
-		if e.Event.Kind().Weight != ledger.Notable {
-			continue
-		}
-		about, ok := e.Event.(ledger.Subject)
-		if e.Host == "" || e.Host == host || ok && about.Subject() == f.Subject {
-			out = append(out, reports.Moment{At: reports.Seconds(e.At), Who: e.Host, What: e.Event.Sentence()})
-		}
-	}
-	return out[max(0, len(out)-most):]
-}
-
 // losers counts the replicas of a partition that have lost, or are about to
 // lose with hosts, what they have not synced; 0 if hosts have none. kept: one
 // of the others is counted to have all that was acknowledged.
-func (w *watch) losers(tp kafka.TopicPartition, hosts []string) (lost int, kept bool) {
-	im := w.r.c.Image()
+func (w *lawWatch) losers(tp kafka.TopicPartition, hosts []string) (lost int, kept bool) {
+	im := w.c.Image()
 	if im == nil || im.Partition(tp) == nil {
 		return 0, false
 	}
 	p := im.Partition(tp)
 	touched := false
 	for _, id := range p.Replicas {
-		s := w.r.c.ByID(id)
+		s := w.c.ByID(id)
 		hit := slices.Contains(hosts, s.Name())
 		touched = touched || hit
 		switch {

@@ -16,29 +16,29 @@ import (
 // quiet asks the questions that can be asked only when all is well: are all
 // replicas the same, do all follow one quorum leader, and is what each node has
 // in memory what its disk would give after a restart.
-func (w *watch) quiet(bound time.Duration) error {
-	if err := w.r.converge(bound, w.unsettled); err != nil {
+func (r *run) quiet(bound time.Duration) error {
+	if err := r.converge(bound, r.unsettled); err != nil {
 		return err
 	}
-	w.Quiet(func(p *inspector.Partition) bool { return w.beyond[p].Any() })
-	for _, p := range w.Partitions() {
-		w.caches(p)
+	r.laws.Quiet(func(p *inspector.Partition) bool { return r.laws.beyond[p].Any() })
+	for _, p := range r.laws.Partitions() {
+		r.caches(p)
 	}
-	if w.broken {
+	if r.laws.broken {
 		return errBroken
 	}
-	return w.replay(bound)
+	return r.replay(bound)
 }
 
 // caches compares what logs keep beside their records with the records: the
 // epoch cache with what was appended, and what is known of producers with what
 // the other replicas know, which came to it by another way.
-func (w *watch) caches(p *inspector.Partition) {
+func (r *run) caches(p *inspector.Partition) {
 	var first []log.ProducerState
 	var known kafka.NodeID
 	for _, id := range p.Replicas {
-		n := w.r.c.ByID(id).Node()
-		if n == nil || w.IsDamaged(id) || n.Replicas.Partition(p.Partition) == nil {
+		n := r.c.ByID(id).Node()
+		if n == nil || r.laws.IsDamaged(id) || n.Replicas.Partition(p.Partition) == nil {
 			continue
 		}
 		node, l := laws.Node(id), n.Replicas.Partition(p.Partition).Log()
@@ -55,14 +55,14 @@ func (w *watch) caches(p *inspector.Partition) {
 }
 
 // unsettled says which node has not all of the metadata that another has.
-func (w *watch) unsettled(bool) (amiss []string) {
+func (r *run) unsettled(bool) (amiss []string) {
 	end := kafka.Offset(0)
-	for _, s := range w.r.c.Servers {
+	for _, s := range r.c.Servers {
 		if n := s.Node(); n != nil {
 			end = max(end, n.Raft.EndOffset())
 		}
 	}
-	for _, s := range w.r.c.Servers {
+	for _, s := range r.c.Servers {
 		n := s.Node()
 		switch {
 		case n == nil:
@@ -76,17 +76,17 @@ func (w *watch) unsettled(bool) (amiss []string) {
 
 // replay has every node fold its metadata log anew, and compares the images
 // with those that the nodes came to while they ran.
-func (w *watch) replay(bound time.Duration) error {
+func (r *run) replay(bound time.Duration) error {
 	waiting, known := 0, raft.Folds{}
-	for _, s := range w.r.c.Servers {
+	for _, s := range r.c.Servers {
 		n, node := s.Node(), laws.Node(s.ID())
 		waiting++
 		s.Host.Process().Go("replay", func() {
-			w.replayed(node, n, known)
+			r.replayed(node, n, known)
 			waiting--
 		})
 	}
-	return w.r.converge(bound, func(bool) (amiss []string) {
+	return r.converge(bound, func(bool) (amiss []string) {
 		if waiting > 0 {
 			amiss = append(amiss, fmt.Sprintf("%d nodes still replay their metadata log", waiting))
 		}
@@ -94,12 +94,12 @@ func (w *watch) replay(bound time.Duration) error {
 	})
 }
 
-func (w *watch) replayed(node laws.Node, n *broker.Node, known raft.Folds) {
+func (r *run) replayed(node laws.Node, n *broker.Node, known raft.Folds) {
 	f, err := n.Raft.Replay(known)
 	switch {
 	case err != nil:
-		w.Quorum.Fail(laws.SameImage, node, "%v cannot replay its log: %v", node, err)
+		r.laws.Quorum.Fail(laws.SameImage, node, "%v cannot replay its log: %v", node, err)
 	case f.End > 0:
-		w.Quorum.Applied(node, int64(f.End)-1, f.Hash)
+		r.laws.Quorum.Applied(node, int64(f.End)-1, f.Hash)
 	}
 }

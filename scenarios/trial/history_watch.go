@@ -10,13 +10,8 @@ import (
 
 // watchHistory judges the history while it is recorded, as far as that is
 // certain at once, and ends the run at the first violation: what comes after
-// it only hides it. When a fault has happened that permits more it is called
-// again.
+// it only hides it.
 func (r *run) watchHistory() {
-	if r.seen != nil {
-		r.seen.Expect(r.expectations())
-		return
-	}
 	r.seen = checkers.NewLive(r.stage.Recorder.History(), r.expectations())
 	r.stage.Recorder.Watch = func(op *history.Op) {
 		before := r.seen.First

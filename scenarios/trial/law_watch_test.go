@@ -87,7 +87,7 @@ func acted(t testing.TB) *run {
 var orders0 = kafka.TopicPartition{Topic: "orders"}
 
 // tell has a server tell an event.
-func tell(r *run, host string, e ledger.Event) { r.watch.read(&ledger.Entry{Host: host, Event: e}) }
+func tell(r *run, host string, e ledger.Event) { r.laws.read(&ledger.Entry{Host: host, Event: e}) }
 
 // three are the replicas of orders/0.
 func three() (out [3]*witness.Replica) {
@@ -167,7 +167,7 @@ func TestATornWriteTakesThePowerLater(t *testing.T) {
 	opens := func(end kafka.Offset) { tell(r, "broker-2", &witness.Opened{Replica: all[1], End: end}) }
 	torn, err := faults.Resolve(faults.TornWrite{Host: faults.Host("broker-2")}, r.c, r.w.Rand("luck"))
 	require.NoError(t, err)
-	r.watch.strikes(torn)
+	r.laws.strikes(torn)
 	opens(2)
 	r.w.Host("broker-2").PowerOff()
 	opens(1)
@@ -180,15 +180,15 @@ func TestATornWriteTakesThePowerLater(t *testing.T) {
 func TestLossBeyondThePromiseIsExcused(t *testing.T) {
 	r := acted(t)
 	all := replicate(r)
-	r.watch.beyond[r.watch.Partitions()[0]] = permit.Faults(0).With(history.LossyCrashes)
+	r.laws.beyond[r.laws.Partitions()[0]] = permit.Faults(0).With(history.LossyCrashes)
 	for i, x := range all {
-		r.watch.PowerLost(x.Node, nil)
+		r.laws.PowerLost(x.Node, nil)
 		tell(r, fmt.Sprintf("broker-%d", i+1), &witness.Opened{Replica: x, End: 1})
 	}
 	assert.Empty(t, r.violations)
-	require.Len(t, r.watch.allowed, 1)
-	assert.Contains(t, r.watch.allowed[0].Anomaly, "law 19: ")
-	assert.Equal(t, "at least min.insync.replicas replicas lost unsynced data at once", r.watch.allowed[0].Reason)
+	require.Len(t, r.laws.allowed, 1)
+	assert.Contains(t, r.laws.allowed[0].Anomaly, "law 19: ")
+	assert.Equal(t, "at least min.insync.replicas replicas lost unsynced data at once", r.laws.allowed[0].Reason)
 	// What excuses the loss does not excuse the rest.
 	tell(r, "controller-1", committed(11, 2, 1, 2))
 	require.Len(t, r.violations, 1)

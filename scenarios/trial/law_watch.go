@@ -1,0 +1,138 @@
+package trial
+
+import (
+	"fmt"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/checkers"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/checkers/laws"
+	"github.com/ktrial/ktrial/checkers/permit"
+	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios/cluster"
+	"github.com/ktrial/ktrial/scenarios/inspector"
+	"github.com/ktrial/ktrial/sim"
+)
+
+// lawWatch puts the laws to what happens while a run is played, and knows what
+// excuses a broken one. The first law that breaks without an excuse ends the
+// run on the spot, so that its report begins where the trouble did.
+type lawWatch struct {
+	*inspector.Inspector
+	w       *sim.World
+	c       *cluster.Cluster
+	history *history.Recorder
+	// mayLose: the scenario destroys more than its configuration promises to
+	// survive. Elsewhere what the controllers wrongly forgot excuses nothing.
+	mayLose bool
+	// expect says what is permitted now; permitted is called when that changed.
+	expect    func() checkers.Expectations
+	permitted func()
+	// broke is called with the law that ends the run.
+	broke func(law string, f laws.Failure)
+
+	// beyond: by these faults more was destroyed of a partition than its
+	// configuration promises to survive.
+	beyond   map[*inspector.Partition]permit.Faults
+	unclean  map[string]bool // topics with unclean elections
+	broken   bool            // a law; ofQuorum: one of the quorum's
+	ofQuorum bool
+	allowed  []reports.Permitted
+	happened map[history.FaultKind]int
+}
+
+// watchLaws watches the partitions of the scenario's topics, and the quorum.
+func (r *run) watchLaws() *lawWatch {
+	w := &lawWatch{
+		w: r.w, c: r.c, history: r.stage.Recorder, mayLose: r.s.Lesson != "",
+		expect: r.expectations, permitted: func() { r.seen.Expect(r.expectations()) }, broke: r.lawBroke,
+		beyond: map[*inspector.Partition]permit.Faults{}, unclean: map[string]bool{}, happened: map[history.FaultKind]int{},
+	}
+	least := map[string]int{}
+	for _, t := range r.s.Topics {
+		minISR, unclean := r.config.promises(t)
+		least[t.Name], w.unclean[t.Name] = min(minISR, int(t.Replicas)), unclean
+	}
+	var voters []kafka.NodeID
+	for _, name := range r.c.Controllers() {
+		voters = append(voters, r.c.Server(name).ID())
+	}
+	w.Inspector = inspector.New(inspector.Config{
+		Voters: voters, Name: r.c.HostOf,
+		MinISR: func(topic string) (int, bool) { n, ours := least[topic]; return n, ours },
+		Broken: w.failed, Unclean: w.uncleanElection, Replaced: w.replaced,
+	})
+	r.c.Committed = w.Committed
+	r.w.OnPowerOff(w.powerLost)
+	r.w.Ledger().Read(w.read)
+	return w
+}
+
+// lawBroke ends the run.
+func (r *run) lawBroke(law string, f laws.Failure) {
+	r.violate(law, f.Text())
+	v := &r.violations[len(r.violations)-1]
+	v.Story, v.Inside = r.around(f), true
+	r.w.Tell(&PromiseBroken{law, f.Text()})
+	r.w.Fail(errBroken)
+}
+
+// around are the last events that make up the story and concern a failure: of
+// the world, of the node's host, of the partition.
+func (r *run) around(f laws.Failure) (out []reports.Moment) {
+	const most = 12
+	host := r.c.HostOf(kafka.NodeID(f.Node))
+	for e := range r.w.Ledger().All() {
+		if e.Event.Kind().Weight != ledger.Notable {
+			continue
+		}
+		about, ok := e.Event.(ledger.Subject)
+		if e.Host == "" || e.Host == host || ok && about.Subject() == f.Subject {
+			what := e.Event.Sentence()
+			if _, ok := e.Event.(*faults.Struck); ok {
+				what += fmt.Sprintf(", at %v of the work", reports.Seconds(e.At-r.workBegan))
+			}
+			out = append(out, reports.Moment{At: reports.Seconds(e.At), Who: e.Host, What: what})
+		}
+	}
+	return out[max(0, len(out)-most):]
+}
+
+// read follows what nodes tell, what becomes of their processes, and what the
+// nemesis does.
+func (w *lawWatch) read(e *ledger.Entry) {
+	if w.broken {
+		return
+	}
+	switch f := e.Event.(type) {
+	case *faults.Struck:
+		w.strikes(f.Fault)
+		w.note(f.Text)
+	case *faults.Healed:
+		w.note(f.Sentence())
+	case *sim.Killed, *sim.PoweredOff, *sim.Exited:
+		if s := w.c.Server(e.Host); s != nil {
+			w.ProcessEnded(s.ID())
+		}
+	default:
+		w.Read(e)
+	}
+}
+
+// powerLost is called when the power goes, which for a torn write is later than
+// the strike: between the two, a process that was just started may open its logs.
+func (w *lawWatch) powerLost(h *sim.Host) {
+	s := w.c.Server(h.Name())
+	if s == nil {
+		return
+	}
+	n := s.Node()
+	w.PowerLost(s.ID(), func(tp kafka.TopicPartition) (kafka.Offset, bool) {
+		if n == nil || n.Replicas == nil || n.Replicas.Partition(tp) == nil {
+			return 0, false
+		}
+		return n.Replicas.Partition(tp).Log().RecoveryPoint(), true
+	})
+}
