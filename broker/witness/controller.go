@@ -65,7 +65,7 @@ type (
 		Broker      kafka.NodeID      `json:"broker"`
 		BrokerEpoch kafka.BrokerEpoch `json:"broker_epoch"`
 		Incarnation kafka.UUID        `json:"incarnation"`
-		Fenced      bool              `json:"fenced"`
+		Fenced      bool              `json:"fenced"` // whether it is fenced now
 		// Leaving: the broker is in controlled shutdown.
 		Leaving bool `json:"leaving,omitempty"`
 	}

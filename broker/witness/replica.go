@@ -75,8 +75,8 @@ type (
 	// leadership began. Epochs[i] begins at Starts[i].
 	EpochsCached struct {
 		*Replica
-		Epochs []kafka.LeaderEpoch `json:"epochs"`
-		Starts []kafka.Offset      `json:"starts"`
+		Epochs []kafka.LeaderEpoch `json:"epochs"` // leader epochs, as they follow each other
+		Starts []kafka.Offset      `json:"starts"` // offset at which each begins
 	}
 	// LogStartMoved: what is before Start is gone from the log.
 	LogStartMoved struct {

@@ -19,10 +19,13 @@ type Group string
 
 // The groups.
 const (
-	OfPartition Group = "replication of a partition"
-	OfQuorum    Group = "metadata quorum"
-	OfHealth    Group = "cluster that nothing disturbs"
+	OfPartition Group = "a partition's replication"
+	OfQuorum    Group = "the metadata quorum"
+	OfHealth    Group = "a cluster that nothing disturbs"
 )
+
+// Groups are all of them.
+func Groups() []Group { return []Group{OfPartition, OfQuorum, OfHealth} }
 
 // All is the catalogue, by number. Each of them is asked: a number that is missing
 // is of no law here. Numbers up to 75 are those of the design; of these, 39 (changes

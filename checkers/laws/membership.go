@@ -23,7 +23,7 @@ func (r *Replication) ControllerState(s PartitionState) {
 	if s.Unclean {
 		r.forgive(s.Leader)
 	}
-	r.members(s)
+	unasked := r.members(s)
 	r.leader, r.leaderEpoch, r.partitionEpoch = s.Leader, s.LeaderEpoch, s.PartitionEpoch
 	set(&r.isr, s.ISR)
 	set(&r.elr, s.ELR)
@@ -33,7 +33,7 @@ func (r *Replication) ControllerState(s PartitionState) {
 			r.agree(p, s.ISR, &StrongISR)
 		}
 	}
-	if s.Leader != NoNode {
+	if s.Leader != NoNode && !unasked {
 		r.superset(r.of(s.Leader))
 	}
 }
@@ -110,13 +110,14 @@ func (r *Replication) change(s PartitionState) {
 	}
 }
 
-// members: laws 7, 12, 18 and 26, for those that are members now.
-func (r *Replication) members(s PartitionState) {
+// members: laws 7, 12, 18 and 26, for those that are members now. It reports whether
+// one joined that the leader had not asked for, which breaks law 8 as well.
+func (r *Replication) members(s PartitionState) (unasked bool) {
 	for _, n := range s.ISR {
 		p := r.of(n)
 		joined := r.known && !holds(r.isr, n) && !(s.Unclean && n == s.Leader)
 		if joined {
-			r.join(p, s)
+			unasked = r.join(p, s) || unasked
 			p.had = 0
 		}
 		fromELR := holds(r.elr, n) && s.Leader == n // that proves nothing of what it has
@@ -136,15 +137,17 @@ func (r *Replication) members(s PartitionState) {
 			r.complete(p, &CandidateComplete)
 		}
 	}
+	return unasked
 }
 
-func (r *Replication) join(p *replica, s PartitionState) {
+// join: laws 12 and 26, of a replica that has joined the ISR.
+func (r *Replication) join(p *replica, s PartitionState) (unasked bool) {
 	if holds(r.elr, p.node) && s.Leader == p.node {
-		return // elected out of the ELR
+		return false // elected out of the ELR
 	}
 	leader := r.of(s.Leader)
 	if !leader.leads || leader.epoch != s.LeaderEpoch {
-		return // the leader asked for it and is gone by now
+		return false // the leader asked for it and is gone by now
 	}
 	end := p.log.end()
 	if _, ok := leader.fetchedEnd(p.node); !ok {
@@ -153,9 +156,10 @@ func (r *Replication) join(p *replica, s PartitionState) {
 	if end < leader.hw || end < leader.epochStart {
 		r.fail(JoinCaughtUp, p.node, "%v joined the ISR with log end %d; the leader's high watermark is %d, its epoch starts at %d", p.node, end, leader.hw, leader.epochStart)
 	}
-	if !holds(leader.maximal, p.node) {
+	if unasked = !holds(leader.maximal, p.node); unasked {
 		r.fail(ReassignKeeps, p.node, "%v joined the ISR; leader %v counts %v", p.node, leader.node, leader.maximal)
 	}
+	return unasked
 }
 
 // forgive: an unclean election makes what its leader has the truth.

@@ -5,6 +5,7 @@ type Quorum struct {
 	watch
 	voters  []Node
 	known   *Brokers
+	calm    *Calm
 	members []*member
 
 	truth    ghostLog // what was ever committed
@@ -60,11 +61,13 @@ type QuorumConfig struct {
 	Voters  []Node
 	// Brokers is what is known of brokers; nil: nothing, so law 77 is not asked.
 	Brokers *Brokers
+	// Calm is when nothing disturbs the cluster; nil: never, so law 78 is not asked.
+	Calm *Calm
 }
 
 // NewQuorum watches a quorum.
 func NewQuorum(cfg QuorumConfig) *Quorum {
-	q := &Quorum{voters: append([]Node(nil), cfg.Voters...), known: cfg.Brokers}
+	q := &Quorum{voters: append([]Node(nil), cfg.Voters...), known: cfg.Brokers, calm: cfg.Calm}
 	q.subject, q.name = cfg.Subject, cfg.Name
 	return q
 }
@@ -152,6 +155,9 @@ func (q *Quorum) BecameLeader(node Node, epoch Epoch, end int64) {
 		q.leaderOf[epoch] = node
 	}
 	q.enter(m, epoch, "leads")
+	if q.calm != nil && q.calm.from(q.calm.Now) {
+		q.fail(UndisturbedMembers, node, "%v was elected in epoch %d, though nothing has disturbed the cluster since %v", node, epoch, q.calm.since)
+	}
 	m.leads, m.epochStart = true, end
 	if hw := q.commits.before(epoch); m.log.end() < hw && m.start < hw {
 		q.fail(QuorumComplete, node, "%v leads epoch %d with log end %d; %d records are committed", node, epoch, m.log.end(), hw)

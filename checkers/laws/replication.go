@@ -7,6 +7,9 @@ type ReplicationConfig struct {
 	MinISR  int
 	// Brokers is what is known of brokers; nil: nothing, so law 76 is not asked.
 	Brokers *Brokers
+	// Calm is when nothing disturbs the cluster; nil: never, so laws 78 and 79 are
+	// not asked.
+	Calm *Calm
 	// HWNeedsMinISR: the high watermark stands still below MinISR (KIP-966).
 	HWNeedsMinISR bool
 }
@@ -45,7 +48,9 @@ type replica struct {
 	synced int64
 	met    bool // it is known what it opened before
 	kept   bool // only the process died: nothing is lost
-	closed bool // in order: its last high watermark is on its disk
+	// closed: its process closed it in order; clean: so did the last process that had
+	// the disk, and left its mark.
+	closed, clean bool
 	// member is the offset of the metadata log since which it is in the ISR, or in
 	// the ELR that it left the ISR for.
 	member int64
@@ -60,12 +65,14 @@ type replica struct {
 	had int64
 
 	producers producers
+	known     []Known // of its producers, as it says when all is quiet
 
 	leads      bool
 	epoch      Epoch
 	epochStart int64
 	maximal    []Node
 	fetched    []fetched // by follower, in this epoch
+	waiting    []waiting // its own appends, oldest first
 }
 
 type fetched struct {
@@ -141,7 +148,8 @@ func (r *Replication) Recovered(node Node, start, end, hw int64) {
 		r.fail(RecoveredPrefix, node, "%v recovered up to %d; it had %d, and only its process died", node, end, was)
 	}
 	r.knownMark(p, start, end, hw)
-	p.met, p.kept, p.closed, p.writes, p.cuts = true, false, false, false, false
+	p.met, p.closed, p.clean = true, false, false
+	p.kept, p.writes, p.cuts = false, false, false
 	if start > hw && hw > 0 || hw > end {
 		r.fail(MarksInOrder, node, "%v recovered log start %d, high watermark %d, log end %d", node, start, hw, end)
 	}
@@ -161,15 +169,21 @@ func (r *Replication) knownMark(p *replica, start, end, hw int64) {
 	case !p.met:
 	case hw > last:
 		r.fail(KnownMarks, p.node, "%v opened its log with high watermark %d; the last one that it knew was %d", p.node, hw, p.hw)
-	case hw < last && p.closed:
+	case hw < last && p.closed && p.clean:
 		r.fail(KnownMarks, p.node, "%v opened its log with high watermark %d; it closed it in order with %d", p.node, hw, p.hw)
 	}
 }
 
-// Closed: the log was closed in order by the process before.
+// Closed: the process closed the log in order, and ends.
 func (r *Replication) Closed(node Node) {
-	r.events++
+	r.Stopped(node)
 	r.of(node).closed = true
+}
+
+// Clean: the process that opens the log next has found the mark of a clean shutdown.
+func (r *Replication) Clean(node Node) {
+	r.events++
+	r.of(node).clean = true
 }
 
 // Flushed: the log is durable below offset.
@@ -254,6 +268,9 @@ func (r *Replication) Appended(node Node, first, end int64, epoch Epoch, hash ui
 	}
 	p.log.append(first, end, epoch, hash)
 	p.up, p.writes = true, false
+	if p.leads {
+		r.waits(p, end)
+	}
 }
 
 // Truncated: the node's log now ends at to.
@@ -313,7 +330,7 @@ func (r *Replication) BecameLeader(node Node, epoch Epoch, end, hw int64, isr []
 		r.fail(KnownMarks, node, "%v leads with high watermark %d; the last one that it knew is %d", node, hw, p.hw)
 	}
 	if epoch > p.epoch || !p.leads {
-		p.epochStart, p.fetched = end, p.fetched[:0]
+		p.epochStart, p.fetched, p.waiting = end, p.fetched[:0], p.waiting[:0]
 	}
 	p.leads, p.epoch, p.up = true, epoch, true
 	p.hw, p.met = hw, true
@@ -441,6 +458,7 @@ func (r *Replication) HighWatermark(node Node, hw int64, epoch Epoch) {
 	}
 	p.hw = hw
 	if p.leads {
+		p.committed(hw)
 		r.agree(p, p.maximal, &WeakISR)
 		r.agree(p, r.isr, &StrongISR)
 	}

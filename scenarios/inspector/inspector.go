@@ -9,6 +9,7 @@ package inspector
 
 import (
 	"slices"
+	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/witness"
@@ -44,6 +45,7 @@ type Inspector struct {
 	Quorum *laws.Quorum
 
 	brokers    *laws.Brokers
+	calm       laws.Calm
 	partitions []*Partition // in the order in which they were met
 	byID       map[witness.PartitionID]*Partition
 	tellers    map[*witness.Replica]*teller
@@ -105,7 +107,7 @@ func New(cfg Config) *Inspector {
 		cfg: cfg, byID: map[witness.PartitionID]*Partition{}, tellers: map[*witness.Replica]*teller{},
 		nodes: map[kafka.NodeID]*node{}, last: &teller{}, brokers: laws.NewBrokers(),
 	}
-	in.Quorum = laws.NewQuorum(laws.QuorumConfig{Subject: kafka.MetadataPartition.String(), Name: in.name(), Voters: in.list(0, cfg.Voters), Brokers: in.brokers})
+	in.Quorum = laws.NewQuorum(laws.QuorumConfig{Subject: kafka.MetadataPartition.String(), Name: in.name(), Voters: in.list(0, cfg.Voters), Brokers: in.brokers, Calm: &in.calm})
 	in.Quorum.Report = func(f laws.Failure) { cfg.Broken(nil, f) }
 	return in
 }
@@ -154,7 +156,7 @@ func (in *Inspector) meet(id witness.PartitionID) *Partition {
 			return nil
 		}
 	}
-	p.Laws = laws.NewReplication(laws.ReplicationConfig{Subject: id.Partition.String(), Name: in.name(), MinISR: p.MinISR, HWNeedsMinISR: true, Brokers: in.brokers})
+	p.Laws = laws.NewReplication(laws.ReplicationConfig{Subject: id.Partition.String(), Name: in.name(), MinISR: p.MinISR, HWNeedsMinISR: true, Brokers: in.brokers, Calm: &in.calm})
 	p.Laws.Report = func(f laws.Failure) {
 		if in.cfg.Broken(p, f) {
 			p.forgiven = true
@@ -254,6 +256,13 @@ func (p *Partition) loses(id kafka.NodeID) {
 	}
 }
 
+// Undisturbed: from a time on, which may be to come, nothing disturbs the cluster.
+// Until this is called for the first time something does.
+func (in *Inspector) Undisturbed(since time.Duration) { in.calm.Undisturbed(since) }
+
+// Disturbed: something disturbs the cluster, until Undisturbed is called.
+func (in *Inspector) Disturbed() { in.calm.Disturbed() }
+
 // Quiet: all is healed and had its time. but says which partitions are let off.
 func (in *Inspector) Quiet(but func(*Partition) bool) {
 	for _, p := range in.partitions {
@@ -267,6 +276,7 @@ func (in *Inspector) Quiet(but func(*Partition) bool) {
 
 // Read reads an event. It allocates nothing but what the laws' accounts grow by.
 func (in *Inspector) Read(e *ledger.Entry) {
+	in.calm.Now = e.At
 	event, ok := e.Event.(interface{ Of() *witness.Replica })
 	if !ok {
 		in.readController(e.Event)

@@ -48,6 +48,8 @@ func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Eve
 		l.BecameFollower(node, laws.Epoch(e.Epoch), laws.Node(e.Leader), int64(e.End))
 	case *witness.MaximalISR:
 		l.MaximalISR(node, in.list(0, e.Nodes))
+	case *witness.ShrinkProposed:
+		l.ShrinkProposed(node, in.list(0, e.Late))
 	case *witness.ExpandProposed:
 		l.Proposed(node, laws.Node(e.Joins), int64(in.committed))
 	case *witness.FollowerFetched:
@@ -60,7 +62,7 @@ func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Eve
 		l.Read(node, int64(e.From), int64(e.End), laws.Epoch(e.Epoch), e.Digest)
 	case *witness.Stopped:
 		in.hears(p, id)
-		l.Stopped(node)
+		l.Closed(node)
 	case *witness.Deleted:
 		in.hears(p, id)
 		l.Wiped(node)
@@ -80,7 +82,7 @@ func (in *Inspector) opened(p *Partition, id kafka.NodeID, e *witness.Opened) {
 	}
 	in.of(id).clean = e.Clean
 	if e.Clean && !in.of(id).damaged {
-		p.Laws.Closed(node)
+		p.Laws.Clean(node)
 	}
 	if at >= 0 {
 		p.lost = slices.Delete(p.lost, at, at+1)
@@ -100,6 +102,8 @@ func (in *Inspector) readController(event ledger.Event) {
 			in.brokers.Applied(laws.Node(e.Node), int64(e.Offset))
 			in.Quorum.Applied(laws.Node(e.Node), int64(e.Offset), e.Hash)
 		}
+	case *witness.SessionExpired:
+		in.Quorum.SessionExpired(laws.Node(e.Broker))
 	case *witness.TopicDeleted:
 		for _, p := range in.partitions {
 			p.deleted = p.deleted || p.Topic == e.ID

@@ -141,7 +141,7 @@ func TestABrokenLawEndsTheRun(t *testing.T) {
 	assert.ErrorIs(t, r.w.Run(time.Second), errBroken)
 	require.Len(t, r.violations, 1)
 	v := r.violations[0]
-	assert.Equal(t, "law 23: nobody truncates below the true high watermark", v.Check)
+	assert.Equal(t, "law 23: no replica truncates below the true high watermark", v.Check)
 	assert.Equal(t, "orders/0: broker-2 truncated from 2 to 1; 2 was shown as committed", v.Message)
 	var shown []string
 	for _, m := range v.Story {
