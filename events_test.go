@@ -123,7 +123,7 @@ var forPeople = map[string][]string{
 	},
 	"a moment of a node's life; laws look at what follows from it": {
 		"witness.ControllerResigned", "witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
-		"witness.BrokerRegistering", "witness.BrokerUnfenced", "witness.TopicCreated",
+		"witness.BrokerRegistering", "witness.TopicCreated",
 	},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
 		"sim.Started", "sim.Paused", "sim.Resumed", "sim.ClockStepped", "sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",

@@ -135,7 +135,7 @@ func (c *Controller) tell(r metadata.Record) {
 		case r.Fenced == metadata.Fence:
 			c.host.Tell(&witness.BrokerFenced{Broker: r.BrokerID})
 		case r.Fenced == metadata.Unfence:
-			c.host.Tell(&witness.BrokerUnfenced{Broker: r.BrokerID})
+			c.host.Tell(&witness.BrokerUnfenced{Broker: r.BrokerID, BrokerEpoch: r.BrokerEpoch})
 		case r.InControlledShutdown != 0:
 			c.host.Tell(&witness.BrokerLeaving{Broker: r.BrokerID})
 		}

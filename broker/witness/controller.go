@@ -97,7 +97,8 @@ type (
 	}
 	// BrokerUnfenced: the controller decides to unfence a broker.
 	BrokerUnfenced struct {
-		Broker kafka.NodeID `json:"broker"`
+		Broker      kafka.NodeID      `json:"broker"`
+		BrokerEpoch kafka.BrokerEpoch `json:"broker_epoch"`
 	}
 	// BrokerLeaving: the controller lets a broker begin its controlled shutdown.
 	BrokerLeaving struct {

@@ -31,8 +31,7 @@ type waiting struct {
 	at  time.Duration
 }
 
-// waits notes an append of a leader while all is calm, and looks at the oldest that
-// is not committed. Law 79.
+// waits notes an append of a leader while all is calm.
 func (r *Replication) waits(p *replica, end int64) {
 	c := r.cfg.Calm
 	if c == nil || !c.on {
@@ -40,6 +39,13 @@ func (r *Replication) waits(p *replica, end int64) {
 		return
 	}
 	p.waiting = append(p.waiting, waiting{end, c.Now})
+	r.overdue(p)
+}
+
+// overdue looks at the oldest append that is not committed, with each append and each
+// fetch of a follower: those go on when all is stuck. Law 79.
+func (r *Replication) overdue(p *replica) {
+	c := r.cfg.Calm
 	if w := p.waiting[0]; c.from(w.at) && c.Now-w.at > commitBound && len(p.maximal) >= r.cfg.MinISR {
 		r.fail(UndisturbedCommits, p.node, "leader %v appended up to %d at %v; its high watermark is %d at %v", p.node, w.end, w.at, p.hw, c.Now)
 		p.waiting = p.waiting[:0]

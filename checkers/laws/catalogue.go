@@ -146,7 +146,7 @@ var (
 	QuorumLives = declare(44, OfQuorum, "in the end a leader has a majority that follows it",
 		"the end of a run, when all is healed", "the liveness properties of Vanlightly's KRaft specification")
 	UnfencedCaughtUp = declare(77, OfQuorum, "a broker is unfenced only once it has applied its own registration",
-		"each time a broker is unfenced", "KIP-631; BrokerHeartbeatManager.calculateNextBrokerState")
+		"each time the controller decides to unfence a broker", "KIP-631; BrokerHeartbeatManager.calculateNextBrokerState")
 )
 
 // The laws of a cluster that nothing disturbs.

@@ -438,8 +438,8 @@ func (q *Quorum) Answered(node Node, offset int64) {
 	}
 }
 
-// Unfenced: the controller let the broker in, which has had this epoch since the
-// record at that offset.
+// Unfenced: the controller decides to let the broker in, which has had this epoch since
+// the record at that offset.
 func (q *Quorum) Unfenced(broker Node, epoch int64) {
 	q.events++
 	if q.known == nil {

@@ -422,6 +422,9 @@ func (r *Replication) FollowerFetched(leader, follower Node, offset int64, epoch
 		r.fail(SamePrefix, leader, "leader %v counts %v up to %d, where its record is another (epoch %d, the leader's %d)",
 			leader, follower, offset, f.log.at(offset-1).epoch, p.log.at(offset-1).epoch)
 	}
+	if len(p.waiting) > 0 {
+		r.overdue(p)
+	}
 	for i := range p.fetched {
 		if p.fetched[i].node == follower {
 			p.fetched[i].end = offset

@@ -706,6 +706,13 @@ var replications = []tale{
 		append 1 4 5 0
 		at 9
 		append 1 5 6 0`},
+	{"an append is not committed, and nothing else is appended", 79, replicated + `
+			calm 5
+			at 6
+			append 1 4 5 0
+			append 2 4 5 0
+			at 9
+			fetch 1 2 5 0`},
 	{"an append is committed in time", 0, replicated + `
 		calm 5
 		at 6

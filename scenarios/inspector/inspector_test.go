@@ -235,7 +235,7 @@ func TestEventsBecomeLaws(t *testing.T) {
 			&witness.BrokerCommitted{At: 22, Broker: 1, BrokerEpoch: 20, Incarnation: kafka.UUID{2}, Fenced: true},
 		}, 43, "__cluster_metadata/0: broker-1 went from epoch 20 to 20"},
 		{"a broker is unfenced that has not applied its registration", []ledger.Event{
-			registration(20, 20, true), &witness.Applied{Node: 1, Offset: 19}, registration(21, 20, false),
+			registration(20, 20, true), &witness.Applied{Node: 1, Offset: 19}, &witness.BrokerUnfenced{Broker: 1, BrokerEpoch: 20},
 		}, 77, "__cluster_metadata/0: broker-1 is unfenced in broker epoch 20; it has applied the metadata up to 19"},
 		{"a broker is unfenced, leads, and is fenced behind its partitions", []ledger.Event{
 			registration(20, 20, true), &witness.Applied{Node: 1, Offset: 20}, registration(21, 20, false),

@@ -102,6 +102,8 @@ func (in *Inspector) readController(event ledger.Event) {
 			in.brokers.Applied(laws.Node(e.Node), int64(e.Offset))
 			in.Quorum.Applied(laws.Node(e.Node), int64(e.Offset), e.Hash)
 		}
+	case *witness.BrokerUnfenced:
+		in.Quorum.Unfenced(laws.Node(e.Broker), int64(e.BrokerEpoch))
 	case *witness.SessionExpired:
 		in.Quorum.SessionExpired(laws.Node(e.Broker))
 	case *witness.TopicDeleted:
@@ -178,7 +180,6 @@ func (in *Inspector) brokerCommitted(e *witness.BrokerCommitted) {
 	case was && e.Fenced:
 		in.each(func(l *laws.Replication) { l.Fenced(laws.Node(e.Broker)) })
 	case !was && n.unfenced:
-		in.Quorum.Unfenced(laws.Node(e.Broker), int64(e.BrokerEpoch))
 		in.each(func(l *laws.Replication) { l.Unfenced(laws.Node(e.Broker), int64(e.BrokerEpoch), n.clean) })
 	}
 }
