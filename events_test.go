@@ -82,6 +82,12 @@ func fieldsOf(t reflect.Type) (out []field) {
 
 // fill puts something into every field that a trace has.
 func fill(v reflect.Value) {
+	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok && v.Kind() == reflect.Struct {
+		if v.NumField() > 0 && !v.Type().Field(0).IsExported() {
+			_ = u.UnmarshalText([]byte("orders/0"))
+			return
+		}
+	}
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {

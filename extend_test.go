@@ -165,7 +165,7 @@ func TestExtend_EveryPlantedBugIsOneBranch(t *testing.T) {
 	}
 }
 
-// A scenario that is not in All is played by nobody.
+// A scenario that is not in All is never played.
 func TestExtend_EveryScenarioIsListed(t *testing.T) {
 	listed := map[string]bool{}
 	for _, s := range scenarios.All() {

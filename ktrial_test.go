@@ -76,7 +76,7 @@ func TestTry_FailsWithTheReportAndKeepsTheRun(t *testing.T) {
 	hopeless := quick()
 	hopeless.Name = "hopeless"
 	hopeless.Faults = faults.Plan{{At: time.Second, Fault: faults.Pause{Host: faults.AllClients}}}
-	hopeless.Liveness = time.Second // nobody converges that fast
+	hopeless.Liveness = time.Second // no cluster converges that fast
 	h := try(t, hopeless, Seeds(1, 1))
 	require.Len(t, h.errors, 1)
 	assert.Contains(t, h.errors[0], "FAIL hopeless seed 1")

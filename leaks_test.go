@@ -145,7 +145,7 @@ type finder struct {
 	tree    *tree
 	file    source
 	pkg     *types.Package
-	allowed map[int]bool      // lines that somebody answers for
+	allowed map[int]bool      // lines with an allow comment
 	names   map[string]string // local name of an import -> path
 	sorted  map[ast.Stmt]bool // loops over a map whose result is sorted at once
 	found   []leak

@@ -185,9 +185,10 @@ func (n *Node) startBroker() error {
 	settings := n.cfg.Settings.Server
 	n.Lifecycle = server.NewLifecycle(n.host, self, settings, n.channel("heartbeat"), n.publisher.Offset, func(e kafka.BrokerEpoch) {
 		n.Replicas.SetBrokerEpoch(e)
-		n.publisher.Nudge()
+		n.publisher.Recheck()
 	})
-	// As in Kafka, who cannot register still closes his logs before he goes.
+	// As in Kafka, a broker that cannot register still closes its logs before
+	// it exits.
 	n.Lifecycle.GiveUp = func(error) { n.Shutdown() }
 	b := &server.Broker{
 		Host: n.host, NodeID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, Settings: settings,
@@ -295,7 +296,7 @@ func (n *Node) Image() *metadata.Image {
 
 // Shutdown stops the node in order: its leaderships move away, its logs are
 // closed with the mark of a clean shutdown, and the quorum is left. It blocks.
-// Who asks again waits for the same end.
+// A second call waits for the first one to finish and returns its error.
 func (n *Node) Shutdown() error {
 	if !n.stopping {
 		n.stopping = true
@@ -334,7 +335,7 @@ func (n *Node) closeListeners() {
 }
 
 // listeners passes what raft says on to several. They share the records, which
-// nobody changes, but not the image.
+// are never changed, but not the image.
 type listeners []raft.Listener
 
 func (ls listeners) Committed(b raft.Batch) {

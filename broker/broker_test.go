@@ -187,9 +187,9 @@ func TestSettings(t *testing.T) {
 	assert.True(t, config.Has(&s, "controller.quorum.election.timeout.ms"))
 }
 
-// Who stops does not wait for a quorum that cannot be: a leader that resigns
-// stays until another leads, but not when those who could are gone (Kafka waits
-// five seconds for them).
+// A node that stops does not wait for a quorum that cannot be: a leader that
+// resigns stays until another leads, but not when the other voters are gone
+// (Kafka waits five seconds for them).
 func TestAClusterStopsAsAWhole(t *testing.T) {
 	for _, x := range []struct {
 		name    string

@@ -142,7 +142,7 @@ func (u *user) createTopic(at kafka.NodeID, name string, partitions int32, repli
 	require.NoError(u.t, kerr.ErrorForCode(resp.(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode))
 }
 
-// leader asks a broker who leads a partition; NoNode: nobody, or unknown.
+// leader asks a broker for the leader of a partition; NoNode: none, or unknown.
 func (u *user) leader(at kafka.NodeID, topic string, partition int32) (kafka.NodeID, kafka.UUID) {
 	req := kmsg.NewPtrMetadataRequest()
 	asked := kmsg.NewMetadataRequestTopic()

@@ -128,7 +128,7 @@ func startDamaged(t *testing.T, c *cluster, file string, damage func([]byte) []b
 	})
 }
 
-func overwriteFile(t *testing.T, disk env.Disk, file string, damage func([]byte) []byte) {
+func overwriteFile(t testing.TB, disk env.Disk, file string, damage func([]byte) []byte) {
 	f, err := disk.Open(file)
 	require.NoError(t, err)
 	size, err := f.Size()

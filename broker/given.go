@@ -17,6 +17,7 @@ func (n *Node) given() map[string]string {
 		out = map[string]string{}
 	}
 	maps.Copy(out, n.cfg.identity(n.host.Name()))
+	out["log.dirs"] = server.AbsolutePath(n.host, n.cfg.DataDir)
 	return out
 }
 

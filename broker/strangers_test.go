@@ -18,7 +18,7 @@ import (
 )
 
 // strange fills a request with values that its type allows and its protocol
-// does not: names that are nobody's, numbers from the edges, lists with the
+// does not: names that do not exist, numbers from the edges, lists with the
 // same thing twice.
 type strange struct {
 	addr  string
@@ -129,9 +129,9 @@ func strangers(t *testing.T, seed uint64) {
 	})
 }
 
-// The same for the listener of the controllers, though a stranger who knows the
-// cluster may do harm there: members of a quorum believe each other. Nobody dies
-// of what he claims, and when he is gone there is a leader again.
+// The same for the listener of the controllers, though a client that knows the
+// cluster may do harm there: members of a quorum believe each other. No node
+// dies of what the client claims, and when it is gone there is a leader again.
 func TestStrangersOfTheQuorumAreAnswered(t *testing.T) {
 	seeds := 4
 	if *long {

@@ -8,7 +8,7 @@ import (
 
 // Campaign gathers judgements of many runs, to tell in the end which of the
 // anomalies that a configuration permits were never observed: a danger that was
-// never met, or a permission that nobody needs.
+// never met, or a permission that is not needed.
 type Campaign struct {
 	offered map[permit.Offer]bool
 	seen    map[permit.Offer]int

@@ -23,13 +23,18 @@
 // itself, as events that are not a client's: history.Config with the
 // configuration, as ParseConfig reads it; history.Fault with what happened to
 // the cluster and where (history.UncleanElection, history.LossyCrashes, ...); history.Log with
-// where the logs end when all is over. Watch judges while a history is being
-// recorded, to stop at the first violation that is certain.
+// where the logs end when all is over. Live judges while a history is being
+// recorded, to stop at the first violation that is certain. The format of files
+// is in docs/history.md; history.Stream writes it from concurrent clients.
 //
 // Nothing is searched for: records carry their offsets, so each check is a
 // sweep over the log that all observations together tell, in time and memory
-// linear in the history. Only registers whose values repeat are left to
-// porcupine, within a budget of steps: a verdict never depends on a clock.
+// linear in the history. Only registers whose values repeat are searched, between
+// the moments at which nothing is under way and within a budget of steps: a
+// verdict never depends on a clock.
+//
+// Detectors are in package detect, what a configuration permits in package
+// permit, the words of a proof in package explain.
 //
 // A verdict of holds is worth what was examined. A history in which nothing
 // was acknowledged or nothing was read is inconclusive.

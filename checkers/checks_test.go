@@ -95,7 +95,7 @@ var checkTables = []struct {
 			3: poll x/10@1`},
 	}},
 	{inOrder, []told{
-		{"of two sessions nobody knows an order", Holds, `
+		{"two sessions have no order", Holds, `
 			0> send x/10 session=a
 			1> send x/11 session=b
 			1< send x/11@0 session=b
@@ -220,7 +220,7 @@ var checkTables = []struct {
 		{"read, and the send never ended", Holds, `
 			0> send x/10
 			1: poll x/10@0`},
-		{"nobody sent it", Violated, `
+		{"no client sent it", Violated, `
 			0: send x/9@0
 			1: poll x/9@0
 			1: poll x/10@1`},
@@ -451,7 +451,7 @@ var checkTables = []struct {
 			0: commit x@2 group=g
 			0: commit x@5 group=g
 			1: committed x@2 group=g`},
-		{"one that nobody committed is read", Violated, `
+		{"one that was never committed is read", Violated, `
 			0: commit x@2 group=g
 			1: committed x@3 group=g`},
 		{"it goes back", Violated, `

@@ -130,7 +130,7 @@ func TestExpectations(t *testing.T) {
 		{"strictly below the log's start", deleted, "log.start.offset=2", Allowed},
 		{"not below the log's start", deleted, "log.start.offset=1", Violated},
 		{"the history tells the log's start", deleted + "\nlog: log start x@1", "retention=true", Violated},
-		{"read after it is said to be deleted", "1: poll\n" + deleted + "\n2: poll x/10@0", "retention=true", Violated},
+		{"read after it is said to be deleted", "3: poll\n" + deleted + "\n2: poll x/10@0", "retention=true", Violated},
 		{"superseded", deleted, "cleanup.policy=compact", Allowed},
 		{"the last is never superseded", "0: send x/10@0\n0: send x/11@1\n1: poll x/10@0\n1: poll", "cleanup.policy=compact", Violated},
 		{"nothing permits a phantom", "0: send x/10@0\n1: poll x/10@0 x/99@1", "acks=0,unclean=true,isolation=read_uncommitted,subscribe=true,retention=true", Violated},

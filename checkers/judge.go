@@ -287,7 +287,7 @@ func (c *collector) findings() (all []*detect.Finding) {
 
 // report puts what was collected into words.
 func (c *collector) report(j *Judgement) {
-	teller := explain.New(c.log, c.findings())
+	explainer := explain.New(c.log, c.findings())
 	causes := newCauses(c.log)
 	for _, name := range detect.InOrder() {
 		k := c.kinds[name]
@@ -299,7 +299,7 @@ func (c *collector) report(j *Judgement) {
 		for kind, findings := range k.kept {
 			r.Count += k.count[kind]
 			for i := range findings {
-				in := teller.Tell(&findings[i].Finding)
+				in := explainer.Explain(&findings[i].Finding)
 				switch permit.Kind(kind) {
 				case permit.Permitted, permit.Legal:
 					in.Permitted = findings[i].reason
@@ -314,14 +314,14 @@ func (c *collector) report(j *Judgement) {
 		}
 		r.summarise()
 		j.Anomalies = append(j.Anomalies, r)
-		j.Allowed = append(j.Allowed, k.permissions(name, teller)...)
+		j.Allowed = append(j.Allowed, k.permissions(name, explainer)...)
 	}
 }
 
 // permissions are the reasons for which an anomaly was permitted.
-func (k *kind) permissions(name Anomaly, teller *explain.Teller) (all []Permission) {
+func (k *kind) permissions(name Anomaly, explainer *explain.Explainer) (all []Permission) {
 	for ruling, t := range k.reasons {
-		in := teller.Tell(&t.example)
+		in := explainer.Explain(&t.example)
 		in.Permitted = ruling.Reason
 		all = append(all, Permission{name, ruling.Reason, t.count, in.Message, in.Ops, ruling.Kind == permit.Legal, in})
 	}

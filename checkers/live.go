@@ -49,7 +49,7 @@ type Violation struct {
 func NewLive(h *history.History, e Expectations) *Live {
 	l := &Live{h: h, d: detect.New(h), strict: map[Anomaly]bool{}}
 	l.d.Log().FromTheStart = e.Detecting().FromTheStart
-	l.d.Watch(l.certain)
+	l.d.EmitCertain(l.certain)
 	l.Expect(e)
 	return l
 }
@@ -77,8 +77,8 @@ func (l *Live) Operation(op *history.Op) {
 	l.d.Operation(op)
 }
 
-// abandon takes in the operation that a process has under way, of which nobody
-// learns how it ended.
+// abandon takes in the operation that a process has under way, of which no
+// client learns how it ended.
 func (l *Live) abandon(process int) {
 	if row := l.open[process]; row > 0 {
 		var op history.Op
@@ -93,7 +93,7 @@ func (l *Live) certain(f detect.Finding) {
 	if l.First != nil || !l.strict[f.Anomaly] {
 		return
 	}
-	in := explain.New(l.d.Log(), []*detect.Finding{&f}).Tell(&f)
+	in := explain.New(l.d.Log(), []*detect.Finding{&f}).Explain(&f)
 	l.First = &Found{f.Anomaly, Violation{in.Message, in.Ops, l.now}}
 }
 

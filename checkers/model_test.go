@@ -41,6 +41,10 @@ type modelConfig struct {
 	Base               int64 // first offset of every log
 	NoDrain            bool
 	MaxPoll            int
+	Latest             bool // consumers begin at the end of the log, when they are assigned,
+	Lazy               bool // or when they poll first
+	Fair               bool // a poll returns something if there is something
+	Repeat             bool // a few values are sent again and again
 }
 
 const (
@@ -64,7 +68,7 @@ type modelLog struct {
 type modelClient struct {
 	process   int64
 	assigned  []bool
-	position  []int64 // next offset
+	position  []int64 // next offset; -1: it begins at the end when it polls first
 	committed []int64 // positions when the last operation succeeded
 	op        *modelOp
 }
@@ -136,6 +140,9 @@ func (m *model) send() history.Mop {
 		return mop
 	}
 	m.next++
+	if m.cfg.Repeat {
+		m.next = 1 + m.rng.Int64N(4)
+	}
 	return history.Mop{Kind: history.MopSend, Key: m.key(m.rng.IntN(m.cfg.Keys)), Value: history.Int(m.next)}
 }
 
@@ -227,7 +234,8 @@ func (m *model) assign(i int, c *modelClient) {
 			case m.cfg.Group && m.owner[k] == i:
 				c.position[k], c.committed[k] = m.group[k], m.group[k]
 			case !had[k]:
-				c.position[k], c.committed[k] = 0, 0
+				at := m.start(k)
+				c.position[k], c.committed[k] = at, at
 			}
 		}
 		if m.cfg.Group && m.rng.IntN(2) == 0 {
@@ -238,6 +246,17 @@ func (m *model) assign(i int, c *modelClient) {
 	m.now += time.Millisecond
 	e.Type, e.Time = history.OK, m.now
 	m.rec.Complete(e)
+}
+
+// start is where a consumer begins that has no position.
+func (m *model) start(k int) int64 {
+	switch {
+	case m.cfg.Lazy:
+		return -1
+	case m.cfg.Latest:
+		return m.logs[k].stable()
+	}
+	return 0
 }
 
 // move gives a partition to another member, which starts at what the group
@@ -266,7 +285,7 @@ func (m *model) takeEffect(c *modelClient) {
 		}
 	}
 	for k := range m.cfg.Keys {
-		if c.assigned[k] && (!m.cfg.Group || m.owner[k] == me) && m.rng.IntN(3) > 0 {
+		if c.assigned[k] && (!m.cfg.Group || m.owner[k] == me) && (m.cfg.Fair || m.rng.IntN(3) > 0) {
 			m.poll(c, k, mop, room)
 		}
 	}
@@ -316,6 +335,10 @@ func (l *modelLog) stable() int64 {
 // records and markers are passed over.
 func (m *model) poll(c *modelClient, k int, mop *history.Mop, room int) {
 	l := &m.logs[k]
+	if c.position[k] < 0 {
+		c.position[k] = l.stable()
+		c.committed[k] = c.position[k]
+	}
 	for c.position[k] < int64(len(l.entries)) && room > 0 {
 		e := l.entries[c.position[k]]
 		if !m.cfg.Uncommitted && e.txn != nil && e.txn.state == stateOpen {
@@ -396,7 +419,7 @@ func (m *model) end(i int, c *modelClient) {
 	}
 }
 
-// mayResend lets somebody send again what did not take effect and never will.
+// mayResend lets a producer send again what did not take effect and never will.
 func (m *model) mayResend(mops []history.Mop) {
 	for _, mop := range mops {
 		if m.cfg.Odd && mop.Kind == history.MopSend {

@@ -40,7 +40,7 @@ var nasty = []struct {
 		0: send x/10@0 x/11@1
 		1: poll x/10@? x/11@?
 		1: poll`},
-	{"legal: nobody was told an offset", "", `
+	{"legal: no client was told an offset", "", `
 		0: send x/10@? x/11@?
 		1: poll x/10@? x/11@?`},
 	{"legal: empty polls in between", "", `
@@ -164,7 +164,7 @@ var nasty = []struct {
 		0< send x/10@0
 		2: end x@1
 		1: poll x/10@0`},
-	{"legal: nobody told epochs and generations", "", `
+	{"legal: epochs and generations are not in the history", "", `
 		0: send x/10@0
 		1: poll x/10@0
 		0: init txn=a
@@ -230,7 +230,7 @@ var nasty = []struct {
 		0: txn send x/10@0 send x/11@1 fail
 		0: txn send x/12@3
 		1: poll x/11@1 x/12@3`},
-	{"aborted, and told only to one who failed, and to one who is gone", "aborted-read", `
+	{"aborted, and given only to a client that failed, and to one that is gone", "aborted-read", `
 		0: txn send x/10@0 fail
 		2: send x/11@2
 		1: txn poll x/10@0 fail

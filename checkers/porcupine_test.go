@@ -64,7 +64,8 @@ func record(ops []drawn, event func(i int, op drawn) history.Event) *history.His
 }
 
 // logModel is a partition's log: an append lands at or above its end, and
-// whoever reads the end reads one at or above it (markers may have moved it).
+// a client that reads the end is given one at or above it (markers may have
+// moved it).
 var logModel = porcupine.Model{
 	Init: func() any { return int64(0) },
 	Step: func(state, input, _ any) (bool, any) {

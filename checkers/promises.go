@@ -17,7 +17,7 @@ type Promise struct {
 // same is asked, and what the configuration permits is named.
 var (
 	NoLostRecords = Promise{"acknowledged records are never lost",
-		"each is where it was acknowledged, for all who read that far",
+		"each is where it was acknowledged, for all readers that read that far",
 		[]Anomaly{LostWrite, TornTransaction}, acknowledged}
 	EverythingIsRead = Promise{"acknowledged records are read in the end",
 		"when all is well again every one of them is seen",
@@ -26,7 +26,7 @@ var (
 		"a record has one offset",
 		[]Anomaly{Duplicate}, polled}
 	NoConflicts = Promise{"all observations agree",
-		"an offset holds one record, whoever looks and whenever, and a record is read as it was sent",
+		"an offset holds one record, for every reader and at any time, and a record is read as it was sent",
 		[]Anomaly{InconsistentOffsets, ChangedRecord, LeaderEpochOrder}, polled}
 	NoPhantoms = Promise{"nothing is read that was not sent",
 		"no phantom, no record of a send that failed, none in the wrong partition",
@@ -41,7 +41,7 @@ var (
 		"an append that was acknowledged before another began lies before it",
 		[]Anomaly{AppendRealtimeOrder, G1cRealtime}, acknowledged}
 	EndsDoNotGoBack = Promise{"ends of logs do not go back",
-		"who was told an end is never told an earlier one",
+		"a client that was told an end is never told an earlier one",
 		[]Anomaly{NonmonotonicEnd, DecreasingStart}, offsets}
 	AtomicTransactions = Promise{"transactions are atomic",
 		"all of a transaction is readable or none of it, and none reads from another in a circle",
@@ -56,7 +56,7 @@ var (
 		"no two members are given the same record in one generation, and commits of an older one are refused",
 		[]Anomaly{TwoOwners, StaleCommit}, polled}
 	CommittedOffsetsAreRegisters = Promise{"committed offsets are what was committed",
-		"whoever asks for a group's committed offset is told the one committed last",
+		"a request for a group's committed offset returns the one committed last",
 		[]Anomaly{CommittedOffset}, offsets}
 	EpochsGrow = Promise{"epochs grow",
 		"producer epochs and group generations only grow",

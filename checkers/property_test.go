@@ -53,6 +53,54 @@ func TestNoFalseAlarm(t *testing.T) {
 	}
 }
 
+// part is a legal history of which something is missing, or that is odd in
+// another way that proves nothing.
+func part(seed int) (*history.History, Options) {
+	rng := rand.New(rand.NewPCG(uint64(seed), 11))
+	yes := func() bool { return rng.IntN(2) == 0 }
+	cfg := modelConfig{Ops: 10 + rng.IntN(90), Clients: 1 + rng.IntN(5), Keys: 1 + rng.IntN(3), Txn: yes(), Odd: yes(),
+		NoDrain: yes(), Latest: yes(), Repeat: rng.IntN(3) == 0, Group: rng.IntN(4) == 0}
+	cfg.Fair = true
+	cfg.Lazy = cfg.Latest && !cfg.Group && yes()
+	cfg.Latest = cfg.Latest && !cfg.Group
+	var o Options
+	if cfg.Group {
+		_ = o.Expect.Set("subscribe", "true")
+	}
+	if cfg.Latest && yes() {
+		_ = o.Expect.Set("auto.offset.reset", "latest")
+	}
+	events := eventsOf(newModel(uint64(seed), cfg).run())
+	from, to := 0, len(events)
+	if yes() && !cfg.Repeat { // older records of the same values could not be told apart
+		from = rng.IntN(to)
+	}
+	if yes() {
+		to = from + rng.IntN(to-from)
+	}
+	h := history.New()
+	for i := range events[from:to] {
+		h.Add(&events[from+i])
+	}
+	return h, o
+}
+
+// Histories that begin late, end early, were not drained, repeat values, or have
+// readers that begin at the end raise no alarm.
+func TestNoFalseAlarmOfParts(t *testing.T) {
+	n := 5000
+	if *long {
+		n = 100_000
+	}
+	for seed := range n {
+		h, o := part(seed)
+		j := Judge(h, o)
+		if !assert.NotEqual(t, Violated, j.Verdict, "seed %d: %s", seed, j) {
+			return
+		}
+	}
+}
+
 // mutation damages a legal history in one way; it reports whether it could.
 type mutation struct {
 	anomaly Anomaly

@@ -66,8 +66,8 @@ func write(t *testing.T, name, text string) string {
 	return path
 }
 
-// Whoever mistypes is told what was wrong, what is possible, and the nearest
-// name, in a line, with exit code 64.
+// A user that mistypes is told what was wrong, what is possible, and the
+// nearest name, in a line, with exit code 64.
 func TestWrongArguments(t *testing.T) {
 	badPlan := write(t, "plan.txt", "at 5s for 2s: power off leader of orders/0\nat 6s: pwer-off broker-1\n")
 	for _, c := range []struct {

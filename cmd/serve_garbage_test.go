@@ -241,7 +241,7 @@ func TestServe_BearsAThousandConnections(t *testing.T) {
 	assert.Empty(t, s.errors.String())
 }
 
-// Clients that ask for much and read nothing hold up nobody but themselves.
+// Clients that ask for much and read nothing hold up only themselves.
 func TestServe_BearsClientsThatDoNotRead(t *testing.T) {
 	t.Parallel()
 	s := startServing(t, t.TempDir(), "--brokers", "1", "--controllers", "1")

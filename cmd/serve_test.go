@@ -276,8 +276,8 @@ func replace(old, new string) func(*testing.T, string) error {
 	}
 }
 
-// A cluster that has lost a node is not what somebody tests against: it ends,
-// and says why.
+// A cluster that has lost a node is not what the user means to test against: it
+// ends, and says why.
 func TestServe_EndsWhenANodeDoes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -10,7 +10,7 @@ import (
 	"github.com/ktrial/ktrial/internal/nearest"
 )
 
-// usage is an error of whoever typed the command.
+// usage is a mistake in the command line.
 type usage struct{ error }
 
 func (u usage) Unwrap() error { return u.error }

@@ -29,23 +29,33 @@ var (
 	limit = flag.Duration("limit", 2*time.Minute, "no session of the driver begins after this time")
 )
 
-// kafka makes sure that Apache Kafka is here, or skips.
+// kafka makes sure that Apache Kafka is here, or skips. The tests wait for each
+// other's programs most of the time, so they run side by side.
 func kafka(t *testing.T) {
 	t.Helper()
 	if !*long {
 		t.Skip("takes minutes and Apache Kafka: use conformance/run")
 	}
+	if why := bring(); why != "" {
+		t.Skip(why)
+	}
+	t.Parallel()
+}
+
+// bring brings Apache Kafka here, once, or says why it cannot.
+var bring = sync.OnceValue(func() string {
 	if _, err := exec.LookPath("java"); err != nil {
-		t.Skip("java is not installed, which Apache Kafka needs")
+		return "java is not installed, which Apache Kafka needs"
 	}
 	out, err := exec.Command("./get").CombinedOutput()
-	if err != nil {
-		if _, missing := exec.LookPath("mvn"); missing != nil {
-			t.Skip("mvn is not installed, which brings Apache Kafka")
-		}
-		t.Skipf("Apache Kafka cannot be brought here: %s", lastLine(out))
+	if err == nil {
+		return ""
 	}
-}
+	if _, missing := exec.LookPath("mvn"); missing != nil {
+		return "mvn is not installed, which brings Apache Kafka"
+	}
+	return "Apache Kafka cannot be brought here: " + lastLine(out)
+})
 
 func lastLine(out []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
@@ -60,7 +70,9 @@ func build(source, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	programsMu.Lock()
 	programs = append(programs, dir)
+	programsMu.Unlock()
 	file := filepath.Join(dir, name)
 	out, err := exec.Command("go", "build", "-o", file, source).CombinedOutput()
 	if err != nil {
@@ -69,7 +81,11 @@ func build(source, name string) (string, error) {
 	return file, nil
 }
 
-var programs []string
+// programs are the directories of what was built.
+var (
+	programs   []string
+	programsMu sync.Mutex
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -177,7 +193,7 @@ func tool(t *testing.T, stdin string, args ...string) string {
 	return string(out)
 }
 
-// freePorts finds so many ports in a row that nobody listens at.
+// freePorts finds so many ports in a row that are free.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
 next:

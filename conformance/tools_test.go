@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTools uses Kafka's command-line tools on ktrial serve, as somebody would
-// who takes it for a Kafka.
+// TestTools uses Kafka's command-line tools on ktrial serve, as if it were
+// Kafka.
 func TestTools(t *testing.T) {
 	kafka(t)
 	dir := t.TempDir()

@@ -80,7 +80,7 @@ func (t Target) exists(c Cluster) error {
 			return fmt.Errorf("found %d brokers, expected at most the %d that there are", t.count, have)
 		}
 	case named:
-		known = everyone(c)
+		known = allHosts(c)
 	case rack:
 		what = "rack"
 		for _, b := range c.Brokers() {

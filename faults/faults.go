@@ -101,7 +101,7 @@ type Cluster interface {
 	// Stop asks a process to shut down in order and calls done when it has.
 	Stop(host string, done func())
 	// MoveLeader gives the leadership of a partition to another replica that
-	// is in sync, without anybody's death.
+	// is in sync; no process dies.
 	MoveLeader(topic string, partition int32)
 	// ElectPreferred makes the preferred replicas leaders.
 	ElectPreferred()

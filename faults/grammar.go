@@ -78,7 +78,7 @@ var grammar = []form{
 	{"step clock of {Host} by {By}", StepClock{}, ClockGroup, "the wall clock jumps"},
 	{"drift clock of {Host} by {PPM} ppm", DriftClock{}, ClockGroup, "the clock runs fast or slow"},
 
-	{"move leader of {Topic}/{Partition} every {Every}", PingPong{}, LeadershipGroup, "leadership moves to and fro without anybody's death"},
+	{"move leader of {Topic}/{Partition} every {Every}", PingPong{}, LeadershipGroup, "leadership moves to and fro while no process dies"},
 	{"move leader of {Topic}/{Partition}", MoveLeader{}, LeadershipGroup, "leadership moves to another in-sync replica"},
 	{"elect preferred leaders", ElectPreferred{}, LeadershipGroup, "preferred replicas become leaders"},
 	{"resign active controller", ResignController{}, LeadershipGroup, "the active controller gives up its leadership"},

@@ -6,7 +6,8 @@ import (
 )
 
 // MoveLeader gives the leadership of a partition to another replica in sync.
-// Nobody dies: the old leader stays, perhaps with records that nobody else has.
+// No process dies: the old leader stays, perhaps with records that no other
+// replica has.
 type MoveLeader struct {
 	Topic     string
 	Partition int32

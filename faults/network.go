@@ -10,8 +10,8 @@ import (
 	"github.com/ktrial/ktrial/sim/network"
 )
 
-// everyone is every host of the cluster and its clients.
-func everyone(c Cluster) []string {
+// allHosts is every host of the cluster and its clients.
+func allHosts(c Cluster) []string {
 	out := slices.Clone(c.Brokers())
 	for _, name := range slices.Concat(c.Controllers(), c.Clients()) {
 		if !slices.Contains(out, name) {
@@ -47,7 +47,7 @@ func cutBothWays(c Cluster, a, b []string) (heal func()) {
 
 // isolate cuts one host off.
 func isolate(c Cluster, host string) (heal func()) {
-	return cutBothWays(c, []string{host}, others(everyone(c), []string{host}))
+	return cutBothWays(c, []string{host}, others(allHosts(c), []string{host}))
 }
 
 // Isolate cuts a host off from every other, in both directions.
@@ -64,15 +64,14 @@ func (f Isolate) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return all(heals)
 }
 
-// Split is a network partition: the hosts of one side see each other and
-// nobody else.
+// Split is a network partition: the hosts of one side see only each other.
 type Split struct{ Side Target }
 
 func (f Split) String() string { return sentence(f) }
 
 func (f Split) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	side, _ := f.Side.hosts(c, luck)
-	return cutBothWays(c, side, others(everyone(c), side))
+	return cutBothWays(c, side, others(allHosts(c), side))
 }
 
 // Bridge splits the servers in two halves by luck; one host sees both, and so
@@ -83,7 +82,7 @@ func (f Bridge) String() string { return sentence(f) }
 
 func (f Bridge) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	bridge, _ := f.Bridge.hosts(c, luck)
-	rest := others(others(everyone(c), c.Clients()), bridge)
+	rest := others(others(allHosts(c), c.Clients()), bridge)
 	left := pick(rest, len(rest)/2, luck)
 	return cutBothWays(c, left, others(rest, left))
 }
@@ -161,7 +160,7 @@ func (f LossyLink) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	loss := network.Trouble{Loss: f.PerMille}
 	var heals []func()
 	for _, h := range hosts {
-		for _, peer := range others(everyone(c), []string{h}) {
+		for _, peer := range others(allHosts(c), []string{h}) {
 			heals = append(heals, trouble(c, h, peer, loss), trouble(c, peer, h, loss))
 		}
 		heals = append(heals, resetNowAndThen(c, h, luck))
@@ -179,7 +178,7 @@ func resetNowAndThen(c Cluster, host string, luck *rand.Rand) (heal func()) {
 			if healed {
 				return
 			}
-			if peers := others(everyone(c), []string{host}); len(peers) > 0 {
+			if peers := others(allHosts(c), []string{host}); len(peers) > 0 {
 				c.World().Network().Reset(host, peers[luck.IntN(len(peers))])
 			}
 			again()
@@ -191,7 +190,7 @@ func resetNowAndThen(c Cluster, host string, luck *rand.Rand) (heal func()) {
 
 // Swizzle clogs hosts one after another until all are cut off, and unclogs them
 // in another order, over and over: FoundationDB's finders of bugs swear by it.
-// The cure unclogs whoever is clogged.
+// The cure unclogs every host that is clogged.
 type Swizzle struct{ Hosts Target }
 
 func (f Swizzle) String() string { return sentence(f) }
@@ -265,7 +264,7 @@ func (f Reset) Momentary() {}
 
 func (f Reset) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return each(c, f.Host, luck, func(h *sim.Host) func() {
-		for _, peer := range others(everyone(c), []string{h.Name()}) {
+		for _, peer := range others(allHosts(c), []string{h.Name()}) {
 			c.World().Network().Reset(h.Name(), peer)
 		}
 		return nil
@@ -282,7 +281,7 @@ func (f HalfOpen) Momentary() {}
 
 func (f HalfOpen) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return each(c, f.Host, luck, func(h *sim.Host) func() {
-		for _, peer := range others(everyone(c), []string{h.Name()}) {
+		for _, peer := range others(allHosts(c), []string{h.Name()}) {
 			c.World().Network().HalfOpen(h.Name(), peer)
 		}
 		return nil

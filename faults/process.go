@@ -138,7 +138,7 @@ func shutDown(c Cluster, h *sim.Host, gone func()) (start func()) {
 // RollingRestart restarts hosts one after another, as an upgrade does: each is
 // shut down in order, stays down, and the next follows when it has had the
 // same time to come back. A host that dies on its way down ends the round. So
-// does the cure, and starts whoever is down.
+// does the cure, and starts the hosts that are down.
 type RollingRestart struct {
 	Hosts Target
 	Down  time.Duration

@@ -57,9 +57,9 @@ func newStage(t *testing.T, seed uint64) *stage {
 		seen: map[[2]string]*sight{}, disks: map[string]*writer{}, resets: map[string]int{},
 	}
 	t.Cleanup(s.w.Close)
-	for _, a := range everyone(s) {
+	for _, a := range allHosts(s) {
 		s.disks[a] = &writer{}
-		for _, b := range everyone(s) {
+		for _, b := range allHosts(s) {
 			s.seen[[2]string{a, b}] = &sight{}
 		}
 		s.Start(a)
@@ -92,7 +92,7 @@ func (s *stage) process(h env.Host) {
 			h.Go("answer", func() { s.answer(h, c) })
 		}
 	})
-	for _, peer := range everyone(s) {
+	for _, peer := range allHosts(s) {
 		if peer != h.Name() {
 			h.Go("ping "+peer, func() { s.pings(h, peer) })
 		}
@@ -206,9 +206,9 @@ func (s *stage) slow(from, to string) bool {
 	return x.slow > 0 && s.w.Now()-x.slow < time.Second
 }
 
-// running lists who is up and not paused.
+// running lists the hosts that are up and not paused.
 func (s *stage) running() (up []string) {
-	for _, h := range everyone(s) {
+	for _, h := range allHosts(s) {
 		if host := s.w.Host(h); host.IsRunning() && !host.IsPaused() {
 			up = append(up, h)
 		}
@@ -237,7 +237,7 @@ func (s *stage) wall(host string) time.Duration {
 
 // ill lists what is not as it was before all faults.
 func (s *stage) ill() (ill []string) {
-	for _, a := range everyone(s) {
+	for _, a := range allHosts(s) {
 		if !slices.Contains(s.running(), a) || s.w.Host(a).Held() {
 			ill = append(ill, a+" does not run")
 			continue
@@ -248,7 +248,7 @@ func (s *stage) ill() (ill []string) {
 		if s.wall(a) != 0 {
 			ill = append(ill, a+" has a wrong clock")
 		}
-		for _, b := range everyone(s) {
+		for _, b := range allHosts(s) {
 			if a != b && (s.deaf(a, b) || s.slow(a, b)) {
 				ill = append(ill, a+" is deaf or slow towards "+b)
 			}

@@ -281,7 +281,7 @@ func TestHalfOpen(t *testing.T) {
 	s.run(700 * time.Millisecond)
 	assert.True(t, s.apart("broker-2", "broker-1"))
 	s.run(2 * time.Second)
-	assert.Zero(t, s.resets["broker-2"], "nobody was told")
+	assert.Zero(t, s.resets["broker-2"], "no peer was told")
 	assert.Empty(t, s.ill())
 }
 
@@ -388,7 +388,7 @@ func TestTornWriteOfSomebodyWhoDoesNotWrite(t *testing.T) {
 
 	s.strike("tear next write of broker-2")() // cured at once
 	s.run(2 * time.Second)
-	assert.Empty(t, s.ill(), "a cure that comes first takes nobody's power")
+	assert.Empty(t, s.ill(), "a cure that comes first takes no host's power")
 }
 
 func TestWipe(t *testing.T) {

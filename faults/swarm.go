@@ -124,7 +124,7 @@ func (s Swarm) draw(family Family, luck *rand.Rand, c Cluster) Fault {
 	victim := one(luck, leader, AnyBroker, AnyBroker, ActiveController, AnyController)
 	broker := one(luck, leader, AnyBroker)
 	// Mostly one goes down, at times several at once.
-	fallen := one(luck, victim, victim, victim, victim, victim, Brokers(2), AllControllers, s.everybody(luck, c))
+	fallen := one(luck, victim, victim, victim, victim, victim, Brokers(2), AllControllers, s.manyBrokers(luck, c))
 	switch family {
 	case Crashes:
 		return Kill{fallen}
@@ -161,8 +161,8 @@ func (s Swarm) draw(family Family, luck *rand.Rand, c Cluster) Fault {
 	panic("faults: family " + string(family) + " draws nothing")
 }
 
-// everybody is a rack, where there are racks, or every broker.
-func (s Swarm) everybody(luck *rand.Rand, c Cluster) Target {
+// manyBrokers is a rack, where there are racks, or every broker.
+func (s Swarm) manyBrokers(luck *rand.Rand, c Cluster) Target {
 	if c != nil {
 		brokers := c.Brokers()
 		if rack := c.Rack(brokers[luck.IntN(len(brokers))]); rack != "" {

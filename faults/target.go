@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Target says whom a fault strikes. It is resolved to hosts at that moment.
-// The zero value is no target.
+// Target says which hosts a fault strikes. It is resolved to hosts at that
+// moment. The zero value is no target.
 type Target struct {
 	kind      targetKind
 	names     []string

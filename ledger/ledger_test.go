@@ -47,7 +47,7 @@ func (e *appendedEvent) Sentence() string   { return fmt.Sprintf("appends up to 
 var (
 	everyAppend = ledger.ProbeOn[appendedEvent](appended, "test: something was appended", "any append", nil)
 	longAppend  = ledger.ProbeOn(appended, "test: the log is long", "an append beyond 100", func(e *appendedEvent) bool { return e.End > 100 })
-	asked       = ledger.NewProbe("test: somebody asked", "code reports it")
+	asked       = ledger.NewProbe("test: a client asked", "code reports it")
 )
 
 func fill(l *ledger.Ledger) *ledger.Ledger {

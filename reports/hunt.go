@@ -25,7 +25,7 @@ type Hunt struct {
 	// gave back the thread.
 	OwnBugs []Failure `json:"own_bugs,omitempty"`
 	// AllowedNeverSeen is what a configuration of the hunt permits and no run
-	// showed: a danger that was never met, or a permission that nobody needs.
+	// showed: a danger that was never met, or a permission that is not needed.
 	AllowedNeverSeen []Permitted `json:"allowed_never_seen"`
 }
 

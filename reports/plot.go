@@ -17,8 +17,8 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// The colours of the picture, which also those can tell apart who see fewer of
-// them (Okabe and Ito).
+// The colours of the picture, which colour-blind readers can tell apart too
+// (Okabe and Ito).
 var (
 	ink     = color.NRGBA{0x22, 0x22, 0x22, 0xff}
 	faint   = color.NRGBA{0x77, 0x77, 0x77, 0xff}
@@ -239,7 +239,7 @@ func (t *Timeline) steps(ink color.Color, of func(Second) (float64, bool)) (curv
 
 // changes are what the cluster did.
 func (t *Timeline) changes() panel {
-	p := t.panel(low, "the cluster", key{ink, "another leads"}, key{vermeil, "nobody leads, a replica left the ISR"}, key{teal, "a replica joined the ISR"})
+	p := t.panel(low, "the cluster", key{ink, "another leads"}, key{vermeil, "no leader, or a replica left the ISR"}, key{teal, "a replica joined the ISR"})
 	p.Y.Min, p.Y.Max = 0, 3
 	p.Y.Tick.Marker = plot.ConstantTicks{{Value: 2.5, Label: "controllers"}, {Value: 1.5, Label: "partitions"}, {Value: 0.5, Label: "ISR"}}
 	p.Add(strokes{t.Marks})

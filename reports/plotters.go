@@ -49,7 +49,7 @@ func box(c draw.Canvas, color color.Color, x0, x1, y0, y1 vg.Length) {
 	c.FillPolygon(color, []vg.Point{{X: x0, Y: y0}, {X: x1, Y: y0}, {X: x1, Y: y1}, {X: x0, Y: y1}})
 }
 
-// shades darkens a panel while faults are under way.
+// shades is the shaded part of a panel while faults are under way.
 type shades struct{ faults []Fault }
 
 func (s shades) Plot(c draw.Canvas, p *plot.Plot) {

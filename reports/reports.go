@@ -77,7 +77,7 @@ type Run struct {
 	Strict   bool `json:"strict,omitempty"`
 	// Errors is why operations failed: by operation (send, poll, ...) and by error.
 	Errors map[string]map[string]int64 `json:"errors,omitempty"`
-	// OwnPlan: somebody wrote the plan of faults for this run.
+	// OwnPlan: the plan of faults was written for this run, not drawn.
 	OwnPlan bool `json:"-"`
 	// Again is the command that plays this run again.
 	Again string `json:"again,omitempty"`
@@ -92,7 +92,7 @@ type Run struct {
 	Lesson string `json:"lesson,omitempty"`
 	// NotReached are the probes that the scenario lives by and the run did not meet.
 	NotReached []string `json:"probes_not_reached,omitempty"`
-	// Counts is the work that was done: operations by kind and outcome.
+	// Counts is the work that was done, by the keys below.
 	Counts map[string]int64 `json:"counts,omitempty"`
 }
 
@@ -145,6 +145,14 @@ type Fault struct {
 	// Group is what the fault hurts: process, network, disk, clock, leadership.
 	Group string `json:"group"`
 }
+
+// The keys of Run.Counts.
+const (
+	RecordsAcknowledged = "records acknowledged"
+	RecordsFailed       = "records failed"
+	RecordsInDoubt      = "records in doubt"
+	RecordsPolled       = "records polled"
+)
 
 // Skipped is a fault that did not strike as it was planned.
 type Skipped struct {

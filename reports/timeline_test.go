@@ -39,7 +39,7 @@ func made() *Timeline {
 		rec.Invoke(at(poll, history.Invoke, from+5*time.Millisecond))
 		poll.Mops[0].Records = []history.Record{{Key: key, Offset: history.At(i), Value: value}}
 		rec.Complete(at(poll, history.OK, from+time.Duration(10+i%10)*time.Millisecond))
-		// Who reads it again does not count.
+		// A second read of it does not count.
 		rec.Invoke(at(poll, history.Invoke, from+30*time.Millisecond))
 		rec.Complete(at(poll, history.OK, from+90*time.Millisecond))
 	}

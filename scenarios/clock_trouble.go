@@ -9,7 +9,7 @@ import (
 )
 
 // ClockTrouble: clocks jump by hours and run fast or slow. Timestamps may be
-// odd; order, and who leads, do not depend on the time of day.
+// odd; order and leadership do not depend on the time of day.
 var ClockTrouble = Scenario{
 	Name:     "clock-trouble",
 	About:    "clocks jump by hours and drift while leaders change",

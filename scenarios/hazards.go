@@ -19,7 +19,7 @@ import (
 // while, it serves on, and dies: what it acknowledged meanwhile goes with it.
 var AcksOne = Scenario{
 	Name:    "acks-one",
-	About:   "hazard: with acks=1 a record is acknowledged before anybody else has it",
+	About:   "hazard: with acks=1 a record is acknowledged before another replica has it",
 	Cluster: Three,
 	Topics:  []Topic{Orders},
 	Workload: workloads.ProduceConsume{
@@ -36,7 +36,7 @@ var AcksOne = Scenario{
 	Checks: Promises,
 	Probes: []*ledger.Probe{controller.ProbeUncleanRestart},
 	Danger: checkers.LostWrite,
-	Lesson: "acks=1 promises that the leader had the record, not that anybody who may become leader has it. Use acks=all with min.insync.replicas of at least 2.",
+	Lesson: "acks=1 promises that the leader had the record, not that another replica that may become leader has it. Use acks=all with min.insync.replicas of at least 2.",
 }
 
 // UncleanElection: availability before safety.

@@ -9,8 +9,9 @@ import (
 )
 
 // LastInSync: the others are fenced one after the other, and then the last
-// replica in sync loses power and what it had not synced. Whoever was fenced
-// last was in sync as long as anything was committed, and must lead (KIP-966).
+// replica in sync loses power and what it had not synced. The replica that was
+// fenced last was in sync as long as anything was committed, and must lead
+// (KIP-966).
 var LastInSync = Scenario{
 	Name:     "last-in-sync",
 	About:    "the last replica in sync loses power; an eligible one that has everything must lead",

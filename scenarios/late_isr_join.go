@@ -12,8 +12,8 @@ import (
 //
 // First, a leader asks the controller to take a replica in, and the request is
 // long on its way. Meanwhile the replica loses its disk, comes back as a new
-// incarnation, and cannot fetch. The request, when it arrives, speaks of
-// somebody who is gone (KIP-903).
+// incarnation, and cannot fetch. The request, when it arrives, speaks of an
+// incarnation that is gone (KIP-903).
 //
 // Then the replica comes back over slow links: it follows the high watermark at
 // a distance and stays out. Leadership moves, and a new leader's own high

@@ -9,7 +9,7 @@ import (
 )
 
 // LateRequests: requests that their sender has given up arrive seconds later,
-// on connections that nobody uses any more, and are executed.
+// on connections that are no longer used, and are executed.
 var LateRequests = Scenario{
 	Name:     "late-requests",
 	About:    "requests whose sender has given up still arrive, after younger ones",

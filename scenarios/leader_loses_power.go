@@ -14,7 +14,7 @@ import (
 // hold them, not that any has synced them to disk.
 var LeaderLosesPower = Scenario{
 	Name:     "leader-loses-power",
-	About:    "acknowledged records outlive the power of their leader, though nobody synced them",
+	About:    "acknowledged records outlive the power of their leader, though no broker synced them",
 	Cluster:  Three,
 	Topics:   []Topic{Orders},
 	Workload: Idempotent,

@@ -8,10 +8,10 @@ import (
 	"github.com/ktrial/ktrial/ledger"
 )
 
-// LeadershipPingPong: leadership moves to and fro while nobody dies, and one
-// replica hears of it late each time. It leads on for a while and has records in
-// the end that nobody else has; it must cut them off, and none of them may have
-// been acknowledged.
+// LeadershipPingPong: leadership moves to and fro while no process dies, and
+// one replica hears of it late each time. It leads on for a while and has
+// records in the end that no other replica has; it must cut them off, and none
+// of them may have been acknowledged.
 var LeadershipPingPong = Scenario{
 	Name:     "leadership-ping-pong",
 	About:    "leadership moves between living replicas faster than they can follow",

@@ -13,7 +13,7 @@ import (
 // count for it.
 var ReturnOfTheReplica = Scenario{
 	Name:     "return-of-the-replica",
-	About:    "replicas come back without their disk or their tail and must not count as who they were",
+	About:    "replicas come back without their disk or their tail and must not count as the replicas that they were",
 	Cluster:  Three,
 	Topics:   []Topic{Orders},
 	Workload: Idempotent,

@@ -14,7 +14,7 @@ import (
 // records again from those that have them.
 var RotOnAMinority = Scenario{
 	Name:     "rot-on-a-minority",
-	About:    "bits flip on one broker's disk while it is down; it must notice, and nobody may read them",
+	About:    "bits flip on one broker's disk while it is down; it must notice, and no consumer may read them",
 	Cluster:  Three,
 	Topics:   []Topic{Orders},
 	Workload: Idempotent,

@@ -9,11 +9,11 @@ import (
 )
 
 // VotesInTheDark: controllers lose power while an election is under way. Slow
-// links keep the time long between a vote and the news of who won, which is all
-// that could remind a voter of its vote if it was not on the disk.
+// links keep the time long between a vote and the news of the winner, which is
+// all that could remind a voter of its vote if it was not on the disk.
 var VotesInTheDark = Scenario{
 	Name:     "votes-in-the-dark",
-	About:    "controllers lose power between their vote and the news of who was elected",
+	About:    "controllers lose power between their vote and the news of the result",
 	Cluster:  Three,
 	Topics:   []Topic{Orders},
 	Workload: Idempotent,

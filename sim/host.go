@@ -97,7 +97,8 @@ func (h *Host) Kill() {
 }
 
 // PowerOff stops the machine at once: what was not synced may be lost, and
-// nobody is told. It returns what the disk has lost. Start switches it on again.
+// no peer is told. It returns what the disk has lost. Start switches it on
+// again.
 func (h *Host) PowerOff() []disk.Loss {
 	h.happens(&PoweredOff{}, "loses power")
 	for _, f := range h.w.beforeDark {
@@ -136,8 +137,8 @@ func (h *Host) Resume() {
 	}
 }
 
-// Hold notes that something wants the host to stay down, which is for whoever
-// starts processes to respect. Holds add up: each needs its own Release.
+// Hold notes that something wants the host to stay down, which the code that
+// starts processes has to respect. Holds add up: each needs its own Release.
 func (h *Host) Hold() { h.holds++ }
 
 // Release takes back one Hold.

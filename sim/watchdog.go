@@ -40,7 +40,7 @@ const look = 100 * time.Millisecond
 
 // watch tells the watchdog, if there is one, that Run is under way; what it
 // returns, that it is over.
-func (w *World) watch() (end func()) {
+func (w *World) startWatchdog() (end func()) {
 	if w.cfg.Watchdog == 0 {
 		return func() {}
 	}

@@ -98,7 +98,7 @@ func (w *World) At(at time.Duration, name string, f func()) {
 func (w *World) After(d time.Duration, name string, f func()) { w.At(w.Now()+d, name, f) }
 
 // OnEvent has f called after each event, when every task has parked again:
-// the moment to look at invariants. It must not block.
+// the moment to check laws. It must not block.
 func (w *World) OnEvent(f func()) { w.k.OnEvent(f) }
 
 // OnPowerOff has f called when a host is about to lose power, while its process
@@ -109,14 +109,14 @@ func (w *World) OnPowerOff(f func(*Host)) { w.beforeDark = append(w.beforeDark, 
 // failure of the world: *PanicError, *DeadlockError, *LivelockError or what
 // Fail was given. It may be called again to go on.
 func (w *World) Run(until time.Duration) error {
-	defer w.watch()()
+	defer w.startWatchdog()()
 	return w.k.Run(until)
 }
 
 // RunDue handles what is due by a virtual time and does not mind when tasks
 // wait for ever, because something outside may still wake them.
 func (w *World) RunDue(until time.Duration) error {
-	defer w.watch()()
+	defer w.startWatchdog()()
 	return w.k.RunDue(until)
 }
 
@@ -144,7 +144,7 @@ func (w *World) Hash() uint64 { return w.k.Trace().Hash() }
 // Events counts what happened so far.
 func (w *World) Events() uint64 { return w.k.Events() }
 
-// Ledger holds what happened so far, and calls those who read along.
+// Ledger holds what happened so far, and calls its readers.
 func (w *World) Ledger() *ledger.Ledger { return w.ledger }
 
 // Tell says that something happened to the world as a whole: a fault strikes, a

@@ -36,7 +36,7 @@ func TestSignal(t *testing.T) {
 		s.Broadcast()
 		h.Sleep(time.Millisecond)
 		assert.Len(t, woken, 4)
-		s.Notify() // nobody waits: it is not kept
+		s.Notify() // no task waits: it is not kept
 		start := h.Uptime()
 		assert.False(t, s.Wait(time.Second))
 		assert.Equal(t, time.Second, h.Uptime()-start)

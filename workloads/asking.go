@@ -9,7 +9,7 @@ import (
 	"github.com/ktrial/ktrial/sim/env"
 )
 
-// asking asks again and again where the logs end: nobody may be told an end
+// asking asks again and again where the logs end: no client may be told an end
 // that lies before one that was told earlier.
 type asking struct {
 	w ProduceConsume

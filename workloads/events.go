@@ -2,6 +2,7 @@ package workloads
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ktrial/ktrial/checkers/history"
@@ -35,31 +36,63 @@ type Operation struct {
 	Function string `json:"f"`       // send, poll, ...
 }
 
-// Sent is a record that was sent; its offset and leader epoch are known when it
-// was acknowledged.
+// Sent is a record that was sent. Offset and leader epoch are -1 unless it was
+// acknowledged with them.
 type Sent struct {
-	Partition string `json:"partition"`
-	Value     string `json:"value"`
-	Offset    *int64 `json:"offset,omitempty"`
-	Epoch     *int32 `json:"epoch,omitempty"`
+	Partition Text  `json:"partition"`
+	Value     Text  `json:"value"`
+	Offset    int64 `json:"offset"`
+	Epoch     int32 `json:"epoch"`
 }
 
 // Polled is a run of records with consecutive offsets that a poll returned of
-// one partition and leader epoch.
+// one partition and leader epoch; -1: the epoch is not known.
 type Polled struct {
-	Partition string `json:"partition"`
-	First     int64  `json:"first"`
-	Last      int64  `json:"last"`
-	Epoch     *int32 `json:"epoch,omitempty"`
+	Partition Text  `json:"partition"`
+	First     int64 `json:"first"`
+	Last      int64 `json:"last"`
+	Epoch     int32 `json:"epoch"`
 }
 
 // Mark is an offset that was asked for: where a log starts or ends, or what was
 // committed.
 type Mark struct {
 	Kind      string `json:"kind"`
-	Partition string `json:"partition"`
+	Partition Text   `json:"partition"`
 	Offset    int64  `json:"offset"`
 }
+
+// Text is a value of the history. It becomes text only when it is written.
+type Text struct {
+	value history.Value
+	in    history.Value // the partition, of a record's value
+}
+
+// String is the value as the history names it; empty: there is none.
+func (t Text) String() string {
+	if t == (Text{}) {
+		return ""
+	}
+	if t.in == (history.Value{}) {
+		return t.value.String()
+	}
+	return t.value.In(t.in)
+}
+
+// MarshalText is String.
+func (t Text) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (t *Text) UnmarshalText(text []byte) error {
+	*t = Text{}
+	if len(text) > 0 {
+		t.value = history.Text(string(text))
+	}
+	return nil
+}
+
+// unknown stands for an offset or an epoch that is not known.
+const unknown = -1
 
 var (
 	invoked   = ledger.Declare[Invoked]("operation-invoked", "a client begins an operation", ledger.Traffic)
@@ -74,20 +107,17 @@ func (e *Invoked) Subject() string   { return subject(e.Sends, nil) }
 func (e *Completed) Subject() string { return subject(e.Sends, e.Polled) }
 
 func subject(sends []Sent, polled []Polled) string {
-	name := ""
+	var all []Text
 	for _, s := range sends {
-		if name != "" && s.Partition != name {
-			return ""
-		}
-		name = s.Partition
+		all = append(all, s.Partition)
 	}
 	for _, p := range polled {
-		if name != "" && p.Partition != name {
-			return ""
-		}
-		name = p.Partition
+		all = append(all, p.Partition)
 	}
-	return name
+	if len(all) == 0 || slices.ContainsFunc(all, func(t Text) bool { return t != all[0] }) {
+		return ""
+	}
+	return all[0].String()
 }
 
 // Sentence is such as: sends "p1-0-17@orders/0" to orders/0.
@@ -97,7 +127,7 @@ func (e *Invoked) Sentence() string {
 	}
 	var parts []string
 	for _, s := range e.Sends {
-		parts = append(parts, fmt.Sprintf("%q to %s", s.Value, s.Partition))
+		parts = append(parts, fmt.Sprintf("%q to %v", s.Value.String(), s.Partition))
 	}
 	return "sends " + strings.Join(parts, ", ")
 }
@@ -106,15 +136,15 @@ func (e *Invoked) Sentence() string {
 func (e *Completed) Sentence() string {
 	var parts []string
 	for _, s := range e.Sends {
-		if s.Offset != nil {
-			parts = append(parts, fmt.Sprintf("%q is %s@%d", s.Value, s.Partition, *s.Offset))
+		if s.Offset != unknown {
+			parts = append(parts, fmt.Sprintf("%q is %v@%d", s.Value.String(), s.Partition, s.Offset))
 		}
 	}
 	for _, p := range e.Polled {
-		parts = append(parts, fmt.Sprintf("%s@%d..%d", p.Partition, p.First, p.Last))
+		parts = append(parts, fmt.Sprintf("%v@%d..%d", p.Partition, p.First, p.Last))
 	}
 	for _, m := range e.Marks {
-		parts = append(parts, fmt.Sprintf("%s of %s is %d", m.Kind, m.Partition, m.Offset))
+		parts = append(parts, fmt.Sprintf("%s of %v is %d", m.Kind, m.Partition, m.Offset))
 	}
 	if e.Error != "" {
 		parts = append(parts, e.Error)
@@ -127,7 +157,7 @@ func (e *Completed) Sentence() string {
 
 // EpochAt says in which leader epoch the record at an offset of a partition was
 // appended, if that is known.
-type EpochAt func(partition string, offset int64) (epoch int32, known bool)
+type EpochAt func(partition history.Value, offset int64) (epoch int32, known bool)
 
 // EventOf is the ledger's event of an event of the history; nil: it is not a
 // client's.
@@ -149,7 +179,7 @@ func EventOf(e *history.Event, index int64, epochAt EpochAt) ledger.Event {
 		case history.MopPoll:
 			out.Polled = polled(out.Polled, m.Records, epochAt)
 		default:
-			out.Marks = append(out.Marks, Mark{m.Kind.String(), m.Key.String(), m.Offset.Or(history.NoOffset)})
+			out.Marks = append(out.Marks, Mark{m.Kind.String(), Text{value: m.Key}, m.Offset.Or(unknown)})
 		}
 	}
 	return out
@@ -163,9 +193,9 @@ func sends(e *history.Event, epochAt EpochAt) (out []Sent) {
 		if m.Kind != history.MopSend {
 			continue
 		}
-		s := Sent{Partition: m.Key.String(), Value: m.Value.In(m.Key)}
+		s := Sent{Partition: Text{value: m.Key}, Value: Text{m.Value, m.Key}, Offset: unknown, Epoch: unknown}
 		if offset, told := m.Offset.Told(); e.Type == history.OK && told {
-			s.Offset, s.Epoch = &offset, epochOf(epochAt, s.Partition, offset)
+			s.Offset, s.Epoch = offset, epochOf(epochAt, m.Key, offset)
 		}
 		out = append(out, s)
 	}
@@ -176,10 +206,9 @@ func sends(e *history.Event, epochAt EpochAt) (out []Sent) {
 func polled(out []Polled, records []history.Record, epochAt EpochAt) []Polled {
 	for i := range records {
 		r := &records[i]
-		partition := r.Key.String()
-		offset := r.Offset.Or(history.NoOffset)
-		epoch := epochOf(epochAt, partition, offset)
-		if n := len(out); n > 0 && out[n-1].Partition == partition && out[n-1].Last+1 == offset && sameEpoch(out[n-1].Epoch, epoch) {
+		partition, offset := Text{value: r.Key}, r.Offset.Or(unknown)
+		epoch := epochOf(epochAt, r.Key, offset)
+		if n := len(out); n > 0 && out[n-1].Partition == partition && out[n-1].Last+1 == offset && out[n-1].Epoch == epoch {
 			out[n-1].Last = offset
 			continue
 		}
@@ -188,16 +217,11 @@ func polled(out []Polled, records []history.Record, epochAt EpochAt) []Polled {
 	return out
 }
 
-func epochOf(epochAt EpochAt, partition string, offset int64) *int32 {
-	if epochAt == nil {
-		return nil
+func epochOf(epochAt EpochAt, partition history.Value, offset int64) int32 {
+	if epochAt != nil {
+		if epoch, known := epochAt(partition, offset); known {
+			return epoch
+		}
 	}
-	if epoch, known := epochAt(partition, offset); known {
-		return &epoch
-	}
-	return nil
-}
-
-func sameEpoch(a, b *int32) bool {
-	return a == nil && b == nil || a != nil && b != nil && *a == *b
+	return unknown
 }

@@ -20,7 +20,7 @@ import (
 //
 // Clients ask: append this record; give me what comes next. Servers owe: an
 // acknowledged record stays where it was acknowledged, once, in its producer's
-// order, and everybody reads the same.
+// order, and all consumers read the same.
 type ProduceConsume struct {
 	Topic     string
 	Producers int

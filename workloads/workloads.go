@@ -1,9 +1,9 @@
 // Package workloads drives clients and records what they saw. It sees the
 // cluster only as its clients do.
 //
-// Every value is unique and says where it was meant to go and who sent it:
-// topic, partition, producer, session, sequence. Without that, misrouted,
-// reordered and resurrected records cannot be seen.
+// Every value is unique and says where it was meant to go and which producer
+// sent it: topic, partition, producer, session, sequence. Without that,
+// misrouted, reordered and resurrected records cannot be seen.
 package workloads
 
 import (

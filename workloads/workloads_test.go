@@ -12,8 +12,8 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 )
 
-// A value says where it was meant to go and who sent it, so that no two records
-// of a run are the same, and one that turns up elsewhere is known.
+// A value says where it was meant to go and which producer sent it, so that no
+// two records of a run are the same, and one that turns up elsewhere is known.
 func TestNoTwoValuesAreTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		value := rapid.Custom(func(t *rapid.T) Value {
@@ -29,7 +29,7 @@ func TestNoTwoValuesAreTheSame(t *testing.T) {
 	assert.Equal(t, "p1-0-17@orders/2", v.String())
 }
 
-// What is set goes to whom it concerns, and changes nobody else's copy.
+// What is set goes to the clients that it concerns, and changes no other copy.
 func TestSet(t *testing.T) {
 	base := ProduceConsume{Topic: "orders", Producers: 1, Idempotent: true, Acks: client.AcksAll, Client: map[string]string{"linger.ms": "1"}}
 	changed := Workload(base)

@@ -71,7 +71,7 @@ func (p *Producer) queue(t *producerTopic, partition int32) *queue {
 	}
 	q := t.queues[partition]
 	if q == nil {
-		q = &queue{tp: kafka.TopicPartition{Topic: t.name, Partition: partition}, place: len(p.queues)}
+		q = &queue{tp: kafka.TopicPartition{Topic: t.name, Partition: partition}, index: len(p.queues)}
 		q.numbering.id = kafka.NoProducer
 		t.queues[partition] = q
 		p.queues = append(p.queues, q)
@@ -79,8 +79,8 @@ func (p *Producer) queue(t *producerTopic, partition int32) *queue {
 	return q
 }
 
-// choose is the partition that r goes to; stuck says that it is the sticky one.
-func (p *Producer) choose(t *producerTopic, known *topic, r *ProducerRecord) (partition int32, stuck bool) {
+// choose is the partition that r goes to; bySticky says that it is the sticky one.
+func (p *Producer) choose(t *producerTopic, known *topic, r *ProducerRecord) (partition int32, bySticky bool) {
 	partitions := int32(len(known.parts))
 	switch {
 	case r.Partition > 0:
@@ -110,7 +110,7 @@ func (p *Producer) append(r *ProducerRecord, done Callback, deadline time.Durati
 	}
 	t := p.topic(r.Topic)
 	reserved := int64(0)
-	partition, stuck := int32(-1), true
+	partition, bySticky := int32(-1), true
 	for {
 		known, err := p.topicFor(r, deadline)
 		if err == nil && p.closing {
@@ -120,8 +120,8 @@ func (p *Producer) append(r *ProducerRecord, done Callback, deadline time.Durati
 			p.release(reserved)
 			return err
 		}
-		if stuck {
-			partition, stuck = p.choose(t, known, r)
+		if bySticky {
+			partition, bySticky = p.choose(t, known, r)
 		}
 		if partition < 0 || int(partition) >= len(known.parts) {
 			panic(fmt.Sprintf("client: the partitioner chose %s/%d of %d partitions", r.Topic, partition, len(known.parts)))
@@ -129,8 +129,9 @@ func (p *Producer) append(r *ProducerRecord, done Callback, deadline time.Durati
 		q := p.queue(t, partition)
 		last := q.batches.last()
 		if !p.fits(t, last, ts, r) {
-			if last != nil {
+			if last != nil && !last.full {
 				last.full = true
+				p.shipSoon()
 			}
 			if reserved == 0 {
 				// Waiting for memory, others may have moved on: look again.
@@ -143,7 +144,7 @@ func (p *Producer) append(r *ProducerRecord, done Callback, deadline time.Durati
 			reserved = 0
 		}
 		p.release(reserved)
-		p.add(t, last, ts, r, done, stuck)
+		p.add(t, last, ts, r, done, bySticky)
 		return nil
 	}
 }
@@ -206,23 +207,23 @@ func (p *Producer) nowBusy(q *queue) {
 		return
 	}
 	q.busy = true
-	p.busy = slices.Insert(p.busy, p.busyFrom(q.place), q)
+	p.busy = slices.Insert(p.busy, p.busyFrom(q.index), q)
 }
 
-// busyFrom is the first of the busy queues at or after a place.
-func (p *Producer) busyFrom(place int) int {
-	at, _ := slices.BinarySearchFunc(p.busy, place, func(q *queue, place int) int { return cmp.Compare(q.place, place) })
+// busyFrom is the first of the busy queues at or after an index.
+func (p *Producer) busyFrom(index int) int {
+	at, _ := slices.BinarySearchFunc(p.busy, index, func(q *queue, index int) int { return cmp.Compare(q.index, index) })
 	return at
 }
 
-func (p *Producer) add(t *producerTopic, b *batch, ts int64, r *ProducerRecord, done Callback, stuck bool) {
+func (p *Producer) add(t *producerTopic, b *batch, ts int64, r *ProducerRecord, done Callback, bySticky bool) {
 	before := b.builder.Size()
 	b.builder.Append(ts, r.Key, r.Value, r.Headers...)
 	b.sends = append(b.sends, send{done, ts})
 	b.queue.taken++
 	after := b.builder.Size()
 	b.full = t.estimate(after, p.cfg.Compression) >= int(p.cfg.BatchSize)
-	if stuck {
+	if bySticky {
 		t.sticky.appended(int32(after-before), p.cfg.BatchSize, b.full)
 	}
 	switch {

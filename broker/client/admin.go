@@ -204,16 +204,16 @@ type ledParts struct {
 
 // byLeader sorts parts by their leaders. It blocks until their topics are known.
 func (a *Admin) byLeader(parts []kafka.TopicPartition, deadline time.Duration) (all []ledParts) {
-	place := map[kafka.NodeID]int{}
+	index := map[kafka.NodeID]int{}
 	for i, tp := range parts {
 		if i == 0 || tp.Topic != parts[i-1].Topic {
 			a.net.metadata.waitFor(tp.Topic, deadline-a.net.host.Uptime(), func(*topic) bool { return true })
 		}
 		leader, _ := a.net.metadata.leader(tp)
-		at, ok := place[leader]
+		at, ok := index[leader]
 		if !ok {
 			at = len(all)
-			place[leader] = at
+			index[leader] = at
 			all = append(all, ledParts{link: a.net.link(leader)})
 		}
 		all[at].parts = append(all[at].parts, tp)

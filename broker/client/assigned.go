@@ -13,7 +13,7 @@ import (
 type assigned struct {
 	c      *Consumer
 	tp     kafka.TopicPartition
-	place  int        // in the assignment
+	index  int        // in the assignment
 	source *source    // of which it is a member
 	topic  kafka.UUID // as the metadata had it last
 	state  positionState
@@ -88,12 +88,12 @@ func (a *assigned) reset(to kafka.Offset, ok bool) {
 
 // fail has Poll return err until a seek.
 func (a *assigned) fail(err error) {
-	a.tell(err)
+	a.failOnce(err)
 	a.stuck = true
 }
 
-// tell has Poll return err, once.
-func (a *assigned) tell(err error) {
+// failOnce has Poll return err, once.
+func (a *assigned) failOnce(err error) {
 	a.err = err
 	a.c.failing = true
 }
@@ -188,10 +188,10 @@ func (a *assigned) fetchFailed(c *Consumer, err *kerr.Error, offset kafka.Offset
 		}
 		a.fail(fmt.Errorf("client: poll %v: position %d: %w", a.tp, offset, err))
 	case kerr.TopicAuthorizationFailed:
-		a.tell(fmt.Errorf("client: poll %v: %w", a.tp, err))
+		a.failOnce(fmt.Errorf("client: poll %v: %w", a.tp, err))
 		a.backOff(c.net)
 	case kerr.CorruptMessage:
-		a.tell(fmt.Errorf("client: poll %v: fetch from offset %d: %w", a.tp, offset, err))
+		a.failOnce(fmt.Errorf("client: poll %v: fetch from offset %d: %w", a.tp, offset, err))
 		a.backOff(c.net)
 	default:
 		a.preferred = kafka.NoNode

@@ -58,7 +58,7 @@ type batchState uint8
 
 const (
 	waiting batchState = iota // to be filled, or sent, or sent again
-	flying
+	inFlight
 	settled
 )
 

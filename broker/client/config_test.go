@@ -10,7 +10,7 @@ import (
 	"github.com/ktrial/ktrial/broker/config"
 )
 
-// What nobody has set yields to what is set, as in Kafka's producer.
+// A default yields to what is set, as in Kafka's producer.
 func TestReadProducer(t *testing.T) {
 	for _, x := range []struct {
 		given      map[string]string

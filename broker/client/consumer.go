@@ -96,7 +96,7 @@ func (c *Consumer) Assign(partitions []kafka.TopicPartition) {
 			a.reset(c.cfg.AutoOffsetReset.target())
 			c.source(kafka.NoNode).join(a)
 		}
-		a.place = len(next)
+		a.index = len(next)
 		next = append(next, a)
 		c.net.metadata.want(tp.Topic)
 	}

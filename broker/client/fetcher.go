@@ -32,10 +32,10 @@ type source struct {
 	// What is to be asked, while it is attended to.
 	attended bool
 	link     *link
-	first    int // the place of the first member that is not resting
+	first    int // the index of the first member that is not resting
 	resets   []*assigned
 	verify   []*assigned
-	wishes   []wish
+	fetches  []partitionFetch
 	buffered bool // something it sent waits for Poll
 }
 
@@ -98,7 +98,7 @@ func (c *Consumer) attend(s *source) {
 	s.attended = true
 	c.schedule.clear(s.duty)
 	s.link, s.first, s.buffered = nil, len(c.assigned), false
-	s.resets, s.verify, s.wishes = s.resets[:0], s.verify[:0], s.wishes[:0]
+	s.resets, s.verify, s.fetches = s.resets[:0], s.verify[:0], s.fetches[:0]
 	c.attended = append(c.attended, s)
 }
 
@@ -169,7 +169,7 @@ func (c *Consumer) sort(s *source, now time.Duration) {
 			continue
 		}
 		if !awake {
-			s.first, awake = a.place, true
+			s.first, awake = a.index, true
 		}
 		if a.preferred != kafka.NoNode && a.preferredUntil > now {
 			c.schedule.at(s.duty, a.preferredUntil)
@@ -182,7 +182,7 @@ func (c *Consumer) sort(s *source, now time.Duration) {
 		case c.holds(a):
 			s.buffered = s.buffered || !a.paused
 		case a.fetchable(now):
-			s.wishes = append(s.wishes, c.wish(a))
+			s.fetches = append(s.fetches, c.partitionFetch(a))
 		}
 	}
 }
@@ -197,13 +197,13 @@ func (c *Consumer) holds(a *assigned) bool {
 	return false
 }
 
-func (c *Consumer) wish(a *assigned) wish {
-	return wish{a: a, moves: a.moves, topic: a.topic, offset: a.position.Offset, epoch: a.leaderEpoch}
+func (c *Consumer) partitionFetch(a *assigned) partitionFetch {
+	return partitionFetch{a: a, moves: a.moves, topic: a.topic, offset: a.position.Offset, epoch: a.leaderEpoch}
 }
 
 // ask asks what can be asked of s.
 func (c *Consumer) ask(s *source, now time.Duration) {
-	fetch := len(s.wishes) > 0 && !s.busy && !s.buffered
+	fetch := len(s.fetches) > 0 && !s.busy && !s.buffered
 	if fetch && now < s.retryAt {
 		c.schedule.at(s.duty, s.retryAt)
 		fetch = false
@@ -238,8 +238,8 @@ func (c *Consumer) fetch(s *source) {
 	req.MinBytes, req.MaxBytes = c.cfg.FetchMinBytes, c.cfg.FetchMaxBytes
 	req.IsolationLevel, req.Rack = int8(c.cfg.IsolationLevel), c.cfg.ClientRack
 	before := s.held
-	s.fill(req, s.wishes, c.cfg.MaxPartitionFetchBytes)
-	s.wishes = before[:0]
+	s.fill(req, s.fetches, c.cfg.MaxPartitionFetchBytes)
+	s.fetches = before[:0]
 	s.busy = true
 	s.link.send(req, s.done)
 }
@@ -267,7 +267,7 @@ func (c *Consumer) fetchDone(s *source, resp kmsg.Response) {
 }
 
 // take puts aside what a fetch brought.
-func (c *Consumer) take(resp *kmsg.FetchResponse, wishes []wish, node kafka.NodeID) {
+func (c *Consumer) take(resp *kmsg.FetchResponse, fetches []partitionFetch, node kafka.NodeID) {
 	for i := range resp.Brokers {
 		b := &resp.Brokers[i]
 		c.net.metadata.meet(kafka.NodeID(b.NodeID), b.Host, b.Port, b.Rack)
@@ -276,7 +276,7 @@ func (c *Consumer) take(resp *kmsg.FetchResponse, wishes []wish, node kafka.Node
 		rt := &resp.Topics[i]
 		for j := range rt.Partitions {
 			rp := &rt.Partitions[j]
-			for _, w := range wishes {
+			for _, w := range fetches {
 				named := rt.Topic == w.a.tp.Topic
 				if resp.Version >= 13 {
 					named = kafka.UUID(rt.TopicID) == w.topic
@@ -289,7 +289,7 @@ func (c *Consumer) take(resp *kmsg.FetchResponse, wishes []wish, node kafka.Node
 	}
 }
 
-func (c *Consumer) takePartition(rp *kmsg.FetchResponseTopicPartition, w wish, node kafka.NodeID) {
+func (c *Consumer) takePartition(rp *kmsg.FetchResponseTopicPartition, w partitionFetch, node kafka.NodeID) {
 	a := w.a
 	if rp.ErrorCode != 0 {
 		c.net.metadata.follow(a.tp, hint{kafka.NodeID(rp.CurrentLeader.LeaderID), kafka.LeaderEpoch(rp.CurrentLeader.LeaderEpoch)})
@@ -395,7 +395,7 @@ func (c *Consumer) askFor(l *link, req kmsg.Request, parts []*assigned, take fun
 				continue
 			}
 			if failed == kerr.TopicAuthorizationFailed {
-				a.tell(failed)
+				a.failOnce(failed)
 			}
 			c.net.metadata.requestUpdate()
 			a.backOff(c.net)

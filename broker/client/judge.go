@@ -159,8 +159,8 @@ func (p *Producer) fail(b *batch, err error) {
 }
 
 func (p *Producer) finish(b *batch) {
-	if b.state == flying {
-		b.queue.flying--
+	if b.state == inFlight {
+		b.queue.inFlight--
 	}
 	b.state, p.settled = settled, true
 	if builder := b.builder; builder != nil {

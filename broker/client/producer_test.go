@@ -212,7 +212,7 @@ func TestProducer_FollowsTheLeader(t *testing.T) {
 		for i := range 12 {
 			began := h.Uptime()
 			require.NoError(t, p.SendSync(to(0, fmt.Sprint(i))).Err)
-			assert.Less(t, h.Uptime()-began, 90*time.Millisecond, "the old leader tells who leads: no backoff (KIP-951)")
+			assert.Less(t, h.Uptime()-began, 90*time.Millisecond, "the old leader names the new one: no backoff (KIP-951)")
 			f.move(orders(0), int32(i+1)%3)
 		}
 	})

@@ -13,7 +13,7 @@ import (
 // before 1.9).
 type queue struct {
 	tp    kafka.TopicPartition
-	place int  // among the producer's queues
+	index int  // among the producer's queues
 	busy  bool // it is among those with batches
 
 	// batches are those whose callbacks have not run, in the order of the sends.
@@ -21,7 +21,7 @@ type queue struct {
 	// come before those without a number, and their sequences follow each other.
 	batches fifo
 
-	flying int // batches whose state is flying
+	inFlight int // batches whose state is inFlight
 
 	numbering numbering
 	// restart: a number was used up by a batch that is not, or may not be, in
@@ -49,7 +49,7 @@ func (q *queue) next(p *Producer, now time.Duration, epoch kafka.LeaderEpoch) (*
 	for i := 0; i < q.batches.len(); i++ {
 		b := q.batches.at(i)
 		switch b.state {
-		case flying:
+		case inFlight:
 			ahead++
 			continue
 		case settled:
@@ -58,7 +58,7 @@ func (q *queue) next(p *Producer, now time.Duration, epoch kafka.LeaderEpoch) (*
 		if ahead > 0 && p.cfg.MaxInFlight == 1 {
 			return nil, nothing, 0
 		}
-		if p.idempotent() && !q.mayGo(b, ahead, &p.identity) {
+		if p.idempotent() && !q.maySend(b, ahead, &p.identity) {
 			return nil, nothing, 0
 		}
 		switch wait := p.readyIn(b, i+1 < q.batches.len(), now, epoch); {
@@ -73,9 +73,9 @@ func (q *queue) next(p *Producer, now time.Duration, epoch kafka.LeaderEpoch) (*
 	return nil, nothing, 0
 }
 
-// mayGo reports whether b, the first that is not in flight, may be sent by the
+// maySend reports whether b, the first that is not in flight, may be sent by the
 // rules of idempotence.
-func (q *queue) mayGo(b *batch, ahead int, i *identity) bool {
+func (q *queue) maySend(b *batch, ahead int, i *identity) bool {
 	if b.numbered && !b.lost {
 		// A retry goes only when it is next in line: all that came before it are
 		// settled. That keeps the order.
@@ -85,7 +85,7 @@ func (q *queue) mayGo(b *batch, ahead int, i *identity) bool {
 		// Batches before the one that made the restart necessary may still be in
 		// doubt. Numbered anew they could be written twice (KAFKA-14034): so first
 		// they are settled under their old number.
-		if q.flying > 0 {
+		if q.inFlight > 0 {
 			return false
 		}
 		q.beginAnew(i)
@@ -94,7 +94,7 @@ func (q *queue) mayGo(b *batch, ahead int, i *identity) bool {
 		return false
 	}
 	if !q.numbering.of(i) || !q.numbering.known {
-		return q.flying == 0
+		return q.inFlight == 0
 	}
 	// What the leader cannot tell from a new batch must not be in doubt.
 	first := q.first()
@@ -156,7 +156,7 @@ func (q *queue) gaveUp(b *batch) {
 }
 
 // waitingBatches counts what is not in flight: the load of the partition.
-func (q *queue) waitingBatches() int { return q.batches.len() - q.flying }
+func (q *queue) waitingBatches() int { return q.batches.len() - q.inFlight }
 
 // fifo is a queue of batches that keeps its memory.
 type fifo struct {
@@ -187,7 +187,7 @@ func (f *fifo) pop() *batch {
 	return b
 }
 
-// replace puts parts in the place of b.
+// replace puts parts where b was.
 func (f *fifo) replace(b *batch, parts []*batch) {
 	var items []*batch
 	for i := 0; i < f.len(); i++ {

@@ -23,7 +23,7 @@ type schedule struct {
 	// afterAlarm is called when an alarm has run the work; nil: nothing is.
 	afterAlarm func()
 
-	dues    []time.Duration // by duty: when it is due, by Uptime; env.Forever: it is not
+	dueAt   []time.Duration // by duty: when it is due, by Uptime; env.Forever: it is not
 	running bool            // work is, and takes up what becomes due meanwhile
 	alarms  []*alarm        // that are set
 	spare   []*alarm        // memory to be used again
@@ -50,27 +50,27 @@ func newSchedule(host env.Host, name string, work func(now time.Duration)) *sche
 
 // add makes a duty. It is not due.
 func (s *schedule) add() duty {
-	s.dues = append(s.dues, env.Forever)
-	return duty(len(s.dues) - 1)
+	s.dueAt = append(s.dueAt, env.Forever)
+	return duty(len(s.dueAt) - 1)
 }
 
 // at has d done at a time, if it is not due earlier.
 func (s *schedule) at(d duty, at time.Duration) {
-	s.dues[d] = earlier(s.dues[d], at)
+	s.dueAt[d] = earlier(s.dueAt[d], at)
 	if !s.running {
 		s.setAlarm()
 	}
 }
 
 // soon makes d due now. A call of run or of wake must follow.
-func (s *schedule) soon(d duty) { s.dues[d] = earlier(s.dues[d], s.host.Uptime()) }
+func (s *schedule) soon(d duty) { s.dueAt[d] = earlier(s.dueAt[d], s.host.Uptime()) }
 
 // clear makes d not due.
-func (s *schedule) clear(d duty) { s.dues[d] = env.Forever }
+func (s *schedule) clear(d duty) { s.dueAt[d] = env.Forever }
 
 // take reports whether d is due, and if so clears it.
 func (s *schedule) take(d duty, now time.Duration) bool {
-	at := s.dues[d]
+	at := s.dueAt[d]
 	if at == env.Forever || at > now {
 		return false
 	}
@@ -81,7 +81,7 @@ func (s *schedule) take(d duty, now time.Duration) bool {
 // next is when something is due next, or env.Forever.
 func (s *schedule) next() time.Duration {
 	next := env.Forever
-	for _, at := range s.dues {
+	for _, at := range s.dueAt {
 		next = earlier(next, at)
 	}
 	return next

@@ -34,7 +34,7 @@ func newDiary(h env.Host, duties int) *diary {
 }
 
 func (y *diary) work(now time.Duration) {
-	for d := range y.dues {
+	for d := range y.dueAt {
 		if y.take(duty(d), now) {
 			y.lines = append(y.lines, fmt.Sprintf("%v: %d", y.since(now), d))
 			if y.then != nil {

@@ -78,7 +78,7 @@ func (p *Producer) ship(now time.Duration) {
 	first, lingers := p.busyFrom(p.turn), false
 	for i := range p.busy {
 		q := p.busy[(first+i)%len(p.busy)]
-		if q.batches.len() > q.flying && p.load(q, now) == lingering {
+		if q.batches.len() > q.inFlight && p.load(q, now) == lingering {
 			lingers = true
 		}
 	}
@@ -135,10 +135,16 @@ func (p *Producer) loadLingering(q *queue, now time.Duration) {
 		return
 	}
 	for _, s := range p.shipments {
-		if s.link.node == leader {
+		if s.link.node == leader && !s.has(q) {
 			s.add(b, epoch)
 		}
 	}
+}
+
+// has reports whether a batch of q is in the shipment: a request has one of each
+// partition, as its answer has.
+func (s *shipment) has(q *queue) bool {
+	return slices.ContainsFunc(s.batches, func(b *batch) bool { return b.queue == q })
 }
 
 // add has b go with s, unless it is too large: then it goes with the next one.
@@ -146,7 +152,7 @@ func (s *shipment) add(b *batch, epoch kafka.LeaderEpoch) {
 	if len(s.batches) > 0 && s.size+b.size() > s.p.cfg.MaxRequestSize {
 		return
 	}
-	s.p.depart(b, epoch)
+	s.p.prepare(b, epoch)
 	s.batches = append(s.batches, b)
 	s.size += b.size()
 }
@@ -178,8 +184,8 @@ func (s *shipment) free() {
 	s.p.spare = append(s.p.spare, s)
 }
 
-// depart makes b ready for the wire.
-func (p *Producer) depart(b *batch, epoch kafka.LeaderEpoch) {
+// prepare makes b ready for the wire.
+func (p *Producer) prepare(b *batch, epoch kafka.LeaderEpoch) {
 	q := b.queue
 	if b.builder != nil {
 		plain := b.builder.Size()
@@ -192,8 +198,8 @@ func (p *Producer) depart(b *batch, epoch kafka.LeaderEpoch) {
 		}
 		b.number(&q.numbering)
 	}
-	b.state, b.onWire, b.tried = flying, true, epoch
-	q.flying++
+	b.state, b.onWire, b.tried = inFlight, true, epoch
+	q.inFlight++
 }
 
 // send hands the shipment to its link.
@@ -398,7 +404,7 @@ func (a *answer) settle() {
 			p.recycle(b)
 			continue
 		}
-		b.queue.flying--
+		b.queue.inFlight--
 		b.state = waiting
 		p.judge(b, v)
 	}

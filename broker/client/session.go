@@ -15,7 +15,7 @@ import (
 type session struct {
 	id    int32
 	epoch int32 // of the next request; 0 begins a session, and ends the one with this id
-	held  []wish
+	held  []partitionFetch
 
 	busy     bool // a fetch is in flight
 	failures int
@@ -33,8 +33,8 @@ func (s *session) request() *kmsg.FetchRequest {
 	return &s.req
 }
 
-// wish is what is to be fetched of one partition.
-type wish struct {
+// partitionFetch is what is to be fetched of one partition.
+type partitionFetch struct {
 	a      *assigned
 	moves  int
 	topic  kafka.UUID
@@ -42,50 +42,50 @@ type wish struct {
 	epoch  kafka.LeaderEpoch
 }
 
-func (w wish) same(other wish) bool {
-	return w.topic == other.topic && w.offset == other.offset && w.epoch == other.epoch
+func (p partitionFetch) same(other partitionFetch) bool {
+	return p.topic == other.topic && p.offset == other.offset && p.epoch == other.epoch
 }
 
-// fill writes into req what the broker must know to fetch wishes.
-func (s *session) fill(req *kmsg.FetchRequest, wishes []wish, maxBytes int32) {
+// fill writes into req what the broker does not know of fetches.
+func (s *session) fill(req *kmsg.FetchRequest, fetches []partitionFetch, maxBytes int32) {
 	req.SessionID, req.SessionEpoch = s.id, s.epoch
 	held := s.held
 	if s.epoch == 0 {
 		held = nil
 	}
-	for _, w := range wishes {
-		old, found := lookup(held, w.a.tp)
-		if found && old.same(w) {
+	for _, p := range fetches {
+		old, found := lookup(held, p.a.tp)
+		if found && old.same(p) {
 			continue
 		}
-		if found && old.topic != w.topic {
+		if found && old.topic != p.topic {
 			forget(req, old)
 		}
-		ask(req, w, maxBytes)
+		ask(req, p, maxBytes)
 	}
 	for _, old := range held {
-		if _, found := lookup(wishes, old.a.tp); !found {
+		if _, found := lookup(fetches, old.a.tp); !found {
 			forget(req, old)
 		}
 	}
-	s.held = wishes
+	s.held = fetches
 }
 
-func lookup(in []wish, tp kafka.TopicPartition) (wish, bool) {
-	for _, w := range in {
-		if w.a.tp.Partition == tp.Partition && w.a.tp.Topic == tp.Topic {
-			return w, true
+func lookup(in []partitionFetch, tp kafka.TopicPartition) (partitionFetch, bool) {
+	for _, p := range in {
+		if p.a.tp.Partition == tp.Partition && p.a.tp.Topic == tp.Topic {
+			return p, true
 		}
 	}
-	return wish{}, false
+	return partitionFetch{}, false
 }
 
-func ask(req *kmsg.FetchRequest, w wish, maxBytes int32) {
+func ask(req *kmsg.FetchRequest, p partitionFetch, maxBytes int32) {
 	part := kmsg.NewFetchRequestTopicPartition()
-	part.Partition, part.FetchOffset = w.a.tp.Partition, int64(w.offset)
-	part.CurrentLeaderEpoch, part.PartitionMaxBytes = int32(w.epoch), maxBytes
+	part.Partition, part.FetchOffset = p.a.tp.Partition, int64(p.offset)
+	part.CurrentLeaderEpoch, part.PartitionMaxBytes = int32(p.epoch), maxBytes
 	for i := range req.Topics {
-		if t := &req.Topics[i]; t.Topic == w.a.tp.Topic && t.TopicID == w.topic {
+		if t := &req.Topics[i]; t.Topic == p.a.tp.Topic && t.TopicID == p.topic {
 			t.Partitions = append(t.Partitions, part)
 			return
 		}
@@ -94,21 +94,21 @@ func ask(req *kmsg.FetchRequest, w wish, maxBytes int32) {
 	if n := len(req.Topics); n < cap(req.Topics) {
 		t.Partitions = req.Topics[:n+1][n].Partitions[:0]
 	}
-	t.Topic, t.TopicID = w.a.tp.Topic, w.topic
+	t.Topic, t.TopicID = p.a.tp.Topic, p.topic
 	t.Partitions = append(t.Partitions, part)
 	req.Topics = append(req.Topics, t)
 }
 
-func forget(req *kmsg.FetchRequest, w wish) {
+func forget(req *kmsg.FetchRequest, p partitionFetch) {
 	for i := range req.ForgottenTopics {
-		if t := &req.ForgottenTopics[i]; t.Topic == w.a.tp.Topic && t.TopicID == w.topic {
-			t.Partitions = append(t.Partitions, w.a.tp.Partition)
+		if t := &req.ForgottenTopics[i]; t.Topic == p.a.tp.Topic && t.TopicID == p.topic {
+			t.Partitions = append(t.Partitions, p.a.tp.Partition)
 			return
 		}
 	}
 	t := kmsg.NewFetchRequestForgottenTopic()
-	t.Topic, t.TopicID = w.a.tp.Topic, w.topic
-	t.Partitions = append(t.Partitions, w.a.tp.Partition)
+	t.Topic, t.TopicID = p.a.tp.Topic, p.topic
+	t.Partitions = append(t.Partitions, p.a.tp.Partition)
 	req.ForgottenTopics = append(req.ForgottenTopics, t)
 }
 

@@ -99,7 +99,7 @@ func items(list string) (out []string) {
 }
 
 // isClass reports whether a name may be that of a class that Kafka ships. There
-// is no class path here, so that a class of anybody else cannot be found.
+// is no class path here, so that a class of another vendor cannot be found.
 func isClass(name string) bool {
 	return strings.HasPrefix(name, "org.apache.kafka.") || strings.HasPrefix(name, "kafka.") || strings.HasPrefix(name, "java.")
 }

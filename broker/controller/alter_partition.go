@@ -20,7 +20,7 @@ import (
 //   - The leader's broker epoch, its leader epoch and the partition epoch must
 //     be the current ones; epochs from the future mean that this controller is
 //     behind, so it is not the one to ask.
-//   - Who is fenced or shutting down may not be in the new ISR (KIP-841), nor a
+//   - A broker that is fenced or shutting down may not be in the new ISR (KIP-841), nor a
 //     broker whose epoch is not the one that fetched (KIP-903).
 //   - A change that ends a reassignment may depose the leader that asked for
 //     it. It is done all the same, and answered NEW_LEADER_ELECTED.

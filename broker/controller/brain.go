@@ -37,7 +37,7 @@ func (b *brain) active(id kafka.NodeID) bool {
 	return broker != nil && !broker.Fenced && !broker.InControlledShutdown
 }
 
-// activeOf is who of nodes is active, in the same order.
+// activeOf is the nodes that are active, in the same order.
 func (b *brain) activeOf(nodes []kafka.NodeID) []kafka.NodeID {
 	var out []kafka.NodeID
 	for _, id := range nodes {
@@ -146,7 +146,7 @@ func (b *brain) change(p *metadata.Partition) partitionChange {
 	}
 }
 
-// automatic is the election of a change that nobody asked for: unclean only
+// automatic is the election of a change that no request asked for: unclean only
 // where the topic allows it.
 func (b *brain) automatic(topic string) election {
 	if b.uncleanElection(topic) {

@@ -79,7 +79,7 @@ func (b *brain) registerBroker(req *kmsg.BrokerRegistrationRequest) (records, ka
 		r.Fenced, r.InControlledShutdown = existing.Fenced, existing.InControlledShutdown
 		return records{r}, r.BrokerEpoch, nil
 	}
-	m := nobody
+	m := noMove
 	if existing != nil && int64(existing.Epoch) == req.PreviousBrokerEpoch {
 		m.leaves = id
 	} else {

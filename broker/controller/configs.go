@@ -63,7 +63,7 @@ func (c *Controller) AlterConfigs(req *kmsg.AlterConfigsRequest) *kmsg.AlterConf
 	return resp
 }
 
-// alteration is what somebody wants changed on one resource. whole: what it
+// alteration is what a request wants changed on one resource. whole: what it
 // does not name is to be deleted.
 type alteration struct {
 	resource metadata.Resource
@@ -99,17 +99,17 @@ func (b *brain) alterConfigs(asked []alteration) (out records, errs []error) {
 		times[a.resource]++
 	}
 	for _, a := range asked {
-		var made records
+		var written records
 		err := error(nil)
 		if times[a.resource] > 1 {
 			err = refuse(kerr.InvalidRequest, "Each resource must appear at most once.")
 		} else {
-			made, err = b.alterResource(a)
+			written, err = b.alterResource(a)
 		}
-		if err == nil && len(out)+len(made) > maxRecords {
-			made, err = nil, refuse(kerr.PolicyViolation, "more than %d records in one request", maxRecords)
+		if err == nil && len(out)+len(written) > maxRecords {
+			written, err = nil, refuse(kerr.PolicyViolation, "more than %d records in one request", maxRecords)
 		}
-		out = append(out, made...)
+		out = append(out, written...)
 		errs = append(errs, err)
 	}
 	return b.settleELRs(out), errs

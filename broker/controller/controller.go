@@ -1,6 +1,7 @@
 // Package controller is the brain of the cluster's metadata: which brokers are
-// in, which replicas a partition has, who leads it. It decides; package raft
-// makes the decisions durable and known; package metadata holds their result.
+// in, which replicas a partition has, which of them leads it. It decides;
+// package raft makes the decisions durable and known; package metadata holds
+// their result.
 //
 // Every request is one pure decision over the metadata image and the brokers'
 // sessions: records and an answer (brain). The limb, Controller, appends the

@@ -245,7 +245,7 @@ func TestController_FencesTheSilentAndGivesFreshSessions(t *testing.T) {
 
 		q.depose(2)
 		host.Sleep(time.Minute)
-		assert.False(t, c.Image().Broker(3).Fenced, "a controller that is not active fences nobody")
+		assert.False(t, c.Image().Broker(3).Fenced, "a controller that is not active fences no broker")
 		q.elect(3)
 		host.Sleep(8900 * time.Millisecond)
 		assert.False(t, c.Image().Broker(3).Fenced, "the new controller has not been deaf for long")
@@ -263,7 +263,7 @@ func TestController_HeartbeatsThatChangeNothingWriteNothing(t *testing.T) {
 			require.Zero(t, c.BrokerHeartbeat(heartbeat(1, epochs[1], epochs[1])).ErrorCode)
 		}
 		assert.Equal(t, batches, len(q.log))
-		assert.Equal(t, began, host.Uptime(), "and wait for nobody")
+		assert.Equal(t, began, host.Uptime(), "and waits for no other")
 	}, func(cfg *Config) { cfg.Settings.MaxIdleInterval = 0 })
 }
 

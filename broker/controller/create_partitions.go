@@ -39,12 +39,12 @@ func (b *brain) createPartitions(req *kmsg.CreatePartitionsRequest) (*kmsg.Creat
 	var out records
 	for i := range req.Topics {
 		asked := &req.Topics[i]
-		var made records
+		var written records
 		var err error
 		switch names[asked.Topic] {
 		case 1:
-			if made, err = b.growTopic(asked); err == nil && len(out)+len(made) > maxRecords {
-				made, err = nil, refuse(kerr.PolicyViolation, "Excessively large number of additional partitions per request.")
+			if written, err = b.growTopic(asked); err == nil && len(out)+len(written) > maxRecords {
+				written, err = nil, refuse(kerr.PolicyViolation, "Excessively large number of additional partitions per request.")
 			}
 		case answered:
 			continue
@@ -52,7 +52,7 @@ func (b *brain) createPartitions(req *kmsg.CreatePartitionsRequest) (*kmsg.Creat
 			names[asked.Topic] = answered
 			err = refuse(kerr.InvalidRequest, "Duplicate topic name.")
 		}
-		out = append(out, made...)
+		out = append(out, written...)
 		resp.Topics = append(resp.Topics, grownTopic(asked.Topic, err))
 	}
 	if req.ValidateOnly {

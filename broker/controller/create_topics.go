@@ -42,6 +42,7 @@ const maxRecords = 10_000
 func refusedTopic(name string, err error) kmsg.CreateTopicsResponseTopic {
 	t := kmsg.NewCreateTopicsResponseTopic()
 	t.Topic, t.ErrorCode, t.ErrorMessage = name, kafka.Code(err), kafka.Message(err)
+	t.Configs = []kmsg.CreateTopicsResponseTopicConfig{} // none, not null
 	return t
 }
 
@@ -66,15 +67,15 @@ func (b *brain) createTopics(req *kmsg.CreateTopicsRequest) (*kmsg.CreateTopicsR
 			resp.Topics = append(resp.Topics, refusedTopic(asked.Topic, refuse(kerr.PolicyViolation, "Excessively large number of partitions per request.")))
 			continue
 		}
-		answer, made, err := b.createTopic(asked, taken)
-		if err == nil && len(out)+len(made) > maxRecords {
+		answer, written, err := b.createTopic(asked, taken)
+		if err == nil && len(out)+len(written) > maxRecords {
 			err = refuse(kerr.PolicyViolation, "Excessively large number of partitions per request.")
 		}
 		if err != nil {
 			resp.Topics = append(resp.Topics, refusedTopic(asked.Topic, err))
 			continue
 		}
-		out = append(out, made...)
+		out = append(out, written...)
 		resp.Topics = append(resp.Topics, answer)
 	}
 	if req.ValidateOnly {
@@ -112,7 +113,7 @@ func (b *brain) askedPartitions(req *kmsg.CreateTopicsRequest, names map[string]
 	return n
 }
 
-func (b *brain) createTopic(asked *kmsg.CreateTopicsRequestTopic, taken collisions) (answer kmsg.CreateTopicsResponseTopic, made records, err error) {
+func (b *brain) createTopic(asked *kmsg.CreateTopicsRequestTopic, taken collisions) (answer kmsg.CreateTopicsResponseTopic, written records, err error) {
 	if asked.Topic == kafka.MetadataTopic {
 		// It would get the quorum's own log for its first partition.
 		return answer, nil, refuse(kerr.InvalidRequest, "Creation of internal topic %s is prohibited.", asked.Topic)
@@ -132,14 +133,14 @@ func (b *brain) createTopic(asked *kmsg.CreateTopicsRequestTopic, taken collisio
 		return answer, nil, err
 	}
 	topic := &metadata.TopicRecord{Name: asked.Topic, TopicID: kafka.NewUUID(b.luck)}
-	made = append(made, topic)
+	written = append(written, topic)
 	for _, c := range configs {
-		made = append(made, c)
+		written = append(written, c)
 	}
 	for i, replicas := range assignment {
-		made = append(made, b.newPartition(topic.TopicID, int32(i), replicas))
+		written = append(written, b.newPartition(topic.TopicID, int32(i), replicas))
 	}
-	return b.createdTopic(topic, configs, assignment), made, nil
+	return b.createdTopic(topic, configs, assignment), written, nil
 }
 
 // newPartition begins with an ISR of those replicas that are active. The caller
@@ -210,7 +211,7 @@ func (b *brain) manualAssignment(asked *kmsg.CreateTopicsRequestTopic) ([][]kafk
 	return out, nil
 }
 
-// checkAssignment holds replicas that somebody chose against the cluster.
+// checkAssignment holds the replicas that a request chose against the cluster.
 // factor is how many there must be.
 func (b *brain) checkAssignment(partition int32, replicas []kafka.NodeID, factor int) error {
 	if err := b.checkReplicas(replicas); err != nil {

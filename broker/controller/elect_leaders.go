@@ -9,7 +9,7 @@ import (
 )
 
 // ElectLeaders (key 43, v0-2) asks for elections: of the preferred leaders, or
-// unclean ones where nobody leads.
+// unclean ones where there is no leader.
 //
 // Behavior: a partition that needs no election is answered so, and left out
 // when all partitions were asked for. A kind of election that does not exist is
@@ -111,8 +111,8 @@ func (b *brain) balance() records {
 	})
 }
 
-// electUnclean gives partitions that nobody leads a leader who may lack
-// records, where their topic allows it (KAFKA-12670).
+// electUnclean gives partitions without a leader one that may lack records,
+// where their topic allows it (KAFKA-12670).
 func (b *brain) electUnclean() records {
 	return b.electAll(func(p *metadata.Partition) (election, bool) {
 		return unclean, p.Leader == kafka.NoNode && b.uncleanElection(p.Topic)

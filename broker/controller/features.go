@@ -17,7 +17,7 @@ import (
 const metadataVersion = 27
 
 // SupportedFeatures is what this stack supports (KIP-584), by name. A broker
-// says so when it registers, and whoever asks for ApiVersions is told.
+// says so when it registers, and answers ApiVersions with it.
 func SupportedFeatures() []metadata.FeatureRange {
 	return []metadata.FeatureRange{
 		{Name: featureELR, Min: 0, Max: 1},
@@ -52,7 +52,8 @@ func (b *brain) bootstrap() records {
 }
 
 // fixMinISR writes the controller's own min.insync.replicas down for all: the
-// ELR counts on one number, which must not depend on who is asked (KIP-966).
+// ELR counts on one number, which must not depend on the controller that is
+// asked (KIP-966).
 func (b *brain) fixMinISR() records {
 	if _, ok := b.image.ConfigValue(allBrokers, configMinISR); ok {
 		return nil
@@ -174,8 +175,8 @@ func refusedDowngrade(from, to int16, why string) error {
 	return refuse(kerr.InvalidUpdateVersion, failedForAll+"Unsupported metadata.version downgrade from %d to %d. %s", from, to, why)
 }
 
-// switchELR is what else changes with the generation. Without ELR nobody minds
-// those that there are: they go.
+// switchELR is what else changes with the generation. Without ELR the members
+// that there are mean nothing: they are removed.
 func (b *brain) switchELR(on bool) records {
 	if on {
 		return b.fixMinISR()

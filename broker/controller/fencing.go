@@ -12,12 +12,12 @@ import (
 // that does not know of it yet, so the elections it causes must be told.
 type brokerMove struct {
 	leaves  kafka.NodeID // out of every ISR, not to be elected
-	arrives kafka.NodeID // to be elected where nobody leads
+	arrives kafka.NodeID // to be elected where there is no leader
 	unclean kafka.NodeID // out of every ISR and ELR, not to be elected (KIP-966)
 }
 
-// nobody moves.
-var nobody = brokerMove{leaves: kafka.NoNode, arrives: kafka.NoNode, unclean: kafka.NoNode}
+// noMove changes no broker.
+var noMove = brokerMove{leaves: kafka.NoNode, arrives: kafka.NoNode, unclean: kafka.NoNode}
 
 // changesFor appends the changes that a move means for every partition that
 // matters to it.
@@ -46,14 +46,14 @@ func (m brokerMove) matters(p *metadata.Partition) bool {
 
 // fence takes a broker out: first out of its ISRs, then out of the cluster.
 func (b *brain) fence(id kafka.NodeID) records {
-	m := nobody
+	m := noMove
 	m.leaves = id
 	return append(b.changesFor(m, nil), b.registrationChange(id, metadata.Fence, 0))
 }
 
-// unfence lets a broker in, and gives it what nobody leads.
+// unfence lets a broker in, and makes it leader of its partitions without one.
 func (b *brain) unfence(id kafka.NodeID) records {
-	m := nobody
+	m := noMove
 	m.arrives = id
 	return b.changesFor(m, records{b.registrationChange(id, metadata.Unfence, 0)})
 }
@@ -65,7 +65,7 @@ func (b *brain) beginShutdown(id kafka.NodeID) records {
 	if !b.image.Broker(id).InControlledShutdown {
 		out = append(out, b.registrationChange(id, 0, metadata.EnterControlledShutdown))
 	}
-	m := nobody
+	m := noMove
 	m.leaves = id
 	return b.changesFor(m, out)
 }

@@ -28,8 +28,8 @@ func (c *Controller) Committed(b raft.Batch) {
 	}
 }
 
-// LoadSnapshot replaces the committed image. Only a follower is given one, so
-// whoever was active is not any more.
+// LoadSnapshot replaces the committed image. Only a follower is given one, so a
+// controller that was active is not any more.
 func (c *Controller) LoadSnapshot(im *metadata.Image) {
 	c.resign()
 	c.committed = im
@@ -67,7 +67,7 @@ func (c *Controller) resign() {
 }
 
 // activate begins to act on a copy of what is committed, which is all there is:
-// nobody else has appended in this epoch.
+// no other node has appended in this epoch.
 func (c *Controller) activate() {
 	c.active = true
 	c.image = c.committed.Clone()

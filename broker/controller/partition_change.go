@@ -8,7 +8,7 @@ import (
 	"github.com/ktrial/ktrial/broker/planted"
 )
 
-// election says whom a change may make the leader.
+// election says which replicas a change may make the leader.
 type election int8
 
 const (
@@ -17,14 +17,14 @@ const (
 	online election = iota
 	// preferred takes the first replica if it may lead, else as online.
 	preferred
-	// unclean takes any living replica when nobody else is left: what the ISR
-	// held is lost.
+	// unclean takes any living replica when no other is left: what the ISR held
+	// is lost.
 	unclean
 )
 
-// partitionChange works out one change of a partition: who is in its ISR and
-// ELR, who leads, what happens to its epochs. Every change of a partition
-// passes through here, so its rules hold whoever asks.
+// partitionChange works out one change of a partition: its ISR and ELR, its
+// leader, its epochs. Every change of a partition passes through here, so its
+// rules hold for every request.
 type partitionChange struct {
 	partition *metadata.Partition
 
@@ -90,8 +90,8 @@ func (c *partitionChange) finishReassignment() {
 	c.replicas, c.isr, c.adding, c.removing = replicas, isr, nil, nil
 }
 
-// moveToELR keeps who leaves an ISR that is below the minimum: the high
-// watermark stands still there, so whoever was in the ISR has all of it.
+// moveToELR keeps a replica that leaves an ISR below the minimum: the high
+// watermark stands still there, so every former member has all below it.
 func (c *partitionChange) moveToELR() {
 	if !c.elrOn {
 		return
@@ -128,7 +128,7 @@ func (c *partitionChange) elect() {
 		c.isr = []kafka.NodeID{leader}
 		c.elr = without(c.elr, leader)
 	case dirty:
-		// Nobody is in sync with a leader that may lack records.
+		// No replica is in sync with a leader that may lack records.
 		c.isr = []kafka.NodeID{leader}
 		c.elr = nil
 		c.recovery = metadata.Recovering
@@ -167,8 +167,8 @@ func (c *partitionChange) mayLead(replica kafka.NodeID) bool {
 	return slices.Contains(in, replica) && c.acceptable(replica)
 }
 
-// lastKnownLeader is the leader before everyone eligible was lost. It is the
-// best guess that is left, and Kafka takes it without being asked for an
+// lastKnownLeader is the leader before every eligible replica was lost. It is
+// the best guess that is left, and Kafka takes it without being asked for an
 // unclean election.
 func (c *partitionChange) lastKnownLeader() (kafka.NodeID, bool) {
 	last := c.partition.LastKnownELR

@@ -13,8 +13,8 @@ import (
 
 type nodes = []kafka.NodeID
 
-// One line per rule: what the partition is, who is alive, what is asked for,
-// and what the change comes to.
+// One line per rule: what the partition is, which brokers are alive, what is
+// asked for, and what the change comes to.
 func TestPartitionChange_Elections(t *testing.T) {
 	for _, c := range []struct {
 		rule   string
@@ -33,11 +33,11 @@ func TestPartitionChange_Elections(t *testing.T) {
 		{rule: "not when it is out of sync", leader: 2, isr: nodes{2}, alive: nodes{1, 2}, how: preferred, want: "nothing"},
 		{rule: "the ELR counts when the ISR is empty", leader: kafka.NoNode, elr: nodes{1, 3}, last: nodes{1}, alive: nodes{2, 3}, want: "leader 3 isr [3] elr [1] last []"},
 		{rule: "and not before", leader: kafka.NoNode, isr: nodes{1}, elr: nodes{3}, alive: nodes{2, 3}, want: "nothing"},
-		{rule: "the last known leader when nobody is eligible", leader: kafka.NoNode, last: nodes{2}, alive: nodes{1, 2}, want: "leader 2 isr [2] last [] recovering"},
+		{rule: "the last known leader when no replica is eligible", leader: kafka.NoNode, last: nodes{2}, alive: nodes{1, 2}, want: "leader 2 isr [2] last [] recovering"},
 		{rule: "if it is alive", leader: kafka.NoNode, last: nodes{2}, alive: nodes{1, 3}, want: "nothing"},
 		{rule: "anyone alive, unclean", leader: kafka.NoNode, elr: nodes{1}, last: nodes{1}, alive: nodes{2, 3}, how: unclean, want: "leader 2 isr [2] elr [] last [] recovering"},
 		{rule: "clean before unclean", leader: kafka.NoNode, elr: nodes{3}, last: nodes{1}, alive: nodes{2, 3}, how: unclean, want: "leader 3 isr [3] elr [] last []"},
-		{rule: "nobody, if nobody is alive", leader: 1, isr: nodes{1}, alive: nil, how: unclean, want: "leader -1"},
+		{rule: "none, if no replica is alive", leader: 1, isr: nodes{1}, alive: nil, how: unclean, want: "leader -1"},
 		{rule: "before KIP-966 no ELR counts", leader: kafka.NoNode, isr: nodes{1}, elr: nodes{3}, alive: nodes{3}, noELR: true, want: "elr []"},
 	} {
 		p := &metadata.Partition{Replicas: nodes{1, 2, 3}, ISR: c.isr, ELR: c.elr, LastKnownELR: c.last, Leader: c.leader}
@@ -59,12 +59,12 @@ func TestPartitionChange_ISRAndELR(t *testing.T) {
 		noELR   bool
 		want    string
 	}{
-		{rule: "above the minimum who leaves is gone", isr: nodes{1, 2, 3}, to: nodes{1, 2}, minISR: 2, want: "isr [1 2]"},
+		{rule: "above the minimum a replica that leaves is gone", isr: nodes{1, 2, 3}, to: nodes{1, 2}, minISR: 2, want: "isr [1 2]"},
 		{rule: "below it, kept", isr: nodes{1, 2}, to: nodes{1}, minISR: 2, want: "isr [1] elr [2]"},
 		{rule: "kept on", isr: nodes{1, 2}, elr: nodes{3}, to: nodes{1}, minISR: 3, want: "isr [1] elr [2 3]"},
 		{rule: "but for the unclean", isr: nodes{1, 2}, elr: nodes{3}, to: nodes{1}, minISR: 3, unclean: 2, want: "isr [1]"},
 		{rule: "an unclean member of the ELR leaves it", isr: nodes{1}, elr: nodes{2, 3}, to: nodes{1}, minISR: 3, unclean: 3, want: "elr [2]"},
-		{rule: "who joins the ISR leaves the ELR", isr: nodes{1}, elr: nodes{2, 3}, to: nodes{1, 2}, minISR: 3, want: "isr [1 2] elr [3]"},
+		{rule: "a replica that joins the ISR leaves the ELR", isr: nodes{1}, elr: nodes{2, 3}, to: nodes{1, 2}, minISR: 3, want: "isr [1 2] elr [3]"},
 		{rule: "at the minimum the ELR ends", isr: nodes{1}, elr: nodes{3}, to: nodes{1, 2}, minISR: 2, want: "isr [1 2] elr []"},
 		{rule: "a minimum above the replicas is all of them", isr: nodes{1, 2}, elr: nodes{3}, to: nodes{1, 2, 3}, minISR: 5, want: "isr [1 2 3] elr []"},
 		{rule: "a growing ISR raises no leader epoch, nor does a shrinking one", isr: nodes{1}, to: nodes{1, 2}, minISR: 1, want: "isr [1 2]"},

@@ -8,8 +8,8 @@ import (
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
-// run is the task of one activity: it begins in epoch and does what nobody
-// asks for until it is over. Nobody waits for these records to be committed.
+// run is the task of one activity: it begins in epoch and does what no request
+// asks for until it is over. No task waits for these records to be committed.
 func (c *Controller) run(epoch kafka.LeaderEpoch) {
 	if c.leader != c.cfg.ID || c.epoch != epoch || c.active {
 		return
@@ -51,8 +51,9 @@ type duty struct {
 	do          func(*brain) records
 }
 
-// decide makes a decision that nobody waits for, and says how many records it
-// took. A quorum that does not take them has a new leader: that is on its way.
+// decide makes a decision that no request waits for, and says how many records
+// it took. A quorum that does not take them has a new leader: that is on its
+// way.
 func (c *Controller) decide(do func(*brain) records) int {
 	recs := do(c.brain())
 	if err := c.append(recs); err != nil {

@@ -14,7 +14,7 @@ import (
 const producerIDBlock = 1000
 
 // AllocateProducerIDs (key 67, v0) gives a broker a block of producer ids that
-// nobody else will ever get (KIP-730).
+// no other broker will ever get (KIP-730).
 func (c *Controller) AllocateProducerIDs(req *kmsg.AllocateProducerIDsRequest) *kmsg.AllocateProducerIDsResponse {
 	resp := req.ResponseKind().(*kmsg.AllocateProducerIDsResponse)
 	var start kafka.ProducerID

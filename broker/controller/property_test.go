@@ -267,7 +267,7 @@ func (t *trial) problems(p *metadata.Partition) (out []string) {
 		candidates = p.ELR
 	}
 	bad(p.Leader != kafka.NoNode || !slices.ContainsFunc(candidates, t.brain().active),
-		"nobody leads, though somebody of ISR %v ELR %v could", p.ISR, p.ELR)
+		"no leader, though a member of ISR %v ELR %v could lead", p.ISR, p.ELR)
 	return out
 }
 

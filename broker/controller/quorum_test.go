@@ -65,7 +65,7 @@ func serve(host env.Host, voters []raft.Voter, i int) *controller.Controller {
 	return c
 }
 
-// active is who acts now, or -1.
+// active is the active controller, or -1.
 func (cs *controllers) active() int {
 	for i, c := range cs.live {
 		if c != nil && cs.hosts[i].IsRunning() && c.Active() {

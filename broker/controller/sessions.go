@@ -10,9 +10,9 @@ import (
 )
 
 // sessions is what the active controller knows of brokers from their
-// heartbeats alone. It is in nobody's log: a new active controller begins
-// with a fresh session for each broker, so none is fenced for the silence of
-// an old controller.
+// heartbeats alone. It is in no log: a new active controller begins with a
+// fresh session for each broker, so none is fenced for the silence of an old
+// controller.
 type sessions struct {
 	timeout time.Duration
 	all     []*session // by id; only of unfenced brokers
@@ -73,7 +73,7 @@ func (s *sessions) heard(id kafka.NodeID, next brokerState, now time.Duration, a
 	}
 }
 
-// follow keeps the sessions in step with who is fenced.
+// follow keeps the sessions in step with the fenced brokers.
 func (s *sessions) follow(r metadata.Record, now time.Duration) {
 	switch r := r.(type) {
 	case *metadata.RegisterBrokerRecord:

@@ -24,7 +24,7 @@ func (b *brain) unregisterBroker(id kafka.NodeID) (records, error) {
 	if broker == nil {
 		return nil, refuse(kerr.BrokerIDNotRegistered, "Broker ID %d is not currently registered", id)
 	}
-	m := nobody
+	m := noMove
 	m.unclean = id
 	return append(b.changesFor(m, nil), &metadata.UnregisterBrokerRecord{BrokerID: id, BrokerEpoch: broker.Epoch}), nil
 }

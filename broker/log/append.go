@@ -232,7 +232,7 @@ func (l *Log) writeRun(run []byte, now int64) error {
 		var b record.Batch
 		b, rest, _ = record.Next(rest)
 		l.recent.add(b.BaseOffset(), s.size)
-		s.note(b, s.size, l.cfg.IndexIntervalBytes)
+		s.account(b, s.size, l.cfg.IndexIntervalBytes)
 		if aborted, ok := l.producers.fold(b); ok {
 			s.txns.append(aborted)
 		}

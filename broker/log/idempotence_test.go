@@ -128,6 +128,49 @@ func TestSilentProducersAreForgotten(t *testing.T) {
 	})
 }
 
+// A snapshot holds the last batch of each producer; the four before it come back
+// from the log, be it in one segment or in many, and be there many others.
+func TestRestartKeepsTheWindow(t *testing.T) {
+	for _, tc := range []struct {
+		segment int32
+		batches int
+	}{{300, 22}, {1 << 20, 3}, {1 << 20, 22}, {1 << 20, 60}} {
+		batches := tc.batches
+		onDisk(t, func(h env.Host) {
+			cfg := tiny()
+			cfg.SegmentBytes = tc.segment
+			l, err := Open(h, "orders-0", orders, cfg, Options{})
+			require.NoError(t, err)
+			put := func(id, sequence int) (AppendInfo, error) {
+				return l.AppendAsLeader(batch(h.Now().Millis(), idempotent(id, 0, sequence), 1, 5), 0)
+			}
+			first := map[[2]int]kafka.Offset{}
+			for sequence := range batches {
+				for id := 1; id <= 2; id++ {
+					info, err := put(id, sequence)
+					require.NoError(t, err)
+					first[[2]int{id, sequence}] = info.FirstOffset
+				}
+			}
+			require.NoError(t, l.Close())
+			l, err = Open(h, "orders-0", orders, cfg, Options{Clean: true})
+			require.NoError(t, err)
+			for id := 1; id <= 2; id++ {
+				for sequence := max(0, batches-window); sequence < batches; sequence++ {
+					info, err := put(id, sequence)
+					require.NoError(t, err, "producer %d, sequence %d", id, sequence)
+					assert.True(t, info.Duplicate)
+					assert.Equal(t, first[[2]int{id, sequence}], info.FirstOffset)
+				}
+				if batches > window {
+					_, err := put(id, batches-window-1)
+					assert.ErrorIs(t, err, kerr.OutOfOrderSequenceNumber, "five are known again, no more")
+				}
+			}
+		})
+	}
+}
+
 func TestPlantedNoDuplicateWindow(t *testing.T) {
 	onDisk(t, func(h env.Host) {
 		bugs := planted.Plant(planted.NoDuplicateWindow)
@@ -144,7 +187,8 @@ func TestPlantedNoDuplicateWindow(t *testing.T) {
 	})
 }
 
-// A transaction: what it hides, what its end shows, and who may end it.
+// A transaction: what it hides, what its end shows, and which producer may end
+// it.
 func TestTransactions(t *testing.T) {
 	onDisk(t, func(h env.Host) {
 		l, err := Open(h, "orders-0", orders, tiny(), Options{})

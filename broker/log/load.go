@@ -210,7 +210,7 @@ func (r *recovery) rebuild(s *segment, withEpochs bool) (whole bool, err error) 
 		if o := b.BaseOffset(); o < s.end || o > s.end && !r.cfg.CleanupPolicy.Compact || !s.offsets.holds(b.LastOffset()) {
 			return s.damaged(at, fmt.Errorf("base offset %d, expected %d", o, s.end))
 		}
-		s.note(b, at, r.cfg.IndexIntervalBytes)
+		s.account(b, at, r.cfg.IndexIntervalBytes)
 		if withEpochs {
 			r.epochs.replay(b)
 		}

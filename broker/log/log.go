@@ -3,7 +3,8 @@
 // directory that holds a broker's logs with its checkpoints.
 //
 // The package keeps what it is told and finds it again after a crash. It does
-// not know who leads or what is committed: the high watermark is an argument.
+// not know which replica leads or what is committed: the high watermark is an
+// argument.
 //
 // Any call may block while the disk is slow, and another task may then call
 // too. Those that change the log take turns, in the order of their calls;

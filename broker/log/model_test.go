@@ -129,7 +129,7 @@ func segmentsAgree(l *Log) error {
 		}
 		fresh := newSegment(l.disk, l.dir, s.base, 0)
 		err := s.scan(0, s.size, func(b record.Batch, at int64) error {
-			fresh.note(b, at, l.cfg.IndexIntervalBytes)
+			fresh.account(b, at, l.cfg.IndexIntervalBytes)
 			return nil
 		})
 		if err != nil {

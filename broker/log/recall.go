@@ -37,8 +37,8 @@ func (l *Log) recall(ps *producers) error {
 			if b.LastOffset() >= ps.end {
 				return errStop
 			}
-			if p := ps.byID[b.ProducerID()]; p != nil && p.epoch == b.ProducerEpoch() && !b.IsControl() {
-				earlier[p.id] = append(earlier[p.id], metaOf(b))
+			if p := ps.byID[b.ProducerID()]; p != nil && p.misses(b) {
+				earlier[p.id] = append(lastOf(earlier[p.id]), metaOf(b))
 			}
 			return nil
 		})
@@ -63,14 +63,23 @@ func (ps *producers) incomplete() bool {
 	return false
 }
 
+// misses reports whether b is before the batches that are remembered of p.
+func (p *producer) misses(b record.Batch) bool {
+	return p.count > 0 && p.epoch == b.ProducerEpoch() && !b.IsControl() && b.LastOffset() < p.batches[0].firstOffset()
+}
+
+// lastOf drops batches that are too early to be of use, now and then: a segment
+// may have millions.
+func lastOf(batches []batchMeta) []batchMeta {
+	if len(batches) < 4*window {
+		return batches
+	}
+	return append(batches[:0], batches[len(batches)-window:]...)
+}
+
 // recall puts batches before those that are remembered, up to the window.
 func (p *producer) recall(earlier []batchMeta) {
-	if p.count == 0 {
-		return
-	}
-	known := slices.Clone(p.batches[:p.count])
-	earlier = slices.DeleteFunc(earlier, func(m batchMeta) bool { return m.lastOffset >= known[0].firstOffset() })
-	all := append(earlier, known...)
+	all := append(earlier, p.batches[:p.count]...)
 	all = all[max(0, len(all)-window):]
 	p.count = int8(copy(p.batches[:], all))
 }

@@ -115,8 +115,8 @@ func (s *segment) growIndexes(cfg *Config) error {
 
 func (s *segment) path(suffix string) string { return inDir(s.dir, fileName(s.base, suffix)) }
 
-// note takes account of a batch that lies at position: the file has it.
-func (s *segment) note(b record.Batch, position int64, interval int32) {
+// account takes account of a batch that lies at position: the file has it.
+func (s *segment) account(b record.Batch, position int64, interval int32) {
 	if position == 0 {
 		s.firstTime = b.MaxTimestamp()
 	}
@@ -132,7 +132,7 @@ func (s *segment) note(b record.Batch, position int64, interval int32) {
 	s.end = b.NextOffset()
 }
 
-// storeIndexes writes what note indexed.
+// storeIndexes writes what account indexed.
 func (s *segment) storeIndexes() error {
 	return errors.Join(s.offsets.store(), s.times.store())
 }

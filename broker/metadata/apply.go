@@ -247,9 +247,9 @@ func (im *Image) changePartition(r *PartitionChangeRecord) error {
 	return nil
 }
 
-// Merge is the partition as r leaves it. Whoever names a leader begins a new
-// leader epoch, even if it is the same one; any change begins a new partition
-// epoch.
+// Merge is the partition as r leaves it. A record that names a leader begins a
+// new leader epoch, even if it is the same leader; any change begins a new
+// partition epoch.
 func (p *Partition) Merge(r *PartitionChangeRecord) *Partition {
 	next := *p
 	next.PartitionEpoch++

@@ -92,8 +92,8 @@ func (p *Partition) TP() kafka.TopicPartition {
 
 // Image is the state of the cluster: the fold of the metadata log up to Offset.
 type Image struct {
-	// Offset is the last offset applied, and Epoch that of its batch. Who
-	// applies batches sets them.
+	// Offset is the last offset applied, and Epoch that of its batch. The code
+	// that applies batches sets them.
 	Offset kafka.Offset
 	Epoch  kafka.LeaderEpoch
 

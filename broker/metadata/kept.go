@@ -13,7 +13,7 @@ type ClientQuotaRecord struct {
 	Remove bool
 }
 
-// QuotaEntity is one part of whom a quota is for.
+// QuotaEntity is one part of the entity that a quota is for.
 type QuotaEntity struct {
 	Type string
 	Name *string // nil: the default

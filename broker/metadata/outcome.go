@@ -8,12 +8,12 @@ package metadata
 
 // outcome is what a record made of something, remembered by the record for the
 // next image that applies it. It is no part of what the record says.
-type outcome[T any] struct{ from, made *T }
+type outcome[T any] struct{ from, result *T }
 
 // of is what the record makes of from; make is asked unless that is known.
 func (o *outcome[T]) of(from *T, make func() *T) *T {
-	if o.made == nil || o.from != from {
-		o.from, o.made = from, make()
+	if o.result == nil || o.from != from {
+		o.from, o.result = from, make()
 	}
-	return o.made
+	return o.result
 }

@@ -207,7 +207,7 @@ type PartitionChangeRecord struct {
 
 	// A nil slice is no change, an empty one is a change.
 	ISR              []kafka.NodeID
-	Leader           kafka.NodeID // NoLeaderChange, kafka.NoNode, or who
+	Leader           kafka.NodeID // NoLeaderChange, kafka.NoNode, or the new leader
 	Replicas         []kafka.NodeID
 	RemovingReplicas []kafka.NodeID
 	AddingReplicas   []kafka.NodeID

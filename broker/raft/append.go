@@ -71,8 +71,8 @@ func (n *Node) hold(bytes record.Batch, recs []metadata.Record) {
 	n.next = bytes.NextOffset()
 }
 
-// beginEpoch appends the record that says who leads. Nothing else of the epoch
-// can be committed before it, and it carries what older epochs left.
+// beginEpoch appends the record that names the leader. Nothing else of the
+// epoch can be committed before it, and it carries what older epochs left.
 func (n *Node) beginEpoch(epoch kafka.LeaderEpoch) {
 	start, granted := n.core.EpochStart()
 	n.host.Tell(&witness.QuorumElected{Replica: n.self, Epoch: epoch, End: start, Votes: granted})

@@ -15,10 +15,10 @@ import (
 //
 //	            fetch timeout                   election timeout
 //	Follower ───────────────────► Prospective ◄───────────────── Unattached
-//	   ▲  ▲                        │   ▲   │ lost, nobody leads       ▲
+//	   ▲  ▲                        │   ▲   │ lost, no leader          ▲
 //	   │  └── lost, leader known ──┘   │   └──────────────────────────┤
 //	   │                      majority │  ▲ election timeout          │ higher epoch,
-//	   │ somebody leads    would vote  ▼  │                           │ from any role
+//	   │ leader known      would vote  ▼  │                           │ from any role
 //	   └──────────────────────── Candidate ────► Leader ────► Resigned┘
 //	                                     majority      no majority fetches,
 //	                                                   shutdown, restart
@@ -28,7 +28,7 @@ const (
 	// Unattached: knows no leader that it could follow. It may have voted.
 	Unattached Role = iota
 	// Prospective: asks whether an election could be won before it begins a
-	// new epoch, so that a member that cannot win disturbs nobody (KIP-996).
+	// new epoch, so that a member that cannot win disturbs no other (KIP-996).
 	Prospective
 	// Candidate: has begun an epoch, voted for itself, and asks for votes.
 	Candidate
@@ -58,7 +58,7 @@ var NoQuorumState = QuorumState{Epoch: 0, Leader: kafka.NoNode, Voted: kafka.NoN
 type Luck interface{ Int64N(n int64) int64 }
 
 // highestEpoch is the last in which there can be an election: another must fit
-// after it. Who claims a higher one is not believed.
+// after it. A message that claims a higher one is not believed.
 const highestEpoch = kafka.LeaderEpoch(math.MaxInt32 - 1)
 
 // never is a deadline that does not come.
@@ -121,7 +121,7 @@ type Effect struct {
 
 var noEffect = Effect{Truncate: kafka.NoOffset}
 
-// Member says who a Core is.
+// Member is the identity of a Core: its node and its directory.
 type Member struct {
 	ID       kafka.NodeID
 	Voters   []kafka.NodeID
@@ -148,10 +148,11 @@ func NewCore(now time.Duration, m Member, state QuorumState, log Shape) *Core {
 	return c
 }
 
-// restart takes up the role that the quorum state implies. Who led an epoch
-// must not lead it again: records of it may have been lost with the power, and
-// others would then take their offsets in the same epoch (KAFKA-10527). Nor
-// may it vote for another, so it does not begin as Unattached either.
+// restart takes up the role that the quorum state implies. The leader of an
+// epoch must not lead it again: records of it may have been lost with the
+// power, and others would then take their offsets in the same epoch
+// (KAFKA-10527). Nor may it vote for another, so it does not begin as
+// Unattached either.
 func (c *Core) restart(now time.Duration) {
 	switch {
 	case c.me < 0 && c.state.Leader != kafka.NoNode:
@@ -190,7 +191,7 @@ func (c *Core) HighWatermark() kafka.Offset { return c.hw }
 // which this member has caught up with since it started.
 func (c *Core) HighWatermarkKnown() bool { return c.hwKnown }
 
-// Leader is who leads, as far as this member knows. Nobody, when it resigned.
+// Leader is the leader that this member knows; NoNode once it has resigned.
 func (c *Core) Leader() (kafka.NodeID, kafka.LeaderEpoch) {
 	if c.role == Resigned {
 		return kafka.NoNode, c.state.Epoch
@@ -364,7 +365,7 @@ func (c *Core) Leave(now time.Duration) {
 
 // sees takes note of an epoch and its leader, which a message has told. What
 // contradicts this member's own knowledge it does not believe: an epoch has one
-// leader. (Kafka's process ends there, which anybody could bring about.)
+// leader. (Kafka's process ends there, which any peer could bring about.)
 func (c *Core) sees(now time.Duration, epoch kafka.LeaderEpoch, leader kafka.NodeID) {
 	switch {
 	case epoch < c.state.Epoch || epoch > highestEpoch || c.contradicts(epoch, leader):
@@ -389,8 +390,8 @@ func (c *Core) contradicts(epoch kafka.LeaderEpoch, leader kafka.NodeID) bool {
 }
 
 // electionDeadline keeps the running timer when a higher epoch comes along:
-// a new one each time would let a member that cannot win put off everybody's
-// election for good.
+// a new one each time would let a member that cannot win put off every election
+// for good.
 func (c *Core) electionDeadline(now time.Duration) time.Duration {
 	switch {
 	case c.me < 0:

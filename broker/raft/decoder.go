@@ -13,10 +13,11 @@ import (
 const decoderBytes = 1 << 20
 
 // Decoder takes batches of the metadata log apart, and remembers the latest:
-// who brings the same bytes gets the same records, which nobody changes. The
-// nodes of one cluster in one process can share a Decoder. Then a batch that a
-// hundred of them fetch is decoded once, and their images share what its records
-// make. Each node still fetches, checks, writes and applies its own log.
+// a caller with the same bytes gets the same records, which are never changed.
+// The nodes of one cluster in one process can share a Decoder. Then a batch
+// that a hundred of them fetch is decoded once, and their images share what its
+// records make. Each node still fetches, checks, writes and applies its own
+// log.
 //
 // The zero Decoder is ready; nil is one that remembers nothing.
 type Decoder struct {

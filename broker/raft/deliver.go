@@ -70,19 +70,20 @@ func (n *Node) dropTail(end kafka.Offset) {
 	}
 }
 
-// tellLeader tells the listener who leads. Itself it names only when all that
-// was before its epoch has been delivered, the record that begins it included.
-func (n *Node) tellLeader() {
+// announceLeader tells the listener which node leads. Itself it names only when all
+// that was before its epoch has been delivered, the record that begins it
+// included.
+func (n *Node) announceLeader() {
 	leader, epoch := n.core.Leader()
 	if n.core.Role() == Leader {
 		if start, _ := n.core.EpochStart(); n.delivered <= start {
 			return
 		}
 	}
-	if leader == n.toldWho && epoch == n.toldEpoch {
+	if leader == n.namedLeader && epoch == n.namedEpoch {
 		return
 	}
-	n.toldWho, n.toldEpoch = leader, epoch
+	n.namedLeader, n.namedEpoch = leader, epoch
 	n.committed.Broadcast()
 	n.listener.LeaderChanged(leader, epoch)
 }

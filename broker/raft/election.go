@@ -23,7 +23,7 @@ type VoteRequest struct {
 	Pre        bool
 	Epoch      kafka.LeaderEpoch
 	Candidate  kafka.NodeID
-	Voter      kafka.NodeID // who is asked; NoNode: not said
+	Voter      kafka.NodeID // the voter that is asked; NoNode: not said
 	LastEpoch  kafka.LeaderEpoch
 	LastOffset kafka.Offset // where the candidate's log ends
 }
@@ -136,7 +136,7 @@ func (c *Core) record(now time.Duration, i int, v vote) {
 	case count(c.votes, rejected) >= c.majority() && c.role == Prospective:
 		c.electionLost(now)
 	}
-	// A Candidate that has lost waits for its timer: whoever won needs time.
+	// A Candidate that has lost waits for its timer: the winner needs time.
 }
 
 // electionLost ends a Prospective: back to the leader it had doubted, if any.

@@ -9,15 +9,15 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 )
 
-// BeginQuorumEpoch tells a voter who leads.
+// BeginQuorumEpoch tells a voter which node leads.
 type BeginQuorumEpoch struct {
 	Epoch  kafka.LeaderEpoch
 	Leader kafka.NodeID
-	Voter  kafka.NodeID // who is told; NoNode: not said
+	Voter  kafka.NodeID // the voter that is told; NoNode: not said
 }
 
-// EndQuorumEpoch tells a voter that the leader resigned, and who should
-// follow it, the best first.
+// EndQuorumEpoch tells a voter that the leader resigned, and which voters
+// should succeed it, the best first.
 type EndQuorumEpoch struct {
 	Epoch      kafka.LeaderEpoch
 	Leader     kafka.NodeID

@@ -31,7 +31,7 @@ type fetcher struct {
 	req      *kmsg.FetchRequest
 }
 
-// fetchLoop fetches from whom the core says, one request at a time.
+// fetchLoop fetches from the node that the core names, one request at a time.
 func (n *Node) fetchLoop() {
 	f := &n.fetch
 	for {
@@ -60,8 +60,8 @@ func (n *Node) fetchLoop() {
 	}
 }
 
-// redirectFetch wakes the fetcher when there is somebody to fetch from, and
-// takes it off a leader that is no longer the one.
+// redirectFetch wakes the fetcher when there is a node to fetch from, and takes
+// it off a leader that is no longer the one.
 func (n *Node) redirectFetch() {
 	f := &n.fetch
 	role := n.core.Role()

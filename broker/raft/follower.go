@@ -6,11 +6,11 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 )
 
-// NextFetch is whom to ask for records now, and what. A follower asks its
-// leader. Who knows none asks any voter, which then tells who leads; so does
-// an observer whose leader does not answer. State must be durable, and what
-// was appended flushed by a voter, before it is sent: a fetch from an offset
-// says that all below is safe here.
+// NextFetch is the node to ask for records now, and the request. A follower
+// asks its leader. A member that knows no leader asks any voter, which then
+// names it; so does an observer whose leader does not answer. State must be
+// durable, and what was appended flushed by a voter, before it is sent: a fetch
+// from an offset says that all below is safe here.
 func (c *Core) NextFetch() (to kafka.NodeID, req FetchRequest, ok bool) {
 	switch {
 	case c.role == Follower && !(c.me < 0 && c.leaderSilent):

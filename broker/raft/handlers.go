@@ -41,7 +41,7 @@ func only[T, P any](topics []T, of func(*T) (ours bool, partitions []P)) *P {
 	return &partitions[0]
 }
 
-// Vote answers a candidate, or one who wonders whether to be one.
+// Vote answers a candidate, or a prospective one (a pre-vote).
 func (n *Node) Vote(req *kmsg.VoteRequest) *kmsg.VoteResponse {
 	resp := req.ResponseKind().(*kmsg.VoteResponse)
 	p := only(req.Topics, func(t *kmsg.VoteRequestTopic) (bool, []kmsg.VoteRequestTopicPartition) {
@@ -74,7 +74,7 @@ func (n *Node) Vote(req *kmsg.VoteRequest) *kmsg.VoteResponse {
 	return resp
 }
 
-// BeginQuorumEpoch hears who leads.
+// BeginQuorumEpoch takes note of the leader of an epoch.
 func (n *Node) BeginQuorumEpoch(req *kmsg.BeginQuorumEpochRequest) *kmsg.BeginQuorumEpochResponse {
 	resp := req.ResponseKind().(*kmsg.BeginQuorumEpochResponse)
 	p := only(req.Topics, func(t *kmsg.BeginQuorumEpochRequestTopic) (bool, []kmsg.BeginQuorumEpochRequestTopicPartition) {

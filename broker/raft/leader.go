@@ -15,7 +15,7 @@ type leadership struct {
 	// is committed the high watermark stands still: a majority that holds a
 	// record of an older epoch does not make it committed (Raft, 5.4.2).
 	epochStart kafka.Offset
-	granted    []kafka.NodeID // who voted for it
+	granted    []kafka.NodeID // the voters that voted for it
 
 	voters    []progress // by voter
 	observers []progress // by id
@@ -60,10 +60,11 @@ func (c *Core) newLeadership(now time.Duration, votes []vote) *leadership {
 // checkQuorumTimeout leaves followers some time beyond their own timeout.
 func (c *Core) checkQuorumTimeout() time.Duration { return c.settings.FetchTimeout * 3 / 2 }
 
-// beginInterval is how often a voter that does not fetch is told who leads.
+// beginInterval is how often a voter that does not fetch is told of its leader.
 func (c *Core) beginInterval() time.Duration { return c.settings.FetchTimeout / 2 }
 
-// EpochStart is where this Leader's epoch begins, and who voted for it.
+// EpochStart is where this Leader's epoch begins, and the voters that voted for
+// it.
 func (c *Core) EpochStart() (kafka.Offset, []kafka.NodeID) {
 	return c.lead.epochStart, c.lead.granted
 }
@@ -94,10 +95,10 @@ func (c *Core) advance() {
 	}
 }
 
-// toldHW is the high watermark as this Leader may tell it: nothing before it
+// answeredHW is the high watermark as this Leader may tell it: nothing before it
 // has committed in its own epoch, for until then its predecessor may have
 // committed more than it knows of (KIP-595).
-func (c *Core) toldHW() kafka.Offset {
+func (c *Core) answeredHW() kafka.Offset {
 	if c.hw > c.lead.epochStart {
 		return c.hw
 	}
@@ -143,7 +144,7 @@ func (c *Core) Fetch(now time.Duration, req FetchRequest) FetchReply {
 	if reply.Err = c.checkLeaderRequest(req.Epoch); reply.Err != nil {
 		return reply
 	}
-	reply.HW = c.toldHW()
+	reply.HW = c.answeredHW()
 	latest := c.log.LatestSnapshot()
 	reply.Validity = c.log.Validate(req.Offset, req.LastEpoch)
 	if req.Offset == 0 && !latest.IsZero() {
@@ -159,7 +160,7 @@ func (c *Core) Fetch(now time.Duration, req FetchRequest) FetchReply {
 		c.countFetch(now, req.Replica)
 	default:
 		c.progressed(now, req)
-		reply.HW = c.toldHW()
+		reply.HW = c.answeredHW()
 		reply.To = max(req.Offset, c.log.Flushed)
 		reply.Wait = req.Offset >= c.log.Flushed && req.HW >= reply.HW
 	}
@@ -270,7 +271,7 @@ func (c *Core) byProgress() []kafka.NodeID {
 	return ids
 }
 
-// BeginDue is when a voter must be told again who leads, if this node does.
+// BeginDue is when this node, if it leads, must tell a voter so again.
 func (c *Core) BeginDue(voter kafka.NodeID) time.Duration {
 	if i := c.voter(voter); c.role == Leader && i >= 0 {
 		return c.beginDue(i)
@@ -278,7 +279,8 @@ func (c *Core) BeginDue(voter kafka.NodeID) time.Duration {
 	return never
 }
 
-// beginDue is when the voter must be told again who leads, unless it fetches.
+// beginDue is when the voter must be told again of its leader, unless it
+// fetches.
 func (c *Core) beginDue(i int) time.Duration {
 	p := &c.lead.voters[i]
 	switch {

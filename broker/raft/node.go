@@ -17,7 +17,7 @@ import (
 //
 // Kafka runs its raft in one thread, and waits in it for the disk. Here each
 // task takes its turn: it enters, tells the core what happened, settles (makes
-// durable, appends, flushes, delivers), and leaves. So nobody ever sees the
+// durable, appends, flushes, delivers), and leaves. So no task ever sees the
 // core ahead of the disk.
 type Node struct {
 	host     env.Host
@@ -46,10 +46,10 @@ type Node struct {
 
 	// tail is the end of the log, in memory, as far as it is not delivered:
 	// batches with consecutive offsets up to the end of the log.
-	tail      []held
-	delivered kafka.Offset // all below was given to the listener
-	toldWho   kafka.NodeID
-	toldEpoch kafka.LeaderEpoch
+	tail        []held
+	delivered   kafka.Offset // all below was given to the listener
+	namedLeader kafka.NodeID
+	namedEpoch  kafka.LeaderEpoch
 
 	// The driver sleeps until armed, unless it is woken.
 	wake  env.Signal
@@ -114,7 +114,7 @@ func (n *Node) settle() {
 		n.host.Exit(err)
 	}
 	n.deliver()
-	n.tellLeader()
+	n.announceLeader()
 	n.wakeOthers()
 }
 
@@ -229,8 +229,9 @@ func (n *Node) wakeOthers() {
 	}
 }
 
-// deadline is when the driver has something to do: its own, or to wake those
-// who have something to say. Who is saying something already wakes by himself.
+// deadline is when the driver has something to do: its own, or to wake the
+// tasks that have a request to send. A task with a request in flight is woken
+// by its answer.
 func (n *Node) deadline() time.Duration {
 	deadline := n.core.Deadline()
 	for _, p := range n.peers {
@@ -333,8 +334,8 @@ func (n *Node) Shutdown(timeout time.Duration) {
 		p.close()
 	}
 	n.must(n.log.Close())
-	// The turn is never given back: whoever waits for it waits for a node that
-	// is gone.
+	// The turn is never given back: a task that waits for it waits for a node
+	// that is gone.
 }
 
 // replaced reports whether another member leads.

@@ -29,7 +29,7 @@ func (q *quorum) on(m *machine, f func()) {
 }
 
 // TestShutdownHandsOver: a leader that leaves in order has a successor long
-// before anybody's fetch timeout has passed.
+// before any fetch timeout has passed.
 func TestShutdownHandsOver(t *testing.T) {
 	q, leader := settled(t, 3, 1)
 	var took time.Duration
@@ -121,7 +121,7 @@ func TestRequestsAreHeldAgainstTheQuorum(t *testing.T) {
 	})
 }
 
-// fetch asks as a consumer would, who counts for nothing.
+// fetch asks as a consumer would, which counts for nothing.
 func fetch(n *raft.Node, epoch, lastEpoch int32, offset int64) kmsg.FetchResponseTopicPartition {
 	req := kmsg.NewPtrFetchRequest()
 	req.Version, req.MaxWaitMillis = 17, 300

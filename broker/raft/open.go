@@ -24,7 +24,7 @@ func Start(host env.Host, cfg Config, l Listener) (*Node, error) {
 		self: &witness.Replica{Node: cfg.ID, Partition: kafka.MetadataPartition, Topic: MetadataTopicID},
 		free: host.NewSignal("raft turn"), wake: host.NewSignal("raft timer"),
 		news: host.NewSignal("raft news"), committed: host.NewSignal("raft commit"),
-		epoch: kafka.NoEpoch, resign: kafka.NoEpoch, toldWho: kafka.NoNode, toldEpoch: kafka.NoEpoch,
+		epoch: kafka.NoEpoch, resign: kafka.NoEpoch, namedLeader: kafka.NoNode, namedEpoch: kafka.NoEpoch,
 	}
 	if err := n.open(); err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func (n *Node) open() error {
 func logDir(dir string) string { return path.Join(dir, kafka.MetadataPartition.Dir()) }
 
 // Check says what is wrong with what a member remembers of the quorum in a data
-// directory, before anybody changes anything there.
+// directory, before anything there is changed.
 func Check(host env.Host, dir string) error {
 	_, err := readQuorumState(host.Disk(), logDir(dir))
 	return err

@@ -244,7 +244,7 @@ func (tr *trouble) strike() {
 		link := w.Network().Link(a.Name(), b.Name())
 		link.Cut()
 		w.After(d, "mend", link.Mend)
-	case 6: // from everybody
+	case 6: // from every other
 		for _, m := range tr.q.members {
 			for _, link := range []string{"to", "from"} {
 				l := w.Network().Link(a.Name(), m.host.Name())

@@ -1,5 +1,5 @@
 // Package raft replicates the metadata log: KRaft (KIP-595), Raft over Kafka's
-// Fetch. Voters elect a leader, the leader appends, everyone else fetches.
+// Fetch. Voters elect a leader, the leader appends, all others fetch.
 //
 // Core is the protocol: it decides, and knows no host. Node is its limbs: the
 // tasks, connections and files of one member of the quorum.
@@ -74,8 +74,8 @@ type Listener interface {
 	// LoadSnapshot replaces everything delivered so far by im, which the
 	// listener may keep.
 	LoadSnapshot(im *metadata.Image)
-	// LeaderChanged tells who leads, or kafka.NoNode while nobody is known to.
-	// This node itself is named only after everything before the start of its
-	// epoch was delivered, so that it never acts on a stale state (KAFKA-15345).
+	// LeaderChanged names the leader, or kafka.NoNode while none is known. This
+	// node itself is named only after everything before the start of its epoch
+	// was delivered, so that it never acts on a stale state (KAFKA-15345).
 	LeaderChanged(leader kafka.NodeID, epoch kafka.LeaderEpoch)
 }

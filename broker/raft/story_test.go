@@ -105,13 +105,13 @@ func (s *story) run(words []string) {
 		m := arg(1)
 		m.core.Tick(s.now)
 		s.settle(m)
-	case "sleep": // sleep 1500: time passes, and nobody's timer is looked at
+	case "sleep": // sleep 1500: time passes, and no timer is looked at
 		s.now += time.Duration(number(1)) * time.Millisecond
 	case "ask": // ask 1 2: 1 says to 2 what it has to say
 		s.message(arg(1), arg(2).id)
 	case "fetch": // fetch 2: 2 fetches once
 		s.fetch(arg(1))
-	case "stabilize": // until nobody has anything to say
+	case "stabilize": // until no member has anything to send
 		s.stabilize()
 	case "append": // append 1 3 [unflushed]: leader 1 appends three records
 		m := arg(1)

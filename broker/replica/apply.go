@@ -100,7 +100,7 @@ func (m *Manager) assigned(reg *metadata.Partition, topic kafka.UUID) bool {
 	return reg != nil && reg.TopicID == topic && slices.Contains(reg.Replicas, m.cfg.NodeID)
 }
 
-// applyAll brings partitions to what is registered of them: who is gone first,
+// applyAll brings partitions to what is registered of them: removed ones first,
 // then leaders, because clients wait for them, then followers.
 func (m *Manager) applyAll(regs []*metadata.Partition) {
 	var followers []*metadata.Partition
@@ -169,7 +169,8 @@ func (m *Manager) retire(tp kafka.TopicPartition, topic kafka.UUID) {
 }
 
 // brokersChanged looks again at what depends on the state of other brokers:
-// who is fenced no longer holds back a high watermark that it does not count for.
+// a broker that is fenced no longer holds back a high watermark that it does
+// not count for.
 func (m *Manager) brokersChanged() {
 	for _, p := range m.Partitions() {
 		p.advance()

@@ -45,7 +45,7 @@ func BenchmarkProduce(b *testing.B) {
 }
 
 // BenchmarkIdle is a second of virtual time of three brokers with a hundred
-// partitions that nobody uses.
+// partitions that no client uses.
 func BenchmarkIdle(b *testing.B) {
 	playSeed(b, 1, 3, nil, func(s *stage) {
 		s.deaf = true

@@ -40,8 +40,8 @@ type fetchPart struct {
 	asked
 	cached *cached
 	p      *Partition // nil: not here
-	// stranger: there is no such partition in the cluster.
-	stranger bool
+	// unknown: there is no such partition in the cluster.
+	unknown bool
 	// seen is where what may be read ended when it was read.
 	seen   kafka.Offset
 	out    kmsg.FetchResponseTopicPartition
@@ -176,7 +176,7 @@ func (part *fetchPart) fail(err error) {
 	if err == kerr.UnknownTopicOrPartition || err == kerr.UnknownTopicID {
 		// Kafka finds these out before it comes to the replicas: the answer is made
 		// in another place, and stands behind theirs.
-		part.stranger = true
+		part.unknown = true
 		part.out.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
 	}
 }
@@ -364,17 +364,17 @@ func (q *fetch) answer(resp *kmsg.FetchResponse) {
 	if q.full && q.keep {
 		resp.SessionID = q.m.sessions.begin(q)
 	}
-	strangers := 0
+	unknown := 0
 	for i := range q.parts {
-		if part := &q.parts[i]; part.stranger {
-			strangers++
+		if part := &q.parts[i]; part.unknown {
+			unknown++
 		} else {
 			q.answerPart(resp, part)
 		}
 	}
-	for i := 0; i < len(q.parts) && strangers > 0; i++ {
-		if part := &q.parts[i]; part.stranger {
-			strangers--
+	for i := 0; i < len(q.parts) && unknown > 0; i++ {
+		if part := &q.parts[i]; part.unknown {
+			unknown--
 			q.answerPart(resp, part)
 		}
 	}
@@ -396,7 +396,7 @@ func (p *Partition) tellRead(batches []byte) {
 // that there is to tell.
 func (q *fetch) answerPart(resp *kmsg.FetchResponse, part *fetchPart) {
 	if part.cached != nil {
-		if !part.cached.mustTell(&part.out) {
+		if !part.cached.mustAnswer(&part.out) {
 			return
 		}
 		if len(part.out.RecordBatches) > 0 {

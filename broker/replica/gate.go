@@ -10,7 +10,7 @@ type gate struct {
 	host     env.Host
 	users    int
 	changing bool
-	waiting  int // for lock; they go before who wants to enter
+	waiting  int // for lock; they go before tasks that want to enter
 	wake     env.Signal
 }
 
@@ -27,7 +27,7 @@ func (g *gate) leave() {
 	g.stir()
 }
 
-// lock waits until nobody is inside. It blocks.
+// lock waits until no task is inside. It blocks.
 func (g *gate) lock() {
 	g.waiting++
 	for g.changing || g.users > 0 {

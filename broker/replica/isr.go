@@ -11,8 +11,9 @@ import (
 )
 
 // isrState is a leader's view of its in-sync replicas. At most one change is
-// under way. While it is, nobody knows which set the controller holds, so both
-// count: the high watermark covers their union, the maximal ISR (KIP-497).
+// under way. While it is, the leader cannot know which set the controller
+// holds, so both count: the high watermark covers their union, the maximal ISR
+// (KIP-497).
 //
 //	             propose                  accepted, or new metadata
 //	committed ───────────▶ expanding  ─┬──────────▶ committed
@@ -31,15 +32,16 @@ type isrState struct {
 type proposal struct {
 	isr      []kafka.NodeID
 	expands  bool
-	joins    kafka.NodeID // who, if expands
+	joins    kafka.NodeID // the broker that joins, if expands
 	topic    kafka.UUID
 	epoch    kafka.LeaderEpoch
 	registry kafka.PartitionEpoch // the partition epoch it is based on
 	brokers  []kafka.BrokerEpoch  // of each of isr, as its last fetch said (KIP-903)
 }
 
-// maximal is the ISR with whom the controller may have added. Who is about to
-// be removed still counts: the controller may not have agreed.
+// maximal is the ISR with the broker that the controller may have added. A
+// member that is about to be removed still counts: the controller may not have
+// agreed.
 func (s *isrState) maximal() []kafka.NodeID {
 	if s.proposal != nil && s.proposal.expands {
 		return s.proposal.isr
@@ -87,7 +89,8 @@ func (p *Partition) maybeExpandISR(f *follower) {
 	p.tellMaximalISR()
 }
 
-// maybeShrinkISR proposes to take out who has been behind for too long.
+// maybeShrinkISR proposes to take out followers that have been behind for too
+// long.
 func (p *Partition) maybeShrinkISR() {
 	if p.role != Leader || p.isr.proposal != nil {
 		return
@@ -109,7 +112,8 @@ func (p *Partition) maybeShrinkISR() {
 
 // propose begins a change of the ISR. Each member's broker epoch is from the
 // same state of the follower that made it a member of the proposal
-// (KAFKA-15221); the controller refuses who has since been registered anew.
+// (KAFKA-15221); the controller refuses a broker that has since registered
+// anew.
 func (p *Partition) propose(pr *proposal) {
 	pr.topic, pr.epoch, pr.registry = p.topic, p.epoch, p.registry
 	for _, id := range pr.isr {
@@ -165,8 +169,8 @@ func (p *Partition) rejected(pr *proposal, err error) (again bool) {
 		return false
 	case kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.FencedLeaderEpoch,
 		kerr.InvalidUpdateVersion, kerr.InvalidRequest, kerr.NewLeaderElected:
-		// Something has changed that the metadata log will tell. Until then
-		// nobody knows whether the change was made by an earlier attempt: the
+		// Something has changed that the metadata log will tell. Until then it
+		// is unknown whether the change was made by an earlier attempt: the
 		// proposal stays, and goes on to count.
 		p.tellRefused(pr, false, err)
 		return false

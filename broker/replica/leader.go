@@ -95,8 +95,8 @@ func (p *Partition) count(f *follower, from, start, leaderEnd kafka.Offset, name
 }
 
 // advance moves the high watermark as far as all that count allow. It never
-// falls within an epoch of leadership. Who counts: the maximal ISR (KIP-497),
-// and whoever is about to join it, because a leader that runs ahead of a
+// falls within an epoch of leadership. The maximal ISR counts (KIP-497), and
+// the follower that is about to join it, because a leader that runs ahead of a
 // follower with each append would keep it out for ever.
 func (p *Partition) advance() {
 	if p.role != Leader {
@@ -106,7 +106,7 @@ func (p *Partition) advance() {
 	if hw <= p.hw {
 		return
 	}
-	// Below min.insync.replicas nothing is committed: who is elected from the
+	// Below min.insync.replicas nothing is committed: a leader elected from the
 	// eligible leader replicas then has all that was shown (KIP-966).
 	if len(p.isr.committed) < p.minISR() {
 		p.m.host.Reached(ProbeHwHeldBack)

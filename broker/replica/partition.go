@@ -42,8 +42,8 @@ type Partition struct {
 
 	// gate is between uses of the role and changes of it, turn between appends.
 	gate, turn gate
-	// Who waits: for the log to grow, for the high watermark or the role to
-	// change, for log start offsets to rise.
+	// Requests that wait for the log to grow, for the high watermark or the
+	// role to change, for log start offsets to rise.
 	grown, moved, trimmed watchers
 
 	// Of a leader only.
@@ -89,7 +89,7 @@ func (p *Partition) LogEnd() kafka.Offset { return p.end }
 // Log is the replica's log.
 func (p *Partition) Log() *log.Log { return p.log }
 
-// LeaderAndEpoch is who leads as far as this replica knows, and since when.
+// LeaderAndEpoch is the leader that this replica knows, and its epoch.
 func (p *Partition) LeaderAndEpoch() (kafka.NodeID, kafka.LeaderEpoch) { return p.leader, p.epoch }
 
 // IsLeader reports whether this replica leads.
@@ -215,8 +215,8 @@ func find(followers []follower, id kafka.NodeID) *follower {
 	return nil
 }
 
-// becomeFollower makes the replica follow the registration's leader, or
-// nobody. It blocks.
+// becomeFollower makes the replica follow the registration's leader, or none.
+// It blocks.
 func (p *Partition) becomeFollower(reg *metadata.Partition) {
 	p.gate.lock()
 	defer p.gate.unlock()
@@ -269,7 +269,7 @@ func (p *Partition) checkAll() {
 	p.trimmed.check()
 }
 
-// setHW moves the high watermark and wakes who waited for it.
+// setHW moves the high watermark and wakes the requests that waited for it.
 func (p *Partition) setHW(hw kafka.Offset) {
 	if hw > p.end {
 		panic(fmt.Sprintf("broker %d: high watermark %d passed log end offset %d on %v", p.m.cfg.NodeID, hw, p.end, p.tp))

@@ -197,7 +197,7 @@ func fillProduced(out *kmsg.ProduceResponseTopicPartition, partition int32, p *P
 	}
 	out.ErrorCode = kafka.Code(err)
 	out.BaseOffset, out.LogAppendTime, out.LogStartOffset = -1, -1, -1
-	if p != nil && tellsStart(err) {
+	if p != nil && carriesStart(err) {
 		out.LogStartOffset = int64(p.log.StartOffset())
 	}
 	var refused *log.Refused
@@ -212,10 +212,10 @@ func fillProduced(out *kmsg.ProduceResponseTopicPartition, partition int32, p *P
 	}
 }
 
-// tellsStart reports whether the answer to a refused append says where the log
+// carriesStart reports whether the answer to a refused append says where the log
 // begins. In Kafka it does unless the replica is not the leader or the batch was
 // damaged or too large (ReplicaManager.appendRecordsToLeader).
-func tellsStart(err error) bool {
+func carriesStart(err error) bool {
 	for _, silent := range []*kerr.Error{
 		kerr.UnknownTopicOrPartition, kerr.NotLeaderForPartition, kerr.MessageTooLarge,
 		kerr.RecordListTooLarge, kerr.CorruptMessage, kerr.KafkaStorageError,

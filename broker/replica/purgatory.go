@@ -9,8 +9,8 @@ import (
 
 // Purgatory is where requests wait for a condition: acks=all for the high
 // watermark, a fetch for bytes, DeleteRecords for the followers. What a
-// condition depends on are places (a list of watchers in a partition); whoever
-// changes something there checks its watchers. A waiting task sleeps until its
+// condition depends on are lists of watchers in a partition; the code that
+// changes the condition checks its watchers. A waiting task sleeps until its
 // condition holds or its time is up; it is not woken to look for itself.
 type purgatory struct {
 	host env.Host
@@ -18,7 +18,7 @@ type purgatory struct {
 }
 
 // condition is what a request waits for. ready says whether it holds now that
-// something has changed at place i, and does not block. What must be judged at
+// something has changed in the i-th list, and does not block. What must be judged at
 // that moment it keeps: by the time the task runs, more may have changed.
 type condition interface{ ready(i int) bool }
 
@@ -28,20 +28,20 @@ type wait struct {
 	cond      condition
 	wake      env.Signal
 	done      bool
-	places    []place
+	entries   []entry
 }
 
-// place is an entry of a wait in one list of watchers.
-type place struct {
+// entry is a wait in one list of watchers.
+type entry struct {
 	wait  *wait
 	index int
-	item  list.Item[place]
+	item  list.Item[entry]
 }
 
 // watchers are the waits that depend on something, in the order in which they came.
-type watchers struct{ places list.List[place] }
+type watchers struct{ entries list.List[entry] }
 
-// begin prepares a wait that will watch n places.
+// begin prepares a wait that will watch n lists.
 func (pg *purgatory) begin(cond condition, n int) *wait {
 	var w *wait
 	if last := len(pg.free) - 1; last >= 0 {
@@ -50,18 +50,18 @@ func (pg *purgatory) begin(cond condition, n int) *wait {
 		w = &wait{purgatory: pg, wake: pg.host.NewSignal("purgatory")}
 	}
 	w.cond, w.done = cond, false
-	if cap(w.places) < n {
-		w.places = make([]place, 0, n)
+	if cap(w.entries) < n {
+		w.entries = make([]entry, 0, n)
 	}
 	return w
 }
 
 // watch has the wait judged when something changes in a list.
 func (w *wait) watch(in *watchers) {
-	w.places = append(w.places, place{wait: w, index: len(w.places)})
-	p := &w.places[len(w.places)-1]
+	w.entries = append(w.entries, entry{wait: w, index: len(w.entries)})
+	p := &w.entries[len(w.entries)-1]
 	p.item.Init(p)
-	in.places.Push(&p.item)
+	in.entries.Push(&p.item)
 }
 
 // sleep waits until the condition holds, at most timeout, and reports whether
@@ -69,7 +69,7 @@ func (w *wait) watch(in *watchers) {
 // for a moment: Kafka completes a waiting request on another thread, which others
 // may precede, sometimes by a while.
 func (w *wait) sleep(timeout time.Duration) bool {
-	for i := range w.places {
+	for i := range w.entries {
 		if w.done = w.cond.ready(i); w.done {
 			break
 		}
@@ -79,11 +79,11 @@ func (w *wait) sleep(timeout time.Duration) bool {
 		w.wake.Wait(timeout)
 	}
 	done := w.done
-	for i := range w.places {
-		w.places[i].item.Remove()
+	for i := range w.entries {
+		w.entries[i].item.Remove()
 	}
 	pg := w.purgatory
-	w.cond, w.places = nil, w.places[:0]
+	w.cond, w.entries = nil, w.entries[:0]
 	pg.free = append(pg.free, w)
 	switch {
 	case !waits:
@@ -97,9 +97,9 @@ func (w *wait) sleep(timeout time.Duration) bool {
 // longestDelay bounds how late a request leaves purgatory in some runs.
 const longestDelay = 20 * time.Millisecond
 
-// check wakes who waits here and need wait no more.
+// check wakes the requests in the list whose condition holds.
 func (l *watchers) check() {
-	for p := l.places.First(); p != nil; p = p.item.Next() {
+	for p := l.entries.First(); p != nil; p = p.item.Next() {
 		w := p.wait
 		if !w.done && w.cond.ready(p.index) {
 			w.done = true

@@ -51,13 +51,13 @@ func TestPurgatory(t *testing.T) {
 		list.check()
 		h.Sleep(10 * time.Millisecond)
 		assert.True(t, results[2])
-		assert.True(t, list.places.Empty(), "no wait is left behind")
+		assert.True(t, list.entries.Empty(), "no wait is left behind")
 		assert.Len(t, pg.free, 3, "the first wait was used again")
 	})
 }
 
-// An append that has begun is over before the role changes, and who comes
-// later waits for the new role.
+// An append that has begun is over before the role changes, and a later request
+// waits for the new role.
 func TestGate(t *testing.T) {
 	sim.RunHost(t, 1, func(h env.Host) {
 		g := &gate{host: h}

@@ -1,7 +1,8 @@
 // Package replica holds a broker's copies of partitions: the log of each, its
 // role as leader or follower, and the tasks that keep copies alike. A leader
-// decides what is committed (the high watermark) and asks the controller who
-// may count for it (the ISR); nobody here decides who leads.
+// decides what is committed (the high watermark) and asks the controller which
+// replicas may count for it (the ISR); which replica leads is decided
+// elsewhere.
 //
 // The rules are arithmetic without a host (rules.go). Partition applies them to
 // one replica: leader.go, follow.go, isr.go. Manager has all replicas of the
@@ -206,7 +207,7 @@ func (m *Manager) absent(tp kafka.TopicPartition) error {
 }
 
 // mustWork ends the process if the disk failed: a broker with one log
-// directory has nothing left to serve, and nobody knows what is on disk.
+// directory has nothing left to serve, and what is on disk is unknown.
 func (m *Manager) mustWork(p *Partition, err error) {
 	if err != nil {
 		m.host.Tell(&witness.LogDirFailed{Replica: p.self})

@@ -31,8 +31,8 @@ type progress struct {
 const never = -1 << 61 * time.Nanosecond
 
 // newProgress is what a leader knows when its epoch begins at offset start. A
-// member of the ISR is given the benefit of the doubt for one lag time; who is
-// not must not hold back the high watermark.
+// member of the ISR is given the benefit of the doubt for one lag time; another
+// follower must not hold back the high watermark.
 func newProgress(inISR bool, now time.Duration) progress {
 	p := progress{end: kafka.NoOffset, start: kafka.NoOffset, caughtUp: never, epoch: kafka.NoEpoch}
 	if inISR {

@@ -21,8 +21,8 @@ func TestHighWatermark(t *testing.T) {
 	}{
 		{"alone, all is committed", 3, 10, nil, 10},
 		{"the slowest that counts decides", 3, 10, []mark{{7, true}, {9, true}}, 7},
-		{"who does not count does not hold it back", 3, 10, []mark{{5, false}, {9, true}}, 9},
-		{"who has not fetched in this epoch holds it still", 3, 10, []mark{{unknown, true}, {10, true}}, 3},
+		{"a replica that does not count does not hold it back", 3, 10, []mark{{5, false}, {9, true}}, 9},
+		{"a replica that has not fetched in this epoch holds it still", 3, 10, []mark{{unknown, true}, {10, true}}, 3},
 		{"it never falls", 8, 10, []mark{{5, true}}, 8},
 		{"a follower ahead of the leader adds nothing", 3, 10, []mark{{12, true}}, 10},
 	} {
@@ -88,7 +88,7 @@ func TestWhoMustLeaveTheISR(t *testing.T) {
 	} {
 		assert.Equal(t, c.want, mustLeave(c.p, 10, time.Hour, lagMax), c.name)
 	}
-	assert.True(t, mustLeave(newProgress(false, 0), 10, time.Second, lagMax), "who was never in sync is not waited for, not even at the dawn of time")
+	assert.True(t, mustLeave(newProgress(false, 0), 10, time.Second, lagMax), "a follower that was never in sync is not waited for, not even at time 0")
 }
 
 // A follower that is always one append behind is caught up all the same, as of
@@ -104,7 +104,7 @@ func TestProgress_BusyLeader(t *testing.T) {
 		}
 	}
 	p = p.after(95, 0, 200, 1, time.Hour)
-	assert.Equal(t, 8*time.Minute, p.caughtUp, "who does not even reach the end of last time is not caught up")
+	assert.Equal(t, 8*time.Minute, p.caughtUp, "a follower that does not even reach the end of last time is not caught up")
 }
 
 func TestTruncationPoint(t *testing.T) {
@@ -175,8 +175,8 @@ func (l *epochLog) follow(leader epochLog, atMost int) bool {
 // that it has.
 func TestTruncation_EndsAtTheLargestCommonPoint(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		// As in a broker, a new leader notes its epoch before anybody asks, so what
-		// is larger than all its epochs is never asked for.
+		// As in a broker, a new leader notes its epoch before a follower asks,
+		// so what is larger than all its epochs is never asked for.
 		logs := make([]epochLog, 3)
 		for epoch := kafka.LeaderEpoch(1); epoch < 12; epoch++ {
 			leader := rapid.IntRange(0, 2).Draw(t, "leader")

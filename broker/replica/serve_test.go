@@ -180,10 +180,10 @@ func TestFetch_SessionEndsWithItsLastPartition(t *testing.T) {
 }
 
 // Partitions of topics that do not exist are not remembered without bound.
-func TestFetch_SessionsForgetStrangers(t *testing.T) {
+func TestFetch_SessionsForgetUnknownPartitions(t *testing.T) {
 	play(t, 1, nil, func(s *stage) {
 		s.topic(1, 1)
-		strangers := func(from, n int) []kmsg.FetchRequestTopic {
+		unknown := func(from, n int) []kmsg.FetchRequestTopic {
 			var out []kmsg.FetchRequestTopic
 			for i := range n {
 				topic := consumerFetch(0, 0, 0).Topics[0]
@@ -194,18 +194,18 @@ func TestFetch_SessionsForgetStrangers(t *testing.T) {
 		}
 		req := consumerFetch(0, 0, 0)
 		req.SessionEpoch = initialSessionEpoch
-		req.Topics = strangers(0, maxStrangers+1)
+		req.Topics = unknown(0, maxUnknown+1)
 		resp := s.call(1, req).(*kmsg.FetchResponse)
 		assert.Zero(t, resp.SessionID)
-		assert.Len(t, resp.Topics, maxStrangers+1, "answered all the same")
+		assert.Len(t, resp.Topics, maxUnknown+1, "answered all the same")
 
-		req.Topics = append(strangers(0, maxStrangers), consumerFetch(0, 0, 0).Topics...)
+		req.Topics = append(unknown(0, maxUnknown), consumerFetch(0, 0, 0).Topics...)
 		resp = s.call(1, req).(*kmsg.FetchResponse)
 		require.NotZero(t, resp.SessionID)
-		req.Topics, req.SessionID, req.SessionEpoch = strangers(maxStrangers, 500), resp.SessionID, 1
+		req.Topics, req.SessionID, req.SessionEpoch = unknown(maxUnknown, 500), resp.SessionID, 1
 		s.call(1, req)
 		for _, l := range s.nodes[1].m.sessions.list {
-			assert.LessOrEqual(t, len(l.x.byKey), maxStrangers+1)
+			assert.LessOrEqual(t, len(l.x.byKey), maxUnknown+1)
 		}
 	})
 }
@@ -377,7 +377,7 @@ func TestDeleteRecords(t *testing.T) {
 		out := s.call(1, req).(*kmsg.DeleteRecordsResponse).Topics[0].Partitions[0]
 		assert.Zero(t, out.ErrorCode)
 		assert.EqualValues(t, 4, out.LowWatermark)
-		assert.EqualValues(t, 4, s.replica(2).log.StartOffset(), "the answer waits for who is alive")
+		assert.EqualValues(t, 4, s.replica(2).log.StartOffset(), "the answer waits for the followers that are alive")
 		start, err := s.listOffset(1, earliestTimestamp)
 		assert.NoError(t, err)
 		assert.EqualValues(t, 4, start)

@@ -33,16 +33,16 @@ type listed struct {
 // one that had records goes to the end, so that all get their turn.
 type fetchSession struct {
 	id, epoch int32 // epoch of the next request
-	dropped   bool  // it is no session any more; whoever still answers for it must know
+	dropped   bool  // it is no session any more; a request that is still being answered for it must know
 	follower  bool  // privileged: no consumer takes its place
 	usesIDs   bool  // v13 and later: topics go by their ids
 	created   time.Duration
 	used      time.Duration
-	// strangers counts the partitions that were added although their topic did
+	// unknown counts the partitions that were added although their topic did
 	// not exist; they are not counted out again.
-	strangers int
-	byKey     map[sessionKey]*cached
-	parts     list.List[cached]
+	unknown int
+	byKey   map[sessionKey]*cached
+	parts   list.List[cached]
 }
 
 // sessionKey names a partition as the request does: by the id of its topic, or
@@ -64,10 +64,10 @@ type cached struct {
 	name      string     // of the topic, if it was ever known
 }
 
-// maxStrangers is how many partitions of topics that do not exist one session
+// maxUnknown is how many partitions of topics that do not exist one session
 // remembers. Kafka has no bound: there a single request of a hundred megabytes
 // stays in memory as long as its session.
-const maxStrangers = 100
+const maxUnknown = 100
 
 // asked is what a fetch asks of one partition.
 type asked struct {
@@ -201,8 +201,8 @@ func (x *fetchSession) admits(m *Manager, topic string) bool {
 	if m.knows(topic) {
 		return true
 	}
-	x.strangers++
-	return x.strangers <= maxStrangers
+	x.unknown++
+	return x.unknown <= maxUnknown
 }
 
 func (x *fetchSession) add(c *cached) {
@@ -211,9 +211,9 @@ func (x *fetchSession) add(c *cached) {
 	x.parts.Push(&c.item)
 }
 
-// mustTell reports whether an incremental answer must carry out, and takes
+// mustAnswer reports whether an incremental answer must carry out, and takes
 // note of what it tells.
-func (c *cached) mustTell(out *kmsg.FetchResponseTopicPartition) bool {
+func (c *cached) mustAnswer(out *kmsg.FetchResponseTopicPartition) bool {
 	tell := len(out.RecordBatches) > 0 || c.hw != out.HighWatermark || c.start != out.LogStartOffset ||
 		out.ErrorCode != 0 || out.PreferredReadReplica >= 0 ||
 		out.DivergingEpoch.Epoch >= 0 // with no records either: else the follower would never truncate
@@ -252,7 +252,7 @@ func (s *fetchSessions) begin(q *fetch) int32 {
 		c.took(&part.out)
 		x.add(c)
 		if !q.m.knows(c.name) {
-			x.strangers++
+			x.unknown++
 		}
 	}
 	s.push(x)
@@ -261,13 +261,13 @@ func (s *fetchSessions) begin(q *fetch) int32 {
 
 // fits reports whether the partitions of a full fetch may be remembered.
 func (s *fetchSessions) fits(q *fetch) bool {
-	strangers := 0
+	unknown := 0
 	for i := range q.parts {
 		if !q.m.knows(q.m.topicName(q.parts[i].key)) {
-			strangers++
+			unknown++
 		}
 	}
-	return strangers <= maxStrangers
+	return unknown <= maxUnknown
 }
 
 func (s *fetchSessions) newID() int32 {

@@ -127,9 +127,9 @@ func TestSession_TellsWhatHasChanged(t *testing.T) {
 		x.set(0, func(p *kmsg.FetchResponseTopicPartition) { p.RecordBatches = []byte("records") })
 		x.set(2, func(p *kmsg.FetchResponseTopicPartition) { p.RecordBatches = []byte("records") })
 		next("records are told", 0, 2)
-		next("who had records goes to the end: 1, 0, 2", 0, 2)
+		next("a partition that had records goes to the end: 1, 0, 2", 0, 2)
 		x.set(1, func(p *kmsg.FetchResponseTopicPartition) { p.RecordBatches = []byte("records") })
-		next("who had none comes first", 1, 0, 2)
+		next("a partition that had none comes first", 1, 0, 2)
 	})
 }
 
@@ -192,7 +192,7 @@ func TestSession_RoomIsFoundForWhoIsWorthMore(t *testing.T) {
 		assert.Nil(t, x.m.sessions.find(a))
 		assert.NotNil(t, x.m.sessions.find(b))
 		x.h.Sleep(sessionEviction + time.Second)
-		assert.NotZero(t, begin(consumer, 0), "who was not heard of for long makes room")
+		assert.NotZero(t, begin(consumer, 0), "an idle session makes room")
 		assert.Nil(t, x.m.sessions.find(b))
 	})
 }

@@ -27,9 +27,9 @@ import (
 )
 
 // stage is a cluster of Managers on simulated hosts. The controller is the
-// story's own: it elects whom the story says, when the story says so, and
-// answers AlterPartition. The story is a task of its own host, "client", in
-// blocking style.
+// story's own: it elects the broker that the story names, when the story says
+// so, and answers AlterPartition. The story is a task of its own host,
+// "client", in blocking style.
 type stage struct {
 	t    testing.TB
 	w    *sim.World
@@ -341,7 +341,7 @@ func (s *stage) fence(id kafka.NodeID, fenced bool) {
 }
 
 // Call is the way of a broker to the controller: it takes a millisecond there
-// and back. Who is muted has its request carried out and learns nothing.
+// and back. The request of a muted broker is carried out and its answer lost.
 func (n *node) Call(req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
 	host := n.host.Process()
 	host.Sleep(time.Millisecond)

@@ -18,7 +18,8 @@ import (
 var long = flag.Bool("long", false, "run the long tests too")
 
 // swarm hurts three brokers at random, while a controller that keeps to the
-// rules elects whom it may and two clients append. In the end all is healed.
+// rules elects a broker that it may and two clients append. In the end all is
+// healed.
 type swarm struct {
 	*stage
 	luck  *rand.Rand
@@ -160,7 +161,7 @@ func (x *swarm) alive(id kafka.NodeID) bool {
 }
 
 // lose fences a broker, takes it out of the ISR unless it is the last, and
-// elects somebody else of the ISR, if there is one.
+// elects another member of the ISR, if there is one.
 func (x *swarm) lose(id kafka.NodeID) {
 	recs := []metadata.Record{&metadata.BrokerRegistrationChangeRecord{BrokerID: id, BrokerEpoch: x.nodes[id].epoch, Fenced: 1}}
 	p := x.partition()
@@ -181,7 +182,8 @@ func (x *swarm) lose(id kafka.NodeID) {
 	x.publish(recs...)
 }
 
-// recover unfences who runs, sometimes, and elects a leader if there is none.
+// recover unfences a broker that runs, sometimes, and elects a leader if there
+// is none.
 func (x *swarm) recover() {
 	for _, id := range x.ids {
 		if x.w.Host(name(id)).IsRunning() && !x.alive(id) && (x.clean || x.luck.IntN(2) == 0) {

@@ -33,9 +33,9 @@ func (m *Manager) every(name string, d time.Duration, f func()) {
 	})
 }
 
-// checkLags looks for followers that have been behind for too long. Who was
-// waited for without being in the ISR, and is not any more, may also free a
-// high watermark.
+// checkLags looks for followers that have been behind for too long. A follower
+// that was waited for without being in the ISR, and is not any more, may also
+// free a high watermark.
 func (m *Manager) checkLags() {
 	for _, p := range m.Partitions() {
 		p.maybeShrinkISR()

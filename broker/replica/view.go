@@ -18,7 +18,7 @@ func (r Role) String() string {
 	return [...]string{"idle", "leader", "follower"}[r]
 }
 
-// View is what a replica holds and believes, for those who look on.
+// View is what a replica holds and believes, for tests and observers.
 type View struct {
 	Partition      kafka.TopicPartition
 	Topic          kafka.UUID

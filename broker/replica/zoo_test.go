@@ -31,9 +31,9 @@ func zoo(t *testing.T, bug planted.Bug, brokers int, broken laws.Law, story func
 	})
 }
 
-// 1 leads and appends what nobody fetches; 2 is elected while 1 is still in the
-// ISR, and appends less. 1's first fetch, from past 2's log end, says nothing
-// of what 1 has.
+// 1 leads and appends what no follower fetches; 2 is elected while 1 is still
+// in the ISR, and appends less. 1's first fetch, from past 2's log end, says
+// nothing of what 1 has.
 func TestZ03_ADivergedFetchIsNotCounted(t *testing.T) {
 	zoo(t, planted.CountDivergedFetch, 2, laws.SamePrefix, func(s *stage) {
 		s.topic(2, 1, 2)
@@ -53,7 +53,7 @@ func TestZ03_ADivergedFetchIsNotCounted(t *testing.T) {
 }
 
 // 3 leads, all have the record, but only 3 knows yet that it is committed. 3
-// dies, and whoever becomes a follower must keep what it has.
+// dies, and a broker that becomes a follower must keep what it has.
 func TestZ04_AFollowerDoesNotTruncateToItsHighWatermark(t *testing.T) {
 	zoo(t, planted.TruncateToHW, 3, laws.NoTruncation, func(s *stage) {
 		s.topic(2, 3, 1, 2)
@@ -150,7 +150,7 @@ func TestZ08_NothingIsCommittedBelowMinInsyncReplicas(t *testing.T) {
 		s.mustProduce(1, "before")
 		s.cut(1, 2)
 		s.cut(1, 3)
-		_, err := s.produce(1, 1, "appended") // who has everything stays, however silent
+		_, err := s.produce(1, 1, "appended") // a follower that has everything stays, however silent
 		require.NoError(s.t, err)
 		s.until("the isr shrinks to 1", func() bool { return len(s.replica(1).isr.committed) == 1 })
 		_, err = s.produce(1, acksAll, "refused")
@@ -248,7 +248,7 @@ func TestZ48_AFencedReplicaStaysOutOfTheISR(t *testing.T) {
 		asked := len(s.altered)
 		s.mustProduce(1, "committed without 2")
 		s.wait(3 * time.Second)
-		assert.Len(s.t, s.altered, asked, "nobody proposes a fenced broker")
+		assert.Len(s.t, s.altered, asked, "the leader does not propose a fenced broker")
 
 		s.refuse = kerr.IneligibleReplica
 		s.fence(2, false)

@@ -20,7 +20,7 @@ func TestAnswers_AuthorizedOperations(t *testing.T) {
 	onBroker(t, func(_ env.Host, b *Broker) {
 		req := askMetadata(8, "orders", "bonds")
 		plain := b.metadata(nil, req).(*kmsg.MetadataResponse)
-		assert.EqualValues(t, -2147483648, plain.AuthorizedOperations, "nobody asked")
+		assert.EqualValues(t, -2147483648, plain.AuthorizedOperations, "it was not asked for")
 		assert.EqualValues(t, -2147483648, plain.Topics[0].AuthorizedOperations)
 		req.IncludeTopicAuthorizedOperations, req.IncludeClusterAuthorizedOperations = true, true
 		resp := b.metadata(nil, req).(*kmsg.MetadataResponse)

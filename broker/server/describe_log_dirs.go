@@ -1,10 +1,13 @@
 package server
 
 import (
+	"path"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/wire"
+	"github.com/ktrial/ktrial/sim/env"
 )
 
 // DescribeLogDirs 1-4: the size of each replica in the broker's one log
@@ -46,16 +49,23 @@ type realDisk interface {
 }
 
 // dataDir is the absolute path of the log directory, and the space around it.
-func (b *Broker) dataDir() (path string, total, usable int64) {
-	disk, real := b.Host.Disk().(realDisk)
-	if !real {
-		return "/" + b.DataDir, -1, -1
+func (b *Broker) dataDir() (where string, total, usable int64) {
+	where, total, usable = AbsolutePath(b.Host, b.DataDir), -1, -1
+	if disk, real := b.Host.Disk().(realDisk); real {
+		if t, u, err := disk.Space(); err == nil {
+			total, usable = t, u
+		}
 	}
-	total, usable, err := disk.Space()
-	if err != nil {
-		total, usable = -1, -1
+	return where, total, usable
+}
+
+// AbsolutePath is where a path of the host's disk is on this machine; a simulated
+// disk has its own root.
+func AbsolutePath(host env.Host, p string) string {
+	if disk, real := host.Disk().(realDisk); real {
+		return disk.Where(p)
 	}
-	return disk.Where(b.DataDir), total, usable
+	return path.Join("/", p)
 }
 
 // askedLogs is the partitions that the request names.

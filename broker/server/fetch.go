@@ -14,7 +14,7 @@ import (
 //   - Topics by name up to v12, by id from v13; sessions (KIP-227); waits for
 //     fetch.min.bytes, at most fetch.max.wait.ms: all that is package replica's.
 //
-//   - v16: who leads a partition that this broker does not (KIP-951).
+//   - v16: the leader of a partition that this broker does not lead (KIP-951).
 //
 //   - v17, v18 of followers: their directory id and high watermark are read and
 //     not used. KIP-1166 only saves the leader an answer.
@@ -48,7 +48,7 @@ func emptyNotNull(resp *kmsg.FetchResponse) {
 	}
 }
 
-// hintFetch says who leads a partition that this broker does not.
+// hintFetch names the leader of each partition that this broker does not lead.
 func (b *Broker) hintFetch(resp *kmsg.FetchResponse) {
 	var hints leaderHints
 	for i := range resp.Topics {

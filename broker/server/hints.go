@@ -17,8 +17,8 @@ type hintedBroker struct {
 	metadata.Endpoint
 }
 
-// leader is who leads tp as far as this broker knows, -1 and -1 if it does not
-// know, and notes where that is.
+// leader is the leader of tp that this broker knows, -1 and -1 if it knows
+// none; the leader's address goes into the hints.
 func (h *leaderHints) leader(im *metadata.Image, tp kafka.TopicPartition) (id, epoch int32) {
 	p := im.Partition(tp)
 	if p == nil {
@@ -26,12 +26,12 @@ func (h *leaderHints) leader(im *metadata.Image, tp kafka.TopicPartition) (id, e
 	}
 	broker := im.Broker(p.Leader)
 	if at, known := endpoint(broker); known {
-		h.note(hintedBroker{int32(broker.ID), broker.Rack, at})
+		h.add(hintedBroker{int32(broker.ID), broker.Rack, at})
 	}
 	return int32(p.Leader), int32(p.LeaderEpoch)
 }
 
-func (h *leaderHints) note(at hintedBroker) {
+func (h *leaderHints) add(at hintedBroker) {
 	for _, b := range h.brokers {
 		if b.id == at.id {
 			return

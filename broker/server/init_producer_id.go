@@ -60,8 +60,8 @@ type producerIDs struct {
 	arrived   env.Signal
 }
 
-// take is a producer id that nobody has had. It blocks while the controller is
-// asked for a block: one task asks, the others wait for it.
+// take is a producer id that was never given out. It blocks while the
+// controller is asked for a block: one task asks, the others wait for it.
 func (p *producerIDs) take() (kafka.ProducerID, error) {
 	for p.next == p.end {
 		if p.asking {

@@ -79,9 +79,9 @@ type Lifecycle struct {
 	// GiveUp ends the process when the broker cannot register; nil: at once.
 	GiveUp func(error)
 
-	nudged  bool
-	nudge   env.Signal
-	changed env.Signal
+	awakened bool
+	wakeUp   env.Signal
+	changed  env.Signal
 }
 
 // NewLifecycle makes a broker's life. onEpoch hears of the broker epoch as soon
@@ -90,7 +90,7 @@ func NewLifecycle(host env.Host, self Identity, s Settings, channel *Channel, me
 	return &Lifecycle{
 		host: host, self: self, settings: s, channel: channel, metadata: metadata, onEpoch: onEpoch,
 		epoch:   kafka.NoEpoch,
-		nudge:   host.NewSignal("lifecycle nudged"),
+		wakeUp:  host.NewSignal("lifecycle awakened"),
 		changed: host.NewSignal("lifecycle changed"),
 	}
 }
@@ -168,8 +168,8 @@ func (lc *Lifecycle) become(s State) {
 
 // hurry has the next communication take place at once.
 func (lc *Lifecycle) hurry() {
-	lc.nudged = true
-	lc.nudge.Notify()
+	lc.awakened = true
+	lc.wakeUp.Notify()
 }
 
 func (lc *Lifecycle) run() {
@@ -186,13 +186,13 @@ func (lc *Lifecycle) run() {
 
 func (lc *Lifecycle) wait(pause time.Duration) {
 	deadline := lc.host.Uptime() + pause
-	for !lc.nudged {
+	for !lc.awakened {
 		left := deadline - lc.host.Uptime()
-		if left <= 0 || !lc.nudge.Wait(left) {
+		if left <= 0 || !lc.wakeUp.Wait(left) {
 			break
 		}
 	}
-	lc.nudged = false
+	lc.awakened = false
 }
 
 // failed is the pause after a failure: it doubles from 100 ms to the session
@@ -201,7 +201,7 @@ func (lc *Lifecycle) failed() time.Duration {
 	pause := 100 * time.Millisecond << min(lc.failures, 20)
 	pause = min(pause, lc.settings.SessionTimeout)
 	lc.failures++
-	lc.nudged = false
+	lc.awakened = false
 	return pause + time.Duration(lc.host.Rand().Int64N(int64(pause)/25+1)) - pause/50
 }
 

@@ -255,7 +255,7 @@ func TestLeaderHints(t *testing.T) {
 	assert.EqualValues(t, 7, epoch)
 	hints.leader(im, kafka.TopicPartition{Topic: "orders", Partition: 0})
 	hints.leader(im, kafka.TopicPartition{Topic: "orders", Partition: 1})
-	assert.Len(t, hints.brokers, 1, "each once, and only who can be reached")
+	assert.Len(t, hints.brokers, 1, "each once, and only brokers that can be reached")
 	id, epoch = hints.leader(im, kafka.TopicPartition{Topic: "bonds"})
 	assert.EqualValues(t, -1, id)
 	assert.EqualValues(t, -1, epoch)

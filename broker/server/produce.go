@@ -20,7 +20,7 @@ import (
 //   - v13 names topics by id; an unknown one is UNKNOWN_TOPIC_ID.
 //   - A partition that is named twice is answered once: the last batch counts.
 //   - A partition that is not in the metadata is UNKNOWN_TOPIC_OR_PARTITION;
-//     one that is led elsewhere NOT_LEADER_OR_FOLLOWER, and v10 says by whom
+//     one that is led elsewhere NOT_LEADER_OR_FOLLOWER, and v10 names the leader
 //     (KIP-951). The rest is package replica's.
 //   - acks=0 has no answer. After an error the connection is closed instead, so
 //     that the client looks for the leader again.
@@ -192,7 +192,8 @@ func failed(resp *kmsg.ProduceResponse) bool {
 	return false
 }
 
-// hintProduce says who leads a partition that this broker does not.
+// hintProduce names the leader of each partition that this broker does not
+// lead.
 func (b *Broker) hintProduce(resp *kmsg.ProduceResponse) {
 	var hints leaderHints
 	for i := range resp.Topics {

@@ -75,8 +75,8 @@ func (p *Publisher) WaitPublished() {
 	}
 }
 
-// Nudge has the publisher ask again whether it is caught up.
-func (p *Publisher) Nudge() { p.arrived.Notify() }
+// Recheck has the publisher ask again whether it is caught up.
+func (p *Publisher) Recheck() { p.arrived.Notify() }
 
 // Committed is raft.Listener's.
 func (p *Publisher) Committed(b raft.Batch) {
@@ -97,7 +97,7 @@ func (p *Publisher) LeaderChanged(kafka.NodeID, kafka.LeaderEpoch) {}
 func (p *Publisher) run() {
 	for {
 		// The snapshot and the batches may have come while the replicas were
-		// busy, so nobody was woken.
+		// busy, so this task was not woken.
 		for p.snapshot == nil && len(p.queue) == 0 && (p.published || !p.caughtUp()) {
 			p.arrived.Wait(env.Forever)
 		}

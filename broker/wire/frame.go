@@ -13,6 +13,7 @@ import (
 const (
 	firstBuffer = 512
 	firstStep   = 64 << 10
+	keptStep    = 256 << 10
 	blockBytes  = 4 << 10
 )
 
@@ -60,7 +61,7 @@ func (f *frames) next(keep func(head []byte) bool) ([]byte, error) {
 // copyOut reads n bytes into memory of their own.
 func (f *frames) copyOut(n int) ([]byte, error) {
 	have := min(n, f.w-f.r)
-	out := f.own(max(have, min(n, firstStep)))[:have]
+	out := f.own(max(have, min(n, keptStep)))[:have]
 	copy(out, f.buf[f.r:])
 	f.r += have
 	for len(out) < n {

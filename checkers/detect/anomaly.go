@@ -73,7 +73,7 @@ var Anomalies = []AnomalyInfo{
 	{InconsistentOffsets, "one offset was seen to hold different records"},
 	{LostWrite, "an acknowledged record was never read, though later ones were, or lies beyond the log's end"},
 	{Duplicate, "one record was seen at more offsets than there were sends that may have written it"},
-	{PhantomRead, "a poll returned a record that nobody sent"},
+	{PhantomRead, "a poll returned a record that no client sent"},
 	{G1a, "a poll returned a record of an operation that definitely failed"},
 	{AbortedRead, "the same, to a reader that failed or whose outcome is unknown"},
 	{PrecommittedRead, "a transaction read its own record before it committed"},

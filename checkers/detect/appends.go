@@ -89,7 +89,7 @@ func (s *appendSweep) append(offset int64, rec history.Rec) {
 	if offset == high && s.done < w.Invoked {
 		s.emit(s.inversion(rec, offset, row))
 	}
-	if offset == low && w.Type == history.OK && w.Completed < s.done {
+	if offset == low && w.Type == history.OK && w.Completed < s.done && l.vouched(rec, offset) {
 		s.done, s.row, s.rec, s.at, s.isRead = w.Completed, row, rec, offset, false
 	}
 }
@@ -104,4 +104,25 @@ func (s *appendSweep) inversion(rec history.Rec, offset int64, row int) Finding 
 	f := about(AppendRealtimeOrder, s.key)
 	f.Earlier, f.Later = Sight{s.rec, s.at, s.row}, Sight{rec, offset, row}
 	return f
+}
+
+// vouched: the acknowledgement of a record is of what lies at this offset. Where it
+// tells another offset, which polls contradict, it says nothing of when this one
+// was appended.
+func (l *Log) vouched(rec history.Rec, offset int64) bool {
+	flags := l.flags[rec]
+	return flags&several == 0 || flags&resent != 0 || flags&claimedThere == 0 || l.acknowledgedAt(rec) == offset
+}
+
+// acknowledgedAt is where the acknowledgement of a record that was sent once says that it
+// is.
+func (l *Log) acknowledgedAt(rec history.Rec) int64 {
+	var op history.Op
+	l.H.Read(l.Writer(rec), &op)
+	for _, s := range op.Sends {
+		if s.Rec == rec {
+			return s.Offset
+		}
+	}
+	return history.NoOffset
 }

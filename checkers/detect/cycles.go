@@ -11,6 +11,9 @@ import "github.com/ktrial/ktrial/checkers/history"
 // effect no earlier than the latest beginning among all that it read from,
 // directly or not, and so must not have ended before that.
 func (l *Log) readCycles(emit Emit) int64 {
+	if !l.mixed && !l.early {
+		return 0 // every send had begun when its records were read
+	}
 	c := l.readGraph(emit)
 	c.findCycles(G1c, emit)
 	c.findPast(G1cRealtime, emit)
@@ -66,6 +69,9 @@ func (l *Log) readGraph(emit Emit) *cycles {
 			last = w
 			from := l.H.Brief(w)
 			future := from.Type != history.Failed && op.Type == history.OK && op.Completed < int64(from.Invoked)
+			if future && l.flags[p.Rec]&(several|claimedThere) == 0 && l.parts[l.H.KeyOf(p.Rec)].oldest != unacked && l.older(l.H.KeyOf(p.Rec), p.Offset) {
+				continue // of an older record of the same value
+			}
 			if future {
 				f := about(G1cRealtime, l.H.KeyOf(p.Rec))
 				f.Direct, f.Record, f.Reader = true, Sight{p.Rec, p.Offset, w}, op.Row

@@ -52,13 +52,13 @@ func (d *Detection) Undecided() []string {
 	return notes
 }
 
-// Watch has certain be told at once of what is wrong already while the history
+// EmitCertain has certain called at once with what is wrong already while the history
 // is still recorded. Not all of it is: most is known only in the end.
-func (d *Detection) Watch(certain Emit) {
+func (d *Detection) EmitCertain(certain Emit) {
 	d.certain, d.polls.certain = certain, certain
 }
 
-// Begin takes in the beginning of an operation. Only a history that is watched
+// Begin takes in the beginning of an operation. Only a history that is judged while it is recorded
 // needs it.
 func (d *Detection) Begin(op *history.Op) { d.log.Begin(op) }
 
@@ -71,17 +71,17 @@ func (d *Detection) Operation(op *history.Op) {
 	d.reads.operation(op)
 	d.told.operation(op)
 	if d.certain != nil {
-		d.tellCertain(op, len(d.log.ties) > ties)
+		d.emitCertain(op, len(d.log.ties) > ties)
 	}
 }
 
-// tellCertain tells of what the operation shows to be wrong whatever comes.
-func (d *Detection) tellCertain(op *history.Op, tied bool) {
+// emitCertain emits what the operation shows to be wrong whatever comes.
+func (d *Detection) emitCertain(op *history.Op, tied bool) {
 	l := d.log
 	for _, p := range op.Polled {
 		l.judgeRead(op, p, d.certain)
 		if l.flags[p.Rec]&several != 0 {
-			d.tellDouble(p.Rec)
+			d.emitDouble(p.Rec)
 		}
 		if tied && len(l.ties[spot{l.H.KeyOf(p.Rec), p.Offset}]) > 0 {
 			d.certain(l.tieAt(spot{l.H.KeyOf(p.Rec), p.Offset}))
@@ -102,8 +102,8 @@ func (d *Detection) tellCertain(op *history.Op, tied bool) {
 	}
 }
 
-// tellDouble: polls saw a record at more offsets than there were sends so far.
-func (d *Detection) tellDouble(rec history.Rec) {
+// emitDouble: polls saw a record at more offsets than there were sends so far.
+func (d *Detection) emitDouble(rec history.Rec) {
 	if f := d.log.double(rec); f.Polled > f.Sends {
 		d.certain(f)
 	}
@@ -125,13 +125,14 @@ func (d *Detection) Finish(s Settings, emit Emit) {
 	if l.blind { // polls that told no offsets need those of the whole history
 		l.coverage = nil
 		d.polls = newPollOrder(l)
-		l.H.EachOf(history.HasPolls|history.HasKeys, func(op *history.Op) bool {
+		l.H.Each(func(op *history.Op) bool {
 			d.polls.operation(op)
 			return true
 		})
 		d.polls.leaveAll()
 		l.found = foundAt{}
 	}
+	emit = l.doubtful(emit)
 	l.bijection(emit)
 	starts := newBelowStarts(d.polls, s.Reset)
 	lost := l.findLost(starts, emit)

@@ -17,7 +17,7 @@ func (l *Log) Failed(rec history.Rec) bool { return l.flags[rec]&sentFailed != 0
 // OnlyFailed reports whether every send of the record definitely failed.
 func (l *Log) OnlyFailed(rec history.Rec) bool { return l.flags[rec]&attempted == sentFailed }
 
-// Proved reports whether the record took effect although nobody was told so.
+// Proved reports whether the record took effect although no client was told so.
 func (l *Log) Proved(rec history.Rec) bool { return l.flags[rec]&proved != 0 }
 
 // Committed reports whether the record took effect.
@@ -32,7 +32,7 @@ func (l *Log) Polled(rec history.Rec) bool { return l.flags[rec]&polledThere != 
 // Several reports whether the record was seen at several offsets.
 func (l *Log) Several(rec history.Rec) bool { return l.flags[rec]&several != 0 }
 
-// Writer is the operation that sent the record; -1: nobody did.
+// Writer is the operation that sent the record; -1: none did.
 func (l *Log) Writer(rec history.Rec) int { return int(l.writer[rec]) - 1 }
 
 // Sends is how many operations may have written the record.
@@ -132,7 +132,7 @@ type foundAt struct {
 // acknowledgement counts unless polls, which saw the record elsewhere, passed
 // over the offset or saw another record there: everywhere, or nowhere. Of a
 // record that was sent several times it may be another's.
-func (l *Log) trusted(rec history.Rec, p place) bool {
+func (l *Log) trusted(rec history.Rec, p position) bool {
 	if p.polled || l.flags[rec]&polledThere == 0 || l.flags[rec]&resent != 0 {
 		return true
 	}
@@ -150,10 +150,12 @@ func (l *Log) contradicted(key history.Key, offset int64) bool {
 	return int(key) < len(l.coverage) && l.coverage[key].holds(offset)
 }
 
-// anothers: what a poll returned is not the record that the history sends, but an
-// older one of the same value.
+// anothers: what a poll returned need not be the record that the history sends, for
+// no client was told that it took effect: it may be an older one of the same
+// value.
 func (l *Log) anothers(p history.Polled) bool {
-	return p.Offset >= 0 && p.Offset != l.offset[p.Rec] && l.flags[p.Rec]&several == 0 && l.older(l.H.KeyOf(p.Rec), p.Offset)
+	key := l.H.KeyOf(p.Rec)
+	return p.Offset >= 0 && l.flags[p.Rec]&(several|claimedThere|sentOK) == 0 && l.repeats() && l.parts[key].oldest != unacked && l.older(key, p.Offset)
 }
 
 // isThere: what is known to lie at an offset really does.
@@ -161,7 +163,7 @@ func (l *Log) isThere(offset int64, rec history.Rec) bool {
 	if l.flags[rec]&several == 0 {
 		return true
 	}
-	return l.trusted(rec, place{offset, l.wasPolledAt(rec, offset)})
+	return l.trusted(rec, position{offset, l.wasPolledAt(rec, offset)})
 }
 
 func (l *Log) wasPolledAt(rec history.Rec, offset int64) bool {
@@ -169,7 +171,7 @@ func (l *Log) wasPolledAt(rec history.Rec, offset int64) bool {
 		return l.flags[rec]&polledThere != 0
 	}
 	all := l.more[rec].inOrder()
-	i, there := slices.BinarySearchFunc(all, offset, func(p place, offset int64) int { return compare(p.offset, offset) })
+	i, there := slices.BinarySearchFunc(all, offset, func(p position, offset int64) int { return compare(p.offset, offset) })
 	return there && all[i].polled
 }
 

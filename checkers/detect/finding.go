@@ -40,8 +40,8 @@ type Finding struct {
 	// Polled is how many of Recs or Offsets polls saw.
 	Polled int
 
-	// Passed is how far somebody read beyond a lost record, and Beyond says that
-	// it was lost beyond End, where the log ends.
+	// Passed is how far a reader read beyond a lost record, and Beyond says
+	// that it was lost beyond End, where the log ends.
 	Passed int64
 	Beyond bool
 	End    int64

@@ -8,10 +8,10 @@ import (
 )
 
 // Jepsen reproduces the error types of jepsen.tests.kafka, quirks
-// included, for people who compare: an order by rank of values instead of by
-// offset, so that a duplicated value seems to jump; keys that turn up last
-// counted unseen; the meta errors of the cycle search. Where several values
-// share an offset Jepsen keeps an arbitrary one, and so do we.
+// included, so that the two can be compared: an order by rank of values instead
+// of by offset, so that a duplicated value seems to jump; keys that turn up
+// last counted unseen; the meta errors of the cycle search. Where several
+// values share an offset Jepsen keeps an arbitrary one, and so do we.
 //
 // throws is the exception with which Jepsen ends instead, if it does.
 func (d *Detection) Jepsen(wwDeps bool, emit Emit) (throws string) {
@@ -99,7 +99,7 @@ func (l *Log) rank(rec history.Rec) (low, high int64, ok bool) {
 		}
 	}
 	try(l.offset[rec])
-	for _, p := range l.placesOf(rec) {
+	for _, p := range l.positionsOf(rec) {
 		try(p.offset)
 	}
 	return best, best, best >= 0
@@ -232,8 +232,8 @@ func (l *Log) emptyGraph() bool {
 	return empty
 }
 
-// placesOf are the offsets at which a record of several was seen.
-func (l *Log) placesOf(rec history.Rec) []place {
+// positionsOf are the offsets at which a record of several was seen.
+func (l *Log) positionsOf(rec history.Rec) []position {
 	if all := l.more[rec]; all != nil {
 		return all.inOrder()
 	}

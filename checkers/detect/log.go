@@ -9,18 +9,22 @@ import (
 
 // What is known of a record.
 const (
-	sentOK      = 1 << iota // by an operation that succeeded
-	sentFailed              // by one that definitely failed
-	sentUnknown             // by one whose outcome is unknown
-	begun                   // its send began
-	begunAgain              // and another of the same value
-	proved                  // unknown, but a record of the same operation was read
-	readOK                  // by a poll that succeeded
-	readOther               // by a poll of a failed or unknown operation
-	polledThere             // its offset is from a poll: it was really there
-	tied                    // another record was seen at its offset
-	several                 // seen at several offsets: see Log.more
-	resent                  // by several operations that did not fail
+	sentOK        = 1 << iota // by an operation that succeeded
+	sentFailed                // by one that definitely failed
+	sentUnknown               // by one whose outcome is unknown
+	begun                     // its send began
+	begunAgain                // and another of the same value
+	readSomewhere             // by a poll that did not tell the offset
+	ended                     // some operation that sent it is over
+	claimedThere              // its offset is from an acknowledgement, too
+	proved                    // unknown, but a record of the same operation was read
+	readOK                    // by a poll that succeeded
+	readOther                 // by a poll of a failed or unknown operation
+	polledThere               // its offset is from a poll: it was really there
+	tied                      // another record was seen at its offset
+	several                   // seen at several offsets: see Log.more
+	resent                    // by several operations that did not fail
+	alsoOlder                 // an older record of the same value was seen, too
 )
 
 const (
@@ -29,7 +33,7 @@ const (
 )
 
 // Log is what all observations together tell of the partitions: which record is
-// at which offset, who wrote it, who read it. Offsets come from acknowledgements
+// at which offset, its writer, its readers. Offsets come from acknowledgements
 // of operations that took effect and from every poll of every operation: a
 // consumer must never be handed bad data, whatever becomes of its transaction.
 //
@@ -38,26 +42,30 @@ type Log struct {
 	H *history.History
 
 	flags  []uint16 // by record, as the rest
-	writer []uint32 // row+1 of the operation that sent it; of several, see wrote; 0: nobody
+	writer []uint32 // row+1 of the operation that sent it; of several, see wrote; 0: none
 	offset []int64  // where it was seen first; history.NoOffset: nowhere
 
-	more      map[history.Rec]*places // of records seen at several offsets
-	sends     map[history.Rec]int32   // operations that may have written it, where there are several
-	claims    map[claim]int           // row+1 that was acknowledged there, of records that were resent
+	more      map[history.Rec]*positions // of records seen at several offsets
+	sends     map[history.Rec]int32      // operations that may have written it, where there are several
+	claims    map[claim]int              // row+1 that was acknowledged there, of records that were resent
 	parts     []partition
 	ties      map[spot][]history.Rec // where several records were seen at one offset
 	inDoubt   []int                  // rows of operations of unknown outcome with sends
 	coverage  []coverage             // by partition: what readers passed over; set by the order of polls
 	hasTxn    bool                   // some operation is a transaction of several steps
+	mixed     bool                   // some operation sends and polls
+	early     bool                   // some record was read before anything was known of its send
 	anyGroup  bool                   // some operation is of a group
 	blind     bool                   // some poll told no offsets
 	finished  bool
 	middle    bool // the history shows that it began in the middle of a cluster\'s life
 	found     foundAt
-	acked     int64 // records acknowledged
-	polled    int64 // records delivered to polls that succeeded
-	ackedRead int64 // acknowledged records that were read
-	lastOK    int   // row of the operation that succeeded last; -1
+	empties   int                        // 1: empty polls prove something; -1: not; 0: not looked at
+	opens     map[history.Key][]openSend // made when it is needed
+	acked     int64                      // records acknowledged
+	polled    int64                      // records delivered to polls that succeeded
+	ackedRead int64                      // acknowledged records that were read
+	lastOK    int                        // row of the operation that succeeded last; -1
 	lastDone  int64
 
 	// FromTheStart: the history began with the cluster, and nothing is older.
@@ -67,17 +75,17 @@ type Log struct {
 	ranks  []map[int64]int64 // by partition, for its order; else nil
 }
 
-// place is an offset at which a record was seen. Polled: by a poll, not only
+// position is an offset at which a record was seen. Polled: by a poll, not only
 // claimed by an acknowledgement.
-type place struct {
+type position struct {
 	offset int64
 	polled bool
 }
 
-// places are the offsets of one record. New ones come to the end, and are put
+// positions are the offsets of one record. New ones come to the end, and are put
 // in order now and then, so that n of them cost n log n.
-type places struct {
-	list   []place
+type positions struct {
+	list   []position
 	sorted int // of list, in order and each once
 }
 
@@ -113,7 +121,7 @@ type page [pageLen]uint32 // rec+1, or 0
 func NewLog(h *history.History) *Log {
 	n := h.Records()
 	return &Log{
-		H: h, more: map[history.Rec]*places{}, sends: map[history.Rec]int32{}, claims: map[claim]int{},
+		H: h, more: map[history.Rec]*positions{}, sends: map[history.Rec]int32{}, claims: map[claim]int{},
 		ties: map[spot][]history.Rec{}, lastOK: -1, lastDone: -1,
 		flags: make([]uint16, 0, n), writer: make([]uint32, 0, n), offset: make([]int64, 0, n),
 	}
@@ -131,8 +139,8 @@ func (l *Log) grow() {
 	}
 }
 
-// Begin takes in the beginning of an operation. Only who judges while the
-// history is recorded needs it.
+// Begin takes in the beginning of an operation. Only judging while the history
+// is recorded needs it.
 func (l *Log) Begin(op *history.Op) {
 	l.grow()
 	for _, s := range op.Sends {
@@ -166,14 +174,14 @@ func (l *Log) Learn(op *history.Op) {
 	l.anyGroup = l.anyGroup || op.Group != ""
 	l.hasTxn = l.hasTxn || op.F == history.Txn
 	for _, s := range op.Sends {
+		l.wrote(s.Rec, op)
 		if s.Silent && op.Type == history.OK {
 			l.flags[s.Rec] |= sentUnknown
 		} else {
 			l.flags[s.Rec] |= flag
 		}
-		l.wrote(s.Rec, op)
 		if s.Offset >= 0 && op.Type == history.OK {
-			l.place(s.Rec, s.Offset, false)
+			l.seenAt(s.Rec, s.Offset, false)
 			l.claimed(s, op.Row)
 		}
 	}
@@ -182,12 +190,17 @@ func (l *Log) Learn(op *history.Op) {
 		flag = readOK
 		l.polled += int64(len(op.Polled))
 	}
+	l.mixed = l.mixed || len(op.Sends) > 0 && len(op.Polled) > 0
 	for _, p := range op.Polled {
+		if now := l.flags[p.Rec]; now&(sentOK|sentUnknown) == 0 && (now&begun == 0 || now&sentFailed != 0) {
+			l.early = true
+		}
 		l.flags[p.Rec] |= flag
 		if p.Offset >= 0 {
-			l.place(p.Rec, p.Offset, true)
+			l.seenAt(p.Rec, p.Offset, true)
 		} else {
 			l.blind = true
+			l.flags[p.Rec] |= readSomewhere
 		}
 	}
 }
@@ -195,20 +208,21 @@ func (l *Log) Learn(op *history.Op) {
 // wrote notes that op sent rec. Of several that did, one that succeeded says
 // most of it, and one that failed nothing.
 func (l *Log) wrote(rec history.Rec, op *history.Op) {
-	w := &l.writer[rec]
-	if *w == 0 || *w == uint32(op.Row+1) {
+	w, flags := &l.writer[rec], l.flags[rec]
+	if flags&ended == 0 { // the first that is over
+		l.flags[rec] |= ended
 		*w = uint32(op.Row + 1)
 		return
 	}
-	before := l.H.Brief(int(*w) - 1).Type
-	if before != history.Failed && op.Type != history.Failed {
-		if l.flags[rec]&resent == 0 {
+	if flags&(sentOK|sentUnknown) != 0 && op.Type != history.Failed {
+		if flags&resent == 0 {
 			l.flags[rec] |= resent
 			l.sends[rec] = 1
 			l.claimFirst(rec, int(*w)-1)
 		}
 		l.sends[rec]++
 	}
+	before := l.H.Brief(int(*w) - 1).Type
 	if before != history.OK && (op.Type == history.OK || before == history.Failed) {
 		*w = uint32(op.Row + 1)
 	}
@@ -232,7 +246,7 @@ func (l *Log) claimed(s history.Sent, row int) {
 	}
 }
 
-func (l *Log) place(rec history.Rec, offset int64, polled bool) {
+func (l *Log) seenAt(rec history.Rec, offset int64, polled bool) {
 	key := l.H.KeyOf(rec)
 	switch there := l.parts[key].put(offset, rec); {
 	case there == 0 || there == uint32(rec)+1:
@@ -242,12 +256,13 @@ func (l *Log) place(rec history.Rec, offset int64, polled bool) {
 	if l.offset[rec] == history.NoOffset {
 		l.offset[rec] = offset
 	} else if l.offset[rec] != offset || l.flags[rec]&several != 0 {
-		l.another(rec, place{offset, polled})
+		l.another(rec, position{offset, polled})
 	}
 	if polled {
 		l.flags[rec] |= polledThere
 	}
 	if !polled {
+		l.flags[rec] |= claimedThere
 		l.parts[key].oldest = min(l.parts[key].oldest, offset)
 	}
 }
@@ -264,10 +279,10 @@ func (l *Log) tie(at spot, first, rec history.Rec) {
 	}
 }
 
-func (l *Log) another(rec history.Rec, p place) {
+func (l *Log) another(rec history.Rec, p position) {
 	all := l.more[rec]
 	if all == nil {
-		all = &places{list: []place{{l.offset[rec], l.flags[rec]&polledThere != 0}}, sorted: 1}
+		all = &positions{list: []position{{l.offset[rec], l.flags[rec]&polledThere != 0}}, sorted: 1}
 		l.more[rec] = all
 		l.flags[rec] |= several
 	}
@@ -277,11 +292,11 @@ func (l *Log) another(rec history.Rec, p place) {
 }
 
 // inOrder are the offsets, each once.
-func (p *places) inOrder() []place {
+func (p *positions) inOrder() []position {
 	if p.sorted == len(p.list) {
 		return p.list
 	}
-	slices.SortStableFunc(p.list, func(a, b place) int { return compare(a.offset, b.offset) })
+	slices.SortStableFunc(p.list, func(a, b position) int { return compare(a.offset, b.offset) })
 	kept := p.list[:0]
 	for _, at := range p.list {
 		if n := len(kept); n > 0 && kept[n-1].offset == at.offset {
@@ -322,7 +337,7 @@ func (l *Log) Finish() {
 		for _, s := range op.Sends {
 			l.flags[s.Rec] |= proved
 			if s.Offset >= 0 {
-				l.place(s.Rec, s.Offset, false)
+				l.seenAt(s.Rec, s.Offset, false)
 				l.claimed(s, row)
 			}
 		}

@@ -3,6 +3,7 @@ package detect
 import (
 	"math"
 	"slices"
+	"sort"
 
 	"github.com/ktrial/ktrial/checkers/history"
 )
@@ -32,7 +33,8 @@ func (l *Log) bijection(emit Emit) {
 	}
 	slices.Sort(doubles)
 	for _, rec := range doubles {
-		if f := l.double(rec); len(f.Offsets) > f.Sends || l.jepsen {
+		if f := l.double(rec); len(f.Offsets) > f.Sends && l.flags[rec]&attempted != 0 || l.jepsen {
+			f.Undecided = l.middle && !l.jepsen
 			emit(f)
 		}
 	}
@@ -49,11 +51,15 @@ func (l *Log) tieAt(at spot) Finding {
 	return f
 }
 
-// double are the offsets of a record that was seen at several.
+// double are the offsets of a record that was seen at several, but for those that
+// may be older than the history: values may have been sent before.
 func (l *Log) double(rec history.Rec) Finding {
 	f := about(Duplicate, l.H.KeyOf(rec))
 	f.Record.Rec, f.Sends = rec, l.Sends(rec)
 	for _, p := range l.more[rec].inOrder() {
+		if l.parts[f.Key].oldest != unacked && l.older(f.Key, p.offset) {
+			continue
+		}
 		f.Offsets = append(f.Offsets, p.offset)
 		if p.polled {
 			f.Polled++
@@ -62,8 +68,8 @@ func (l *Log) double(rec history.Rec) Finding {
 	return f
 }
 
-// lost: a record that took effect is read by somebody, if a reader was given
-// what lies around it; and it is below the log's end, where that is known.
+// lost: a record that took effect is read by some reader, if one was given what
+// lies around it; and it is below the log's end, where that is known.
 //
 // What lies above everything that was read may still be on its way: see unseen.
 // Of a transaction with a lost record, one that was read shows that it is torn.
@@ -87,7 +93,7 @@ func (l *Log) findLost(starts *belowStarts, emit Emit) map[history.Rec]bool {
 		switch {
 		case flags&readOK == 0:
 			d.unread(rec, l.last(rec), l.Writer(rec))
-		case flags&resent != 0 && flags&several != 0:
+		case flags&resent != 0 && flags&several != 0 && flags&readSomewhere == 0:
 			d.someUnread(rec)
 		}
 	}
@@ -129,8 +135,8 @@ func (d *lost) unread(rec history.Rec, offset int64, writer int) {
 	}
 }
 
-// passed is an offset that a reader was given who should have been given the
-// record, too.
+// passed is an offset given to a reader that should have been given the record,
+// too.
 func (d *lost) passed(key history.Key, offset int64, writer int) (int64, bool) {
 	if d.log.jepsen {
 		return d.log.parts[key].bound, offset <= d.log.parts[key].bound
@@ -239,7 +245,7 @@ func (l *Log) unseen(lost map[history.Rec]bool, starts *belowStarts, emit Emit) 
 				continue
 			}
 			_, told := ends[f.Key]
-			f.Undecided = !told && !l.wasDrained(&f)
+			f.Undecided = !told && (flags&resent != 0 || !l.wasDrained(&f))
 		}
 		emit(f)
 	}
@@ -251,12 +257,93 @@ func (l *Log) wasDrained(f *Finding) bool {
 	if int(f.Key) >= len(l.coverage) || f.Record.Offset < 0 {
 		return false
 	}
-	acked := int64(l.H.Brief(f.Record.Row).Completed)
 	c := &l.coverage[f.Key]
-	for at, event := range c.drains {
-		if at < f.Record.Offset && event > acked {
-			return true
+	if c.holds(f.Record.Offset) {
+		return true
+	}
+	if len(c.drains) == 0 || !l.emptyPollsProve() {
+		return false
+	}
+	proofs := l.drainProofs(f.Key)
+	i := sort.Search(len(proofs), func(i int) bool { return proofs[i].offset >= f.Record.Offset })
+	return i > 0 && proofs[i-1].event > int64(l.H.Brief(f.Record.Row).Completed)
+}
+
+// drainProofs are the empty polls of a partition that prove something, by offset,
+// each with the latest event of all up to it.
+func (l *Log) drainProofs(key history.Key) []drain {
+	c := &l.coverage[key]
+	if c.proofs != nil {
+		return c.proofs
+	}
+	c.proofs = []drain{}
+	for _, d := range c.drains {
+		if !l.hidden(key, d.event) {
+			c.proofs = append(c.proofs, d)
 		}
 	}
-	return c.holds(f.Record.Offset)
+	slices.SortFunc(c.proofs, func(a, b drain) int { return compare(a.offset, b.offset) })
+	for i := 1; i < len(c.proofs); i++ {
+		c.proofs[i].event = max(c.proofs[i].event, c.proofs[i-1].event)
+	}
+	return c.proofs
 }
+
+// emptyPollsProve: no poll of the history returned nothing though another read
+// what had been acknowledged before. Consumers may come back empty for other
+// reasons than that there is nothing.
+func (l *Log) emptyPollsProve() bool {
+	if l.empties == 0 {
+		l.empties = 1
+		for key := range l.coverage {
+			for _, d := range l.coverage[key].drains {
+				if l.wasWrong(history.Key(key), d) {
+					l.empties = -1
+				}
+			}
+		}
+	}
+	return l.empties > 0
+}
+
+func (l *Log) wasWrong(key history.Key, d drain) bool {
+	wrong := false
+	l.parts[key].next(d.offset+1, math.MaxInt64, func(_ int64, rec history.Rec) bool {
+		if w := l.Writer(rec); w >= 0 && l.flags[rec]&(sentOK|readOK|resent) == sentOK|readOK {
+			b := l.H.Brief(w)
+			wrong = b.Type == history.OK && int64(b.Completed) < d.event
+		}
+		return true // the next record is the one that should have come
+	})
+	return wrong
+}
+
+// hidden: at an event some operation had sent to the partition of which no
+// client knew yet how it would end. Behind an open transaction consumers see
+// nothing.
+func (l *Log) hidden(key history.Key, event int64) bool {
+	if l.opens == nil {
+		l.opens = map[history.Key][]openSend{}
+		l.H.EachOf(history.HasSends, func(op *history.Op) bool {
+			done := op.Completed
+			if op.Type == history.Unknown {
+				done = noEnd
+			}
+			for _, s := range op.Sends {
+				key := l.H.KeyOf(s.Rec)
+				all := l.opens[key]
+				if n := len(all); n > 0 {
+					done = max(done, all[n-1].done)
+				}
+				l.opens[key] = append(all, openSend{op.Invoked, done})
+			}
+			return true
+		})
+	}
+	all := l.opens[key]
+	i := sort.Search(len(all), func(i int) bool { return all[i].began >= event })
+	return i > 0 && all[i-1].done > event
+}
+
+// openSend is when an operation began, and when it and all before it were over.
+type openSend struct{ began, done int64 }

@@ -141,10 +141,10 @@ func (m *marks) gatherAppends() {
 				end.acked = append(end.acked, bound{op.Completed, s.Offset + 1, op.Row})
 			}
 		}
-		for _, p := range op.Polled {
+		for i, p := range op.Polled {
 			key := l.H.KeyOf(p.Rec)
-			if p.Offset < 0 {
-				continue
+			if p.Offset < 0 || i+1 < len(op.Polled) && op.Polled[i+1].Offset == p.Offset+1 && l.H.KeyOf(op.Polled[i+1].Rec) == key {
+				continue // of a run of records the last says it all
 			}
 			if end := m.ends[key]; end != nil {
 				end.floor(op, p.Offset+1)
@@ -159,8 +159,8 @@ func (m *marks) gatherAppends() {
 
 // sweep calls bad for every read that is less than grow above the highest
 // floor known before it began. Of several floors it names the one that says
-// most: what the reader itself was told, then what anybody saw, then what was
-// only acknowledged.
+// most: what the reader itself was told, then what any client saw, then what
+// was only acknowledged.
 func (s *marksOf) sweep(grow int64, bad func(read markRead, floor bound)) {
 	sort.SliceStable(s.reads, func(i, j int) bool { return s.reads[i].begin < s.reads[j].begin })
 	seen, acked := rising(s.floors), rising(s.acked)

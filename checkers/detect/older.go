@@ -3,8 +3,9 @@ package detect
 import "github.com/ktrial/ktrial/checkers/history"
 
 // A history may begin in the middle of a cluster's life. What lies below the
-// first offset that is acknowledged in it may be older, and then is nobody's that
-// the history tells of: a value that was sent again is another record there.
+// first offset that is acknowledged in it may be older, and then is of no
+// operation in the history: a value that was sent again is another record
+// there.
 
 // older reports whether what lies at an offset may be older than the history.
 func (l *Log) older(key history.Key, offset int64) bool {
@@ -23,16 +24,22 @@ func (l *Log) setApart() {
 	}
 	l.middle = l.H.Headless() > 0
 	for i, flags := range l.flags {
+		if rec := history.Rec(i); flags&attempted == 0 && flags&polledThere != 0 && !l.middle {
+			l.middle = l.older(l.H.KeyOf(rec), l.first(rec))
+		}
+	}
+	for i, flags := range l.flags {
 		rec := history.Rec(i)
-		if flags&polledThere == 0 {
+		if flags&polledThere == 0 || flags&attempted == 0 {
 			continue
 		}
 		key := l.H.KeyOf(rec)
 		switch {
-		case flags&attempted == 0:
-			l.middle = l.middle || l.older(key, l.first(rec)) && l.parts[key].oldest != unacked
 		case flags&several != 0 && flags&sentOK != 0:
 			l.dropOlder(key, rec)
+		case flags&several == 0 && l.anothers(history.Polled{Rec: rec, Offset: l.offset[rec]}):
+			l.flags[rec] &^= polledThere | readOK | readOther
+			l.offset[rec] = history.NoOffset
 		}
 	}
 }
@@ -48,17 +55,50 @@ func (l *Log) dropOlder(key history.Key, rec history.Rec) {
 		return
 	}
 	left := all[n:]
+	l.flags[rec] |= alsoOlder
 	l.more[rec].list, l.more[rec].sorted = left, len(left)
 	l.offset[rec] = left[0].offset
 	polled := false
 	for _, p := range left {
 		polled = polled || p.polled
 	}
-	if !polled { // whoever read it read the older one
+	if !polled { // a reader of it read the older one
 		l.flags[rec] &^= polledThere | readOK | readOther
 	}
 	if len(left) == 1 {
 		l.flags[rec] &^= several
 		delete(l.more, rec)
+	}
+}
+
+// repeats reports whether values were sent or seen several times.
+func (l *Log) repeats() bool { return len(l.sends)+len(l.more) > 0 }
+
+// byValue are the anomalies that rest on which of several sends a record is of.
+var byValue = map[Anomaly]bool{
+	Duplicate: true, G1a: true, AbortedRead: true, G1c: true, G1cRealtime: true, AppendRealtimeOrder: true, NonmonotonicSend: true,
+	IntNonmonotonicSend: true, PrecommittedRead: true, LostWrite: true, TornTransaction: true, DuplicateProcessing: true, NonmonotonicEnd: true,
+	PollSkip: true, IntPollSkip: true, GroupSkip: true,
+}
+
+// unsureOf: a finding is about a send of unknown outcome, and the value may have
+// been sent before the history began.
+func (l *Log) unsureOf(f *Finding) bool {
+	if f.Anomaly == G1cRealtime && f.Direct {
+		return !l.Acknowledged(f.Record.Rec)
+	}
+	return f.hasPair() && (!l.Acknowledged(f.Earlier.Rec) || !l.Acknowledged(f.Later.Rec))
+}
+
+// doubtful: where a history begins in the middle and values repeat, what it reads
+// may be of sends that it does not tell of.
+func (l *Log) doubtful(emit Emit) Emit {
+	if !l.middle {
+		return emit
+	}
+	repeats := l.repeats()
+	return func(f Finding) {
+		f.Undecided = f.Undecided || f.Anomaly == CommittedOffset || byValue[f.Anomaly] && (repeats || l.unsureOf(&f))
+		emit(f)
 	}
 }

@@ -18,7 +18,7 @@ type owners struct {
 	emit         Emit
 
 	newest  map[member]*floors   // by group, or by member of it
-	owner   map[ownership]Sight  // who was given something of a partition first
+	owner   map[ownership]Sight  // the first operation that was given something of a partition
 	told    map[ownership]bool   // two owners of it were told of
 	gone    map[int32]bool       // processes that crashed, or may have
 	commits map[groupKey][]write // in the order of their ends

@@ -58,6 +58,7 @@ type consumer struct {
 // reader is one assignment of a consumer: how it may have started tells what it
 // owes.
 type reader struct {
+	first            bool // the first that the history tells of its process
 	told             bool // its assignment is in the history
 	subscribed, seek bool
 	group            bool
@@ -73,8 +74,9 @@ type start struct {
 	key    history.Key
 	offset int64
 	rec    history.Rec
-	given  int64 // event at which its poll ended
-	unsure bool  // an operation of unknown outcome may have been given what lies below
+	given  int64     // event at which its poll ended
+	opens  *[]openAt // made when they are needed: see owing
+	unsure bool      // an operation of unknown outcome may have been given what lies below
 }
 
 // standing is where a consumer stands in a partition.
@@ -123,10 +125,14 @@ func (o *pollOrder) assign(c *consumer, op *history.Op) {
 	before := c.assigned
 	r := o.newReader()
 	c.assigned = r
-	r.told = op.F != history.Crash && op.Type == history.OK
+	r.told = op.F != history.Crash && op.Type == history.OK && (before == nil || before.told || op.Seek)
+	r.first = before == nil
 	r.subscribed, r.seek, r.group = op.F == history.Subscribe, op.Seek, op.Group != ""
 	r.began, r.done = op.Invoked, op.Completed
 	r.keys = slices.Clone(op.Keys)
+	if before != nil && before.told && !op.Seek && op.F == history.Assign {
+		r.goOn(before)
+	}
 	for key, at := range c.at {
 		if op.F == history.Crash || op.Seek || !slices.Contains(op.Keys, key) {
 			o.leave(key, at)
@@ -136,6 +142,15 @@ func (o *pollOrder) assign(c *consumer, op *history.Op) {
 		}
 	}
 	c.toldKey = -1
+}
+
+// goOn: a consumer that is assigned a partition again goes on from where it
+// stands, so that it may have begun under the assignment before.
+func (r *reader) goOn(before *reader) {
+	if !slices.ContainsFunc(r.keys, func(key history.Key) bool { return contains(before.keys, key) }) {
+		return
+	}
+	r.began, r.firstPoll = min(r.began, before.began), before.firstPoll
 }
 
 // leave notes what the consumer was given everything of.
@@ -203,6 +218,7 @@ func hasPoll(op *history.Op) bool {
 // nothing; one of unknown outcome may have returned anything.
 func (o *pollOrder) polledNothing(c *consumer, r *reader, op *history.Op) {
 	switch {
+	case op.Type == history.OK && r.subscribed: // it may own nothing
 	case op.Type == history.OK:
 		if r.seek {
 			for _, key := range r.keys {
@@ -234,7 +250,9 @@ func (o *pollOrder) arrive(c *consumer, r *reader, op *history.Op, w *keyWalk) {
 	switch {
 	case op.Type == history.OK:
 		o.move(c, r, op, w, at)
-	case op.Type == history.Unknown && !o.log.jepsen && w.last.known:
+	case op.Type == history.Unknown && !o.log.jepsen && !w.last.known:
+		at.anywhere = true
+	case op.Type == history.Unknown && !o.log.jepsen:
 		at.reach = max(at.reach, w.last.high)
 	}
 }
@@ -243,9 +261,10 @@ func (o *pollOrder) move(c *consumer, r *reader, op *history.Op, w *keyWalk, at 
 	moved := at.anywhere || at.reach >= 0 || contains(op.Rebalanced, w.key)
 	switch {
 	case !w.first.known || !w.last.known:
+		at.from = w.last.low
 	case !at.stands || !at.known:
 		if !at.stands {
-			r.starts = append(r.starts, start{w.key, w.first.low, w.first.rec, op.Completed, r.unsure})
+			r.starts = append(r.starts, start{w.key, w.first.low, w.first.rec, op.Completed, nil, r.unsure})
 		}
 		at.from = w.first.low
 	case moved || w.first.low <= at.high:
@@ -264,6 +283,7 @@ func (o *pollOrder) walkPolls(op *history.Op) {
 		now := seen{rec: p.Rec, low: p.Offset, high: p.Offset, known: p.Offset >= 0, row: op.Row}
 		if (!now.known || l.ranks != nil) && l.finished {
 			now.low, now.high, now.known = l.where(p.Rec)
+			now.known = now.known && (l.ranks != nil || l.flags[p.Rec]&(resent|several|alsoOlder) == 0)
 		}
 		there := w != nil && w.key == key
 		if !there {
@@ -388,8 +408,13 @@ func contains(keys []history.Key, key history.Key) bool { return slices.Contains
 type coverage struct {
 	spans []span
 	// drains are the places at which a poll returned nothing.
-	drains map[int64]int64 // by offset that was read last: the latest event
+	drains []drain
+	proofs []drain // those that prove something; made when they are needed
 }
+
+// drain is a poll that returned nothing: it began at an event, and its consumer
+// had been given everything up to an offset.
+type drain struct{ offset, event int64 }
 
 type span struct{ low, high int64 }
 
@@ -411,10 +436,11 @@ func (l *Log) covered(key history.Key, low, high int64) {
 // drained: a poll that began at an event found nothing above an offset.
 func (l *Log) drained(key history.Key, offset, event int64) {
 	c := l.covers(key)
-	if c.drains == nil {
-		c.drains = map[int64]int64{}
+	if n := len(c.drains); n > 0 && c.drains[n-1].offset == offset { // the later one says more
+		c.drains[n-1].event = event
+		return
 	}
-	c.drains[offset] = max(c.drains[offset], event)
+	c.drains = append(c.drains, drain{offset, event})
 }
 
 // merge puts the stretches in order and joins those that overlap.

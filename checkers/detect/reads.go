@@ -2,9 +2,9 @@ package detect
 
 import "github.com/ktrial/ktrial/checkers/history"
 
-// badReads: a poll returns only what was sent, by nobody who failed, not by the
-// polling transaction itself; and of the transactions of a group, only one that
-// succeeds processes a record.
+// badReads: a poll returns only what was sent, by no operation that failed, not
+// by the polling transaction itself; and of the transactions of a group, only
+// one that succeeds processes a record.
 type badReads struct {
 	log        *Log
 	subscribed []bool              // by process
@@ -53,13 +53,25 @@ func (b *badReads) process(op *history.Op) {
 		switch before := once[p.Rec]; {
 		case before == 0:
 			once[p.Rec] = uint32(op.Row + 1)
-		case before != uint32(op.Row+1) && !b.told(p.Rec, op.Row):
+		case before != uint32(op.Row+1) && !b.told(p.Rec, op.Row) && b.log.gave(int(before)-1, p):
 			f := about(DuplicateProcessing, b.log.H.KeyOf(p.Rec))
 			f.Record = Sight{p.Rec, p.Offset, None}
 			f.Reader, f.Again = int(before)-1, op.Row
 			b.twice = append(b.twice, f)
 		}
 	}
+}
+
+// gave: an operation was given the record at the same offset, as far as is told.
+func (l *Log) gave(row int, p history.Polled) bool {
+	var op history.Op
+	l.H.Read(row, &op)
+	for _, before := range op.Polled {
+		if before.Rec == p.Rec && (before.Offset == p.Offset || before.Offset < 0 || p.Offset < 0) {
+			return true
+		}
+	}
+	return false
 }
 
 // told: of several times that an operation was given a record one counts.
@@ -152,7 +164,7 @@ func (l *Log) toldAt(s Sight) bool {
 	var op history.Op
 	l.H.Read(s.Row, &op)
 	for _, sent := range op.Sends {
-		if sent.Rec == s.Rec && sent.Offset == s.Offset {
+		if sent.Rec == s.Rec && sent.Offset == s.Offset && s.Offset >= 0 {
 			return true
 		}
 	}

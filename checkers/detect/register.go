@@ -30,7 +30,7 @@ type registerOp struct {
 const registerSteps = 1_000_000
 
 // unsaid is the value of a register that had some value before the history
-// began, and nobody knows which.
+// began, which it does not tell.
 const unsaid = math.MinInt64
 
 // judgeRegister decides whether a register is linearizable that begins with a
@@ -39,8 +39,8 @@ const unsaid = math.MinInt64
 // search between the moments at which nothing is under way, within a number of
 // steps, beyond which it is unknown. rows are operations that show a violation.
 func judgeRegister(ops []registerOp, first int64, steps int) (rows []int, verdict outcome) {
-	if len(ops) == 0 {
-		return nil, unknown
+	if ops = sinceWritten(ops, first); len(ops) == 0 {
+		return nil, holds
 	}
 	if writes, unique := uniqueWrites(ops, first); unique {
 		rows = judgeZones(ops, writes)
@@ -67,6 +67,27 @@ func judgeRegister(ops []registerOp, first int64, steps int) (rows []int, verdic
 		}
 	}
 	return rows, verdict
+}
+
+// sinceWritten leaves out what was read before anything was written, if it is
+// unknown what was there at first, or which other clients wrote.
+func sinceWritten(ops []registerOp, first int64) []registerOp {
+	if first != unsaid {
+		return ops
+	}
+	begun := noEnd
+	for _, op := range ops {
+		if op.write {
+			begun = min(begun, op.call)
+		}
+	}
+	var kept []registerOp
+	for _, op := range ops {
+		if op.write || op.ret > begun {
+			kept = append(kept, op)
+		}
+	}
+	return kept
 }
 
 // fewOps may be searched with every write of unknown outcome counted.
@@ -261,8 +282,9 @@ func without(ops []registerOp, from, to int, overwritten func(read registerOp) r
 	return rest
 }
 
-// staleRead finds a read that by itself proves the register wrong: whoever
-// wrote its value began after it, or was overwritten before it for certain.
+// staleRead finds a read that by itself proves the register wrong: the
+// operation that wrote its value began after it, or was overwritten before it
+// for certain.
 func staleRead(ops []registerOp, first int64) (rows []int) {
 	writers := writersByValue(ops)
 	overwritten := overwrittenBefore(ops)

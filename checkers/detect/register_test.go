@@ -106,7 +106,7 @@ func TestAViolationOfARegisterIsShrunk(t *testing.T) {
 
 	rows, verdict = judgeRegister(append(ops[:2000:2000], registerOp{value: 77, call: 4000, ret: 4001, row: 2000}), -1, registerSteps)
 	require.Equal(t, broken, verdict)
-	require.Equal(t, []int{2000}, rows, "nobody wrote it")
+	require.Equal(t, []int{2000}, rows, "it was never written")
 }
 
 // A search that runs out of steps is inconclusive, and the same every time.

@@ -181,6 +181,14 @@ const (
 // Next moves to the next token.
 func (s *Scanner) Next() Kind {
 	kind := s.token()
+	if s.drops == 0 {
+		return kind
+	}
+	return s.pastDrops(kind)
+}
+
+// pastDrops moves on to the first token that counts.
+func (s *Scanner) pastDrops(kind Kind) Kind {
 	for s.drops > 0 {
 		switch kind {
 		case Bad:

@@ -36,25 +36,25 @@ type Instance struct {
 // Kept is how many of its records and offsets an instance names.
 const Kept = 64
 
-// Teller puts findings into words. It first looks through the history once
+// Explainer puts findings into words. It first looks through the history once
 // for the operations that saw the records that the findings speak of.
-type Teller struct {
+type Explainer struct {
 	log   *detect.Log
 	h     *history.History
 	seen  map[history.Rec]*sighting
 	index map[int]*history.Op // by row, as read
 }
 
-// sighting is who saw a record first: where, and in which operation.
+// sighting is where a record was seen first, and in which operation.
 type sighting struct {
-	okReader, reader int           // rows; -1: nobody
+	okReader, reader int           // rows; -1: none
 	acked, polled    map[int64]int // by offset: row
 	senders          int           // operations that sent it
 }
 
 // New prepares to tell of these findings.
-func New(log *detect.Log, findings []*detect.Finding) *Teller {
-	t := &Teller{log: log, h: log.H, seen: map[history.Rec]*sighting{}, index: map[int]*history.Op{}}
+func New(log *detect.Log, findings []*detect.Finding) *Explainer {
+	t := &Explainer{log: log, h: log.H, seen: map[history.Rec]*sighting{}, index: map[int]*history.Op{}}
 	for _, f := range findings {
 		t.want(f)
 	}
@@ -65,7 +65,7 @@ func New(log *detect.Log, findings []*detect.Finding) *Teller {
 }
 
 // want notes the records whose readers and writers the story needs.
-func (t *Teller) want(f *detect.Finding) {
+func (t *Explainer) want(f *detect.Finding) {
 	recs := f.Records()
 	switch f.Anomaly {
 	case detect.LostWrite, detect.TornTransaction:
@@ -87,7 +87,7 @@ func (t *Teller) want(f *detect.Finding) {
 	}
 }
 
-func (t *Teller) look() {
+func (t *Explainer) look() {
 	first := func(m map[int64]int, offset int64, row int) {
 		if _, ok := m[offset]; !ok {
 			m[offset] = row
@@ -118,7 +118,7 @@ func (t *Teller) look() {
 }
 
 // boundary is the record beyond a lost one that a successful poll read.
-func (t *Teller) boundary(f *detect.Finding) (history.Rec, bool) {
+func (t *Explainer) boundary(f *detect.Finding) (history.Rec, bool) {
 	if f.Passed < 0 || f.Beyond {
 		return 0, false
 	}
@@ -131,7 +131,7 @@ func (t *Teller) boundary(f *detect.Finding) (history.Rec, bool) {
 }
 
 // skipped are the records between the two of a jump, at most so many.
-func (t *Teller) skipped(f *detect.Finding, most int) (recs []history.Rec) {
+func (t *Explainer) skipped(f *detect.Finding, most int) (recs []history.Rec) {
 	low, high := f.Earlier.Offset, f.Later.Offset
 	for len(recs) < most {
 		offset, ok := t.log.Between(f.Key, low, high)
@@ -146,13 +146,13 @@ func (t *Teller) skipped(f *detect.Finding, most int) (recs []history.Rec) {
 }
 
 // firstSkipped is where the first record of a jump lies.
-func (t *Teller) firstSkipped(f *detect.Finding) int64 {
+func (t *Explainer) firstSkipped(f *detect.Finding) int64 {
 	offset, _ := t.log.Between(f.Key, f.Earlier.Offset, f.Later.Offset)
 	return offset
 }
 
-// Tell is a finding in words.
-func (t *Teller) Tell(f *detect.Finding) Instance {
+// Explain is a finding in words.
+func (t *Explainer) Explain(f *detect.Finding) Instance {
 	in := Instance{Writer: -1, Reader: -1, Offsets: offsets(f)}
 	recs := f.Records()
 	if f.Key >= 0 && int(f.Key) < len(t.h.Keys()) {
@@ -161,9 +161,9 @@ func (t *Teller) Tell(f *detect.Finding) Instance {
 	for _, rec := range recs[:min(Kept, len(recs))] {
 		in.Values = append(in.Values, t.h.ValueOf(rec).String())
 	}
-	s := &telling{Teller: t, f: f, in: &in, recs: slices.Clone(recs), rows: slices.Clone(f.Rows())}
-	if tell := stories[f.Anomaly]; tell != nil {
-		tell(s)
+	s := &telling{Explainer: t, f: f, in: &in, recs: slices.Clone(recs), rows: slices.Clone(f.Rows())}
+	if story := stories[f.Anomaly]; story != nil {
+		story(s)
 	} else {
 		in.Message = string(f.Anomaly)
 	}
@@ -226,7 +226,7 @@ func unique(rows []int) (out []int) {
 	return out
 }
 
-func (t *Teller) op(row int) *history.Op {
+func (t *Explainer) op(row int) *history.Op {
 	if t.index[row] == nil {
 		op := &history.Op{}
 		t.h.Read(row, op)
@@ -236,15 +236,15 @@ func (t *Teller) op(row int) *history.Op {
 }
 
 // client is the client of an operation.
-func (t *Teller) client(row int) string { return t.h.Client(t.op(row).ProcessNo) }
+func (t *Explainer) client(row int) string { return t.h.Client(t.op(row).ProcessNo) }
 
-// who is the client of an operation, with its index.
-func (t *Teller) who(row int) string {
+// actor is the client of an operation, with its index.
+func (t *Explainer) actor(row int) string {
 	return fmt.Sprintf("%s (op %d)", t.client(row), t.h.Index(row))
 }
 
 // value names a record: by its text, or as "record 17" where it is a number.
-func (t *Teller) value(rec history.Rec) string {
+func (t *Explainer) value(rec history.Rec) string {
 	v := t.h.ValueOf(rec)
 	switch _, isInt := v.IsInt(); {
 	case isInt:
@@ -257,8 +257,9 @@ func (t *Teller) value(rec history.Rec) string {
 
 // partition names a partition: orders/0, or "partition 1" where it is no such
 // name.
-func (t *Teller) partition(key history.Key) string {
+func (t *Explainer) partition(key history.Key) string {
 	name := t.h.Keys()[key].String()
+	//text:allow the name of a partition in a foreign history
 	if strings.Contains(name, "/") {
 		return name
 	}
@@ -266,11 +267,12 @@ func (t *Teller) partition(key history.Key) string {
 }
 
 // spot is a place in a log: orders/0@17, or "partition 1, offset 17".
-func (t *Teller) spot(key history.Key, offset int64) string {
+func (t *Explainer) spot(key history.Key, offset int64) string {
 	name := t.h.Keys()[key].String()
 	switch {
 	case offset < 0:
 		return t.partition(key) + " at an unknown offset"
+	//text:allow the name of a partition in a foreign history
 	case strings.Contains(name, "/"):
 		return fmt.Sprintf("%s@%d", name, offset)
 	}
@@ -278,7 +280,7 @@ func (t *Teller) spot(key history.Key, offset int64) string {
 }
 
 // recordAt is a record and its place.
-func (t *Teller) recordAt(rec history.Rec, key history.Key, offset int64) string {
+func (t *Explainer) recordAt(rec history.Rec, key history.Key, offset int64) string {
 	return fmt.Sprintf("%s (%s)", t.value(rec), t.spot(key, offset))
 }
 
@@ -291,7 +293,7 @@ func clock(d time.Duration) string {
 }
 
 // ended says when an operation ended; nothing, if the history has no times.
-func (t *Teller) ended(row int) string {
+func (t *Explainer) ended(row int) string {
 	if op := t.op(row); op.End > 0 {
 		return " at " + clock(op.End)
 	}
@@ -299,12 +301,12 @@ func (t *Teller) ended(row int) string {
 }
 
 // came says how a record is known to have been written.
-func (t *Teller) came(rec history.Rec) string { return t.cameBy(rec, t.log.Writer(rec)) }
+func (t *Explainer) came(rec history.Rec) string { return t.cameBy(rec, t.log.Writer(rec)) }
 
 // cameBy is came of one of the operations that sent the record.
-func (t *Teller) cameBy(rec history.Rec, row int) string {
+func (t *Explainer) cameBy(rec history.Rec, row int) string {
 	if row < 0 {
-		return fmt.Sprintf("nobody sent %s", t.value(rec))
+		return fmt.Sprintf("no client sent %s", t.value(rec))
 	}
 	op := t.op(row)
 	what := t.value(rec)
@@ -315,39 +317,39 @@ func (t *Teller) cameBy(rec history.Rec, row int) string {
 	}
 	switch op.Type {
 	case history.OK:
-		return fmt.Sprintf("%s was acknowledged to %s%s", what, t.who(row), t.ended(row))
+		return fmt.Sprintf("%s was acknowledged to %s%s", what, t.actor(row), t.ended(row))
 	case history.Failed:
-		return fmt.Sprintf("%s was sent by %s, which definitely failed%s", what, t.who(row), t.ended(row))
+		return fmt.Sprintf("%s was sent by %s, which definitely failed%s", what, t.actor(row), t.ended(row))
 	}
 	if t.log.Proved(rec) {
 		for _, s := range op.Sends {
 			if t.log.Read(s.Rec) {
-				return fmt.Sprintf("%s was sent by %s, which took effect, for its record %s was read", what, t.who(row), t.value(s.Rec))
+				return fmt.Sprintf("%s was sent by %s, which took effect, for its record %s was read", what, t.actor(row), t.value(s.Rec))
 			}
 		}
 	}
-	return fmt.Sprintf("%s was sent by %s, which does not know how it ended", what, t.who(row))
+	return fmt.Sprintf("%s was sent by %s, which does not know how it ended", what, t.actor(row))
 }
 
 // polled says in which operation a record was read.
-func (t *Teller) polled(row int, rec history.Rec) string {
+func (t *Explainer) polled(row int, rec history.Rec) string {
 	return t.polledAt(row, rec, history.NoOffset)
 }
 
 // polledAt is polled where the operation may have read the record at several
 // offsets.
-func (t *Teller) polledAt(row int, rec history.Rec, at int64) string {
+func (t *Explainer) polledAt(row int, rec history.Rec, at int64) string {
 	offset := history.NoOffset
 	for _, p := range t.op(row).Polled {
 		if p.Rec == rec && (offset < 0 || offset != at) {
 			offset = p.Offset
 		}
 	}
-	return fmt.Sprintf("%s was given %s by a poll%s", t.who(row), t.recordAt(rec, t.h.KeyOf(rec), offset), t.ended(row))
+	return fmt.Sprintf("%s was given %s by a poll%s", t.actor(row), t.recordAt(rec, t.h.KeyOf(rec), offset), t.ended(row))
 }
 
 // indexOf is the operation's index, or -1.
-func (t *Teller) indexOf(row int) int64 {
+func (t *Explainer) indexOf(row int) int64 {
 	if row < 0 {
 		return -1
 	}

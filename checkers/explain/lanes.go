@@ -16,7 +16,7 @@ type bar struct {
 }
 
 // lanes draws the operations, one line per client, time from left to right.
-func (t *Teller) lanes(rows []int, recs []history.Rec) string {
+func (t *Explainer) lanes(rows []int, recs []history.Rec) string {
 	if len(rows) == 0 || len(rows) > 12 {
 		return ""
 	}
@@ -40,7 +40,7 @@ func (t *Teller) lanes(rows []int, recs []history.Rec) string {
 }
 
 // bars are the operations in their order.
-func (t *Teller) bars(rows []int, recs []history.Rec) (bars []bar) {
+func (t *Explainer) bars(rows []int, recs []history.Rec) (bars []bar) {
 	mentioned := map[history.Rec]bool{}
 	for _, rec := range recs {
 		mentioned[rec] = true
@@ -108,7 +108,7 @@ func (b *bar) draw(line []rune, column map[int64]int) []rune {
 }
 
 // label says in a few words what an operation did with the records of a story.
-func (t *Teller) label(op *history.Op, mentioned map[history.Rec]bool) string {
+func (t *Explainer) label(op *history.Op, mentioned map[history.Rec]bool) string {
 	var parts []string
 	for _, s := range op.Sends {
 		if mentioned[s.Rec] {
@@ -140,7 +140,7 @@ func (t *Teller) label(op *history.Op, mentioned map[history.Rec]bool) string {
 	return label
 }
 
-func (t *Teller) at(op *history.Op, rec history.Rec, offset int64) string {
+func (t *Explainer) at(op *history.Op, rec history.Rec, offset int64) string {
 	if offset < 0 {
 		return "@?"
 	}
@@ -148,7 +148,7 @@ func (t *Teller) at(op *history.Op, rec history.Rec, offset int64) string {
 }
 
 // fact is what an operation did with an offset: "committed 5".
-func (t *Teller) fact(o history.OffsetMop) string {
+func (t *Explainer) fact(o history.OffsetMop) string {
 	if o.Offset < 0 {
 		return o.Kind.String() + " ?"
 	}

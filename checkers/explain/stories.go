@@ -12,7 +12,7 @@ import (
 // telling is one finding being told: the words go to the instance, rows are the
 // operations that prove it, recs the records that its lanes show.
 type telling struct {
-	*Teller
+	*Explainer
 	f    *detect.Finding
 	in   *Instance
 	rows []int
@@ -85,7 +85,7 @@ func (s *telling) lost() {
 	}
 	seen := "a later record was read"
 	if bound, ok := s.boundary(f); ok {
-		if at := s.Teller.seen[bound]; at != nil && at.okReader >= 0 {
+		if at := s.Explainer.seen[bound]; at != nil && at.okReader >= 0 {
 			s.shows(at.okReader)
 			s.in.Reader = s.indexOf(at.okReader)
 			seen = s.polledAt(at.okReader, bound, f.Passed)
@@ -105,19 +105,19 @@ func (s *telling) torn() {
 	lost, read := f.Record.Rec, f.Later.Rec
 	row := f.Record.Row
 	s.in.Writer = s.indexOf(row)
-	s.message("of the transaction of %s, %s was read and %s is lost", s.who(row), s.value(read), s.value(lost))
-	s.prove("%s sent %s and %s in one transaction", s.who(row), s.value(read), s.value(lost))
+	s.message("of the transaction of %s, %s was read and %s is lost", s.actor(row), s.value(read), s.value(lost))
+	s.prove("%s sent %s and %s in one transaction", s.actor(row), s.value(read), s.value(lost))
 	s.rows = []int{row}
-	if at := s.Teller.seen[read]; at != nil && at.okReader >= 0 {
+	if at := s.Explainer.seen[read]; at != nil && at.okReader >= 0 {
 		s.shows(at.okReader)
 		s.in.Reader = s.indexOf(at.okReader)
 		s.prove("%s", s.polled(at.okReader, read))
 	}
 	s.prove("so all of it is committed, %s too", s.recordAt(lost, f.Key, f.Record.Offset))
-	if bound, ok := s.boundary(f); ok && s.Teller.seen[bound] != nil && s.Teller.seen[bound].okReader >= 0 {
+	if bound, ok := s.boundary(f); ok && s.Explainer.seen[bound] != nil && s.Explainer.seen[bound].okReader >= 0 {
 		s.recs = append(s.recs[:2:2], bound)
-		s.shows(s.Teller.seen[bound].okReader)
-		s.prove("%s", s.polled(s.Teller.seen[bound].okReader, bound))
+		s.shows(s.Explainer.seen[bound].okReader)
+		s.prove("%s", s.polled(s.Explainer.seen[bound].okReader, bound))
 	}
 	s.prove("yet no successful poll ever returned %s: contradiction", s.value(lost))
 }
@@ -134,7 +134,7 @@ func (s *telling) unseen() {
 func (s *telling) sightings(n int, at func(i int) (history.Rec, int64)) {
 	for i := range min(3, n) {
 		rec, offset := at(i)
-		seen := s.Teller.seen[rec]
+		seen := s.Explainer.seen[rec]
 		if seen == nil {
 			continue
 		}
@@ -143,7 +143,7 @@ func (s *telling) sightings(n int, at func(i int) (history.Rec, int64)) {
 			s.prove("%s", s.polledAt(row, rec, offset))
 		} else if row, ok := seen.acked[offset]; ok {
 			s.shows(row)
-			s.prove("%s was acknowledged to %s%s", s.recordAt(rec, s.f.Key, offset), s.who(row), s.ended(row))
+			s.prove("%s was acknowledged to %s%s", s.recordAt(rec, s.f.Key, offset), s.actor(row), s.ended(row))
 		}
 	}
 }
@@ -177,10 +177,10 @@ func (s *telling) duplicate() {
 	s.shows(w)
 	s.in.Writer = s.indexOf(w)
 	if f.Sends > 1 {
-		s.prove("%s and %d more sent it, so that it lies at no more than %d offsets: contradiction", s.who(w), f.Sends-1, f.Sends)
+		s.prove("%s and %d more sent it, so that it lies at no more than %d offsets: contradiction", s.actor(w), f.Sends-1, f.Sends)
 		return
 	}
-	s.prove("%s sent it once: contradiction", s.who(w))
+	s.prove("%s sent it once: contradiction", s.actor(w))
 }
 
 // someOf names the first of so many.
@@ -195,7 +195,7 @@ func someOf(parts []string, of int) string {
 func (s *telling) phantom() {
 	f, rec := s.f, s.f.Record.Rec
 	s.in.Reader = s.indexOf(f.Reader)
-	s.message("%s was given %s, which nobody sent there", s.who(f.Reader), s.recordAt(rec, f.Key, f.Record.Offset))
+	s.message("%s was given %s, which no client sent there", s.actor(f.Reader), s.recordAt(rec, f.Key, f.Record.Offset))
 	s.prove("%s", s.polled(f.Reader, rec))
 	s.prove("no operation of the whole history sends %s to %s: contradiction", s.value(rec), s.partition(f.Key))
 }
@@ -205,10 +205,10 @@ func (s *telling) abortedRead() {
 	writer, reader := f.Record.Row, f.Reader
 	s.in.Writer, s.in.Reader = s.indexOf(writer), s.indexOf(reader)
 	if reader < 0 {
-		s.message("%s was given to a consumer, though %s definitely failed", s.recordAt(rec, f.Key, f.Record.Offset), s.who(writer))
+		s.message("%s was given to a consumer, though %s definitely failed", s.recordAt(rec, f.Key, f.Record.Offset), s.actor(writer))
 		return
 	}
-	s.message("%s was given %s, though %s definitely failed", s.who(reader), s.recordAt(rec, f.Key, f.Record.Offset), s.who(writer))
+	s.message("%s was given %s, though %s definitely failed", s.actor(reader), s.recordAt(rec, f.Key, f.Record.Offset), s.actor(writer))
 	s.prove("%s", s.cameBy(rec, writer))
 	s.prove("so no consumer may ever be given it")
 	s.prove("%s: contradiction", s.polled(reader, rec))
@@ -218,14 +218,14 @@ func (s *telling) ownRead() {
 	f := s.f
 	row := f.Reader
 	s.in.Writer, s.in.Reader = s.indexOf(row), s.indexOf(row)
-	s.message("%s polled its own %s before it committed", s.who(row), s.value(f.Record.Rec))
-	s.prove("%s sent %s and, before it ended, was given it by a poll", s.who(row), s.value(f.Record.Rec))
-	s.prove("it had not committed by then, so nobody may be given it: contradiction")
+	s.message("%s polled its own %s before it committed", s.actor(row), s.value(f.Record.Rec))
+	s.prove("%s sent %s and, before it ended, was given it by a poll", s.actor(row), s.value(f.Record.Rec))
+	s.prove("it had not committed by then, so no reader may be given it: contradiction")
 }
 
 func (s *telling) processedTwice() {
 	f, rec := s.f, s.f.Record.Rec
-	s.message("%s was processed by %s and again by %s", s.recordAt(rec, f.Key, f.Record.Offset), s.who(f.Reader), s.who(f.Again))
+	s.message("%s was processed by %s and again by %s", s.recordAt(rec, f.Key, f.Record.Offset), s.actor(f.Reader), s.actor(f.Again))
 	s.prove("%s, and committed", s.polled(f.Reader, rec))
 	s.prove("its transaction moved the group's position beyond the record, so the group may not be given it again")
 	s.prove("%s, and committed too: contradiction", s.polled(f.Again, rec))
@@ -236,7 +236,7 @@ func (s *telling) jumped() {
 	skipped := s.jump()
 	from, to := f.Earlier.Row, f.Later.Row
 	s.in.Reader = s.indexOf(to)
-	s.message("%s jumped from %s to offset %d over %s", s.who(to), s.spot(f.Key, f.Earlier.Offset), f.Later.Offset, s.names(skipped))
+	s.message("%s jumped from %s to offset %d over %s", s.actor(to), s.spot(f.Key, f.Earlier.Offset), f.Later.Offset, s.names(skipped))
 	if from != to {
 		s.prove("%s", s.polledAt(from, f.Earlier.Rec, f.Earlier.Offset))
 	}
@@ -250,7 +250,7 @@ func (s *telling) jumped() {
 // witness proves that a record was at the offset that a consumer jumped over.
 func (s *telling) witness(rec history.Rec, offset int64) {
 	s.recs = append(s.recs[:2:2], rec)
-	seen := s.Teller.seen[rec]
+	seen := s.Explainer.seen[rec]
 	if seen == nil {
 		return
 	}
@@ -296,7 +296,7 @@ func (s *telling) sendSkip() {
 	f := s.f
 	others := s.jump()
 	s.in.Writer = s.indexOf(f.Later.Row)
-	s.message("between %s and %s of %s lie records of others: %s", s.value(f.Earlier.Rec), s.value(f.Later.Rec), s.who(f.Later.Row), s.names(others))
+	s.message("between %s and %s of %s lie records of others: %s", s.value(f.Earlier.Rec), s.value(f.Later.Rec), s.actor(f.Later.Row), s.names(others))
 }
 
 // backwards is how many known records it went back; 0 is a repeat.
@@ -323,7 +323,7 @@ func (s *telling) wentBack() {
 	if f.Earlier.Offset == f.Later.Offset {
 		verb = "was given again"
 	}
-	s.message("%s %s: %s, then %s", s.who(to), verb, s.recordAt(f.Earlier.Rec, f.Key, f.Earlier.Offset), s.recordAt(f.Later.Rec, f.Key, f.Later.Offset))
+	s.message("%s %s: %s, then %s", s.actor(to), verb, s.recordAt(f.Earlier.Rec, f.Key, f.Earlier.Offset), s.recordAt(f.Later.Rec, f.Key, f.Later.Offset))
 	s.prove("%s", s.polledAt(from, f.Earlier.Rec, f.Earlier.Offset))
 	s.prove("so what it is given of %s from then on lies above offset %d, unless it is assigned anew", s.partition(f.Key), f.Earlier.Offset)
 	s.prove("%s: contradiction", s.polledAt(to, f.Later.Rec, f.Later.Offset))
@@ -340,9 +340,9 @@ func (s *telling) reordered() {
 	}
 	s.message("%s sent %s, then %s, but they lie at %s and offset %d", sender, s.value(f.Earlier.Rec), s.value(f.Later.Rec), s.spot(f.Key, f.Earlier.Offset), f.Later.Offset)
 	if first == last {
-		s.prove("%s sent %s first and %s later", s.who(last), s.value(f.Earlier.Rec), s.value(f.Later.Rec))
+		s.prove("%s sent %s first and %s later", s.actor(last), s.value(f.Earlier.Rec), s.value(f.Later.Rec))
 	} else {
-		s.prove("%s sent %s first, and %s sent %s later", s.who(first), s.value(f.Earlier.Rec), s.who(last), s.value(f.Later.Rec))
+		s.prove("%s sent %s first, and %s sent %s later", s.actor(first), s.value(f.Earlier.Rec), s.actor(last), s.value(f.Later.Rec))
 	}
 	s.prove("the records of one producer lie in the order in which it sent them")
 	s.prove("%s is at offset %d, %s at offset %d: contradiction", s.value(f.Earlier.Rec), f.Earlier.Offset, s.value(f.Later.Rec), f.Later.Offset)
@@ -352,7 +352,7 @@ func (s *telling) appendOrder() {
 	f := s.f
 	s.message("%s was acknowledged before %s was sent, which lies below it", s.recordAt(f.Earlier.Rec, f.Key, f.Earlier.Offset), s.recordAt(f.Later.Rec, f.Key, f.Later.Offset))
 	s.prove("%s", s.cameBy(f.Earlier.Rec, f.Earlier.Row))
-	s.prove("%s began only %s, so what it appends lies above offset %d", s.who(f.Later.Row), s.began(f.Later.Row), f.Earlier.Offset)
+	s.prove("%s began only %s, so what it appends lies above offset %d", s.actor(f.Later.Row), s.began(f.Later.Row), f.Earlier.Offset)
 	s.prove("%s, below it: contradiction", s.cameBy(f.Later.Rec, f.Later.Row))
 }
 
@@ -378,15 +378,15 @@ func (s *telling) past() {
 		reader, writer := f.Reader, f.Record.Row
 		s.in.Reader, s.in.Writer = s.indexOf(reader), s.indexOf(writer)
 		s.rows = []int{reader, writer}
-		s.message("%s read %s before %s began to send it", s.who(reader), s.value(f.Record.Rec), s.who(writer))
+		s.message("%s read %s before %s began to send it", s.actor(reader), s.value(f.Record.Rec), s.actor(writer))
 		s.prove("%s", s.polled(reader, f.Record.Rec))
-		s.prove("%s began to send it only %s: contradiction", s.who(writer), s.began(writer))
+		s.prove("%s began to send it only %s: contradiction", s.actor(writer), s.began(writer))
 		return
 	}
 	first, last := f.Path[0], f.Path[len(f.Path)-1]
-	s.message("%s was over before %s began, on which it depends: %s", s.who(last), s.who(first), s.chain(f.Path))
+	s.message("%s was over before %s began, on which it depends: %s", s.actor(last), s.actor(first), s.chain(f.Path))
 	s.links(f.Path)
-	s.prove("%s ended%s, %s began %s: contradiction", s.who(last), s.ended(last), s.who(first), s.began(first))
+	s.prove("%s ended%s, %s began %s: contradiction", s.actor(last), s.ended(last), s.actor(first), s.began(first))
 }
 
 func (s *telling) chain(rows []int) string {
@@ -404,10 +404,10 @@ func (s *telling) chain(rows []int) string {
 // links says for each two neighbours why the first came before the second.
 func (s *telling) links(rows []int) {
 	for i := 1; i < len(rows) && i <= 10; i++ {
-		line := fmt.Sprintf("%s wrote before %s in a log", s.who(rows[i-1]), s.who(rows[i]))
+		line := fmt.Sprintf("%s wrote before %s in a log", s.actor(rows[i-1]), s.actor(rows[i]))
 		for _, p := range s.op(rows[i]).Polled {
 			if s.log.Writer(p.Rec) == rows[i-1] {
-				line = fmt.Sprintf("%s, sent by %s", s.polled(rows[i], p.Rec), s.who(rows[i-1]))
+				line = fmt.Sprintf("%s, sent by %s", s.polled(rows[i], p.Rec), s.actor(rows[i-1]))
 				break
 			}
 		}
@@ -426,19 +426,19 @@ func (s *telling) tooLow() {
 	if f.Record.Row >= 0 {
 		s.rows = []int{f.Earlier.Row, f.Record.Row}
 		s.message("the end of %s was read as %d before %s was sent, which was then appended at offset %d", where, f.Earlier.Offset, s.value(f.Record.Rec), f.Record.Offset)
-		s.prove("%s read that %s ends at %d%s", s.who(f.Earlier.Row), where, f.Earlier.Offset, s.ended(f.Earlier.Row))
-		s.prove("%s began only %s, so what it appends lies at offset %d or above", s.who(f.Record.Row), s.began(f.Record.Row), f.Earlier.Offset)
+		s.prove("%s read that %s ends at %d%s", s.actor(f.Earlier.Row), where, f.Earlier.Offset, s.ended(f.Earlier.Row))
+		s.prove("%s began only %s, so what it appends lies at offset %d or above", s.actor(f.Record.Row), s.began(f.Record.Row), f.Earlier.Offset)
 		s.prove("%s: contradiction", s.cameBy(f.Record.Rec, f.Record.Row))
 		return
 	}
 	if f.Earlier.Row == f.Later.Row {
-		s.message("%s was told that %s is stable up to %d and ends at %d", s.who(f.Later.Row), where, f.Earlier.Offset, f.Later.Offset)
+		s.message("%s was told that %s is stable up to %d and ends at %d", s.actor(f.Later.Row), where, f.Earlier.Offset, f.Later.Offset)
 		s.prove("what is stable lies below the end: contradiction")
 		return
 	}
 	s.message("the %s of %s was read as %d, though it was at least %d before", mark, where, f.Later.Offset, f.Earlier.Offset)
-	s.prove("by %s the %s of %s was known to be at least %d%s", s.who(f.Earlier.Row), mark, where, f.Earlier.Offset, s.ended(f.Earlier.Row))
-	s.prove("it only grows, so that %s, which began %s, must be told at least %d", s.who(f.Later.Row), s.began(f.Later.Row), f.Earlier.Offset)
+	s.prove("by %s the %s of %s was known to be at least %d%s", s.actor(f.Earlier.Row), mark, where, f.Earlier.Offset, s.ended(f.Earlier.Row))
+	s.prove("it only grows, so that %s, which began %s, must be told at least %d", s.actor(f.Later.Row), s.began(f.Later.Row), f.Earlier.Offset)
 	s.prove("it was told %d: contradiction", f.Later.Offset)
 }
 
@@ -449,8 +449,8 @@ func (s *telling) notGrown() {
 		what = "generation of group"
 	}
 	s.message("%s %s was granted as %d, though %d was granted before", what, f.Name, f.Later.Offset, f.Earlier.Offset)
-	s.prove("%s was granted %d%s", s.who(f.Earlier.Row), f.Earlier.Offset, s.ended(f.Earlier.Row))
-	s.prove("%s asked afterwards and was granted %d, which does not come after it: contradiction", s.who(f.Later.Row), f.Later.Offset)
+	s.prove("%s was granted %d%s", s.actor(f.Earlier.Row), f.Earlier.Offset, s.ended(f.Earlier.Row))
+	s.prove("%s asked afterwards and was granted %d, which does not come after it: contradiction", s.actor(f.Later.Row), f.Later.Offset)
 }
 
 func (s *telling) groupSkip() {
@@ -458,16 +458,16 @@ func (s *telling) groupSkip() {
 	s.message("group %s committed offset %d of %s, but %s was given to none of its members", f.Name, f.Later.Offset, s.partition(f.Key), s.recordAt(rec, f.Key, f.Record.Offset))
 	s.prove("%s", s.cameBy(rec, f.Record.Row))
 	if f.Reader >= 0 {
-		s.message("group %s committed offset %d of %s, but %s was given only to %s, whose transaction failed", f.Name, f.Later.Offset, s.partition(f.Key), s.recordAt(rec, f.Key, f.Record.Offset), s.who(f.Reader))
+		s.message("group %s committed offset %d of %s, but %s was given only to %s, whose transaction failed", f.Name, f.Later.Offset, s.partition(f.Key), s.recordAt(rec, f.Key, f.Record.Offset), s.actor(f.Reader))
 		s.prove("%s, whose transaction failed, so that the group goes on from before it", s.polled(f.Reader, rec))
 	}
-	s.prove("%s committed offset %d%s: the group will never be given it: contradiction", s.who(f.Later.Row), f.Later.Offset, s.ended(f.Later.Row))
+	s.prove("%s committed offset %d%s: the group will never be given it: contradiction", s.actor(f.Later.Row), f.Later.Offset, s.ended(f.Later.Row))
 }
 
 func (s *telling) commitAhead() {
 	f := s.f
 	s.message("group %s committed offset %d of %s, whose log ends at %d", f.Name, f.Later.Offset, s.partition(f.Key), f.Earlier.Offset)
-	s.prove("%s committed offset %d%s", s.who(f.Later.Row), f.Later.Offset, s.ended(f.Later.Row))
+	s.prove("%s committed offset %d%s", s.actor(f.Later.Row), f.Later.Offset, s.ended(f.Later.Row))
 	s.prove("nothing beyond offset %d can have been given to it: contradiction", f.Earlier.Offset)
 }
 
@@ -488,7 +488,7 @@ func (s *telling) committedOffset() {
 		if verb == "read" {
 			read = value
 		}
-		s.prove("%s %s %s%s", s.who(row), verb, committedAs(value), s.ended(row))
+		s.prove("%s %s %s%s", s.actor(row), verb, committedAs(value), s.ended(row))
 	}
 	s.prove("no order of these lets each read what was committed last: contradiction")
 	s.message("the committed offset of group %s on %s was read as %s, which is not what was committed last", f.Name, s.partition(f.Key), committedAs(read))
@@ -504,14 +504,14 @@ func committedAs(offset int64) string {
 func (s *telling) staleCommit() {
 	f := s.f
 	s.message("group %s took a commit of generation %d, though generation %d had begun", f.Name, f.Later.Offset, f.Earlier.Offset)
-	s.prove("%s was in generation %d%s", s.who(f.Earlier.Row), f.Earlier.Offset, s.ended(f.Earlier.Row))
+	s.prove("%s was in generation %d%s", s.actor(f.Earlier.Row), f.Earlier.Offset, s.ended(f.Earlier.Row))
 	s.prove("so a commit of an older one that begins later must be refused (ILLEGAL_GENERATION)")
-	s.prove("%s began %s with generation %d and succeeded: contradiction", s.who(f.Later.Row), s.began(f.Later.Row), f.Later.Offset)
+	s.prove("%s began %s with generation %d and succeeded: contradiction", s.actor(f.Later.Row), s.began(f.Later.Row), f.Later.Offset)
 }
 
 func (s *telling) twoOwners() {
 	f := s.f
-	s.message("records of %s were given to %s and to %s, both in generation %d of group %s", s.partition(f.Key), s.who(f.Earlier.Row), s.who(f.Later.Row), f.End, f.Name)
+	s.message("records of %s were given to %s and to %s, both in generation %d of group %s", s.partition(f.Key), s.actor(f.Earlier.Row), s.actor(f.Later.Row), f.End, f.Name)
 	s.prove("%s, in generation %d", s.polledAt(f.Earlier.Row, f.Earlier.Rec, f.Earlier.Offset), f.End)
 	s.prove("in one generation a partition has one owner")
 	s.prove("%s, in generation %d too: contradiction", s.polledAt(f.Later.Row, f.Later.Rec, f.Later.Offset), f.End)
@@ -519,8 +519,8 @@ func (s *telling) twoOwners() {
 
 func (s *telling) groupRewind() {
 	f := s.f
-	s.message("%s began at %s, though group %s had committed offset %d", s.who(f.Later.Row), s.spot(f.Key, f.Later.Offset), f.Name, f.Earlier.Offset)
-	s.prove("%s committed offset %d%s", s.who(f.Earlier.Row), f.Earlier.Offset, s.ended(f.Earlier.Row))
+	s.message("%s began at %s, though group %s had committed offset %d", s.actor(f.Later.Row), s.spot(f.Key, f.Later.Offset), f.Name, f.Earlier.Offset)
+	s.prove("%s committed offset %d%s", s.actor(f.Earlier.Row), f.Earlier.Offset, s.ended(f.Earlier.Row))
 	s.prove("a member that becomes the owner of %s afterwards begins there", s.partition(f.Key))
 	s.prove("%s: contradiction", s.polledAt(f.Later.Row, f.Later.Rec, f.Later.Offset))
 	s.recs = append(s.recs, f.Later.Rec)
@@ -536,8 +536,8 @@ func (s *telling) changedRecord() {
 		verb = "sent it"
 		s.in.Writer = s.indexOf(f.Record.Row)
 	}
-	s.message("%s was given %s with %s, but %s %s with %s", s.who(f.Reader), what, now, s.who(f.Record.Row), verb, before)
-	s.prove("%s %s with %s%s", s.who(f.Record.Row), verb, before, s.ended(f.Record.Row))
+	s.message("%s was given %s with %s, but %s %s with %s", s.actor(f.Reader), what, now, s.actor(f.Record.Row), verb, before)
+	s.prove("%s %s with %s%s", s.actor(f.Record.Row), verb, before, s.ended(f.Record.Row))
 	s.prove("nothing changes a record under way")
 	s.prove("%s, with %s: contradiction", s.polledAt(f.Reader, rec, f.Record.Offset), now)
 }

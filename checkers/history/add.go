@@ -12,27 +12,27 @@ type raw struct {
 	client  bool
 	process int64
 	// processNo numbers the process; -1: not a client's.
-	processNo int32
-	row       int   // of its operation, once it is added
-	index     int64 // -1: not told
-	time      int64
-	actor     string
-	name      string
-	fault     FaultKind
-	who       string // client's name
-	text      string // value of a note
-	mops      []rawMop
-	polled    []Polled // of all polls, in order
-	keys      []Key
-	moved     []Key
-	seek      bool
-	group     string
-	gen       int64
-	txn       string
-	session   string
-	producer  int64
-	epoch     int64
-	err       string
+	processNo  int32
+	row        int   // of its operation, once it is added
+	index      int64 // -1: not told
+	time       int64
+	actor      string
+	name       string
+	fault      FaultKind
+	clientName string // client's name
+	text       string // value of a note
+	mops       []rawMop
+	polled     []Polled // of all polls, in order
+	keys       []Key
+	moved      []Key
+	seek       bool
+	group      string
+	gen        int64
+	txn        string
+	session    string
+	producer   int64
+	epoch      int64
+	err        string
 
 	timed  bool    // its time was told
 	leader Epoch   // of all its records that tell none of their own, as the rest
@@ -87,7 +87,7 @@ func (h *History) Add(e *Event) {
 	r.reset()
 	r.typ, r.f, r.time = e.Type, e.F, int64(e.Time)
 	r.client, r.process, r.actor = e.Process != NoProcess, e.Process, e.Actor
-	r.name, r.who, r.err, r.text = e.Name, e.Client, e.Error, e.Text
+	r.name, r.clientName, r.err, r.text = e.Name, e.Client, e.Error, e.Text
 	r.seek, r.group, r.gen, r.txn = e.SeekToBeginning, e.Group, e.Generation, e.Transaction
 	r.session, r.fault = e.Session, e.Fault
 	r.producer, r.epoch = e.Producer, e.ProducerEpoch
@@ -147,8 +147,8 @@ func (h *History) add(r *raw) {
 	pi := h.processNumber(r.process)
 	r.processNo = pi
 	p := &h.processes[pi]
-	if r.who != "" {
-		p.client = r.who
+	if r.clientName != "" {
+		p.client = r.clientName
 	}
 	if r.typ == Invoke {
 		h.invoke(r, pi, number)
@@ -395,7 +395,7 @@ func packRest(b []byte, r *raw, h *History) []byte {
 		return b
 	}
 	text := func(s string) {
-		b = binary.AppendUvarint(b, uint64(h.texts.number([]byte(s))))
+		b = binary.AppendUvarint(b, uint64(h.textNumber(s)))
 	}
 	keys := func(ks []Key) {
 		b = binary.AppendUvarint(b, uint64(len(ks)))

@@ -65,12 +65,55 @@ func (h *History) processNumber(p int64) int32 {
 	if h.lastProc >= 0 && h.processes[h.lastProc].number == p {
 		return h.lastProc
 	}
-	i, ok := h.processOf[p]
-	if !ok {
+	i := h.processAt(p)
+	if i < 0 {
 		i = int32(len(h.processes))
 		h.processes = append(h.processes, process{number: p})
-		h.processOf[p] = i
+		h.nameProcess(p, i)
 	}
 	h.lastProc = i
 	return i
+}
+
+// fewProcesses are numbered without a table: most histories count them from 0.
+const fewProcesses = 1 << 20
+
+// processAt is where the process of a number is; -1: there is none.
+func (h *History) processAt(p int64) int32 {
+	if p >= 0 && p < int64(len(h.processBy)) {
+		return h.processBy[p] - 1
+	}
+	if i, ok := h.processOf[p]; ok {
+		return i
+	}
+	return -1
+}
+
+func (h *History) nameProcess(p int64, i int32) {
+	if p < 0 || p >= fewProcesses || p > int64(2*len(h.processBy)+64) {
+		h.processOf[p] = i
+		return
+	}
+	for int64(len(h.processBy)) <= p {
+		n := int64(len(h.processBy))
+		there := int32(0)
+		if j, ok := h.processOf[n]; ok {
+			there = j + 1
+		}
+		h.processBy = append(h.processBy, there)
+	}
+	h.processBy[p] = i + 1
+}
+
+// textNumber numbers a short text that turns up in event after event.
+func (h *History) textNumber(s string) uint32 {
+	at := uint32(len(s))
+	for i := range len(s) {
+		at = at*31 + uint32(s[i])
+	}
+	last := &h.saidLast[at%uint32(len(h.saidLast))]
+	if last.text != s {
+		*last = said{h.texts.number([]byte(s)) + 1, s}
+	}
+	return last.number - 1
 }

@@ -6,7 +6,7 @@ type FaultKind uint8
 
 // What may have happened.
 const (
-	// OtherFault lets nobody off anything: Event.Name says what it was.
+	// OtherFault permits no anomaly: Event.Name says what it was.
 	OtherFault FaultKind = iota
 	// UncleanElection: a replica that was not in sync was elected leader.
 	UncleanElection

@@ -1,7 +1,7 @@
-// Package history is what clients saw of a cluster: who asked for what, when,
-// and what the answer was. Workloads write it, checkers read it. It knows
-// neither a broker nor a simulator, so that the history of any cluster can be
-// held in it.
+// Package history is what clients saw of a cluster: each operation, its client,
+// its times, and what the answer was. Workloads write it, checkers read it. It
+// knows neither a broker nor a simulator, so that the history of any cluster
+// can be held in it.
 //
 // A History is built from events (a client begins; a client learns the
 // outcome) and read as operations, each an invocation joined with its
@@ -39,7 +39,8 @@ type History struct {
 	namedLast [16]named
 
 	processes []process
-	processOf map[int64]int32
+	processOf map[int64]int32 // of those that processBy does not have
+	processBy []int32         // by number: where it is, from 1; 0: nowhere
 	lastProc  int32
 
 	events   uint32
@@ -52,8 +53,9 @@ type History struct {
 	added Op
 	enc   []byte
 
-	ignored map[string]bool // fields that mean nothing here
-	said    [64]said        // texts unpacked last
+	ignored  map[string]bool // fields that mean nothing here
+	said     [64]said        // texts unpacked last
+	saidLast [32]said        // and packed
 }
 
 type said struct {

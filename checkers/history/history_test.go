@@ -131,13 +131,13 @@ func TestJSONLines(t *testing.T) {
 // What there is in files that others write.
 func TestOddFiles(t *testing.T) {
 	for name, text := range map[string]string{
-		"a mark before the text":                 "\xef\xbb\xbf" + `{"type":"ok","process":1,"f":"poll","value":[["poll",{}]]}`,
-		"spaces about the colons":                `[ { "type" : "ok" , "process" : 1 } ]`,
-		"the ends of lines of Windows":           "{:type :ok, :process 1, :f :poll}\r\n",
-		"keys that are strings, of EDN":          `{"type" :ok, "process" 1}`,
-		"offsets as far as they go":              `{"type":"ok","process":1,"f":"poll","value":[["poll",{"x":[[9223372036854775807,-9223372036854775807]]}]]}`,
-		"a value of a function that nobody asks": `{:type :ok, :process 1, :value [[:x 1] {:y 2} [[]]], :f :debug-topics}`,
-		"a list of lists":                        `({:type :ok, :process 1, :f :poll, :value ((:poll {:x ((0 1))}))})`,
+		"a mark before the text":                  "\xef\xbb\xbf" + `{"type":"ok","process":1,"f":"poll","value":[["poll",{}]]}`,
+		"spaces about the colons":                 `[ { "type" : "ok" , "process" : 1 } ]`,
+		"the ends of lines of Windows":            "{:type :ok, :process 1, :f :poll}\r\n",
+		"keys that are strings, of EDN":           `{"type" :ok, "process" 1}`,
+		"offsets as far as they go":               `{"type":"ok","process":1,"f":"poll","value":[["poll",{"x":[[9223372036854775807,-9223372036854775807]]}]]}`,
+		"a value of a function that is not asked": `{:type :ok, :process 1, :value [[:x 1] {:y 2} [[]]], :f :debug-topics}`,
+		"a list of lists":                         `({:type :ok, :process 1, :f :poll, :value ((:poll {:x ((0 1))}))})`,
 	} {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, 1, read(t, text).Len()) })
 	}

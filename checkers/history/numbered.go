@@ -4,7 +4,7 @@ import "strconv"
 
 // A value such as p1-0-17@orders/0, on the partition that it names, is kept by
 // its numbers: producer 1, session 0, sequence 17. A history of millions of them
-// then holds no texts. Nobody sees a difference: it is the same value, written
+// then holds no texts. Callers see no difference: it is the same value, written
 // the same.
 
 const (

@@ -51,13 +51,13 @@ const (
 	// Join is granted Generation in Group.
 	Join
 	// Log tells what is known of the logs when all is over: MopStart, MopEnd,
-	// MopStable. It comes from whoever can see them, not from a client.
+	// MopStable. It comes from a tool that can see them, not from a client.
 	Log
 	// Fault tells of something that happened to the cluster: Event.Fault, or Name
 	// (power-off, ...), says what, Keys on which partitions.
 	Fault
 	// Config tells under which configuration the history came about: Text is
-	// key=value pairs. It comes from whoever ran the clients.
+	// key=value pairs. It comes from the program that ran the clients.
 	Config
 )
 
@@ -119,8 +119,8 @@ type Mop struct {
 	Attributes          // of a send
 }
 
-// NoProcess is the process of an event that is not a client's; Actor names
-// who it was.
+// NoProcess is the process of an event that is not a client's; Actor names its
+// author.
 const NoProcess int64 = -1
 
 // Event is one line of a history: a client begins an operation or learns how
@@ -132,7 +132,7 @@ const NoProcess int64 = -1
 type Event struct {
 	Type    Type
 	Process int64  // NoProcess: not a client
-	Actor   string // who, if not a client: nemesis, cluster
+	Actor   string // the author, if not a client: nemesis, cluster
 	Client  string // the client's name in reports; process 3 if empty
 	F       F
 	Name    string    // of the function, if F is Other or Fault

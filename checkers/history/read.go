@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	//text:allow tells the formats of history files apart
 	"regexp"
 	"strconv"
 	"strings"
@@ -148,7 +149,7 @@ func (r *reader) event() {
 			raw.seek = r.Kind == edn.Bool && r.Int == 1
 			r.Skip()
 		case "client":
-			raw.who = r.text()
+			raw.clientName = r.text()
 		case "group":
 			raw.group = r.text()
 		case "generation":
@@ -219,6 +220,7 @@ func (r *reader) unknown() bool {
 
 func (r *reader) typ(raw *raw) bool {
 	r.Next()
+	//text:allow a word of a history file
 	switch strings.TrimPrefix(string(r.Text), ":") {
 	case "invoke":
 		raw.typ = Invoke
@@ -243,6 +245,7 @@ func (r *reader) process(raw *raw) bool {
 			raw.client = false
 		}
 	case edn.Keyword, edn.Symbol, edn.String:
+		//text:allow a word of a history file
 		raw.actor = strings.TrimPrefix(string(r.Text), ":")
 	default:
 		r.Fail("a process: an integer, or a name such as :nemesis")
@@ -297,6 +300,7 @@ func (r *reader) time() (at int64, told bool) {
 	case edn.Nil:
 		return 0, false
 	case edn.Number:
+		//text:allow a word of a history file
 		if f, err := strconv.ParseFloat(strings.TrimSuffix(string(r.Text), "N"), 64); err == nil && math.Abs(f) < 1<<62 {
 			return int64(f), true
 		}
@@ -582,6 +586,7 @@ var mopKinds = func() map[string]MopKind {
 func (r *reader) mop(raw *raw) {
 	depth := r.Depth() - 1
 	r.Next()
+	//text:allow a word of a history file
 	kind, ok := mopKinds[strings.TrimPrefix(string(r.Text), ":")]
 	if !ok || r.Kind == edn.Open || r.Kind == edn.Close {
 		if r.Err == nil && r.odd == nil {
@@ -630,6 +635,7 @@ func (r *reader) mop(raw *raw) {
 // foreignMop says what is wrong with a micro-operation that is not Kafka's.
 func (r *reader) foreignMop() error {
 	const known = "a micro-operation: :send, :poll, :commit, :committed, :start, :end, :stable, :delete or :position"
+	//text:allow a word of a history file
 	switch strings.TrimPrefix(string(r.Text), ":") {
 	case "append", "r", "w":
 		return r.Wrong(known + ": this is a list-append or read-write history, as Elle judges, and has no offsets")

@@ -29,7 +29,7 @@ func (r *Recorder) Complete(e Event) {
 	r.Add(&r.event)
 }
 
-// Note records what befell the cluster: not a client's doing.
+// Note records what happened to the cluster: not a client's doing.
 func (r *Recorder) Note(e Event) {
 	r.event = e
 	r.event.Process = NoProcess

@@ -155,10 +155,16 @@ func (t *symbols) number(text []byte) uint32 {
 }
 
 // pairs numbers the records: the distinct (key, value) of a history.
+//
+// Those of numbered values are found by their numbers: each life of a producer
+// has a table by sequence.
 type pairs struct {
 	keys   column[Key]
 	values column[code]
 	index  index
+	lives  map[uint32]*[]uint32 // by producer and session: by sequence, record+1
+	last   *[]uint32            // used last
+	of     uint32               // whose it is
 }
 
 func mix(key Key, value code) uint32 {
@@ -167,10 +173,49 @@ func mix(key Key, value code) uint32 {
 	return uint32(h * 0x94d049bb133111eb >> 32)
 }
 
+// bySequence is where the number of a numbered value belongs; nil: it is too far
+// from the others.
+func (p *pairs) bySequence(value code) *uint32 {
+	life := uint32(value >> (1 + sequenceBits))
+	if p.last == nil || p.of != life {
+		if p.lives == nil {
+			p.lives = map[uint32]*[]uint32{}
+		}
+		table := p.lives[life]
+		if table == nil {
+			table = new([]uint32)
+			p.lives[life] = table
+		}
+		p.last, p.of = table, life
+	}
+	sequence := uint64(value) >> 1 & (1<<sequenceBits - 1)
+	if table := *p.last; sequence >= uint64(len(table)) {
+		if sequence > uint64(2*len(table)+1024) {
+			return nil
+		}
+		grown := make([]uint32, max(int(sequence)+1, 2*len(table)))
+		copy(grown, table)
+		*p.last = grown
+	}
+	return &(*p.last)[sequence]
+}
+
 func (p *pairs) number(key Key, value code) Rec {
+	if value&numberedCode != 0 && value&1 != 0 {
+		if at := p.bySequence(value); at != nil {
+			if *at != 0 && *p.keys.at(int(*at - 1)) == key {
+				return Rec(*at - 1)
+			}
+			if _, elsewhere := p.index.find(mix(key, value), p.same(key, value)); *at == 0 && !elsewhere {
+				p.keys.add(key)
+				p.values.add(value)
+				*at = uint32(p.keys.n)
+				return Rec(*at - 1)
+			}
+		}
+	}
 	hash := mix(key, value)
-	same := func(n uint32) bool { return *p.values.at(int(n)) == value && *p.keys.at(int(n)) == key }
-	if n, ok := p.index.find(hash, same); ok {
+	if n, ok := p.index.find(hash, p.same(key, value)); ok {
 		return Rec(n)
 	}
 	n := uint32(p.keys.n)
@@ -178,4 +223,9 @@ func (p *pairs) number(key Key, value code) Rec {
 	p.values.add(value)
 	p.index.add(n, hash)
 	return Rec(n)
+}
+
+// same reports whether a record is this one.
+func (p *pairs) same(key Key, value code) func(n uint32) bool {
+	return func(n uint32) bool { return *p.values.at(int(n)) == value && *p.keys.at(int(n)) == key }
 }

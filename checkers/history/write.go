@@ -31,12 +31,14 @@ func (h *History) WriteFile(path string) error {
 	}
 	var out io.Writer = f
 	var zip *gzip.Writer
+	//text:allow the name of a file
 	name, zipped := strings.CutSuffix(path, ".gz")
 	if zipped {
 		zip = gzip.NewWriter(f)
 		out = zip
 	}
 	format := JSON
+	//text:allow the name of a file
 	if strings.HasSuffix(name, ".edn") {
 		format = EDN
 	}
@@ -89,17 +91,18 @@ type writer struct {
 	h    *History
 	op   Op
 	line []byte
-	some bool // a field was written before
+	some bool  // a field was written before
+	base int64 // :index of the first event
 }
 
-// head writes what all events have; who is called to write the process.
-func (w *writer) head(number int64, typ Type, who func(), f F, name string) {
+// head writes what all events have; process is called to write the process.
+func (w *writer) head(number int64, typ Type, process func(), f F, name string) {
 	w.some = false
 	w.line = append(w.line, '{')
 	w.field("index")
-	w.line = strconv.AppendInt(w.line, w.h.IndexOf(number), 10)
+	w.line = strconv.AppendInt(w.line, w.base+w.h.IndexOf(number), 10)
 	w.word("type", typ.String())
-	who()
+	process()
 	if f != Other && name == "" {
 		name = f.String()
 	}

@@ -79,7 +79,7 @@ var (
 		"each append; the cache after each start, cut, and beginning of leadership, and of every offset at the end", "KIP-101, KIP-279; LeaderEpochFileCache")
 	PartitionEpochs = declare(16, OfPartition, "each change of a partition counts its epoch up by one",
 		"each committed change of the partition", "KIP-497; PartitionChangeRecord")
-	SaneISR = declare(17, OfPartition, "the ISR is not empty, ISR and ELR are replicas and disjoint, and an ELR exists only below min.insync.replicas",
+	SaneISR = declare(17, OfPartition, "ISR and ELR are replicas and disjoint, not both empty while there is a leader, and an ELR exists only below min.insync.replicas",
 		"each committed change of the partition", "MinIsrRecoveryQuorum of kafka-tlaplus; KIP-966")
 	UncleanExcluded = declare(18, OfPartition, "a replica that came back from an unclean shutdown, or lost data, is no member of ISR or ELR until it joined the ISR anew",
 		"each committed change of the partition, and each time a broker is unfenced", "kafka-tlaplus 6.5.1; KIP-966")

@@ -38,8 +38,8 @@ func (f Failure) String() string {
 	return fmt.Sprintf("law %d (%s) at event %d: %s", f.Law.Number, f.Law.About, f.Event, f.Text())
 }
 
-// watch is what both ghosts share: a count of events and the failures.
-type watch struct {
+// tally is what both ghosts share: a count of events and the failures.
+type tally struct {
 	// Report, if set, is told of each failure at once.
 	Report func(Failure)
 	// Failures are the first hundred.
@@ -52,58 +52,58 @@ type watch struct {
 }
 
 // Events is how many were seen.
-func (w *watch) Events() int64 { return w.events }
+func (t *tally) Events() int64 { return t.events }
 
 // First is the first failure, if there is one.
-func (w *watch) First() (Failure, bool) {
-	if len(w.Failures) == 0 {
+func (t *tally) First() (Failure, bool) {
+	if len(t.Failures) == 0 {
 		return Failure{}, false
 	}
-	return w.Failures[0], true
+	return t.Failures[0], true
 }
 
 // Fail reports a law that was found broken from outside, by what cannot be told
 // as an event. Arguments are formatted as by fmt.Sprintf, nodes by their names.
-func (w *watch) Fail(law Law, node Node, format string, args ...any) {
-	w.events++
-	w.fail(law, node, format, args...)
+func (t *tally) Fail(law Law, node Node, format string, args ...any) {
+	t.events++
+	t.fail(law, node, format, args...)
 }
 
-func (w *watch) fail(law Law, node Node, format string, args ...any) {
-	w.Broken++
-	if len(w.Failures) >= 100 && w.Report == nil {
+func (t *tally) fail(law Law, node Node, format string, args ...any) {
+	t.Broken++
+	if len(t.Failures) >= 100 && t.Report == nil {
 		return
 	}
 	for i := range args {
 		switch n := args[i].(type) {
 		case Node:
-			args[i] = w.nameOf(n)
+			args[i] = t.nameOf(n)
 		case []Node:
 			names := make([]string, len(n))
 			for j := range n {
-				names[j] = w.nameOf(n[j])
+				names[j] = t.nameOf(n[j])
 			}
 			args[i] = names
 		}
 	}
-	f := Failure{law, w.events, node, w.subject, fmt.Sprintf(format, args...)}
-	if len(w.Failures) < 100 {
-		w.Failures = append(w.Failures, f)
+	f := Failure{law, t.events, node, t.subject, fmt.Sprintf(format, args...)}
+	if len(t.Failures) < 100 {
+		t.Failures = append(t.Failures, f)
 	}
-	if w.Report != nil {
-		w.Report(f)
+	if t.Report != nil {
+		t.Report(f)
 	}
 }
 
 // nameOf is how messages name a node.
-func (w *watch) nameOf(n Node) string {
+func (t *tally) nameOf(n Node) string {
 	switch {
 	case n == NoNode:
-		return "none"
-	case w.name == nil:
+		return "no node"
+	case t.name == nil:
 		return fmt.Sprintf("node %d", n)
 	}
-	return w.name(n)
+	return t.name(n)
 }
 
 // entry is one record of a ghost log. A zero digest is a hole: an offset that

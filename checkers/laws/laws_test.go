@@ -14,7 +14,7 @@ import (
 // and no other.
 func TestLaws_EachHasABreach(t *testing.T) {
 	alone := map[int]bool{}
-	look := func(tales []tale, run func(*testing.T, string) *watch) {
+	look := func(tales []tale, run func(*testing.T, string) *tally) {
 		for _, s := range tales {
 			broken := map[int]bool{}
 			for _, f := range run(t, s.events).Failures {
@@ -103,7 +103,7 @@ func play(t *testing.T, events string, do func(verb string, w *words)) {
 	}
 }
 
-func tell(t *testing.T, tales []tale, run func(*testing.T, string) *watch) {
+func tell(t *testing.T, tales []tale, run func(*testing.T, string) *tally) {
 	for _, s := range tales {
 		t.Run(fmt.Sprintf("%d %s", s.law, s.name), func(t *testing.T) {
 			w := run(t, s.events)

@@ -2,7 +2,7 @@ package laws
 
 // Quorum is the ghost of the metadata log.
 type Quorum struct {
-	watch
+	tally
 	voters  []Node
 	known   *Brokers
 	calm    *Calm

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func conspire(t *testing.T, events string) *watch {
+func conspire(t *testing.T, events string) *tally {
 	brokers, calm := NewBrokers(), &Calm{}
 	q := NewQuorum(QuorumConfig{Subject: "quorum", Voters: []Node{1, 2, 3}, Brokers: brokers, Calm: calm})
 	play(t, events, func(verb string, w *words) {
@@ -64,7 +64,7 @@ func conspire(t *testing.T, events string) *watch {
 			t.Fatalf("unknown event %q", verb)
 		}
 	})
-	return &q.watch
+	return &q.tally
 }
 
 // elected: node 1 leads epoch 1; its first three records are committed.
@@ -164,7 +164,7 @@ var quorums = []tale{
 		append 3 0 3 1
 		vote 3 2 3
 		prevote 2 1 3 -1`},
-	{"who lost its disk had asked before", 0, elected + `
+	{"a voter that lost its disk had asked before", 0, elected + `
 		append 3 0 3 1
 		flush 3 3
 		vote 3 2 3
@@ -299,7 +299,7 @@ var quorums = []tale{
 	{"a pre-vote that is taken for a vote", 40, elected + `
 		append 3 0 3 1
 		vote 2 2 3`},
-	{"a vote for one who voted for another", 40, elected + `
+	{"a vote for one that voted for another", 40, elected + `
 		append 3 0 3 1
 		vote 2 2 2
 		vote 3 2 2
@@ -320,7 +320,7 @@ var quorums = []tale{
 	{"two brokers with one epoch", 43, `
 		broker 1 10
 		broker 2 10`},
-	{"nobody leads in the end", 44, elected + `
+	{"there is no leader in the end", 44, elected + `
 		follows 1 2 -1
 		quiet`},
 

@@ -17,7 +17,7 @@ type ReplicationConfig struct {
 // Replication is the ghost of one partition: what each replica's log holds,
 // what was ever shown as committed, what was promised.
 type Replication struct {
-	watch
+	tally
 	cfg ReplicationConfig
 
 	replicas []*replica // few: found by looking along

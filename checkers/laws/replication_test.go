@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func replicate(t *testing.T, events string) *watch {
+func replicate(t *testing.T, events string) *tally {
 	brokers, calm := NewBrokers(), &Calm{}
 	r := NewReplication(ReplicationConfig{Subject: "orders/0", MinISR: 2, HWNeedsMinISR: true, Brokers: brokers, Calm: calm})
 	pe := int32(0)
@@ -122,7 +122,7 @@ func replicate(t *testing.T, events string) *watch {
 			t.Fatalf("unknown event %q", verb)
 		}
 	})
-	return &r.watch
+	return &r.tally
 }
 
 // replicated: node 1 leads epoch 0 and four records are committed on three.
@@ -177,7 +177,7 @@ var replications = []tale{
 	{"a killed replica keeps its log", 0, replicated + `
 		stop 3
 		recover 3 0 4 4`},
-	{"who is killed while it cuts its log finds it cut or not", 0, replicated + `
+	{"a replica that is killed while it cuts its log finds it cut or not", 0, replicated + `
 		append 1 4 6 0
 		flush 1 6
 		cutting 1 4
@@ -234,7 +234,7 @@ var replications = []tale{
 		state 2 1 [2 3]
 		follows 1 1 2 9
 		truncate 1 4`},
-	{"what rot leaves of a log is anybody's guess", 0, replicated + `
+	{"what rot leaves of a log is not known", 0, replicated + `
 		flush 3 4
 		stop 3
 		damage 3
@@ -296,7 +296,7 @@ var replications = []tale{
 		hw 1 4 0
 		stop 3
 		state 1 1 [1 2 3]`},
-	{"whoever is in no ISR may have what it likes", 0, `
+	{"a replica in no ISR may have what it likes", 0, `
 		state 1 0 [1 2]
 		leads 1 0 0 [1 2]
 		append 1 0 4 0

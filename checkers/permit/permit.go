@@ -16,14 +16,14 @@ import (
 )
 
 // Expectations say under which configuration a history came about, and what
-// befell the cluster: together they decide which anomalies were promised not
-// to happen. The zero value is the baseline: replication factor 3, acks=all,
-// min.insync.replicas=2, no unclean election, idempotent producers,
+// happened to the cluster: together they decide which anomalies were promised
+// not to happen. The zero value is the baseline: replication factor 3,
+// acks=all, min.insync.replicas=2, no unclean election, idempotent producers,
 // read_committed consumers with assigned partitions and manual commits.
 type Expectations struct {
 	values map[Setting]string
 	// Happened counts the faults that the permissions of a configuration need. A
-	// history may tell them too. Of faults that nobody tells, FaultsKnown says
+	// history may tell them too. Of faults that neither tells, FaultsKnown says
 	// whether they did not happen.
 	Happened    map[history.FaultKind]int
 	FaultsKnown bool
@@ -121,6 +121,7 @@ func ParseConfig(texts ...string) (Expectations, error) {
 			if pair = strings.TrimSpace(pair); pair == "" {
 				continue
 			}
+			//text:allow the value of --config
 			name, value, given := strings.Cut(pair, "=")
 			if !given {
 				value = "true"
@@ -220,6 +221,7 @@ func (e Expectations) Over(h *history.History) (told Expectations, err error) {
 			continue
 		}
 		for _, pair := range strings.Split(n.Text, ",") {
+			//text:allow the configuration in a history file
 			name, value, _ := strings.Cut(pair, "=")
 			if wrong := told.Set(strings.TrimSpace(name), strings.TrimSpace(value)); wrong != nil && err == nil {
 				err = wrong

@@ -110,7 +110,7 @@ func (p *Permits) Rule(f *detect.Finding) Ruling {
 }
 
 // onlyAcknowledged: it can be that an acknowledged record was truncated before
-// anybody was given it. What polls saw, polls must agree on.
+// any reader was given it. What polls saw, polls must agree on.
 func onlyAcknowledged(p *Permits, f *detect.Finding) bool {
 	unread := func(rec history.Rec) bool { return !p.log.Polled(rec) }
 	eitherUnread := p.e.Is(Acks, "0") || unread(f.Earlier.Rec) || unread(f.Later.Rec)
@@ -133,8 +133,8 @@ func onlyAcknowledged(p *Permits, f *detect.Finding) bool {
 	return true
 }
 
-// atSeveralOffsets: the log has it twice, so whoever processes all of the log
-// does that twice.
+// atSeveralOffsets: the log has it twice, so a consumer that processes all of
+// the log does that twice.
 func atSeveralOffsets(p *Permits, f *detect.Finding) bool { return p.log.Several(f.Record.Rec) }
 
 // alsoAborted: one of the records was sent by an operation that failed, too, and

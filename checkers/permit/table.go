@@ -143,7 +143,7 @@ var table = []row{
 		when:    func(e *Expectations) bool { return e.number(TransactionVersion, 2) < 2 },
 		fault:   history.DelayedEndTxn,
 		permits: []detect.Anomaly{detect.G1a, detect.AbortedRead, detect.LostWrite, detect.TornTransaction, detect.Unseen, detect.PollSkip, detect.IntPollSkip}, only: endedByAnother},
-	{reason: "a leader that was replaced and cut off does not know it, has no lease to lose, and tells its old end; to one client, who has heard of the next leader epoch, it tells none (KIP-320, KIP-207)",
+	{reason: "a leader that was replaced and cut off does not know it, has no lease to lose, and tells its old end; to one client, which has heard of the next leader epoch, it tells none (KIP-320, KIP-207)",
 		when:    func(e *Expectations) bool { return e.Happened[history.ReplacedLeader] > 0 },
 		fault:   history.ReplacedLeader,
 		permits: []detect.Anomaly{detect.NonmonotonicEnd}, only: betweenClients},

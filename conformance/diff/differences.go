@@ -11,7 +11,6 @@ import (
 type difference struct {
 	api, step, field, kafka, ours string
 	line                          int
-	seen                          int
 }
 
 // differences are all that are listed.
@@ -44,15 +43,14 @@ func readDifferences(file string) (differences, error) {
 	return out, nil
 }
 
-// explain reports whether a finding is listed.
-func (ds differences) explain(f finding) bool {
+// explain is the row that lists a finding, or nil.
+func (ds differences) explain(f finding) *difference {
 	for _, d := range ds {
 		if like(d.api, f.api) && like(d.step, f.step) && like(d.field, f.path) && like(d.kafka, f.kafka) && like(d.ours, f.ours) {
-			d.seen++
-			return true
+			return d
 		}
 	}
-	return false
+	return nil
 }
 
 // like matches a text with a pattern in which * stands for any text.

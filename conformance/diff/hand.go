@@ -15,8 +15,6 @@ type hand struct {
 	// unrecorded: the answers are long, and the configuration's own tests hold
 	// them.
 	unrecorded bool
-	// configs: it is about configurations.
-	configs bool
 }
 
 var hands = []hand{
@@ -28,7 +26,7 @@ var hands = []hand{
 				return r
 			})
 		}
-	}, false, false},
+	}, false},
 	{"metadata", 3, func(s *session) {
 		t := s.make("m", 3)
 		s.do("known", 1, s.metadata(false, false, t))
@@ -59,7 +57,7 @@ var hands = []hand{
 			})
 			s.do("all", 1, s.metadata(false, false))
 		}
-	}, false, false},
+	}, false},
 	{"create-topics", 19, func(s *session) {
 		n := s.topic
 		mk := func(step string, validate bool, ts ...newTopic) {
@@ -113,7 +111,7 @@ var hands = []hand{
 		mk("same twice and one", false, newTopic{name: n("i"), parts: 1, rf: 1}, newTopic{name: n("i"), parts: 2, rf: 1}, newTopic{name: n("j"), parts: 1, rf: 1})
 		mk("none", false)
 		mk("internal", false, newTopic{name: "__cluster_metadata", parts: 1, rf: 1})
-	}, false, true},
+	}, false},
 	{"create-partitions", 37, func(s *session) {
 		t := s.make("cp", 2)
 		s.do("down", 1, s.partitions(false, grow{t, 1, nil}))
@@ -135,7 +133,7 @@ var hands = []hand{
 		s.do("none", 1, s.partitions(false))
 		s.do("up", 2, s.partitions(false, grow{t, 4, nil}))
 		s.settle(t, 4)
-	}, false, false},
+	}, false},
 	{"delete-topics", 20, func(s *session) {
 		a, b, c := s.make("da", 1), s.make("db", 2), s.make("dc", 1)
 		s.do("unknown", 1, s.remove(a+"-nope"))
@@ -168,7 +166,7 @@ var hands = []hand{
 		}
 		s.do("produce to deleted", 1, s.produce(a, 0, -1, build(plain(1))))
 		s.do("metadata of deleted", 1, s.metadata(false, false, a))
-	}, false, false},
+	}, false},
 	{"produce", 0, func(s *session) {
 		t := s.make("p", 3)
 		p := func(step string, part int32, acks int16, b []byte) { s.do(step, 1, s.produce(t, part, acks, b)) }
@@ -294,14 +292,14 @@ var hands = []hand{
 			r.TransactionID = kmsg.StringPtr("tx")
 			return r
 		})
-		s.tell(1, s.produce(t, 0, 0, build(plain(1))))
+		s.send(1, s.produce(t, 0, 0, build(plain(1))))
 		s.do("alive after acks 0", 1, s.list(t, 0, -2, 0, -1))
-		s.tell(1, s.produce(t, 9, 0, build(plain(1))))
+		s.send(1, s.produce(t, 9, 0, build(plain(1))))
 		s.do("alive after bad acks 0", 1, s.list(t, 0, -2, 0, -1))
 		time.Sleep(200 * time.Millisecond)
 		s.do("end", 1, s.list(t, 0, -1, 0, -1))
 		s.do("fetch all", 1, s.fetch(fetchOpt{}, fetchPart{topic: t, epoch: -1}))
-	}, false, false},
+	}, false},
 	{"produce-topic-configs", 0, func(s *session) {
 		t := s.make("lat", 1, "message.timestamp.type", "LogAppendTime")
 		s.do("append time", 1, s.produce(t, 0, -1, build(plain(3))))
@@ -347,7 +345,7 @@ var hands = []hand{
 		s.do("decompressed", 1, s.produce(u, 0, -1, build(rb{n: 3, pid: -1, epoch: -1, seq: -1, gzip: true})))
 		s.do("fetch decompressed", 1, s.fetch(fetchOpt{}, fetchPart{topic: u, epoch: -1}))
 		s.do("two batches decompressed", 1, s.produce(u, 0, -1, append(build(rb{n: 3, pid: -1, epoch: -1, seq: -1, gzip: true}), build(plain(1))...)))
-	}, false, false},
+	}, false},
 	{"idempotence", 0, func(s *session) {
 		t := s.make("i", 2)
 		s.newPID()
@@ -402,12 +400,19 @@ var hands = []hand{
 			r.Topics = append(r.Topics, x, y, z)
 			return r
 		})
+		s.do("describe producers twice", 1, func(*side) kmsg.Request {
+			r := auto(kmsg.NewPtrDescribeProducersRequest())
+			x := kmsg.NewDescribeProducersRequestTopic()
+			x.Topic, x.Partitions = t, []int32{1, 1}
+			r.Topics = append(r.Topics, x)
+			return r
+		})
 		d := s.make("del", 1)
 		s.do("before the deletion", 1, s.idem(d, 0, -1, 0, b(0, 5)))
 		s.do("delete records", 1, s.deleteRecords(offsetAt{d, 0, 5}))
 		s.do("duplicate after deletion", 1, s.idem(d, 0, -1, 0, b(0, 5)))
 		s.do("next after deletion", 1, s.idem(d, 0, -1, 0, b(5, 1)))
-	}, false, false},
+	}, false},
 	{"init-producer-id", 22, func(s *session) {
 		s.newPID()
 		s.do("none", 2, s.initPID(nil, -1, -1))
@@ -417,7 +422,7 @@ var hands = []hand{
 		s.do("id -1, epoch 3", 1, s.initPID(nil, -1, 3))
 		s.do("id 0, epoch 0", 1, s.initPID(nil, 0, 0))
 		s.do("id -5, epoch -5", 1, s.initPID(nil, -5, -5))
-	}, false, false},
+	}, false},
 	{"fetch", 1, func(s *session) {
 		t := s.make("f", 3)
 		for range 4 {
@@ -464,7 +469,7 @@ var hands = []hand{
 		f("as a consumer of a follower", fetchOpt{}, fetchPart{topic: t, offset: 8, epoch: -1})
 		s.do("at a follower", 2, s.fetch(fetchOpt{}, fetchPart{topic: t, offset: 8, epoch: -1}))
 		s.do("at a follower, epoch", 2, s.fetch(fetchOpt{}, fetchPart{topic: t, offset: 8, epoch: 0}))
-	}, false, false},
+	}, false},
 	{"fetch-sessions", 1, func(s *session) {
 		if s.v(1) < 7 {
 			return
@@ -506,7 +511,7 @@ var hands = []hand{
 		s.do("delete", 1, s.remove(u))
 		time.Sleep(400 * time.Millisecond)
 		f("after deletion", fetchOpt{session: -1, epoch: 1})
-	}, false, false},
+	}, false},
 	{"list-offsets", 2, func(s *session) {
 		t := s.make("lo", 3)
 		l := func(step string, ts int64, iso int8) { s.do(step, 1, s.list(t, 0, ts, iso, -1)) }
@@ -560,7 +565,7 @@ var hands = []hand{
 			r.ReplicaID = -2
 			return r
 		})
-	}, false, false},
+	}, false},
 	{"leader-epoch", 23, func(s *session) {
 		t := s.make("le", 3)
 		e := func(step string, part, cur, ep int32) { s.do(step, 1, s.leaderEpoch(t, part, cur, ep)) }
@@ -580,7 +585,7 @@ var hands = []hand{
 			r.ReplicaID = 2
 			return r
 		})
-	}, false, false},
+	}, false},
 	{"delete-records", 21, func(s *session) {
 		t := s.make("dr", 3)
 		s.do("fill", 1, s.produce(t, 0, -1, build(plain(5))))
@@ -609,7 +614,7 @@ var hands = []hand{
 		b := s.make("drb", 1, "cleanup.policy", "compact,delete")
 		s.do("fill", 1, s.produce(b, 0, -1, build(plain(5))))
 		s.do("both policies", 1, s.deleteRecords(offsetAt{b, 0, 2}))
-	}, false, false},
+	}, false},
 	{"describe-configs", 32, func(s *session) {
 		t := s.make("dc", 1, "retention.ms", "1000", "cleanup.policy", "compact")
 		s.do("all", 1, s.describeConfigs(2, t, false, false))
@@ -629,11 +634,16 @@ var hands = []hand{
 		s.do("group", 1, s.describeConfigs(32, "g", true, false))
 		s.do("client metrics", 1, s.describeConfigs(16, "m", true, false))
 		s.do("type 0", 1, s.describeConfigs(0, "m", true, false))
+		s.do("topic twice", 1, func(sd *side) kmsg.Request {
+			r := s.describeConfigs(2, t, false, false, "retention.ms")(sd).(*kmsg.DescribeConfigsRequest)
+			r.Resources = append(r.Resources, r.Resources[0])
+			return r
+		})
 		s.do("type 3", 1, s.describeConfigs(3, "m", true, false))
-	}, false, true},
+	}, false},
 	{"broker-configs", 32, func(s *session) {
 		s.do("broker all", 1, s.describeConfigs(4, "1", false, false))
-	}, true, true},
+	}, true},
 	{"alter-configs", 44, func(s *session) {
 		t := s.make("ac", 1)
 		a := func(step string, cs ...change) { s.do(step, 1, s.alter(false, 2, t, cs...)) }
@@ -666,6 +676,7 @@ var hands = []hand{
 		s.do("broker dynamic", 1, s.alter(false, 4, "1", change{name: "log.retention.ms", value: "777000000"}))
 		s.do("broker bad", 1, s.alter(false, 4, "1", change{name: "log.retention.ms", value: "abc"}))
 		s.do("broker unknown key", 1, s.alter(false, 4, "1", change{name: "no.such", value: "1"}))
+		s.do("broker unknown key back", 1, s.alter(false, 4, "1", change{name: "no.such", op: 1, null: true}))
 		s.do("broker unknown", 1, s.alter(true, 4, "9", change{name: "log.retention.ms", value: "1"}))
 		s.do("broker bad name", 1, s.alter(false, 4, "abc", change{name: "log.retention.ms", value: "1"}))
 		s.do("broker default", 1, s.alter(false, 4, "", change{name: "log.retention.ms", value: "666000000"}))
@@ -682,7 +693,7 @@ var hands = []hand{
 			r.Resources = append(r.Resources, r.Resources[0])
 			return r
 		})
-	}, false, true},
+	}, false},
 	{"legacy-alter-configs", 33, func(s *session) {
 		t := s.make("lac", 1)
 		a := func(step string, validate bool, typ int8, name string, kv ...string) {
@@ -708,7 +719,7 @@ var hands = []hand{
 		a("validate", true, 2, t, "segment.ms", "5")
 		time.Sleep(300 * time.Millisecond)
 		s.do("see", 1, s.describeConfigs(2, t, true, false, "retention.ms", "segment.ms"))
-	}, false, true},
+	}, false},
 	{"describe-cluster", 60, func(s *session) {
 		for _, ops := range []bool{false, true} {
 			for _, e := range []int8{1, 2, 3} {
@@ -725,7 +736,7 @@ var hands = []hand{
 			r.IncludeFencedBrokers = true
 			return r
 		})
-	}, false, false},
+	}, false},
 	{"describe-log-dirs", 35, func(s *session) {
 		t := s.make("dl", 2)
 		s.do("fill", 1, s.produce(t, 0, -1, build(plain(5))))
@@ -751,7 +762,7 @@ var hands = []hand{
 			r.Topics = []kmsg.DescribeLogDirsRequestTopic{}
 			return r
 		})
-	}, false, false},
+	}, false},
 	{"elect-leaders", 43, func(s *session) {
 		t := s.make("el", 2)
 		ask := func(step string, typ int8, tops []kmsg.ElectLeadersRequestTopic) {
@@ -776,7 +787,7 @@ var hands = []hand{
 		ask("unknown", 0, one(z))
 		ask("type 5", 5, one(x))
 		ask("empty", 0, []kmsg.ElectLeadersRequestTopic{})
-	}, false, false},
+	}, false},
 	{"describe-topic-partitions", 75, func(s *session) {
 		t, u := s.make("tp", 3), s.make("tq", 2)
 		ask := func(step string, limit int32, cur *kmsg.DescribeTopicPartitionsRequestCursor, names ...string) {
@@ -812,7 +823,7 @@ var hands = []hand{
 		ask("unknown and one", 2000, nil, t+"-nope", t)
 		ask("twice", 2000, nil, t, t)
 		ask("bad", 2000, nil, "a/b")
-	}, false, false},
+	}, false},
 	{"describe-quorum", 55, func(s *session) {
 		ask := func(step, topic string, parts ...int32) {
 			s.do(step, 1, func(*side) kmsg.Request {
@@ -833,7 +844,7 @@ var hands = []hand{
 		ask("wrong topic", "nope", 0)
 		ask("two", "__cluster_metadata", 0, 1)
 		ask("none", "__cluster_metadata")
-	}, false, false},
+	}, false},
 	{"reassign", 45, func(s *session) {
 		t := s.make("ra", 2)
 		type re struct {
@@ -884,7 +895,7 @@ var hands = []hand{
 			r.Topics = append(r.Topics, x)
 			return r
 		})
-	}, false, false},
+	}, false},
 	{"update-features", 57, func(s *session) {
 		ask := func(step string, validate bool, feature string, level int16, typ int8) {
 			s.do(step, 1, func(*side) kmsg.Request {
@@ -911,12 +922,12 @@ var hands = []hand{
 			r.TimeoutMillis = 1000
 			return r
 		})
-	}, false, false},
+	}, false},
 	{"unregister-broker", 64, func(s *session) {
 		s.do("unknown", 1, func(*side) kmsg.Request {
 			r := auto(kmsg.NewPtrUnregisterBrokerRequest())
 			r.BrokerID = 99
 			return r
 		})
-	}, false, false},
+	}, false},
 }

@@ -320,7 +320,7 @@ func (s *session) initPID(txid *string, pid int64, epoch int16) maker {
 // newPID gives each side a producer id, kept as the last of pidOf.
 func (s *session) newPID() {
 	k, o := s.do("init producer id", 1, s.initPID(nil, -1, -1))
-	note := func(sd *side, resp kmsg.Response) {
+	remember := func(sd *side, resp kmsg.Response) {
 		id := int64(0)
 		if r, ok := resp.(*kmsg.InitProducerIDResponse); ok {
 			id = r.ProducerID
@@ -329,8 +329,8 @@ func (s *session) newPID() {
 			sd.pidOf = append(sd.pidOf, id)
 		}
 	}
-	note(s.kafka, k)
-	note(s.ours, o)
+	remember(s.kafka, k)
+	remember(s.ours, o)
 }
 
 // idem produces as the which-th producer id of the side.

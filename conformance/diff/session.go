@@ -36,7 +36,7 @@ type side struct {
 	sess   int32 // of the last fetch that made one
 	pidOf  []int64
 	epoch  []int16
-	note   map[string]int64
+	marks  map[string]int64
 }
 
 func (s *side) fresh(prefix string) {
@@ -47,7 +47,7 @@ func (s *side) fresh(prefix string) {
 	s.prefix = prefix
 	s.sess = 0
 	s.pidOf, s.epoch = nil, nil
-	s.note = map[string]int64{}
+	s.marks = map[string]int64{}
 }
 
 func (s *side) close() {
@@ -152,7 +152,7 @@ type session struct {
 	rng    *rand.Rand
 	// listed are the differences that are passed over, known counts them.
 	listed differences
-	known  int
+	known  map[*difference]int
 	steps  int
 	found  []finding
 	trace  []string
@@ -225,8 +225,8 @@ func (s *session) do(step string, broker int, make func(*side) kmsg.Request) (ka
 	return kafka, ours
 }
 
-// tell sends a request that has no answer.
-func (s *session) tell(broker int, make func(*side) kmsg.Request) {
+// send sends a request that has no answer.
+func (s *session) send(broker int, make func(*side) kmsg.Request) {
 	s.both(func(sd *side) {
 		req := make(sd)
 		req.SetVersion(s.v(req.Key()))
@@ -259,8 +259,8 @@ func (s *session) compare(step string, req kmsg.Request, kafka, ours answer) {
 		if f.kafka == f.ours {
 			continue
 		}
-		if s.listed.explain(f) {
-			s.known++
+		if d := s.listed.explain(f); d != nil {
+			s.known[d]++
 			continue
 		}
 		s.over = s.over || s.stop && !strings.HasSuffix(p, "Message")

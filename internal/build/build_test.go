@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// What is not known to be the same build is another: nobody can say of two
+// What is not known to be the same build is another: it cannot be said of two
 // unknown ones that a difference between their runs is a leak.
 func TestSame(t *testing.T) {
 	for _, c := range []struct {

@@ -1,6 +1,6 @@
-// Package golden compares what tests print with files of testdata. Who changes
-// what is printed runs them with -rewrite, reads the diff as a reviewer would,
-// and keeps only what can be explained.
+// Package golden compares what tests print with files of testdata. After a
+// change of what is printed, run them with -rewrite, reads the diff as a
+// reviewer would, and keeps only what can be explained.
 package golden
 
 import (

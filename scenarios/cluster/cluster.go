@@ -2,9 +2,9 @@
 // hosts of a world, simulated or live. Trials, served clusters and the tests of
 // package broker all use it.
 //
-// It starts and stops servers, answers who leads what, does what an operator
-// does, and knows how much of a cluster may be destroyed before something
-// acknowledged can be lost (Budget). It implements faults.Cluster.
+// It starts and stops servers, knows the leader of each partition, does what an
+// operator does, and knows how much of a cluster may be destroyed before
+// something acknowledged can be lost (Budget). It implements faults.Cluster.
 package cluster
 
 import (

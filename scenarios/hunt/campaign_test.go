@@ -30,7 +30,7 @@ var long = flag.Bool("long", false, "run the long tests, too")
 // breaksAtOnce has a law that every run breaks when its work begins.
 func breaksAtOnce(t *testing.T) scenarios.Scenario {
 	s := short(t)
-	s.Laws = []scenarios.Law{{Name: "nobody works", Watch: func() func(*ledger.Entry) string {
+	s.Laws = []scenarios.Law{{Name: "no client works", Watch: func() func(*ledger.Entry) string {
 		return func(e *ledger.Entry) string {
 			if _, begins := e.Event.(*trial.WorkBegan); begins {
 				return "work begins"
@@ -111,7 +111,7 @@ func TestAFailureIsKeptWhenItIsFound(t *testing.T) {
 	assert.Equal(t, 8, told)
 	for i, f := range sum.Failures {
 		assert.EqualValues(t, i+1, f.Seed, "the summary has them in the order of the seeds")
-		assert.Equal(t, "nobody works", f.Check)
+		assert.Equal(t, "no client works", f.Check)
 	}
 }
 

@@ -98,7 +98,7 @@ func (h Hunt) Run() (reports.Hunt, error) {
 	for range h.Workers() {
 		workers.Go(func() {
 			for j := range jobs {
-				if o := g.play(j); o.tell {
+				if o := g.play(j); o.reported {
 					outcomes <- o
 				}
 			}

@@ -11,19 +11,19 @@ import (
 
 // outcome is what became of a job.
 type outcome struct {
-	job     job
-	tell    bool          // false: enough has failed already
-	result  *trial.Result // nil: the run has no verdict
-	failing bool
-	notKept error // of a failing run
-	ownBug  error
+	job      job
+	reported bool          // false: enough has failed already
+	result   *trial.Result // nil: the run has no verdict
+	failing  bool
+	notKept  error // of a failing run
+	ownBug   error
 }
 
 // play plays one job; a failing run, and one in twenty of the others, is played
 // again to see that it is the same. The second time a failing run's ledger has
 // all events, so that runs that hold cost nothing.
 func (g *hunting) play(j job) outcome {
-	o := outcome{job: j, tell: true}
+	o := outcome{job: j, reported: true}
 	options := g.Options
 	options.Seed, options.Keep = j.seed, ledger.KeepStory
 	o.result, o.ownBug = g.once(j, options)
@@ -36,7 +36,7 @@ func (g *hunting) play(j job) outcome {
 	if !o.failing {
 		return o
 	}
-	if o.tell = g.takesFailure(); o.tell && g.Keep != nil {
+	if o.reported = g.takesFailure(); o.reported && g.Keep != nil {
 		o.notKept = g.Keep(o.result)
 	}
 	return o

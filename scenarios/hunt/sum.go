@@ -18,6 +18,7 @@ func (g *hunting) collect(outcomes <-chan outcome) reports.Hunt {
 	var permitted checkers.Campaign
 	for o := range outcomes {
 		if o.ownBug != nil {
+			//text:allow a panic goes on with the stack of the Go runtime, which has no place in a line
 			line, _, _ := strings.Cut(o.ownBug.Error(), "\n")
 			sum.OwnBugs = append(sum.OwnBugs, reports.Failure{
 				Scenario: o.job.scenario.Name, Seed: o.job.seed, Check: "our own bug", Message: line, Again: g.commandOf(o.job),

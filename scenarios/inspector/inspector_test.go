@@ -198,7 +198,7 @@ func TestEventsBecomeLaws(t *testing.T) {
 		{"a vote for two", []ledger.Event{
 			&witness.QuorumVoted{Replica: voter[2], Epoch: 1, Candidate: 3002}, &witness.QuorumVoted{Replica: voter[2], Epoch: 1, Candidate: 3001},
 		}, 33, "__cluster_metadata/0: controller-2 voted for controller-2 and for controller-1 in epoch 1"},
-		{"a pre-vote of nobody's follower", []ledger.Event{&witness.QuorumPreVoted{Replica: voter[1], Candidate: 3002, Leader: -1}}, 0, ""},
+		{"a pre-vote of a voter without a leader", []ledger.Event{&witness.QuorumPreVoted{Replica: voter[1], Candidate: 3002, Leader: -1}}, 0, ""},
 		{"a pre-vote against a leader that lives", []ledger.Event{&witness.QuorumPreVoted{Replica: voter[1], Candidate: 3002, Leader: 3003}},
 			40, "__cluster_metadata/0: controller-1 would vote for controller-2 in epoch 0, though it is in touch with leader controller-3"},
 		{"a pre-vote in an epoch to come", []ledger.Event{&witness.QuorumPreVoted{Replica: voter[1], Candidate: 3002, Epoch: 1, Leader: -1}},
@@ -207,7 +207,7 @@ func TestEventsBecomeLaws(t *testing.T) {
 			28, "__cluster_metadata/0: controller-1 and controller-2 both became leader in epoch 1"},
 		{"a follower of another than leads", []ledger.Event{&witness.QuorumElected{Replica: voter[1], Epoch: 1}, &witness.QuorumFollows{Replica: voter[2], Epoch: 1, Leader: 3003}},
 			28, "__cluster_metadata/0: controller-2 follows controller-3 in epoch 1, which is led by controller-1"},
-		{"a commit that nobody has synced", []ledger.Event{
+		{"a commit that no voter has synced", []ledger.Event{
 			&witness.QuorumOpened{Replica: voter[1]}, &witness.QuorumElected{Replica: voter[1], Epoch: 1}, &witness.QuorumAppending{Replica: voter[1]},
 			&witness.QuorumAppended{Replica: voter[1], Batch: witness.BatchOf(batch(0, 1, 1, "m"))}, &witness.QuorumFlushed{Replica: voter[1], End: 1},
 			&witness.QuorumCommitted{Replica: voter[1], HW: 1},

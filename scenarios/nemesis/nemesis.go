@@ -145,11 +145,11 @@ func (n *Nemesis) affords(f faults.Fault) error {
 	hosts := damager.Damages().Hosts()
 	for _, name := range hosts {
 		if s := n.c.Server(name); s != nil && (s.Host.IsRunning() || !s.Unclean(n.c.Image())) {
-			return fmt.Errorf("%s will not recover its logs, so nobody would notice", name)
+			return fmt.Errorf("%s will not recover its logs, so the damage would go unnoticed", name)
 		}
 	}
 	if !n.c.Survives(hosts, true) {
-		return errors.New("nobody else is known to have all that was acknowledged")
+		return errors.New("no other replica is known to have all that was acknowledged")
 	}
 	return nil
 }

@@ -49,13 +49,13 @@ func ended(s *cluster.Server) error {
 
 func (c *served) start() {
 	c.StartAll()
-	c.watch()
+	c.checkNodes()
 }
 
-// watch tells when all brokers serve, and ends it all when a node has ended by
-// itself. A real cluster would live on without the node, but whoever tests
+// checkNodes reports when all brokers serve, and ends it all when a node has ended by
+// itself. A real cluster would live on without the node, but a user that tests
 // against this one should hear of it.
-func (c *served) watch() {
+func (c *served) checkNodes() {
 	if c.stopping {
 		return
 	}
@@ -75,7 +75,7 @@ func (c *served) watch() {
 		again = 10 * time.Millisecond
 		c.maybeReady()
 	}
-	c.w.After(again, "watch", c.watch)
+	c.w.After(again, "check nodes", c.checkNodes)
 }
 
 // fail keeps the first error: the others come of it.
@@ -117,7 +117,7 @@ func (c *served) shutdown() {
 }
 
 // leaveQuorum stops a controller. It need not wait until another leads the
-// quorum: there is nobody left to be led.
+// quorum: no other member is left.
 func leaveQuorum(n *broker.Node) error {
 	n.Raft.Shutdown(0)
 	return nil

@@ -66,6 +66,7 @@ func (d *dir) file() string { return filepath.Join(d.path, propertiesFile) }
 func (d *dir) parse(text string) error {
 	props := map[string]string{}
 	for line := range strings.Lines(text) {
+		//text:allow a file of properties
 		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		props[key] = value
 	}

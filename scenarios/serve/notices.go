@@ -9,11 +9,11 @@ import (
 	"github.com/ktrial/ktrial/ledger"
 )
 
-// notices tells what somebody who serves a cluster must hear of, although
-// nobody asked for its story: what was damaged, cut, set aside or lost, and what
-// is refused. Kafka has all of it in the broker's log.
+// notices tells what the user of ktrial serve must hear of, although the story
+// is not printed: what was damaged, cut, set aside or lost, and what is
+// refused. Kafka has all of it in the broker's log.
 type notices struct {
-	tell func(string)
+	print func(string)
 
 	mu   sync.Mutex
 	last map[string]time.Time // when each text was told
@@ -49,7 +49,7 @@ func (n *notices) say(text string) {
 		n.last = map[string]time.Time{}
 	}
 	n.last[text] = time.Now()
-	n.tell(text)
+	n.print(text)
 }
 
 func noteworthy(e ledger.Event) bool {

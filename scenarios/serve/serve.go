@@ -45,8 +45,8 @@ type Cluster struct {
 	Brokers []string // "host:port" of each, as advertised
 }
 
-// UsageError is the fault of whoever configured it: an option, or a directory
-// or a port that cannot be used.
+// UsageError is a mistake in the configuration: an option, or a directory or a
+// port that cannot be used.
 type UsageError struct{ error }
 
 func (e UsageError) Unwrap() error { return e.error }
@@ -64,11 +64,11 @@ var realTime = map[string]string{
 	// Work takes its own time.
 	"ktrial.cpu.request.us":  "0",
 	"ktrial.cpu.kilobyte.us": "0",
-	// Who has pressed Ctrl-C does not wait for minutes.
+	// A user that has pressed Ctrl-C does not wait for minutes.
 	"ktrial.controlled.shutdown.timeout.ms": "10000",
-	// Nor does who starts a cluster anew that was killed: until a broker's
-	// session is over, nobody else may be that broker. All nodes share one
-	// thread, so that a machine that stalls ends no session.
+	// Nor does one that starts a killed cluster again: until a broker's session
+	// is over, no other process may be that broker. All nodes share one thread,
+	// so that a machine that stalls ends no session.
 	"broker.heartbeat.interval.ms":          "500",
 	"broker.session.timeout.ms":             "2000",
 	"controller.quorum.election.timeout.ms": "300",
@@ -114,7 +114,7 @@ func Run(ctx context.Context, cfg Config) error {
 func liveConfig(cfg Config) live.Config {
 	out := live.Config{Dir: cfg.Dir, Seed: rand.Uint64(), Read: cfg.Read, MaxConns: maxConns, Grace: grace}
 	if cfg.Notice != nil {
-		n := &notices{tell: cfg.Notice}
+		n := &notices{print: cfg.Notice}
 		out.Refused = n.refused
 		out.Read = func(e *ledger.Entry) {
 			n.read(e)

@@ -76,7 +76,7 @@ func TestAReplayThatDiffersSaysWhere(t *testing.T) {
 
 	again.Report.Verdict = reports.Holds
 	(&Record{Build: "another", Report: again.Report}).Compare("run.json", s, Options{Seed: 3}, again)
-	assert.Equal(t, reports.Holds, again.Report.Verdict, "whoever built it, it is the same run")
+	assert.Equal(t, reports.Holds, again.Report.Verdict, "however it was built, it is the same run")
 }
 
 func TestAPlanThatCannotBePlayedIsABadOption(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"github.com/ktrial/ktrial/reports"
 )
 
-// evidence tells what proves a violation: the few operations, and what befell
-// the cluster around them.
+// evidence tells what proves a violation: the few operations, and what happened
+// to the cluster around them.
 type evidence struct {
 	h         *history.History
 	struck    []reports.Fault
@@ -90,13 +90,13 @@ func (e *evidence) tell(in checkers.Instance) []reports.Moment {
 
 // operation is how an operation began and ended.
 func (e *evidence) operation(op *history.Op, in checkers.Instance) []reports.Moment {
-	who := e.h.Client(op.ProcessNo)
-	began := reports.Moment{At: reports.Seconds(op.Start), Who: who, What: e.asked(op, in)}
+	client := e.h.Client(op.ProcessNo)
+	began := reports.Moment{At: reports.Seconds(op.Start), Who: client, What: e.asked(op, in)}
 	if op.Completed == history.Never {
 		began.What += ", and never learns what became of it"
 		return []reports.Moment{began}
 	}
-	return []reports.Moment{began, {At: reports.Seconds(op.End), Who: who, What: e.answered(op, in)}}
+	return []reports.Moment{began, {At: reports.Seconds(op.End), Who: client, What: e.answered(op, in)}}
 }
 
 func (e *evidence) asked(op *history.Op, in checkers.Instance) string {
@@ -122,7 +122,7 @@ func (e *evidence) answered(op *history.Op, in checkers.Instance) string {
 	case history.Unknown:
 		return "unknown: " + op.Error
 	}
-	var parts []string
+	parts := []string{"ok"}
 	for _, s := range op.Sends {
 		parts = append(parts, e.spot(s.Rec, s.Offset))
 	}
@@ -140,7 +140,7 @@ func (e *evidence) answered(op *history.Op, in checkers.Instance) string {
 	if others > 0 {
 		parts = append(parts, fmt.Sprintf("and %d other records", others))
 	}
-	return strings.TrimSuffix("ok, "+strings.Join(parts, ", "), ", ")
+	return strings.Join(parts, ", ")
 }
 
 // speaksOf reports whether an instance is about a record of this value.

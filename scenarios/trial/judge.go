@@ -282,8 +282,8 @@ func (c *configuration) expectations() checkers.Expectations {
 	return e
 }
 
-// ended is how a send may end.
-var ended = map[history.Type]string{history.OK: "acknowledged", history.Failed: "failed", history.Unknown: "in doubt"}
+// ended counts sends by how they ended.
+var ended = map[history.Type]string{history.OK: reports.RecordsAcknowledged, history.Failed: reports.RecordsFailed, history.Unknown: reports.RecordsInDoubt}
 
 // counts is the work that was done.
 func counts(h *history.History) map[string]int64 {
@@ -300,10 +300,10 @@ func counts(h *history.History) map[string]int64 {
 	})
 	out := map[string]int64{}
 	for typ, n := range sent {
-		out["records "+ended[typ]] = n
+		out[ended[typ]] = n
 	}
 	if polls > 0 {
-		out["records polled"] = polled
+		out[reports.RecordsPolled] = polled
 	}
 	return out
 }

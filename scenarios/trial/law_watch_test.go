@@ -24,7 +24,7 @@ import (
 )
 
 // plants says where each planted bug shows itself, within how many seeds, and
-// who sees it first.
+// what finds it first.
 var plants = []struct {
 	bug      planted.Bug
 	scenario scenarios.Scenario
@@ -201,8 +201,8 @@ var (
 )
 
 // TestTableOfPlantedBugs plants each bug in each scenario and prints the first
-// seed that finds it, and who did. Nothing is demanded: most bugs have no part
-// in most scenarios.
+// seed that finds it, and the law or check that did. Nothing is demanded: most
+// bugs have no part in most scenarios.
 func TestTableOfPlantedBugs(t *testing.T) {
 	if !*long {
 		t.Skip("it takes minutes; -long")

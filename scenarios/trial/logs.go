@@ -9,7 +9,7 @@ import (
 )
 
 // noteLogs tells the history where the logs ended: what was acknowledged beyond
-// is lost, whoever has looked.
+// is lost, whether or not a client has looked.
 func (r *run) noteLogs(ends map[kafka.TopicPartition]kafka.Offset) {
 	im := r.c.Image()
 	e := history.Event{Type: history.OK, Actor: "cluster", F: history.Log, Time: r.w.Now()}

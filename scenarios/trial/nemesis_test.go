@@ -41,7 +41,7 @@ func struck(t *testing.T, s scenarios.Scenario, lines ...string) (texts []string
 	return texts
 }
 
-// Whoever brings a plan is told what did not strike, and why.
+// The author of a plan is told what did not strike, and why.
 func TestSparedFaultsAreTold(t *testing.T) {
 	r, err := Run(short(t), Options{Seed: 1, Plan: plan(t, "at 1s for 1s: power off broker-1+broker-2\nat 3s: rot 5 bytes of broker-3\nat 5s: kill all brokers")})
 	require.NoError(t, err)
@@ -49,8 +49,8 @@ func TestSparedFaultsAreTold(t *testing.T) {
 	r.Report.WriteText(&text, reports.Style{})
 	said := strings.Join(strings.Fields(text.String()), " ")
 	assert.Contains(t, said, "at 1s of the work (3s) power off broker-1+broker-2: became kill broker-1+broker-2, for no more is promised to survive")
-	assert.Contains(t, text.String(), "rot 5 bytes of broker-3: broker-3 will not recover its logs, so nobody would notice\n")
-	assert.Contains(t, text.String(), "kill all brokers: it was to strike at 5s, and the work lasts 4s\n")
+	assert.Contains(t, said, "rot 5 bytes of broker-3: broker-3 will not recover its logs, so the damage would go unnoticed")
+	assert.Contains(t, said, "kill all brokers: it was to strike at 5s, and the work lasts 4s")
 	assert.Equal(t, reports.Holds, r.Report.Verdict)
 }
 
@@ -104,10 +104,10 @@ func TestBudget(t *testing.T) {
 			[]string{"wipe broker-3"}, []string{"wipe broker-3"}},
 		{"a node that is both is a voter", scenarios.CombinedRoles,
 			[]string{"wipe node-1"}, []string{"kill node-1"}},
-		{"who keeps to the budget himself is let", reckless,
+		{"a plan that keeps to the budget is played", reckless,
 			[]string{"wipe controller-3"}, []string{"wipe controller-3"}},
 
-		{"nothing rots that nobody looks at again", scenarios.Standard,
+		{"nothing rots that is not read again", scenarios.Standard,
 			[]string{"rot 3 bytes of broker-2"}, nil},
 		{"nor where the end was clean", scenarios.Standard,
 			[]string{"stop broker-2 and leave it", "rot 3 bytes of broker-2"}, []string{"stop broker-2"}},

@@ -14,7 +14,7 @@ import (
 // no record: after an election another one may stand there. So each has its
 // leader epoch, from the event of the leader that appended it.
 func (r *run) tellOperations() {
-	epochs := epochs{leads: map[*witness.Replica]bool{}, of: map[string][]appended{}}
+	epochs := epochs{leads: map[*witness.Replica]bool{}, of: map[history.Value][]appended{}, keys: map[*witness.Replica]history.Value{}}
 	r.w.Ledger().Read(epochs.read)
 	r.stage.Recorder.Told = func(e *history.Event, index int64) {
 		if event := workloads.EventOf(e, index, epochs.at); event != nil {
@@ -26,7 +26,8 @@ func (r *run) tellOperations() {
 // epochs knows the leader epoch of each offset, as leaders appended last.
 type epochs struct {
 	leads map[*witness.Replica]bool
-	of    map[string][]appended // by partition, in the order of offsets
+	of    map[history.Value][]appended // by partition, in the order of offsets
+	keys  map[*witness.Replica]history.Value
 }
 
 // appended is a run of offsets of one epoch: from first to that of the next run.
@@ -43,14 +44,24 @@ func (x *epochs) read(e *ledger.Entry) {
 		delete(x.leads, event.Replica)
 	case *witness.Appended:
 		if x.leads[event.Replica] {
-			x.append(event.Subject(), appended{event.From, event.End, event.Epoch})
+			x.append(x.key(event.Replica), appended{event.From, event.End, event.Epoch})
 		}
 	}
 }
 
+// key is how the history names the partition of a replica.
+func (x *epochs) key(r *witness.Replica) history.Value {
+	key, known := x.keys[r]
+	if !known {
+		key = history.Partition(r.Partition.Topic, r.Partition.Partition)
+		x.keys[r] = key
+	}
+	return key
+}
+
 // append adds a run. What was there from its first offset on is no more: the
 // leader that had appended it has lost its leadership.
-func (x *epochs) append(partition string, a appended) {
+func (x *epochs) append(partition history.Value, a appended) {
 	runs := x.of[partition]
 	runs = runs[:sort.Search(len(runs), func(i int) bool { return runs[i].first >= a.first })]
 	if n := len(runs); n > 0 && runs[n-1].epoch == a.epoch {
@@ -61,7 +72,7 @@ func (x *epochs) append(partition string, a appended) {
 	x.of[partition] = runs
 }
 
-func (x *epochs) at(partition string, offset int64) (epoch int32, known bool) {
+func (x *epochs) at(partition history.Value, offset int64) (epoch int32, known bool) {
 	runs := x.of[partition]
 	i := sort.Search(len(runs), func(i int) bool { return int64(runs[i].end) > offset })
 	if i == len(runs) || int64(runs[i].first) > offset {

@@ -85,6 +85,7 @@ func framesOf(stack string) (out []string) {
 		if len(out) == most {
 			break
 		}
+		//text:allow a stack of the Go runtime
 		out = append(out, "at "+strings.TrimSpace(line[strings.LastIndexByte(line, '/')+1:]))
 	}
 	return out

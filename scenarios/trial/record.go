@@ -95,7 +95,7 @@ func recordOf(o Options) Record {
 	return rec
 }
 
-// ReadRecord reads a run.json. A file that is none is told by its place.
+// ReadRecord reads a run.json. A file that is none is an error at its line.
 func ReadRecord(file string) (*Record, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -103,7 +103,7 @@ func ReadRecord(file string) (*Record, error) {
 	}
 	var rec Record
 	if err := json.Unmarshal(text, &rec); err != nil {
-		return nil, fmt.Errorf("%s:%s: %s", file, place(text, err), inWords(err))
+		return nil, fmt.Errorf("%s:%s: %s", file, location(text, err), inWords(err))
 	}
 	if rec.Format != recordFormat {
 		return nil, fmt.Errorf("%s: found format %q, expected %q: not a run.json of this program", file, rec.Format, recordFormat)
@@ -111,8 +111,8 @@ func ReadRecord(file string) (*Record, error) {
 	return &rec, nil
 }
 
-// place is the line and column of a JSON error.
-func place(text []byte, err error) string {
+// location is the line and column of a JSON error.
+func location(text []byte, err error) string {
 	offset := int64(len(text))
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
@@ -125,6 +125,7 @@ func place(text []byte, err error) string {
 	offset = max(0, offset)
 	before := text[:min(offset, int64(len(text)))]
 	line := 1 + bytes.Count(before, []byte("\n"))
+	//text:allow a file of the user
 	column := len(before) - bytes.LastIndexByte(before, '\n')
 	return fmt.Sprintf("%d:%d", line, column)
 }

@@ -7,7 +7,7 @@ type content struct {
 	size   int64
 }
 
-const piece = 64 << 10
+const piece = 16 << 10
 
 func (c *content) read(p []byte, off int64) int {
 	if off >= c.size {

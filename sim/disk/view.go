@@ -31,7 +31,7 @@ func (v *view) begin(op Op, path string) error {
 	return nil
 }
 
-func (v *view) note(op Op, path string) { v.d.k.Trace().Disk(v.p.ID(), uint8(op), path) }
+func (v *view) trace(op Op, path string) { v.d.k.Trace().Disk(v.p.ID(), uint8(op), path) }
 
 func (v *view) Open(path string) (env.File, error) {
 	if err := v.begin(OpOpen, path); err != nil {
@@ -53,7 +53,7 @@ func (v *view) Create(path string) (env.File, error) {
 	if err != nil {
 		return nil, wrap("create", path, err)
 	}
-	v.note(OpCreate, path)
+	v.trace(OpCreate, path)
 	old := dir.entries[name]
 	if old != nil {
 		if old.dir() {
@@ -82,7 +82,7 @@ func (v *view) Remove(path string) error {
 	if n.dir() && len(n.entries) > 0 {
 		return wrap("remove", path, env.ErrExist)
 	}
-	v.note(OpRemove, path)
+	v.trace(OpRemove, path)
 	v.d.unlink(n)
 	v.d.apply(change{dir, name, clean(path), n, nil})
 	return nil
@@ -117,7 +117,7 @@ func (v *view) Rename(from, to string) error {
 	if replaced != nil && (replaced.dir() != n.dir() || len(replaced.entries) > 0) {
 		return wrap("rename", from+" to "+to, env.ErrExist)
 	}
-	v.note(OpRename, from)
+	v.trace(OpRename, from)
 	v.d.unlink(replaced)
 	v.d.apply(change{d1, n1, clean(from), n, nil}, change{d2, n2, clean(to), replaced, n})
 	if !n.dir() {
@@ -183,7 +183,7 @@ func (v *view) SyncDir(dir string) error {
 	if n == nil || !n.dir() {
 		return wrap("sync", dir, env.ErrNotExist)
 	}
-	v.note(OpSyncDir, dir)
+	v.trace(OpSyncDir, dir)
 	v.d.stats.Syncs++
 	v.d.wait("sync", dir, v.d.syncCost(0))
 	if err := v.begin(OpSyncDir, dir); err != nil {
@@ -251,7 +251,7 @@ func (h *handle) Truncate(size int64) error {
 	if err := h.v.d.room(size - h.f.cache.size); err != nil {
 		return wrap("truncate", h.path, err)
 	}
-	h.v.note(OpTruncate, h.path)
+	h.v.trace(OpTruncate, h.path)
 	h.v.d.truncate(h.f, size)
 	return nil
 }
@@ -288,7 +288,7 @@ func (h *handle) Sync() error {
 		return wrap("sync", h.path, env.ErrClosed)
 	}
 	d, f := h.v.d, h.f
-	h.v.note(OpSync, h.path)
+	h.v.trace(OpSync, h.path)
 	d.stats.Syncs++
 	// What is written while the sync waits for the device is not part of it.
 	upTo, bytes := f.first+uint64(len(f.ops)), int64(0)

@@ -85,7 +85,7 @@ func (e *LivelockError) Error() string {
 	return fmt.Sprintf("livelock at %v: %s: %s", e.At, e.Why, busy)
 }
 
-// frames makes a stack readable: one line per frame, function and place, no
+// frames makes a stack readable: one line per frame, function and location, no
 // addresses, and nothing of what skip calls machinery.
 func frames(dump []byte, skip func(fn string) bool) string {
 	lines := strings.Split(strings.TrimSpace(string(dump)), "\n")
@@ -101,11 +101,11 @@ func frames(dump []byte, skip func(fn string) bool) string {
 		if skip(fn) {
 			continue
 		}
-		place := strings.TrimSpace(lines[i+1])
-		if cut := strings.Index(place, " +0x"); cut > 0 {
-			place = place[:cut]
+		location := strings.TrimSpace(lines[i+1])
+		if cut := strings.Index(location, " +0x"); cut > 0 {
+			location = location[:cut]
 		}
-		fmt.Fprintf(&b, "%s %s\n", fn, place[strings.LastIndexByte(place, '/')+1:])
+		fmt.Fprintf(&b, "%s %s\n", fn, location[strings.LastIndexByte(location, '/')+1:])
 	}
 	return b.String()
 }

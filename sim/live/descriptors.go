@@ -33,17 +33,17 @@ type descriptors struct {
 	idle   list.List[openFile] // those that could be closed, the oldest first
 	// known are all files that the hosts have not closed, by their directory: a
 	// file that is closed for the moment must be found again after a rename.
-	known map[place][]*openFile
+	known map[directory][]*openFile
 }
 
-// place is a directory of a host.
-type place struct {
+// directory is one of a host.
+type directory struct {
 	f   *files
 	dir string
 }
 
 func newDescriptors(budget int) *descriptors {
-	return &descriptors{budget: budget, known: map[place][]*openFile{}}
+	return &descriptors{budget: budget, known: map[directory][]*openFile{}}
 }
 
 // take counts one more open file, and closes others if there are too many.
@@ -76,12 +76,12 @@ func (d *descriptors) try(do func() error) error {
 }
 
 func (d *descriptors) enter(x *openFile) {
-	at := x.place()
+	at := x.directory()
 	d.known[at] = append(d.known[at], x)
 }
 
 func (d *descriptors) leave(x *openFile) {
-	at := x.place()
+	at := x.directory()
 	left := d.known[at]
 	for i := range left {
 		if left[i] == x {
@@ -99,7 +99,7 @@ func (d *descriptors) leave(x *openFile) {
 // hold has the files at p stay open until their hosts close them: after p is
 // removed, or another file has its name, they could not be opened again.
 func (d *descriptors) hold(f *files, p string) {
-	for _, x := range d.known[place{f, path.Dir(p)}] {
+	for _, x := range d.known[directory{f, path.Dir(p)}] {
 		if x.path == p && !x.held {
 			if _, err := x.use(); err == nil {
 				x.held = true
@@ -111,7 +111,7 @@ func (d *descriptors) hold(f *files, p string) {
 
 // renamed follows a file, or all files in a directory, to another name.
 func (d *descriptors) renamed(f *files, from, to string) {
-	for _, x := range d.known[place{f, path.Dir(from)}] {
+	for _, x := range d.known[directory{f, path.Dir(from)}] {
 		if x.path == from && !x.held {
 			d.leave(x)
 			x.path = to
@@ -135,7 +135,7 @@ func (d *descriptors) renamed(f *files, from, to string) {
 // is another matter.
 //
 // Invariant: item is in the list of idle files if and only if file is not nil,
-// nobody syncs it, and it is not held.
+// no task syncs it, and it is not held.
 type openFile struct {
 	f      *files
 	path   string // clean
@@ -146,7 +146,7 @@ type openFile struct {
 	item   list.Item[openFile]
 }
 
-func (x *openFile) place() place { return place{x.f, path.Dir(x.path)} }
+func (x *openFile) directory() directory { return directory{x.f, path.Dir(x.path)} }
 
 // use opens the file if need be, and makes it the last to be closed.
 func (x *openFile) use() (*os.File, error) {

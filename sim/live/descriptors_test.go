@@ -49,7 +49,7 @@ func TestFiles_MoreThanThereAreDescriptors(t *testing.T) {
 		assert.Less(t, openDescriptors(t)-before, 40, "most of them are closed")
 
 		// What a file is called, and whether it has a name at all, is all the same to
-		// whoever has it open.
+		// every task that has it open.
 		assert.NoError(t, d.Rename("orders-3", "orders-3.gone"))
 		assert.NoError(t, d.Rename("orders-4/log", "orders-4/log.deleted"))
 		assert.NoError(t, d.Remove("orders-5/log"))

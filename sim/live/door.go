@@ -26,7 +26,7 @@ type door struct {
 
 // Expose opens a TCP address ("127.0.0.1:9092", or ":0" for any port) that
 // leads to a host's port, and returns the address. Hosts inside the world that
-// dial this address get there too, so that it may be advertised to everyone.
+// dial this address get there too, so that it may be advertised to all clients.
 // Connections wait in the operating system's queue until the host listens.
 func (w *World) Expose(host string, port int, listen string) (string, error) {
 	l, err := net.Listen("tcp", listen)
@@ -75,10 +75,10 @@ func (d *door) accept() {
 			wait = 0
 		}
 		if full = !d.take(wait); full {
-			c.Close()
 			if d.w.cfg.Refused != nil {
 				d.w.cfg.Refused(d.listener.Addr().String(), len(d.w.slots))
 			}
+			c.Close()
 			continue
 		}
 		if !d.add(c) {
@@ -162,8 +162,8 @@ func (d *door) close() {
 const chunk = 32 << 10
 
 // bridge joins a TCP connection with one of the world. Each direction passes
-// one chunk at a time and waits until it was taken, so that whoever is slow
-// slows down the other side and nothing piles up between them.
+// one chunk at a time and waits until it was taken, so that a slow side slows
+// down the other and nothing piles up between them.
 type bridge struct {
 	d   *door
 	tcp net.Conn
@@ -200,10 +200,15 @@ func (b *bridge) open() {
 	})
 }
 
+// maxIdle is how long a client may say nothing: the default of
+// connections.max.idle.ms.
+const maxIdle = 10 * time.Minute
+
 // readTCP brings chunks into the world.
 func (b *bridge) readTCP() {
 	buf := make([]byte, chunk)
 	for {
+		b.tcp.SetReadDeadline(time.Now().Add(maxIdle))
 		n, err := b.tcp.Read(buf)
 		b.d.w.Do(func() {
 			b.arrived, b.ended = buf[:n], err != nil

@@ -262,7 +262,7 @@ func TestOneProgramPerDirectory(t *testing.T) {
 	w.Close()
 }
 
-// The directory and the simulated disk must look the same to whoever uses them.
+// The directory and the simulated disk must look the same to their callers.
 func TestDisksAgree(t *testing.T) {
 	var simulated, real []string
 	s := sim.NewWorld(sim.Config{Seed: 1})

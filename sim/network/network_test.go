@@ -105,7 +105,7 @@ func TestCloseWithUnreadBytesResets(t *testing.T) {
 		h.Sleep(100 * time.Millisecond)
 		c.Close()
 	}, func(h env.Host, c env.Conn) {
-		c.Write([]byte("nobody reads this"))
+		c.Write([]byte("no task reads this"))
 		_, err := c.Read(make([]byte, 1))
 		assert.ErrorIs(t, err, env.ErrReset)
 	})
@@ -367,7 +367,7 @@ func TestDialAcrossAShortCut(t *testing.T) {
 }
 
 // The first packet of a dial that timed out arrives late; the server must not
-// get a connection that nobody holds.
+// get a connection that no task holds.
 func TestLateHandshake(t *testing.T) {
 	w := world(t, 1)
 	accepted := 0
