@@ -127,19 +127,16 @@ var forPeople = map[string][]string{
 		"witness.AutoCreateFailed", "witness.Malformed",
 		"cluster.ShutdownFailed", "ledger.Said", "witness.EpochRefused",
 	},
-	"the ISR as its leader sees it change; laws look at what the controllers commit": {
-		"witness.ShrinkProposed", "witness.ExpandProposed",
-	},
 	"a moment of a node's life; laws look at what follows from it": {
-		"witness.QuorumRestarted", "witness.ControllerResigned", "witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
-		"witness.BrokerRegistering", "witness.BrokerUnfenced", "witness.SessionExpired", "witness.TopicCreated", "witness.TopicDeleted",
+		"witness.ControllerResigned", "witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
+		"witness.BrokerRegistering", "witness.TopicCreated",
 	},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
 		"sim.Started", "sim.Paused", "sim.Resumed", "sim.ClockStepped", "sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",
 		"network.Cut", "network.Mended",
 	},
 	"the course of a trial": {
-		"cluster.StopRefused", "trial.CoreChosen", "trial.CoreRejoined", "trial.PromiseBroken",
+		"cluster.StopRefused", "trial.PromiseBroken",
 	},
 	"messages, for the report": {
 		"witness.RequestSent", "witness.RequestArrived", "witness.AnswerSent", "witness.AnswerArrived", "witness.RequestAbandoned",

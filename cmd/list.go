@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/checkers/laws"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/internal/nearest"
 	"github.com/ktrial/ktrial/ledger"
@@ -29,6 +30,7 @@ type listing struct {
 	Workloads []item `json:"workloads"`
 	Faults    []item `json:"faults"`
 	Checks    []item `json:"checks"`
+	Laws      []item `json:"laws"`
 	Probes    []item `json:"probes"`
 	Events    []item `json:"events"`
 	Configs   []item `json:"configs"`
@@ -44,7 +46,8 @@ type part struct {
 func (l *listing) parts() []part {
 	return []part{
 		{"scenarios", "scenarios", l.Scenarios}, {"workloads", "workloads", l.Workloads}, {"faults", "faults", l.Faults},
-		{"checks", "checks", l.Checks}, {"probes", "probes: rare states that trials must have met", l.Probes},
+		{"checks", "checks", l.Checks}, {"laws", "laws: what must hold after each event (docs/laws.md)", l.Laws},
+		{"probes", "probes: rare states that trials must have met", l.Probes},
 		{"events", "events of the trace", l.Events},
 		{"configs", "configuration, by Kafka's names (--set NAME=VALUE)", l.Configs}, {"planted", "planted bugs", l.Planted},
 	}
@@ -55,7 +58,7 @@ func (l *listing) parts() []part {
 const listed = 42
 
 // onRequest are the kinds that are listed only when they are asked for.
-var onRequest = []string{"events", "probes", "configs"}
+var onRequest = []string{"laws", "events", "probes", "configs"}
 
 func listCommand() *cobra.Command {
 	var asJSON bool
@@ -128,6 +131,9 @@ func everything() listing {
 	}
 	for _, c := range trial.AllChecks() {
 		l.Checks = append(l.Checks, item{c.Name, c.About})
+	}
+	for _, law := range laws.All() {
+		l.Laws = append(l.Laws, item{fmt.Sprintf("law %d", law.Number), fmt.Sprintf("%s (%s)", law.About, law.Source)})
 	}
 	for _, p := range ledger.Probes() {
 		l.Probes = append(l.Probes, item{p.Name, p.About})

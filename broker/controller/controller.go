@@ -158,9 +158,13 @@ func (c *Controller) writeThen(timeout time.Duration, decide func(*brain) (recor
 		return err
 	}
 	then(c.last)
-	if last := c.last; last >= c.quorum.HighWatermark() {
-		return c.quorum.WaitCommitted(last, epoch, timeout)
+	last := c.last
+	if last >= c.quorum.HighWatermark() {
+		if err := c.quorum.WaitCommitted(last, epoch, timeout); err != nil {
+			return err
+		}
 	}
+	c.host.Tell(&witness.ControllerAnswered{Node: c.cfg.ID, Epoch: epoch, Offset: last})
 	return nil
 }
 

@@ -96,7 +96,9 @@ func (c *Controller) tellCommitted(at kafka.Offset, r metadata.Record, gone *met
 	}
 	switch r := r.(type) {
 	case *metadata.RegisterBrokerRecord:
-		c.host.Tell(&witness.BrokerCommitted{Node: c.cfg.ID, At: at, Broker: r.BrokerID, BrokerEpoch: r.BrokerEpoch, Incarnation: r.IncarnationID})
+		c.tellBrokerCommitted(at, c.committed.Broker(r.BrokerID))
+	case *metadata.BrokerRegistrationChangeRecord:
+		c.tellBrokerCommitted(at, c.committed.Broker(r.BrokerID))
 	case *metadata.TopicRecord:
 		c.host.Tell(&witness.TopicCreated{Node: c.cfg.ID, At: at, Topic: r.Name, ID: r.TopicID})
 	case *metadata.RemoveTopicRecord:
@@ -106,6 +108,13 @@ func (c *Controller) tellCommitted(at kafka.Offset, r metadata.Record, gone *met
 	case *metadata.PartitionChangeRecord:
 		c.tellPartitionCommitted(at, c.committed.TopicByID(r.TopicID).Partition(r.PartitionID))
 	}
+}
+
+func (c *Controller) tellBrokerCommitted(at kafka.Offset, b *metadata.Broker) {
+	c.host.Tell(&witness.BrokerCommitted{
+		Node: c.cfg.ID, At: at, Broker: b.ID, BrokerEpoch: b.Epoch, Incarnation: b.IncarnationID,
+		Fenced: b.Fenced, Leaving: b.InControlledShutdown,
+	})
 }
 
 func (c *Controller) tellPartitionCommitted(at kafka.Offset, p *metadata.Partition) {
@@ -126,7 +135,7 @@ func (c *Controller) tell(r metadata.Record) {
 		case r.Fenced == metadata.Fence:
 			c.host.Tell(&witness.BrokerFenced{Broker: r.BrokerID})
 		case r.Fenced == metadata.Unfence:
-			c.host.Tell(&witness.BrokerUnfenced{Broker: r.BrokerID})
+			c.host.Tell(&witness.BrokerUnfenced{Broker: r.BrokerID, BrokerEpoch: r.BrokerEpoch})
 		case r.InControlledShutdown != 0:
 			c.host.Tell(&witness.BrokerLeaving{Broker: r.BrokerID})
 		}

@@ -269,7 +269,7 @@ func (p *Partition) serveFollower(q *fetch, part *fetchPart, count bool) (diverg
 		return false, kerr.OffsetOutOfRange
 	}
 	if count {
-		err = p.count(f, min(part.from, p.end), part.start, p.end, q.brokerEpoch)
+		err = p.count(f, min(part.from, p.end), part.start, p.end, part.epoch, q.brokerEpoch)
 	}
 	return diverging, err
 }

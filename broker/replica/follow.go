@@ -37,6 +37,7 @@ func (p *Partition) cut(end kafka.Offset) {
 	}
 	p.m.mustWork(p, p.log.TruncateTo(min(end, before)))
 	p.end = p.log.EndOffset() // less than asked for, if that was inside of a batch
+	defer p.tellEpochs()
 	if p.end == before {
 		return
 	}
@@ -51,6 +52,16 @@ func (p *Partition) restart(start kafka.Offset) {
 	p.m.mustWork(p, p.log.TruncateFullyAndStartAt(start))
 	p.end, p.hw = start, start
 	p.m.host.Tell(&witness.Restarted{Replica: p.self, At: start, Epoch: p.epoch, Leader: p.leader})
+	p.tellEpochs()
+}
+
+// tellEpochs tells what the log knows of leader epochs.
+func (p *Partition) tellEpochs() {
+	e := &witness.EpochsCached{Replica: p.self}
+	for _, entry := range p.log.EpochEntries() {
+		e.Epochs, e.Starts = append(e.Epochs, entry.Epoch), append(e.Starts, entry.Start)
+	}
+	p.m.host.Tell(e)
 }
 
 // diverged cuts the log where the leader says it parts from its own. It

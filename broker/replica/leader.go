@@ -27,7 +27,7 @@ func (p *Partition) append(batches []byte, epoch kafka.LeaderEpoch, acks int16, 
 	if acks == acksAll && len(p.isr.committed) < p.minISR() {
 		return log.AppendInfo{}, kerr.NotEnoughReplicas
 	}
-	p.m.host.Tell(p.m.told.appending.Put(witness.Appending{Replica: p.self, Epoch: p.epoch, At: p.end}))
+	p.m.host.Tell(p.m.told.appending.Put(witness.Appending{Replica: p.self, Epoch: p.epoch, At: p.end, AcksAll: acks == acksAll}))
 	var info log.AppendInfo
 	var err error
 	if internal {
@@ -74,16 +74,16 @@ func (p *Partition) tellBatches(batches []byte) {
 	}
 }
 
-// count takes note of a follower's fetch: its log ends at from, in this leader
-// epoch. leaderEnd is where ours ended when the fetch came.
-func (p *Partition) count(f *follower, from, start, leaderEnd kafka.Offset, epoch kafka.BrokerEpoch) error {
+// count takes note of a follower's fetch: its log ends at from, in the leader
+// epoch that it named. leaderEnd is where ours ended when the fetch came.
+func (p *Partition) count(f *follower, from, start, leaderEnd kafka.Offset, named kafka.LeaderEpoch, epoch kafka.BrokerEpoch) error {
 	// A fetch of an incarnation that is gone says nothing about its successor.
 	if b := p.m.broker(f.id); epoch != kafka.NoEpoch && b != nil && b.Epoch > epoch {
 		return kerr.NotLeaderForPartition
 	}
 	before := f.progress
 	f.progress = before.after(from, start, leaderEnd, epoch, p.uptime())
-	p.m.host.Tell(p.m.told.followerFetched.Put(witness.FollowerFetched{Replica: p.self, Follower: f.id, From: from, Epoch: p.epoch, HW: p.hw}))
+	p.m.host.Tell(p.m.told.followerFetched.Put(witness.FollowerFetched{Replica: p.self, Follower: f.id, From: from, Epoch: named, HW: p.hw}))
 	p.maybeExpandISR(f)
 	if !before.fetched || before.end != from {
 		p.advance()

@@ -73,6 +73,7 @@ func newPartition(m *Manager, tp kafka.TopicPartition, topic kafka.UUID, l *log.
 	p.hw = min(max(p.checkpointed, l.StartOffset()), p.end)
 	_, clean := m.dir.CleanShutdown()
 	m.host.Tell(&witness.Opened{Replica: p.self, Start: l.StartOffset(), End: p.end, HW: p.hw, Clean: clean})
+	p.tellEpochs()
 	return p
 }
 
@@ -181,6 +182,7 @@ func (p *Partition) lead(reg *metadata.Partition) {
 	// could not be told where to cut (KIP-101).
 	p.m.mustWork(p, p.log.AssignEpochStart(p.epoch, p.epochStart))
 	p.m.host.Tell(&witness.BecameLeader{Replica: p.self, Epoch: p.epoch, End: p.epochStart, HW: p.hw, ISR: reg.ISR})
+	p.tellEpochs()
 	p.tellMaximalISR()
 	p.m.roleChanged(p.tp, p.epoch, true)
 }

@@ -48,14 +48,26 @@ type (
 		ELR            []kafka.NodeID       `json:"elr"`
 		LastKnownELR   []kafka.NodeID       `json:"last_known_elr"`
 	}
+	// ControllerAnswered: the controller answers a request that it decided with
+	// success. Offset is the last record that the decision was made from, its own
+	// included.
+	ControllerAnswered struct {
+		Node   kafka.NodeID      `json:"node"`
+		Epoch  kafka.LeaderEpoch `json:"epoch"`
+		Offset kafka.Offset      `json:"offset"`
+	}
 	// BrokerCommitted: the record at At of the metadata log is committed; it
-	// registered an incarnation of a broker.
+	// registered an incarnation of a broker, or made of its registration what this
+	// says.
 	BrokerCommitted struct {
 		Node        kafka.NodeID      `json:"node"`
 		At          kafka.Offset      `json:"at"`
 		Broker      kafka.NodeID      `json:"broker"`
 		BrokerEpoch kafka.BrokerEpoch `json:"broker_epoch"`
 		Incarnation kafka.UUID        `json:"incarnation"`
+		Fenced      bool              `json:"fenced"` // whether it is fenced now
+		// Leaving: the broker is in controlled shutdown.
+		Leaving bool `json:"leaving,omitempty"`
 	}
 	// TopicCreated: the record at At of the metadata log is committed; it created
 	// a topic.
@@ -85,7 +97,8 @@ type (
 	}
 	// BrokerUnfenced: the controller decides to unfence a broker.
 	BrokerUnfenced struct {
-		Broker kafka.NodeID `json:"broker"`
+		Broker      kafka.NodeID      `json:"broker"`
+		BrokerEpoch kafka.BrokerEpoch `json:"broker_epoch"`
 	}
 	// BrokerLeaving: the controller lets a broker begin its controlled shutdown.
 	BrokerLeaving struct {
@@ -134,7 +147,8 @@ var (
 	controllerResigned = ledger.Declare[ControllerResigned]("controller-resigned", "a controller acts no more", ledger.Notable)
 	applied            = ledger.Declare[Applied]("metadata-applied", "a node has applied committed metadata", ledger.Detail)
 	partitionCommitted = ledger.Declare[PartitionCommitted]("partition-committed", "a controller learns that a change of a partition is committed", ledger.Detail)
-	brokerCommitted    = ledger.Declare[BrokerCommitted]("broker-committed", "a controller learns that a registration is committed", ledger.Detail)
+	controllerAnswered = ledger.Declare[ControllerAnswered]("controller-answered", "the controller answers a request that it decided", ledger.Detail)
+	brokerCommitted    = ledger.Declare[BrokerCommitted]("broker-committed", "a controller learns that a registration, or a change of one, is committed", ledger.Detail)
 	topicCreated       = ledger.Declare[TopicCreated]("topic-created", "a controller learns that a new topic is committed", ledger.Detail)
 	topicDeleted       = ledger.Declare[TopicDeleted]("topic-deleted", "a controller learns that the end of a topic is committed", ledger.Detail)
 	brokerRegistering  = ledger.Declare[BrokerRegistering]("broker-registering", "the controller registers a broker", ledger.Notable)
@@ -150,6 +164,7 @@ func (e *ControllerActive) Kind() *ledger.Kind   { return controllerActive }
 func (e *ControllerResigned) Kind() *ledger.Kind { return controllerResigned }
 func (e *Applied) Kind() *ledger.Kind            { return applied }
 func (e *PartitionCommitted) Kind() *ledger.Kind { return partitionCommitted }
+func (e *ControllerAnswered) Kind() *ledger.Kind { return controllerAnswered }
 func (e *BrokerCommitted) Kind() *ledger.Kind    { return brokerCommitted }
 func (e *TopicCreated) Kind() *ledger.Kind       { return topicCreated }
 func (e *TopicDeleted) Kind() *ledger.Kind       { return topicDeleted }
@@ -179,7 +194,18 @@ func (e *PartitionCommitted) Sentence() string {
 }
 
 func (e *BrokerCommitted) Sentence() string {
-	return fmt.Sprintf("controller: committed at %d: broker %d has epoch %d, incarnation %v", e.At, e.Broker, e.BrokerEpoch, e.Incarnation)
+	state := "unfenced"
+	if e.Fenced {
+		state = "fenced"
+	}
+	if e.Leaving {
+		state += ", in controlled shutdown"
+	}
+	return fmt.Sprintf("controller: committed at %d: broker %d has epoch %d, incarnation %v, is %s", e.At, e.Broker, e.BrokerEpoch, e.Incarnation, state)
+}
+
+func (e *ControllerAnswered) Sentence() string {
+	return fmt.Sprintf("controller: answers what was decided at offset %d", e.Offset)
 }
 
 func (e *TopicCreated) Sentence() string {

@@ -2,6 +2,7 @@ package witness
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/ledger"
@@ -32,6 +33,9 @@ type (
 		*Replica
 		Epoch kafka.LeaderEpoch `json:"epoch"`
 		At    kafka.Offset      `json:"at"`
+		// AcksAll: it is a leader's, and its producer wants all replicas in sync to
+		// have it (acks=all).
+		AcksAll bool `json:"acks_all,omitempty"`
 	}
 	// Appended: a batch was written.
 	Appended struct {
@@ -65,6 +69,14 @@ type (
 		At     kafka.Offset      `json:"at"`
 		Epoch  kafka.LeaderEpoch `json:"epoch"`
 		Leader kafka.NodeID      `json:"leader"`
+	}
+	// EpochsCached: what the replica's log knows of leader epochs, after something
+	// has changed that is no append: the log was opened or cut, or an epoch of
+	// leadership began. Epochs[i] begins at Starts[i].
+	EpochsCached struct {
+		*Replica
+		Epochs []kafka.LeaderEpoch `json:"epochs"` // leader epochs, as they follow each other
+		Starts []kafka.Offset      `json:"starts"` // offset at which each begins
 	}
 	// LogStartMoved: what is before Start is gone from the log.
 	LogStartMoved struct {
@@ -147,7 +159,7 @@ type (
 		*Replica
 		Follower kafka.NodeID      `json:"follower"`
 		From     kafka.Offset      `json:"from"`
-		Epoch    kafka.LeaderEpoch `json:"epoch"`
+		Epoch    kafka.LeaderEpoch `json:"epoch"` // that the follower named in its request
 		HW       kafka.Offset      `json:"hw"`
 	}
 	// ProduceAcked: an append with acks=all is answered with success.
@@ -213,6 +225,7 @@ var (
 	truncated          = ledger.Declare[Truncated]("truncated", "a replica cut off the end of its log", ledger.Notable)
 	restarting         = ledger.Declare[Restarting]("log-restarting", "a replica is about to drop its log", ledger.Notable)
 	restarted          = ledger.Declare[Restarted]("log-restarted", "a replica's log was dropped and begins anew", ledger.Detail)
+	epochsCached       = ledger.Declare[EpochsCached]("epochs-cached", "what a replica's log knows of leader epochs, after it was opened, cut, or begins to lead (KIP-101)", ledger.Detail)
 	logStartMoved      = ledger.Declare[LogStartMoved]("log-start-moved", "the oldest records of a replica's log are gone", ledger.Detail)
 	highWatermarkMoved = ledger.Declare[HighWatermarkMoved]("high-watermark-moved", "a replica knows of more committed records", ledger.Detail)
 	becameLeader       = ledger.Declare[BecameLeader]("became-leader", "a replica leads its partition from now on", ledger.Notable)
@@ -242,6 +255,7 @@ func (e *Truncating) Kind() *ledger.Kind         { return truncating }
 func (e *Truncated) Kind() *ledger.Kind          { return truncated }
 func (e *Restarting) Kind() *ledger.Kind         { return restarting }
 func (e *Restarted) Kind() *ledger.Kind          { return restarted }
+func (e *EpochsCached) Kind() *ledger.Kind       { return epochsCached }
 func (e *LogStartMoved) Kind() *ledger.Kind      { return logStartMoved }
 func (e *HighWatermarkMoved) Kind() *ledger.Kind { return highWatermarkMoved }
 func (e *BecameLeader) Kind() *ledger.Kind       { return becameLeader }
@@ -291,6 +305,17 @@ func (e *Restarting) Sentence() string {
 }
 
 func (e *Restarted) Sentence() string { return fmt.Sprintf("begins %s anew at %d", e.Subject(), e.At) }
+func (e *EpochsCached) Sentence() string {
+	var b strings.Builder
+	for i, epoch := range e.Epochs {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%d from %d", epoch, e.Starts[i])
+	}
+	return fmt.Sprintf("knows the leader epochs of %s: [%s]", e.Subject(), b.String())
+}
+
 func (e *LogStartMoved) Sentence() string {
 	return fmt.Sprintf("has %s start at %d", e.Subject(), e.Start)
 }

@@ -7,9 +7,8 @@
 // costs a few nanoseconds per record and replica and allocates nothing but
 // what the logs grow by.
 //
-// Laws have numbers, which reports name. Law 39 is about changes of the voters,
-// which never change here; 45 to 60 and 63 to 75 are about groups, transactions
-// and the insides of clients, of which there are no calls.
+// Laws have numbers, which reports name: see All, the catalogue, and
+// docs/laws.md, which is made from it.
 package laws
 
 import "fmt"
@@ -22,12 +21,6 @@ const NoNode Node = -1
 
 // Epoch is a leader epoch.
 type Epoch int32
-
-// Law is one demand on what happens inside: its number and what it says.
-type Law struct {
-	Number int
-	About  string
-}
 
 // Failure is a law that broke.
 type Failure struct {

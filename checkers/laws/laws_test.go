@@ -10,6 +10,29 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// A law that no breach trips says nothing by holding: each has a story that breaks it
+// and no other.
+func TestLaws_EachHasABreach(t *testing.T) {
+	alone := map[int]bool{}
+	look := func(tales []tale, run func(*testing.T, string) *tally) {
+		for _, s := range tales {
+			broken := map[int]bool{}
+			for _, f := range run(t, s.events).Failures {
+				broken[f.Law.Number] = true
+			}
+			alone[s.law] = alone[s.law] || len(broken) == 1
+		}
+	}
+	look(replications, replicate)
+	look(quorums, conspire)
+	require.NotEmpty(t, All())
+	for _, l := range All() {
+		assert.True(t, alone[l.Number], "law %d (%s): no story of replication_test.go or quorum_test.go breaks it, and it alone", l.Number, l.About)
+		assert.NotEmpty(t, l.Source)
+		assert.NotEmpty(t, l.When)
+	}
+}
+
 // A story is a list of events in words, and the law that breaks at its last
 // line; 0: none does.
 type tale struct {
@@ -51,6 +74,15 @@ func (w *words) list() (nodes []Node) {
 			return nodes
 		}
 	}
+}
+
+// is reports whether the next word is this one, and takes it if so.
+func (w *words) is(word string) bool {
+	if len(w.rest) == 0 || w.rest[0] != word {
+		return false
+	}
+	w.rest = w.rest[1:]
+	return true
 }
 
 // hash of a batch: the word at the end of the line, or 1.

@@ -2,6 +2,7 @@ package laws
 
 // PartitionState is what the controller committed of a partition.
 type PartitionState struct {
+	At             int64 // offset of the record in the metadata log
 	Leader         Node
 	LeaderEpoch    Epoch
 	PartitionEpoch int32
@@ -15,23 +16,24 @@ type PartitionState struct {
 func (r *Replication) ControllerState(s PartitionState) {
 	r.events++
 	r.saneState(s)
+	r.activeState(s)
 	if r.known {
 		r.change(s)
 	}
 	if s.Unclean {
 		r.forgive(s.Leader)
 	}
-	r.members(s)
+	unasked := r.members(s)
 	r.leader, r.leaderEpoch, r.partitionEpoch = s.Leader, s.LeaderEpoch, s.PartitionEpoch
 	set(&r.isr, s.ISR)
 	set(&r.elr, s.ELR)
 	r.known = true
 	for _, p := range r.replicas {
 		if p.leads {
-			r.agree(p, s.ISR, StrongISR)
+			r.agree(p, s.ISR, &StrongISR)
 		}
 	}
-	if s.Leader != NoNode {
+	if s.Leader != NoNode && !unasked {
 		r.superset(r.of(s.Leader))
 	}
 }
@@ -58,6 +60,47 @@ func (r *Replication) saneState(s PartitionState) {
 	}
 }
 
+// activeState: law 76, of those that join or are elected.
+func (r *Replication) activeState(s PartitionState) {
+	for _, n := range s.ISR {
+		if !holds(r.isr, n) && !r.cfg.Brokers.isActive(n, s.At, s.At) {
+			r.fail(ActiveMembers, n, "%v joins ISR %v; its broker is fenced or shuts down", n, s.ISR)
+		}
+	}
+	if s.Leader != NoNode && s.Leader != r.leader && !r.cfg.Brokers.isActive(s.Leader, s.At, s.At) {
+		r.fail(ActiveMembers, s.Leader, "%v is elected; its broker is fenced or shuts down", s.Leader)
+	}
+}
+
+// Fenced: the node's broker is fenced now. In the generation before KIP-966 the
+// last member of an ISR stays in it, and leads no more.
+func (r *Replication) Fenced(node Node) {
+	r.events++
+	if r.leader == node || holds(r.isr, node) && len(r.isr) > 1 {
+		r.fail(ActiveMembers, node, "%v is in ISR %v, which %v leads; its broker is fenced", node, r.isr, r.leader)
+	}
+}
+
+// Unfenced: the node's broker is unfenced, in the broker epoch that it has had since
+// the record at that offset. clean: the process before had shut down in order.
+// Law 18, of all that the controllers had time to do since. In the generation
+// before KIP-966 the last member of an ISR stays in it.
+func (r *Replication) Unfenced(node Node, epoch int64, clean bool) {
+	r.events++
+	p := r.of(node)
+	inELR := holds(r.elr, node)
+	if !inELR && !holds(r.isr, node) || p.member > epoch {
+		return
+	}
+	p.lossy = p.lossy && p.log.end() < r.trueHW()
+	switch {
+	case p.lossy:
+		r.fail(UncleanExcluded, node, "%v is in ISR %v or ELR %v; it came back with %d of %d committed records", node, r.isr, r.elr, p.log.end(), r.trueHW())
+	case !clean && (inELR || len(r.isr) > 1):
+		r.fail(UncleanExcluded, node, "%v is in ISR %v or ELR %v, as it was before it came back from an unclean shutdown", node, r.isr, r.elr)
+	}
+}
+
 func (r *Replication) change(s PartitionState) {
 	if s.PartitionEpoch != r.partitionEpoch+1 {
 		r.fail(PartitionEpochs, s.Leader, "partition epoch went from %d to %d", r.partitionEpoch, s.PartitionEpoch)
@@ -67,33 +110,46 @@ func (r *Replication) change(s PartitionState) {
 	}
 }
 
-// members: laws 7, 12, 18 and 26, for those that are members now.
-func (r *Replication) members(s PartitionState) {
-	elected := !r.known || s.LeaderEpoch != r.leaderEpoch // a leader that only stays may lose data before its registration tells
+// members: laws 7, 12, 18 and 26, for those that are members now. It reports whether
+// one joined that the leader had not asked for, which breaks law 8 as well.
+func (r *Replication) members(s PartitionState) (unasked bool) {
+	// A leader that only stays may lose its data before its registration tells.
+	elected := !r.known || s.LeaderEpoch != r.leaderEpoch
 	for _, n := range s.ISR {
 		p := r.of(n)
 		joined := r.known && !holds(r.isr, n) && !(s.Unclean && n == s.Leader)
 		if joined {
-			r.join(p, s)
+			unasked = r.join(p, s) || unasked
 			p.had = 0
+		}
+		fromELR := holds(r.elr, n) && s.Leader == n // that proves nothing of what it has
+		if joined && !fromELR || !r.known || s.Unclean && n == s.Leader {
+			p.member = s.At
 		}
 		p.lossy = p.lossy && p.log.end() < r.trueHW()
 		switch {
 		case p.lossy && (joined || n == s.Leader && elected):
 			r.fail(UncleanExcluded, n, "%v is in ISR %v; it came back with %d of %d committed records", n, s.ISR, p.log.end(), r.trueHW())
 		case p.up && !p.lossy && !joined:
-			r.complete(p, CandidateComplete)
+			r.complete(p, &CandidateComplete)
 		}
 	}
+	for _, n := range s.ELR {
+		if p := r.of(n); p.up && !p.lossy {
+			r.complete(p, &CandidateComplete)
+		}
+	}
+	return unasked
 }
 
-func (r *Replication) join(p *replica, s PartitionState) {
+// join: laws 12 and 26, of a replica that has joined the ISR.
+func (r *Replication) join(p *replica, s PartitionState) (unasked bool) {
 	if holds(r.elr, p.node) && s.Leader == p.node {
-		return // elected out of the ELR
+		return false // elected out of the ELR
 	}
 	leader := r.of(s.Leader)
 	if !leader.leads || leader.epoch != s.LeaderEpoch {
-		return // the leader asked for it and is gone by now
+		return false // the leader asked for it and is gone by now
 	}
 	end := p.log.end()
 	if _, ok := leader.fetchedEnd(p.node); !ok {
@@ -102,9 +158,10 @@ func (r *Replication) join(p *replica, s PartitionState) {
 	if end < leader.hw || end < leader.epochStart {
 		r.fail(JoinCaughtUp, p.node, "%v joined the ISR with log end %d; the leader's high watermark is %d, its epoch starts at %d", p.node, end, leader.hw, leader.epochStart)
 	}
-	if !holds(leader.maximal, p.node) {
+	if unasked = !holds(leader.maximal, p.node); unasked {
 		r.fail(ReassignKeeps, p.node, "%v joined the ISR; leader %v counts %v", p.node, leader.node, leader.maximal)
 	}
+	return unasked
 }
 
 // forgive: an unclean election makes what its leader has the truth.

@@ -1,5 +1,7 @@
 package laws
 
+import "fmt"
+
 // sent is a batch of an idempotent producer as a log has it.
 type sent struct {
 	producer int64
@@ -54,6 +56,78 @@ func next(sequence int32) int32 {
 		return 0
 	}
 	return sequence + 1
+}
+
+// Known is what a replica knows of a producer: the last batch, which ends at offset
+// End.
+type Known struct {
+	Producer int64
+	Epoch    int16
+	Last     int32 // sequence
+	End      int64
+}
+
+// Producers: the node knows this of its producers. Law 62: it is what its log says,
+// and what the others know, which came to it by another way. Of a producer all of
+// whose batches lie before the log's start, or before an offset at which the
+// log was begun anew, a replica need not know.
+func (r *Replication) Producers(node Node, known []Known) {
+	r.events++
+	p := r.of(node)
+	p.known = append(p.known[:0], known...)
+	for i := len(p.producers) - 1; i >= 0; i-- {
+		s := p.producers[i]
+		if last, _ := p.producers.last(s.producer); last != s {
+			continue
+		}
+		if k, ok := p.knows(s.producer); ok && k != (Known{s.producer, s.epoch, s.last, s.end}) || !ok && s.end > p.oldest() {
+			r.fail(ProducersKnown, node, "%v knows of producer %d %v; its log has sequence %d in epoch %d, up to offset %d", node, s.producer, k, s.last, s.epoch, s.end)
+			return
+		}
+	}
+	for _, other := range r.replicas {
+		if other == p || other.known == nil {
+			continue
+		}
+		if id, differ := p.differs(other); differ {
+			a, _ := p.knows(id)
+			b, _ := other.knows(id)
+			r.fail(ProducersKnown, node, "%v knows of producer %d %v, %v %v", node, id, a, other.node, b)
+			return
+		}
+	}
+}
+
+func (k Known) String() string {
+	if k == (Known{}) {
+		return "nothing"
+	}
+	return fmt.Sprintf("sequence %d in epoch %d, up to offset %d", k.Last, k.Epoch, k.End)
+}
+
+func (p *replica) knows(producer int64) (Known, bool) {
+	for _, k := range p.known {
+		if k.Producer == producer {
+			return k, true
+		}
+	}
+	return Known{}, false
+}
+
+// oldest is the offset of the first record that the replica must know of.
+func (p *replica) oldest() int64 { return max(p.start, p.log.base) }
+
+// differs is a producer of which both must know the same, and do not.
+func (p *replica) differs(q *replica) (producer int64, differ bool) {
+	oldest := max(p.oldest(), q.oldest())
+	for _, pair := range [2][2]*replica{{p, q}, {q, p}} {
+		for _, k := range pair[0].known {
+			if other, ok := pair[1].knows(k.Producer); ok && other != k || !ok && k.End > oldest {
+				return k.Producer, true
+			}
+		}
+	}
+	return 0, false
 }
 
 // Produced: the batch that ends at offset end, which the node has just appended,

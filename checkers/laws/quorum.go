@@ -1,30 +1,11 @@
 package laws
 
-// The laws of the metadata quorum (KRaft) that can be decided from its events.
-var (
-	ElectionSafety   = Law{28, "an epoch of the quorum has one leader"}
-	BrokerPrefix     = Law{25, "what a node applies of the metadata is a prefix of what is committed"}
-	QuorumMatching   = Law{29, "voters and observers agree on every record below both their high watermarks, and records of one epoch and offset are the same"}
-	QuorumComplete   = Law{30, "a quorum leader has every committed record"}
-	QuorumDurable    = Law{31, "a majority of the voters holds every committed record"}
-	RoleFits         = Law{32, "only voters vote and lead"}
-	OneVote          = Law{33, "a voter votes once in an epoch, and its epoch never falls, restarts included"}
-	VoteForComplete  = Law{34, "a vote goes only to a candidate whose log is no shorter than the voter's"}
-	CommitCurrent    = Law{35, "a leader commits only records of its epoch that a majority of the voters has synced"}
-	LeaderAppendOnly = Law{36, "a quorum leader never overwrites its own log"}
-	SameImage        = Law{37, "all nodes that applied an offset have the same image"}
-	CommittedStays   = Law{38, "what is committed is never truncated"}
-	PreVoteHarmless  = Law{40, "a pre-vote is asked for in an epoch that exists, is no vote, and is refused by a voter that is in touch with a leader"}
-	SnapshotBelowHW  = Law{41, "a snapshot ends at or below the high watermark, and logs begin no later than at one"}
-	ActiveCaughtUp   = Law{42, "a controller acts only as leader of the quorum, once the start of its epoch is committed"}
-	BrokerEpochGrows = Law{43, "broker epochs are unique and grow"}
-	QuorumLives      = Law{44, "in the end a leader has a majority that follows it"}
-)
-
 // Quorum is the ghost of the metadata log.
 type Quorum struct {
 	tally
 	voters  []Node
+	known   *Brokers
+	calm    *Calm
 	members []*member
 
 	truth    ghostLog // what was ever committed
@@ -78,11 +59,15 @@ type QuorumConfig struct {
 	Subject string            // for messages
 	Name    func(Node) string // for messages; nil: its number
 	Voters  []Node
+	// Brokers is what is known of brokers; nil: nothing, so law 77 is not asked.
+	Brokers *Brokers
+	// Calm is when nothing disturbs the cluster; nil: never, so law 78 is not asked.
+	Calm *Calm
 }
 
 // NewQuorum watches a quorum.
 func NewQuorum(cfg QuorumConfig) *Quorum {
-	q := &Quorum{voters: append([]Node(nil), cfg.Voters...)}
+	q := &Quorum{voters: append([]Node(nil), cfg.Voters...), known: cfg.Brokers, calm: cfg.Calm}
 	q.subject, q.name = cfg.Subject, cfg.Name
 	return q
 }
@@ -170,6 +155,9 @@ func (q *Quorum) BecameLeader(node Node, epoch Epoch, end int64) {
 		q.leaderOf[epoch] = node
 	}
 	q.enter(m, epoch, "leads")
+	if q.calm != nil && q.calm.from(q.calm.Now) {
+		q.fail(UndisturbedMembers, node, "%v was elected in epoch %d, though nothing has disturbed the cluster since %v", node, epoch, q.calm.since)
+	}
 	m.leads, m.epochStart = true, end
 	if hw := q.commits.before(epoch); m.log.end() < hw && m.start < hw {
 		q.fail(QuorumComplete, node, "%v leads epoch %d with log end %d; %d records are committed", node, epoch, m.log.end(), hw)
@@ -330,10 +318,37 @@ func (q *Quorum) compare(m *member, end int64) int64 {
 	return -1
 }
 
-// Recovered: the node came back with its log up to end and its epoch as stored.
-func (q *Quorum) Recovered(node Node, end int64, epoch Epoch) {
+// Restarted: the node dropped its log, to begin anew behind a snapshot that ends at
+// offset. What it had was not committed, or is in the snapshot.
+func (q *Quorum) Restarted(node Node, at int64) {
 	q.events++
 	m := q.of(node)
+	switch {
+	case m.leads:
+		q.fail(LeaderAppendOnly, node, "leader %v dropped its log, to begin at %d", node, at)
+	case at > q.truth.end() && len(q.truth.entries) > 0:
+		q.fail(SnapshotBelowHW, node, "%v begins its log at %d; %d are committed", node, at, q.truth.end())
+	}
+	m.anew(at)
+	q.survives(node)
+}
+
+// anew: the log begins at offset, behind a snapshot.
+func (m *member) anew(at int64) {
+	m.log.restart(at)
+	m.cuts = false
+	m.start, m.hw = max(m.start, at), max(m.hw, at)
+	m.same, m.synced, m.told = at, at, at
+}
+
+// Recovered: the node came back with its log from start up to end and its epoch as
+// stored.
+func (q *Quorum) Recovered(node Node, start, end int64, epoch Epoch) {
+	q.events++
+	m := q.of(node)
+	if start == end && start > m.log.base && start <= q.truth.end() {
+		m.anew(start) // as a start does that finds a newer snapshot than log
+	}
 	for m.writes && m.log.end() < end && len(m.log.entries) > 0 {
 		m.log.entries = append(m.log.entries, entry{})
 	}
@@ -397,8 +412,7 @@ func (q *Quorum) Snapshot(node Node, end int64, epoch Epoch, hash uint64) {
 	}
 	m.start = max(m.start, end)
 	if end > m.log.end() { // it was loaded from the leader
-		m.log.restart(end)
-		m.same, m.synced, m.told, m.hw = end, end, end, max(m.hw, end)
+		m.anew(end)
 	}
 }
 
@@ -412,6 +426,27 @@ func (q *Quorum) ControllerActive(node Node, epoch Epoch) {
 	}
 	if m.hw <= m.epochStart && m.log.end() > m.epochStart || m.hw < m.epochStart {
 		q.fail(ActiveCaughtUp, node, "%v acts with high watermark %d; its epoch %d starts at %d", node, m.hw, epoch, m.epochStart)
+	}
+}
+
+// Answered: the node's controller answers with success what it decided from the
+// records up to offset, that included.
+func (q *Quorum) Answered(node Node, offset int64) {
+	q.events++
+	if end := q.truth.end(); offset >= end && end > 0 {
+		q.fail(ActiveCaughtUp, node, "%v answers what it decided from the records up to %d; %d are committed", node, offset, end)
+	}
+}
+
+// Unfenced: the controller decides to let the broker in, which has had this epoch since
+// the record at that offset.
+func (q *Quorum) Unfenced(broker Node, epoch int64) {
+	q.events++
+	if q.known == nil {
+		return
+	}
+	if applied := q.known.of(broker).applied; applied < epoch {
+		q.fail(UnfencedCaughtUp, broker, "%v is unfenced in broker epoch %d; it has applied the metadata up to %d", broker, epoch, applied)
 	}
 }
 

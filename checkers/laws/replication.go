@@ -1,42 +1,15 @@
 package laws
 
-// The laws of a partition's replication that can be decided from its events.
-var (
-	LeaderInISR       = Law{1, "the leader is in the ISR, or there is none"}
-	WeakISR           = Law{2, "of what a leader shows as committed, all that it counts as in sync have the same records"}
-	StrongISR         = Law{3, "of what a leader shows as committed, all of the controller's ISR have the same records"}
-	LogMatching       = Law{4, "replicas agree on every record below both their high watermarks"}
-	SamePrefix        = Law{5, "what a leader counts as replicated is the same record as its own"}
-	LeaderComplete    = Law{6, "a leader has every record below the true high watermark"}
-	CandidateComplete = Law{7, "every member of ISR and ELR has every record below the true high watermark"}
-	QuorumSuperset    = Law{8, "the ISR that a leader counts contains that of the controller"}
-	HWIsReplicated    = Law{9, "the high watermark advances only to what every member of the counted ISR has, and not below min.insync.replicas"}
-	HWNeverFalls      = Law{10, "a leader's high watermark never falls within its epoch"}
-	EndAfterEpoch     = Law{11, "a leader tells its end only when its high watermark reached the start of its epoch"}
-	JoinCaughtUp      = Law{12, "a replica joins the ISR only with all that is committed, up to the start of the leader's epoch, and after a fetch in it"}
-	FetchInEpoch      = Law{13, "a fetch is served only in the epoch of its leader"}
-	OneLeader         = Law{14, "an epoch has one leader, and epochs grow with every change of leader"}
-	EpochsGrow        = Law{15, "the leader epochs of a log never fall"}
-	PartitionEpochs   = Law{16, "each change of a partition counts its epoch up by one"}
-	SaneISR           = Law{17, "the ISR is not empty, ISR and ELR are replicas and disjoint, and an ELR exists only below min.insync.replicas"}
-	UncleanExcluded   = Law{18, "a replica that lost data is no member of the ISR until it caught up"}
-	KeptSomewhere     = Law{19, "some replica holds every acknowledged record"}
-	ConsistentRead    = Law{20, "what a consumer was given is what is committed there"}
-	AckedIsCommitted  = Law{21, "acks=all is answered only below the high watermark, with enough replicas in sync"}
-	MarksInOrder      = Law{22, "log start <= high watermark <= log end, and an append begins at the log's end"}
-	NoTruncation      = Law{23, "no replica truncates below the true high watermark"}
-	RecoveredPrefix   = Law{24, "after a crash a log is a prefix of what it was, and holds all that was synced"}
-	ReassignKeeps     = Law{26, "a reassignment adds no replica to the ISR that the leader did not propose"}
-	ContiguousBatches = Law{61, "the sequences of a producer follow each other in a log without a gap or a repetition, from 0 in each producer epoch"}
-	ProducersKnown    = Law{62, "what a log knows of its producers is what the log says, after restarts, too"}
-	Converged         = Law{27, "in the end all in-sync replicas are the same"}
-)
-
 // ReplicationConfig says what a partition promises.
 type ReplicationConfig struct {
 	Subject string            // the partition, for messages
 	Name    func(Node) string // for messages; nil: its number
 	MinISR  int
+	// Brokers is what is known of brokers; nil: nothing, so law 76 is not asked.
+	Brokers *Brokers
+	// Calm is when nothing disturbs the cluster; nil: never, so laws 78 and 79 are
+	// not asked.
+	Calm *Calm
 	// HWNeedsMinISR: the high watermark stands still below MinISR (KIP-966).
 	HWNeedsMinISR bool
 }
@@ -73,7 +46,14 @@ type replica struct {
 	start  int64
 	hw     int64
 	synced int64
+	met    bool // it is known what it opened before
 	kept   bool // only the process died: nothing is lost
+	// closed: its process closed it in order; clean: so did the last process that had
+	// the disk, and left its mark.
+	closed, clean bool
+	// member is the offset of the metadata log since which it is in the ISR, or in
+	// the ELR that it left the ISR for.
+	member int64
 	writes bool // an append is under way: a process that dies in it may find it or not
 	cuts   bool // so is a truncation, to cutTo
 	cutTo  int64
@@ -85,12 +65,14 @@ type replica struct {
 	had int64
 
 	producers producers
+	known     []Known // of its producers, as it says when all is quiet
 
 	leads      bool
 	epoch      Epoch
 	epochStart int64
 	maximal    []Node
 	fetched    []fetched // by follower, in this epoch
+	waiting    []waiting // its own appends, oldest first
 }
 
 type fetched struct {
@@ -165,6 +147,8 @@ func (r *Replication) Recovered(node Node, start, end, hw int64) {
 	case end < was && p.kept && !(p.cuts && end >= p.cutTo):
 		r.fail(RecoveredPrefix, node, "%v recovered up to %d; it had %d, and only its process died", node, end, was)
 	}
+	r.knownMark(p, start, end, hw)
+	p.met, p.closed, p.clean = true, false, false
 	p.kept, p.writes, p.cuts = false, false, false
 	if start > hw && hw > 0 || hw > end {
 		r.fail(MarksInOrder, node, "%v recovered log start %d, high watermark %d, log end %d", node, start, hw, end)
@@ -176,6 +160,30 @@ func (r *Replication) Recovered(node Node, start, end, hw int64) {
 	p.cut(end)
 	p.start, p.hw, p.up, p.leads = start, hw, true, false
 	r.kept(node)
+}
+
+// knownMark: law 80, of a log that is opened. What was lost with the end of the log
+// is not in the checkpoint either.
+func (r *Replication) knownMark(p *replica, start, end, hw int64) {
+	switch last := max(min(p.hw, end), start); {
+	case !p.met:
+	case hw > last:
+		r.fail(KnownMarks, p.node, "%v opened its log with high watermark %d; the last one that it knew was %d", p.node, hw, p.hw)
+	case hw < last && p.closed && p.clean:
+		r.fail(KnownMarks, p.node, "%v opened its log with high watermark %d; it closed it in order with %d", p.node, hw, p.hw)
+	}
+}
+
+// Closed: the process closed the log in order, and ends.
+func (r *Replication) Closed(node Node) {
+	r.Stopped(node)
+	r.of(node).closed = true
+}
+
+// Clean: the process that opens the log next has found the mark of a clean shutdown.
+func (r *Replication) Clean(node Node) {
+	r.events++
+	r.of(node).clean = true
 }
 
 // Flushed: the log is durable below offset.
@@ -208,6 +216,7 @@ func (r *Replication) Damaged(node Node) {
 	p.had = p.counts()
 	p.anew(p.log.end())
 	p.synced = 0
+	p.met = false
 }
 
 // Wiped: the disk is lost, or the replica was deleted.
@@ -222,10 +231,15 @@ func (r *Replication) Wiped(node Node) {
 	r.kept(node)
 }
 
-// Appending: the node begins to append something.
-func (r *Replication) Appending(node Node) {
+// Appending: the node begins to append something; acksAll: as the leader, for a
+// producer that wants all replicas in sync to have it.
+func (r *Replication) Appending(node Node, acksAll bool) {
 	r.events++
-	r.of(node).writes = true
+	p := r.of(node)
+	p.writes = true
+	if acksAll && p.leads && len(p.maximal) < r.cfg.MinISR {
+		r.fail(AckedIsCommitted, node, "%v appends at %d for acks=all with %d replicas in sync of %d that it takes", node, p.log.end(), len(p.maximal), r.cfg.MinISR)
+	}
 }
 
 // Truncating: the node begins to cut its log at to. A process that dies in it may find it
@@ -254,6 +268,9 @@ func (r *Replication) Appended(node Node, first, end int64, epoch Epoch, hash ui
 	}
 	p.log.append(first, end, epoch, hash)
 	p.up, p.writes = true, false
+	if p.leads {
+		r.waits(p, end)
+	}
 }
 
 // Truncated: the node's log now ends at to.
@@ -290,8 +307,8 @@ func (r *Replication) LogStartMoved(node Node, start int64) {
 	p.start = max(p.start, start)
 }
 
-// BecameLeader: in epoch, with isr; its log ends at end.
-func (r *Replication) BecameLeader(node Node, epoch Epoch, end int64, isr []Node) {
+// BecameLeader: in epoch, with isr; its log ends at end, its high watermark is hw.
+func (r *Replication) BecameLeader(node Node, epoch Epoch, end, hw int64, isr []Node) {
 	r.events++
 	p := r.of(node)
 	for int(epoch) >= len(r.leaderOf) {
@@ -309,15 +326,19 @@ func (r *Replication) BecameLeader(node Node, epoch Epoch, end int64, isr []Node
 	if end != p.log.end() && len(p.log.entries) > 0 {
 		r.fail(MarksInOrder, node, "%v leads with log end %d; it wrote up to %d", node, end, p.log.end())
 	}
+	if hw != p.hw && p.met {
+		r.fail(KnownMarks, node, "%v leads with high watermark %d; the last one that it knew is %d", node, hw, p.hw)
+	}
 	if epoch > p.epoch || !p.leads {
-		p.epochStart, p.fetched = end, p.fetched[:0]
+		p.epochStart, p.fetched, p.waiting = end, p.fetched[:0], p.waiting[:0]
 	}
 	p.leads, p.epoch, p.up = true, epoch, true
+	p.hw, p.met = hw, true
 	set(&p.maximal, isr)
 	if epoch < r.leaderEpoch {
 		return // it does not know yet that it is deposed
 	}
-	r.complete(p, LeaderComplete)
+	r.complete(p, &LeaderComplete)
 }
 
 // BecameFollower: of leader, in epoch; its log ends at end.
@@ -341,7 +362,7 @@ func (r *Replication) MaximalISR(node Node, nodes []Node) {
 	}
 	set(&p.maximal, nodes)
 	if p.leads {
-		r.agree(p, nodes, WeakISR)
+		r.agree(p, nodes, &WeakISR)
 	}
 	r.superset(p)
 }
@@ -369,13 +390,27 @@ func (r *Replication) superset(p *replica) {
 	}
 }
 
-// FollowerFetched: the leader was asked by follower for what is above offset,
-// in epoch, and counts it as holding everything below.
+// Proposed: the leader asks the controller to take joins into the ISR. committed is
+// the offset below which the metadata log is known to be committed. Law 76, as
+// far as the leader can know it.
+func (r *Replication) Proposed(leader, joins Node, committed int64) {
+	r.events++
+	b := r.cfg.Brokers
+	if b == nil {
+		return
+	}
+	if applied := b.of(leader).applied; !b.isActive(joins, applied, committed) {
+		r.fail(ActiveMembers, leader, "leader %v asks %v into the ISR, whose broker is fenced or shuts down; it has applied the metadata up to %d", leader, joins, applied)
+	}
+}
+
+// FollowerFetched: the leader was asked by follower for what is above offset, in
+// the epoch that the follower named, and counts it as holding everything below.
 func (r *Replication) FollowerFetched(leader, follower Node, offset int64, epoch Epoch) {
 	r.events++
 	p, f := r.of(leader), r.of(follower)
 	if p.leads && epoch != p.epoch {
-		r.fail(FetchInEpoch, leader, "leader %v of epoch %d served a fetch of %v in epoch %d", leader, p.epoch, follower, epoch)
+		r.fail(FetchInEpoch, leader, "leader %v of epoch %d counts a fetch of %v that names epoch %d", leader, p.epoch, follower, epoch)
 	}
 	// A follower that has left the epoch sent this before: it had then what the
 	// leader thinks it has.
@@ -386,6 +421,9 @@ func (r *Replication) FollowerFetched(leader, follower Node, offset int64, epoch
 	if !late && differ(p.log.at(offset-1), f.log.at(offset-1)) {
 		r.fail(SamePrefix, leader, "leader %v counts %v up to %d, where its record is another (epoch %d, the leader's %d)",
 			leader, follower, offset, f.log.at(offset-1).epoch, p.log.at(offset-1).epoch)
+	}
+	if len(p.waiting) > 0 {
+		r.overdue(p)
 	}
 	for i := range p.fetched {
 		if p.fetched[i].node == follower {
@@ -423,8 +461,9 @@ func (r *Replication) HighWatermark(node Node, hw int64, epoch Epoch) {
 	}
 	p.hw = hw
 	if p.leads {
-		r.agree(p, p.maximal, WeakISR)
-		r.agree(p, r.isr, StrongISR)
+		p.committed(hw)
+		r.agree(p, p.maximal, &WeakISR)
+		r.agree(p, r.isr, &StrongISR)
 	}
 }
 
@@ -525,6 +564,30 @@ func (r *Replication) kept(node Node) {
 		}
 	}
 	r.fail(KeptSomewhere, node, "no replica holds all of the %d acknowledged records", need)
+}
+
+// EpochCache: the node's cache says that epochs[i] begins at starts[i]. Law 15.
+// Epochs do not fall along a log, so the first and the last record of each
+// stand for those between.
+func (r *Replication) EpochCache(node Node, epochs []Epoch, starts []int64) {
+	r.events++
+	p := r.of(node)
+	if n := len(starts); n > 0 && starts[n-1] > p.log.end() {
+		r.fail(EpochsGrow, node, "%v has an epoch %d in its cache from %d; its log ends at %d", node, epochs[n-1], starts[n-1], p.log.end())
+		return
+	}
+	for i := range epochs {
+		end := p.log.end()
+		if i+1 < len(starts) {
+			end = starts[i+1]
+		}
+		for _, o := range [2]int64{starts[i], end - 1} {
+			if e := p.log.at(o); e.digest != 0 && starts[i] < end && o >= p.start && e.epoch != epochs[i] {
+				r.fail(EpochsGrow, node, "%v has a record of epoch %d at %d; its epoch cache says %d", node, e.epoch, o, epochs[i])
+				return
+			}
+		}
+	}
 }
 
 // EpochAt: the node's epoch cache says that the record at offset is of epoch.

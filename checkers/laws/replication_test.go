@@ -3,17 +3,19 @@ package laws
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 )
 
 func replicate(t *testing.T, events string) *tally {
-	r := NewReplication(ReplicationConfig{Subject: "orders/0", MinISR: 2, HWNeedsMinISR: true})
+	brokers, calm := NewBrokers(), &Calm{}
+	r := NewReplication(ReplicationConfig{Subject: "orders/0", MinISR: 2, HWNeedsMinISR: true, Brokers: brokers, Calm: calm})
 	pe := int32(0)
 	play(t, events, func(verb string, w *words) {
 		switch verb {
 		case "state": // leader epoch isr [elr] [unclean]
-			s := PartitionState{Leader: w.node(), LeaderEpoch: w.epoch(), Replicas: []Node{1, 2, 3}, ISR: w.list()}
+			s := PartitionState{At: 10 + int64(pe), Leader: w.node(), LeaderEpoch: w.epoch(), Replicas: []Node{1, 2, 3}, ISR: w.list()}
 			if len(w.rest) > 0 && strings.HasPrefix(w.rest[0], "[") {
 				s.ELR = w.list()
 			}
@@ -29,11 +31,17 @@ func replicate(t *testing.T, events string) *tally {
 			}
 			r.ControllerState(s)
 		case "leads":
-			r.BecameLeader(w.node(), w.epoch(), w.num(), w.list())
+			n, epoch, end, isr := w.node(), w.epoch(), w.num(), w.list()
+			hw := r.of(n).hw // unless the line ends in another
+			if len(w.rest) > 0 {
+				hw = w.num()
+			}
+			r.BecameLeader(n, epoch, end, hw, isr)
 		case "follows":
 			r.BecameFollower(w.node(), w.epoch(), w.node(), w.num())
 		case "begin":
-			r.Appending(w.node())
+			n := w.node()
+			r.Appending(n, w.is("acks-all"))
 		case "append":
 			r.Appended(w.node(), w.num(), w.num(), w.epoch(), w.hash())
 		case "batch": // node end producer epoch first last: of the append before
@@ -64,6 +72,40 @@ func replicate(t *testing.T, events string) *tally {
 			r.Recovered(w.node(), w.num(), w.num(), w.num())
 		case "cached":
 			r.EpochAt(w.node(), w.num(), w.epoch())
+		case "cache": // node, then epochs and where each begins
+			n, epochs, starts := w.node(), []Epoch{}, []int64{}
+			for len(w.rest) > 0 {
+				epochs, starts = append(epochs, w.epoch()), append(starts, w.num())
+			}
+			r.EpochCache(n, epochs, starts)
+		case "knows": // node, then of each producer: id epoch last-sequence end
+			n, known := w.node(), []Known{}
+			for len(w.rest) > 0 {
+				known = append(known, Known{w.num(), int16(w.num()), int32(w.num()), w.num()})
+			}
+			r.Producers(n, known)
+		case "broker": // at node epoch, and what it is
+			brokers.Changed(w.num(), w.node(), w.num(), w.is("fenced"), w.is("leaving"))
+		case "applied":
+			brokers.Applied(w.node(), w.num())
+		case "asks": // leader joins committed
+			r.Proposed(w.node(), w.node(), w.num())
+		case "fenced":
+			r.Fenced(w.node())
+		case "unfenced": // node epoch
+			r.Unfenced(w.node(), w.num(), w.is("clean"))
+		case "clean":
+			r.Clean(w.node())
+		case "close":
+			r.Closed(w.node())
+		case "calm": // since when
+			calm.Undisturbed(time.Duration(w.num()) * time.Second)
+		case "trouble":
+			calm.Disturbed()
+		case "at":
+			calm.Now = time.Duration(w.num()) * time.Second
+		case "shrink":
+			r.ShrinkProposed(w.node(), w.list())
 		case "kept":
 			r.Kept(w.node())
 		case "damage":
@@ -100,417 +142,605 @@ const replicated = `
 	hw 3 4 0
 `
 
-func TestReplication(t *testing.T) {
-	tell(t, []tale{
-		{"records are written, replicated and acknowledged", 0, replicated},
-		{"an orderly change of leader", 0, replicated + `
-			append 1 4 6 0
-			state 2 1 [2 3]
-			leads 2 1 4 [2 3]
-			follows 3 1 2 4
-			follows 1 1 2 6
-			truncate 1 4
-			append 2 4 5 1 7
-			append 3 4 5 1 7
-			append 1 4 5 1 7
-			fetch 2 3 5 1
-			fetch 2 1 5 1
-			hw 2 5 1
-			counts 2 [1 2 3]
-			state 2 1 [1 2 3]
-			quiet`},
-		{"a follower falls out of sync and comes back", 0, replicated + `
-			counts 1 [1 2 3]
-			state 1 0 [1 2]
-			counts 1 [1 2]
-			append 1 4 5 0
-			append 2 4 5 0
-			fetch 1 2 5 0
-			hw 1 5 0
-			append 3 4 5 0
-			fetch 1 3 5 0
-			counts 1 [1 2 3]
-			state 1 0 [1 2 3]`},
-		{"a killed replica keeps its log", 0, replicated + `
-			stop 3
-			recover 3 0 4 4`},
-		{"a replica that is killed while it cuts its log finds it cut or not", 0, replicated + `
-			append 1 4 6 0
-			flush 1 6
-			cutting 1 4
-			stop 1
-			kept 1
-			recover 1 0 4 4`},
-		{"but not cut further", 24, replicated + `
-			append 1 4 6 0
-			flush 1 6
-			cutting 1 5
-			stop 1
-			kept 1
-			recover 1 0 4 4`},
-		{"what a kill left may be lost with the power", 0, replicated + `
-			stop 3
-			kept 3
-			recover 3 0 4 4
-			stop 3
-			recover 3 0 2 2`},
-		{"a replica loses unsynced records and is left out until it caught up", 0, replicated + `
-			stop 3
-			recover 3 0 2 2
-			state 1 0 [1 2]
-			counts 1 [1 2]
-			append 3 2 4 0
-			fetch 1 3 4 0
-			counts 1 [1 2 3]
-			state 1 0 [1 2 3]`},
-		{"a fetch arrives at a leader that was replaced, after its sender has cut its log", 0, replicated + `
-			append 1 4 6 0
-			append 3 4 6 0
-			state 2 1 [2 3]
-			leads 2 1 4 [2 3]
-			follows 3 1 2 6
-			truncate 3 4
-			append 2 4 6 1 7
-			append 3 4 6 1 7
-			fetch 1 3 6 0`},
-		{"a process dies in an append and finds it all the same", 0, replicated + `
-			begin 2
-			stop 2
-			kept 2
-			recover 2 0 6 4`},
-		{"a fetch from before the loss arrives after it", 0, replicated + `
-			append 1 4 6 0
-			append 2 4 6 0
-			append 3 4 6 0
-			wipe 3
-			fetch 1 3 6 0
-			fetch 1 2 6 0
-			hw 1 6 0`},
-		{"a deposed leader truncates what was never committed", 0, replicated + `
-			append 1 4 9 0
-			state 2 1 [2 3]
-			follows 1 1 2 9
-			truncate 1 4`},
-		{"what rot leaves of a log is not known", 0, replicated + `
-			flush 3 4
-			stop 3
-			damage 3
-			recover 3 0 32772 4
-			truncate 3 2
-			append 3 2 4 0`},
-		{"an unclean election makes a new truth", 0, replicated + `
-			stop 1
-			stop 2
-			stop 3
-			recover 3 0 2 2
-			state 3 1 [3] unclean
-			leads 3 1 2 [3]`},
-		{"too many lossy crashes excuse the loss", 0, replicated + `
-			recover 1 0 2 2
-			recover 2 0 2 2
-			recover 3 0 4 4`},
-		{"a consumer reads what is committed", 0, replicated + `
-			read 2 0 4 0`},
-		{"retention moves the start", 0, replicated + `
-			start 1 2`},
+func TestReplication(t *testing.T) { tell(t, replications, replicate) }
 
-		{"the elected leader is not in the ISR", 1, replicated + `
-			state 3 1 [1 2]`},
-		{"a member of the counted ISR has another record than the leader shows", 2, `
-			state 1 0 [1 2 3]
-			leads 1 0 0 [1 2 3]
-			append 1 0 3 0
-			append 1 3 4 0
-			append 2 0 3 0
-			append 2 3 4 0
-			append 3 0 3 0 99
-			append 3 3 4 0
-			fetch 1 2 4 0
-			fetch 1 3 4 0
-			hw 1 4 0`},
-		{"the leader counts a replica that has another record", 2, `
-			state 1 0 [1 2]
-			leads 1 0 0 [1 2]
-			append 1 0 3 0
-			append 1 3 4 0
-			append 2 0 3 0
-			append 2 3 4 0
-			append 3 0 3 0 99
-			append 3 3 4 0
-			fetch 1 2 4 0
-			hw 1 4 0
-			fetch 1 3 4 0
-			counts 1 [1 2 3]`},
-		{"a member of the controller's ISR that is down has another record than the leader shows", 3, `
-			leads 1 0 0 [1 2]
-			append 1 0 3 0
-			append 1 3 4 0
-			append 2 0 3 0
-			append 2 3 4 0
-			append 3 0 3 0 99
-			append 3 3 4 0
-			fetch 1 2 4 0
-			hw 1 4 0
-			stop 3
-			state 1 0 [1 2 3]`},
-		{"a replica in no ISR may have what it likes", 0, `
-			state 1 0 [1 2]
-			leads 1 0 0 [1 2]
-			append 1 0 4 0
-			append 2 0 4 0
-			append 3 0 4 0 99
-			fetch 1 2 4 0
-			hw 1 4 0
-			hw 2 4 0`},
-		{"beyond the high watermark a member may differ", 0, replicated + `
-			append 1 4 6 0
-			append 3 4 6 0 99
+var replications = []tale{
+	{"records are written, replicated and acknowledged", 0, replicated},
+	{"an orderly change of leader", 0, replicated + `
+		append 1 4 6 0
+		state 2 1 [2 3]
+		leads 2 1 4 [2 3]
+		follows 3 1 2 4
+		follows 1 1 2 6
+		truncate 1 4
+		append 2 4 5 1 7
+		append 3 4 5 1 7
+		append 1 4 5 1 7
+		fetch 2 3 5 1
+		fetch 2 1 5 1
+		hw 2 5 1
+		counts 2 [1 2 3]
+		state 2 1 [1 2 3]
+		quiet`},
+	{"a follower falls out of sync and comes back", 0, replicated + `
+		counts 1 [1 2 3]
+		state 1 0 [1 2]
+		counts 1 [1 2]
+		append 1 4 5 0
+		append 2 4 5 0
+		fetch 1 2 5 0
+		hw 1 5 0
+		append 3 4 5 0
+		fetch 1 3 5 0
+		counts 1 [1 2 3]
+		state 1 0 [1 2 3]`},
+	{"a killed replica keeps its log", 0, replicated + `
+		stop 3
+		recover 3 0 4 4`},
+	{"a replica that is killed while it cuts its log finds it cut or not", 0, replicated + `
+		append 1 4 6 0
+		flush 1 6
+		cutting 1 4
+		stop 1
+		kept 1
+		recover 1 0 4 4`},
+	{"but not cut further", 24, replicated + `
+		append 1 4 6 0
+		flush 1 6
+		cutting 1 5
+		stop 1
+		kept 1
+		recover 1 0 4 4`},
+	{"what a kill left may be lost with the power", 0, replicated + `
+		stop 3
+		kept 3
+		recover 3 0 4 4
+		stop 3
+		recover 3 0 2 2`},
+	{"a replica loses unsynced records and is left out until it caught up", 0, replicated + `
+		stop 3
+		recover 3 0 2 2
+		state 1 0 [1 2]
+		counts 1 [1 2]
+		append 3 2 4 0
+		fetch 1 3 4 0
+		counts 1 [1 2 3]
+		state 1 0 [1 2 3]`},
+	{"a fetch arrives at a leader that was replaced, after its sender has cut its log", 0, replicated + `
+		append 1 4 6 0
+		append 3 4 6 0
+		state 2 1 [2 3]
+		leads 2 1 4 [2 3]
+		follows 3 1 2 6
+		truncate 3 4
+		append 2 4 6 1 7
+		append 3 4 6 1 7
+		fetch 1 3 6 0`},
+	{"a process dies in an append and finds it all the same", 0, replicated + `
+		begin 2
+		stop 2
+		kept 2
+		recover 2 0 6 4`},
+	{"a fetch from before the loss arrives after it", 0, replicated + `
+		append 1 4 6 0
+		append 2 4 6 0
+		append 3 4 6 0
+		wipe 3
+		fetch 1 3 6 0
+		fetch 1 2 6 0
+		hw 1 6 0`},
+	{"a deposed leader truncates what was never committed", 0, replicated + `
+		append 1 4 9 0
+		state 2 1 [2 3]
+		follows 1 1 2 9
+		truncate 1 4`},
+	{"what rot leaves of a log is not known", 0, replicated + `
+		flush 3 4
+		stop 3
+		damage 3
+		recover 3 0 32772 4
+		truncate 3 2
+		append 3 2 4 0`},
+	{"an unclean election makes a new truth", 0, replicated + `
+		stop 1
+		stop 2
+		stop 3
+		recover 3 0 2 2
+		state 3 1 [3] unclean
+		leads 3 1 2 [3]`},
+	{"too many lossy crashes excuse the loss", 0, replicated + `
+		recover 1 0 2 2
+		recover 2 0 2 2
+		recover 3 0 4 4`},
+	{"a consumer reads what is committed", 0, replicated + `
+		read 2 0 4 0`},
+	{"retention moves the start", 0, replicated + `
+		start 1 2`},
+
+	{"the elected leader is not in the ISR", 1, replicated + `
+		state 3 1 [1 2]`},
+	{"a member of the counted ISR has another record than the leader shows", 2, `
+		state 1 0 [1 2 3]
+		leads 1 0 0 [1 2 3]
+		append 1 0 3 0
+		append 1 3 4 0
+		append 2 0 3 0
+		append 2 3 4 0
+		append 3 0 3 0 99
+		append 3 3 4 0
+		fetch 1 2 4 0
+		fetch 1 3 4 0
+		hw 1 4 0`},
+	{"the leader counts a replica that has another record", 2, `
+		state 1 0 [1 2]
+		leads 1 0 0 [1 2]
+		append 1 0 3 0
+		append 1 3 4 0
+		append 2 0 3 0
+		append 2 3 4 0
+		append 3 0 3 0 99
+		append 3 3 4 0
+		fetch 1 2 4 0
+		hw 1 4 0
+		fetch 1 3 4 0
+		counts 1 [1 2 3]`},
+	{"a member of the controller's ISR that is down has another record than the leader shows", 3, `
+		leads 1 0 0 [1 2]
+		append 1 0 3 0
+		append 1 3 4 0
+		append 2 0 3 0
+		append 2 3 4 0
+		append 3 0 3 0 99
+		append 3 3 4 0
+		fetch 1 2 4 0
+		hw 1 4 0
+		stop 3
+		state 1 1 [1 2 3]`},
+	{"a replica in no ISR may have what it likes", 0, `
+		state 1 0 [1 2]
+		leads 1 0 0 [1 2]
+		append 1 0 4 0
+		append 2 0 4 0
+		append 3 0 4 0 99
+		fetch 1 2 4 0
+		hw 1 4 0
+		hw 2 4 0`},
+	{"beyond the high watermark a member may differ", 0, replicated + `
+		append 1 4 6 0
+		append 3 4 6 0 99
+		append 2 4 5 0
+		fetch 1 2 5 0
+		counts 1 [1 2 3]`},
+	{"a follower has another record below its high watermark", 4, `
+		state 1 0 [1 2 3]
+		leads 1 0 0 [1 2 3]
+		append 1 0 4 0
+		append 2 0 4 0
+		append 3 0 4 0 99
+		fetch 1 2 4 0
+		state 1 0 [1 2]
+		counts 1 [1 2]
+		hw 1 4 0
+		hw 3 4 0`},
+	{"the leader counts a follower whose log has diverged", 5, replicated + `
+		append 1 4 6 0
+		append 3 4 6 0 99
+		fetch 1 3 6 0`},
+	{"the leader counts more than the follower has", 5, replicated + `
+		fetch 1 2 5 0`},
+	{"a leader lacks a committed record", 6, replicated + `
+		truncate 3 4
+		restart 3 2
+		leads 3 1 2 [3]`},
+	{"a leader has another record than is committed", 6, `
+		state 1 0 [1 2 3]
+		leads 1 0 0 [1 2 3]
+		append 1 0 4 0
+		append 2 0 4 0
+		append 3 0 4 0 99
+		fetch 1 2 4 0
+		state 1 0 [1 2]
+		counts 1 [1 2]
+		hw 1 4 0
+		leads 3 1 4 [3]`},
+	{"a member of the ISR lacks a committed record", 7, `
+		state 1 0 [1 2]
+		leads 1 0 0 [1 2]
+		append 3 0 2 0
+		append 1 0 4 0
+		append 2 0 4 0
+		fetch 1 2 4 0
+		hw 1 4 0
+		follows 2 0 1 4
+		restart 2 1
+		state 1 0 [1 2]`},
+	{"the leader stops counting a member of the controller's ISR", 8, replicated + `
+		counts 1 [1 2]`},
+	{"the high watermark passes a member of the ISR", 9, `
+		state 1 0 [1 2 3]
+		leads 1 0 0 [1 2 3]
+		append 1 0 4 0
+		append 2 0 4 0
+		fetch 1 2 4 0
+		append 3 0 2 0
+		fetch 1 3 2 0
+		hw 1 4 0`},
+	{"a fetch from before the loss counts after the replica rejoined", 9, replicated + `
+		append 1 4 6 0
+		append 2 4 6 0
+		append 3 4 6 0
+		fetch 1 3 6 0
+		fetch 1 2 6 0
+		stop 3
+		recover 3 0 4 4
+		state 1 0 [1 2]
+		counts 1 [1 2 3]
+		state 1 0 [1 2 3]
+		hw 1 6 0`},
+	{"the high watermark advances below min.insync.replicas", 9, `
+		state 1 0 [1]
+		leads 1 0 0 [1]
+		append 1 0 4 0
+		hw 1 4 0`},
+	{"the high watermark relies on a fetch of an earlier epoch", 9, `
+		state 1 0 [1 2]
+		leads 1 0 0 [1 2]
+		append 1 0 4 0
+		append 2 0 4 0
+		fetch 1 2 4 0
+		state 1 1 [1 2]
+		leads 1 1 4 [1 2]
+		hw 1 4 1`},
+	{"a leader's high watermark goes back", 10, replicated + `
+		hw 1 3 0`},
+	{"a leader tells its end before its epoch is committed", 11, replicated + `
+		append 2 4 6 0
+		state 2 1 [2 3]
+		leads 2 1 6 [2 3]
+		end 2 4`},
+	{"a replica joins the ISR behind the high watermark", 12, `
+		state 1 0 [1 2]
+		leads 1 0 0 [1 2]
+		append 1 0 4 0
+		append 2 0 4 0
+		fetch 1 2 4 0
+		hw 1 4 0
+		append 3 0 3 0
+		fetch 1 3 3 0
+		state 1 0 [1 2 3]`},
+	{"the leader asks a replica in before the start of the epoch", 12, `
+		state 1 0 [1 2]
+		leads 1 0 0 [1 2]
+		append 1 0 4 0
+		state 1 1 [1 2]
+		leads 1 1 4 [1 2]
+		append 3 0 3 0
+		fetch 1 3 3 1
+		counts 1 [1 2 3]`},
+	{"the leader asks a replica in that has not fetched in the epoch", 12, replicated + `
+		state 1 1 [1 2]
+		leads 1 1 4 [1 2]
+		counts 1 [1 2 3]`},
+	{"a replica joins the ISR before the start of the epoch", 12, `
+		state 1 0 [1 2]
+		leads 1 0 0 [1 2]
+		append 1 0 4 0
+		state 1 1 [1 2]
+		leads 1 1 4 [1 2]
+		append 3 0 3 0
+		fetch 1 3 3 1
+		state 1 1 [1 2 3]`},
+	{"a fetch of another epoch is served", 13, replicated + `
+		fetch 1 2 4 1`},
+	{"two leaders of one epoch", 14, replicated + `
+		leads 2 0 4 [1 2 3]`},
+	{"the leader changes and its epoch does not", 14, replicated + `
+		state 2 0 [1 2 3]`},
+	{"a log goes back to an earlier epoch", 15, replicated + `
+		append 2 4 5 1
+		append 2 5 6 0`},
+	{"an epoch cache that departs from the log", 15, replicated + `
+		cached 2 3 1`},
+	{"the partition epoch skips one", 16, replicated + `
+		state 1 0 [1 2] jump`},
+	{"an ELR beside a full ISR", 17, replicated + `
+		state 1 0 [1 2] [3]`},
+	{"a replica that lost data is elected", 18, replicated + `
+		stop 3
+		recover 3 0 2 2
+		state 3 1 [3]`},
+	{"no replica holds the acknowledged records", 19, replicated + `
+		recover 1 0 2 2
+		recover 2 0 2 2
+		recover 3 0 2 2`},
+	{"a consumer reads what is not committed there", 20, replicated + `
+		read 1 2 3 0 99`},
+	{"acknowledged above the high watermark", 21, replicated + `
+		append 1 4 5 0
+		ack 1 4 5`},
+	{"acknowledged with too few replicas in sync", 21, replicated + `
+		state 1 0 [1]
+		counts 1 [1]
+		ack 1 3 4`},
+	{"an append leaves a gap", 22, replicated + `
+		append 1 5 6 0`},
+	{"the log start passes the high watermark", 22, replicated + `
+		append 1 4 6 0
+		start 1 5`},
+	{"a follower truncates committed records", 23, replicated + `
+		follows 2 1 3 4
+		truncate 2 3`},
+	{"synced records are gone after a crash", 24, replicated + `
+		flush 2 4
+		stop 2
+		recover 2 0 3 3`},
+	{"a killed process left less than it wrote", 24, replicated + `
+		stop 2
+		kept 2
+		recover 2 0 3 3`},
+	{"a log grew while its process was dead", 24, replicated + `
+		stop 2
+		recover 2 0 5 4`},
+	{"a replica joins the ISR that the leader did not ask for", 26, replicated + `
+		state 1 0 [1 2]
+		counts 1 [1 2]
+		state 1 0 [1 2 3]`},
+	{"a producer's batches, a new epoch of it, and another producer's", 0, replicated + `
+		batch 1 1 7 0 0 1
+		batch 1 2 8 0 5 5
+		batch 1 3 7 0 2 2
+		batch 1 4 7 1 0 3
+		append 1 4 6 0
+		batch 1 6 7 1 4 5`},
+	{"what was cut off may come again", 0, replicated + `
+		append 1 4 6 0
+		batch 1 4 7 0 0 3
+		batch 1 6 7 0 4 5
+		state 2 1 [2 3]
+		follows 1 1 2 6
+		truncate 1 4
+		append 2 4 6 1 7
+		append 1 4 6 1 7
+		batch 1 6 7 0 4 5`},
+	{"what a loss of power took may come again", 0, replicated + `
+		batch 2 2 7 0 0 1
+		batch 2 4 7 0 2 3
+		stop 2
+		recover 2 0 2 2
+		append 2 2 4 0
+		batch 2 4 7 0 2 3`},
+	{"a log that begins late knows nothing of its producers", 0, replicated + `
+		batch 3 4 7 0 0 3
+		restart 3 9
+		append 3 9 10 0
+		batch 3 10 7 0 9 9`},
+	{"sequences begin again after the highest", 0, replicated + `
+		batch 1 3 7 0 2147483640 2147483647
+		batch 1 4 7 0 0 0`},
+	{"a batch is written twice", 61, replicated + `
+		batch 1 2 7 0 0 1
+		batch 1 4 7 0 0 1`},
+	{"a batch of another producer does not hide that", 61, replicated + `
+		batch 1 2 7 0 0 1
+		batch 1 3 8 0 0 0
+		batch 1 4 7 0 1 1`},
+	{"a batch is missing", 61, replicated + `
+		batch 1 2 7 0 0 1
+		batch 1 4 7 0 3 4`},
+	{"a new producer epoch does not begin at 0", 61, replicated + `
+		batch 1 2 7 0 0 1
+		batch 1 4 7 1 2 3`},
+	{"a batch of a fenced epoch is appended", 61, replicated + `
+		batch 1 2 7 1 0 1
+		batch 1 4 7 0 2 3`},
+	{"a batch is missing behind a cut", 61, replicated + `
+		append 1 4 6 0
+		batch 1 4 7 0 0 3
+		batch 1 6 7 0 4 5
+		state 2 1 [2 3]
+		follows 1 1 2 6
+		truncate 1 4
+		append 2 4 6 1 7
+		append 1 4 6 1 7
+		batch 1 6 7 0 6 7`},
+	{"replicas differ when all is quiet", 27, replicated + `
+		append 1 4 5 0
+		quiet`},
+
+	{"an append for acks=all with too few replicas in sync", 21, replicated + `
+		state 1 0 [1]
+		counts 1 [1]
+		begin 1 acks-all`},
+	{"an append that asks for less may be made with fewer", 0, replicated + `
+		state 1 0 [1]
+		counts 1 [1]
+		begin 1`},
+	{"an epoch that was cut off is still in the cache", 15, replicated + `
+		cache 2 0 0 1 3`},
+	{"an epoch of the log is not in the cache", 15, replicated + `
+		append 2 4 6 1
+		cache 2 0 0`},
+	{"an epoch in the cache begins behind the log", 15, replicated + `
+		cache 2 0 0 1 5`},
+	{"an epoch in which a leader has not appended yet is at the log's end", 0, replicated + `
+		cache 2 0 0 1 4`},
+	{"two epochs of which one has no record", 0, replicated + `
+		append 2 4 6 2
+		cache 2 0 0 2 4 3 6`},
+	{"the epoch cache begins with the log", 0, replicated + `
+		start 2 2
+		cache 2 0 2`},
+
+	{"a replica forgets a producer", 62, replicated + `
+		batch 1 4 7 0 0 3
+		knows 1`},
+	{"a replica knows another sequence than its log says", 62, replicated + `
+		batch 1 4 7 0 0 3
+		knows 1 7 0 2 4`},
+	{"two replicas differ in what they know", 62, replicated + `
+		knows 1 7 0 3 4
+		knows 2 7 0 2 4`},
+	{"a replica knows what its log says, and the others the same", 0, replicated + `
+		batch 1 4 7 0 0 3
+		knows 1 7 0 3 4
+		knows 2 7 0 3 4`},
+	{"retention took the batches of a producer", 0, replicated + `
+		batch 1 4 7 0 0 3
+		append 1 4 6 0
+		start 1 4
+		knows 1
+		knows 2 7 0 3 4`},
+	{"a follower that began anew at the leader's log start knows no producers from before", 0, replicated + `
+		batch 1 4 7 0 0 3
+		append 1 4 6 0
+		batch 1 6 8 0 0 1
+		restart 3 4
+		append 3 4 6 0
+		batch 3 6 8 0 0 1
+		knows 1 7 0 3 4 8 0 1 6
+		knows 3 8 0 1 6`},
+	{"but of those since", 62, replicated + `
+		append 1 4 6 0
+		restart 3 4
+		append 3 4 6 0
+		knows 1 8 0 1 6
+		knows 3`},
+
+	{"a fenced broker joins the ISR", 76, replicated + `
+		state 1 0 [1 2]
+		counts 1 [1 2]
+		broker 12 3 5 fenced
+		counts 1 [1 2 3]
+		state 1 0 [1 2 3]`},
+	{"a broker in controlled shutdown is elected", 76, replicated + `
+		broker 11 2 5 leaving
+		state 2 1 [1 2 3]`},
+	{"a broker that was fenced and is no more joins", 0, replicated + `
+		state 1 0 [1 2]
+		counts 1 [1 2]
+		broker 5 3 5 fenced
+		broker 6 3 5
+		counts 1 [1 2 3]
+		state 1 0 [1 2 3]`},
+	{"a leader asks a fenced broker in", 76, replicated + `
+		broker 12 3 5 fenced
+		applied 1 13
+		asks 1 3 14`},
+	{"a leader that has not heard that a broker shuts down asks it in", 0, replicated + `
+		broker 11 3 5
+		broker 13 3 5 leaving
+		applied 1 12
+		asks 1 3 14`},
+	{"a leader that is about to tell that it has applied that a broker is unfenced asks it in", 0, replicated + `
+		broker 11 3 5 fenced
+		broker 13 3 5
+		applied 1 12
+		asks 1 3 14`},
+	{"a fenced broker stays in the ISR", 76, replicated + `
+		fenced 3`},
+	{"before KIP-966 the last member of an ISR stayed in it", 0, replicated + `
+		state -1 1 [3]
+		fenced 3`},
+	{"a replica stays in the ELR through an unclean shutdown", 18, replicated + `
+		state 1 0 [1] [3]
+		counts 1 [1]
+		stop 3
+		recover 3 0 4 4
+		unfenced 3 20`},
+	{"a replica stays in the ELR through a clean shutdown", 0, replicated + `
+		state 1 0 [1] [3]
+		counts 1 [1]
+		stop 3
+		recover 3 0 4 4
+		unfenced 3 20 clean`},
+	{"a replica joined the ISR after its unclean shutdown, and is unfenced anew", 0, replicated + `
+		state 1 0 [1 2]
+		counts 1 [1 2]
+		stop 3
+		recover 3 0 4 4
+		fetch 1 3 4 0
+		counts 1 [1 2 3]
+		state 1 0 [1 2 3]
+		unfenced 3 11`},
+	{"an ELR member lacks a committed record", 7, replicated + `
+		follows 3 0 1 4
+		restart 3 1
+		state 1 0 [1] [3]`},
+
+	{"a leader begins with a lower high watermark than it had", 80, replicated + `
+		recover 2 0 4 4
+		state 2 1 [2 3]
+		leads 2 1 4 [2 3] 0`},
+	{"a log is opened with a high watermark that it never had", 80, replicated + `
+		recover 2 0 4 4
+		append 2 4 6 0
+		flush 2 6
+		stop 2
+		recover 2 0 6 5`},
+	{"a clean restart forgets the high watermark", 80, replicated + `
+		recover 2 0 4 4
+		close 2
+		clean 2
+		recover 2 0 4 3`},
+	{"a kill may lose some of the high watermark", 0, replicated + `
+		recover 2 0 4 4
+		close 2
+		recover 2 0 4 3`},
+	{"a process that closed in order what it had not opened says nothing of the high watermark", 0, replicated + `
+		recover 2 0 4 4
+		stop 2
+		clean 2
+		recover 2 0 4 3`},
+
+	{"a replica leaves the ISR, and nothing is wrong", 78, replicated + `
+		calm 5
+		at 6
+		shrink 1 [3]`},
+	{"a replica leaves the ISR before the cluster has settled", 0, replicated + `
+		calm 5
+		at 4
+		shrink 1 [3]`},
+	{"an append is committed late, and nothing is wrong", 79, replicated + `
+		calm 5
+		at 6
+		append 1 4 5 0
+		at 9
+		append 1 5 6 0`},
+	{"an append is not committed, and nothing else is appended", 79, replicated + `
+			calm 5
+			at 6
+			append 1 4 5 0
 			append 2 4 5 0
-			fetch 1 2 5 0
-			counts 1 [1 2 3]`},
-		{"a follower has another record below its high watermark", 4, `
-			state 1 0 [1 2 3]
-			leads 1 0 0 [1 2 3]
-			append 1 0 4 0
-			append 2 0 4 0
-			append 3 0 4 0 99
-			fetch 1 2 4 0
-			state 1 0 [1 2]
-			counts 1 [1 2]
-			hw 1 4 0
-			hw 3 4 0`},
-		{"the leader counts a follower whose log has diverged", 5, replicated + `
-			append 1 4 6 0
-			append 3 4 6 0 99
-			fetch 1 3 6 0`},
-		{"the leader counts more than the follower has", 5, replicated + `
+			at 9
 			fetch 1 2 5 0`},
-		{"a leader lacks a committed record", 6, replicated + `
-			truncate 3 4
-			restart 3 2
-			leads 3 1 2 [3]`},
-		{"a leader has another record than is committed", 6, `
-			state 1 0 [1 2 3]
-			leads 1 0 0 [1 2 3]
-			append 1 0 4 0
-			append 2 0 4 0
-			append 3 0 4 0 99
-			fetch 1 2 4 0
-			state 1 0 [1 2]
-			counts 1 [1 2]
-			hw 1 4 0
-			leads 3 1 4 [3]`},
-		{"a member of the ISR lacks a committed record", 7, `
-			state 1 0 [1 2]
-			leads 1 0 0 [1 2]
-			append 3 0 2 0
-			append 1 0 4 0
-			append 2 0 4 0
-			fetch 1 2 4 0
-			hw 1 4 0
-			follows 2 0 1 4
-			restart 2 1
-			state 1 0 [1 2]`},
-		{"the leader stops counting a member of the controller's ISR", 8, replicated + `
-			counts 1 [1 2]`},
-		{"the high watermark passes a member of the ISR", 9, `
-			state 1 0 [1 2 3]
-			leads 1 0 0 [1 2 3]
-			append 1 0 4 0
-			append 2 0 4 0
-			fetch 1 2 4 0
-			append 3 0 2 0
-			fetch 1 3 2 0
-			hw 1 4 0`},
-		{"a fetch from before the loss counts after the replica rejoined", 9, replicated + `
-			append 1 4 6 0
-			append 2 4 6 0
-			append 3 4 6 0
-			fetch 1 3 6 0
-			fetch 1 2 6 0
-			stop 3
-			recover 3 0 4 4
-			state 1 0 [1 2]
-			counts 1 [1 2 3]
-			state 1 0 [1 2 3]
-			hw 1 6 0`},
-		{"the high watermark advances below min.insync.replicas", 9, `
-			state 1 0 [1]
-			leads 1 0 0 [1]
-			append 1 0 4 0
-			hw 1 4 0`},
-		{"the high watermark relies on a fetch of an earlier epoch", 9, `
-			state 1 0 [1 2]
-			leads 1 0 0 [1 2]
-			append 1 0 4 0
-			append 2 0 4 0
-			fetch 1 2 4 0
-			state 1 1 [1 2]
-			leads 1 1 4 [1 2]
-			hw 1 4 1`},
-		{"a leader's high watermark goes back", 10, replicated + `
-			hw 1 3 0`},
-		{"a leader tells its end before its epoch is committed", 11, replicated + `
-			append 2 4 6 0
-			state 2 1 [2 3]
-			leads 2 1 6 [2 3]
-			end 2 4`},
-		{"a replica joins the ISR behind the high watermark", 12, `
-			state 1 0 [1 2]
-			leads 1 0 0 [1 2]
-			append 1 0 4 0
-			append 2 0 4 0
-			fetch 1 2 4 0
-			hw 1 4 0
-			append 3 0 3 0
-			fetch 1 3 3 0
-			state 1 0 [1 2 3]`},
-		{"the leader asks a replica in before the start of the epoch", 12, `
-			state 1 0 [1 2]
-			leads 1 0 0 [1 2]
-			append 1 0 4 0
-			state 1 1 [1 2]
-			leads 1 1 4 [1 2]
-			append 3 0 3 0
-			fetch 1 3 3 1
-			counts 1 [1 2 3]`},
-		{"the leader asks a replica in that has not fetched in the epoch", 12, replicated + `
-			state 1 1 [1 2]
-			leads 1 1 4 [1 2]
-			counts 1 [1 2 3]`},
-		{"a replica joins the ISR before the start of the epoch", 12, `
-			state 1 0 [1 2]
-			leads 1 0 0 [1 2]
-			append 1 0 4 0
-			state 1 1 [1 2]
-			leads 1 1 4 [1 2]
-			append 3 0 3 0
-			fetch 1 3 3 1
-			state 1 1 [1 2 3]`},
-		{"a fetch of another epoch is served", 13, replicated + `
-			fetch 1 2 4 1`},
-		{"two leaders of one epoch", 14, replicated + `
-			leads 2 0 4 [1 2 3]`},
-		{"the leader changes and its epoch does not", 14, replicated + `
-			state 2 0 [1 2 3]`},
-		{"a log goes back to an earlier epoch", 15, replicated + `
-			append 2 4 5 1
-			append 2 5 6 0`},
-		{"an epoch cache that departs from the log", 15, replicated + `
-			cached 2 3 1`},
-		{"the partition epoch skips one", 16, replicated + `
-			state 1 0 [1 2] jump`},
-		{"an ELR beside a full ISR", 17, replicated + `
-			state 1 0 [1 2] [3]`},
-		{"a replica that lost data is elected", 18, replicated + `
-			stop 3
-			recover 3 0 2 2
-			state 3 1 [3]`},
-		{"no replica holds the acknowledged records", 19, replicated + `
-			recover 1 0 2 2
-			recover 2 0 2 2
-			recover 3 0 2 2`},
-		{"a consumer reads what is not committed there", 20, replicated + `
-			read 1 2 3 0 99`},
-		{"acknowledged above the high watermark", 21, replicated + `
-			append 1 4 5 0
-			ack 1 4 5`},
-		{"acknowledged with too few replicas in sync", 21, replicated + `
-			state 1 0 [1]
-			counts 1 [1]
-			ack 1 3 4`},
-		{"an append leaves a gap", 22, replicated + `
-			append 1 5 6 0`},
-		{"the log start passes the high watermark", 22, replicated + `
-			append 1 4 6 0
-			start 1 5`},
-		{"a follower truncates committed records", 23, replicated + `
-			follows 2 1 3 4
-			truncate 2 3`},
-		{"synced records are gone after a crash", 24, replicated + `
-			flush 2 4
-			stop 2
-			recover 2 0 3 3`},
-		{"a killed process left less than it wrote", 24, replicated + `
-			stop 2
-			kept 2
-			recover 2 0 3 3`},
-		{"a log grew while its process was dead", 24, replicated + `
-			stop 2
-			recover 2 0 5 4`},
-		{"a replica joins the ISR that the leader did not ask for", 26, replicated + `
-			state 1 0 [1 2]
-			counts 1 [1 2]
-			state 1 0 [1 2 3]`},
-		{"a producer's batches, a new epoch of it, and another producer's", 0, replicated + `
-			batch 1 1 7 0 0 1
-			batch 1 2 8 0 5 5
-			batch 1 3 7 0 2 2
-			batch 1 4 7 1 0 3
-			append 1 4 6 0
-			batch 1 6 7 1 4 5`},
-		{"what was cut off may come again", 0, replicated + `
-			append 1 4 6 0
-			batch 1 4 7 0 0 3
-			batch 1 6 7 0 4 5
-			state 2 1 [2 3]
-			follows 1 1 2 6
-			truncate 1 4
-			append 2 4 6 1 7
-			append 1 4 6 1 7
-			batch 1 6 7 0 4 5`},
-		{"what a loss of power took may come again", 0, replicated + `
-			batch 2 2 7 0 0 1
-			batch 2 4 7 0 2 3
-			stop 2
-			recover 2 0 2 2
-			append 2 2 4 0
-			batch 2 4 7 0 2 3`},
-		{"a log that begins late knows nothing of its producers", 0, replicated + `
-			batch 3 4 7 0 0 3
-			restart 3 9
-			append 3 9 10 0
-			batch 3 10 7 0 9 9`},
-		{"sequences begin again after the highest", 0, replicated + `
-			batch 1 3 7 0 2147483640 2147483647
-			batch 1 4 7 0 0 0`},
-		{"a batch is written twice", 61, replicated + `
-			batch 1 2 7 0 0 1
-			batch 1 4 7 0 0 1`},
-		{"a batch of another producer does not hide that", 61, replicated + `
-			batch 1 2 7 0 0 1
-			batch 1 3 8 0 0 0
-			batch 1 4 7 0 1 1`},
-		{"a batch is missing", 61, replicated + `
-			batch 1 2 7 0 0 1
-			batch 1 4 7 0 3 4`},
-		{"a new producer epoch does not begin at 0", 61, replicated + `
-			batch 1 2 7 0 0 1
-			batch 1 4 7 1 2 3`},
-		{"a batch of a fenced epoch is appended", 61, replicated + `
-			batch 1 2 7 1 0 1
-			batch 1 4 7 0 2 3`},
-		{"a batch is missing behind a cut", 61, replicated + `
-			append 1 4 6 0
-			batch 1 4 7 0 0 3
-			batch 1 6 7 0 4 5
-			state 2 1 [2 3]
-			follows 1 1 2 6
-			truncate 1 4
-			append 2 4 6 1 7
-			append 1 4 6 1 7
-			batch 1 6 7 0 6 7`},
-		{"replicas differ when all is quiet", 27, replicated + `
-			append 1 4 5 0
-			quiet`},
-	}, replicate)
+	{"an append is committed in time", 0, replicated + `
+		calm 5
+		at 6
+		append 1 4 5 0
+		append 2 4 5 0
+		append 3 4 5 0
+		fetch 1 2 5 0
+		fetch 1 3 5 0
+		hw 1 5 0
+		at 9
+		append 1 5 6 0`},
+	{"an append is committed late because of a fault", 0, replicated + `
+		calm 5
+		at 6
+		append 1 4 5 0
+		trouble
+		at 9
+		append 1 5 6 0
+		calm 20
+		at 15
+		append 1 6 7 0`},
 }
 
 func TestEventsDoNotAllocate(t *testing.T) {
 	r := NewReplication(ReplicationConfig{Subject: "orders/0", MinISR: 2})
 	nodes := []Node{1, 2, 3}
 	r.ControllerState(PartitionState{Leader: 1, Replicas: nodes, ISR: nodes})
-	r.BecameLeader(1, 0, 0, nodes)
+	r.BecameLeader(1, 0, 0, 0, nodes)
 	step := produceOnce(r)
 	for range 5000 {
 		step()
@@ -540,7 +770,7 @@ func BenchmarkReplication(b *testing.B) {
 	r := NewReplication(ReplicationConfig{Subject: "orders/0", MinISR: 2})
 	nodes := []Node{1, 2, 3}
 	r.ControllerState(PartitionState{Leader: 1, Replicas: nodes, ISR: nodes})
-	r.BecameLeader(1, 0, 0, nodes)
+	r.BecameLeader(1, 0, 0, 0, nodes)
 	step := produceOnce(r)
 	b.ReportAllocs()
 	for b.Loop() {

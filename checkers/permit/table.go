@@ -92,7 +92,7 @@ var table = []row{
 	{reason: "producer.id.expiration.ms: a broker forgot a silent producer, and took its retry for a new record",
 		when:    func(e *Expectations) bool { return e.number(ProducerIDExpiration, kafkasExpiration) < kafkasExpiration },
 		permits: []detect.Anomaly{detect.Duplicate, detect.DuplicateProcessing, detect.NonmonotonicSend, detect.IntNonmonotonicSend},
-		laws:    []laws.Law{laws.ContiguousBatches}},
+		laws:    []laws.Law{laws.ContiguousBatches, laws.ProducersKnown}},
 	{reason: "isolation.level=read_uncommitted: consumers see what is not committed",
 		when:    readUncommitted,
 		permits: []detect.Anomaly{detect.G1a, detect.AbortedRead, detect.PrecommittedRead, detect.G1c}},

@@ -9,6 +9,7 @@ package inspector
 
 import (
 	"slices"
+	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/witness"
@@ -43,6 +44,8 @@ type Inspector struct {
 	cfg    Config
 	Quorum *laws.Quorum
 
+	brokers    *laws.Brokers
+	calm       laws.Calm
 	partitions []*Partition // in the order in which they were met
 	byID       map[witness.PartitionID]*Partition
 	tellers    map[*witness.Replica]*teller
@@ -52,7 +55,9 @@ type Inspector struct {
 	// every controller tells of every record, and the first one counts.
 	committed kafka.Offset
 	nodes     map[kafka.NodeID]*node
-	lists     [3][]laws.Node // scratch
+	lists     [3][]laws.Node // scratch, as are these two
+	epochs    []laws.Epoch
+	starts    []int64
 }
 
 // teller is what tells most events: a replica, or a member of the quorum.
@@ -70,6 +75,10 @@ type node struct {
 	// incarnation was registered last, with this broker epoch.
 	incarnation kafka.UUID
 	epoch       kafka.BrokerEpoch
+	unfenced    bool
+	// clean: the process that opened a replica last had found the mark of a clean
+	// shutdown.
+	clean bool
 }
 
 // Partition is what is known of a partition.
@@ -81,6 +90,7 @@ type Partition struct {
 	Replicas []kafka.NodeID
 
 	known   bool
+	deleted bool // its topic
 	leader  kafka.NodeID
 	members []kafka.NodeID // of ISR or ELR
 	// lost: the nodes that lost power or disk since they last opened the log. A
@@ -95,9 +105,9 @@ type Partition struct {
 func New(cfg Config) *Inspector {
 	in := &Inspector{
 		cfg: cfg, byID: map[witness.PartitionID]*Partition{}, tellers: map[*witness.Replica]*teller{},
-		nodes: map[kafka.NodeID]*node{}, last: &teller{},
+		nodes: map[kafka.NodeID]*node{}, last: &teller{}, brokers: laws.NewBrokers(),
 	}
-	in.Quorum = laws.NewQuorum(laws.QuorumConfig{Subject: kafka.MetadataPartition.String(), Name: in.name(), Voters: in.list(0, cfg.Voters)})
+	in.Quorum = laws.NewQuorum(laws.QuorumConfig{Subject: kafka.MetadataPartition.String(), Name: in.name(), Voters: in.list(0, cfg.Voters), Brokers: in.brokers, Calm: &in.calm})
 	in.Quorum.Report = func(f laws.Failure) { cfg.Broken(nil, f) }
 	return in
 }
@@ -146,7 +156,7 @@ func (in *Inspector) meet(id witness.PartitionID) *Partition {
 			return nil
 		}
 	}
-	p.Laws = laws.NewReplication(laws.ReplicationConfig{Subject: id.Partition.String(), Name: in.name(), MinISR: p.MinISR, HWNeedsMinISR: true})
+	p.Laws = laws.NewReplication(laws.ReplicationConfig{Subject: id.Partition.String(), Name: in.name(), MinISR: p.MinISR, HWNeedsMinISR: true, Brokers: in.brokers, Calm: &in.calm})
 	p.Laws.Report = func(f laws.Failure) {
 		if in.cfg.Broken(p, f) {
 			p.forgiven = true
@@ -246,6 +256,13 @@ func (p *Partition) loses(id kafka.NodeID) {
 	}
 }
 
+// Undisturbed: from a time on, which may be to come, nothing disturbs the cluster.
+// Until this is called for the first time something does.
+func (in *Inspector) Undisturbed(since time.Duration) { in.calm.Undisturbed(since) }
+
+// Disturbed: something disturbs the cluster, until Undisturbed is called.
+func (in *Inspector) Disturbed() { in.calm.Disturbed() }
+
 // Quiet: all is healed and had its time. but says which partitions are let off.
 func (in *Inspector) Quiet(but func(*Partition) bool) {
 	for _, p := range in.partitions {
@@ -259,6 +276,7 @@ func (in *Inspector) Quiet(but func(*Partition) bool) {
 
 // Read reads an event. It allocates nothing but what the laws' accounts grow by.
 func (in *Inspector) Read(e *ledger.Entry) {
+	in.calm.Now = e.At
 	event, ok := e.Event.(interface{ Of() *witness.Replica })
 	if !ok {
 		in.readController(e.Event)

@@ -67,7 +67,7 @@ func replicated() []ledger.Event {
 	b := batch(0, 2, 0, "a")
 	return []ledger.Event{
 		committed(10, 1, 0, 0, 1, 2, 3),
-		&witness.Opened{Replica: of[1]}, &witness.Opened{Replica: of[2]}, &witness.Opened{Replica: of[3]},
+		&witness.Opened{Replica: of[1], Clean: true}, &witness.Opened{Replica: of[2], Clean: true}, &witness.Opened{Replica: of[3], Clean: true},
 		&witness.BecameLeader{Replica: of[1], ISR: everyone},
 		&witness.BecameFollower{Replica: of[2], Leader: 1}, &witness.BecameFollower{Replica: of[3], Leader: 1},
 		appended(of[1], b), appended(of[2], b), appended(of[3], b),
@@ -77,6 +77,27 @@ func replicated() []ledger.Event {
 		&witness.EndServed{Replica: of[1], End: 2},
 		read(of[1], b),
 	}
+}
+
+// registration of broker-1.
+func registration(at kafka.Offset, epoch kafka.BrokerEpoch, fenced bool) ledger.Event {
+	return &witness.BrokerCommitted{At: at, Broker: 1, BrokerEpoch: epoch, Incarnation: kafka.UUID{1}, Fenced: fenced}
+}
+
+// elr: broker-1 leads, with this ISR and ELR.
+func elr(at kafka.Offset, registry kafka.PartitionEpoch, isr []kafka.NodeID, elr ...kafka.NodeID) ledger.Event {
+	e := committed(at, 1, 0, registry, isr...).(*witness.PartitionCommitted)
+	e.ELR = elr
+	return e
+}
+
+// quorum: controller-1 leads, and two records of the metadata are committed.
+func quorum() (events []ledger.Event) {
+	events = append(events, &witness.QuorumElected{Replica: voter[1], Epoch: 1})
+	for _, v := range voter[1:3] {
+		events = append(events, &witness.QuorumAppended{Replica: v, Batch: witness.BatchOf(batch(0, 2, 1, "m"))}, &witness.QuorumFlushed{Replica: v, End: 2})
+	}
+	return append(events, &witness.QuorumCommitted{Replica: voter[1], HW: 2})
 }
 
 // synced: controller-2 has two records of the metadata log on its disk.
@@ -209,16 +230,70 @@ func TestEventsBecomeLaws(t *testing.T) {
 		{"a controller acts that does not lead", []ledger.Event{&witness.ControllerActive{Node: 3001, Epoch: 1}},
 			42, "__cluster_metadata/0: controller-1 acts in epoch 1, which it does not lead"},
 		{"a broker epoch twice", []ledger.Event{
-			&witness.BrokerCommitted{At: 20, Broker: 1, BrokerEpoch: 20, Incarnation: kafka.UUID{1}},
-			&witness.BrokerCommitted{At: 21, Broker: 1, BrokerEpoch: 20, Incarnation: kafka.UUID{1}},
-			&witness.BrokerCommitted{At: 22, Broker: 1, BrokerEpoch: 20, Incarnation: kafka.UUID{2}},
+			&witness.BrokerCommitted{At: 20, Broker: 1, BrokerEpoch: 20, Incarnation: kafka.UUID{1}, Fenced: true},
+			&witness.BrokerCommitted{At: 21, Broker: 1, BrokerEpoch: 20, Incarnation: kafka.UUID{1}, Fenced: true},
+			&witness.BrokerCommitted{At: 22, Broker: 1, BrokerEpoch: 20, Incarnation: kafka.UUID{2}, Fenced: true},
 		}, 43, "__cluster_metadata/0: broker-1 went from epoch 20 to 20"},
+		{"a broker is unfenced that has not applied its registration", []ledger.Event{
+			registration(20, 20, true), &witness.Applied{Node: 1, Offset: 19}, &witness.BrokerUnfenced{Broker: 1, BrokerEpoch: 20},
+		}, 77, "__cluster_metadata/0: broker-1 is unfenced in broker epoch 20; it has applied the metadata up to 19"},
+		{"a broker is unfenced, leads, and is fenced behind its partitions", []ledger.Event{
+			registration(20, 20, true), &witness.Applied{Node: 1, Offset: 20}, registration(21, 20, false),
+			committed(22, 2, 1, 1, 2, 3), registration(23, 20, true),
+		}, 0, ""},
+		{"a fenced broker leads", []ledger.Event{
+			registration(20, 20, true), &witness.Applied{Node: 1, Offset: 20}, registration(21, 20, false), registration(22, 20, true),
+		}, 76, "orders/0: broker-1 is in ISR [broker-1 broker-2 broker-3], which broker-1 leads; its broker is fenced"},
+		{"a topic that was deleted has no leader to be fenced", []ledger.Event{
+			registration(20, 20, true), &witness.Applied{Node: 1, Offset: 20}, registration(21, 20, false),
+			&witness.TopicDeleted{At: 22, Topic: "orders", ID: orders0.Topic}, registration(23, 20, true),
+		}, 0, ""},
+		{"a leader asks in whose broker is fenced", []ledger.Event{
+			&witness.BrokerCommitted{At: 20, Broker: 3, BrokerEpoch: 20, Fenced: true}, &witness.Applied{Node: 1, Offset: 21},
+			&witness.ExpandProposed{Replica: of[1], Joins: 3},
+		}, 76, "orders/0: leader broker-1 asks broker-3 into the ISR, whose broker is fenced or shuts down; it has applied the metadata up to 21"},
+		{"a leader asks in whose broker it does not know to be fenced", []ledger.Event{
+			&witness.Applied{Node: 3, Offset: 5}, &witness.BrokerCommitted{At: 20, Broker: 3, BrokerEpoch: 5}, &witness.Applied{Node: 1, Offset: 20},
+			&witness.BrokerCommitted{At: 21, Broker: 3, BrokerEpoch: 5, Leaving: true},
+			&witness.ExpandProposed{Replica: of[1], Joins: 3},
+		}, 0, ""},
+		{"a replica is in the ELR as before its unclean shutdown", []ledger.Event{
+			elr(11, 1, []kafka.NodeID{1}, 3), &witness.Opened{Replica: of[3], End: 2},
+			&witness.BrokerCommitted{At: 20, Broker: 3, BrokerEpoch: 20, Fenced: true}, &witness.Applied{Node: 3, Offset: 20},
+			&witness.BrokerCommitted{At: 21, Broker: 3, BrokerEpoch: 20},
+		}, 18, "orders/0: broker-3 is in ISR [broker-1] or ELR [broker-3], as it was before it came back from an unclean shutdown"},
+		{"after a clean one it may be", []ledger.Event{
+			elr(11, 1, []kafka.NodeID{1}, 3), &witness.Opened{Replica: of[3], End: 2, Clean: true},
+			&witness.BrokerCommitted{At: 20, Broker: 3, BrokerEpoch: 20, Fenced: true}, &witness.Applied{Node: 3, Offset: 20},
+			&witness.BrokerCommitted{At: 21, Broker: 3, BrokerEpoch: 20},
+		}, 0, ""},
+		{"an append for acks=all with too few in sync", []ledger.Event{
+			committed(11, 1, 0, 1, 1), &witness.MaximalISR{Replica: of[1], Nodes: []kafka.NodeID{1}}, &witness.Appending{Replica: of[1], At: 2, AcksAll: true},
+		}, 21, "orders/0: broker-1 appends at 2 for acks=all with 1 replicas in sync of 2 that it takes"},
+		{"a fetch that names an epoch that is over", []ledger.Event{
+			&witness.BecameLeader{Replica: of[1], Epoch: 1, End: 2, HW: 2, ISR: everyone}, &witness.FollowerFetched{Replica: of[1], Follower: 2, From: 2},
+		}, 13, "orders/0: leader broker-1 of epoch 1 counts a fetch of broker-2 that names epoch 0"},
+		{"an epoch in the cache that was cut off", []ledger.Event{
+			&witness.EpochsCached{Replica: of[2], Epochs: []kafka.LeaderEpoch{0, 1}, Starts: []kafka.Offset{0, 1}},
+		}, 15, "orders/0: broker-2 has a record of epoch 0 at 1; its epoch cache says 1"},
+		{"a leader begins with another high watermark", []ledger.Event{
+			&witness.BecameLeader{Replica: of[1], Epoch: 1, End: 2, HW: 1, ISR: everyone},
+		}, 80, "orders/0: broker-1 leads with high watermark 1; the last one that it knew is 2"},
+		{"a clean restart forgets the high watermark", []ledger.Event{
+			&witness.Stopped{Replica: of[1]}, &witness.Opened{Replica: of[1], End: 2, HW: 1, Clean: true},
+		}, 80, "orders/0: broker-1 opened its log with high watermark 1; it closed it in order with 2"},
+		{"a member began its log anew behind a snapshot", append(synced(),
+			&witness.QuorumRestarted{Replica: voter[2], At: 1}, &witness.QuorumAppended{Replica: voter[2], Batch: witness.BatchOf(batch(1, 1, 1, "other"))}), 0, ""},
+		{"an answer before the commit", append(quorum(), &witness.ControllerAnswered{Node: 3001, Epoch: 1, Offset: 2}),
+			42, "__cluster_metadata/0: controller-1 answers what it decided from the records up to 2; 2 are committed"},
+		{"an answer to what is committed", append(quorum(), &witness.ControllerAnswered{Node: 3001, Epoch: 1, Offset: 1}), 0, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			in := inspect()
 			in.tell(replicated()...)
 			require.Empty(t, in.broken)
 			in.tell(test.then...)
+
 			if test.law == 0 {
 				assert.Empty(t, in.broken)
 				return

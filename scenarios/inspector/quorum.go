@@ -12,7 +12,7 @@ func (in *Inspector) readQuorum(id kafka.NodeID, event ledger.Event) {
 	q, node := in.Quorum, laws.Node(id)
 	switch e := event.(type) {
 	case *witness.QuorumOpened:
-		q.Recovered(node, int64(e.End), laws.Epoch(e.Epoch))
+		q.Recovered(node, int64(e.Start), int64(e.End), laws.Epoch(e.Epoch))
 	case *witness.QuorumVoted:
 		q.Voted(node, laws.Epoch(e.Epoch), laws.Node(e.Candidate))
 	case *witness.QuorumPreVoted:
@@ -33,6 +33,8 @@ func (in *Inspector) readQuorum(id kafka.NodeID, event ledger.Event) {
 		q.Truncated(node, int64(e.To))
 	case *witness.QuorumCommitted:
 		q.Committed(node, int64(e.HW))
+	case *witness.QuorumRestarted:
+		q.Restarted(node, int64(e.At))
 	case *witness.SnapshotWritten:
 		q.Snapshot(node, int64(e.End), laws.Epoch(e.Epoch), e.Hash)
 	case *witness.SnapshotLoaded:

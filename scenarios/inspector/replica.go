@@ -16,7 +16,7 @@ func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Eve
 	case *witness.Opened:
 		in.opened(p, id, e)
 	case *witness.Appending:
-		l.Appending(node)
+		l.Appending(node, e.AcksAll)
 	case *witness.Truncating:
 		l.Truncating(node, int64(e.To))
 	case *witness.Appended:
@@ -30,18 +30,28 @@ func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Eve
 		l.Truncated(node, int64(e.To))
 	case *witness.Restarted:
 		l.Restarted(node, int64(e.At))
+	case *witness.EpochsCached:
+		in.epochs, in.starts = in.epochs[:0], in.starts[:0]
+		for i := range e.Epochs {
+			in.epochs, in.starts = append(in.epochs, laws.Epoch(e.Epochs[i])), append(in.starts, int64(e.Starts[i]))
+		}
+		l.EpochCache(node, in.epochs, in.starts)
 	case *witness.LogStartMoved:
 		l.LogStartMoved(node, int64(e.Start))
 	case *witness.HighWatermarkMoved:
 		l.HighWatermark(node, int64(e.To), laws.Epoch(e.Epoch))
 	case *witness.BecameLeader:
 		in.hears(p, id)
-		l.BecameLeader(node, laws.Epoch(e.Epoch), int64(e.End), in.list(0, e.ISR))
+		l.BecameLeader(node, laws.Epoch(e.Epoch), int64(e.End), int64(e.HW), in.list(0, e.ISR))
 	case *witness.BecameFollower:
 		in.hears(p, id)
 		l.BecameFollower(node, laws.Epoch(e.Epoch), laws.Node(e.Leader), int64(e.End))
 	case *witness.MaximalISR:
 		l.MaximalISR(node, in.list(0, e.Nodes))
+	case *witness.ShrinkProposed:
+		l.ShrinkProposed(node, in.list(0, e.Late))
+	case *witness.ExpandProposed:
+		l.Proposed(node, laws.Node(e.Joins), int64(in.committed))
 	case *witness.FollowerFetched:
 		l.FollowerFetched(node, laws.Node(e.Follower), int64(e.From), laws.Epoch(e.Epoch))
 	case *witness.ProduceAcked:
@@ -52,7 +62,7 @@ func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Eve
 		l.Read(node, int64(e.From), int64(e.End), laws.Epoch(e.Epoch), e.Digest)
 	case *witness.Stopped:
 		in.hears(p, id)
-		l.Stopped(node)
+		l.Closed(node)
 	case *witness.Deleted:
 		in.hears(p, id)
 		l.Wiped(node)
@@ -70,6 +80,10 @@ func (in *Inspector) opened(p *Partition, id kafka.NodeID, e *witness.Opened) {
 	case at < 0:
 		p.Laws.Kept(node)
 	}
+	in.of(id).clean = e.Clean
+	if e.Clean && !in.of(id).damaged {
+		p.Laws.Clean(node)
+	}
 	if at >= 0 {
 		p.lost = slices.Delete(p.lost, at, at+1)
 	}
@@ -85,8 +99,19 @@ func (in *Inspector) readController(event ledger.Event) {
 		in.brokerCommitted(e)
 	case *witness.Applied:
 		if e.Offset >= 0 {
+			in.brokers.Applied(laws.Node(e.Node), int64(e.Offset))
 			in.Quorum.Applied(laws.Node(e.Node), int64(e.Offset), e.Hash)
 		}
+	case *witness.BrokerUnfenced:
+		in.Quorum.Unfenced(laws.Node(e.Broker), int64(e.BrokerEpoch))
+	case *witness.SessionExpired:
+		in.Quorum.SessionExpired(laws.Node(e.Broker))
+	case *witness.TopicDeleted:
+		for _, p := range in.partitions {
+			p.deleted = p.deleted || p.Topic == e.ID
+		}
+	case *witness.ControllerAnswered:
+		in.Quorum.Answered(laws.Node(e.Node), int64(e.Offset))
 	case *witness.ControllerActive:
 		in.Quorum.ControllerActive(laws.Node(e.Node), laws.Epoch(e.Epoch))
 	}
@@ -114,6 +139,7 @@ func (in *Inspector) partitionCommitted(e *witness.PartitionCommitted) {
 	p.Replicas = append(p.Replicas[:0], e.Replicas...)
 	p.members = append(append(p.members[:0], e.ISR...), e.ELR...)
 	p.Laws.ControllerState(laws.PartitionState{
+		At:     int64(e.At),
 		Leader: laws.Node(e.Leader), LeaderEpoch: laws.Epoch(e.LeaderEpoch), PartitionEpoch: int32(e.PartitionEpoch),
 		Replicas: in.list(0, e.Replicas), ISR: in.list(1, e.ISR), ELR: in.list(2, e.ELR), Unclean: unclean,
 	})
@@ -135,7 +161,8 @@ func (in *Inspector) uncleanElection(p *Partition, leader laws.Node, was int64) 
 	}
 }
 
-// brokerCommitted: an incarnation that registers again keeps its epoch.
+// brokerCommitted: an incarnation that registers again keeps its epoch. What a
+// fenced broker was a member of has been changed just before.
 func (in *Inspector) brokerCommitted(e *witness.BrokerCommitted) {
 	if !in.isNews(e.At) {
 		return
@@ -144,6 +171,26 @@ func (in *Inspector) brokerCommitted(e *witness.BrokerCommitted) {
 	if e.Incarnation != n.incarnation || e.BrokerEpoch != n.epoch {
 		n.incarnation, n.epoch = e.Incarnation, e.BrokerEpoch
 		in.Quorum.BrokerRegistered(laws.Node(e.Broker), int64(e.BrokerEpoch))
+		n.unfenced = false
+	}
+	in.brokers.Changed(int64(e.At), laws.Node(e.Broker), int64(e.BrokerEpoch), e.Fenced, e.Leaving)
+	was := n.unfenced
+	n.unfenced = !e.Fenced
+	switch {
+	case was && e.Fenced:
+		in.each(func(l *laws.Replication) { l.Fenced(laws.Node(e.Broker)) })
+	case !was && n.unfenced:
+		in.each(func(l *laws.Replication) { l.Unfenced(laws.Node(e.Broker), int64(e.BrokerEpoch), n.clean) })
+	}
+}
+
+// each does something to the laws of every partition that there is.
+func (in *Inspector) each(do func(*laws.Replication)) {
+	for _, p := range in.partitions {
+		if !p.deleted {
+			do(p.Laws)
+			in.settle(p)
+		}
 	}
 }
 

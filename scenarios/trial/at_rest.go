@@ -2,12 +2,10 @@ package trial
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/broker"
 	"github.com/ktrial/ktrial/broker/kafka"
-	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/raft"
 	"github.com/ktrial/ktrial/checkers/laws"
 	"github.com/ktrial/ktrial/scenarios/inspector"
@@ -30,12 +28,9 @@ func (r *run) quiet(bound time.Duration) error {
 	return r.replay(bound)
 }
 
-// caches compares what logs keep beside their records with the records: the
-// epoch cache with what was appended, and what is known of producers with what
-// the other replicas know, which came to it by another way.
+// caches puts before the laws what logs keep beside their records: the epoch cache,
+// and what is known of producers.
 func (r *run) caches(p *inspector.Partition) {
-	var first []log.ProducerState
-	var known kafka.NodeID
 	for _, id := range p.Replicas {
 		n := r.c.ByID(id).Node()
 		if n == nil || r.laws.IsDamaged(id) || n.Replicas.Partition(p.Partition) == nil {
@@ -45,12 +40,11 @@ func (r *run) caches(p *inspector.Partition) {
 		for o := l.StartOffset(); o < l.EndOffset(); o++ {
 			p.Laws.EpochAt(node, int64(o), laws.Epoch(l.EpochAt(o)))
 		}
-		producers := l.Producers()
-		if first == nil {
-			first, known = producers, id
-		} else if !slices.Equal(first, producers) {
-			p.Laws.Fail(laws.ProducersKnown, node, "%v knows of its producers %+v, %v %+v", node, producers, laws.Node(known), first)
+		known := []laws.Known{}
+		for _, s := range l.Producers() {
+			known = append(known, laws.Known{Producer: int64(s.ID), Epoch: int16(s.Epoch), Last: int32(s.LastSequence), End: int64(s.LastOffset) + 1})
 		}
+		p.Laws.Producers(node, known)
 	}
 }
 

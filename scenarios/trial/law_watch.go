@@ -2,6 +2,7 @@ package trial
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/checkers"
@@ -41,14 +42,24 @@ type lawWatch struct {
 	ofQuorum bool
 	allowed  []reports.Permitted
 	happened map[history.FaultKind]int
+	// disturbing is how many faults are not healed; settings were altered, so there
+	// is no saying what a healthy cluster would do.
+	disturbing int
+	altered    bool
 }
+
+// settle is how long a cluster may take to become well once all is healed: a
+// broker waits up to a session (broker.session.timeout.ms) before it tries again
+// to register, and has logs to recover.
+const settle = 30 * time.Second
 
 // watchLaws watches the partitions of the scenario's topics, and the quorum.
 func (r *run) watchLaws() *lawWatch {
 	w := &lawWatch{
 		w: r.w, c: r.c, history: r.stage.Recorder, mayLose: r.s.Lesson != "",
 		expect: r.expectations, permitted: func() { r.seen.Expect(r.expectations()) }, broke: r.lawBroke,
-		beyond: map[*inspector.Partition]permit.Faults{}, unclean: map[string]bool{}, happened: map[history.FaultKind]int{},
+		altered: r.config.setsServers(),
+		beyond:  map[*inspector.Partition]permit.Faults{}, unclean: map[string]bool{}, happened: map[history.FaultKind]int{},
 	}
 	least := map[string]int{}
 	for _, t := range r.s.Topics {
@@ -106,6 +117,7 @@ func (w *lawWatch) read(e *ledger.Entry) {
 	if w.broken {
 		return
 	}
+	w.disturbed(e)
 	switch f := e.Event.(type) {
 	case *faults.Struck:
 		w.strikes(f.Fault)
@@ -118,6 +130,28 @@ func (w *lawWatch) read(e *ledger.Entry) {
 		}
 	default:
 		w.Read(e)
+	}
+}
+
+// disturbed follows what disturbs the cluster.
+func (w *lawWatch) disturbed(e *ledger.Entry) {
+	after := settle
+	switch f := e.Event.(type) {
+	case *WorkBegan:
+		after = 0
+	case *faults.Struck:
+		if !f.Momentary {
+			w.disturbing++
+		}
+	case *CoreChosen:
+		w.disturbing++
+	case *faults.Healed, *CoreRejoined:
+		w.disturbing--
+	default:
+		return
+	}
+	if w.Disturbed(); w.disturbing == 0 && !w.altered {
+		w.Undisturbed(e.At + after)
 	}
 }
 

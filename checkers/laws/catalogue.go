@@ -1,0 +1,158 @@
+package laws
+
+import "slices"
+
+// Law is one demand on what happens inside.
+type Law struct {
+	Number int
+	Group  Group
+	// About says what must hold, in a sentence.
+	About string
+	// When says what the law is asked of, and when.
+	When string
+	// Source is where it comes from: a KIP, an issue, a paper, a class of Kafka.
+	Source string
+}
+
+// Group says whose law it is.
+type Group string
+
+// The groups.
+const (
+	OfPartition Group = "a partition's replication"
+	OfQuorum    Group = "the metadata quorum"
+	OfHealth    Group = "a cluster that nothing disturbs"
+)
+
+// Groups are all of them.
+func Groups() []Group { return []Group{OfPartition, OfQuorum, OfHealth} }
+
+// All is the catalogue, by number. Each of them is asked: a number that is missing
+// is of no law here. Numbers up to 75 are those of the design; of these, 39 (changes
+// of the voters, which never change here), 45 to 60 (groups) and 63 to 75
+// (transactions, the insides of clients) have no events yet.
+func All() []Law { return slices.Clone(catalogue) }
+
+var catalogue []Law
+
+func declare(number int, group Group, about, when, source string) Law {
+	l := Law{number, group, about, when, source}
+	at, taken := slices.BinarySearchFunc(catalogue, number, func(l Law, n int) int { return l.Number - n })
+	if taken {
+		panic("laws: two laws have one number: " + about)
+	}
+	catalogue = slices.Insert(catalogue, at, l)
+	return l
+}
+
+// The laws of a partition's replication.
+var (
+	LeaderInISR = declare(1, OfPartition, "the leader is in the ISR, or there is none",
+		"each committed change of the partition", "LeaderInIsr of Gustafson's KafkaReplication.tla; PartitionRegistration")
+	WeakISR = declare(2, OfPartition, "of what a leader shows as committed, all that it counts as in sync have the same records",
+		"a leader's high watermark moves, or the set that it counts changes", "WeakIsr of KafkaReplication.tla; KIP-101")
+	StrongISR = declare(3, OfPartition, "of what a leader shows as committed, all of the controller's ISR have the same records",
+		"a leader's high watermark moves, or the controller's ISR changes", "StrongIsr of KafkaReplication.tla; KIP-497")
+	LogMatching = declare(4, OfPartition, "replicas agree on every record below both their high watermarks",
+		"each move of a replica's high watermark", "LogMatching of Vanlightly's kafka-tlaplus; KIP-101, KIP-279")
+	SamePrefix = declare(5, OfPartition, "what a leader counts as replicated is the same record as its own",
+		"each fetch of a follower that a leader counts", "Log Matching of Raft (Ongaro); KAFKA-13141")
+	LeaderComplete = declare(6, OfPartition, "a leader has every record below the true high watermark",
+		"a replica begins to lead; an election from outside of ISR and ELR", "LeaderCompleteness of kafka-tlaplus; KIP-966")
+	CandidateComplete = declare(7, OfPartition, "every member of ISR and ELR has every record below the true high watermark",
+		"each committed change of the partition, of members that are up", "LeaderCandidateCompleteness of kafka-tlaplus; KIP-966")
+	QuorumSuperset = declare(8, OfPartition, "the ISR that a leader counts contains that of the controller",
+		"the set that a leader counts changes, or the controller's ISR", "ReplicationQuorumSuperset of kafka-tlaplus; KIP-497")
+	HWIsReplicated = declare(9, OfPartition, "the high watermark advances only to what every member of the counted ISR has, and not below min.insync.replicas",
+		"each advance of a leader's high watermark", "Kip320.tla, rule 3; KIP-497, KIP-966, KAFKA-15583; Partition.maybeIncrementLeaderHW")
+	HWNeverFalls = declare(10, OfPartition, "a leader's high watermark never falls within its epoch",
+		"each move of a leader's high watermark", "KIP-207; Partition.maybeIncrementLeaderHW")
+	EndAfterEpoch = declare(11, OfPartition, "a leader tells its end only when its high watermark reached the start of its epoch",
+		"each ListOffsets that is answered with the end of the log", "KIP-207; Partition.fetchOffsetForTimestamp")
+	JoinCaughtUp = declare(12, OfPartition, "a replica joins the ISR only with all that is committed, up to the start of the leader's epoch, and after a fetch in it",
+		"a leader counts one more replica; each replica that joins the committed ISR", "Kip320.tla, rule 4; KAFKA-7128; Partition.isFollowerInSync")
+	FetchInEpoch = declare(13, OfPartition, "a leader counts a fetch only if the follower named the leader's own epoch",
+		"each fetch of a follower that a leader counts", "Kip320.tla, rules 1 and 2; KIP-320")
+	OneLeader = declare(14, OfPartition, "an epoch has one leader, and epochs grow with every change of leader",
+		"each committed change of the partition, each change of a replica's role, each append of a leader", "KIP-101; PartitionRegistration")
+	EpochsGrow = declare(15, OfPartition, "the leader epochs of a log never fall, and its cache of them says what the log says",
+		"each append; the cache after each start, cut, and beginning of leadership, and of every offset at the end", "KIP-101, KIP-279; LeaderEpochFileCache")
+	PartitionEpochs = declare(16, OfPartition, "each change of a partition counts its epoch up by one",
+		"each committed change of the partition", "KIP-497; PartitionChangeRecord")
+	SaneISR = declare(17, OfPartition, "ISR and ELR are replicas and disjoint, not both empty while there is a leader, and an ELR exists only below min.insync.replicas",
+		"each committed change of the partition", "MinIsrRecoveryQuorum of kafka-tlaplus; KIP-966")
+	UncleanExcluded = declare(18, OfPartition, "a replica that came back from an unclean shutdown, or lost data, is no member of ISR or ELR until it joined the ISR anew",
+		"each committed change of the partition, and each time a broker is unfenced", "kafka-tlaplus 6.5.1; KIP-966")
+	KeptSomewhere = declare(19, OfPartition, "some replica holds every acknowledged record",
+		"a replica loses, cuts off or drops records", "NoCommittedRecordLostGlobally of kafka-tlaplus")
+	ConsistentRead = declare(20, OfPartition, "what a consumer was given is what is committed there",
+		"each batch that a consumer is given", "ConsistentRead of kafka-tlaplus")
+	AckedIsCommitted = declare(21, OfPartition, "with acks=all a batch is appended, and answered below the high watermark, only with min.insync.replicas replicas in sync",
+		"each append for acks=all, and each answer to one with success", "KIP-966; Partition.appendRecordsToLeader, checkEnoughReplicasReachOffset")
+	MarksInOrder = declare(22, OfPartition, "log start <= high watermark <= log end, and an append begins at the log's end",
+		"each append, start, move of a mark, and beginning of leadership", "UnifiedLog")
+	NoTruncation = declare(23, OfPartition, "no replica truncates below the true high watermark",
+		"each truncation", "KIP-101, KIP-279; KAFKA-1211")
+	RecoveredPrefix = declare(24, OfPartition, "after a crash a log is a prefix of what it was, and holds all that was synced",
+		"each start of a replica, and of a member of the quorum", "LogLoader; KAFKA-10533")
+	ReassignKeeps = declare(26, OfPartition, "only replicas that the leader asked for join the ISR, in a reassignment, too",
+		"each replica that joins the committed ISR", "kafka-tlaplus 6.7; KIP-455")
+	Converged = declare(27, OfPartition, "in the end all in-sync replicas are the same",
+		"the end of a run, when all is healed", "the liveness properties of kafka-tlaplus")
+	ContiguousBatches = declare(61, OfPartition, "the sequences of a producer follow each other in a log without a gap or a repetition, from 0 in each producer epoch",
+		"each append of a batch of an idempotent producer", "KIP-98; ProducerAppendInfo")
+	ProducersKnown = declare(62, OfPartition, "what a replica knows of its producers is what its log says, and what the other replicas know",
+		"the end of a run, when all is healed", "KIP-98; ProducerStateManager")
+	ActiveMembers = declare(76, OfPartition, "a broker that is fenced or in controlled shutdown is asked into no ISR, joins none and is elected nowhere, and a fenced one stays in none",
+		"each proposal of a leader, each committed change of the partition, and each time a broker is fenced", "KIP-841, KIP-966; ReplicationControlManager.ineligibleReplicasForIsr")
+	KnownMarks = declare(80, OfPartition, "a replica opens its log and begins to lead with a high watermark that it had before, and after a clean shutdown with the last one",
+		"each start of a replica, and each beginning of leadership", "ReplicaManager.checkpointHighWatermarks; KIP-207")
+)
+
+// The laws of the metadata quorum (KRaft).
+var (
+	BrokerPrefix = declare(25, OfQuorum, "what a node applies of the metadata is a prefix of what is committed",
+		"each time a node has applied metadata", "MetadataLogMatching of kafka-tlaplus; KIP-595")
+	ElectionSafety = declare(28, OfQuorum, "an epoch of the quorum has one leader",
+		"each election, and each member that follows a leader", "ElectionSafety of Raft; KIP-595")
+	QuorumMatching = declare(29, OfQuorum, "voters and observers agree on every record below both their high watermarks, and records of one epoch and offset are the same",
+		"each append, and each move of a high watermark", "Log Matching of Raft; KIP-595")
+	QuorumComplete = declare(30, OfQuorum, "a quorum leader has every committed record",
+		"each election", "Leader Completeness of Raft")
+	QuorumDurable = declare(31, OfQuorum, "a majority of the voters holds every committed record",
+		"each start of a member, and each loss of a disk", "Raft 5.4; KIP-595")
+	RoleFits = declare(32, OfQuorum, "only voters vote and lead",
+		"each vote and election", "KIP-595; QuorumState")
+	OneVote = declare(33, OfQuorum, "a voter votes once in an epoch, and its epoch never falls, restarts included",
+		"each vote, change of role and start", "Raft 5.2; KIP-595; FileQuorumStateStore")
+	VoteForComplete = declare(34, OfQuorum, "a vote goes only to a candidate whose log is no shorter than the voter's",
+		"each vote", "Raft 5.4.1; KIP-595")
+	CommitCurrent = declare(35, OfQuorum, "a leader commits only records of its epoch that a majority of the voters has synced",
+		"each advance of the quorum leader's high watermark", "Raft 5.4.2; KIP-595; KAFKA-13884")
+	LeaderAppendOnly = declare(36, OfQuorum, "a quorum leader never overwrites its own log",
+		"each append, truncation and new beginning of a leader's log", "Leader Append-Only of Raft")
+	SameImage = declare(37, OfQuorum, "all nodes that applied an offset have the same image",
+		"each time a node has applied metadata, each snapshot, and each log replayed at the end", "State Machine Safety of Raft; KIP-630")
+	CommittedStays = declare(38, OfQuorum, "what is committed is never truncated",
+		"each truncation of the metadata log", "KIP-595; KafkaRaftClient.truncateToEndOffset")
+	PreVoteHarmless = declare(40, OfQuorum, "a pre-vote is asked for in an epoch that exists, is no vote, and is refused by a voter that is in touch with a leader",
+		"each vote and pre-vote", "KIP-996")
+	SnapshotBelowHW = declare(41, OfQuorum, "a snapshot ends at or below the high watermark, and logs begin no later than at one",
+		"each snapshot that is written or loaded, and each new beginning of a log", "KIP-630")
+	ActiveCaughtUp = declare(42, OfQuorum, "a controller acts only as leader of the quorum, once the start of its epoch is committed, and answers only what is committed",
+		"a controller begins to act; each answer to a request that it decided", "KAFKA-15345; QuorumController, DeferredEventQueue")
+	BrokerEpochGrows = declare(43, OfQuorum, "broker epochs are unique and grow",
+		"each committed registration", "KIP-380, KIP-631; ClusterControlManager.registerBroker")
+	QuorumLives = declare(44, OfQuorum, "in the end a leader has a majority that follows it",
+		"the end of a run, when all is healed", "the liveness properties of Vanlightly's KRaft specification")
+	UnfencedCaughtUp = declare(77, OfQuorum, "a broker is unfenced only once it has applied its own registration",
+		"each time the controller decides to unfence a broker", "KIP-631; BrokerHeartbeatManager.calculateNextBrokerState")
+)
+
+// The laws of a cluster that nothing disturbs.
+var (
+	UndisturbedMembers = declare(78, OfHealth, "while nothing disturbs the cluster no replica leaves the ISR, no session of a broker expires and the quorum keeps its leader",
+		"each proposal to shrink an ISR, expired session and election, before the first fault and once all have been healed for a while", "replica.lag.time.max.ms, broker.session.timeout.ms, controller.quorum.fetch.timeout.ms")
+	UndisturbedCommits = declare(79, OfHealth, "while nothing disturbs the cluster, what a leader appends is committed within two seconds",
+		"each append and high watermark of a leader, before the first fault and once all have been healed for a while", "replica.fetch.wait.max.ms: a fetch that waits is answered as soon as there is a record")
+)
