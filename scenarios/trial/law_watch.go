@@ -48,10 +48,10 @@ type lawWatch struct {
 	altered    bool
 }
 
-// settle is how long a cluster may take to become well once all is healed: a
-// broker waits up to a session (broker.session.timeout.ms) before it tries again
-// to register, and has logs to recover.
-const settle = 30 * time.Second
+// settle is how long a cluster may take to become well once all is healed: a request
+// over a connection that was dropped silently waits for replica.socket.timeout.ms (30 s),
+// and what was to be done by then, to register or to catch up, takes its time after it.
+const settle = time.Minute
 
 // watchLaws watches the partitions of the scenario's topics, and the quorum.
 func (r *run) watchLaws() *lawWatch {
