@@ -78,7 +78,8 @@ func (o *owing) possible(r *reader, from int64) bool {
 // acknowledged long before, and owes nothing of what lies below the transaction.
 //
 // openSends are the operations that had sent to the partition, up to what the
-// reader was given first, and whose end nobody knew yet, while it may have begun.
+// reader was given first, and whose end was not known yet, while it may have
+// begun.
 func (o *owing) openSends(s *start) []openAt {
 	if s.opens != nil {
 		return *s.opens

@@ -1,0 +1,73 @@
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/ktrial/ktrial/internal/nearest"
+)
+
+// All lists every scenario, in the order of `ktrial list`.
+func All() []Scenario {
+	return append([]Scenario{
+		Standard,
+		LeaderLosesPower,
+		SplitNetwork,
+		LeaderCutFromControllers,
+		SlowFollower,
+		RollingRestart,
+		ControllerStorm,
+		RackPowerCut,
+		FsyncStall,
+		RotOnAMinority,
+		ClockTrouble,
+		LateRequests,
+		LeadershipPingPong,
+		ReturnOfTheReplica,
+		LateISRJoin,
+		LastInSync,
+		RetriesAfterRestart,
+		VotesInTheDark,
+		CombinedRoles,
+		AcksOne,
+		UncleanElection,
+		MinISROne,
+		NoIdempotence,
+		NoFsyncAllLosePower,
+	}, declared...)
+}
+
+// declared are the scenarios of other modules.
+var declared []Scenario
+
+// Declare adds a scenario of another module: commands then find it by its name
+// and list it. It is called when the program starts.
+func Declare(s Scenario) {
+	if err := s.Check(); err != nil {
+		panic(fmt.Sprintf("scenarios: declare: %v", err))
+	}
+	if slices.ContainsFunc(All(), func(t Scenario) bool { return t.Name == s.Name }) {
+		panic(fmt.Sprintf("scenarios: declare: there are two scenarios called %s", s.Name))
+	}
+	declared = append(declared, s)
+}
+
+// Find returns the scenario of that name, or an error with the nearest.
+func Find(name string) (Scenario, error) {
+	all := All()
+	i := slices.IndexFunc(all, func(s Scenario) bool { return s.Name == name })
+	if i >= 0 {
+		return all[i], nil
+	}
+	var names []string
+	for _, s := range all {
+		names = append(names, s.Name)
+	}
+	return Scenario{}, fmt.Errorf("%w (see: ktrial list)", nearest.Unknown("scenario", name, names))
+}
+
+// Promising lists the scenarios whose configuration promises everything: all
+// but the design hazards.
+func Promising() []Scenario {
+	return slices.DeleteFunc(All(), func(s Scenario) bool { return s.Lesson != "" })
+}
