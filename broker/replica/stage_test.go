@@ -38,8 +38,10 @@ type stage struct {
 
 	laws   *inspector.Inspector
 	broken []laws.Failure
-	// watch is the story's own look at events; may be nil.
+	// watch is the story's own look at events, and entry at what the ledger has of
+	// them; may be nil.
 	watch func(ledger.Event)
+	entry func(*ledger.Entry)
 
 	image   *metadata.Image
 	records []metadata.Record // all that were committed
@@ -90,6 +92,16 @@ func play(t *testing.T, brokers int, bugs *planted.Set, story func(s *stage)) *s
 
 func playSeed(t testing.TB, seed uint64, brokers int, bugs *planted.Set, story func(s *stage), settings ...func(*Config)) *stage {
 	t.Helper()
+	s := playIn(t, sim.Config{Seed: seed}, brokers, bugs, story, settings...)
+	if bugs == nil {
+		require.Empty(t, s.broken)
+	}
+	return s
+}
+
+// playIn runs a story in such a world, and keeps the laws that broke.
+func playIn(t testing.TB, world sim.Config, brokers int, bugs *planted.Set, story func(s *stage), settings ...func(*Config)) *stage {
+	t.Helper()
 	s := &stage{
 		t: t, bugs: bugs, image: metadata.NewImage(), nodes: map[kafka.NodeID]*node{},
 		conns: map[kafka.NodeID]*wire.Conn{}, mute: map[kafka.NodeID]bool{}, nextEpoch: 100,
@@ -106,7 +118,8 @@ func playSeed(t testing.TB, seed uint64, brokers int, bugs *planted.Set, story f
 			return false
 		},
 	})
-	s.w = sim.NewWorld(sim.Config{Seed: seed, Read: s.read})
+	world.Read = s.read
+	s.w = sim.NewWorld(world)
 	defer s.w.Close()
 	for i := 1; i <= brokers; i++ {
 		id := kafka.NodeID(i)
@@ -121,9 +134,6 @@ func playSeed(t testing.TB, seed uint64, brokers int, bugs *planted.Set, story f
 		story(s)
 	})
 	require.NoError(t, err)
-	if bugs == nil {
-		require.Empty(t, s.broken)
-	}
 	return s
 }
 
@@ -145,6 +155,9 @@ func (s *stage) read(e *ledger.Entry) {
 	}
 	if s.watch != nil {
 		s.watch(e.Event)
+	}
+	if s.entry != nil {
+		s.entry(e)
 	}
 }
 
