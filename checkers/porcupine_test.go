@@ -8,53 +8,21 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/checkers/internal/drawn"
 )
 
-// drawn is an operation of a random history: it overlaps others, for its
-// invocation and completion are shuffled among theirs.
-type drawn struct {
-	append    bool
-	offset    int64 // of the append; or the end that was read
-	call, ret int64
-}
-
-// drawOps draws operations and the order of their events.
-func drawOps(t *rapid.T, most int, offset func(i int) int64) []drawn {
-	n := rapid.IntRange(1, most).Draw(t, "operations")
-	ops := make([]drawn, n)
-	for i := range ops {
-		ops[i] = drawn{append: rapid.Bool().Draw(t, "append"), offset: offset(i), call: -1, ret: -1}
-	}
-	for event := int64(0); event < int64(2*n); event++ {
-		var ready []int
-		for i := range ops {
-			// Three may be under way at once.
-			if ops[i].ret < 0 && (ops[i].call >= 0 || i < 3 || ops[i-3].ret >= 0) {
-				ready = append(ready, i)
-			}
-		}
-		i := rapid.SampledFrom(ready).Draw(t, "next")
-		if ops[i].call < 0 {
-			ops[i].call = event
-		} else {
-			ops[i].ret = event
-		}
-	}
-	return ops
-}
-
 // record makes a history of drawn operations, each by its own process.
-func record(ops []drawn, event func(i int, op drawn) history.Event) *history.History {
+func record(ops []drawn.Op, event func(i int, op drawn.Op) history.Event) *history.History {
 	h := history.New()
 	for at := int64(0); at < int64(2*len(ops)); at++ {
 		for i, op := range ops {
 			e := event(i, op)
 			e.Process = int64(i)
 			switch at {
-			case op.call:
+			case op.Call:
 				e.Type, e.Mops = history.Invoke, asked(e.Mops)
 				h.Add(&e)
-			case op.ret:
+			case op.Ret:
 				e.Type = history.OK
 				h.Add(&e)
 			}
@@ -69,12 +37,12 @@ func record(ops []drawn, event func(i int, op drawn) history.Event) *history.His
 var logModel = porcupine.Model{
 	Init: func() any { return int64(0) },
 	Step: func(state, input, _ any) (bool, any) {
-		op := input.(drawn)
-		end := op.offset
-		if op.append {
+		op := input.(drawn.Op)
+		end := op.Offset
+		if op.Append {
 			end++
 		}
-		return op.offset >= state.(int64), end
+		return op.Offset >= state.(int64), end
 	},
 }
 
@@ -90,13 +58,13 @@ func TestLogSweepAgreesWithPorcupine(t *testing.T) {
 		ops := drawOps(t, 8, func(i int) int64 { return offsets[i] })
 		var operations []porcupine.Operation
 		for i, op := range ops {
-			operations = append(operations, porcupine.Operation{ClientId: i, Input: op, Call: op.call, Return: op.ret})
+			operations = append(operations, porcupine.Operation{ClientId: i, Input: op, Call: op.Call, Return: op.Ret})
 		}
-		h := record(ops, func(i int, op drawn) history.Event {
-			if op.append {
-				return history.Event{F: history.Send, Mops: []history.Mop{{Kind: history.MopSend, Key: history.Int(0), Value: history.Int(int64(i)), Offset: history.At(op.offset)}}}
+		h := record(ops, func(i int, op drawn.Op) history.Event {
+			if op.Append {
+				return history.Event{F: history.Send, Mops: []history.Mop{{Kind: history.MopSend, Key: history.Int(0), Value: history.Int(int64(i)), Offset: history.At(op.Offset)}}}
 			}
-			return history.Event{F: history.ListOffsets, Mops: []history.Mop{{Kind: history.MopEnd, Key: history.Int(0), Offset: history.At(op.offset)}}}
+			return history.Event{F: history.ListOffsets, Mops: []history.Mop{{Kind: history.MopEnd, Key: history.Int(0), Offset: history.At(op.Offset)}}}
 		})
 		j := Judge(h, Options{})
 		appends, _ := j.Kept(LinearizableAppends)
@@ -104,4 +72,10 @@ func TestLogSweepAgreesWithPorcupine(t *testing.T) {
 		linearizable := Worst(appends, ends) != Violated
 		require.Equal(t, porcupine.CheckOperations(logModel, operations), linearizable, "%+v", ops)
 	})
+}
+
+// drawOps draws at most so many operations.
+func drawOps(t *rapid.T, most int, offset func(i int) int64) []drawn.Op {
+	return drawn.Ops(rapid.SliceOfN(rapid.Bool(), 1, most).Draw(t, "appends"), offset,
+		func(ready []int) int { return rapid.SampledFrom(ready).Draw(t, "next") })
 }

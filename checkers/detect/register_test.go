@@ -3,42 +3,10 @@ package detect
 import (
 	"testing"
 
+	"github.com/ktrial/ktrial/checkers/internal/drawn"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
-
-// drawn is an operation of a random history: it overlaps others, for its
-// invocation and completion are shuffled among theirs.
-type drawn struct {
-	append    bool
-	offset    int64 // of the append; or the end that was read
-	call, ret int64
-}
-
-// drawOps draws operations and the order of their events.
-func drawOps(t *rapid.T, most int, offset func(i int) int64) []drawn {
-	n := rapid.IntRange(1, most).Draw(t, "operations")
-	ops := make([]drawn, n)
-	for i := range ops {
-		ops[i] = drawn{append: rapid.Bool().Draw(t, "append"), offset: offset(i), call: -1, ret: -1}
-	}
-	for event := int64(0); event < int64(2*n); event++ {
-		var ready []int
-		for i := range ops {
-			// Three may be under way at once.
-			if ops[i].ret < 0 && (ops[i].call >= 0 || i < 3 || ops[i-3].ret >= 0) {
-				ready = append(ready, i)
-			}
-		}
-		i := rapid.SampledFrom(ready).Draw(t, "next")
-		if ops[i].call < 0 {
-			ops[i].call = event
-		} else {
-			ops[i].ret = event
-		}
-	}
-	return ops
-}
 
 // The zones of a register with unique values say what a search says.
 func TestRegisterZonesAgreeWithPorcupine(t *testing.T) {
@@ -46,7 +14,7 @@ func TestRegisterZonesAgreeWithPorcupine(t *testing.T) {
 		ops := drawOps(t, 9, func(i int) int64 { return rapid.Int64Range(-1, int64(i)).Draw(t, "value") })
 		var register []registerOp
 		for i, op := range ops {
-			r := registerOp{write: op.append, value: op.offset, call: op.call, ret: op.ret, row: i}
+			r := registerOp{write: op.Append, value: op.Offset, call: op.Call, ret: op.Ret, row: i}
 			if r.write {
 				r.value = int64(i)
 				if rapid.IntRange(0, 5).Draw(t, "crashed") == 0 {
@@ -71,7 +39,7 @@ func TestRepeatedValuesAgreeWithPorcupine(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var register []registerOp
 		for i, op := range drawOps(t, 9, func(int) int64 { return rapid.Int64Range(-1, 2).Draw(t, "value") }) {
-			r := registerOp{write: op.append, value: op.offset, call: op.call, ret: op.ret, row: i}
+			r := registerOp{write: op.Append, value: op.Offset, call: op.Call, ret: op.Ret, row: i}
 			if r.write && rapid.IntRange(0, 5).Draw(t, "crashed") == 0 {
 				r.ret = noEnd
 			}
@@ -120,4 +88,10 @@ func TestASearchEndsWithItsBudget(t *testing.T) {
 		_, verdict := judgeRegister(ops, -1, 10_000)
 		require.Equal(t, unknown, verdict)
 	}
+}
+
+// drawOps draws at most so many operations.
+func drawOps(t *rapid.T, most int, offset func(i int) int64) []drawn.Op {
+	return drawn.Ops(rapid.SliceOfN(rapid.Bool(), 1, most).Draw(t, "appends"), offset,
+		func(ready []int) int { return rapid.SampledFrom(ready).Draw(t, "next") })
 }
