@@ -2,7 +2,6 @@ package trial
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -10,42 +9,11 @@ import (
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/internal/build"
 	"github.com/ktrial/ktrial/reports"
-	"github.com/ktrial/ktrial/scenarios"
-	"github.com/ktrial/ktrial/sim/env"
-	"github.com/ktrial/ktrial/workloads"
+	"github.com/ktrial/ktrial/scenarios/internal/samples"
 )
 
-// leaky is a workload whose second producer sleeps a nanosecond longer in every
-// other run of the program: something of the world outlives it.
-type leaky struct {
-	workloads.Workload
-	runs *int
-}
-
-func (l leaky) Clients(s *workloads.Stage) []workloads.Client {
-	*l.runs++
-	extra := time.Duration(*l.runs % 2)
-	clients := l.Workload.Clients(s)
-	honest := clients[1].Main
-	clients[1].Main = func(h env.Host) {
-		h.Sleep(time.Millisecond + extra)
-		honest(h)
-	}
-	return clients
-}
-
-// short is the standard scenario with a few seconds of work.
-func short(t *testing.T) scenarios.Scenario {
-	s := scenarios.Standard
-	w, err := workloads.Set(s.Workload, "duration", "4s")
-	require.NoError(t, err)
-	s.Workload = w
-	return s
-}
-
 func TestFirstDifferenceNamesWhoDiffers(t *testing.T) {
-	s := short(t)
-	s.Workload = leaky{s.Workload, new(int)}
+	s := samples.Leaky()
 	text := FirstDifference(s, Options{Seed: 3})
 	t.Log(text)
 	assert.Regexp(t, `step \d+ differs`, text)
@@ -53,12 +21,11 @@ func TestFirstDifferenceNamesWhoDiffers(t *testing.T) {
 }
 
 func TestFirstDifferenceOfTheSameRun(t *testing.T) {
-	assert.Contains(t, FirstDifference(short(t), Options{Seed: 3}), "were the same")
+	assert.Contains(t, FirstDifference(samples.Short(), Options{Seed: 3}), "were the same")
 }
 
 func TestAReplayThatDiffersSaysWhere(t *testing.T) {
-	s := short(t)
-	s.Workload = leaky{s.Workload, new(int)}
+	s := samples.Leaky()
 	first, err := Run(s, Options{Seed: 3})
 	require.NoError(t, err)
 	again, err := Run(s, Options{Seed: 3})
@@ -80,7 +47,7 @@ func TestAReplayThatDiffersSaysWhere(t *testing.T) {
 }
 
 func TestAPlanThatCannotBePlayedIsABadOption(t *testing.T) {
-	_, err := Run(short(t), Options{Seed: 1, Plan: plan(t, "at 1s for 1s: kill brokr-2")})
+	_, err := Run(samples.Short(), Options{Seed: 1, Plan: plan(t, "at 1s for 1s: kill brokr-2")})
 	require.Error(t, err)
 	assert.True(t, IsOption(err))
 	assert.EqualError(t, err, `plan: line 1: fault "kill brokr-2": host "brokr-2" is unknown; did you mean broker-2?`)

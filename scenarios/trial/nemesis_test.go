@@ -11,6 +11,7 @@ import (
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/internal/samples"
 )
 
 // struck plays faults one after another in a cluster that is well, each healed
@@ -43,7 +44,7 @@ func struck(t *testing.T, s scenarios.Scenario, lines ...string) (texts []string
 
 // The author of a plan is told what did not strike, and why.
 func TestSparedFaultsAreTold(t *testing.T) {
-	r, err := Run(short(t), Options{Seed: 1, Plan: plan(t, "at 1s for 1s: power off broker-1+broker-2\nat 3s: rot 5 bytes of broker-3\nat 5s: kill all brokers")})
+	r, err := Run(samples.Short(), Options{Seed: 1, Plan: plan(t, "at 1s for 1s: power off broker-1+broker-2\nat 3s: rot 5 bytes of broker-3\nat 5s: kill all brokers")})
 	require.NoError(t, err)
 	var text strings.Builder
 	r.Report.WriteText(&text, reports.Style{})
@@ -58,7 +59,7 @@ func TestSparedFaultsAreTold(t *testing.T) {
 func TestAnotherPlanIsNotExact(t *testing.T) {
 	require.True(t, scenarios.LastInSync.Exact)
 	s := scenarios.LastInSync
-	s.Workload = short(t).Workload
+	s.Workload = samples.Short().Workload
 	r, err := Run(s, Options{Seed: 1, Plan: plan(t, "at 1s for 1s: power off all brokers")})
 	require.NoError(t, err)
 	assert.Empty(t, r.Report.Violations)

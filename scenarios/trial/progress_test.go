@@ -15,6 +15,7 @@ import (
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/internal/samples"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/workloads"
@@ -73,7 +74,7 @@ func TestATaskThatSpinsIsNamed(t *testing.T) {
 		{"crawls", crawls, `the run does not end after 100001 events: producer-2/main took \d+ of the last \d+ turns, at trial\.crawls progress_test\.go:\d+`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := short(t)
+			s := samples.Short()
 			s.Workload = spinning{s.Workload, c.instead}
 			o := Options{Seed: 3, Limits: Limits{Events: 100_000, PerInstant: 20_000}}
 			tell := func() string {
@@ -98,7 +99,7 @@ func TestATaskThatSpinsIsNamed(t *testing.T) {
 // program: it decides no verdict.
 func TestTheWatchdogEndsARun(t *testing.T) {
 	if os.Getenv("TRIAL_TEST_LOOP") != "" {
-		s := short(t)
+		s := samples.Short()
 		s.Workload = spinning{s.Workload, func(*workloads.Stage, env.Host) { loop(make([]byte, 1)) }}
 		_, err := Run(s, Options{Seed: 3, Limits: Limits{Watchdog: 300 * time.Millisecond}})
 		t.Fatalf("the run ended: %v", err)
@@ -121,7 +122,7 @@ func loop(b []byte) {
 
 // The usual budget lets long work be.
 func TestTheBudgetGrowsWithTheWork(t *testing.T) {
-	s := short(t)
+	s := samples.Short()
 	brief := Limits{}.orDefault(s).Events
 	w, err := workloads.Set(s.Workload, "duration", "1h")
 	require.NoError(t, err)
@@ -133,7 +134,7 @@ func TestTheBudgetGrowsWithTheWork(t *testing.T) {
 // A world in which nothing can happen any more lists which task waits for what,
 // and where.
 func TestADeadlockListsItsTasks(t *testing.T) {
-	r, err := prepare(short(t), Options{Seed: 3})
+	r, err := prepare(samples.Short(), Options{Seed: 3})
 	require.NoError(t, err)
 	defer r.w.Close()
 	w := sim.NewWorld(sim.Config{Seed: 3})
@@ -160,7 +161,7 @@ func TestNoFaults(t *testing.T) {
 	for seed := uint64(1); seed <= 6; seed++ {
 		for name, o := range map[string]Options{"no faults": {NoFaults: true}, "empty plan": {Plan: empty}, "own faults": {}} {
 			o.Seed, o.Keep = seed, ledger.KeepAll
-			r, err := Run(short(t), o)
+			r, err := Run(samples.Short(), o)
 			require.NoError(t, err)
 			for e := range r.Ledger.All() {
 				switch e.Event.(type) {
@@ -186,7 +187,7 @@ func TestARecordHasItsOptions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			s := short(t)
+			s := samples.Short()
 			set := map[string]string{"duration": "2s"}
 			o.Set = set
 			first, err := Run(s, o)
@@ -216,7 +217,7 @@ func TestARecordHasItsOptions(t *testing.T) {
 // Clocks of a report: a plan counts from the beginning of the work, all else
 // from that of the run.
 func TestBothClocksAreTold(t *testing.T) {
-	r, err := Run(short(t), Options{Seed: 1, Plan: plan(t, "at 1s for 1s: kill broker-1\nat 9s: kill broker-2")})
+	r, err := Run(samples.Short(), Options{Seed: 1, Plan: plan(t, "at 1s for 1s: kill broker-1\nat 9s: kill broker-2")})
 	require.NoError(t, err)
 	began := time.Duration(r.Report.WorkBegan)
 	assert.Greater(t, began, time.Second)
