@@ -57,7 +57,8 @@ const (
 	// them always. They are kept, and part of a story, only if asked for.
 	Detail
 	// Traffic events are so frequent that they are told only while the whole
-	// ledger is kept (see env.Host.Traced): requests and answers.
+	// ledger is kept, or read (see env.Host.Traced): requests, answers, and the
+	// operations of clients.
 	Traffic
 )
 
@@ -115,6 +116,7 @@ const (
 // happened, and keeps what it was asked to keep. It is for one thread.
 type Ledger struct {
 	keep    Keep
+	traced  bool
 	readers []func(*Entry)
 	chunks  [][]Entry
 	reached []int64 // by the number of the probe
@@ -132,7 +134,17 @@ func New(keep Keep) *Ledger { return &Ledger{keep: keep, reached: make([]int64, 
 // Keeps is how much the ledger keeps.
 func (l *Ledger) Keeps() Keep { return l.keep }
 
-// Read has f called with each entry from now on. The entry is valid during the
+// Traced reports whether events of weight Traffic are told: they are kept, or read.
+func (l *Ledger) Traced() bool { return l.traced || l.keep == KeepAll }
+
+// ReadAll is Read of events of weight Traffic, too.
+func (l *Ledger) ReadAll(f func(*Entry)) {
+	l.traced = true
+	l.Read(f)
+}
+
+// Read has f called with each entry from now on; with those of weight Traffic only if
+// they are told for another reason. The entry is valid during the
 // call; its event may be kept. f must not block. What it tells itself is read
 // next.
 func (l *Ledger) Read(f func(*Entry)) { l.readers = append(l.readers, f) }

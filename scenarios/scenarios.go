@@ -50,7 +50,7 @@ type Law struct {
 	Name  string // "no order is shipped twice"
 	About string
 	// Watch is called once for each run. What it returns is called with each
-	// event, and says what is wrong; empty: nothing. The run ends then.
+	// event, traffic and operations of clients included, and says what is wrong; empty: nothing. The run ends then.
 	Watch func() func(*ledger.Entry) (broken string)
 }
 

@@ -128,7 +128,7 @@ func (p *process) Tell(e ledger.Event) {
 	p.h.w.enter(p.h.name, p.h.incarnation, e)
 }
 
-func (p *process) Traced() bool { return p.h.w.ledger.Keeps() == ledger.KeepAll && !p.Dead() }
+func (p *process) Traced() bool { return p.h.w.ledger.Traced() && !p.Dead() }
 
 func (p *process) Listen(port int) (env.Listener, error) {
 	if p.Dead() {

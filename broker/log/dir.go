@@ -386,7 +386,12 @@ func (d *Dir) writeOffsets(name string, of offsets) error {
 // shutdown. It blocks.
 func (d *Dir) CloseClean(epoch kafka.BrokerEpoch, hws map[kafka.TopicPartition]kafka.Offset) error {
 	for _, tp := range d.Partitions() {
-		if err := d.logs[tp].Close(); err != nil {
+		// To close a log takes time, in which others may be deleted, or it.
+		l := d.logs[tp]
+		if l == nil {
+			continue
+		}
+		if err := l.Close(); err != nil && d.logs[tp] == l {
 			return err
 		}
 	}

@@ -409,6 +409,21 @@ func TestDamagedCheckpoints(t *testing.T) {
 	}
 }
 
+// A topic may be deleted while a shutdown closes the logs one after another.
+func TestDeletedWhileTheDirectoryCloses(t *testing.T) {
+	onDisk(t, func(h env.Host) {
+		s, err := attach(h, &model{}, 0)
+		require.NoError(t, err)
+		require.NoError(t, s.produce(batch(h.Now().Millis(), record.Options{}, 2, 10)))
+		gone := kafka.TopicPartition{Topic: "payments"} // its turn comes after orders
+		_, err = s.dir.Create(gone, kafka.UUID{2}, s.dir.Get(orders).cfg)
+		require.NoError(t, err)
+		h.Go("deletes", func() { assert.NoError(t, s.dir.Delete(gone)) })
+		require.NoError(t, s.dir.CloseClean(4, offsets{orders: 2}))
+		assert.Equal(t, []kafka.TopicPartition{orders}, s.dir.Partitions())
+	})
+}
+
 func TestDirRemembers(t *testing.T) {
 	onDisk(t, func(h env.Host) {
 		s, err := attach(h, &model{}, 0)

@@ -20,7 +20,7 @@ func (r *run) watchOwnLaws() {
 		o := &ownLaw{law: l}
 		r.ownLaws = append(r.ownLaws, o)
 		watch := l.Watch()
-		r.w.Ledger().Read(func(e *ledger.Entry) {
+		r.w.Ledger().ReadAll(func(e *ledger.Entry) {
 			if o.broken {
 				return
 			}

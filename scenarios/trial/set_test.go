@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ktrial/ktrial/broker/client"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/internal/samples"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/workloads"
 )
@@ -156,4 +159,28 @@ func TestKilledReplicasCountAsLost(t *testing.T) {
 	r, err := Run(scenarios.MinISROne, Options{Seed: 1, Set: map[string]string{"min.insync.replicas": "2"}})
 	require.NoError(t, err)
 	assert.Equal(t, reports.Allowed, r.Report.Verdict, r.Report.Violations)
+}
+
+// A law of a scenario is told what clients do, whether the ledger is kept or not: else
+// a run and its replay would not agree on it.
+func TestOwnLawsAreToldAllThatHappens(t *testing.T) {
+	s := samples.Short()
+	told := map[string]int{}
+	s.Laws = []scenarios.Law{{Name: "all is told", Watch: func() func(*ledger.Entry) string {
+		clear(told)
+		return func(e *ledger.Entry) string {
+			told[e.Event.Kind().Name]++
+			return ""
+		}
+	}}}
+	play := func(keep ledger.Keep) (map[string]int, string) {
+		r, err := Run(s, Options{Seed: 1, Keep: keep})
+		require.NoError(t, err)
+		return maps.Clone(told), r.Report.TraceHash
+	}
+	story, hash := play(ledger.KeepStory)
+	all, same := play(ledger.KeepAll)
+	assert.Equal(t, all, story)
+	assert.Equal(t, same, hash)
+	assert.Positive(t, story["operation-invoked"])
 }

@@ -147,7 +147,7 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	r.laws = r.watchLaws()
 	r.watchOwnLaws()
 	r.watchHistory()
-	if o.Keep == ledger.KeepAll {
+	if r.w.Ledger().Traced() {
 		r.tellOperations()
 	}
 	r.clients = r.s.Workload.Clients(r.stage)

@@ -71,7 +71,7 @@ type Host interface {
 	// the ledger afterwards. The sentences of notable events are part of the
 	// hash of a run, so they must not hold an operating system's error text.
 	Tell(e ledger.Event)
-	// Traced reports whether events of weight Traffic are kept. If not, there
+	// Traced reports whether events of weight Traffic are kept or read. If not, there
 	// is no need to make them.
 	Traced() bool
 	// Reached counts a probe: a rare state that a campaign must have met.
