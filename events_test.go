@@ -276,7 +276,7 @@ func describeKinds(t *testing.T) string {
 var weightTitles = map[ledger.Weight][2]string{
 	ledger.Notable: {"Notable events", "They are rare, and make up the story. Every trace has them."},
 	ledger.Detail:  {"Details", "They are frequent: what the laws read. A trace has them if the whole ledger was kept."},
-	ledger.Traffic: {"Traffic", "Requests and answers. A trace has them if the whole ledger was kept."},
+	ledger.Traffic: {"Traffic", "Requests, answers and the operations of clients. A trace has them if the whole ledger was kept."},
 }
 
 // meanings of the fields that many events have.

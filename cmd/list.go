@@ -135,6 +135,14 @@ func everything() listing {
 	for _, law := range laws.All() {
 		l.Laws = append(l.Laws, item{fmt.Sprintf("law %d", law.Number), fmt.Sprintf("%s (%s)", law.About, law.Source)})
 	}
+	for _, s := range scenarios.All() {
+		for _, c := range s.OwnChecks {
+			l.Checks = append(l.Checks, item{c.Name, fmt.Sprintf("%s (of %s)", c.About, s.Name)})
+		}
+		for _, law := range s.Laws {
+			l.Laws = append(l.Laws, item{law.Name, fmt.Sprintf("%s (of %s)", law.About, s.Name)})
+		}
+	}
 	for _, p := range ledger.Probes() {
 		l.Probes = append(l.Probes, item{p.Name, p.About})
 	}

@@ -37,6 +37,7 @@ func replayCommand() *cobra.Command {
 			if err != nil {
 				return usage{fmt.Errorf("%s: %w", args[0], err)}
 			}
+			o.Program = typedAs
 			begun := time.Now()
 			result, err := trial.Run(s, o)
 			if err != nil {
