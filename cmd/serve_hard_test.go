@@ -35,6 +35,9 @@ func startWithDescriptors(t *testing.T, limit int, dir string) *serving {
 // Files are opened when they are needed and closed when they are not, so that
 // neither partitions nor connections can use up the descriptors.
 func TestServe_LivesWithFewDescriptors(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	dir := t.TempDir()
 	s := startWithDescriptors(t, 200, dir)
 	ctx := deadline(t)
@@ -109,6 +112,9 @@ next:
 // takes a while: no acknowledged record is lost, none is there twice, and no
 // promise is given an error. Each restart is after kill -9.
 func TestServe_KilledAgainAndAgainUnderAProducer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	kills := 1
 	if *long {
 		kills = 30
@@ -181,6 +187,9 @@ func TestServe_KilledAgainAndAgainUnderAProducer(t *testing.T) {
 
 // What recovery finds damaged, and what it makes of that, is said.
 func TestServe_SaysWhatIsDamaged(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	dir := t.TempDir()
 	s := startServing(t, dir)
 	s.createTopic("lines")
