@@ -131,9 +131,6 @@ const chunk = 1024
 // New makes an empty ledger.
 func New(keep Keep) *Ledger { return &Ledger{keep: keep, reached: make([]int64, len(probes))} }
 
-// Keeps is how much the ledger keeps.
-func (l *Ledger) Keeps() Keep { return l.keep }
-
 // Traced reports whether events of weight Traffic are told: they are kept, or read.
 func (l *Ledger) Traced() bool { return l.traced || l.keep == KeepAll }
 
@@ -144,9 +141,8 @@ func (l *Ledger) ReadAll(f func(*Entry)) {
 }
 
 // Read has f called with each entry from now on; with those of weight Traffic only if
-// they are told for another reason. The entry is valid during the
-// call; its event may be kept. f must not block. What it tells itself is read
-// next.
+// they are told for another reason. The entry is valid during the call; its event may
+// be kept. f must not block. What it tells itself is read next.
 func (l *Ledger) Read(f func(*Entry)) { l.readers = append(l.readers, f) }
 
 // Add tells that something happened.

@@ -31,7 +31,7 @@ func (c *Cluster) Crash(hosts []string, loses bool) {
 	im := c.Image()
 	for _, name := range hosts {
 		if s := c.byHost[name]; s != nil {
-			c.crashed(s, im, loses || s.loss.lossy && s.Unclean(im))
+			c.crashed(s, im, loses || s.hasLost(im))
 		}
 	}
 }
@@ -67,9 +67,9 @@ func (s *Server) Unclean(im *metadata.Image) bool {
 	return b == nil || b.Epoch <= s.loss.epoch
 }
 
-// HasLost reports whether the server has lost writes that were not synced, and
+// hasLost reports whether the server has lost writes that were not synced, and
 // has not registered since.
-func (s *Server) HasLost(im *metadata.Image) bool { return s.loss.lossy && s.Unclean(im) }
+func (s *Server) hasLost(im *metadata.Image) bool { return s.loss.lossy && s.Unclean(im) }
 
 // lacks reports whether the server lost writes and its replica of p has not
 // caught up since.

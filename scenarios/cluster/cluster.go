@@ -309,7 +309,7 @@ func (c *Cluster) mayKill(s *Server) bool {
 		return false
 	}
 	if im.Broker(s.ID()) != nil {
-		c.crashed(s, im, s.HasLost(im))
+		c.crashed(s, im, s.hasLost(im))
 	}
 	return true
 }
