@@ -57,6 +57,11 @@ func checkTargets(f Fault, c Cluster) error {
 			return err
 		}
 	}
+	if ofGroup, ok := f.(OfGroup); ok {
+		if err := groupExists(c, ofGroup.InGroup()); err != nil {
+			return err
+		}
+	}
 	v := reflect.ValueOf(f)
 	for i := range v.NumField() {
 		if t, ok := v.Field(i).Interface().(Target); ok {
@@ -79,6 +84,8 @@ func (t Target) exists(c Cluster) error {
 		if have := len(c.Brokers()); t.count > have {
 			return fmt.Errorf("found %d brokers, expected at most the %d that there are", t.count, have)
 		}
+	case coordinator, anyMember, allMembers:
+		return groupExists(c, t.group)
 	case named:
 		known = allHosts(c)
 	case rack:
@@ -103,6 +110,13 @@ func partitionExists(c Cluster, topic string, partition int32) error {
 	}
 	if last := c.Partitions(topic) - 1; partition < 0 || partition > last {
 		return fmt.Errorf("found partition %d of %s, expected one between 0 and %d", partition, topic, last)
+	}
+	return nil
+}
+
+func groupExists(c Cluster, group string) error {
+	if !slices.Contains(c.Groups(), group) {
+		return nearest.Unknown("group", group, c.Groups())
 	}
 	return nil
 }

@@ -64,6 +64,11 @@ type (
 		Fault
 		At() (topic string, partition int32)
 	}
+	// OfGroup is a fault that names a consumer group itself, without a Target.
+	OfGroup interface {
+		Fault
+		InGroup() string
+	}
 	// Shortened is a fault with a duration of its own among its parameters.
 	Shortened interface {
 		Fault
@@ -80,6 +85,11 @@ type Cluster interface {
 	Brokers() []string
 	Controllers() []string
 	Clients() []string
+	// Groups are the consumer groups of the clients, Members the hosts of one;
+	// OffsetsPartition is where the cluster keeps a group, there or not yet.
+	Groups() []string
+	Members(group string) []string
+	OffsetsPartition(group string) (topic string, partition int32)
 	// Topics are the names of those that there are, or will be when the plan is
 	// played; Partitions is how many one has.
 	Topics() []string
@@ -98,7 +108,8 @@ type Cluster interface {
 	// Start starts the process of a host that is down. It does nothing if the
 	// process runs.
 	Start(host string)
-	// Stop asks a process to shut down in order and calls done when it has.
+	// Stop asks a process to shut down in order and calls done when it has. A
+	// client that cannot is killed.
 	Stop(host string, done func())
 	// MoveLeader gives the leadership of a partition to another replica that
 	// is in sync; no process dies.

@@ -34,6 +34,8 @@ var examples = []Fault{
 	LostWrite{AnyBroker}, MisdirectedWrite{AnyBroker}, TornWrite{AnyBroker}, Rot{12, AnyBroker}, Wipe{AnyBroker},
 	StepClock{AnyBroker, -time.Hour}, DriftClock{AnyBroker, -300},
 	PingPong{"orders", 1, time.Second}, MoveLeader{"orders", 1}, ElectPreferred{}, ResignController{},
+	PingPongCoordinator{"billing", time.Second}, MoveCoordinator{"billing"},
+	Kill{Coordinator("billing")}, Pause{Member("billing")}, Stop{Members("billing")},
 }
 
 func kinds(fs []Fault) map[string]bool {
@@ -51,7 +53,7 @@ func kinds(fs []Fault) map[string]bool {
 func TestAPlanParsesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		luck := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
-		plan := Swarm{Topic: "orders", Partitions: 3}.Draw(luck, nil, time.Minute)
+		plan := Swarm{Topic: "orders", Partitions: 3, Group: "billing"}.Draw(luck, nil, time.Minute)
 		parsed, err := ParsePlan(plan.String())
 		require.NoError(t, err)
 		require.Equal(t, plan, unplaced(parsed))

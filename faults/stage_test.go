@@ -3,6 +3,7 @@ package faults
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -29,6 +30,7 @@ type stage struct {
 	resets map[string]int // connections of a host that broke with a word
 
 	leader                     string
+	moved                      []string // partitions whose leaders were
 	moves                      []string
 	elected, resigned, stopped int
 }
@@ -271,9 +273,12 @@ func (s *stage) Rack(host string) string {
 	}
 	return "a"
 }
-func (s *stage) Topics() []string            { return []string{"orders"} }
-func (s *stage) Partitions(string) int32     { return 3 }
-func (s *stage) Leader(string, int32) string { return s.leader }
+func (s *stage) Groups() []string                        { return []string{"billing"} }
+func (s *stage) Members(string) []string                 { return []string{"client-1"} }
+func (s *stage) OffsetsPartition(string) (string, int32) { return "__consumer_offsets", 1 }
+func (s *stage) Topics() []string                        { return []string{"orders"} }
+func (s *stage) Partitions(string) int32                 { return 3 }
+func (s *stage) Leader(string, int32) string             { return s.leader }
 func (s *stage) Followers(string, int32) []string {
 	return others(s.Brokers(), []string{s.leader})
 }
@@ -298,7 +303,8 @@ func (s *stage) Stop(host string, done func()) {
 	})
 }
 
-func (s *stage) MoveLeader(string, int32) {
+func (s *stage) MoveLeader(topic string, partition int32) {
+	s.moved = append(s.moved, fmt.Sprintf("%s/%d", topic, partition))
 	next := slices.Index(s.Brokers(), s.leader) + 1
 	s.leader = s.Brokers()[next%3]
 	s.moves = append(s.moves, s.leader)

@@ -442,6 +442,18 @@ func TestLeadership(t *testing.T) {
 	assert.Equal(t, 1, s.resigned)
 }
 
+// The coordinator of a group is moved by moving its partition of __consumer_offsets.
+func TestCoordinators(t *testing.T) {
+	s := newStage(t, 1)
+	s.strike("move coordinator of billing")()
+	heal := s.strike("move coordinator of billing every 200ms")
+	s.run(500 * time.Millisecond)
+	heal()
+	s.run(time.Second)
+	assert.Len(t, s.moves, 1+3)
+	assert.Equal(t, []string{"__consumer_offsets/1"}, slices.Compact(s.moved))
+}
+
 // Each fault of the grammar strikes in the small world, and none is forgotten
 // in the tests above.
 func TestEveryFaultIsStruck(t *testing.T) {
@@ -450,6 +462,7 @@ func TestEveryFaultIsStruck(t *testing.T) {
 		"swizzle all controllers", "restart all brokers one by one, each down for 1s", "lie about fsync of broker-2", "lose a write of broker-2", "misdirect a write of broker-2",
 		"deliver broker-1 to broker-2 late by 3s", "reset connections of broker-2", "drop connections of broker-2 silently", "rot 12 bytes of broker-2",
 		"move leader of orders/0", "move leader of orders/0 every 200ms", "elect preferred leaders", "resign active controller",
+		"move coordinator of billing", "move coordinator of billing every 200ms",
 	} {
 		f, err := Parse(text)
 		require.NoError(t, err)
@@ -470,15 +483,18 @@ func TestTargets(t *testing.T) {
 	s := newStage(t, 1)
 	luck := rand.New(rand.NewPCG(1, 1))
 	for text, want := range map[string][]string{
-		"broker-1+client-1":     {"broker-1", "client-1"},
-		"leader of orders/0":    {"broker-1"},
-		"followers of orders/0": {"broker-2", "broker-3"},
-		"rack a":                {"broker-1", "broker-2"},
-		"active controller":     {"controller-2"},
-		"all controllers":       s.Controllers(),
-		"all clients":           s.Clients(),
-		"all brokers":           s.Brokers(),
-		"3 brokers":             s.Brokers(),
+		"broker-1+client-1":      {"broker-1", "client-1"},
+		"leader of orders/0":     {"broker-1"},
+		"followers of orders/0":  {"broker-2", "broker-3"},
+		"rack a":                 {"broker-1", "broker-2"},
+		"active controller":      {"controller-2"},
+		"all controllers":        s.Controllers(),
+		"all clients":            s.Clients(),
+		"all brokers":            s.Brokers(),
+		"3 brokers":              s.Brokers(),
+		"coordinator of billing": {"broker-1"},
+		"a member of billing":    {"client-1"},
+		"members of billing":     {"client-1"},
 	} {
 		target, err := parseTarget(text)
 		require.NoError(t, err)
@@ -508,6 +524,8 @@ func TestAPlanIsCheckedAgainstTheCluster(t *testing.T) {
 		"at 1s: pause a follower of orders/3":                                        `plan: line 1: fault "pause a follower of orders/3": found partition 3 of orders, expected one between 0 and 2`,
 		"at 1s: move leader of orders/7":                                             `plan: line 1: fault "move leader of orders/7": found partition 7 of orders, expected one between 0 and 2`,
 		"at 1s: move leader of ordres/7 every 10s":                                   `plan: line 1: fault "move leader of ordres/7 every 10s": topic "ordres" is unknown; did you mean orders?`,
+		"at 1s: kill coordinator of biling":                                          `plan: line 1: fault "kill coordinator of biling": group "biling" is unknown; did you mean billing?`,
+		"at 1s: move coordinator of biling":                                          `plan: line 1: fault "move coordinator of biling": group "biling" is unknown; did you mean billing?`,
 		"at 1s: kill 4 brokers":                                                      `plan: line 1: fault "kill 4 brokers": found 4 brokers, expected at most the 3 that there are`,
 	} {
 		p, err := ParsePlan(text)

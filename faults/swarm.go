@@ -28,6 +28,10 @@ const (
 	BrokenDisks Family = "broken disks" // full, failing: the process gives up
 	Clocks      Family = "clocks"
 	Leadership  Family = "leadership" // moves without deaths
+
+	// Of consumer groups, if the swarm has one.
+	GroupMembers Family = "group members" // killed, paused, stopped, cut off
+	Coordinators Family = "coordinators"  // moved, killed, isolated, cut off
 )
 
 // EveryFamily lists them all. Disks that lie, rot, lose or come back empty are
@@ -48,7 +52,10 @@ type Swarm struct {
 	// Topic is where leaders are aimed at, with this many partitions.
 	Topic      string
 	Partitions int32
-	// Families that may be on; nil: EveryFamily.
+	// Group is the consumer group whose members and coordinator are struck too;
+	// empty: none.
+	Group string
+	// Families that may be on; nil: EveryFamily, and those of groups if there is one.
 	Families []Family
 }
 
@@ -76,6 +83,9 @@ func (s Swarm) choose(seed uint64) []Family {
 	families := slices.Clone(s.Families)
 	if families == nil {
 		families = slices.Clone(EveryFamily)
+		if s.Group != "" {
+			families = append(families, GroupMembers, Coordinators)
+		}
 	}
 	lot := func(f Family) uint64 { return kernel.Stream(seed, "lot of "+string(f)).Uint64() }
 	slices.SortFunc(families, func(a, b Family) int { return cmp.Compare(lot(a), lot(b)) })
@@ -157,6 +167,10 @@ func (s Swarm) draw(family Family, luck *rand.Rand, c Cluster) Fault {
 	case Leadership:
 		p := luck.Int32N(max(1, s.Partitions))
 		return one[Fault](luck, MoveLeader{s.Topic, p}, PingPong{s.Topic, p, time.Duration(50+luck.Int64N(1000)) * time.Millisecond}, ElectPreferred{}, ResignController{})
+	case GroupMembers:
+		return s.drawOfMembers(luck)
+	case Coordinators:
+		return s.drawOfCoordinator(luck)
 	}
 	panic("faults: family " + string(family) + " draws nothing")
 }
@@ -174,3 +188,21 @@ func (s Swarm) manyBrokers(luck *rand.Rand, c Cluster) Target {
 
 // one picks one of several.
 func one[T any](luck *rand.Rand, of ...T) T { return of[luck.IntN(len(of))] }
+
+// drawOfMembers draws what happens to members of the group. A pause may be longer
+// than the session, and then the member wakes up as a zombie.
+func (s Swarm) drawOfMembers(luck *rand.Rand) Fault {
+	member, all := Member(s.Group), Members(s.Group)
+	return one[Fault](luck, Kill{member}, Kill{member}, Pause{member}, Pause{member}, Stop{member}, Stop{member},
+		Isolate{member}, Reset{member}, Kill{all}, RollingRestart{all, time.Duration(luck.Int64N(int64(5 * time.Second))).Truncate(time.Millisecond)})
+}
+
+// drawOfCoordinator draws what happens to the coordinator of the group.
+func (s Swarm) drawOfCoordinator(luck *rand.Rand) Fault {
+	coordinator := Coordinator(s.Group)
+	return one[Fault](luck, MoveCoordinator{s.Group}, MoveCoordinator{s.Group},
+		PingPongCoordinator{s.Group, time.Duration(50+luck.Int64N(1000)) * time.Millisecond},
+		Kill{coordinator}, Isolate{coordinator}, CutOneWay{coordinator, AllClients}, CutOneWay{Members(s.Group), coordinator},
+		Pause{coordinator}, CutFromControllers{coordinator}, LateDelivery{Members(s.Group), coordinator, time.Duration(1+luck.Int64N(40)) * time.Second},
+		SlowFsync{coordinator, time.Duration(1+luck.Int64N(2000)) * time.Millisecond})
+}

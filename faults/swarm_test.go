@@ -51,6 +51,10 @@ func TestASwarmDrawsEveryFamily(t *testing.T) {
 		for _, f := range families {
 			on[f]++
 		}
+		ofGroup := Swarm{Topic: "orders", Partitions: 3, Group: "billing", Families: []Family{GroupMembers, Coordinators}}
+		for _, x := range ofGroup.Draw(rand.New(rand.NewPCG(seed, 0)), nil, time.Minute) {
+			struck[reflect.TypeOf(x.Fault)] = true
+		}
 		for _, x := range drawn(seed, nil, time.Minute) {
 			strikes++
 			struck[reflect.TypeOf(x.Fault)] = true

@@ -16,6 +16,7 @@ type Target struct {
 	topic     string
 	partition int32
 	count     int
+	group     string
 }
 
 type targetKind uint8
@@ -34,6 +35,9 @@ const (
 	allClients
 	someBrokers
 	rack
+	coordinator
+	anyMember
+	allMembers
 )
 
 // Host names hosts: Host("broker-1", "broker-2").
@@ -60,6 +64,15 @@ func Brokers(n int) Target { return Target{kind: someBrokers, count: n} }
 // Rack is every broker of a rack.
 func Rack(name string) Target { return Target{kind: rack, names: []string{name}} }
 
+// Coordinator is the host that leads the partition of __consumer_offsets in which
+// a group is kept.
+func Coordinator(group string) Target { return Target{kind: coordinator, group: group} }
+
+// Member is one member of a group, picked by luck. Members are all of them, those
+// that are down included.
+func Member(group string) Target  { return Target{kind: anyMember, group: group} }
+func Members(group string) Target { return Target{kind: allMembers, group: group} }
+
 // Targets without parameters.
 var (
 	ActiveController = Target{kind: activeController}
@@ -73,7 +86,7 @@ var (
 
 // Targets says how a target may be written.
 const Targets = "a host (broker-1), several (broker-1+broker-2), leader of TOPIC/N, a follower of TOPIC/N, followers of TOPIC/N, " +
-	"N brokers, rack NAME, active controller, any broker, any controller, any client, all brokers, all controllers, all clients"
+	"N brokers, rack NAME, coordinator of GROUP, a member of GROUP, members of GROUP, active controller, any broker, any controller, any client, all brokers, all controllers, all clients"
 
 // phrases are the targets that are fixed words.
 var phrases = map[targetKind]string{
@@ -100,6 +113,12 @@ func (t Target) String() string {
 		return strconv.Itoa(t.count) + " brokers"
 	case rack:
 		return "rack " + t.names[0]
+	case coordinator:
+		return "coordinator of " + t.group
+	case anyMember:
+		return "a member of " + t.group
+	case allMembers:
+		return "members of " + t.group
 	case named:
 		return strings.Join(t.names, "+")
 	}
@@ -120,6 +139,11 @@ func parseTarget(s string) (Target, error) {
 				return Target{}, fmt.Errorf("target %q: found %q, expected topic/partition", s, at)
 			}
 			return Target{kind: kind, topic: topic, partition: int32(n)}, nil
+		}
+	}
+	for prefix, kind := range map[string]targetKind{"coordinator of ": coordinator, "a member of ": anyMember, "members of ": allMembers} { //det:allow at most one prefix matches
+		if group, ok := strings.CutPrefix(s, prefix); ok && group != "" {
+			return Target{kind: kind, group: group}, nil
 		}
 	}
 	if name, ok := strings.CutPrefix(s, "rack "); ok {
@@ -177,6 +201,13 @@ func (t Target) find(c Cluster, luck *rand.Rand) []string {
 		return slices.Clone(c.Clients())
 	case someBrokers:
 		return pick(c.Brokers(), t.count, luck)
+	case coordinator:
+		topic, partition := c.OffsetsPartition(t.group)
+		return []string{c.Leader(topic, partition)}
+	case anyMember:
+		return pick(c.Members(t.group), 1, luck)
+	case allMembers:
+		return slices.Clone(c.Members(t.group))
 	case rack:
 		return slices.DeleteFunc(slices.Clone(c.Brokers()), func(h string) bool { return c.Rack(h) != t.names[0] })
 	}

@@ -74,6 +74,11 @@ const (
 type Client struct {
 	Host string
 	Role Role
+	// Group is the consumer group that it is a member of; empty: none.
+	Group string
+	// Stops: Main returns soon after Stage.Stopping says so, having left in order,
+	// as a program does that is sent SIGTERM. Other clients are killed instead.
+	Stops bool
 	// Main is the process. When it returns the client is done. A client that
 	// was killed is started again with the same Main.
 	Main func(env.Host)
@@ -97,6 +102,7 @@ type Stage struct {
 	processes int64
 	keys      map[kafka.TopicPartition]history.Value
 	done      map[string]bool
+	stops     map[string]func() // called when a client that was asked to stop has
 	failures  map[string]map[string]int64
 }
 
@@ -104,7 +110,7 @@ type Stage struct {
 func NewStage(bootstrap []string, now func() time.Duration) *Stage {
 	return &Stage{
 		Bootstrap: bootstrap, Recorder: history.NewRecorder(), Now: now, Topics: map[string]int32{},
-		keys: map[kafka.TopicPartition]history.Value{}, done: map[string]bool{}, failures: map[string]map[string]int64{},
+		keys: map[kafka.TopicPartition]history.Value{}, done: map[string]bool{}, stops: map[string]func(){}, failures: map[string]map[string]int64{},
 	}
 }
 
@@ -131,13 +137,27 @@ func (s *Stage) Draining() bool { return s.draining }
 // Ends is where the logs end that must be read, once Draining.
 func (s *Stage) Ends() map[kafka.TopicPartition]kafka.Offset { return s.ends }
 
-// Main is the process of a client that notes when it is done.
+// Main is the process of a client that notes when it is done. One that has
+// stopped because it was asked to is not: it has more to do in its next life.
 func (s *Stage) Main(c Client) func(env.Host) {
 	return func(h env.Host) {
+		delete(s.stops, c.Host) // what the life before was asked died with it
 		c.Main(h)
+		if stopped := s.stops[c.Host]; stopped != nil {
+			delete(s.stops, c.Host)
+			stopped()
+			return
+		}
 		s.done[c.Host] = true
 	}
 }
+
+// Stop asks the client on a host to leave in order. stopped is called when it
+// has, unless its process dies first.
+func (s *Stage) Stop(host string, stopped func()) { s.stops[host] = stopped }
+
+// Stopping reports whether the client on a host has been asked to stop.
+func (s *Stage) Stopping(host string) bool { return s.stops[host] != nil }
 
 // Done reports whether the client on a host has done all its work.
 func (s *Stage) Done(host string) bool { return s.done[host] }

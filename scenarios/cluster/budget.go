@@ -110,7 +110,7 @@ func (c *Cluster) keeps(im *metadata.Image, p *metadata.Partition, hosts []strin
 		}
 		lost = lost || s.lacks(im, p)
 	}
-	return down < max(1, c.topics[p.Topic].MinInsync) || !loses && !lost
+	return down < max(1, c.MinInsync(p.Topic)) || !loses && !lost
 }
 
 func (c *Cluster) touches(p *metadata.Partition, hosts []string) bool {

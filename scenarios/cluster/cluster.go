@@ -89,6 +89,9 @@ type Cluster struct {
 	brokers     []string
 	controllers []string
 	clients     []string
+	stops       map[string]func(done func()) // of clients that can stop in order
+	groups      map[string][]string          // hosts of the members of consumer groups
+	settings    broker.Settings
 	topics      map[string]Topic
 }
 
@@ -124,7 +127,7 @@ func New(w *sim.World, cfg Config) *Cluster {
 	if cfg.Bugs == nil {
 		cfg.Bugs = planted.Plant()
 	}
-	c := &Cluster{world: w, byHost: map[string]*Server{}, byID: map[kafka.NodeID]*Server{}, topics: map[string]Topic{}}
+	c := &Cluster{world: w, settings: cfg.Settings, byHost: map[string]*Server{}, byID: map[kafka.NodeID]*Server{}, topics: map[string]Topic{}, stops: map[string]func(func()){}, groups: map[string][]string{}}
 	base := broker.Config{
 		ClusterID: cfg.ClusterID, Port: BrokerPort, ControllerPort: ControllerPort, DataDir: cfg.Dir,
 		Settings: cfg.Settings, Decoder: new(raft.Decoder), Bugs: cfg.Bugs,
@@ -191,6 +194,13 @@ func (c *Cluster) AddTopics(topics ...Topic) {
 // AddClients says on which hosts there are clients.
 func (c *Cluster) AddClients(hosts ...string) { c.clients = append(c.clients, hosts...) }
 
+// AddMember says that the client on a host is a member of a consumer group.
+func (c *Cluster) AddMember(group, host string) { c.groups[group] = append(c.groups[group], host) }
+
+// StopsBy says how the client on a host is asked to stop in order. stop calls done
+// when the client has left; its process is ended then.
+func (c *Cluster) StopsBy(host string, stop func(done func())) { c.stops[host] = stop }
+
 // Server is the one on a host, or nil.
 func (c *Cluster) Server(host string) *Server { return c.byHost[host] }
 
@@ -218,11 +228,34 @@ func (c *Cluster) Controllers() []string { return c.controllers }
 // Clients names the hosts of clients.
 func (c *Cluster) Clients() []string { return c.clients }
 
+// Groups names the consumer groups of the clients.
+func (c *Cluster) Groups() []string { return slices.Sorted(maps.Keys(c.groups)) }
+
+// Members names the hosts of the members of a group.
+func (c *Cluster) Members(group string) []string { return c.groups[group] }
+
+// OffsetsPartition is the partition of __consumer_offsets in which a group is kept,
+// or will be.
+func (c *Cluster) OffsetsPartition(group string) (topic string, partition int32) {
+	return kafka.OffsetsTopic, kafka.CoordinatorPartition(group, c.Partitions(kafka.OffsetsTopic))
+}
+
 // Topics names the topics that there are or will be.
-func (c *Cluster) Topics() []string { return slices.Sorted(maps.Keys(c.topics)) }
+func (c *Cluster) Topics() []string {
+	names := slices.Collect(maps.Keys(c.topics))
+	if len(c.groups) > 0 {
+		names = append(names, kafka.OffsetsTopic)
+	}
+	return slices.Sorted(slices.Values(names))
+}
 
 // Partitions is how many partitions a topic has.
-func (c *Cluster) Partitions(topic string) int32 { return c.topics[topic].Partitions }
+func (c *Cluster) Partitions(topic string) int32 {
+	if topic == kafka.OffsetsTopic {
+		return c.settings.Server.OffsetsTopicPartitions
+	}
+	return c.topics[topic].Partitions
+}
 
 // Rack of a host, or empty.
 func (c *Cluster) Rack(host string) string { return c.byHost[host].Config.Rack }
@@ -272,11 +305,15 @@ func (c *Cluster) Supervise() {
 }
 
 // Stop shuts a process down in order and calls done when it has ended. A client
-// is killed, and so is a server that has not come up yet, unless that costs
-// more than the budget allows.
+// that cannot stop in order is killed, and so is a server that has not come up
+// yet, unless that costs more than the budget allows.
 func (c *Cluster) Stop(host string, done func()) {
 	h := c.world.Host(host)
 	s := c.byHost[host]
+	if stop := c.stops[host]; stop != nil && h.IsRunning() {
+		c.stopClient(h, stop, done)
+		return
+	}
 	if s != nil && h.IsRunning() && s.Node() == nil && !c.mayKill(s) {
 		done()
 		return
@@ -300,6 +337,19 @@ func (c *Cluster) Stop(host string, done func()) {
 	})
 }
 
+// stopClient has a client leave in order, and ends its process when it has.
+func (c *Cluster) stopClient(h *sim.Host, stop func(done func()), done func()) {
+	life := h.Incarnation()
+	stop(func() {
+		c.world.After(0, "stopped", func() {
+			if h.Incarnation() == life {
+				h.Kill()
+			}
+			done()
+		})
+	})
+}
+
 // mayKill reports whether a server that has not come up yet may be killed, and
 // records it as crashed if so.
 func (c *Cluster) mayKill(s *Server) bool {
@@ -314,5 +364,10 @@ func (c *Cluster) mayKill(s *Server) bool {
 	return true
 }
 
-// MinInsync is the min.insync.replicas that a topic sets itself; 0: none.
-func (c *Cluster) MinInsync(topic string) int { return c.topics[topic].MinInsync }
+// MinInsync is the min.insync.replicas of a topic: its own, or that of the brokers.
+func (c *Cluster) MinInsync(topic string) int {
+	if own := c.topics[topic].MinInsync; own > 0 {
+		return own
+	}
+	return int(c.settings.Topic.MinInsyncReplicas)
+}

@@ -34,6 +34,25 @@ func (c *Cluster) partition(topic string, partition int32) *metadata.Partition {
 	return im.Partition(kafka.TopicPartition{Topic: topic, Partition: partition})
 }
 
+// InternalPartitions are those of the topics that the cluster has made for itself,
+// in order, once it has.
+func (c *Cluster) InternalPartitions() (out []kafka.TopicPartition) {
+	im := c.Image()
+	if im == nil {
+		return nil
+	}
+	for _, name := range kafka.InternalTopics {
+		t := im.Topic(name)
+		if t == nil {
+			continue
+		}
+		for _, p := range t.Partitions {
+			out = append(out, kafka.TopicPartition{Topic: name, Partition: p.ID})
+		}
+	}
+	return out
+}
+
 // Leader names the host of a partition's leader, or is empty.
 func (c *Cluster) Leader(topic string, partition int32) string {
 	if p := c.partition(topic, partition); p != nil {

@@ -13,7 +13,7 @@ import (
 // at the end of the log, every log the same.
 type health struct {
 	c          *cluster.Cluster
-	partitions []kafka.TopicPartition
+	partitions func() []kafka.TopicPartition // that must be well
 	// ailing is the partition that was not well at the last look: most looks
 	// find the same one again, and a large cluster has thousands.
 	ailing int
@@ -26,12 +26,13 @@ func (h *health) amiss(cutOff func(host string) bool, all bool) (out []string) {
 	if im == nil {
 		return []string{"no server has metadata"}
 	}
-	if !all && len(h.partitions) > 0 {
-		if out = h.unwell(im, h.partitions[h.ailing], cutOff); len(out) > 0 {
+	partitions := h.partitions()
+	if !all && h.ailing < len(partitions) {
+		if out = h.unwell(im, partitions[h.ailing], cutOff); len(out) > 0 {
 			return out
 		}
 	}
-	for i, tp := range h.partitions {
+	for i, tp := range partitions {
 		h.ailing = i
 		out = append(out, h.unwell(im, tp, cutOff)...)
 		if len(out) > 0 && !all {

@@ -1,9 +1,11 @@
 package trial
 
 import (
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/workloads"
 )
@@ -100,7 +102,7 @@ func (r *run) liveness() error {
 	r.w.Network().Mend()
 	r.w.Calm()
 	if len(r.plan) > 0 { // a run without faults has none
-		r.core.choose(r.w.Rand("core"), r.s.Lesson == "", r.partitions)
+		r.core.choose(r.w.Rand("core"), r.s.Lesson == "", r.allPartitions())
 	}
 	r.startCore()
 	bound := r.s.Liveness
@@ -126,6 +128,12 @@ func (r *run) liveness() error {
 	return r.quiet(bound)
 }
 
+// allPartitions are those of the scenario's topics, and of the topics that the
+// cluster has made for itself by now.
+func (r *run) allPartitions() []kafka.TopicPartition {
+	return append(slices.Clip(r.partitions), r.c.InternalPartitions()...)
+}
+
 // startCore starts every process that is down, but for those left out.
 func (r *run) startCore() {
 	for _, s := range r.c.Servers {
@@ -147,7 +155,7 @@ func (r *run) converge(bound time.Duration, well func(all bool) (amiss []string)
 	done := func() bool {
 		amiss := well(false)
 		if r.w.Now() > begun+patience {
-			if stranded := r.core.stranded(r.partitions); len(stranded) > 0 {
+			if stranded := r.core.stranded(r.allPartitions()); len(stranded) > 0 {
 				r.core.rejoin("what was acknowledged in " + strings.Join(stranded, ", ") + " is nowhere else")
 				r.c.StartAll()
 			}

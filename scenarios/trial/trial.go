@@ -137,7 +137,7 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	})
 	r.c = cluster.New(r.w, cluster.Config{Shape: r.s.Cluster, Settings: config.settings, Bugs: r.bugs, Dir: "data"})
 	r.c.AddTopics(r.s.Topics...)
-	r.health = health{c: r.c, partitions: r.partitions}
+	r.health = health{c: r.c, partitions: r.allPartitions}
 	r.core = core{c: r.c}
 	r.stage = workloads.NewStage(r.c.Bootstrap(), r.w.Now)
 	for _, t := range r.s.Topics {
@@ -153,6 +153,12 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	r.clients = r.s.Workload.Clients(r.stage)
 	for _, c := range r.clients {
 		r.c.AddClients(c.Host)
+		if c.Group != "" {
+			r.c.AddMember(c.Group, c.Host)
+		}
+		if c.Stops {
+			r.c.StopsBy(c.Host, func(done func()) { r.stage.Stop(c.Host, done) })
+		}
 	}
 	if err := r.checkPlans(); err != nil {
 		return nil, optionError{err}
