@@ -77,6 +77,8 @@ type Run struct {
 	Strict   bool `json:"strict,omitempty"`
 	// Errors is why operations failed: by operation (send, poll, ...) and by error.
 	Errors map[string]map[string]int64 `json:"errors,omitempty"`
+	// Rebalances of each consumer group.
+	Rebalances []Rebalances `json:"rebalances,omitempty"`
 	// OwnPlan: the plan of faults was written for this run, not drawn.
 	OwnPlan bool `json:"-"`
 	// Again is the command that plays this run again.

@@ -83,6 +83,9 @@ func (r *Run) writeWork(w io.Writer, style Style) {
 	if polls := r.Errors["poll"]; len(polls) > 0 {
 		row("polls", failed(polls))
 	}
+	for _, g := range r.Rebalances {
+		row("group", g.String())
+	}
 	row("world", fmt.Sprintf("%s events, %s, trace %s", count(int64(r.Events)), r.faults(), r.TraceHash))
 	r.writeSkipped(row)
 	if r.Stopped != "" {

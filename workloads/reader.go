@@ -106,13 +106,17 @@ func (r *Reader) event(as history.Type, records []client.ConsumerRecord) history
 func (r *Reader) seen(records []client.ConsumerRecord) []history.Record {
 	r.records = r.records[:0]
 	for i := range records {
-		rec := &records[i]
-		key := r.s.Key(rec.Partition)
-		r.records = append(r.records, history.Record{
-			Key: key, Offset: history.At(int64(rec.Offset)), Value: history.ValueIn(key, ValueOf(rec)),
-			Attributes: history.Attributes{LeaderEpoch: history.At(int64(rec.LeaderEpoch))},
-		})
-		r.next[rec.Partition] = rec.Offset + 1
+		r.records = append(r.records, r.s.seen(&records[i]))
+		r.next[records[i].Partition] = records[i].Offset + 1
 	}
 	return r.records
+}
+
+// seen is how the history has a record that a poll returned.
+func (s *Stage) seen(rec *client.ConsumerRecord) history.Record {
+	key := s.Key(rec.Partition)
+	return history.Record{
+		Key: key, Offset: history.At(int64(rec.Offset)), Value: history.ValueIn(key, ValueOf(rec)),
+		Attributes: history.Attributes{LeaderEpoch: history.At(int64(rec.LeaderEpoch))},
+	}
 }

@@ -31,6 +31,7 @@ func (r *run) result() *Result {
 	if report.Violations == nil {
 		report.Violations = []reports.Violation{}
 	}
+	report.Rebalances = rebalances(r.w.Ledger(), h)
 	j := r.judge(h, &report)
 	report.Verdict = r.verdict(&report, j)
 	report.Lesson = r.lesson(&report, j)

@@ -1,0 +1,329 @@
+package workloads
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/ktrial/ktrial/broker/client"
+	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/internal/nearest"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// GroupConsume has the members of a consumer group process what producers send.
+//
+// Clients ask: give each of us a part, and of each part what comes after what was
+// committed. Servers owe: a partition has one owner in a generation, what was
+// committed is where the next owner begins, and below it nothing was left out.
+type GroupConsume struct {
+	// Input is what is sent, and who else reads it.
+	Input ProduceConsume
+	Group string
+	// Members are there from the beginning; Late more join at a third of the work.
+	Members, Late int
+	// Static members have a group.instance.id (KIP-345).
+	Static bool
+	// Commit says when offsets are committed; empty: after processing.
+	Commit CommitWhen
+	// Work is how long a record takes to be processed.
+	Work time.Duration
+	// SlowMember, if set, is how long a record takes the first member.
+	SlowMember time.Duration
+}
+
+// CommitWhen says when a member commits what it was given.
+type CommitWhen string
+
+// The times.
+const (
+	// Auto: the client does, every auto.commit.interval.ms.
+	Auto CommitWhen = "auto"
+	// AfterProcessing: when all that one poll returned is processed: at least once.
+	AfterProcessing CommitWhen = "after-processing"
+	// BeforeProcessing: at most once.
+	BeforeProcessing CommitWhen = "before-processing"
+	// PerRecord: after each record.
+	PerRecord CommitWhen = "per-record"
+)
+
+var commitTimes = []string{string(Auto), string(AfterProcessing), string(BeforeProcessing), string(PerRecord)}
+
+// Name is how `ktrial list` names it.
+func (w GroupConsume) Name() string { return "group-consume" }
+
+// About is one line for `ktrial list`.
+func (w GroupConsume) About() string {
+	return "the members of a consumer group process what producers send, and commit how far they are"
+}
+
+// Lasts is how long the producers send.
+func (w GroupConsume) Lasts() time.Duration { return w.Input.Lasts() }
+
+// UsesTopics are those of the input.
+func (w GroupConsume) UsesTopics() []string { return w.Input.UsesTopics() }
+
+var groupParameters = []string{"members", "late", "static", "commit", "work"}
+
+// Set changes a parameter, or a client configuration by Kafka's name.
+func (w GroupConsume) Set(name, value string) (Workload, error) {
+	var err error
+	switch name {
+	case "members":
+		w.Members, err = number(value, 1)
+	case "late":
+		w.Late, err = number(value, 0)
+	case "static":
+		if w.Static, err = strconv.ParseBool(value); err != nil {
+			err = fmt.Errorf("true or false")
+		}
+	case "commit":
+		if !slices.Contains(commitTimes, value) {
+			return nil, nearest.Unknown("commit", value, commitTimes)
+		}
+		w.Commit = CommitWhen(value)
+	case "work":
+		w.Work, err = duration(value)
+	default:
+		input, err := w.Input.Set(name, value)
+		if nearest.IsUnknown(err) {
+			return nil, nearest.Unknown("parameter", name, w.Names())
+		}
+		if err != nil {
+			return nil, err
+		}
+		w.Input = input.(ProduceConsume)
+		return w, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("parameter %s: found %q, expected %w", name, value, err)
+	}
+	return w, nil
+}
+
+// Names are all that Set knows.
+func (w GroupConsume) Names() []string { return slices.Concat(groupParameters, w.Input.Names()) }
+
+// Check refuses what the clients would refuse, in Kafka's words.
+func (w GroupConsume) Check() error {
+	if err := w.Input.Check(); err != nil {
+		return err
+	}
+	_, err := client.ReadConsumer(w.given(1))
+	return err
+}
+
+// given is the configuration of a member, by Kafka's names.
+func (w GroupConsume) given(number int) map[string]string {
+	out := w.Input.given(config.Consumer)
+	out["group.id"] = w.Group
+	out["enable.auto.commit"] = strconv.FormatBool(w.Commit == Auto)
+	if w.Static {
+		out["group.instance.id"] = fmt.Sprintf("member-%d", number)
+	}
+	return out
+}
+
+// Config says what was configured, by Kafka's names.
+func (w GroupConsume) Config() map[string]string {
+	out := w.Input.Config()
+	out["subscribe"] = "true"
+	out["enable.auto.commit"] = strconv.FormatBool(w.Commit == Auto)
+	out["commit"] = string(w.when())
+	return out
+}
+
+func (w GroupConsume) when() CommitWhen {
+	if w.Commit == "" {
+		return AfterProcessing
+	}
+	return w.Commit
+}
+
+// Clients are those of the input, the members, and one that asks what the group has
+// committed when all is over.
+func (w GroupConsume) Clients(s *Stage) []Client {
+	out := w.Input.Clients(s)
+	g := &group{w: w, s: s, reached: map[kafka.TopicPartition]kafka.Offset{}}
+	for i := range w.Members + w.Late {
+		m := &processing{g: g, number: i + 1, late: i >= w.Members}
+		out = append(out, Client{Host: fmt.Sprintf("member-%d", i+1), Role: Reads, Group: w.Group, Stops: true, Main: m.main})
+	}
+	return append(out, Client{Host: "group-auditor", Role: Reads, Main: g.audit})
+}
+
+// group is what all members know of each other. No real member does: it is how the
+// trial knows that all is read.
+type group struct {
+	w       GroupConsume
+	s       *Stage
+	reached map[kafka.TopicPartition]kafka.Offset // the end of what was given to members
+}
+
+// done reports whether everything was given to a member.
+func (g *group) done() bool {
+	if !g.s.Draining() {
+		return false
+	}
+	for tp, end := range g.s.Ends() { //det:allow all must be reached
+		if g.reached[tp] < end {
+			return false
+		}
+	}
+	return true
+}
+
+// processing is one member over all lives of its process.
+type processing struct {
+	g      *group
+	number int
+	late   bool
+	member *Member
+}
+
+// main is one life of the member's process.
+func (p *processing) main(h env.Host) {
+	g := p.g
+	g.s.AwaitWork(h)
+	if p.late {
+		h.Sleep(g.w.Lasts() / 3)
+	}
+	m, err := g.s.NewMember(h, checked(client.ReadConsumer(g.w.given(p.number))), g.w.UsesTopics()...)
+	if err != nil {
+		panic("workloads: member: " + err.Error())
+	}
+	p.member = m
+	when := g.w.when()
+	for !g.done() && !g.s.Stopping(h.Name()) {
+		begun := g.s.Now()
+		m.Poll(when == BeforeProcessing, func(records []client.ConsumerRecord) { p.process(h, records) })
+		if g.s.Now() == begun {
+			h.Sleep(pollTimeout) // a poll that fails at once
+		}
+		p.noteReached()
+	}
+	m.Close(closing)
+}
+
+// closing is how long a member may take to leave.
+const closing = 10 * time.Second
+
+// process processes records, and commits them when it is time.
+func (p *processing) process(h env.Host, records []client.ConsumerRecord) {
+	if len(records) == 0 {
+		return
+	}
+	when, m := p.g.w.when(), p.member
+	if when == BeforeProcessing {
+		m.Commit(ends(records))
+	}
+	for i := range records {
+		if work := p.work(); work > 0 {
+			h.Sleep(work)
+		}
+		if when == PerRecord {
+			m.Commit(ends(records[i : i+1]))
+		}
+	}
+	if when == AfterProcessing {
+		m.Commit(ends(records))
+	}
+}
+
+// work is how long a record takes.
+func (p *processing) work() time.Duration {
+	if p.number == 1 && p.g.w.SlowMember > 0 {
+		return p.g.w.SlowMember
+	}
+	return p.g.w.Work
+}
+
+// ends is the offset behind the last record of each partition.
+func ends(records []client.ConsumerRecord) map[kafka.TopicPartition]kafka.Offset {
+	out := map[kafka.TopicPartition]kafka.Offset{}
+	for i := range records {
+		out[records[i].Partition] = records[i].Offset + 1
+	}
+	return out
+}
+
+// noteReached has the others know how far this member is. Its own position counts
+// too: there may be nothing to read just below an end.
+func (p *processing) noteReached() {
+	g := p.g
+	for tp, next := range p.member.Next() { //det:allow the largest of each
+		g.reached[tp] = max(g.reached[tp], next)
+	}
+	if !g.s.Draining() {
+		return
+	}
+	for _, tp := range slices.Clone(p.member.Owned()) {
+		if g.reached[tp] < g.s.Ends()[tp] {
+			if at, err := p.member.consumer.Position(tp); err == nil {
+				g.reached[tp] = max(g.reached[tp], at.Offset)
+			}
+		}
+	}
+}
+
+func sorted(offsets map[kafka.TopicPartition]kafka.Offset) []kafka.TopicPartition {
+	return slices.SortedFunc(maps.Keys(offsets), kafka.TopicPartition.Compare)
+}
+
+// audit asks again and again what the group has committed, and at last when all is
+// read.
+func (g *group) audit(h env.Host) {
+	g.s.AwaitWork(h)
+	cfg := checked(client.ReadConsumer(map[string]string{
+		"group.id": g.w.Group, "enable.auto.commit": "false", "default.api.timeout.ms": "5000",
+	}))
+	consumer, err := client.New(h, g.s.Bootstrap, h.Name()).NewConsumer(cfg)
+	if err != nil {
+		panic("workloads: group auditor: " + err.Error())
+	}
+	process := g.s.NewProcess()
+	for last := false; !last; h.Sleep(askEvery) {
+		last = g.done()
+		if !g.ask(h, consumer, process) {
+			process, last = g.s.NewProcess(), false
+		}
+	}
+	consumer.Close()
+}
+
+// ask asks once; false if nothing was learned.
+func (g *group) ask(h env.Host, consumer *client.Consumer, process int64) bool {
+	var partitions []kafka.TopicPartition
+	e := history.Event{Process: process, Client: h.Name(), F: history.Committed, Group: g.w.Group, Time: g.s.Now()}
+	for _, topic := range g.w.UsesTopics() {
+		for p := range g.s.Topics[topic] {
+			tp := kafka.TopicPartition{Topic: topic, Partition: p}
+			partitions = append(partitions, tp)
+			e.Mops = append(e.Mops, history.Mop{Kind: history.MopCommitted, Key: g.s.Key(tp)})
+		}
+	}
+	g.s.Recorder.Invoke(e)
+	committed, err := consumer.Committed(partitions...)
+	e.Time, e.Type = g.s.Now(), history.OK
+	if err != nil {
+		e.Type, e.Error = history.Failed, err.Error()
+		g.s.CountFailure(history.Committed, err)
+	}
+	e.Mops = nil
+	for _, tp := range partitions {
+		if err != nil {
+			break
+		}
+		m := history.Mop{Kind: history.MopCommitted, Key: g.s.Key(tp), Offset: history.At(history.NoOffset)}
+		if at, ok := committed[tp]; ok {
+			m.Offset = history.At(int64(at.Offset))
+		}
+		e.Mops = append(e.Mops, m)
+	}
+	g.s.Recorder.Complete(e)
+	return err == nil
+}
