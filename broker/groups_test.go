@@ -53,6 +53,7 @@ func askGroup[R kmsg.Response](u *user, group string, req kmsg.Request, code fun
 type member struct {
 	*user
 	group, id  string
+	topic      kafka.UUID // of orders
 	generation int32
 	leads      bool
 	others     []kmsg.JoinGroupResponseMember
@@ -98,11 +99,10 @@ func (m *member) heartbeat() error {
 
 // commit commits an offset of orders/0.
 func (m *member) commit(at int64) error {
-	_, topic := m.leader(m.c.brokers()[0], "orders", 0)
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.Group, req.MemberID, req.Generation = m.group, m.id, m.generation
 	t := kmsg.NewOffsetCommitRequestTopic()
-	t.Topic, t.TopicID = "orders", topic
+	t.Topic, t.TopicID = "orders", m.topic
 	p := kmsg.NewOffsetCommitRequestTopicPartition()
 	p.Offset, p.Metadata = at, ptr("")
 	t.Partitions = append(t.Partitions, p)
@@ -113,13 +113,12 @@ func (m *member) commit(at int64) error {
 
 // committed is the offset of orders/0.
 func (m *member) committed() int64 {
-	_, topic := m.leader(m.c.brokers()[0], "orders", 0)
 	req := kmsg.NewPtrOffsetFetchRequest()
 	req.RequireStable = true
 	g := kmsg.NewOffsetFetchRequestGroup()
 	g.Group = m.group
 	t := kmsg.NewOffsetFetchRequestGroupTopic()
-	t.Topic, t.TopicID, t.Partitions = "orders", topic, []int32{0}
+	t.Topic, t.TopicID, t.Partitions = "orders", m.topic, []int32{0}
 	g.Topics = append(g.Topics, t)
 	req.Groups = append(req.Groups, g)
 	resp := askGroup(m.user, m.group, req, func(r *kmsg.OffsetFetchResponse) int16 { return r.Groups[0].ErrorCode })
@@ -134,7 +133,8 @@ func TestGroups_OutliveTheirCoordinator(t *testing.T) {
 	c.client(func(u *user) {
 		u.running(1, 2, 3)
 		u.createTopic(1, "orders", 1, 3)
-		m := &member{user: u, group: "billing"}
+		_, topic := u.leader(1, "orders", 0)
+		m := &member{user: u, group: "billing", topic: topic}
 		m.join()
 		assert.EqualValues(t, 1, m.generation)
 		assert.True(t, m.leads)

@@ -11,9 +11,9 @@ type Range struct{ Key, Min, Max int16 }
 // Versions is what a peer speaks, sorted by key. It is never changed.
 type Versions []Range
 
-// Broker is what the broker listener of Kafka 4.4 speaks, without share groups,
-// ACLs, delegation tokens, quotas, SASL and telemetry. A server advertises the
-// part that it has handlers for.
+// Broker is what the broker listener of Kafka 4.1 speaks, of groups that of 4.4, without
+// share groups, ACLs, delegation tokens, quotas, SASL and telemetry. A server advertises
+// the part that it has handlers for.
 //
 // Produce says 0 although it serves from 3: librdkafka before 2.11 turns
 // compression off for brokers that do not claim the old versions (KAFKA-18659).
