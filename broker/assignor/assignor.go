@@ -89,12 +89,16 @@ type Assignor interface {
 
 // ByName returns the assignor of that name. Bugs is the planted bugs of the
 // run, nil for none.
-func ByName(name string, _ *planted.Set) (Assignor, error) {
+func ByName(name string, bugs *planted.Set) (Assignor, error) {
 	switch name {
 	case Range:
 		return rangeAssignor{}, nil
 	case RoundRobin:
 		return roundRobin{}, nil
+	case Sticky:
+		return sticky{bugs}, nil
+	case CooperativeSticky:
+		return cooperativeSticky{bugs}, nil
 	}
 	return nil, fmt.Errorf("assignor %q is unknown, expected one of %s", name,
 		strings.Join([]string{Range, RoundRobin, Sticky, CooperativeSticky}, ", "))

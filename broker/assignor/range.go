@@ -229,8 +229,8 @@ func emptyShares(members []Member) Shares {
 
 // sorted sorts the partitions of each member by topic and number.
 func (s Shares) sorted() Shares {
-	for _, partitions := range s {
-		slices.SortFunc(partitions, kafka.TopicPartition.Compare)
+	for _, id := range slices.Sorted(maps.Keys(s)) {
+		slices.SortFunc(s[id], kafka.TopicPartition.Compare)
 	}
 	return s
 }
