@@ -104,6 +104,9 @@ func newGroup(c *Consumer) (*group, error) {
 
 // newMember is a member of the kind that group.protocol says.
 func (g *group) newMember() (membership, error) {
+	if g.c.cfg.GroupProtocol == ConsumerProtocol {
+		return nil, fmt.Errorf("client: consumer configuration: group.protocol consumer: %w", kerr.UnsupportedVersion)
+	}
 	return newClassicGroup(g)
 }
 
@@ -129,12 +132,18 @@ func (g *group) work(now time.Duration) {
 	if g.subscription.active() {
 		g.member.work(now)
 	}
-	for _, wakeAt := range []func() (time.Duration, bool){
-		g.member.wakeAt, func() (time.Duration, bool) { return g.coordinator.wakeAt(now) },
-	} {
-		if at, ok := wakeAt(); ok {
-			g.schedule.at(g.duty, max(at, now+1))
-		}
+	g.setAlarm(now)
+}
+
+// setAlarm has work run again when something is due without news. Without a
+// coordinator there is nothing to do for the member.
+func (g *group) setAlarm(now time.Duration) {
+	at, ok := g.coordinator.wakeAt(now)
+	if g.coordinator.known() {
+		at, ok = g.member.wakeAt()
+	}
+	if ok {
+		g.schedule.at(g.duty, max(at, now+time.Millisecond))
 	}
 }
 

@@ -336,7 +336,8 @@ func (m *metadata) answered(resp *kmsg.MetadataResponse) {
 
 // dropOthers takes in that the cluster has no topics but these.
 func (m *metadata) dropOthers(topics []kmsg.MetadataResponseTopic) {
-	for name, t := range m.topics { // in any order
+	for _, name := range slices.Sorted(maps.Keys(m.topics)) {
+		t := m.topics[name]
 		if !slices.ContainsFunc(topics, func(rt kmsg.MetadataResponseTopic) bool { return rt.Topic != nil && *rt.Topic == name }) {
 			t.asked, t.err = true, kerr.UnknownTopicOrPartition
 		}

@@ -13,39 +13,39 @@ import (
 type (
 	// CoordinatorFound: the member knows which broker coordinates its group.
 	CoordinatorFound struct {
-		Group       string       `json:"group"`
-		Coordinator kafka.NodeID `json:"coordinator"`
+		Group       string       `json:"group"`       // group.id
+		Coordinator kafka.NodeID `json:"coordinator"` // the broker
 	}
 	// CoordinatorForgotten: the member looks for the coordinator again.
 	CoordinatorForgotten struct {
-		Group       string       `json:"group"`
-		Coordinator kafka.NodeID `json:"coordinator"`
-		Reason      string       `json:"reason"`
+		Group       string       `json:"group"`       // group.id
+		Coordinator kafka.NodeID `json:"coordinator"` // the broker
+		Reason      string       `json:"reason"` // in the member's words
 	}
 
 	// PartitionsAssigned: the member owns Added from now on, beside what it has
 	// kept: All. The application's listener is called next.
 	PartitionsAssigned struct {
 		*Membership
-		Added Partitions `json:"added"`
-		All   Partitions `json:"all"`
+		Added Partitions `json:"added"` // that it did not own before
+		All   Partitions `json:"all"`   // that it owns now
 	}
 	// PartitionsRevoked: the application's listener has returned, and the member no
 	// longer owns Partitions.
 	PartitionsRevoked struct {
 		*Membership
-		Partitions Partitions `json:"partitions"`
+		Partitions Partitions `json:"partitions"` // that are given up
 	}
 	// PartitionsLost: the member learns that it has not owned Partitions for a while:
 	// the group did without it.
 	PartitionsLost struct {
 		*Membership
-		Partitions Partitions `json:"partitions"`
+		Partitions Partitions `json:"partitions"` // that are lost
 	}
 	// ConsumerLeft: the member leaves its group, or stays away from it.
 	ConsumerLeft struct {
 		*Membership
-		Reason string `json:"reason"`
+		Reason string `json:"reason"` // as LeaveGroup has it
 	}
 	// ConsumerFenced: the coordinator does not take the member for what it says it is.
 	ConsumerFenced struct {
@@ -55,19 +55,19 @@ type (
 	// ConsumerCommitted: a commit of the member has ended.
 	ConsumerCommitted struct {
 		*Membership
-		Partitions Partitions     `json:"partitions"`
+		Partitions Partitions     `json:"partitions"` // of which offsets are committed
 		Offsets    []kafka.Offset `json:"offsets"` // of the next record, by partition
-		Error      string         `json:"error,omitempty"`
+		Error      string         `json:"error,omitempty"` // the Kafka error that refused it
 	}
 )
 
 // Membership says as which member of which group a consumer does something.
 type Membership struct {
-	Group  string `json:"group"`
-	Member string `json:"member"`
+	Group  string `json:"group"`  // group.id
+	Member string `json:"member"` // its id; empty: it has none
 	// Generation of a classic group, or epoch of a KIP-848 member; -1: none.
 	Generation int32  `json:"generation"`
-	Instance   string `json:"instance,omitempty"`
+	Instance   string `json:"instance,omitempty"` // group.instance.id of a static member
 }
 
 func (m *Membership) String() string {
