@@ -11,6 +11,7 @@ import (
 func All() []Scenario {
 	return append([]Scenario{
 		Standard,
+		StandardGroups,
 		LeaderLosesPower,
 		SplitNetwork,
 		LeaderCutFromControllers,

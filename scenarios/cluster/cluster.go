@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/broker"
+	"github.com/ktrial/ktrial/broker/group"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/raft"
@@ -236,8 +237,8 @@ func (c *Cluster) Members(group string) []string { return c.groups[group] }
 
 // OffsetsPartition is the partition of __consumer_offsets in which a group is kept,
 // or will be.
-func (c *Cluster) OffsetsPartition(group string) (topic string, partition int32) {
-	return kafka.OffsetsTopic, kafka.CoordinatorPartition(group, c.Partitions(kafka.OffsetsTopic))
+func (c *Cluster) OffsetsPartition(name string) (topic string, partition int32) {
+	return kafka.OffsetsTopic, group.PartitionFor(name, c.Partitions(kafka.OffsetsTopic))
 }
 
 // Topics names the topics that there are or will be.
@@ -252,7 +253,7 @@ func (c *Cluster) Topics() []string {
 // Partitions is how many partitions a topic has.
 func (c *Cluster) Partitions(topic string) int32 {
 	if topic == kafka.OffsetsTopic {
-		return c.settings.Server.OffsetsTopicPartitions
+		return c.settings.Groups.Partitions
 	}
 	return c.topics[topic].Partitions
 }

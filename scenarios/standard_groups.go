@@ -1,0 +1,60 @@
+package scenarios
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ktrial/ktrial/broker/client"
+	"github.com/ktrial/ktrial/checkers"
+	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/workloads"
+)
+
+// Grouped is the usual cast with a coordinator: few partitions of
+// __consumer_offsets, so that each is led by another broker, on as many disks as
+// what groups commit is promised to be.
+var Grouped = Cluster{
+	Controllers: 3, Brokers: 3,
+	Config: map[string]string{
+		"offsets.topic.num.partitions":     "3",
+		"min.insync.replicas":              "2",
+		"group.initial.rebalance.delay.ms": "1000",
+	},
+}
+
+// Impatient is how the clients of groups are configured: dead members are noticed
+// within a run.
+var Impatient = map[string]string{
+	"session.timeout.ms": "6000", "heartbeat.interval.ms": "1500", "max.poll.interval.ms": "15000",
+	"delivery.timeout.ms": "45000", "request.timeout.ms": "10000", "default.api.timeout.ms": "20000",
+}
+
+// Billing is the usual work of a group: what three producers send, three members
+// process and commit.
+var Billing = workloads.GroupConsume{
+	Input: workloads.ProduceConsume{
+		Topic:     "orders",
+		Producers: 3, Rate: 30, Acks: client.AcksAll, Idempotent: true,
+		Duration: time.Minute,
+		Client:   Impatient,
+	},
+	Group: "billing", Members: 3,
+}
+
+// GroupPromises are those about records, and what a cluster owes a consumer group.
+var GroupPromises = slices.Concat(Promises, []Promise{
+	checkers.GroupsCoverTheirInput, checkers.OneOwner, checkers.CommittedOffsetsAreRegisters, checkers.EpochsGrow,
+})
+
+// StandardGroups is the everyday trial of a consumer group in the classic protocol:
+// steady work, and whatever trouble the seed draws, of its members and coordinator
+// too.
+var StandardGroups = Scenario{
+	Name:     "standard-groups",
+	About:    "a consumer group under whatever trouble the seed draws",
+	Cluster:  Grouped,
+	Topics:   []Topic{Orders},
+	Workload: Billing,
+	Faults:   faults.Swarm{Topic: "orders", Partitions: 3, Group: "billing"},
+	Checks:   GroupPromises,
+}
