@@ -31,6 +31,7 @@ type model struct {
 	again     []history.Mop // sends that never took effect
 	landed    []history.Mop // sends that did, though their clients do not know
 	registers []int64       // offsets that group r committed, by partition
+	left      [][]int64     // where the clients of a place stood last, by partition; -1: nowhere
 }
 
 type modelConfig struct {
@@ -45,6 +46,7 @@ type modelConfig struct {
 	Lazy               bool // or when they poll first
 	Fair               bool // a poll returns something if there is something
 	Repeat             bool // a few values are sent again and again
+	Back               bool // a consumer that comes back to a partition may go on where it, or the client before it, left off
 }
 
 const (
@@ -92,6 +94,7 @@ func newModel(seed uint64, cfg modelConfig) *model {
 	m.registers = slices.Repeat([]int64{history.NoOffset}, cfg.Keys)
 	for range cfg.Clients {
 		m.clients = append(m.clients, m.client())
+		m.left = append(m.left, slices.Repeat([]int64{-1}, cfg.Keys))
 	}
 	return m
 }
@@ -235,6 +238,9 @@ func (m *model) assign(i int, c *modelClient) {
 				c.position[k], c.committed[k] = m.group[k], m.group[k]
 			case !had[k]:
 				at := m.start(k)
+				if m.cfg.Back && m.left[i][k] >= 0 && m.rng.IntN(2) == 0 {
+					at = m.left[i][k]
+				}
 				c.position[k], c.committed[k] = at, at
 			}
 		}
@@ -384,6 +390,7 @@ func (m *model) end(i int, c *modelClient) {
 	case luck == 3:
 		e.Type = history.Unknown
 		m.leave(op)
+		m.remember(i, c)
 		if m.rng.IntN(2) == 0 { // the client never learned the offsets
 			for j := range e.Mops {
 				if e.Mops[j].Kind == history.MopSend {
@@ -398,6 +405,7 @@ func (m *model) end(i int, c *modelClient) {
 		e.Type = history.OK
 		m.finish(op, stateCommitted)
 		copy(c.committed, c.position)
+		m.remember(i, c)
 		if m.cfg.Group {
 			for k, owner := range m.owner {
 				if owner == i {
@@ -416,6 +424,15 @@ func (m *model) end(i int, c *modelClient) {
 		}
 	default:
 		m.replace(i)
+	}
+}
+
+// remember keeps where the client stands, as it may have committed it.
+func (m *model) remember(i int, c *modelClient) {
+	for k, assigned := range c.assigned {
+		if assigned {
+			m.left[i][k] = c.position[k]
+		}
 	}
 }
 

@@ -104,7 +104,7 @@ func (p *Permits) Rule(f *detect.Finding) Ruling {
 	case f.Undecided && f.Anomaly != detect.Unseen:
 		return Ruling{Undecided, "the history begins in the middle of a cluster's life: what was sent before may arrive late"}
 	case f.Undecided:
-		return Ruling{Undecided, "nothing shows that consumers had come so far when the history ends: no empty poll there, no position, no end of the log"}
+		return Ruling{Undecided, "nothing shows that consumers had come so far when the history ends: no position, no end of the log, and an empty poll shows it only with empty-polls=drained"}
 	}
 	return Ruling{}
 }
