@@ -46,6 +46,7 @@ type modelConfig struct {
 	Lazy               bool // or when they poll first
 	Fair               bool // a poll returns something if there is something
 	Repeat             bool // a few values are sent again and again
+	Compact            bool // logs are compacted at times
 	Back               bool // a consumer that comes back to a partition may go on where it, or the client before it, left off
 }
 
@@ -57,7 +58,8 @@ const (
 
 type modelEntry struct {
 	value int64
-	txn   *modelTxn // nil: committed at once
+	txn   *modelTxn     // nil: committed at once
+	key   history.Value // record key; the zero Value if there are none
 }
 
 type modelTxn struct{ state int }
@@ -122,6 +124,9 @@ func (m *model) step() {
 		m.late[0]()
 		m.late = m.late[1:]
 	}
+	if m.cfg.Compact && m.rng.IntN(10) == 0 {
+		m.logs[m.rng.IntN(m.cfg.Keys)].compact()
+	}
 	i := m.rng.IntN(len(m.clients))
 	c := m.clients[i]
 	switch {
@@ -146,7 +151,11 @@ func (m *model) send() history.Mop {
 	if m.cfg.Repeat {
 		m.next = 1 + m.rng.Int64N(4)
 	}
-	return history.Mop{Kind: history.MopSend, Key: m.key(m.rng.IntN(m.cfg.Keys)), Value: history.Int(m.next)}
+	mop := history.Mop{Kind: history.MopSend, Key: m.key(m.rng.IntN(m.cfg.Keys)), Value: history.Int(m.next)}
+	if m.cfg.Compact {
+		mop.RecordKey = history.Text(string(rune('a' + m.rng.IntN(3))))
+	}
+	return mop
 }
 
 func (m *model) begin(i int, c *modelClient) {
@@ -324,7 +333,7 @@ func (m *model) append(mop *history.Mop, txn *modelTxn) {
 		l.entries = append(l.entries, modelEntry{})
 	}
 	mop.Offset = history.At(m.cfg.Base + int64(len(l.entries)))
-	l.entries = append(l.entries, modelEntry{v, txn})
+	l.entries = append(l.entries, modelEntry{v, txn, mop.RecordKey})
 }
 
 // stable is the first offset of an open transaction, or the end.
@@ -335,6 +344,22 @@ func (l *modelLog) stable() int64 {
 		}
 	}
 	return int64(len(l.entries))
+}
+
+// compact removes what later records of the same record key superseded, up to the
+// first open transaction.
+func (l *modelLog) compact() {
+	last := map[history.Value]int{}
+	for i := range l.entries[:l.stable()] {
+		e := &l.entries[i]
+		if e.value == 0 || e.txn != nil && e.txn.state == stateAborted {
+			continue
+		}
+		if before, there := last[e.key]; there {
+			l.entries[before].value = 0
+		}
+		last[e.key] = i
+	}
 }
 
 // poll reads from the position up to the first open transaction; aborted
@@ -351,7 +376,8 @@ func (m *model) poll(c *modelClient, k int, mop *history.Mop, room int) {
 			return
 		}
 		if e.value != 0 && (m.cfg.Uncommitted || e.txn == nil || e.txn.state == stateCommitted) {
-			mop.Records = append(mop.Records, history.Record{Key: m.key(k), Offset: history.At(m.cfg.Base + c.position[k]), Value: history.Int(e.value)})
+			mop.Records = append(mop.Records, history.Record{Key: m.key(k), Offset: history.At(m.cfg.Base + c.position[k]), Value: history.Int(e.value),
+				Attributes: history.Attributes{RecordKey: e.key}})
 			room--
 		}
 		c.position[k]++

@@ -76,6 +76,9 @@ func storyKey(text string) history.Value {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return history.Int(n)
 	}
+	if text == "nil" {
+		return history.Null()
+	}
 	return history.Keyword(text)
 }
 
