@@ -20,7 +20,7 @@ type (
 	CoordinatorForgotten struct {
 		Group       string       `json:"group"`       // group.id
 		Coordinator kafka.NodeID `json:"coordinator"` // the broker
-		Reason      string       `json:"reason"` // in the member's words
+		Reason      string       `json:"reason"`      // in the member's words
 	}
 
 	// PartitionsAssigned: the member owns Added from now on, beside what it has
@@ -55,8 +55,8 @@ type (
 	// ConsumerCommitted: a commit of the member has ended.
 	ConsumerCommitted struct {
 		*Membership
-		Partitions Partitions     `json:"partitions"` // of which offsets are committed
-		Offsets    []kafka.Offset `json:"offsets"` // of the next record, by partition
+		Partitions Partitions     `json:"partitions"`      // of which offsets are committed
+		Offsets    []kafka.Offset `json:"offsets"`         // of the next record, by partition
 		Error      string         `json:"error,omitempty"` // the Kafka error that refused it
 	}
 )
