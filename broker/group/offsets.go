@@ -246,7 +246,7 @@ func (m *Machine) mayCommit(id string, by committer) (perPartition func(string, 
 		case by.generation < 0:
 			return nil, nil // a simple group begins with its first commit
 		case known:
-			return nil, kafka.Refuse(kerr.GroupIDNotFound, "Group %s not found.", id)
+			return nil, kerr.GroupIDNotFound
 		}
 		return nil, kerr.IllegalGeneration
 	}
@@ -425,7 +425,9 @@ func (m *Machine) OffsetDelete(req *kmsg.OffsetDeleteRequest) (coordinator.Decis
 			}
 			answer.Partitions = append(answer.Partitions, part)
 		}
-		resp.Topics = append(resp.Topics, answer)
+		if len(answer.Partitions) > 0 {
+			resp.Topics = append(resp.Topics, answer)
+		}
 	}
 	return d, resp
 }

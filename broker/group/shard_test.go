@@ -119,9 +119,9 @@ func (s *shard) run(d coordinator.Decision, by coordinator.Producer) {
 		s.log = s.log[:start]
 		s.line.Revert(start)
 		if d.Appended != nil {
-			d.Appended(err)
+			d.Appended(clientError(err))
 		}
-		done(writeError(err))
+		done(clientError(err))
 		return
 	}
 	if d.Appended != nil && len(d.Records) > 0 {
@@ -270,4 +270,17 @@ func codeName(code int16) string {
 		return e.Message
 	}
 	return fmt.Sprint(code)
+}
+
+// clientError is what a runtime tells of an append that failed.
+func clientError(err *kerr.Error) error {
+	switch err {
+	case kerr.NotEnoughReplicas:
+		return kerr.CoordinatorNotAvailable
+	case kerr.NotLeaderForPartition:
+		return kerr.NotCoordinator
+	case kerr.MessageTooLarge:
+		return kerr.UnknownServerError
+	}
+	return err
 }
