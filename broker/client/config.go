@@ -89,6 +89,7 @@ type ConsumerConfig struct {
 	GroupInstanceID    string        `kafka:"group.instance.id"`
 	GroupProtocol      GroupProtocol `kafka:"group.protocol"`
 	AssignmentStrategy AssignorList  `kafka:"partition.assignment.strategy"`
+	RemoteAssignor     string        `kafka:"group.remote.assignor"`
 	SessionTimeout     time.Duration `kafka:"session.timeout.ms"`
 	HeartbeatInterval  time.Duration `kafka:"heartbeat.interval.ms"`
 	MaxPollInterval    time.Duration `kafka:"max.poll.interval.ms"`

@@ -100,7 +100,7 @@ func (f *fake) groupAnswer(ctx *wire.Context, node int32, req kmsg.Request, resp
 	case *kmsg.ConsumerGroupHeartbeatRequest:
 		a := resp.(*kmsg.ConsumerGroupHeartbeatResponse)
 		if a.ErrorCode = notHere; there {
-			f.group(r.Group).modern.heartbeat(f, r, a)
+			f.group(r.Group).modern.heartbeat(f, ctx.Host.Uptime(), r, a)
 		}
 	default:
 		return false
@@ -354,16 +354,4 @@ func (f *fake) offsetFetch(notHere int16, req *kmsg.OffsetFetchRequest, resp *km
 		}
 		resp.Groups = append(resp.Groups, a)
 	}
-}
-
-// fakeModern is what a KIP-848 group has.
-type fakeModern struct {
-	members map[string]*fakeModernMember
-}
-
-type fakeModernMember struct{}
-
-func (g *fakeModern) check(string, int32) int16 { return 0 }
-
-func (g *fakeModern) heartbeat(*fake, *kmsg.ConsumerGroupHeartbeatRequest, *kmsg.ConsumerGroupHeartbeatResponse) {
 }

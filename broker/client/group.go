@@ -105,7 +105,7 @@ func newGroup(c *Consumer) (*group, error) {
 // newMember is a member of the kind that group.protocol says.
 func (g *group) newMember() (membership, error) {
 	if g.c.cfg.GroupProtocol == ConsumerProtocol {
-		return nil, fmt.Errorf("client: consumer configuration: group.protocol consumer: %w", kerr.UnsupportedVersion)
+		return newModernGroup(g), nil
 	}
 	return newClassicGroup(g)
 }

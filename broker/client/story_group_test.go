@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/assignor"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 )
 
 // storyMember is a member of group "g" that polls in a task of its own, every 50 ms.
@@ -44,6 +46,8 @@ func (s *story) doGroup(words []string) bool {
 		}
 	case "member": // member a session.timeout.ms=1000: joins group g and reads orders
 		s.startMember(words[1], words[2:])
+	case "plant": // plant client848.empty_is_nochange: in members that come from now on
+		s.bugs = planted.Plant(planted.Bug(words[1]))
 	case "hold": // hold a: the application does not poll
 		s.members[words[1]].held = true
 	case "go":
@@ -81,8 +85,14 @@ func (s *story) doGroup(words []string) bool {
 		s.answerWith(words[1], errorNamed(s.t, words[2]), n)
 	case "lose": // lose Heartbeat: the connection breaks instead of the next answer
 		s.lose(words[1])
-	case "remove": // remove m1: the coordinator removes a member
+	case "remove": // remove m1, remove A: the coordinator removes a member
 		s.fake.group("g").remove(s.host.Uptime(), words[1])
+		for id, m := range s.fake.group("g").modern.members {
+			if m.name == words[1] {
+				s.fake.group("g").modern.remove(s.fake, id)
+				break
+			}
+		}
 	case "offsets": // what the group has committed
 		g := s.fake.group("g")
 		text := ""
@@ -105,6 +115,7 @@ func (s *story) startMember(name string, set []string) {
 		s.members = map[string]*storyMember{}
 	}
 	base := []string{"group.id=g", "enable.auto.commit=false", "partition.assignment.strategy=range", "heartbeat.interval.ms=300", "session.timeout.ms=2000", "max.poll.interval.ms=5000"}
+	regex := ""
 	m := &storyMember{name: name}
 	topics := []string{"orders"}
 	var settings []string
@@ -113,11 +124,25 @@ func (s *story) startMember(name string, set []string) {
 			topics = strings.Split(text, "+")
 			continue
 		}
+		if text, ok := strings.CutPrefix(word, "regex="); ok {
+			regex = text
+			continue
+		}
 		settings = append(settings, word)
 	}
-	m.consumer = consumer(s.t, s.client, append(base, settings...)...)
+	if slices.Contains(settings, "group.protocol=consumer") {
+		base = []string{"group.id=g", "enable.auto.commit=false", "max.poll.interval.ms=5000"}
+	}
+	m.consumer = consumerWith(s.t, s.client, s.bugs, append(base, settings...)...)
 	s.members[name] = m
-	require.NoError(s.t, m.consumer.Subscribe(topics, s.listener(m)))
+	switch {
+	case regex != "" && m.consumer.cfg.GroupProtocol == ConsumerProtocol:
+		require.NoError(s.t, m.consumer.SubscribeRE2(regex, s.listener(m)))
+	case regex != "":
+		require.NoError(s.t, m.consumer.SubscribePattern(regexp.MustCompile(regex), s.listener(m)))
+	default:
+		require.NoError(s.t, m.consumer.Subscribe(topics, s.listener(m)))
+	}
 	s.host.Go("member "+name, func() {
 		for !m.closed {
 			if m.held {
@@ -154,7 +179,7 @@ func (s *story) listener(m *storyMember) RebalanceListener {
 				s.host.Sleep(m.busy)
 			}
 			g, _ := m.consumer.GroupMetadata()
-			s.say("%s: %s %s as %s of generation %d", m.name, what, numbers(tps), orNone(g.Member), g.Generation)
+			s.say("%s: %s %s as %s of generation %d", m.name, what, numbers(tps), s.as(g.Member, nil), g.Generation)
 			return nil
 		}
 	}
@@ -291,6 +316,8 @@ func (s *story) groupText(req kmsg.Request, resp kmsg.Response) (asked, answer s
 			}
 		}
 		return asked, text(resp.(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode, "ok")
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		return s.modernText(r, resp.(*kmsg.ConsumerGroupHeartbeatResponse))
 	case *kmsg.OffsetFetchRequest:
 		a := resp.(*kmsg.OffsetFetchResponse).Groups[0]
 		answer = text(a.ErrorCode, "")
@@ -304,7 +331,45 @@ func (s *story) groupText(req kmsg.Request, resp kmsg.Response) (asked, answer s
 	return "", ""
 }
 
+// modernText leaves out heartbeats that say nothing and are answered with nothing.
+func (s *story) modernText(r *kmsg.ConsumerGroupHeartbeatRequest, a *kmsg.ConsumerGroupHeartbeatResponse) (asked, answer string) {
+	if r.SubscribedTopicNames != nil {
+		asked += fmt.Sprintf(", reads %v", r.SubscribedTopicNames)
+	}
+	if r.SubscribedTopicRegex != nil {
+		asked += fmt.Sprintf(", reads %q", *r.SubscribedTopicRegex)
+	}
+	if r.Topics != nil {
+		var owned []kafka.TopicPartition
+		for _, t := range r.Topics {
+			for _, p := range t.Partitions {
+				owned = append(owned, kafka.TopicPartition{Topic: s.fake.name("", t.TopicID), Partition: p})
+			}
+		}
+		asked += ", owns " + numbers(owned)
+	}
+	answer = text(a.ErrorCode, fmt.Sprintf("epoch %d", a.MemberEpoch))
+	if a.Assignment != nil {
+		var given []kafka.TopicPartition
+		for _, t := range a.Assignment.Topics {
+			for _, p := range t.Partitions {
+				given = append(given, kafka.TopicPartition{Topic: s.fake.name("", t.TopicID), Partition: p})
+			}
+		}
+		answer += ", assigned " + numbers(given)
+	}
+	if asked == "" && a.ErrorCode == 0 && a.Assignment == nil && a.MemberEpoch == r.MemberEpoch && r.MemberEpoch >= 0 {
+		return "", ""
+	}
+	return fmt.Sprintf(" by %s of %d%s", s.as(r.MemberID, r.InstanceID), r.MemberEpoch, asked), answer
+}
+
 func (s *story) as(id string, instance *string) string {
+	if name := s.fake.group("g").modern.names[id]; name != "" {
+		id = name
+	} else if len(id) == 22 {
+		id = "a new member"
+	}
 	if instance != nil {
 		return orNone(id) + " (" + *instance + ")"
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/internal/golden"
 	"github.com/ktrial/ktrial/sim"
@@ -69,7 +70,8 @@ type story struct {
 	producer *Producer
 	consumer *Consumer
 	members  map[string]*storyMember
-	acts     []act // for the next batches
+	bugs     *planted.Set // in members
+	acts     []act        // for the next batches
 	lines    []string
 	groups   bool // requests that have nothing to do with groups are left out
 }
