@@ -30,11 +30,19 @@ func All() []Scenario {
 		RetriesAfterRestart,
 		VotesInTheDark,
 		CombinedRoles,
+		CoordinatorLoss,
+		ZombieMember,
+		StaticRestart,
+		EagerVersusCooperativeVersus848,
+		SlowLoad,
+		ScaleOut,
 		AcksOne,
 		UncleanElection,
 		MinISROne,
 		NoIdempotence,
 		NoFsyncAllLosePower,
+		CommitBeforeProcessing,
+		SessionTooShort,
 	}, declared...)
 }
 

@@ -1,0 +1,41 @@
+package scenarios
+
+import (
+	"maps"
+	"time"
+
+	"github.com/ktrial/ktrial/workloads"
+)
+
+// Variations of a group's work, so that a scenario names what is different in it.
+
+// with is work of so many members.
+func with(w workloads.GroupConsume, members int) workloads.GroupConsume {
+	w.Members = members
+	return w
+}
+
+// static is work whose members have a group.instance.id.
+func static(w workloads.GroupConsume) workloads.GroupConsume {
+	w.Static = true
+	return w
+}
+
+// committing is work that is committed at other times.
+func committing(w workloads.GroupConsume, when workloads.CommitWhen) workloads.GroupConsume {
+	w.Commit = when
+	return w
+}
+
+// working is work of which a record takes so long.
+func working(w workloads.GroupConsume, each time.Duration) workloads.GroupConsume {
+	w.Work = each
+	return w
+}
+
+// configured is work with other settings of its clients.
+func configured(w workloads.GroupConsume, settings map[string]string) workloads.GroupConsume {
+	w.Input.Client = maps.Clone(w.Input.Client)
+	maps.Copy(w.Input.Client, settings)
+	return w
+}
