@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/ktrial/ktrial/broker/client"
 	"github.com/ktrial/ktrial/broker/config"
@@ -157,5 +158,92 @@ func shareATopic(t *testing.T, seed uint64, settings map[string]string) {
 		for _, name := range []string{"b", "c", "d"} {
 			g.stop(name)
 		}
+	})
+}
+
+func TestAdmin_GroupsAndTheirOffsets(t *testing.T) {
+	c := separate(t, 11, 3, 3)
+	c.client(func(u *user) {
+		u.running(1, 2, 3)
+		u.createTopic(1, "orders", 2, 3)
+		for i := range 10 {
+			u.publish(1, "orders", int32(i%2), fmt.Sprint(i))
+		}
+		cfg := client.ConsumerDefaults()
+		require.NoError(t, config.SetAll(&cfg, map[string]string{"group.id": "billing", "group.instance.id": "till-1", "auto.offset.reset": "earliest", "partition.assignment.strategy": "range"}))
+		till, err := client.New(u.h, []string{"broker-1:9092"}, "till").NewConsumer(cfg)
+		require.NoError(t, err)
+		require.NoError(t, till.Subscribe([]string{"orders"}, client.RebalanceListener{}))
+		read := 0
+		u.eventually(time.Minute, "all is read", func() bool {
+			records, err := till.Poll(100 * time.Millisecond)
+			require.NoError(t, err)
+			read += len(records)
+			return read == 10
+		})
+		require.NoError(t, till.CommitSync())
+
+		admin := client.New(u.h, []string{"broker-2:9092"}, "admin").NewAdmin(client.AdminDefaults())
+		defer admin.Close()
+		groups, err := admin.ListGroups(nil, nil)
+		require.NoError(t, err)
+		assert.Equal(t, []client.GroupListing{{Group: "billing", Protocol: "consumer", State: "Stable", Type: "classic"}}, groups)
+		groups, err = admin.ListGroups([]string{"Empty"}, nil)
+		require.NoError(t, err)
+		assert.Empty(t, groups)
+
+		described, err := admin.DescribeGroups("billing", "unheard-of")
+		require.NoError(t, err)
+		require.NoError(t, described[0].Err)
+		assert.ErrorIs(t, described[1].Err, kerr.GroupIDNotFound)
+		d := described[0]
+		assert.Equal(t, []string{"Stable", "classic", "range"}, []string{d.State, d.Type, d.Assignor})
+		require.Len(t, d.Members, 1)
+		zero, one := kafka.TopicPartition{Topic: "orders"}, kafka.TopicPartition{Topic: "orders", Partition: 1}
+		assert.Equal(t, "till-1", d.Members[0].Instance)
+		assert.Equal(t, []kafka.TopicPartition{zero, one}, d.Members[0].Assigned)
+
+		committed := func() map[kafka.TopicPartition]kafka.Offset {
+			offsets, err := admin.ListGroupOffsets("billing", true)
+			require.NoError(t, err)
+			out := map[kafka.TopicPartition]kafka.Offset{}
+			for tp, o := range offsets {
+				out[tp] = o.Offset
+			}
+			return out
+		}
+		assert.Equal(t, map[kafka.TopicPartition]kafka.Offset{zero: 5, one: 5}, committed())
+
+		assert.ErrorIs(t, admin.DeleteGroups("billing"), kerr.NonEmptyGroup)
+		assert.ErrorIs(t, admin.AlterGroupOffsets("billing", client.Offsets{zero: {Offset: 1}}), kerr.UnknownMemberID)
+		assert.ErrorIs(t, admin.DeleteGroupOffsets("billing", zero), kerr.GroupSubscribedToTopic)
+		till.Close()
+		require.NoError(t, admin.RemoveMembers("billing", "till-1"))
+		assert.ErrorIs(t, admin.RemoveMembers("billing", "till-1"), kerr.UnknownMemberID)
+
+		require.NoError(t, admin.AlterGroupOffsets("billing", client.Offsets{zero: {Offset: 3, LeaderEpoch: kafka.NoEpoch, Metadata: "by hand"}}))
+		assert.Equal(t, map[kafka.TopicPartition]kafka.Offset{zero: 3, one: 5}, committed())
+		for _, x := range []struct {
+			to   client.GroupReset
+			zero kafka.Offset
+		}{
+			{client.GroupReset{At: client.OffsetSpec(kafka.EarliestOffset)}, 0},
+			{client.GroupReset{ShiftBy: 2}, 2},
+			{client.GroupReset{ShiftBy: 100}, 5},
+			{client.GroupReset{To: ptr(kafka.Offset(4))}, 4},
+			{client.GroupReset{At: client.OffsetSpec(kafka.LatestOffset)}, 5},
+			{client.GroupReset{At: 0}, 0},
+			{client.GroupReset{At: 1 << 50}, 5}, // nothing is as young
+		} {
+			next, err := admin.ResetGroupOffsets("billing", x.to, zero)
+			require.NoError(t, err)
+			assert.Equal(t, x.zero, next[zero].Offset, "%+v", x.to)
+			assert.Equal(t, x.zero, committed()[zero], "%+v", x.to)
+		}
+		require.NoError(t, admin.DeleteGroupOffsets("billing", zero))
+		assert.Equal(t, map[kafka.TopicPartition]kafka.Offset{one: 5}, committed())
+		require.NoError(t, admin.DeleteGroups("billing"))
+		assert.Empty(t, committed())
+		assert.ErrorIs(t, admin.DeleteGroups("billing"), kerr.GroupIDNotFound)
 	})
 }
