@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/metadata"
@@ -31,15 +30,6 @@ type Config struct {
 	// answers, if its machine is a Hasher. It costs as much as the state is large.
 	Check bool
 }
-
-// Settings of all runtimes, by Kafka's names.
-type Settings struct {
-	// Check is Config's.
-	Check bool `kafka:"ktrial.coordinator.check"`
-}
-
-// ConfigKind says that these are brokers' settings.
-func (Settings) ConfigKind() config.Kind { return config.Broker }
 
 // Log is what a runtime needs of the partitions that its broker leads: a
 // replica.Manager.

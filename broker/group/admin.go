@@ -75,15 +75,18 @@ func (g *classicGroup) describe(resp *kmsg.DescribeGroupsResponseGroup) {
 }
 
 // DeleteGroups decides the deletion of groups without members, with their offsets,
-// each with a verdict of its own.
+// each with a verdict of its own. A group that is named twice has one.
 func (m *Machine) DeleteGroups(ids []string) (coordinator.Decision, []kmsg.DeleteGroupsResponseGroup) {
 	var d coordinator.Decision
 	var answers []kmsg.DeleteGroupsResponseGroup
-	for _, id := range ids {
+	for i, id := range ids {
+		if slices.Contains(ids[:i], id) {
+			continue
+		}
 		answer := kmsg.NewDeleteGroupsResponseGroup()
 		answer.Group = id
 		err := m.mayDelete(id)
-		answer.ErrorCode, answer.ErrorMessage = kafka.Code(err), kafka.Message(err)
+		answer.ErrorCode = kafka.Code(err) // the message stays null
 		answers = append(answers, answer)
 		if err != nil {
 			continue
@@ -99,7 +102,7 @@ func (m *Machine) DeleteGroups(ids []string) (coordinator.Decision, []kmsg.Delet
 func (m *Machine) mayDelete(id string) error {
 	g := m.group(id, timeline.Written)
 	if g == nil {
-		return kafka.Refuse(kerr.GroupIDNotFound, "Group %s not found.", id)
+		return kerr.GroupIDNotFound
 	}
 	return g.mayDelete()
 }

@@ -278,8 +278,16 @@ func (g *classicGroup) rebalanceTimeout() (longest time.Duration) {
 }
 
 // supports reports whether a member with these protocols can be one of the group
-// (ClassicGroup.supportsProtocols).
+// (ClassicGroup.supportsProtocols). Kafka does not answer a member at all that names a
+// protocol twice; here none can be.
 func (g *classicGroup) supports(protocolType string, protocols []kmsg.JoinGroupRequestProtocol) bool {
+	named := make(map[string]bool, len(protocols))
+	for _, p := range protocols {
+		if named[p.Name] {
+			return false
+		}
+		named[p.Name] = true
+	}
 	if g.at == Empty {
 		return protocolType != "" && len(protocols) > 0
 	}
@@ -290,7 +298,7 @@ func (g *classicGroup) supports(protocolType string, protocols []kmsg.JoinGroupR
 
 // elect is the protocol of the next generation: of those that all members support,
 // each votes for the one that it named first. Where votes are equal, Kafka takes the
-// last in the order of a Java hash map; so does this.
+// first in the order of a Java hash map; so does this.
 func (g *classicGroup) elect() string {
 	votes := map[string]int{}
 	for mb := g.order.First(); mb != nil; mb = mb.link.Next() {
@@ -303,7 +311,7 @@ func (g *classicGroup) elect() string {
 	}
 	best := ""
 	for _, name := range hashMapOrder(votes) {
-		if best == "" || votes[name] >= votes[best] {
+		if best == "" || votes[name] > votes[best] {
 			best = name
 		}
 	}

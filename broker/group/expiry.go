@@ -26,6 +26,7 @@ func (m *Machine) scheduleExpiry() {
 // that have neither members nor offsets.
 func (m *Machine) expire() coordinator.Decision {
 	d := coordinator.Decision{Divisible: true}
+	var told []*witness.OffsetsExpired
 	for id := range m.groups.All() {
 		g := m.group(id, timeline.Written)
 		gone, all := m.expired(id, g)
@@ -33,14 +34,26 @@ func (m *Machine) expire() coordinator.Decision {
 			d.Records = append(d.Records, offsetTombstone(id, tp))
 		}
 		if len(gone) > 0 {
-			m.env.Tell(&witness.OffsetsExpired{Group: id, Partitions: gone, Reason: "their retention is over"})
+			told = append(told, &witness.OffsetsExpired{Group: id, Partitions: gone, Reason: "their retention is over"})
 		}
 		if all && g.empty() {
 			d.Records = append(d.Records, g.tombstones()...)
 		}
 	}
 	m.forgetOffsets()
+	d.Done = m.tellExpired(told)
 	return d
+}
+
+// tellExpired tells of offsets that are gone, once it is committed.
+func (m *Machine) tellExpired(told []*witness.OffsetsExpired) func(error) {
+	return func(err error) {
+		for _, e := range told {
+			if err == nil {
+				m.env.Tell(e)
+			}
+		}
+	}
 }
 
 // expired are the partitions of a group whose offsets are to be removed; all: no
@@ -74,11 +87,13 @@ func (o *offset) retained(base func(*offset) int64, retention time.Duration) int
 	return base(o) + retention.Milliseconds()
 }
 
-// forgetOffsets drops what is empty at both cuts.
+// forgetOffsets drops what is empty, unless a failed append might bring it back.
 func (m *Machine) forgetOffsets() {
+	if m.env.Timeline().Pending() > 0 {
+		return
+	}
 	maps.DeleteFunc(m.offsets, func(_ string, o *groupOffsets) bool {
-		return o.committed.Len() == 0 && o.committed.LenAt(timeline.Committed) == 0 &&
-			(o.pending == nil || o.pending.Len() == 0 && o.pending.LenAt(timeline.Committed) == 0)
+		return o.committed.Len() == 0 && (o.pending == nil || o.pending.Len() == 0)
 	})
 }
 
@@ -101,6 +116,7 @@ func (m *Machine) MetadataChanged(_ *metadata.Image, ch *metadata.Changes) {
 func (m *Machine) removeDeleted() coordinator.Decision {
 	topics := m.deleted
 	d := coordinator.Decision{Divisible: true}
+	var told []*witness.OffsetsExpired
 	for _, id := range slices.Sorted(maps.Keys(m.offsets)) {
 		var gone []kafka.TopicPartition
 		for _, tp := range m.offsets[id].partitions() {
@@ -110,10 +126,12 @@ func (m *Machine) removeDeleted() coordinator.Decision {
 			}
 		}
 		if len(gone) > 0 {
-			m.env.Tell(&witness.OffsetsExpired{Group: id, Partitions: gone, Reason: "their topic is deleted"})
+			told = append(told, &witness.OffsetsExpired{Group: id, Partitions: gone, Reason: "their topic is deleted"})
 		}
 	}
+	tell := m.tellExpired(told)
 	d.Done = func(err error) {
+		tell(err)
 		if err == nil {
 			m.deleted = m.deleted[len(topics):]
 		}

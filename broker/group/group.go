@@ -14,8 +14,6 @@ package group
 
 import (
 	"cmp"
-	"fmt"
-	"hash/fnv"
 	"maps"
 	"slices"
 	"time"
@@ -71,6 +69,9 @@ type Machine struct {
 	// transactions are the groups in which a producer has offsets pending.
 	transactions *timeline.Map[kafka.ProducerID, *timeline.Map[string, struct{}]]
 
+	// digest is the sum of the fingerprints of all that is logged.
+	digest *timeline.Value[uint64]
+
 	// classic is the soft state of classic groups, as far as it was asked for: a group
 	// that is absent is as the log says.
 	classic map[string]*classicGroup
@@ -82,6 +83,7 @@ type Machine struct {
 type logged struct {
 	classic  *groupMetadata
 	consumer group
+	print    uint64 // fingerprint of what the log says of a classic group
 }
 
 // New is a Machine that has folded nothing yet.
@@ -91,6 +93,7 @@ func New(env coordinator.Env, cfg Config) *Machine {
 		groups:       timeline.NewMap[string, logged](env.Timeline(), cmp.Compare[string]),
 		offsets:      map[string]*groupOffsets{},
 		transactions: timeline.NewMap[kafka.ProducerID, *timeline.Map[string, struct{}]](env.Timeline(), cmp.Compare[kafka.ProducerID]),
+		digest:       timeline.NewValue(env.Timeline(), uint64(0)),
 		classic:      map[string]*classicGroup{},
 	}
 }
@@ -175,11 +178,15 @@ func (m *Machine) Apply(at kafka.Offset, rec coordinator.Record, by coordinator.
 
 // applyGroup folds the record of a classic group, or removes a group of that name.
 func (m *Machine) applyGroup(id string, v value) {
+	was, _ := m.groups.Get(id)
 	if v != nil {
-		m.groups.Set(id, logged{classic: v.(*groupMetadata)})
+		is := logged{classic: v.(*groupMetadata), print: printOf(&groupKey{id}, v)}
+		m.groups.Set(id, is)
+		m.replacePrint(was.print, is.print)
 		return
 	}
 	m.groups.Delete(id)
+	m.replacePrint(was.print, 0)
 	if g := m.classic[id]; g != nil {
 		g.drop(kerr.UnknownMemberID)
 	}
@@ -200,21 +207,4 @@ func (m *Machine) Unloaded() {
 	for _, id := range slices.Sorted(maps.Keys(m.classic)) {
 		m.classic[id].unloaded()
 	}
-}
-
-// Hash is a fingerprint of the logged state: equal states have equal ones.
-func (m *Machine) Hash(at timeline.Cut) uint64 {
-	sum := fnv.New64a()
-	for id, g := range m.groups.AllAt(at) {
-		if g.classic != nil {
-			rec := encodeVersion(&groupKey{id}, g.classic, kinds[typeGroupMetadata].newest)
-			fmt.Fprintf(sum, "%q %x\n", rec.Key, rec.Value)
-		} else if h, ok := g.consumer.(interface{ hash(timeline.Cut) uint64 }); ok {
-			fmt.Fprintf(sum, "%q %x\n", id, h.hash(at))
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(m.offsets)) {
-		m.offsets[id].hash(sum, id, at)
-	}
-	return sum.Sum64()
 }

@@ -126,7 +126,7 @@ func (m *Machine) joinClassic(g *classicGroup, isNew bool, j joining) coordinato
 	d.Records = []coordinator.Record{encode(&groupKey{g.id}, &groupMetadata{since: g.since})}
 	d.Appended = func(err error) {
 		if err != nil && m.classic[g.id] == g {
-			g.drop(writeError(err))
+			g.drop(err)
 		}
 	}
 	return d

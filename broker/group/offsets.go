@@ -2,8 +2,6 @@ package group
 
 import (
 	"cmp"
-	"fmt"
-	"io"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -12,13 +10,15 @@ import (
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // offset is a committed offset, with where in the log it was committed. It is
 // never changed.
 type offset struct {
 	offsetValue
-	at kafka.Offset
+	at    kafka.Offset
+	print uint64 // its fingerprint
 }
 
 // groupOffsets is the offsets of one group.
@@ -48,20 +48,34 @@ func (m *Machine) newOffsets() *timeline.Map[kafka.TopicPartition, *offset] {
 func (m *Machine) applyOffset(at kafka.Offset, k offsetKey, v value, by coordinator.Producer) {
 	tp := kafka.TopicPartition{Topic: k.topic, Partition: k.partition}
 	if v == nil {
-		m.offsets[k.group].remove(tp)
+		m.removeOffset(k.group, tp)
 		return
 	}
 	// A client that manages its partitions itself commits for a group of which the log
 	// has no other record: a simple group.
 	if !m.groups.Has(k.group) {
-		m.groups.Set(k.group, logged{classic: &groupMetadata{since: -1}})
+		m.applyGroup(k.group, &groupMetadata{since: -1})
 	}
-	o := &offset{*v.(*offsetValue), at}
+	o := &offset{*v.(*offsetValue), at, mixInt(printOf(&k, v), int64(at))}
 	if by.ID == kafka.NoProducer {
-		m.offsetsOf(k.group).committed.Set(tp, o)
+		m.setOffset(k.group, tp, o)
 		return
 	}
-	m.pendingOf(k.group, by.ID).Set(tp, o)
+	pending := m.pendingOf(k.group, by.ID)
+	if was, ok := pending.Get(tp); ok {
+		m.replacePrint(pendingPrint(was, by.ID), 0)
+	}
+	pending.Set(tp, o)
+	m.replacePrint(0, pendingPrint(o, by.ID))
+}
+
+func (m *Machine) setOffset(group string, tp kafka.TopicPartition, o *offset) {
+	committed := m.offsetsOf(group).committed
+	if was, ok := committed.Get(tp); ok {
+		m.replacePrint(was.print, 0)
+	}
+	committed.Set(tp, o)
+	m.replacePrint(0, o.print)
 }
 
 // pendingOf is what a producer's transaction has pending in a group, to be changed.
@@ -85,14 +99,24 @@ func (m *Machine) pendingOf(group string, producer kafka.ProducerID) *timeline.M
 	return pending
 }
 
-// remove removes an offset, pending ones too: a tombstone comes after them all.
-func (o *groupOffsets) remove(tp kafka.TopicPartition) {
+// removeOffset removes an offset, pending ones too: a tombstone comes after them all.
+func (m *Machine) removeOffset(group string, tp kafka.TopicPartition) {
+	o := m.offsets[group]
 	if o == nil {
 		return
 	}
-	o.committed.Delete(tp)
-	for _, pending := range o.transactions() {
-		pending.Delete(tp)
+	if was, ok := o.committed.Get(tp); ok {
+		m.replacePrint(was.print, 0)
+		o.committed.Delete(tp)
+	}
+	if o.pending == nil {
+		return
+	}
+	for producer, pending := range o.pending.All() {
+		if was, ok := pending.Get(tp); ok {
+			m.replacePrint(pendingPrint(was, producer), 0)
+			pending.Delete(tp)
+		}
 	}
 }
 
@@ -124,8 +148,9 @@ func (m *Machine) ApplyMarker(_ kafka.Offset, by coordinator.Producer, commit bo
 			continue
 		}
 		for tp, p := range pending.All() {
+			m.replacePrint(pendingPrint(p, by.ID), 0)
 			if was, ok := o.committed.Get(tp); commit && (!ok || p.at > was.at) {
-				o.committed.Set(tp, p)
+				m.setOffset(group, tp, p)
 			}
 		}
 		o.pending.Delete(by.ID)
@@ -152,21 +177,6 @@ func (o *groupOffsets) open() bool {
 		}
 	}
 	return false
-}
-
-// hash adds the offsets at a cut to a fingerprint.
-func (o *groupOffsets) hash(sum io.Writer, group string, at timeline.Cut) {
-	for tp, c := range o.committed.AllAt(at) {
-		fmt.Fprintf(sum, "%q %v %+v\n", group, tp, *c)
-	}
-	if o.pending == nil {
-		return
-	}
-	for producer, pending := range o.pending.AllAt(at) {
-		for tp, p := range pending.AllAt(at) {
-			fmt.Fprintf(sum, "%q %d %v %+v\n", group, producer, tp, *p)
-		}
-	}
 }
 
 // OffsetCommit decides a commit of offsets. The topics are those that the server
@@ -236,7 +246,7 @@ func (m *Machine) mayCommit(id string, by committer) (perPartition func(string, 
 		case by.generation < 0:
 			return nil, nil // a simple group begins with its first commit
 		case known:
-			return nil, kafka.Refuse(kerr.GroupIDNotFound, "Group %s not found.", id)
+			return nil, kerr.GroupIDNotFound
 		}
 		return nil, kerr.IllegalGeneration
 	}
@@ -255,7 +265,7 @@ type commit struct {
 	now     int64
 	expires int64
 	records []coordinator.Record
-	told    []func()
+	told    []*witness.OffsetCommitted
 }
 
 func (m *Machine) newCommit(group string, by committer) *commit {
@@ -281,11 +291,29 @@ func (c *commit) add(perPartition func(string, kafka.UUID, int32) error, refused
 		}
 	}
 	c.records = append(c.records, v.record(offsetKey{c.group, topic, partition}))
+	if !c.by.transactional { // of a transaction only the marker decides
+		c.told = append(c.told, &witness.OffsetCommitted{
+			Group: c.group, Partition: kafka.TopicPartition{Topic: topic, Partition: partition},
+			Offset: kafka.Offset(at), LeaderEpoch: kafka.LeaderEpoch(epoch), Generation: c.by.generation, Member: c.by.member,
+			At: c.m.env.Timeline().Written() + kafka.Offset(len(c.records)-1),
+		})
+	}
 	return nil
 }
 
+// decision is to write what was accepted, and to tell of it once that is committed.
 func (c *commit) decision() coordinator.Decision {
-	return coordinator.Decision{Records: c.records}
+	d := coordinator.Decision{Records: c.records}
+	if len(c.told) > 0 {
+		d.Done = func(err error) {
+			for _, e := range c.told {
+				if err == nil {
+					c.m.env.Tell(e)
+				}
+			}
+		}
+	}
+	return d
 }
 
 // OffsetFetch reads a group's offsets at a cut: without Topics, all. The server
@@ -397,7 +425,9 @@ func (m *Machine) OffsetDelete(req *kmsg.OffsetDeleteRequest) (coordinator.Decis
 			}
 			answer.Partitions = append(answer.Partitions, part)
 		}
-		resp.Topics = append(resp.Topics, answer)
+		if len(answer.Partitions) > 0 {
+			resp.Topics = append(resp.Topics, answer)
+		}
 	}
 	return d, resp
 }

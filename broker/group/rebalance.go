@@ -167,9 +167,10 @@ func (g *classicGroup) loaded() {
 }
 
 // unloaded answers what waits: this broker does not coordinate the group any more.
+// To Kafka such a group is Dead; nothing asks for its state again.
 func (g *classicGroup) unloaded() {
+	g.at = Dead
 	g.answerAll(kerr.NotCoordinator)
-	g.transition(Dead)
 }
 
 // answerAll refuses all that waits.

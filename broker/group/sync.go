@@ -172,17 +172,3 @@ func (g *classicGroup) sendSync(mb *member, resp *kmsg.SyncGroupResponse) {
 	}
 	answer.send(resp)
 }
-
-// writeError is what members are told of a record of their group that could not be
-// written (appendGroupMetadataErrorToResponseError).
-func writeError(err error) error {
-	switch kafka.Code(err) {
-	case kerr.UnknownTopicOrPartition.Code, kerr.NotEnoughReplicas.Code, kerr.RequestTimedOut.Code:
-		return kerr.CoordinatorNotAvailable
-	case kerr.NotLeaderForPartition.Code, kerr.KafkaStorageError.Code:
-		return kerr.NotCoordinator
-	case kerr.MessageTooLarge.Code, kerr.RecordListTooLarge.Code, kerr.InvalidFetchSize.Code:
-		return kerr.UnknownServerError
-	}
-	return err
-}

@@ -32,7 +32,7 @@ const (
 	RaftRestartAsLeader Bug = "raft.restart_as_leader"
 	UnloadIgnoresEpoch  Bug = "coord.unload_ignores_epoch"
 	ServeWhileLoading   Bug = "coord.serve_while_loading"
-	AckBeforeCommit     Bug = "group.respond_before_persist"
+	AckBeforeCommit     Bug = "coord.ack_before_commit"
 )
 
 // Entry describes a bug.
