@@ -221,7 +221,8 @@ func (cs *commits) send(offsets Offsets, auto bool, end func(member.Verdict)) {
 			return
 		}
 	}
-	g.coordinator.send(cs.request(as, offsets), g.c.cfg.RequestTimeout, func(resp kmsg.Response, err error) {
+	req := commitRequest(g.cfg.Group, g.cfg.Instance, as, offsets, cs.topicID)
+	g.coordinator.send(req, g.c.cfg.RequestTimeout, func(resp kmsg.Response, err error) {
 		v := member.Verdict{Err: err, Retry: member.AfterWait}
 		if err == nil {
 			v = cs.answered(resp.(*kmsg.OffsetCommitResponse), as, grouped)
@@ -250,15 +251,14 @@ func (cs *commits) tell(as member.Generation, offsets Offsets, auto bool, err er
 	g.c.net.host.Tell(e)
 }
 
-func (cs *commits) request(as member.Generation, offsets Offsets) *kmsg.OffsetCommitRequest {
+// commitRequest is an OffsetCommit; topicID names topics for versions that need ids.
+func commitRequest(group, instanceID string, as member.Generation, offsets Offsets, topicID func(string) [16]byte) *kmsg.OffsetCommitRequest {
 	req := kmsg.NewPtrOffsetCommitRequest()
-	req.Group, req.Generation, req.MemberID = cs.g.cfg.Group, as.ID, as.Member
-	req.InstanceID = instance(cs.g.cfg.Instance)
+	req.Group, req.Generation, req.MemberID, req.InstanceID = group, as.ID, as.Member, instance(instanceID)
 	for _, tp := range keys(offsets) {
 		if n := len(req.Topics); n == 0 || req.Topics[n-1].Topic != tp.Topic {
 			rt := kmsg.NewOffsetCommitRequestTopic()
-			rt.Topic = tp.Topic
-			rt.TopicID = cs.topicID(tp.Topic)
+			rt.Topic, rt.TopicID = tp.Topic, topicID(tp.Topic)
 			req.Topics = append(req.Topics, rt)
 		}
 		rp := kmsg.NewOffsetCommitRequestTopicPartition()

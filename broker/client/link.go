@@ -330,6 +330,9 @@ func withoutIDs(req kmsg.Request) {
 		}
 	case *kmsg.OffsetFetchRequest:
 		for i := range r.Groups {
+			if r.Groups[i].Topics == nil {
+				r.Version = min(r.Version, 9) // all topics, whatever their ids
+			}
 			for j := range r.Groups[i].Topics {
 				if r.Groups[i].Topics[j].TopicID == zero {
 					r.Version = min(r.Version, 9)
