@@ -43,7 +43,7 @@ var SessionTooShort = Scenario{
 		},
 	},
 	Topics:   []Topic{Orders},
-	Workload: configured(Billing, map[string]string{"session.timeout.ms": "1000", "heartbeat.interval.ms": "300"}),
+	Workload: classic(Billing, map[string]string{"session.timeout.ms": "1000", "heartbeat.interval.ms": "300"}),
 	Faults: faults.Plan{
 		{At: 8 * time.Second, For: 1500 * time.Millisecond, Fault: faults.Pause{Host: faults.Host("member-1")}},
 		{At: 16 * time.Second, For: 1500 * time.Millisecond, Fault: faults.Pause{Host: faults.Host("member-2")}},

@@ -22,7 +22,7 @@ var ScaleOut = Scenario{
 			Duration: time.Minute,
 			Client:   Impatient,
 		},
-		Group: "billing", Members: 2, Late: 4, Work: 30 * time.Millisecond,
+		Group: "billing", Members: 2, Late: 4, Work: 30 * time.Millisecond, Classic: Classic,
 	},
 	Faults: faults.Plan{
 		{At: 21 * time.Second, For: 8 * time.Second, Fault: faults.Kill{Host: faults.Host("member-1")}},

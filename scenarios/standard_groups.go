@@ -19,14 +19,20 @@ var Grouped = Cluster{
 		"offsets.topic.num.partitions":     "3",
 		"min.insync.replicas":              "2",
 		"group.initial.rebalance.delay.ms": "1000",
+		// Of KIP-848 members.
+		"group.consumer.min.session.timeout.ms": "6000", "group.consumer.session.timeout.ms": "6000",
+		"group.consumer.min.heartbeat.interval.ms": "1500", "group.consumer.heartbeat.interval.ms": "1500",
 	},
 }
 
-// Impatient is how the clients of groups are configured: dead members are noticed
-// within a run.
+// Classic are sessions of classic members that are short enough for a dead one to be
+// noticed within a run.
+var Classic = map[string]string{"session.timeout.ms": "6000", "heartbeat.interval.ms": "1500"}
+
+// Impatient is how the clients of groups are configured otherwise.
 var Impatient = map[string]string{
-	"session.timeout.ms": "6000", "heartbeat.interval.ms": "1500", "max.poll.interval.ms": "15000",
-	"delivery.timeout.ms": "45000", "request.timeout.ms": "10000", "default.api.timeout.ms": "20000",
+	"max.poll.interval.ms": "15000",
+	"delivery.timeout.ms":  "45000", "request.timeout.ms": "10000", "default.api.timeout.ms": "20000",
 }
 
 // Billing is the usual work of a group: what three producers send, three members
@@ -38,7 +44,7 @@ var Billing = workloads.GroupConsume{
 		Duration: time.Minute,
 		Client:   Impatient,
 	},
-	Group: "billing", Members: 3,
+	Group: "billing", Members: 3, Classic: Classic,
 }
 
 // GroupPromises are those about records, and what a cluster owes a consumer group.

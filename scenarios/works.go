@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"maps"
 	"time"
 
 	"github.com/ktrial/ktrial/workloads"
@@ -33,9 +32,8 @@ func working(w workloads.GroupConsume, each time.Duration) workloads.GroupConsum
 	return w
 }
 
-// configured is work with other settings of its clients.
-func configured(w workloads.GroupConsume, settings map[string]string) workloads.GroupConsume {
-	w.Input.Client = maps.Clone(w.Input.Client)
-	maps.Copy(w.Input.Client, settings)
+// classic is work whose members have other settings of the classic protocol.
+func classic(w workloads.GroupConsume, settings map[string]string) workloads.GroupConsume {
+	w.Classic = settings
 	return w
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/client"
@@ -28,6 +29,9 @@ type GroupConsume struct {
 	Members, Late int
 	// Static members have a group.instance.id (KIP-345).
 	Static bool
+	// Classic are further settings of members in the classic protocol; in the other the
+	// brokers have what is like them (group.consumer.session.timeout.ms).
+	Classic map[string]string
 	// Commit says when offsets are committed; empty: after processing.
 	Commit CommitWhen
 	// Work is how long a record takes to be processed.
@@ -122,6 +126,13 @@ func (w GroupConsume) given(number int) map[string]string {
 	out := w.Input.given(config.Consumer)
 	out["group.id"] = w.Group
 	out["enable.auto.commit"] = strconv.FormatBool(w.Commit == Auto)
+	if !strings.EqualFold(out["group.protocol"], "consumer") {
+		for name, value := range w.Classic { //det:allow each has its own name
+			if _, set := out[name]; !set {
+				out[name] = value
+			}
+		}
+	}
 	if w.Static {
 		out["group.instance.id"] = fmt.Sprintf("member-%d", number)
 	}
