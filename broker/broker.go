@@ -301,7 +301,9 @@ func (n *Node) Image() *metadata.Image {
 // closed with the mark of a clean shutdown, and the quorum is left. It blocks.
 // A second call waits for the first one to finish and returns its error.
 func (n *Node) Shutdown() error {
-	if !n.stopping {
+	if n.stopping {
+		n.host.Reached(ProbeShutdownTwice)
+	} else {
 		n.stopping = true
 		n.stopErr = n.shutdown()
 		n.stopped = true

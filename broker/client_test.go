@@ -22,9 +22,9 @@ func TestAdmin(t *testing.T) {
 		admin := client.New(u.h, []string{"broker-1:9092", "broker-2:9092"}, "admin").NewAdmin(client.AdminDefaults())
 		defer admin.Close()
 
-		who, err := admin.DescribeCluster()
+		cluster, err := admin.DescribeCluster()
 		require.NoError(t, err)
-		assert.Len(t, who.Nodes, 3)
+		assert.Len(t, cluster.Nodes, 3)
 
 		orders := client.NewTopic{Name: "orders", Assignment: [][]kafka.NodeID{{1, 2, 3}, {2, 3, 1}}, Configs: map[string]string{"min.insync.replicas": "2"}}
 		require.NoError(t, admin.CreateTopics(orders))

@@ -48,7 +48,7 @@ func isClosed(c net.Conn) bool {
 	return n == 0 && err != nil && !(ok && timeout.Timeout())
 }
 
-// Nothing that a stranger sends takes the cluster down.
+// Nothing that an unknown client sends takes the cluster down.
 func TestServe_OutlivesGarbage(t *testing.T) {
 	t.Parallel()
 	s := startServing(t, t.TempDir(), "--set", "socket.request.max.bytes=1000000")

@@ -222,7 +222,7 @@ func TestRollingRestart(t *testing.T) {
 }
 
 // What a cure starts is not what another fault keeps down.
-func TestACureStartsNobodyElsesVictim(t *testing.T) {
+func TestACureStartsOnlyItsOwnVictim(t *testing.T) {
 	for _, short := range []string{"kill broker-2", "power off broker-2", "stop broker-2", "fill disk of broker-2", "fail disk of broker-2", "wipe broker-2", "tear next write of broker-2", "restart broker-2 one by one, each down for 100ms"} {
 		s := newStage(t, 3)
 		long := s.strike("kill broker-2")
@@ -373,7 +373,7 @@ func TestTornWrite(t *testing.T) {
 	}
 }
 
-func TestTornWriteOfSomebodyWhoDoesNotWrite(t *testing.T) {
+func TestTornWriteOfAHostThatDoesNotWrite(t *testing.T) {
 	s := newStage(t, 1)
 	resume := s.strike("pause broker-2")
 	heal := s.strike("tear next write of broker-2")

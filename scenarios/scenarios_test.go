@@ -1,20 +1,13 @@
 package scenarios_test
 
 import (
-	_ "embed"
 	"flag"
-	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
@@ -104,12 +97,18 @@ func TestHazards(t *testing.T) {
 // promise.
 func holds(t *testing.T, s scenarios.Scenario, o trial.Options) *reports.Run {
 	t.Helper()
+	return &play(t, s, o).Report
+}
+
+// play is holds, with all that came of the run.
+func play(t *testing.T, s scenarios.Scenario, o trial.Options) *trial.Result {
+	t.Helper()
 	r, err := trial.Run(s, o)
 	require.NoError(t, err)
 	for _, v := range r.Report.Violations {
 		t.Errorf("ktrial run %s --seed %d: %s: %s", s.Name, o.Seed, v.Check, v.Message)
 	}
-	return &r.Report
+	return r
 }
 
 // hash plays a seed once more.
@@ -123,82 +122,3 @@ var (
 	long      = flag.Bool("long", false, "run the long tests, too")
 	longSeeds = flag.Uint64("seeds", 100, "how many seeds the long tests play of each scenario")
 )
-
-//go:embed testdata/seeds.txt
-var seedsFile string
-
-// finding is a line of seeds.txt: a seed that found something, and what.
-type finding struct {
-	scenario scenarios.Scenario
-	seed     uint64
-	plan     faults.Plan   // what struck then
-	again    []planted.Bug // planting it makes the mistake that was found once more
-	why      string
-}
-
-func (f *finding) String() string { return fmt.Sprintf("%s-%d", f.scenario.Name, f.seed) }
-
-func parseFinding(line string) (f finding, err error) {
-	said, why, told := strings.Cut(line, "#")
-	if f.why = strings.TrimSpace(why); !told || f.why == "" {
-		return f, fmt.Errorf("%q does not say what the seed found", line)
-	}
-	words := strings.Fields(said)
-	if len(words) < 2 {
-		return f, fmt.Errorf("found %q, expected a scenario and a seed", said)
-	}
-	if f.scenario, err = scenarios.Find(words[0]); err != nil {
-		return f, err
-	}
-	for _, bug := range words[2:] {
-		f.again = append(f.again, planted.Bug(bug))
-	}
-	f.seed, err = strconv.ParseUint(words[1], 10, 64)
-	return f, err
-}
-
-// struckThen reads the plan of faults that is kept beside a seed.
-func (f *finding) struckThen() (err error) {
-	text, err := os.ReadFile(filepath.Join(seedPlans, f.String()+".txt"))
-	if err == nil {
-		f.plan, err = faults.ParsePlan(string(text))
-	}
-	return err
-}
-
-const seedPlans = "testdata/seeds"
-
-// TestSeedsThatFoundSomething plays them all with the plan that struck then, for
-// the swarm may draw another now: what they found is mended. Where the mistake
-// can be planted it is found again.
-func TestSeedsThatFoundSomething(t *testing.T) {
-	known := map[string]bool{}
-	for i, line := range strings.Split(strings.TrimSpace(seedsFile), "\n") {
-		if strings.HasPrefix(line, "#") {
-			continue
-		}
-		f, err := parseFinding(line)
-		require.NoError(t, err, "seeds.txt:%d", i+1)
-		require.NoError(t, f.struckThen(), "seeds.txt:%d", i+1)
-		require.False(t, known[f.String()], "seeds.txt:%d: %v is listed already", i+1, &f)
-		known[f.String()] = true
-		t.Run(f.String(), func(t *testing.T) {
-			t.Parallel()
-			o := trial.Options{Seed: f.seed, Plan: f.plan}
-			r := holds(t, f.scenario, o)
-			assert.True(t, r.Verdict.Passes(), "%s: %v", r.Verdict, r.NotReached)
-			if len(f.again) == 0 {
-				return
-			}
-			o.Plant = f.again
-			planted, err := trial.Run(f.scenario, o)
-			require.NoError(t, err)
-			assert.Equal(t, reports.Violated, planted.Report.Verdict, "planting %v is not found", f.again)
-		})
-	}
-	plans, err := os.ReadDir(seedPlans)
-	require.NoError(t, err)
-	for _, plan := range plans {
-		assert.True(t, known[strings.TrimSuffix(plan.Name(), ".txt")], "%s belongs to no line of seeds.txt", plan.Name())
-	}
-}

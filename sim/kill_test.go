@@ -281,7 +281,7 @@ func TestPanicNamesWhereAndWhen(t *testing.T) {
 
 func explode() { panic("high watermark 41 passed log end offset 40") }
 
-func TestDeadlockNamesWhoWaits(t *testing.T) {
+func TestDeadlockNamesTheWaitingTasks(t *testing.T) {
 	w := newWorld(t, 1)
 	w.Host("broker-1").Start(func(h env.Host) {
 		s := h.NewSignal("isr-shrink")
@@ -299,7 +299,7 @@ func TestDeadlockNamesWhoWaits(t *testing.T) {
 	text := err.Error()
 	assert.Contains(t, text, "broker-1/main: accept on broker-1:9092 since 0s")
 	assert.Contains(t, text, "broker-1/isr: wait for isr-shrink since ")
-	assert.Contains(t, text, "TestDeadlockNamesWhoWaits.func1.1 kill_test.go:")
+	assert.Contains(t, text, "TestDeadlockNamesTheWaitingTasks.func1.1 kill_test.go:")
 	assert.NotContains(t, text, "0x")
 	assert.False(t, strings.Contains(text, "kernel."), "machinery in the report:\n%s", text)
 }

@@ -68,13 +68,13 @@ func (d *watchdog) guard(w *World) {
 		}
 		if idle >= w.cfg.Watchdog && !d.ended.Load() {
 			task, at := w.k.Standing()
-			w.bark(Stuck{Seed: w.cfg.Seed, Task: task, At: at, After: w.cfg.Watchdog, Stacks: running()})
+			w.reportStuck(Stuck{Seed: w.cfg.Seed, Task: task, At: at, After: w.cfg.Watchdog, Stacks: running()})
 			return
 		}
 	}
 }
 
-func (w *World) bark(s Stuck) {
+func (w *World) reportStuck(s Stuck) {
 	if w.cfg.Stuck != nil {
 		w.cfg.Stuck(s)
 		return

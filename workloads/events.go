@@ -156,12 +156,23 @@ func (e *Completed) Sentence() string {
 }
 
 // EpochAt says in which leader epoch the record at an offset of a partition was
-// appended, if that is known.
-type EpochAt func(partition history.Value, offset int64) (epoch int32, known bool)
+// appended, and before which offset that epoch ends; known: whether it is.
+type EpochAt func(partition history.Value, offset int64) (epoch int32, end int64, known bool)
+
+// Operations makes the ledger's events of those of a history. Each operation has
+// two, so that their memory is allocated for many at once.
+type Operations struct {
+	EpochAt EpochAt // nil: no epoch is known
+
+	invoked   ledger.Block[Invoked]
+	completed ledger.Block[Completed]
+	sent      []Sent // of which the rest is free, as are these
+	polled    []Polled
+}
 
 // EventOf is the ledger's event of an event of the history; nil: it is not a
 // client's.
-func EventOf(e *history.Event, index int64, epochAt EpochAt) ledger.Event {
+func (o *Operations) EventOf(e *history.Event, index int64) ledger.Event {
 	if e.Process == history.NoProcess {
 		return nil
 	}
@@ -170,24 +181,27 @@ func EventOf(e *history.Event, index int64, epochAt EpochAt) ledger.Event {
 		op.Function = e.Name
 	}
 	if e.Type == history.Invoke {
-		return &Invoked{Operation: op, Sends: sends(e, epochAt)}
+		return o.invoked.Put(Invoked{Operation: op, Sends: o.sends(e)})
 	}
-	out := &Completed{Operation: op, Outcome: outcomes[e.Type], Error: e.Error, Sends: sends(e, epochAt)}
+	out := o.completed.Put(Completed{Operation: op, Outcome: outcomes[e.Type], Error: e.Error, Sends: o.sends(e)})
+	begun := len(o.polled)
 	for i := range e.Mops {
 		switch m := &e.Mops[i]; m.Kind {
 		case history.MopSend:
 		case history.MopPoll:
-			out.Polled = polled(out.Polled, m.Records, epochAt)
+			begun = o.poll(begun, m.Records)
 		default:
 			out.Marks = append(out.Marks, Mark{m.Kind.String(), Text{value: m.Key}, m.Offset.Or(unknown)})
 		}
 	}
+	out.Polled = o.polled[begun:len(o.polled):len(o.polled)]
 	return out
 }
 
-var outcomes = map[history.Type]string{history.OK: "ok", history.Failed: "failed", history.Unknown: "unknown"}
+var outcomes = [...]string{history.OK: "ok", history.Failed: "failed", history.Unknown: "unknown"}
 
-func sends(e *history.Event, epochAt EpochAt) (out []Sent) {
+func (o *Operations) sends(e *history.Event) []Sent {
+	begun := len(o.sent)
 	for i := range e.Mops {
 		m := &e.Mops[i]
 		if m.Kind != history.MopSend {
@@ -195,33 +209,53 @@ func sends(e *history.Event, epochAt EpochAt) (out []Sent) {
 		}
 		s := Sent{Partition: Text{value: m.Key}, Value: Text{m.Value, m.Key}, Offset: unknown, Epoch: unknown}
 		if offset, told := m.Offset.Told(); e.Type == history.OK && told {
-			s.Offset, s.Epoch = offset, epochOf(epochAt, m.Key, offset)
+			s.Offset = offset
+			s.Epoch, _ = o.epochAt(m.Key, offset)
 		}
-		out = append(out, s)
+		o.sent, begun = more(o.sent, begun, s)
 	}
-	return out
+	return o.sent[begun:len(o.sent):len(o.sent)]
 }
 
-// polled adds records to the runs of those before.
-func polled(out []Polled, records []history.Record, epochAt EpochAt) []Polled {
+// poll adds records to the runs of those before, which are o.polled[begun:]. They
+// may move; it returns where they begin.
+func (o *Operations) poll(begun int, records []history.Record) int {
+	epoch, end := int32(unknown), int64(unknown) // of the last record
 	for i := range records {
 		r := &records[i]
 		partition, offset := Text{value: r.Key}, r.Offset.Or(unknown)
-		epoch := epochOf(epochAt, r.Key, offset)
-		if n := len(out); n > 0 && out[n-1].Partition == partition && out[n-1].Last+1 == offset && out[n-1].Epoch == epoch {
-			out[n-1].Last = offset
+		last := len(o.polled) - 1
+		goesOn := last >= begun && o.polled[last].Partition == partition && o.polled[last].Last+1 == offset
+		if !goesOn || offset >= end {
+			epoch, end = o.epochAt(r.Key, offset)
+		}
+		if goesOn && epoch == o.polled[last].Epoch {
+			o.polled[last].Last = offset
 			continue
 		}
-		out = append(out, Polled{partition, offset, offset, epoch})
+		o.polled, begun = more(o.polled, begun, Polled{partition, offset, offset, epoch})
 	}
-	return out
+	return begun
 }
 
-func epochOf(epochAt EpochAt, partition history.Value, offset int64) int32 {
-	if epochAt != nil {
-		if epoch, known := epochAt(partition, offset); known {
-			return epoch
+// epochAt is the epoch of a record, and the offset up to which it is that of the
+// records behind it, too.
+func (o *Operations) epochAt(partition history.Value, offset int64) (epoch int32, end int64) {
+	if o.EpochAt != nil {
+		if epoch, end, known := o.EpochAt(partition, offset); known {
+			return epoch, end
 		}
 	}
-	return unknown
+	return unknown, offset + 1
+}
+
+// more appends to all[begun:], with what is before it left to its readers. When
+// there is no room it moves to new memory; it returns where it begins.
+func more[E any](all []E, begun int, e E) ([]E, int) {
+	const room = 256
+	if len(all) == cap(all) {
+		moved := make([]E, 0, max(room, 2*(len(all)-begun)))
+		all, begun = append(moved, all[begun:]...), 0
+	}
+	return append(all, e), begun
 }

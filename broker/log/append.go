@@ -118,6 +118,9 @@ func (l *Log) duplicate(batches []byte) (AppendInfo, bool, error) {
 			continue
 		}
 		l.host.Reached(ProbeDuplicateAnswered)
+		if m.recalled {
+			l.host.Reached(ProbeRecalled)
+		}
 		return AppendInfo{m.firstOffset(), m.lastOffset, m.timestamp, m.timestamp, true}, true, nil
 	}
 	return AppendInfo{}, false, nil

@@ -334,7 +334,8 @@ func (d *Dir) Checkpoint(hws map[kafka.TopicPartition]kafka.Offset) error {
 	known := offsets{}
 	maps.Copy(known, hws)
 	for tp := range d.logs {
-		if _, told := hws[tp]; !told {
+		if _, given := hws[tp]; !given {
+			d.host.Reached(ProbeMarksKept)
 			known[tp] = d.highWatermarks[tp]
 		}
 	}

@@ -208,6 +208,7 @@ func (r *recovery) rebuild(s *segment, withEpochs bool) (whole bool, err error) 
 		// compaction leaves gaps, and no follower would ever fetch what is missing in
 		// this one.
 		if o := b.BaseOffset(); o < s.end || o > s.end && !r.cfg.CleanupPolicy.Compact || !s.offsets.holds(b.LastOffset()) {
+			r.host.Reached(ProbeBaseOffset)
 			return s.damaged(at, fmt.Errorf("base offset %d, expected %d", o, s.end))
 		}
 		s.account(b, at, r.cfg.IndexIntervalBytes)

@@ -17,6 +17,12 @@ var (
 		"a snapshot of producers could not be read, and was made anew from the log", nil)
 	ProbeDuplicateAnswered = ledger.NewProbe("duplicate batch answered with its first offset",
 		"a log was given a batch that it holds already")
+	ProbeRecalled = ledger.NewProbe("duplicate batch recalled from before a producer snapshot",
+		"a retried batch was known only because the log was read behind the snapshot, which keeps one batch of each producer")
+	ProbeBaseOffset = ledger.NewProbe("base offset found damaged",
+		"recovery found a batch whose base offset does not follow the batch before it, and no checksum covers that")
+	ProbeMarksKept = ledger.NewProbe("high watermarks kept of logs without metadata",
+		"a checkpoint was written while the broker had logs that no metadata had named to it yet")
 	ProbeDamagedCheckpoint = ledger.ProbeOn[witness.CheckpointDamaged](new(witness.CheckpointDamaged).Kind(), "damaged checkpoint",
 		"a checkpoint of offsets could not be read", nil)
 )

@@ -23,6 +23,7 @@ type batchMeta struct {
 	lastOffset   kafka.Offset
 	offsetDelta  int32
 	timestamp    int64
+	recalled     bool // from the log, as the snapshot did not hold it
 }
 
 func (m *batchMeta) firstSequence() kafka.Sequence { return m.lastSequence.Add(-m.offsetDelta) }

@@ -38,7 +38,9 @@ func (l *Log) recall(ps *producers) error {
 				return errStop
 			}
 			if p := ps.byID[b.ProducerID()]; p != nil && p.misses(b) {
-				earlier[p.id] = append(lastOf(earlier[p.id]), metaOf(b))
+				m := metaOf(b)
+				m.recalled = true
+				earlier[p.id] = append(lastOf(earlier[p.id]), m)
 			}
 			return nil
 		})
@@ -85,5 +87,7 @@ func (p *producer) recall(earlier []batchMeta) {
 }
 
 func metaOf(b record.Batch) batchMeta {
-	return batchMeta{b.LastSequence(), b.LastOffset(), int32(b.LastOffset() - b.BaseOffset()), b.MaxTimestamp()}
+	return batchMeta{
+		lastSequence: b.LastSequence(), lastOffset: b.LastOffset(), offsetDelta: int32(b.LastOffset() - b.BaseOffset()), timestamp: b.MaxTimestamp(),
+	}
 }

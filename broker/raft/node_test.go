@@ -13,6 +13,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/raft"
+	"github.com/ktrial/ktrial/sim/disk"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -44,9 +45,9 @@ func TestShutdownHandsOver(t *testing.T) {
 	assert.Less(t, took, time.Second)
 	for _, m := range q.members {
 		if m != leader {
-			who, epoch := m.node.Leader()
-			assert.NotEqual(t, leader.id, who)
-			assert.NotEqual(t, kafka.NoNode, who)
+			now, epoch := m.node.Leader()
+			assert.NotEqual(t, leader.id, now)
+			assert.NotEqual(t, kafka.NoNode, now)
 			assert.Equal(t, kafka.LeaderEpoch(2), epoch)
 		}
 	}
@@ -194,4 +195,37 @@ func TestKAFKA14240_NoStartWithoutTheSnapshot(t *testing.T) {
 	leader.host.Restart()
 	q.run(time.Second)
 	assert.ErrorContains(t, leader.host.ExitError(), "there is no snapshot of what was before")
+}
+
+// TestReplayWhileRecordsAreWritten: the core of a member that was behind hears of a
+// high watermark together with the records below it, which are written then. A
+// replay in between takes what the disk has. It once waited for the rest for ever
+// (leader-loses-power 33).
+func TestReplayWhileRecordsAreWritten(t *testing.T) {
+	q, leader := settled(t, 3, 1)
+	behind := q.members[3] // observes
+	behind.host.Kill()
+	q.on(leader, func() {
+		_, err := leader.node.Append(leader.leading, []metadata.Record{&metadata.NoOpRecord{}})
+		assert.NoError(t, err)
+	})
+	behind.host.Disk().Add(&disk.Rule{Op: disk.OpWrite, Path: "*.log", Delay: time.Second})
+	behind.host.Start(behind.main)
+	for range 1000 {
+		q.run(5 * time.Millisecond)
+		if behind.node != nil && behind.node.HighWatermark() > behind.node.EndOffset() {
+			break
+		}
+	}
+	hw := behind.node.HighWatermark()
+	require.Greater(t, hw, behind.node.EndOffset(), "the state was not met")
+	var replayed raft.Fold
+	q.on(behind, func() {
+		var err error
+		replayed, err = behind.node.Replay(raft.Folds{})
+		assert.NoError(t, err)
+	})
+	assert.Positive(t, replayed.End)
+	assert.Less(t, replayed.End, hw)
+	assert.Positive(t, q.w.Ledger().Reached()[raft.ProbeMarkAhead])
 }

@@ -15,6 +15,8 @@ var (
 		"a follower was too far behind for the log, and fetched a snapshot (KIP-630)")
 	ProbeSnapshotBeforeCut = ledger.NewProbe("raft: a snapshot was stored and the log not yet cut",
 		"a process died between these two steps")
+	ProbeMarkAhead = ledger.NewProbe("raft: high watermark ahead of the log",
+		"the state on the disk was folded anew while the core knew of a high watermark whose records were not written yet")
 	ProbeDiverged = ledger.ProbeOn[witness.QuorumTruncating](new(witness.QuorumTruncating).Kind(), "raft: truncated after a divergence",
 		"a follower dropped metadata records that the quorum leader does not have (KIP-595)", nil)
 )

@@ -192,7 +192,11 @@ type Fold struct {
 // same, or it would not survive a restart.
 func (n *Node) Replay(known Folds) (Fold, error) {
 	// The core hears of a high watermark before the records below it are written.
-	hw := min(n.core.HighWatermark(), n.log.EndOffset())
+	hw := n.core.HighWatermark()
+	if hw > n.log.EndOffset() {
+		n.host.Reached(ProbeMarkAhead)
+		hw = n.log.EndOffset()
+	}
 	id := n.core.Log().LatestSnapshot()
 	var snapshot []byte
 	var err error

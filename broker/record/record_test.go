@@ -329,7 +329,7 @@ func TestControlBatches(t *testing.T) {
 	require.NoError(t, marker.ReadFrom(rec.Value))
 	assert.Equal(t, int32(31), marker.CoordinatorEpoch)
 
-	b = NewControl(Options{LeaderEpoch: 4}, 5, LeaderChange, []byte("who"))
+	b = NewControl(Options{LeaderEpoch: 4}, 5, LeaderChange, []byte("key"))
 	assert.False(t, b.HasProducer())
 	_, _, ok = b.EndTxnMarker()
 	assert.False(t, ok)
@@ -338,7 +338,7 @@ func TestControlBatches(t *testing.T) {
 	typ, value, err := ParseControl(recs[0])
 	require.NoError(t, err)
 	assert.Equal(t, "LEADER_CHANGE", typ.String())
-	assert.Equal(t, "who", string(value))
+	assert.Equal(t, "key", string(value))
 }
 
 // What the header promises of its records must be so.

@@ -132,6 +132,7 @@ func (p *Partition) propose(pr *proposal) {
 // accepted is the controller's answer to pr: the partition as it is now.
 func (p *Partition) accepted(pr *proposal, isr []kafka.NodeID, epoch kafka.LeaderEpoch, registry kafka.PartitionEpoch) {
 	if p.isr.proposal != pr {
+		p.m.host.Reached(ProbeMetadataFaster)
 		return // the metadata log was faster
 	}
 	if epoch != p.epoch || registry < p.registry {

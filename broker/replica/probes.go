@@ -33,6 +33,10 @@ var (
 		"a follower had to ask again for a smaller epoch (KIP-279)")
 	ProbeEpochImpossible = ledger.ProbeOn[witness.EpochImpossible](new(witness.EpochImpossible).Kind(), "follower dropped an epoch that cannot be",
 		"a follower had records of a later epoch than its leader", nil)
+	ProbeMetadataFaster = ledger.NewProbe("ISR change read from the metadata before it was answered",
+		"the metadata log named a leader the ISR that it had proposed before the controller's answer did")
+	ProbeMarkPassedOn = ledger.NewProbe("mark of a clean shutdown passed on",
+		"a broker was stopped in order before it was registered, and so was the process before it")
 	ProbeEndNotYet = ledger.NewProbe("end offset not available yet",
 		"a leader had not committed in its epoch when a client asked for the end of the log (KIP-207)")
 )

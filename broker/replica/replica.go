@@ -138,6 +138,7 @@ func (m *Manager) Shutdown() error {
 // take two clean restarts in a row for an unclean one (KIP-966).
 func (m *Manager) lastEpoch() kafka.BrokerEpoch {
 	if epoch, clean := m.dir.CleanShutdown(); clean && m.brokerEpoch == kafka.NoEpoch {
+		m.host.Reached(ProbeMarkPassedOn)
 		return epoch
 	}
 	return m.brokerEpoch

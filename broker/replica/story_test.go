@@ -26,8 +26,8 @@ func TestStories(t *testing.T) {
 	golden.Stories(t, "testdata/stories/*.txt", tell)
 }
 
-// teller plays a story line by line, in a network that takes exactly a millisecond.
-type teller struct {
+// player plays a story line by line, in a network that takes exactly a millisecond.
+type player struct {
 	*stage
 	began time.Duration
 	lines []string // what has happened since the last command
@@ -51,7 +51,7 @@ func tell(t *testing.T, text string) string {
 	var out strings.Builder
 	out.WriteString(strings.Join(lines[:first+1], "\n") + "\n")
 	playIn(t, sim.Config{Seed: 1, Network: lan, Steady: true, InOrder: true, Lucky: true}, brokers, bugs, func(s *stage) {
-		x := &teller{stage: s, began: s.h.Uptime()}
+		x := &player{stage: s, began: s.h.Uptime()}
 		s.entry = x.happened
 		for _, line := range lines[first+1:] {
 			if isCommand(line) {
@@ -72,7 +72,7 @@ func isCommand(line string) bool { return line != "" && line[0] != '#' }
 
 // happened takes down what a reader of a story wants to know. That a law broke stands
 // below the event that broke it.
-func (x *teller) happened(e *ledger.Entry) {
+func (x *player) happened(e *ledger.Entry) {
 	broken := x.broken
 	x.broken = nil
 	switch e.Event.(type) {
@@ -88,12 +88,12 @@ func (x *teller) happened(e *ledger.Entry) {
 	}
 }
 
-func (x *teller) say(format string, args ...any) {
+func (x *player) say(format string, args ...any) {
 	x.lines = append(x.lines, fmt.Sprintf("%6d ms  ", (x.h.Uptime()-x.began).Milliseconds())+fmt.Sprintf(format, args...))
 }
 
 // numbers reads the numbers of brokers; other words between them are for the reader.
-func (x *teller) numbers(words []string) (ids []kafka.NodeID) {
+func (x *player) numbers(words []string) (ids []kafka.NodeID) {
 	for _, w := range words {
 		if n, err := strconv.Atoi(w); err == nil {
 			ids = append(ids, kafka.NodeID(n))
@@ -103,7 +103,7 @@ func (x *teller) numbers(words []string) (ids []kafka.NodeID) {
 }
 
 // do runs one command.
-func (x *teller) do(words []string) {
+func (x *player) do(words []string) {
 	ids := x.numbers(words[1:])
 	one := func() kafka.NodeID {
 		require.NotEmpty(x.t, ids, "%v: a broker is missing", words)

@@ -141,7 +141,7 @@ func TestMetadata_LetsOthersHaveTheirTurn(t *testing.T) {
 	onBroker(t, func(h env.Host, b *Broker) {
 		var names []string
 		for i := range 10 * portion {
-			names = append(names, "nobody-"+strconv.Itoa(i))
+			names = append(names, "unknown-"+strconv.Itoa(i))
 		}
 		turns := 0
 		over := false

@@ -114,6 +114,7 @@ func (lc *Lifecycle) Start() {
 }
 
 func (lc *Lifecycle) giveUp(err error) {
+	lc.host.Reached(ProbeGaveUp)
 	if lc.GiveUp != nil {
 		lc.GiveUp(err)
 	}

@@ -49,7 +49,7 @@ func TestAStreamIsForManyClients(t *testing.T) {
 	require.Len(t, h.Notes(), 1)
 	assert.Equal(t, history.UncleanElection, h.Notes()[0].Fault)
 	j := checkers.Judge(h, checkers.Options{})
-	assert.Equal(t, checkers.Inconclusive, j.Verdict, "nobody has read: %v", j)
+	assert.Equal(t, checkers.Inconclusive, j.Verdict, "no client has read: %v", j)
 	assert.EqualValues(t, producers*each, j.Examined.Acknowledged)
 }
 

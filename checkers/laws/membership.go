@@ -117,20 +117,24 @@ func (r *Replication) members(s PartitionState) (unasked bool) {
 	elected := !r.known || s.LeaderEpoch != r.leaderEpoch
 	for _, n := range s.ISR {
 		p := r.of(n)
-		joined := r.known && !holds(r.isr, n) && !(s.Unclean && n == s.Leader)
-		if joined {
-			unasked = r.join(p, s) || unasked
+		added := r.known && !holds(r.isr, n) && !(s.Unclean && n == s.Leader)
+		// A leader that was elected out of the ELR has not caught up with another, so
+		// that it is in the ISR proves nothing of what it has.
+		joined := added && !(holds(r.elr, n) && s.Leader == n)
+		if added {
 			p.had = 0
 		}
-		fromELR := holds(r.elr, n) && s.Leader == n // that proves nothing of what it has
-		if joined && !fromELR || !r.known || s.Unclean && n == s.Leader {
+		if joined {
+			unasked = r.join(p, s) || unasked
+		}
+		if joined || !r.known || s.Unclean && n == s.Leader {
 			p.member = s.At
 		}
 		p.lossy = p.lossy && p.log.end() < r.trueHW()
 		switch {
-		case p.lossy && (joined || n == s.Leader && elected):
+		case p.lossy && (added || n == s.Leader && elected):
 			r.fail(UncleanExcluded, n, "%v is in ISR %v; it came back with %d of %d committed records", n, s.ISR, p.log.end(), r.trueHW())
-		case p.up && !p.lossy && !joined:
+		case p.up && !p.lossy && !added:
 			r.complete(p, &CandidateComplete)
 		}
 	}
@@ -142,11 +146,8 @@ func (r *Replication) members(s PartitionState) (unasked bool) {
 	return unasked
 }
 
-// join: laws 12 and 26, of a replica that has joined the ISR.
+// join: laws 12 and 26, of a replica that its leader has taken into the ISR.
 func (r *Replication) join(p *replica, s PartitionState) (unasked bool) {
-	if holds(r.elr, p.node) && s.Leader == p.node {
-		return false // elected out of the ELR
-	}
 	leader := r.of(s.Leader)
 	if !leader.leads || leader.epoch != s.LeaderEpoch {
 		return false // the leader asked for it and is gone by now

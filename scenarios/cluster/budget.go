@@ -5,6 +5,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // The budget: how much may be destroyed before something acknowledged can be
@@ -103,14 +104,28 @@ func (c *Cluster) Survives(hosts []string, loses bool) bool {
 // out of the ISR before them, and then none is left that counts.
 func (c *Cluster) keeps(im *metadata.Image, p *metadata.Partition, hosts []string, loses bool) bool {
 	down, lost := 0, false
+	var because []*ledger.Probe
 	for _, id := range p.Replicas {
 		s := c.byID[id]
-		if slices.Contains(hosts, s.Name()) || s.loss.crashed && (s.Unclean(im) || !slices.Contains(p.ISR, id)) {
+		switch {
+		case slices.Contains(hosts, s.Name()):
 			down++
+		case s.loss.crashed && s.Unclean(im):
+			down++
+			because = append(because, ProbeStillCounted)
+		case s.loss.crashed && !slices.Contains(p.ISR, id):
+			down++
+			because = append(because, ProbeNotBackInSync)
 		}
 		lost = lost || s.lacks(im, p)
 	}
-	return down < max(1, c.MinInsync(p.Topic)) || !loses && !lost
+	if down < max(1, c.MinInsync(p.Topic)) || !loses && !lost {
+		return true
+	}
+	for _, probe := range because {
+		c.world.Ledger().Reach(probe)
+	}
+	return false
 }
 
 func (c *Cluster) touches(p *metadata.Partition, hosts []string) bool {
@@ -124,6 +139,13 @@ func (c *Cluster) touches(p *metadata.Partition, hosts []string) bool {
 // committed.
 func (c *Cluster) VoterForgets(hosts []string, wiped bool) bool {
 	return slices.ContainsFunc(hosts, func(name string) bool {
-		return slices.Contains(c.controllers, name) && (wiped || c.byHost[name].loss.doubtful)
+		if !slices.Contains(c.controllers, name) {
+			return false
+		}
+		doubtful := c.byHost[name].loss.doubtful
+		if doubtful {
+			c.world.Ledger().Reach(ProbeVoterForgets)
+		}
+		return wiped || doubtful
 	})
 }

@@ -48,8 +48,8 @@ type Inspector struct {
 	calm       laws.Calm
 	partitions []*Partition // in the order in which they were met
 	byID       map[witness.PartitionID]*Partition
-	tellers    map[*witness.Replica]*teller
-	last       *teller // that was asked for
+	sources    map[*witness.Replica]*source
+	last       *source // that was asked for
 
 	// committed is the offset of the metadata log below which all was told:
 	// every controller tells of every record, and the first one counts.
@@ -60,8 +60,8 @@ type Inspector struct {
 	starts    []int64
 }
 
-// teller is what tells most events: a replica, or a member of the quorum.
-type teller struct {
+// source is what tells most events: a replica, or a member of the quorum.
+type source struct {
 	of        *witness.Replica
 	node      *node
 	partition *Partition // nil: it is not inspected, or that of the quorum
@@ -104,8 +104,8 @@ type Partition struct {
 // New makes an inspector. Its Read is to be given to the ledger.
 func New(cfg Config) *Inspector {
 	in := &Inspector{
-		cfg: cfg, byID: map[witness.PartitionID]*Partition{}, tellers: map[*witness.Replica]*teller{},
-		nodes: map[kafka.NodeID]*node{}, last: &teller{}, brokers: laws.NewBrokers(),
+		cfg: cfg, byID: map[witness.PartitionID]*Partition{}, sources: map[*witness.Replica]*source{},
+		nodes: map[kafka.NodeID]*node{}, last: &source{}, brokers: laws.NewBrokers(),
 	}
 	in.Quorum = laws.NewQuorum(laws.QuorumConfig{Subject: kafka.MetadataPartition.String(), Name: in.name(), Voters: in.list(0, cfg.Voters), Brokers: in.brokers, Calm: &in.calm})
 	in.Quorum.Report = func(f laws.Failure) { cfg.Broken(nil, f) }
@@ -166,18 +166,18 @@ func (in *Inspector) meet(id witness.PartitionID) *Partition {
 	return p
 }
 
-// teller is the one that tells as r.
-func (in *Inspector) teller(r *witness.Replica) *teller {
+// sourceOf is the source that tells events as r.
+func (in *Inspector) sourceOf(r *witness.Replica) *source {
 	if r == in.last.of {
 		return in.last
 	}
-	t := in.tellers[r]
+	t := in.sources[r]
 	if t == nil {
-		t = &teller{of: r, node: in.of(r.Node)}
+		t = &source{of: r, node: in.of(r.Node)}
 		if r.Partition != kafka.MetadataPartition {
 			t.partition = in.partition(r.ID())
 		}
-		in.tellers[r] = t
+		in.sources[r] = t
 	}
 	in.last = t
 	return t
@@ -209,14 +209,14 @@ func (in *Inspector) ProcessEnded(id kafka.NodeID) {
 		return
 	}
 	n.up = false
-	for r, t := range in.tellers {
+	for r, t := range in.sources {
 		if t.node == n {
-			delete(in.tellers, r) // the next process has others
+			delete(in.sources, r) // the next process has others
 		}
 	}
-	in.last = &teller{}
+	in.last = &source{}
 	for _, p := range in.partitions {
-		in.hears(p, id)
+		in.learned(p, id)
 		p.Laws.Stopped(laws.Node(id))
 	}
 }
@@ -286,7 +286,7 @@ func (in *Inspector) Read(e *ledger.Entry) {
 	if r == nil {
 		return // of no replica in particular
 	}
-	t := in.teller(r)
+	t := in.sourceOf(r)
 	t.node.up = true
 	switch {
 	case t.partition != nil:

@@ -41,10 +41,10 @@ func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Eve
 	case *witness.HighWatermarkMoved:
 		l.HighWatermark(node, int64(e.To), laws.Epoch(e.Epoch))
 	case *witness.BecameLeader:
-		in.hears(p, id)
+		in.learned(p, id)
 		l.BecameLeader(node, laws.Epoch(e.Epoch), int64(e.End), int64(e.HW), in.list(0, e.ISR))
 	case *witness.BecameFollower:
-		in.hears(p, id)
+		in.learned(p, id)
 		l.BecameFollower(node, laws.Epoch(e.Epoch), laws.Node(e.Leader), int64(e.End))
 	case *witness.MaximalISR:
 		l.MaximalISR(node, in.list(0, e.Nodes))
@@ -61,10 +61,10 @@ func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Eve
 	case *witness.ReadServed:
 		l.Read(node, int64(e.From), int64(e.End), laws.Epoch(e.Epoch), e.Digest)
 	case *witness.Stopped:
-		in.hears(p, id)
+		in.learned(p, id)
 		l.Closed(node)
 	case *witness.Deleted:
-		in.hears(p, id)
+		in.learned(p, id)
 		l.Wiped(node)
 	}
 }
@@ -205,8 +205,8 @@ func (in *Inspector) replaced(p *Partition, by kafka.NodeID) {
 	}
 }
 
-// hears: a node knows that it leads p no longer, or is gone.
-func (in *Inspector) hears(p *Partition, id kafka.NodeID) {
+// learned: a node knows that it leads p no longer, or is gone.
+func (in *Inspector) learned(p *Partition, id kafka.NodeID) {
 	i := slices.Index(p.unaware, id)
 	if i < 0 {
 		return

@@ -49,7 +49,7 @@ func (r *run) caches(p *inspector.Partition) {
 }
 
 // unsettled says which node has not all of the metadata that another has.
-func (r *run) unsettled(bool) (amiss []string) {
+func (r *run) unsettled(bool) (problems []string) {
 	end := kafka.Offset(0)
 	for _, s := range r.c.Servers {
 		if n := s.Node(); n != nil {
@@ -60,12 +60,12 @@ func (r *run) unsettled(bool) (amiss []string) {
 		n := s.Node()
 		switch {
 		case n == nil:
-			amiss = append(amiss, s.Name()+" is not up")
+			problems = append(problems, s.Name()+" is not up")
 		case n.Raft.HighWatermark() != end:
-			amiss = append(amiss, fmt.Sprintf("%s has the metadata log up to %d of %d", s.Name(), n.Raft.HighWatermark(), end))
+			problems = append(problems, fmt.Sprintf("%s has the metadata log up to %d of %d", s.Name(), n.Raft.HighWatermark(), end))
 		}
 	}
-	return amiss
+	return problems
 }
 
 // replay has every node fold its metadata log anew, and compares the images
@@ -80,11 +80,11 @@ func (r *run) replay(bound time.Duration) error {
 			waiting--
 		})
 	}
-	return r.converge(bound, func(bool) (amiss []string) {
+	return r.converge(bound, func(bool) (problems []string) {
 		if waiting > 0 {
-			amiss = append(amiss, fmt.Sprintf("%d nodes still replay their metadata log", waiting))
+			problems = append(problems, fmt.Sprintf("%d nodes still replay their metadata log", waiting))
 		}
-		return amiss
+		return problems
 	})
 }
 

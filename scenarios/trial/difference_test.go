@@ -12,7 +12,7 @@ import (
 	"github.com/ktrial/ktrial/scenarios/internal/samples"
 )
 
-func TestFirstDifferenceNamesWhoDiffers(t *testing.T) {
+func TestFirstDifferenceNamesTheTask(t *testing.T) {
 	s := samples.Leaky()
 	text := FirstDifference(s, Options{Seed: 3})
 	t.Log(text)

@@ -90,7 +90,7 @@ func TestAReportTellsTheStory(t *testing.T) {
 }
 
 // The story of a violation that a planted bug caused has its operations, what
-// befell the cluster around them, and the command that shows it again.
+// happened to the cluster around them, and the command that shows it again.
 func TestAPlantedBugIsExplained(t *testing.T) {
 	for seed := range uint64(20) {
 		r, err := Run(scenarios.LateRequests, Options{Seed: seed, Plant: []planted.Bug{planted.NoDuplicateWindow}})
@@ -102,14 +102,14 @@ func TestAPlantedBugIsExplained(t *testing.T) {
 		assert.Equal(t, "duplicate", v.Anomaly)
 		assert.NotEmpty(t, v.Proof)
 		assert.NotEmpty(t, v.Lanes)
-		who := map[string]bool{}
+		roles := map[string]bool{}
 		for i, m := range v.Story {
-			who[strings.TrimRight(m.Who, "-0123456789")] = true
+			roles[strings.TrimRight(m.Who, "-0123456789")] = true
 			assert.True(t, i == 0 || v.Story[i-1].At <= m.At, "in the order of time")
 			assert.NotEmpty(t, m.What)
 		}
-		assert.True(t, who["producer"], "%v", v.Story)
-		assert.True(t, who["fault"], "%v", v.Story)
+		assert.True(t, roles["producer"], "%v", v.Story)
+		assert.True(t, roles["fault"], "%v", v.Story)
 		assert.Contains(t, r.Report.Again, "--plant "+string(planted.NoDuplicateWindow))
 		assert.Contains(t, r.Report.Stopped, "the first violation that is certain")
 		return

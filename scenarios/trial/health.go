@@ -14,27 +14,27 @@ import (
 type health struct {
 	c          *cluster.Cluster
 	partitions func() []kafka.TopicPartition // that must be well
-	// ailing is the partition that was not well at the last look: most looks
-	// find the same one again, and a large cluster has thousands.
-	ailing int
+	// last is the partition that was not well at the last look: most looks find the
+	// same one again, and a large cluster has thousands.
+	last int
 }
 
-// amiss says what is not well. It does not mind the hosts that are cut off.
-// Unless all is asked for, it stops at the first partition that ails.
-func (h *health) amiss(cutOff func(host string) bool, all bool) (out []string) {
+// problems says what is not well, but for the hosts that are cut off. Unless all
+// is asked for, it stops at the first partition that has any.
+func (h *health) problems(cutOff func(host string) bool, all bool) (out []string) {
 	im := h.c.Image()
 	if im == nil {
 		return []string{"no server has metadata"}
 	}
 	partitions := h.partitions()
-	if !all && h.ailing < len(partitions) {
-		if out = h.unwell(im, partitions[h.ailing], cutOff); len(out) > 0 {
+	if !all && h.last < len(partitions) {
+		if out = h.problemsOf(im, partitions[h.last], cutOff); len(out) > 0 {
 			return out
 		}
 	}
 	for i, tp := range partitions {
-		h.ailing = i
-		out = append(out, h.unwell(im, tp, cutOff)...)
+		h.last = i
+		out = append(out, h.problemsOf(im, tp, cutOff)...)
 		if len(out) > 0 && !all {
 			return out
 		}
@@ -42,8 +42,8 @@ func (h *health) amiss(cutOff func(host string) bool, all bool) (out []string) {
 	return out
 }
 
-// unwell says what is amiss with one partition.
-func (h *health) unwell(im *metadata.Image, tp kafka.TopicPartition, cutOff func(host string) bool) (out []string) {
+// problemsOf says what is not well in one partition.
+func (h *health) problemsOf(im *metadata.Image, tp kafka.TopicPartition, cutOff func(host string) bool) (out []string) {
 	say := func(format string, args ...any) {
 		out = append(out, fmt.Sprintf("%v: ", tp)+fmt.Sprintf(format, args...))
 	}

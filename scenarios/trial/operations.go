@@ -16,8 +16,9 @@ import (
 func (r *run) tellOperations() {
 	epochs := epochs{leads: map[*witness.Replica]bool{}, of: map[history.Value][]appended{}, keys: map[*witness.Replica]history.Value{}}
 	r.w.Ledger().Read(epochs.read)
+	operations := workloads.Operations{EpochAt: epochs.at}
 	r.stage.Recorder.Told = func(e *history.Event, index int64) {
-		if event := workloads.EventOf(e, index, epochs.at); event != nil {
+		if event := operations.EventOf(e, index); event != nil {
 			r.w.TellOf(e.Client, event)
 		}
 	}
@@ -72,11 +73,11 @@ func (x *epochs) append(partition history.Value, a appended) {
 	x.of[partition] = runs
 }
 
-func (x *epochs) at(partition history.Value, offset int64) (epoch int32, known bool) {
+func (x *epochs) at(partition history.Value, offset int64) (epoch int32, end int64, known bool) {
 	runs := x.of[partition]
 	i := sort.Search(len(runs), func(i int) bool { return int64(runs[i].end) > offset })
 	if i == len(runs) || int64(runs[i].first) > offset {
-		return 0, false
+		return 0, 0, false
 	}
-	return int32(runs[i].epoch), true
+	return int32(runs[i].epoch), int64(runs[i].end), true
 }

@@ -148,52 +148,52 @@ func (r *run) startCore() {
 	}
 }
 
-// converge runs until well finds nothing amiss, at most for bound. Unless all
-// is asked for, one thing that is amiss is enough of an answer.
-func (r *run) converge(bound time.Duration, well func(all bool) (amiss []string)) error {
+// converge runs until well finds no problem, at most for bound. Unless all is
+// asked for, one problem is enough of an answer.
+func (r *run) converge(bound time.Duration, well func(all bool) (problems []string)) error {
 	begun := r.w.Now()
 	done := func() bool {
-		amiss := well(false)
+		problems := well(false)
 		if r.w.Now() > begun+patience {
 			if stranded := r.core.stranded(r.allPartitions()); len(stranded) > 0 {
 				r.core.rejoin("what was acknowledged in " + strings.Join(stranded, ", ") + " is nowhere else")
 				r.c.StartAll()
 			}
 		}
-		return len(amiss) == 0
+		return len(problems) == 0
 	}
 	if err := r.until(bound, done); err != nil {
 		return err
 	}
-	if amiss := well(true); len(amiss) > 0 {
-		return stuck{"convergence", strings.Join(amiss, "; ")}
+	if problems := well(true); len(problems) > 0 {
+		return stuck{"convergence", strings.Join(problems, "; ")}
 	}
 	return nil
 }
 
-// settled says what is amiss in a cluster that no fault troubles any more, with
+// settled says what is not well in a cluster that no fault troubles any more, with
 // writers that should have written all they had.
-func (r *run) settled(all bool) (amiss []string) {
+func (r *run) settled(all bool) (problems []string) {
 	if missing := r.c.Unready(r.core.without); missing != "" {
 		return []string{missing}
 	}
 	for _, c := range r.clients {
 		if c.Role == workloads.Writes && !r.stage.Done(c.Host) {
-			amiss = append(amiss, c.Host+" has not finished")
+			problems = append(problems, c.Host+" has not finished")
 		}
 	}
-	if len(amiss) == 0 || all {
-		amiss = append(amiss, r.health.amiss(r.core.isWithout, all)...)
+	if len(problems) == 0 || all {
+		problems = append(problems, r.health.problems(r.core.isWithout, all)...)
 	}
-	return amiss
+	return problems
 }
 
 // drained says which clients are not done.
-func (r *run) drained(bool) (amiss []string) {
+func (r *run) drained(bool) (problems []string) {
 	for _, c := range r.clients {
 		if !r.stage.Done(c.Host) {
-			amiss = append(amiss, c.Host+" has not read to the end")
+			problems = append(problems, c.Host+" has not read to the end")
 		}
 	}
-	return amiss
+	return problems
 }

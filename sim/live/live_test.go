@@ -125,7 +125,7 @@ func TestRoundTripIsQuick(t *testing.T) {
 	assert.Less(t, time.Since(start)/100, 20*time.Millisecond)
 }
 
-func TestNobodyHome(t *testing.T) {
+func TestNoServerListens(t *testing.T) {
 	w := newWorld(t, live.Config{})
 	w.Host("broker-1")
 	addr, err := w.Expose("broker-1", 9092, "127.0.0.1:0")

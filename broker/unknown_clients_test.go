@@ -94,23 +94,23 @@ func (s strange) number(bits int) int64 {
 	return s.luck.Int64N(5)
 }
 
-// Whatever a stranger asks for, a broker answers, and lives on.
-func TestStrangersAreAnswered(t *testing.T) {
+// Whatever an unknown client asks for, a broker answers, and lives on.
+func TestUnknownClientsAreAnswered(t *testing.T) {
 	seeds := 4
 	if *long {
 		seeds = 400
 	}
 	for seed := range uint64(seeds) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { strangers(t, seed) })
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { unknownClients(t, seed) })
 	}
 }
 
-func strangers(t *testing.T, seed uint64) {
+func unknownClients(t *testing.T, seed uint64) {
 	c := combined(t, seed, 1)
 	c.client(func(u *user) {
 		u.running(1)
 		s := strange{
-			luck:  c.w.Rand("strangers"),
+			luck:  c.w.Rand("unknown clients"),
 			addr:  fmt.Sprintf("%s:%d", c.HostOf(1), clientPort),
 			names: []string{"orders", "orders", "orders", "nobody", "", ".", kafka.MetadataTopic, "a/b", "1", "-1", "min.insync.replicas", "\xff\xfe", "metadata.version"},
 			ids:   []kafka.UUID{{}, {}, {15: 1}, {1, 2, 3}},
@@ -132,23 +132,23 @@ func strangers(t *testing.T, seed uint64) {
 // The same for the listener of the controllers, though a client that knows the
 // cluster may do harm there: members of a quorum believe each other. No node
 // dies of what the client claims, and when it is gone there is a leader again.
-func TestStrangersOfTheQuorumAreAnswered(t *testing.T) {
+func TestUnknownMembersOfTheQuorumAreAnswered(t *testing.T) {
 	seeds := 4
 	if *long {
 		seeds = 400
 	}
 	for seed := range uint64(seeds) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { strangersOfTheQuorum(t, seed) })
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { unknownMembers(t, seed) })
 	}
 }
 
-func strangersOfTheQuorum(t *testing.T, seed uint64) {
+func unknownMembers(t *testing.T, seed uint64) {
 	c := combined(t, seed, 3)
 	c.client(func(u *user) {
 		u.running(1, 2, 3)
 		u.createTopic(1, "orders", 2, 2)
 		s := strange{
-			luck:  c.w.Rand("strangers"),
+			luck:  c.w.Rand("unknown clients"),
 			names: []string{kafka.MetadataTopic, kafka.MetadataTopic, kafka.MetadataTopic, kafka.MetadataTopic, "trial", "trial", "", "orders", "nobody", "1", "\xff\xfe", "PLAINTEXT"},
 			ids:   []kafka.UUID{raft.MetadataTopicID, raft.MetadataTopicID, {}, {1, 2, 3}},
 			bytes: [][]byte{nil, {}, {1, 2, 3}, make([]byte, 100)},
@@ -174,7 +174,7 @@ func strangersOfTheQuorum(t *testing.T, seed uint64) {
 	})
 }
 
-// createOrders makes the topic, unless a stranger is just doing it.
+// createOrders makes the topic, unless an unknown client is just doing it.
 func (s strange) createOrders(u *user) {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	topic := kmsg.NewCreateTopicsRequestTopic()
@@ -187,7 +187,7 @@ func (s strange) createOrders(u *user) {
 // choose takes one of the requests that are served.
 func (s strange) choose(u *user) kmsg.Request {
 	which := wire.Latest(kmsg.NewPtrApiVersionsRequest())
-	which.ClientSoftwareName, which.ClientSoftwareVersion = "stranger", "1"
+	which.ClientSoftwareName, which.ClientSoftwareVersion = "unknown", "1"
 	resp, err := s.dial(u).Call(which, time.Second)
 	require.NoError(u.t, err)
 	keys := resp.(*kmsg.ApiVersionsResponse).ApiKeys
@@ -219,7 +219,7 @@ func (s strange) dial(u *user) *wire.Conn {
 	conn := u.conns[s.addr]
 	if conn == nil || conn.Err() != nil {
 		var err error
-		conn, err = wire.Dial(u.h, s.addr, "stranger", time.Second)
+		conn, err = wire.Dial(u.h, s.addr, "unknown", time.Second)
 		require.NoError(u.t, err)
 		u.conns[s.addr] = conn
 	}

@@ -1,0 +1,202 @@
+package scenarios_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios/trial"
+	"github.com/ktrial/ktrial/sim"
+)
+
+// danger is what a run must meet to be of use as a seed: a probe that it must
+// reach, an anomaly that it must be allowed, or something to be seen in its events.
+type danger struct {
+	probe   *ledger.Probe
+	anomaly string
+	seen    func(*ledger.Entry) bool
+	met     bool
+}
+
+// allowed begins the name of a danger that shows as an anomaly.
+const allowed = "allowed anomaly "
+
+func isDanger(name string) bool { return newDanger(name) != nil }
+
+// newDanger is a danger for one run, by its name in seeds.txt; nil: there is none
+// of this name.
+func newDanger(name string) *danger {
+	if i := slices.IndexFunc(ledger.Probes(), func(p *ledger.Probe) bool { return p.Name == name }); i >= 0 {
+		return &danger{probe: ledger.Probes()[i]}
+	}
+	if anomaly, ok := strings.CutPrefix(name, allowed); ok {
+		return &danger{anomaly: anomaly}
+	}
+	if of := dangers[name]; of != nil {
+		return &danger{seen: of()}
+	}
+	return nil
+}
+
+// read is called with each event of the run.
+func (d *danger) read(e *ledger.Entry) { d.met = d.met || d.seen != nil && d.seen(e) }
+
+// in reports whether the run, which is over, met the danger.
+func (d *danger) in(r *trial.Result) bool {
+	return d.met || d.probe != nil && r.Ledger.Reached()[d.probe] > 0 ||
+		d.anomaly != "" && slices.ContainsFunc(r.Report.Allowed, func(a reports.Permitted) bool { return a.Anomaly == d.anomaly && a.Count > 0 })
+}
+
+// dangers are those that no single line of the stack can see. Each is made anew
+// for a run, and says at which event it is met.
+var dangers = map[string]func() func(*ledger.Entry) bool{
+	"a replaced leader tells its end":                             replacedLeader,
+	"power is lost to a torn write after the logs were opened":    lateTornWrite,
+	"a vote after an append of which only the end is known":       unknownAppend,
+	"an outvoted leader has records cut that are committed later": outvotedCut,
+	"a replica is out of sync half a minute after all healed":     longOutOfSync,
+}
+
+// replacedLeader: a client is told the end of a log by a leader after another
+// replica began a later epoch.
+func replacedLeader() func(*ledger.Entry) bool {
+	newest := map[kafka.TopicPartition]kafka.LeaderEpoch{}
+	return func(e *ledger.Entry) bool {
+		switch e := e.Event.(type) {
+		case *witness.BecameLeader:
+			newest[e.Partition] = max(newest[e.Partition], e.Epoch)
+		case *witness.EndServed:
+			return e.Epoch < newest[e.Partition]
+		}
+		return false
+	}
+}
+
+// lateTornWrite: a torn write takes the power of a host whose process has opened
+// replicas since the fault struck.
+func lateTornWrite() func(*ledger.Entry) bool {
+	opened := map[string]bool{} // of hosts whose next write is torn
+	return func(e *ledger.Entry) bool {
+		switch f := e.Event.(type) {
+		case *faults.Struck:
+			if torn, ok := f.Fault.(faults.TornWrite); ok {
+				for _, host := range torn.Host.Hosts() {
+					opened[host] = false
+				}
+			}
+		case *witness.Opened:
+			if _, torn := opened[e.Host]; torn {
+				opened[e.Host] = true
+			}
+		case *sim.PoweredOff:
+			met := opened[e.Host]
+			delete(opened, e.Host)
+			return met
+		}
+		return false
+	}
+}
+
+// unknownAppend: a member of the quorum that ends with an append in which its process
+// died is voted for, or votes. It is known where the append ends, not what is in it.
+func unknownAppend() func(*ledger.Entry) bool {
+	type member struct {
+		end              kafka.Offset
+		writing, unknown bool
+	}
+	members := map[kafka.NodeID]*member{}
+	hosts := map[string]*member{}
+	return func(e *ledger.Entry) bool {
+		of := func(r *witness.Replica) *member {
+			if members[r.Node] == nil {
+				members[r.Node] = &member{}
+				hosts[e.Host] = members[r.Node]
+			}
+			return members[r.Node]
+		}
+		switch f := e.Event.(type) {
+		case *witness.QuorumAppending:
+			of(f.Replica).writing = true
+		case *witness.QuorumAppended:
+			*of(f.Replica) = member{end: f.End}
+		case *witness.QuorumTruncated:
+			*of(f.Replica) = member{end: f.To}
+		case *witness.QuorumOpened:
+			m := of(f.Replica)
+			m.unknown = m.unknown && f.End == m.end || m.writing && f.End > m.end
+			m.end, m.writing = f.End, false
+		case *witness.QuorumVoted:
+			candidate := members[f.Candidate]
+			return f.Candidate != f.Node && (of(f.Replica).unknown || candidate != nil && candidate.unknown)
+		}
+		return false
+	}
+}
+
+// outvotedCut: a member cuts off records that are committed, in an epoch later than the one it
+// is in: it follows a leader that the others have outvoted, and that never had them.
+func outvotedCut() func(*ledger.Entry) bool {
+	logs := map[kafka.NodeID][]witness.Batch{}
+	var committed []witness.Batch // in order
+	var hw kafka.Offset
+	var epoch kafka.LeaderEpoch
+	cut := func(log []witness.Batch, to kafka.Offset) []witness.Batch {
+		return slices.DeleteFunc(log, func(b witness.Batch) bool { return b.End > to })
+	}
+	return func(e *ledger.Entry) bool {
+		switch f := e.Event.(type) {
+		case *witness.QuorumAppended:
+			logs[f.Node] = append(cut(logs[f.Node], f.From), f.Batch)
+		case *witness.QuorumCommitted:
+			if f.HW > hw {
+				hw, epoch = f.HW, max(epoch, f.Epoch)
+				for _, b := range logs[f.Node] {
+					if b.End <= hw && (len(committed) == 0 || b.From >= committed[len(committed)-1].End) {
+						committed = append(committed, b)
+					}
+				}
+			}
+		case *witness.QuorumTruncated:
+			gone := slices.ContainsFunc(logs[f.Node], func(b witness.Batch) bool { return b.End > f.To && slices.Contains(committed, b) })
+			logs[f.Node] = cut(logs[f.Node], f.To)
+			return gone && f.Epoch < epoch
+		}
+		return false
+	}
+}
+
+// longOutOfSync: a replica comes back into the ISR later than 30 s after the last
+// fault healed.
+func longOutOfSync() func(*ledger.Entry) bool {
+	healed := time.Duration(-1)
+	return func(e *ledger.Entry) bool {
+		switch f := e.Event.(type) {
+		case *trial.HealingBegan, *trial.CoreRejoined:
+			healed = e.At
+		case *trial.CoreChosen:
+			healed = -1 // some hosts are cut off again
+		case *witness.ISRChanged:
+			return healed >= 0 && f.Expands && e.At > healed+30*time.Second
+		}
+		return false
+	}
+}
+
+// What a danger of seeds.txt is not told apart by would be met by any run, or by none.
+func TestDangersHaveNames(t *testing.T) {
+	assert.True(t, isDanger("broker gave up registering"))
+	assert.True(t, isDanger(allowed+"duplicate"))
+	assert.True(t, isDanger("a replaced leader tells its end"))
+	assert.False(t, isDanger("broker gave up"))
+	assert.False(t, isDanger(""))
+	_, err := parseFinding("standard 7: no such probe # why")
+	assert.ErrorContains(t, err, `found danger "no such probe"`)
+}
