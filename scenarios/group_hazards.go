@@ -30,7 +30,7 @@ var CommitBeforeProcessing = Scenario{
 	Lesson: "an offset that is committed before its records are processed promises at most once: nothing gives them to the group again. Commit after processing, and let it be repeatable.",
 }
 
-// SessionTooShort: a pause that is shorter than anybody would call a failure costs a
+// SessionTooShort: a pause that is shorter than what is called a failure costs a
 // rebalance each time, and what was processed is processed again.
 var SessionTooShort = Scenario{
 	Name:  "session-too-short",

@@ -22,7 +22,7 @@ import (
 // committed. Servers owe: a partition has one owner in a generation, what was
 // committed is where the next owner begins, and below it nothing was left out.
 type GroupConsume struct {
-	// Input is what is sent, and who else reads it.
+	// Input is what is sent, and which clients read it beside the group.
 	Input ProduceConsume
 	Group string
 	// Members are there from the beginning; Late more join at a third of the work.
@@ -215,7 +215,7 @@ func (p *processing) main(h env.Host) {
 		if g.s.Now() == begun {
 			h.Sleep(pollTimeout) // a poll that fails at once
 		}
-		p.noteReached()
+		p.countReached()
 	}
 	m.Close(closing)
 }
@@ -262,9 +262,9 @@ func ends(records []client.ConsumerRecord) map[kafka.TopicPartition]kafka.Offset
 	return out
 }
 
-// noteReached has the others know how far this member is. Its own position counts
+// countReached has the others know how far this member is. Its own position counts
 // too: there may be nothing to read just below an end.
-func (p *processing) noteReached() {
+func (p *processing) countReached() {
 	g := p.g
 	for tp, next := range p.member.Next() { //det:allow the largest of each
 		g.reached[tp] = max(g.reached[tp], next)
