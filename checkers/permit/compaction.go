@@ -177,7 +177,9 @@ func (p *Permits) compacted() *compaction {
 // jumped over was gone when it was given the next, so that what superseded it had
 // been sent by then.
 func (p *Permits) missed(f *detect.Finding, such func(rec history.Rec, offset, before int64) bool) bool {
-	if f.Anomaly != detect.PollSkip && f.Anomaly != detect.IntPollSkip {
+	switch f.Anomaly {
+	case detect.PollSkip, detect.IntPollSkip, detect.GroupJump:
+	default:
 		return such(f.Record.Rec, f.Record.Offset, math.MaxInt64)
 	}
 	before := int64(p.log.H.Brief(f.Later.Row).Completed)
