@@ -24,6 +24,7 @@ type owners struct {
 	commits map[groupKey][]write // in the order of their ends
 	member  map[member]*membership
 	seeks   map[int32]bool
+	last    map[groupKey]lastGiven
 	rows    []int // operations that matter, in the order of their ends
 }
 
@@ -36,6 +37,12 @@ type member struct {
 type groupKey struct {
 	group string
 	key   history.Key
+}
+
+// lastGiven is the process that was given something last, but for zombies.
+type lastGiven struct {
+	process    int32
+	generation int64
 }
 
 // write is a commit: from the event at which it began to that at which it was
@@ -54,7 +61,11 @@ type membership struct {
 	instance   string
 	seeks      bool
 	began      int64                // first event in it
-	owned      map[history.Key]bool // partitions that it was given something of
+	joined     bool                 // the history tells that it joined
+	given      map[history.Key]bool // partitions that it was given something of, and in its generation
+	owned      map[history.Key]bool
+	heard      bool                  // its listener was told something
+	fresh      map[history.Key]int64 // what it was assigned and not given anything of yet, and when
 }
 
 // floors are values that were known from an event on, rising.
@@ -86,7 +97,7 @@ func (f *floors) before(event int64) (bound, bool) {
 
 func (l *Log) findOwners(memberEpochs bool, emit Emit) {
 	o := &owners{log: l, memberEpochs: memberEpochs, emit: emit, newest: map[member]*floors{}, owner: map[ownedIn]Sight{},
-		told: map[ownedIn]bool{}, gone: map[int32]int64{}, commits: map[groupKey][]write{}, member: map[member]*membership{}, seeks: map[int32]bool{}}
+		told: map[ownedIn]bool{}, gone: map[int32]int64{}, commits: map[groupKey][]write{}, member: map[member]*membership{}, seeks: map[int32]bool{}, last: map[groupKey]lastGiven{}}
 	if !l.anyGroup {
 		return
 	}
@@ -159,12 +170,10 @@ func (o *owners) operation(op *history.Op) {
 	if op.Type != history.OK {
 		return
 	}
-	for _, key := range op.Keys {
-		if op.F == history.Assigned { // it begins anew, at what is committed now
-			m.began, m.owned[key] = max(m.began, op.Invoked), false
-			m.seeks = op.Seek
-		}
+	if op.F.OfListener() {
+		m.listen(op)
 	}
+	m.joined = m.joined || op.F == history.Subscribe || op.F == history.Join
 	for i, p := range op.Polled {
 		key := o.log.H.KeyOf(p.Rec)
 		if i > 0 && key == o.log.H.KeyOf(op.Polled[i-1].Rec) {
@@ -174,11 +183,55 @@ func (o *owners) operation(op *history.Op) {
 		if op.Generation > 0 {
 			o.own(op, key, now)
 		}
-		if !m.owned[key] {
-			m.owned[key] = true
-			o.begin(op, m, key, now)
+		if since, how := o.beginsWith(op, m, key); how != goesOn {
+			o.begin(op, m, since, how == begins, key, now)
 		}
 	}
+}
+
+// listen: the member is told of partitions, and begins anew with what it is assigned.
+func (m *membership) listen(op *history.Op) {
+	m.heard = true
+	for _, key := range op.Keys {
+		delete(m.fresh, key)
+		if op.F == history.Assigned {
+			m.fresh[key] = op.Completed
+		}
+	}
+	m.seeks = op.Seek
+}
+
+// beginning is how sure it is that a member begins with a partition.
+type beginning uint8
+
+const (
+	goesOn   beginning = iota
+	mayBegin           // it may have owned it before, and have come as far
+	begins
+)
+
+// beginsWith tells whether the member is given something of the partition for the
+// first time since it owns it, and since when it does at the latest.
+func (o *owners) beginsWith(op *history.Op, m *membership, key history.Key) (since int64, how beginning) {
+	at := groupKey{op.Group, key}
+	last, known := o.last[at]
+	if !known || op.Generation >= last.generation {
+		o.last[at] = lastGiven{op.ProcessNo, op.Generation}
+	}
+	first, again := !m.given[key], m.owned[key]
+	m.given[key], m.owned[key] = true, true
+	switch since, assigned := m.fresh[key]; {
+	case m.heard && assigned:
+		delete(m.fresh, key)
+		return since, begins
+	case m.heard || again:
+		return 0, goesOn
+	case first && (m.joined || o.log.FromTheStart):
+		return m.began, begins
+	case !first && !o.memberEpochs && last.process != op.ProcessNo && op.Generation > last.generation:
+		return m.began, begins
+	}
+	return m.began, mayBegin
 }
 
 // join notes in which generation the process is, and since when. What it knows of
@@ -187,7 +240,7 @@ func (o *owners) join(op *history.Op) *membership {
 	at := member{op.Group, op.ProcessNo}
 	m := o.member[at]
 	if m == nil {
-		m = &membership{generation: op.Generation, began: op.Invoked, row: op.Row, name: op.Member, owned: map[history.Key]bool{}}
+		m = &membership{generation: op.Generation, began: op.Invoked, row: op.Row, name: op.Member, given: map[history.Key]bool{}, owned: map[history.Key]bool{}, fresh: map[history.Key]int64{}}
 		o.member[at] = m
 	}
 	if op.Instance != "" {
@@ -267,18 +320,18 @@ func (o *owners) replaces(op *history.Op, other int32) bool {
 
 // begin: a new owner begins at what the group had committed when it became a
 // member, or since: not below it, and not above it, where something lies between.
-func (o *owners) begin(op *history.Op, m *membership, key history.Key, now Sight) {
+func (o *owners) begin(op *history.Op, m *membership, since int64, sure bool, key history.Key, now Sight) {
 	if now.Offset < 0 || o.seeks[op.ProcessNo] || m.seeks {
 		return
 	}
-	lowest, highest, ok := mayBeCommitted(o.commits[groupKey{op.Group, key}], m.began, op.Completed)
+	lowest, highest, ok := mayBeCommitted(o.commits[groupKey{op.Group, key}], since, op.Completed)
 	switch {
 	case !ok:
 	case now.Offset < lowest.value:
 		f := about(GroupRewind, key)
 		f.Name, f.Earlier, f.Later = op.Group, Sight{Offset: lowest.value, Row: lowest.row}, now
 		o.emit(f)
-	case now.Offset > highest.value:
+	case sure && now.Offset > highest.value:
 		o.jumped(op, key, highest, now)
 	}
 }
