@@ -53,6 +53,13 @@ const (
 	GroupRewind         = detect.GroupRewind
 	ChangedRecord       = detect.ChangedRecord
 	LeaderEpochOrder    = detect.LeaderEpochOrder
+	OwnedTwice          = detect.OwnedTwice
+	ZombieOwner         = detect.ZombieOwner
+	ReadAfterRevoke     = detect.ReadAfterRevoke
+	GroupJump           = detect.GroupJump
+	KeyOrder            = detect.KeyOrder
+	Unprocessed         = detect.Unprocessed
+	ProcessedTwice      = detect.ProcessedTwice
 )
 
 // Expectations say under which configuration a history came about, and what

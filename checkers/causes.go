@@ -19,7 +19,10 @@ var follows = map[Anomaly][]Anomaly{
 	PollSkip:            {Unseen, GroupSkip},
 	IntPollSkip:         {Unseen, GroupSkip},
 	NonmonotonicPoll:    {DuplicateProcessing},
-	TwoOwners:           {DuplicateProcessing},
+	TwoOwners:           {DuplicateProcessing, ProcessedTwice},
+	GroupJump:           {GroupSkip, Unprocessed},
+	GroupSkip:           {Unprocessed},
+	OwnedTwice:          {ProcessedTwice, TwoOwners},
 }
 
 // causes remembers which anomalies were found of which records, causes first.

@@ -492,6 +492,22 @@ var checkTables = []struct {
 			0: txn send x/10@0 info
 			log: log stable x@0 end x@1`},
 	}},
+	{KeysInOrder, []told{
+		{"in order", Holds, `
+			0: send orders/0/create@0 key=a
+			0: send orders/1/update@0 key=a
+			1: poll orders/0/create@0 group=g
+			2: poll orders/1/update@0 group=g
+			config: ordering=key`},
+		{"not in order", Violated, `
+			0: send orders/0/create@0 key=a
+			0: send orders/1/update@0 key=a
+			2: poll orders/1/update@0 group=g
+			1: poll orders/0/create@0 group=g
+			config: ordering=key`},
+		{"nothing was read", Inconclusive, `
+			0: send orders/0/create@0 key=a`},
+	}},
 	{EverythingIsRead, []told{
 		{"all is", Holds, `
 			0: send x/10@0

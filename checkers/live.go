@@ -73,6 +73,10 @@ func (l *Live) Operation(op *history.Op) {
 		l.d.Begin(op)
 		return
 	}
+	if op.F.OfListener() && op.Invoked == op.Completed { // beside what is under way
+		l.d.Operation(op)
+		return
+	}
 	l.open[op.ProcessNo] = 0
 	l.d.Operation(op)
 }

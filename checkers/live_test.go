@@ -35,19 +35,26 @@ func eventsOf(h *history.History) []history.Event {
 		}
 		return out
 	}
+	attributes := func(details uint32) (a history.Attributes) {
+		if details != 0 {
+			a = h.Attributes(h.Details(details))
+		}
+		return a
+	}
 	h.Each(func(op *history.Op) bool {
 		e := history.Event{Type: op.Type, Process: op.Process, F: op.F, Time: op.End, SeekToBeginning: op.Seek, Group: op.Group,
-			Keys: names(op.Keys), Rebalanced: names(op.Rebalanced), Transaction: op.Txn, Producer: op.Producer, ProducerEpoch: op.ProducerEpoch, Generation: op.Generation}
+			Keys: names(op.Keys), Rebalanced: names(op.Rebalanced), Transaction: op.Txn, Producer: op.Producer, ProducerEpoch: op.ProducerEpoch, Generation: op.Generation, Member: op.Member, Instance: op.Instance, Session: op.Session}
 		sends, polled, offsets := op.Sends, op.Polled, op.Offsets
 		for _, step := range op.Shape {
 			m := history.Mop{Kind: step.Kind}
 			switch step.Kind {
 			case history.MopSend:
 				m.Key, m.Value, m.Offset = h.Keys()[h.KeyOf(sends[0].Rec)], h.ValueOf(sends[0].Rec), history.At(sends[0].Offset)
+				m.Attributes = attributes(sends[0].Details)
 				sends = sends[1:]
 			case history.MopPoll:
 				for _, p := range polled[:step.N] {
-					m.Records = append(m.Records, history.Record{Key: h.Keys()[h.KeyOf(p.Rec)], Offset: history.At(p.Offset), Value: h.ValueOf(p.Rec)})
+					m.Records = append(m.Records, history.Record{Key: h.Keys()[h.KeyOf(p.Rec)], Offset: history.At(p.Offset), Value: h.ValueOf(p.Rec), Attributes: attributes(p.Details)})
 				}
 				polled = polled[step.N:]
 			default:

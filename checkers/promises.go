@@ -47,14 +47,17 @@ var (
 		"all of a transaction is readable or none of it, and none reads from another in a circle",
 		[]Anomaly{TornTransaction, G1a, AbortedRead, PrecommittedRead, G1c}, polled}
 	ExactlyOnce = Promise{"each record is processed once",
-		"of the transactions of a group that succeed, one processes a record",
-		[]Anomaly{DuplicateProcessing}, polled}
+		"of the transactions of a group that succeed, one processes a record; at most one member does, where that is asked for",
+		[]Anomaly{DuplicateProcessing, ProcessedTwice}, polled}
 	GroupsCoverTheirInput = Promise{"groups leave nothing out",
-		"below the offset that a group committed, every record was given to a member, and a new owner begins there",
-		[]Anomaly{GroupSkip, CommitAhead, GroupRewind}, offsets}
+		"below the offset that a group committed, every record was given to a member and, where that is told, processed, and a new owner begins there",
+		[]Anomaly{GroupSkip, CommitAhead, GroupRewind, GroupJump, Unprocessed}, offsets}
 	OneOwner = Promise{"a partition has one owner in a generation",
-		"no two members are given the same record in one generation, and commits of an older one are refused",
-		[]Anomaly{TwoOwners, StaleCommit}, polled}
+		"no two members are assigned a partition or given a record of it in one generation, nothing is read after it was revoked, and commits of an older one are refused",
+		[]Anomaly{OwnedTwice, TwoOwners, ZombieOwner, ReadAfterRevoke, StaleCommit}, polled}
+	KeysInOrder = Promise{"records of a key are processed in order",
+		"a group is given the records of one key in the order in which they were sent",
+		[]Anomaly{KeyOrder}, polled}
 	CommittedOffsetsAreRegisters = Promise{"committed offsets are what was committed",
 		"a request for a group's committed offset returns the one committed last",
 		[]Anomaly{CommittedOffset}, offsets}
@@ -71,7 +74,7 @@ var (
 var Promises = []Promise{
 	NoLostRecords, EverythingIsRead, NoDuplicates, NoConflicts, NoPhantoms, ConsumersInOrder, ProducersInOrder,
 	LinearizableAppends, EndsDoNotGoBack,
-	AtomicTransactions, ExactlyOnce, GroupsCoverTheirInput, OneOwner, CommittedOffsetsAreRegisters, EpochsGrow,
+	AtomicTransactions, ExactlyOnce, GroupsCoverTheirInput, OneOwner, KeysInOrder, CommittedOffsetsAreRegisters, EpochsGrow,
 	NoHangingTransactions,
 }
 

@@ -270,7 +270,7 @@ var mutations = []mutation{
 		return ok
 	}},
 	{Duplicate, func(m *mutant) bool {
-		rec, ok := m.pick(func(rec history.Rec) bool { return m.log.Read(rec) })
+		rec, ok := m.pick(func(rec history.Rec) bool { return m.log.Read(rec) && m.log.Offset(rec) >= 0 })
 		_, poll := m.somePoll(func(*history.Event, *history.Mop) bool { return true })
 		if ok && poll != nil {
 			key, value := m.name(rec)
@@ -595,6 +595,11 @@ func TestEveryAnomalyIsFoundByAMutationOrATable(t *testing.T) {
 			for _, r := range Judge(historyOf(t, row.text), Options{}).Anomalies {
 				covered[r.Anomaly] = true
 			}
+		}
+	}
+	for _, row := range groupTables {
+		for _, r := range Judge(historyOf(t, row.history), Options{Expect: config(t, row.config)}).Anomalies {
+			covered[r.Anomaly] = true
 		}
 	}
 	for _, info := range Anomalies {

@@ -18,6 +18,8 @@ import (
 //	0> txn send x/10               process 0 begins a transaction
 //	0< txn send x/10@0 fail        and learns how it ended
 //	2: commit x@5 group=g
+//	2: assigned x y group=g generation=4
+//	2: processed x@5 group=g
 //	0: send x/10@0 key=k           with a record key; header, timestamp and leader likewise
 //	log: start x@0 end x@9         what is known of the logs in the end
 //	fault: unclean-election x
@@ -47,7 +49,7 @@ func historyOf(t testing.TB, text string) *history.History {
 			continue
 		}
 		e.Process = process
-		if line[i] != '<' {
+		if line[i] != '<' && !e.F.OfListener() {
 			begin := e
 			begin.Mops = asked(e.Mops)
 			rec.Invoke(begin)
@@ -64,7 +66,7 @@ func historyOf(t testing.TB, text string) *history.History {
 func asked(mops []history.Mop) (out []history.Mop) {
 	for _, m := range mops {
 		m.Records = nil
-		if m.Kind != history.MopCommit && m.Kind != history.MopDelete {
+		if m.Kind != history.MopCommit && m.Kind != history.MopDelete && m.Kind != history.MopProcessed {
 			m.Offset = history.Number{}
 		}
 		out = append(out, m)
@@ -87,11 +89,13 @@ var storyFs = map[string]history.F{
 	"crash": history.Crash, "commit": history.Commit, "committed": history.Committed, "end": history.ListOffsets,
 	"start": history.ListOffsets, "stable": history.ListOffsets, "delete": history.DeleteRecords,
 	"init": history.InitProducer, "join": history.Join, "log": history.Log, "fault": history.Fault,
+	"assigned": history.Assigned, "revoked": history.Revoked, "lost": history.Lost, "processed": history.Process,
 }
 
 var storyMops = map[string]history.MopKind{
 	"send": history.MopSend, "poll": history.MopPoll, "commit": history.MopCommit, "committed": history.MopCommitted,
 	"start": history.MopStart, "end": history.MopEnd, "stable": history.MopStable, "delete": history.MopDelete, "position": history.MopPosition,
+	"processed": history.MopProcessed,
 }
 
 func storyEvent(t testing.TB, text string) (e history.Event) {
@@ -110,6 +114,10 @@ func storyEvent(t testing.TB, text string) (e history.Event) {
 			e.Type = map[string]history.Type{"ok": history.OK, "fail": history.Failed, "info": history.Unknown}[w]
 		case pair && name == "group":
 			e.Group = value
+		case pair && name == "member":
+			e.Member = value
+		case pair && name == "instance":
+			e.Instance = value
 		case pair && name == "session":
 			e.Session = value
 		case pair && name == "txn":
@@ -163,7 +171,10 @@ func storyMop(mops []history.Mop, kind history.MopKind, w string) []history.Mop 
 	if known && at != "?" {
 		offset, _ = strconv.ParseInt(at, 10, 64)
 	}
-	key, value, _ := strings.Cut(place, "/")
+	key, value := place, ""
+	if i := strings.LastIndexByte(place, '/'); i > 0 {
+		key, value = place[:i], place[i+1:]
+	}
 	m := history.Mop{Kind: kind, Key: storyKey(key), Value: storyKey(value), Offset: history.At(offset)}
 	if kind != history.MopPoll {
 		return append(mops, m)

@@ -49,6 +49,14 @@ const (
 	GroupRewind      Anomaly = "group-rewind"
 	ChangedRecord    Anomaly = "changed-record"
 	LeaderEpochOrder Anomaly = "leader-epoch-order"
+
+	OwnedTwice      Anomaly = "owned-twice"
+	ZombieOwner     Anomaly = "zombie-owner"
+	ReadAfterRevoke Anomaly = "read-after-revoke"
+	GroupJump       Anomaly = "group-jump"
+	KeyOrder        Anomaly = "key-order"
+	Unprocessed     Anomaly = "unprocessed"
+	ProcessedTwice  Anomaly = "processed-twice"
 )
 
 // Jepsen's meta errors, which say only that a cycle exists, or that there is
@@ -93,11 +101,18 @@ var Anomalies = []AnomalyInfo{
 	{NonmonotonicSend, "a producer's later send lies before its earlier one"},
 	{IntSendSkip, "foreign records lie between the sends of one operation"},
 	{AppendRealtimeOrder, "an acknowledged append lies behind one that began later"},
+	{OwnedTwice, "in one generation of a group two members were assigned the same partition"},
 	{TwoOwners, "in one generation of a group two members were given the same record"},
 	{StaleCommit, "a group took a commit of a generation that was over"},
+	{ZombieOwner, "a member was assigned a partition that another did not know it had lost"},
+	{ReadAfterRevoke, "a consumer was given a record of a partition after it was told that it lost it"},
 	{GroupRewind, "a new owner of a partition began below the offset that its group had committed"},
+	{GroupJump, "a new owner of a partition began above the offset that its group had committed"},
 	{DuplicateProcessing, "two committed transactions of a group processed the same record"},
+	{ProcessedTwice, "a group processed a record twice"},
+	{KeyOrder, "a group was given records of one key in another order than they were sent"},
 	{GroupSkip, "a group committed beyond a record that no member was given"},
+	{Unprocessed, "a group committed beyond a record that no member processed"},
 	{CommitAhead, "a group committed beyond what any member was given"},
 	{CommittedOffset, "a group's committed offset was read other than it was committed"},
 	{ProducerEpoch, "a producer epoch did not grow"},

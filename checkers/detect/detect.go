@@ -155,9 +155,10 @@ func (d *Detection) Finish(s Settings, emit Emit) {
 			emit(f)
 		})
 	}
-	l.findMarks(s.ReadCommitted, emit)
+	l.findMarks(s.ReadCommitted, s.MemberEpochs, emit)
 	d.findGroups(emit)
 	l.findOwners(s.MemberEpochs, emit)
+	l.findProcessing(emit)
 }
 
 // again feeds the operations to a detector that looks at another log.

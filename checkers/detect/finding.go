@@ -103,7 +103,7 @@ func (f *Finding) Records() []history.Rec {
 // hasPair: Earlier and Later are records.
 func (f *Finding) hasPair() bool {
 	switch f.Anomaly {
-	case PollSkip, IntPollSkip, NonmonotonicPoll, IntNonmonotonicPoll, NonmonotonicSend, IntNonmonotonicSend, IntSendSkip, AppendRealtimeOrder, TwoOwners, LeaderEpochOrder:
+	case PollSkip, IntPollSkip, NonmonotonicPoll, IntNonmonotonicPoll, NonmonotonicSend, IntNonmonotonicSend, IntSendSkip, AppendRealtimeOrder, TwoOwners, LeaderEpochOrder, KeyOrder:
 		return true
 	}
 	return false
@@ -111,7 +111,8 @@ func (f *Finding) hasPair() bool {
 
 func (f *Finding) aboutRecord() bool {
 	switch f.Anomaly {
-	case LostWrite, TornTransaction, Unseen, Duplicate, PhantomRead, G1a, AbortedRead, PrecommittedRead, DuplicateProcessing, GroupSkip, ChangedRecord:
+	case LostWrite, TornTransaction, Unseen, Duplicate, PhantomRead, G1a, AbortedRead, PrecommittedRead, DuplicateProcessing, GroupSkip, ChangedRecord,
+		ReadAfterRevoke, GroupJump, Unprocessed, ProcessedTwice:
 		return true
 	case G1cRealtime:
 		return f.Direct

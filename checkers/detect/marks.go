@@ -40,12 +40,13 @@ type marks struct {
 	ends, stables, starts map[history.Key]*marksOf
 	producers, groups     map[string]*marksOf
 	committed             bool // consumers are given only what is stable
+	memberEpochs          bool // generations are the members' own, and say nothing of each other
 	emit                  Emit
 }
 
-func (l *Log) findMarks(readCommitted bool, emit Emit) int64 {
+func (l *Log) findMarks(readCommitted, memberEpochs bool, emit Emit) int64 {
 	m := &marks{log: l, ends: map[history.Key]*marksOf{}, stables: map[history.Key]*marksOf{}, starts: map[history.Key]*marksOf{},
-		producers: map[string]*marksOf{}, groups: map[string]*marksOf{}, committed: readCommitted, emit: emit}
+		producers: map[string]*marksOf{}, groups: map[string]*marksOf{}, committed: readCommitted, memberEpochs: memberEpochs, emit: emit}
 	l.H.EachOf(history.HasFacts, func(op *history.Op) bool {
 		m.gather(op)
 		return true
@@ -73,7 +74,7 @@ func (m *marks) gather(op *history.Op) {
 		// Another producer id is another counter.
 		markOf(m.producers, fmt.Sprintf("%s (producer id %d)", op.Txn, op.Producer)).add(op, op.ProducerEpoch)
 	case history.Join:
-		if op.Generation <= 0 {
+		if op.Generation <= 0 || m.memberEpochs {
 			return // not told
 		}
 		markOf(m.groups, op.Group).add(op, op.Generation)

@@ -7,10 +7,10 @@ import (
 )
 
 // owners: in one generation of a group a partition has one owner; what an older
-// generation commits is refused; and a new owner begins where the group had
-// committed.
+// generation commits is refused; generations only grow; and a new owner begins where
+// the group had committed.
 //
-// It needs operations that name their group, and, for the first two, its
+// It needs operations that name their group, and, for all but the last, its
 // generation.
 type owners struct {
 	log          *Log
@@ -18,12 +18,14 @@ type owners struct {
 	emit         Emit
 
 	newest  map[member]*floors   // by group, or by member of it
-	owner   map[ownership]Sight  // the first operation that was given something of a partition
-	told    map[ownership]bool   // two owners of it were told of
-	gone    map[int32]bool       // processes that crashed, or may have
+	owner   map[ownedIn]Sight    // the first operation that was given something of a partition
+	told    map[ownedIn]bool     // two owners of it were told of
+	gone    map[int32]int64      // processes that crashed, or may have, and when
 	commits map[groupKey][]write // in the order of their ends
 	member  map[member]*membership
 	seeks   map[int32]bool
+	last    map[groupKey]lastGiven
+	rows    []int // operations that matter, in the order of their ends
 }
 
 // member is a process in a group; -1: the whole group.
@@ -32,15 +34,15 @@ type member struct {
 	process int32
 }
 
-type ownership struct {
-	group      string
-	generation int64
-	key        history.Key
-}
-
 type groupKey struct {
 	group string
 	key   history.Key
+}
+
+// lastGiven is the process that was given something last, but for zombies.
+type lastGiven struct {
+	process    int32
+	generation int64
 }
 
 // write is a commit: from the event at which it began to that at which it was
@@ -53,9 +55,17 @@ type write struct {
 
 // membership is what a process did in a group.
 type membership struct {
-	generation int64
+	generation int64 // the newest that it knew of
+	row        int   // the operation in which it learned of it
+	name       string
+	instance   string
+	seeks      bool
 	began      int64                // first event in it
-	owned      map[history.Key]bool // partitions that it was given something of
+	joined     bool                 // the history tells that it joined
+	given      map[history.Key]bool // partitions that it was given something of, and in its generation
+	owned      map[history.Key]bool
+	heard      bool                  // its listener was told something
+	fresh      map[history.Key]int64 // what it was assigned and not given anything of yet, and when
 }
 
 // floors are values that were known from an event on, rising.
@@ -86,26 +96,38 @@ func (f *floors) before(event int64) (bound, bool) {
 }
 
 func (l *Log) findOwners(memberEpochs bool, emit Emit) {
-	o := &owners{log: l, memberEpochs: memberEpochs, emit: emit, newest: map[member]*floors{}, owner: map[ownership]Sight{},
-		told: map[ownership]bool{}, gone: map[int32]bool{}, commits: map[groupKey][]write{}, member: map[member]*membership{}, seeks: map[int32]bool{}}
+	o := &owners{log: l, memberEpochs: memberEpochs, emit: emit, newest: map[member]*floors{}, owner: map[ownedIn]Sight{},
+		told: map[ownedIn]bool{}, gone: map[int32]int64{}, commits: map[groupKey][]write{}, member: map[member]*membership{}, seeks: map[int32]bool{}, last: map[groupKey]lastGiven{}}
 	if !l.anyGroup {
 		return
 	}
-	const all = history.HasPolls | history.HasFacts | history.HasKeys
-	l.H.EachOf(all, func(op *history.Op) bool {
+	l.H.Each(func(op *history.Op) bool {
 		o.gather(op)
 		return true
 	})
 	for _, all := range o.commits {
 		slices.SortStableFunc(all, func(a, b write) int { return compare(a.done, b.done) })
 	}
-	l.H.Each(func(op *history.Op) bool {
-		o.operation(op)
-		return true
+	slices.SortStableFunc(o.rows, func(a, b int) int {
+		return compare(int64(l.H.Brief(a).Completed), int64(l.H.Brief(b).Completed))
 	})
+	var op history.Op
+	for _, row := range o.rows {
+		l.H.Read(row, &op)
+		o.operation(&op)
+	}
+	l.findOwnership(o.rows, o.gone, emit)
 }
 
 func (o *owners) gather(op *history.Op) {
+	if op.F == history.Crash || op.Type == history.Unknown {
+		if since, known := o.gone[op.ProcessNo]; !known || op.Invoked < since {
+			o.gone[op.ProcessNo] = op.Invoked
+		}
+	}
+	if op.Group != "" || op.F == history.Crash || op.F == history.Assign || op.F == history.Subscribe {
+		o.rows = append(o.rows, op.Row)
+	}
 	if op.Group == "" {
 		return
 	}
@@ -137,9 +159,6 @@ func (o *owners) floorsOf(op *history.Op) *floors {
 }
 
 func (o *owners) operation(op *history.Op) {
-	if op.F == history.Crash || op.Type == history.Unknown {
-		o.gone[op.ProcessNo] = true
-	}
 	if op.F == history.Assign && op.Type != history.Failed {
 		o.seeks[op.ProcessNo] = op.Seek
 	}
@@ -151,6 +170,10 @@ func (o *owners) operation(op *history.Op) {
 	if op.Type != history.OK {
 		return
 	}
+	if op.F.OfListener() {
+		m.listen(op)
+	}
+	m.joined = m.joined || op.F == history.Subscribe || op.F == history.Join
 	for i, p := range op.Polled {
 		key := o.log.H.KeyOf(p.Rec)
 		if i > 0 && key == o.log.H.KeyOf(op.Polled[i-1].Rec) {
@@ -160,28 +183,94 @@ func (o *owners) operation(op *history.Op) {
 		if op.Generation > 0 {
 			o.own(op, key, now)
 		}
-		if !m.owned[key] {
-			m.owned[key] = true
-			o.begin(op, m, key, now)
+		if since, how := o.beginsWith(op, m, key); how != goesOn {
+			o.begin(op, m, since, how == begins, key, now)
 		}
 	}
 }
 
-// join notes in which generation the process is, and since when.
+// listen: the member is told of partitions, and begins anew with what it is assigned.
+func (m *membership) listen(op *history.Op) {
+	m.heard = true
+	for _, key := range op.Keys {
+		delete(m.fresh, key)
+		if op.F == history.Assigned {
+			m.fresh[key] = op.Completed
+		}
+	}
+	m.seeks = op.Seek
+}
+
+// beginning is how sure it is that a member begins with a partition.
+type beginning uint8
+
+const (
+	goesOn   beginning = iota
+	mayBegin           // it may have owned it before, and have come as far
+	begins
+)
+
+// beginsWith tells whether the member is given something of the partition for the
+// first time since it owns it, and since when it does at the latest.
+func (o *owners) beginsWith(op *history.Op, m *membership, key history.Key) (since int64, how beginning) {
+	at := groupKey{op.Group, key}
+	last, known := o.last[at]
+	if !known || op.Generation >= last.generation {
+		o.last[at] = lastGiven{op.ProcessNo, op.Generation}
+	}
+	first, again := !m.given[key], m.owned[key]
+	m.given[key], m.owned[key] = true, true
+	switch since, assigned := m.fresh[key]; {
+	case m.heard && assigned:
+		delete(m.fresh, key)
+		return since, begins
+	case m.heard || again:
+		return 0, goesOn
+	case first && (m.joined || o.log.FromTheStart):
+		return m.began, begins
+	case !first && !o.memberEpochs && last.process != op.ProcessNo && op.Generation > last.generation:
+		return m.began, begins
+	}
+	return m.began, mayBegin
+}
+
+// join notes in which generation the process is, and since when. What it knows of
+// only grows, unless it is a new member.
 func (o *owners) join(op *history.Op) *membership {
 	at := member{op.Group, op.ProcessNo}
 	m := o.member[at]
 	if m == nil {
-		m = &membership{generation: op.Generation, began: op.Invoked, owned: map[history.Key]bool{}}
+		m = &membership{generation: op.Generation, began: op.Invoked, row: op.Row, name: op.Member, given: map[history.Key]bool{}, owned: map[history.Key]bool{}, fresh: map[history.Key]int64{}}
 		o.member[at] = m
+	}
+	if op.Instance != "" {
+		m.instance = op.Instance
 	}
 	if op.Generation != 0 && op.Generation != m.generation {
 		if m.generation != 0 {
+			o.grow(op, m)
 			m.began, m.owned = op.Invoked, map[history.Key]bool{}
 		}
-		m.generation = op.Generation
+		m.generation, m.row = op.Generation, op.Row
+	}
+	if op.Member != "" {
+		m.name = op.Member
 	}
 	return m
+}
+
+// grow: the generation that a member is in comes after the one it was in. An answer
+// may have been under way when it learned of the newer one.
+func (o *owners) grow(op *history.Op, m *membership) {
+	before := o.log.H.Brief(m.row)
+	if op.Type != history.OK || op.Generation <= 0 || op.Generation > m.generation || op.Invoked <= int64(before.Completed) ||
+		op.F == history.Join && !o.memberEpochs || op.Member != m.name {
+		return // joins are compared with all of the group: see marks
+	}
+	f := about(GroupGeneration, -1)
+	f.Mark, f.Name = Generation, op.Group
+	f.Earlier, f.Later = Sight{Offset: m.generation, Row: m.row}, Sight{Offset: op.Generation, Row: op.Row}
+	o.emit(f)
 }
 
 // commit: of an older generation it must have been refused.
@@ -206,14 +295,14 @@ func (o *owners) commit(op *history.Op) {
 // own: a partition has one owner in a generation. A process that crashed may have
 // come back as another, with its generation, if it is a static member.
 func (o *owners) own(op *history.Op, key history.Key, now Sight) {
-	at := ownership{op.Group, op.Generation, key}
+	at := ownedIn{groupKey{op.Group, key}, op.Generation}
 	before, owned := o.owner[at]
 	first := int32(-1)
 	if owned {
 		first = o.log.H.Brief(before.Row).ProcessNo
 	}
-	switch {
-	case !owned || o.gone[first]:
+	switch since, crashed := o.gone[first]; {
+	case !owned || crashed && since < op.Completed || o.replaces(op, first):
 		o.owner[at] = now
 	case first != op.ProcessNo && !o.told[at]:
 		o.told[at] = true
@@ -223,24 +312,48 @@ func (o *owners) own(op *history.Op, key history.Key, now Sight) {
 	}
 }
 
+// replaces: the process is the same static member as another, in its place.
+func (o *owners) replaces(op *history.Op, other int32) bool {
+	mine, its := o.member[member{op.Group, op.ProcessNo}], o.member[member{op.Group, other}]
+	return mine != nil && its != nil && mine.instance != "" && mine.instance == its.instance
+}
+
 // begin: a new owner begins at what the group had committed when it became a
-// member, or since.
-func (o *owners) begin(op *history.Op, m *membership, key history.Key, now Sight) {
-	if now.Offset < 0 || o.seeks[op.ProcessNo] {
+// member, or since: not below it, and not above it, where something lies between.
+func (o *owners) begin(op *history.Op, m *membership, since int64, sure bool, key history.Key, now Sight) {
+	if now.Offset < 0 || o.seeks[op.ProcessNo] || m.seeks {
 		return
 	}
-	lowest, ok := lowestCommitted(o.commits[groupKey{op.Group, key}], m.began, op.Completed)
-	if !ok || now.Offset >= lowest.value {
+	lowest, highest, ok := mayBeCommitted(o.commits[groupKey{op.Group, key}], since, op.Completed)
+	switch {
+	case !ok:
+	case now.Offset < lowest.value:
+		f := about(GroupRewind, key)
+		f.Name, f.Earlier, f.Later = op.Group, Sight{Offset: lowest.value, Row: lowest.row}, now
+		o.emit(f)
+	case sure && now.Offset > highest.value:
+		o.jumped(op, key, highest, now)
+	}
+}
+
+func (o *owners) jumped(op *history.Op, key history.Key, from write, now Sight) {
+	l := o.log
+	offset, passed := l.parts[key].next(from.value, now.Offset, func(offset int64, rec history.Rec) bool {
+		return l.flags[rec]&committed != 0 && l.flags[rec]&(tied|alsoOlder) == 0 && l.isThere(offset, rec)
+	})
+	if !passed {
 		return
 	}
-	f := about(GroupRewind, key)
-	f.Name, f.Earlier, f.Later = op.Group, Sight{Offset: lowest.value, Row: lowest.row}, now
+	rec, _ := l.At(key, offset)
+	f := about(GroupJump, key)
+	f.Name, f.Record = op.Group, Sight{rec, offset, l.Writer(rec)}
+	f.Earlier, f.Later = Sight{Offset: from.value, Row: from.row}, now
 	o.emit(f)
 }
 
-// lowestCommitted is the lowest offset that may have been read as committed
-// between two events; ok is false if none need have been.
-func lowestCommitted(commits []write, from, to int64) (lowest write, ok bool) {
+// mayBeCommitted is the lowest and the highest offset that may have been read as
+// committed between two events; ok is false if none need have been.
+func mayBeCommitted(commits []write, from, to int64) (lowest, highest write, ok bool) {
 	last := -1
 	for i, w := range commits {
 		if w.done < from {
@@ -248,14 +361,20 @@ func lowestCommitted(commits []write, from, to int64) (lowest write, ok bool) {
 		}
 	}
 	if last < 0 {
-		return write{}, false
+		return write{}, write{}, false
 	}
-	lowest = commits[last]
+	lowest, highest = commits[last], commits[last]
 	for _, w := range commits {
 		// What was over before the last began is overwritten.
-		if w.done >= commits[last].began && w.began < to && w.value < lowest.value {
+		if w.done < commits[last].began || w.began >= to {
+			continue
+		}
+		if w.value < lowest.value {
 			lowest = w
 		}
+		if w.value > highest.value {
+			highest = w
+		}
 	}
-	return lowest, true
+	return lowest, highest, true
 }

@@ -33,6 +33,7 @@ type pollOrder struct {
 	walk    perKey
 	doubts  []step
 	readers []*reader
+	moves   map[readerOf][]int64 // events at which a listener was told of a partition, in order
 	checked int64
 	// firstUnsure is the event at which the first poll of unknown outcome began; -1: none did.
 	firstUnsure int64
@@ -100,7 +101,38 @@ type standing struct {
 	passed int64
 }
 
-func newPollOrder(l *Log) *pollOrder { return &pollOrder{log: l, firstUnsure: -1} }
+func newPollOrder(l *Log) *pollOrder {
+	o := &pollOrder{log: l, firstUnsure: -1, moves: map[readerOf][]int64{}}
+	// What a listener is told belongs into the middle of the poll that it is told in, but
+	// is an operation that comes after it.
+	if l.H.Listeners() {
+		l.H.EachOf(history.HasFacts, func(op *history.Op) bool {
+			o.listen(op)
+			return true
+		})
+	}
+	return o
+}
+
+// listen notes that an ownership of partitions began or ended.
+func (o *pollOrder) listen(op *history.Op) {
+	if !op.F.OfListener() {
+		return
+	}
+	for _, key := range op.Keys {
+		at := readerOf{op.ProcessNo, key}
+		if all := o.moves[at]; len(all) == 0 || all[len(all)-1] < op.Completed {
+			o.moves[at] = append(all, op.Completed)
+		}
+	}
+}
+
+// movedSince: an ownership began or ended after an event, up to another.
+func (o *pollOrder) movedSince(process int32, key history.Key, from, to int64) bool {
+	all := o.moves[readerOf{process, key}]
+	i := sort.Search(len(all), func(i int) bool { return all[i] > from })
+	return i < len(all) && all[i] <= to
+}
 
 func (o *pollOrder) client(process int32) *consumer {
 	for int(process) >= len(o.clients) {
@@ -189,6 +221,7 @@ func (o *pollOrder) operation(op *history.Op) {
 		o.assign(o.client(op.ProcessNo), op)
 		return
 	}
+	o.listen(op)
 	polls := op.F == history.Poll || op.F == history.Txn && hasPoll(op)
 	if !polls && len(op.Polled) == 0 {
 		return
@@ -272,6 +305,10 @@ func (o *pollOrder) polledNothing(c *consumer, r *reader, op *history.Op) {
 // walk to its last.
 func (o *pollOrder) arrive(c *consumer, r *reader, op *history.Op, w *keyWalk) {
 	at := c.stands(w.key)
+	if at.stands && o.movedSince(op.ProcessNo, w.key, int64(o.log.H.Brief(at.row).Completed), op.Completed) {
+		o.leave(w.key, at)
+		*at = standing{reach: -1, passed: history.NoOffset}
+	}
 	if at.stands && at.known && w.first.known {
 		o.step(step{w.key, false, at.seen, w.first, at.reach, at.anywhere})
 	}

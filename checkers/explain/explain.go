@@ -191,16 +191,16 @@ func offsets(f *detect.Finding) []int64 {
 		return []int64{f.Record.Offset, f.Passed}
 	case detect.TornTransaction:
 		return []int64{f.Record.Offset, f.Later.Offset}
-	case detect.GroupSkip:
+	case detect.GroupSkip, detect.Unprocessed:
 		return []int64{f.Record.Offset, f.Later.Offset}
 	case detect.NonmonotonicEnd:
 		if f.Record.Row >= 0 {
 			return []int64{f.Earlier.Offset, f.Record.Offset}
 		}
 	case detect.InconsistentOffsets, detect.Unseen, detect.PhantomRead, detect.G1a, detect.AbortedRead, detect.PrecommittedRead,
-		detect.DuplicateProcessing, detect.ChangedRecord:
+		detect.DuplicateProcessing, detect.ChangedRecord, detect.ReadAfterRevoke, detect.ProcessedTwice:
 		return []int64{f.Record.Offset}
-	case detect.G1c, detect.G0, detect.G0Realtime, detect.CommittedOffset:
+	case detect.G1c, detect.G0, detect.G0Realtime, detect.CommittedOffset, detect.OwnedTwice, detect.ZombieOwner:
 		return nil
 	case detect.G1cRealtime:
 		if f.Direct {

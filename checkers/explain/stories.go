@@ -69,6 +69,13 @@ func init() { // the map would refer to itself
 		detect.ChangedRecord:       (*telling).changedRecord,
 		detect.LeaderEpochOrder:    (*telling).epochOrder,
 		detect.StuckLSO:            (*telling).stuck,
+		detect.OwnedTwice:          (*telling).ownedTwice,
+		detect.ZombieOwner:         (*telling).zombie,
+		detect.ReadAfterRevoke:     (*telling).readAfterRevoke,
+		detect.GroupJump:           (*telling).groupJump,
+		detect.KeyOrder:            (*telling).keyOrder,
+		detect.Unprocessed:         (*telling).unprocessed,
+		detect.ProcessedTwice:      (*telling).workedTwice,
 	}
 }
 

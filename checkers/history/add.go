@@ -28,6 +28,8 @@ type raw struct {
 	seek       bool
 	group      string
 	gen        int64
+	member     string
+	instance   string
 	txn        string
 	session    string
 	producer   int64
@@ -89,7 +91,7 @@ func (h *History) Add(e *Event) {
 	r.client, r.process, r.actor = e.Process != NoProcess, e.Process, e.Actor
 	r.name, r.clientName, r.err, r.text = e.Name, e.Client, e.Error, e.Text
 	r.seek, r.group, r.gen, r.txn = e.SeekToBeginning, e.Group, e.Generation, e.Transaction
-	r.session, r.fault = e.Session, e.Fault
+	r.session, r.fault, r.member, r.instance = e.Session, e.Fault, e.Member, e.Instance
 	r.producer, r.epoch = e.Producer, e.ProducerEpoch
 	for _, k := range e.Keys {
 		r.keys = append(r.keys, h.keyOf(k))
@@ -154,6 +156,11 @@ func (h *History) add(r *raw) {
 		h.invoke(r, pi, number)
 		return
 	}
+	h.heard = h.heard || r.f.OfListener()
+	if r.f.OfListener() && !(p.open && h.rows.at(p.row).f == r.f) {
+		h.addByItself(r, number)
+		return
+	}
 	if !p.open {
 		// A completion whose beginning is not told may have begun at any time.
 		h.rows.add(row{process: pi, invoked: number, bits: isHeadless})
@@ -169,6 +176,14 @@ func (h *History) add(r *raw) {
 	at.at = h.details.put(h.enc)
 }
 
+// addByItself adds an operation of one event, beside the one that its process may
+// have under way.
+func (h *History) addByItself(r *raw, number uint32) {
+	r.row = h.rows.n
+	h.enc = pack(h.enc[:0], r, r.time, r.time, h)
+	h.rows.add(row{at: h.details.put(h.enc), process: r.processNo, invoked: number, done: number, f: r.f, typ: r.typ, bits: r.has()})
+}
+
 func (h *History) invoke(r *raw, pi int32, number uint32) {
 	p := &h.processes[pi]
 	if p.open { // it will never be told how that one ended
@@ -180,7 +195,7 @@ func (h *History) invoke(r *raw, pi int32, number uint32) {
 	r.row = p.row
 	p.asked = p.asked[:0]
 	for _, m := range r.mops {
-		if m.kind == MopSend || m.kind == MopCommit || m.kind == MopDelete {
+		if m.kind.asked() {
 			p.asked = append(p.asked, m)
 		}
 	}
@@ -205,7 +220,7 @@ func (r *raw) has() (bits uint8) {
 	if r.f == Assign || r.f == Subscribe || r.f == Crash {
 		bits |= HasKeys
 	}
-	if r.f == InitProducer || r.f == Join {
+	if r.f == InitProducer || r.f == Join || r.f.OfListener() {
 		bits |= HasFacts
 	}
 	return bits
@@ -240,11 +255,11 @@ func (p *process) mentionedInOrder(r *raw) bool {
 	n := 0
 	for i := range r.mops {
 		m := &r.mops[i]
-		if m.kind != MopSend && m.kind != MopCommit && m.kind != MopDelete {
+		if !m.kind.asked() {
 			continue
 		}
 		if n >= len(p.asked) || p.asked[n].kind != m.kind || p.asked[n].rec != m.rec || p.asked[n].key != m.key ||
-			m.kind != MopSend && m.offset == NoOffset {
+			m.kind != MopSend && m.offset == NoOffset || m.kind == MopProcessed && m.offset != p.asked[n].offset {
 			return false
 		}
 		if m.details == 0 {
@@ -258,7 +273,7 @@ func (p *process) mentionedInOrder(r *raw) bool {
 func (p *process) fillInMove(r *raw, move rawMop) {
 	for i := range r.mops {
 		m := &r.mops[i]
-		if m.kind == move.kind && m.key == move.key {
+		if m.kind == move.kind && m.key == move.key && (m.kind != MopProcessed || m.offset == move.offset) {
 			if m.offset == NoOffset {
 				m.offset = move.offset
 			}
@@ -295,6 +310,8 @@ const (
 	hasName
 	hasError
 	hasSession
+	hasMember
+	hasInstance
 )
 
 // Bits of a micro-operation's kind: only the invocation told of it; its records
@@ -393,6 +410,8 @@ func packRest(b []byte, r *raw, h *History) []byte {
 	bit(r.name != "", hasName)
 	bit(r.err != "", hasError)
 	bit(r.session != "", hasSession)
+	bit(r.member != "", hasMember)
+	bit(r.instance != "", hasInstance)
 	b = binary.AppendUvarint(b, uint64(has))
 	if has == 0 {
 		return b
@@ -431,6 +450,12 @@ func packRest(b []byte, r *raw, h *History) []byte {
 	}
 	if has&hasSession != 0 {
 		text(r.session)
+	}
+	if has&hasMember != 0 {
+		text(r.member)
+	}
+	if has&hasInstance != 0 {
+		text(r.instance)
 	}
 	return b
 }

@@ -45,6 +45,7 @@ type History struct {
 
 	events   uint32
 	headless int           // completions without an invocation
+	heard    bool          // some listener was told something
 	indexes  column[int64] // of events; empty while it is the event's number
 
 	told  column[Details]
@@ -123,6 +124,9 @@ func (h *History) Len() int { return h.rows.n }
 
 // Headless is how many operations end in the history and begin before it.
 func (h *History) Headless() int { return h.headless }
+
+// Listeners reports whether the history has Assigned, Revoked or Lost.
+func (h *History) Listeners() bool { return h.heard }
 
 // Events is the number of events: invocations, completions and notes.
 func (h *History) Events() int { return int(h.events) }

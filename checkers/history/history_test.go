@@ -50,6 +50,33 @@ func TestOperationsAreReadAsTheyAreWritten(t *testing.T) {
 	assert.Equal(t, "nemesis", h.Notes()[0].Actor)
 }
 
+// What a listener is told stands by itself, and the poll that it is told in goes on.
+func TestAListenerIsToldDuringAPoll(t *testing.T) {
+	h := read(t, `
+		{:index 0, :type :invoke, :process 3, :f :poll, :value [[:poll]], :group "g", :time 1}
+		{:index 1, :type :ok, :process 3, :f :revoked, :value [:x], :group "g", :generation 4, :member "m-1", :time 2}
+		{:index 2, :type :ok, :process 3, :f :assigned, :value [], :group "g", :generation 5, :member "m-1", :time 3}
+		{:index 3, :type :ok, :process 3, :f :poll, :value [[:poll {:y [[4 "a"]]}]], :group "g", :time 4}
+		{:index 4, :type :invoke, :process 3, :f :process, :value [[:processed :y 4]], :group "g", :time 5}
+		{:index 5, :type :ok, :process 3, :f :process, :value nil, :group "g", :time 6}`)
+	require.Equal(t, 4, h.Len())
+	assert.Zero(t, h.Headless())
+	var ops [4]Op
+	for i := range ops {
+		h.Read(i, &ops[i])
+	}
+	assert.EqualValues(t, []int64{0, 3}, []int64{ops[0].Invoked, ops[0].Completed})
+	assert.Equal(t, Revoked, ops[1].F)
+	assert.EqualValues(t, []int64{1, 1}, []int64{ops[1].Invoked, ops[1].Completed})
+	assert.Equal(t, []any{int64(4), "m-1", []Key{0}}, []any{ops[1].Generation, ops[1].Member, ops[1].Keys})
+	assert.Equal(t, Assigned, ops[2].F)
+	assert.Equal(t, []OffsetMop{{Kind: MopProcessed, Key: 1, Offset: 4, Silent: true}}, ops[3].Offsets)
+	for _, format := range []Format{EDN, JSON} {
+		once := write(t, h, format)
+		assert.Equal(t, once, write(t, read(t, once), format))
+	}
+}
+
 func TestWhatHistoriesMayLack(t *testing.T) {
 	t.Run("a completion", func(t *testing.T) {
 		h := read(t, `[{:type :invoke, :process 0, :f :send, :value [[:send 1 10]]}]`)
@@ -238,10 +265,12 @@ func TestRoundTrip(t *testing.T) {
 		for range rapid.IntRange(0, 20).Draw(t, "events") {
 			e := Event{
 				Type: Type(rapid.IntRange(0, 3).Draw(t, "type")), Process: rapid.Int64Range(0, 3).Draw(t, "process"),
-				F: F(rapid.IntRange(1, int(Join)).Draw(t, "f")), Time: 5, Group: rapid.SampledFrom([]string{"", "g"}).Draw(t, "group"),
+				F: F(rapid.IntRange(1, int(Process)).Draw(t, "f")), Time: 5, Group: rapid.SampledFrom([]string{"", "g"}).Draw(t, "group"),
+				Member:   rapid.SampledFrom([]string{"", "m-1"}).Draw(t, "member"),
+				Instance: rapid.SampledFrom([]string{"", "till-1"}).Draw(t, "instance"),
 			}
-			if e.F == Assign || e.F == Subscribe {
-				e.Keys = []Value{key.Draw(t, "assigned")}
+			if e.F == Assign || e.F == Subscribe || e.F.OfListener() {
+				e.Keys = rapid.SliceOfN(key, 0, 2).Draw(t, "assigned")
 			} else {
 				e.Mops = rapid.SliceOfN(mop, 0, 3).Draw(t, "mops")
 			}

@@ -50,6 +50,16 @@ const (
 	InitProducer
 	// Join is granted Generation in Group.
 	Join
+	// Assigned, Revoked and Lost are what a member of Group is told by its listener:
+	// from now on it owns Keys, too, in Generation; it no longer does, and could still
+	// commit; it no longer does, and could not. They may come while another operation
+	// of the process is under way, and are complete by themselves.
+	Assigned
+	Revoked
+	Lost
+	// Process is the application's work on records that it was given (MopProcessed):
+	// it begins with the work and ends when that is done.
+	Process
 	// Log tells what is known of the logs when all is over: MopStart, MopEnd,
 	// MopStable. It comes from a tool that can see them, not from a client.
 	Log
@@ -62,7 +72,11 @@ const (
 )
 
 var fNames = [...]string{"", "send", "poll", "txn", "assign", "subscribe", "crash", "commit", "committed",
-	"list-offsets", "delete-records", "init-producer", "join", "log", "fault", "config"}
+	"list-offsets", "delete-records", "init-producer", "join", "assigned", "revoked", "lost", "process", "log", "fault", "config"}
+
+// OfListener reports whether f is Assigned, Revoked or Lost: an event by itself, that
+// needs no invocation.
+func (f F) OfListener() bool { return f == Assigned || f == Revoked || f == Lost }
 
 // String is the function's name in a file; empty for Other.
 func (f F) String() string { return fNames[f] }
@@ -87,12 +101,19 @@ const (
 	MopStable
 	// MopDelete asks that everything below Offset be deleted from Key.
 	MopDelete
+	// MopProcessed names the record at Offset of Key as one that is processed.
+	MopProcessed
 	// MopPosition tells that the consumer's position on Key is Offset: it has
 	// been given everything below that it ever will.
 	MopPosition
 )
 
-var mopNames = [...]string{"send", "poll", "commit", "committed", "start", "end", "stable", "delete", "position"}
+var mopNames = [...]string{"send", "poll", "commit", "committed", "start", "end", "stable", "delete", "processed", "position"}
+
+// asked: an invocation of it says what its completion need not repeat.
+func (k MopKind) asked() bool {
+	return k == MopSend || k == MopCommit || k == MopDelete || k == MopProcessed
+}
 
 // String is the kind's name in a file.
 func (k MopKind) String() string { return mopNames[k] }
@@ -140,12 +161,14 @@ type Event struct {
 	Time    time.Duration
 
 	Mops []Mop
-	Keys []Value // of Assign, Subscribe and Fault
+	Keys []Value // of Assign, Subscribe, Assigned, Revoked, Lost and Fault
 
 	SeekToBeginning bool    // Assign: positions go back to the log's start
 	Rebalanced      []Value // keys that moved to or from the consumer meanwhile
 	Group           string
-	Generation      int64 // of the group, or the member's epoch; 0: not told
+	Generation      int64  // of the group, or the member's epoch; 0: not told
+	Member          string // the member id in the group; empty: not told
+	Instance        string // group.instance.id of a static member; empty: none, or not told
 	Transaction     string
 	// Session is one life of a producer that has several sends under way, each
 	// a process of its own: its sends are in the order of their invocations.

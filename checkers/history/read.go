@@ -154,6 +154,10 @@ func (r *reader) event() {
 			raw.group = r.text()
 		case "generation":
 			raw.gen = r.int("an integer, the group's generation")
+		case "member":
+			raw.member = r.text()
+		case "instance":
+			raw.instance = r.text()
 		case "txn":
 			raw.txn = r.text()
 		case "session":

@@ -24,11 +24,13 @@ type Op struct {
 	Offsets []OffsetMop
 	Shape   []Step // the micro-operations in their order
 
-	Keys          []Key // of Assign and Subscribe
+	Keys          []Key // of Assign, Subscribe, Assigned, Revoked and Lost
 	Rebalanced    []Key
 	Seek          bool
 	Group         string
 	Generation    int64
+	Member        string
+	Instance      string
 	Txn           string
 	Session       string
 	Producer      int64
@@ -57,7 +59,8 @@ type Polled struct {
 	Details uint32
 }
 
-// OffsetMop is a micro-operation on offsets: a commit, an end, a position.
+// OffsetMop is a micro-operation on offsets: a commit, an end, a position, a record
+// that was processed.
 type OffsetMop struct {
 	Kind   MopKind
 	Key    Key
@@ -88,7 +91,7 @@ const (
 	HasSends = 1 << iota
 	HasPolls // which delivered something
 	HasKeys  // Assign, Subscribe or Crash
-	HasFacts // offsets, epochs, generations
+	HasFacts // offsets, epochs, generations, ownership
 )
 
 // EachOf is Each for the operations that are about any of what bits say. The
@@ -271,6 +274,12 @@ func (h *History) unpackRest(u *unpacker, has int, op *Op) {
 	}
 	if has&hasSession != 0 {
 		op.Session = text()
+	}
+	if has&hasMember != 0 {
+		op.Member = text()
+	}
+	if has&hasInstance != 0 {
+		op.Instance = text()
 	}
 }
 

@@ -134,6 +134,12 @@ func (w *writer) event(number int64) {
 	if op.Group != "" {
 		w.text("group", op.Group)
 	}
+	if op.Member != "" {
+		w.text("member", op.Member)
+	}
+	if op.Instance != "" {
+		w.text("instance", op.Instance)
+	}
 	if op.Txn != "" {
 		w.text("txn", op.Txn)
 	}
@@ -192,7 +198,7 @@ func (w *writer) value(asked bool) {
 	op := &w.op
 	w.field("value")
 	if len(op.Shape) == 0 {
-		if len(op.Keys) > 0 || op.F == Assign || op.F == Subscribe {
+		if len(op.Keys) > 0 || op.F == Assign || op.F == Subscribe || op.F.OfListener() {
 			w.keys(op.Keys)
 		} else if op.F == Send || op.F == Poll || op.F == Txn {
 			w.line = append(w.line, "[]"...)
@@ -229,7 +235,7 @@ func (w *writer) value(asked bool) {
 			w.open(m.Kind)
 			w.between()
 			w.scalar(w.h.keys[m.Key])
-			if !asked || m.Kind == MopCommit || m.Kind == MopDelete {
+			if !asked || m.Kind.asked() {
 				w.at(m.Offset)
 			}
 			w.line = append(w.line, ']')

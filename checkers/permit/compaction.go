@@ -81,10 +81,28 @@ func newCompaction(log *detect.Log) *compaction {
 	return c
 }
 
+// several stands for the key of a value that was sent with several keys.
+const several = math.MaxUint32
+
 func (c *compaction) name(rec history.Rec, details uint32) {
-	if details != 0 && c.keys[rec] == 0 {
-		c.keys[rec] = c.log.H.Details(details).RecordKey()
+	if details == 0 {
+		return
 	}
+	switch key := c.log.H.Details(details).RecordKey(); {
+	case key == 0 || c.keys[rec] == key:
+	case c.keys[rec] == 0:
+		c.keys[rec] = key
+	default:
+		c.keys[rec] = several
+	}
+}
+
+// key is the record key of a record; 0: it is not known.
+func (c *compaction) key(rec history.Rec) uint32 {
+	if c.keys[rec] == several {
+		return 0
+	}
+	return c.keys[rec]
 }
 
 // sent takes in a send that may have taken effect.
@@ -117,15 +135,15 @@ func (c *compaction) add(rec history.Rec, offset, begun int64) {
 func (c *compaction) successors(rec history.Rec) *successors {
 	partition := c.log.H.KeyOf(rec)
 	s := c.untold[partition]
-	if c.keys[rec] != 0 {
-		s = c.of[keyed{partition, c.keys[rec]}]
+	if c.key(rec) != 0 {
+		s = c.of[keyed{partition, c.key(rec)}]
 	}
 	if s != nil {
 		return s
 	}
 	s = &successors{unsure: math.MaxInt64}
-	if c.keys[rec] != 0 {
-		c.of[keyed{partition, c.keys[rec]}] = s
+	if c.key(rec) != 0 {
+		c.of[keyed{partition, c.key(rec)}] = s
 	} else {
 		c.untold[partition] = s
 	}
@@ -141,7 +159,7 @@ func (s *successors) inOrder() {
 
 // superseded: a record of the same key, sent before an event, lies above it.
 func (c *compaction) superseded(rec history.Rec, offset, before int64) bool {
-	return c.keys[rec] != 0 && c.keys[rec] != c.null && offset >= 0 && c.successors(rec).after(offset, before)
+	return c.key(rec) != 0 && c.key(rec) != c.null && offset >= 0 && c.successors(rec).after(offset, before)
 }
 
 // maySupersede: a record that lies above it, or may, has the same key, or may have. A
@@ -150,11 +168,11 @@ func (c *compaction) maySupersede(rec history.Rec, offset, before int64) bool {
 	partition := c.log.H.KeyOf(rec)
 	own := c.successors(rec)
 	switch {
-	case c.keys[rec] == c.null:
+	case c.key(rec) == c.null:
 		return true
 	case offset < 0:
 		return own.n > 1 || c.untold[partition] != nil
-	case c.keys[rec] == 0:
+	case c.key(rec) == 0:
 		return offset < c.log.Highest(partition)
 	}
 	untold := c.untold[partition]
@@ -163,7 +181,7 @@ func (c *compaction) maySupersede(rec history.Rec, offset, before int64) bool {
 
 // tombstone: its key is told, and it has no value.
 func (c *compaction) tombstone(rec history.Rec) bool {
-	return c.keys[rec] != 0 && c.log.H.ValueOf(rec).IsNull()
+	return c.key(rec) != 0 && c.log.H.ValueOf(rec).IsNull()
 }
 
 func (p *Permits) compacted() *compaction {
@@ -177,7 +195,9 @@ func (p *Permits) compacted() *compaction {
 // jumped over was gone when it was given the next, so that what superseded it had
 // been sent by then.
 func (p *Permits) missed(f *detect.Finding, such func(rec history.Rec, offset, before int64) bool) bool {
-	if f.Anomaly != detect.PollSkip && f.Anomaly != detect.IntPollSkip {
+	switch f.Anomaly {
+	case detect.PollSkip, detect.IntPollSkip, detect.GroupJump:
+	default:
 		return such(f.Record.Rec, f.Record.Offset, math.MaxInt64)
 	}
 	before := int64(p.log.H.Brief(f.Later.Row).Completed)

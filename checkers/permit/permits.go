@@ -41,7 +41,8 @@ type Permits struct {
 	// members are the processes that subscribed, if the history tells of any
 	// subscription or assignment; else nil.
 	members    map[int32]bool
-	compaction *compaction // made when it is needed
+	heard      map[int32]int64 // by process: when its listener was told something first
+	compaction *compaction     // made when it is needed
 	told       bool
 }
 
@@ -144,6 +145,11 @@ func alsoAborted(p *Permits, f *detect.Finding) bool {
 	return slices.ContainsFunc(f.Records(), p.log.Failed)
 }
 
+// acrossPartitions: the two records are on different partitions.
+func acrossPartitions(p *Permits, f *detect.Finding) bool {
+	return p.log.H.KeyOf(f.Earlier.Rec) != p.log.H.KeyOf(f.Record.Rec)
+}
+
 // firstGivenUp: the earlier of two sends never learned its outcome.
 func firstGivenUp(p *Permits, f *detect.Finding) bool {
 	return p.log.H.Brief(f.Earlier.Row).Type == history.Unknown
@@ -151,7 +157,11 @@ func firstGivenUp(p *Permits, f *detect.Finding) bool {
 
 // skippedAll reports whether all records that a skip jumped over are such.
 func (p *Permits) skippedAll(f *detect.Finding, such func(int64, history.Rec) bool) bool {
-	for from := f.Earlier.Offset; ; {
+	from := f.Earlier.Offset
+	if f.Anomaly == detect.GroupJump { // the offset that was committed is the first of them
+		from--
+	}
+	for {
 		offset, ok := p.log.Between(f.Key, from, f.Later.Offset)
 		if !ok {
 			return true
@@ -282,15 +292,35 @@ func (p *Permits) leaderUnaware(key history.Key, read history.Brief) bool {
 }
 
 // ofAMember: it is a step of a process that subscribed, from one ownership of the
-// partition to another. Within a generation a member owns a partition once.
+// partition to another. Within a generation a member owns a partition once; of a
+// process whose listener is told, steps from one ownership to another are not found.
 func ofAMember(p *Permits, f *detect.Finding) bool {
-	if !p.subscribedAt(f.Later.Row) {
+	if !p.subscribedAt(f.Later.Row) || p.listens(f.Later.Row) {
 		return false
 	}
 	var from, to history.Op
 	p.log.H.Read(f.Earlier.Row, &from)
 	p.log.H.Read(f.Later.Row, &to)
 	return from.Generation == 0 || to.Generation == 0 || from.Generation != to.Generation
+}
+
+// listens: the listener of an operation's process was told something before.
+func (p *Permits) listens(row int) bool {
+	if !p.log.H.Listeners() {
+		return false
+	}
+	if p.heard == nil {
+		p.heard = map[int32]int64{}
+		p.log.H.EachOf(history.HasFacts, func(op *history.Op) bool {
+			if _, known := p.heard[op.ProcessNo]; op.F.OfListener() && !known {
+				p.heard[op.ProcessNo] = op.Completed
+			}
+			return true
+		})
+	}
+	b := p.log.H.Brief(row)
+	since, told := p.heard[b.ProcessNo]
+	return told && since < int64(b.Completed)
 }
 
 // subscribedAt: the process of an operation had not been assigned its partitions.
@@ -335,7 +365,7 @@ func belowLogStart(p *Permits, f *detect.Finding) bool {
 	}
 	lost, missed := f.Record.Offset, int64(-1)
 	switch f.Anomaly {
-	case detect.PollSkip, detect.IntPollSkip:
+	case detect.PollSkip, detect.IntPollSkip, detect.GroupJump:
 		lost, missed = p.lastSkipped(f), int64(p.log.H.Brief(f.Later.Row).Completed)
 	default:
 		missed = p.missedFirst(f.Key, lost, f.Record.Row)

@@ -27,10 +27,10 @@ var truncation = []detect.Anomaly{detect.LostWrite, detect.Unseen, detect.Incons
 
 var anything = []detect.Anomaly{detect.LostWrite, detect.Unseen, detect.InconsistentOffsets, detect.Duplicate, detect.NonmonotonicPoll, detect.PollSkip,
 	detect.IntPollSkip, detect.IntNonmonotonicPoll, detect.IntNonmonotonicSend, detect.NonmonotonicSend, detect.AppendRealtimeOrder,
-	detect.G1a, detect.AbortedRead, detect.TornTransaction, detect.NonmonotonicEnd, detect.CommittedOffset, detect.GroupSkip, detect.CommitAhead, detect.GroupRewind, detect.LeaderEpochOrder, detect.ChangedRecord}
+	detect.G1a, detect.AbortedRead, detect.TornTransaction, detect.NonmonotonicEnd, detect.CommittedOffset, detect.GroupSkip, detect.CommitAhead, detect.GroupRewind, detect.GroupJump, detect.Unprocessed, detect.KeyOrder, detect.LeaderEpochOrder, detect.ChangedRecord}
 
 // gaps are what a reader misses where records are gone.
-var gaps = []detect.Anomaly{detect.LostWrite, detect.PollSkip, detect.IntPollSkip, detect.Unseen, detect.TornTransaction, detect.GroupSkip}
+var gaps = []detect.Anomaly{detect.LostWrite, detect.PollSkip, detect.IntPollSkip, detect.Unseen, detect.TornTransaction, detect.GroupSkip, detect.GroupJump, detect.Unprocessed}
 
 // keeping are the laws about what was committed. They hold as long as no more
 // is destroyed than the configuration promises to survive.
@@ -120,6 +120,23 @@ var table = []row{
 	{reason: "subscribe: partitions move between the members of a group",
 		when:    subscribed,
 		permits: []detect.Anomaly{detect.PollSkip, detect.NonmonotonicPoll}, only: ofAMember},
+	{reason: "always: a member that was replaced and does not know it owns until it learns",
+		when: always, legal: true,
+		permits: []detect.Anomaly{detect.ZombieOwner}},
+	{reason: "Kafka keeps the order of a partition; records of one key on several partitions have none (ordering=key asks for one)",
+		when: func(e *Expectations) bool { return !e.Is(Ordering, "key") }, legal: true,
+		permits: []detect.Anomaly{detect.KeyOrder}, only: acrossPartitions},
+	{reason: "at-least-once: what was processed and not committed is processed again",
+		when: func(e *Expectations) bool {
+			return !e.Is(Processing, "at-most-once") && !e.Is(Processing, "exactly-once")
+		}, legal: true,
+		permits: []detect.Anomaly{detect.ProcessedTwice}},
+	{reason: "processing=at-most-once: what was committed before it was processed is not processed after a crash",
+		when:    func(e *Expectations) bool { return e.Is(Processing, "at-most-once") },
+		permits: []detect.Anomaly{detect.Unprocessed}},
+	{reason: "enable.auto.commit=true: what a consumer commits by itself is not in the history",
+		when:    func(e *Expectations) bool { return e.Is(EnableAutoCommit, "true") },
+		permits: []detect.Anomaly{detect.GroupJump}},
 	{reason: "enable.auto.commit=true: what was processed since the last commit is processed again",
 		when:    func(e *Expectations) bool { return e.Is(EnableAutoCommit, "true") },
 		permits: []detect.Anomaly{detect.DuplicateProcessing}},
@@ -129,11 +146,11 @@ var table = []row{
 	{reason: "auto.offset.reset=latest: a position that was not known, or out of range, began anew at the end",
 		when:    func(e *Expectations) bool { return e.Is(AutoOffsetReset, "latest") },
 		fault:   history.OffsetReset,
-		permits: []detect.Anomaly{detect.PollSkip}, only: oncePerReader},
+		permits: []detect.Anomaly{detect.PollSkip, detect.GroupJump}, only: oncePerReader},
 	{reason: "auto.offset.reset=earliest: a position that was not known, or out of range, began anew at the start",
 		when:    func(e *Expectations) bool { return e.Is(AutoOffsetReset, "earliest") },
 		fault:   history.OffsetReset,
-		permits: []detect.Anomaly{detect.NonmonotonicPoll, detect.GroupRewind}, only: oncePerReader},
+		permits: []detect.Anomaly{detect.NonmonotonicPoll, detect.GroupRewind, detect.KeyOrder}, only: oncePerReader},
 	{reason: "retention: records below the log's start were deleted",
 		when:    retention,
 		permits: gaps, only: belowLogStart},
