@@ -45,6 +45,7 @@ type classicGroup struct {
 	// metadata of the group's topics as the leader saw it when it assigned; a change
 	// makes it join again.
 	snapshot map[string]string
+	compared int // the version of the metadata that was last compared with it
 
 	// held is what the last assignment gave, in generation heldSince: sticky assignors
 	// send it along (user data).
@@ -185,8 +186,11 @@ func (cg *classicGroup) lookForChanges() {
 		cg.m.Rejoin("the subscription has changed since the last join")
 		return
 	}
-	if cg.leader && cg.snapshot != nil && !maps.Equal(cg.snapshot, cg.topicsNow(s.group)) {
-		cg.m.Rejoin("cached metadata has changed")
+	if version := cg.g.c.net.metadata.version; cg.snapshot != nil && version != cg.compared {
+		cg.compared = version
+		if !maps.Equal(cg.snapshot, cg.topicsNow(s.group)) {
+			cg.m.Rejoin("cached metadata has changed")
+		}
 	}
 }
 
@@ -490,7 +494,7 @@ func (cg *classicGroup) knowsTopics(members []kmsg.JoinGroupResponseMember) bool
 func (cg *classicGroup) lead(r *kmsg.JoinGroupResponse) ([]kmsg.SyncGroupRequestGroupAssignment, error) {
 	s := &cg.g.subscription
 	cg.leader = true
-	cg.snapshot = cg.topicsNow(s.group)
+	cg.snapshot, cg.compared = cg.topicsNow(s.group), cg.g.c.net.metadata.version
 	if r.SkipAssignment {
 		return nil, nil // a static leader that came back: the assignment stays (KIP-814)
 	}
@@ -542,9 +546,9 @@ func (cg *classicGroup) topics(names []string) assignor.Topics {
 // topicsNow is what topics are, in a form that can be compared: how many partitions,
 // and on what racks.
 func (cg *classicGroup) topicsNow(names []string) map[string]string {
-	now := map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(cg.topics(names))) {
-		now[name] = fmt.Sprintf("%q", cg.topics([]string{name})[name])
+	now, topics := map[string]string{}, cg.topics(names)
+	for _, name := range slices.Sorted(maps.Keys(topics)) {
+		now[name] = fmt.Sprintf("%q", topics[name])
 	}
 	return now
 }

@@ -138,15 +138,15 @@ func (c *Consumer) assign(partitions []kafka.TopicPartition) {
 		c.net.metadata.want(tp.Topic)
 	}
 	for _, a := range c.assigned {
-		if !slices.Contains(next, a) {
+		if a.index >= len(next) || next[a.index] != a {
 			a.move() // what is on its way for it is of no more use
 			a.source.leave(a)
 		}
 	}
 	old := c.assigned
 	c.assigned = next
-	for _, a := range old {
-		if !c.wants(a.tp.Topic) {
+	for i, a := range old {
+		if (i == 0 || old[i-1].tp.Topic != a.tp.Topic) && !c.wants(a.tp.Topic) {
 			c.net.metadata.unwant(a.tp.Topic)
 		}
 	}

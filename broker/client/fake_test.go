@@ -418,6 +418,9 @@ func (f *fake) listOffsets(node int32, req *kmsg.ListOffsetsRequest, resp *kmsg.
 			if rp.Timestamp == int64(kafka.EarliestOffset) {
 				part.Offset = int64(p.start)
 			}
+			if rp.Timestamp >= 0 {
+				part.Offset, part.Timestamp = p.since(rp.Timestamp)
+			}
 			if p.leader != node {
 				part.ErrorCode = kerr.NotLeaderForPartition.Code
 			}
@@ -425,6 +428,20 @@ func (f *fake) listOffsets(node int32, req *kmsg.ListOffsetsRequest, resp *kmsg.
 		}
 		resp.Topics = append(resp.Topics, t)
 	}
+}
+
+// since is the first record that is not older than a time; -1: there is none.
+func (p *fakePartition) since(timestamp int64) (offset, at int64) {
+	offset, at = -1, -1
+	for _, b := range p.log {
+		_ = b.Records(func(r record.Record) error {
+			if offset < 0 && r.Timestamp >= timestamp {
+				offset, at = int64(r.Offset), r.Timestamp
+			}
+			return nil
+		})
+	}
+	return offset, at
 }
 
 func (f *fake) offsetForLeaderEpoch(node int32, req *kmsg.OffsetForLeaderEpochRequest, resp *kmsg.OffsetForLeaderEpochResponse) {

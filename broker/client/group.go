@@ -272,7 +272,7 @@ func (g *group) lost(partitions []kafka.TopicPartition) error {
 
 // without takes partitions from the assignment.
 func (g *group) without(partitions []kafka.TopicPartition) {
-	g.c.assign(slices.DeleteFunc(g.c.Assignment(), func(tp kafka.TopicPartition) bool { return slices.Contains(partitions, tp) }))
+	g.c.assign(minus(g.c.Assignment(), partitions))
 }
 
 // minus are the partitions of a that are not in b, both in order.
