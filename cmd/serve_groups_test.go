@@ -124,3 +124,18 @@ func TestServe_GroupsOfFranz(t *testing.T) {
 		})
 	}
 }
+
+// On one broker __consumer_offsets has one replica, as with the server.properties that
+// comes with Kafka.
+func TestServe_AGroupOnOneBroker(t *testing.T) {
+	s := startServing(t, "", "--brokers", "1", "--controllers", "1", "--set", "group.initial.rebalance.delay.ms=0")
+	s.createTopic("text")
+	s.produce("text", goSource(t)[:1000])
+	c := &consumed{records: map[int32][]*kgo.Record{}}
+	ctx, end := context.WithCancel(deadline(t))
+	var members sync.WaitGroup
+	members.Go(func() { s.member(ctx, c, "readers", "text") })
+	c.waitFor(t, 1000)
+	end()
+	members.Wait()
+}
