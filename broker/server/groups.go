@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,6 +42,47 @@ type GroupSettings struct {
 	MaxSessionTimeout     time.Duration `kafka:"group.max.session.timeout.ms"`
 	InitialRebalanceDelay time.Duration `kafka:"group.initial.rebalance.delay.ms"`
 	MaxSize               int32         `kafka:"group.max.size"`
+
+	Consumer ConsumerSettings
+}
+
+// ConsumerSettings are what a broker is told of KIP-848 groups.
+type ConsumerSettings struct {
+	SessionTimeout        time.Duration `kafka:"group.consumer.session.timeout.ms"`
+	MinSessionTimeout     time.Duration `kafka:"group.consumer.min.session.timeout.ms"`
+	MaxSessionTimeout     time.Duration `kafka:"group.consumer.max.session.timeout.ms"`
+	HeartbeatInterval     time.Duration `kafka:"group.consumer.heartbeat.interval.ms"`
+	MinHeartbeatInterval  time.Duration `kafka:"group.consumer.min.heartbeat.interval.ms"`
+	MaxHeartbeatInterval  time.Duration `kafka:"group.consumer.max.heartbeat.interval.ms"`
+	AssignmentInterval    time.Duration `kafka:"group.consumer.assignment.interval.ms"`
+	MinAssignmentInterval time.Duration `kafka:"group.consumer.min.assignment.interval.ms"`
+	MaxAssignmentInterval time.Duration `kafka:"group.consumer.max.assignment.interval.ms"`
+	MaxSize               int32         `kafka:"group.consumer.max.size"`
+	Assignors             string        `kafka:"group.consumer.assignors"`
+	Migration             string        `kafka:"group.consumer.migration.policy"`
+	RegexRefresh          time.Duration `kafka:"group.consumer.regex.refresh.interval.ms"`
+	Protocols             string        `kafka:"group.coordinator.rebalance.protocols"`
+}
+
+// enabled reports whether the protocol of KIP-848 may be used.
+func (s *ConsumerSettings) enabled() bool { return slices.Contains(listed(s.Protocols), "consumer") }
+
+// listed are the items of a list.
+func listed(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// machine is what they say of KIP-848 groups.
+func (s *ConsumerSettings) machine() group.ConsumerConfig {
+	return group.ConsumerConfig{
+		SessionTimeout: s.SessionTimeout, MinSessionTimeout: s.MinSessionTimeout, MaxSessionTimeout: s.MaxSessionTimeout,
+		HeartbeatInterval: s.HeartbeatInterval, MinHeartbeatInterval: s.MinHeartbeatInterval, MaxHeartbeatInterval: s.MaxHeartbeatInterval,
+		AssignmentInterval: s.AssignmentInterval, MinAssignmentInterval: s.MinAssignmentInterval, MaxAssignmentInterval: s.MaxAssignmentInterval,
+		MaxSize:              int(s.MaxSize),
+		Assignors:            listed(s.Assignors),
+		Migration:            group.MigrationPolicy(strings.ToLower(s.Migration)),
+		RegexRefreshInterval: s.RegexRefresh,
+	}
 }
 
 // ConfigKind says that these are brokers' settings.
@@ -54,6 +96,7 @@ func (s *GroupSettings) machine() group.Config {
 		OffsetMetadataMaxBytes:        int(s.OffsetMetadataMaxBytes),
 		OffsetsRetention:              time.Duration(s.RetentionMinutes) * time.Minute,
 		OffsetsRetentionCheckInterval: s.RetentionCheck,
+		Consumer:                      s.Consumer.machine(),
 	}
 }
 
