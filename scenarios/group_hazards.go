@@ -26,7 +26,7 @@ var CommitBeforeProcessing = Scenario{
 	},
 	Checks: GroupPromises,
 	Probes: []*ledger.Probe{ProbeMemberExpelled},
-	Danger: checkers.GroupSkip,
+	Danger: checkers.Unprocessed,
 	Lesson: "an offset that is committed before its records are processed promises at most once: nothing gives them to the group again. Commit after processing, and let it be repeatable.",
 }
 
@@ -52,6 +52,6 @@ var SessionTooShort = Scenario{
 	},
 	Checks: GroupPromises,
 	Probes: []*ledger.Probe{ProbeMemberExpelled, ProbePartitionsLost},
-	Danger: checkers.NonmonotonicPoll,
+	Danger: checkers.ProcessedTwice,
 	Lesson: "session.timeout.ms says how long a member may be silent before its work is given to another, which begins at what was committed. Longer than the longest pause of a collector or a disk, it costs only patience.",
 }

@@ -49,7 +49,7 @@ var Billing = workloads.GroupConsume{
 
 // GroupPromises are those about records, and what a cluster owes a consumer group.
 var GroupPromises = slices.Concat(Promises, []Promise{
-	checkers.GroupsCoverTheirInput, checkers.OneOwner, checkers.CommittedOffsetsAreRegisters, checkers.EpochsGrow,
+	checkers.GroupsCoverTheirInput, checkers.OneOwner, checkers.KeysInOrder, checkers.CommittedOffsetsAreRegisters, checkers.EpochsGrow,
 })
 
 // StandardGroups is the everyday trial of a consumer group in the classic protocol:

@@ -145,6 +145,10 @@ func (w GroupConsume) Config() map[string]string {
 	out["subscribe"] = "true"
 	out["enable.auto.commit"] = strconv.FormatBool(w.Commit == Auto)
 	out["commit"] = string(w.when())
+	out["processing"] = "at-least-once"
+	if w.when() == BeforeProcessing {
+		out["processing"] = "at-most-once"
+	}
 	return out
 }
 
@@ -208,10 +212,9 @@ func (p *processing) main(h env.Host) {
 		panic("workloads: member: " + err.Error())
 	}
 	p.member = m
-	when := g.w.when()
 	for !g.done() && !g.s.Stopping(h.Name()) {
 		begun := g.s.Now()
-		m.Poll(when == BeforeProcessing, func(records []client.ConsumerRecord) { p.process(h, records) })
+		p.process(h, m.Poll())
 		if g.s.Now() == begun {
 			h.Sleep(pollTimeout) // a poll that fails at once
 		}
@@ -232,14 +235,15 @@ func (p *processing) process(h env.Host, records []client.ConsumerRecord) {
 	if when == BeforeProcessing {
 		m.Commit(ends(records))
 	}
-	for i := range records {
-		if work := p.work(); work > 0 {
-			h.Sleep(work)
+	if when == PerRecord {
+		for i := range records {
+			one := records[i : i+1]
+			m.Process(one, func() { h.Sleep(p.work()) })
+			m.Commit(ends(one))
 		}
-		if when == PerRecord {
-			m.Commit(ends(records[i : i+1]))
-		}
+		return
 	}
+	m.Process(records, func() { h.Sleep(time.Duration(len(records)) * p.work()) })
 	if when == AfterProcessing {
 		m.Commit(ends(records))
 	}

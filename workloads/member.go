@@ -1,6 +1,8 @@
 package workloads
 
 import (
+	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -8,6 +10,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/sim/env"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Member is a member of a consumer group whose polls and commits are in the history,
@@ -17,9 +20,8 @@ type Member struct {
 	h        env.Host
 	consumer *client.Consumer
 	process  int64 // of its polls
-	commits  int64 // of its commits, some of which are within a poll
+	instance string
 	group    string
-	topics   []string
 
 	owned []kafka.TopicPartition
 	next  map[kafka.TopicPartition]kafka.Offset // of what was polled and is owned
@@ -39,7 +41,8 @@ func (s *Stage) NewMember(h env.Host, cfg client.ConsumerConfig, topics ...strin
 	if err != nil {
 		return nil, err
 	}
-	m := &Member{s: s, h: h, consumer: consumer, process: s.NewProcess(), commits: s.NewProcess(), group: cfg.GroupID, topics: topics, next: map[kafka.TopicPartition]kafka.Offset{}}
+	m := &Member{s: s, h: h, consumer: consumer, process: s.NewProcess(), group: cfg.GroupID, instance: cfg.GroupInstanceID, next: map[kafka.TopicPartition]kafka.Offset{}}
+	consumer.OnCommit = m.committing
 	e := history.Event{Process: m.process, Client: h.Name(), F: history.Subscribe, Group: m.group, Time: s.Now()}
 	for _, topic := range topics {
 		for p := range s.Topics[topic] {
@@ -55,10 +58,10 @@ func (s *Stage) NewMember(h env.Host, cfg client.ConsumerConfig, topics ...strin
 	return m, nil
 }
 
-// listener follows what the member owns.
+// listener follows what the member owns, and records it.
 func (m *Member) listener() client.RebalanceListener {
-	gone := func(partitions []kafka.TopicPartition) {
-		m.moved = append(m.moved, partitions...)
+	gone := func(what history.F, partitions []kafka.TopicPartition) {
+		m.owns(what, partitions)
 		m.owned = slices.DeleteFunc(m.owned, func(tp kafka.TopicPartition) bool { return slices.Contains(partitions, tp) })
 		for _, tp := range partitions {
 			delete(m.next, tp)
@@ -69,19 +72,39 @@ func (m *Member) listener() client.RebalanceListener {
 			if m.Revoking != nil && len(partitions) > 0 {
 				m.Revoking(partitions)
 			}
-			gone(partitions)
+			gone(history.Revoked, partitions)
 			return nil
 		},
 		Lost: func(partitions []kafka.TopicPartition) error {
-			gone(partitions)
+			gone(history.Lost, partitions)
 			return nil
 		},
 		Assigned: func(partitions []kafka.TopicPartition) error {
-			m.moved = append(m.moved, partitions...)
+			m.owns(history.Assigned, partitions)
 			m.owned = append(m.owned, partitions...)
 			return nil
 		},
 	}
+}
+
+// owns records what the listener was told.
+func (m *Member) owns(what history.F, partitions []kafka.TopicPartition) {
+	m.moved = append(m.moved, partitions...)
+	e := m.event(what)
+	e.Type = history.OK
+	for _, tp := range partitions {
+		e.Keys = append(e.Keys, m.s.Key(tp))
+	}
+	m.s.Recorder.Complete(e)
+}
+
+// event is one of the member, as what it is in its group now.
+func (m *Member) event(f history.F) history.Event {
+	e := history.Event{Process: m.process, Client: m.h.Name(), F: f, Time: m.s.Now(), Group: m.group, Instance: m.instance}
+	if as, err := m.consumer.GroupMetadata(); err == nil {
+		e.Generation, e.Member = max(0, int64(as.Generation)), as.Member
+	}
+	return e
 }
 
 // Owned are the partitions that the member has been given, as far as it knows.
@@ -90,52 +113,45 @@ func (m *Member) Owned() []kafka.TopicPartition { return m.owned }
 // Next is the offset behind what was polled of each partition that is owned.
 func (m *Member) Next() map[kafka.TopicPartition]kafka.Offset { return m.next }
 
-// Poll polls once, for at most half a second, and hands over what has come with
-// process; nil: there is nothing to do. The history has the poll as complete before
-// process is called, or, with afterwards, when it has returned: then what was polled
-// by a process that died over it counts as never delivered. The records are valid
-// until the next Poll.
-func (m *Member) Poll(afterwards bool, process func([]client.ConsumerRecord)) (records int) {
+// Poll polls once, for at most half a second. The records are valid until the next
+// Poll.
+func (m *Member) Poll() []client.ConsumerRecord {
 	m.moved = nil
 	m.s.Recorder.Invoke(m.polled(history.Invoke, nil))
-	polled, err := m.consumer.Poll(pollTimeout)
+	records, err := m.consumer.Poll(pollTimeout)
 	if err != nil {
 		e := m.polled(history.Failed, nil)
 		e.Error = err.Error()
 		m.s.Recorder.Complete(e)
 		m.s.CountFailure(history.Poll, err)
-		return 0
+		return nil
 	}
-	if afterwards {
-		process(polled)
-	}
-	m.s.Recorder.Complete(m.polled(history.OK, polled))
-	if !afterwards && process != nil {
-		process(polled)
-	}
-	return len(polled)
+	m.s.Recorder.Complete(m.polled(history.OK, records))
+	return records
 }
 
 // polled is the event of a poll.
 func (m *Member) polled(as history.Type, records []client.ConsumerRecord) history.Event {
+	e := m.event(history.Poll)
+	e.Type = as
 	m.mop[0] = history.Mop{Kind: history.MopPoll, Records: m.seen(records)}
-	e := history.Event{Type: as, Process: m.process, Client: m.h.Name(), F: history.Poll, Time: m.s.Now(), Mops: m.mop[:], Group: m.group}
-	if as == history.OK {
-		e.Generation = m.generation()
-		for _, tp := range m.moved {
-			e.Rebalanced = append(e.Rebalanced, m.s.Key(tp))
-		}
+	e.Mops = m.mop[:]
+	for _, tp := range m.moved {
+		e.Rebalanced = append(e.Rebalanced, m.s.Key(tp))
 	}
 	return e
 }
 
-// generation is that of the member as it is now; 0: it is in none.
-func (m *Member) generation() int64 {
-	as, err := m.consumer.GroupMetadata()
-	if err != nil {
-		return 0
+// Process records that the application works on records until work returns.
+func (m *Member) Process(records []client.ConsumerRecord, work func()) {
+	e := m.event(history.Process)
+	for i := range records {
+		e.Mops = append(e.Mops, history.Mop{Kind: history.MopProcessed, Key: m.s.Key(records[i].Partition), Offset: history.At(int64(records[i].Offset))})
 	}
-	return max(0, int64(as.Generation))
+	m.s.Recorder.Invoke(e)
+	work()
+	e.Type, e.Time = history.OK, m.s.Now()
+	m.s.Recorder.Complete(e)
 }
 
 // seen is valid until the next call.
@@ -154,23 +170,42 @@ func (m *Member) Commit(offsets map[kafka.TopicPartition]kafka.Offset) bool {
 	if len(offsets) == 0 {
 		return true
 	}
-	e := history.Event{Process: m.commits, Client: m.h.Name(), F: history.Commit, Group: m.group, Generation: m.generation(), Time: m.s.Now()}
 	committed := client.Offsets{}
-	for _, tp := range sorted(offsets) {
-		committed[tp] = client.OffsetAndMetadata{Offset: offsets[tp], LeaderEpoch: kafka.NoEpoch}
-		e.Mops = append(e.Mops, history.Mop{Kind: history.MopCommit, Key: m.s.Key(tp), Offset: history.At(int64(offsets[tp]))})
+	for tp, offset := range offsets { //det:allow it is a map again
+		committed[tp] = client.OffsetAndMetadata{Offset: offset, LeaderEpoch: kafka.NoEpoch}
+	}
+	err := m.consumer.CommitOffsetsSync(committed)
+	if err != nil {
+		m.s.CountFailure(history.Commit, err)
+	}
+	return err == nil
+}
+
+// committing records an attempt to commit. Each is an operation of its own, by a
+// process of its own: one without an answer may be carried out late, after others.
+func (m *Member) committing(c client.Commit) (ended func(error)) {
+	e := m.event(history.Commit)
+	e.Process, e.Generation, e.Member = m.s.NewProcess(), max(0, int64(c.Generation)), c.Member
+	for _, tp := range slices.SortedFunc(maps.Keys(c.Offsets), kafka.TopicPartition.Compare) {
+		e.Mops = append(e.Mops, history.Mop{Kind: history.MopCommit, Key: m.s.Key(tp), Offset: history.At(int64(c.Offsets[tp].Offset))})
 	}
 	m.s.Recorder.Invoke(e)
-	err := m.consumer.CommitOffsetsSync(committed)
-	e.Type, e.Time = history.OK, m.s.Now()
-	if err != nil {
-		// An attempt before the one that was refused may have got through.
-		e.Type, e.Error = history.Unknown, err.Error()
-		m.s.CountFailure(history.Commit, err)
-		m.commits = m.s.NewProcess()
+	return func(err error) {
+		e.Time, e.Type = m.s.Now(), history.OK
+		if err != nil {
+			e.Error, e.Type = err.Error(), history.Unknown
+			if slices.ContainsFunc(refusals, func(k *kerr.Error) bool { return errors.Is(err, k) }) {
+				e.Type = history.Failed
+			}
+		}
+		m.s.Recorder.Complete(e)
 	}
-	m.s.Recorder.Complete(e)
-	return err == nil
+}
+
+// refusals are answers to a commit after which it has certainly not happened.
+var refusals = []*kerr.Error{
+	kerr.UnknownMemberID, kerr.IllegalGeneration, kerr.FencedInstanceID, kerr.StaleMemberEpoch, kerr.RebalanceInProgress,
+	kerr.CoordinatorLoadInProgress, kerr.OffsetMetadataTooLarge, kerr.GroupIDNotFound, kerr.InvalidGroupID,
 }
 
 // Close leaves the group, having given up what is owned, within the time.

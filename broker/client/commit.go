@@ -39,7 +39,6 @@ type Commit struct {
 	GroupMetadata // as what it was made
 	Offsets       Offsets
 	Auto          bool // by enable.auto.commit
-	Err           error
 }
 
 // commits is what a consumer has to do with the committed offsets of its group.
@@ -216,39 +215,49 @@ func (cs *commits) send(offsets Offsets, auto bool, end func(member.Verdict)) {
 	if grouped {
 		var err error
 		if as, err = g.member.commitAs(); err != nil {
-			cs.tell(as, offsets, auto, err)
+			cs.begin(as, offsets, auto)(err)
 			end(member.Verdict{Err: err})
 			return
 		}
 	}
 	req := commitRequest(g.cfg.Group, g.cfg.Instance, as, offsets, cs.topicID)
+	ended := cs.begin(as, offsets, auto)
 	g.coordinator.send(req, g.c.cfg.RequestTimeout, func(resp kmsg.Response, err error) {
 		v := member.Verdict{Err: err, Retry: member.AfterWait}
 		if err == nil {
 			v = cs.answered(resp.(*kmsg.OffsetCommitResponse), as, grouped)
 		}
-		cs.tell(as, offsets, auto, v.Err)
+		ended(v.Err)
 		end(v)
 	})
 }
 
-// tell reports how a commit ended, to the ledger and to the application's observer.
-func (cs *commits) tell(as member.Generation, offsets Offsets, auto bool, err error) {
+// begin reports an attempt to the application's observer, and returns what is to be
+// called with its end: it tells the observer and the ledger.
+func (cs *commits) begin(as member.Generation, offsets Offsets, auto bool) (end func(error)) {
 	g := cs.g
+	observed := func(error) {}
 	if g.c.OnCommit != nil {
-		g.c.OnCommit(Commit{GroupMetadata{g.cfg.Group, as.ID, as.Member, g.cfg.Instance}, offsets, auto, err})
+		observed = g.c.OnCommit(Commit{GroupMetadata{g.cfg.Group, as.ID, as.Member, g.cfg.Instance}, offsets, auto})
 	}
-	if !g.c.net.host.Traced() {
-		return
+	return func(err error) {
+		observed(err)
+		if g.c.net.host.Traced() {
+			cs.tell(as, offsets, err)
+		}
 	}
-	e := &witness.ConsumerCommitted{Membership: g.membershipAs(as), Partitions: keys(offsets)}
+}
+
+// tell reports to the ledger how an attempt ended.
+func (cs *commits) tell(as member.Generation, offsets Offsets, err error) {
+	e := &witness.ConsumerCommitted{Membership: cs.g.membershipAs(as), Partitions: keys(offsets)}
 	for _, tp := range e.Partitions {
 		e.Offsets = append(e.Offsets, offsets[tp].Offset)
 	}
 	if err != nil {
 		e.Error = witness.ErrorOf(err).Name
 	}
-	g.c.net.host.Tell(e)
+	cs.g.c.net.host.Tell(e)
 }
 
 // commitRequest is an OffsetCommit; topicID names topics for versions that need ids.

@@ -48,9 +48,11 @@ func (e *LogTruncationError) Error() string {
 // A task in the background keeps the positions valid and fetches ahead; Poll
 // only hands out what has come. Nothing but Poll moves a position forward.
 type Consumer struct {
-	// OnCommit, if set, is called for each commit of the group when it has ended, by
-	// any task: it must not block. It is for recording what the group was told.
-	OnCommit func(Commit)
+	// OnCommit, if set, is called for each attempt to commit, when its request is sent
+	// or if none is; what it returns is called when that has ended. Any task may call
+	// them, so they must not block. It is for recording what the group was told: an
+	// attempt without an answer may be carried out late, after others.
+	OnCommit func(Commit) (ended func(err error))
 
 	cfg ConsumerConfig
 	net *network
