@@ -33,7 +33,7 @@ var layers = map[string][]string{
 	"scenarios/inspector": {"broker/kafka", "broker/record", "broker/witness", "checkers/laws"},
 	"reports":             {"checkers"},
 	"conformance":         {"scenarios"},
-	"workloads":           {"broker/client", "broker/config", "broker/kafka", "checkers/history", "sim/env"},
+	"workloads":           {"broker/client", "broker/config", "broker/kafka", "broker/planted", "checkers/history", "sim/env"},
 	"faults":              {"sim"},
 	"checkers":            {},
 	"broker":              {"sim/env"},

@@ -37,6 +37,7 @@ type Member struct {
 // NewMember makes a consumer that subscribes to topics as a member of the group that
 // cfg names. An error is one of the configuration.
 func (s *Stage) NewMember(h env.Host, cfg client.ConsumerConfig, topics ...string) (*Member, error) {
+	cfg.Bugs = s.Bugs
 	consumer, err := client.New(h, s.Bootstrap, h.Name()).NewConsumer(cfg)
 	if err != nil {
 		return nil, err

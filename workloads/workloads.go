@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/internal/nearest"
 	"github.com/ktrial/ktrial/sim/env"
@@ -93,6 +94,8 @@ type Stage struct {
 	// Now is the true time of the world, which no client knows: the order of
 	// events in a history must not depend on skewed clocks.
 	Now func() time.Duration
+	// Bugs are planted in clients, as they are in brokers; nil: none.
+	Bugs *planted.Set
 	// Topics are the partitions of each topic, by its name.
 	Topics map[string]int32
 

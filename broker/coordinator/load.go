@@ -117,6 +117,9 @@ func (f *folding) run() error {
 	}
 	for at := f.ends.LogStart; at < f.ends.LEO; {
 		s.r.host.Yield("coordinator load")
+		if s.r.cfg.LoadDelay > 0 {
+			s.r.host.Sleep(s.r.cfg.LoadDelay)
+		}
 		if s.life != f.life {
 			return nil // unloaded meanwhile
 		}

@@ -23,6 +23,8 @@ type Config struct {
 	Linger time.Duration
 	// LoadBuffer is how much is read at a time while a shard loads, in bytes.
 	LoadBuffer int32
+	// LoadDelay is a pause after each such read: a simulated disk reads in no time.
+	LoadDelay time.Duration
 	// Timeout is how long the events of timers wait for the high watermark.
 	Timeout time.Duration
 	Codec   record.Codec

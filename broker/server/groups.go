@@ -26,6 +26,7 @@ type GroupSettings struct {
 	LingerMs      int64         `kafka:"group.coordinator.append.linger.ms"`
 	LoadBuffer    int32         `kafka:"offsets.load.buffer.size"`
 	CommitTimeout time.Duration `kafka:"offsets.commit.timeout.ms"`
+	LoadDelay     time.Duration `kafka:"ktrial.coordinator.load.delay.ms"`
 	Check         bool          `kafka:"ktrial.coordinator.check"`
 
 	Partitions        int32 `kafka:"offsets.topic.num.partitions"`
@@ -92,7 +93,7 @@ func (s *GroupSettings) machine() group.Config {
 func (s *GroupSettings) runtime(node kafka.NodeID) coordinator.Config {
 	return coordinator.Config{
 		Node: node, Topic: group.OffsetsTopic, Linger: max(-1, time.Duration(s.LingerMs)*time.Millisecond),
-		LoadBuffer: s.LoadBuffer, Timeout: s.CommitTimeout, Codec: record.Codec(s.Codec), Check: s.Check,
+		LoadBuffer: s.LoadBuffer, LoadDelay: s.LoadDelay, Timeout: s.CommitTimeout, Codec: record.Codec(s.Codec), Check: s.Check,
 	}
 }
 

@@ -42,6 +42,9 @@ type Page struct {
 
 // Write writes the page. The same run gives the same bytes.
 func (p Page) Write(w io.Writer) error {
+	run := *p.Run
+	run.WallSeconds = 0 // or the same run would not give the same bytes
+	p.Run = &run
 	packed, err := p.pack()
 	if err != nil {
 		return fmt.Errorf("page: %w", err)

@@ -140,6 +140,7 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	r.health = health{c: r.c, partitions: r.allPartitions}
 	r.core = core{c: r.c}
 	r.stage = workloads.NewStage(r.c.Bootstrap(), r.w.Now)
+	r.stage.Bugs = r.bugs
 	for _, t := range r.s.Topics {
 		r.stage.Topics[t.Name] = t.Partitions
 	}
