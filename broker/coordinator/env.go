@@ -2,6 +2,8 @@ package coordinator
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -98,8 +100,7 @@ func (e *shardEnv) mayRetry(t *timer, err error) {
 // close stops all timers, for good.
 func (e *shardEnv) close() {
 	e.closed = true
-	for _, t := range e.timers {
-		t.pending.Stop()
+	for _, key := range slices.Sorted(maps.Keys(e.timers)) {
+		e.CancelTimer(key)
 	}
-	clear(e.timers)
 }

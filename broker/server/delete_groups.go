@@ -13,9 +13,13 @@ import (
 // in one write. The rest is package group's.
 func (b *Broker) deleteGroups(_ *wire.Context, req *kmsg.DeleteGroupsRequest) kmsg.Response {
 	resp := kmsg.NewPtrDeleteGroupsResponse()
-	ids := map[int32][]string{}
+	ids, asked := map[int32][]string{}, map[string]bool{}
 	var order []int32
 	for _, id := range req.Groups {
+		if asked[id] {
+			continue // one that is named twice is answered once
+		}
+		asked[id] = true
 		p := b.Groups.partitionFor(id)
 		if ids[p] == nil {
 			order = append(order, p)

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"fmt"
-
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -25,14 +23,20 @@ func (b *Broker) findCoordinator(_ *wire.Context, req *kmsg.FindCoordinatorReque
 	resp := kmsg.NewPtrFindCoordinatorResponse()
 	if req.Version >= 4 {
 		for _, key := range req.CoordinatorKeys {
-			resp.Coordinators = append(resp.Coordinators, b.coordinatorOf(req.CoordinatorType, key))
+			out := kmsg.NewFindCoordinatorResponseCoordinator()
+			at, id, err := b.coordinatorOf(req.CoordinatorType, key)
+			out.Key, out.NodeID, out.Host, out.Port = key, int32(id), at.Host, at.port()
+			out.ErrorCode, out.ErrorMessage = kafka.Code(err), ptr("")
+			if err == kerr.InvalidRequest { // the only one that Kafka explains
+				out.ErrorMessage = kafka.Message(err)
+			}
+			resp.Coordinators = append(resp.Coordinators, out)
 		}
 		return resp
 	}
-	c := b.coordinatorOf(req.CoordinatorType, req.CoordinatorKey)
-	resp.NodeID, resp.Host, resp.Port = c.NodeID, c.Host, c.Port
-	resp.ErrorCode, resp.ErrorMessage = c.ErrorCode, c.ErrorMessage
-	if c.ErrorMessage == nil {
+	at, id, err := b.coordinatorOf(req.CoordinatorType, req.CoordinatorKey)
+	resp.NodeID, resp.Host, resp.Port = int32(id), at.Host, at.port()
+	if resp.ErrorCode, resp.ErrorMessage = errorOf(err); err == nil {
 		resp.ErrorMessage = ptr("NONE") // Kafka's name of no error
 	}
 	return resp
@@ -44,21 +48,8 @@ const (
 	transactionKey = 1
 )
 
-func (b *Broker) coordinatorOf(kind int8, key string) kmsg.FindCoordinatorResponseCoordinator {
-	out := kmsg.NewFindCoordinatorResponseCoordinator()
-	out.Key = key
-	at, id, err := b.findCoordinatorOf(kind, key)
-	if err != nil {
-		out.NodeID, out.Port = int32(kafka.NoNode), -1
-		out.ErrorCode, out.ErrorMessage = errorOf(err)
-		return out
-	}
-	out.NodeID, out.Host, out.Port = int32(id), at.Host, int32(at.Port)
-	return out
-}
-
-// findCoordinatorOf is the address and id of the coordinator of a key.
-func (b *Broker) findCoordinatorOf(kind int8, key string) (address, kafka.NodeID, error) {
+// coordinatorOf is the address and id of the coordinator of a key.
+func (b *Broker) coordinatorOf(kind int8, key string) (address, kafka.NodeID, error) {
 	switch kind {
 	case groupKey:
 	case transactionKey:
@@ -83,10 +74,16 @@ func (b *Broker) findCoordinatorOf(kind int8, key string) (address, kafka.NodeID
 	return address{at.Host, at.Port}, p.Leader, nil
 }
 
-// address is where a broker listens.
+// address is where a broker listens; the zero value is nowhere.
 type address struct {
 	Host string
 	Port uint16
 }
 
-func (a address) String() string { return fmt.Sprintf("%s:%d", a.Host, a.Port) }
+// port is as Kafka has it of no node.
+func (a address) port() int32 {
+	if a.Host == "" {
+		return -1
+	}
+	return int32(a.Port)
+}

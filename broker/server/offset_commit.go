@@ -24,7 +24,7 @@ func (b *Broker) offsetCommit(_ *wire.Context, req *kmsg.OffsetCommitRequest) km
 	resp := kmsg.NewPtrOffsetCommitResponse()
 	im := b.image()
 	var known []kmsg.OffsetCommitRequestTopic
-	for _, t := range req.Topics {
+	for _, t := range oncePerTopic(req.Topics) {
 		topic, err := committedTopic(im, t.Topic, t.TopicID, req.Version >= 10)
 		if err != nil {
 			resp.Topics = append(resp.Topics, notCommitted(t, t.Partitions, err))
@@ -52,6 +52,26 @@ func (b *Broker) offsetCommit(_ *wire.Context, req *kmsg.OffsetCommitRequest) km
 		addCommitted(resp, b.commit(req))
 	}
 	return resp
+}
+
+// oncePerTopic puts the partitions of a topic together.
+func oncePerTopic(topics []kmsg.OffsetCommitRequestTopic) []kmsg.OffsetCommitRequestTopic {
+	type key struct {
+		name string
+		id   kafka.UUID
+	}
+	at := make(map[key]int, len(topics))
+	out := topics[:0]
+	for _, t := range topics {
+		k := key{t.Topic, t.TopicID}
+		if i, ok := at[k]; ok {
+			out[i].Partitions = append(out[i].Partitions, t.Partitions...)
+			continue
+		}
+		at[k] = len(out)
+		out = append(out, t)
+	}
+	return out
 }
 
 // commit asks the group.
