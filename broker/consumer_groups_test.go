@@ -14,8 +14,8 @@ import (
 	clusters "github.com/ktrial/ktrial/scenarios/cluster"
 )
 
-// consumer is a member of a KIP-848 group that sends its heartbeats by hand.
-type consumer struct {
+// beater is a member of a KIP-848 group that sends its heartbeats by hand.
+type beater struct {
 	*user
 	group, id string
 	topic     kafka.UUID // of orders
@@ -24,7 +24,7 @@ type consumer struct {
 }
 
 // beat sends one heartbeat, and takes over what it is told.
-func (c *consumer) beat() error {
+func (c *beater) beat() error {
 	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
 	req.Group, req.MemberID, req.MemberEpoch = c.group, c.id, c.epoch
 	req.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{}
@@ -51,7 +51,7 @@ func (c *consumer) beat() error {
 }
 
 // describe is a group in a line.
-func (c *consumer) describe() string {
+func (c *beater) describe() string {
 	req := kmsg.NewPtrConsumerGroupDescribeRequest()
 	req.Groups, req.IncludeAuthorizedOperations = []string{c.group}, true
 	g := askGroup(c.user, c.group, req, func(r *kmsg.ConsumerGroupDescribeResponse) int16 { return r.Groups[0].ErrorCode }).Groups[0]
@@ -71,8 +71,8 @@ func TestConsumerGroups_OutliveTheirCoordinator(t *testing.T) {
 		u.running(1, 2, 3)
 		u.createTopic(1, "orders", 4, 3)
 		_, topic := u.leader(1, "orders", 0)
-		a := &consumer{user: u, group: "billing", id: "A", topic: topic}
-		b := &consumer{user: u, group: "billing", id: "B", topic: topic}
+		a := &beater{user: u, group: "billing", id: "A", topic: topic}
+		b := &beater{user: u, group: "billing", id: "B", topic: topic}
 		assert.Equal(t, "GROUP_ID_NOT_FOUND", a.describe())
 		assert.NoError(t, a.beat())
 		assert.Equal(t, []int32{0, 1, 2, 3}, a.owned)
@@ -117,7 +117,7 @@ func TestConsumerGroups_MayBeTurnedOff(t *testing.T) {
 	c := newCluster(t, 1, clusters.Shape{Combined: 1, Config: map[string]string{"group.coordinator.rebalance.protocols": "classic", "offsets.topic.replication.factor": "1"}})
 	c.client(func(u *user) {
 		u.running(1)
-		a := &consumer{user: u, group: "billing", id: "A"}
+		a := &beater{user: u, group: "billing", id: "A"}
 		assert.ErrorIs(t, a.beat(), kerr.UnsupportedVersion)
 	})
 }

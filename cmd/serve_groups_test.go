@@ -13,15 +13,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // consumed is what the members of a group have read together.
 type consumed struct {
 	sync.Mutex
-	records map[int32][]*kgo.Record
-	n       int
-	// lost are members that were told so.
-	assigned, revoked int
+	records  map[int32][]*kgo.Record
+	n        int
+	assigned int // how often a member was given partitions
 }
 
 // member runs a member of a group until ctx ends. It commits what it has read.
@@ -52,6 +52,16 @@ func (s *serving) member(ctx context.Context, c *consumed, group, topic string, 
 	}
 }
 
+// groups are all there are, with their types.
+func (s *serving) groups() (names []string) {
+	resp, err := kmsg.NewPtrListGroupsRequest().RequestWith(deadline(s.t), s.franz())
+	require.NoError(s.t, err)
+	for _, g := range resp.Groups {
+		names = append(names, g.Group+" "+g.GroupType)
+	}
+	return names
+}
+
 // waitFor waits until so many records were read.
 func (c *consumed) waitFor(t *testing.T, n int) {
 	t.Helper()
@@ -68,6 +78,7 @@ func TestServe_GroupsOfFranz(t *testing.T) {
 	for name, opts := range map[string][]kgo.Opt{
 		"range":              {kgo.Balancers(kgo.RangeBalancer())},
 		"cooperative-sticky": {kgo.Balancers(kgo.CooperativeStickyBalancer())},
+		"consumer":           {kgo.ServerSideBalancer()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := startServing(t, "", "--set", "offsets.topic.num.partitions=3", "--set", "group.initial.rebalance.delay.ms=0")
@@ -87,6 +98,11 @@ func TestServe_GroupsOfFranz(t *testing.T) {
 				defer c.Unlock()
 				return c.assigned >= 2
 			}, time.Minute, 10*time.Millisecond, "the second member has partitions")
+			kind := "classic"
+			if name == "consumer" {
+				kind = name
+			}
+			assert.Equal(t, []string{"readers " + kind}, s.groups())
 			s.produce("text", lines)
 			c.waitFor(t, 2*len(lines))
 			leave()
@@ -107,4 +123,19 @@ func TestServe_GroupsOfFranz(t *testing.T) {
 			}
 		})
 	}
+}
+
+// On one broker __consumer_offsets has one replica, as with the server.properties that
+// comes with Kafka.
+func TestServe_AGroupOnOneBroker(t *testing.T) {
+	s := startServing(t, "", "--brokers", "1", "--controllers", "1", "--set", "group.initial.rebalance.delay.ms=0")
+	s.createTopic("text")
+	s.produce("text", goSource(t)[:1000])
+	c := &consumed{records: map[int32][]*kgo.Record{}}
+	ctx, end := context.WithCancel(deadline(t))
+	var members sync.WaitGroup
+	members.Go(func() { s.member(ctx, c, "readers", "text") })
+	c.waitFor(t, 1000)
+	end()
+	members.Wait()
 }

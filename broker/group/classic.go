@@ -196,7 +196,6 @@ func (g *classicGroup) add(mb *member) {
 func (g *classicGroup) remove(id, reason string, expelled bool) {
 	g.m.env.CancelTimer(g.sessionTimer(id))
 	delete(g.pending, id)
-	delete(g.unsynced, id)
 	mb := g.members[id]
 	if mb == nil {
 		return

@@ -30,8 +30,8 @@ type client struct {
 	told     bool // that something changed, since its last heartbeat
 }
 
-// crowd is a group whose members, topics and coordinator change at random.
-type crowd struct {
+// mixedGroup is a group whose members, topics and coordinator change at random.
+type mixedGroup struct {
 	consumerStory
 	clients []*client
 	elders  []*elder // members of the classic protocol
@@ -41,7 +41,7 @@ type crowd struct {
 }
 
 // name is a new name.
-func (p *crowd) name(kind string) string {
+func (p *mixedGroup) name(kind string) string {
 	p.named++
 	return fmt.Sprint(kind, p.named)
 }
@@ -58,7 +58,7 @@ type elder struct {
 }
 
 // act is the next thing that an elder does.
-func (p *crowd) act(e *elder) {
+func (p *mixedGroup) act(e *elder) {
 	switch e.at {
 	case "out":
 		p.rejoin(e)
@@ -84,7 +84,7 @@ func (e *elder) learn(code int16) {
 	e.at, e.owned = "out", nil
 }
 
-func (p *crowd) rejoin(e *elder) {
+func (p *mixedGroup) rejoin(e *elder) {
 	e.at, e.owned = "joining", nil
 	r := joinRequest{
 		group: "g", id: e.id, version: 3, protocolType: "consumer", session: 10 * time.Second, rebalance: 20 * time.Second,
@@ -97,7 +97,7 @@ func (p *crowd) rejoin(e *elder) {
 	}))
 }
 
-func (p *crowd) fetchAssignment(e *elder) {
+func (p *mixedGroup) fetchAssignment(e *elder) {
 	e.at = "syncing"
 	req := kmsg.NewPtrSyncGroupRequest()
 	req.Version, req.Group, req.MemberID, req.Generation = 5, "g", e.id, e.gen
@@ -126,17 +126,17 @@ func (p *crowd) fetchAssignment(e *elder) {
 	}))
 }
 
-func newCrowd(interval time.Duration) *crowd {
+func newMixedGroup(interval time.Duration) *mixedGroup {
 	st := newConsumerStory(command{opts: map[string]string{"interval": interval.String()}})
 	st.quiet = true
 	st.topic("t", 4)
 	st.topic("u", 3)
-	return &crowd{consumerStory: st}
+	return &mixedGroup{consumerStory: st}
 }
 
 // heartbeat sends one heartbeat of a client, and takes in the answer unless it is
 // lost. A client that is refused gives up all, and joins again with the next one.
-func (p *crowd) heartbeat(c *client, lost bool) {
+func (p *mixedGroup) heartbeat(c *client, lost bool) {
 	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
 	req.Version, req.Group, req.MemberID, req.MemberEpoch = 1, "g", c.id, c.epoch
 	if c.instance != "" {
@@ -184,7 +184,7 @@ func (c *client) take(resp *kmsg.ConsumerGroupHeartbeatResponse) {
 
 // requireDisjoint: no two clients of the same epoch or not believe that they own the
 // same partition, but for one that was thrown out and has not learned it yet.
-func (p *crowd) requireDisjoint(t require.TestingT) {
+func (p *mixedGroup) requireDisjoint(t require.TestingT) {
 	owners := map[ownedPartition]string{}
 	for _, c := range p.clients {
 		if _, is := p.m.findConsumer("g", c.id); is == nil || is.epoch == leaveStaticEpoch {
@@ -206,7 +206,7 @@ func (p *crowd) requireDisjoint(t require.TestingT) {
 	}
 }
 
-func (p *crowd) step(t *rapid.T) {
+func (p *mixedGroup) step(t *rapid.T) {
 	pick := func() *client {
 		if len(p.clients) == 0 {
 			return nil
@@ -305,7 +305,7 @@ func TestProperty_ConsumerGroups(t *testing.T) {
 		mixed    bool
 	}{"at once": {}, "each second": {time.Second, false}, "with classic members": {0, true}} {
 		t.Run(name, rapid.MakeCheck(func(t *rapid.T) {
-			p := newCrowd(c.interval)
+			p := newMixedGroup(c.interval)
 			p.mixed = c.mixed
 			for range rapid.IntRange(1, 60).Draw(t, "steps") {
 				p.step(t)
@@ -319,7 +319,7 @@ func TestProperty_ConsumerGroups(t *testing.T) {
 
 // requireSettles: after a few heartbeats of all, the group is Stable, and each
 // partition that is subscribed to has an owner.
-func (p *crowd) requireSettles(t require.TestingT) {
+func (p *mixedGroup) requireSettles(t require.TestingT) {
 	p.after(61 * time.Second) // whatever does not send heartbeats is gone
 	for range 20 {
 		for _, c := range p.clients {
@@ -365,7 +365,7 @@ func (p *crowd) requireSettles(t require.TestingT) {
 // (KAFKA-19862). The fold of that is the same, whatever was left out.
 func TestProperty_CompactedLogsFoldAlike(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := newCrowd(0)
+		p := newMixedGroup(0)
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			p.step(t)
 		}
@@ -482,8 +482,8 @@ func BenchmarkConsumerRebalance(b *testing.B) {
 }
 
 // rebalanced is a settled group with ten partitions for each member.
-func rebalanced(members int) *crowd {
-	p := newCrowd(0)
+func rebalanced(members int) *mixedGroup {
+	p := newMixedGroup(0)
 	p.bugs = nil
 	var names []string
 	for i := range 20 {
@@ -500,7 +500,7 @@ func rebalanced(members int) *crowd {
 }
 
 // settle plays heartbeats until nothing changes.
-func (p *crowd) settle() {
+func (p *mixedGroup) settle() {
 	for {
 		before := len(p.log)
 		for _, c := range p.clients {

@@ -123,7 +123,7 @@ func (m *Machine) removeOffset(group string, tp kafka.TopicPartition) {
 
 // transactions are the pending offsets of each producer, as written.
 func (o *groupOffsets) transactions() (all []*timeline.Map[kafka.TopicPartition, *offset]) {
-	if o == nil || o.pending == nil {
+	if o == nil || o.pending == nil || o.pending.Len() == 0 {
 		return nil
 	}
 	for _, pending := range o.pending.All() {

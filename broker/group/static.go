@@ -42,9 +42,7 @@ func (g *classicGroup) replace(old, id string, j joining) coordinator.Decision {
 // swap gives a static member another id. What waits under the old one is fenced.
 func (g *classicGroup) swap(old, id string) *member {
 	mb := g.members[old]
-	fenced := refuseJoin(old, kerr.FencedInstanceID)
-	fenced.Protocol = nil
-	g.answerJoin(mb, fenced)
+	g.answerJoin(mb, refuseJoin(old, kerr.FencedInstanceID))
 	g.answerSync(mb, kerr.FencedInstanceID)
 	g.m.env.CancelTimer(g.sessionTimer(old))
 
@@ -55,10 +53,8 @@ func (g *classicGroup) swap(old, id string) *member {
 	if g.leader == old {
 		g.leader = id
 	}
-	if g.unsynced[old] {
-		delete(g.unsynced, old)
-		g.unsynced[id] = true
-	}
+	// The old id stays among those that have not synced, as in Kafka: then there is one
+	// rebalance too many when their time is over.
 	return mb
 }
 

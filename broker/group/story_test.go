@@ -411,7 +411,7 @@ func (st *story) joined(client string, resp *kmsg.JoinGroupResponse) {
 		return
 	}
 	st.ids[client], st.gens[client] = resp.MemberID, resp.Generation
-	line := fmt.Sprintf("> %s: %s joined generation %d, %s", client, resp.MemberID, resp.Generation, *resp.Protocol)
+	line := fmt.Sprintf("> %s: %s joined generation %d, %s", client, resp.MemberID, resp.Generation, deref(resp.Protocol))
 	if resp.LeaderID == resp.MemberID {
 		var names []string
 		for _, m := range resp.Members {

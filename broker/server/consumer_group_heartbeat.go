@@ -7,32 +7,28 @@ import (
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/group"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/wire"
 )
 
-// ConsumerGroupHeartbeat 0-1: a member of a KIP-848 group joins, tells what it wants
-// and has, is told what it gets, and leaves.
-//
-//   - UNSUPPORTED_VERSION where the protocol is not among group.coordinator.rebalance.protocols,
-//     or the level of the feature group.version is 0.
-//   - A member is refused with a message that says why; errors such as NOT_COORDINATOR
-//     have none.
-//
-// The rest is package group's.
+// ConsumerGroupHeartbeat 0-1: all that a member of a KIP-848 group has to say, and to be
+// told. Where group.version is 0, or group.coordinator.rebalance.protocols does not name
+// the protocol, it is UNSUPPORTED_VERSION. The rest is package group's.
 func (b *Broker) consumerGroupHeartbeat(ctx *wire.Context, req *kmsg.ConsumerGroupHeartbeatRequest) kmsg.Response {
-	resp := kmsg.NewPtrConsumerGroupHeartbeatResponse()
-	if b.image().Feature("group.version") == 0 || !b.Groups.settings.Consumer.enabled() {
-		resp.ErrorCode = kerr.UnsupportedVersion.Code
-		return resp
+	resp, err := kmsg.NewPtrConsumerGroupHeartbeatResponse(), error(kerr.UnsupportedVersion)
+	if hasConsumerGroups(b.image()) && b.Groups.settings.Consumer.enabled() {
+		from := caller(ctx)
+		err = b.Groups.write(req.Group, "ConsumerGroupHeartbeat", func(m *group.Machine) (d coordinator.Decision) {
+			d, resp = m.ConsumerGroupHeartbeat(from, req)
+			return d
+		})
 	}
-	from := caller(ctx)
-	err := b.Groups.write(req.Group, "ConsumerGroupHeartbeat", func(m *group.Machine) (d coordinator.Decision) {
-		d, resp = m.ConsumerGroupHeartbeat(from, req)
-		return d
-	})
 	if err != nil {
 		resp = kmsg.NewPtrConsumerGroupHeartbeatResponse()
 		resp.ErrorCode = kafka.Code(err)
 	}
 	return resp
 }
+
+// hasConsumerGroups reports whether the cluster has groups of KIP-848 (group.version 1).
+func hasConsumerGroups(im *metadata.Image) bool { return im.Feature("group.version") >= 1 }

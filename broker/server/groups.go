@@ -43,11 +43,11 @@ type GroupSettings struct {
 	InitialRebalanceDelay time.Duration `kafka:"group.initial.rebalance.delay.ms"`
 	MaxSize               int32         `kafka:"group.max.size"`
 
-	Consumer ConsumerSettings
+	Consumer ConsumerGroupSettings
 }
 
-// ConsumerSettings are what a broker is told of KIP-848 groups.
-type ConsumerSettings struct {
+// ConsumerGroupSettings are those of KIP-848 groups.
+type ConsumerGroupSettings struct {
 	SessionTimeout        time.Duration `kafka:"group.consumer.session.timeout.ms"`
 	MinSessionTimeout     time.Duration `kafka:"group.consumer.min.session.timeout.ms"`
 	MaxSessionTimeout     time.Duration `kafka:"group.consumer.max.session.timeout.ms"`
@@ -59,29 +59,24 @@ type ConsumerSettings struct {
 	MaxAssignmentInterval time.Duration `kafka:"group.consumer.max.assignment.interval.ms"`
 	MaxSize               int32         `kafka:"group.consumer.max.size"`
 	Assignors             string        `kafka:"group.consumer.assignors"`
-	Migration             string        `kafka:"group.consumer.migration.policy"`
+	MigrationPolicy       string        `kafka:"group.consumer.migration.policy"`
 	RegexRefresh          time.Duration `kafka:"group.consumer.regex.refresh.interval.ms"`
 	Protocols             string        `kafka:"group.coordinator.rebalance.protocols"`
 }
 
 // enabled reports whether the protocol of KIP-848 may be used.
-func (s *ConsumerSettings) enabled() bool { return slices.Contains(listed(s.Protocols), "consumer") }
-
-// listed are the items of a list.
-func listed(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+func (s *ConsumerGroupSettings) enabled() bool {
+	return slices.ContainsFunc(strings.Split(s.Protocols, ","), func(p string) bool { return strings.TrimSpace(p) == "consumer" })
 }
 
-// machine is what they say of KIP-848 groups.
-func (s *ConsumerSettings) machine() group.ConsumerConfig {
+// machine is what they say of groups.
+func (s *ConsumerGroupSettings) machine() group.ConsumerConfig {
 	return group.ConsumerConfig{
 		SessionTimeout: s.SessionTimeout, MinSessionTimeout: s.MinSessionTimeout, MaxSessionTimeout: s.MaxSessionTimeout,
 		HeartbeatInterval: s.HeartbeatInterval, MinHeartbeatInterval: s.MinHeartbeatInterval, MaxHeartbeatInterval: s.MaxHeartbeatInterval,
 		AssignmentInterval: s.AssignmentInterval, MinAssignmentInterval: s.MinAssignmentInterval, MaxAssignmentInterval: s.MaxAssignmentInterval,
-		MaxSize:              int(s.MaxSize),
-		Assignors:            listed(s.Assignors),
-		Migration:            group.MigrationPolicy(strings.ToLower(s.Migration)),
-		RegexRefreshInterval: s.RegexRefresh,
+		MaxSize: int(s.MaxSize), Assignors: strings.Split(s.Assignors, ","),
+		Migration: group.MigrationPolicy(strings.ToLower(s.MigrationPolicy)), RegexRefreshInterval: s.RegexRefresh,
 	}
 }
 
@@ -93,10 +88,10 @@ func (s *GroupSettings) machine() group.Config {
 	return group.Config{
 		MinSessionTimeout: s.MinSessionTimeout, MaxSessionTimeout: s.MaxSessionTimeout,
 		InitialRebalanceDelay: s.InitialRebalanceDelay, MaxSize: int(s.MaxSize),
+		Consumer:                      s.Consumer.machine(),
 		OffsetMetadataMaxBytes:        int(s.OffsetMetadataMaxBytes),
 		OffsetsRetention:              time.Duration(s.RetentionMinutes) * time.Minute,
 		OffsetsRetentionCheckInterval: s.RetentionCheck,
-		Consumer:                      s.Consumer.machine(),
 	}
 }
 
