@@ -123,7 +123,7 @@ func (m *Machine) removeOffset(group string, tp kafka.TopicPartition) {
 
 // transactions are the pending offsets of each producer, as written.
 func (o *groupOffsets) transactions() (all []*timeline.Map[kafka.TopicPartition, *offset]) {
-	if o == nil || o.pending == nil {
+	if o == nil || o.pending == nil || o.pending.Len() == 0 {
 		return nil
 	}
 	for _, pending := range o.pending.All() {
@@ -245,8 +245,18 @@ const (
 	txnCommitKnowsNoGroup = 6 // TxnOffsetCommit (KIP-1319)
 )
 
-// mayCommit is the verdict on a commit (OffsetMetadataManager.validateOffsetCommit).
+// mayCommit is the verdict on a commit.
 func (m *Machine) mayCommit(id string, by committer) (perPartition func(string, kafka.UUID, int32) error, refused error) {
+	perPartition, refused = m.judgeCommit(id, by)
+	if bugs := m.env.Bugs(); bugs.On(CommitNoGeneration) {
+		bugs.Infected(CommitNoGeneration, refused != nil || perPartition != nil)
+		return nil, nil
+	}
+	return perPartition, refused
+}
+
+// judgeCommit judges as Kafka does (OffsetMetadataManager.validateOffsetCommit).
+func (m *Machine) judgeCommit(id string, by committer) (perPartition func(string, kafka.UUID, int32) error, refused error) {
 	known := by.version >= commitKnowsNoGroup
 	if by.transactional {
 		known = by.version >= txnCommitKnowsNoGroup
