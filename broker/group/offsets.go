@@ -2,6 +2,7 @@ package group
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -261,10 +262,27 @@ func (m *Machine) judgeCommit(id string, by committer) (perPartition func(string
 		return nil, kerr.IllegalGeneration
 	}
 	perPartition, refused = g.mayCommit(by)
-	if refused == error(kerr.StaleMemberEpoch) && by.transactional && !known {
-		refused = kerr.IllegalGeneration
+	if by.transactional && !known {
+		return asOldVersions(perPartition), hideStaleEpoch(refused)
 	}
 	return perPartition, refused
+}
+
+// hideStaleEpoch tells old versions of TxnOffsetCommit of an error that they know.
+func hideStaleEpoch(err error) error {
+	if errors.Is(err, kerr.StaleMemberEpoch) {
+		return kerr.IllegalGeneration
+	}
+	return err
+}
+
+func asOldVersions(perPartition func(string, kafka.UUID, int32) error) func(string, kafka.UUID, int32) error {
+	if perPartition == nil {
+		return nil
+	}
+	return func(topic string, id kafka.UUID, partition int32) error {
+		return hideStaleEpoch(perPartition(topic, id, partition))
+	}
 }
 
 // commit collects the records of one commit.
