@@ -186,6 +186,11 @@ func (o *groupOffsets) open() bool {
 func (m *Machine) OffsetCommit(req *kmsg.OffsetCommitRequest) (coordinator.Decision, *kmsg.OffsetCommitResponse) {
 	by := committer{req.MemberID, req.InstanceID, req.Generation, false, req.Version}
 	perPartition, refused := m.mayCommit(req.Group, by)
+	for _, t := range req.Topics {
+		for _, p := range t.Partitions {
+			refused = orRefused(refused, perPartition, t.Topic, t.TopicID, p.Partition)
+		}
+	}
 	if refused == nil {
 		m.commitKeepsSession(req.Group, req.MemberID)
 	}
@@ -200,7 +205,7 @@ func (m *Machine) OffsetCommit(req *kmsg.OffsetCommitRequest) (coordinator.Decis
 		for _, p := range t.Partitions {
 			part := kmsg.NewOffsetCommitResponseTopicPartition()
 			part.Partition = p.Partition
-			part.ErrorCode = kafka.Code(w.add(perPartition, refused, t.Topic, t.TopicID, p.Partition, p.Offset, p.LeaderEpoch, p.Metadata))
+			part.ErrorCode = kafka.Code(w.add(refused, t.Topic, t.TopicID, p.Partition, p.Offset, p.LeaderEpoch, p.Metadata))
 			answer.Partitions = append(answer.Partitions, part)
 		}
 		resp.Topics = append(resp.Topics, answer)
@@ -213,6 +218,11 @@ func (m *Machine) OffsetCommit(req *kmsg.OffsetCommitRequest) (coordinator.Decis
 func (m *Machine) TxnOffsetCommit(req *kmsg.TxnOffsetCommitRequest) (coordinator.Decision, *kmsg.TxnOffsetCommitResponse) {
 	by := committer{req.MemberID, req.InstanceID, req.Generation, true, req.Version}
 	perPartition, refused := m.mayCommit(req.Group, by)
+	for _, t := range req.Topics {
+		for _, p := range t.Partitions {
+			refused = orRefused(refused, perPartition, t.Topic, t.TopicID, p.Partition)
+		}
+	}
 	resp := req.ResponseKind().(*kmsg.TxnOffsetCommitResponse)
 	w := m.newCommit(req.Group, by)
 	for _, t := range req.Topics {
@@ -221,7 +231,7 @@ func (m *Machine) TxnOffsetCommit(req *kmsg.TxnOffsetCommitRequest) (coordinator
 		for _, p := range t.Partitions {
 			part := kmsg.NewTxnOffsetCommitResponseTopicPartition()
 			part.Partition = p.Partition
-			part.ErrorCode = kafka.Code(w.add(perPartition, refused, t.Topic, t.TopicID, p.Partition, p.Offset, p.LeaderEpoch, p.Metadata))
+			part.ErrorCode = kafka.Code(w.add(refused, t.Topic, t.TopicID, p.Partition, p.Offset, p.LeaderEpoch, p.Metadata))
 			answer.Partitions = append(answer.Partitions, part)
 		}
 		resp.Topics = append(resp.Topics, answer)
@@ -239,8 +249,11 @@ const (
 func (m *Machine) mayCommit(id string, by committer) (perPartition func(string, kafka.UUID, int32) error, refused error) {
 	perPartition, refused = m.judgeCommit(id, by)
 	if bugs := m.env.Bugs(); bugs.On(CommitNoGeneration) {
-		bugs.Infected(CommitNoGeneration, refused != nil || perPartition != nil)
-		return nil, nil
+		bugs.Infected(CommitNoGeneration, refused != nil)
+		return func(topic string, id kafka.UUID, partition int32) error {
+			bugs.Infected(CommitNoGeneration, perPartition != nil && perPartition(topic, id, partition) != nil)
+			return nil
+		}, nil
 	}
 	return perPartition, refused
 }
@@ -262,27 +275,32 @@ func (m *Machine) judgeCommit(id string, by committer) (perPartition func(string
 		return nil, kerr.IllegalGeneration
 	}
 	perPartition, refused = g.mayCommit(by)
-	if by.transactional && !known {
-		return asOldVersions(perPartition), hideStaleEpoch(refused)
+	if !by.transactional || known {
+		return perPartition, refused
 	}
-	return perPartition, refused
+	if perPartition == nil {
+		return nil, notStale(refused)
+	}
+	return func(topic string, id kafka.UUID, partition int32) error {
+		return notStale(perPartition(topic, id, partition))
+	}, notStale(refused)
 }
 
-// hideStaleEpoch tells old versions of TxnOffsetCommit of an error that they know.
-func hideStaleEpoch(err error) error {
+// notStale is an error as clients know it that know no member epochs.
+func notStale(err error) error {
 	if errors.Is(err, kerr.StaleMemberEpoch) {
 		return kerr.IllegalGeneration
 	}
 	return err
 }
 
-func asOldVersions(perPartition func(string, kafka.UUID, int32) error) func(string, kafka.UUID, int32) error {
-	if perPartition == nil {
-		return nil
+// orRefused is the verdict on a commit so far, or else on one of its partitions: one
+// partition that may not be committed refuses them all, as in Kafka (KIP-1251).
+func orRefused(so error, perPartition func(string, kafka.UUID, int32) error, topic string, id kafka.UUID, partition int32) error {
+	if so != nil || perPartition == nil {
+		return so
 	}
-	return func(topic string, id kafka.UUID, partition int32) error {
-		return hideStaleEpoch(perPartition(topic, id, partition))
-	}
+	return perPartition(topic, id, partition)
 }
 
 // commit collects the records of one commit.
@@ -301,8 +319,7 @@ func (m *Machine) newCommit(group string, by committer) *commit {
 }
 
 // add adds one partition's offset, or refuses it.
-func (c *commit) add(perPartition func(string, kafka.UUID, int32) error, refused error,
-	topic string, id kafka.UUID, partition int32, at int64, epoch int32, metadata *string) error {
+func (c *commit) add(refused error, topic string, id kafka.UUID, partition int32, at int64, epoch int32, metadata *string) error {
 	if refused != nil {
 		return refused
 	}
@@ -312,11 +329,6 @@ func (c *commit) add(perPartition func(string, kafka.UUID, int32) error, refused
 	}
 	if utf16Len(v.metadata) > c.m.cfg.OffsetMetadataMaxBytes {
 		return kerr.OffsetMetadataTooLarge
-	}
-	if perPartition != nil {
-		if err := perPartition(topic, id, partition); err != nil {
-			return err
-		}
 	}
 	c.records = append(c.records, v.record(offsetKey{c.group, topic, partition}))
 	if !c.by.transactional { // of a transaction only the marker decides
