@@ -250,8 +250,9 @@ func (m *Machine) mayCommit(id string, by committer) (perPartition func(string, 
 	perPartition, refused = m.judgeCommit(id, by)
 	if bugs := m.env.Bugs(); bugs.On(CommitNoGeneration) {
 		bugs.Infected(CommitNoGeneration, refused != nil)
+		right := perPartition
 		return func(topic string, id kafka.UUID, partition int32) error {
-			bugs.Infected(CommitNoGeneration, perPartition != nil && perPartition(topic, id, partition) != nil)
+			bugs.Infected(CommitNoGeneration, right != nil && right(topic, id, partition) != nil)
 			return nil
 		}, nil
 	}
