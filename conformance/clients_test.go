@@ -121,13 +121,9 @@ func newStage(t *testing.T) *stage {
 		c.serve()
 	}
 	c.client = client(t, c.addr, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RecordDeliveryTimeout(time.Minute))
+	needsGroups(t, c.client)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	versions, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, c.client)
-	require.NoError(t, err)
-	if !slices.ContainsFunc(versions.ApiKeys, func(k kmsg.ApiVersionsResponseApiKey) bool { return k.ApiKey == int16(kmsg.JoinGroup) }) {
-		t.Skip("ktrial serve does not serve groups yet")
-	}
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = 30_000
 	topic := kmsg.NewCreateTopicsRequestTopic()
