@@ -12,8 +12,8 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 )
 
-// crowd is many members of one group, which behave.
-type crowd struct {
+// classicCrowd is many members of one group, which behave.
+type classicCrowd struct {
 	*shard
 	ids        []string
 	requests   []*kmsg.JoinGroupRequest
@@ -23,10 +23,10 @@ type crowd struct {
 	assigned   int
 }
 
-func newCrowd(members, metadata int) *crowd {
+func newClassicCrowd(members, metadata int) *classicCrowd {
 	cfg := kafkaDefaults
 	cfg.InitialRebalanceDelay = 0
-	c := &crowd{shard: newShard(cfg), ids: make([]string, members)}
+	c := &classicCrowd{shard: newShard(cfg), ids: make([]string, members)}
 	c.quiet = true
 	bytes := append(subscription("t"), make([]byte, metadata)...)
 	for range members {
@@ -37,7 +37,7 @@ func newCrowd(members, metadata int) *crowd {
 }
 
 // rebalance is a round: all join, the leader assigns, all are given theirs.
-func (c *crowd) rebalance(partitions int) {
+func (c *classicCrowd) rebalance(partitions int) {
 	for i, req := range c.requests {
 		req.MemberID = c.ids[i]
 		c.decide(c.m.JoinGroup(Caller{ClientID: fmt.Sprintf("member-%d", i)}, req, func(resp *kmsg.JoinGroupResponse) {
@@ -58,7 +58,7 @@ func (c *crowd) rebalance(partitions int) {
 }
 
 // assignment deals out the partitions of t.
-func (c *crowd) assignment(partitions int) []kmsg.SyncGroupRequestGroupAssignment {
+func (c *classicCrowd) assignment(partitions int) []kmsg.SyncGroupRequestGroupAssignment {
 	var all []kmsg.SyncGroupRequestGroupAssignment
 	n := len(c.roster)
 	for i, m := range c.roster {
@@ -73,7 +73,7 @@ func (c *crowd) assignment(partitions int) []kmsg.SyncGroupRequestGroupAssignmen
 	return all
 }
 
-func (c *crowd) sync(i int, given []kmsg.SyncGroupRequestGroupAssignment) {
+func (c *classicCrowd) sync(i int, given []kmsg.SyncGroupRequestGroupAssignment) {
 	req := kmsg.NewPtrSyncGroupRequest()
 	req.Version, req.Group, req.MemberID, req.Generation, req.GroupAssignment = 4, "g", c.ids[i], c.generation, given
 	c.decide(c.m.SyncGroup(req, func(resp *kmsg.SyncGroupResponse) {
@@ -86,7 +86,7 @@ func (c *crowd) sync(i int, given []kmsg.SyncGroupRequestGroupAssignment) {
 // A round costs linear in members: ten times as many allocate ten times as often.
 func TestRebalance_CostsLinearInMembers(t *testing.T) {
 	perMember := func(members int) float64 {
-		c := newCrowd(members, 0)
+		c := newClassicCrowd(members, 0)
 		c.rebalance(10 * members)
 		return testing.AllocsPerRun(3, func() {
 			c.rebalance(10 * members)
@@ -102,7 +102,7 @@ func TestRebalance_CostsLinearInMembers(t *testing.T) {
 // another member asks costs what it does in a small group.
 func TestMembers_CostThemselves(t *testing.T) {
 	allocs := func(members, metadata int) (heartbeat, commit, rejoin float64) {
-		c := newCrowd(members, metadata)
+		c := newClassicCrowd(members, metadata)
 		c.requests[0].Protocols[0].Metadata = append(subscription("t"), make([]byte, 1<<20)...)
 		c.rebalance(members)
 		beat := kmsg.NewPtrHeartbeatRequest()
@@ -138,7 +138,7 @@ func TestMembers_CostThemselves(t *testing.T) {
 func BenchmarkRebalance(b *testing.B) {
 	for _, members := range []int{10, 100, 1_000, 10_000} {
 		b.Run(fmt.Sprintf("members=%d", members), func(b *testing.B) {
-			c := newCrowd(members, 0)
+			c := newClassicCrowd(members, 0)
 			c.rebalance(10 * members)
 			c.compact()
 			b.ResetTimer()
@@ -153,7 +153,7 @@ func BenchmarkRebalance(b *testing.B) {
 }
 
 // compact forgets the log, which only fail-overs need.
-func (c *crowd) compact() {
+func (c *classicCrowd) compact() {
 	for i := range c.log {
 		c.log[i].rec.Value = nil
 	}
@@ -164,7 +164,7 @@ func (c *crowd) compact() {
 func BenchmarkHeartbeat(b *testing.B) {
 	for _, members := range []int{10, 100_000} {
 		b.Run(fmt.Sprintf("members=%d", members), func(b *testing.B) {
-			c := newCrowd(members, 100)
+			c := newClassicCrowd(members, 100)
 			c.rebalance(members)
 			req := kmsg.NewPtrHeartbeatRequest()
 			req.Group, req.Generation = "g", c.generation

@@ -245,8 +245,22 @@ const (
 	txnCommitKnowsNoGroup = 6 // TxnOffsetCommit (KIP-1319)
 )
 
-// mayCommit is the verdict on a commit (OffsetMetadataManager.validateOffsetCommit).
+// mayCommit is the verdict on a commit.
 func (m *Machine) mayCommit(id string, by committer) (perPartition func(string, kafka.UUID, int32) error, refused error) {
+	perPartition, refused = m.judgeCommit(id, by)
+	if bugs := m.env.Bugs(); bugs.On(CommitNoGeneration) {
+		bugs.Infected(CommitNoGeneration, refused != nil)
+		right := perPartition
+		return func(topic string, id kafka.UUID, partition int32) error {
+			bugs.Infected(CommitNoGeneration, right != nil && right(topic, id, partition) != nil)
+			return nil
+		}, nil
+	}
+	return perPartition, refused
+}
+
+// judgeCommit judges as Kafka does (OffsetMetadataManager.validateOffsetCommit).
+func (m *Machine) judgeCommit(id string, by committer) (perPartition func(string, kafka.UUID, int32) error, refused error) {
 	known := by.version >= commitKnowsNoGroup
 	if by.transactional {
 		known = by.version >= txnCommitKnowsNoGroup

@@ -25,7 +25,7 @@ func (g *classicGroup) replace(old, id string, j joining) coordinator.Decision {
 	case g.protocol == nil || g.elect() != *g.protocol:
 		return g.rebalanceOrComplete()
 	}
-	return coordinator.Decision{
+	d := coordinator.Decision{
 		Records: []coordinator.Record{g.record(g.assignments())},
 		Done: func(err error) {
 			switch {
@@ -37,6 +37,12 @@ func (g *classicGroup) replace(old, id string, j joining) coordinator.Decision {
 			}
 		},
 	}
+	if bugs := g.m.env.Bugs(); bugs.On(StaticSwapVolatile) {
+		bugs.Infected(StaticSwapVolatile, true)
+		d.Done(nil)
+		return coordinator.Decision{}
+	}
+	return d
 }
 
 // swap gives a static member another id. What waits under the old one is fenced.
