@@ -249,8 +249,12 @@ const (
 func (m *Machine) mayCommit(id string, by committer) (perPartition func(string, kafka.UUID, int32) error, refused error) {
 	perPartition, refused = m.judgeCommit(id, by)
 	if bugs := m.env.Bugs(); bugs.On(CommitNoGeneration) {
-		bugs.Infected(CommitNoGeneration, refused != nil || perPartition != nil)
-		return nil, nil
+		bugs.Infected(CommitNoGeneration, refused != nil)
+		right := perPartition
+		return func(topic string, id kafka.UUID, partition int32) error {
+			bugs.Infected(CommitNoGeneration, right != nil && right(topic, id, partition) != nil)
+			return nil
+		}, nil
 	}
 	return perPartition, refused
 }
