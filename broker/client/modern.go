@@ -80,19 +80,17 @@ func (mg *modernGroup) work(now time.Duration) {
 
 func (mg *modernGroup) beat(now time.Duration) {
 	g := mg.g
-	req, life, as := mg.m.Beat(now), mg.m.Life, mg.m.Generation()
+	as := mg.m.Generation()
+	req, life := mg.m.Beat(now)
 	g.coordinator.send(req, g.c.cfg.RequestTimeout, func(resp kmsg.Response, err error) {
 		defer g.news()
-		if life != mg.m.Life {
-			return
-		}
 		now := g.now()
 		backoff := g.c.net.retryBackoff(mg.m.Failures() + 1)
 		if err != nil {
-			mg.m.BeatBroke(now, backoff)
+			mg.m.BeatBroke(now, backoff, life)
 			return
 		}
-		v := mg.m.Beaten(now, backoff, resp.(*kmsg.ConsumerGroupHeartbeatResponse))
+		v := mg.m.Beaten(now, backoff, life, resp.(*kmsg.ConsumerGroupHeartbeatResponse))
 		mg.beaten(as, v)
 	})
 }

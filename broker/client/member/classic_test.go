@@ -220,6 +220,19 @@ func TestClassic_LeftBeforeTheJoinIsComplete(t *testing.T) {
 	assert.Equal(t, AtOnce, v.Retry)
 }
 
+// What a cooperative member owns is lost if it is refused after it had prepared its join
+// (KAFKA-12983).
+func TestClassic_RefusedWhileItJoinsLosesWhatItOwns(t *testing.T) {
+	m := stable(t)
+	m.Rejoin("for a test")
+	require.True(t, m.NeedsPrepare())
+	m.Prepared()
+	m.Joined(0, m.Join(), JoinAnswer{Generation: Generation{ID: 3, Member: "m1"}})
+	m.Synced(Generation{ID: 3, Member: "m1"}, SyncAnswer{Code: kerr.UnknownMemberID.Code})
+	assert.True(t, m.NeedsPrepare())
+	assert.True(t, m.Generation.Unknown())
+}
+
 func TestClassic_InconsistentProtocolIsFatal(t *testing.T) {
 	other := "connect"
 	m := NewClassic(settings)

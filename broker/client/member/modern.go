@@ -83,9 +83,9 @@ type Modern struct {
 	ID    string // for the life of the process
 	Epoch int32
 
-	// Life counts the times that it joined or left: an answer to a heartbeat of an
+	// life counts the times that it joined or left: an answer to a heartbeat of an
 	// earlier one is of no more use.
-	Life int
+	life int
 
 	subscribed Subscribed
 	target     local // as the coordinator last said
@@ -154,7 +154,7 @@ func (m *Modern) join() {
 	}
 	m.rejoined = m.reconciling
 	m.Epoch, m.State, m.stuck, m.inFlight = 0, Joining, false, false
-	m.Life++
+	m.life++
 	none := local{epoch: noEpoch}
 	m.target, m.current = none, none
 }
@@ -239,7 +239,7 @@ func (m *Modern) NextDue() (at time.Duration, ok bool) {
 // that says so is due.
 func (m *Modern) PollExpired() {
 	m.pollExpired, m.released = true, false
-	m.Life++
+	m.life++
 	m.Epoch, m.State = m.leaveAs(), Leaving
 	m.current = local{epoch: noEpoch}
 }
@@ -265,15 +265,16 @@ func (m *Modern) Leave() bool {
 
 // LeavePrepared says that the application has given its partitions up.
 func (m *Modern) LeavePrepared() {
-	m.Life++
+	m.life++
 	m.Epoch, m.State = m.leaveAs(), Leaving
 	none := local{epoch: noEpoch}
 	m.target, m.current = none, none
 }
 
 // Beat is the heartbeat that is due now. It says what has changed since the last one.
-func (m *Modern) Beat(now time.Duration) *kmsg.ConsumerGroupHeartbeatRequest {
-	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+// life is to be given back with the answer.
+func (m *Modern) Beat(now time.Duration) (req *kmsg.ConsumerGroupHeartbeatRequest, life int) {
+	req = kmsg.NewPtrConsumerGroupHeartbeatRequest()
 	req.Group, req.MemberID, req.MemberEpoch = m.cfg.Group, m.ID, m.Epoch
 	if m.cfg.Instance != "" {
 		req.InstanceID = &m.cfg.Instance
@@ -293,7 +294,7 @@ func (m *Modern) Beat(now time.Duration) *kmsg.ConsumerGroupHeartbeatRequest {
 	case m.State == Leaving:
 		m.State, m.sent, m.inFlight = Unsubscribed, sentFields{}, false
 	}
-	return req
+	return req, m.life
 }
 
 // tellChanges fills in what the coordinator does not know. A member that joins says
@@ -356,7 +357,10 @@ func (m *Modern) forgetSent() {
 }
 
 // BeatBroke says that a heartbeat has no answer.
-func (m *Modern) BeatBroke(now, backoff time.Duration) {
+func (m *Modern) BeatBroke(now, backoff time.Duration, life int) {
+	if life != m.life {
+		return
+	}
 	m.inFlight = false
 	m.failures++
 	m.forgetSent()
@@ -365,7 +369,10 @@ func (m *Modern) BeatBroke(now, backoff time.Duration) {
 
 // Beaten takes in the answer to a heartbeat. backoff is how long to wait after one
 // that failed.
-func (m *Modern) Beaten(now, backoff time.Duration, resp *kmsg.ConsumerGroupHeartbeatResponse) Verdict {
+func (m *Modern) Beaten(now, backoff time.Duration, life int, resp *kmsg.ConsumerGroupHeartbeatResponse) Verdict {
+	if life != m.life {
+		return Verdict{}
+	}
 	m.inFlight = false
 	err := known(resp.ErrorCode)
 	if err == nil {
