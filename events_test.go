@@ -133,7 +133,7 @@ var forPeople = map[string][]string{
 	},
 	"the course of groups and of their coordinators": {
 		"witness.ShardLoading", "witness.ShardLoaded", "witness.ShardNotLoaded", "witness.ShardUnloaded",
-		"witness.ShardReverted", "witness.ShardCommitted", "witness.ShardDiverged", "witness.RecordSetAside",
+		"witness.ShardReverted", "witness.ShardCommitted", "witness.RecordSetAside",
 		"witness.GroupState", "witness.GenerationCompleted", "witness.GroupAssigned",
 		"witness.MemberJoined", "witness.MemberLeft", "witness.MemberFenced", "witness.OffsetCommitted", "witness.OffsetsExpired",
 	},

@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -368,6 +369,151 @@ func TestGroups_FindCoordinatorOfOthers(t *testing.T) {
 			assert.Equal(t, want.Code, c.ErrorCode)
 			assert.EqualValues(t, -1, c.NodeID)
 			assert.EqualValues(t, -1, c.Port)
+		}
+	})
+}
+
+// consumer is a member of a KIP-848 group that speaks by hand.
+type consumer struct {
+	*user
+	group, id string
+	epoch     int32
+	has       []int32 // of orders
+}
+
+// beat sends a heartbeat, and takes what it is told.
+func (m *consumer) beat() error {
+	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	req.Group, req.MemberID, req.MemberEpoch = m.group, m.id, m.epoch
+	if m.epoch == 0 {
+		req.RebalanceTimeoutMillis, req.SubscribedTopicNames = 30_000, []string{"orders"}
+		req.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+	}
+	resp := askGroup(m.user, m.group, req, func(r *kmsg.ConsumerGroupHeartbeatResponse) int16 { return r.ErrorCode })
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		return err
+	}
+	m.epoch = resp.MemberEpoch
+	if resp.Assignment != nil {
+		m.has = nil
+		for _, t := range resp.Assignment.Topics {
+			m.has = append(m.has, t.Partitions...)
+		}
+	}
+	return nil
+}
+
+// A KIP-848 group outlives its coordinator, and is configured by itself.
+func TestGroups_OfKIP848(t *testing.T) {
+	c := newCluster(t, 1, clusters.Shape{Combined: 3, Config: map[string]string{"ktrial.coordinator.check": "true"}})
+	c.client(func(u *user) {
+		u.running(1, 2, 3)
+		u.createTopic(1, "orders", 4, 3)
+		m := &consumer{user: u, group: "billing", id: "member-1"}
+		require.NoError(t, m.beat())
+		assert.EqualValues(t, 2, m.epoch)
+		assert.Equal(t, []int32{0, 1, 2, 3}, m.has)
+
+		interval := func(at int32) (int16, string) {
+			req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+			r := kmsg.NewIncrementalAlterConfigsRequestResource()
+			r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeGroupConfig, m.group
+			cfg := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+			cfg.Name, cfg.Value = "consumer.heartbeat.interval.ms", ptr(fmt.Sprint(at))
+			r.Configs = append(r.Configs, cfg)
+			req.Resources = append(req.Resources, r)
+			resp, err := u.ask(1, req)
+			require.NoError(t, err)
+			out := resp.(*kmsg.IncrementalAlterConfigsResponse).Resources[0]
+			if out.ErrorMessage == nil {
+				return out.ErrorCode, ""
+			}
+			return out.ErrorCode, *out.ErrorMessage
+		}
+		code, text := interval(1)
+		assert.Equal(t, kerr.InvalidConfig.Code, code)
+		assert.Equal(t, "consumer.heartbeat.interval.ms must be in the range 5000 to 15000 inclusive.", text)
+		code, _ = interval(7000)
+		assert.Zero(t, code)
+		u.eventually(10*time.Second, "the member learns its new interval", func() bool {
+			req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+			req.Group, req.MemberID, req.MemberEpoch = m.group, m.id, m.epoch
+			resp := askGroup(u, m.group, req, func(r *kmsg.ConsumerGroupHeartbeatResponse) int16 { return r.ErrorCode })
+			return resp.HeartbeatIntervalMillis == 7000
+		})
+
+		was := u.coordinator(m.group)
+		c.w.Host(c.HostOf(was)).Kill()
+		u.eventually(30*time.Second, "another coordinator", func() bool { return u.coordinator(m.group) != was })
+		require.NoError(t, m.beat(), "the member is still one")
+		assert.EqualValues(t, 2, m.epoch)
+
+		req := kmsg.NewPtrConsumerGroupDescribeRequest()
+		req.Groups = []string{m.group, ""}
+		resp := askGroup(u, m.group, req, func(r *kmsg.ConsumerGroupDescribeResponse) int16 { return r.Groups[0].ErrorCode })
+		assert.Equal(t, "Stable", resp.Groups[0].State)
+		assert.EqualValues(t, 2, resp.Groups[0].Epoch)
+		assert.Equal(t, kerr.InvalidGroupID.Code, resp.Groups[1].ErrorCode)
+
+		// Fenced when its session is over, and back in with the same id.
+		u.h.Sleep(46 * time.Second)
+		assert.ErrorIs(t, m.beat(), kerr.UnknownMemberID)
+		m.epoch = 0
+		require.NoError(t, m.beat())
+		assert.Equal(t, []int32{0, 1, 2, 3}, m.has)
+	})
+	assert.Zero(t, c.told["shard-diverged"])
+	assert.NotZero(t, c.told["shard-committed"])
+}
+
+// A cluster may be made without KIP-848: group.version 0.
+func TestGroups_WithoutKIP848(t *testing.T) {
+	c := newCluster(t, 1, clusters.Shape{Combined: 3, Config: map[string]string{"group.version": "0"}})
+	c.client(func(u *user) {
+		u.running(1, 2, 3)
+		m := &consumer{user: u, group: "billing", id: "member-1"}
+		assert.ErrorIs(t, m.beat(), kerr.UnsupportedVersion)
+	})
+}
+
+// A client that asks for the offsets of a group that nobody has heard of is told that
+// there are none. GROUP_ID_NOT_FOUND breaks kafkajs, sarama and librdkafka.
+func TestGroups_OffsetFetchOfAGroupThatDoesNotExist(t *testing.T) {
+	c := newCluster(t, 1, clusters.Shape{Combined: 3})
+	c.client(func(u *user) {
+		u.running(1, 2, 3)
+		u.createTopic(1, "orders", 1, 3)
+		_, topic := u.leader(1, "orders", 0)
+		m := &member{user: u, group: "nobody", topic: topic}
+		assert.EqualValues(t, -1, m.committed())
+		for version := range int16(10) {
+			req := kmsg.NewPtrOffsetFetchRequest()
+			req.Version = version + 1
+			if version == 9 {
+				continue // by id, as above
+			}
+			asked := kmsg.NewOffsetFetchRequestTopic()
+			asked.Topic, asked.Partitions = "orders", []int32{0}
+			g := kmsg.NewOffsetFetchRequestGroup()
+			req.Group, g.Group = m.group, m.group
+			in := kmsg.NewOffsetFetchRequestGroupTopic()
+			in.Topic, in.Partitions = "orders", []int32{0}
+			g.Topics = append(g.Topics, in)
+			req.Topics, req.Groups = append(req.Topics, asked), append(req.Groups, g)
+			conn, err := wire.Dial(u.h, u.c.HostOf(u.coordinator(m.group))+":9092", "user", time.Second)
+			require.NoError(t, err)
+			answer, err := conn.Call(req, time.Second)
+			require.NoError(t, err)
+			conn.Close()
+			resp := answer.(*kmsg.OffsetFetchResponse)
+			assert.Zero(t, resp.ErrorCode)
+			if req.Version < 8 {
+				assert.EqualValues(t, -1, resp.Topics[0].Partitions[0].Offset)
+				assert.Zero(t, resp.Topics[0].Partitions[0].ErrorCode)
+			} else {
+				assert.Zero(t, resp.Groups[0].ErrorCode)
+				assert.EqualValues(t, -1, resp.Groups[0].Topics[0].Partitions[0].Offset)
+			}
 		}
 	})
 }

@@ -103,7 +103,8 @@ const (
 )
 
 // MetadataChanged has the offsets of deleted topics removed, as an event of its own.
-func (m *Machine) MetadataChanged(_ *metadata.Image, ch *metadata.Changes) {
+func (m *Machine) MetadataChanged(im *metadata.Image, ch *metadata.Changes) {
+	m.consumersMetadataChanged(im, ch)
 	if len(ch.DeletedTopics) == 0 {
 		return
 	}

@@ -36,6 +36,8 @@ type Config struct {
 	InitialRebalanceDelay time.Duration // group.initial.rebalance.delay.ms
 	MaxSize               int           // group.max.size
 
+	Consumer ConsumerConfig // of KIP-848 groups
+
 	OffsetMetadataMaxBytes        int           // offset.metadata.max.bytes; it counts UTF-16 units, not bytes
 	OffsetsRetention              time.Duration // offsets.retention.minutes
 	OffsetsRetentionCheckInterval time.Duration // offsets.retention.check.interval.ms
@@ -75,6 +77,8 @@ type Machine struct {
 	// classic is the soft state of classic groups, as far as it was asked for: a group
 	// that is absent is as the log says.
 	classic map[string]*classicGroup
+	// consumers is the soft state of KIP-848 groups.
+	consumers consumerGroups
 	// deleted are topics whose offsets are to be removed.
 	deleted []metadata.DeletedTopic
 }
@@ -197,6 +201,9 @@ func (m *Machine) Loaded() {
 	for id, g := range m.groups.All() {
 		if g.classic != nil && len(g.classic.members) > 0 {
 			m.classicAt(id, g.classic, timeline.Written).loaded()
+		}
+		if c, ok := g.consumer.(*consumerGroup); ok {
+			m.loadedConsumer(c)
 		}
 	}
 	m.scheduleExpiry()

@@ -79,6 +79,8 @@ func (b *Broker) routes() routes {
 	on(r, b.listGroups)
 	on(r, b.describeGroups)
 	on(r, b.deleteGroups)
+	on(r, b.consumerGroupHeartbeat)
+	on(r, b.consumerGroupDescribe)
 
 	on(r, forward[*kmsg.CreateTopicsRequest](b))
 	on(r, forward[*kmsg.DeleteTopicsRequest](b))

@@ -41,6 +41,36 @@ type GroupSettings struct {
 	MaxSessionTimeout     time.Duration `kafka:"group.max.session.timeout.ms"`
 	InitialRebalanceDelay time.Duration `kafka:"group.initial.rebalance.delay.ms"`
 	MaxSize               int32         `kafka:"group.max.size"`
+
+	Consumer ConsumerGroupSettings
+}
+
+// ConsumerGroupSettings are those of KIP-848 groups.
+type ConsumerGroupSettings struct {
+	SessionTimeout        time.Duration `kafka:"group.consumer.session.timeout.ms"`
+	MinSessionTimeout     time.Duration `kafka:"group.consumer.min.session.timeout.ms"`
+	MaxSessionTimeout     time.Duration `kafka:"group.consumer.max.session.timeout.ms"`
+	HeartbeatInterval     time.Duration `kafka:"group.consumer.heartbeat.interval.ms"`
+	MinHeartbeatInterval  time.Duration `kafka:"group.consumer.min.heartbeat.interval.ms"`
+	MaxHeartbeatInterval  time.Duration `kafka:"group.consumer.max.heartbeat.interval.ms"`
+	AssignmentInterval    time.Duration `kafka:"group.consumer.assignment.interval.ms"`
+	MinAssignmentInterval time.Duration `kafka:"group.consumer.min.assignment.interval.ms"`
+	MaxAssignmentInterval time.Duration `kafka:"group.consumer.max.assignment.interval.ms"`
+	MaxSize               int32         `kafka:"group.consumer.max.size"`
+	Assignors             string        `kafka:"group.consumer.assignors"`
+	MigrationPolicy       string        `kafka:"group.consumer.migration.policy"`
+	RegexRefresh          time.Duration `kafka:"group.consumer.regex.refresh.interval.ms"`
+}
+
+// machine is what they say of groups.
+func (s *ConsumerGroupSettings) machine() group.ConsumerConfig {
+	return group.ConsumerConfig{
+		SessionTimeout: s.SessionTimeout, MinSessionTimeout: s.MinSessionTimeout, MaxSessionTimeout: s.MaxSessionTimeout,
+		HeartbeatInterval: s.HeartbeatInterval, MinHeartbeatInterval: s.MinHeartbeatInterval, MaxHeartbeatInterval: s.MaxHeartbeatInterval,
+		AssignmentInterval: s.AssignmentInterval, MinAssignmentInterval: s.MinAssignmentInterval, MaxAssignmentInterval: s.MaxAssignmentInterval,
+		MaxSize: int(s.MaxSize), Assignors: strings.Split(s.Assignors, ","),
+		Migration: group.MigrationPolicy(strings.ToLower(s.MigrationPolicy)), RegexRefreshInterval: s.RegexRefresh,
+	}
 }
 
 // ConfigKind says that these are brokers' settings.
@@ -51,6 +81,7 @@ func (s *GroupSettings) machine() group.Config {
 	return group.Config{
 		MinSessionTimeout: s.MinSessionTimeout, MaxSessionTimeout: s.MaxSessionTimeout,
 		InitialRebalanceDelay: s.InitialRebalanceDelay, MaxSize: int(s.MaxSize),
+		Consumer:                      s.Consumer.machine(),
 		OffsetMetadataMaxBytes:        int(s.OffsetMetadataMaxBytes),
 		OffsetsRetention:              time.Duration(s.RetentionMinutes) * time.Minute,
 		OffsetsRetentionCheckInterval: s.RetentionCheck,

@@ -22,10 +22,12 @@ const (
 	OfPartition Group = "a partition's replication"
 	OfQuorum    Group = "the metadata quorum"
 	OfHealth    Group = "a cluster that nothing disturbs"
+
+	OfCoordinator Group = "a coordinator"
 )
 
 // Groups are all of them.
-func Groups() []Group { return []Group{OfPartition, OfQuorum, OfHealth} }
+func Groups() []Group { return []Group{OfPartition, OfQuorum, OfHealth, OfCoordinator} }
 
 // All is the catalogue, by number. Each of them is asked: a number that is missing
 // is of no law here. Numbers up to 75 are those of the design; of these, 39 (changes
@@ -155,4 +157,10 @@ var (
 		"each proposal to shrink an ISR, expired session and election, before the first fault and once all have been healed for a while", "replica.lag.time.max.ms, broker.session.timeout.ms, controller.quorum.fetch.timeout.ms")
 	UndisturbedCommits = declare(79, OfHealth, "while nothing disturbs the cluster, what a leader appends is committed within two seconds",
 		"each append and high watermark of a leader, before the first fault and once all have been healed for a while", "replica.fetch.wait.max.ms: a fetch that waits is answered as soon as there is a record")
+)
+
+// The laws of a coordinator: of groups.
+var (
+	CoordinatorFolds = declare(84, OfCoordinator, "what a coordinator answers from is the fold of the committed log of its partition, and nothing else",
+		"each move of the high watermark under a coordinator, with ktrial.coordinator.check", "KIP-848; CoordinatorRuntime, SnapshottableCoordinator")
 )

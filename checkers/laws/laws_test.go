@@ -25,6 +25,7 @@ func TestLaws_EachHasABreach(t *testing.T) {
 	}
 	look(replications, replicate)
 	look(quorums, conspire)
+	look(coordinations, coordinate)
 	require.NotEmpty(t, All())
 	for _, l := range All() {
 		assert.True(t, alone[l.Number], "law %d (%s): no story of replication_test.go or quorum_test.go breaks it, and it alone", l.Number, l.About)

@@ -112,6 +112,8 @@ func (in *Inspector) readController(event ledger.Event) {
 		}
 	case *witness.ControllerAnswered:
 		in.Quorum.Answered(laws.Node(e.Node), int64(e.Offset))
+	case *witness.ShardDiverged:
+		in.coordinate.Compared(e.Shard.Shard.String(), laws.Node(e.Node), int64(e.At), e.Holds, e.Log)
 	case *witness.ControllerActive:
 		in.Quorum.ControllerActive(laws.Node(e.Node), laws.Epoch(e.Epoch))
 	}
