@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -95,12 +96,13 @@ func TestConsumers_OfAGroupShareATopic(t *testing.T) {
 		"range":              {"partition.assignment.strategy": "range"},
 		"sticky":             {"partition.assignment.strategy": "sticky"},
 		"cooperative-sticky": {"partition.assignment.strategy": "cooperative-sticky"},
+		"consumer protocol":  {"group.protocol": "consumer"},
 	}
 	seeds := uint64(3)
 	if *long {
 		seeds = 100
 	}
-	for _, name := range []string{"range", "sticky", "cooperative-sticky"} {
+	for _, name := range []string{"range", "sticky", "cooperative-sticky", "consumer protocol"} {
 		for seed := range seeds {
 			t.Run(fmt.Sprintf("%s, seed %d", name, seed), func(t *testing.T) { shareATopic(t, seed, protocols[name]) })
 		}
@@ -116,13 +118,14 @@ func shareATopic(t *testing.T, seed uint64, settings map[string]string) {
 		g := &groupOfConsumers{
 			u: u, seen: map[string]int{}, members: map[string]*client.Consumer{}, stops: map[string]bool{}, owners: map[kafka.TopicPartition]string{},
 			settings: map[string]string{
-				"group.id": "billing", "enable.auto.commit": "false", "auto.offset.reset": "earliest", "session.timeout.ms": "6000", "heartbeat.interval.ms": "1000",
+				"group.id": "billing", "enable.auto.commit": "false", "auto.offset.reset": "earliest",
 				"max.poll.interval.ms": "20000", "metadata.max.age.ms": "5000",
 			},
 		}
 		require.NoError(t, config.SetAll(&client.ConsumerConfig{}, settings))
-		for k, v := range settings {
-			g.settings[k] = v
+		maps.Copy(g.settings, settings)
+		if settings["group.protocol"] == "" {
+			maps.Copy(g.settings, map[string]string{"session.timeout.ms": "6000", "heartbeat.interval.ms": "1000"})
 		}
 		over, sent := false, 0
 		u.h.Go("producer", func() {
