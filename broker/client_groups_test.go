@@ -43,7 +43,13 @@ func (g *groupOfConsumers) start(name string) {
 		return nil
 	}
 	require.NoError(g.u.t, c.Subscribe([]string{"orders"}, client.RebalanceListener{
-		Revoked: gone, Lost: gone,
+		Revoked: func(tps []kafka.TopicPartition) error {
+			if err := c.CommitSync(); err != nil {
+				g.faults++
+			}
+			return gone(tps)
+		},
+		Lost: gone,
 		Assigned: func(tps []kafka.TopicPartition) error {
 			for _, tp := range tps {
 				g.owners[tp] = name

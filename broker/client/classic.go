@@ -97,6 +97,8 @@ func (cg *classicGroup) fetchAs() *member.Generation          { return nil }
 func (cg *classicGroup) coordinatorFound(now time.Duration)   { cg.m.CoordinatorFound(now) }
 func (cg *classicGroup) wakeAt() (at time.Duration, ok bool)  { return cg.m.NextDue() }
 
+func (cg *classicGroup) settled() bool { return !cg.m.NeedsJoin() && cg.g.coordinator.known() }
+
 func (cg *classicGroup) committed(sent member.Generation, err *kerr.Error) member.Verdict {
 	before := cg.m.Generation
 	v := cg.m.Committed(sent, err)

@@ -41,6 +41,8 @@ func (mg *modernGroup) generation() member.Generation { return mg.m.Generation()
 // commitAs is always possible: the coordinator refuses a member that is none.
 func (mg *modernGroup) commitAs() (member.Generation, error) { return mg.m.Generation(), nil }
 
+func (mg *modernGroup) settled() bool { return true }
+
 func (mg *modernGroup) committed(_ member.Generation, err *kerr.Error) member.Verdict {
 	return mg.m.Committed(err)
 }
