@@ -388,6 +388,7 @@ func (cs *commits) fetch(partitions []kafka.TopicPartition, end func(Offsets, me
 			rg.MemberID, rg.MemberEpoch = &as.Member, as.ID
 		}
 	}
+	names := map[kafka.UUID]string{}
 	for _, tp := range partitions {
 		if n := len(req.Topics); n == 0 || req.Topics[n-1].Topic != tp.Topic {
 			rt := kmsg.NewOffsetFetchRequestTopic()
@@ -396,6 +397,7 @@ func (cs *commits) fetch(partitions []kafka.TopicPartition, end func(Offsets, me
 			gt := kmsg.NewOffsetFetchRequestGroupTopic()
 			gt.Topic = tp.Topic
 			gt.TopicID = cs.topicID(tp.Topic)
+			names[gt.TopicID] = tp.Topic
 			rg.Topics = append(rg.Topics, gt)
 		}
 		rt, gt := &req.Topics[len(req.Topics)-1], &rg.Topics[len(rg.Topics)-1]
@@ -407,7 +409,7 @@ func (cs *commits) fetch(partitions []kafka.TopicPartition, end func(Offsets, me
 			end(nil, member.Verdict{Err: err, Retry: member.AfterWait})
 			return
 		}
-		offsets, failed := fetchedOffsets(resp.(*kmsg.OffsetFetchResponse), g.c.net.metadata.nameOf)
+		offsets, failed := fetchedOffsets(resp.(*kmsg.OffsetFetchResponse), names)
 		v := fetchVerdict(failed)
 		if v.Rediscover {
 			g.coordinator.forget("error response " + failed.Message)
@@ -423,7 +425,7 @@ func fetchVerdict(err *kerr.Error) member.Verdict {
 		return member.Verdict{}
 	case kerr.NotCoordinator, kerr.CoordinatorNotAvailable:
 		return member.Verdict{Err: err, Retry: member.AfterWait, Rediscover: true}
-	case kerr.CoordinatorLoadInProgress, kerr.UnstableOffsetCommit, kerr.StaleMemberEpoch:
+	case kerr.CoordinatorLoadInProgress, kerr.UnstableOffsetCommit, kerr.StaleMemberEpoch, kerr.UnknownTopicID:
 		// An offset is unstable while a transaction may still change it (KIP-447). With
 		// a stale epoch the next heartbeat brings the new one.
 		return member.Verdict{Err: err, Retry: member.AfterWait}
@@ -431,9 +433,9 @@ func fetchVerdict(err *kerr.Error) member.Verdict {
 	return member.Verdict{Err: err}
 }
 
-// fetchedOffsets reads an answer for one group in any version. The error is the
-// group's, or that of a partition.
-func fetchedOffsets(resp *kmsg.OffsetFetchResponse, nameOf func(kafka.UUID) string) (Offsets, *kerr.Error) {
+// fetchedOffsets reads an answer for one group in any version; names are those of the
+// topics that were asked for by id. The error is the group's, or that of a partition.
+func fetchedOffsets(resp *kmsg.OffsetFetchResponse, names map[kafka.UUID]string) (Offsets, *kerr.Error) {
 	all := Offsets{}
 	var first *kerr.Error
 	take := func(topic string, partition int32, offset int64, epoch int32, metadata *string, code int16) {
@@ -469,7 +471,7 @@ func fetchedOffsets(resp *kmsg.OffsetFetchResponse, nameOf func(kafka.UUID) stri
 		for _, rt := range rg.Topics {
 			topic := rt.Topic
 			if resp.Version >= 10 {
-				topic = nameOf(rt.TopicID)
+				topic = names[rt.TopicID]
 			}
 			for _, rp := range rt.Partitions {
 				take(topic, rp.Partition, rp.Offset, rp.LeaderEpoch, rp.Metadata, rp.ErrorCode)
