@@ -60,7 +60,9 @@ type member struct {
 	others     []kmsg.JoinGroupResponseMember
 }
 
-func (m *member) join() {
+func (m *member) join() { require.NoError(m.t, m.tryJoin()) }
+
+func (m *member) tryJoin() error {
 	req := kmsg.NewPtrJoinGroupRequest()
 	req.Group, req.MemberID, req.ProtocolType = m.group, m.id, "consumer"
 	req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = 10_000, 20_000
@@ -69,16 +71,25 @@ func (m *member) join() {
 	req.Protocols = append(req.Protocols, protocol)
 	resp := askGroup(m.user, m.group, req, func(r *kmsg.JoinGroupResponse) int16 { return r.ErrorCode })
 	m.id = resp.MemberID
-	if resp.ErrorCode == kerr.MemberIDRequired.Code {
-		m.join()
-		return
+	switch err := kerr.ErrorForCode(resp.ErrorCode); err {
+	case nil:
+	case kerr.MemberIDRequired:
+		return m.tryJoin()
+	default:
+		return err
 	}
-	require.Zero(m.t, resp.ErrorCode, "%v", kerr.ErrorForCode(resp.ErrorCode))
 	m.generation, m.leads, m.others = resp.Generation, resp.LeaderID == resp.MemberID, resp.Members
+	return nil
 }
 
 // sync brings, if this member leads, the same assignment to all.
 func (m *member) sync(assignment string) string {
+	got, err := m.trySync(assignment)
+	require.NoError(m.t, err)
+	return got
+}
+
+func (m *member) trySync(assignment string) (string, error) {
 	req := kmsg.NewPtrSyncGroupRequest()
 	req.Group, req.MemberID, req.Generation = m.group, m.id, m.generation
 	req.ProtocolType, req.Protocol = ptr("consumer"), ptr("range")
@@ -88,8 +99,7 @@ func (m *member) sync(assignment string) string {
 		req.GroupAssignment = append(req.GroupAssignment, a)
 	}
 	resp := askGroup(m.user, m.group, req, func(r *kmsg.SyncGroupResponse) int16 { return r.ErrorCode })
-	require.Zero(m.t, resp.ErrorCode, "%v", kerr.ErrorForCode(resp.ErrorCode))
-	return string(resp.MemberAssignment)
+	return string(resp.MemberAssignment), kerr.ErrorForCode(resp.ErrorCode)
 }
 
 func (m *member) heartbeat() error {

@@ -6,7 +6,8 @@
 //
 // All are pure: what an assignor answers depends only on what it is given, not
 // on the order in which members are listed or a map is read. Where Kafka's own
-// order is that of a Java hash map, ours is that of the sorted ids.
+// order is that of a Java hash map, ours is that of the sorted ids, or for members
+// of the server-side assignors that of the map's buckets.
 package assignor
 
 import (

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 )
@@ -69,7 +70,8 @@ func ServerByName(name string) (ServerAssignor, error) {
 // CompareUUID orders topic ids by their bytes.
 func CompareUUID(a, b kafka.UUID) int { return bytes.Compare(a[:], b[:]) }
 
-// serverDivision is a group in numbers: members by id, topics by id.
+// serverDivision is a group in numbers: members in the order of Java's hash maps, so
+// that a group of a topic is divided as in Kafka, and topics by id.
 type serverDivision struct {
 	balance
 	members []*GroupMember
@@ -82,7 +84,9 @@ func newServerDivision(g Group) *serverDivision {
 	for i := range g.Members {
 		d.members[i] = &g.Members[i]
 	}
-	slices.SortFunc(d.members, func(a, b *GroupMember) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(d.members, func(a, b *GroupMember) int {
+		return cmp.Or(cmp.Compare(bucket(a.ID, len(g.Members)), bucket(b.ID, len(g.Members))), strings.Compare(a.ID, b.ID))
+	})
 	d.load = make([]int, len(d.members))
 	d.topics = slices.SortedFunc(maps.Keys(g.Partitions), CompareUUID)
 	for t, topic := range d.topics {
@@ -98,6 +102,20 @@ func newServerDivision(g Group) *serverDivision {
 		}
 	}
 	return d
+}
+
+// bucket is where a Java HashMap of n strings has s. Within a bucket its order is that of
+// insertion, and ours that of the ids.
+func bucket(s string, n int) uint32 {
+	buckets := 16
+	for n*4 > buckets*3 {
+		buckets *= 2
+	}
+	hash := uint32(0)
+	for _, unit := range utf16.Encode([]rune(s)) {
+		hash = 31*hash + uint32(unit)
+	}
+	return (hash ^ hash>>16) & uint32(buckets-1)
 }
 
 // targets calls f for the partitions of a member's target that exist and whose

@@ -215,17 +215,16 @@ func (g *consumerGroup) mayCommit(by committer) (func(string, kafka.UUID, int32)
 
 // mayFetch: a fetch that names a member must be up to date.
 func (g *consumerGroup) mayFetch(member *string, epoch int32, at timeline.Cut) error {
-	if member == nil && epoch < 0 {
+	switch {
+	case member == nil && epoch < 0:
 		return nil
+	case member == nil:
+		return kerr.UnknownServerError // Kafka's coordinator throws here
 	}
-	var id string
-	if member != nil {
-		id = *member
-	}
-	m, ok := g.members.GetAt(at, id)
+	m, ok := g.members.GetAt(at, *member)
 	switch {
 	case !ok:
-		return g.unknownMember(id)
+		return g.unknownMember(*member)
 	case epoch != m.epoch:
 		return m.staleEpoch()
 	}

@@ -34,6 +34,7 @@ func (m *Machine) applyConsumer(k key, v value) error {
 		}
 		g = newConsumerGroup(id, m.env.Timeline(), m.env.Bugs())
 		m.groups.Set(id, logged{consumer: g})
+		m.replacePrint(l.print, 0)
 	}
 	gone, err := g.apply(k, v)
 	if gone {

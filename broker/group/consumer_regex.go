@@ -1,7 +1,9 @@
 package group
 
 import (
+	"errors"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"time"
 
@@ -165,8 +167,9 @@ func matching(im *metadata.Image, regex string) (names []string) {
 }
 
 func compileRegex(regex string) (*regexp.Regexp, error) {
-	if _, err := regexp.Compile(regex); err != nil {
-		return nil, kafka.Refuse(kerr.InvalidRegularExpression, "SubscribedTopicRegex `%s` is not a valid regular expression: %s.", regex, err)
+	var bad *syntax.Error
+	if _, err := regexp.Compile(regex); errors.As(err, &bad) {
+		return nil, kafka.Refuse(kerr.InvalidRegularExpression, "SubscribedTopicRegex `%s` is not a valid regular expression: %s.", regex, bad.Code)
 	}
 	return regexp.MustCompile(`\A(?:` + regex + `)\z`), nil
 }

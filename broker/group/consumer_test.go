@@ -9,9 +9,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
 
+	"github.com/ktrial/ktrial/broker/assignor"
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
@@ -28,23 +30,113 @@ type client struct {
 	told     bool // that something changed, since its last heartbeat
 }
 
-// crowd is a group whose members, topics and coordinator change at random.
-type crowd struct {
+// mixedGroup is a group whose members, topics and coordinator change at random.
+type mixedGroup struct {
 	consumerStory
 	clients []*client
+	elders  []*elder // members of the classic protocol
+	// mixed: members of the classic protocol come, too.
+	mixed bool
+	named int
 }
 
-func newCrowd(interval time.Duration) *crowd {
+// name is a new name.
+func (p *mixedGroup) name(kind string) string {
+	p.named++
+	return fmt.Sprint(kind, p.named)
+}
+
+// elder is an eager member of the classic protocol: it gives up all when it is told
+// to join again.
+type elder struct {
+	name    string
+	id      string
+	at      string // out, joining, joined, syncing, in
+	gen     int32
+	members []kmsg.JoinGroupResponseMember // of the generation, if it leads
+	owned   []topicPartitions
+}
+
+// act is the next thing that an elder does.
+func (p *mixedGroup) act(e *elder) {
+	switch e.at {
+	case "out":
+		p.rejoin(e)
+	case "joined":
+		p.fetchAssignment(e)
+	case "in":
+		req := kmsg.NewPtrHeartbeatRequest()
+		req.Version, req.Group, req.MemberID, req.Generation = 4, "g", e.id, e.gen
+		d, err := p.m.Heartbeat(req)
+		p.decide(d)
+		e.learn(kafka.Code(err))
+	}
+}
+
+// learn takes in an error: all of them lead to another join, some with a new id.
+func (e *elder) learn(code int16) {
+	switch code {
+	case 0:
+		return
+	case kerr.UnknownMemberID.Code, kerr.IllegalGeneration.Code, kerr.GroupMaxSizeReached.Code, kerr.InconsistentGroupProtocol.Code:
+		e.id = ""
+	}
+	e.at, e.owned = "out", nil
+}
+
+func (p *mixedGroup) rejoin(e *elder) {
+	e.at, e.owned = "joining", nil
+	r := joinRequest{
+		group: "g", id: e.id, version: 3, protocolType: "consumer", session: 10 * time.Second, rebalance: 20 * time.Second,
+		protocols: []protocol{{"range", subscription("t", "u")}},
+	}
+	p.decide(p.m.JoinGroup(Caller{ClientID: e.name, Host: "/10.0.0.1"}, r.build(), func(resp *kmsg.JoinGroupResponse) {
+		if e.learn(resp.ErrorCode); resp.ErrorCode == 0 {
+			e.id, e.gen, e.at, e.members = resp.MemberID, resp.Generation, "joined", resp.Members
+		}
+	}))
+}
+
+func (p *mixedGroup) fetchAssignment(e *elder) {
+	e.at = "syncing"
+	req := kmsg.NewPtrSyncGroupRequest()
+	req.Version, req.Group, req.MemberID, req.Generation = 5, "g", e.id, e.gen
+	req.ProtocolType, req.Protocol = kmsg.StringPtr("consumer"), kmsg.StringPtr("range")
+	topics := assignor.Topics{}
+	for _, t := range p.image.Topics() {
+		topics[t.Name] = assignor.Plain(len(t.Partitions))
+	}
+	var members []assignor.Member
+	for _, m := range e.members {
+		members = append(members, assignor.Member{ID: m.MemberID, Topics: []string{"t", "u"}})
+	}
+	shares, err := assignor.Assign(assignor.Range, topics, members)
+	must(err)
+	for _, m := range members {
+		a := kmsg.NewSyncGroupRequestGroupAssignment()
+		a.MemberID, a.MemberAssignment = m.ID, assignor.EncodeAssignment(assignor.Assignment{Partitions: shares[m.ID]})
+		req.GroupAssignment = append(req.GroupAssignment, a)
+	}
+	p.decide(p.m.SyncGroup(req, func(resp *kmsg.SyncGroupResponse) {
+		if e.learn(resp.ErrorCode); resp.ErrorCode == 0 {
+			a, err := assignor.DecodeAssignment(resp.MemberAssignment)
+			must(err)
+			e.at, e.owned = "in", byID(a.Partitions, p.image)
+		}
+	}))
+}
+
+func newMixedGroup(interval time.Duration) *mixedGroup {
 	st := newConsumerStory(command{opts: map[string]string{"interval": interval.String()}})
 	st.quiet = true
 	st.topic("t", 4)
 	st.topic("u", 3)
-	return &crowd{consumerStory: st}
+	return &mixedGroup{consumerStory: st}
 }
 
 // heartbeat sends one heartbeat of a client, and takes in the answer unless it is
 // lost. A client that is refused gives up all, and joins again with the next one.
-func (p *crowd) heartbeat(c *client, lost bool) {
+func (p *mixedGroup) heartbeat(c *client, lost bool) {
 	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
 	req.Version, req.Group, req.MemberID, req.MemberEpoch = 1, "g", c.id, c.epoch
 	if c.instance != "" {
@@ -92,7 +184,7 @@ func (c *client) take(resp *kmsg.ConsumerGroupHeartbeatResponse) {
 
 // requireDisjoint: no two clients of the same epoch or not believe that they own the
 // same partition, but for one that was thrown out and has not learned it yet.
-func (p *crowd) requireDisjoint(t require.TestingT) {
+func (p *mixedGroup) requireDisjoint(t require.TestingT) {
 	owners := map[ownedPartition]string{}
 	for _, c := range p.clients {
 		if _, is := p.m.findConsumer("g", c.id); is == nil || is.epoch == leaveStaticEpoch {
@@ -103,19 +195,61 @@ func (p *crowd) requireDisjoint(t require.TestingT) {
 			owners[o] = c.id
 		})
 	}
+	for _, e := range p.elders {
+		if _, is := p.m.findConsumer("g", e.id); is == nil {
+			continue
+		}
+		each(e.owned, func(o ownedPartition) {
+			require.Empty(t, owners[o], "%s and %s consume %v", owners[o], e.id, o)
+			owners[o] = e.id
+		})
+	}
 }
 
-func (p *crowd) step(t *rapid.T) {
+func (p *mixedGroup) step(t *rapid.T) {
 	pick := func() *client {
 		if len(p.clients) == 0 {
 			return nil
 		}
 		return p.clients[rapid.IntRange(0, len(p.clients)-1).Draw(t, "client")]
 	}
-	switch action := rapid.SampledFrom([]string{"join", "beat", "beat", "beat", "beat", "lost", "leave", "subscribe", "time", "topic", "failover", "fail", "kill"}).Draw(t, "action"); action {
+	actions := []string{"join", "beat", "beat", "beat", "beat", "lost", "leave", "subscribe", "time", "topic", "failover", "fail", "kill"}
+	if p.mixed {
+		actions = append(actions, "elder joins", "elder acts", "elder acts", "elder acts", "elder acts", "elder leaves", "elder dies")
+	}
+	switch action := rapid.SampledFrom(actions).Draw(t, "action"); action {
+	case "elder joins":
+		if len(p.elders) < 3 {
+			e := &elder{name: p.name("e"), at: "out"}
+			p.elders = append(p.elders, e)
+			p.act(e)
+		}
+	case "elder acts":
+		if len(p.elders) > 0 {
+			e := p.elders[rapid.IntRange(0, len(p.elders)-1).Draw(t, "elder")]
+			if rapid.IntRange(0, 9).Draw(t, "fails") == 0 {
+				p.fail = errorOf("KAFKA_STORAGE_ERROR")
+			}
+			p.act(e)
+			p.fail = nil
+		}
+	case "elder leaves", "elder dies":
+		if len(p.elders) > 0 {
+			i := rapid.IntRange(0, len(p.elders)-1).Draw(t, "elder")
+			if action == "elder leaves" {
+				req := kmsg.NewPtrLeaveGroupRequest()
+				req.Version, req.Group = 5, "g"
+				l := kmsg.NewLeaveGroupRequestMember()
+				l.MemberID = p.elders[i].id
+				req.Members = append(req.Members, l)
+				d, _ := p.m.LeaveGroup(req)
+				p.decide(d)
+			}
+			p.elders = slices.Delete(p.elders, i, i+1)
+		}
 	case "join":
 		if len(p.clients) < 5 {
-			c := &client{id: fmt.Sprint("m", p.order, len(p.log)), names: []string{"t"}}
+			c := &client{id: p.name("m"), names: []string{"t"}}
 			if rapid.IntRange(0, 3).Draw(t, "static") == 0 {
 				c.instance = c.id
 			}
@@ -166,9 +300,13 @@ func (p *crowd) step(t *rapid.T) {
 // Whatever happens to a group: the state is the fold of the log, no partition has
 // two owners, and when the trouble is over all members get what is theirs.
 func TestProperty_ConsumerGroups(t *testing.T) {
-	for _, interval := range []time.Duration{0, time.Second} {
-		t.Run(interval.String(), rapid.MakeCheck(func(t *rapid.T) {
-			p := newCrowd(interval)
+	for name, c := range map[string]struct {
+		interval time.Duration
+		mixed    bool
+	}{"at once": {}, "each second": {time.Second, false}, "with classic members": {0, true}} {
+		t.Run(name, rapid.MakeCheck(func(t *rapid.T) {
+			p := newMixedGroup(c.interval)
+			p.mixed = c.mixed
 			for range rapid.IntRange(1, 60).Draw(t, "steps") {
 				p.step(t)
 				p.requireSound(t)
@@ -181,15 +319,21 @@ func TestProperty_ConsumerGroups(t *testing.T) {
 
 // requireSettles: after a few heartbeats of all, the group is Stable, and each
 // partition that is subscribed to has an owner.
-func (p *crowd) requireSettles(t require.TestingT) {
+func (p *mixedGroup) requireSettles(t require.TestingT) {
 	p.after(61 * time.Second) // whatever does not send heartbeats is gone
-	for range 12 {
+	for range 20 {
 		for _, c := range p.clients {
 			p.heartbeat(c, false)
+		}
+		for _, e := range p.elders {
+			p.act(e)
 		}
 		p.after(2 * time.Second)
 		p.requireSound(t)
 		p.requireDisjoint(t)
+	}
+	for _, e := range p.elders {
+		require.Equal(t, "in", e.at, e.name)
 	}
 	g, err := p.m.consumerGroupOf("g")
 	if err != nil || len(p.clients) == 0 {
@@ -199,6 +343,9 @@ func (p *crowd) requireSettles(t require.TestingT) {
 	owned := 0
 	for _, c := range p.clients {
 		each(c.owned, func(ownedPartition) { owned++ })
+	}
+	for _, e := range p.elders {
+		each(e.owned, func(ownedPartition) { owned++ })
 	}
 	subscribed := 0
 	for name := range g.topics.All() {
@@ -218,7 +365,7 @@ func (p *crowd) requireSettles(t require.TestingT) {
 // (KAFKA-19862). The fold of that is the same, whatever was left out.
 func TestProperty_CompactedLogsFoldAlike(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := newCrowd(0)
+		p := newMixedGroup(0)
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			p.step(t)
 		}
@@ -335,8 +482,8 @@ func BenchmarkConsumerRebalance(b *testing.B) {
 }
 
 // rebalanced is a settled group with ten partitions for each member.
-func rebalanced(members int) *crowd {
-	p := newCrowd(0)
+func rebalanced(members int) *mixedGroup {
+	p := newMixedGroup(0)
 	p.bugs = nil
 	var names []string
 	for i := range 20 {
@@ -353,7 +500,7 @@ func rebalanced(members int) *crowd {
 }
 
 // settle plays heartbeats until nothing changes.
-func (p *crowd) settle() {
+func (p *mixedGroup) settle() {
 	for {
 		before := len(p.log)
 		for _, c := range p.clients {

@@ -59,6 +59,31 @@ func (m *Machine) tellExpired(told []*witness.OffsetsExpired) func(error) {
 // expired are the partitions of a group whose offsets are to be removed; all: no
 // offset is left, nor a transaction that may bring one.
 func (m *Machine) expired(id string, g group) (gone []kafka.TopicPartition, all bool) {
+	gone, all = m.judgeExpired(id, g)
+	if bugs := m.env.Bugs(); bugs.On(ExpireAnyState) {
+		aged := m.aged(id)
+		bugs.Infected(ExpireAnyState, !slices.Equal(gone, aged))
+		return aged, all && len(gone) == len(aged)
+	}
+	return gone, all
+}
+
+// aged are the partitions whose commits are old, whatever the group does: what the
+// planted bug takes for expired.
+func (m *Machine) aged(id string) (old []kafka.TopicPartition) {
+	if m.offsets[id] == nil {
+		return nil
+	}
+	now := m.env.NowMillis()
+	for tp, c := range m.offsets[id].committed.All() {
+		if c.retained(func(o *offset) int64 { return o.committed }, m.cfg.OffsetsRetention) <= now {
+			old = append(old, tp)
+		}
+	}
+	return old
+}
+
+func (m *Machine) judgeExpired(id string, g group) (gone []kafka.TopicPartition, all bool) {
 	o := m.offsets[id]
 	if o == nil || o.committed.Len() == 0 {
 		return nil, !o.open()

@@ -5,11 +5,19 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 )
 
-// Hash is a fingerprint of the logged state: equal states have equal ones. It is
-// kept up to date by Apply, so that asking for it costs nothing.
-func (m *Machine) Hash(at timeline.Cut) uint64 { return m.digest.GetAt(at) }
+// Hash is a fingerprint of the logged state: equal states have equal ones. Apply keeps
+// that of offsets and classic groups up to date; KIP-848 groups are gone through.
+func (m *Machine) Hash(at timeline.Cut) uint64 {
+	sum := m.digest.GetAt(at)
+	for id, g := range m.groups.AllAt(at) {
+		if c, ok := g.consumer.(*consumerGroup); ok {
+			sum += mixInt(mix(fnvOffset, []byte(id)), int64(c.hash(at)))
+		}
+	}
+	return sum
+}
 
-// replacePrint takes the place of one fingerprint in the sum by another; 0: none.
+// replacePrint takes one fingerprint out of the sum, and another into it; 0: none.
 func (m *Machine) replacePrint(was, is uint64) {
 	if was != is {
 		m.digest.Set(m.digest.Get() - was + is)

@@ -122,8 +122,8 @@ type group interface {
 	// empty reports whether it has no members, as written.
 	empty() bool
 
-	// mayCommit refuses a commit as a whole, or (KIP-1251) by partition; a nil function
-	// accepts all partitions.
+	// mayCommit refuses a commit as a whole, or (KIP-1251) because of a partition; a nil
+	// function accepts all partitions.
 	mayCommit(by committer) (perPartition func(topic string, id kafka.UUID, partition int32) error, refused error)
 	// mayFetch refuses an OffsetFetch that names a member (KIP-848).
 	mayFetch(member *string, epoch int32, at timeline.Cut) error

@@ -15,8 +15,9 @@ import (
 
 // Versions of JoinGroup from which clients can do something.
 const (
-	joinKnowsMemberID   = 4 // join with an id that they were given (KIP-394)
-	joinSkipsAssignment = 9 // lead without assigning (KIP-814)
+	joinKnowsMemberID     = 4 // join with an id that they were given (KIP-394)
+	joinMayHaveNoProtocol = 7 // tell an empty protocol from none (KIP-559); Kafka writes null for both
+	joinSkipsAssignment   = 9 // lead without assigning (KIP-814)
 )
 
 // joinAnswer answers a JoinGroup once; what comes later is dropped.
@@ -32,13 +33,16 @@ func (a *joinAnswer) send(resp *kmsg.JoinGroupResponse) {
 	reply := a.reply
 	a.reply = nil
 	resp.Version = a.version
+	if a.version >= joinMayHaveNoProtocol && deref(resp.Protocol) == "" {
+		resp.Protocol = nil
+	}
 	reply(resp)
 }
 
 // refuseJoin is an answer with an error, to a client of that member id.
 func refuseJoin(id string, why error) *kmsg.JoinGroupResponse {
 	resp := kmsg.NewPtrJoinGroupResponse()
-	resp.ErrorCode, resp.MemberID, resp.Protocol = kafka.Code(why), id, kmsg.StringPtr("")
+	resp.ErrorCode, resp.MemberID, resp.Generation = kafka.Code(why), id, -1
 	return resp
 }
 
@@ -194,9 +198,7 @@ func (g *classicGroup) joinKnown(j joining) coordinator.Decision {
 	}
 	mb, err := g.check(id, j.InstanceID)
 	if err != nil {
-		resp := refuseJoin(id, err)
-		resp.Protocol = nil
-		j.answer.send(resp)
+		j.answer.send(refuseJoin(id, err))
 		return coordinator.Decision{}
 	}
 	switch {

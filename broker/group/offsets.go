@@ -2,6 +2,7 @@ package group
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -122,7 +123,7 @@ func (m *Machine) removeOffset(group string, tp kafka.TopicPartition) {
 
 // transactions are the pending offsets of each producer, as written.
 func (o *groupOffsets) transactions() (all []*timeline.Map[kafka.TopicPartition, *offset]) {
-	if o == nil || o.pending == nil {
+	if o == nil || o.pending == nil || o.pending.Len() == 0 {
 		return nil
 	}
 	for _, pending := range o.pending.All() {
@@ -185,6 +186,11 @@ func (o *groupOffsets) open() bool {
 func (m *Machine) OffsetCommit(req *kmsg.OffsetCommitRequest) (coordinator.Decision, *kmsg.OffsetCommitResponse) {
 	by := committer{req.MemberID, req.InstanceID, req.Generation, false, req.Version}
 	perPartition, refused := m.mayCommit(req.Group, by)
+	for _, t := range req.Topics {
+		for _, p := range t.Partitions {
+			refused = orRefused(refused, perPartition, t.Topic, t.TopicID, p.Partition)
+		}
+	}
 	if refused == nil {
 		m.commitKeepsSession(req.Group, req.MemberID)
 	}
@@ -199,7 +205,7 @@ func (m *Machine) OffsetCommit(req *kmsg.OffsetCommitRequest) (coordinator.Decis
 		for _, p := range t.Partitions {
 			part := kmsg.NewOffsetCommitResponseTopicPartition()
 			part.Partition = p.Partition
-			part.ErrorCode = kafka.Code(w.add(perPartition, refused, t.Topic, t.TopicID, p.Partition, p.Offset, p.LeaderEpoch, p.Metadata))
+			part.ErrorCode = kafka.Code(w.add(refused, t.Topic, t.TopicID, p.Partition, p.Offset, p.LeaderEpoch, p.Metadata))
 			answer.Partitions = append(answer.Partitions, part)
 		}
 		resp.Topics = append(resp.Topics, answer)
@@ -212,6 +218,11 @@ func (m *Machine) OffsetCommit(req *kmsg.OffsetCommitRequest) (coordinator.Decis
 func (m *Machine) TxnOffsetCommit(req *kmsg.TxnOffsetCommitRequest) (coordinator.Decision, *kmsg.TxnOffsetCommitResponse) {
 	by := committer{req.MemberID, req.InstanceID, req.Generation, true, req.Version}
 	perPartition, refused := m.mayCommit(req.Group, by)
+	for _, t := range req.Topics {
+		for _, p := range t.Partitions {
+			refused = orRefused(refused, perPartition, t.Topic, t.TopicID, p.Partition)
+		}
+	}
 	resp := req.ResponseKind().(*kmsg.TxnOffsetCommitResponse)
 	w := m.newCommit(req.Group, by)
 	for _, t := range req.Topics {
@@ -220,7 +231,7 @@ func (m *Machine) TxnOffsetCommit(req *kmsg.TxnOffsetCommitRequest) (coordinator
 		for _, p := range t.Partitions {
 			part := kmsg.NewTxnOffsetCommitResponseTopicPartition()
 			part.Partition = p.Partition
-			part.ErrorCode = kafka.Code(w.add(perPartition, refused, t.Topic, t.TopicID, p.Partition, p.Offset, p.LeaderEpoch, p.Metadata))
+			part.ErrorCode = kafka.Code(w.add(refused, t.Topic, t.TopicID, p.Partition, p.Offset, p.LeaderEpoch, p.Metadata))
 			answer.Partitions = append(answer.Partitions, part)
 		}
 		resp.Topics = append(resp.Topics, answer)
@@ -234,8 +245,18 @@ const (
 	txnCommitKnowsNoGroup = 6 // TxnOffsetCommit (KIP-1319)
 )
 
-// mayCommit is the verdict on a commit (OffsetMetadataManager.validateOffsetCommit).
+// mayCommit is the verdict on a commit.
 func (m *Machine) mayCommit(id string, by committer) (perPartition func(string, kafka.UUID, int32) error, refused error) {
+	perPartition, refused = m.judgeCommit(id, by)
+	if bugs := m.env.Bugs(); bugs.On(CommitNoGeneration) {
+		bugs.Infected(CommitNoGeneration, refused != nil || perPartition != nil)
+		return nil, nil
+	}
+	return perPartition, refused
+}
+
+// judgeCommit judges as Kafka does (OffsetMetadataManager.validateOffsetCommit).
+func (m *Machine) judgeCommit(id string, by committer) (perPartition func(string, kafka.UUID, int32) error, refused error) {
 	known := by.version >= commitKnowsNoGroup
 	if by.transactional {
 		known = by.version >= txnCommitKnowsNoGroup
@@ -251,10 +272,32 @@ func (m *Machine) mayCommit(id string, by committer) (perPartition func(string, 
 		return nil, kerr.IllegalGeneration
 	}
 	perPartition, refused = g.mayCommit(by)
-	if refused == error(kerr.StaleMemberEpoch) && by.transactional && !known {
-		refused = kerr.IllegalGeneration
+	if !by.transactional || known {
+		return perPartition, refused
 	}
-	return perPartition, refused
+	if perPartition == nil {
+		return nil, notStale(refused)
+	}
+	return func(topic string, id kafka.UUID, partition int32) error {
+		return notStale(perPartition(topic, id, partition))
+	}, notStale(refused)
+}
+
+// notStale is an error as clients know it that know no member epochs.
+func notStale(err error) error {
+	if errors.Is(err, kerr.StaleMemberEpoch) {
+		return kerr.IllegalGeneration
+	}
+	return err
+}
+
+// orRefused is the verdict on a commit so far, or else on one of its partitions: one
+// partition that may not be committed refuses them all, as in Kafka (KIP-1251).
+func orRefused(so error, perPartition func(string, kafka.UUID, int32) error, topic string, id kafka.UUID, partition int32) error {
+	if so != nil || perPartition == nil {
+		return so
+	}
+	return perPartition(topic, id, partition)
 }
 
 // commit collects the records of one commit.
@@ -273,8 +316,7 @@ func (m *Machine) newCommit(group string, by committer) *commit {
 }
 
 // add adds one partition's offset, or refuses it.
-func (c *commit) add(perPartition func(string, kafka.UUID, int32) error, refused error,
-	topic string, id kafka.UUID, partition int32, at int64, epoch int32, metadata *string) error {
+func (c *commit) add(refused error, topic string, id kafka.UUID, partition int32, at int64, epoch int32, metadata *string) error {
 	if refused != nil {
 		return refused
 	}
@@ -284,11 +326,6 @@ func (c *commit) add(perPartition func(string, kafka.UUID, int32) error, refused
 	}
 	if utf16Len(v.metadata) > c.m.cfg.OffsetMetadataMaxBytes {
 		return kerr.OffsetMetadataTooLarge
-	}
-	if perPartition != nil {
-		if err := perPartition(topic, id, partition); err != nil {
-			return err
-		}
 	}
 	c.records = append(c.records, v.record(offsetKey{c.group, topic, partition}))
 	if !c.by.transactional { // of a transaction only the marker decides

@@ -25,7 +25,7 @@ func (g *classicGroup) replace(old, id string, j joining) coordinator.Decision {
 	case g.protocol == nil || g.elect() != *g.protocol:
 		return g.rebalanceOrComplete()
 	}
-	return coordinator.Decision{
+	d := coordinator.Decision{
 		Records: []coordinator.Record{g.record(g.assignments())},
 		Done: func(err error) {
 			switch {
@@ -37,14 +37,18 @@ func (g *classicGroup) replace(old, id string, j joining) coordinator.Decision {
 			}
 		},
 	}
+	if bugs := g.m.env.Bugs(); bugs.On(StaticSwapVolatile) {
+		bugs.Infected(StaticSwapVolatile, true)
+		d.Done(nil)
+		return coordinator.Decision{}
+	}
+	return d
 }
 
 // swap gives a static member another id. What waits under the old one is fenced.
 func (g *classicGroup) swap(old, id string) *member {
 	mb := g.members[old]
-	fenced := refuseJoin(old, kerr.FencedInstanceID)
-	fenced.Protocol = nil
-	g.answerJoin(mb, fenced)
+	g.answerJoin(mb, refuseJoin(old, kerr.FencedInstanceID))
 	g.answerSync(mb, kerr.FencedInstanceID)
 	g.m.env.CancelTimer(g.sessionTimer(old))
 
@@ -55,10 +59,8 @@ func (g *classicGroup) swap(old, id string) *member {
 	if g.leader == old {
 		g.leader = id
 	}
-	if g.unsynced[old] {
-		delete(g.unsynced, old)
-		g.unsynced[id] = true
-	}
+	// The old id stays among those that have not synced, as in Kafka: then there is one
+	// rebalance too many when their time is over.
 	return mb
 }
 

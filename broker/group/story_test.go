@@ -17,6 +17,7 @@ import (
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/internal/golden"
 )
@@ -45,6 +46,9 @@ func play(text string) string {
 		cmd := parse(line)
 		if cmd.name == "shard" {
 			st = newStory(cmd.config())
+			if bug, ok := cmd.opts["plant"]; ok {
+				st.bugs = planted.Plant(planted.Bug(bug))
+			}
 			continue
 		}
 		st.play(cmd)
@@ -219,7 +223,7 @@ func (cmd command) instance() *string {
 	return nil
 }
 
-// shard [delay=3s] [max-size=N] [retention=..] [check=..] [metadata=BYTES]
+// shard [plant=BUG] [delay=3s] [max-size=N] [retention=..] [check=..] [metadata=BYTES]
 func (cmd command) config() Config {
 	cfg := kafkaDefaults
 	cfg.InitialRebalanceDelay = cmd.duration("delay", "3s")
@@ -299,6 +303,11 @@ func (st *story) play(cmd command) {
 		st.shard.commit()
 	case "fail": // fail ERROR: what the next append fails with
 		st.fail = errorOf(cmd.args[0])
+	case "counts": // what became of the planted bug
+		for _, bug := range cmd.args {
+			n := st.bugs.Count(planted.Bug(bug))
+			st.say("> %s: reached %d, infected %d", bug, n.Reached, n.Infected)
+		}
 	case "timeout": // what is not committed was waited for too long
 		wait := st.wait
 		st.wait = nil
@@ -411,7 +420,7 @@ func (st *story) joined(client string, resp *kmsg.JoinGroupResponse) {
 		return
 	}
 	st.ids[client], st.gens[client] = resp.MemberID, resp.Generation
-	line := fmt.Sprintf("> %s: %s joined generation %d, %s", client, resp.MemberID, resp.Generation, *resp.Protocol)
+	line := fmt.Sprintf("> %s: %s joined generation %d, %s", client, resp.MemberID, resp.Generation, deref(resp.Protocol))
 	if resp.LeaderID == resp.MemberID {
 		var names []string
 		for _, m := range resp.Members {

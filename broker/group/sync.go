@@ -109,7 +109,7 @@ func (g *classicGroup) assign(req *kmsg.SyncGroupRequest) coordinator.Decision {
 		assignments[id] = given[id] // a member that the leader left out gets nothing
 	}
 	generation := g.generation
-	return coordinator.Decision{
+	d := coordinator.Decision{
 		Records: []coordinator.Record{g.record(assignments)},
 		Done: func(err error) {
 			switch {
@@ -122,6 +122,11 @@ func (g *classicGroup) assign(req *kmsg.SyncGroupRequest) coordinator.Decision {
 			}
 		},
 	}
+	if bugs := g.m.env.Bugs(); bugs.On(RespondBeforePersist) {
+		bugs.Infected(RespondBeforePersist, true)
+		d.Done(nil)
+	}
+	return d
 }
 
 // propagate gives the members their assignments. A session begins anew where a

@@ -12,11 +12,11 @@ import (
 )
 
 // ConsumerGroupHeartbeat 0-1: all that a member of a KIP-848 group has to say, and to be
-// told. In a cluster whose group.version is 0 it is UNSUPPORTED_VERSION. The rest is
-// package group's.
+// told. Where group.version is 0, or group.coordinator.rebalance.protocols does not name
+// the protocol, it is UNSUPPORTED_VERSION. The rest is package group's.
 func (b *Broker) consumerGroupHeartbeat(ctx *wire.Context, req *kmsg.ConsumerGroupHeartbeatRequest) kmsg.Response {
 	resp, err := kmsg.NewPtrConsumerGroupHeartbeatResponse(), error(kerr.UnsupportedVersion)
-	if hasConsumerGroups(b.image()) {
+	if hasConsumerGroups(b.image()) && b.Groups.settings.Consumer.enabled() {
 		from := caller(ctx)
 		err = b.Groups.write(req.Group, "ConsumerGroupHeartbeat", func(m *group.Machine) (d coordinator.Decision) {
 			d, resp = m.ConsumerGroupHeartbeat(from, req)

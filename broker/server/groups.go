@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,6 +61,12 @@ type ConsumerGroupSettings struct {
 	Assignors             string        `kafka:"group.consumer.assignors"`
 	MigrationPolicy       string        `kafka:"group.consumer.migration.policy"`
 	RegexRefresh          time.Duration `kafka:"group.consumer.regex.refresh.interval.ms"`
+	Protocols             string        `kafka:"group.coordinator.rebalance.protocols"`
+}
+
+// enabled reports whether the protocol of KIP-848 may be used.
+func (s *ConsumerGroupSettings) enabled() bool {
+	return slices.ContainsFunc(strings.Split(s.Protocols, ","), func(p string) bool { return strings.TrimSpace(p) == "consumer" })
 }
 
 // machine is what they say of groups.
