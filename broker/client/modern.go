@@ -44,7 +44,7 @@ func (mg *modernGroup) commitAs() (member.Generation, error) { return mg.m.Gener
 func (mg *modernGroup) settled() bool { return true }
 
 func (mg *modernGroup) committed(_ member.Generation, err *kerr.Error) member.Verdict {
-	return mg.m.Committed(err)
+	return mg.m.CommitAnswered(err)
 }
 
 func (mg *modernGroup) fetchAs() *member.Generation {
@@ -64,15 +64,15 @@ func (mg *modernGroup) work(now time.Duration) {
 	g := mg.g
 	for {
 		switch mg.m.Due(now, g.coordinator.known()) {
-		case member.Discover:
+		case member.FindCoordinator:
 			g.coordinator.ready(now)
 			return
-		case member.LeaveSilent:
+		case member.LeaveGroup:
 			g.c.net.host.Tell(&witness.ConsumerLeft{Membership: g.membership(), Reason: "consumer poll timeout has expired"})
 			mg.m.PollExpired()
 			g.c.arrived.Broadcast()
-		case member.Beat:
-			mg.beat(now)
+		case member.SendHeartbeat:
+			mg.heartbeat(now)
 		default:
 			mg.reconcileAlone(now)
 			return
@@ -80,25 +80,25 @@ func (mg *modernGroup) work(now time.Duration) {
 	}
 }
 
-func (mg *modernGroup) beat(now time.Duration) {
+func (mg *modernGroup) heartbeat(now time.Duration) {
 	g := mg.g
 	as := mg.m.Generation()
-	req, life := mg.m.Beat(now)
+	req, life := mg.m.Heartbeat(now)
 	g.coordinator.send(req, g.c.cfg.RequestTimeout, func(resp kmsg.Response, err error) {
 		defer g.news()
 		now := g.now()
 		backoff := g.c.net.retryBackoff(mg.m.Failures() + 1)
 		if err != nil {
-			mg.m.BeatBroke(now, backoff, life)
+			mg.m.HeartbeatBroke(now, backoff, life)
 			return
 		}
-		v := mg.m.Beaten(now, backoff, life, resp.(*kmsg.ConsumerGroupHeartbeatResponse))
-		mg.beaten(as, v)
+		v := mg.m.HeartbeatAnswered(now, backoff, life, resp.(*kmsg.ConsumerGroupHeartbeatResponse))
+		mg.heartbeatAnswered(as, v)
 	})
 }
 
-// beaten does what comes of the answer to a heartbeat.
-func (mg *modernGroup) beaten(as member.Generation, v member.Verdict) {
+// heartbeatAnswered does what comes of the answer to a heartbeat.
+func (mg *modernGroup) heartbeatAnswered(as member.Generation, v member.Verdict) {
 	g := mg.g
 	if v.Rediscover {
 		g.coordinator.forget("error response " + errorName(v.Err))

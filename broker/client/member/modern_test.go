@@ -56,12 +56,12 @@ func tps(partitions ...int32) []kafka.TopicPartition {
 
 // beat is a heartbeat; answer and broke are how it ends.
 func beat(m *Modern, now time.Duration) *kmsg.ConsumerGroupHeartbeatRequest {
-	req, _ := m.Beat(now)
+	req, _ := m.Heartbeat(now)
 	return req
 }
 
 func answer(m *Modern, now, backoff time.Duration, resp *kmsg.ConsumerGroupHeartbeatResponse) Verdict {
-	return m.Beaten(now, backoff, m.life, resp)
+	return m.HeartbeatAnswered(now, backoff, m.life, resp)
 }
 
 // owner is a member of epoch 3 that owns partitions, and has said so.
@@ -69,7 +69,7 @@ func owner(t *testing.T, cfg Config, partitions ...int32) *Modern {
 	m := NewModern(cfg, "me", "", nil)
 	m.Polled(0)
 	m.Subscribe(Subscribed{Topics: []string{"orders"}})
-	require.Equal(t, Beat, m.Due(0, true))
+	require.Equal(t, SendHeartbeat, m.Due(0, true))
 	beat(m, 0)
 	answer(m, 0, 0, given(3, partitions...))
 	r, _ := m.Reconcile(nil, named)
@@ -125,7 +125,7 @@ func TestModern_HeartbeatsSayWhatHasChanged(t *testing.T) {
 	answer(m, 10, 0, told(2))
 	nothing(beat(m, 20))
 
-	m.BeatBroke(20, 0, m.life)
+	m.HeartbeatBroke(20, 0, m.life)
 	full(beat(m, 30), 2, 0, 1)
 	answer(m, 30, 0, refused(kerr.CoordinatorLoadInProgress))
 	full(beat(m, 40), 2, 0, 1)
@@ -199,7 +199,7 @@ func TestModern_FencedJoinsAgain(t *testing.T) {
 	assert.Equal(t, Nothing, m.Due(time.Second, true), "the application has not been told yet")
 	m.Released()
 	assert.Equal(t, Joining, m.State)
-	assert.Equal(t, Beat, m.Due(0, true))
+	assert.Equal(t, SendHeartbeat, m.Due(0, true))
 	req := beat(m, 0)
 	assert.Equal(t, "me", req.MemberID)
 	assert.Zero(t, req.MemberEpoch)
@@ -247,18 +247,18 @@ func TestModern_ReconciliationOfASilentApplication(t *testing.T) {
 // count.
 func TestModern_AnswerOfAnEarlierLife(t *testing.T) {
 	m := owner(t, settings, 0)
-	_, before := m.Beat(0)
+	_, before := m.Heartbeat(0)
 	m.PollExpired()
-	_, leave := m.Beat(0)
+	_, leave := m.Heartbeat(0)
 	m.Released()
 	m.Polled(0)
-	_, join := m.Beat(0)
-	assert.Zero(t, m.Beaten(0, 0, before, given(3, 0)))
-	assert.Zero(t, m.Beaten(0, 0, leave, told(-1)))
-	m.BeatBroke(0, 0, before)
+	_, join := m.Heartbeat(0)
+	assert.Zero(t, m.HeartbeatAnswered(0, 0, before, given(3, 0)))
+	assert.Zero(t, m.HeartbeatAnswered(0, 0, leave, told(-1)))
+	m.HeartbeatBroke(0, 0, before)
 	assert.Equal(t, Joining, m.State)
 	assert.Equal(t, Nothing, m.Due(0, true), "the answer to the join has yet to come")
-	m.Beaten(0, 0, join, given(7, 0))
+	m.HeartbeatAnswered(0, 0, join, given(7, 0))
 	assert.EqualValues(t, 7, m.Generation().ID)
 }
 
@@ -326,9 +326,9 @@ func TestModern_SilentApplication(t *testing.T) {
 		m.Polled(time.Second)
 		beat(m, time.Minute)
 		answer(m, time.Minute, 0, told(3))
-		assert.Equal(t, LeaveSilent, m.Due(maxPoll+time.Second, true))
+		assert.Equal(t, LeaveGroup, m.Due(maxPoll+time.Second, true))
 		m.PollExpired()
-		assert.Equal(t, Beat, m.Due(maxPoll+time.Second, true))
+		assert.Equal(t, SendHeartbeat, m.Due(maxPoll+time.Second, true))
 		assert.Equal(t, epoch, beat(m, maxPoll+time.Second).MemberEpoch)
 		assert.Equal(t, Stale, m.State)
 		assert.True(t, m.Loses())
@@ -346,7 +346,7 @@ func TestModern_Leaves(t *testing.T) {
 	assert.True(t, m.Leave())
 	assert.Equal(t, Nothing, m.Due(0, true), "the application gives its partitions up")
 	m.LeavePrepared()
-	assert.Equal(t, Beat, m.Due(0, true))
+	assert.Equal(t, SendHeartbeat, m.Due(0, true))
 	assert.EqualValues(t, -1, beat(m, 0).MemberEpoch)
 	assert.Equal(t, Unsubscribed, m.State)
 	answer(m, 0, 0, refused(kerr.GroupIDNotFound))
