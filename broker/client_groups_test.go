@@ -3,6 +3,7 @@ package broker_test
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"testing"
 	"time"
 
@@ -147,7 +148,7 @@ var ofEachProtocol = []struct {
 }
 
 func TestConsumers_OfAGroupShareATopic(t *testing.T) {
-	seeds := uint64(3)
+	seeds := uint64(2)
 	if *long {
 		seeds = 50
 	}
@@ -360,4 +361,46 @@ func TestAdmin_GroupsAndTheirOffsets(t *testing.T) {
 		assert.Empty(t, committed())
 		assert.ErrorIs(t, admin.DeleteGroups("billing"), kerr.GroupIDNotFound)
 	})
+}
+
+// A topic that appears and matches the pattern of a member is read by it: the consumer
+// matches it by itself, or the coordinator does (KIP-848).
+func TestConsumers_ReadByPattern(t *testing.T) {
+	for name, settings := range map[string]map[string]string{
+		"by the consumer":            {"partition.assignment.strategy": "range"},
+		"by a KIP-848 consumer":      {"group.protocol": "consumer"},
+		"by the coordinator, in RE2": {"group.protocol": "consumer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := separate(t, 21, 3, 3)
+			c.client(func(u *user) {
+				u.running(1, 2, 3)
+				u.createTopic(1, "orders-a", 1, 3)
+				u.createTopic(1, "others", 1, 3)
+				g := c.group(u, settings)
+				cfg := client.ConsumerDefaults()
+				require.NoError(t, config.SetAll(&cfg, g.settings))
+				reader, err := client.New(u.h, []string{"broker-1:9092"}, "reader").NewConsumer(cfg)
+				require.NoError(t, err)
+				if name == "by the coordinator, in RE2" {
+					require.NoError(t, reader.SubscribeRE2("orders-.*", client.RebalanceListener{}))
+				} else {
+					require.NoError(t, reader.SubscribePattern(regexp.MustCompile("orders-.*"), client.RebalanceListener{}))
+				}
+				polls := func(what string, assigned ...string) {
+					u.eventually(2*time.Minute, what, func() bool {
+						_, err := reader.Poll(100 * time.Millisecond)
+						require.NoError(t, err)
+						return fmt.Sprint(reader.Assignment()) == fmt.Sprint(assigned)
+					})
+				}
+				polls("the topic that there is", "orders-a/0")
+				u.createTopic(1, "orders-b", 2, 3)
+				polls("the topic that appeared", "orders-a/0", "orders-b/0", "orders-b/1")
+				require.NoError(t, reader.Unsubscribe())
+				assert.Empty(t, reader.Assignment())
+				reader.Close()
+			})
+		})
+	}
 }
