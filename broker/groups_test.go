@@ -527,3 +527,33 @@ func TestGroups_OffsetFetchOfAGroupThatDoesNotExist(t *testing.T) {
 		}
 	})
 }
+
+// librdkafka joins with version 0 where a broker says that it can (KAFKA-19444).
+func TestGroups_AreJoinedInEveryVersion(t *testing.T) {
+	c := newCluster(t, 1, clusters.Shape{Combined: 3})
+	c.client(func(u *user) {
+		u.running(1, 2, 3)
+		for version := range int16(10) {
+			group := fmt.Sprint("group-", version)
+			req := kmsg.NewPtrJoinGroupRequest()
+			req.Version, req.Group, req.ProtocolType, req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = version, group, "consumer", 10_000, 10_000
+			protocol := kmsg.NewJoinGroupRequestProtocol()
+			protocol.Name = "range"
+			req.Protocols = append(req.Protocols, protocol)
+			conn, err := wire.Dial(u.h, u.c.HostOf(u.coordinator(group))+":9092", "user", time.Second)
+			require.NoError(t, err)
+			defer conn.Close()
+			var resp *kmsg.JoinGroupResponse
+			u.eventually(10*time.Second, "joined", func() bool {
+				answer, err := conn.Call(req, 10*time.Second)
+				require.NoError(t, err)
+				resp = answer.(*kmsg.JoinGroupResponse)
+				req.MemberID = resp.MemberID
+				return resp.ErrorCode == 0
+			})
+			assert.EqualValues(t, 1, resp.Generation, "version %d", version)
+			assert.Equal(t, resp.MemberID, resp.LeaderID)
+			assert.Equal(t, "range", *resp.Protocol)
+		}
+	})
+}
