@@ -2,6 +2,8 @@ package broker_test
 
 import (
 	"fmt"
+	"maps"
+	"regexp"
 	"testing"
 	"time"
 
@@ -12,66 +14,111 @@ import (
 	"github.com/ktrial/ktrial/broker/client"
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/sim"
+	"github.com/ktrial/ktrial/sim/env"
 )
 
 // groupOfConsumers are members of group billing that read orders and commit after
-// each poll.
+// each poll, each on a host of its own.
 type groupOfConsumers struct {
+	c        *cluster
 	u        *user
 	settings map[string]string
 	seen     map[string]int // how often each value was polled
 	members  map[string]*client.Consumer
 	stops    map[string]bool
-	owners   map[kafka.TopicPartition]string // by listeners; two owners of a generation fail the test
-	faults   int                             // errors of polls and commits
+	lost     map[string]int // partitions that a member was told it has lost
+	commits  []client.Commit
+	polls    map[string]time.Duration // a member waits so long before each poll
 }
 
-func (g *groupOfConsumers) start(name string) {
-	cfg := client.ConsumerDefaults()
-	require.NoError(g.u.t, config.SetAll(&cfg, g.settings))
-	c, err := client.New(g.u.h, []string{"broker-1:9092", "broker-2:9092", "broker-3:9092"}, name).NewConsumer(cfg)
-	require.NoError(g.u.t, err)
-	g.members[name] = c
-	g.stops[name] = false
-	gone := func(tps []kafka.TopicPartition) error {
-		for _, tp := range tps {
-			if g.owners[tp] == name {
-				delete(g.owners, tp)
-			}
-		}
-		return nil
+func (c *cluster) group(u *user, settings map[string]string) *groupOfConsumers {
+	g := &groupOfConsumers{
+		c: c, u: u, seen: map[string]int{}, members: map[string]*client.Consumer{}, stops: map[string]bool{},
+		lost: map[string]int{}, polls: map[string]time.Duration{},
+		settings: map[string]string{
+			"group.id": "billing", "enable.auto.commit": "false", "auto.offset.reset": "earliest",
+			"max.poll.interval.ms": "20000", "metadata.max.age.ms": "5000",
+		},
 	}
-	require.NoError(g.u.t, c.Subscribe([]string{"orders"}, client.RebalanceListener{
-		Revoked: gone, Lost: gone,
-		Assigned: func(tps []kafka.TopicPartition) error {
-			for _, tp := range tps {
-				g.owners[tp] = name
-			}
+	maps.Copy(g.settings, settings)
+	if settings["group.protocol"] == "" {
+		maps.Copy(g.settings, map[string]string{"session.timeout.ms": "6000", "heartbeat.interval.ms": "1000"})
+	}
+	return g
+}
+
+func (g *groupOfConsumers) host(name string) *sim.Host { return g.c.w.Host("member-" + name) }
+
+func (g *groupOfConsumers) start(name string) {
+	g.stops[name] = false
+	g.host(name).Start(func(h env.Host) { g.run(h, name) })
+}
+
+func (g *groupOfConsumers) run(h env.Host, name string) {
+	t := g.u.t
+	cfg := client.ConsumerDefaults()
+	require.NoError(t, config.SetAll(&cfg, g.settings))
+	c, err := client.New(h, []string{"broker-1:9092", "broker-2:9092", "broker-3:9092"}, name).NewConsumer(cfg)
+	require.NoError(t, err)
+	c.OnCommit = func(commit client.Commit) { g.commits = append(g.commits, commit) }
+	g.members[name] = c
+	require.NoError(t, c.Subscribe([]string{"orders"}, client.RebalanceListener{
+		Revoked: func([]kafka.TopicPartition) error {
+			_ = c.CommitSync() // what fails is consumed again
+			return nil
+		},
+		Lost: func(tps []kafka.TopicPartition) error {
+			g.lost[name] += len(tps)
+			return nil
+		},
+		Assigned: func([]kafka.TopicPartition) error {
+			g.checkDisjoint(name)
 			return nil
 		},
 	}))
-	g.u.h.Go("member "+name, func() {
-		for !g.stops[name] {
-			records, err := c.Poll(100 * time.Millisecond)
-			for _, r := range records {
-				g.seen[string(r.Value)]++
-			}
-			if err == nil && len(records) > 0 {
-				err = c.CommitSync()
-			}
-			if err != nil {
-				g.faults++
-				g.u.h.Sleep(10 * time.Millisecond)
-			}
+	for !g.stops[name] {
+		h.Sleep(g.polls[name])
+		records, err := c.Poll(100 * time.Millisecond)
+		for _, r := range records {
+			g.seen[string(r.Value)]++
 		}
-		require.NoError(g.u.t, c.CloseWithin(30*time.Second))
-		delete(g.members, name)
-	})
+		if err == nil && len(records) > 0 {
+			err = c.CommitSync()
+		}
+		if err != nil {
+			h.Sleep(10 * time.Millisecond)
+		}
+	}
+	require.NoError(t, c.CloseWithin(30*time.Second))
+	delete(g.members, name)
+}
+
+// checkDisjoint: no other member of the generation owns what this one does. One that
+// does not know that it was thrown out may, but its generation is older.
+func (g *groupOfConsumers) checkDisjoint(name string) {
+	mine, err := g.members[name].GroupMetadata()
+	require.NoError(g.u.t, err)
+	for other, c := range g.members {
+		its, err := c.GroupMetadata()
+		require.NoError(g.u.t, err)
+		if other == name || its.Generation != mine.Generation {
+			continue
+		}
+		for _, tp := range c.Assignment() {
+			assert.NotContains(g.u.t, g.members[name].Assignment(), tp, "%s and %s own %v in generation %d", name, other, tp, mine.Generation)
+		}
+	}
 }
 
 func (g *groupOfConsumers) stop(name string) {
 	g.stops[name] = true
 	g.u.eventually(time.Minute, name+" is closed", func() bool { return g.members[name] == nil })
+}
+
+func (g *groupOfConsumers) kill(name string) {
+	g.host(name).Kill()
+	delete(g.members, name)
 }
 
 // settled reports whether each of the partitions has an owner that lives.
@@ -90,20 +137,48 @@ func (g *groupOfConsumers) settled(partitions int) bool {
 	return len(owned) == partitions
 }
 
+var ofEachProtocol = []struct {
+	name     string
+	settings map[string]string
+}{
+	{"range", map[string]string{"partition.assignment.strategy": "range"}},
+	{"sticky", map[string]string{"partition.assignment.strategy": "sticky"}},
+	{"cooperative-sticky", map[string]string{"partition.assignment.strategy": "cooperative-sticky"}},
+	{"consumer protocol", map[string]string{"group.protocol": "consumer"}},
+}
+
 func TestConsumers_OfAGroupShareATopic(t *testing.T) {
-	protocols := map[string]map[string]string{
-		"range":              {"partition.assignment.strategy": "range"},
-		"sticky":             {"partition.assignment.strategy": "sticky"},
-		"cooperative-sticky": {"partition.assignment.strategy": "cooperative-sticky"},
-	}
-	seeds := uint64(3)
+	seeds := uint64(2)
 	if *long {
-		seeds = 100
+		seeds = 50
 	}
-	for _, name := range []string{"range", "sticky", "cooperative-sticky"} {
+	for _, x := range ofEachProtocol {
 		for seed := range seeds {
-			t.Run(fmt.Sprintf("%s, seed %d", name, seed), func(t *testing.T) { shareATopic(t, seed, protocols[name]) })
+			t.Run(fmt.Sprintf("%s, seed %d", x.name, seed), func(t *testing.T) { shareATopic(t, seed, x.settings) })
 		}
+	}
+}
+
+// produce sends numbers to orders, 50 a second, until it is told to stop.
+func (g *groupOfConsumers) produce() (stop func() (sent int)) {
+	over, ended, sent := false, false, 0
+	g.u.h.Go("producer", func() {
+		producer, err := client.New(g.u.h, []string{"broker-1:9092", "broker-2:9092", "broker-3:9092"}, "producer").NewProducer(client.ProducerDefaults())
+		require.NoError(g.u.t, err)
+		for !over {
+			require.NoError(g.u.t, producer.Send(client.ProducerRecord{Topic: "orders", Value: []byte(fmt.Sprint(sent))}, func(d client.Delivery) {
+				require.NoError(g.u.t, d.Err)
+			}))
+			sent++
+			g.u.h.Sleep(20 * time.Millisecond)
+		}
+		producer.Close(time.Minute)
+		ended = true
+	})
+	return func() int {
+		over = true
+		g.u.eventually(2*time.Minute, "all is sent", func() bool { return ended })
+		return sent
 	}
 }
 
@@ -113,30 +188,8 @@ func shareATopic(t *testing.T, seed uint64, settings map[string]string) {
 	c.client(func(u *user) {
 		u.running(1, 2, 3)
 		u.createTopic(1, "orders", partitions, 3, "min.insync.replicas", "2")
-		g := &groupOfConsumers{
-			u: u, seen: map[string]int{}, members: map[string]*client.Consumer{}, stops: map[string]bool{}, owners: map[kafka.TopicPartition]string{},
-			settings: map[string]string{
-				"group.id": "billing", "enable.auto.commit": "false", "auto.offset.reset": "earliest", "session.timeout.ms": "6000", "heartbeat.interval.ms": "1000",
-				"max.poll.interval.ms": "20000", "metadata.max.age.ms": "5000",
-			},
-		}
-		require.NoError(t, config.SetAll(&client.ConsumerConfig{}, settings))
-		for k, v := range settings {
-			g.settings[k] = v
-		}
-		over, sent := false, 0
-		u.h.Go("producer", func() {
-			producer, err := client.New(u.h, []string{"broker-1:9092", "broker-2:9092", "broker-3:9092"}, "producer").NewProducer(client.ProducerDefaults())
-			require.NoError(t, err)
-			for !over {
-				require.NoError(t, producer.Send(client.ProducerRecord{Topic: "orders", Value: []byte(fmt.Sprint(sent))}, func(d client.Delivery) {
-					require.NoError(t, d.Err)
-				}))
-				sent++
-				u.h.Sleep(20 * time.Millisecond)
-			}
-			producer.Close(time.Minute)
-		})
+		g := c.group(u, settings)
+		stop := g.produce()
 		g.start("a")
 		g.start("b")
 		u.h.Sleep(10 * time.Second)
@@ -147,18 +200,80 @@ func shareATopic(t *testing.T, seed uint64, settings map[string]string) {
 			c.strike(u, luck)
 		}
 		g.stop("a")
+		g.kill("b")
 		u.h.Sleep(5 * time.Second)
 		g.start("d")
 		u.h.Sleep(5 * time.Second)
-		over = true
+		sent := stop()
 		u.eventually(3*time.Minute, "all partitions have an owner, and all is read", func() bool {
 			return g.settled(partitions) && len(g.seen) == sent
 		})
 		assert.Greater(t, sent, 1000)
-		for _, name := range []string{"b", "c", "d"} {
+		for _, name := range []string{"c", "d"} {
 			g.stop(name)
 		}
 	})
+}
+
+// A member that was paused for longer than its session is a zombie when it wakes: it may
+// hand out what it has in hand, but no commit of its old generation counts, it is told of
+// its loss, and it comes back.
+func TestConsumers_AZombieLosesWhatItHad(t *testing.T) {
+	for _, x := range ofEachProtocol {
+		t.Run(x.name, func(t *testing.T) {
+			c := separate(t, 5, 3, 3)
+			c.client(func(u *user) {
+				u.running(1, 2, 3)
+				u.createTopic(1, "orders", 4, 3)
+				g := c.group(u, x.settings)
+				stop := g.produce()
+				g.start("a")
+				g.start("b")
+				u.eventually(time.Minute, "both own", func() bool { return g.settled(4) && len(g.members["a"].Assignment()) == 2 })
+				g.host("a").Pause()
+				before, err := g.members["a"].GroupMetadata()
+				require.NoError(t, err)
+				u.eventually(2*time.Minute, "b owns all", func() bool { return len(g.members["b"].Assignment()) == 4 })
+				at := len(g.commits)
+				g.host("a").Resume()
+				u.eventually(time.Minute, "both own again", func() bool { return g.settled(4) && len(g.members["a"].Assignment()) == 2 })
+				assert.Equal(t, 2, g.lost["a"])
+				for _, commit := range g.commits[at:] {
+					if commit.Member == before.Member && commit.Generation == before.Generation {
+						assert.Error(t, commit.Err, "a commit of the zombie: %+v", commit)
+					}
+				}
+				sent := stop()
+				u.eventually(time.Minute, "all is read", func() bool { return len(g.seen) == sent })
+			})
+		})
+	}
+}
+
+// An application that takes longer than max.poll.interval.ms loses its partitions and has
+// them again; a second member has them meanwhile.
+func TestConsumers_ASlowApplicationLosesWhatItHad(t *testing.T) {
+	for _, x := range ofEachProtocol {
+		t.Run(x.name, func(t *testing.T) {
+			c := separate(t, 6, 3, 3)
+			c.client(func(u *user) {
+				u.running(1, 2, 3)
+				u.createTopic(1, "orders", 4, 3)
+				g := c.group(u, x.settings)
+				stop := g.produce()
+				g.start("a")
+				g.start("b")
+				u.eventually(time.Minute, "both own", func() bool { return g.settled(4) && len(g.members["a"].Assignment()) == 2 })
+				g.polls["a"] = 40 * time.Second
+				u.eventually(time.Minute, "b owns all", func() bool { return len(g.members["b"].Assignment()) == 4 })
+				g.polls["a"] = 0
+				u.eventually(2*time.Minute, "both own again", func() bool { return g.settled(4) && len(g.members["a"].Assignment()) == 2 })
+				assert.Equal(t, 2, g.lost["a"])
+				sent := stop()
+				u.eventually(time.Minute, "all is read", func() bool { return len(g.seen) == sent })
+			})
+		})
+	}
 }
 
 func TestAdmin_GroupsAndTheirOffsets(t *testing.T) {
@@ -246,4 +361,46 @@ func TestAdmin_GroupsAndTheirOffsets(t *testing.T) {
 		assert.Empty(t, committed())
 		assert.ErrorIs(t, admin.DeleteGroups("billing"), kerr.GroupIDNotFound)
 	})
+}
+
+// A topic that appears and matches the pattern of a member is read by it: the consumer
+// matches it by itself, or the coordinator does (KIP-848).
+func TestConsumers_ReadByPattern(t *testing.T) {
+	for name, settings := range map[string]map[string]string{
+		"by the consumer":            {"partition.assignment.strategy": "range"},
+		"by a KIP-848 consumer":      {"group.protocol": "consumer"},
+		"by the coordinator, in RE2": {"group.protocol": "consumer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := separate(t, 21, 3, 3)
+			c.client(func(u *user) {
+				u.running(1, 2, 3)
+				u.createTopic(1, "orders-a", 1, 3)
+				u.createTopic(1, "others", 1, 3)
+				g := c.group(u, settings)
+				cfg := client.ConsumerDefaults()
+				require.NoError(t, config.SetAll(&cfg, g.settings))
+				reader, err := client.New(u.h, []string{"broker-1:9092"}, "reader").NewConsumer(cfg)
+				require.NoError(t, err)
+				if name == "by the coordinator, in RE2" {
+					require.NoError(t, reader.SubscribeRE2("orders-.*", client.RebalanceListener{}))
+				} else {
+					require.NoError(t, reader.SubscribePattern(regexp.MustCompile("orders-.*"), client.RebalanceListener{}))
+				}
+				polls := func(what string, assigned ...string) {
+					u.eventually(2*time.Minute, what, func() bool {
+						_, err := reader.Poll(100 * time.Millisecond)
+						require.NoError(t, err)
+						return fmt.Sprint(reader.Assignment()) == fmt.Sprint(assigned)
+					})
+				}
+				polls("the topic that there is", "orders-a/0")
+				u.createTopic(1, "orders-b", 2, 3)
+				polls("the topic that appeared", "orders-a/0", "orders-b/0", "orders-b/1")
+				require.NoError(t, reader.Unsubscribe())
+				assert.Empty(t, reader.Assignment())
+				reader.Close()
+			})
+		})
+	}
 }

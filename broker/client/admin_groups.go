@@ -241,7 +241,7 @@ func (a *Admin) ListGroupOffsets(group string, requireStable bool) (Offsets, err
 	req.Groups = append(req.Groups, rg)
 	var all Offsets
 	_, _, err := atCoordinator(a, "list offsets of group", group, req, func(r *kmsg.OffsetFetchResponse) error {
-		offsets, failed := fetchedOffsets(r, a.net.metadata.nameOf)
+		offsets, failed := fetchedOffsets(r, nil)
 		if failed != nil {
 			return failed
 		}

@@ -5,6 +5,11 @@
 // Each of the three has its own connections and its own copy of the cluster's
 // metadata, as in Java: nothing is shared between two clients of one process.
 // A Client holds the addresses of the cluster and a client id, and makes the others.
+//
+// A consumer with a group.id is a member of a group (group.go), of a classic one
+// (classic.go, join.go, leader.go) or one of KIP-848 (modern.go). What a member
+// decides is in package member, which is pure; here are the requests, the timers and
+// the calls of the application's listener.
 package client
 
 import (

@@ -373,6 +373,15 @@ func (c *Consumer) GroupMetadata() (GroupMetadata, error) {
 	return c.group.metadata(), nil
 }
 
+// Coordinator is the broker that coordinates the consumer's group, or NoNode if it is
+// not known.
+func (c *Consumer) Coordinator() kafka.NodeID {
+	if c.group == nil || c.group.coordinator.link == nil {
+		return kafka.NoNode
+	}
+	return c.group.coordinator.link.node
+}
+
 func (c *Consumer) find(tp kafka.TopicPartition) *assigned {
 	at, ok := slices.BinarySearchFunc(c.assigned, tp, func(a *assigned, tp kafka.TopicPartition) int { return a.tp.Compare(tp) })
 	if !ok {

@@ -239,6 +239,13 @@ func TestConsumer_ResetByDuration(t *testing.T) {
 				f.parts[orders(1)].put(at(h, back, back.String()))
 			}
 		}
+		f.onAnswer = func(_ int32, _ kmsg.Request, resp kmsg.Response) {
+			if fetch, ok := resp.(*kmsg.FetchResponse); ok {
+				for _, rt := range fetch.Topics {
+					assert.Zero(t, rt.Partitions[0].ErrorCode)
+				}
+			}
+		}
 		consumer := consumer(t, c, "auto.offset.reset=by_duration:PT1H", "request.timeout.ms=1000")
 		consumer.Assign([]kafka.TopicPartition{orders(0), orders(1)})
 		assert.Equal(t, []string{"30m0s"}, valuesOf(pollUntil(t, h, consumer, 1)))
@@ -272,5 +279,122 @@ func TestConsumer_NotAuthorized(t *testing.T) {
 		assert.ErrorIs(t, member.CommitOffsetsSync(Offsets{orders(0): {Offset: 1}}), kerr.GroupAuthorizationFailed)
 		f.onRequest = nil
 		assert.Len(t, pollUntil(t, h, member, 1), 1)
+	})
+}
+
+// A partition without a position has nothing to be committed.
+func TestConsumer_CommitsNoPositionThatIsNotKnown(t *testing.T) {
+	f := filled(t, 1, 1, 2, 3)
+	f.group("g").unstable[orders(1)] = true
+	f.run(func(h env.Host, c *Client) {
+		member := consumer(t, c, inGroup("enable.auto.commit=true")...)
+		require.NoError(t, member.Subscribe([]string{"orders"}, RebalanceListener{}))
+		for range 5 {
+			_, err := member.Poll(100 * time.Millisecond)
+			require.NoError(t, err)
+		}
+		member.Close()
+		assert.Empty(t, f.group("g").offsets, "the group's offsets are looked up together")
+	})
+}
+
+// From the auto-commit before a rebalance on nothing more is consumed of what is given up:
+// the next owner would consume it again (KAFKA-14196).
+func TestConsumer_ConsumesNothingAfterTheCommitBeforeARebalance(t *testing.T) {
+	for _, protocol := range [][]string{
+		{"partition.assignment.strategy=range", "heartbeat.interval.ms=100"}, {"group.protocol=consumer"},
+	} {
+		f := filled(t, 1, 1, 2, 5)
+		f.run(func(h env.Host, c *Client) {
+			set := append([]string{"group.id=g", "max.poll.records=1", "auto.commit.interval.ms=3600000"}, protocol...)
+			give := consumer(t, c, set...)
+			require.NoError(t, give.Subscribe([]string{"orders"}, RebalanceListener{}))
+			seen := map[kafka.TopicPartition]int{}
+			poll := func(m *Consumer, wait time.Duration) {
+				records, err := m.Poll(wait)
+				require.NoError(t, err)
+				for _, r := range records {
+					seen[r.Partition]++
+				}
+			}
+			for seen[orders(0)]+seen[orders(1)] == 0 {
+				poll(give, 100*time.Millisecond)
+			}
+			take := consumer(t, c, append(set, "enable.auto.commit=false")...)
+			require.NoError(t, take.Subscribe([]string{"orders"}, RebalanceListener{}))
+			f.onRequest = refuseCommits
+			for n := 0; n < 1000 && !give.find(orders(1)).revoking; n++ {
+				poll(take, 10*time.Millisecond)
+				give.Pause(orders(0), orders(1))
+				poll(give, 0)
+				give.Resume(orders(0), orders(1))
+			}
+			require.True(t, give.find(orders(1)).revoking)
+			before := seen[orders(1)]
+			for range 3 {
+				poll(give, 20*time.Millisecond)
+			}
+			assert.Equal(t, before, seen[orders(1)], "it waits for the commit")
+			f.onRequest = nil
+			for len(take.Assignment()) == 0 {
+				poll(give, 10*time.Millisecond)
+				poll(take, 10*time.Millisecond)
+			}
+			for range 100 {
+				poll(take, 10*time.Millisecond)
+				poll(give, 10*time.Millisecond)
+			}
+			assert.Equal(t, map[kafka.TopicPartition]int{orders(0): 5, orders(1): 5}, seen, "none twice, and all")
+		})
+	}
+}
+
+// refuseCommits has a coordinator that is loading answer commits.
+func refuseCommits(_ int32, req kmsg.Request) kmsg.Response {
+	commit, ok := req.(*kmsg.OffsetCommitRequest)
+	if !ok {
+		return nil
+	}
+	resp := kmsg.NewPtrOffsetCommitResponse()
+	for _, rt := range commit.Topics {
+		t := kmsg.NewOffsetCommitResponseTopic()
+		t.Topic, t.TopicID = rt.Topic, rt.TopicID
+		for _, rp := range rt.Partitions {
+			p := kmsg.NewOffsetCommitResponseTopicPartition()
+			p.Partition, p.ErrorCode = rp.Partition, kerr.CoordinatorLoadInProgress.Code
+			t.Partitions = append(t.Partitions, p)
+		}
+		resp.Topics = append(resp.Topics, t)
+	}
+	return resp
+}
+
+// A commit without an answer ends what is known of the coordinator, even if the broker
+// can be reached again by the next one.
+func TestConsumer_LooksForTheCoordinatorAfterALostAnswer(t *testing.T) {
+	f := filled(t, 1, 1, 1, 3)
+	f.run(func(h env.Host, c *Client) {
+		finds := 0
+		f.onRequest = func(_ int32, req kmsg.Request) kmsg.Response {
+			if _, ok := req.(*kmsg.FindCoordinatorRequest); ok {
+				finds++
+			}
+			return nil
+		}
+		member := consumer(t, c, inGroup()...)
+		commit := func() error { return member.CommitOffsetsSync(Offsets{orders(0): {Offset: 1}}) }
+		require.NoError(t, commit())
+		count := f.onRequest
+		f.onRequest = func(node int32, req kmsg.Request) kmsg.Response {
+			if _, ok := req.(*kmsg.OffsetCommitRequest); ok {
+				f.onRequest = count
+				f.w.Network().Reset("client", f.host(node))
+			}
+			return nil
+		}
+		require.NoError(t, member.CommitOffsetsAsync(Offsets{orders(0): {Offset: 1}}, nil))
+		h.Sleep(5 * time.Second)
+		require.NoError(t, commit())
+		assert.Equal(t, 2, finds)
 	})
 }

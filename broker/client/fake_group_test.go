@@ -29,6 +29,7 @@ type fakeGroup struct {
 	members    map[string]*fakeMember
 	ids        int // given so far
 	leader     string
+	listed     []string // the members of the generation
 	protocol   string
 	joinBy     time.Duration // when the join phase ends
 	offsets    map[kafka.TopicPartition]kmsg.OffsetCommitRequestTopicPartition
@@ -160,11 +161,29 @@ func (g *fakeGroup) expire(now time.Duration) {
 		if g.members[g.leader] == nil {
 			g.leader = slices.Sorted(maps.Keys(g.members))[0]
 		}
-		g.protocol = g.members[g.leader].protocols[0].Name
+		g.protocol = g.choose()
+		g.listed = slices.Sorted(maps.Keys(g.members))
 		for _, m := range g.members {
 			m.seen, m.assignment = now, nil
 		}
 	}
+}
+
+// choose is the protocol that most members want first of those that all support.
+func (g *fakeGroup) choose() string {
+	votes := map[string]int{}
+	for _, m := range g.members {
+		for _, p := range m.protocols {
+			if g.all(func(other *fakeMember) bool {
+				return slices.ContainsFunc(other.protocols, func(q kmsg.JoinGroupRequestProtocol) bool { return q.Name == p.Name })
+			}) {
+				votes[p.Name]++
+				break
+			}
+		}
+	}
+	names := slices.Sorted(maps.Keys(votes))
+	return slices.MaxFunc(names, func(a, b string) int { return votes[a] - votes[b] })
 }
 
 func (g *fakeGroup) all(ok func(*fakeMember) bool) bool {
@@ -225,7 +244,7 @@ func (g *fakeGroup) join(host env.Host, req *kmsg.JoinGroupRequest, resp *kmsg.J
 	resp.Generation, resp.MemberID, resp.LeaderID = g.generation, id, g.leader
 	resp.Protocol, resp.ProtocolType = &g.protocol, kmsg.StringPtr("consumer")
 	if id == g.leader {
-		for _, other := range slices.Sorted(maps.Keys(g.members)) {
+		for _, other := range slices.DeleteFunc(slices.Clone(g.listed), func(id string) bool { return g.members[id] == nil }) {
 			rm := kmsg.NewJoinGroupResponseMember()
 			rm.MemberID = other
 			if name := g.members[other].instance; name != "" {

@@ -49,6 +49,9 @@ type membership interface {
 	// poll goes on with what only a poll may do: rebalances and the listener's
 	// calls. It returns what the application has to know.
 	poll(now time.Duration) error
+	// settled reports whether the last poll left nothing to do for the membership:
+	// auto-commits wait for that.
+	settled() bool
 	// work is the background: heartbeats.
 	work(now time.Duration)
 	// wakeAt is when work is due again without news.
@@ -172,7 +175,9 @@ func (g *group) poll() error {
 	if err := g.coordinator.takeFatal(); err != nil {
 		return err
 	}
-	g.commits.auto(g.now())
+	if !g.subscription.active() || g.member.settled() {
+		g.commits.auto(g.now())
+	}
 	if err := g.commits.initialise(g.now()); err != nil {
 		return err
 	}
@@ -185,7 +190,7 @@ func (g *group) pollAgainAt(at time.Duration) { g.pollAt = earlier(g.pollAt, at)
 
 // wait is how long a Poll may wait for records before it polls the group again.
 func (g *group) wait(left time.Duration) time.Duration {
-	if g.commits.autoCommit() {
+	if g.commits.autoCommit() && g.commits.autoAt > g.now() {
 		g.pollAgainAt(g.commits.autoAt)
 	}
 	if g.pollAt == env.Forever {

@@ -41,8 +41,10 @@ func (mg *modernGroup) generation() member.Generation { return mg.m.Generation()
 // commitAs is always possible: the coordinator refuses a member that is none.
 func (mg *modernGroup) commitAs() (member.Generation, error) { return mg.m.Generation(), nil }
 
+func (mg *modernGroup) settled() bool { return true }
+
 func (mg *modernGroup) committed(_ member.Generation, err *kerr.Error) member.Verdict {
-	return mg.m.Committed(err)
+	return mg.m.CommitAnswered(err)
 }
 
 func (mg *modernGroup) fetchAs() *member.Generation {
@@ -62,15 +64,15 @@ func (mg *modernGroup) work(now time.Duration) {
 	g := mg.g
 	for {
 		switch mg.m.Due(now, g.coordinator.known()) {
-		case member.Discover:
+		case member.FindCoordinator:
 			g.coordinator.ready(now)
 			return
-		case member.LeaveSilent:
+		case member.LeaveGroup:
 			g.c.net.host.Tell(&witness.ConsumerLeft{Membership: g.membership(), Reason: "consumer poll timeout has expired"})
 			mg.m.PollExpired()
 			g.c.arrived.Broadcast()
-		case member.Beat:
-			mg.beat(now)
+		case member.SendHeartbeat:
+			mg.heartbeat(now)
 		default:
 			mg.reconcileAlone(now)
 			return
@@ -78,27 +80,25 @@ func (mg *modernGroup) work(now time.Duration) {
 	}
 }
 
-func (mg *modernGroup) beat(now time.Duration) {
+func (mg *modernGroup) heartbeat(now time.Duration) {
 	g := mg.g
-	req, life, as := mg.m.Beat(now), mg.m.Life, mg.m.Generation()
+	as := mg.m.Generation()
+	req, life := mg.m.Heartbeat(now)
 	g.coordinator.send(req, g.c.cfg.RequestTimeout, func(resp kmsg.Response, err error) {
 		defer g.news()
-		if life != mg.m.Life {
-			return
-		}
 		now := g.now()
 		backoff := g.c.net.retryBackoff(mg.m.Failures() + 1)
 		if err != nil {
-			mg.m.BeatBroke(now, backoff)
+			mg.m.HeartbeatBroke(now, backoff, life)
 			return
 		}
-		v := mg.m.Beaten(now, backoff, resp.(*kmsg.ConsumerGroupHeartbeatResponse))
-		mg.beaten(as, v)
+		v := mg.m.HeartbeatAnswered(now, backoff, life, resp.(*kmsg.ConsumerGroupHeartbeatResponse))
+		mg.heartbeatAnswered(as, v)
 	})
 }
 
-// beaten does what comes of the answer to a heartbeat.
-func (mg *modernGroup) beaten(as member.Generation, v member.Verdict) {
+// heartbeatAnswered does what comes of the answer to a heartbeat.
+func (mg *modernGroup) heartbeatAnswered(as member.Generation, v member.Verdict) {
 	g := mg.g
 	if v.Rediscover {
 		g.coordinator.forget("error response " + errorName(v.Err))

@@ -36,14 +36,14 @@ type Classic struct {
 	// joining: a JoinGroup, or the SyncGroup that follows, is on its way, or its
 	// end has yet to be taken in by a poll.
 	joining bool
-	// beats: it has joined since it was last out of the group. No heartbeats are
+	// heartbeating: it has joined since it was last out of the group. No heartbeats are
 	// sent before, nor while a JoinGroup is on its way.
-	beats bool
+	heartbeating bool
 
-	inFlight bool          // a heartbeat is
-	beatAt   time.Duration // when the next heartbeat is due
-	session  time.Duration // when the session ends, unless an answer comes
-	pollBy   time.Duration // when the application has to have polled
+	inFlight    bool          // a heartbeat is
+	heartbeatAt time.Duration // when the next heartbeat is due
+	session     time.Duration // when the session ends, unless an answer comes
+	pollBy      time.Duration // when the application has to have polled
 
 	// fenced is the error of a heartbeat that the application has yet to learn.
 	fenced error
@@ -109,9 +109,9 @@ type JoinAnswer struct {
 // protocolType is that of all consumers.
 const protocolType = "consumer"
 
-// Joined takes in the answer to a JoinGroup that was sent as sent. Without an error
+// JoinAnswered takes in the answer to a JoinGroup that was sent as sent. Without an error
 // a SyncGroup follows.
-func (m *Classic) Joined(now time.Duration, sent Generation, a JoinAnswer) Verdict {
+func (m *Classic) JoinAnswered(now time.Duration, sent Generation, a JoinAnswer) Verdict {
 	err := known(a.Code)
 	switch {
 	case err == nil && a.ProtocolType != nil && *a.ProtocolType != protocolType:
@@ -121,7 +121,7 @@ func (m *Classic) Joined(now time.Duration, sent Generation, a JoinAnswer) Verdi
 		return m.joinFailed(fmt.Errorf("the member left the group before the answer to JoinGroup came"), AfterWait)
 	case err == nil:
 		m.State, m.Generation = Completing, a.Generation
-		m.beats = true
+		m.heartbeating = true
 		m.resetTimers(now)
 		return Verdict{}
 	}
@@ -181,9 +181,9 @@ type SyncAnswer struct {
 	Protocol     *string
 }
 
-// Synced takes in the answer to a SyncGroup that was sent as sent. Without an error
+// SyncAnswered takes in the answer to a SyncGroup that was sent as sent. Without an error
 // the member has its assignment: Complete must follow, in a poll.
-func (m *Classic) Synced(sent Generation, a SyncAnswer) Verdict {
+func (m *Classic) SyncAnswered(sent Generation, a SyncAnswer) Verdict {
 	err := known(a.Code)
 	switch {
 	case err == nil && a.ProtocolType != nil && *a.ProtocolType != protocolType:
@@ -231,7 +231,7 @@ func (m *Classic) Complete() bool {
 // resetTimers begins all times anew.
 func (m *Classic) resetTimers(now time.Duration) {
 	m.inFlight = false
-	m.beatAt = now + m.cfg.HeartbeatInterval
+	m.heartbeatAt = now + m.cfg.HeartbeatInterval
 	m.session = now + m.cfg.SessionTimeout
 	m.pollBy = now + m.cfg.MaxPollInterval
 }
@@ -243,37 +243,37 @@ func (m *Classic) Polled(now time.Duration) { m.pollBy = now + m.cfg.MaxPollInte
 // heartbeat.
 func (m *Classic) CoordinatorFound(now time.Duration) { m.session = now + m.cfg.SessionTimeout }
 
-// Deed is what the background is to do for a member.
-type Deed uint8
+// Action is what the background is to do for a member.
+type Action uint8
 
 const (
-	Nothing     Deed = iota
-	Discover         // look for the coordinator
-	Distrust         // forget it: no answer within the session timeout
-	LeaveSilent      // leave: the application is silent
-	Beat             // send a heartbeat
+	Nothing           Action = iota
+	FindCoordinator          // look for the coordinator
+	ForgetCoordinator        // forget it: no answer within the session timeout
+	LeaveGroup               // leave: the application is silent
+	SendHeartbeat            // send a heartbeat
 )
 
 // Due is what the background is to do now, with the coordinator known or not.
-func (m *Classic) Due(now time.Duration, coordinator bool) Deed {
+func (m *Classic) Due(now time.Duration, coordinator bool) Action {
 	switch {
 	case !m.active():
 		return Nothing
 	case !coordinator:
-		return Discover
+		return FindCoordinator
 	case now >= m.session:
-		return Distrust
+		return ForgetCoordinator
 	case now >= m.pollBy:
-		return LeaveSilent
-	case now >= m.beatAt && !m.inFlight:
-		return Beat
+		return LeaveGroup
+	case now >= m.heartbeatAt && !m.inFlight:
+		return SendHeartbeat
 	}
 	return Nothing
 }
 
 // active reports whether heartbeats are sent.
 func (m *Classic) active() bool {
-	return m.beats && (m.State == Completing || m.State == Joined)
+	return m.heartbeating && (m.State == Completing || m.State == Joined)
 }
 
 // NextDue is when Due is to be asked again; not ok: not before something happens.
@@ -283,20 +283,20 @@ func (m *Classic) NextDue() (at time.Duration, ok bool) {
 	}
 	at = min(m.session, m.pollBy)
 	if !m.inFlight {
-		at = min(at, m.beatAt)
+		at = min(at, m.heartbeatAt)
 	}
 	return at, true
 }
 
-// BeatSent says that a heartbeat was sent, as the generation that is returned.
-func (m *Classic) BeatSent(now time.Duration) Generation {
-	m.inFlight, m.beatAt = true, now+m.cfg.HeartbeatInterval
+// HeartbeatSent says that a heartbeat was sent, as the generation that is returned.
+func (m *Classic) HeartbeatSent(now time.Duration) Generation {
+	m.inFlight, m.heartbeatAt = true, now+m.cfg.HeartbeatInterval
 	return m.Generation
 }
 
-// Beaten takes in the answer to a heartbeat that was sent as sent. backoff is how
+// HeartbeatAnswered takes in the answer to a heartbeat that was sent as sent. backoff is how
 // long to wait after one that failed.
-func (m *Classic) Beaten(now, backoff time.Duration, sent Generation, code int16) Verdict {
+func (m *Classic) HeartbeatAnswered(now, backoff time.Duration, sent Generation, code int16) Verdict {
 	m.inFlight = false
 	err := known(code)
 	switch err {
@@ -311,7 +311,7 @@ func (m *Classic) Beaten(now, backoff time.Duration, sent Generation, code int16
 		}
 		return Verdict{}
 	case kerr.CoordinatorNotAvailable, kerr.NotCoordinator:
-		m.beatAt = now + backoff
+		m.heartbeatAt = now + backoff
 		return Verdict{Err: err, Retry: AfterWait, Rediscover: true}
 	case kerr.IllegalGeneration, kerr.UnknownMemberID, kerr.FencedInstanceID:
 		if m.Generation != sent {
@@ -325,7 +325,7 @@ func (m *Classic) Beaten(now, backoff time.Duration, sent Generation, code int16
 		}
 		return Verdict{Err: err, Retry: AtOnce}
 	}
-	m.beatAt = now + backoff
+	m.heartbeatAt = now + backoff
 	return Verdict{Err: err, Retry: AfterWait}
 }
 
@@ -337,9 +337,9 @@ func (m *Classic) TakeFenced() error {
 	return err
 }
 
-// BeatBroke says that a heartbeat has no answer.
-func (m *Classic) BeatBroke(now, backoff time.Duration) {
-	m.inFlight, m.beatAt = false, now+backoff
+// HeartbeatBroke says that a heartbeat has no answer.
+func (m *Classic) HeartbeatBroke(now, backoff time.Duration) {
+	m.inFlight, m.heartbeatAt = false, now+backoff
 }
 
 // Leave takes it out of the group. It reports whether the coordinator is told, by a
@@ -362,8 +362,8 @@ func (m *Classic) CommitAs() (Generation, error) {
 	return None, fmt.Errorf("offset commit cannot be completed since the consumer is not part of an active group for auto partition assignment: %w", ErrCommitFailed)
 }
 
-// Committed takes in the error of a commit that was sent as sent.
-func (m *Classic) Committed(sent Generation, err *kerr.Error) Verdict {
+// CommitAnswered takes in the error of a commit that was sent as sent.
+func (m *Classic) CommitAnswered(sent Generation, err *kerr.Error) Verdict {
 	switch err {
 	case nil:
 		return Verdict{}

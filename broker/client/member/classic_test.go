@@ -25,8 +25,8 @@ func stable(t *testing.T) *Classic {
 	m := NewClassic(settings)
 	m.Prepared()
 	sent := m.Join()
-	require.Zero(t, m.Joined(0, sent, JoinAnswer{Generation: second}))
-	require.Zero(t, m.Synced(second, SyncAnswer{}))
+	require.Zero(t, m.JoinAnswered(0, sent, JoinAnswer{Generation: second}))
+	require.Zero(t, m.SyncAnswered(second, SyncAnswer{}))
 	require.True(t, m.Complete())
 	return m
 }
@@ -63,7 +63,7 @@ func TestClassic_JoinGroupErrors(t *testing.T) {
 		m := NewClassic(settings)
 		m.Generation = first
 		sent := m.Join()
-		v := m.Joined(0, sent, JoinAnswer{Code: err.Code})
+		v := m.JoinAnswered(0, sent, JoinAnswer{Code: err.Code})
 		assert.ErrorIs(t, v.Err, err)
 		assert.Equal(t, want, outcome{v.Retry, v.Err != nil, v.Rediscover, m.State, m.Generation, m.NeedsJoin()}, err.Message)
 		assert.False(t, m.Joining(), err.Message)
@@ -80,8 +80,8 @@ func TestClassic_SyncGroupErrors(t *testing.T) {
 		kerr.FencedInstanceID:          {Never, true, false, Completing, second, true},
 	} {
 		m := NewClassic(settings)
-		m.Joined(0, m.Join(), JoinAnswer{Generation: second})
-		v := m.Synced(second, SyncAnswer{Code: err.Code})
+		m.JoinAnswered(0, m.Join(), JoinAnswer{Generation: second})
+		v := m.SyncAnswered(second, SyncAnswer{Code: err.Code})
 		assert.ErrorIs(t, v.Err, err)
 		assert.Equal(t, want, outcome{v.Retry, v.Err != nil, v.Rediscover, m.State, m.Generation, m.NeedsJoin()}, err.Message)
 	}
@@ -97,7 +97,7 @@ func TestClassic_HeartbeatErrors(t *testing.T) {
 		kerr.FencedInstanceID:          {Never, true, false, Unjoined, None, true},
 	} {
 		m := stable(t)
-		v := m.Beaten(0, time.Second, m.BeatSent(0), err.Code)
+		v := m.HeartbeatAnswered(0, time.Second, m.HeartbeatSent(0), err.Code)
 		assert.Equal(t, want, outcome{v.Retry, v.Err != nil, v.Rediscover, m.State, m.Generation, m.NeedsJoin()}, err.Message)
 		assert.Equal(t, err == kerr.FencedInstanceID, errors.Is(m.TakeFenced(), err), err.Message)
 		assert.NoError(t, m.TakeFenced())
@@ -117,7 +117,7 @@ func TestClassic_OffsetCommitErrors(t *testing.T) {
 		kerr.OffsetMetadataTooLarge:    {Never, true, false, Joined, second, false},
 	} {
 		m := stable(t)
-		v := m.Committed(second, err)
+		v := m.CommitAnswered(second, err)
 		assert.ErrorIs(t, v.Err, err)
 		assert.Equal(t, want, outcome{v.Retry, v.Err != nil, v.Rediscover, m.State, m.Generation, m.NeedsJoin()}, err.Message)
 		failed := err == kerr.IllegalGeneration || err == kerr.UnknownMemberID
@@ -129,30 +129,30 @@ func TestClassic_OffsetCommitErrors(t *testing.T) {
 func TestClassic_AnswersToAnOlderGenerationDoNotReset(t *testing.T) {
 	for _, err := range []*kerr.Error{kerr.IllegalGeneration, kerr.UnknownMemberID, kerr.FencedInstanceID} {
 		m := stable(t)
-		m.BeatSent(0)
-		assert.Zero(t, m.Beaten(0, time.Second, first, err.Code), err.Message)
+		m.HeartbeatSent(0)
+		assert.Zero(t, m.HeartbeatAnswered(0, time.Second, first, err.Code), err.Message)
 		assert.Equal(t, second, m.Generation)
 		assert.NoError(t, m.TakeFenced())
 
-		v := m.Committed(first, err)
+		v := m.CommitAnswered(first, err)
 		assert.ErrorIs(t, v.Err, ErrCommitFailed, err.Message)
 		assert.Equal(t, second, m.Generation)
 
 		m.Rejoin("for a test")
 		m.Join()
-		assert.ErrorIs(t, m.Committed(first, err).Err, kerr.RebalanceInProgress, "the commit may be made again after the rebalance")
+		assert.ErrorIs(t, m.CommitAnswered(first, err).Err, kerr.RebalanceInProgress, "the commit may be made again after the rebalance")
 
 		m = stable(t)
 		m.Rejoin("for a test")
-		m.Joined(0, m.Join(), JoinAnswer{Generation: Generation{ID: 3, Member: "m1"}})
-		m.Synced(second, SyncAnswer{Code: err.Code})
+		m.JoinAnswered(0, m.Join(), JoinAnswer{Generation: Generation{ID: 3, Member: "m1"}})
+		m.SyncAnswered(second, SyncAnswer{Code: err.Code})
 		assert.EqualValues(t, 3, m.Generation.ID, err.Message)
 	}
 }
 
 func TestClassic_MemberIDRequired(t *testing.T) {
 	m := NewClassic(settings)
-	v := m.Joined(0, m.Join(), JoinAnswer{Code: kerr.MemberIDRequired.Code, Generation: Generation{Member: "m7"}})
+	v := m.JoinAnswered(0, m.Join(), JoinAnswer{Code: kerr.MemberIDRequired.Code, Generation: Generation{Member: "m7"}})
 	assert.Equal(t, AtOnce, v.Retry)
 	assert.Equal(t, Generation{ID: NoGeneration, Member: "m7"}, m.Join())
 }
@@ -167,15 +167,15 @@ func TestClassic_Background(t *testing.T) {
 
 	m = stable(t)
 	assert.Equal(t, Nothing, m.Due(interval-1, true))
-	assert.Equal(t, Beat, m.Due(interval, true))
-	assert.Equal(t, Discover, m.Due(interval, false))
-	sent := m.BeatSent(interval)
+	assert.Equal(t, SendHeartbeat, m.Due(interval, true))
+	assert.Equal(t, FindCoordinator, m.Due(interval, false))
+	sent := m.HeartbeatSent(interval)
 	assert.Equal(t, Nothing, m.Due(2*interval, true), "one at a time")
-	m.Beaten(2*interval, time.Second, sent, 0)
-	assert.Equal(t, Beat, m.Due(2*interval, true))
-	m.BeatSent(2 * interval)
+	m.HeartbeatAnswered(2*interval, time.Second, sent, 0)
+	assert.Equal(t, SendHeartbeat, m.Due(2*interval, true))
+	m.HeartbeatSent(2 * interval)
 	assert.Equal(t, Nothing, m.Due(2*interval+session-1, true))
-	assert.Equal(t, Distrust, m.Due(2*interval+session, true), "the coordinator is forgotten, the membership is not")
+	assert.Equal(t, ForgetCoordinator, m.Due(2*interval+session, true), "the coordinator is forgotten, the membership is not")
 	assert.Equal(t, second, m.Generation)
 	m.CoordinatorFound(2*interval + session)
 	assert.Equal(t, Nothing, m.Due(2*interval+session, true))
@@ -183,7 +183,7 @@ func TestClassic_Background(t *testing.T) {
 	m = stable(t)
 	m.Polled(time.Second)
 	m.CoordinatorFound(maxPoll)
-	assert.Equal(t, LeaveSilent, m.Due(maxPoll+time.Second, true))
+	assert.Equal(t, LeaveGroup, m.Due(maxPoll+time.Second, true))
 	at, ok := m.NextDue()
 	assert.True(t, ok)
 	assert.Equal(t, interval, at)
@@ -196,7 +196,7 @@ func TestClassic_Background(t *testing.T) {
 	settings := settings
 	settings.Instance = "till-1"
 	static := NewClassic(settings)
-	static.Joined(0, static.Join(), JoinAnswer{Generation: second})
+	static.JoinAnswered(0, static.Join(), JoinAnswer{Generation: second})
 	_, told = static.Leave("closed")
 	assert.False(t, told, "a static member comes back")
 }
@@ -205,28 +205,41 @@ func TestClassic_Background(t *testing.T) {
 // complete the join begins anew.
 func TestClassic_LeftBeforeTheJoinIsComplete(t *testing.T) {
 	m := NewClassic(settings)
-	m.Joined(0, m.Join(), JoinAnswer{Generation: second})
-	m.Synced(second, SyncAnswer{})
-	m.Beaten(0, 0, m.BeatSent(0), kerr.UnknownMemberID.Code)
+	m.JoinAnswered(0, m.Join(), JoinAnswer{Generation: second})
+	m.SyncAnswered(second, SyncAnswer{})
+	m.HeartbeatAnswered(0, 0, m.HeartbeatSent(0), kerr.UnknownMemberID.Code)
 	assert.False(t, m.Complete())
 	assert.True(t, m.NeedsJoin())
 	assert.Equal(t, None, m.Join())
 
 	m = NewClassic(settings)
-	m.Joined(0, m.Join(), JoinAnswer{Generation: second})
-	m.Beaten(0, 0, m.BeatSent(0), kerr.UnknownMemberID.Code)
-	v := m.Synced(second, SyncAnswer{})
+	m.JoinAnswered(0, m.Join(), JoinAnswer{Generation: second})
+	m.HeartbeatAnswered(0, 0, m.HeartbeatSent(0), kerr.UnknownMemberID.Code)
+	v := m.SyncAnswered(second, SyncAnswer{})
 	assert.ErrorIs(t, v.Err, kerr.IllegalGeneration)
 	assert.Equal(t, AtOnce, v.Retry)
+}
+
+// What a cooperative member owns is lost if it is refused after it had prepared its join
+// (KAFKA-12983).
+func TestClassic_RefusedWhileItJoinsLosesWhatItOwns(t *testing.T) {
+	m := stable(t)
+	m.Rejoin("for a test")
+	require.True(t, m.NeedsPrepare())
+	m.Prepared()
+	m.JoinAnswered(0, m.Join(), JoinAnswer{Generation: Generation{ID: 3, Member: "m1"}})
+	m.SyncAnswered(Generation{ID: 3, Member: "m1"}, SyncAnswer{Code: kerr.UnknownMemberID.Code})
+	assert.True(t, m.NeedsPrepare())
+	assert.True(t, m.Generation.Unknown())
 }
 
 func TestClassic_InconsistentProtocolIsFatal(t *testing.T) {
 	other := "connect"
 	m := NewClassic(settings)
-	assert.Equal(t, Never, m.Joined(0, m.Join(), JoinAnswer{ProtocolType: &other, Generation: second}).Retry)
+	assert.Equal(t, Never, m.JoinAnswered(0, m.Join(), JoinAnswer{ProtocolType: &other, Generation: second}).Retry)
 	m = NewClassic(settings)
-	m.Joined(0, m.Join(), JoinAnswer{Generation: second})
-	v := m.Synced(second, SyncAnswer{Protocol: &other})
+	m.JoinAnswered(0, m.Join(), JoinAnswer{Generation: second})
+	v := m.SyncAnswered(second, SyncAnswer{Protocol: &other})
 	assert.Equal(t, Verdict{Err: kerr.InconsistentGroupProtocol, Retry: Never}, v)
 }
 
@@ -234,7 +247,7 @@ func TestClassic_CommitAs(t *testing.T) {
 	m := NewClassic(settings)
 	_, err := m.CommitAs()
 	assert.ErrorIs(t, err, ErrCommitFailed)
-	m.Joined(0, m.Join(), JoinAnswer{Generation: second})
+	m.JoinAnswered(0, m.Join(), JoinAnswer{Generation: second})
 	_, err = m.CommitAs()
 	assert.ErrorIs(t, err, kerr.RebalanceInProgress)
 	as, err := stable(t).CommitAs()

@@ -1,13 +1,11 @@
 package member
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
@@ -83,9 +81,9 @@ type Modern struct {
 	ID    string // for the life of the process
 	Epoch int32
 
-	// Life counts the times that it joined or left: an answer to a heartbeat of an
+	// life counts the times that it joined or left: an answer to a heartbeat of an
 	// earlier one is of no more use.
-	Life int
+	life int
 
 	subscribed Subscribed
 	target     local // as the coordinator last said
@@ -99,7 +97,7 @@ type Modern struct {
 	sent sentFields
 
 	interval    time.Duration // of heartbeats, by the coordinator
-	beatAt      time.Duration
+	heartbeatAt time.Duration
 	inFlight    bool
 	failures    int // in a row
 	pollBy      time.Duration
@@ -154,7 +152,7 @@ func (m *Modern) join() {
 	}
 	m.rejoined = m.reconciling
 	m.Epoch, m.State, m.stuck, m.inFlight = 0, Joining, false, false
-	m.Life++
+	m.life++
 	none := local{epoch: noEpoch}
 	m.target, m.current = none, none
 }
@@ -198,7 +196,7 @@ func (m *Modern) silent() bool {
 func (m *Modern) leaving() bool { return m.State == PrepareLeaving || m.State == Leaving }
 
 // Due is what the background is to do now, with the coordinator known or not.
-func (m *Modern) Due(now time.Duration, coordinator bool) Deed {
+func (m *Modern) Due(now time.Duration, coordinator bool) Action {
 	switch {
 	case m.silent():
 		return Nothing
@@ -206,13 +204,13 @@ func (m *Modern) Due(now time.Duration, coordinator bool) Deed {
 		m.State = Unsubscribed // it is told once, or not at all
 		return Nothing
 	case !coordinator:
-		return Discover
+		return FindCoordinator
 	case now >= m.pollBy && !m.leaving():
-		return LeaveSilent
+		return LeaveGroup
 	case m.inFlight && m.State != Leaving:
 		return Nothing
-	case m.hurries() || now >= m.beatAt:
-		return Beat
+	case m.hurries() || now >= m.heartbeatAt:
+		return SendHeartbeat
 	}
 	return Nothing
 }
@@ -230,7 +228,7 @@ func (m *Modern) NextDue() (at time.Duration, ok bool) {
 	}
 	at = m.pollBy
 	if !m.inFlight && m.State != PrepareLeaving {
-		at = min(at, m.beatAt)
+		at = min(at, m.heartbeatAt)
 	}
 	return at, true
 }
@@ -239,7 +237,7 @@ func (m *Modern) NextDue() (at time.Duration, ok bool) {
 // that says so is due.
 func (m *Modern) PollExpired() {
 	m.pollExpired, m.released = true, false
-	m.Life++
+	m.life++
 	m.Epoch, m.State = m.leaveAs(), Leaving
 	m.current = local{epoch: noEpoch}
 }
@@ -265,267 +263,14 @@ func (m *Modern) Leave() bool {
 
 // LeavePrepared says that the application has given its partitions up.
 func (m *Modern) LeavePrepared() {
-	m.Life++
+	m.life++
 	m.Epoch, m.State = m.leaveAs(), Leaving
 	none := local{epoch: noEpoch}
 	m.target, m.current = none, none
 }
 
-// Beat is the heartbeat that is due now. It says what has changed since the last one.
-func (m *Modern) Beat(now time.Duration) *kmsg.ConsumerGroupHeartbeatRequest {
-	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
-	req.Group, req.MemberID, req.MemberEpoch = m.cfg.Group, m.ID, m.Epoch
-	if m.cfg.Instance != "" {
-		req.InstanceID = &m.cfg.Instance
-	}
-	req.RebalanceTimeoutMillis = -1
-	if m.State != Leaving {
-		m.tellChanges(req)
-	}
-	m.inFlight, m.beatAt = true, now+m.interval
-	switch {
-	case m.State == Acknowledging && m.current.equal(m.target):
-		m.State = Stable
-	case m.State == Acknowledging:
-		m.State = Reconciling
-	case m.State == Leaving && m.pollExpired:
-		m.State, m.sent, m.inFlight = Stale, sentFields{}, false
-	case m.State == Leaving:
-		m.State, m.sent, m.inFlight = Unsubscribed, sentFields{}, false
-	}
-	return req
-}
-
-// tellChanges fills in what the coordinator does not know. A member that joins says
-// all.
-func (m *Modern) tellChanges(req *kmsg.ConsumerGroupHeartbeatRequest) {
-	all, s := m.State == Joining, &m.sent
-	if all && m.cfg.Rack != "" {
-		req.RackID = &m.cfg.Rack
-	}
-	if all || s.timeout != m.cfg.MaxPollInterval {
-		req.RebalanceTimeoutMillis = int32(m.cfg.MaxPollInterval.Milliseconds())
-		s.timeout = m.cfg.MaxPollInterval
-	}
-	if names := m.subscribed.Topics; (all || s.names == nil || !slices.Equal(names, s.names)) && (m.subscribed.Regex == "" || len(s.names) > 0) {
-		req.SubscribedTopicNames = append([]string{}, names...)
-		s.names = req.SubscribedTopicNames
-	}
-	if regex := m.subscribed.Regex; all && regex != "" || regex != valueOf(s.regex) {
-		req.SubscribedTopicRegex, s.regex = &regex, &regex // empty: no more
-	}
-	if m.assignor != "" && (all || m.assignor != valueOf(s.assignor)) {
-		req.ServerAssignor, s.assignor = &m.assignor, &m.assignor
-	}
-	owned := m.current
-	if m.State != Joining && m.bugs.On(planted.HeartbeatOwnsTarget) {
-		m.bugs.Infected(planted.HeartbeatOwnsTarget, !m.target.partitions.equal(m.current.partitions))
-		owned = m.target
-	}
-	if all || s.local == nil || !owned.equal(*s.local) {
-		req.Topics = topicsOf(owned.partitions)
-		s.local = &owned
-	}
-}
-
-func valueOf(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
-// topicsOf is an assignment as a heartbeat has it; empty, where nil is no change.
-func topicsOf(a Assignment) []kmsg.ConsumerGroupHeartbeatRequestTopic {
-	out := []kmsg.ConsumerGroupHeartbeatRequestTopic{}
-	for _, t := range a {
-		rt := kmsg.NewConsumerGroupHeartbeatRequestTopic()
-		rt.TopicID, rt.Partitions = t.Topic, slices.Clone(t.Partitions)
-		out = append(out, rt)
-	}
-	return out
-}
-
-// forgetSent has all told again: it is not known what the coordinator knows.
-func (m *Modern) forgetSent() {
-	if m.bugs.On(planted.HeartbeatNoReset) {
-		m.bugs.Infected(planted.HeartbeatNoReset, m.sent.local != nil)
-		return
-	}
-	m.sent = sentFields{}
-}
-
-// BeatBroke says that a heartbeat has no answer.
-func (m *Modern) BeatBroke(now, backoff time.Duration) {
-	m.inFlight = false
-	m.failures++
-	m.forgetSent()
-	m.beatAt = now + backoff
-}
-
-// Beaten takes in the answer to a heartbeat. backoff is how long to wait after one
-// that failed.
-func (m *Modern) Beaten(now, backoff time.Duration, resp *kmsg.ConsumerGroupHeartbeatResponse) Verdict {
-	m.inFlight = false
-	err := known(resp.ErrorCode)
-	if err == nil {
-		m.failures = 0
-		m.interval = time.Duration(resp.HeartbeatIntervalMillis) * time.Millisecond
-		m.beatAt = now + m.interval
-		m.succeeded(resp)
-		return Verdict{}
-	}
-	m.failures++
-	m.forgetSent()
-	m.beatAt = now + backoff
-	switch err {
-	case kerr.NotCoordinator, kerr.CoordinatorNotAvailable:
-		m.failures, m.beatAt = 0, now // as soon as the coordinator is known
-		return Verdict{Err: err, Retry: AfterWait, Rediscover: true}
-	case kerr.CoordinatorLoadInProgress:
-		return Verdict{Err: err, Retry: AfterWait}
-	case kerr.FencedMemberEpoch, kerr.UnknownMemberID:
-		m.fence()
-		m.failures, m.beatAt = 0, now
-		return Verdict{Err: err, Retry: AtOnce}
-	case kerr.TopicAuthorizationFailed:
-		return Verdict{Err: refusal(err, resp.ErrorMessage), Retry: AfterWait}
-	case kerr.GroupIDNotFound:
-		if m.State == Unsubscribed {
-			return Verdict{} // the group ended with its last member
-		}
-	}
-	m.fail(refusal(err, resp.ErrorMessage))
-	return Verdict{Err: err}
-}
-
-func refusal(err *kerr.Error, message *string) error {
-	if text := valueOf(message); text != "" {
-		return fmt.Errorf("%s: %w", text, err)
-	}
-	return err
-}
-
-func (m *Modern) fence() {
-	switch m.State {
-	case PrepareLeaving, Leaving, Unsubscribed, Stale, Fatal:
-		return
-	}
-	m.Epoch, m.State = 0, Fenced
-	m.rejoined = m.reconciling
-}
-
-func (m *Modern) fail(err error) {
-	switch m.State {
-	case PrepareLeaving, Leaving, Unsubscribed, Stale, Fatal:
-		return
-	}
-	m.State, m.released, m.fatal = Fatal, false, err
-}
-
-func (m *Modern) succeeded(resp *kmsg.ConsumerGroupHeartbeatResponse) {
-	if m.leaving() || m.silent() || resp.MemberEpoch < 0 {
-		return
-	}
-	m.Epoch = resp.MemberEpoch
-	if resp.Assignment == nil {
-		return
-	}
-	if len(resp.Assignment.Topics) == 0 && m.bugs.On(planted.HeartbeatEmptyIsNoChange) {
-		m.bugs.Infected(planted.HeartbeatEmptyIsNoChange, len(m.target.partitions) > 0)
-		if m.State == Joining {
-			m.State = Stable
-		}
-		return
-	}
-	var given Assignment
-	for _, t := range resp.Assignment.Topics {
-		given = append(given, TopicPartitions{t.TopicID, slices.Sorted(slices.Values(t.Partitions))})
-	}
-	slices.SortFunc(given, func(a, b TopicPartitions) int { return bytes.Compare(a.Topic[:], b.Topic[:]) })
-	if m.target.epoch == noEpoch || !m.target.partitions.equal(given) {
-		m.locals++
-		m.target, m.stuck = local{m.locals, given}, false
-	}
-	switch {
-	case !m.current.equal(m.target):
-		m.State = Reconciling
-	case m.State == Joining || m.State == Reconciling:
-		m.State = Stable
-	}
-}
-
-// Reconciliation is how a member comes from what it owns to what it shall own.
-type Reconciliation struct {
-	to                       local
-	Assigned, Added, Revoked []kafka.TopicPartition
-}
-
-// Reconcile begins a reconciliation, if there is one to begin; nameOf names topics,
-// and owned is in order. Topics without a name wait for newer metadata: unnamed says
-// that there are some.
-func (m *Modern) Reconcile(owned []kafka.TopicPartition, nameOf func(kafka.UUID) string) (r *Reconciliation, unnamed bool) {
-	if m.State != Reconciling || m.reconciling || m.stuck || m.current.equal(m.target) {
-		return nil, false
-	}
-	r = &Reconciliation{to: local{epoch: m.target.epoch}}
-	for _, t := range m.target.partitions {
-		name := nameOf(t.Topic)
-		if name == "" {
-			unnamed = true
-			continue
-		}
-		r.to.partitions = append(r.to.partitions, t)
-		for _, p := range t.Partitions {
-			r.Assigned = append(r.Assigned, kafka.TopicPartition{Topic: name, Partition: p})
-		}
-	}
-	if m.current.epoch != noEpoch && r.to.partitions.equal(m.current.partitions) {
-		if !unnamed || !m.current.equal(r.to) {
-			m.current, m.State = r.to, Acknowledging
-		}
-		return nil, unnamed
-	}
-	slices.SortFunc(r.Assigned, kafka.TopicPartition.Compare)
-	r.Added, r.Revoked = minus(r.Assigned, owned), minus(owned, r.Assigned)
-	m.reconciling, m.rejoined = true, false
-	return r, unnamed
-}
-
-// minus are the partitions of a that are not in b, both in order.
-func minus(a, b []kafka.TopicPartition) []kafka.TopicPartition {
-	out := []kafka.TopicPartition{}
-	for _, tp := range a {
-		if _, found := slices.BinarySearchFunc(b, tp, kafka.TopicPartition.Compare); !found {
-			out = append(out, tp)
-		}
-	}
-	return out
-}
-
-// Aborts reports whether a reconciliation that has begun is of no more use; then it
-// has ended.
-func (m *Modern) Aborts() bool {
-	if m.State == Reconciling && !m.rejoined {
-		return false
-	}
-	m.reconciling, m.rejoined = false, false
-	return true
-}
-
-// Reconciled says that a reconciliation is complete: what the member owns now is told
-// at once.
-func (m *Modern) Reconciled(r *Reconciliation) {
-	m.reconciling = false
-	m.current, m.State = r.to, Acknowledging
-}
-
-// ReconcileFailed says that the listener returned an error. Nothing is acknowledged, so
-// that the coordinator will fence the member when the rebalance timeout is over.
-func (m *Modern) ReconcileFailed() { m.reconciling, m.stuck = false, true }
-
-// Committed is the verdict of a commit that was refused with err.
-func (m *Modern) Committed(err *kerr.Error) Verdict {
+// CommitAnswered is the verdict of a commit that was refused with err.
+func (m *Modern) CommitAnswered(err *kerr.Error) Verdict {
 	switch err {
 	case kerr.StaleMemberEpoch, kerr.UnknownMemberID:
 		return Verdict{Err: fmt.Errorf("%w: %w", ErrCommitFailed, err)}

@@ -54,18 +54,28 @@ func tps(partitions ...int32) []kafka.TopicPartition {
 	return all
 }
 
+// beat is a heartbeat; answer and broke are how it ends.
+func beat(m *Modern, now time.Duration) *kmsg.ConsumerGroupHeartbeatRequest {
+	req, _ := m.Heartbeat(now)
+	return req
+}
+
+func answer(m *Modern, now, backoff time.Duration, resp *kmsg.ConsumerGroupHeartbeatResponse) Verdict {
+	return m.HeartbeatAnswered(now, backoff, m.life, resp)
+}
+
 // owner is a member of epoch 3 that owns partitions, and has said so.
 func owner(t *testing.T, cfg Config, partitions ...int32) *Modern {
 	m := NewModern(cfg, "me", "", nil)
 	m.Polled(0)
 	m.Subscribe(Subscribed{Topics: []string{"orders"}})
-	require.Equal(t, Beat, m.Due(0, true))
-	m.Beat(0)
-	m.Beaten(0, 0, given(3, partitions...))
+	require.Equal(t, SendHeartbeat, m.Due(0, true))
+	beat(m, 0)
+	answer(m, 0, 0, given(3, partitions...))
 	r, _ := m.Reconcile(nil, named)
 	m.Reconciled(r)
-	m.Beat(0)
-	m.Beaten(0, 0, told(3))
+	beat(m, 0)
+	answer(m, 0, 0, told(3))
 	require.Equal(t, Stable, m.State)
 	return m
 }
@@ -100,32 +110,32 @@ func TestModern_HeartbeatsSayWhatHasChanged(t *testing.T) {
 		assert.Nil(t, req.RackID)
 		assert.Equal(t, "till-1", *req.InstanceID)
 	}
-	req := m.Beat(0)
+	req := beat(m, 0)
 	assert.Equal(t, "r1", *req.RackID)
 	full(req, 0)
-	m.Beaten(0, 0, given(2, 0, 1))
-	nothing(m.Beat(5)) // it has not reconciled yet
-	m.Beaten(0, 0, told(2))
+	answer(m, 0, 0, given(2, 0, 1))
+	nothing(beat(m, 5)) // it has not reconciled yet
+	answer(m, 0, 0, told(2))
 
 	r, _ := m.Reconcile(nil, named)
 	m.Reconciled(r)
-	req = m.Beat(10)
+	req = beat(m, 10)
 	assert.Equal(t, []int32{0, 1}, req.Topics[0].Partitions)
 	assert.Nil(t, req.SubscribedTopicNames)
-	m.Beaten(10, 0, told(2))
-	nothing(m.Beat(20))
+	answer(m, 10, 0, told(2))
+	nothing(beat(m, 20))
 
-	m.BeatBroke(20, 0)
-	full(m.Beat(30), 2, 0, 1)
-	m.Beaten(30, 0, refused(kerr.CoordinatorLoadInProgress))
-	full(m.Beat(40), 2, 0, 1)
-	m.Beaten(40, 0, told(2))
-	nothing(m.Beat(50))
-	m.Beaten(50, 0, given(2)) // all is taken away
+	m.HeartbeatBroke(20, 0, m.life)
+	full(beat(m, 30), 2, 0, 1)
+	answer(m, 30, 0, refused(kerr.CoordinatorLoadInProgress))
+	full(beat(m, 40), 2, 0, 1)
+	answer(m, 40, 0, told(2))
+	nothing(beat(m, 50))
+	answer(m, 50, 0, given(2)) // all is taken away
 	r, _ = m.Reconcile(tps(0, 1), named)
 	assert.Equal(t, tps(0, 1), r.Revoked)
 	m.Reconciled(r)
-	req = m.Beat(60)
+	req = beat(m, 60)
 	require.NotNil(t, req.Topics, "to own nothing is news")
 	assert.Empty(t, req.Topics)
 }
@@ -133,14 +143,14 @@ func TestModern_HeartbeatsSayWhatHasChanged(t *testing.T) {
 // The same partitions that come back after another assignment are told again.
 func TestModern_AnAssignmentThatComesBackIsAcknowledged(t *testing.T) {
 	m := owner(t, settings, 0, 1)
-	m.Beat(0)
-	m.Beaten(0, 0, given(3, 0))
-	m.Beat(0)
-	m.Beaten(0, 0, given(4, 0, 1)) // before it has given anything up
+	beat(m, 0)
+	answer(m, 0, 0, given(3, 0))
+	beat(m, 0)
+	answer(m, 0, 0, given(4, 0, 1)) // before it has given anything up
 	r, _ := m.Reconcile(tps(0, 1), named)
 	assert.Nil(t, r)
 	assert.Equal(t, Acknowledging, m.State)
-	req := m.Beat(0)
+	req := beat(m, 0)
 	assert.Equal(t, []int32{0, 1}, req.Topics[0].Partitions)
 	assert.Equal(t, Stable, m.State)
 }
@@ -164,8 +174,8 @@ func TestModern_HeartbeatErrors(t *testing.T) {
 		kerr.InvalidRequest:            {Never, false, Fatal},
 	} {
 		m := owner(t, settings, 0)
-		m.Beat(0)
-		v := m.Beaten(0, time.Second, refused(err))
+		beat(m, 0)
+		v := answer(m, 0, time.Second, refused(err))
 		assert.ErrorIs(t, v.Err, err)
 		assert.Equal(t, want.retry, v.Retry, err.Message)
 		assert.Equal(t, want.rediscover, v.Rediscover, err.Message)
@@ -184,13 +194,13 @@ func TestModern_HeartbeatErrors(t *testing.T) {
 // A fenced member tells the application first, and joins as the same member (KAFKA-19233).
 func TestModern_FencedJoinsAgain(t *testing.T) {
 	m := owner(t, settings, 0)
-	m.Beat(0)
-	m.Beaten(0, 0, refused(kerr.FencedMemberEpoch))
+	beat(m, 0)
+	answer(m, 0, 0, refused(kerr.FencedMemberEpoch))
 	assert.Equal(t, Nothing, m.Due(time.Second, true), "the application has not been told yet")
 	m.Released()
 	assert.Equal(t, Joining, m.State)
-	assert.Equal(t, Beat, m.Due(0, true))
-	req := m.Beat(0)
+	assert.Equal(t, SendHeartbeat, m.Due(0, true))
+	req := beat(m, 0)
 	assert.Equal(t, "me", req.MemberID)
 	assert.Zero(t, req.MemberEpoch)
 	assert.Empty(t, req.Topics)
@@ -200,16 +210,16 @@ func TestModern_FencedJoinsAgain(t *testing.T) {
 // A reconciliation that was overtaken by a fence or a rejoin is of no more use.
 func TestModern_OvertakenReconciliation(t *testing.T) {
 	m := owner(t, settings, 0, 1)
-	m.Beat(0)
-	m.Beaten(0, 0, given(3, 0))
+	beat(m, 0)
+	answer(m, 0, 0, given(3, 0))
 	r, _ := m.Reconcile(tps(0, 1), named)
 	require.Equal(t, tps(1), r.Revoked)
 	assert.False(t, m.Aborts())
-	m.Beat(0)
-	m.Beaten(0, 0, refused(kerr.UnknownMemberID))
+	beat(m, 0)
+	answer(m, 0, 0, refused(kerr.UnknownMemberID))
 	m.Released()
-	m.Beat(0)
-	m.Beaten(0, 0, given(7, 1))
+	beat(m, 0)
+	answer(m, 0, 0, given(7, 1))
 	assert.Equal(t, Reconciling, m.State, "but for another life")
 	assert.True(t, m.Aborts())
 	r, _ = m.Reconcile(nil, named)
@@ -217,18 +227,62 @@ func TestModern_OvertakenReconciliation(t *testing.T) {
 	assert.False(t, m.Aborts())
 }
 
+// So is one that the silence of the application has overtaken.
+func TestModern_ReconciliationOfASilentApplication(t *testing.T) {
+	m := owner(t, settings, 0, 1)
+	beat(m, 0)
+	answer(m, 0, 0, given(3, 0))
+	m.Reconcile(tps(0, 1), named)
+	m.PollExpired()
+	beat(m, 0)
+	m.Released()
+	m.Polled(0)
+	beat(m, 0)
+	answer(m, 0, 0, given(9, 1))
+	assert.Equal(t, Reconciling, m.State)
+	assert.True(t, m.Aborts())
+}
+
+// What is answered to a heartbeat of before the member left and joined again does not
+// count.
+func TestModern_AnswerOfAnEarlierLife(t *testing.T) {
+	m := owner(t, settings, 0)
+	_, before := m.Heartbeat(0)
+	m.PollExpired()
+	_, leave := m.Heartbeat(0)
+	m.Released()
+	m.Polled(0)
+	_, join := m.Heartbeat(0)
+	assert.Zero(t, m.HeartbeatAnswered(0, 0, before, given(3, 0)))
+	assert.Zero(t, m.HeartbeatAnswered(0, 0, leave, told(-1)))
+	m.HeartbeatBroke(0, 0, before)
+	assert.Equal(t, Joining, m.State)
+	assert.Equal(t, Nothing, m.Due(0, true), "the answer to the join has yet to come")
+	m.HeartbeatAnswered(0, 0, join, given(7, 0))
+	assert.EqualValues(t, 7, m.Generation().ID)
+}
+
+// An assignment that the member has is no news, however often it is said.
+func TestModern_TheSameAssignmentAgain(t *testing.T) {
+	m := owner(t, settings, 0, 1)
+	beat(m, 0)
+	answer(m, 0, 0, given(3, 1, 0))
+	assert.Equal(t, Stable, m.State)
+	assert.Nil(t, beat(m, 0).Topics)
+}
+
 // A newer target waits until the reconciliation that is going on is over.
 func TestModern_NewerTargetWaits(t *testing.T) {
 	m := owner(t, settings, 0, 1, 2)
-	m.Beat(0)
-	m.Beaten(0, 0, given(3, 0, 1))
+	beat(m, 0)
+	answer(m, 0, 0, given(3, 0, 1))
 	r, _ := m.Reconcile(tps(0, 1, 2), named)
-	m.Beat(0)
-	m.Beaten(0, 0, given(3, 0))
+	beat(m, 0)
+	answer(m, 0, 0, given(3, 0))
 	none, _ := m.Reconcile(tps(0, 1, 2), named)
 	assert.Nil(t, none)
 	m.Reconciled(r)
-	req := m.Beat(0)
+	req := beat(m, 0)
 	assert.Equal(t, []int32{0, 1}, req.Topics[0].Partitions)
 	assert.Equal(t, Reconciling, m.State)
 	r, _ = m.Reconcile(tps(0, 1), named)
@@ -240,19 +294,19 @@ func TestModern_TopicWithoutAName(t *testing.T) {
 	m := NewModern(settings, "me", "", nil)
 	m.Polled(0)
 	m.Subscribe(Subscribed{Regex: ".*"})
-	req := m.Beat(0)
+	req := beat(m, 0)
 	assert.Equal(t, ".*", *req.SubscribedTopicRegex)
 	assert.Nil(t, req.SubscribedTopicNames)
 	a := given(2, 0)
 	other := kmsg.NewConsumerGroupHeartbeatResponseAssignmentTopic()
 	other.TopicID, other.Partitions = kafka.UUID{2}, []int32{5}
 	a.Assignment.Topics = append(a.Assignment.Topics, other)
-	m.Beaten(0, 0, a)
+	answer(m, 0, 0, a)
 	r, unnamed := m.Reconcile(nil, named)
 	assert.True(t, unnamed)
 	assert.Equal(t, tps(0), r.Assigned)
 	m.Reconciled(r)
-	req = m.Beat(0)
+	req = beat(m, 0)
 	assert.Len(t, req.Topics, 1)
 	assert.Equal(t, Reconciling, m.State, "some is missing")
 	none, unnamed := m.Reconcile(tps(0), named)
@@ -270,12 +324,12 @@ func TestModern_SilentApplication(t *testing.T) {
 		settings.Instance = instance
 		m := owner(t, settings, 0)
 		m.Polled(time.Second)
-		m.Beat(time.Minute)
-		m.Beaten(time.Minute, 0, told(3))
-		assert.Equal(t, LeaveSilent, m.Due(maxPoll+time.Second, true))
+		beat(m, time.Minute)
+		answer(m, time.Minute, 0, told(3))
+		assert.Equal(t, LeaveGroup, m.Due(maxPoll+time.Second, true))
 		m.PollExpired()
-		assert.Equal(t, Beat, m.Due(maxPoll+time.Second, true))
-		assert.Equal(t, epoch, m.Beat(maxPoll+time.Second).MemberEpoch)
+		assert.Equal(t, SendHeartbeat, m.Due(maxPoll+time.Second, true))
+		assert.Equal(t, epoch, beat(m, maxPoll+time.Second).MemberEpoch)
 		assert.Equal(t, Stale, m.State)
 		assert.True(t, m.Loses())
 		m.Polled(2 * maxPoll)
@@ -292,10 +346,10 @@ func TestModern_Leaves(t *testing.T) {
 	assert.True(t, m.Leave())
 	assert.Equal(t, Nothing, m.Due(0, true), "the application gives its partitions up")
 	m.LeavePrepared()
-	assert.Equal(t, Beat, m.Due(0, true))
-	assert.EqualValues(t, -1, m.Beat(0).MemberEpoch)
+	assert.Equal(t, SendHeartbeat, m.Due(0, true))
+	assert.EqualValues(t, -1, beat(m, 0).MemberEpoch)
 	assert.Equal(t, Unsubscribed, m.State)
-	m.Beaten(0, 0, refused(kerr.GroupIDNotFound))
+	answer(m, 0, 0, refused(kerr.GroupIDNotFound))
 	assert.Equal(t, Unsubscribed, m.State)
 
 	m = owner(t, settings, 0)
@@ -309,14 +363,14 @@ func TestModern_Leaves(t *testing.T) {
 // After the listener has failed nothing is acknowledged, until there is another target.
 func TestModern_ListenerFails(t *testing.T) {
 	m := owner(t, settings, 0, 1)
-	m.Beat(0)
-	m.Beaten(0, 0, given(3, 0))
+	beat(m, 0)
+	answer(m, 0, 0, given(3, 0))
 	m.Reconcile(tps(0, 1), named)
 	m.ReconcileFailed()
 	none, _ := m.Reconcile(tps(0, 1), named)
 	assert.Nil(t, none)
-	assert.Nil(t, m.Beat(0).Topics)
-	m.Beaten(0, 0, given(3))
+	assert.Nil(t, beat(m, 0).Topics)
+	answer(m, 0, 0, given(3))
 	r, _ := m.Reconcile(tps(0, 1), named)
 	assert.NotNil(t, r)
 }
