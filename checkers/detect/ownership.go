@@ -10,8 +10,8 @@ import (
 // to one member, and a consumer is given nothing of a partition that it was told it
 // lost.
 //
-// A member that was replaced owns its partitions until it learns of it, because nobody
-// can tell it: that is found, too, and is legal.
+// A member that was replaced owns its partitions until it learns of it, for a
+// coordinator cannot reach it: that is found, too, and is legal.
 type ownership struct {
 	log  *Log
 	gone map[int32]int64 // processes that crashed, or may have, and when

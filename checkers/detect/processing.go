@@ -72,8 +72,8 @@ func (l *Log) findProcessing(emit Emit) {
 	p.finish(rows)
 }
 
-// gatherSends notes when records with keys were sent. Of values that were sent several
-// times nobody knows which is which.
+// gatherSends notes when records with keys were sent, but for values that were sent
+// several times, of which a poll does not tell which it was given.
 func (p *processing) gatherSends() {
 	l := p.log
 	null := l.H.NullKey()

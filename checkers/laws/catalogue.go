@@ -22,17 +22,19 @@ const (
 	OfPartition Group = "a partition's replication"
 	OfQuorum    Group = "the metadata quorum"
 	OfHealth    Group = "a cluster that nothing disturbs"
+	OfGroup     Group = "a consumer group"
 
 	OfCoordinator Group = "a coordinator"
 )
 
 // Groups are all of them.
-func Groups() []Group { return []Group{OfPartition, OfQuorum, OfHealth, OfCoordinator} }
+func Groups() []Group { return []Group{OfPartition, OfQuorum, OfHealth, OfGroup, OfCoordinator} }
 
 // All is the catalogue, by number. Each of them is asked: a number that is missing
 // is of no law here. Numbers up to 75 are those of the design; of these, 39 (changes
-// of the voters, which never change here), 45 to 60 (groups) and 63 to 75
-// (transactions, the insides of clients) have no events yet.
+// of the voters, which never change here), 50 to 52, 55 and 57 to 60 (of groups, what
+// their coordinators do not tell, or what histories show) and 63 to 75 (transactions,
+// the insides of clients) have no events yet.
 func All() []Law { return slices.Clone(catalogue) }
 
 var catalogue []Law
@@ -157,6 +159,26 @@ var (
 		"each proposal to shrink an ISR, expired session and election, before the first fault and once all have been healed for a while", "replica.lag.time.max.ms, broker.session.timeout.ms, controller.quorum.fetch.timeout.ms")
 	UndisturbedCommits = declare(79, OfHealth, "while nothing disturbs the cluster, what a leader appends is committed within two seconds",
 		"each append and high watermark of a leader, before the first fault and once all have been healed for a while", "replica.fetch.wait.max.ms: a fetch that waits is answered as soon as there is a record")
+)
+
+// The laws of a consumer group and its coordinators.
+var (
+	OneAssignment = declare(45, OfGroup, "in a generation a partition is given to one member, and a member of a classic group is given the same whenever it asks",
+		"each answer that gives a member its partitions; of classic groups with Kafka's assignors only", "KIP-62; GroupMetadataManager.classicGroupSync, TargetAssignmentBuilder")
+	GenerationsGrow = declare(46, OfGroup, "the generation of a classic group grows with each rebalance that is completed",
+		"each generation that is completed by the coordinator that completed the one before", "KIP-62; ClassicGroup.initNextGeneration")
+	FencedCommits = declare(47, OfGroup, "a commit is accepted only in the present generation, and without one only while the group has no members",
+		"each commit that is answered with success: along the log of the coordinators' topic generations never fall, of a classic group or of a member", "KIP-62, KIP-848; ClassicGroup.validateOffsetCommit, ConsumerGroup.validateOffsetCommit")
+	CommitsStay = declare(48, OfGroup, "a coordinator begins with all that coordinators before it answered, and holds the same state where they did",
+		"each shard that is loaded; each move of what a coordinator answers, where it makes fingerprints of its state", "CoordinatorRuntime; KAFKA-8896")
+	OneOwner = declare(49, OfGroup, "no two members own a partition, unless the group has removed one of them and it does not know yet",
+		"each time that a member's listener is told what it owns", "NoDoubleClientAssignment of Vanlightly's kip-848; KIP-429")
+	EpochsOfMembers = declare(53, OfGroup, "the epoch of a member never falls while it is one",
+		"each answer that gives a member its partitions", "Vanlightly's kip-848; ConsumerGroupMember.memberEpoch")
+	OneInstance = declare(54, OfGroup, "a group.instance.id has one member",
+		"each member that joins with one", "KIP-345; ClassicGroup.replaceStaticMember")
+	OneCoordinator = declare(56, OfGroup, "in a leader epoch one broker coordinates what a partition of the coordinators' topic holds",
+		"each shard that is loaded", "KIP-848; CoordinatorRuntime.scheduleLoadOperation")
 )
 
 // The laws of a coordinator: of groups.

@@ -3,7 +3,7 @@
 // truth, and says at which event a law first broke.
 //
 // It knows no broker: its caller translates what happens into the calls of
-// Replication (one partition) and Quorum (the metadata log). A call
+// Replication (one partition), Quorum (the metadata log) and Coordination (groups). A call
 // costs a few nanoseconds per record and replica and allocates nothing but
 // what the logs grow by.
 //

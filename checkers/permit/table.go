@@ -38,6 +38,7 @@ var keeping = []laws.Law{
 	laws.WeakISR, laws.StrongISR, laws.LogMatching, laws.SamePrefix,
 	laws.LeaderComplete, laws.CandidateComplete, laws.HWIsReplicated, laws.JoinCaughtUp,
 	laws.UncleanExcluded, laws.KeptSomewhere, laws.ConsistentRead, laws.NoTruncation,
+	laws.OneAssignment, laws.FencedCommits, laws.CommitsStay,
 }
 
 // undamaged are the laws about the content of one log, which a node cannot keep

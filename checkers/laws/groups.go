@@ -1,0 +1,353 @@
+package laws
+
+import "slices"
+
+// Coordination is the ghost of consumer groups: what their coordinators decide, where those
+// keep it, and what members believe to own. It outlives coordinators.
+type Coordination struct {
+	tally
+	groups map[string]*group
+	shards map[string]*shard
+	loads  map[Coordinator]int // how often each has loaded anything
+}
+
+// Coordinator is a process that coordinates groups: of a host, by its number there.
+type Coordinator struct {
+	Host string
+	Life int
+}
+
+// group is what is known of one group.
+type group struct {
+	// by tells of it now, and has loaded so often; another may know less or more.
+	by    Coordinator
+	loads int
+
+	// The rest of what one coordinator says.
+	completed   int32             // the generation that was completed last; -1: none
+	instances   map[string]string // member by group.instance.id
+	epochs      map[string]int32  // the newest generation or epoch of each member
+	generations []generation      // the newest, of all coordinators
+
+	// commits are those that were accepted, by the member that made them; the empty
+	// member stands for all members of a classic group.
+	commits map[string]*committedRange
+	classic bool
+
+	owners map[string]owner // what members believe, by partition
+	gone   map[string]bool  // members that the coordinator has removed
+}
+
+// generation is what members were given in a generation, or in an epoch of theirs.
+type generation struct {
+	number   int32
+	protocol string
+	members  []string          // of a classic group; nil: not known
+	owner    map[string]string // member by partition
+	given    map[string][]string
+}
+
+// committedRange is where the first and the last of the accepted commits of the newest
+// generation lie in the log.
+type committedRange struct {
+	generation  int32
+	first, last int64
+	bare        int64 // the last commit without a generation; -1: none
+}
+
+// owner is a member that believes to own a partition.
+type owner struct{ member, instance string }
+
+// shard is a partition of the internal topic that coordinators keep their state in.
+type shard struct {
+	leader  map[Epoch]Node
+	commits commits
+	states  map[int64]uint64 // fingerprint by offset up to which it is committed
+}
+
+// NewCoordination knows of none. name is how messages name a node; nil: its number.
+func NewCoordination(name func(Node) string) *Coordination {
+	return &Coordination{tally: tally{name: name}, groups: map[string]*group{}, shards: map[string]*shard{}, loads: map[Coordinator]int{}}
+}
+
+// of is what is known of a group; its messages are about it.
+func (g *Coordination) of(id string) *group {
+	g.subject = "group " + id
+	x := g.groups[id]
+	if x == nil {
+		x = &group{completed: -1, instances: map[string]string{}, epochs: map[string]int32{},
+			commits: map[string]*committedRange{}, owners: map[string]owner{}, gone: map[string]bool{}}
+		g.groups[id] = x
+	}
+	return x
+}
+
+// told is of, by a coordinator. One that is new, or has loaded anew, knows what was
+// written, and nothing of what another had only in memory.
+func (g *Coordination) told(by Coordinator, id string) *group {
+	x := g.of(id)
+	if x.by != by || x.loads != g.loads[by] {
+		x.by, x.loads = by, g.loads[by]
+		x.completed = -1
+		clear(x.instances)
+		clear(x.epochs)
+	}
+	return x
+}
+
+// Loaded: a coordinator begins to serve a shard in a leader epoch, with what its log
+// holds up to end. state is the fingerprint of that; 0: none.
+func (g *Coordination) Loaded(by Coordinator, node Node, id string, epoch Epoch, end int64, state uint64) {
+	g.events++
+	g.loads[by]++
+	s := g.shard(id)
+	if other, led := s.leader[epoch]; led && other != node {
+		g.fail(OneCoordinator, node, "%v and %v both coordinate in epoch %d", other, node, epoch)
+	}
+	s.leader[epoch] = node
+	if told := s.commits.before(epoch); end < told {
+		g.fail(CommitsStay, node, "%v coordinates from epoch %d on with a log up to %d; up to %d was answered before", node, epoch, end, told)
+	}
+	s.compare(g, node, end, state)
+}
+
+// Answers: a coordinator answers what was written to its shard below an offset. state
+// is the fingerprint of what it holds there; 0: none.
+func (g *Coordination) Answers(node Node, id string, epoch Epoch, to int64, state uint64) {
+	g.events++
+	s := g.shard(id)
+	s.compare(g, node, to, state)
+	s.commits.add(epoch, to)
+	if state != 0 {
+		s.states[to] = state
+	}
+}
+
+func (g *Coordination) shard(id string) *shard {
+	g.subject = id
+	s := g.shards[id]
+	if s == nil {
+		s = &shard{leader: map[Epoch]Node{}, states: map[int64]uint64{}}
+		g.shards[id] = s
+	}
+	return s
+}
+
+func (s *shard) compare(g *Coordination, node Node, at int64, state uint64) {
+	if known, told := s.states[at]; told && state != 0 && state != known {
+		g.fail(CommitsStay, node, "%v holds another state up to offset %d than was answered from before", node, at)
+	}
+}
+
+// State: a group is in another state, by Kafka's names; from is empty for a new group.
+func (g *Coordination) State(by Coordinator, id, from, to string) {
+	g.events++
+	x := g.told(by, id)
+	switch {
+	case from == "" || to == "Dead": // what follows is another group of the name
+		x.completed = -1
+		x.generations = nil
+		clear(x.commits)
+		clear(x.epochs)
+		clear(x.instances)
+	case to == "Assigning" || to == "Reconciling":
+		x.classic = false
+		delete(x.commits, "")
+	}
+}
+
+// Completed: the members of a classic group have joined a generation.
+func (g *Coordination) Completed(by Coordinator, id string, number int32, protocol string, members []string) {
+	g.events++
+	x := g.told(by, id)
+	x.classic = true
+	if number <= x.completed {
+		g.fail(GenerationsGrow, NoNode, "generation %d was completed on %s after generation %d", number, by.Host, x.completed)
+	}
+	x.completed = number
+	gen := x.generation(number)
+	if gen.members == nil {
+		gen.protocol, gen.members = protocol, slices.Clone(members)
+	}
+}
+
+// generation is the one of this number, with the newest that are kept.
+func (x *group) generation(number int32) *generation {
+	for i := range x.generations {
+		if x.generations[i].number == number {
+			return &x.generations[i]
+		}
+	}
+	const kept = 8
+	if len(x.generations) == kept {
+		x.generations = slices.Delete(x.generations, 0, 1)
+	}
+	x.generations = append(x.generations, generation{number: number, owner: map[string]string{}, given: map[string][]string{}})
+	return &x.generations[len(x.generations)-1]
+}
+
+// assignors are Kafka's, which give a partition to one member. Others may do as they
+// please.
+var assignors = []string{"", "range", "roundrobin", "sticky", "cooperative-sticky"}
+
+// Assigned: a member is given its partitions, in an answer, in a generation or, by
+// KIP-848, in its own epoch.
+func (g *Coordination) Assigned(by Coordinator, id, member string, number int32, partitions []string) {
+	g.events++
+	x := g.told(by, id)
+	if before, told := x.epochs[member]; told && number < before {
+		g.fail(EpochsOfMembers, NoNode, "%s was in %d and is in %d", member, before, number)
+	}
+	x.epochs[member] = number
+	gen := x.generation(number)
+	// A static member that came back is not of those that joined: it takes over what
+	// the one before it had.
+	if gen.members != nil && !slices.Contains(gen.members, member) || !slices.Contains(assignors, gen.protocol) {
+		return
+	}
+	if before, told := gen.given[member]; told && gen.members != nil && !slices.Equal(before, partitions) {
+		g.fail(OneAssignment, NoNode, "%s is given %v in generation %d, and was given %v in it before", member, partitions, number, before)
+	}
+	gen.give(g, member, partitions)
+}
+
+func (gen *generation) give(g *Coordination, member string, partitions []string) {
+	gen.drop(member)
+	gen.given[member] = slices.Clone(partitions)
+	for _, p := range partitions {
+		if other, owned := gen.owner[p]; owned {
+			g.fail(OneAssignment, NoNode, "%s is given to %s and to %s in generation %d", p, other, member, gen.number)
+		}
+		gen.owner[p] = member
+	}
+}
+
+func (gen *generation) drop(member string) {
+	for _, p := range gen.given[member] {
+		if gen.owner[p] == member {
+			delete(gen.owner, p)
+		}
+	}
+	delete(gen.given, member)
+}
+
+// Joined: a group has a new member; instance is its group.instance.id, if it is static.
+func (g *Coordination) Joined(by Coordinator, id, member, instance string) {
+	g.events++
+	x := g.told(by, id)
+	delete(x.gone, member)
+	delete(x.epochs, member)
+	if instance == "" {
+		return
+	}
+	if other, lives := x.instances[instance]; lives && other != member {
+		g.fail(OneInstance, NoNode, "%s and %s are members, both with instance %s", other, member, instance)
+	}
+	x.instances[instance] = member
+}
+
+// Left: a member is gone from its group, or is told that it is none.
+func (g *Coordination) Left(by Coordinator, id, member string) {
+	g.events++
+	x := g.told(by, id)
+	x.gone[member] = true
+	delete(x.epochs, member)
+	for instance, m := range x.instances {
+		if m == member {
+			delete(x.instances, instance)
+		}
+	}
+	for i := range x.generations {
+		if x.generations[i].members == nil {
+			x.generations[i].drop(member)
+		}
+	}
+}
+
+// Committed: a commit that named a member and a generation was accepted; its record
+// lies at an offset of the shard. A generation below 0 is none: of an administrator, or
+// of a consumer that is no member.
+func (g *Coordination) Committed(id, member string, number int32, at int64) {
+	g.events++
+	x := g.of(id)
+	if number < 0 {
+		for by, r := range x.commits {
+			if r.first < at && at < r.last {
+				g.unfenced(by, r, at)
+			}
+			r.bare = max(r.bare, at)
+		}
+		return
+	}
+	x.commit(g, member, number, at)
+	if x.classic {
+		x.commit(g, "", number, at)
+	}
+}
+
+// commit: along the log the generations of a classic group's commits never fall, nor do
+// those of one member of any group.
+func (x *group) commit(g *Coordination, by string, number int32, at int64) {
+	r := x.commits[by]
+	switch {
+	case r == nil:
+		x.commits[by] = &committedRange{number, at, at, -1}
+		return
+	case number > r.generation && at > r.last:
+		*r = committedRange{number, at, at, -1}
+	case number > r.generation:
+		g.fail(FencedCommits, NoNode, "a commit of generation %d was accepted at %d, and one of %d at %d behind it", number, at, r.generation, r.last)
+		*r = committedRange{number, at, at, -1}
+	case number < r.generation && at > r.first:
+		g.fail(FencedCommits, NoNode, "a commit of generation %d was accepted at %d, behind one of %d at %d", number, at, r.generation, r.first)
+	case number < r.generation: // told late
+	default:
+		r.first, r.last = min(r.first, at), max(r.last, at)
+		if r.first < r.bare && r.bare < r.last {
+			g.unfenced(by, r, r.bare)
+		}
+	}
+}
+
+func (g *Coordination) unfenced(by string, r *committedRange, at int64) {
+	if by == "" {
+		by = "the members"
+	}
+	g.fail(FencedCommits, NoNode, "a commit without a generation was accepted at %d, between those of %s in generation %d at %d and %d", at, by, r.generation, r.first, r.last)
+}
+
+// Owns: a member has been told that it owns partitions, too.
+func (g *Coordination) Owns(id, member, instance string, partitions []string) {
+	g.events++
+	x := g.of(id)
+	for _, p := range partitions {
+		before, owned := x.owners[p]
+		replaced := instance != "" && before.instance == instance
+		if owned && before.member != member && !x.gone[before.member] && !replaced {
+			g.fail(OneOwner, NoNode, "%s owns %s; %s, which the group has not removed, owns it still", member, p, before.member)
+		}
+		x.owners[p] = owner{member, instance}
+	}
+}
+
+// GaveUp: a member no longer owns partitions, and knows it.
+func (g *Coordination) GaveUp(id, member string, partitions []string) {
+	g.events++
+	x := g.of(id)
+	for _, p := range partitions {
+		if x.owners[p].member == member {
+			delete(x.owners, p)
+		}
+	}
+}
+
+// Ended: a consumer leaves its group, or its process has ended: it owns nothing.
+func (g *Coordination) Ended(id, member string) {
+	g.events++
+	x := g.of(id)
+	for p, o := range x.owners {
+		if o.member == member {
+			delete(x.owners, p)
+		}
+	}
+}

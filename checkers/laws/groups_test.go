@@ -1,0 +1,256 @@
+package laws
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// group tells a story of group g, on coordinators of hosts a and b.
+func gather(t *testing.T, events string) *tally {
+	g := NewCoordination(nil)
+	play(t, events, func(verb string, w *words) {
+		switch verb {
+		case "load": // host node epoch end [state]
+			g.Loaded(w.host(), w.node(), "__consumer_offsets/0", w.epoch(), w.num(), w.hash())
+		case "answer": // node epoch to [state]
+			g.Answers(w.node(), "__consumer_offsets/0", w.epoch(), w.num(), w.hash())
+		case "new":
+			g.State(w.host(), "g", "", "Empty")
+		case "state": // host to
+			g.State(w.host(), "g", "Stable", w.text())
+		case "complete": // host generation protocol member...
+			g.Completed(w.host(), "g", int32(w.num()), w.text(), w.texts())
+		case "assign": // host member generation partition...
+			g.Assigned(w.host(), "g", w.text(), int32(w.num()), w.texts())
+		case "join": // host member [instance]
+			g.Joined(w.host(), "g", w.text(), strings.Join(w.texts(), ""))
+		case "left": // host member
+			g.Left(w.host(), "g", w.text())
+		case "commit": // member generation at
+			g.Committed("g", w.text(), int32(w.num()), w.num())
+		case "own": // member instance partition...
+			g.Owns("g", w.text(), strings.Trim(w.text(), "-"), w.texts())
+		case "give": // member partition...
+			g.GaveUp("g", w.text(), w.texts())
+		case "end": // member
+			g.Ended("g", w.text())
+		default:
+			t.Fatalf("unknown event %q", verb)
+		}
+	})
+	return &g.tally
+}
+
+// host is a letter, and the number of its process.
+func (w *words) host() Coordinator {
+	name := w.text()
+	return Coordinator{name[:1], len(name)}
+}
+
+func (w *words) text() string {
+	require.NotEmpty(w.t, w.rest, w.line)
+	text := w.rest[0]
+	w.rest = w.rest[1:]
+	return text
+}
+
+// texts are the words that are left.
+func (w *words) texts() []string {
+	all := w.rest
+	w.rest = nil
+	return all
+}
+
+func TestGroups(t *testing.T) { tell(t, gatherings, gather) }
+
+var gatherings = []tale{
+	{"members share the partitions", 0, `
+		complete a 1 range m n
+		assign a m 1 x/0
+		assign a n 1 x/1
+		assign a m 1 x/0`},
+	{"one partition is given to two", 45, `
+		complete a 1 range m n
+		assign a m 1 x/0 x/1
+		assign a n 1 x/1`},
+	{"after a fail-over, too", 45, `
+		complete a 1 range m n
+		assign a m 1 x/0 x/1
+		assign b n 1 x/1`},
+	{"a member is given something else than before", 45, `
+		complete a 1 range m n
+		assign a m 1 x/0
+		assign a m 1 x/1`},
+	{"members move partitions from one generation to the next", 0, `
+		complete a 1 range m n
+		assign a m 1 x/0 x/1
+		complete a 2 range m n
+		assign a m 2 x/0
+		assign a n 2 x/1`},
+	{"an assignor of the application may do as it pleases", 0, `
+		complete a 1 broadcast m n
+		assign a m 1 x/0
+		assign a n 1 x/0`},
+	{"a static member comes back and is given what it had", 0, `
+		complete a 1 range m n
+		assign a m 1 x/0
+		assign a m2 1 x/0`},
+	{"in one epoch of members, by KIP-848", 45, `
+		assign a m 7 x/0
+		assign a n 7 x/0`},
+	{"a member takes its time to give something up", 0, `
+		assign a m 6 x/0 x/1
+		assign a m 6 x/0
+		assign a n 7 x/1`},
+	{"a static member is replaced, by KIP-848", 0, `
+		assign a m 6 x/0
+		left a m
+		join a m2 till
+		assign a m2 6 x/0`},
+
+	{"generations grow", 0, `
+		complete a 1 range m
+		complete a 2 range m`},
+	{"a generation comes twice", 46, `
+		complete a 1 range m
+		complete a 2 range m
+		complete a 2 range m`},
+	{"what another coordinator had not written may come again", 0, `
+		complete a 1 range m
+		complete a 2 range m
+		complete b 2 range m`},
+	{"and what the same one had not, when it has loaded anew", 0, `
+		complete a 2 range m
+		load a 1 5 3
+		complete a 2 range m`},
+	{"a group that is made again begins anew", 0, `
+		complete a 4 range m
+		commit m 4 10
+		state a Dead
+		new a
+		complete a 1 range m
+		commit m 1 12`},
+
+	{"commits of growing generations", 0, `
+		complete a 1 range m n
+		commit m 1 10
+		commit n 1 11
+		complete a 2 range m n
+		commit n 2 12`},
+	{"a commit of a generation that is over", 47, `
+		complete a 1 range m n
+		commit m 1 10
+		complete a 2 range m n
+		commit n 2 12
+		commit m 1 13`},
+	{"answered late, it was in time", 0, `
+		complete a 1 range m n
+		complete a 2 range m n
+		commit n 2 12
+		commit m 1 11`},
+	{"answered late, it was not", 47, `
+		complete a 1 range m n
+		commit m 1 13
+		complete a 2 range m n
+		commit n 2 12`},
+	{"members of their own epochs", 0, `
+		commit m 7 10
+		commit n 5 11
+		commit m 7 12`},
+	{"an old epoch of a member", 47, `
+		commit m 7 10
+		commit n 5 11
+		commit m 6 12`},
+	{"an administrator commits for a group without members", 0, `
+		complete a 1 range m
+		commit m 1 10
+		commit - -1 11
+		complete a 2 range m
+		commit m 2 12`},
+	{"an administrator commits for a group with members", 47, `
+		complete a 1 range m
+		commit m 1 10
+		commit - -1 11
+		commit m 1 12`},
+	{"which is told last", 47, `
+		commit m 1 10
+		commit m 1 12
+		commit - -1 11`},
+
+	{"the next coordinator has all that was answered", 0, `
+		load a 1 5 3
+		answer 1 5 7 99
+		load b 2 6 7 99
+		answer 2 6 8 98`},
+	{"the next coordinator has less", 48, `
+		load a 1 5 3
+		answer 1 5 7
+		load b 2 6 6`},
+	{"the next coordinator holds something else", 48, `
+		load a 1 5 3 50
+		answer 1 5 7 99
+		load b 2 6 7 97`},
+	{"a coordinator of an old epoch may come late", 0, `
+		load b 2 6 7
+		answer 2 6 9
+		load a 1 5 7`},
+	{"a coordinator answers from something else", 48, `
+		answer 1 5 7 99
+		answer 2 6 7 97`},
+
+	{"a partition is given up before another owns it", 0, `
+		own m - x/0
+		give m x/0
+		own n - x/0`},
+	{"two members own a partition", 49, `
+		own m - x/0
+		own n - x/0`},
+	{"a member that was removed does not know it", 0, `
+		join a m
+		own m - x/0
+		left a m
+		own n - x/0`},
+	{"a member that came back after it was removed", 49, `
+		left a m
+		join a m
+		own m - x/0
+		own n - x/0`},
+	{"a static member comes back", 0, `
+		own m till x/0
+		own m2 till x/0`},
+	{"a consumer leaves", 0, `
+		own m - x/0
+		end m
+		own n - x/0`},
+
+	{"a member's epoch grows", 0, `
+		assign a m 6 x/0
+		assign a m 7 x/0`},
+	{"a member's epoch falls", 53, `
+		assign a m 7 x/0
+		assign a m 6 x/0`},
+	{"a member that joins again begins anew", 0, `
+		assign a m 7 x/0
+		left a m
+		join a m
+		assign a m 1 x/0`},
+	{"two members of one instance", 54, `
+		join a m till
+		join a n till`},
+	{"a static member is replaced", 0, `
+		join a m till
+		left a m
+		join a n till`},
+	{"another coordinator does not know of one that only had joined", 0, `
+		join a m till
+		join b n till`},
+
+	{"a broker coordinates in each epoch", 0, `
+		load a 1 5 3
+		load b 2 6 3`},
+	{"two brokers coordinate in one epoch", 56, `
+		load a 1 5 3
+		load b 2 5 3`},
+}
