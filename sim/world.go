@@ -46,7 +46,11 @@ func NewWorld(cfg Config) *World {
 		kc.Order = kernel.Stream(cfg.Seed, "order of tasks")
 	}
 	w := &World{cfg: cfg, k: kernel.New(kc), byName: map[string]*Host{}, ledger: ledger.New(cfg.Keep)}
-	if cfg.Read != nil {
+	switch {
+	case cfg.Read == nil:
+	case w.ledger.Traced():
+		w.ledger.ReadAll(cfg.Read)
+	default:
 		w.ledger.Read(cfg.Read)
 	}
 	w.net = network.New(w.k, cfg.Seed, cfg.Network)

@@ -335,9 +335,11 @@ func (d *Dir) Checkpoint(hws map[kafka.TopicPartition]kafka.Offset) error {
 	maps.Copy(known, hws)
 	for tp := range d.logs {
 		if _, given := hws[tp]; !given {
-			d.host.Reached(ProbeMarksKept)
 			known[tp] = d.highWatermarks[tp]
 		}
+	}
+	if len(known) > len(hws) {
+		d.host.Reached(ProbeMarksKept)
 	}
 	d.highWatermarks = known
 	return d.writeOffsets(highWatermarksFile, d.highWatermarks)

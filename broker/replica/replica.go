@@ -218,10 +218,10 @@ func (m *Manager) mustWork(p *Partition, err error) {
 
 // told is the memory of what replicas tell all the time.
 type told struct {
-	appending       ledger.Block[witness.Appending]
-	appended        ledger.Block[witness.Appended]
-	readServed      ledger.Block[witness.ReadServed]
-	followerFetched ledger.Block[witness.FollowerFetched]
-	hwMoved         ledger.Block[witness.HighWatermarkMoved]
-	produceAcked    ledger.Block[witness.ProduceAcked]
+	appending       ledger.Slot[witness.Appending]
+	appended        ledger.Slot[witness.Appended]
+	readServed      ledger.Slot[witness.ReadServed]
+	followerFetched ledger.Slot[witness.FollowerFetched]
+	hwMoved         ledger.Slot[witness.HighWatermarkMoved]
+	produceAcked    ledger.Slot[witness.ProduceAcked]
 }

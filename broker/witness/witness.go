@@ -15,6 +15,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // Replica says which copy of which partition an event is of. A replica makes one
@@ -22,6 +23,7 @@ import (
 // may know the replica by its address. Members of the quorum have one too, of
 // the metadata partition.
 type Replica struct {
+	ledger.Ref
 	Node      kafka.NodeID         `json:"node"`
 	Partition kafka.TopicPartition `json:"partition"`
 	Topic     kafka.UUID           `json:"topic_id"`

@@ -11,7 +11,7 @@ import (
 // the run began, for the picture of the run.
 func marks(l *ledger.Ledger) []reports.Mark {
 	m := marker{isr: map[kafka.TopicPartition]int{}}
-	for e := range l.All() {
+	for e := range l.Notable() {
 		m.read(e)
 	}
 	return m.all
