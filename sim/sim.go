@@ -54,7 +54,7 @@ type Config struct {
 	// same seed: it has no say in how a run is judged.
 	Watchdog time.Duration
 	// Stuck is called by the watchdog, on another goroutine, once; nil: the
-	// watchdog tells standard error and ends the program with exit code 70.
+	// watchdog prints to standard error and ends the program with exit code 70.
 	Stuck func(Stuck)
 
 	// Read is called with each event as it happens, with those of weight Traffic only if

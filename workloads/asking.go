@@ -9,8 +9,8 @@ import (
 	"github.com/ktrial/ktrial/sim/env"
 )
 
-// asking asks again and again where the logs end: no client may be told an end
-// that lies before one that was told earlier.
+// asking asks again and again where the logs end: no client may be answered an end
+// that lies before one that was answered earlier.
 type asking struct {
 	w ProduceConsume
 	s *Stage

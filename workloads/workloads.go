@@ -63,7 +63,7 @@ type Role uint8
 const (
 	// Other: the client must be done when the readers are.
 	Other Role = iota
-	// Writes: the client must be done before the readers are told where the logs
+	// Writes: the client must be done before the readers hear where the logs
 	// end.
 	Writes
 	// Reads: the client is done when it has read to the ends that Ends says.
@@ -118,7 +118,7 @@ func (s *Stage) AwaitWork(h env.Host) {
 	}
 }
 
-// Drain tells the clients that nothing more is written: readers are done when
+// Drain lets the clients know that nothing more is written: readers are done when
 // they have read to these ends.
 func (s *Stage) Drain(ends map[kafka.TopicPartition]kafka.Offset) {
 	s.draining = true
@@ -131,7 +131,7 @@ func (s *Stage) Draining() bool { return s.draining }
 // Ends is where the logs end that must be read, once Draining.
 func (s *Stage) Ends() map[kafka.TopicPartition]kafka.Offset { return s.ends }
 
-// Main is the process of a client that notes when it is done.
+// Main is the process of a client that records when it is done.
 func (s *Stage) Main(c Client) func(env.Host) {
 	return func(h env.Host) {
 		c.Main(h)

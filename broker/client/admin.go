@@ -61,7 +61,7 @@ type PartitionDescription struct {
 	Offline     []kafka.NodeID
 }
 
-// NodeDescription is a broker as others are told of it.
+// NodeDescription is a broker as it is announced to others.
 type NodeDescription struct {
 	ID   kafka.NodeID
 	Addr string

@@ -43,7 +43,7 @@ type Manager struct {
 	ctl  Controller
 	bugs *planted.Set
 
-	// im is the cluster as the server last told, nil until this process is
+	// im is the cluster as the server last said, nil until this process is
 	// registered in it.
 	im          *metadata.Image
 	configs     map[string]log.Config // of topics, as far as they were asked for in im
@@ -89,7 +89,7 @@ func NewManager(host env.Host, cfg Config, dir *log.Dir, ctl Controller, bugs *p
 	return m
 }
 
-// SetBrokerEpoch tells under which epoch the broker is registered. Nothing
+// SetBrokerEpoch says under which epoch the broker is registered. Nothing
 // leads or follows before that.
 func (m *Manager) SetBrokerEpoch(e kafka.BrokerEpoch) {
 	m.brokerEpoch = e

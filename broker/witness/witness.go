@@ -63,7 +63,7 @@ type Batch struct {
 	From  kafka.Offset      `json:"from"`
 	End   kafka.Offset      `json:"end"` // one past the last record
 	Epoch kafka.LeaderEpoch `json:"epoch"`
-	// Digest tells batches of one offset and epoch apart.
+	// Digest distinguishes batches of one offset and epoch.
 	Digest        uint64              `json:"digest,string"`
 	Records       int32               `json:"records"`
 	Bytes         int32               `json:"bytes"`

@@ -167,7 +167,7 @@ func (o *owners) operation(op *history.Op) {
 	}
 }
 
-// join notes in which generation the process is, and since when.
+// join records in which generation the process is, and since when.
 func (o *owners) join(op *history.Op) *membership {
 	at := member{op.Group, op.ProcessNo}
 	m := o.member[at]

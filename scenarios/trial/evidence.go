@@ -12,7 +12,7 @@ import (
 	"github.com/ktrial/ktrial/reports"
 )
 
-// evidence tells what proves a violation: the few operations, and what happened
+// evidence explains what proves a violation: the few operations, and what happened
 // to the cluster around them.
 type evidence struct {
 	h         *history.History
