@@ -15,16 +15,16 @@ type (
 	// Invoked: a client begins an operation.
 	Invoked struct {
 		Operation
-		Sends []Sent `json:"sends,omitempty"` // what is sent
+		Sends []SentRecord `json:"sends,omitempty"` // what is sent
 	}
 	// Completed: a client learns how its operation ended.
 	Completed struct {
 		Operation
-		Outcome string   `json:"outcome"` // ok, failed, unknown
-		Error   string   `json:"error,omitempty"`
-		Sends   []Sent   `json:"sends,omitempty"`  // what was sent, with offset and leader epoch if it was acknowledged
-		Polled  []Polled `json:"polled,omitempty"` // runs of records with consecutive offsets of one leader epoch, in the order of delivery
-		Marks   []Mark   `json:"marks,omitempty"`  // offsets that were asked for: start and end of a log, committed ones
+		Outcome string       `json:"outcome"` // ok, failed, unknown
+		Error   string       `json:"error,omitempty"`
+		Sends   []SentRecord `json:"sends,omitempty"`  // what was sent, with offset and leader epoch if it was acknowledged
+		Polled  []PolledRun  `json:"polled,omitempty"` // runs of records with consecutive offsets of one leader epoch, in the order of delivery
+		Marks   []Mark       `json:"marks,omitempty"`  // offsets that were asked for: start and end of a log, committed ones
 	}
 )
 
@@ -36,18 +36,18 @@ type Operation struct {
 	Function string `json:"f"`       // send, poll, ...
 }
 
-// Sent is a record that was sent. Offset and leader epoch are -1 unless it was
+// SentRecord is a record that was sent. Offset and leader epoch are -1 unless it was
 // acknowledged with them.
-type Sent struct {
+type SentRecord struct {
 	Partition Text  `json:"partition"`
 	Value     Text  `json:"value"`
 	Offset    int64 `json:"offset"`
 	Epoch     int32 `json:"epoch"`
 }
 
-// Polled is a run of records with consecutive offsets that a poll returned of
+// PolledRun is a run of records with consecutive offsets that a poll returned of
 // one partition and leader epoch; -1: the epoch is not known.
-type Polled struct {
+type PolledRun struct {
 	Partition Text  `json:"partition"`
 	First     int64 `json:"first"`
 	Last      int64 `json:"last"`
@@ -94,7 +94,7 @@ func (t *Text) UnmarshalText(text []byte) error {
 // Pack is for ledger.Packed.
 func (e *Invoked) Pack(p *ledger.Pack) {
 	e.Operation.pack(p)
-	ledger.List(p, &e.Sends, (*Sent).pack)
+	ledger.List(p, &e.Sends, (*SentRecord).pack)
 }
 
 // Pack is for ledger.Packed.
@@ -102,8 +102,8 @@ func (e *Completed) Pack(p *ledger.Pack) {
 	e.Operation.pack(p)
 	ledger.Text(p, &e.Outcome)
 	ledger.Text(p, &e.Error)
-	ledger.List(p, &e.Sends, (*Sent).pack)
-	ledger.List(p, &e.Polled, (*Polled).pack)
+	ledger.List(p, &e.Sends, (*SentRecord).pack)
+	ledger.List(p, &e.Polled, (*PolledRun).pack)
 	ledger.List(p, &e.Marks, (*Mark).pack)
 }
 
@@ -114,14 +114,14 @@ func (o *Operation) pack(p *ledger.Pack) {
 	ledger.Text(p, &o.Function)
 }
 
-func (s *Sent) pack(p *ledger.Pack) {
+func (s *SentRecord) pack(p *ledger.Pack) {
 	s.Partition.pack(p)
 	s.Value.pack(p)
 	ledger.Int(p, &s.Offset)
 	ledger.Int(p, &s.Epoch)
 }
 
-func (r *Polled) pack(p *ledger.Pack) {
+func (r *PolledRun) pack(p *ledger.Pack) {
 	r.Partition.pack(p)
 	ledger.Int(p, &r.First)
 	ledger.Int(p, &r.Last)
@@ -154,7 +154,7 @@ func (e *Completed) Kind() *ledger.Kind { return completed }
 func (e *Invoked) Subject() string   { return subject(e.Sends, nil) }
 func (e *Completed) Subject() string { return subject(e.Sends, e.Polled) }
 
-func subject(sends []Sent, polled []Polled) string {
+func subject(sends []SentRecord, polled []PolledRun) string {
 	var all []Text
 	for _, s := range sends {
 		all = append(all, s.Partition)
@@ -249,13 +249,13 @@ func (o *Operations) EventOf(e *history.Event, index int64) ledger.Event {
 
 var outcomes = [...]string{history.OK: "ok", history.Failed: "failed", history.Unknown: "unknown"}
 
-func (o *Operations) sends(out []Sent, e *history.Event) []Sent {
+func (o *Operations) sends(out []SentRecord, e *history.Event) []SentRecord {
 	for i := range e.Mops {
 		m := &e.Mops[i]
 		if m.Kind != history.MopSend {
 			continue
 		}
-		s := Sent{Partition: Text{value: m.Key}, Value: Text{m.Value, m.Key}, Offset: unknown, Epoch: unknown}
+		s := SentRecord{Partition: Text{value: m.Key}, Value: Text{m.Value, m.Key}, Offset: unknown, Epoch: unknown}
 		if offset, told := m.Offset.Told(); e.Type == history.OK && told {
 			s.Offset = offset
 			s.Epoch, _ = o.epochAt(m.Key, offset)
@@ -266,7 +266,7 @@ func (o *Operations) sends(out []Sent, e *history.Event) []Sent {
 }
 
 // poll adds records to the runs of those before.
-func (o *Operations) poll(out []Polled, records []history.Record) []Polled {
+func (o *Operations) poll(out []PolledRun, records []history.Record) []PolledRun {
 	epoch, end := int32(unknown), int64(unknown) // of the last record
 	for i := range records {
 		r := &records[i]
@@ -280,7 +280,7 @@ func (o *Operations) poll(out []Polled, records []history.Record) []Polled {
 			out[last].Last = offset
 			continue
 		}
-		out = append(out, Polled{partition, offset, offset, epoch})
+		out = append(out, PolledRun{partition, offset, offset, epoch})
 	}
 	return out
 }

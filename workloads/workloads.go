@@ -159,8 +159,8 @@ func (s *Stage) NewProcess() int64 {
 	return p
 }
 
-// Value is what a record carries.
-type Value struct {
+// Numbered is what a record carries: the number of its sending.
+type Numbered struct {
 	Partition kafka.TopicPartition
 	Producer  string
 	Session   int // of the producer: one life of its process
@@ -168,7 +168,7 @@ type Value struct {
 }
 
 // String is how it is written: p1-0-17@orders/0.
-func (v Value) String() string {
+func (v Numbered) String() string {
 	b := make([]byte, 0, 96) // on the stack, unless names are long
 	b = append(append(b, v.Producer...), '-')
 	b = append(strconv.AppendInt(b, int64(v.Session), 10), '-')

@@ -164,7 +164,7 @@ func (c *clerk) ends(h env.Host) map[kafka.TopicPartition]kafka.Offset {
 	defer admin.Close()
 	ask := map[kafka.TopicPartition]client.OffsetSpec{}
 	for p := range c.s.Topics["invoices"] {
-		ask[kafka.TopicPartition{Topic: "invoices", Partition: p}] = client.OffsetSpec(kafka.LatestOffset)
+		ask[kafka.TopicPartition{Topic: "invoices", Partition: p}] = client.EndOfLog
 	}
 	ends := map[kafka.TopicPartition]kafka.Offset{}
 	for len(ends) < len(ask) {
