@@ -52,6 +52,32 @@ func TestEvents_EachKindGoesThroughATrace(t *testing.T) {
 	}
 }
 
+// What a ledger keeps is the event that was told, also if it keeps only bytes of it,
+// between others and more than once.
+func TestEvents_EachKindIsKeptAsItWasTold(t *testing.T) {
+	packed := 0
+	for _, kind := range ledger.Kinds() {
+		full, other := kind.New(), &ledger.Said{Text: "in between"}
+		fill(reflect.ValueOf(full).Elem())
+		told := []ledger.Event{full, other, kind.New(), full, other}
+		l := ledger.New(ledger.KeepAll)
+		for i, e := range told {
+			l.Add(ledger.Entry{At: time.Duration(10 - i), Host: "broker-1", Life: i, Cause: ledger.Cause{Step: uint64(i), By: ledger.ByDisk}, Event: e})
+		}
+		i := 0
+		for e := range l.All() {
+			want := ledger.Entry{At: time.Duration(10 - i), Host: "broker-1", Life: i, Cause: ledger.Cause{Step: uint64(i), By: ledger.ByDisk}, Event: told[i]}
+			assert.Equal(t, want, *e, "%s: entry %d", kind.Name, i)
+			i++
+		}
+		assert.Len(t, told, i)
+		if _, ok := full.(ledger.Packed); ok {
+			packed++
+		}
+	}
+	assert.GreaterOrEqual(t, packed, 10)
+}
+
 // field is one that the trace has of an event.
 type field struct {
 	name   string
@@ -66,7 +92,7 @@ func fieldsOf(t reflect.Type) (out []field) {
 		f := t.Field(i)
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
-		case name == "-":
+		case name == "-", !f.IsExported():
 		case f.Anonymous && name == "":
 			in := f.Type
 			if in.Kind() == reflect.Pointer {
@@ -91,7 +117,7 @@ func fill(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).Tag.Get("json") != "-" {
+			if f := v.Type().Field(i); f.IsExported() && f.Tag.Get("json") != "-" {
 				fill(v.Field(i))
 			}
 		}

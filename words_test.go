@@ -53,6 +53,25 @@ var oneMeaning = map[string]struct {
 	"note":  {"an event of a history that is not a client's", "record, count, add, remember", []string{"checkers", "scenarios/trial"}},
 }
 
+// inComments are words of the table that comments use with that one meaning, too.
+// Idioms are forms that every reader knows; what to say instead is in the table.
+var inComments = map[string]struct {
+	form, idioms *regexp.Regexp
+	folders      []string
+}{
+	"place": {
+		regexp.MustCompile(`(?i)\bplace[sd]?\b`), regexp.MustCompile(`(?i)\b(in|takes?|no|only) place\b|//\s*place\b`),
+		[]string{"broker/controller", "examples"},
+	},
+	"note": {
+		regexp.MustCompile(`(?i)\bnote[sd]?\b`), regexp.MustCompile(`Version notes|noted as`),
+		[]string{"checkers/history", "scenarios/trial"},
+	},
+	"tell": {
+		regexp.MustCompile(`(?i)\btells? (\w+ ){1,6}(apart|from)\b|\b(cannot|can) tell\b`), regexp.MustCompile(`$^`), nil,
+	},
+}
+
 // grandfathered are names that stay: they are in formats that are read elsewhere.
 var grandfathered = map[string]string{
 	"reports.Who": "the field \"who\" of a report's story",
@@ -66,6 +85,31 @@ func TestWords_TextsSayWhatTheyMean(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestWords_CommentsSayWhatTheyMean(t *testing.T) {
+	for _, file := range sources(t) {
+		if file.test {
+			continue
+		}
+		for _, group := range file.syntax.Comments {
+			for _, c := range group.List {
+				for _, word := range badComment(c.Text, file.folder) {
+					t.Errorf("%v: %q in %q: it means here %s; else say %s", file.fset.Position(c.Pos()), word, c.Text, oneMeaning[word].meaning, oneMeaning[word].instead)
+				}
+			}
+		}
+	}
+}
+
+// badComment are the words of the table that a line of a comment uses in another meaning.
+func badComment(line, folder string) (words []string) {
+	for word, c := range inComments {
+		if !anyWithin(folder, c.folders) && c.form.MatchString(c.idioms.ReplaceAllString(line, "")) {
+			words = append(words, word)
+		}
+	}
+	return words
 }
 
 func TestWords_NamesSayWhatTheyMean(t *testing.T) {
@@ -212,4 +256,9 @@ func TestWords_BannedFormsAreFound(t *testing.T) {
 	assert.Empty(t, badWords("watchers", "broker/replica"))
 	assert.Empty(t, badWords("tellLeader", "broker/controller"))
 	assert.Len(t, badWords("tellLeader", "checkers/detect"), 1)
+	assert.Equal(t, []string{"place"}, badComment("// it goes to another place of the file", "sim/disk"))
+	assert.Equal(t, []string{"note"}, badComment("// heard notes a heartbeat", "broker/controller"))
+	assert.Equal(t, []string{"tell"}, badComment("// the digest tells two batches apart", "broker/witness"))
+	assert.Empty(t, badComment("// batches are rewritten in place", "broker/log"))
+	assert.Empty(t, badComment("// replicas are placed on brokers", "broker/controller"))
 }

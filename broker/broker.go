@@ -85,7 +85,7 @@ type Node struct {
 // Start brings a node up, in the order of Kafka: the log directory and its
 // recovery, the quorum, the controller's listener; then the broker registers, is
 // unfenced when it has caught up with the metadata, and listens from then on. It
-// returns once the broker registers; Lifecycle tells how far it has come. It
+// returns once the broker registers; Lifecycle says how far it has come. It
 // blocks.
 func Start(host env.Host, cfg Config) (*Node, error) {
 	n := &Node{host: host, cfg: cfg, over: host.NewSignal("node stopped")}
@@ -178,7 +178,7 @@ func (n *Node) startController() error {
 
 // startBroker registers and has the metadata published. The broker is fenced
 // while it catches up, and listens only when it is not any more, as in Kafka
-// (BrokerServer.startup): before that it would tell clients of a cluster without
+// (BrokerServer.startup): before that it would answer clients with a cluster without
 // brokers, and of topics that they do not exist.
 func (n *Node) startBroker() error {
 	self, err := n.identity()
@@ -331,7 +331,7 @@ func (n *Node) shutdown() error {
 	return err
 }
 
-// quorumShutdown is how long a quorum leader tells the others that it goes.
+// quorumShutdown is how long a quorum leader announces to the others that it goes.
 const quorumShutdown = 5 * time.Second
 
 func (n *Node) closeListeners() {

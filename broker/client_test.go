@@ -57,7 +57,7 @@ func TestAdmin(t *testing.T) {
 		low, err := admin.DeleteRecords(map[kafka.TopicPartition]kafka.Offset{tp: 4})
 		require.NoError(t, err)
 		assert.EqualValues(t, 4, low[tp])
-		for spec, want := range map[client.OffsetSpec]kafka.Offset{client.OffsetSpec(kafka.EarliestOffset): 4, client.OffsetSpec(kafka.LatestOffset): 10} {
+		for spec, want := range map[client.OffsetSpec]kafka.Offset{client.StartOfLog: 4, client.EndOfLog: 10} {
 			got, err := admin.ListOffsets(client.ReadUncommitted, map[kafka.TopicPartition]client.OffsetSpec{tp: spec})
 			require.NoError(t, err)
 			assert.Equal(t, want, got[tp].Offset)

@@ -101,7 +101,7 @@ func (k *checking) files(args []string) ([]string, error) {
 	return files, nil
 }
 
-// one judges one history and tells of it. A file that is none is remembered,
+// one judges one history and reports it. A file that is none is remembered,
 // and the others are judged all the same.
 func (k *checking) one(file string, alone bool) error {
 	h, err := history.ReadFile(file)
@@ -187,7 +187,7 @@ func (k *checking) next(out io.Writer, file string, j *checkers.Judgement) {
 	}
 }
 
-// sumUp tells of many histories together.
+// sumUp reports many histories together.
 func (k *checking) sumUp(out io.Writer) {
 	fmt.Fprintf(out, "\n%d histories: %d violated, %d inconclusive, %d allowed, %d hold", k.judged(),
 		k.verdicts[checkers.Violated], k.verdicts[checkers.Inconclusive], k.verdicts[checkers.Allowed], k.verdicts[checkers.Holds])

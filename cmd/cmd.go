@@ -64,7 +64,7 @@ var interrupt atomic.Pointer[func()]
 // onInterrupt says how the running command ends in order.
 func onInterrupt(end func()) { interrupt.Store(&end) }
 
-// errInterrupted ends a command that was interrupted and has told of it.
+// errInterrupted ends a command that was interrupted and has reported it.
 var errInterrupted = errors.New("interrupted")
 
 // verdict ends a command with a verdict's exit code.
@@ -112,7 +112,7 @@ func execute(root *cobra.Command) (code int) {
 	return exitOurBug
 }
 
-// exitCodes are told by --help.
+// exitCodes are printed by --help.
 const exitCodes = `Exit codes:
   0    holds, or allowed: what was broken, a setting or a fault permits
   1    violated; with --strict also what is allowed

@@ -154,7 +154,7 @@ func hunt(h hunts.Hunt, f runFlags) error {
 	return t.end(sum)
 }
 
-// telling tells of a hunt while it goes on.
+// telling reports a hunt while it goes on.
 type telling struct {
 	f       runFlags
 	options trial.Options
@@ -162,7 +162,7 @@ type telling struct {
 	ownBugs int
 }
 
-// failed tells of a failing run: with --json as an object, and in a line on
+// failed reports a failing run: with --json as an object, and in a line on
 // standard error.
 func (t *telling) failed(r *trial.Result, notKept error) {
 	clearLine()
@@ -180,7 +180,7 @@ func (t *telling) failed(r *trial.Result, notKept error) {
 	fmt.Fprintln(os.Stderr, line)
 }
 
-// ownBug tells of a run without a verdict; of the first with its stacks.
+// ownBug reports a run without a verdict; of the first with its stacks.
 func (t *telling) ownBug(err error) {
 	clearLine()
 	text := err.Error()
@@ -211,7 +211,7 @@ func clearLine() {
 	}
 }
 
-// progress tells how far a hunt is: on a terminal in one line that changes,
+// progress prints how far a hunt is: on a terminal in one line that changes,
 // elsewhere by a line every half minute.
 func progress() func(done, failures int, elapsed time.Duration) {
 	terminal := isTerminal(os.Stderr)

@@ -24,7 +24,7 @@ type item struct {
 	About string `json:"about"`
 }
 
-// listing is everything that there is to choose from, and to be told of.
+// listing is everything that there is to choose from, and to be explained.
 type listing struct {
 	Scenarios []item `json:"scenarios"`
 	Workloads []item `json:"workloads"`
@@ -53,7 +53,7 @@ func (l *listing) parts() []part {
 	}
 }
 
-// listed is the width of the names in a list; what a longer one means is told
+// listed is the width of the names in a list; what a longer one means is printed
 // in the next line.
 const listed = 42
 

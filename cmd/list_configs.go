@@ -11,7 +11,7 @@ import (
 )
 
 // configs are all settings of the catalogue. Kinds that have the very same one are
-// told together.
+// printed together.
 func configs() (items []item) {
 	reads := map[*config.Definition]bool{}
 	for _, d := range slices.Concat(broker.Effective(), client.Effective()) {

@@ -27,7 +27,7 @@ func (o *output) Write(b []byte) (int, error) {
 }
 
 // unwritten is an error of a file that could not be written. The command has
-// told everything else.
+// printed everything else.
 type unwritten struct{ error }
 
 func (u unwritten) Unwrap() error { return u.error }

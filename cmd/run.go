@@ -182,7 +182,7 @@ func readPlan(file string) (faults.Plan, error) {
 	return plan, nil
 }
 
-// playOne runs, tells, and keeps.
+// playOne runs, prints, and keeps.
 func playOne(s scenarios.Scenario, o trial.Options, f runFlags) error {
 	begun := time.Now()
 	result, err := trial.Run(s, o)
@@ -207,7 +207,7 @@ func endedBy(v reports.Verdict) error {
 	return verdict{v}
 }
 
-// blame tells an option that was wrong from a bug of ours.
+// blame distinguishes an option that was wrong from a bug of ours.
 func blame(err error) error {
 	if trial.IsOption(err) {
 		return usage{err}

@@ -114,7 +114,7 @@ func (f LostWrite) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return rules(c, f.Host, luck, disk.Rule{Op: disk.OpSync, Flaw: disk.Lose, Count: 1})
 }
 
-// MisdirectedWrite lets one write land at another place of its file.
+// MisdirectedWrite lets one write land at another position of its file.
 type MisdirectedWrite struct{ Host Target }
 
 func (f MisdirectedWrite) String() string { return sentence(f) }

@@ -255,7 +255,7 @@ func (f LateDelivery) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	return func() {} // what is late arrives; nothing is left to heal
 }
 
-// Reset breaks every connection of a host; both ends are told.
+// Reset breaks every connection of a host; both ends hear of it.
 type Reset struct{ Host Target }
 
 func (f Reset) String() string { return sentence(f) }

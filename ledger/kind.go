@@ -13,12 +13,16 @@ type Kind struct {
 	About  string // in a line
 	Weight Weight
 
+	number int // counted from 1
 	zero   func() Event
 	decode func(line []byte) (Event, error)
 	probes []*Probe // that events of this kind may reach
 }
 
-var kinds = map[string]*Kind{}
+var (
+	kinds    = map[string]*Kind{}
+	byNumber []*Kind
+)
 
 // Declare describes the events of a type. It is called once for each, where
 // the type stands, as the initial value of a package's variable.
@@ -39,6 +43,8 @@ func declare(k *Kind) *Kind {
 		panic(fmt.Sprintf("ledger: events of kind %q are declared twice", k.Name))
 	}
 	kinds[k.Name] = k
+	byNumber = append(byNumber, k)
+	k.number = len(byNumber)
 	return k
 }
 
@@ -54,25 +60,6 @@ func Kinds() []*Kind {
 
 // New is an event of this kind with nothing in it.
 func (k *Kind) New() Event { return k.zero() }
-
-// Block hands out events of one type from memory that is allocated for many at
-// once. It is for those that are told all the time; the zero value is ready.
-type Block[E any] struct{ left []E }
-
-// blockSize is how many events are allocated at once. A reader that keeps one
-// keeps all of them.
-const blockSize = 32
-
-// Put copies an event into the block's memory, and returns it from there.
-func (b *Block[E]) Put(event E) *E {
-	if len(b.left) == 0 {
-		b.left = make([]E, blockSize)
-	}
-	e := &b.left[0]
-	b.left = b.left[1:]
-	*e = event
-	return e
-}
 
 // Said is a line that a program says in its own words. Only people read it:
 // whatever a part of ktrial wants to know is an event of its own.

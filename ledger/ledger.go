@@ -24,6 +24,7 @@ package ledger
 
 import (
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -117,16 +118,14 @@ const (
 type Ledger struct {
 	keep    Keep
 	traced  bool
-	readers []func(*Entry)
-	chunks  [][]Entry
-	reached []int64 // by the number of the probe
-	now     Entry   // being read: readers get its address
+	readers []reader
+	notable []*Entry // that were kept
+	kept    archive  // all, with KeepAll
+	reached []int64  // by the number of the probe
+	now     Entry    // being read: readers get its address
 	reading bool
 	waiting []Entry // told by a reader meanwhile
 }
-
-// chunk is how many entries are allocated at a time.
-const chunk = 1024
 
 // New makes an empty ledger.
 func New(keep Keep) *Ledger { return &Ledger{keep: keep, reached: make([]int64, len(probes))} }
@@ -134,16 +133,22 @@ func New(keep Keep) *Ledger { return &Ledger{keep: keep, reached: make([]int64, 
 // Traced reports whether events of weight Traffic are told: they are kept, or read.
 func (l *Ledger) Traced() bool { return l.traced || l.keep == KeepAll }
 
+// reader is called with each entry, those of weight Traffic only if it wants them.
+type reader struct {
+	f       func(*Entry)
+	traffic bool
+}
+
 // ReadAll is Read of events of weight Traffic, too.
 func (l *Ledger) ReadAll(f func(*Entry)) {
 	l.traced = true
-	l.Read(f)
+	l.readers = append(l.readers, reader{f, true})
 }
 
-// Read has f called with each entry from now on; with those of weight Traffic only if
-// they are told for another reason. The entry is valid during the call; its event may
-// be kept. f must not block. What it tells itself is read next.
-func (l *Ledger) Read(f func(*Entry)) { l.readers = append(l.readers, f) }
+// Read has f called with each entry from now on, but for those of weight Traffic. The entry is valid during the call, and so is an
+// event that is Packed; others may be kept. f must not block. What it tells itself is
+// read next.
+func (l *Ledger) Read(f func(*Entry)) { l.readers = append(l.readers, reader{f, false}) }
 
 // Add tells that something happened.
 func (l *Ledger) Add(e Entry) {
@@ -153,13 +158,20 @@ func (l *Ledger) Add(e Entry) {
 			l.Reach(p)
 		}
 	}
-	if l.keep == KeepAll || l.keep == KeepStory && kind.Weight == Notable {
-		l.append(e)
+	if kind.Weight == Notable && l.keep != KeepNothing {
+		one := e
+		l.notable = append(l.notable, &one)
+	}
+	if l.keep == KeepAll {
+		l.kept.add(&e)
 	}
 	if len(l.readers) == 0 {
 		return
 	}
 	if l.reading {
+		if packed, ok := e.Event.(Packed); ok {
+			e.Event = l.copyOf(packed)
+		}
 		l.waiting = append(l.waiting, e)
 		return
 	}
@@ -175,18 +187,23 @@ func (l *Ledger) Add(e Entry) {
 
 func (l *Ledger) read(e Entry) {
 	l.now = e
-	for _, f := range l.readers {
-		f(&l.now)
+	traffic := e.Event.Kind().Weight == Traffic
+	for i := range l.readers {
+		if r := &l.readers[i]; r.traffic || !traffic {
+			r.f(&l.now)
+		}
 	}
 }
 
-func (l *Ledger) append(e Entry) {
-	last := len(l.chunks) - 1
-	if last < 0 || len(l.chunks[last]) == chunk {
-		l.chunks = append(l.chunks, make([]Entry, 0, chunk))
-		last++
-	}
-	l.chunks[last] = append(l.chunks[last], e)
+// copyOf is an event in memory of its own.
+func (l *Ledger) copyOf(e Packed) Event {
+	var one archive
+	one.add(&Entry{Event: e})
+	one.all(func(c *Entry) bool {
+		e = c.Event.(Packed)
+		return true
+	})
+	return e
 }
 
 // Reach counts that a probe was reached.
@@ -210,29 +227,19 @@ func (l *Ledger) Reached() map[*Probe]int64 {
 
 // Len is the number of entries that were kept.
 func (l *Ledger) Len() int {
-	n := len(l.chunks)
-	if n == 0 {
-		return 0
+	if l.keep == KeepAll {
+		return l.kept.count
 	}
-	return (n-1)*chunk + len(l.chunks[n-1])
+	return len(l.notable)
 }
 
-// All are the entries that were kept, in order.
-func (l *Ledger) All() iter.Seq[*Entry] { return l.From(0) }
+// Notable are the notable entries that were kept, in order.
+func (l *Ledger) Notable() iter.Seq[*Entry] { return slices.Values(l.notable) }
 
-// From are the entries that were kept, but for the first n.
-func (l *Ledger) From(n int) iter.Seq[*Entry] {
-	return func(yield func(*Entry) bool) {
-		for i := n / chunk; i < len(l.chunks); i++ {
-			entries := l.chunks[i]
-			if i == n/chunk {
-				entries = entries[min(n%chunk, len(entries)):]
-			}
-			for j := range entries {
-				if !yield(&entries[j]) {
-					return
-				}
-			}
-		}
+// All are the entries that were kept, in order.
+func (l *Ledger) All() iter.Seq[*Entry] {
+	if l.keep == KeepAll {
+		return l.kept.all
 	}
+	return l.Notable()
 }

@@ -123,14 +123,12 @@ func TestEntriesAreKeptAcrossChunks(t *testing.T) {
 		l.Add(ledger.Entry{Event: &appendedEvent{End: int64(i)}})
 	}
 	assert.Equal(t, 5000, l.Len())
-	for _, from := range []int{0, 1, 1023, 1024, 4999, 5000} {
-		next := int64(from)
-		for e := range l.From(from) {
-			require.Equal(t, next, e.Event.(*appendedEvent).End)
-			next++
-		}
-		assert.EqualValues(t, 5000, next)
+	next := int64(0)
+	for e := range l.All() {
+		require.Equal(t, next, e.Event.(*appendedEvent).End)
+		next++
 	}
+	assert.EqualValues(t, 5000, next)
 }
 
 func TestAStoryIsPickedByHostSubjectAndTime(t *testing.T) {

@@ -112,7 +112,7 @@ func (h *Hunt) Add(r *Run) {
 	}
 }
 
-// WriteText tells a hunt to a person.
+// WriteText explains a hunt to a person.
 func (h *Hunt) WriteText(w io.Writer, style Style) {
 	head := headline[h.Verdict]
 	fmt.Fprintf(w, "%s %s, %s events, %s virtual in %s wall: %.1f seeds per second\n",
@@ -145,7 +145,7 @@ func (h *Hunt) writeVerdicts(w io.Writer) {
 	}
 }
 
-// writeFailures tells of at most twenty runs, a line each.
+// writeFailures writes at most twenty runs, a line each.
 func (h *Hunt) writeFailures(w io.Writer, failures []Failure, what string) {
 	const most = 20
 	for i, f := range failures {

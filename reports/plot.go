@@ -17,7 +17,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// The colours of the picture, which colour-blind readers can tell apart too
+// The colours of the picture, which colour-blind readers can distinguish too
 // (Okabe and Ito).
 var (
 	ink     = color.NRGBA{0x22, 0x22, 0x22, 0xff}
@@ -64,7 +64,7 @@ func (t *Timeline) WriteSVG(w io.Writer) error {
 	for _, p := range panels {
 		p.X.Min, p.X.Max = 0, t.Run.VirtualSeconds // curves end with a whole second
 	}
-	left := vg.Length(0) // of the widest labels, so that all begin at the same place
+	left := vg.Length(0) // of the widest labels, so that all begin at the same x
 	for _, p := range panels {
 		left = max(left, p.indent(c))
 	}
@@ -212,7 +212,7 @@ func (t *Timeline) latency() panel {
 	return p
 }
 
-// least is the shortest time that is told apart: the axis begins there.
+// least is the shortest time that is distinguished: the axis begins there.
 const least = time.Millisecond
 
 // steps draw a value of each second, where there is one.

@@ -1,4 +1,4 @@
-// Package reports tells what a run showed: to a person as text, to a CI as
+// Package reports explains what a run showed: to a person as text, to a CI as
 // JSON. It knows results, not how they came about.
 package reports
 
@@ -41,7 +41,7 @@ func ExitCode(v Verdict) int {
 	panic("reports: verdict " + string(v) + " has no exit code")
 }
 
-// Worst is the one to tell of several: not deterministic, violated, inconclusive,
+// Worst is the one to report of several: not deterministic, violated, inconclusive,
 // allowed, holds, whichever comes first.
 func Worst(verdicts ...Verdict) Verdict {
 	if slices.Contains(verdicts, NotDeterministic) {

@@ -50,7 +50,7 @@ var headline = map[Verdict]struct{ word, color string }{
 	NotDeterministic: {"NOT DETERMINISTIC", red},
 }
 
-// WriteText tells a run to a person. What was broken comes first: what was
+// WriteText explains a run to a person. What was broken comes first: what was
 // promised, what was seen, what proves it, what went wrong around it. Then come
 // what held, what the run was, and what to type next.
 func (r *Run) WriteText(w io.Writer, style Style) {
@@ -141,7 +141,7 @@ func (r *Run) faults() string {
 	return things(len(r.Faults), "fault")
 }
 
-// writeSkipped tells of faults that did not strike as they were planned: the
+// writeSkipped writes the faults that did not strike as they were planned: the
 // author of a plan wants to know of each.
 func (r *Run) writeSkipped(row func(label, text string)) {
 	if !r.OwnPlan && len(r.Skipped) > 0 {
@@ -153,7 +153,7 @@ func (r *Run) writeSkipped(row func(label, text string)) {
 	}
 }
 
-// compare orders verdicts by which is told of two.
+// compare orders verdicts by which is reported of two.
 func compare(a, b Verdict) int {
 	switch {
 	case a == b:
@@ -164,7 +164,7 @@ func compare(a, b Verdict) int {
 	return -1
 }
 
-// writeChecks tells of the checks, the worst first.
+// writeChecks writes the checks, the worst first.
 func (r *Run) writeChecks(w io.Writer, style Style) {
 	checks := slices.Clone(r.Checks)
 	slices.SortStableFunc(checks, func(a, b Check) int { return compare(b.Verdict, a.Verdict) })
@@ -175,9 +175,9 @@ func (r *Run) writeChecks(w io.Writer, style Style) {
 	}
 }
 
-// writeViolations tells of each check's first violation with its story, and of
+// writeViolations explains each check's first violation with its story, and of
 // a few more in a line each; then of the dangers that were not met. It reports
-// whether there was anything to tell.
+// whether there was anything to explain.
 func (r *Run) writeViolations(w io.Writer, style Style) (told bool) {
 	const most = 5
 	by := map[string]int{}
@@ -215,7 +215,7 @@ func (r *Run) writeViolations(w io.Writer, style Style) (told bool) {
 	return len(order)+len(r.NotReached) > 0
 }
 
-// writeProof tells the argument, draws the operations, and says what happened
+// writeProof writes the argument, draws the operations, and says what happened
 // around them.
 func (v *Violation) writeProof(w io.Writer, style Style) {
 	for _, line := range v.Proof {
@@ -238,7 +238,7 @@ func (s Style) storyRoom() int {
 	return max(s.Width-30, 30)
 }
 
-// writeAllowed tells each reason once, with what it let off and an example of
+// writeAllowed writes each reason once, with what it let off and an example of
 // each anomaly.
 func (r *Run) writeAllowed(w io.Writer, style Style) {
 	var reasons []string
@@ -260,7 +260,7 @@ func (r *Run) writeAllowed(w io.Writer, style Style) {
 		fmt.Fprintf(w, "  allowed  %s\n", Wrap(strings.Join(parts, ", ")+", because "+reason, "           ", style.room(11, 100)))
 	}
 	if r.Strict {
-		return // they are violations, and told as such
+		return // they are violations, and explained as such
 	}
 	for _, reason := range reasons {
 		for _, a := range seen[reason] {
@@ -269,7 +269,7 @@ func (r *Run) writeAllowed(w io.Writer, style Style) {
 	}
 }
 
-// write tells of the example.
+// write explains the example.
 func (p *Permitted) write(w io.Writer, style Style) {
 	if p.Message == "" {
 		return

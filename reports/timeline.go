@@ -49,7 +49,7 @@ const (
 	Phase // of the run
 )
 
-// slowest is the longest time that is told apart: latency above counts as this.
+// slowest is the longest time that is distinguished: latency above counts as this.
 const slowest = time.Hour
 
 // NewTimeline adds up a history.
@@ -89,7 +89,7 @@ func NewTimeline(run *Run, about string, h *history.History, marks []Mark) *Time
 	return t
 }
 
-// measure notes the percentiles of times. The histogram is empty before and
+// measure records the percentiles of times. The histogram is empty before and
 // after.
 func (s *Second) measure(h *hdrhistogram.Histogram, times []time.Duration) {
 	if s.Arrived = len(times); s.Arrived == 0 {

@@ -25,6 +25,6 @@ var CoordinatorLoss = Scenario{
 		{At: 39 * time.Second, Fault: faults.MoveCoordinator{Group: "billing"}},
 		{At: 48 * time.Second, For: 4 * time.Second, Fault: faults.PowerOff{Host: faults.Coordinator("billing")}},
 	},
-	Checks: GroupPromises,
+	Checks: PromisesToGroups,
 	Probes: []*ledger.Probe{coordinator.ProbeLoadedRecords},
 }

@@ -27,6 +27,6 @@ var EagerVersusCooperativeVersus848 = Scenario{
 		{At: 32 * time.Second, For: 10 * time.Second, Fault: faults.Kill{Host: faults.Host("member-2")}},
 		{At: 48 * time.Second, For: 4 * time.Second, Fault: faults.Stop{Host: faults.Host("member-3", "member-4")}},
 	},
-	Checks: GroupPromises,
+	Checks: PromisesToGroups,
 	Probes: []*ledger.Probe{ProbeMemberExpelled},
 }

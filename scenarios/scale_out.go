@@ -28,5 +28,5 @@ var ScaleOut = Scenario{
 		{At: 21 * time.Second, For: 8 * time.Second, Fault: faults.Kill{Host: faults.Host("member-1")}},
 		{At: 40 * time.Second, For: 3 * time.Second, Fault: faults.Stop{Host: faults.Coordinator("billing")}},
 	},
-	Checks: GroupPromises,
+	Checks: PromisesToGroups,
 }

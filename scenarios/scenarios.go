@@ -49,9 +49,11 @@ type Scenario struct {
 type Law struct {
 	Name  string // "no order is shipped twice"
 	About string
-	// Watch is called once for each run. What it returns is called with each
-	// event, traffic and operations of clients included, and says what is wrong; empty: nothing. The run ends then.
-	Watch func() func(*ledger.Entry) (broken string)
+	// Watch is called once for each run. What it returns is called with each event,
+	// traffic and operations of clients included. It reports whether it checked
+	// anything of it, which the report counts, and what is wrong; empty: nothing. The
+	// run ends then. An event that is ledger.Packed is valid only during the call.
+	Watch func() func(*ledger.Entry) (checked bool, broken string)
 }
 
 // Cluster is the cast of servers, Topic a topic that is created before the work

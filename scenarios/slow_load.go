@@ -31,6 +31,6 @@ var SlowLoad = Scenario{
 		{At: 40 * time.Second, For: 3 * time.Second, Fault: faults.Kill{Host: faults.Coordinator("billing")}},
 		{At: 48 * time.Second, For: 8 * time.Second, Fault: faults.PingPongCoordinator{Group: "billing", Every: 400 * time.Millisecond}},
 	},
-	Checks: GroupPromises,
+	Checks: PromisesToGroups,
 	Probes: []*ledger.Probe{coordinator.ProbeLoadedRecords, coordinator.ProbeAskedWhileLoading},
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/broker/client"
-	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/workloads"
 )
@@ -47,10 +46,8 @@ var Billing = workloads.GroupConsume{
 	Group: "billing", Members: 3, Classic: Classic,
 }
 
-// GroupPromises are those about records, and what a cluster owes a consumer group.
-var GroupPromises = slices.Concat(Promises, []Promise{
-	checkers.GroupsCoverTheirInput, checkers.OneOwner, checkers.KeysInOrder, checkers.CommittedOffsetsAreRegisters, checkers.EpochsGrow,
-})
+// PromisesToGroups are those about records, and what a cluster owes a consumer group.
+var PromisesToGroups = slices.Concat(Promises, GroupPromises)
 
 // StandardGroups is the everyday trial of a consumer group in the classic protocol:
 // steady work, and whatever trouble the seed draws, of its members and coordinator
@@ -62,5 +59,5 @@ var StandardGroups = Scenario{
 	Topics:   []Topic{Orders},
 	Workload: Billing,
 	Faults:   faults.Swarm{Topic: "orders", Partitions: 3, Group: "billing"},
-	Checks:   GroupPromises,
+	Checks:   PromisesToGroups,
 }

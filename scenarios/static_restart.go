@@ -23,7 +23,7 @@ var StaticRestart = Scenario{
 		{At: 30 * time.Second, For: 3 * time.Second, Fault: faults.Kill{Host: faults.Host("member-2")}},
 		{At: 40 * time.Second, For: 2 * time.Second, Fault: faults.Kill{Host: faults.Members("billing")}},
 	},
-	Checks: GroupPromises,
+	Checks: PromisesToGroups,
 	Laws:   []Law{{Name: "restarts of static members move nothing", About: "no rebalance begins while each is back within its session", Watch: nothingMoves}},
 }
 

@@ -21,6 +21,6 @@ var ZombieMember = Scenario{
 		{At: 24 * time.Second, For: 14 * time.Second, Fault: faults.Pause{Host: faults.Host("member-1", "member-2")}},
 		{At: 44 * time.Second, For: 8 * time.Second, Fault: faults.Isolate{Host: faults.Member("billing")}},
 	},
-	Checks: GroupPromises,
+	Checks: PromisesToGroups,
 	Probes: []*ledger.Probe{ProbeMemberExpelled, ProbeZombieRefused, ProbePartitionsLost},
 }

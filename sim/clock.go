@@ -12,7 +12,7 @@ import (
 // only the wall clock can be set.
 type clock struct {
 	base   int64 // what it runs fast by of its own, in millionths
-	drifts int64 // what it was made to run faster by, all told
+	drifts int64 // what it was made to run faster by, in all
 	ppm    int64
 	since  time.Duration // virtual time at which the rate was last changed
 	up     time.Duration // monotonic reading at since

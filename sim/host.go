@@ -11,7 +11,7 @@ import (
 	"github.com/ktrial/ktrial/sim/network"
 )
 
-// Host is a machine: a clock, a CPU, a disk and a place on the network. At most
+// Host is a machine: a clock, a CPU, a disk and an address on the network. At most
 // one process runs on it at a time.
 //
 // Its methods are for the world (At, After, OnEvent) and for tasks of other
@@ -88,7 +88,7 @@ func (h *Host) Process() env.Host {
 func (h *Host) ExitError() error { return h.exit }
 
 // Kill ends the process at once. The operating system lives on: the page cache
-// is kept and the peers of its connections are told.
+// is kept and the peers of its connections hear of it.
 func (h *Host) Kill() {
 	if h.IsRunning() {
 		h.happens(&Killed{}, "is killed")
@@ -97,7 +97,7 @@ func (h *Host) Kill() {
 }
 
 // PowerOff stops the machine at once: what was not synced may be lost, and
-// no peer is told. It returns what the disk has lost. Start switches it on
+// no peer hears of it. It returns what the disk has lost. Start switches it on
 // again.
 func (h *Host) PowerOff() []disk.Loss {
 	h.happens(&PoweredOff{}, "loses power")
@@ -137,7 +137,7 @@ func (h *Host) Resume() {
 	}
 }
 
-// Hold notes that something wants the host to stay down, which the code that
+// Hold records that something wants the host to stay down, which the code that
 // starts processes has to respect. Holds add up: each needs its own Release.
 func (h *Host) Hold() { h.holds++ }
 

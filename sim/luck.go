@@ -16,7 +16,7 @@ type luck struct {
 	yields map[string]*site
 }
 
-// site is one place in the code; it has a stream of its own, so that a new
+// site is one location in the code; it has a stream of its own, so that a new
 // site shifts none of the others.
 type site struct {
 	in   uint64 // strikes one in so many times; 0: off

@@ -54,10 +54,11 @@ type Config struct {
 	// same seed: it has no say in how a run is judged.
 	Watchdog time.Duration
 	// Stuck is called by the watchdog, on another goroutine, once; nil: the
-	// watchdog tells standard error and ends the program with exit code 70.
+	// watchdog prints to standard error and ends the program with exit code 70.
 	Stuck func(Stuck)
 
-	// Read is called with each event as it happens; nil: it is not.
+	// Read is called with each event as it happens, with those of weight Traffic only if
+	// all are kept; nil: it is not.
 	Read func(*ledger.Entry)
 	// Keep says which events are kept for World.Ledger.
 	Keep ledger.Keep

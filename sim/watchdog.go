@@ -38,7 +38,7 @@ type watchdog struct {
 // look is how often the watchdog looks.
 const look = 100 * time.Millisecond
 
-// watch tells the watchdog, if there is one, that Run is under way; what it
+// watch informs the watchdog, if there is one, that Run is under way; what it
 // returns, that it is over.
 func (w *World) startWatchdog() (end func()) {
 	if w.cfg.Watchdog == 0 {

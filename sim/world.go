@@ -46,7 +46,11 @@ func NewWorld(cfg Config) *World {
 		kc.Order = kernel.Stream(cfg.Seed, "order of tasks")
 	}
 	w := &World{cfg: cfg, k: kernel.New(kc), byName: map[string]*Host{}, ledger: ledger.New(cfg.Keep)}
-	if cfg.Read != nil {
+	switch {
+	case cfg.Read == nil:
+	case w.ledger.Traced():
+		w.ledger.ReadAll(cfg.Read)
+	default:
 		w.ledger.Read(cfg.Read)
 	}
 	w.net = network.New(w.k, cfg.Seed, cfg.Network)
@@ -126,7 +130,7 @@ func (w *World) NextAt() (time.Duration, bool) { return w.k.NextAt() }
 // Stop ends Run after the present event.
 func (w *World) Stop() { w.k.Stop() }
 
-// OnStop has f called when the world is told to stop, or fails.
+// OnStop has f called when the world is asked to stop, or fails.
 func (w *World) OnStop(f func()) { w.k.OnStop(f) }
 
 // Fail ends Run with err.
@@ -167,7 +171,7 @@ func (w *World) TellOf(host string, e ledger.Event) {
 	w.enter(host, h.incarnation, e)
 }
 
-// Say tells a line in the world's own words, for people to read.
+// Say adds a line in the world's own words, for people to read.
 func (w *World) Say(format string, args ...any) {
 	w.Tell(ledger.Say(format, args...))
 }

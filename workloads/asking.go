@@ -9,8 +9,8 @@ import (
 	"github.com/ktrial/ktrial/sim/env"
 )
 
-// asking asks again and again where the logs end: no client may be told an end
-// that lies before one that was told earlier.
+// asking asks again and again where the logs end: no client may be answered an end
+// that lies before one that was answered earlier.
 type asking struct {
 	w ProduceConsume
 	s *Stage
@@ -26,7 +26,7 @@ func (a *asking) main(h env.Host) {
 	admin := client.New(h, a.s.Bootstrap, h.Name()).NewAdmin(cfg)
 	specs := map[kafka.TopicPartition]client.OffsetSpec{}
 	for p := range a.s.Topics[a.w.Topic] {
-		specs[kafka.TopicPartition{Topic: a.w.Topic, Partition: p}] = client.OffsetSpec(kafka.LatestOffset)
+		specs[kafka.TopicPartition{Topic: a.w.Topic, Partition: p}] = client.EndOfLog
 	}
 	process := a.s.NewProcess()
 	for !a.s.Draining() {

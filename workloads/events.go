@@ -15,16 +15,16 @@ type (
 	// Invoked: a client begins an operation.
 	Invoked struct {
 		Operation
-		Sends []Sent `json:"sends,omitempty"` // what is sent
+		Sends []SentRecord `json:"sends,omitempty"` // what is sent
 	}
 	// Completed: a client learns how its operation ended.
 	Completed struct {
 		Operation
-		Outcome string   `json:"outcome"` // ok, failed, unknown
-		Error   string   `json:"error,omitempty"`
-		Sends   []Sent   `json:"sends,omitempty"`  // what was sent, with offset and leader epoch if it was acknowledged
-		Polled  []Polled `json:"polled,omitempty"` // runs of records with consecutive offsets of one leader epoch, in the order of delivery
-		Marks   []Mark   `json:"marks,omitempty"`  // offsets that were asked for: start and end of a log, committed ones
+		Outcome string       `json:"outcome"` // ok, failed, unknown
+		Error   string       `json:"error,omitempty"`
+		Sends   []SentRecord `json:"sends,omitempty"`  // what was sent, with offset and leader epoch if it was acknowledged
+		Polled  []PolledRun  `json:"polled,omitempty"` // runs of records with consecutive offsets of one leader epoch, in the order of delivery
+		Marks   []Mark       `json:"marks,omitempty"`  // offsets that were asked for: start and end of a log, committed ones
 	}
 )
 
@@ -36,18 +36,18 @@ type Operation struct {
 	Function string `json:"f"`       // send, poll, ...
 }
 
-// Sent is a record that was sent. Offset and leader epoch are -1 unless it was
+// SentRecord is a record that was sent. Offset and leader epoch are -1 unless it was
 // acknowledged with them.
-type Sent struct {
+type SentRecord struct {
 	Partition Text  `json:"partition"`
 	Value     Text  `json:"value"`
 	Offset    int64 `json:"offset"`
 	Epoch     int32 `json:"epoch"`
 }
 
-// Polled is a run of records with consecutive offsets that a poll returned of
+// PolledRun is a run of records with consecutive offsets that a poll returned of
 // one partition and leader epoch; -1: the epoch is not known.
-type Polled struct {
+type PolledRun struct {
 	Partition Text  `json:"partition"`
 	First     int64 `json:"first"`
 	Last      int64 `json:"last"`
@@ -91,6 +91,54 @@ func (t *Text) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Pack is for ledger.Packed.
+func (e *Invoked) Pack(p *ledger.Pack) {
+	e.Operation.pack(p)
+	ledger.List(p, &e.Sends, (*SentRecord).pack)
+}
+
+// Pack is for ledger.Packed.
+func (e *Completed) Pack(p *ledger.Pack) {
+	e.Operation.pack(p)
+	ledger.Text(p, &e.Outcome)
+	ledger.Text(p, &e.Error)
+	ledger.List(p, &e.Sends, (*SentRecord).pack)
+	ledger.List(p, &e.Polled, (*PolledRun).pack)
+	ledger.List(p, &e.Marks, (*Mark).pack)
+}
+
+func (o *Operation) pack(p *ledger.Pack) {
+	ledger.Int(p, &o.Index)
+	ledger.Int(p, &o.Process)
+	ledger.Text(p, &o.Client)
+	ledger.Text(p, &o.Function)
+}
+
+func (s *SentRecord) pack(p *ledger.Pack) {
+	s.Partition.pack(p)
+	s.Value.pack(p)
+	ledger.Int(p, &s.Offset)
+	ledger.Int(p, &s.Epoch)
+}
+
+func (r *PolledRun) pack(p *ledger.Pack) {
+	r.Partition.pack(p)
+	ledger.Int(p, &r.First)
+	ledger.Int(p, &r.Last)
+	ledger.Int(p, &r.Epoch)
+}
+
+func (m *Mark) pack(p *ledger.Pack) {
+	ledger.Text(p, &m.Kind)
+	m.Partition.pack(p)
+	ledger.Int(p, &m.Offset)
+}
+
+func (t *Text) pack(p *ledger.Pack) {
+	t.value.Pack(p)
+	t.in.Pack(p)
+}
+
 // unknown stands for an offset or an epoch that is not known.
 const unknown = -1
 
@@ -106,7 +154,7 @@ func (e *Completed) Kind() *ledger.Kind { return completed }
 func (e *Invoked) Subject() string   { return subject(e.Sends, nil) }
 func (e *Completed) Subject() string { return subject(e.Sends, e.Polled) }
 
-func subject(sends []Sent, polled []Polled) string {
+func subject(sends []SentRecord, polled []PolledRun) string {
 	var all []Text
 	for _, s := range sends {
 		all = append(all, s.Partition)
@@ -159,15 +207,13 @@ func (e *Completed) Sentence() string {
 // appended, and before which offset that epoch ends; known: whether it is.
 type EpochAt func(partition history.Value, offset int64) (epoch int32, end int64, known bool)
 
-// Operations makes the ledger's events of those of a history. Each operation has
-// two, so that their memory is allocated for many at once.
+// Operations makes the ledger's events of those of a history, in memory that it uses
+// again for the next.
 type Operations struct {
 	EpochAt EpochAt // nil: no epoch is known
 
-	invoked   ledger.Block[Invoked]
-	completed ledger.Block[Completed]
-	sent      []Sent // of which the rest is free, as are these
-	polled    []Polled
+	invoked   Invoked
+	completed Completed
 }
 
 // EventOf is the ledger's event of an event of the history; nil: it is not a
@@ -181,61 +227,62 @@ func (o *Operations) EventOf(e *history.Event, index int64) ledger.Event {
 		op.Function = e.Name
 	}
 	if e.Type == history.Invoke {
-		return o.invoked.Put(Invoked{Operation: op, Sends: o.sends(e)})
+		o.invoked = Invoked{Operation: op, Sends: o.sends(o.invoked.Sends[:0], e)}
+		return &o.invoked
 	}
-	out := o.completed.Put(Completed{Operation: op, Outcome: outcomes[e.Type], Error: e.Error, Sends: o.sends(e)})
-	begun := len(o.polled)
+	out := &o.completed
+	*out = Completed{
+		Operation: op, Outcome: outcomes[e.Type], Error: e.Error,
+		Sends: o.sends(out.Sends[:0], e), Polled: out.Polled[:0], Marks: out.Marks[:0],
+	}
 	for i := range e.Mops {
 		switch m := &e.Mops[i]; m.Kind {
 		case history.MopSend:
 		case history.MopPoll:
-			begun = o.poll(begun, m.Records)
+			out.Polled = o.poll(out.Polled, m.Records)
 		default:
 			out.Marks = append(out.Marks, Mark{m.Kind.String(), Text{value: m.Key}, m.Offset.Or(unknown)})
 		}
 	}
-	out.Polled = o.polled[begun:len(o.polled):len(o.polled)]
 	return out
 }
 
 var outcomes = [...]string{history.OK: "ok", history.Failed: "failed", history.Unknown: "unknown"}
 
-func (o *Operations) sends(e *history.Event) []Sent {
-	begun := len(o.sent)
+func (o *Operations) sends(out []SentRecord, e *history.Event) []SentRecord {
 	for i := range e.Mops {
 		m := &e.Mops[i]
 		if m.Kind != history.MopSend {
 			continue
 		}
-		s := Sent{Partition: Text{value: m.Key}, Value: Text{m.Value, m.Key}, Offset: unknown, Epoch: unknown}
+		s := SentRecord{Partition: Text{value: m.Key}, Value: Text{m.Value, m.Key}, Offset: unknown, Epoch: unknown}
 		if offset, told := m.Offset.Told(); e.Type == history.OK && told {
 			s.Offset = offset
 			s.Epoch, _ = o.epochAt(m.Key, offset)
 		}
-		o.sent, begun = more(o.sent, begun, s)
+		out = append(out, s)
 	}
-	return o.sent[begun:len(o.sent):len(o.sent)]
+	return out
 }
 
-// poll adds records to the runs of those before, which are o.polled[begun:]. They
-// may move; it returns where they begin.
-func (o *Operations) poll(begun int, records []history.Record) int {
+// poll adds records to the runs of those before.
+func (o *Operations) poll(out []PolledRun, records []history.Record) []PolledRun {
 	epoch, end := int32(unknown), int64(unknown) // of the last record
 	for i := range records {
 		r := &records[i]
 		partition, offset := Text{value: r.Key}, r.Offset.Or(unknown)
-		last := len(o.polled) - 1
-		goesOn := last >= begun && o.polled[last].Partition == partition && o.polled[last].Last+1 == offset
+		last := len(out) - 1
+		goesOn := last >= 0 && out[last].Partition == partition && out[last].Last+1 == offset
 		if !goesOn || offset >= end {
 			epoch, end = o.epochAt(r.Key, offset)
 		}
-		if goesOn && epoch == o.polled[last].Epoch {
-			o.polled[last].Last = offset
+		if goesOn && epoch == out[last].Epoch {
+			out[last].Last = offset
 			continue
 		}
-		o.polled, begun = more(o.polled, begun, Polled{partition, offset, offset, epoch})
+		out = append(out, PolledRun{partition, offset, offset, epoch})
 	}
-	return begun
+	return out
 }
 
 // epochAt is the epoch of a record, and the offset up to which it is that of the
@@ -247,15 +294,4 @@ func (o *Operations) epochAt(partition history.Value, offset int64) (epoch int32
 		}
 	}
 	return unknown, offset + 1
-}
-
-// more appends to all[begun:], with what is before it left to its readers. When
-// there is no room it moves to new memory; it returns where it begins.
-func more[E any](all []E, begun int, e E) ([]E, int) {
-	const room = 256
-	if len(all) == cap(all) {
-		moved := make([]E, 0, max(room, 2*(len(all)-begun)))
-		all, begun = append(moved, all[begun:]...), 0
-	}
-	return append(all, e), begun
 }

@@ -33,7 +33,7 @@ func (p *producing) main(h env.Host) {
 	pace := p.pace()
 	for seq := int64(0); p.s.Now() < p.until; seq++ {
 		to := kafka.TopicPartition{Topic: p.w.Topic, Partition: int32(h.Rand().IntN(int(p.s.Topics[p.w.Topic])))}
-		w.Send(to, Value{to, p.name, session, seq}.String(), p.w.Size, nil)
+		w.Send(to, Numbered{to, p.name, session, seq}.String(), p.w.Size, nil)
 		h.Sleep(pace/2 + time.Duration(h.Rand().Int64N(int64(pace))))
 	}
 	w.Close()

@@ -64,7 +64,7 @@ type Role uint8
 const (
 	// Other: the client must be done when the readers are.
 	Other Role = iota
-	// Writes: the client must be done before the readers are told where the logs
+	// Writes: the client must be done before the readers hear where the logs
 	// end.
 	Writes
 	// Reads: the client is done when it has read to the ends that Ends says.
@@ -127,7 +127,7 @@ func (s *Stage) AwaitWork(h env.Host) {
 	}
 }
 
-// Drain tells the clients that nothing more is written: readers are done when
+// Drain lets the clients know that nothing more is written: readers are done when
 // they have read to these ends.
 func (s *Stage) Drain(ends map[kafka.TopicPartition]kafka.Offset) {
 	s.draining = true
@@ -140,7 +140,7 @@ func (s *Stage) Draining() bool { return s.draining }
 // Ends is where the logs end that must be read, once Draining.
 func (s *Stage) Ends() map[kafka.TopicPartition]kafka.Offset { return s.ends }
 
-// Main is the process of a client that notes when it is done. One that has
+// Main is the process of a client that records when it is done. One that has
 // stopped because it was asked to is not: it has more to do in its next life.
 func (s *Stage) Main(c Client) func(env.Host) {
 	return func(h env.Host) {
@@ -182,8 +182,8 @@ func (s *Stage) NewProcess() int64 {
 	return p
 }
 
-// Value is what a record carries.
-type Value struct {
+// Numbered is what a record carries: the number of its sending.
+type Numbered struct {
 	Partition kafka.TopicPartition
 	Producer  string
 	Session   int // of the producer: one life of its process
@@ -191,7 +191,7 @@ type Value struct {
 }
 
 // String is how it is written: p1-0-17@orders/0.
-func (v Value) String() string {
+func (v Numbered) String() string {
 	b := make([]byte, 0, 96) // on the stack, unless names are long
 	b = append(append(b, v.Producer...), '-')
 	b = append(strconv.AppendInt(b, int64(v.Session), 10), '-')

@@ -16,8 +16,8 @@ import (
 // two records of a run are the same, and one that turns up elsewhere is known.
 func TestNoTwoValuesAreTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		value := rapid.Custom(func(t *rapid.T) Value {
-			return Value{
+		value := rapid.Custom(func(t *rapid.T) Numbered {
+			return Numbered{
 				kafka.TopicPartition{Topic: rapid.StringMatching(`[a-z]{1,3}`).Draw(t, "topic"), Partition: rapid.Int32Range(0, 12).Draw(t, "partition")},
 				rapid.StringMatching(`p[0-9]{1,2}`).Draw(t, "producer"), rapid.IntRange(0, 12).Draw(t, "session"), rapid.Int64Range(0, 200).Draw(t, "sequence"),
 			}
@@ -25,7 +25,7 @@ func TestNoTwoValuesAreTheSame(t *testing.T) {
 		a, b := value.Draw(t, "a"), value.Draw(t, "b")
 		assert.Equal(t, a == b, a.String() == b.String(), "%v and %v", a, b)
 	})
-	v := Value{kafka.TopicPartition{Topic: "orders", Partition: 2}, "p1", 0, 17}
+	v := Numbered{kafka.TopicPartition{Topic: "orders", Partition: 2}, "p1", 0, 17}
 	assert.Equal(t, "p1-0-17@orders/2", v.String())
 }
 

@@ -39,7 +39,7 @@ func (s *Stage) NewWriter(h env.Host, session string, cfg client.ProducerConfig)
 }
 
 // Send sends a record and records what becomes of it. Values must be unique
-// among the records of a partition, or the history cannot tell them apart. A
+// among the records of a partition, or the history cannot distinguish them. A
 // shorter value is filled up to so many bytes with dots, which no value may end
 // with. done is called with the outcome; nil: it is not. Send blocks while the
 // producer's memory is full.

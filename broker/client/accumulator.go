@@ -20,7 +20,7 @@ type producerTopic struct {
 	sticky sticky
 	turns  roundRobin
 	// ratio is what compression makes of a byte, in thousandths, as far as past
-	// batches tell: it decides when a batch is full.
+	// batches say: it decides when a batch is full.
 	ratio int32
 }
 
@@ -200,7 +200,7 @@ func (p *Producer) recycle(b *batch) {
 	p.batches = append(p.batches, b)
 }
 
-// nowBusy notes that q has batches. A producer may have sent to thousands of
+// nowBusy records that q has batches. A producer may have sent to thousands of
 // partitions: the sender looks only at those where there is something to do.
 func (p *Producer) nowBusy(q *queue) {
 	if q.busy {

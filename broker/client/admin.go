@@ -61,7 +61,7 @@ type PartitionDescription struct {
 	Offline     []kafka.NodeID
 }
 
-// NodeDescription is a broker as others are told of it.
+// NodeDescription is a broker as it is announced to others.
 type NodeDescription struct {
 	ID   kafka.NodeID
 	Addr string
@@ -109,9 +109,15 @@ type ConfigEntry struct {
 	Default bool
 }
 
-// OffsetSpec is what ListOffsets looks for: LatestOffset, EarliestOffset, or
-// the first record that is not older than a timestamp in milliseconds.
+// OffsetSpec is what ListOffsets looks for: EndOfLog, StartOfLog, or the first
+// record that is not older than a timestamp in milliseconds.
 type OffsetSpec int64
+
+// The ends of a log, which Kafka's OffsetSpec calls latest and earliest.
+const (
+	EndOfLog   = OffsetSpec(kafka.LatestOffset)
+	StartOfLog = OffsetSpec(kafka.EarliestOffset)
+)
 
 // ListedOffset is an answer of ListOffsets. Offset is NoOffset if no record is
 // as young as was asked for.

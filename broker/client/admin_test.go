@@ -67,9 +67,9 @@ func TestAdmin_AsksTheLeaders(t *testing.T) {
 		f.parts[orders(1)].start = 2
 		specs := map[kafka.TopicPartition]OffsetSpec{}
 		for p := range int32(4) {
-			specs[orders(p)] = OffsetSpec(kafka.EarliestOffset)
+			specs[orders(p)] = StartOfLog
 		}
-		specs[orders(3)] = OffsetSpec(kafka.LatestOffset)
+		specs[orders(3)] = EndOfLog
 		check := func() {
 			got, err := a.ListOffsets(ReadUncommitted, specs)
 			require.NoError(t, err)
@@ -98,7 +98,7 @@ func TestAdmin_DoesNotWaitForAConnectionLongerThanForAnAnswer(t *testing.T) {
 		a := c.NewAdmin(cfg)
 		began := h.Uptime()
 		_, err := a.ListOffsets(ReadUncommitted, map[kafka.TopicPartition]OffsetSpec{
-			orders(0): OffsetSpec(kafka.LatestOffset), orders(1): OffsetSpec(kafka.LatestOffset),
+			orders(0): EndOfLog, orders(1): EndOfLog,
 		})
 		assert.ErrorIs(t, err, kerr.RequestTimedOut)
 		assert.InDelta(t, 5, (h.Uptime() - began).Seconds(), 0.1)

@@ -106,7 +106,7 @@ func (a *assigned) backOff(n *network) {
 	a.retryAt = n.host.Uptime() + n.retryBackoff(a.failures)
 }
 
-// follow notes the leader epoch of now. A position with an epoch is validated before it
+// follow records the leader epoch of now. A position with an epoch is validated before it
 // is used with another leader.
 func (a *assigned) follow(t *topic) {
 	if t == nil || int(a.tp.Partition) >= len(t.parts) {

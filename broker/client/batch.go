@@ -28,7 +28,7 @@ type batch struct {
 	onWire   bool              // an answer, or the end of the connection, is to come
 	split    bool              // it is part of one that was too large
 
-	// doubt: some attempt may have been written, as far as the answers tell.
+	// doubt: some attempt may have been written, as far as the answers say.
 	doubt bool
 
 	// The identity it was sent under. It is rewritten only when it is lost.
@@ -91,7 +91,7 @@ func (b *batch) size() int32 {
 	return int32(len(b.encoded))
 }
 
-// number gives b its place under an identity.
+// number gives b its sequences under an identity.
 func (b *batch) number(n *numbering) {
 	b.numbered, b.lost, b.afterDoubt = true, false, false
 	b.id, b.epoch, b.sequence, b.ordinal = n.id, n.epoch, n.take(b.count()), n.batches
@@ -111,7 +111,7 @@ func stamp(b record.Batch, id kafka.ProducerID, epoch kafka.ProducerEpoch, base 
 	binary.BigEndian.PutUint32(b[crcAt:], crc32.Checksum(b[attributesAt:], castagnoli))
 }
 
-// deliver tells the callbacks.
+// deliver calls the callbacks.
 func (b *batch) deliver() {
 	for i := range b.sends {
 		if done := b.sends[i].done; done != nil {
@@ -143,7 +143,7 @@ func (b *batch) delivery(i int32) Delivery {
 }
 
 // parts splits b, which was too large for the broker, into batches of at most
-// size bytes before compression (KIP-126). They share its place, its sequences
+// size bytes before compression (KIP-126). They share its position, its sequences
 // and its doubts.
 func (b *batch) parts(size int, codec record.Codec) []*batch {
 	var parts []*batch

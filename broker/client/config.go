@@ -169,7 +169,7 @@ func Effective() []*config.Definition {
 	return slices.Concat(config.Fields(&ProducerConfig{}), config.Fields(&ConsumerConfig{}), config.Fields(&AdminConfig{}))
 }
 
-// Acks is how many replicas must hold a record before its producer is told.
+// Acks is how many replicas must hold a record before its producer is answered.
 type Acks int16
 
 // The three values that Kafka knows.

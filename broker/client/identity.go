@@ -70,7 +70,7 @@ func (i *identity) bump() {
 	i.epoch++
 }
 
-// numbering is a partition's place under an identity.
+// numbering is how far a partition is numbered under an identity.
 type numbering struct {
 	id    kafka.ProducerID
 	epoch kafka.ProducerEpoch

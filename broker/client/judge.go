@@ -100,7 +100,7 @@ func (v *judgement) error(b *batch) error {
 	return fmt.Errorf("client: produce to %v: %s: %w", b.queue.tp, v.message, v.err)
 }
 
-// recordErrors tells the records that the broker found fault with from those
+// recordErrors separates the records that the broker found fault with from those
 // that merely shared their batch (KIP-467).
 func (v *judgement) recordErrors(b *batch) map[int32]error {
 	if len(v.records) == 0 {
@@ -205,7 +205,7 @@ func (p *Producer) outOfOrder(b *batch, v judgement) {
 	p.retry(b)
 }
 
-// split has the parts of b sent in its place. What was split before, or is no
+// split has the parts of b sent instead of it. What was split before, or is no
 // larger than batch.size, is halved: the broker's limit is not known.
 func (p *Producer) split(b *batch) {
 	size := int(p.cfg.BatchSize)

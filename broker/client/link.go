@@ -288,7 +288,7 @@ func negotiate(conn *wire.Conn, timeout time.Duration) (wire.Versions, error) {
 	}
 }
 
-// disconnected notes that conn is of no more use, once.
+// disconnected records that conn is of no more use, once.
 func (l *link) disconnected(conn *wire.Conn) {
 	if l.conn != conn {
 		return

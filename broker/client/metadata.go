@@ -115,13 +115,13 @@ func (m *metadata) addr(id kafka.NodeID) (string, bool) {
 	return m.brokers[at].addr, true
 }
 
-// find is the place of a broker among them.
+// find is the index of a broker among them.
 func (m *metadata) find(id kafka.NodeID) (at int, found bool) {
 	return slices.BinarySearchFunc(m.brokers, id, func(n node, id kafka.NodeID) int { return cmp.Compare(n.id, id) })
 }
 
 // want has name asked for from now on, and reports what is known of it: nil if
-// the cluster has not told yet.
+// the cluster has not announced yet.
 func (m *metadata) want(name string) *topic {
 	t := m.topics[name]
 	now := m.net.host.Uptime()

@@ -88,7 +88,7 @@ func (n *network) linkChanged(_ *link, err error) {
 
 // leastLoaded is the best link for a request that any broker can answer: open
 // and idle, else open, else being opened, else one that may be opened now. It
-// begins at a random broker. If there is none, it tells how long to wait.
+// begins at a random broker. If there is none, it says how long to wait.
 func (n *network) leastLoaded() (best *link, wait time.Duration) {
 	const opening, closed = 1 << 20, 1 << 21
 	nodes := n.metadata.nodes()

@@ -88,7 +88,7 @@ func (s *sticky) current(from spread, rng *rand.Rand) int32 {
 	return s.partition
 }
 
-// appended notes that the partition got so many bytes, and lets go of it when
+// appended records that the partition got so many bytes, and lets go of it when
 // it has had its share. While its last batch can still be filled it stays, up
 // to twice the share: else a long linger would leave many half full batches.
 func (s *sticky) appended(bytes, share int32, batchFull bool) {

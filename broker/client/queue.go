@@ -17,7 +17,7 @@ type queue struct {
 	busy  bool // it is among those with batches
 
 	// batches are those whose callbacks have not run, in the order of the sends.
-	// A retry keeps its place, so order needs no other care: numbered batches
+	// A retry keeps its position, so order needs no other care: numbered batches
 	// come before those without a number, and their sequences follow each other.
 	batches fifo
 
@@ -96,7 +96,7 @@ func (q *queue) maySend(b *batch, ahead int, i *identity) bool {
 	if !q.numbering.of(i) || !q.numbering.known {
 		return q.inFlight == 0
 	}
-	// What the leader cannot tell from a new batch must not be in doubt.
+	// What the leader cannot distinguish from a new batch must not be in doubt.
 	first := q.first()
 	return first == b || q.numbering.batches-first.ordinal < rememberedBatches
 }
@@ -142,14 +142,14 @@ func (q *queue) behind(b *batch, fn func(*batch)) {
 	}
 }
 
-// missing notes that b is certainly not in the log and will not be written
+// missing records that b is certainly not in the log and will not be written
 // under its number. What follows it then is not there either.
 func (q *queue) missing(b *batch) {
 	q.restart = true
 	q.behind(b, func(other *batch) { other.lost = true })
 }
 
-// gaveUp notes that b was given up and may be in the log, now or later.
+// gaveUp records that b was given up and may be in the log, now or later.
 func (q *queue) gaveUp(b *batch) {
 	q.restart = true
 	q.behind(b, func(other *batch) { other.afterDoubt = true })

@@ -18,7 +18,7 @@ const (
 	FromGroup      Source = 8 // set on a group
 )
 
-// Layer is what is set in one place, under the names that settings have there.
+// Layer is what is set at one level, under the names that settings have there.
 type Layer struct {
 	Source Source
 	Get    func(name string) (value string, set bool)

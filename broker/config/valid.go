@@ -141,7 +141,7 @@ func throttledReplicas(form string) check {
 
 var duration = regexp.MustCompile(`^P(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?$`)
 
-// offsetReset takes a place to begin at; a duration is one of ISO 8601, not
+// offsetReset takes a position to begin at; a duration is one of ISO 8601, not
 // below 0 (KIP-1106).
 func offsetReset(none bool) check {
 	words, listed, form := []string{"earliest", "latest"}, "'earliest', 'latest'", "PnDTnHnMn.nS"

@@ -76,7 +76,7 @@ func (b *brain) heartbeat(req *kmsg.BrokerHeartbeatRequest) (brokerState, record
 	return next, b.fence(id), nil
 }
 
-// brokerState tells by the session whether a broker is shutting down: after a
+// brokerState finds by the session whether a broker is shutting down: after a
 // change of the controller the broker asks again, and so gets a new offset for
 // the others to pass.
 func (b *brain) brokerState(id kafka.NodeID) brokerState {

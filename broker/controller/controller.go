@@ -27,7 +27,7 @@ import (
 	"github.com/ktrial/ktrial/sim/env"
 )
 
-// Config is what a controller is told at its start.
+// Config is what a controller is given at its start.
 type Config struct {
 	ID        kafka.NodeID
 	ClusterID string

@@ -9,7 +9,7 @@ import (
 )
 
 // brokerMove is one broker coming or going. It is worked out from an image
-// that does not know of it yet, so the elections it causes must be told.
+// that does not know of it yet, so the elections it causes must be announced.
 type brokerMove struct {
 	leaves  kafka.NodeID // out of every ISR, not to be elected
 	arrives kafka.NodeID // to be elected where there is no leader

@@ -229,7 +229,7 @@ func sameChange(a, b *metadata.PartitionChangeRecord) bool {
 		sameNodes(a.AddingReplicas, b.AddingReplicas) && sameNodes(a.RemovingReplicas, b.RemovingReplicas)
 }
 
-// sameNodes tells nil, no change, from an empty list, a change.
+// sameNodes distinguishes nil, no change, from an empty list, a change.
 func sameNodes(a, b []kafka.NodeID) bool {
 	return (a == nil) == (b == nil) && slices.Equal(a, b)
 }

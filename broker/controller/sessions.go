@@ -61,7 +61,7 @@ func (s *sessions) touch(id kafka.NodeID, now time.Duration, at kafka.Offset) {
 	s.all[i].contact, s.all[i].metadataOffset = now, at
 }
 
-// heard notes a heartbeat that put a broker in state next. last is the offset
+// heard records a heartbeat that put a broker in state next. last is the offset
 // of what was decided last.
 func (s *sessions) heard(id kafka.NodeID, next brokerState, now time.Duration, at, last kafka.Offset) {
 	if next.fenced() {

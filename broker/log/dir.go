@@ -197,7 +197,7 @@ func (d *Dir) Partitions() []kafka.TopicPartition { return sortedPartitions(d.lo
 // Get is the log of tp, or nil.
 func (d *Dir) Get(tp kafka.TopicPartition) *Log { return d.logs[tp] }
 
-// TopicID is the topic's id as partition.metadata tells.
+// TopicID is the topic's id as partition.metadata says.
 func (d *Dir) TopicID(tp kafka.TopicPartition) kafka.UUID { return d.topicIDs[tp] }
 
 // SetProducerExpiry changes producer.id.expiration.ms of all logs; zero: back to
@@ -335,9 +335,11 @@ func (d *Dir) Checkpoint(hws map[kafka.TopicPartition]kafka.Offset) error {
 	maps.Copy(known, hws)
 	for tp := range d.logs { //det:allow each has an entry of its own
 		if _, given := hws[tp]; !given {
-			d.host.Reached(ProbeMarksKept)
 			known[tp] = d.highWatermarks[tp]
 		}
+	}
+	if len(known) > len(hws) {
+		d.host.Reached(ProbeMarksKept)
 	}
 	d.highWatermarks = known
 	return d.writeOffsets(highWatermarksFile, d.highWatermarks)
@@ -357,7 +359,7 @@ func (d *Dir) checkpointRecoveryPoints() error {
 	return d.writeOffsets(recoveryPointsFile, of)
 }
 
-// checkpointLogStarts writes those that the first segment does not tell.
+// checkpointLogStarts writes those that the first segment does not say.
 func (d *Dir) checkpointLogStarts() error {
 	of := offsets{}
 	for tp, l := range d.logs {

@@ -29,7 +29,7 @@ func (es epochs) latest() kafka.LeaderEpoch {
 	return es[len(es)-1].Epoch
 }
 
-// assign notes that epoch begins at start, and reports whether that is news.
+// assign records that epoch begins at start, and reports whether that is news.
 // Entries it contradicts go: no record was written in those after start.
 func (es *epochs) assign(epoch kafka.LeaderEpoch, start kafka.Offset) bool {
 	s := *es
@@ -46,7 +46,7 @@ func (es *epochs) assign(epoch kafka.LeaderEpoch, start kafka.Offset) bool {
 	return true
 }
 
-// replay notes the epoch of a batch that is read again after what lies before
+// replay records the epoch of a batch that is read again after what lies before
 // it. Epochs do not fall along a log; one that does has rotted, for no checksum
 // covers it, and says nothing (as in LogSegment.recover).
 func (es *epochs) replay(b record.Batch) {

@@ -299,7 +299,7 @@ func (l *Log) settleEpochs() error {
 	return l.storeEpochs()
 }
 
-// strayAmong tells which snapshots of the producers' state are of no use: those
+// strayAmong finds which snapshots of the producers' state are of no use: those
 // outside of the log, and those at no segment's base but the latest.
 func (l *Log) strayAmong(snapshots []kafka.Offset) func(kafka.Offset) bool {
 	latest := kafka.NoOffset

@@ -2,7 +2,7 @@
 // with their indexes, the producers' state, the leader epochs; and the
 // directory that holds a broker's logs with its checkpoints.
 //
-// The package keeps what it is told and finds it again after a crash. It does
+// The package keeps what it is given and finds it again after a crash. It does
 // not know which replica leads or what is committed: the high watermark is an
 // argument.
 //
@@ -125,7 +125,7 @@ func (l *Log) HasOpenTxn(id kafka.ProducerID) bool {
 	return p != nil && p.txnStart != kafka.NoOffset
 }
 
-// ProducerState is what DescribeProducers tells of a producer.
+// ProducerState is what DescribeProducers says of a producer.
 type ProducerState struct {
 	ID               kafka.ProducerID
 	Epoch            kafka.ProducerEpoch
@@ -159,7 +159,7 @@ func (l *Log) LatestEpoch() kafka.LeaderEpoch { return l.epochs.latest() }
 
 // EndOffsetFor answers OffsetForLeaderEpoch: the largest epoch in the log that
 // is not greater than the one asked for, and where it ended. The latest epoch
-// ends at the log end. NoEpoch, NoOffset: the log cannot tell (KIP-101, KIP-279).
+// ends at the log end. NoEpoch, NoOffset: the log does not know (KIP-101, KIP-279).
 func (l *Log) EndOffsetFor(epoch kafka.LeaderEpoch) (kafka.LeaderEpoch, kafka.Offset) {
 	return l.epochs.endOffset(epoch, l.end)
 }
@@ -170,7 +170,7 @@ func (l *Log) EpochAt(o kafka.Offset) kafka.LeaderEpoch { return l.epochs.at(o) 
 // EpochEntries is a copy of all epochs.
 func (l *Log) EpochEntries() []EpochEntry { return slices.Clone(l.epochs) }
 
-// AssignEpochStart notes that epoch begins at o, as a new leader does before
+// AssignEpochStart records that epoch begins at o, as a new leader does before
 // it appends. It is durable when the call returns. It blocks.
 func (l *Log) AssignEpochStart(epoch kafka.LeaderEpoch, o kafka.Offset) error {
 	if err := l.beginChange("assign epoch"); err != nil {

@@ -136,7 +136,7 @@ func (p *producer) checkSequence(b record.Batch) error {
 	return nil
 }
 
-// apply takes account of a batch that is in the log. It is the only place
+// apply takes account of a batch that is in the log. It is the only code
 // where a producer's state changes. A marker that ended a transaction says so.
 func (p *producer) apply(b record.Batch) (ended bool, aborted bool) {
 	if !b.IsControl() {

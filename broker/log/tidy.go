@@ -47,7 +47,7 @@ func isIndex(suffix string) bool {
 	return suffix == indexSuffix || suffix == timeIndexSuffix || suffix == txnIndexSuffix
 }
 
-// swap puts finished segments in the place of those they were made from.
+// swap replaces segments by the finished ones that were made from them.
 func (l *Log) swap(names, swaps []string) ([]string, error) {
 	from, to := kafka.Offset(math.MaxInt64), kafka.Offset(-1)
 	for _, name := range swaps {

@@ -401,7 +401,7 @@ func (im *Image) applyKept(rec Record) {
 	}
 }
 
-// keptKey names what rec is about, and tells whether it takes it away.
+// keptKey names what rec is about, and reports whether it takes it away.
 func keptKey(rec Record) (key string, removes bool) {
 	switch r := rec.(type) {
 	case *ClientQuotaRecord:

@@ -50,10 +50,10 @@ func (c *Changes) Empty() bool {
 		len(c.DeletedTopics) == 0 && len(c.Configs) == 0 && !c.Features && !c.ProducerIDs && !c.Kept
 }
 
-// Track makes Apply note in ch what it changes, until the next Track. Nil: no more.
+// Track makes Apply record in ch what it changes, until the next Track. Nil: no more.
 func (im *Image) Track(ch *Changes) { im.changes = ch }
 
-// The methods below note one change; a nil Changes notes nothing.
+// The methods below record one change; a nil Changes records nothing.
 
 func (c *Changes) broker(id kafka.NodeID) {
 	if c != nil && !slices.Contains(c.Brokers, id) {

@@ -64,7 +64,7 @@ const highestEpoch = kafka.LeaderEpoch(math.MaxInt32 - 1)
 // never is a deadline that does not come.
 const never = time.Duration(math.MaxInt64)
 
-// Core is the protocol of one member, without a host: what it is told, and the
+// Core is the protocol of one member, without a host: what it hears, and the
 // time, come in as calls; what it wants to say is asked for with Next and
 // NextFetch; what must be written stands in State and Log, and must be durable
 // before anything else of it is used.
@@ -84,7 +84,7 @@ type Core struct {
 	// held, flushed, by a majority.
 	hw kafka.Offset
 	// hwKnown: since this member started it has held everything that was
-	// committed at some moment of its life, not only what a snapshot told.
+	// committed at some moment of its life, not only what a snapshot said.
 	hwKnown bool
 
 	// deadline is the election timer, or for a Follower the fetch timer.
@@ -96,13 +96,13 @@ type Core struct {
 	inTouch bool
 	// leaderSilent: the last fetch from the leader got no answer.
 	leaderSilent bool
-	// fetching is the snapshot that the leader told us to fetch.
+	// fetching is the snapshot that the leader has us fetch.
 	fetching SnapshotID
 
 	votes []vote // by voter; of this Prospective or Candidate
 
 	lead *leadership // of a Leader
-	// ended tells which voters know that this Resigned is no leader any more.
+	// ended has which voters know that this Resigned is no leader any more.
 	ended      []bool
 	successors []kafka.NodeID
 
@@ -363,7 +363,7 @@ func (c *Core) Leave(now time.Duration) {
 	c.Resign(now)
 }
 
-// sees takes note of an epoch and its leader, which a message has told. What
+// sees takes in an epoch and its leader, which a message has named. What
 // contradicts this member's own knowledge it does not believe: an epoch has one
 // leader. (Kafka's process ends there, which any peer could bring about.)
 func (c *Core) sees(now time.Duration, epoch kafka.LeaderEpoch, leader kafka.NodeID) {

@@ -70,7 +70,7 @@ func (n *Node) dropTail(end kafka.Offset) {
 	}
 }
 
-// announceLeader tells the listener which node leads. Itself it names only when all
+// announceLeader announces to the listener which node leads. Itself it names only when all
 // that was before its epoch has been delivered, the record that begins it
 // included.
 func (n *Node) announceLeader() {

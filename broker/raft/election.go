@@ -28,7 +28,7 @@ type VoteRequest struct {
 	LastOffset kafka.Offset // where the candidate's log ends
 }
 
-// VoteReply answers a VoteRequest. All replies tell the epoch and the leader
+// VoteReply answers a VoteRequest. All replies name the epoch and the leader
 // that their sender knows.
 type VoteReply struct {
 	Err     *kerr.Error
@@ -148,7 +148,7 @@ func (c *Core) electionLost(now time.Duration) {
 	}
 }
 
-// heard draws from a reply what every reply tells. It reports whether the rest
+// heard draws from a reply what every reply says. It reports whether the rest
 // is about the epoch that this member is in.
 func (c *Core) heard(now time.Duration, err *kerr.Error, epoch kafka.LeaderEpoch, leader kafka.NodeID) bool {
 	if epoch < c.state.Epoch || epoch > highestEpoch || err == kerr.UnknownLeaderEpoch {

@@ -9,14 +9,14 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 )
 
-// BeginQuorumEpoch tells a voter which node leads.
+// BeginQuorumEpoch announces to a voter which node leads.
 type BeginQuorumEpoch struct {
 	Epoch  kafka.LeaderEpoch
 	Leader kafka.NodeID
-	Voter  kafka.NodeID // the voter that is told; NoNode: not said
+	Voter  kafka.NodeID // the voter that it is for; NoNode: not said
 }
 
-// EndQuorumEpoch tells a voter that the leader resigned, and which voters
+// EndQuorumEpoch announces to a voter that the leader resigned, and which voters
 // should succeed it, the best first.
 type EndQuorumEpoch struct {
 	Epoch      kafka.LeaderEpoch

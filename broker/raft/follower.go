@@ -46,7 +46,7 @@ func (c *Core) anyVoter() kafka.NodeID {
 // Fetching is the snapshot to fetch before anything else, or none.
 func (c *Core) Fetching() SnapshotID { return c.fetching }
 
-// FetchFailed notes that a fetch got no answer.
+// FetchFailed records that a fetch got no answer.
 func (c *Core) FetchFailed(to kafka.NodeID) {
 	if c.role == Follower && to == c.state.Leader {
 		c.leaderSilent = true
@@ -145,7 +145,7 @@ func (c *Core) SnapshotReplied(now time.Duration, from kafka.NodeID, id Snapshot
 	return true
 }
 
-// SnapshotInstalled notes that a snapshot of the leader is stored, durably. It
+// SnapshotInstalled records that a snapshot of the leader is stored, durably. It
 // reports whether it replaces the log.
 func (c *Core) SnapshotInstalled(id SnapshotID) (replaced bool) {
 	replaced = !c.log.Contains(id)

@@ -74,7 +74,7 @@ func (n *Node) Vote(req *kmsg.VoteRequest) *kmsg.VoteResponse {
 	return resp
 }
 
-// BeginQuorumEpoch takes note of the leader of an epoch.
+// BeginQuorumEpoch takes in the leader of an epoch.
 func (n *Node) BeginQuorumEpoch(req *kmsg.BeginQuorumEpochRequest) *kmsg.BeginQuorumEpochResponse {
 	resp := req.ResponseKind().(*kmsg.BeginQuorumEpochResponse)
 	p := only(req.Topics, func(t *kmsg.BeginQuorumEpochRequestTopic) (bool, []kmsg.BeginQuorumEpochRequestTopicPartition) {
@@ -134,7 +134,7 @@ func (n *Node) EndQuorumEpoch(req *kmsg.EndQuorumEpochRequest) *kmsg.EndQuorumEp
 }
 
 // Fetch serves the metadata log to followers and observers. It waits for
-// MaxWait when there is nothing to tell.
+// MaxWait when there is nothing to answer.
 func (n *Node) Fetch(req *kmsg.FetchRequest) *kmsg.FetchResponse {
 	resp := req.ResponseKind().(*kmsg.FetchResponse)
 	p := only(req.Topics, func(t *kmsg.FetchRequestTopic) (bool, []kmsg.FetchRequestTopicPartition) {
@@ -260,7 +260,7 @@ func (n *Node) readSnapshot(asked *kmsg.FetchSnapshotRequestTopicPartition, p *k
 	return nil
 }
 
-// DescribeQuorum tells how far every member has come. Only the leader knows. As
+// DescribeQuorum answers how far every member has come. Only the leader knows. As
 // in Kafka the request names the quorum's partition and nothing else, or all
 // that it names is unknown; and where there is no error its text is empty, not
 // null.

@@ -27,7 +27,7 @@ type leadership struct {
 	fetched []bool // by voter, since then
 }
 
-// progress is how far a replica has come, as its fetches tell.
+// progress is how far a replica has come, as its fetches say.
 type progress struct {
 	id         kafka.NodeID
 	end        kafka.Offset // NoOffset: has not fetched in this epoch
@@ -60,7 +60,7 @@ func (c *Core) newLeadership(now time.Duration, votes []vote) *leadership {
 // checkQuorumTimeout leaves followers some time beyond their own timeout.
 func (c *Core) checkQuorumTimeout() time.Duration { return c.settings.FetchTimeout * 3 / 2 }
 
-// beginInterval is how often a voter that does not fetch is told of its leader.
+// beginInterval is how often a voter that does not fetch is reminded of its leader.
 func (c *Core) beginInterval() time.Duration { return c.settings.FetchTimeout / 2 }
 
 // EpochStart is where this Leader's epoch begins, and the voters that voted for
@@ -69,12 +69,12 @@ func (c *Core) EpochStart() (kafka.Offset, []kafka.NodeID) {
 	return c.lead.epochStart, c.lead.granted
 }
 
-// Appended notes that this Leader's log grew to end. It is not flushed yet.
+// Appended records that this Leader's log grew to end. It is not flushed yet.
 func (c *Core) Appended(end kafka.Offset) {
 	c.log.Append(Span{Epoch: c.state.Epoch, Base: c.log.End, Next: end})
 }
 
-// Flushed notes that all of the log is durable. Only then does the leader
+// Flushed records that all of the log is durable. Only then does the leader
 // count itself, and show to others what it appended (KAFKA-10533).
 func (c *Core) Flushed() {
 	c.log.Flushed = c.log.End
@@ -95,7 +95,7 @@ func (c *Core) advance() {
 	}
 }
 
-// answeredHW is the high watermark as this Leader may tell it: nothing before it
+// answeredHW is the high watermark as this Leader may answer it: nothing before it
 // has committed in its own epoch, for until then its predecessor may have
 // committed more than it knows of (KIP-595).
 func (c *Core) answeredHW() kafka.Offset {
@@ -129,11 +129,11 @@ type FetchReply struct {
 	Diverging Span       // if Diverging: the epoch, and in Next where it ends
 	Snapshot  SnapshotID // if Snapshotted
 
-	// Wait: there is nothing to tell yet, so the request may wait until there is.
+	// Wait: there is nothing to answer yet, so the request may wait until there is.
 	Wait bool
 }
 
-// Fetch handles a FetchRequest. What it tells of the replica's log counts at
+// Fetch handles a FetchRequest. What it says of the replica's log counts at
 // once; call it again when a waiting request is looked at again.
 func (c *Core) Fetch(now time.Duration, req FetchRequest) FetchReply {
 	reply := FetchReply{Epoch: c.state.Epoch, Leader: c.state.Leader, HW: kafka.NoOffset, LogStart: c.log.Start}
@@ -180,7 +180,7 @@ func (c *Core) checkLeaderRequest(epoch kafka.LeaderEpoch) *kerr.Error {
 	return nil
 }
 
-// progressed notes that a replica holds, flushed if it is a voter, what this
+// progressed records that a replica holds, flushed if it is a voter, what this
 // log holds below req.Offset.
 func (c *Core) progressed(now time.Duration, req FetchRequest) {
 	p := c.countFetch(now, req.Replica)
@@ -199,7 +199,7 @@ func (c *Core) progressed(now time.Duration, req FetchRequest) {
 	}
 }
 
-// countFetch notes a sign of life. It returns nil for one that is no replica.
+// countFetch records a sign of life. It returns nil for one that is no replica.
 func (c *Core) countFetch(now time.Duration, id kafka.NodeID) *progress {
 	if id < 0 || id == c.self {
 		return nil
@@ -271,7 +271,7 @@ func (c *Core) byProgress() []kafka.NodeID {
 	return ids
 }
 
-// BeginDue is when this node, if it leads, must tell a voter so again.
+// BeginDue is when this node, if it leads, must announce it to a voter again.
 func (c *Core) BeginDue(voter kafka.NodeID) time.Duration {
 	if i := c.voter(voter); c.role == Leader && i >= 0 {
 		return c.beginDue(i)
@@ -279,7 +279,7 @@ func (c *Core) BeginDue(voter kafka.NodeID) time.Duration {
 	return never
 }
 
-// beginDue is when the voter must be told again of its leader, unless it
+// beginDue is when the leader must be announced to the voter again, unless it
 // fetches.
 func (c *Core) beginDue(i int) time.Duration {
 	p := &c.lead.voters[i]

@@ -16,7 +16,7 @@ import (
 // Node is one member of the quorum: a Core with tasks, connections and a disk.
 //
 // Kafka runs its raft in one thread, and waits in it for the disk. Here each
-// task takes its turn: it enters, tells the core what happened, settles (makes
+// task takes its turn: it enters, gives the core what happened, settles (makes
 // durable, appends, flushes, delivers), and leaves. So no task ever sees the
 // core ahead of the disk.
 type Node struct {
@@ -56,7 +56,7 @@ type Node struct {
 	armed time.Duration
 	// news is broadcast when there may be something for a waiting Fetch,
 	// committed when there may be for WaitCommitted. Each remembers what it
-	// last told of.
+	// last announced.
 	news, committed         env.Signal
 	newsEnd, newsHW         kafka.Offset
 	newsRole, committedRole Role
@@ -105,7 +105,7 @@ func (n *Node) leave() {
 }
 
 // settle makes the world agree with the core, safety first: what must not be
-// forgotten, then the log, then what others are told.
+// forgotten, then the log, then what others are answered.
 func (n *Node) settle() {
 	n.saveState()
 	n.applyEffect()
@@ -183,7 +183,7 @@ func (n *Node) flush() {
 	n.tellFlushed()
 }
 
-// tellFlushed tells what the disk holds, which is not what the core was told
+// tellFlushed tells what the disk holds, which is not what the core was given
 // when a bug is planted.
 func (n *Node) tellFlushed() {
 	n.host.Tell(&witness.QuorumFlushed{Replica: n.self, End: n.log.RecoveryPoint()})
@@ -345,7 +345,7 @@ func (n *Node) replaced() bool {
 }
 
 // majorityWithoutUs reports whether the other voters could elect a leader,
-// as far as their answers to this node tell.
+// as far as their answers to this node say.
 func (n *Node) majorityWithoutUs() bool {
 	there := 0
 	for _, p := range n.peers {

@@ -63,7 +63,7 @@ func (n *Node) talk(p *peer) {
 	}
 }
 
-// say sends m and tells the core what came back.
+// say sends m and gives the core what came back.
 func (n *Node) say(p *peer, m Message) error {
 	c, err := p.dial(n, p.addr)
 	if err != nil {

@@ -78,7 +78,8 @@ func (q *quorum) start() {
 // story is the last lines of what happened.
 func (q *quorum) story(n int) string {
 	var b strings.Builder
-	for e := range q.w.Ledger().From(max(0, q.w.Ledger().Len()-n)) {
+	all := slices.Collect(q.w.Ledger().All())
+	for _, e := range all[max(0, len(all)-n):] {
 		e.WriteLine(&b)
 	}
 	return b.String()

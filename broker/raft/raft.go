@@ -65,7 +65,7 @@ type Batch struct {
 	Records                []metadata.Record
 }
 
-// Listener is told what the quorum decides, in the order of the log. It is
+// Listener hears what the quorum decides, in the order of the log. It is
 // called from raft's tasks and must not block.
 type Listener interface {
 	// Committed delivers the next batch. Each offset is delivered once per

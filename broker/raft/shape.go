@@ -88,9 +88,9 @@ type Validity uint8
 const (
 	// Valid: this log holds the same up to there.
 	Valid Validity = iota
-	// Diverging: it does not; EndOffsetFor tells how much is common.
+	// Diverging: it does not; EndOffsetFor says how much is common.
 	Diverging
-	// Snapshotted: it cannot be told, because that part has become a snapshot.
+	// Snapshotted: it is not known, because that part has become a snapshot.
 	Snapshotted
 )
 
@@ -112,7 +112,7 @@ func (s *Shape) Validate(o kafka.Offset, epoch kafka.LeaderEpoch) Validity {
 	return Valid
 }
 
-// Append notes that sp was appended.
+// Append records that sp was appended.
 func (s *Shape) Append(sp Span) {
 	if sp.Base != s.End || sp.Next <= sp.Base {
 		panic(fmt.Sprintf("raft: append [%d, %d): the log ends at %d", sp.Base, sp.Next, s.End))
@@ -127,7 +127,7 @@ func (s *Shape) Append(sp Span) {
 	s.End = sp.Next
 }
 
-// Truncate notes that the log now ends at o.
+// Truncate records that the log now ends at o.
 func (s *Shape) Truncate(o kafka.Offset) {
 	if o > s.End || o < s.Start {
 		panic(fmt.Sprintf("raft: truncate to %d: the log is [%d, %d)", o, s.Start, s.End))
@@ -147,7 +147,7 @@ func (s *Shape) Contains(id SnapshotID) bool {
 	return s.EpochOf(id.End-1) == id.Epoch
 }
 
-// AddSnapshot notes a new snapshot. If the log does not contain it, the log is
+// AddSnapshot records a new snapshot. If the log does not contain it, the log is
 // stale and begins anew where the snapshot ends.
 func (s *Shape) AddSnapshot(id SnapshotID) {
 	if !s.Contains(id) {

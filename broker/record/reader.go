@@ -37,7 +37,7 @@ func (d *Decoder) Records(b Batch, fn func(Record) error) error {
 	return err
 }
 
-// Summary is what a look at every record of a batch tells.
+// Summary is what a look at every record of a batch finds.
 type Summary struct {
 	MaxTimestamp int64
 	MaxAt        kafka.Offset // of the first record with MaxTimestamp

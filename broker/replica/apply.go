@@ -243,7 +243,7 @@ func (m *Manager) findConfig(topic string) log.Config {
 	return cfg
 }
 
-// setProducerExpiry has the logs forget idle producers when they are now told
+// setProducerExpiry has the logs forget idle producers when they now must
 // to: what is set on this broker, else on all, else in the broker's own file.
 func (m *Manager) setProducerExpiry() {
 	var after time.Duration

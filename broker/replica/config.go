@@ -8,7 +8,7 @@ import (
 	"github.com/ktrial/ktrial/broker/log"
 )
 
-// Config is what a broker tells its replicas, by Kafka's names.
+// Config is what a broker gives its replicas, by Kafka's names.
 type Config struct {
 	NodeID kafka.NodeID
 	// TopicDefaults are the broker's defaults for topics that set nothing
@@ -38,6 +38,6 @@ const (
 	// alterPartitionRetry is the pause after the controller could not be asked.
 	alterPartitionRetry = 50 * time.Millisecond
 	// sessionEviction is how long a fetch session lies unused before any other
-	// may take its place (min.incremental.fetch.session.eviction.ms).
+	// may replace it (min.incremental.fetch.session.eviction.ms).
 	sessionEviction = 120 * time.Second
 )

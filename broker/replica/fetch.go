@@ -125,7 +125,7 @@ func (q *fetch) add(key sessionKey, a asked, c *cached) {
 }
 
 // dropRepeated leaves one of the parts that ask for the same partition: the last,
-// in the place of the first, as Kafka's map of them does.
+// instead of the first, as Kafka's map of them does.
 func (q *fetch) dropRepeated() {
 	if len(q.parts) < 2 {
 		return
@@ -145,7 +145,7 @@ func (q *fetch) dropRepeated() {
 }
 
 // read reads all partitions and reports whether that is enough of an answer.
-// count is of the first time: then a follower's fetch tells how far it is.
+// count is of the first time: then a follower's fetch says how far it is.
 func (q *fetch) read(count bool) (enough bool) {
 	var total int64
 	left, minOne := q.maxBytes, true
@@ -175,7 +175,7 @@ func (part *fetchPart) fail(err error) {
 	part.out.HighWatermark, part.out.LogStartOffset = -1, -1
 	if err == kerr.UnknownTopicOrPartition || err == kerr.UnknownTopicID {
 		// Kafka finds these out before it comes to the replicas: the answer is made
-		// in another place, and stands behind theirs.
+		// at another index, and stands behind theirs.
 		part.unknown = true
 		part.out.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
 	}
@@ -249,7 +249,7 @@ func (part *fetchPart) find(m *Manager) (p *Partition, err error) {
 func (p *Partition) serveFollower(q *fetch, part *fetchPart, count bool) (diverging bool, err error) {
 	f := find(p.followers, q.replica)
 	if f == nil || part.epoch == kafka.NoEpoch {
-		// Perhaps a replica that the metadata log has not told us of yet, or one
+		// Perhaps a replica that the metadata log has not named yet, or one
 		// that does not say which leader it means: neither may count.
 		return false, kerr.UnknownLeaderEpoch
 	}
@@ -393,7 +393,7 @@ func (p *Partition) tellRead(batches []byte) {
 }
 
 // answerPart adds a partition to resp, unless the session's fetcher knows all
-// that there is to tell.
+// that there is to answer.
 func (q *fetch) answerPart(resp *kmsg.FetchResponse, part *fetchPart) {
 	if part.cached != nil {
 		if !part.cached.mustAnswer(&part.out) {

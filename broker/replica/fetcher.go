@@ -44,7 +44,7 @@ type fetching struct {
 	// until is when it may be fetched again after an error.
 	until time.Duration
 	// fenced: the leader has a newer epoch. There is nothing to do until the
-	// metadata log tells of it.
+	// metadata log names it.
 	fenced bool
 	// sent is what the session knows of the partition, if inSession.
 	sent      position
@@ -274,7 +274,7 @@ func (f *fetcher) backInRange(part *fetching) {
 	}
 }
 
-// listOffset asks the leader where its log ends or starts; replicas are told
+// listOffset asks the leader where its log ends or starts; replicas are answered
 // of the log end, not of the high watermark.
 func (f *fetcher) listOffset(part *fetching, timestamp kafka.Offset) (kafka.Offset, error) {
 	req := kmsg.NewPtrListOffsetsRequest()

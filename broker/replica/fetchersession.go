@@ -6,7 +6,7 @@ import (
 )
 
 // session is the client's side of an incremental fetch session (KIP-227): what
-// the leader has been told of each partition need not be told again. It is one
+// the leader has heard of each partition need not be sent again. It is one
 // of a fetcher's parts, which keep what was sent.
 type session struct {
 	id, epoch int32 // of the next request; epoch 0 begins a session
@@ -14,7 +14,7 @@ type session struct {
 	req       *kmsg.FetchRequest // used again and again
 }
 
-// restart forgets the session: the next request tells everything, and closes
+// restart forgets the session: the next request names everything, and closes
 // the session on the leader, if it still knows it.
 func (s *session) restart(parts []*fetching) {
 	s.epoch = 0

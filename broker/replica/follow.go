@@ -24,7 +24,7 @@ func (p *Partition) mayTruncateToHW() {
 
 // cut removes what lies at or after end; the high watermark goes with it. Even
 // if there is no record to remove there may be an epoch: a leader that never
-// appended has noted where its epoch began, and the next leader does not know
+// appended has recorded where its epoch began, and the next leader does not know
 // that epoch.
 func (p *Partition) cut(end kafka.Offset) {
 	if end < p.log.StartOffset() {
@@ -83,7 +83,7 @@ func (p *Partition) diverged(f *fetching, epoch kafka.LeaderEpoch, end kafka.Off
 
 // dropsImpossibleEpoch cuts off records of an epoch later than that of the
 // leader, which no leader can have written: no checksum covers a batch's epoch,
-// and this one rotted. Kafka's follower asks for ever, and is told every time
+// and this one rotted. Kafka's follower asks for ever, and is answered every time
 // that the leader does not know the epoch.
 func (p *Partition) dropsImpossibleEpoch(f *fetching) (cut bool) {
 	p.locked(f, func() {

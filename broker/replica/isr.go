@@ -170,7 +170,7 @@ func (p *Partition) rejected(pr *proposal, err error) (again bool) {
 		return false
 	case kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.FencedLeaderEpoch,
 		kerr.InvalidUpdateVersion, kerr.InvalidRequest, kerr.NewLeaderElected:
-		// Something has changed that the metadata log will tell. Until then it
+		// Something has changed that the metadata log will say. Until then it
 		// is unknown whether the change was made by an earlier attempt: the
 		// proposal stays, and goes on to count.
 		p.tellRefused(pr, false, err)

@@ -74,7 +74,7 @@ func (p *Partition) tellBatches(batches []byte) {
 	}
 }
 
-// count takes note of a follower's fetch: its log ends at from, in the leader
+// count takes in a follower's fetch: its log ends at from, in the leader
 // epoch that it named. leaderEnd is where ours ended when the fetch came.
 func (p *Partition) count(f *follower, from, start, leaderEnd kafka.Offset, named kafka.LeaderEpoch, epoch kafka.BrokerEpoch) error {
 	// A fetch of an incarnation that is gone says nothing about its successor.

@@ -53,7 +53,7 @@ type Partition struct {
 	isr        isrState
 	marks      []mark // scratch
 
-	// Of a follower only: its place in a fetcher.
+	// Of a follower only: its index in a fetcher.
 	fetching *fetching
 
 	self *witness.Replica // in all of its events
@@ -180,7 +180,7 @@ func (p *Partition) lead(reg *metadata.Partition) {
 	p.assign(true)
 	// The epoch must be in the cache before any follower asks, even if this
 	// leader never appends: a follower with records of an epoch in between
-	// could not be told where to cut (KIP-101).
+	// could not be answered where to cut (KIP-101).
 	p.m.mustWork(p, p.log.AssignEpochStart(p.epoch, p.epochStart))
 	p.m.host.Tell(&witness.BecameLeader{Replica: p.self, Epoch: p.epoch, End: p.epochStart, HW: p.hw, ISR: reg.ISR})
 	p.tellEpochs()

@@ -43,7 +43,7 @@ type Manager struct {
 	ctl  Controller
 	bugs *planted.Set
 
-	// im is the cluster as the server last told, nil until this process is
+	// im is the cluster as the server last said, nil until this process is
 	// registered in it.
 	im          *metadata.Image
 	configs     map[string]log.Config // of topics, as far as they were asked for in im
@@ -89,7 +89,7 @@ func NewManager(host env.Host, cfg Config, dir *log.Dir, ctl Controller, bugs *p
 	return m
 }
 
-// SetBrokerEpoch tells under which epoch the broker is registered. Nothing
+// SetBrokerEpoch says under which epoch the broker is registered. Nothing
 // leads or follows before that.
 func (m *Manager) SetBrokerEpoch(e kafka.BrokerEpoch) {
 	m.brokerEpoch = e
@@ -218,10 +218,10 @@ func (m *Manager) mustWork(p *Partition, err error) {
 
 // told is the memory of what replicas tell all the time.
 type told struct {
-	appending       ledger.Block[witness.Appending]
-	appended        ledger.Block[witness.Appended]
-	readServed      ledger.Block[witness.ReadServed]
-	followerFetched ledger.Block[witness.FollowerFetched]
-	hwMoved         ledger.Block[witness.HighWatermarkMoved]
-	produceAcked    ledger.Block[witness.ProduceAcked]
+	appending       ledger.Slot[witness.Appending]
+	appended        ledger.Slot[witness.Appended]
+	readServed      ledger.Slot[witness.ReadServed]
+	followerFetched ledger.Slot[witness.FollowerFetched]
+	hwMoved         ledger.Slot[witness.HighWatermarkMoved]
+	produceAcked    ledger.Slot[witness.ProduceAcked]
 }

@@ -16,7 +16,7 @@ type progress struct {
 	fetched bool
 	// end is where the follower fetched from, so where its log ends.
 	end kafka.Offset
-	// start is the log start offset that it told.
+	// start is the log start offset that it named.
 	start kafka.Offset
 	// lastFetch is when the last fetch came, and leaderEnd where our log then ended.
 	lastFetch time.Duration

@@ -13,7 +13,7 @@ import (
 )
 
 // fetchSessions is the leader's side of incremental fetch sessions (KIP-227):
-// it remembers of each session what was asked for and what was last told, so
+// it remembers of each session what was asked for and what was last answered, so
 // that requests and answers need only carry what has changed.
 type fetchSessions struct {
 	host  env.Host
@@ -34,7 +34,7 @@ type listed struct {
 type fetchSession struct {
 	id, epoch int32 // epoch of the next request
 	dropped   bool  // it is no session any more; a request that is still being answered for it must know
-	follower  bool  // privileged: no consumer takes its place
+	follower  bool  // privileged: no consumer replaces it
 	usesIDs   bool  // v13 and later: topics go by their ids
 	created   time.Duration
 	used      time.Duration
@@ -58,7 +58,7 @@ type cached struct {
 	key   sessionKey
 	asked asked
 	item  list.Item[cached] // among the session's partitions
-	// What was last told. A high watermark of -1 has the partition told again.
+	// What was last answered. A high watermark of -1 has the partition answered again.
 	hw, start int64
 	p         *Partition // that key meant last; nil at first
 	name      string     // of the topic, if it was ever known
@@ -162,8 +162,8 @@ func (x *fetchSession) update(req *kmsg.FetchRequest, m *Manager) {
 	eachAsked(req, func(key sessionKey, a asked) {
 		if c := x.find(key); c != nil {
 			if x.follower && c.asked.epoch != a.epoch {
-				// A follower throws away what it was told in another epoch. Kafka
-				// does not tell it again, so that a high watermark may come late.
+				// A follower throws away what it was answered in another epoch. Kafka
+				// does not answer it again, so that a high watermark may come late.
 				c.hw = -1
 			}
 			c.asked = a
@@ -211,8 +211,8 @@ func (x *fetchSession) add(c *cached) {
 	x.parts.Push(&c.item)
 }
 
-// mustAnswer reports whether an incremental answer must carry out, and takes
-// note of what it tells.
+// mustAnswer reports whether an incremental answer must carry out, and
+// records what it says.
 func (c *cached) mustAnswer(out *kmsg.FetchResponseTopicPartition) bool {
 	tell := len(out.RecordBatches) > 0 || c.hw != out.HighWatermark || c.start != out.LogStartOffset ||
 		out.ErrorCode != 0 || out.PreferredReadReplica >= 0 ||
@@ -221,9 +221,9 @@ func (c *cached) mustAnswer(out *kmsg.FetchResponseTopicPartition) bool {
 	return tell
 }
 
-// took notes what the fetcher knows from out. From an error it learns no
+// took records what the fetcher knows from out. From an error it learns no
 // marks, and with a diverging epoch it ignores them, since they are not true of
-// its log: they are told again next time, even if nothing has changed. (Kafka
+// its log: they are answered again next time, even if nothing has changed. (Kafka
 // forgets the second case, so that a follower of an idle leader may keep an old
 // high watermark after it has truncated.)
 func (c *cached) took(out *kmsg.FetchResponseTopicPartition) {
@@ -295,7 +295,7 @@ func (s *fetchSessions) push(x *fetchSession) {
 	s.list = append(s.list, listed{x.id, x})
 }
 
-// evict makes room for a session of that many partitions: in the place of one
+// evict makes room for a session of that many partitions: it drops one
 // long unused, else of the least valuable one, if it is worth less. Followers
 // are worth more than consumers, then many partitions more than few; a young
 // session is safe from its own kind.

@@ -35,7 +35,7 @@ type Channel struct {
 	free env.Signal
 }
 
-// NewChannel makes a channel. name tells it from others of this node.
+// NewChannel makes a channel. name distinguishes it from others of this node.
 func NewChannel(host env.Host, name string, find func() string) *Channel {
 	return &Channel{
 		host: host, clientID: name, find: find,

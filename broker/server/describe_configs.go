@@ -280,7 +280,7 @@ func newConfig(d *config.Definition) kmsg.DescribeConfigsResponseResourceConfig 
 	return c
 }
 
-// addSynonym notes that source sets the value, under a name.
+// addSynonym records that source sets the value, under a name.
 func addSynonym(c *kmsg.DescribeConfigsResponseResourceConfig, name, value string, source config.Source) {
 	s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
 	s.Name, s.Source = name, kmsg.ConfigSource(source)

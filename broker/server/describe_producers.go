@@ -12,7 +12,7 @@ import (
 // DescribeProducers 0 (KIP-664): the producers whose state a replica keeps,
 // with their open transactions. Any replica answers, not only the leader: that
 // is how their states are compared. A broker without one says
-// NOT_LEADER_OR_FOLLOWER. A partition that is named again is not told again, so
+// NOT_LEADER_OR_FOLLOWER. A partition that is named again is not answered again, so
 // that a small request cannot ask for a huge answer.
 func (b *Broker) describeProducers(_ *wire.Context, req *kmsg.DescribeProducersRequest) kmsg.Response {
 	resp := kmsg.NewPtrDescribeProducersResponse()

@@ -41,7 +41,7 @@ type Publisher struct {
 	onPublished []func(*metadata.Image, *metadata.Changes)
 }
 
-// Replicas is what a broker's replicas are told of the metadata.
+// Replicas is what a broker's replicas are given of the metadata.
 type Replicas interface {
 	Apply(im *metadata.Image, ch *metadata.Changes)
 	ApplyImage(im *metadata.Image)

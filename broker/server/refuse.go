@@ -92,7 +92,7 @@ func refuseEach(asked reflect.Value, answers reflect.Type, because error) reflec
 }
 
 // setError fills in the error of an answer, or of a part of it, if it has a
-// place for one.
+// field for one.
 func setError(v reflect.Value, err error) bool {
 	code, message := errorOf(err)
 	f := v.FieldByName("ErrorCode")

@@ -16,7 +16,7 @@ import (
 //
 // Any failure ends the whole connection, and everything that is in flight on
 // it fails with the same error: after a timeout or a malformed answer the
-// place in the stream is lost. Requests may have been executed all the same.
+// position in the stream is lost. Requests may have been executed all the same.
 type Conn struct {
 	host     env.Host
 	conn     env.Conn
@@ -173,7 +173,7 @@ func (c *Conn) InFlight() int { return len(c.inFlight) }
 // Addr is what was dialled.
 func (c *Conn) Addr() string { return c.addr }
 
-// enqueue encodes req into out and takes its place among the ones in flight.
+// enqueue encodes req into out and adds it to the ones in flight.
 // Both happen at once: the order of answers is that of the bytes. The call is
 // nil for a request without an answer.
 func (c *Conn) enqueue(req kmsg.Request, timeout time.Duration, done func(kmsg.Response, error)) (*call, error) {

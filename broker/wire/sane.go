@@ -35,7 +35,7 @@ func checkLengths(req kmsg.Request, body []byte) error {
 	return nil
 }
 
-// hasBytes are the requests with fields of bytes, which a grammar does not tell
+// hasBytes are the requests with fields of bytes, which a grammar does not say
 // from strings: Produce, JoinGroup, SyncGroup.
 var hasBytes = map[int16]bool{keyProduce: true, 11: true, 14: true}
 

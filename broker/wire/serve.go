@@ -45,7 +45,7 @@ type Server struct {
 	MaxIdle time.Duration
 	// Cost is the time for which a request keeps the host's CPU busy.
 	Cost Cost
-	// Malformed is told why a connection was closed on the peer. May be nil.
+	// Malformed is called with why a connection was closed on the peer. May be nil.
 	Malformed func(remoteAddr string, err error)
 
 	listener env.Listener

@@ -19,10 +19,10 @@ const sizeBytes = 4
 
 // told is the memory of the events of messages, which are many.
 type told struct {
-	requestsSent    ledger.Block[witness.RequestSent]
-	requestsArrived ledger.Block[witness.RequestArrived]
-	answersSent     ledger.Block[witness.AnswerSent]
-	answersArrived  ledger.Block[witness.AnswerArrived]
+	requestsSent    ledger.Slot[witness.RequestSent]
+	requestsArrived ledger.Slot[witness.RequestArrived]
+	answersSent     ledger.Slot[witness.AnswerSent]
+	answersArrived  ledger.Slot[witness.AnswerArrived]
 }
 
 // message is a request or answer of this connection.

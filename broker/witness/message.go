@@ -9,6 +9,7 @@ import (
 // Connection says by the addresses of its ends which connection an event is of.
 // Each end makes one and puts it into all of its events.
 type Connection struct {
+	ledger.Ref
 	Client string `json:"client_addr"`
 	Server string `json:"server_addr"`
 }

@@ -175,7 +175,7 @@ type (
 		*Replica
 		Batch
 	}
-	// EndServed: a client is told that the log ends at End.
+	// EndServed: a client is answered that the log ends at End.
 	EndServed struct {
 		*Replica
 		End   kafka.Offset      `json:"end"`

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // Replica says which copy of which partition an event is of. A replica makes one
@@ -22,6 +23,7 @@ import (
 // may know the replica by its address. Members of the quorum have one too, of
 // the metadata partition.
 type Replica struct {
+	ledger.Ref
 	Node      kafka.NodeID         `json:"node"`
 	Partition kafka.TopicPartition `json:"partition"`
 	Topic     kafka.UUID           `json:"topic_id"`
@@ -61,7 +63,7 @@ type Batch struct {
 	From  kafka.Offset      `json:"from"`
 	End   kafka.Offset      `json:"end"` // one past the last record
 	Epoch kafka.LeaderEpoch `json:"epoch"`
-	// Digest tells batches of one offset and epoch apart.
+	// Digest distinguishes batches of one offset and epoch.
 	Digest        uint64              `json:"digest,string"`
 	Records       int32               `json:"records"`
 	Bytes         int32               `json:"bytes"`

@@ -208,7 +208,7 @@ func (l *Log) Learn(op *history.Op) {
 	}
 }
 
-// wrote notes that op sent rec. Of several that did, one that succeeded says
+// wrote records that op sent rec. Of several that did, one that succeeded says
 // most of it, and one that failed nothing.
 func (l *Log) wrote(rec history.Rec, op *history.Op) {
 	w, flags := &l.writer[rec], l.flags[rec]
@@ -231,7 +231,7 @@ func (l *Log) wrote(rec history.Rec, op *history.Op) {
 	}
 }
 
-// claimFirst notes where the first of several sends of a record was told that it
+// claimFirst records where the first of several sends of a record was told that it
 // lies.
 func (l *Log) claimFirst(rec history.Rec, row int) {
 	var op history.Op
@@ -370,7 +370,7 @@ func (l *Log) tookEffect(op *history.Op) bool {
 	return false
 }
 
-// put notes that rec is at offset unless something is; it returns what was.
+// put records that rec is at offset unless something is; it returns what was.
 func (p *partition) put(offset int64, rec history.Rec) uint32 {
 	p.min, p.max = min(p.min, offset), max(p.max, offset)
 	number := offset >> pageBits

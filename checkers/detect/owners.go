@@ -234,7 +234,7 @@ func (o *owners) beginsWith(op *history.Op, m *membership, key history.Key) (sin
 	return m.began, mayBegin
 }
 
-// join notes in which generation the process is, and since when. What it knows of
+// join records in which generation the process is, and since when. What it knows of
 // only grows, unless it is a new member.
 func (o *owners) join(op *history.Op) *membership {
 	at := member{op.Group, op.ProcessNo}

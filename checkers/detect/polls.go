@@ -26,7 +26,7 @@ func (s *seen) sight() Sight { return Sight{s.rec, s.high, s.row} }
 // rewind; but what the others were handed must fit too.
 //
 // Each step that is not from one offset to the next is kept until everything is
-// known that may lie between. On the way it notes what readers passed over.
+// known that may lie between. On the way it records what readers passed over.
 type pollOrder struct {
 	log     *Log
 	clients []consumer // by process
@@ -195,7 +195,7 @@ func (r *reader) goOn(before *reader) {
 	before.kept = r.keys
 }
 
-// leave notes what the consumer was given everything of.
+// leave records what the consumer was given everything of.
 func (o *pollOrder) leave(key history.Key, at *standing) {
 	if at.stands && at.known && o.log.ranks == nil {
 		o.log.covered(key, at.from, max(at.high, at.passed))
@@ -253,7 +253,7 @@ func (o *pollOrder) operation(op *history.Op) {
 	}
 }
 
-// positions notes the places at which the client says that it stands after an
+// positions records the offsets at which the client says that it stands after an
 // operation.
 func (o *pollOrder) positions(c *consumer, op *history.Op) {
 	for _, m := range op.Offsets {
@@ -391,7 +391,7 @@ func (o *pollOrder) judge(s *step, emit Emit) {
 	}
 }
 
-// finish judges what was kept. Before it, what readers stand on is noted as
+// finish judges what was kept. Before it, what readers stand on is recorded as
 // passed over.
 func (o *pollOrder) finish(emit Emit) int64 {
 	for i := range o.doubts {
@@ -400,7 +400,7 @@ func (o *pollOrder) finish(emit Emit) int64 {
 	return o.checked
 }
 
-// leaveAll notes what all consumers were given, when all is over.
+// leaveAll records what all consumers were given, when all is over.
 func (o *pollOrder) leaveAll() {
 	for i := range o.clients {
 		for key, at := range o.clients[i].at {
@@ -472,7 +472,7 @@ func contains(keys []history.Key, key history.Key) bool { return slices.Contains
 // ends included.
 type coverage struct {
 	spans []span
-	// drains are the places at which a poll returned nothing.
+	// drains are the offsets at which a poll returned nothing.
 	drains []drain
 	proofs []drain // those that prove something; made when they are needed
 }

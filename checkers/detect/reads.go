@@ -42,7 +42,7 @@ func (b *badReads) operation(op *history.Op) {
 	}
 }
 
-// process notes what a transaction of a group that succeeded processed.
+// process records what a transaction of a group that succeeded processed.
 func (b *badReads) process(op *history.Op) {
 	once := b.processed[op.Group]
 	for n := b.log.H.Records(); len(once) < n; {

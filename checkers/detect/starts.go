@@ -194,7 +194,7 @@ func newBelowStarts(o *pollOrder, reset Reset) *belowStarts {
 	return b
 }
 
-// noteIdle notes the partitions of an assignment under which nothing was given of
+// noteIdle records the partitions of an assignment under which nothing was given of
 // them, and that did not go on in the next. not is a list by partition that the
 // calls share, each with a number of its own.
 func (b *belowStarts) noteIdle(r *reader, not []int, number int) {
@@ -211,7 +211,7 @@ func (b *belowStarts) noteIdle(r *reader, not []int, number int) {
 	}
 }
 
-// findResumable notes, for each reader of a partition, the highest offset below its
+// findResumable finds, for each reader of a partition, the highest offset below its
 // first at which another had begun before: from there on up to its first it may have
 // left off.
 func findResumable(all []readerStart) {

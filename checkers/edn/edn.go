@@ -221,7 +221,7 @@ func (s *Scanner) passOver() bool {
 	return true
 }
 
-// drop notes that the next form counts for nothing.
+// drop records that the next form counts for nothing.
 func (s *Scanner) drop() {
 	if s.passing {
 		return
@@ -232,7 +232,7 @@ func (s *Scanner) drop() {
 	s.drops++
 }
 
-// token moves to the next token, or notes what is to be dropped.
+// token moves to the next token, or records what is to be dropped.
 func (s *Scanner) token() Kind {
 	if s.Err != nil {
 		return s.failAt(0, 0, "", "")

@@ -64,7 +64,7 @@ func New(log *detect.Log, findings []*detect.Finding) *Explainer {
 	return t
 }
 
-// want notes the records whose readers and writers the story needs.
+// want marks the records whose readers and writers the story needs.
 func (t *Explainer) want(f *detect.Finding) {
 	recs := f.Records()
 	switch f.Anomaly {
@@ -266,7 +266,7 @@ func (t *Explainer) partition(key history.Key) string {
 	return "partition " + name
 }
 
-// spot is a place in a log: orders/0@17, or "partition 1, offset 17".
+// spot is a position in a log: orders/0@17, or "partition 1, offset 17".
 func (t *Explainer) spot(key history.Key, offset int64) string {
 	name := t.h.Keys()[key].String()
 	switch {
@@ -279,7 +279,7 @@ func (t *Explainer) spot(key history.Key, offset int64) string {
 	return fmt.Sprintf("partition %s, offset %d", name, offset)
 }
 
-// recordAt is a record and its place.
+// recordAt is a record and its position.
 func (t *Explainer) recordAt(rec history.Rec, key history.Key, offset int64) string {
 	return fmt.Sprintf("%s (%s)", t.value(rec), t.spot(key, offset))
 }

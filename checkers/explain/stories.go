@@ -273,7 +273,7 @@ func (s *telling) witness(rec history.Rec, offset int64) {
 	}
 }
 
-// jump notes how far it went, and over what.
+// jump records how far it went, and over what.
 func (s *telling) jump() []history.Rec {
 	const most = 20
 	skipped := s.skipped(s.f, most)

@@ -77,7 +77,7 @@ var timelineModel = porcupine.Model{
 	DescribeState:     func(state any) string { return fmt.Sprintf("%d records", len(state.([]at))) },
 }
 
-// entry names a record and its place: " orders/0@17=tea;".
+// entry names a record and its position: " orders/0@17=tea;".
 func (op *timelineOp) entry(rec history.Rec, offset int64) string {
 	return fmt.Sprintf(" %s@%d=%s;", op.h.Keys()[op.h.KeyOf(rec)], offset, op.h.ValueOf(rec))
 }

@@ -198,7 +198,7 @@ func (h *History) ignore(field string) {
 	h.ignored[field] = true
 }
 
-// setIndex notes the :index that a file gives to the event being added.
+// setIndex records the :index that a file gives to the event being added.
 func (h *History) setIndex(index int64) {
 	event := int64(h.events)
 	if h.indexes.n == 0 {

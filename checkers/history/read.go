@@ -7,7 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
-	//text:allow tells the formats of history files apart
+	//text:allow finds which format a history file has
 	"regexp"
 	"strconv"
 	"strings"

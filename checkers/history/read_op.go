@@ -9,7 +9,7 @@ import (
 // Op is one operation as checks read it. It and its slices are valid until
 // the next operation is read into it.
 type Op struct {
-	Row       int   // its place among the operations
+	Row       int   // its index among the operations
 	Invoked   int64 // number of its invocation; 0 if the history begins without it
 	Completed int64 // number of its completion, or Never
 	Process   int64
@@ -68,7 +68,7 @@ type OffsetMop struct {
 	Silent bool // only the invocation said so
 }
 
-// Step is a micro-operation's place: N records of a poll, or one of the rest.
+// Step is a micro-operation's position: N records of a poll, or one of the rest.
 type Step struct {
 	Kind MopKind
 	N    int

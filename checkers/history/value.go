@@ -3,6 +3,8 @@ package history
 import (
 	"strconv"
 	"strings"
+
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // A Value names a partition or is what a record carries: an integer or a text.
@@ -36,6 +38,12 @@ func Keyword(s string) Value { return Value{text: ":" + s} }
 // Partition names partition p of a topic as a key: "orders/0".
 func Partition(topic string, p int32) Value {
 	return Text(topic + "/" + strconv.Itoa(int(p)))
+}
+
+// Pack is for events that hold values (ledger.Packed).
+func (v *Value) Pack(p *ledger.Pack) {
+	ledger.Text(p, &v.text)
+	ledger.Int(p, &v.num)
 }
 
 // IsInt reports whether v is an integer, and which.

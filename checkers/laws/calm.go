@@ -31,7 +31,7 @@ type waiting struct {
 	at  time.Duration
 }
 
-// waits notes an append of a leader while all is calm.
+// waits records an append of a leader while all is calm.
 func (r *Replication) waits(p *replica, end int64) {
 	c := r.cfg.Calm
 	if c == nil || !c.on {

@@ -200,7 +200,7 @@ func (c commits) cut(end int64) {
 	}
 }
 
-// digest tells the records of a batch apart by their offsets.
+// digest distinguishes the records of a batch by their offsets.
 func digest(hash uint64, offset int64) uint64 {
 	h := (hash ^ uint64(offset)*0x9e3779b97f4a7c15) * 0xbf58476d1ce4e5b9
 	if h ^= h >> 31; h == 0 {

@@ -204,7 +204,7 @@ func (p *Permits) missed(f *detect.Finding, such func(rec history.Rec, offset, b
 	return p.skippedAll(f, func(offset int64, rec history.Rec) bool { return such(rec, offset, before) })
 }
 
-// superseded: later records of the same record keys took their place.
+// superseded: later records of the same record keys replaced them.
 func superseded(p *Permits, f *detect.Finding) bool {
 	return p.missed(f, p.compacted().superseded)
 }

@@ -223,12 +223,12 @@ func (s *session) topic(name string) string {
 	return t
 }
 
-// do sends a request to both sides and notes what differs.
+// do sends a request to both sides and records what differs.
 func (s *session) do(step string, broker int, make maker) (kafka, ours kmsg.Response) {
 	return s.ask(step, func(*side) line { return line{broker: broker} }, make)
 }
 
-// ask sends a request over a connection of each side and notes what differs.
+// ask sends a request over a connection of each side and records what differs.
 func (s *session) ask(step string, over func(*side) line, make maker) (kafka, ours kmsg.Response) {
 	if s.over {
 		return nil, nil
@@ -264,7 +264,7 @@ func (s *session) begin(step string, over func(*side) line, make maker) *pending
 	return p
 }
 
-// end reads the answers of both sides and notes what differs.
+// end reads the answers of both sides and records what differs.
 func (s *session) end(p *pending) (kafka, ours kmsg.Response) {
 	if s.over {
 		return nil, nil
@@ -288,7 +288,7 @@ func (s *session) end(p *pending) (kafka, ours kmsg.Response) {
 	return kafka, ours
 }
 
-// waits notes which sides have not answered a request within a time, which is
+// waits finds which sides have not answered a request within a time, which is
 // to be the same. A side that is the only one to wait is given more time.
 func (s *session) waits(p *pending, within time.Duration) bool {
 	if s.over {
@@ -503,7 +503,7 @@ func (s *session) clean() {
 	s.both((*side).close)
 }
 
-// detail tells of a fetch what its session is about.
+// detail says of a fetch what its session is about.
 func (s *session) detail(req kmsg.Request) string {
 	if p, ok := req.(*kmsg.ProduceRequest); ok && len(p.Topics) == 1 && len(p.Topics[0].Partitions) == 1 {
 		var b kmsg.RecordBatch

@@ -61,7 +61,7 @@ func firstDifference(a, b string) (n int, inA, inB string) {
 	return n + 1, inA, inB
 }
 
-// Stories has play tell anew each file that matches pattern, and compares.
+// Stories has play write anew each file that matches pattern, and compares.
 func Stories[S interface {
 	T
 	Run(name string, f func(S)) bool

@@ -111,7 +111,7 @@ func (n numbers) of(name string) int {
 
 func (n numbers) names() []string {
 	out := make([]string, len(n))
-	for name, i := range n { //det:allow each has its place
+	for name, i := range n { //det:allow each has its index
 		out[i] = name
 	}
 	return out

@@ -30,12 +30,12 @@ var long = flag.Bool("long", false, "run the long tests, too")
 // breaksAtOnce has a law that every run breaks when its work begins.
 func breaksAtOnce(t *testing.T) scenarios.Scenario {
 	s := samples.Short()
-	s.Laws = []scenarios.Law{{Name: "no client works", Watch: func() func(*ledger.Entry) string {
-		return func(e *ledger.Entry) string {
+	s.Laws = []scenarios.Law{{Name: "no client works", Watch: func() func(*ledger.Entry) (bool, string) {
+		return func(e *ledger.Entry) (bool, string) {
 			if _, begins := e.Event.(*trial.WorkBegan); begins {
-				return "work begins"
+				return true, "work begins"
 			}
-			return ""
+			return false, ""
 		}
 	}}}
 	return s

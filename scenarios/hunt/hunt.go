@@ -1,6 +1,6 @@
 // Package hunt plays many seeds of scenarios and sums up what they showed.
 //
-// Each failing run is kept and told the moment it is found, and its memory let
+// Each failing run is kept and reported the moment it is found, and its memory let
 // go: a hunt that ends in the middle, however it ends, loses at most the runs
 // under way.
 package hunt
@@ -29,7 +29,7 @@ type Hunt struct {
 	// whose number is Shard modulo Shards.
 	Shard, Shards int
 	// StopAt ends the hunt after so many failing runs; 0: it goes on. Runs under
-	// way that fail, too, are not told.
+	// way that fail, too, are not reported.
 	StopAt int
 	// Interrupt, when it is closed, ends the hunt after the runs under way.
 	Interrupt <-chan struct{}
@@ -37,13 +37,13 @@ type Hunt struct {
 	// Keep keeps a failing run, whose ledger has all events. It is called when the
 	// run is found, from several goroutines at the same time; nil: none is kept.
 	Keep func(*trial.Result) error
-	// Failed is told of each failing run when it is kept, with the error of Keep,
+	// Failed is called with each failing run when it is kept, with the error of Keep,
 	// from one goroutine at a time and in the order in which they are found.
 	Failed func(result *trial.Result, notKept error)
-	// OwnBug is told of each run that has no verdict: a bug of ktrial, or a task
+	// OwnBug is called with each run that has no verdict: a bug of ktrial, or a task
 	// that never gave back the thread. The hunt goes on.
 	OwnBug func(error)
-	// Progress is told now and then, from one goroutine at a time.
+	// Progress is called now and then, from one goroutine at a time.
 	Progress func(done int, failures int, elapsed time.Duration)
 }
 
@@ -79,7 +79,7 @@ type hunting struct {
 	stop  chan struct{}
 
 	mu     sync.Mutex
-	failed int  // runs that will be told
+	failed int  // runs that will be reported
 	ending bool // stop is closed
 }
 
@@ -152,7 +152,7 @@ func (g *hunting) feed(jobs chan<- job) {
 	}
 }
 
-// takesFailure reports whether one more failing run is to be told. The last one
+// takesFailure reports whether one more failing run is to be reported. The last one
 // that is ends the hunt.
 func (g *hunting) takesFailure() bool {
 	g.mu.Lock()

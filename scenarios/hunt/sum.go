@@ -11,7 +11,7 @@ import (
 	"github.com/ktrial/ktrial/reports"
 )
 
-// collect takes the outcomes as they come, tells of each, and sums up. It keeps
+// collect takes the outcomes as they come, reports each, and sums up. It keeps
 // a line of each failing run and nothing else.
 func (g *hunting) collect(outcomes <-chan outcome) reports.Hunt {
 	sum := reports.NewHunt()

@@ -2,8 +2,8 @@
 // ledger, and puts it before the laws, which keep their own account of each
 // partition and of the metadata log.
 //
-// It knows no trial. What no node can tell, that its process ended or that its
-// disk lost something, it is told by calls. Whether a law that broke is excused
+// It knows no trial. What no node tells, that its process ended or that its
+// disk lost something, it learns by calls. Whether a law that broke is excused
 // is for the caller to say.
 package inspector
 
@@ -52,7 +52,7 @@ type Inspector struct {
 	sources    map[*witness.Replica]*source
 	last       *source // that was asked for
 
-	// committed is the offset of the metadata log below which all was told:
+	// committed is the offset of the metadata log below which all is known:
 	// every controller tells of every record, and the first one counts.
 	committed kafka.Offset
 	nodes     map[kafka.NodeID]*node

@@ -121,7 +121,7 @@ func (d *dir) claim(nodes []string) error {
 	return nil
 }
 
-// complete notes that every node has been up.
+// complete records that every node has been up.
 func (d *dir) complete() error {
 	if d.formatted {
 		return nil

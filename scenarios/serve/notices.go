@@ -9,20 +9,20 @@ import (
 	"github.com/ktrial/ktrial/ledger"
 )
 
-// notices tells what the user of ktrial serve must hear of, although the story
+// notices prints what the user of ktrial serve must hear of, although the story
 // is not printed: what was damaged, cut, set aside or lost, and what is
 // refused. Kafka has all of it in the broker's log.
 type notices struct {
 	print func(string)
 
 	mu   sync.Mutex
-	last map[string]time.Time // when each text was told
+	last map[string]time.Time // when each text was printed
 }
 
 // again is how long a text is not repeated.
 const again = time.Minute
 
-// read picks what is told of the events.
+// read picks what is printed of the events.
 func (n *notices) read(e *ledger.Entry) {
 	if !noteworthy(e.Event) {
 		return
@@ -34,7 +34,7 @@ func (n *notices) read(e *ledger.Entry) {
 	n.say(host + e.Event.Sentence())
 }
 
-// refused tells of a connection that was closed for want of descriptors.
+// refused reports a connection that was closed for want of descriptors.
 func (n *notices) refused(addr string, served int) {
 	n.say(fmt.Sprintf("%s: closes new connections: %d are served, which is the limit", addr, served))
 }

@@ -32,9 +32,9 @@ type Config struct {
 	Set map[string]string
 	// Read is called with each event as it happens; nil: it is not.
 	Read func(*ledger.Entry)
-	// Ready is told when all brokers serve; may be nil.
+	// Ready is called when all brokers serve; may be nil.
 	Ready func(Cluster)
-	// Notice is told, from any goroutine, what was found damaged, was cut, set
+	// Notice is called, from any goroutine, with what was found damaged, was cut, set
 	// aside or lost, and what is refused; may be nil.
 	Notice func(string)
 }
@@ -172,7 +172,7 @@ func (c *served) openDoors(listen string) error {
 	return nil
 }
 
-// advertisedHost is what clients are told for a host to listen at. To listen
+// advertisedHost is what clients are answered for a host to listen at. To listen
 // at all interfaces is nothing they could connect to: they are told the
 // machine's name, as Kafka does.
 func advertisedHost(host string) (string, error) {

@@ -12,7 +12,7 @@ import (
 	"github.com/ktrial/ktrial/reports"
 )
 
-// evidence tells what proves a violation: the few operations, and what happened
+// evidence explains what proves a violation: the few operations, and what happened
 // to the cluster around them.
 type evidence struct {
 	h         *history.History
@@ -169,9 +169,9 @@ func (e *evidence) faults(first, last time.Duration) (out []reports.Moment) {
 
 // nodes are the notable events of the partition on nodes; of many the last.
 func (e *evidence) nodes(first, last time.Duration, partition string) (out []reports.Moment) {
-	for l := range e.ledger.All() {
+	for l := range e.ledger.Notable() {
 		about, ok := l.Event.(ledger.Subject)
-		if ok && about.Subject() == partition && l.Host != "" && l.At >= first && l.At <= last && l.Event.Kind().Weight == ledger.Notable {
+		if ok && about.Subject() == partition && l.Host != "" && l.At >= first && l.At <= last {
 			out = append(out, reports.Moment{At: reports.Seconds(l.At), Who: l.Host, What: l.Event.Sentence()})
 		}
 	}

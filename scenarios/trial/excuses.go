@@ -20,7 +20,7 @@ const (
 	quorumLaws      = "laws of the quorum"
 )
 
-// errBroken ends a run in which a law broke: the violation is noted already.
+// errBroken ends a run in which a law broke: the violation is recorded already.
 var errBroken = errors.New("a law is broken")
 
 // failed is called with a law that broke, of a partition or (nil) of the quorum.
@@ -132,7 +132,7 @@ func (w *lawWatch) happens(what history.FaultKind, p *inspector.Partition) {
 	w.permitted()
 }
 
-// note tells the history of a fault, for its readers.
+// note adds a fault to the history, for its readers.
 func (w *lawWatch) note(text string) {
 	w.history.Note(history.Event{
 		Type: history.Unknown, Actor: "nemesis", F: history.Fault, Name: "injected", Text: text, Time: w.w.Now(),

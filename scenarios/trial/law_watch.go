@@ -95,10 +95,7 @@ func (r *run) lawBroke(law string, f laws.Failure) {
 func (r *run) around(f laws.Failure) (out []reports.Moment) {
 	const most = 12
 	host := r.c.HostOf(kafka.NodeID(f.Node))
-	for e := range r.w.Ledger().All() {
-		if e.Event.Kind().Weight != ledger.Notable {
-			continue
-		}
+	for e := range r.w.Ledger().Notable() {
 		about, ok := e.Event.(ledger.Subject)
 		if e.Host == "" || e.Host == host || ok && about.Subject() == f.Subject {
 			what := e.Event.Sentence()

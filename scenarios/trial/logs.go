@@ -8,7 +8,7 @@ import (
 	"github.com/ktrial/ktrial/checkers/history"
 )
 
-// noteLogs tells the history where the logs ended: what was acknowledged beyond
+// noteLogs adds to the history where the logs ended: what was acknowledged beyond
 // is lost, whether or not a client has looked.
 func (r *run) noteLogs(ends map[kafka.TopicPartition]kafka.Offset) {
 	im := r.c.Image()

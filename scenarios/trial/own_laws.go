@@ -9,7 +9,7 @@ import (
 // ownLaw is a law of the scenario while a run is watched.
 type ownLaw struct {
 	law     scenarios.Law
-	checked int64 // events
+	checked int64 // events, of those that it was called with
 	broken  bool
 }
 
@@ -24,8 +24,11 @@ func (r *run) watchOwnLaws() {
 			if o.broken {
 				return
 			}
-			o.checked++
-			if message := watch(e); message != "" {
+			checked, message := watch(e)
+			if checked {
+				o.checked++
+			}
+			if message != "" {
 				o.broken = true
 				r.violate(l.Name, message)
 				r.violations[len(r.violations)-1].Inside = true

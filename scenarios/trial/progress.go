@@ -22,7 +22,7 @@ type Limits struct {
 	// Watchdog is how long, of wall time, one task may keep the thread; 0: a
 	// minute. It decides no verdict: such a run has none.
 	Watchdog time.Duration
-	// Stuck is told by the watchdog, on another goroutine; nil: the program ends
+	// Stuck is called by the watchdog, on another goroutine; nil: the program ends
 	// with exit code 70.
 	Stuck func(sim.Stuck)
 }

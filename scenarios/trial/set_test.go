@@ -2,6 +2,7 @@ package trial
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,16 +167,19 @@ func TestKilledReplicasCountAsLost(t *testing.T) {
 func TestOwnLawsAreToldAllThatHappens(t *testing.T) {
 	s := samples.Short()
 	told := map[string]int{}
-	s.Laws = []scenarios.Law{{Name: "all is told", Watch: func() func(*ledger.Entry) string {
+	s.Laws = []scenarios.Law{{Name: "all is told", Watch: func() func(*ledger.Entry) (bool, string) {
 		clear(told)
-		return func(e *ledger.Entry) string {
+		return func(e *ledger.Entry) (bool, string) {
 			told[e.Event.Kind().Name]++
-			return ""
+			_, begins := e.Event.(*WorkBegan)
+			return begins, ""
 		}
 	}}}
 	play := func(keep ledger.Keep) (map[string]int, string) {
 		r, err := Run(s, Options{Seed: 1, Keep: keep})
 		require.NoError(t, err)
+		i := slices.IndexFunc(r.Report.Checks, func(c reports.Check) bool { return c.Name == "all is told" })
+		assert.EqualValues(t, 1, r.Report.Checks[i].Checked, "what the law checked, not what it was told")
 		return maps.Clone(told), r.Report.TraceHash
 	}
 	story, hash := play(ledger.KeepStory)

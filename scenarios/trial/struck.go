@@ -10,7 +10,7 @@ import (
 // hit, and which did not strike as they were planned.
 func faultsOf(l *ledger.Ledger) (struck []reports.Fault, skipped []reports.Skipped) {
 	struck = []reports.Fault{}
-	for e := range l.All() {
+	for e := range l.Notable() {
 		at := reports.Seconds(e.At)
 		switch f := e.Event.(type) {
 		case *faults.Struck:

@@ -11,7 +11,7 @@ import (
 // the run began, for the picture of the run.
 func marks(l *ledger.Ledger) []reports.Mark {
 	m := marker{isr: map[kafka.TopicPartition]int{}}
-	for e := range l.All() {
+	for e := range l.Notable() {
 		m.read(e)
 	}
 	return m.all
@@ -19,7 +19,7 @@ func marks(l *ledger.Ledger) []reports.Mark {
 
 type marker struct {
 	all []reports.Mark
-	isr map[kafka.TopicPartition]int // how many were in sync, as far as was told
+	isr map[kafka.TopicPartition]int // how many were in sync, as far as is known
 }
 
 func (m *marker) read(e *ledger.Entry) {

@@ -4,7 +4,7 @@
 // each file and each name on its own.
 //
 // Damage that a fault does is kept apart from what was written, so that a
-// checker can ask for the pristine bytes and tell injected damage from damage
+// checker can ask for the pristine bytes and distinguish injected damage from damage
 // that the software did.
 package disk
 
@@ -59,7 +59,7 @@ type Disk struct {
 	dirty  []*inode // with operations that are not durable, since longest first
 	flawed []*inode // whose media differ from the cache, or whose bytes are damaged
 	used   int64
-	free   time.Duration // when the device has done what it was told
+	free   time.Duration // when the device has done what it was asked
 	rules  []*Rule
 	stats  Stats
 	// Tell, if set, is called with each event of the disk.

@@ -43,7 +43,7 @@ const (
 	None      Flaw = iota
 	Lie            // the sync does nothing and reports success
 	Lose           // one of the synced writes never reaches the disk
-	Misdirect      // one of the synced writes goes to another place of the file
+	Misdirect      // one of the synced writes goes to another position of the file
 	Rot            // bits flip
 	Failed         // what a sync that reported an error has left unwritten
 	Tear           // the power goes in the middle of a write
@@ -74,7 +74,7 @@ type Rule struct {
 // Struck is how often the rule has struck.
 func (r *Rule) Struck() int { return r.struck }
 
-// Add puts a fault in place.
+// Add adds a fault.
 func (d *Disk) Add(r *Rule) { d.rules = append(d.rules, r) }
 
 // Remove takes a fault away.
@@ -212,7 +212,7 @@ func (d *Disk) miss(f *inode, n int, flaw Flaw) {
 	d.mark(f, patches)
 }
 
-// mark notes where the disk differs from the cache.
+// mark records where the disk differs from the cache.
 func (d *Disk) mark(f *inode, patches []patch) {
 	if len(patches) == 0 {
 		return
@@ -272,7 +272,7 @@ func (f *inode) hurt(off int64, data []byte, why Flaw, at time.Duration) {
 	f.cache.write(data, off)
 }
 
-// Rot flips so many bits of a file, at random places.
+// Rot flips so many bits of a file, at random positions.
 func (d *Disk) Rot(p string, bits int) error {
 	n := d.find(p)
 	if n == nil || n.dir() || n.file.cache.size == 0 {

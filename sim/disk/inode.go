@@ -10,10 +10,10 @@ type inode struct {
 	first uint64 // number of the first of ops, counted over the file's life
 	links int    // names it has
 
-	// media are places where the disk holds something else than the cache:
+	// media are ranges where the disk holds something else than the cache:
 	// seen once the cache is gone.
 	media []patch
-	// damage are places where the cache holds something else than was written.
+	// damage are ranges where the cache holds something else than was written.
 	// Each keeps what should be there.
 	damage []patch
 	lied   int // of ops: so many were reported durable and are not
@@ -37,7 +37,7 @@ type lost struct {
 	cut  tail   // what a truncate cut off
 }
 
-// patch is a piece of content for a place in a file.
+// patch is a piece of content for a range of a file.
 type patch struct {
 	off  int64
 	data []byte

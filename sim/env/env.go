@@ -1,7 +1,7 @@
 // Package env is what a process may ask of its host: time, luck, tasks,
 // network and disk. It holds interfaces only. Package sim implements them over
 // a virtual world, package sim/live over the wall clock, TCP and a directory;
-// code written against env cannot tell which.
+// code written against env does not know which.
 //
 // One Host value belongs to one incarnation of one process. When the process
 // is killed its tasks end at their blocking points: no blocking call returns,
@@ -106,7 +106,7 @@ type Signal interface {
 	Broadcast()
 }
 
-// Errors of the network and the disk. Implementations wrap them with the place
+// Errors of the network and the disk. Implementations wrap them with the location
 // and the cause; test with errors.Is.
 var (
 	ErrTimeout  = errors.New("timed out")

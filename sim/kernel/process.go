@@ -65,7 +65,7 @@ func (p *Process) endIfIdle() {
 	}
 }
 
-// end marks p dead and tells its host.
+// end marks p dead and calls its host.
 func (p *Process) end() {
 	p.dead = true
 	k := p.k

@@ -271,7 +271,7 @@ func (b *bridge) writeTCP() {
 				b.room.Broadcast()
 			})
 			if err != nil {
-				b.tcp.Close() // readTCP will tell the world
+				b.tcp.Close() // readTCP will inform the world
 			}
 		case <-b.d.w.done:
 			return

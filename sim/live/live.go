@@ -1,5 +1,5 @@
 // Package live runs a world on the wall clock. Its hosts keep their files in a
-// directory and open their ports to TCP; what runs on them cannot tell.
+// directory and open their ports to TCP; what runs on them does not notice.
 //
 // The world still has one thread, the one that calls Run. Other goroutines
 // exist only at the edge: one that waits for a signal from outside, two for
@@ -32,13 +32,13 @@ type Config struct {
 	// more are closed, unless another one ends soon. Zero: 512. All doors together
 	// never take more than half of the descriptors that the program may have.
 	MaxConns int
-	// Refused is told, from any goroutine, that a door at addr has closed a
+	// Refused is called, from any goroutine, when a door at addr has closed a
 	// connection because so many are served already. May be nil.
 	Refused func(addr string, served int)
 	// Descriptors is how many files and connections may be open. Zero: what the
 	// operating system allows.
 	Descriptors int
-	// Grace is how long the processes have to shut down once Run was told to
+	// Grace is how long the processes have to shut down once Run was asked to
 	// end. Zero: 30 s.
 	Grace time.Duration
 }

@@ -234,7 +234,7 @@ func (c *Conn) take(p []byte) int {
 	return total
 }
 
-// freed counts bytes that were read, and tells a peer that waits for room when
+// freed counts bytes that were read, and wakes a peer that waits for room when
 // half of the window is free.
 func (c *Conn) freed(bytes int) {
 	c.in.read += int64(bytes)
@@ -326,7 +326,7 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// close tells the peer: with a FIN or, if bytes are unread, with a reset, as TCP
+// close signals the peer: with a FIN or, if bytes are unread, with a reset, as TCP
 // does, because the peer must not believe that they were read.
 func (c *Conn) close() {
 	if c.closed {
@@ -343,7 +343,7 @@ func (c *Conn) close() {
 	}
 }
 
-// closeSilently closes this end without telling the peer.
+// closeSilently closes this end without a signal to the peer.
 func (c *Conn) closeSilently() {
 	c.closed = true
 	c.item.Remove()

@@ -22,7 +22,7 @@ import (
 
 // Config is the network of a world.
 type Config struct {
-	// Default is every link between two hosts that is not told otherwise.
+	// Default is every link between two hosts that is not set otherwise.
 	Default Profile
 	// Loopback is the link of a host with itself; nothing cuts it.
 	Loopback Profile
@@ -130,7 +130,7 @@ func (d *Node) SetBusy(until time.Duration) { d.busy = until }
 func (d *Node) Busy() time.Duration { return d.busy }
 
 // EndProcess closes what a process leaves behind, as an operating system does
-// that lives on: the peers are told.
+// that lives on: the peers hear of it.
 func (d *Node) EndProcess(p *kernel.Process) {
 	for _, l := range d.sortedListeners() {
 		if l.proc == p {
@@ -146,7 +146,7 @@ func (d *Node) EndProcess(p *kernel.Process) {
 	}
 }
 
-// PowerOff silences the host: its connections are forgotten, and no peer is told.
+// PowerOff silences the host: its connections are forgotten, and no peer hears of it.
 func (d *Node) PowerOff() {
 	d.down = true
 	for _, l := range d.sortedListeners() {

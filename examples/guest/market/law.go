@@ -14,22 +14,22 @@ import (
 var EpochsGrowByOne = scenarios.Law{
 	Name:  "leader epochs grow by one",
 	About: "each new leader of a partition has the epoch that follows that of the last one",
-	Watch: func() func(*ledger.Entry) string {
+	Watch: func() func(*ledger.Entry) (bool, string) {
 		epochs := map[kafka.TopicPartition]kafka.LeaderEpoch{}
-		return func(e *ledger.Entry) string {
+		return func(e *ledger.Entry) (checked bool, broken string) {
 			p, ok := e.Event.(*witness.PartitionCommitted)
 			if !ok {
-				return ""
+				return false, ""
 			}
 			was, known := epochs[p.Partition]
 			if p.LeaderEpoch <= was && known {
-				return "" // every controller tells, each at its own time
+				return false, "" // every controller tells, each at its own time
 			}
 			epochs[p.Partition] = p.LeaderEpoch
 			if known && p.LeaderEpoch != was+1 {
-				return fmt.Sprintf("%v: epoch %d follows epoch %d", p.Partition, p.LeaderEpoch, was)
+				return true, fmt.Sprintf("%v: epoch %d follows epoch %d", p.Partition, p.LeaderEpoch, was)
 			}
-			return ""
+			return true, ""
 		}
 	},
 }

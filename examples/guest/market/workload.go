@@ -98,7 +98,7 @@ func (p *shop) partition(topic string, i int) kafka.TopicPartition {
 }
 
 // clerk writes an invoice for each order, over all lives of its process. Only
-// lives is kept from one to the next, to tell the invoices apart.
+// lives is kept from one to the next, to distinguish the invoices.
 type clerk struct {
 	m     Market
 	s     *workloads.Stage
@@ -158,13 +158,13 @@ func (c *clerk) remember(h env.Host) map[string]bool {
 // appended.
 const settle = 10 * time.Second
 
-// ends asks where the log of invoices ends, until it is told for every partition.
+// ends asks where the log of invoices ends, until it is answered for every partition.
 func (c *clerk) ends(h env.Host) map[kafka.TopicPartition]kafka.Offset {
 	admin := client.New(h, c.s.Bootstrap, h.Name()).NewAdmin(client.AdminDefaults())
 	defer admin.Close()
 	ask := map[kafka.TopicPartition]client.OffsetSpec{}
 	for p := range c.s.Topics["invoices"] {
-		ask[kafka.TopicPartition{Topic: "invoices", Partition: p}] = client.OffsetSpec(kafka.LatestOffset)
+		ask[kafka.TopicPartition{Topic: "invoices", Partition: p}] = client.EndOfLog
 	}
 	ends := map[kafka.TopicPartition]kafka.Offset{}
 	for len(ends) < len(ask) {
