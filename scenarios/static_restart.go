@@ -29,19 +29,19 @@ var StaticRestart = Scenario{
 
 // nothingMoves reports a rebalance that begins when the group was stable once, and
 // before the members end.
-func nothingMoves() func(*ledger.Entry) string {
+func nothingMoves() func(*ledger.Entry) (checked bool, broken string) {
 	stable, over := false, false
-	return func(e *ledger.Entry) string {
+	return func(e *ledger.Entry) (checked bool, broken string) {
 		over = over || e.Event.Kind().Name == healed
 		g, ok := e.Event.(*witness.GroupState)
 		if !ok || over {
-			return ""
+			return false, ""
 		}
 		if stable && g.From == "Stable" && g.To != "Stable" {
-			return fmt.Sprintf("group %s begins a rebalance, generation %d", g.Group, g.Generation)
+			return true, fmt.Sprintf("group %s begins a rebalance, generation %d", g.Group, g.Generation)
 		}
 		stable = stable || g.To == "Stable"
-		return ""
+		return true, ""
 	}
 }
 
