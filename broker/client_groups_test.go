@@ -18,6 +18,12 @@ import (
 	"github.com/ktrial/ktrial/sim/env"
 )
 
+// committed is an attempt to commit that has ended.
+type committed struct {
+	client.Commit
+	err error
+}
+
 // groupOfConsumers are members of group billing that read orders and commit after
 // each poll, each on a host of its own.
 type groupOfConsumers struct {
@@ -28,7 +34,7 @@ type groupOfConsumers struct {
 	members  map[string]*client.Consumer
 	stops    map[string]bool
 	lost     map[string]int // partitions that a member was told it has lost
-	commits  []client.Commit
+	commits  []committed
 	polls    map[string]time.Duration // a member waits so long before each poll
 }
 
@@ -61,7 +67,9 @@ func (g *groupOfConsumers) run(h env.Host, name string) {
 	require.NoError(t, config.SetAll(&cfg, g.settings))
 	c, err := client.New(h, []string{"broker-1:9092", "broker-2:9092", "broker-3:9092"}, name).NewConsumer(cfg)
 	require.NoError(t, err)
-	c.OnCommit = func(commit client.Commit) { g.commits = append(g.commits, commit) }
+	c.OnCommit = func(commit client.Commit) func(error) {
+		return func(err error) { g.commits = append(g.commits, committed{commit, err}) }
+	}
 	g.members[name] = c
 	require.NoError(t, c.Subscribe([]string{"orders"}, client.RebalanceListener{
 		Revoked: func([]kafka.TopicPartition) error {
@@ -240,7 +248,7 @@ func TestConsumers_AZombieLosesWhatItHad(t *testing.T) {
 				assert.Equal(t, 2, g.lost["a"])
 				for _, commit := range g.commits[at:] {
 					if commit.Member == before.Member && commit.Generation == before.Generation {
-						assert.Error(t, commit.Err, "a commit of the zombie: %+v", commit)
+						assert.Error(t, commit.err, "a commit of the zombie: %+v", commit)
 					}
 				}
 				sent := stop()

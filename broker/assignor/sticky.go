@@ -108,7 +108,7 @@ func divide(topics Topics, members []Member, claimOf func(*Member) claim, bugs *
 // claim to.
 type disputed struct{ topic, partition, member int }
 
-// readClaims notes for each partition the member with a valid claim. The
+// readClaims finds for each partition the member with a valid claim. The
 // highest generation wins; two claims of the same generation are both invalid
 // (KIP-341, KIP-792, KAFKA-12984). The losing claims are returned.
 func (d *division) readClaims(claimOf func(*Member) claim) (losing []disputed) {

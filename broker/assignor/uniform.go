@@ -24,9 +24,9 @@ func (uniform) Assign(g Group) map[string]Share {
 }
 
 // divideAlike gives every member the floor of the average, and as many as are
-// left one more. A member that is full already takes one of these places, and
+// left one more. A member that is full already takes one of these shares, and
 // so does one that has to be filled up, unless enough members come after it:
-// then the place is left to them, for they may be full already.
+// then the share is left to them, for they may be full already.
 func (d *serverDivision) divideAlike() {
 	total := 0
 	for _, owners := range d.owner {

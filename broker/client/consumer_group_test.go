@@ -132,8 +132,10 @@ func TestConsumer_OnCommit(t *testing.T) {
 	f.run(func(h env.Host, c *Client) {
 		member := consumer(t, c, inGroup("enable.auto.commit=true")...)
 		var seen []string
-		member.OnCommit = func(c Commit) {
-			seen = append(seen, fmt.Sprintf("%s of %d: %d, auto %v, %v", c.Member, c.Generation, c.Offsets[orders(0)].Offset, c.Auto, c.Err))
+		member.OnCommit = func(c Commit) func(error) {
+			return func(err error) {
+				seen = append(seen, fmt.Sprintf("%s of %d: %d, auto %v, %v", c.Member, c.Generation, c.Offsets[orders(0)].Offset, c.Auto, err))
+			}
 		}
 		require.NoError(t, member.Subscribe([]string{"orders"}, RebalanceListener{}))
 		pollUntil(t, h, member, 3)

@@ -286,7 +286,7 @@ func (s *shard) deferAll(at kafka.Offset, events []*write) {
 	s.waiting = append(s.waiting, deferred{at, events})
 }
 
-// hwMoved takes note of a high watermark: the answers up to there go out in a moment. It
+// hwMoved takes in a high watermark: the answers up to there go out in a moment. It
 // does not block.
 func (s *shard) hwMoved(hw kafka.Offset) {
 	s.hw = hw

@@ -140,7 +140,7 @@ func (h *heartbeat) joinClassic(j joining, said assignor.Subscription) (coordina
 	return d, nil
 }
 
-// downgradeReplaced makes a classic group with a member in another's place. It
+// downgradeReplaced makes a classic group with a member instead of another. It
 // rebalances only if the target assignment is out of date.
 func (h *heartbeat) downgradeReplaced(epoch int32, owned *[]topicPartitions) coordinator.Decision {
 	g, m := h.group, h.m

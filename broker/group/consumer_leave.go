@@ -42,7 +42,7 @@ func (m *Machine) leaveConsumer(req *kmsg.ConsumerGroupHeartbeatRequest, resp *k
 	return m.removeMembers(g, "it left", false, member), nil
 }
 
-// awaitStatic keeps a static member's place until its session ends: it has what it
+// awaitStatic keeps what a static member has until its session ends: it has what it
 // had, and a member that joins with its instance id takes that over.
 func (m *Machine) awaitStatic(g *consumerGroup, member *consumerMember) coordinator.Decision {
 	away := *member

@@ -22,7 +22,7 @@ func (v *consumerGroupValue) fields(c *coder) {
 }
 
 // consumerPartitionsKey is the key of a group's topics as they were before
-// Kafka 4.1, where a hash took their place. Its values are not needed.
+// Kafka 4.1, where a hash replaced them. Its values are not needed.
 type consumerPartitionsKey struct{ group string }
 
 func (*consumerPartitionsKey) number() int16     { return typeConsumerPartitions }

@@ -16,7 +16,7 @@ import (
 // Versions of JoinGroup from which clients can do something.
 const (
 	joinKnowsMemberID     = 4 // join with an id that they were given (KIP-394)
-	joinMayHaveNoProtocol = 7 // tell an empty protocol from none (KIP-559); Kafka writes null for both
+	joinMayHaveNoProtocol = 7 // distinguish an empty protocol from none (KIP-559); Kafka writes null for both
 	joinSkipsAssignment   = 9 // lead without assigning (KIP-814)
 )
 

@@ -127,7 +127,7 @@ type (
 		// Expelled: the member did not ask for it.
 		Expelled bool `json:"expelled,omitempty"`
 	}
-	// MemberFenced: a member's request is refused because another took its place or
+	// MemberFenced: a member's request is refused because another replaced it or
 	// its epoch is old.
 	MemberFenced struct {
 		Group    string `json:"group"`

@@ -312,7 +312,7 @@ func (o *owners) own(op *history.Op, key history.Key, now Sight) {
 	}
 }
 
-// replaces: the process is the same static member as another, in its place.
+// replaces: the process is the same static member as another, and comes after it.
 func (o *owners) replaces(op *history.Op, other int32) bool {
 	mine, its := o.member[member{op.Group, op.ProcessNo}], o.member[member{op.Group, other}]
 	return mine != nil && its != nil && mine.instance != "" && mine.instance == its.instance

@@ -135,7 +135,7 @@ func (o *ownership) claim(op *history.Op, m *memberTold, keys []history.Key) {
 }
 
 // compare: two members own a partition, as far as they know. In one generation that
-// must not be, unless one is a static member that took the place of the other.
+// must not be, unless one is a static member that replaced the other.
 func (o *ownership) compare(at groupKey, before, now holder) {
 	replaced := now.instance != "" && now.instance == before.instance
 	anomaly, generation := ZombieOwner, now.generation

@@ -114,7 +114,7 @@ func newPollOrder(l *Log) *pollOrder {
 	return o
 }
 
-// listen notes that an ownership of partitions began or ended.
+// listen records that an ownership of partitions began or ended.
 func (o *pollOrder) listen(op *history.Op) {
 	if !op.F.OfListener() {
 		return

@@ -72,7 +72,7 @@ func (l *Log) findProcessing(emit Emit) {
 	p.finish(rows)
 }
 
-// gatherSends notes when records with keys were sent, but for values that were sent
+// gatherSends records when records with keys were sent, but for values that were sent
 // several times, of which a poll does not tell which it was given.
 func (p *processing) gatherSends() {
 	l := p.log

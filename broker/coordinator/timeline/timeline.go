@@ -51,7 +51,7 @@ type changed interface {
 func New() *Timeline { return &Timeline{} }
 
 // Begin says that what changes until End is the work of the record at that offset.
-// Only the runtime, or a test in its place, calls it.
+// Only the runtime, or a test instead of it, calls it.
 func (t *Timeline) Begin(at kafka.Offset) {
 	if t.open || at < t.written {
 		panic(fmt.Sprintf("timeline: begin the record at offset %d: expected %d or more, and none that is open (open: %v)", at, t.written, t.open))
@@ -104,7 +104,7 @@ func (t *Timeline) Revert(to kafka.Offset) {
 	t.open = false
 }
 
-// record takes note of a change that is about to be made. It reports false if the change
+// record keeps a change that is about to be made. It reports false if the change
 // is committed already, so that what was before need not be kept.
 func (t *Timeline) record(of changed) bool {
 	if !t.open {
