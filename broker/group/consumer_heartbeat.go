@@ -403,7 +403,7 @@ func (h *heartbeat) reconcile(target int32, share []topicPartitions, owned *[]to
 	}
 	topics := h.m.topicsByID(h.group).of(h.member)
 	r := reconciliation{
-		member: h.member, epoch: target, target: share, changed: h.changed, taken: h.group.isOwned, owned: owned,
+		member: h.member, epoch: target, target: share, changed: h.changed, taken: h.group.isOwned, owned: owned, bugs: h.m.env.Bugs(),
 		subscribed: func(topic kafka.UUID) bool { return containsID(topics, topic) },
 	}
 	next := r.next()
