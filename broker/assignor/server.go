@@ -87,7 +87,7 @@ func newServerDivision(g Group) *serverDivision {
 	slices.SortFunc(d.members, func(a, b *GroupMember) int {
 		return cmp.Or(cmp.Compare(bucket(a.ID, len(g.Members)), bucket(b.ID, len(g.Members))), strings.Compare(a.ID, b.ID))
 	})
-	d.load = make([]int, len(d.members))
+	d.load, d.byLoad = make([]int, len(d.members)), true
 	d.topics = slices.SortedFunc(maps.Keys(g.Partitions), CompareUUID)
 	for t, topic := range d.topics {
 		d.index[topic] = t

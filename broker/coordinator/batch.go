@@ -309,6 +309,10 @@ func (s *shard) commit() {
 	if s.hw <= s.line.Committed() {
 		return
 	}
+	if s.hw > s.appended() { // the log has what this shard has never seen
+		s.reload()
+		return
+	}
 	s.line.Commit(s.hw)
 	s.checkCommitted()
 	for len(s.waiting) > 0 && s.waiting[0].at <= s.hw {
@@ -319,6 +323,14 @@ func (s *shard) commit() {
 			w.end(nil)
 		}
 	}
+}
+
+// appended is where the log ends, as far as this shard knows.
+func (s *shard) appended() kafka.Offset {
+	if s.open != nil {
+		return s.open.base
+	}
+	return s.line.Written()
 }
 
 func (s *shard) failWaiting(err error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -116,7 +117,7 @@ func (f *folding) run() error {
 		return err
 	}
 	for at := f.ends.LogStart; at < f.ends.LEO; {
-		s.r.host.Yield("coordinator load")
+		f.takeTurn()
 		if s.life != f.life {
 			return nil // unloaded meanwhile
 		}
@@ -138,6 +139,20 @@ func (f *folding) run() error {
 	}
 	return nil
 }
+
+// takeTurn lets others go on between two reads, now and then for a while: large logs take
+// long to load.
+func (f *folding) takeTurn() {
+	host := f.s.r.host
+	if host.Unlucky("coordinator loads slowly") {
+		host.Sleep(time.Duration(host.Rand().Int64N(int64(longestRead))))
+		return
+	}
+	host.Yield("coordinator load")
+}
+
+// longestRead bounds how long a read takes in some runs.
+const longestRead = 300 * time.Millisecond
 
 // look asks where the log begins and ends, which may move.
 func (f *folding) look() (err error) {

@@ -131,6 +131,8 @@ func (x *teller) do(words []string) {
 		x.p.foreign = true
 	case "slow": // DURATION: of appends and reads
 		x.p.slow = duration(x.t, arg(1))
+	case "append": // NAME N: a record of another's comes into the log
+		x.p.append(numbers(1, number(arg(1), x.number(arg(2)))))
 	case "log": // VALUE: appends what a decision never would
 		x.p.append(numbers(1, Record{[]byte("a"), []byte(arg(1))}, number("b", 7)))
 	case "truncate": // OFFSET

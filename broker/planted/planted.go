@@ -30,9 +30,10 @@ const (
 	RaftNoFlush         Bug = "raft.no_flush"
 	RaftForgetVote      Bug = "raft.forget_vote"
 	RaftRestartAsLeader Bug = "raft.restart_as_leader"
-	UnloadIgnoresEpoch  Bug = "coord.unload_ignores_epoch"
-	ServeWhileLoading   Bug = "coord.serve_while_loading"
-	AckBeforeCommit     Bug = "coord.ack_before_commit"
+
+	UnloadIgnoresEpoch Bug = "coord.unload_ignores_epoch"
+	ServeWhileLoading  Bug = "coord.serve_while_loading"
+	AckBeforeCommit    Bug = "coord.ack_before_commit"
 )
 
 // Entry describes a bug.

@@ -10,9 +10,10 @@ import (
 	"github.com/ktrial/ktrial/broker/wire"
 )
 
-// JoinGroup 2-9; 0 and 1 are advertised (KAFKA-19444) but UNSUPPORTED_VERSION. A member of a classic group
-// joins, and is answered when all have.
+// JoinGroup 0-9: a member of a classic group joins, and is answered when all have.
 //
+//   - Version 0 has no rebalance timeout: the session timeout is it. (0 and 1 are back since
+//     librdkafka needs them, KAFKA-19444.)
 //   - The answer may take as long as the longest rebalance timeout of the group. Only
 //     this connection waits for it.
 //   - A group id that is empty is INVALID_GROUP_ID.
@@ -20,9 +21,10 @@ import (
 // The rest is package group's.
 func (b *Broker) joinGroup(ctx *wire.Context, req *kmsg.JoinGroupRequest) kmsg.Response {
 	resp, err := (*kmsg.JoinGroupResponse)(nil), error(nil)
+	if req.Version == 0 {
+		req.RebalanceTimeoutMillis = req.SessionTimeoutMillis
+	}
 	switch {
-	case req.Version < 2:
-		err = kerr.UnsupportedVersion
 	case req.Group == "":
 		err = kerr.InvalidGroupID
 	default:

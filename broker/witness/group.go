@@ -40,7 +40,7 @@ type (
 		End     kafka.Offset      `json:"end"`
 		HW      kafka.Offset      `json:"hw"`
 		// State is the fingerprint of what is folded up to the log end; 0: none is made.
-		State uint64 `json:"state,string"`
+		State uint64 `json:"state_hash,string"`
 	}
 	// ShardNotLoaded: the log could not be folded; the shard serves nothing in this epoch.
 	ShardNotLoaded struct {
@@ -65,7 +65,7 @@ type (
 		Epoch kafka.LeaderEpoch `json:"epoch"`
 		To    kafka.Offset      `json:"to"`
 		// State is the fingerprint of what is folded up to there; 0: none is made.
-		State uint64 `json:"state,string"`
+		State uint64 `json:"state_hash,string"`
 	}
 	// ShardDiverged: what the shard holds is not what its committed log says.
 	ShardDiverged struct {

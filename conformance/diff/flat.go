@@ -233,6 +233,10 @@ func (f *flattener) slice(path, name string, v reflect.Value) {
 		}
 		f.value(path+"["+k+"]", name, v.Index(i))
 	}
+	if name == "Groups" && count == 0 && v.Len() > 0 {
+		f.put(path, name, "nil[]") // as if the others' were not there
+		return
+	}
 	f.put(path+".len", "len", fmt.Sprint(count))
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -295,6 +296,39 @@ func consumerSubscriptions(s *session) {
 	x.ask("the group in the end", "", describeConsumerGroups(false, x.name))
 }
 
+// consumerUneven has members whose subscriptions differ, though only in a topic
+// that is not there.
+func consumerUneven(s *session) {
+	t := s.makeKnown("cu", 5)
+	g := s.group("uneven")
+	see := func(step string) { g.ask(step, "", describeConsumerGroups(false, g.name)) }
+	names := func(topics ...string) beatEdit {
+		return with(func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.SubscribedTopicNames = append([]string{}, topics...) })
+	}
+	g.beatAs("B joins", "B", g.first("B", t))
+	g.beatAs("D joins", "D", g.first("D", t))
+	see("B and D")
+	g.beatAs("C joins with one more topic", "C", g.first("C", t, t+"-nope"))
+	see("B, C and D")
+	g.beatAs("A joins", "A", g.first("A", t))
+	see("A to D")
+	g.beatAs("D wants one more", "D", names(t, t+"-nope"))
+	see("D has one more")
+	g.beatAs("B leaves", "B", epoch(-1))
+	g.beatAs("A goes on", "A")
+	see("without B")
+	g.beatAs("C wants what A wants", "C", names(t))
+	see("C as A")
+	g.beatAs("D wants nothing", "D", names())
+	see("D wants nothing at all")
+	g.beatAs("A wants one more", "A", names(t, t+"-nope"))
+	see("A wants one more than C")
+	u := s.makeKnown("cw", 3)
+	g.beatAs("A wants another topic", "A", names(t, u))
+	g.beatAs("D wants another topic", "D", names(u))
+	see("two topics")
+}
+
 // consumerCommits is about offsets of a group of KIP-848, and which epochs may
 // commit which partitions (KIP-1251).
 func consumerCommits(s *session) {
@@ -327,7 +361,10 @@ func consumerCommits(s *session) {
 	g.beatAs("B owns it", "B", owning(t, 1))
 	for _, letter := range []string{"A", "B"} {
 		for n := int32(0); n <= 4; n++ {
-			c("both owned by half, epoch", letter, at(n))
+			c(fmt.Sprintf("%s commits both at epoch %d", letter, n), letter, at(n))
+			for _, one := range both {
+				g.ask(fmt.Sprintf("%s commits %d at epoch %d", letter, one.part, n), "", g.commit(letter, []committed{one}, at(n)))
+			}
 		}
 	}
 	g.ask("a large metadata", "", g.commit("A", []committed{{t, 0, 7, strings.Repeat("x", 4097)}}))
@@ -398,6 +435,8 @@ func consumerDescribe(s *session) {
 // groupUpgrade has members of both protocols in one group, in one way and back.
 func groupUpgrade(s *session) {
 	t := s.makeKnown("gu", 6)
+	// The member o is behind the others, whatever their ids, in the order of
+	// ids and in that of Java's hash map, by which Kafka's assignors go.
 	g := s.group("u")
 	protocols := ranged(t)
 	g.joined("U joins as of old", "U", protocols)
@@ -407,7 +446,7 @@ func groupUpgrade(s *session) {
 		r.GroupAssignment = append(r.GroupAssignment, x)
 	}))
 	g.ask("U commits", "", g.commit("U", []committed{{t, 0, 5, ""}}))
-	g.beatAs("N joins by heartbeat", "N", g.first("N", t))
+	g.beatAs("N joins by heartbeat", "o", g.first("o", t))
 	g.ask("the group is upgraded", "", describeConsumerGroups(false, g.name))
 	g.ask("to the classic API", "", describeGroups(false, g.name))
 	g.ask("listed", "", listGroups(nil, nil))
@@ -417,22 +456,23 @@ func groupUpgrade(s *session) {
 	g.ask("U syncs the last generation", "", g.sync("U", nil, func(r *kmsg.SyncGroupRequest) { r.Generation-- }))
 	g.ask("U syncs as an upgraded one", "", g.sync("U", nil))
 	g.ask("the group while U gives up", "", describeConsumerGroups(false, g.name))
-	g.beatAs("N waits", "N")
+	g.beatAs("N waits", "o")
 	g.ask("U heartbeats", "", g.heartbeat("U"))
 	g.ask("U joins without what it gave up", "U", g.join("U", []protocol{{"range", owned(2, t, 0, 1, 2)}}))
 	g.ask("U syncs without it", "", g.sync("U", nil))
 	g.ask("U is stable", "", g.heartbeat("U"))
-	g.beatAs("N is given it", "N")
-	g.beatAs("N owns it", "N", owning(t, 3, 4, 5))
+	g.beatAs("N is given it", "o")
+	g.beatAs("N owns it", "o", owning(t, 3, 4, 5))
 	g.ask("the group is stable", "", describeConsumerGroups(false, g.name))
 	g.ask("U commits in the end", "", g.commit("U", []committed{{t, 0, 7, ""}}))
 	g.ask("U commits of the past", "", g.commit("U", []committed{{t, 0, 7, ""}, {t, 5, 7, ""}}, func(r *kmsg.OffsetCommitRequest) { r.Generation = 1 }))
-	g.ask("N uses the classic heartbeat", "", g.heartbeat("N"))
-	g.ask("N syncs as of old", "", g.sync("N", nil))
-	g.ask("N joins as of old", "N2", g.join("N", ranged(t)))
+	g.ask("U commits of the past what it holds", "", g.commit("U", []committed{{t, 0, 7, ""}}, func(r *kmsg.OffsetCommitRequest) { r.Generation = 1 }))
+	g.ask("N uses the classic heartbeat", "", g.heartbeat("o"))
+	g.ask("N syncs as of old", "", g.sync("o", nil))
+	g.ask("N joins as of old", "N2", g.join("o", ranged(t)))
 	g.ask("a classic member that is too many", "V", g.join("V", ranged(t), func(r *kmsg.JoinGroupRequest) { r.ProtocolType = "connect" }))
 	g.ask("a classic member with no subscription", "V", g.join("V", []protocol{{"range", []byte{1}}}))
-	g.beatAs("N leaves", "N", epoch(-1))
+	g.beatAs("N leaves", "o", epoch(-1))
 	g.ask("the group is classic again", "", describeGroups(false, g.name))
 	g.ask("U hears of that", "", g.heartbeat("U"))
 	g.ask("no longer of KIP-848", "", describeConsumerGroups(false, g.name))
@@ -446,7 +486,7 @@ func groupUpgrade(s *session) {
 	h := s.group("user data")
 	h.joined("U joins with user data", "U", []protocol{{"range", userData(t)}})
 	h.ask("U syncs with user data", "U", h.sync("U", map[string]string{"U": "x"}))
-	h.beatAs("N joins it by heartbeat", "N", h.first("N", t))
+	h.beatAs("N joins it by heartbeat", "o", h.first("o", t))
 	u := s.group("assigned user data")
 	u.joined("U joins the third", "U", ranged(t))
 	u.ask("U syncs with assigned user data", "U", u.sync("U", nil, func(r *kmsg.SyncGroupRequest) {
@@ -456,10 +496,10 @@ func groupUpgrade(s *session) {
 		x.MemberID, x.MemberAssignment = r.MemberID, a.AppendTo(nil)
 		r.GroupAssignment = append(r.GroupAssignment, x)
 	}))
-	u.beatAs("N joins the third by heartbeat", "N", u.first("N", t))
+	u.beatAs("N joins the third by heartbeat", "o", u.first("o", t))
 	j := s.group("not synced")
 	j.joined("U joins the fourth", "U", ranged(t))
-	j.beatAs("N joins the fourth by heartbeat", "N", j.first("N", t))
+	j.beatAs("N joins the fourth by heartbeat", "o", j.first("o", t))
 	j.ask("U syncs the fourth", "U", j.sync("U", nil))
 }
 
@@ -468,8 +508,8 @@ func groupUpgrade(s *session) {
 func groupUpgradeJoin(s *session) {
 	t := s.makeKnown("gj", 4)
 	g := s.group("u")
-	g.beatAs("N joins by heartbeat", "N", g.first("N", t))
-	g.beatAs("N owns all", "N", owning(t, 0, 1, 2, 3))
+	g.beatAs("N joins by heartbeat", "o", g.first("o", t))
+	g.beatAs("N owns all", "o", owning(t, 0, 1, 2, 3))
 	g.ask("an unparsable subscription", "", g.join("=", []protocol{{"range", []byte{1}}}))
 	g.ask("a stranger", "V", g.join("=stranger", ranged(t)))
 	g.ask("the stranger leaves", "", g.leave(leaver{letter: "V"}))
@@ -477,8 +517,8 @@ func groupUpgradeJoin(s *session) {
 	g.ask("U syncs", "", g.sync("U", nil))
 	g.ask("the group", "", describeConsumerGroups(false, g.name))
 	g.ask("U heartbeats", "", g.heartbeat("U"))
-	g.beatAs("N gives up", "N")
-	g.beatAs("N gave up", "N", owning(t, 0, 1))
+	g.beatAs("N gives up", "o")
+	g.beatAs("N gave up", "o", owning(t, 0, 1))
 	g.ask("U hears that there is more", "", g.heartbeat("U"))
 	g.ask("U joins for it", "U", g.join("U", []protocol{{"range", owned(3, t)}}))
 	g.ask("U syncs for it", "", g.sync("U", nil))
@@ -487,7 +527,7 @@ func groupUpgradeJoin(s *session) {
 	g.ask("I is replaced", "I2", g.join("I2", ranged(t), static("i")))
 	g.ask("the old I heartbeats", "", g.heartbeat("I", func(r *kmsg.HeartbeatRequest) { r.InstanceID = kmsg.StringPtr("i") }))
 	g.ask("I leaves by its instance", "", g.leave(leaver{"=", "i"}))
-	g.ask("N leaves as of old", "", g.leave(leaver{letter: "N"}))
+	g.ask("N leaves as of old", "", g.leave(leaver{letter: "o"}))
 	g.ask("the group in the end", "", describeConsumerGroups(false, g.name))
 }
 

@@ -48,6 +48,7 @@ func main() {
 	byHand := flag.Bool("hand", false, "play the sessions written by hand")
 	ends := flag.Bool("ends", false, "of the sessions by hand only the lowest and the highest version")
 	only := flag.String("only", "", "only the session by hand of this name")
+	version := flag.Int("version", -1, "of the sessions by hand only this version of their key")
 	seeds := flag.String("seeds", "", "random sessions, FROM..TO")
 	groupSeeds := flag.String("groups", "", "random sessions of groups, FROM..TO")
 	steps := flag.Int("steps", 60, "steps of a random session")
@@ -69,8 +70,12 @@ func main() {
 	if *record != "" {
 		for _, h := range d.hands() {
 			if (*only == "" || *only == h.name) && !h.unrecorded {
-				d.record(h, *record)
+				d.record(h.name, 1, h.play, *record)
 			}
+		}
+		from, to := seedRange(*groupSeeds)
+		for seed := from; seed <= to; seed++ {
+			d.record(fmt.Sprint("random-group-", seed), seed, func(s *session) { randomGroup(s, *steps) }, *record)
 		}
 		return
 	}
@@ -88,7 +93,7 @@ func main() {
 	if *byHand || *only != "" {
 		for _, h := range d.hands() {
 			if *only == "" || *only == h.name {
-				d.playHand(h, *ends, within)
+				d.playHand(h, *ends, *version, within)
 			}
 		}
 	}
@@ -101,7 +106,7 @@ func main() {
 	if from, to = seedRange(*groupSeeds); d.noGroups() == "" {
 		for seed := from; seed <= to; seed++ {
 			if within() {
-				d.play(fmt.Sprint("random group ", seed), true, nil, seed, func(s *session) { randomGroup(s, *steps) })
+				d.playTwice(fmt.Sprint("random group ", seed), seed, func(s *session) { randomGroup(s, *steps) })
 			}
 		}
 	}
@@ -229,25 +234,44 @@ func (d *driver) play(name string, stop bool, pin map[int16]int16, seed uint64, 
 	}
 }
 
-func (d *driver) playHand(h hand, ends bool, within func() bool) {
+// playTwice plays a session again that finds a difference: in one of some
+// hundred a timer of Kafka's coordinator is late, or a read comes before the
+// offset that it needs. What does not come again is told, and not counted.
+func (d *driver) playTwice(name string, seed uint64, f func(*session)) {
+	before := len(d.found)
+	d.play(name, true, nil, seed, f)
+	if len(d.found) == before {
+		return
+	}
+	once := d.found[before:]
+	d.found = d.found[:before:before]
+	d.play(name, true, nil, seed, f)
+	if len(d.found) == before {
+		fmt.Printf("      once, and not when it was played again: %s, %s %s\n        kafka %s\n        ours  %s\n",
+			name, once[0].step, once[0].path, cutTo(once[0].kafka, 400), cutTo(once[0].ours, 400))
+	}
+}
+
+func (d *driver) playHand(h hand, ends bool, version int, within func() bool) {
 	r := common(h.key)
 	for v := r[0]; v <= r[1]; v++ {
-		if (!ends || v == r[0] || v == r[1]) && within() {
+		wanted := version < 0 && (!ends || v == r[0] || v == r[1]) || int(v) == version
+		if wanted && within() {
 			d.play(h.name, false, map[int16]int16{h.key: v}, 1, h.play)
 		}
 	}
 }
 
 // record writes Kafka's answers in the highest versions.
-func (d *driver) record(h hand, dir string) {
-	s := d.newSession(h.name, 1)
+func (d *driver) record(name string, seed uint64, play func(*session), dir string) {
+	s := d.newSession(name, seed)
 	s.script = &transcript{}
-	h.play(s)
+	play(s)
 	s.clean()
-	if err := s.script.write(filepath.Join(dir, h.name+".txt")); err != nil {
+	if err := s.script.write(filepath.Join(dir, name+".txt")); err != nil {
 		fail(err)
 	}
-	fmt.Println("recorded", h.name)
+	fmt.Println("recorded", name)
 }
 
 // report prints each difference once, however many sessions and versions have

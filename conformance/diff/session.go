@@ -92,7 +92,7 @@ func (s *side) ask(at line, req kmsg.Request) outcome {
 	if err := s.send(at, req); err != nil {
 		return outcome{fault: failure(err)}
 	}
-	return s.receive(at, req)
+	return s.receive(at, req, time.Now().Add(patience))
 }
 
 // send sends a request that receive waits for.
@@ -107,12 +107,12 @@ func (s *side) send(at line, req kmsg.Request) error {
 	return err
 }
 
-func (s *side) receive(at line, req kmsg.Request) outcome {
+func (s *side) receive(at line, req kmsg.Request, until time.Time) outcome {
 	c, err := s.conn(at)
 	if err != nil {
 		return outcome{fault: "cannot connect"}
 	}
-	o := c.receive(req)
+	o := c.receive(req, until)
 	if o.fault == "closed" || o.fault == "timeout" {
 		s.hangUp(at)
 	}
@@ -269,10 +269,11 @@ func (s *session) end(p *pending) (kafka, ours kmsg.Response) {
 	if s.over {
 		return nil, nil
 	}
+	until := time.Now().Add(patience) // of both sides
 	ask := func(sd *side) (kmsg.Response, answer) {
 		o := outcome{fault: p.lost[sd]}
 		if o.fault == "" {
-			o = sd.receive(p.over(sd), p.reqs[sd])
+			o = sd.receive(p.over(sd), p.reqs[sd], until)
 		}
 		return o.resp, flatten(sd, p.reqs[sd], o)
 	}
@@ -288,23 +289,26 @@ func (s *session) end(p *pending) (kafka, ours kmsg.Response) {
 }
 
 // waits notes which sides have not answered a request within a time, which is
-// to be the same.
-func (s *session) waits(p *pending, within time.Duration) (kafka bool) {
+// to be the same. A side that is the only one to wait is given more time.
+func (s *session) waits(p *pending, within time.Duration) bool {
 	if s.over {
 		return false
 	}
-	var answers [2]answer
-	for i, sd := range []*side{s.kafka, s.ours} {
-		if sd == nil {
-			continue
-		}
+	waiting := map[*side]bool{}
+	look := func(sd *side, within time.Duration) {
 		c := sd.conns[p.over(sd)]
-		waits := c != nil && !c.answered(within)
-		answers[i] = answer{"!waits": fmt.Sprint(waits)}
-		kafka = kafka || sd == s.kafka && waits
+		waiting[sd] = c != nil && !c.answered(within)
 	}
-	s.told(p.step+", waits", p.req, answers[0], answers[1])
-	return kafka
+	s.both(func(sd *side) { look(sd, within) })
+	if s.kafka != nil && s.ours != nil && waiting[s.kafka] != waiting[s.ours] {
+		s.both(func(sd *side) { look(sd, 3*time.Second) })
+	}
+	found := func(sd *side) answer { return answer{"!waits": fmt.Sprint(waiting[sd])} }
+	s.told(p.step+", waits", p.req, found(s.kafka), found(s.ours))
+	if s.kafka != nil {
+		return waiting[s.kafka]
+	}
+	return waiting[s.ours]
 }
 
 // told compares what both sides said in a step, one of which may be or become a
@@ -509,6 +513,16 @@ func (s *session) detail(req kmsg.Request) string {
 			return fmt.Sprintf(" %s/%d acks %d, %d records, epoch %d seq %d, times %d to %d", strings.TrimPrefix(t, s.prefix), q.Partition, p.Acks, b.NumRecords, b.ProducerEpoch, b.FirstSequence, b.FirstTimestamp-base, b.MaxTimestamp-base)
 		}
 	}
+	if b, ok := req.(*kmsg.ConsumerGroupHeartbeatRequest); ok {
+		return s.heartbeatDetail(b)
+	}
+	if j, ok := req.(*kmsg.JoinGroupRequest); ok {
+		var names []string
+		for _, p := range j.Protocols {
+			names = append(names, fmt.Sprintf("%s:%d", p.Name, len(p.Metadata)))
+		}
+		return fmt.Sprintf(" %q %s %v", j.MemberID, j.ProtocolType, names)
+	}
 	r, ok := req.(*kmsg.FetchRequest)
 	if !ok {
 		return ""
@@ -524,6 +538,24 @@ func (s *session) detail(req kmsg.Request) string {
 		d += fmt.Sprintf(" -%s/%v", name(t.Topic, t.TopicID), t.Partitions)
 	}
 	return d
+}
+
+// heartbeatDetail is what a member says of itself.
+func (s *session) heartbeatDetail(b *kmsg.ConsumerGroupHeartbeatRequest) string {
+	d := fmt.Sprintf(" %s epoch %d", b.MemberID, b.MemberEpoch)
+	if b.SubscribedTopicNames != nil {
+		d += fmt.Sprintf(" wants %v", b.SubscribedTopicNames)
+	}
+	if b.ServerAssignor != nil {
+		d += " by " + *b.ServerAssignor
+	}
+	if b.Topics != nil {
+		d += " owns"
+		for _, t := range b.Topics {
+			d += fmt.Sprintf(" %v", t.Partitions)
+		}
+	}
+	return strings.ReplaceAll(d, s.prefix, "~")
 }
 
 // keepTrace is how many of the last steps a finding remembers.

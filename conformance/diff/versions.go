@@ -65,6 +65,8 @@ func common(key int16) [2]int16 {
 
 func commonKeys() []int16 { return slices.Sorted(maps.Keys(spoken)) }
 
+func groupKeys() []int16 { return slices.Sorted(maps.Keys(groupSpoken)) }
+
 // lacks names a version of these keys that a cluster does not speak, "" if there
 // is none.
 func lacks(says, keys map[int16][2]int16) string {

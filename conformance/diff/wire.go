@@ -58,8 +58,8 @@ func (c *conn) write(payload []byte) error {
 	return err
 }
 
-func (c *conn) read() ([]byte, error) {
-	c.c.SetReadDeadline(time.Now().Add(patience))
+func (c *conn) read(until time.Time) ([]byte, error) {
+	c.c.SetReadDeadline(until)
 	var size [4]byte
 	if _, err := io.ReadFull(c.r, size[:]); err != nil {
 		return nil, err
@@ -95,22 +95,15 @@ func failure(err error) string {
 	return "closed"
 }
 
-func (c *conn) ask(req kmsg.Request) outcome {
-	if err := c.send(req); err != nil {
-		return outcome{fault: failure(err)}
-	}
-	return c.receive(req)
-}
-
 // send sends a request, whose answer is to be received.
 func (c *conn) send(req kmsg.Request) error {
 	c.corr++
 	return c.write(req.AppendTo(header(nil, req.Key(), req.GetVersion(), c.corr, req.IsFlexible())))
 }
 
-// receive waits for the answer to the request that was sent last.
-func (c *conn) receive(req kmsg.Request) outcome {
-	b, err := c.read()
+// receive waits until a time for the answer to the request that was sent last.
+func (c *conn) receive(req kmsg.Request, until time.Time) outcome {
+	b, err := c.read(until)
 	if err != nil {
 		return outcome{fault: failure(err)}
 	}
