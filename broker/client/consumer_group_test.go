@@ -14,6 +14,8 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -397,4 +399,42 @@ func TestConsumer_LooksForTheCoordinatorAfterALostAnswer(t *testing.T) {
 		require.NoError(t, commit())
 		assert.Equal(t, 2, finds)
 	})
+}
+
+// What a member does is in the ledger, with the identity that it does it as.
+func TestConsumer_TellsWhatItDoes(t *testing.T) {
+	f := filled(t, 1, 1, 2, 1)
+	var told []string
+	f.w.Ledger().ReadAll(func(e *ledger.Entry) {
+		switch e.Event.(type) {
+		case *witness.CoordinatorFound, *witness.CoordinatorForgotten, *witness.PartitionsAssigned, *witness.PartitionsRevoked,
+			*witness.PartitionsLost, *witness.ConsumerLeft, *witness.ConsumerFenced, *witness.ConsumerCommitted:
+			told = append(told, e.Event.Sentence())
+		}
+	})
+	f.run(func(h env.Host, c *Client) {
+		member := consumer(t, c, inGroup("heartbeat.interval.ms=100")...)
+		require.NoError(t, member.Subscribe([]string{"orders"}, RebalanceListener{}))
+		pollUntil(t, h, member, 2)
+		require.NoError(t, member.CommitSync())
+		f.group("g").remove(h.Uptime(), "m1")
+		assert.Equal(t, kafka.NodeID(0), member.Coordinator())
+		for meta, _ := member.GroupMetadata(); meta.Member != "m2" || meta.Generation < 0; meta, _ = member.GroupMetadata() {
+			_, err := member.Poll(100 * time.Millisecond)
+			require.NoError(t, err)
+		}
+		_, err := member.Poll(100 * time.Millisecond)
+		require.NoError(t, err)
+		member.Close()
+	})
+	assert.Equal(t, []string{
+		"finds the coordinator of group g: broker 0",
+		"member m1 of group g, generation 1, is assigned orders/0 orders/1 and has orders/0 orders/1",
+		"member m1 of group g, generation 1, commits orders/0@1 orders/1@1",
+		"member m1 of group g, generation 1, is refused: UNKNOWN_MEMBER_ID: The coordinator is not aware of this member.",
+		"member m1 of group g, generation 1, has lost orders/0 orders/1",
+		"member m2 of group g, generation 3, is assigned orders/0 orders/1 and has orders/0 orders/1",
+		"member m2 of group g, generation 3, has given up orders/0 orders/1",
+		"member m2 of group g, generation 3, leaves: the consumer is being closed",
+	}, told)
 }
