@@ -412,3 +412,103 @@ func TestConsumers_ReadByPattern(t *testing.T) {
 		})
 	}
 }
+
+// A group goes over from the classic protocol to that of KIP-848 and back, member by
+// member, while it reads: no partition is without an owner for long, and all is read.
+func TestConsumers_UpgradeTheirGroup(t *testing.T) {
+	classic := map[string]string{"group.protocol": "classic", "partition.assignment.strategy": "range", "session.timeout.ms": "6000", "heartbeat.interval.ms": "1000"}
+	for _, strategy := range []string{"range", "cooperative-sticky"} {
+		t.Run(strategy, func(t *testing.T) {
+			c := separate(t, 31, 3, 3)
+			c.client(func(u *user) {
+				u.running(1, 2, 3)
+				u.createTopic(1, "orders", 6, 3)
+				g := c.group(u, nil)
+				to := func(protocol string) {
+					for name := range classic {
+						delete(g.settings, name)
+					}
+					if protocol == "classic" {
+						maps.Copy(g.settings, classic)
+						g.settings["partition.assignment.strategy"] = strategy
+					} else {
+						g.settings["group.protocol"] = protocol
+					}
+				}
+				both := func(what string) {
+					u.eventually(2*time.Minute, what, func() bool {
+						return g.settled(6) && len(g.members) == 2 && len(g.members["a"].Assignment()) == 3
+					})
+				}
+				stop := g.produce()
+				to("classic")
+				g.start("a")
+				g.start("b")
+				both("two classic members")
+				for _, protocol := range []string{"consumer", "classic"} {
+					to(protocol)
+					for _, name := range []string{"a", "b"} {
+						g.stop(name)
+						g.start(name)
+						both(name + " speaks " + protocol)
+					}
+				}
+				sent := stop()
+				u.eventually(time.Minute, "all is read", func() bool { return len(g.seen) == sent })
+			})
+		})
+	}
+}
+
+func TestAdmin_DescribesAndEmptiesAModernGroup(t *testing.T) {
+	c := separate(t, 12, 3, 3)
+	c.client(func(u *user) {
+		u.running(1, 2, 3)
+		u.createTopic(1, "orders", 2, 3)
+		cfg := client.ConsumerDefaults()
+		require.NoError(t, config.SetAll(&cfg, map[string]string{"group.id": "billing", "group.protocol": "consumer", "group.remote.assignor": "range"}))
+		till, err := client.New(u.h, []string{"broker-1:9092"}, "till").NewConsumer(cfg)
+		require.NoError(t, err)
+		require.NoError(t, till.Subscribe([]string{"orders"}, client.RebalanceListener{}))
+		poll := func(what string, is func() bool) {
+			u.eventually(time.Minute, what, func() bool {
+				_, err := till.Poll(100 * time.Millisecond)
+				require.NoError(t, err)
+				return is()
+			})
+		}
+		poll("both partitions", func() bool { return len(till.Assignment()) == 2 })
+		meta, err := till.GroupMetadata()
+		require.NoError(t, err)
+
+		admin := client.New(u.h, []string{"broker-2:9092"}, "admin").NewAdmin(client.AdminDefaults())
+		defer admin.Close()
+		var d client.GroupDescription
+		poll("the group is stable", func() bool {
+			described, err := admin.DescribeGroups("billing")
+			require.NoError(t, err)
+			d = described[0]
+			return d.State == "Stable"
+		})
+		require.NoError(t, d.Err)
+		assert.Equal(t, []string{"consumer", "range"}, []string{d.Type, d.Assignor})
+		require.Len(t, d.Members, 1)
+		m := d.Members[0]
+		assert.Equal(t, []any{meta.Member, meta.Generation, "till"}, []any{m.ID, m.Epoch, m.ClientID})
+		assert.Equal(t, till.Assignment(), m.Assigned)
+		assert.Equal(t, m.Assigned, m.Target)
+		assert.Equal(t, d.Epoch, d.AssignmentEpoch)
+		groups, err := admin.ListGroups(nil, []string{"consumer"})
+		require.NoError(t, err)
+		assert.Equal(t, []client.GroupListing{{Group: "billing", Protocol: "consumer", State: "Stable", Type: "consumer"}}, groups)
+
+		require.NoError(t, admin.RemoveMembers("billing"))
+		poll("it learns of it and comes back", func() bool {
+			now, err := till.GroupMetadata()
+			require.NoError(t, err)
+			return now.Member == meta.Member && now.Generation > meta.Generation && len(till.Assignment()) == 2
+		})
+		till.Close()
+		require.NoError(t, admin.DeleteGroups("billing"))
+	})
+}

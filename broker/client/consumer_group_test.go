@@ -12,8 +12,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/ktrial/ktrial/broker/assignor"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -399,4 +402,101 @@ func TestConsumer_LooksForTheCoordinatorAfterALostAnswer(t *testing.T) {
 		require.NoError(t, commit())
 		assert.Equal(t, 2, finds)
 	})
+}
+
+// What a member does is in the ledger, with the identity that it does it as.
+func TestConsumer_TellsWhatItDoes(t *testing.T) {
+	f := filled(t, 1, 1, 2, 1)
+	var told []string
+	f.w.Ledger().ReadAll(func(e *ledger.Entry) {
+		switch e.Event.(type) {
+		case *witness.CoordinatorFound, *witness.CoordinatorForgotten, *witness.PartitionsAssigned, *witness.PartitionsRevoked,
+			*witness.PartitionsLost, *witness.ConsumerLeft, *witness.ConsumerFenced, *witness.ConsumerCommitted:
+			told = append(told, e.Event.Sentence())
+		}
+	})
+	f.run(func(h env.Host, c *Client) {
+		member := consumer(t, c, inGroup("heartbeat.interval.ms=100")...)
+		require.NoError(t, member.Subscribe([]string{"orders"}, RebalanceListener{}))
+		pollUntil(t, h, member, 2)
+		require.NoError(t, member.CommitSync())
+		f.group("g").remove(h.Uptime(), "m1")
+		assert.Equal(t, kafka.NodeID(0), member.Coordinator())
+		for meta, _ := member.GroupMetadata(); meta.Member != "m2" || meta.Generation < 0; meta, _ = member.GroupMetadata() {
+			_, err := member.Poll(100 * time.Millisecond)
+			require.NoError(t, err)
+		}
+		_, err := member.Poll(100 * time.Millisecond)
+		require.NoError(t, err)
+		member.Close()
+	})
+	assert.Equal(t, []string{
+		"finds the coordinator of group g: broker 0",
+		"member m1 of group g, generation 1, is assigned orders/0 orders/1 and has orders/0 orders/1",
+		"member m1 of group g, generation 1, commits orders/0@1 orders/1@1",
+		"member m1 of group g, generation 1, is refused: UNKNOWN_MEMBER_ID: The coordinator is not aware of this member.",
+		"member m1 of group g, generation 1, has lost orders/0 orders/1",
+		"member m2 of group g, generation 3, is assigned orders/0 orders/1 and has orders/0 orders/1",
+		"member m2 of group g, generation 3, has given up orders/0 orders/1",
+		"member m2 of group g, generation 3, leaves: the consumer is being closed",
+	}, told)
+}
+
+// toLast is an assignor of a guest: the member that comes last by its id gets all.
+type toLast struct{}
+
+func (toLast) Name() string                                  { return "to-last" }
+func (toLast) Protocols() []assignor.Protocol                { return []assignor.Protocol{assignor.Eager} }
+func (toLast) UserData([]kafka.TopicPartition, int32) []byte { return []byte("mine") }
+func (toLast) Assign(topics assignor.Topics, members []assignor.Member) assignor.Shares {
+	shares := assignor.Shares{}
+	for _, m := range members {
+		shares[m.ID] = nil
+	}
+	last := members[len(members)-1]
+	if string(last.UserData) == "mine" {
+		for p := range topics["orders"] {
+			shares[last.ID] = append(shares[last.ID], orders(int32(p)))
+		}
+	}
+	return shares
+}
+
+func TestConsumer_AssignorOfAGuest(t *testing.T) {
+	f := filled(t, 1, 1, 3, 1)
+	f.run(func(h env.Host, c *Client) {
+		member := func() *Consumer {
+			cfg := ConsumerDefaults()
+			cfg.GroupID, cfg.Assignors, cfg.HeartbeatInterval = "g", []assignor.Assignor{toLast{}}, 100*time.Millisecond
+			m, err := c.NewConsumer(cfg)
+			require.NoError(t, err)
+			require.NoError(t, m.Subscribe([]string{"orders"}, RebalanceListener{}))
+			return m
+		}
+		first := member()
+		for range 10 {
+			_, err := first.Poll(50 * time.Millisecond)
+			require.NoError(t, err)
+		}
+		assert.Len(t, first.Assignment(), 3)
+		second := member()
+		for range 20 {
+			for _, m := range []*Consumer{first, second} {
+				_, err := m.Poll(50 * time.Millisecond)
+				require.NoError(t, err)
+			}
+		}
+		assert.Empty(t, first.Assignment())
+		assert.Len(t, second.Assignment(), 3)
+	})
+}
+
+// An assignor that the configuration does not know, or names twice, is refused.
+func TestAssignorList(t *testing.T) {
+	var l AssignorList
+	require.NoError(t, l.Set("org.apache.kafka.clients.consumer.CooperativeStickyAssignor, range"))
+	assert.Equal(t, "cooperative-sticky,range", l.String())
+	for _, text := range []string{"best", "range,range", ""} {
+		assert.Error(t, l.Set(text), text)
+	}
 }

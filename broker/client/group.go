@@ -76,7 +76,8 @@ type group struct {
 
 	subscription subscription
 	listener     RebalanceListener
-	member       membership // nil: it has never subscribed
+	member       membership
+	ownedAs      member.Generation // as what the member was given its partitions
 	coordinator  coordinator
 	commits      commits
 
@@ -91,11 +92,7 @@ func newGroup(c *Consumer) (*group, error) {
 		Group: cfg.GroupID, Instance: cfg.GroupInstanceID, Rack: cfg.ClientRack,
 		SessionTimeout: cfg.SessionTimeout, HeartbeatInterval: cfg.HeartbeatInterval, MaxPollInterval: cfg.MaxPollInterval,
 	}}
-	g.coordinator = coordinator{net: c.net, group: cfg.GroupID, changed: g.news, found: func(now time.Duration) {
-		if g.member != nil {
-			g.member.coordinatorFound(now)
-		}
-	}}
+	g.coordinator = coordinator{net: c.net, group: cfg.GroupID, changed: g.news, found: func(now time.Duration) { g.member.coordinatorFound(now) }}
 	g.schedule = newSchedule(c.net.host, "group member", g.work)
 	g.duty = g.schedule.add()
 	g.commits = commits{g: g}
@@ -250,6 +247,7 @@ func (g *group) call(f func([]kafka.TopicPartition) error, partitions []kafka.To
 // listener.
 func (g *group) assigned(all, added []kafka.TopicPartition) error {
 	g.c.assign(all)
+	g.ownedAs = g.member.generation()
 	g.c.net.host.Tell(&witness.PartitionsAssigned{Membership: g.membership(), Added: added, All: slices.Clone(all)})
 	return g.call(g.listener.Assigned, added)
 }
@@ -269,7 +267,7 @@ func (g *group) lost(partitions []kafka.TopicPartition) error {
 	if f == nil {
 		f = g.listener.Revoked
 	}
-	g.c.net.host.Tell(&witness.PartitionsLost{Membership: g.membership(), Partitions: partitions})
+	g.c.net.host.Tell(&witness.PartitionsLost{Membership: g.membershipAs(g.ownedAs), Partitions: partitions})
 	err := g.call(f, partitions)
 	g.without(partitions)
 	return err

@@ -37,7 +37,7 @@ type (
 		Partitions Partitions `json:"partitions"` // that are given up
 	}
 	// PartitionsLost: the member learns that it has not owned Partitions for a while:
-	// the group did without it.
+	// the group did without it. The identity is the one as which it had them.
 	PartitionsLost struct {
 		*Membership
 		Partitions Partitions `json:"partitions"` // that are lost
@@ -154,7 +154,7 @@ func (e *ConsumerLeft) Sentence() string {
 
 // Sentence is the story's.
 func (e *ConsumerFenced) Sentence() string {
-	return fmt.Sprintf("%v is refused: %v", e.Membership, e.Error)
+	return fmt.Sprintf("%v is refused: %s", e.Membership, e.Text)
 }
 
 // Sentence is the story's.
