@@ -49,8 +49,8 @@ func TestShardsShareTheJobs(t *testing.T) {
 	seeds := map[string]bool{}
 	for shard := range 3 {
 		dir := t.TempDir()
-		s := typed(t, "hunt", "late-requests", "standard", "--seeds", "1..4", "--shard", fmt.Sprintf("%d/3", shard),
-			"--plant", "idem.no_window", "--json", "--out", dir)
+		s := typed(t, "hunt", "late-requests", "standard", "--seeds", "1..3", "--shard", fmt.Sprintf("%d/3", shard),
+			"--plant", "idem.no_window", "--set", "duration=25s", "--json", "--out", dir)
 		lines := strings.Split(strings.TrimSpace(s.out), "\n")
 		runs += decoded(t, lines[len(lines)-1])["runs"].(float64)
 		for i, line := range lines[:len(lines)-1] {
@@ -60,12 +60,12 @@ func TestShardsShareTheJobs(t *testing.T) {
 			seeds[name] = true
 			kept := filepath.Join(dir, name, "run.json")
 			require.FileExists(t, kept)
-			if i == 0 {
+			if i == 0 && shard == 0 {
 				assert.Equal(t, 1, typed(t, "replay", kept).code, "what a hunt keeps is played again")
 			}
 		}
 	}
-	assert.Equal(t, 8.0, runs)
+	assert.Equal(t, 6.0, runs)
 	assert.NotEmpty(t, seeds)
 }
 

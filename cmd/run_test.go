@@ -128,6 +128,9 @@ func TestCheckAgreesWithTheRun(t *testing.T) {
 		{"late-requests", "1", []string{"--plant", "idem.no_window"}},
 		{"return-of-the-replica", "1", []string{"--plant", "repl.hw_committed_isr"}},
 	} {
+		if testing.Short() && c.seed != "1" {
+			continue // the second seeds of the same scenarios
+		}
 		t.Run(c.scenario+" "+c.seed, func(t *testing.T) {
 			dir := t.TempDir()
 			s := typed(t, append([]string{"run", c.scenario, "--seed", c.seed, "--json", "--out", dir}, c.args...)...)
