@@ -10,6 +10,7 @@ import (
 	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // AppendInfo is what became of an append.
@@ -139,42 +140,49 @@ func (l *Log) AppendAsFollower(batches []byte) error {
 }
 
 func (l *Log) appendCopy(batches []byte) error {
-	n, err := l.vetCopy(batches)
+	n, gap, err := l.vetCopy(batches)
 	if n == 0 || err != nil {
 		return l.refuse(err)
+	}
+	if gap {
+		if err := l.permitGaps(); err != nil {
+			return err
+		}
 	}
 	return l.write(batches[:n], l.now())
 }
 
 // vetCopy checks what the leader sent: whole, undamaged, in order. It returns
-// the size of the whole batches.
-func (l *Log) vetCopy(batches []byte) (n int, err error) {
+// the size of the whole batches, and whether offsets are missing among them: the
+// leader has compacted its log.
+func (l *Log) vetCopy(batches []byte) (n int, gap bool, err error) {
 	next := l.end
 	for rest := batches; len(rest) > 0; {
 		b, tail, err := record.Next(rest)
 		if err != nil {
 			if errors.Is(err, kerr.CorruptMessage) || errors.Is(err, kerr.UnsupportedForMessageFormat) {
-				return 0, err
+				return 0, false, err
 			}
-			return n, nil // cut off at the end
+			return n, gap, nil // cut off at the end
 		}
 		if err := b.Check(); err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		if n == 0 && b.BaseOffset() < next && b.LastOffset() >= next && l.isEmpty() {
 			if err := l.beginInside(b.BaseOffset()); err != nil {
-				return 0, err
+				return 0, false, err
 			}
 			next = b.BaseOffset()
 		}
 		if b.BaseOffset() < next {
-			return 0, fmt.Errorf("%w: batch begins at offset %d, expected at least %d", ErrUnexpectedOffset, b.BaseOffset(), next)
+			return 0, false, fmt.Errorf("%w: batch begins at offset %d, expected at least %d", ErrUnexpectedOffset, b.BaseOffset(), next)
 		}
+		gap = gap || b.BaseOffset() > next
 		next = b.NextOffset()
 		n += len(b)
 		rest = tail
 	}
-	return n, nil
+	return n, gap, nil
 }
 
 func (l *Log) isEmpty() bool { return len(l.segments) == 1 && l.active().size == 0 }
@@ -268,6 +276,7 @@ func (l *Log) roll() error {
 	if err != nil {
 		return err
 	}
+	l.host.Tell(&witness.SegmentRolled{Log: l.named(), Base: old.base, Size: old.size, End: l.end})
 	l.segments = append(slices.Clip(l.segments), s)
 	l.recent.clear()
 	l.flushLater()

@@ -36,6 +36,10 @@ type Options struct {
 	LogStart kafka.Offset
 	// Clean: the broker was shut down in order, so nothing needs recovery.
 	Clean bool
+	// Gaps: the log may lack offsets that compaction removed, here or at its leader.
+	// Those between two segments lie below GapsBelow.
+	Gaps      bool
+	GapsBelow kafka.Offset
 	// ProducerExpiry is producer.id.expiration.ms; zero is its default, a day.
 	ProducerExpiry time.Duration
 	Bugs           *planted.Set
@@ -68,6 +72,11 @@ type Log struct {
 	cuts   int
 	failed error
 	closed bool
+	// gaps: as in Options. Invariant: onGaps was called before.
+	gaps bool
+	// cleaning: a cleaner is at work. uncleanable: none will be again, as the log's
+	// records cannot be read.
+	cleaning, uncleanable bool
 
 	// Changes take turns at changing, flushes at flushing. A flush never waits
 	// for a change, since a change may wait for a flush of its own.
@@ -80,12 +89,15 @@ type Log struct {
 	// checkpoint is called when the recovery point or the start went back, which
 	// the directory's checkpoints must learn before the log is written again.
 	checkpoint func() error
+	// onGaps makes it durable that the log may have gaps.
+	onGaps func() error
 }
 
 // Open opens the log in dir, making it if there is none, and recovers it.
 // It blocks.
 func Open(host env.Host, dir string, tp kafka.TopicPartition, cfg Config, opts Options) (*Log, error) {
 	l := &Log{host: host, disk: host.Disk(), dir: dir, tp: tp, cfg: cfg, opts: opts, flushed: host.Uptime()}
+	l.gaps = opts.Gaps
 	l.setProducerExpiry(opts.ProducerExpiry)
 	if err := l.load(); err != nil {
 		return nil, fmt.Errorf("log: open %v: %w", tp, err)
@@ -193,6 +205,19 @@ func (l *Log) storeEpochs() error {
 	if err := slices.Clone(l.epochs).write(l.disk, l.path(epochsFile)); err != nil {
 		return l.fail("write "+epochsFile, err)
 	}
+	return nil
+}
+
+// permitGaps is called before there is a gap in the offsets. Recovery takes a gap
+// for damage in a log that never had one.
+func (l *Log) permitGaps() error {
+	if l.gaps || l.onGaps == nil {
+		return nil
+	}
+	if err := l.onGaps(); err != nil {
+		return l.fail("write "+cleanedOffsetsFile, err)
+	}
+	l.gaps = true
 	return nil
 }
 

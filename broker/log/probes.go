@@ -17,6 +17,18 @@ var (
 		"a snapshot of producers could not be read, and was made anew from the log", nil)
 	ProbeDuplicateAnswered = ledger.NewProbe("duplicate batch answered with its first offset",
 		"a log was given a batch that it holds already")
+	ProbeSegmentsReplaced = ledger.ProbeOn[witness.SegmentsReplaced](new(witness.SegmentsReplaced).Kind(), "segments compacted",
+		"the log cleaner put a compacted segment in the place of others", nil)
+	ProbeSwapFinished = ledger.NewProbe("compaction finished in recovery",
+		"recovery found compacted segments whose originals were not gone yet")
+	ProbeKeyMapFull = ledger.NewProbe("the cleaner's map of keys was full",
+		"a pass of the log cleaner ended before all that it could have compacted")
+	ProbeTombstoneRemoved = ledger.NewProbe("tombstone removed",
+		"the log cleaner removed a tombstone after its delete horizon")
+	ProbeEmptyBatchKept = ledger.NewProbe("empty batch kept",
+		"the log cleaner kept the header of a batch without its records, for what it says of the producer")
+	ProbeCleaningAborted = ledger.NewProbe("compaction aborted",
+		"a log was cut or closed under the cleaner")
 	ProbeDamagedCheckpoint = ledger.ProbeOn[witness.CheckpointDamaged](new(witness.CheckpointDamaged).Kind(), "damaged checkpoint",
 		"a checkpoint of offsets could not be read", nil)
 )

@@ -17,19 +17,23 @@ type Bug string
 
 // The bugs, by part of the stack.
 const (
-	CountDivergedFetch  Bug = "repl.count_diverged_fetch"
-	TruncateToHW        Bug = "repl.truncate_to_hw"
-	NoDivergenceCheck   Bug = "repl.no_divergence_check"
-	ISRNoLESO           Bug = "repl.isr_no_leso"
-	HWCommittedISR      Bug = "repl.hw_committed_isr"
-	HWUnderMinISR       Bug = "repl.hw_under_min_isr"
-	NoELR               Bug = "ctrl.no_elr"
-	IgnoreBrokerEpoch   Bug = "ctrl.ignore_broker_epoch"
-	NoDuplicateWindow   Bug = "idem.no_window"
-	SnapshotWindow      Bug = "idem.snapshot_window"
-	RaftNoFlush         Bug = "raft.no_flush"
-	RaftForgetVote      Bug = "raft.forget_vote"
-	RaftRestartAsLeader Bug = "raft.restart_as_leader"
+	CountDivergedFetch    Bug = "repl.count_diverged_fetch"
+	TruncateToHW          Bug = "repl.truncate_to_hw"
+	NoDivergenceCheck     Bug = "repl.no_divergence_check"
+	ISRNoLESO             Bug = "repl.isr_no_leso"
+	HWCommittedISR        Bug = "repl.hw_committed_isr"
+	HWUnderMinISR         Bug = "repl.hw_under_min_isr"
+	NoELR                 Bug = "ctrl.no_elr"
+	IgnoreBrokerEpoch     Bug = "ctrl.ignore_broker_epoch"
+	NoDuplicateWindow     Bug = "idem.no_window"
+	SnapshotWindow        Bug = "idem.snapshot_window"
+	CleanIndexCleanedOnly Bug = "clean.index_cleaned_only"
+	CleanTxnStatePerGroup Bug = "clean.txn_state_per_group"
+	CleanTombstoneNow     Bug = "clean.tombstone_now"
+	CleanDropLastBatch    Bug = "clean.drop_last_batch"
+	RaftNoFlush           Bug = "raft.no_flush"
+	RaftForgetVote        Bug = "raft.forget_vote"
+	RaftRestartAsLeader   Bug = "raft.restart_as_leader"
 )
 
 // Entry describes a bug.
@@ -55,6 +59,10 @@ var All = []Entry{
 	{RaftForgetVote, "Z16", "a vote is not durable before it is granted", "KIP-595"},
 	{RaftRestartAsLeader, "Z16", "a restarted quorum leader resumes in its old epoch", "KAFKA-10527"},
 	{IgnoreBrokerEpoch, "Z18", "the controller accepts an ISR join of a broker incarnation that is gone", "KIP-903"},
+	{CleanIndexCleanedOnly, "Z26", "the cleaner forgets aborted transactions beyond what its full map of keys covers", "KAFKA-13727"},
+	{CleanTxnStatePerGroup, "Z26", "the cleaner forgets between two groups of segments which transactions have data", "KAFKA-8351"},
+	{CleanTombstoneNow, "Z79", "the cleaner removes tombstones without waiting for delete.retention.ms", "KIP-534, KAFKA-8522"},
+	{CleanDropLastBatch, "Z79", "the cleaner removes the last batch of a producer", "KAFKA-5490, KAFKA-8335"},
 }
 
 // Count is what became of a planted bug in one run.

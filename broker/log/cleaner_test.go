@@ -1,0 +1,435 @@
+package log
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// table is a compacted log with its cleaner, and short words for what is written.
+type compactedLog struct {
+	t testing.TB
+	h env.Host
+	*Dir
+	*Log
+	c *Cleaner
+	// hw is the high watermark; NoOffset: the log end.
+	hw kafka.Offset
+}
+
+func compacting() Config {
+	cfg := tiny()
+	cfg.CleanupPolicy = CleanupPolicy{Compact: true}
+	cfg.DeleteRetention = 4 * time.Second
+	cfg.MinDirtyRatio = 0
+	cfg.SegmentBytes = 100_000
+	return cfg
+}
+
+func cleaning() (cfg CleanerConfig) {
+	config.Default(&cfg)
+	cfg.IOBufferSize = 512
+	return cfg
+}
+
+func newCompactedLog(t testing.TB, h env.Host, cfg Config, bugs ...planted.Bug) *compactedLog {
+	opts := dirOptions()
+	opts.Bugs = planted.Plant(bugs...)
+	d, err := OpenDir(h, "data", opts)
+	require.NoError(t, err)
+	l := d.Get(orders)
+	if l == nil {
+		l, err = d.Create(orders, kafka.UUID{1}, cfg)
+		require.NoError(t, err)
+	}
+	l.SetConfig(cfg)
+	return &compactedLog{t: t, h: h, Dir: d, Log: l, c: d.NewCleaner(cleaning()), hw: kafka.NoOffset}
+}
+
+// records makes a batch of records such as "a1", key a and value a1, and "c-", a
+// tombstone of c.
+func records(ts int64, opts record.Options, all string) record.Batch {
+	b := record.NewBuilder(opts)
+	for _, word := range strings.Fields(all) {
+		value := []byte(word)
+		if strings.HasSuffix(word, "-") {
+			value = nil
+		}
+		b.Append(ts, []byte(word[:1]), value)
+	}
+	return b.Build()
+}
+
+func (x *compactedLog) put(all string) {
+	x.append(records(x.h.Now().Millis(), record.Options{}, all))
+}
+
+func (x *compactedLog) putTxn(id, epoch, sequence int, all string) {
+	opts := idempotent(id, epoch, sequence)
+	opts.Transactional = true
+	x.append(records(x.h.Now().Millis(), opts, all))
+}
+
+func (x *compactedLog) append(b record.Batch) {
+	x.t.Helper()
+	_, err := x.AppendAsLeader(b, 0)
+	require.NoError(x.t, err)
+}
+
+func (x *compactedLog) end(typ record.ControlType, id, epoch int) {
+	x.t.Helper()
+	_, err := x.AppendInternal(record.NewEndTxnMarker(typ, x.h.Now().Millis(), kafka.ProducerID(id), kafka.ProducerEpoch(epoch), 0), 0)
+	require.NoError(x.t, err)
+}
+
+func (x *compactedLog) rollNow() { require.NoError(x.t, x.roll()) }
+
+func (x *compactedLog) compacted() Compacted {
+	return Compacted{x.Log, func() kafka.Offset {
+		if x.hw == kafka.NoOffset {
+			return x.EndOffset()
+		}
+		return x.hw
+	}}
+}
+
+// clean has the cleaner look, and reports whether there was anything to do.
+func (x *compactedLog) clean() bool {
+	x.t.Helper()
+	cleaned, err := x.c.CleanFilthiest([]Compacted{x.compacted()})
+	require.NoError(x.t, err)
+	return cleaned
+}
+
+func (x *compactedLog) reopen() {
+	require.NoError(x.t, x.CloseClean(1, nil))
+	*x = *newCompactedLog(x.t, x.h, x.Config())
+}
+
+// story is the batches of the log, a line for each segment.
+func (x *compactedLog) story() string {
+	var lines []string
+	for _, s := range x.segments {
+		var words []string
+		require.NoError(x.t, s.scan(0, s.size, func(b record.Batch, _ int64) error {
+			words = append(words, tell(b))
+			return b.Check()
+		}))
+		lines = append(lines, strings.Join(words, " "))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// tell is a batch in a word: its offsets, its delete horizon, its records.
+func tell(b record.Batch) string {
+	var words []string
+	_ = b.Records(func(r record.Record) error {
+		word := string(r.Value)
+		if r.Value == nil {
+			word = string(r.Key) + "-"
+		}
+		if typ, _, err := record.ParseControl(r); b.IsControl() && err == nil {
+			word = strings.ToLower(typ.String())
+		}
+		words = append(words, word)
+		return nil
+	})
+	at := fmt.Sprint(b.BaseOffset())
+	if b.LastOffset() > b.BaseOffset() {
+		at += fmt.Sprint("-", b.LastOffset())
+	}
+	if _, marked := b.DeleteHorizon(); marked {
+		at += "+"
+	}
+	return "{" + at + ": " + strings.Join(words, " ") + "}"
+}
+
+func lines(all ...string) string { return strings.Join(all, "\n") }
+
+// What Apache Kafka 4.4 was seen to make of the same log, pass by pass.
+func TestCleaner_AsKafkaDoes(t *testing.T) {
+	onDisk(t, func(h env.Host) {
+		x := newCompactedLog(t, h, compacting())
+		x.put("a1 b1 c1")
+		x.putTxn(1, 0, 0, "a2 d1")
+		x.putTxn(2, 0, 0, "b9 e1")
+		x.end(record.Commit, 1, 1)
+		x.end(record.Abort, 2, 1)
+		x.put("c- f1")
+		x.rollNow()
+		x.put("z1")
+		assert.True(t, x.clean())
+		assert.Equal(t, lines("{0-2: b1} {3-4: a2 d1} {7: commit} {8: abort} {9-10+: c- f1}", "{11: z1}"), x.story())
+		assert.Equal(t, []AbortedTxn{{2, 5, 8, 9}}, x.AbortedTxns(0, 12), "one pass longer than the data")
+		assert.EqualValues(t, 11, x.cleaned[orders])
+
+		h.Sleep(14 * time.Second)
+		assert.False(t, x.clean(), "without new data there is no pass: what expired stays for ever")
+
+		x.put("d3 f2")
+		x.rollNow()
+		assert.True(t, x.clean())
+		assert.Equal(t, lines("{0-2: b1} {3-4: a2} {7: commit} {8+: abort} {11: z1} {12-13: d3 f2}", ""), x.story())
+		assert.Empty(t, x.AbortedTxns(0, 14))
+
+		h.Sleep(5 * time.Second)
+		x.put("z2 z3")
+		x.rollNow()
+		assert.True(t, x.clean())
+		want := lines("{0-2: b1} {3-4: a2} {7: commit} {8: } {12-13: d3 f2} {14-15: z3}", "")
+		assert.Equal(t, want, x.story(), "the empty marker is the last of producer 2")
+		before := x.Producers()
+		x.reopen()
+		assert.Equal(t, want, x.story())
+		assert.Equal(t, before, x.Producers())
+	})
+}
+
+// With a map of two keys a pass ends where the third begins: what lies behind is
+// copied as it is, and the next pass goes on there.
+func TestCleaner_MapOfTwoKeys(t *testing.T) {
+	onDisk(t, func(h env.Host) {
+		x := newCompactedLog(t, h, compacting())
+		x.c.cfg.DedupeBufferSize, x.c.cfg.LoadFactor = 2*keyMapEntry, 1
+		for _, word := range []string{"a1", "b1", "c1", "a2"} {
+			x.put(word)
+		}
+		x.rollNow()
+		assert.True(t, x.clean())
+		assert.Equal(t, lines("{0: a1} {1: b1} {2: c1} {3: a2}", ""), x.story())
+		assert.EqualValues(t, 2, x.cleaned[orders])
+		assert.True(t, x.clean())
+		assert.Equal(t, lines("{1: b1} {2: c1} {3: a2}", ""), x.story())
+		assert.EqualValues(t, 4, x.cleaned[orders])
+		assert.False(t, x.clean())
+	})
+}
+
+// The map may be full in the middle of a batch: what is mapped of it counts.
+func TestCleaner_MapFullInsideOfABatch(t *testing.T) {
+	onDisk(t, func(h env.Host) {
+		x := newCompactedLog(t, h, compacting())
+		x.c.cfg.DedupeBufferSize, x.c.cfg.LoadFactor = 2*keyMapEntry, 1
+		x.put("a1 b1 a2 b2")
+		x.put("b3")
+		x.rollNow()
+		require.True(t, x.clean())
+		assert.EqualValues(t, 2, x.cleaned[orders])
+		assert.Equal(t, lines("{0-3: a1 b1 a2 b2} {4: b3}", ""), x.story())
+		require.True(t, x.clean())
+		assert.Equal(t, lines("{0-3: a2 b2} {4: b3}", ""), x.story())
+		require.True(t, x.clean())
+		assert.Equal(t, lines("{0-3: a2} {4: b3}", ""), x.story())
+	})
+}
+
+// What is not to be touched yet.
+func TestCleaner_Bounds(t *testing.T) {
+	three := func(x *compactedLog) {
+		x.put("a1")
+		x.put("a2")
+		x.rollNow()
+		x.h.Sleep(time.Second)
+		x.put("a3")
+		x.put("a4")
+		x.rollNow()
+		x.put("a5")
+	}
+	all := lines("{0: a1} {1: a2}", "{2: a3} {3: a4}", "{4: a5}")
+	for _, c := range []struct {
+		name string
+		set  func(x *compactedLog)
+		want string
+	}{
+		{"the active segment stays", func(x *compactedLog) {}, lines("{3: a4}", "{4: a5}")},
+		{"nothing above the high watermark", func(x *compactedLog) { x.hw = 3 }, lines("{1: a2}", "{2: a3} {3: a4}", "{4: a5}")},
+		{"the batch that ends at the high watermark stays", func(x *compactedLog) { x.hw = 4 }, lines("{3: a4}", "{4: a5}")},
+		{"nothing in the first segment", func(x *compactedLog) { x.hw = 1 }, all},
+		{"nothing that is younger than min.compaction.lag.ms", func(x *compactedLog) {
+			x.cfg.MinCompactionLag = 500 * time.Millisecond
+		}, lines("{1: a2}", "{2: a3} {3: a4}", "{4: a5}")},
+		{"not below the dirty ratio", func(x *compactedLog) { x.cfg.MinDirtyRatio = 1 }, all},
+		{"but if it is older than max.compaction.lag.ms", func(x *compactedLog) {
+			x.cfg.MinDirtyRatio, x.cfg.MaxCompactionLag = 1, 500*time.Millisecond
+		}, lines("{3: a4}", "{4: a5}")},
+		{"not yet older than max.compaction.lag.ms", func(x *compactedLog) {
+			x.cfg.MinDirtyRatio, x.cfg.MaxCompactionLag = 1, time.Hour
+		}, all},
+		{"a new segment for each old one", func(x *compactedLog) {
+			x.cfg.SegmentBytes = 150
+		}, lines("", "{3: a4}", "{4: a5}")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onDisk(t, func(h env.Host) {
+				x := newCompactedLog(t, h, compacting())
+				three(x)
+				c.set(x)
+				assert.Equal(t, c.want != all, x.clean())
+				assert.Equal(t, c.want, x.story())
+				require.NoError(t, segmentsAgree(x.Log))
+			})
+		})
+	}
+}
+
+// An open transaction holds the cleaner up, though the high watermark is behind it.
+func TestCleaner_NothingAboveTheLastStableOffset(t *testing.T) {
+	onDisk(t, func(h env.Host) {
+		x := newCompactedLog(t, h, compacting())
+		x.put("a1")
+		x.put("a2")
+		x.rollNow()
+		x.putTxn(1, 0, 0, "a3")
+		x.put("a4")
+		x.rollNow()
+		x.put("a5")
+		require.True(t, x.clean())
+		assert.False(t, x.clean())
+		assert.Equal(t, lines("{1: a2}", "{2: a3} {3: a4}", "{4: a5}"), x.story())
+		x.end(record.Commit, 1, 0)
+		require.True(t, x.clean())
+		assert.Equal(t, lines("{2: } {3: a4}", "{4: a5} {5: commit}"), x.story(), "batch 2 has the last sequence of producer 1")
+	})
+}
+
+// A record without a key, from before the topic was compacted, goes.
+func TestCleaner_RecordsWithoutAKey(t *testing.T) {
+	onDisk(t, func(h env.Host) {
+		cfg := compacting()
+		cfg.CleanupPolicy = CleanupPolicy{Delete: true}
+		x := newCompactedLog(t, h, cfg)
+		b := record.NewBuilder(record.Options{})
+		b.Append(h.Now().Millis(), nil, []byte("keyless"))
+		x.append(b.Build())
+		x.put("a1")
+		x.rollNow()
+		x.SetConfig(compacting())
+		require.True(t, x.clean())
+		assert.Equal(t, lines("{1: a1}", ""), x.story())
+	})
+}
+
+// Readers get across what is missing, also where a whole segment has nothing left.
+func TestCleaner_ReadersGetAcrossGaps(t *testing.T) {
+	onDisk(t, func(h env.Host) {
+		cfg := compacting()
+		cfg.SegmentBytes = 150
+		x := newCompactedLog(t, h, cfg)
+		for i := range 8 {
+			x.put(fmt.Sprint("a", i))
+		}
+		x.put("b1")
+		for x.clean() {
+		}
+		require.Greater(t, len(x.segments), 3)
+		assert.Zero(t, x.segments[1].size)
+		var got []string
+		for o := kafka.Offset(0); o < x.EndOffset(); {
+			part, err := x.Read(o, x.EndOffset(), 1000, true)
+			require.NoError(t, err)
+			require.NotEmpty(t, part, "stuck at offset %d", o)
+			for rest := part; len(rest) > 0; {
+				var b record.Batch
+				b, rest, _ = record.Next(rest)
+				got = append(got, tell(b))
+				o = b.NextOffset()
+			}
+		}
+		assert.Equal(t, []string{"{7: a7}", "{8: b1}"}, got)
+		at, ok, err := x.OffsetForTimestamp(0)
+		require.NoError(t, err)
+		assert.True(t, ok)
+		assert.EqualValues(t, 7, at.Offset)
+	})
+}
+
+// The log may be cut, raised or closed while the cleaner is at work: the pass ends,
+// and what is there is the log as it was cut.
+func TestCleaner_TheLogChangesMeanwhile(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(x *compactedLog) error
+		want string
+	}{
+		{"truncated", func(x *compactedLog) error { return x.TruncateTo(3) }, "{0: a1} {1: a2} {2: b1}"},
+		{"restarted", func(x *compactedLog) error { return x.TruncateFullyAndStartAt(7) }, ""},
+		{"appended to", func(x *compactedLog) error { x.put("c1"); return nil }, lines("{2: b1} {3: a3}", "{4: c1}")},
+		{"start raised", func(x *compactedLog) error { return x.SetStartOffset(3) }, lines("{2: b1} {3: a3}", "")},
+		{"deleted", func(x *compactedLog) error { return x.Dir.Delete(orders) }, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onDisk(t, func(h env.Host) {
+				x := newCompactedLog(t, h, compacting())
+				x.c.cfg.IOBufferSize = 1
+				x.c.cfg.IOMaxBytesPerSec = 100 // several seconds
+				x.put("a1")
+				x.put("a2")
+				x.put("b1")
+				x.put("a3")
+				x.rollNow()
+				done := false
+				h.Go("cleaner", func() { x.clean(); done = true })
+				h.Sleep(1500 * time.Millisecond)
+				require.False(t, done)
+				require.NoError(t, c.do(x))
+				h.Sleep(time.Minute)
+				require.True(t, done)
+				if x.closed {
+					assert.Nil(t, x.Get(orders))
+					return
+				}
+				assert.Equal(t, c.want, x.story())
+				assert.LessOrEqual(t, x.cleaned[orders], x.active().base)
+				require.NoError(t, segmentsAgree(x.Log))
+				names, err := h.Disk().List("data/orders-0")
+				require.NoError(t, err)
+				assert.False(t, slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, cleanedSuffix) }), "%v", names)
+			})
+		})
+	}
+}
+
+// What was truncated and written anew was never compacted: the checkpoint goes back.
+func TestCleaner_TruncationLowersTheCheckpoint(t *testing.T) {
+	onDisk(t, func(h env.Host) {
+		x := newCompactedLog(t, h, compacting())
+		x.put("a1")
+		x.rollNow()
+		x.put("a2")
+		x.put("b1")
+		x.rollNow()
+		require.True(t, x.clean())
+		require.EqualValues(t, 3, x.cleaned[orders])
+		require.NoError(t, x.TruncateTo(2))
+		assert.EqualValues(t, 0, x.cleaned[orders], "the base of what is the active segment now")
+		x.reopen()
+		assert.EqualValues(t, 0, x.cleaned[orders])
+	})
+}
+
+// A log whose records cannot be read is left alone from then on.
+func TestCleaner_Uncleanable(t *testing.T) {
+	onDisk(t, func(h env.Host) {
+		x := newCompactedLog(t, h, compacting())
+		x.put("a1")
+		x.put("a2")
+		x.rollNow()
+		_, err := x.segments[0].file.WriteAt([]byte{0xff}, record.HeaderSize+3)
+		require.NoError(t, err)
+		assert.True(t, x.clean())
+		assert.True(t, x.uncleanable)
+		assert.False(t, x.clean())
+		assert.NoError(t, x.Failed())
+	})
+}
