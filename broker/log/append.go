@@ -245,7 +245,7 @@ func (l *Log) writeRun(run []byte, now int64) error {
 			s.txns.append(aborted)
 		}
 	}
-	l.end = s.end
+	l.end, l.endsInGap = s.end, false
 	if err := s.storeIndexes(); err != nil {
 		return l.fail("append to an index", err)
 	}
@@ -272,6 +272,9 @@ func (l *Log) roll() error {
 	if err := l.takeSnapshot(false); err != nil {
 		return err
 	}
+	if err := l.secureGap(); err != nil {
+		return err
+	}
 	s, err := l.newActive(l.end)
 	if err != nil {
 		return err
@@ -280,6 +283,21 @@ func (l *Log) roll() error {
 	l.segments = append(slices.Clip(l.segments), s)
 	l.recent.clear()
 	l.flushLater()
+	return nil
+}
+
+// secureGap makes recovery expect a gap before the segment that is about to begin:
+// it takes one above the recovery point for lost (mayLack).
+func (l *Log) secureGap() error {
+	if !l.endsInGap {
+		return nil
+	}
+	if err := l.flushTo(l.end); err != nil || l.checkpoint == nil {
+		return err
+	}
+	if err := l.checkpoint(); err != nil {
+		return l.fail("write the checkpoints", err)
+	}
 	return nil
 }
 

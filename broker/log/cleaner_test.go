@@ -14,6 +14,8 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/sim"
+	"github.com/ktrial/ktrial/sim/disk"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -432,4 +434,94 @@ func TestCleaner_Uncleanable(t *testing.T) {
 		assert.False(t, x.clean())
 		assert.NoError(t, x.Failed())
 	})
+}
+
+// A tombstone stays for delete.retention.ms after the first pass that could have
+// removed it, unless the bug is planted.
+func TestCleaner_TombstonesStayForTheirTime(t *testing.T) {
+	for _, bugs := range [][]planted.Bug{nil, {planted.CleanTombstoneNow}} {
+		onDisk(t, func(h env.Host) {
+			x := newCompactedLog(t, h, compacting(), bugs...)
+			x.put("a1 b1")
+			x.put("a-")
+			x.rollNow()
+			require.True(t, x.clean())
+			if bugs != nil {
+				assert.Equal(t, lines("{0-1: b1} {2: }", ""), x.story(), "a reader that has a1 never learns that it is gone")
+				assert.Positive(t, x.Log.opts.Bugs.Count(bugs[0]).Infected)
+				return
+			}
+			assert.Equal(t, lines("{0-1: b1} {2+: a-}", ""), x.story())
+			h.Sleep(3900 * time.Millisecond)
+			x.put("c1")
+			x.rollNow()
+			require.True(t, x.clean())
+			assert.Equal(t, lines("{0-1: b1} {2+: a-} {3: c1}", ""), x.story(), "not yet")
+			h.Sleep(200 * time.Millisecond)
+			x.put("c2")
+			x.rollNow()
+			require.True(t, x.clean())
+			assert.Equal(t, lines("{0-1: b1} {4: c2}", ""), x.story())
+		})
+	}
+}
+
+// Wherever a pass is interrupted, by the end of the process or by a loss of power,
+// the log that is found is the one before or after it, and nothing is left behind.
+func TestCleaner_InterruptedAtEveryPoint(t *testing.T) {
+	finished, swaps := false, int64(0)
+	for at := 50 * time.Microsecond; !finished; at += 50 * time.Microsecond {
+		for _, power := range []bool{false, true} {
+			w := sim.NewWorld(sim.Config{Seed: 1, Disk: disk.Config{Sync: 50 * time.Microsecond}})
+			host := w.Host("host")
+			table := map[string]string{"a": "a3", "c": "c2", "d": "d1"}
+			require.NoError(t, w.RunMain("host", func(h env.Host) {
+				cfg := compacting()
+				cfg.SegmentBytes = 200
+				x := newCompactedLog(t, h, cfg)
+				sequence := 0
+				for _, words := range []string{"a1 b1", "a2 c1", "b-", "c2 a3", "d1"} {
+					x.putTxn(1, 0, sequence, words)
+					sequence += len(strings.Fields(words))
+					if words == "b-" {
+						x.end(record.Commit, 1, 0)
+					}
+				}
+				x.end(record.Commit, 1, 0)
+				x.rollNow()
+				require.NoError(t, x.Flush())
+				host.Disk().Add(&disk.Rule{Delay: 20 * time.Microsecond})
+				w.After(at, "the end", func() {
+					if power {
+						host.PowerOff()
+					} else {
+						host.Kill()
+					}
+				})
+				x.clean()
+				finished = true
+				h.Sleep(time.Hour)
+			}))
+			host.Disk().Mend()
+			require.NoError(t, w.RunMain("host", func(h env.Host) {
+				x := newCompactedLog(t, h, compacting())
+				swaps += w.Probes()[ProbeSwapFinished.Name]
+				for range 2 {
+					names, err := h.Disk().List("data/orders-0")
+					require.NoError(t, err)
+					for _, n := range names {
+						assert.False(t, strings.HasSuffix(n, cleanedSuffix) || strings.HasSuffix(n, swapSuffix), "%v: %v", at, names)
+					}
+					got, err := x.contents()
+					require.NoError(t, err)
+					require.Equal(t, table, readBack(got, nil, 0, x.EndOffset()), "interrupted after %v, power %v", at, power)
+					require.EqualValues(t, 10, x.EndOffset())
+					require.NoError(t, segmentsAgree(x.Log))
+					x.clean()
+				}
+			}))
+			w.Close()
+		}
+	}
+	assert.Positive(t, swaps, "no recovery had to finish a swap")
 }

@@ -233,6 +233,11 @@ func (p *pass) copyAll(group []*segment, dest *segment) error {
 	if err == nil {
 		err = dest.sync()
 	}
+	if err == nil {
+		// The names too: an index of the swap without its log would be taken for one
+		// whose log has its final name already.
+		err = p.l.disk.SyncDir(p.l.dir)
+	}
 	if err != nil && !p.stale() {
 		return p.l.fail("write a compacted segment", err)
 	}

@@ -74,6 +74,8 @@ type Log struct {
 	closed bool
 	// gaps: as in Options. Invariant: onGaps was called before.
 	gaps bool
+	// endsInGap: what a truncation left may not reach to the log end.
+	endsInGap bool
 	// cleaning: a cleaner is at work. uncleanable: none will be again, as the log's
 	// records cannot be read.
 	cleaning, uncleanable bool
@@ -234,6 +236,9 @@ func (l *Log) Size() (n int64) {
 	}
 	return n
 }
+
+// BeingCleaned reports whether a cleaner is at work on the log.
+func (l *Log) BeingCleaned() bool { return l.cleaning }
 
 // Failed is the disk's error that closed the log to changes, or nil.
 func (l *Log) Failed() error { return l.failed }

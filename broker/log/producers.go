@@ -147,6 +147,13 @@ func (p *producer) apply(b record.Batch) (ended bool, aborted bool) {
 		}
 		return false, false
 	}
+	if b.Count() == 0 {
+		// Compaction emptied a marker, and kept it for the epoch. (When Kafka rebuilds
+		// the state from the log it passes over such a batch, and forgets the epoch.)
+		p.setEpoch(b.ProducerEpoch())
+		p.timestamp = b.MaxTimestamp()
+		return false, false
+	}
 	marker, coordinatorEpoch, ok := b.EndTxnMarker()
 	if !ok {
 		return false, false
