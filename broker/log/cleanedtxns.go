@@ -18,7 +18,8 @@ type cleanedTxns struct {
 	openAborted   map[kafka.ProducerID]*openAborted
 	openCommitted map[kafka.ProducerID]bool
 	// keep takes the aborted transactions of which a batch was seen: the index of
-	// the new segment must still have them. Nil: nobody asks.
+	// the new segment must still have them. Nil: the
+	// caller only wants to know what may go.
 	keep func(AbortedTxn)
 }
 

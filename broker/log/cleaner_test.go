@@ -525,3 +525,41 @@ func TestCleaner_InterruptedAtEveryPoint(t *testing.T) {
 	}
 	assert.Positive(t, swaps, "no recovery had to finish a swap")
 }
+
+// A marker stays as long as a batch of its transaction does, also where that lies in
+// another group of segments (KAFKA-8351). Without its marker a transaction that was
+// committed is found open when the log is read again.
+func TestCleaner_MarkersStayAsLongAsTheirData(t *testing.T) {
+	for _, bugs := range [][]planted.Bug{nil, {planted.CleanTxnStatePerGroup}} {
+		onDisk(t, func(h env.Host) {
+			cfg := compacting()
+			cfg.SegmentBytes = 250
+			x := newCompactedLog(t, h, cfg, bugs...)
+			x.putTxn(1, 0, 0, "a1 b1")
+			x.put("c1 d1")
+			x.rollNow()
+			x.put("e1 f1")
+			x.end(record.Commit, 1, 0)
+			x.rollNow()
+			require.True(t, x.clean())
+			require.Len(t, x.segments, 3, "two groups")
+			h.Sleep(5 * time.Second)
+			x.put("g1")
+			x.rollNow()
+			require.True(t, x.clean())
+			require.NoError(t, x.dropSnapshots(func(kafka.Offset) bool { return true }))
+			x.abandon()
+
+			y := newCompactedLog(t, h, cfg)
+			open, stable := y.HasOpenTxn(1), y.LastStableOffset(y.EndOffset())
+			if bugs != nil {
+				assert.True(t, open)
+				assert.EqualValues(t, 0, stable, "and no read_committed consumer gets any further")
+				assert.Positive(t, x.Log.opts.Bugs.Count(bugs[0]).Infected)
+				return
+			}
+			assert.False(t, open)
+			assert.EqualValues(t, y.EndOffset(), stable)
+		})
+	}
+}

@@ -70,6 +70,11 @@ func (l *Log) swap(names, swaps []string) ([]string, error) {
 			return nil, err
 		}
 	}
+	// The originals must be gone for good before the swap has their names: a loss of
+	// power could bring one back beside what replaced it.
+	if err := l.disk.SyncDir(l.dir); err != nil {
+		return nil, err
+	}
 	for _, name := range swaps {
 		final := strings.TrimSuffix(name, swapSuffix)
 		if err := l.disk.Rename(l.path(name), l.path(final)); err != nil {

@@ -64,30 +64,30 @@ type (
 	// RetentionDeleted: segments were too old, too many, or below the log start offset.
 	RetentionDeleted struct {
 		Log
-		Segments int          `json:"segments"`
-		Start    kafka.Offset `json:"start"` // of the log, now
+		Segments int          `json:"segments"` // how many
+		Start    kafka.Offset `json:"start"`    // of the log, now
 	}
 	// SegmentsReplaced: compaction has put one segment in the place of some. The
 	// batches in it may differ from those that were there: records are missing, and
 	// whole batches.
 	SegmentsReplaced struct {
 		Log
-		Base     kafka.Offset `json:"base"` // of the first of them
-		To       kafka.Offset `json:"to"`   // one past the last offset of the last of them
-		Segments int          `json:"segments"`
+		Base     kafka.Offset `json:"base"`     // of the first of them
+		To       kafka.Offset `json:"to"`       // one past the last offset of the last of them
+		Segments int          `json:"segments"` // how many there were
 		Size     int64        `json:"bytes"`
 	}
 	// LogCleaned: a pass of the cleaner over a log is over.
 	LogCleaned struct {
 		Log
-		FirstDirty  kafka.Offset `json:"first_dirty"` // before the pass
-		End         kafka.Offset `json:"end"`         // up to where keys were mapped: the first dirty offset from now on
-		BytesRead   int64        `json:"bytes_read"`
+		FirstDirty  kafka.Offset `json:"first_dirty"`  // before the pass
+		End         kafka.Offset `json:"end"`          // up to where keys were mapped: the first dirty offset from now on
+		BytesRead   int64        `json:"bytes_read"`   // to map keys and to copy
 		BytesBefore int64        `json:"bytes_before"` // of the segments
-		BytesAfter  int64        `json:"bytes_after"`
-		Kept        int64        `json:"kept"`       // records, markers included
-		Removed     int64        `json:"removed"`    // records, markers included
-		Tombstones  int64        `json:"tombstones"` // of those kept
+		BytesAfter  int64        `json:"bytes_after"`  // of those that replaced them
+		Kept        int64        `json:"kept"`         // records, markers included
+		Removed     int64        `json:"removed"`      // records, markers included
+		Tombstones  int64        `json:"tombstones"`   // of those kept
 	}
 	// LogUncleanable: the cleaner cannot read a log's records, and leaves the log as it
 	// is until the broker starts again.
