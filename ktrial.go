@@ -89,6 +89,10 @@ func Plan(text string) Option {
 	}
 }
 
+// Shape changes how many servers, partitions and replicas there are, where it is not
+// zero.
+func Shape(shape trial.Shape) Option { return func(y *trying) { y.options.Shape = shape } }
+
 // Strict fails a run also for what a setting or a fault permits.
 func Strict() Option { return func(y *trying) { y.strict = true } }
 

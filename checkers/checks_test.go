@@ -496,11 +496,31 @@ var checkTables = []struct {
 		{"all is", Holds, `
 			0: send x/10@0
 			1: poll x/10@0`},
-		{"the last is not, and a poll found nothing there", Violated, `
+		{"the last is not, and a poll found nothing there, which is said to prove it", Violated, `
+			0: send x/10@0
+			0: send x/11@1
+			1: poll x/10@0
+			1: poll
+			config: empty-polls=drained`},
+		{"the last is not, and a poll found nothing there", Inconclusive, `
 			0: send x/10@0
 			0: send x/11@1
 			1: poll x/10@0
 			1: poll`},
+		{"the last is not, and its reader stands behind it", Violated, `
+			0: send x/10@0
+			0: send x/11@1
+			1: poll x/10@0
+			1: poll position x@2`},
+		{"the last is not, and its reader stands before it", Inconclusive, `
+			0: send x/10@0
+			0: send x/11@1
+			1: poll x/10@0
+			1: poll position x@1`},
+		{"an aborted record lies behind the last, and its reader has passed it", Holds, `
+			0: send x/10@0
+			0: txn send x/11@1 fail
+			1: poll x/10@0 position x@3`},
 		{"the last is not, and the log is said to end behind it", Violated, `
 			0: send x/10@0
 			0: send x/11@1
@@ -514,7 +534,8 @@ var checkTables = []struct {
 			0: send x/10@0
 			1: poll x/10@0
 			1: poll
-			0: send x/11@1`},
+			0: send x/11@1
+			config: empty-polls=drained`},
 	}},
 }
 

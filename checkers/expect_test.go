@@ -132,7 +132,7 @@ func TestExpectations(t *testing.T) {
 		{"the history tells the log's start", deleted + "\nlog: log start x@1", "retention=true", Violated},
 		{"read after it is said to be deleted", "3: poll\n" + deleted + "\n2: poll x/10@0", "retention=true", Violated},
 		{"superseded", deleted, "cleanup.policy=compact", Allowed},
-		{"the last is never superseded", "0: send x/10@0\n0: send x/11@1\n1: poll x/10@0\n1: poll", "cleanup.policy=compact", Violated},
+		{"the last is never superseded", "0: send x/10@0\n0: send x/11@1\n1: poll x/10@0\nlog: log end x@2", "cleanup.policy=compact", Violated},
 		{"nothing permits a phantom", "0: send x/10@0\n1: poll x/10@0 x/99@1", "acks=0,unclean=true,isolation=read_uncommitted,subscribe=true,retention=true", Violated},
 		{"nothing permits reading the future", "0: send y/1@0\n1: poll x/10@0 y/1@0\n0: send x/10@0", "acks=0,unclean=true,isolation=read_uncommitted", Violated},
 		{"what was sent without a promise", "0: send x/10@?\n0: send x/11@0\n1: poll x/11@0", "acks=0", Allowed},

@@ -49,7 +49,18 @@ var kinds = []struct {
 		0: send x/10@0 x/11@1
 		1: assign x
 		1: poll x/10@0
-		1: poll`, "", Violated, "unseen"},
+		1: poll`, "empty-polls=drained", Violated, "unseen"},
+	{"but consumers come back empty when their time is over", `
+		0: send x/10@0 x/11@1
+		1: assign x
+		1: poll x/10@0
+		1: poll
+		1: poll`, "", Inconclusive, "unseen"},
+	{"the position of a reader shows that it did not", `
+		0: send x/10@0 x/11@1
+		1: assign x
+		1: poll x/10@0
+		1: poll position x@2`, "", Violated, "lost-write unseen"},
 	{"an empty poll that was wrong before proves nothing", `
 		0: send x/10@0 x/11@1
 		1: assign x
@@ -57,14 +68,42 @@ var kinds = []struct {
 		1: poll
 		1: poll x/11@1
 		0: send x/12@2
-		1: poll`, "", Inconclusive, "unseen"},
+		1: poll`, "empty-polls=drained", Inconclusive, "unseen"},
 	{"an empty poll behind an open transaction proves nothing", `
 		0: send x/10@0
 		1: assign x
 		1: poll x/10@0
 		2> txn send x/11
 		0: send x/12@2
-		1: poll`, "", Inconclusive, "unseen"},
+		1: poll`, "empty-polls=drained", Inconclusive, "unseen"},
+	{"a consumer that comes back goes on where it had left off", `
+		0: send x/10@0
+		1: assign x
+		0: send x/11@1
+		1: poll x/11@1
+		1: assign y
+		0: send x/12@2
+		1: assign x
+		1: poll x/12@2`, "", Holds, ""},
+	{"and had left off at the end, though it was given nothing there", `
+		0: send x/10@0
+		1: assign x
+		1: poll
+		1: assign y
+		0: send x/11@1
+		1: assign x
+		1: poll x/11@1`, "", Holds, ""},
+	{"but one that comes for the first time begins at the start or at the end", `
+		0: send x/10@0
+		0: send x/11@1
+		1: assign x
+		1: poll x/11@1`, "", Violated, "lost-write unseen"},
+	{"a record of a send before the history began may lie behind others", `
+		0: send x/10@2
+		1: poll x/10@2 x/5@3`, "", Inconclusive, "phantom-read"},
+	{"unless it has the beginning of the partition", `
+		0: send x/10@0
+		1: poll x/10@0 x/5@1`, "", Violated, "phantom-read"},
 	{"a reader that retention overtook", `
 		0: send x/10@0 x/11@1 x/12@2
 		1: assign x

@@ -90,7 +90,7 @@ func (l *Live) abandon(process int) {
 
 // certain takes a finding; words are found only for the first.
 func (l *Live) certain(f detect.Finding) {
-	if l.First != nil || !l.strict[f.Anomaly] {
+	if l.First != nil || f.Undecided || !l.strict[f.Anomaly] {
 		return
 	}
 	in := explain.New(l.d.Log(), []*detect.Finding{&f}).Explain(&f)

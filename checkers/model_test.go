@@ -31,6 +31,7 @@ type model struct {
 	again     []history.Mop // sends that never took effect
 	landed    []history.Mop // sends that did, though their clients do not know
 	registers []int64       // offsets that group r committed, by partition
+	left      [][]int64     // where the clients of a place stood last, by partition; -1: nowhere
 }
 
 type modelConfig struct {
@@ -45,6 +46,8 @@ type modelConfig struct {
 	Lazy               bool // or when they poll first
 	Fair               bool // a poll returns something if there is something
 	Repeat             bool // a few values are sent again and again
+	Compact            bool // logs are compacted at times
+	Back               bool // a consumer that comes back to a partition may go on where it, or the client before it, left off
 }
 
 const (
@@ -55,7 +58,8 @@ const (
 
 type modelEntry struct {
 	value int64
-	txn   *modelTxn // nil: committed at once
+	txn   *modelTxn     // nil: committed at once
+	key   history.Value // record key; the zero Value if there are none
 }
 
 type modelTxn struct{ state int }
@@ -92,6 +96,7 @@ func newModel(seed uint64, cfg modelConfig) *model {
 	m.registers = slices.Repeat([]int64{history.NoOffset}, cfg.Keys)
 	for range cfg.Clients {
 		m.clients = append(m.clients, m.client())
+		m.left = append(m.left, slices.Repeat([]int64{-1}, cfg.Keys))
 	}
 	return m
 }
@@ -119,6 +124,9 @@ func (m *model) step() {
 		m.late[0]()
 		m.late = m.late[1:]
 	}
+	if m.cfg.Compact && m.rng.IntN(10) == 0 {
+		m.logs[m.rng.IntN(m.cfg.Keys)].compact()
+	}
 	i := m.rng.IntN(len(m.clients))
 	c := m.clients[i]
 	switch {
@@ -143,7 +151,11 @@ func (m *model) send() history.Mop {
 	if m.cfg.Repeat {
 		m.next = 1 + m.rng.Int64N(4)
 	}
-	return history.Mop{Kind: history.MopSend, Key: m.key(m.rng.IntN(m.cfg.Keys)), Value: history.Int(m.next)}
+	mop := history.Mop{Kind: history.MopSend, Key: m.key(m.rng.IntN(m.cfg.Keys)), Value: history.Int(m.next)}
+	if m.cfg.Compact {
+		mop.RecordKey = history.Text(string(rune('a' + m.rng.IntN(3))))
+	}
+	return mop
 }
 
 func (m *model) begin(i int, c *modelClient) {
@@ -235,6 +247,9 @@ func (m *model) assign(i int, c *modelClient) {
 				c.position[k], c.committed[k] = m.group[k], m.group[k]
 			case !had[k]:
 				at := m.start(k)
+				if m.cfg.Back && m.left[i][k] >= 0 && m.rng.IntN(2) == 0 {
+					at = m.left[i][k]
+				}
 				c.position[k], c.committed[k] = at, at
 			}
 		}
@@ -318,7 +333,7 @@ func (m *model) append(mop *history.Mop, txn *modelTxn) {
 		l.entries = append(l.entries, modelEntry{})
 	}
 	mop.Offset = history.At(m.cfg.Base + int64(len(l.entries)))
-	l.entries = append(l.entries, modelEntry{v, txn})
+	l.entries = append(l.entries, modelEntry{v, txn, mop.RecordKey})
 }
 
 // stable is the first offset of an open transaction, or the end.
@@ -329,6 +344,22 @@ func (l *modelLog) stable() int64 {
 		}
 	}
 	return int64(len(l.entries))
+}
+
+// compact removes what later records of the same record key superseded, up to the
+// first open transaction.
+func (l *modelLog) compact() {
+	last := map[history.Value]int{}
+	for i := range l.entries[:l.stable()] {
+		e := &l.entries[i]
+		if e.value == 0 || e.txn != nil && e.txn.state == stateAborted {
+			continue
+		}
+		if before, there := last[e.key]; there {
+			l.entries[before].value = 0
+		}
+		last[e.key] = i
+	}
 }
 
 // poll reads from the position up to the first open transaction; aborted
@@ -345,7 +376,8 @@ func (m *model) poll(c *modelClient, k int, mop *history.Mop, room int) {
 			return
 		}
 		if e.value != 0 && (m.cfg.Uncommitted || e.txn == nil || e.txn.state == stateCommitted) {
-			mop.Records = append(mop.Records, history.Record{Key: m.key(k), Offset: history.At(m.cfg.Base + c.position[k]), Value: history.Int(e.value)})
+			mop.Records = append(mop.Records, history.Record{Key: m.key(k), Offset: history.At(m.cfg.Base + c.position[k]), Value: history.Int(e.value),
+				Attributes: history.Attributes{RecordKey: e.key}})
 			room--
 		}
 		c.position[k]++
@@ -384,6 +416,7 @@ func (m *model) end(i int, c *modelClient) {
 	case luck == 3:
 		e.Type = history.Unknown
 		m.leave(op)
+		m.remember(i, c)
 		if m.rng.IntN(2) == 0 { // the client never learned the offsets
 			for j := range e.Mops {
 				if e.Mops[j].Kind == history.MopSend {
@@ -398,6 +431,7 @@ func (m *model) end(i int, c *modelClient) {
 		e.Type = history.OK
 		m.finish(op, stateCommitted)
 		copy(c.committed, c.position)
+		m.remember(i, c)
 		if m.cfg.Group {
 			for k, owner := range m.owner {
 				if owner == i {
@@ -416,6 +450,15 @@ func (m *model) end(i int, c *modelClient) {
 		}
 	default:
 		m.replace(i)
+	}
+}
+
+// remember keeps where the client stands, as it may have committed it.
+func (m *model) remember(i int, c *modelClient) {
+	for k, assigned := range c.assigned {
+		if assigned {
+			m.left[i][k] = c.position[k]
+		}
 	}
 }
 

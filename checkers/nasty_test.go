@@ -196,7 +196,8 @@ var nasty = []struct {
 		0: send x/10@0
 		0: send x/11@1
 		1: poll x/10@0
-		1: poll`},
+		1: poll
+		config: empty-polls=drained`},
 	{"acknowledged at the offset of another", "inconsistent-offsets lost-write unseen", `
 		0: send x/10@0
 		2: send x/11@0

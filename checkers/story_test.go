@@ -21,6 +21,7 @@ import (
 //	0: send x/10@0 key=k           with a record key; header, timestamp and leader likewise
 //	log: start x@0 end x@9         what is known of the logs in the end
 //	fault: unclean-election x
+//	config: acks=1,retention=true
 //
 // Outcomes are ok, fail and info; ok need not be said.
 func historyOf(t testing.TB, text string) *history.History {
@@ -31,6 +32,10 @@ func historyOf(t testing.TB, text string) *history.History {
 			continue
 		}
 		now += time.Millisecond
+		if text, isConfig := strings.CutPrefix(line, "config: "); isConfig {
+			rec.Note(history.Event{Actor: "ktrial", F: history.Config, Type: history.Unknown, Time: now, Text: text})
+			continue
+		}
 		i := strings.IndexAny(line, ":<>")
 		require.Positive(t, i, line)
 		e := storyEvent(t, line[i+1:])
@@ -70,6 +75,9 @@ func asked(mops []history.Mop) (out []history.Mop) {
 func storyKey(text string) history.Value {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return history.Int(n)
+	}
+	if text == "nil" {
+		return history.Null()
 	}
 	return history.Keyword(text)
 }

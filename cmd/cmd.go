@@ -132,6 +132,7 @@ func command() *cobra.Command {
 			"list scenarios", "what there is to play",
 			"run leader-loses-power --seed 7", "one run; the same each time",
 			"hunt --seeds 1..1000 --out found", "many runs; the failing ones are kept",
+			"shrink found/standard-7/run.json", "the smallest run that fails in the same way",
 			"check history.edn", "judge what clients of any cluster saw",
 			"serve --data DIR", "the cluster on TCP, for real clients",
 		),
@@ -145,7 +146,7 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate(typedAs + " {{.Version}}\n")
 	fitHelp(root)
-	root.AddCommand(listCommand(), runCommand(), huntCommand(), replayCommand(), traceCommand(), checkCommand(), serveCommand(), completionCommand())
+	root.AddCommand(listCommand(), runCommand(), huntCommand(), replayCommand(), shrinkCommand(), traceCommand(), checkCommand(), serveCommand(), completionCommand())
 	return root
 }
 

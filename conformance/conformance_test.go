@@ -225,16 +225,23 @@ func TestDriver(t *testing.T) {
 	diff, err := build("./diff", "diff")
 	require.NoError(t, err)
 	dir := t.TempDir()
+	settings, err := os.ReadFile("diff/settings")
+	require.NoError(t, err)
+	set := strings.Fields(string(settings))
+	args := []string{"--brokers", "3"}
+	for _, s := range set {
+		args = append(args, "--set", s)
+	}
 	ours := freePorts(t, 3)
-	serve(t, ours, filepath.Join(dir, "ours"), "--brokers", "3")
+	serve(t, ours, filepath.Join(dir, "ours"), args...)
 	theirs := freePorts(t, 6)
 	cluster := filepath.Join(dir, "kafka")
 	t.Cleanup(func() { exec.Command("./stop", cluster).Run() })
-	out, err := exec.Command("./start", "3", fmt.Sprint(theirs), cluster).CombinedOutput()
+	out, err := exec.Command("./start", append([]string{"3", fmt.Sprint(theirs), cluster}, set...)...).CombinedOutput()
 	require.NoError(t, err, tail(string(out)))
 
 	cmd := exec.Command(diff, "-kafka", fmt.Sprintf("127.0.0.1:%d", theirs), "-ours", fmt.Sprintf("127.0.0.1:%d", ours),
-		"-differences", "differences.md", "-hand", "-ends", "-seeds", *seeds, "-limit", limit.String())
+		"-differences", "differences.md", "-hand", "-ends", "-seeds", *seeds, "-groups", *seeds, "-limit", limit.String())
 	out, err = cmd.CombinedOutput()
 	t.Log(tail(string(out)))
 	require.NoError(t, err, "differences that are not listed in differences.md")

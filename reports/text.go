@@ -343,7 +343,10 @@ func things(n int, what string) string {
 }
 
 // count writes a number with commas: 11,204.
-func count(n int64) string {
+func count(n int64) string { return Count(n) }
+
+// Count is a number with its thousands apart: 12,461.
+func Count(n int64) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "," + s[i:]

@@ -23,6 +23,9 @@ type Settings struct {
 	AppendTime bool
 	// Members: consumers are members of a group, if nothing else is told of them.
 	Members bool
+	// EmptyPolls: a poll returns nothing only where there is nothing more. Kafka's
+	// consumer does not promise that: a poll comes back empty when its time is over.
+	EmptyPolls bool
 }
 
 // Detection is one history being judged.
@@ -122,7 +125,7 @@ func (d *Detection) finishLog() {
 // instances of each anomaly in the order of the history.
 func (d *Detection) Finish(s Settings, emit Emit) {
 	l := d.log
-	l.FromTheStart, l.members = s.FromTheStart, s.Members
+	l.FromTheStart, l.members, l.emptyPolls = s.FromTheStart, s.Members, s.EmptyPolls
 	d.finishLog()
 	if l.blind { // polls that told no offsets need those of the whole history
 		l.coverage = nil

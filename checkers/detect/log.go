@@ -45,29 +45,31 @@ type Log struct {
 	writer []uint32 // row+1 of the operation that sent it; of several, see wrote; 0: none
 	offset []int64  // where it was seen first; history.NoOffset: nowhere
 
-	more      map[history.Rec]*positions // of records seen at several offsets
-	sends     map[history.Rec]int32      // operations that may have written it, where there are several
-	claims    map[claim]int              // row+1 that was acknowledged there, of records that were resent
-	parts     []partition
-	ties      map[spot][]history.Rec // where several records were seen at one offset
-	inDoubt   []int                  // rows of operations of unknown outcome with sends
-	coverage  []coverage             // by partition: what readers passed over; set by the order of polls
-	hasTxn    bool                   // some operation is a transaction of several steps
-	mixed     bool                   // some operation sends and polls
-	early     bool                   // some record was read before anything was known of its send
-	anyGroup  bool                   // some operation is of a group
-	blind     bool                   // some poll told no offsets
-	finished  bool
-	middle    bool // the history shows that it began in the middle of a cluster\'s life
-	members   bool // consumers of which no assignment is told are members of a group
-	found     foundAt
-	empties   int                        // 1: empty polls prove something; -1: not; 0: not looked at
-	opens     map[history.Key][]openSend // made when it is needed
-	acked     int64                      // records acknowledged
-	polled    int64                      // records delivered to polls that succeeded
-	ackedRead int64                      // acknowledged records that were read
-	lastOK    int                        // row of the operation that succeeded last; -1
-	lastDone  int64
+	more     map[history.Rec]*positions // of records seen at several offsets
+	sends    map[history.Rec]int32      // operations that may have written it, where there are several
+	claims   map[claim]int              // row+1 that was acknowledged there, of records that were resent
+	parts    []partition
+	ties     map[spot][]history.Rec // where several records were seen at one offset
+	inDoubt  []int                  // rows of operations of unknown outcome with sends
+	coverage []coverage             // by partition: what readers passed over; set by the order of polls
+	hasTxn   bool                   // some operation is a transaction of several steps
+	mixed    bool                   // some operation sends and polls
+	early    bool                   // some record was read before anything was known of its send
+	anyGroup bool                   // some operation is of a group
+	blind    bool                   // some poll told no offsets
+	finished bool
+	middle   bool // the history shows that it began in the middle of a cluster\'s life
+	members  bool // consumers of which no assignment is told are members of a group
+	found    foundAt
+	// emptyPolls: a poll that returns nothing is said to show that there is nothing.
+	emptyPolls bool
+	empties    int                        // 1: and none of them was wrong; -1: one was; 0: not looked at
+	opens      map[history.Key][]openSend // made when it is needed
+	acked      int64                      // records acknowledged
+	polled     int64                      // records delivered to polls that succeeded
+	ackedRead  int64                      // acknowledged records that were read
+	lastOK     int                        // row of the operation that succeeded last; -1
+	lastDone   int64
 
 	// FromTheStart: the history began with the cluster, and nothing is older.
 	FromTheStart bool

@@ -228,9 +228,10 @@ func (l *Log) findStuck(emit Emit) (checked int64) {
 }
 
 // unseen: every acknowledged record was read when all was over. Whether all was
-// over is known by where the logs end, or by a poll that found nothing more
-// where the record should have been; else it is undecided. What lies below all
-// that any reader began with need not have been read.
+// over is known by where the logs end, by the position of a consumer, or, where
+// empty polls are said to mean it, by one that found nothing where the record
+// should have been; else it is undecided. What lies below all that any reader
+// began with need not have been read.
 func (l *Log) unseen(lost map[history.Rec]bool, starts *belowStarts, emit Emit) {
 	ends := LogEnds(l.H)
 	for i, flags := range l.flags {
@@ -251,8 +252,8 @@ func (l *Log) unseen(lost map[history.Rec]bool, starts *belowStarts, emit Emit) 
 	}
 }
 
-// wasDrained: a poll returned nothing where the record should have come, or a
-// reader passed it.
+// wasDrained: a reader passed the record, or a poll that says so returned nothing
+// where it should have come.
 func (l *Log) wasDrained(f *Finding) bool {
 	if int(f.Key) >= len(l.coverage) || f.Record.Offset < 0 {
 		return false
@@ -261,7 +262,7 @@ func (l *Log) wasDrained(f *Finding) bool {
 	if c.holds(f.Record.Offset) {
 		return true
 	}
-	if len(c.drains) == 0 || !l.emptyPollsProve() {
+	if !l.emptyPolls || len(c.drains) == 0 || !l.emptyPollsProve() {
 		return false
 	}
 	proofs := l.drainProofs(f.Key)
@@ -290,8 +291,8 @@ func (l *Log) drainProofs(key history.Key) []drain {
 }
 
 // emptyPollsProve: no poll of the history returned nothing though another read
-// what had been acknowledged before. Consumers may come back empty for other
-// reasons than that there is nothing.
+// what had been acknowledged before. Where one did, what is said of empty polls is
+// not true.
 func (l *Log) emptyPollsProve() bool {
 	if l.empties == 0 {
 		l.empties = 1

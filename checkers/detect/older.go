@@ -12,6 +12,13 @@ func (l *Log) older(key history.Key, offset int64) bool {
 	return !l.FromTheStart && !l.jepsen && offset < l.parts[key].oldest
 }
 
+// startsLate reports whether the history may lack the beginning of a partition: it
+// knows nothing of the first offset. A send that it lacks may have been delayed,
+// and its record may lie behind others that the history tells of.
+func (l *Log) startsLate(key history.Key) bool {
+	return !l.FromTheStart && !l.jepsen && l.parts[key].min > 0
+}
+
 // unacked is the oldest offset of a partition in which nothing was acknowledged.
 const unacked = 1<<63 - 1
 

@@ -34,6 +34,8 @@ type pollOrder struct {
 	doubts  []step
 	readers []*reader
 	checked int64
+	// firstUnsure is the event at which the first poll of unknown outcome began; -1: none did.
+	firstUnsure int64
 	// certain, if set, is told of steps that are wrong already.
 	certain Emit
 }
@@ -67,6 +69,7 @@ type reader struct {
 	starts           []start
 	unsure           bool // a poll of unknown outcome may have moved it
 	keys             []history.Key
+	kept             []history.Key // of them, what its process was assigned next, too
 }
 
 // start is the first record that a reader was given of a partition.
@@ -77,6 +80,9 @@ type start struct {
 	given  int64     // event at which its poll ended
 	opens  *[]openAt // made when they are needed: see owing
 	unsure bool      // an operation of unknown outcome may have been given what lies below
+	// resumable is the highest offset below this one at which another reader had begun
+	// before; NoOffset: there is none.
+	resumable int64
 }
 
 // standing is where a consumer stands in a partition.
@@ -89,9 +95,12 @@ type standing struct {
 	reach    int64
 	anywhere bool // one of them did not tell what it was given
 	stands   bool // it does so by a successful operation
+	// passed is the last offset below the position that the client told; NoOffset: it
+	// told none. It passed what no consumer is given, markers and aborted records.
+	passed int64
 }
 
-func newPollOrder(l *Log) *pollOrder { return &pollOrder{log: l} }
+func newPollOrder(l *Log) *pollOrder { return &pollOrder{log: l, firstUnsure: -1} }
 
 func (o *pollOrder) client(process int32) *consumer {
 	for int(process) >= len(o.clients) {
@@ -151,12 +160,13 @@ func (r *reader) goOn(before *reader) {
 		return
 	}
 	r.began, r.firstPoll = min(r.began, before.began), before.firstPoll
+	before.kept = r.keys
 }
 
 // leave notes what the consumer was given everything of.
 func (o *pollOrder) leave(key history.Key, at *standing) {
 	if at.stands && at.known && o.log.ranks == nil {
-		o.log.covered(key, at.from, at.high)
+		o.log.covered(key, at.from, max(at.high, at.passed))
 	}
 }
 
@@ -166,7 +176,7 @@ func (c *consumer) stands(key history.Key) *standing {
 	}
 	at := c.at[key]
 	if at == nil {
-		at = &standing{reach: -1}
+		at = &standing{reach: -1, passed: history.NoOffset}
 		c.at[key] = at
 	}
 	c.told, c.toldKey = at, key
@@ -188,8 +198,12 @@ func (o *pollOrder) operation(op *history.Op) {
 	if r.firstPoll < 0 && polls {
 		r.firstPoll = op.Invoked
 	}
+	if op.Type == history.Unknown && !l.jepsen && (o.firstUnsure < 0 || op.Invoked < o.firstUnsure) {
+		o.firstUnsure = op.Invoked
+	}
 	if len(op.Polled) == 0 {
 		o.polledNothing(c, r, op)
+		o.positions(c, op)
 		return
 	}
 	o.checked += int64(len(op.Polled))
@@ -197,10 +211,24 @@ func (o *pollOrder) operation(op *history.Op) {
 	for i := range o.walk.entries {
 		o.arrive(c, r, op, &o.walk.entries[i])
 	}
+	o.positions(c, op)
 	if op.Type == history.Unknown && !l.jepsen {
 		r.unsure = true
 		for key, at := range c.at {
 			at.anywhere = at.anywhere || !o.walk.has(key)
+		}
+	}
+}
+
+// positions notes the places at which the client says that it stands after an
+// operation.
+func (o *pollOrder) positions(c *consumer, op *history.Op) {
+	for _, m := range op.Offsets {
+		if m.Kind != history.MopPosition || op.Type != history.OK || m.Offset <= 0 {
+			continue
+		}
+		if at := c.at[m.Key]; at != nil && at.stands && !at.anywhere && at.reach < 0 {
+			at.passed = max(at.passed, m.Offset-1)
 		}
 	}
 }
@@ -264,12 +292,12 @@ func (o *pollOrder) move(c *consumer, r *reader, op *history.Op, w *keyWalk, at 
 		at.from = w.last.low
 	case !at.stands || !at.known:
 		if !at.stands {
-			r.starts = append(r.starts, start{w.key, w.first.low, w.first.rec, op.Completed, nil, r.unsure})
+			r.starts = append(r.starts, start{key: w.key, offset: w.first.low, rec: w.first.rec, given: op.Completed, unsure: r.unsure})
 		}
 		at.from = w.first.low
 	case moved || w.first.low <= at.high:
 		o.leave(w.key, at)
-		at.from = w.first.low
+		at.from, at.passed = w.first.low, history.NoOffset
 	}
 	at.seen, at.reader, at.reach, at.anywhere, at.stands = w.last, r, -1, false, true
 }

@@ -169,7 +169,11 @@ func (l *Log) judgeRead(op *history.Op, p history.Polled, emit Emit) {
 	f.Reader = op.Row
 	// What was sent before the history began may arrive late, or be read for a
 	// value that failed since.
-	f.Undecided = l.middle && (anomaly == PhantomRead || l.older(f.Key, p.Offset) && !l.toldAt(f.Record))
+	if anomaly == PhantomRead {
+		f.Undecided = l.middle || l.startsLate(f.Key)
+	} else {
+		f.Undecided = l.middle && l.older(f.Key, p.Offset) && !l.toldAt(f.Record)
+	}
 	emit(f)
 }
 

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"math"
+	"slices"
 
 	"github.com/ktrial/ktrial/checkers/history"
 )
@@ -27,6 +28,12 @@ const (
 type owing struct {
 	log   *Log
 	reset Reset
+	// firstUnsure is the event at which the first poll of unknown outcome began, which
+	// may have come as far as anything; -1: there is none.
+	firstUnsure int64
+	// idle is, by partition, the event at which the first assignment began under which
+	// nothing was given of it, so that it may have stood at its end; -1: there is none.
+	idle  []int64
 	scans int // of the whole history
 }
 
@@ -43,7 +50,7 @@ func (o *owing) owes(r *reader, s *start, offset int64, writer int) bool {
 		return true
 	case r.first && o.log.middle:
 		return false // it may have stood there before
-	case !r.told || r.subscribed || r.group:
+	case !r.told || r.subscribed || r.group || o.leftOff(s, offset):
 		return false // it may have begun at a committed offset
 	case o.reset == ResetEarliest:
 		return true
@@ -61,12 +68,20 @@ func (o *owing) owes(r *reader, s *start, offset int64, writer int) bool {
 	return true
 }
 
+// leftOff: some consumer may have left off between a record and what the reader was
+// given first, and the reader may have gone on from there: the application seeks, or
+// the offset was committed by a group that the history does not name.
+func (o *owing) leftOff(s *start, offset int64) bool {
+	earlier := func(event int64) bool { return event >= 0 && event < s.given }
+	return s.resumable > offset || earlier(o.firstUnsure) || earlier(o.idle[s.key])
+}
+
 // possible reports whether the reader may have begun at the ends of all its
 // partitions, no earlier than this event: what it was given first was not known
-// to be there yet.
+// to be there yet. Where a consumer had left off before it may have gone on.
 func (o *owing) possible(r *reader, from int64) bool {
 	for i := range r.starts {
-		if s := &r.starts[i]; from >= o.known(s) && !o.openAt(s, from) {
+		if s := &r.starts[i]; from >= o.known(s) && !o.openAt(s, from) && !o.leftOff(s, history.NoOffset) {
 			return false
 		}
 	}
@@ -159,8 +174,11 @@ type readerStart struct {
 }
 
 func newBelowStarts(o *pollOrder, reset Reset) *belowStarts {
-	b := &belowStarts{owing: owing{log: o.log, reset: reset}, of: make([][]readerStart, len(o.log.parts)), unknown: make([]bool, len(o.log.parts))}
-	for _, r := range o.readers {
+	n := len(o.log.parts)
+	b := &belowStarts{owing: owing{log: o.log, reset: reset, firstUnsure: o.firstUnsure, idle: slices.Repeat([]int64{-1}, n)},
+		of: make([][]readerStart, n), unknown: make([]bool, n)}
+	not := make([]int, len(o.log.parts))
+	for n, r := range o.readers {
 		for i := range r.starts {
 			key := r.starts[i].key
 			if !r.told || r.subscribed || r.group || r.starts[i].unsure {
@@ -168,8 +186,48 @@ func newBelowStarts(o *pollOrder, reset Reset) *belowStarts {
 			}
 			b.of[key] = append(b.of[key], readerStart{r, &r.starts[i]})
 		}
+		b.noteIdle(r, not, n+1)
+	}
+	for _, all := range b.of {
+		findResumable(all)
 	}
 	return b
+}
+
+// noteIdle notes the partitions of an assignment under which nothing was given of
+// them, and that did not go on in the next. not is a list by partition that the
+// calls share, each with a number of its own.
+func (b *belowStarts) noteIdle(r *reader, not []int, number int) {
+	for i := range r.starts {
+		not[r.starts[i].key] = number
+	}
+	for _, key := range r.kept {
+		not[key] = number
+	}
+	for _, key := range r.keys {
+		if not[key] != number && (b.idle[key] < 0 || r.began < b.idle[key]) {
+			b.idle[key] = r.began
+		}
+	}
+}
+
+// findResumable notes, for each reader of a partition, the highest offset below its
+// first at which another had begun before: from there on up to its first it may have
+// left off.
+func findResumable(all []readerStart) {
+	inTime := slices.Clone(all)
+	slices.SortStableFunc(inTime, func(x, y readerStart) int { return compare(x.start.given, y.start.given) })
+	var begun []int64 // in order
+	for _, rs := range inTime {
+		i, there := slices.BinarySearch(begun, rs.start.offset)
+		rs.start.resumable = history.NoOffset
+		if i > 0 {
+			rs.start.resumable = begun[i-1]
+		}
+		if !there {
+			begun = slices.Insert(begun, i, rs.start.offset)
+		}
+	}
 }
 
 // passed is the offset at which a reader was given something that owes the

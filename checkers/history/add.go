@@ -235,7 +235,7 @@ func (p *process) fillIn(r *raw) {
 }
 
 // mentionedInOrder: the completion has just what the invocation asked for, as
-// most do.
+// most do. Key, headers and timestamp the invocation knows, if the completion does not.
 func (p *process) mentionedInOrder(r *raw) bool {
 	n := 0
 	for i := range r.mops {
@@ -246,6 +246,9 @@ func (p *process) mentionedInOrder(r *raw) bool {
 		if n >= len(p.asked) || p.asked[n].kind != m.kind || p.asked[n].rec != m.rec || p.asked[n].key != m.key ||
 			m.kind != MopSend && m.offset == NoOffset {
 			return false
+		}
+		if m.details == 0 {
+			m.details = p.asked[n].details
 		}
 		n++
 	}

@@ -48,6 +48,12 @@ type Details struct {
 	key, headers uint32 // number of a text plus one; 0: not told
 }
 
+// RecordKey numbers the record's key within its history; 0: it was not told.
+func (d *Details) RecordKey() uint32 { return d.key }
+
+// NullKey is the number of the record key of records that have none.
+func (h *History) NullKey() uint32 { return h.texts.number([]byte(nullText)) + 1 }
+
 // HasKey and HasHeaders report whether they were told.
 func (d *Details) HasKey() bool     { return d.key != 0 }
 func (d *Details) HasHeaders() bool { return d.headers != 0 }

@@ -40,8 +40,9 @@ type Permits struct {
 	firsts map[standing]int
 	// members are the processes that subscribed, if the history tells of any
 	// subscription or assignment; else nil.
-	members map[int32]bool
-	told    bool
+	members    map[int32]bool
+	compaction *compaction // made when it is needed
+	told       bool
 }
 
 // New picks the rows that hold for this configuration and what happened.
@@ -104,7 +105,7 @@ func (p *Permits) Rule(f *detect.Finding) Ruling {
 	case f.Undecided && f.Anomaly != detect.Unseen:
 		return Ruling{Undecided, "the history begins in the middle of a cluster's life: what was sent before may arrive late"}
 	case f.Undecided:
-		return Ruling{Undecided, "nothing shows that consumers had come so far when the history ends: no empty poll there, no position, no end of the log"}
+		return Ruling{Undecided, "nothing shows that consumers had come so far when the history ends: no position, no end of the log, and an empty poll shows it only with empty-polls=drained"}
 	}
 	return Ruling{}
 }
@@ -427,14 +428,6 @@ func (p *Permits) gatherLows() {
 			lows[i].offset = min(lows[i].offset, lows[i+1].offset)
 		}
 	}
-}
-
-// superseded: a record key may come again in any later record of the partition.
-func superseded(p *Permits, f *detect.Finding) bool {
-	if f.Anomaly == detect.PollSkip || f.Anomaly == detect.IntPollSkip {
-		return true // what it jumped to came later
-	}
-	return f.Record.Offset < p.log.Highest(f.Key)
 }
 
 // endedByAnother: an aborted transaction came out committed, or the other way

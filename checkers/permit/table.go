@@ -29,6 +29,9 @@ var anything = []detect.Anomaly{detect.LostWrite, detect.Unseen, detect.Inconsis
 	detect.IntPollSkip, detect.IntNonmonotonicPoll, detect.IntNonmonotonicSend, detect.NonmonotonicSend, detect.AppendRealtimeOrder,
 	detect.G1a, detect.AbortedRead, detect.TornTransaction, detect.NonmonotonicEnd, detect.CommittedOffset, detect.GroupSkip, detect.CommitAhead, detect.GroupRewind, detect.LeaderEpochOrder, detect.ChangedRecord}
 
+// gaps are what a reader misses where records are gone.
+var gaps = []detect.Anomaly{detect.LostWrite, detect.PollSkip, detect.IntPollSkip, detect.Unseen, detect.TornTransaction, detect.GroupSkip}
+
 // keeping are the laws about what was committed. They hold as long as no more
 // is destroyed than the configuration promises to survive.
 var keeping = []laws.Law{
@@ -133,12 +136,16 @@ var table = []row{
 		permits: []detect.Anomaly{detect.NonmonotonicPoll, detect.GroupRewind}, only: oncePerReader},
 	{reason: "retention: records below the log's start were deleted",
 		when:    retention,
-		permits: []detect.Anomaly{detect.LostWrite, detect.PollSkip, detect.IntPollSkip, detect.Unseen, detect.TornTransaction, detect.GroupSkip}, only: belowLogStart},
-	{reason: "cleanup.policy=compact: a later record of the same record key may have superseded it",
-		when: func(e *Expectations) bool {
-			return e.Is(CleanupPolicy, "compact") || e.Is(CleanupPolicy, "compact+delete")
-		},
-		permits: []detect.Anomaly{detect.LostWrite, detect.PollSkip, detect.IntPollSkip, detect.Unseen, detect.TornTransaction, detect.GroupSkip}, only: superseded},
+		permits: gaps, only: belowLogStart},
+	{reason: "cleanup.policy=compact: a later record of the same record key superseded it",
+		when: compact, legal: true,
+		permits: gaps, only: superseded},
+	{reason: "cleanup.policy=compact: a tombstone goes delete.retention.ms after the log was cleaned",
+		when: compact, legal: true,
+		permits: gaps, only: supersededOrTombstone},
+	{reason: "cleanup.policy=compact: a later record, of a record key or with an outcome that is not told, may have superseded it",
+		when:    compact,
+		permits: gaps, only: maybeSuperseded},
 	{reason: "known protocol flaw KAFKA-17754: before transaction.version=2 a late EndTxn ends a later transaction",
 		when:    func(e *Expectations) bool { return e.number(TransactionVersion, 2) < 2 },
 		fault:   history.DelayedEndTxn,
@@ -166,6 +173,10 @@ func readUncommitted(e *Expectations) bool { return e.Is(IsolationLevel, "read_u
 
 func subscribed(e *Expectations) bool {
 	return e.Is(Subscribe, "true") || e.Is(Subscribe, "subscribe")
+}
+
+func compact(e *Expectations) bool {
+	return e.Is(CleanupPolicy, "compact") || e.Is(CleanupPolicy, "compact+delete")
 }
 
 func retention(e *Expectations) bool {

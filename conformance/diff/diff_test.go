@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,13 +23,18 @@ func TestSessions_AsApacheKafkaAnswered(t *testing.T) {
 	listed, err := readDifferences("../differences.md")
 	require.NoError(t, err)
 	addrs := served(t)
-	for i, h := range hands {
+	ours := &side{what: "ours", addrs: addrs}
+	require.NoError(t, ours.greet())
+	for i, h := range slices.Concat(hands, groupHands) {
 		if h.unrecorded {
 			continue
 		}
 		t.Run(h.name, func(t *testing.T) {
 			if !strings.Contains(h.name, "configs") { // those change what others see
 				t.Parallel()
+			}
+			if i >= len(hands) && ours.noGroups != "" {
+				t.Skip("ktrial serve lacks ", ours.noGroups)
 			}
 			script, err := readTranscript(filepath.Join("testdata", h.name+".txt"))
 			require.NoError(t, err)
@@ -53,7 +59,7 @@ func served(t *testing.T) []string {
 	ready, ended := make(chan serve.Cluster, 1), make(chan error, 1)
 	go func() {
 		ended <- serve.Run(ctx, serve.Config{
-			Brokers: 3, Controllers: 3, Listen: "127.0.0.1:0", Dir: dir,
+			Brokers: 3, Controllers: 3, Listen: "127.0.0.1:0", Dir: dir, Set: settings(t),
 			Ready: func(c serve.Cluster) { ready <- c },
 		})
 	}()
@@ -72,6 +78,21 @@ func served(t *testing.T) []string {
 		require.Fail(t, "the cluster is not ready")
 	}
 	return nil
+}
+
+// settings are those that the driver's clusters have, so that groups are quick
+// and have one coordinator.
+func settings(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile("settings")
+	require.NoError(t, err)
+	set := map[string]string{}
+	for _, line := range strings.Fields(string(text)) {
+		name, value, ok := strings.Cut(line, "=")
+		require.True(t, ok, line)
+		set[name] = value
+	}
+	return set
 }
 
 func TestLike(t *testing.T) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"hash/crc32"
 	"reflect"
@@ -99,12 +98,13 @@ func (f *flattener) put(path, name, s string) {
 	if strings.Contains(name, "DirectoryID") && s != "id:zero" {
 		s = "directory"
 	}
+	s = f.side.anonymous(name, s)
 	if name == "ErrorMessage" {
 		s = longNumber.ReplaceAllString(s, "#")
 		s = controllerID.ReplaceAllString(s, "controller N")
 	}
 	short := func(s string) string { return strings.ReplaceAll(s, f.side.prefix, "~") }
-	f.out[short(path)] = short(s)
+	f.out[strings.ReplaceAll(short(path), "\n", `\n`)] = short(s)
 }
 
 var (
@@ -127,6 +127,10 @@ func (f *flattener) id(name string, id [16]byte) string {
 
 func (f *flattener) number(path, name string, n int64) string {
 	switch name {
+	case "NodeID":
+		if f.api == "FindCoordinator" && n > 0 {
+			return "broker"
+		}
 	case "ControllerID":
 		if n >= 1 && n <= 3 || n > 1000 {
 			return "controller"
@@ -166,11 +170,17 @@ func (f *flattener) key(e reflect.Value) string {
 	if e.Kind() != reflect.Struct {
 		return ""
 	}
-	var parts []string
+	if v := e.FieldByName("Key"); v.IsValid() {
+		return cutTo(v.String(), 60)
+	}
 	if v := e.FieldByName("ProducerID"); v.IsValid() && f.api == "DescribeProducers" {
 		return f.side.pid(v.Int())
 	}
-	for _, n := range []string{"ApiKey", "Topic", "TopicID", "Name", "Partition", "NodeID", "BrokerID", "ReplicaID", "ResourceType", "ResourceName", "Feature", "PartitionIndex"} {
+	if v := e.FieldByName("MemberID"); v.IsValid() {
+		return cutTo(f.side.anonymous("MemberID", v.String()), 60)
+	}
+	var parts []string
+	for _, n := range []string{"ApiKey", "Group", "Topic", "TopicID", "Name", "Partition", "NodeID", "BrokerID", "ReplicaID", "ResourceType", "ResourceName", "Feature", "PartitionIndex"} {
 		v := e.FieldByName(n)
 		if !v.IsValid() || v.Kind() == reflect.Slice {
 			continue
@@ -191,7 +201,7 @@ func (f *flattener) key(e reflect.Value) string {
 		}
 		parts = append(parts, fmt.Sprint(v.Interface()))
 	}
-	return strings.Join(parts, " ")
+	return cutTo(strings.Join(parts, " "), 300)
 }
 
 func (f *flattener) slice(path, name string, v reflect.Value) {
@@ -200,7 +210,7 @@ func (f *flattener) slice(path, name string, v reflect.Value) {
 		for i := range vals {
 			vals[i] = fmt.Sprint(v.Index(i).Interface())
 		}
-		if name == "ISR" || name == "ISRNodes" || name == "OfflineReplicas" {
+		if name == "ISR" || name == "ISRNodes" || name == "OfflineReplicas" || name == "Partitions" || name == "SubscribedTopics" {
 			sort.Strings(vals)
 		}
 		f.put(path, name, "["+strings.Join(vals, " ")+"]")
@@ -236,7 +246,7 @@ func (f *flattener) bytes(path, name string, v reflect.Value) {
 		f.batches(path, b)
 		return
 	}
-	f.put(path, name, hex.EncodeToString(b))
+	f.put(path, name, f.side.opaque(b))
 }
 
 // batches writes the heads of record batches and a sum of their records.
@@ -268,4 +278,12 @@ func (f *flattener) batches(path string, b []byte) {
 	if len(b) > 0 {
 		f.put(path+".tail", "", "partial batch")
 	}
+}
+
+// cutTo is the beginning of a text.
+func cutTo(s string, n int) string {
+	if len(s) > n {
+		return s[:n] + "..."
+	}
+	return s
 }

@@ -7,6 +7,7 @@
 //	diff -hand -ends                in the lowest and the highest only
 //	diff -only fetch-sessions       one of them
 //	diff -seeds 1..300 -steps 60    random sessions; each ends at its first difference
+//	diff -groups 1..300             the same of groups
 //	diff -record testdata           writes Kafka's answers down for the tests, which need no Kafka
 //
 // The exit code is 1 if there is a difference that is not listed, 2 if a cluster
@@ -21,6 +22,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -47,6 +49,7 @@ func main() {
 	ends := flag.Bool("ends", false, "of the sessions by hand only the lowest and the highest version")
 	only := flag.String("only", "", "only the session by hand of this name")
 	seeds := flag.String("seeds", "", "random sessions, FROM..TO")
+	groupSeeds := flag.String("groups", "", "random sessions of groups, FROM..TO")
 	steps := flag.Int("steps", 60, "steps of a random session")
 	list := flag.String("differences", "conformance/differences.md", "the differences that are passed over")
 	out := flag.String("json", "", "file for all findings, as JSON lines")
@@ -55,7 +58,7 @@ func main() {
 	flag.Parse()
 
 	start := time.Now()
-	d := &driver{run: int(start.Unix() % 1000000), known: map[*difference]int{}}
+	d := &driver{run: int(start.UnixMilli() % 10_000_000), known: map[*difference]int{}}
 	var err error
 	if d.listed, err = readDifferences(*list); err != nil {
 		fail(err)
@@ -64,7 +67,7 @@ func main() {
 		fail(err)
 	}
 	if *record != "" {
-		for _, h := range hands {
+		for _, h := range d.hands() {
 			if (*only == "" || *only == h.name) && !h.unrecorded {
 				d.record(h, *record)
 			}
@@ -83,7 +86,7 @@ func main() {
 		return false
 	}
 	if *byHand || *only != "" {
-		for _, h := range hands {
+		for _, h := range d.hands() {
 			if *only == "" || *only == h.name {
 				d.playHand(h, *ends, within)
 			}
@@ -93,6 +96,13 @@ func main() {
 	for seed := from; seed <= to; seed++ {
 		if within() {
 			d.play(fmt.Sprint("random ", seed), true, nil, seed, func(s *session) { random(s, *steps) })
+		}
+	}
+	if from, to = seedRange(*groupSeeds); d.noGroups() == "" {
+		for seed := from; seed <= to; seed++ {
+			if within() {
+				d.play(fmt.Sprint("random group ", seed), true, nil, seed, func(s *session) { randomGroup(s, *steps) })
+			}
 		}
 	}
 	d.report(*byHand && *only == "" && !*ends && leftOut == 0)
@@ -115,6 +125,26 @@ func main() {
 	}
 }
 
+// noGroups says what of the group APIs one of the clusters lacks; "" if they
+// have all.
+func (d *driver) noGroups() string {
+	for _, sd := range []*side{d.kafka, d.ours} {
+		if sd != nil && sd.noGroups != "" {
+			return sd.what + ": " + sd.noGroups
+		}
+	}
+	return ""
+}
+
+// hands are the sessions by hand that the clusters can play.
+func (d *driver) hands() []hand {
+	if lack := d.noGroups(); lack != "" {
+		fmt.Printf("sessions of groups are not played: %s\n", lack)
+		return hands
+	}
+	return append(slices.Clone(hands), groupHands...)
+}
+
 func fail(err error) {
 	fmt.Fprintln(os.Stderr, "diff:", err)
 	os.Exit(2)
@@ -130,7 +160,7 @@ func seedRange(s string) (from, to uint64) {
 	return from, to
 }
 
-// open finds out whether a cluster answers and speaks what the sessions speak.
+// open makes a side of three brokers on ports that follow each other.
 func open(what, first string) (*side, error) {
 	host, port, _ := strings.Cut(first, ":")
 	p, _ := strconv.Atoi(port)
@@ -138,25 +168,29 @@ func open(what, first string) (*side, error) {
 	for i := range 3 {
 		s.addrs = append(s.addrs, fmt.Sprintf("%s:%d", host, p+i))
 	}
+	return s, s.greet()
+}
+
+// greet finds out whether a cluster answers and speaks what the sessions speak.
+func (s *side) greet() error {
 	s.fresh("")
 	req := kmsg.NewPtrApiVersionsRequest()
 	req.SetVersion(3)
 	req.ClientSoftwareName, req.ClientSoftwareVersion = "diff", "1"
 	resp, ok := quiet[*kmsg.ApiVersionsResponse](s, 1, req)
 	if !ok {
-		return nil, fmt.Errorf("%s: no answer at %s", what, first)
+		return fmt.Errorf("%s: no answer at %s", s.what, s.addrs[0])
 	}
 	says := map[int16][2]int16{}
 	for _, k := range resp.ApiKeys {
 		says[k.ApiKey] = [2]int16{k.MinVersion, k.MaxVersion}
 	}
-	for _, key := range commonKeys() {
-		if v, want := says[key], common(key); v[0] > want[0] || v[1] < want[1] {
-			return nil, fmt.Errorf("%s: %s: versions %d to %d found, %d to %d expected", what, kmsg.NameForKey(key), v[0], v[1], want[0], want[1])
-		}
+	if lack := lacks(says, spoken); lack != "" {
+		return fmt.Errorf("%s: %s", s.what, lack)
 	}
+	s.noGroups = lacks(says, groupSpoken)
 	s.warmUp()
-	return s, nil
+	return nil
 }
 
 // warmUp has every broker fetch a block of producer ids. Kafka answers
@@ -174,7 +208,7 @@ func (s *side) warmUp() {
 
 func (d *driver) newSession(name string, seed uint64) *session {
 	d.run++
-	s := &session{name: name, prefix: fmt.Sprintf("s%d-x-", d.run), kafka: d.kafka, ours: d.ours, listed: d.listed, known: map[*difference]int{}, rng: rand.New(rand.NewPCG(seed, 7))}
+	s := &session{name: name, prefix: fmt.Sprintf("s%07d-x-", d.run), kafka: d.kafka, ours: d.ours, listed: d.listed, known: map[*difference]int{}, rng: rand.New(rand.NewPCG(seed, 7))}
 	s.both(func(sd *side) { sd.fresh(s.prefix) })
 	return s
 }
@@ -242,7 +276,7 @@ func (d *driver) report(all bool) {
 	for _, key := range keys {
 		g := groups[key]
 		fmt.Printf("%4d  %s v%d-%d  [%s] %s  %s\n        kafka %s\n        ours  %s\n",
-			g.n, g.first.api, g.lo, g.hi, g.first.session, g.first.step, g.first.path, cut(g.first.kafka), cut(g.first.ours))
+			g.n, g.first.api, g.lo, g.hi, g.first.session, g.first.step, g.first.path, cutTo(g.first.kafka, 400), cutTo(g.first.ours, 400))
 	}
 	for _, l := range d.listed {
 		if all && d.known[l] == 0 {
@@ -266,13 +300,6 @@ func (d *driver) writeJSON(file string) error {
 		}
 	}
 	return nil
-}
-
-func cut(s string) string {
-	if len(s) > 400 {
-		return s[:400] + "..."
-	}
-	return s
 }
 
 // shape is a value without its numbers, for grouping.

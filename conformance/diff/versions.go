@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // spoken are the versions of each key that both Apache Kafka 4.4 and ktrial
@@ -36,6 +39,39 @@ var spoken = map[int16][2]int16{
 	75: {0, 0},  // DescribeTopicPartitions
 }
 
-func common(key int16) [2]int16 { return spoken[key] }
+// groupSpoken are those of the group APIs, which a cluster may lack.
+var groupSpoken = map[int16][2]int16{
+	8:  {2, 10}, // OffsetCommit
+	9:  {1, 10}, // OffsetFetch
+	10: {0, 6},  // FindCoordinator
+	11: {0, 9},  // JoinGroup
+	12: {0, 4},  // Heartbeat
+	13: {0, 5},  // LeaveGroup
+	14: {0, 5},  // SyncGroup
+	15: {0, 6},  // DescribeGroups
+	16: {0, 5},  // ListGroups
+	42: {0, 3},  // DeleteGroups
+	47: {0, 0},  // OffsetDelete
+	68: {0, 1},  // ConsumerGroupHeartbeat
+	69: {0, 1},  // ConsumerGroupDescribe
+}
+
+func common(key int16) [2]int16 {
+	if v, ok := groupSpoken[key]; ok {
+		return v
+	}
+	return spoken[key]
+}
 
 func commonKeys() []int16 { return slices.Sorted(maps.Keys(spoken)) }
+
+// lacks names a version of these keys that a cluster does not speak, "" if there
+// is none.
+func lacks(says, keys map[int16][2]int16) string {
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if v, want := says[key], keys[key]; v[0] > want[0] || v[1] < want[1] {
+			return fmt.Sprintf("%s: versions %d to %d found, %d to %d expected", kmsg.NameForKey(key), v[0], v[1], want[0], want[1])
+		}
+	}
+	return ""
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 // session wants them, in any version, valid or not: no client library would.
 type conn struct {
 	c    net.Conn
+	r    *bufio.Reader
 	corr int32
 }
 
@@ -32,7 +34,7 @@ func dial(addr string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{c: c}, nil
+	return &conn{c: c, r: bufio.NewReader(c)}, nil
 }
 
 // header appends the header of a request.
@@ -59,7 +61,7 @@ func (c *conn) write(payload []byte) error {
 func (c *conn) read() ([]byte, error) {
 	c.c.SetReadDeadline(time.Now().Add(patience))
 	var size [4]byte
-	if _, err := io.ReadFull(c.c, size[:]); err != nil {
+	if _, err := io.ReadFull(c.r, size[:]); err != nil {
 		return nil, err
 	}
 	n := binary.BigEndian.Uint32(size[:])
@@ -67,8 +69,16 @@ func (c *conn) read() ([]byte, error) {
 		return nil, fmt.Errorf("frame of %d bytes", n)
 	}
 	b := make([]byte, n)
-	_, err := io.ReadFull(c.c, b)
+	_, err := io.ReadFull(c.r, b)
 	return b, err
+}
+
+// answered reports whether an answer begins within a time. The answer remains to
+// be received.
+func (c *conn) answered(within time.Duration) bool {
+	c.c.SetReadDeadline(time.Now().Add(within))
+	_, err := c.r.Peek(1)
+	return err == nil || !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // outcome is what came back for one request: an answer, or what went wrong
@@ -86,12 +96,20 @@ func failure(err error) string {
 }
 
 func (c *conn) ask(req kmsg.Request) outcome {
-	c.corr++
-	payload := header(nil, req.Key(), req.GetVersion(), c.corr, req.IsFlexible())
-	payload = req.AppendTo(payload)
-	if err := c.write(payload); err != nil {
+	if err := c.send(req); err != nil {
 		return outcome{fault: failure(err)}
 	}
+	return c.receive(req)
+}
+
+// send sends a request, whose answer is to be received.
+func (c *conn) send(req kmsg.Request) error {
+	c.corr++
+	return c.write(req.AppendTo(header(nil, req.Key(), req.GetVersion(), c.corr, req.IsFlexible())))
+}
+
+// receive waits for the answer to the request that was sent last.
+func (c *conn) receive(req kmsg.Request) outcome {
 	b, err := c.read()
 	if err != nil {
 		return outcome{fault: failure(err)}

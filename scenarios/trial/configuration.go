@@ -11,6 +11,7 @@ import (
 	"github.com/ktrial/ktrial/broker"
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/internal/nearest"
 	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/workloads"
@@ -222,6 +223,23 @@ func (c *configuration) setsServers() bool {
 
 // promises is what a topic's configuration promises.
 func (c *configuration) promises(t scenarios.Topic) (minISR int, unclean bool) {
+	cfg := c.topic(t)
+	return int(cfg.MinInsyncReplicas), cfg.UncleanLeaderChoice
+}
+
+// syncsEachRecord reports whether every topic's replicas sync a record before
+// they acknowledge it, so that no loss of power can take it.
+func (c *configuration) syncsEachRecord() bool {
+	for _, t := range c.scenario.Topics {
+		if c.topic(t).FlushMessages != 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// topic is the whole configuration of a topic.
+func (c *configuration) topic(t scenarios.Topic) log.Config {
 	cfg := c.settings.Topic
 	for name, value := range t.Config {
 		if !config.Has(&cfg, name) {
@@ -234,7 +252,7 @@ func (c *configuration) promises(t scenarios.Topic) (minISR int, unclean bool) {
 	if t.MinInsync > 0 {
 		cfg.MinInsyncReplicas = int32(t.MinInsync)
 	}
-	return int(cfg.MinInsyncReplicas), cfg.UncleanLeaderChoice
+	return cfg
 }
 
 // named is what differs from the defaults, by Kafka's names.

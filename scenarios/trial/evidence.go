@@ -39,7 +39,7 @@ func (e *evidence) of(check string, found checkers.Report, strict bool) (out []r
 // violation is one instance of an anomaly; in full it has its story.
 func (e *evidence) violation(check string, anomaly checkers.Anomaly, in checkers.Instance, inFull bool) reports.Violation {
 	v := reports.Violation{
-		Check: check, Anomaly: string(anomaly), Message: in.Message,
+		Check: check, Anomaly: string(anomaly), Message: in.Message, Subject: in.Partition,
 		Ops: ints(in.Ops), At: reports.Seconds(in.At), Proof: in.Proof, Lanes: in.Lanes,
 	}
 	if inFull {

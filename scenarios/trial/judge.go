@@ -192,7 +192,8 @@ func (r *run) showsDanger(j *checkers.Judgement) bool {
 
 // madeSafe reports whether the run did not show the anomaly of a design hazard,
 // and settings of its own took away a reason for which the scenario's
-// configuration permits it.
+// configuration permits it. Where no setting permits it, it is the loss of what
+// was not synced.
 func (r *run) madeSafe(j *checkers.Judgement) bool {
 	if r.s.Danger == "" || len(r.o.Set) == 0 || r.showsDanger(j) {
 		return false
@@ -201,8 +202,11 @@ func (r *run) madeSafe(j *checkers.Judgement) bool {
 	if err != nil {
 		return false // without its settings it cannot be played in this shape
 	}
-	reasons := r.reasons(r.config)
-	for reason := range r.reasons(plain) {
+	before, reasons := r.reasons(plain), r.reasons(r.config)
+	if len(before) == 0 {
+		return r.config.syncsEachRecord() && !plain.syncsEachRecord()
+	}
+	for reason := range before {
 		if !reasons[reason] {
 			return true
 		}

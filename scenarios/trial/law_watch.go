@@ -85,7 +85,7 @@ func (r *run) watchLaws() *lawWatch {
 func (r *run) lawBroke(law string, f laws.Failure) {
 	r.violate(law, f.Text())
 	v := &r.violations[len(r.violations)-1]
-	v.Story, v.Inside = r.around(f), true
+	v.Story, v.Inside, v.Subject = r.around(f), true, f.Subject
 	r.w.Tell(&PromiseBroken{law, f.Text()})
 	r.w.Fail(errBroken)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ktrial/ktrial/internal/nearest"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/reports/page"
 )
 
 // Record is a run as run.json keeps it: enough to play it again.
@@ -59,8 +60,12 @@ func (r *Result) WriteTo(dir string, o Options) error {
 	if err := reports.NewTimeline(&r.Report, r.about, r.History, marks(r.Ledger)).WriteSVG(&picture); err != nil {
 		return err
 	}
+	var html bytes.Buffer
+	if err := (page.Page{Run: &r.Report, About: r.about, Events: r.Ledger.All()}).Write(&html); err != nil {
+		return err
+	}
 	for name, text := range map[string][]byte{
-		"run.json": run.Bytes(), "story.txt": story.Bytes(), "plan.txt": plan.Bytes(), "timeline.svg": picture.Bytes(),
+		"report.html": html.Bytes(), "run.json": run.Bytes(), "story.txt": story.Bytes(), "plan.txt": plan.Bytes(), "timeline.svg": picture.Bytes(),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
 			return err

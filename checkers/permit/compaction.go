@@ -1,0 +1,206 @@
+package permit
+
+import (
+	"math"
+	"slices"
+	"sort"
+
+	"github.com/ktrial/ktrial/checkers/detect"
+	"github.com/ktrial/ktrial/checkers/history"
+)
+
+// compaction knows which records may supersede which: of a compacted partition
+// the last record of each record key stays, and what lies below it may go.
+type compaction struct {
+	log    *detect.Log
+	null   uint32                // the record key of records without one
+	keys   []uint32              // record key, by record; 0: not told
+	of     map[keyed]*successors // by record key
+	untold map[history.Key]*successors
+}
+
+// keyed is a record key of a partition.
+type keyed struct {
+	partition history.Key
+	key       uint32
+}
+
+// successors are the records of one record key, or those of a partition whose keys
+// are not told.
+type successors struct {
+	// known are those of which it is known where they are, by offset; begun is then the
+	// earliest event at which the send of one as high or higher began.
+	known []successor
+	// unsure is the earliest event at which a send began that may have put one anywhere.
+	unsure int64
+	n      int
+}
+
+type successor struct{ offset, begun int64 }
+
+// after reports whether a record lies above an offset whose send began before an
+// event.
+func (s *successors) after(offset, before int64) bool {
+	if s == nil {
+		return false
+	}
+	i := sort.Search(len(s.known), func(i int) bool { return s.known[i].offset > offset })
+	return i < len(s.known) && s.known[i].begun < before
+}
+
+func (s *successors) maybe(before int64) bool { return s != nil && s.unsure < before }
+
+func newCompaction(log *detect.Log) *compaction {
+	c := &compaction{log, log.H.NullKey(), make([]uint32, log.H.Records()), map[keyed]*successors{}, map[history.Key]*successors{}}
+	log.H.EachOf(history.HasSends|history.HasPolls, func(op *history.Op) bool {
+		for _, s := range op.Sends {
+			c.name(s.Rec, s.Details)
+		}
+		for _, p := range op.Polled {
+			c.name(p.Rec, p.Details)
+		}
+		return true
+	})
+	log.H.EachOf(history.HasSends|history.HasPolls, func(op *history.Op) bool {
+		for _, s := range op.Sends {
+			c.sent(op, s)
+		}
+		for _, p := range op.Polled {
+			if log.Writer(p.Rec) < 0 { // older than the history
+				c.add(p.Rec, p.Offset, history.NoOffset)
+			}
+		}
+		return true
+	})
+	for _, s := range c.of {
+		s.inOrder()
+	}
+	for _, s := range c.untold {
+		s.inOrder()
+	}
+	return c
+}
+
+func (c *compaction) name(rec history.Rec, details uint32) {
+	if details != 0 && c.keys[rec] == 0 {
+		c.keys[rec] = c.log.H.Details(details).RecordKey()
+	}
+}
+
+// sent takes in a send that may have taken effect.
+func (c *compaction) sent(op *history.Op, s history.Sent) {
+	offset := s.Offset
+	if offset < 0 && !c.log.Several(s.Rec) {
+		offset = c.log.Offset(s.Rec)
+	}
+	switch {
+	case op.Type == history.Failed:
+		return
+	case op.Type != history.OK && !c.log.Committed(s.Rec):
+		offset = history.NoOffset
+	}
+	c.add(s.Rec, offset, op.Invoked)
+}
+
+func (c *compaction) add(rec history.Rec, offset, begun int64) {
+	s := c.successors(rec)
+	s.n++
+	if offset < 0 {
+		s.unsure = min(s.unsure, begun)
+		return
+	}
+	s.known = append(s.known, successor{offset, begun})
+}
+
+// successors are the records of the record's key; of a record whose key is not told,
+// those of which it is not told either.
+func (c *compaction) successors(rec history.Rec) *successors {
+	partition := c.log.H.KeyOf(rec)
+	s := c.untold[partition]
+	if c.keys[rec] != 0 {
+		s = c.of[keyed{partition, c.keys[rec]}]
+	}
+	if s != nil {
+		return s
+	}
+	s = &successors{unsure: math.MaxInt64}
+	if c.keys[rec] != 0 {
+		c.of[keyed{partition, c.keys[rec]}] = s
+	} else {
+		c.untold[partition] = s
+	}
+	return s
+}
+
+func (s *successors) inOrder() {
+	slices.SortFunc(s.known, func(a, b successor) int { return int(min(1, max(-1, a.offset-b.offset))) })
+	for i := len(s.known) - 2; i >= 0; i-- {
+		s.known[i].begun = min(s.known[i].begun, s.known[i+1].begun)
+	}
+}
+
+// superseded: a record of the same key, sent before an event, lies above it.
+func (c *compaction) superseded(rec history.Rec, offset, before int64) bool {
+	return c.keys[rec] != 0 && c.keys[rec] != c.null && offset >= 0 && c.successors(rec).after(offset, before)
+}
+
+// maySupersede: a record that lies above it, or may, has the same key, or may have. A
+// record without a key goes when the log is cleaned.
+func (c *compaction) maySupersede(rec history.Rec, offset, before int64) bool {
+	partition := c.log.H.KeyOf(rec)
+	own := c.successors(rec)
+	switch {
+	case c.keys[rec] == c.null:
+		return true
+	case offset < 0:
+		return own.n > 1 || c.untold[partition] != nil
+	case c.keys[rec] == 0:
+		return offset < c.log.Highest(partition)
+	}
+	untold := c.untold[partition]
+	return own.after(offset, before) || own.maybe(before) || untold.after(offset, before) || untold.maybe(before)
+}
+
+// tombstone: its key is told, and it has no value.
+func (c *compaction) tombstone(rec history.Rec) bool {
+	return c.keys[rec] != 0 && c.log.H.ValueOf(rec).IsNull()
+}
+
+func (p *Permits) compacted() *compaction {
+	if p.compaction == nil {
+		p.compaction = newCompaction(p.log)
+	}
+	return p.compaction
+}
+
+// missed reports whether all that a finding misses is such. A record that a consumer
+// jumped over was gone when it was given the next, so that what superseded it had
+// been sent by then.
+func (p *Permits) missed(f *detect.Finding, such func(rec history.Rec, offset, before int64) bool) bool {
+	if f.Anomaly != detect.PollSkip && f.Anomaly != detect.IntPollSkip {
+		return such(f.Record.Rec, f.Record.Offset, math.MaxInt64)
+	}
+	before := int64(p.log.H.Brief(f.Later.Row).Completed)
+	return p.skippedAll(f, func(offset int64, rec history.Rec) bool { return such(rec, offset, before) })
+}
+
+// superseded: later records of the same record keys took their place.
+func superseded(p *Permits, f *detect.Finding) bool {
+	return p.missed(f, p.compacted().superseded)
+}
+
+// supersededOrTombstone: the same, or they were tombstones themselves.
+func supersededOrTombstone(p *Permits, f *detect.Finding) bool {
+	c := p.compacted()
+	return p.missed(f, func(rec history.Rec, offset, before int64) bool {
+		return c.superseded(rec, offset, before) || c.tombstone(rec)
+	})
+}
+
+// maybeSuperseded: of some the record keys are not told, or the outcome is not.
+func maybeSuperseded(p *Permits, f *detect.Finding) bool {
+	c := p.compacted()
+	return p.missed(f, func(rec history.Rec, offset, before int64) bool {
+		return c.tombstone(rec) || c.maySupersede(rec, offset, before)
+	})
+}

@@ -1,0 +1,85 @@
+// The verdict in words, and the state of the cluster at the cursor in the form of
+// Kafka's own describe tools.
+
+/** The steps of the story: {n, t, host, text}. */
+function stepsOf(run) {
+  const story = run.story?.story || [];
+  return story.map((m, i) => ({ n: i + 1, t: Math.round(m.at * 1e9), host: m.who === "fault" ? "" : m.who, text: m.what }));
+}
+
+class Card {
+  constructor(run, state, steps) { Object.assign(this, { run, state, steps }); }
+
+  html() {
+    const r = this.run.report, v = this.run.story;
+    const parts = [];
+    if (v) {
+      parts.push(`<h2>${esc(v.message)}</h2>`);
+      if (v.check) parts.push(`<h3>Promise</h3><p>${esc(v.check)}</p>`);
+      if (v.proof?.length) parts.push(`<h3>What proves it</h3><ul class="proof">${v.proof.map((p) => `<li>${esc(p)}</li>`).join("")}</ul>`);
+    } else {
+      parts.push(`<h2>${esc(this.calm())}</h2>`);
+    }
+    if (this.steps.length) {
+      parts.push(`<h3>How, step by step</h3><ol class="steps">${this.steps.map((s) =>
+        `<li><button data-step="${s.n}"><b>${s.n}</b><time>${seconds(s.t, 1e5).replace(" s", "")}</time><span>${esc(s.host)} ${esc(s.text)}</span></button></li>`).join("")}</ol>`);
+    }
+    const allowed = r.allowed.filter((a) => a.count > 0);
+    if (allowed.length) parts.push(`<h3>Allowed</h3><ul>${allowed.map((a) => `<li>${count(a.count)} × ${esc(a.anomaly)}: ${esc(a.reason)}${a.message ? ` <i>${esc(a.message)}</i>` : ""}</li>`).join("")}</ul>`);
+    const more = r.violations.length - 1;
+    if (more > 0) parts.push(`<details><summary>${count(more)} more, which may follow from it</summary><ul>${r.violations.slice(1, 40).map((x) => `<li>${esc(x.check)} at ${seconds(x.at * 1e9)}: ${esc(x.message)}</li>`).join("")}</ul></details>`);
+    if (r.lesson) parts.push(`<h3>Lesson</h3><p>${esc(r.lesson)}</p>`);
+    const planted = Object.entries(r.planted || {});
+    if (planted.length) parts.push(`<h3>Planted</h3><p>${planted.map(([bug, p]) => `${esc(bug)}: reached ${count(p.reached)}, infected ${count(p.infected)}, detected ${count(p.detected)}`).join("<br>")}</p>`);
+    parts.push(`<h3>Again</h3>${this.commands().map((c) => `<p class="command"><code>${esc(c)}</code><button data-copy="${esc(c)}">copy</button></p>`).join("")}`);
+    return parts.join("");
+  }
+
+  calm() {
+    const r = this.run.report;
+    const words = { holds: "Every promise that was asked for held.", allowed: "Something was broken, and the configuration or a fault permits it.", inconclusive: `The danger was not met${r.probes_not_reached?.length ? ": " + r.probes_not_reached.join(", ") : ""}.` };
+    return words[r.verdict] || r.verdict;
+  }
+
+  commands() {
+    const r = this.run.report, again = r.again || `ktrial run ${r.scenario} --seed ${r.seed}`;
+    return r.verdict === "violated" ? [again, "ktrial replay run.json", "ktrial shrink run.json", "ktrial check history.jsonl"] : [again, "ktrial replay run.json"];
+  }
+
+  /** The partition in focus at a time, as kafka-topics --describe has it. */
+  stateAt(t, focus) {
+    const p = this.state.partitions.get(focus);
+    if (!p) return "";
+    const d = stretchAt(p.decisions, t);
+    const topic = focus.slice(0, focus.lastIndexOf("/")), number = focus.slice(focus.lastIndexOf("/") + 1);
+    const line = d
+      ? `Topic: ${topic}\tPartition: ${number}\tLeader: ${d.leader < 0 ? "none" : d.leader}\tReplicas: ${d.replicas.join(",")}\tIsr: ${d.isr.join(",")}\tElr: ${d.elr.join(",")}\tLastKnownElr: ${d.lastKnown.join(",")}`
+      : `Topic: ${topic}\tPartition: ${number}\tnot yet created`;
+    const rows = [...p.replicas.values()].sort((a, b) => a.node - b.node).map((r) => this.replicaAt(r, t));
+    const controller = stretchAt(this.state.controllers, t);
+    const faults = this.state.faults.filter((f) => f && f.from <= t && f.to > t).map((f) => f.text);
+    return `<pre>${esc(line)}</pre><table><thead><tr><th>replica<th>role<th>epoch<th>ISR<th>HW<th>log end</thead><tbody>${rows.join("")}</tbody></table>` +
+      `<p>active controller: ${controller ? `${esc(controller.host)}, epoch ${controller.epoch}` : "none"}</p>` +
+      this.groupsAt(t) +
+      `<p>faults now: ${faults.length ? faults.map(esc).join("; ") : "none"}</p>`;
+  }
+
+  replicaAt(r, t) {
+    const p = [...this.state.partitions.values()].find((x) => x.replicas.get(r.host) === r);
+    const role = stretchAt(r.roles, t), d = stretchAt(p.decisions, t), up = stretchAt(this.state.host(r.host).up, t);
+    const lately = t - 2e6;
+    const cell = (list) => {
+      const now = valueAt(list, t), was = valueAt(list, lately);
+      return now === undefined ? "<td>?" : now === was || was === undefined ? `<td>${now}` : `<td class="changed">${now} ${now < was ? "✂ " : ""}was ${was}`;
+    };
+    return `<tr><td>${esc(r.host)}<td>${up && up.state !== "up" ? up.state : role ? (role.role === "leader" ? "★ leader" : `follows ${role.leader}`) : "–"}<td>${role ? role.epoch : "–"}<td>${d ? (d.isr.includes(r.node) ? "yes" : d.elr.includes(r.node) ? "ELR" : "no") : "–"}${cell(r.hws)}${cell(r.ends)}</tr>`;
+  }
+
+  groupsAt(t) {
+    return [...this.state.groups.values()].map((g) => {
+      const state = stretchAt(g.states, t);
+      const rows = [...g.owners.keys()].sort(byPartition).map((name) => `${name}: ${g.owners.get(name).filter((o) => o.from <= t && o.to > t).map((o) => o.member).join(" and ") || "nobody"}`);
+      return `<p>group ${esc(g.name)}${state ? `, ${esc(state.state)}, generation ${state.generation}` : ""}: ${rows.map(esc).join("; ")}</p>`;
+    }).join("");
+  }
+}

@@ -1,0 +1,360 @@
+// The picture: a lane for each thing that has a state over time. A lane says its
+// height, its label, and draws itself as SVG text for a scale; it touches no page.
+
+const esc = (s) => String(s).replace(/[&<>"']/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" })[c]);
+
+/** A text that is cut to the room there is, at about 6.2 pixels a letter. */
+function fit(text, width, bold) {
+  const letters = Math.floor(width / (bold ? 6.8 : 6.2));
+  if (letters < 2) return "";
+  return text.length <= letters ? text : text.slice(0, letters - 1) + "…";
+}
+
+/** A bar from one time to another with a text in it. */
+function bar(scale, from, to, y, height, cls, text, title) {
+  const x0 = Math.max(scale.x(from), scale.left - 2), x1 = Math.min(scale.x(to), scale.right + 2);
+  if (x1 < scale.left || x0 > scale.right) return "";
+  const w = Math.max(1, x1 - x0);
+  const label = text ? fit(text, w - 8, cls.includes("strong")) : "";
+  return `<g><title>${esc(title || text || "")}</title><rect class="${cls}" x="${x0.toFixed(2)}" y="${y}" width="${w.toFixed(2)}" height="${height}"/>` +
+    (label ? `<text class="on-${cls.split(" ")[0]}" x="${(x0 + 4).toFixed(2)}" y="${y + height - Math.max(3, (height - 9) / 2)}">${esc(label)}</text>` : "") + "</g>";
+}
+
+/** The points of a step line between two times, one a pixel at most. */
+function stepLine(scale, points, y, from, to) {
+  let d = "", lastX = -1e9, last;
+  for (const p of points) {
+    if (p.t > to) break;
+    const x = Math.max(scale.x(p.t), scale.left - 2);
+    if (last !== undefined && x - lastX < 0.5 && p.t < to) { last = p; continue; }
+    if (last !== undefined && d) d += `V${y(last.at).toFixed(1)}`;
+    d += d ? `H${x.toFixed(1)}V${y(p.at).toFixed(1)}` : `M${x.toFixed(1)} ${y(p.at).toFixed(1)}`;
+    lastX = x;
+    last = p;
+  }
+  if (!d) return "";
+  return d + `V${y(last.at).toFixed(1)}H${Math.min(scale.x(to), scale.right + 2).toFixed(1)}`;
+}
+
+class Lanes {
+  constructor(run, state, view) {
+    this.run = run;
+    this.state = state;
+    this.view = view; // {focus, steps, opened}
+  }
+
+  /** All lanes from the top down: the order in which a record travels. */
+  all() {
+    const s = this.state, focus = this.view.focus;
+    const lanes = [this.faults()];
+    const concerned = this.concernedClients();
+    if (concerned.length) lanes.push(this.clients("Clients of the story", concerned, "send or poll, until its answer"));
+    if (focus && s.partitions.has(focus)) lanes.push(...this.partition(s.partitions.get(focus)));
+    if (s.messages.length) lanes.push(this.messages());
+    for (const g of s.groups.values()) lanes.push(...this.group(g));
+    const others = [...s.partitions.keys()].filter((n) => n !== focus).sort(byPartition);
+    if (others.length) lanes.push(this.others(others));
+    lanes.push(this.hosts());
+    const clients = [...new Set(s.operations.map((o) => o.client))].sort(byName);
+    if (clients.length) lanes.push(this.clients("Client operations", clients, "✓ answered, ✗ refused, ? nobody knows, … still open"));
+    if (s.acks.length) lanes.push(this.latency(), this.rate());
+    return lanes;
+  }
+
+  concernedClients() {
+    const names = new Set(this.view.steps.map((s) => s.host));
+    return [...new Set(this.state.operations.map((o) => o.client))].filter((c) => names.has(c)).sort(byName);
+  }
+
+  faults() {
+    const faults = this.state.faults.filter(Boolean);
+    const rows = [];
+    for (const f of faults) {
+      let row = rows.findIndex((end) => end <= f.from);
+      if (row < 0) row = rows.push(0) - 1;
+      rows[row] = f.to;
+      f.row = row;
+    }
+    const shown = Math.min(Math.max(rows.length, 1), 8);
+    return {
+      id: "faults", title: "Faults", hint: faults.length ? "" : "none struck", label: `${faults.length} struck`, height: shown * 17 + 2,
+      says: faults.length ? faults.map((f) => `${f.text}, from ${seconds(f.from)} to ${seconds(f.to)}`).join("; ") : "no fault struck",
+      draw: (scale) => faults.filter((f) => f.row < 8).map((f) => bar(scale, f.from, Math.max(f.to, f.from + (scale.to - scale.from) / 400), 1 + f.row * 17, 15, `fault ${f.group}`, f.text, `${f.text}: ${seconds(f.from, 1e6)} to ${seconds(f.to, 1e6)}`)).join(""),
+      y: (host) => (host ? undefined : 8),
+    };
+  }
+
+  clients(title, names, hint) {
+    const of = new Map(names.map((n) => [n, []]));
+    for (const o of this.state.operations) of.get(o.client)?.push(o);
+    const rowHeight = 18;
+    return {
+      id: title.toLowerCase().replaceAll(" ", "-"), title, hint, labels: names, rowHeight, height: names.length * rowHeight + 2,
+      says: names.map((n) => `${n}: ${of.get(n).length} operations`).join("; "),
+      draw: (scale) => names.map((n, i) => this.operationsOf(scale, of.get(n), 1 + i * rowHeight)).join(""),
+      y: (host) => (names.includes(host) ? 1 + names.indexOf(host) * rowHeight + 8 : undefined),
+    };
+  }
+
+  operationsOf(scale, operations, y) {
+    let out = "", lastX = -10, crowd = 0;
+    const signs = { ok: "✓", failed: "✗", unknown: "?", open: "…", died: "…" };
+    for (const o of operations) {
+      if (o.to < scale.from || o.from > scale.to) continue;
+      const x0 = scale.x(o.from), x1 = scale.x(o.to);
+      if (x1 - lastX < 1.5 && crowd > 200) continue;
+      if (x1 - x0 < 3) crowd++;
+      lastX = x1;
+      out += bar(scale, o.from, o.to, y, 15, `op ${o.outcome}`, `${signs[o.outcome]} ${what(o)}`, describe(o));
+    }
+    return out;
+  }
+
+  partition(p) {
+    const replicas = this.order(p);
+    const lanes = [{
+      id: "decisions", title: `Partition ${p.name}`, hint: "━ log end offset  ┅ high watermark  ▬ in the ISR  ✂ truncation",
+      label: "controllers", height: 20,
+      says: p.decisions.map((d) => `from ${seconds(d.from)} leader ${d.leader}, epoch ${d.epoch}, ISR ${d.isr.join(",")}`).join("; "),
+      draw: (scale) => p.decisions.map((d) => bar(scale, d.from, d.to, 1, 17, "decision", decisionText(d), decisionText(d))).join(""),
+      y: (host) => (host.startsWith("controller") ? 10 : undefined),
+    }];
+    for (const r of replicas) lanes.push(this.replica(p, r));
+    return lanes;
+  }
+
+  /** The first leader, then the others; that with a cut last, for there the story ends. */
+  order(p) {
+    const lastCut = (r) => (r.cuts.some((c) => c.from > c.to) ? 1 : 0);
+    const first = p.decisions.length ? p.decisions[0].leader : -1;
+    return [...p.replicas.values()].sort((a, b) => lastCut(a) - lastCut(b) || (b.node === first) - (a.node === first) || a.node - b.node);
+  }
+
+  replica(p, r) {
+    const top = 22, chart = 54;
+    return {
+      id: `replica-${r.host}`, label: r.host, strong: true, height: top + chart + 6,
+      under: (t) => `end ━ ${valueAt(r.ends, t) ?? "?"}  hw ┅ ${valueAt(r.hws, t) ?? "?"}`,
+      says: `${r.host}: ` + r.roles.map((x) => `${x.role} in epoch ${x.epoch} from ${seconds(x.from)}`).join(", ") +
+        r.cuts.map((c) => `; ${c.lost ? "lost" : "cut"} ${c.from} to ${c.to} at ${seconds(c.t)}`).join(""),
+      draw: (scale) => this.drawReplica(scale, p, r, top, chart),
+      y: (host) => (host === r.host ? top + 20 : undefined),
+    };
+  }
+
+  drawReplica(scale, p, r, top, chart) {
+    let out = "";
+    const up = this.state.host(r.host).up;
+    for (const u of up) if (u.state !== "up") out += bar(scale, u.from, u.to, 0, 15, "down", u.state, `${r.host} is ${u.state}`);
+    for (const x of r.roles) {
+      out += x.role === "leader"
+        ? bar(scale, x.from, x.to, 0, 15, "leader strong", `★ LEADER epoch ${x.epoch}`, `${r.host} leads ${p.name} in epoch ${x.epoch}`)
+        : bar(scale, x.from, x.to, 0, 15, "follower", `follows ${x.leader} epoch ${x.epoch}`, `${r.host} follows broker ${x.leader} in epoch ${x.epoch}`);
+    }
+    for (const d of p.decisions) {
+      const cls = d.isr.includes(r.node) ? "in-isr" : d.elr.includes(r.node) ? "in-elr" : "out-of-isr";
+      const x0 = Math.max(scale.x(d.from), scale.left), x1 = Math.min(scale.x(d.to), scale.right);
+      if (x1 > x0) out += `<line class="${cls}" x1="${x0.toFixed(1)}" x2="${x1.toFixed(1)}" y1="18.5" y2="18.5"><title>${cls.replaceAll("-", " ")}</title></line>`;
+    }
+    return out + this.drawLog(scale, p, r, top, chart);
+  }
+
+  drawLog(scale, p, r, top, chart) {
+    const [low, high] = this.range(scale, p);
+    const y = (at) => top + chart - (Math.min(Math.max(at, low), high) - low) / Math.max(1, high - low) * chart;
+    let out = "";
+    if (high - low <= 14) {
+      for (let o = Math.ceil(low); o <= high; o++) out += `<line class="grid" x1="${scale.left}" x2="${scale.right}" y1="${y(o).toFixed(1)}" y2="${y(o).toFixed(1)}"/><text class="offset" x="${scale.left + 2}" y="${(y(o) + 3).toFixed(1)}">${o}</text>`;
+    } else {
+      out += `<text class="offset" x="${scale.left + 2}" y="${top + 9}">${high}</text><text class="offset" x="${scale.left + 2}" y="${top + chart}">${low}</text>`;
+    }
+    const known = r.known.length ? r.known : [{ from: 0, to: this.state.end }];
+    for (const k of known) {
+      const within = (list) => {
+        const first = valueAt(list, k.from);
+        const inside = list.filter((q) => q.t > k.from && q.t <= k.to);
+        return first === undefined ? inside : [{ t: k.from, at: first }, ...inside];
+      };
+      const to = Math.min(k.to, scale.to);
+      if (to < scale.from) continue;
+      const hw = stepLine(scale, before(within(r.hws), scale.from), y, k.from, to);
+      const end = stepLine(scale, before(within(r.ends), scale.from), y, k.from, to);
+      const x1 = Math.min(scale.x(to), scale.right + 2).toFixed(1);
+      if (hw) out += `<path class="below-hw" d="${hw}L${x1} ${top + chart}H${Math.max(scale.x(k.from), scale.left - 2).toFixed(1)}Z"/><path class="hw" d="${hw}"/>`;
+      if (end) out += `<path class="end" d="${end}"/>`;
+    }
+    for (const c of r.cuts) {
+      if (c.from <= c.to || c.t < scale.from || c.t > scale.to) continue;
+      const x = scale.x(c.t);
+      const text = `${c.lost ? "⚡ LOST" : "✂ CUT"} ${c.from}→${c.to}`;
+      out += `<line class="cut" x1="${x.toFixed(1)}" x2="${x.toFixed(1)}" y1="${y(c.from).toFixed(1)}" y2="${y(c.to).toFixed(1)}"/>` +
+        `<text class="cut-text" x="${(x > scale.right - 110 ? x - 4 : x + 4).toFixed(1)}" y="${(top + 10).toFixed(1)}" text-anchor="${x > scale.right - 110 ? "end" : "start"}">${text}</text>`;
+    }
+    return out;
+  }
+
+  /** The offsets in view: the same for all replicas of a partition, or heights lie. */
+  range(scale, p) {
+    let low = Infinity, high = -Infinity;
+    for (const r of p.replicas.values()) {
+      for (const list of [r.ends, r.hws]) {
+        const first = valueAt(list, scale.from);
+        if (first !== undefined) { low = Math.min(low, first); high = Math.max(high, first); }
+        for (const q of list) {
+          if (q.t < scale.from || q.t > scale.to) continue;
+          low = Math.min(low, q.at);
+          high = Math.max(high, q.at);
+        }
+      }
+    }
+    return low > high ? [0, 1] : [low, Math.max(high, low + 1)];
+  }
+
+  messages() {
+    const hosts = [...new Set(this.state.messages.flatMap((m) => [m.sender, m.receiver]))].sort((a, b) => rank(a) - rank(b) || byName(a, b));
+    const row = 21;
+    return {
+      id: "messages", title: "Messages near the story", hint: `${count(this.state.messages.length)} kept; dotted: lost, or held for longer than the page shows`,
+      labels: hosts, rowHeight: row, height: hosts.length * row,
+      says: `${this.state.messages.length} messages between ${hosts.join(", ")}`,
+      draw: (scale) => hosts.map((_, i) => `<line class="grid" x1="${scale.left}" x2="${scale.right}" y1="${i * row + 10}" y2="${i * row + 10}"/>`).join("") +
+        this.state.messages.map((m) => this.message(scale, m, hosts, row)).join(""),
+    };
+  }
+
+  message(scale, m, hosts, row) {
+    if (m.from > scale.to || (m.to || m.from) < scale.from) return "";
+    const x0 = scale.x(m.from), x1 = m.to ? scale.x(m.to) : x0 + 8;
+    const y0 = hosts.indexOf(m.sender) * row + 10, y1 = hosts.indexOf(m.receiver) * row + 10;
+    const cls = m.to ? (m.error ? "message refused" : "message") : "message lost";
+    const text = `${m.api} ${m.direction} #${m.correlation}, ${m.sender} to ${m.receiver}${m.error ? `, error code ${m.error}` : ""}${m.to ? `, ${lasting(m.to - m.from)}` : ", not arrived"}`;
+    return `<g><title>${esc(text)}</title><line class="${cls}" x1="${x0.toFixed(1)}" y1="${y0}" x2="${x1.toFixed(1)}" y2="${m.to ? y1 : y0 + (y1 - y0) / 3}"/>` +
+      (m.to ? `<circle class="${cls}" cx="${x1.toFixed(1)}" cy="${y1}" r="2"/>` : `<text class="message-lost" x="${x1.toFixed(1)}" y="${y0 + (y1 - y0) / 3}">✗</text>`) + "</g>";
+  }
+
+  group(g) {
+    const lanes = [{
+      id: `group-${g.name}`, title: `Group ${g.name}`, hint: "who owns each partition, as the members believe", label: "coordinator", height: 20,
+      says: g.states.map((s) => `${s.state} from ${seconds(s.from)}`).join("; ") || "no state is known",
+      draw: (scale) => g.states.map((s) => bar(scale, s.from, s.to, 1, 17, s.state === "Stable" ? "decision" : "unstable", `${s.state} ${s.generation >= 0 ? "generation " + s.generation : ""}`)).join(""),
+    }];
+    const members = [...new Set([...g.owners.values()].flat().map((o) => o.member))].sort(byName);
+    for (const name of [...g.owners.keys()].sort(byPartition)) {
+      const owners = g.owners.get(name);
+      lanes.push({
+        id: `owner-${g.name}-${name}`, label: name, height: 20,
+        says: owners.map((o) => `${o.member} from ${seconds(o.from)} to ${seconds(o.to)}`).join("; "),
+        draw: (scale) => this.owners(scale, owners, members),
+        y: (host) => (owners.some((o) => o.member === host) ? 10 : undefined),
+      });
+    }
+    return lanes;
+  }
+
+  owners(scale, owners, members) {
+    let out = "", covered = owners.length ? owners[0].from : 0;
+    for (const o of [...owners].sort((a, b) => a.from - b.from)) {
+      if (o.from > covered) out += bar(scale, covered, o.from, 2, 15, "nobody", `nobody ${lasting(o.from - covered)}`);
+      const two = o.from < covered;
+      out += bar(scale, o.from, o.to, two ? 9 : 2, two ? 9 : 15, `owner owner-${members.indexOf(o.member) % 6}${two ? " two" : ""}`, `${two ? "⚠ TWO OWNERS " : ""}${o.member} g${o.generation}`);
+      covered = Math.max(covered, o.to);
+    }
+    if (covered < this.state.end) out += bar(scale, covered, this.state.end, 2, 15, "nobody", `nobody ${lasting(this.state.end - covered)}`);
+    return out;
+  }
+
+  others(names) {
+    const row = 18;
+    return {
+      id: "others", title: "Other partitions", hint: "p: the next one in focus", labels: names, rowHeight: row, height: names.length * row + 2, buttons: true,
+      says: names.join(", "),
+      draw: (scale) => names.map((n, i) => this.state.partitions.get(n).decisions.map((d) => bar(scale, d.from, d.to, 1 + i * row, 15, d.leader < 0 ? "down" : "follower", decisionText(d))).join("")).join(""),
+    };
+  }
+
+  hosts() {
+    const hosts = [...this.state.hosts.values()].filter((h) => h.up.some((u) => u.state !== "up"));
+    const row = 17;
+    return {
+      id: "hosts", title: "Hosts that did not run all the time", hint: hosts.length ? "" : "all ran", labels: hosts.map((h) => h.name), rowHeight: row, height: Math.max(4, hosts.length * row),
+      says: hosts.map((h) => h.up.filter((u) => u.state !== "up").map((u) => `${h.name} is ${u.state} from ${seconds(u.from)} to ${seconds(u.to)}`).join("; ")).join("; ") || "all hosts ran all the time",
+      draw: (scale) => hosts.map((h, i) => h.up.map((u) => bar(scale, u.from, u.to, 1 + i * row, 14, u.state === "up" ? "up" : "down", u.state === "up" ? "" : u.state, `${h.name}: ${u.state}`)).join("")).join(""),
+    };
+  }
+
+  latency() {
+    const acks = this.state.acks, high = Math.max(...acks.map((a) => a.took), 1e6);
+    return {
+      id: "latency", title: "Acknowledgements", hint: "time from send to acknowledgement, logarithmic", label: `to ${lasting(high)}`, height: 64,
+      says: `${acks.length} acknowledged sends, the slowest took ${lasting(high)}`,
+      draw: (scale) => {
+        const bins = new Map();
+        for (const a of acks) {
+          if (a.t < scale.from || a.t > scale.to) continue;
+          const x = Math.round(scale.x(a.t) / 3) * 3;
+          bins.set(x, Math.max(bins.get(x) || 0, a.took));
+        }
+        const y = (took) => 60 - Math.log10(Math.max(took, 1e5) / 1e5) / Math.max(1, Math.log10(high / 1e5)) * 56;
+        return [...bins].map(([x, took]) => `<rect class="latency" x="${x - 1}" y="${y(took).toFixed(1)}" width="2" height="${(62 - y(took)).toFixed(1)}"><title>${lasting(took)}</title></rect>`).join("");
+      },
+    };
+  }
+
+  rate() {
+    const acks = this.state.acks;
+    return {
+      id: "rate", title: "Acknowledged records a second", label: "", height: 44,
+      says: `${acks.length} records were acknowledged`,
+      draw: (scale) => {
+        const bars = 120, width = (scale.right - scale.left) / bars, rates = [];
+        for (let i = 0; i < bars; i++) {
+          const a = scale.inverse(scale.left + i * width), b = scale.inverse(scale.left + (i + 1) * width);
+          const wide = Math.max(b - a, 20e6);
+          const n = within(acks, (a + b) / 2 - wide / 2, (a + b) / 2 + wide / 2);
+          rates.push(n / wide * 1e9);
+        }
+        const most = Math.max(...rates, 1);
+        return rates.map((r, i) => `<rect class="rate" x="${(scale.left + i * width).toFixed(1)}" y="${(42 - r / most * 40).toFixed(1)}" width="${(width - 0.5).toFixed(1)}" height="${(r / most * 40).toFixed(1)}"><title>${count(r)} a second</title></rect>`).join("") +
+          `<text class="offset" x="${scale.left + 2}" y="9">${count(most)}</text>`;
+      },
+    };
+  }
+}
+
+/** How many of sorted points lie between two times. */
+function within(points, from, to) {
+  const index = (t) => {
+    let low = 0, high = points.length;
+    while (low < high) { const mid = (low + high) >> 1; if (points[mid].t < t) low = mid + 1; else high = mid; }
+    return low;
+  };
+  return index(to) - index(from);
+}
+
+/** The points of a list from the last one before a time on. */
+function before(list, t) {
+  let i = 0;
+  while (i + 1 < list.length && list[i + 1].t <= t) i++;
+  return list.slice(i);
+}
+
+/** Clients above, then brokers, then controllers. */
+const rank = (host) => (host.startsWith("broker") || host.startsWith("node") ? 1 : host.startsWith("controller") ? 2 : 0);
+
+function decisionText(d) {
+  return `leader ${d.leader < 0 ? "none" : d.leader} epoch ${d.epoch} isr ${d.isr.join(",")}${d.elr.length ? " elr " + d.elr.join(",") : ""}`;
+}
+
+/** An operation in a few letters. */
+function what(o) {
+  if (o.f === "send") return o.sends.map((s) => `${s.value}${s.offset >= 0 ? " → " + s.offset : ""}`).join(", ");
+  if (o.polled.length) return "read " + o.polled.map((p) => `${p.partition} ${p.first}${p.last > p.first ? ".." + p.last : ""}`).join(", ");
+  if (o.marks.length) return `${o.f} ` + o.marks.map((m) => `${m.partition} ${m.offset}`).join(", ");
+  return o.f;
+}
+
+/** An operation in full. */
+function describe(o) {
+  const end = { ok: "ok", failed: "refused", unknown: "outcome unknown", open: "still open at the end", died: "open when its process died" }[o.outcome];
+  return `#${o.index} ${o.client}: ${o.f} ${what(o)}; ${end}${o.error ? ": " + o.error : ""}; ${seconds(o.from, 1e3)} to ${seconds(o.to, 1e3)} (${lasting(o.to - o.from)})`;
+}

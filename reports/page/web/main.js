@@ -1,0 +1,369 @@
+// Keys, mouse, the address, and when what is drawn.
+
+class Main {
+  constructor(run) {
+    this.run = run;
+    this.state = new Reducer(run.end);
+    for (const e of run.events) this.state.add(e);
+    this.steps = stepsOf(run);
+    this.card = new Card(run, this.state, this.steps);
+    this.view = { focus: this.firstFocus(), mode: "folded", from: 0, to: run.end, cursor: 0, query: "", step: 0, steps: this.steps };
+    this.whatMatters();
+    this.view.cursor = this.steps.length ? this.steps[this.steps.length - 1].t : 0;
+    this.lanes = new Lanes(run, this.state, this.view);
+    this.fromAddress();
+    this.build();
+    this.draw();
+    this.listen();
+    performance.mark("ready");
+    document.documentElement.dataset.ready = "yes";
+  }
+
+  firstFocus() {
+    const names = [...this.state.partitions.keys()].filter((n) => !n.startsWith("__")).sort(byPartition);
+    const subject = this.run.story?.subject;
+    return subject && this.state.partitions.has(subject) ? subject : names[0] || [...this.state.partitions.keys()][0];
+  }
+
+  whatMatters() {
+    const v = this.view, all = this.steps.filter((x) => x.host || this.steps.length < 3), s = all.slice(this.run.story?.inside ? -4 : 0);
+    if (!s.length) return this.wholeRun();
+    const from = s[0].t, to = s[s.length - 1].t, length = Math.max(to - from, 1e6);
+    v.from = Math.max(0, Math.floor(from - 0.04 * length));
+    v.to = Math.ceil(to + 0.06 * length);
+  }
+
+  wholeRun() { this.view.from = 0; this.view.to = Math.ceil(this.run.end * 1.01) || 1; }
+
+  // The address: #t=ns,ns&s=folded&c=ns&p=orders/0&q=text
+
+  fromAddress() {
+    const v = this.view, unknown = [];
+    for (const part of location.hash.slice(1).split("&").filter(Boolean)) {
+      const [key, value] = [part.slice(0, part.indexOf("=")), decodeURIComponent(part.slice(part.indexOf("=") + 1))];
+      const numbers = value.split(",").map(Number);
+      if (key === "t" && numbers.length === 2 && numbers[0] < numbers[1]) [v.from, v.to] = numbers.map(Math.round);
+      else if (key === "s" && ["linear", "folded", "steps"].includes(value)) v.mode = value;
+      else if (key === "c" && Number.isFinite(numbers[0])) v.cursor = Math.round(numbers[0]);
+      else if (key === "p" && this.state.partitions.has(value)) v.focus = value;
+      else if (key === "q") v.query = value;
+      else unknown.push(part);
+    }
+    if (unknown.length) this.say(`in the address, not understood: ${unknown.join(", ")}`);
+  }
+
+  toAddress() {
+    clearTimeout(this.addressSoon);
+    this.addressSoon = setTimeout(() => history.replaceState(null, "", "#" + this.address()), 200);
+  }
+
+  address() {
+    const v = this.view;
+    return `t=${Math.round(v.from)},${Math.round(v.to)}&s=${v.mode}&c=${Math.round(v.cursor)}&p=${encodeURIComponent(v.focus || "")}${v.query ? "&q=" + encodeURIComponent(v.query) : ""}`;
+  }
+
+  say(text) { document.getElementById("said").textContent = text; }
+
+  // The page.
+
+  build() {
+    document.getElementById("card").innerHTML = this.card.html();
+    this.laneList = this.lanes.all();
+    document.getElementById("lanes").innerHTML = this.laneList.map((l, i) => this.laneHTML(l, i)).join("") + '<svg id="path" aria-hidden="true"></svg>';
+    document.getElementById("numbers").innerHTML = this.numbers();
+    document.getElementById("search").value = this.view.query;
+    this.listEvents();
+  }
+
+  laneHTML(l, i) {
+    const labels = l.labels ? l.labels.map((n) => l.buttons ? `<button class="row" data-focus="${esc(n)}" style="height:${l.rowHeight}px">▸ ${esc(n)}</button>` : `<span class="row" style="height:${l.rowHeight}px">${esc(n)}</span>`).join("")
+      : `<span class="${l.strong ? "strong" : ""}">${esc(l.label || "")}</span>${l.under ? `<small data-under="${i}"></small>` : ""}`;
+    return (l.title ? `<h3 class="lane-title">${esc(l.title)} <small>${esc(l.hint || "")}</small></h3>` : "") +
+      `<div class="lane" data-lane="${i}"><div class="label">${labels}</div><svg role="img" aria-label="${esc((l.title || l.label || "") + ": " + l.says).slice(0, 2000)}" height="${l.height}"></svg></div>`;
+  }
+
+  numbers() {
+    const r = this.run.report;
+    const rows = (o) => Object.entries(o || {}).sort(([a], [b]) => a.localeCompare(b)).map(([k, v]) => `<tr><td>${esc(k)}<td>${typeof v === "number" ? count(v) : esc(v)}`).join("");
+    return `<section><h3>Checks</h3><table>${r.checks.map((c) => `<tr><td>${esc(c.verdict)}<td>${esc(c.name)}<td>${count(c.checked)} checked`).join("")}</table></section>` +
+      `<section><h3>Work</h3><table>${rows(r.counts)}</table></section>` +
+      `<section><h3>Settings that are not Kafka's defaults</h3><table>${rows(r.config)}</table></section>` +
+      `<section><h3>Probes reached</h3><table>${rows(r.probes)}</table></section>` +
+      (r.probes_not_reached?.length ? `<section><h3>Not reached</h3><p>${r.probes_not_reached.map(esc).join("; ")}</p></section>` : "") +
+      `<section><h3>Events that the page leaves out</h3><table>${rows(this.run.left)}</table></section>`;
+  }
+
+  draw() {
+    const v = this.view, lanes = document.getElementById("lanes");
+    const any = lanes.querySelector(".lane svg");
+    const width = Math.max(120, any.clientWidth || any.getBoundingClientRect().width);
+    this.scale = new Scale(v.mode, v.from, v.to, landmarksOf(this.state, this.steps, v.focus), 0, width);
+    this.anchors = [];
+    lanes.querySelectorAll(".lane").forEach((el, i) => this.drawLane(el, this.laneList[i], width));
+    this.drawAxis(width);
+    this.drawOverview();
+    this.drawPath(width);
+    this.drawCursor();
+    document.getElementById("mode").textContent = `scale: ${v.mode}`;
+  }
+
+  drawLane(el, lane, width) {
+    const svg = el.querySelector("svg");
+    svg.setAttribute("viewBox", `0 0 ${width} ${lane.height}`);
+    const folds = this.scale.folds().map((f) => `<rect class="fold" x="${this.scale.x(f.from).toFixed(1)}" width="${(this.scale.x(f.to) - this.scale.x(f.from)).toFixed(1)}" y="0" height="${lane.height}"/>`).join("");
+    const end = this.scale.x(this.run.end);
+    svg.innerHTML = folds + lane.draw(this.scale) + (end < width ? `<line class="run-end" x1="${end}" x2="${end}" y1="0" y2="${lane.height}"/>` : "");
+    const top = el.offsetTop;
+    this.steps.forEach((s) => {
+      const y = lane.y?.(s.host || "");
+      if (y !== undefined && (s.host || lane.id === "faults") && !this.anchors[s.n]) this.anchors[s.n] = { x: this.scale.x(s.t), y: top + y };
+    });
+  }
+
+  drawAxis(width) {
+    const axis = document.getElementById("axis"), apart = 96;
+    axis.setAttribute("viewBox", `0 0 ${width} 34`);
+    const ticks = this.scale.ticks(apart);
+    const step = ticks.length > 1 ? Math.min(...ticks.slice(1).map((t, i) => t - ticks[i])) : this.view.to - this.view.from;
+    axis.innerHTML = this.scale.folds().map((f) => {
+      const x = (this.scale.x(f.from) + this.scale.x(f.to)) / 2, w = this.scale.x(f.to) - this.scale.x(f.from);
+      return w > 70 ? `<text class="fold-text" x="${x.toFixed(1)}" y="11" text-anchor="middle">⋯ ${lasting(f.to - f.from)} ⋯</text>` : "";
+    }).join("") + ticks.map((t) => `<line class="tick" x1="${this.scale.x(t).toFixed(1)}" x2="${this.scale.x(t).toFixed(1)}" y1="18" y2="34"/><text class="tick-text" x="${(this.scale.x(t) + 3).toFixed(1)}" y="30">${seconds(t, step)}</text>`).join("");
+  }
+
+  drawOverview() {
+    const canvas = document.getElementById("overview"), width = canvas.clientWidth, height = 46, ratio = window.devicePixelRatio || 1;
+    canvas.width = width * ratio;
+    canvas.height = height * ratio;
+    const g = canvas.getContext("2d"), style = getComputedStyle(document.documentElement), x = (t) => t / this.run.end * width;
+    g.scale(ratio, ratio);
+    g.clearRect(0, 0, width, height);
+    const bins = new Float64Array(Math.max(1, Math.ceil(width)));
+    for (const e of this.run.events) bins[Math.min(bins.length - 1, Math.floor(x(e.t)))]++;
+    const most = Math.sqrt(Math.max(...bins, 1));
+    g.fillStyle = style.getPropertyValue("--quiet");
+    bins.forEach((n, i) => { if (n) g.fillRect(i, height - Math.sqrt(n) / most * 26, 1, Math.sqrt(n) / most * 26); });
+    g.fillStyle = style.getPropertyValue("--fault");
+    this.state.faults.filter(Boolean).forEach((f) => g.fillRect(x(f.from), 2 + (f.row || 0) % 5 * 3, Math.max(1, x(f.to) - x(f.from)), 2));
+    g.fillStyle = style.getPropertyValue("--leader");
+    for (const c of this.state.leaderChanges) { g.beginPath(); g.moveTo(x(c.t), 18); g.lineTo(x(c.t) - 3, 24); g.lineTo(x(c.t) + 3, 24); g.fill(); }
+    g.fillStyle = style.getPropertyValue("--bad");
+    for (const v of this.run.report.violations.slice(0, 200)) g.fillRect(x(v.at * 1e9) - 1, 0, 2, 12);
+    g.strokeStyle = style.getPropertyValue("--cursor");
+    g.lineWidth = 2;
+    g.strokeRect(x(this.view.from), 1, Math.max(3, x(this.view.to) - x(this.view.from)), height - 2);
+  }
+
+  /** The steps as numbers on one path through the lanes. */
+  drawPath(width) {
+    const svg = document.getElementById("path"), lanes = document.getElementById("lanes");
+    const label = lanes.querySelector(".label").offsetWidth;
+    svg.style.left = `${label}px`;
+    svg.setAttribute("width", width);
+    svg.setAttribute("height", lanes.scrollHeight);
+    svg.setAttribute("viewBox", `0 0 ${width} ${lanes.scrollHeight}`);
+    const shown = this.steps.filter((s) => this.anchors[s.n] && this.anchors[s.n].x >= 0 && this.anchors[s.n].x <= width);
+    let d = "";
+    shown.forEach((s, i) => {
+      const a = this.anchors[s.n];
+      if (i === 0) { d += `M${a.x.toFixed(1)} ${a.y}`; return; }
+      const b = this.anchors[shown[i - 1].n], middle = (a.x + b.x) / 2;
+      d += `C${middle.toFixed(1)} ${b.y} ${middle.toFixed(1)} ${a.y} ${a.x.toFixed(1)} ${a.y}`;
+    });
+    svg.innerHTML = `<path class="way" d="${d}"/>` + shown.map((s, i) => {
+      const a = this.anchors[s.n], last = s.n === this.steps.length;
+      return `<g class="badge${last ? " last" : ""}${s.n === this.view.step ? " chosen" : ""}" data-step="${s.n}"><title>${esc(s.host + " " + s.text)}</title><circle cx="${a.x.toFixed(1)}" cy="${a.y}" r="8.5"/><text x="${a.x.toFixed(1)}" y="${a.y + 3.5}" text-anchor="middle">${s.n}</text></g>`;
+    }).join("");
+  }
+
+  drawCursor() {
+    const v = this.view, lanes = document.getElementById("lanes"), cursor = document.getElementById("cursor");
+    const label = lanes.querySelector(".label").offsetWidth, x = this.scale.x(v.cursor);
+    const visible = x >= 0 && x <= this.scale.right;
+    cursor.hidden = !visible;
+    cursor.style.left = `${label + x}px`;
+    cursor.firstElementChild.textContent = seconds(v.cursor, 1e3);
+    document.getElementById("state").innerHTML = `<h3>State at ${seconds(v.cursor, 1e3)}</h3>` + this.card.stateAt(v.cursor, v.focus);
+    this.laneList.forEach((l, i) => { if (l.under) document.querySelector(`[data-under="${i}"]`).textContent = l.under(v.cursor); });
+    document.querySelectorAll(".steps button").forEach((b) => b.setAttribute("aria-current", Number(b.dataset.step) === v.step ? "step" : "false"));
+    this.toAddress();
+  }
+
+  // The list of events.
+
+  matching() {
+    const words = this.view.query.toLowerCase().split(/\s+/).filter(Boolean);
+    const text = (e) => `${e.host} ${e.kind} ${e.partition || ""} ${e.say || ""} ${e.from ?? ""} ${e.to ?? ""} ${e.end ?? ""}`.toLowerCase();
+    return this.run.events.filter((e) => (words.length ? true : e.say) && words.every((w) => (w.startsWith("-") && w.length > 1 ? !text(e).includes(w.slice(1)) : text(e).includes(w))));
+  }
+
+  listEvents() {
+    const found = this.matching(), shown = found.slice(0, 200);
+    document.getElementById("found").textContent = `${count(found.length)} events${found.length > shown.length ? `, the first ${shown.length} shown` : ""}${this.view.query ? "" : " that are notable; search for others"}`;
+    document.getElementById("events").innerHTML = shown.map((e) => `<tr data-event="${e.index}"><td><button>${seconds(e.t, 1e3)}</button><td>${esc(e.host)}<td>${esc(e.kind)}<td>${esc(e.say || brief(e))}`).join("");
+  }
+
+  // What a reader does.
+
+  goTo(t, step) {
+    const v = this.view;
+    v.cursor = Math.round(t);
+    v.step = step || 0;
+    if (t < v.from || t > v.to) {
+      const half = (v.to - v.from) / 2;
+      v.from = Math.max(0, Math.floor(t - half));
+      v.to = Math.ceil(t + half);
+      this.draw();
+    } else {
+      this.drawPath(this.scale.right);
+      this.drawCursor();
+    }
+  }
+
+  goToStep(n) {
+    const s = this.steps[Math.max(1, Math.min(n, this.steps.length)) - 1];
+    if (!s) return;
+    this.goTo(s.t, s.n);
+    this.say(`step ${s.n} of ${this.steps.length}: ${s.host} ${s.text}`);
+    document.querySelector(`.steps [data-step="${s.n}"]`)?.scrollIntoView({ block: "nearest" });
+  }
+
+  zoom(factor, around) {
+    const v = this.view, from = around - (around - v.from) * factor, to = around + (v.to - around) * factor;
+    if (to - from < 1000 || to - from > this.run.end * 4) return;
+    v.from = Math.floor(from);
+    v.to = Math.ceil(to);
+    this.draw();
+  }
+
+  pan(pixels) {
+    const v = this.view, by = Math.round(this.scale.inverse(this.scale.right / 2 + pixels) - this.scale.inverse(this.scale.right / 2));
+    v.from += by;
+    v.to += by;
+    this.draw();
+  }
+
+  nextLandmark(direction) {
+    const marks = landmarksOf(this.state, this.steps, this.view.focus);
+    const t = direction > 0 ? marks.find((m) => m > this.view.cursor) : marks.findLast((m) => m < this.view.cursor);
+    if (t !== undefined) this.goTo(t);
+  }
+
+  nextAnomaly(direction) {
+    const times = this.run.report.violations.map((v) => Math.round(v.at * 1e9)).sort((a, b) => a - b);
+    const t = direction > 0 ? times.find((m) => m > this.view.cursor) : times.findLast((m) => m < this.view.cursor);
+    if (t !== undefined) this.goTo(t);
+  }
+
+  focus(name) {
+    this.view.focus = name;
+    this.build();
+    this.draw();
+    this.say(`partition ${name} in focus`);
+  }
+
+  nextFocus() {
+    const names = [...this.state.partitions.keys()].sort(byPartition);
+    this.focus(names[(names.indexOf(this.view.focus) + 1) % names.length]);
+  }
+
+  nextMode() {
+    const modes = ["folded", "linear", "steps"];
+    this.view.mode = modes[(modes.indexOf(this.view.mode) + 1) % modes.length];
+    this.draw();
+  }
+
+  theme() {
+    const root = document.documentElement, dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    this.drawOverview();
+  }
+
+  help(open) {
+    const sheet = document.getElementById("help");
+    if (open) sheet.showModal(); else sheet.close();
+  }
+
+  async copy(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      this.say("copied");
+    } catch {
+      this.say(`to copy: ${text}`);
+    }
+  }
+
+  listen() {
+    const keys = {
+      ArrowRight: () => this.nextLandmark(1), ArrowLeft: () => this.nextLandmark(-1),
+      "]": () => this.goToStep(this.view.step + 1), "[": () => this.goToStep(this.view.step - 1),
+      "}": () => this.nextAnomaly(1), "{": () => this.nextAnomaly(-1),
+      "+": () => this.zoom(0.5, this.view.cursor), "-": () => this.zoom(2, this.view.cursor),
+      0: () => { this.whatMatters(); this.draw(); }, a: () => { this.wholeRun(); this.draw(); },
+      l: () => this.nextMode(), p: () => this.nextFocus(), t: () => this.theme(), "?": () => this.help(true),
+      c: () => this.copy(location.href.split("#")[0] + "#" + this.address()),
+      "/": () => document.getElementById("search").focus(),
+      f: () => this.say("fork: only in a live run, for a page holds one that is over"),
+    };
+    document.addEventListener("keydown", (e) => {
+      if (e.target.matches("input")) { if (e.key === "Escape") e.target.blur(); return; }
+      if (e.ctrlKey || e.metaKey || e.altKey) return;
+      if (e.shiftKey && e.key.startsWith("Arrow")) { this.pan(e.key === "ArrowRight" ? 80 : -80); e.preventDefault(); return; }
+      if (keys[e.key]) { keys[e.key](); e.preventDefault(); }
+    });
+    document.addEventListener("click", (e) => {
+      const at = (selector) => e.target.closest(selector);
+      if (at("[data-step]")) this.goToStep(Number(at("[data-step]").dataset.step));
+      else if (at("[data-copy]")) this.copy(at("[data-copy]").dataset.copy);
+      else if (at("[data-focus]")) this.focus(at("[data-focus]").dataset.focus);
+      else if (at("[data-event]")) this.goTo(this.run.events[Number(at("[data-event]").dataset.event)].t);
+      else if (at("[data-key]")) keys[at("[data-key]").dataset.key]();
+      else if (at("[data-close]")) this.help(false);
+    });
+    document.getElementById("search").addEventListener("input", (e) => { this.view.query = e.target.value; this.listEvents(); this.toAddress(); });
+    this.listenToDragging();
+    addEventListener("hashchange", () => { this.fromAddress(); this.build(); this.draw(); });
+    new ResizeObserver(() => this.draw()).observe(document.getElementById("lanes"));
+  }
+
+  /** In the lanes a drag pans and a click sets the cursor; on the overview both move the window. */
+  listenToDragging() {
+    const lanes = document.getElementById("lanes"), overview = document.getElementById("overview");
+    let from = null;
+    lanes.addEventListener("pointerdown", (e) => { if (e.target.closest(".lane svg")) from = { x: e.clientX, moved: false }; });
+    addEventListener("pointermove", (e) => {
+      if (!from || Math.abs(e.clientX - from.x) < 4) return;
+      this.pan(from.x - e.clientX);
+      from = { x: e.clientX, moved: true };
+    });
+    addEventListener("pointerup", (e) => {
+      if (from && !from.moved) {
+        const box = lanes.querySelector(".lane svg").getBoundingClientRect();
+        this.goTo(this.scale.inverse(e.clientX - box.left));
+      }
+      from = null;
+    });
+    lanes.addEventListener("wheel", (e) => {
+      if (!e.ctrlKey) return; // a plain wheel must scroll
+      e.preventDefault();
+      const box = lanes.querySelector(".lane svg").getBoundingClientRect();
+      this.zoom(e.deltaY > 0 ? 1.25 : 0.8, this.scale.inverse(e.clientX - box.left));
+    }, { passive: false });
+    let begun = null;
+    overview.addEventListener("pointerdown", (e) => { begun = e.offsetX; overview.setPointerCapture(e.pointerId); });
+    overview.addEventListener("pointerup", (e) => {
+      if (begun === null) return;
+      const t = (x) => Math.round(x / overview.clientWidth * this.run.end), v = this.view, length = v.to - v.from;
+      [v.from, v.to] = Math.abs(e.offsetX - begun) > 4 ? [t(Math.min(begun, e.offsetX)), t(Math.max(begun, e.offsetX)) + 1] : [t(e.offsetX) - length / 2, t(e.offsetX) + length / 2].map(Math.round);
+      begun = null;
+      this.draw();
+    });
+  }
+}
+
+/** The fields of an event without a sentence. */
+function brief(e) {
+  return Object.entries(e).filter(([k, v]) => !["index", "t", "host", "kind", "say", "at_offset", "topic_id", "digest"].includes(k) && v !== undefined && v !== null && typeof v !== "object").map(([k, v]) => `${k} ${v}`).join(", ");
+}
+
+readRun().then((run) => { window.main = new Main(run); }).catch((e) => { document.getElementById("said").textContent = `this page cannot be read: ${e.message}`; throw e; });

@@ -1,0 +1,117 @@
+package shrink
+
+import (
+	"flag"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/trial"
+)
+
+var long = flag.Bool("long", false, "also shrink a run of every planted bug")
+
+// A kill that has nothing to do with the failure goes, and so do most of the
+// records, servers and partitions; the failure is the same.
+func TestShrink_KeepsWhatTheFailureNeeds(t *testing.T) {
+	plan := faults.Plan{
+		{At: time.Second, For: time.Second, Fault: faults.Kill{Host: faults.Host("producer-1")}},
+		{At: 2 * time.Second, For: 4 * time.Second, Fault: faults.SlowFsync{Host: faults.Host("broker-1", "broker-2"), By: 10 * time.Millisecond}},
+		{At: 4 * time.Second, For: 12 * time.Second, Fault: faults.PingPong{Topic: "orders", Partition: 0, Every: 300 * time.Millisecond}},
+	}
+	var better []Size
+	task := Task{
+		Scenario: scenarios.LeadershipPingPong,
+		Options:  trial.Options{Seed: 1, Plan: plan, Plant: []planted.Bug{planted.TruncateToHW}, Set: map[string]string{"linger.ms": "5"}},
+		Better:   func(s *Smallest) { better = append(better, s.Size()) },
+	}
+	s, err := task.Shrink()
+	require.NoError(t, err)
+	assert.True(t, s.Whole)
+	assert.True(t, strings.HasPrefix(s.Fingerprint.Check, "law 23:"), s.Fingerprint)
+	assert.True(t, failsBy(&s.Result.Report, s.Fingerprint))
+	require.Len(t, s.Options.Plan, 1)
+	assert.IsType(t, faults.PingPong{}, s.Options.Plan[0].Fault)
+	assert.Less(t, s.Options.Plan[0].For, 2*time.Second)
+	assert.NotContains(t, s.Options.Set, "linger.ms")
+	assert.Equal(t, 1, s.Options.Shape.Partitions)
+	assert.Less(t, s.Size().Events, s.Original.Events/5)
+	assert.Equal(t, []Choice{{[]bool{false}, false}, {[]bool{true}, true}}, s.Table)
+	assert.NotEmpty(t, better)
+
+	var text strings.Builder
+	s.WriteText(&text, reports.Style{})
+	assert.Contains(t, text.String(), "faults    1. at 4s for")
+	assert.Contains(t, text.String(), "move leader of orders/0 every 300ms   (needed)")
+	source, err := s.GoTest()
+	require.NoError(t, err)
+	assert.Contains(t, source, "Fault: faults.PingPong{Topic: \"orders\", Every: 300 * time.Millisecond}}")
+	assert.Contains(t, source, `ktrial.Plant(planted.Bug("repl.truncate_to_hw"))`)
+}
+
+// The smallest run is the same run when it is played again from its options.
+func TestShrink_TheSmallestRunIsARun(t *testing.T) {
+	s, err := Task{Scenario: scenarios.ControllerStorm, Options: trial.Options{Seed: 1, Plant: []planted.Bug{planted.RaftRestartAsLeader}}}.Shrink()
+	require.NoError(t, err)
+	again, err := trial.Run(s.Scenario, s.Options)
+	require.NoError(t, err)
+	assert.Equal(t, s.Result.Report.TraceHash, again.Report.TraceHash)
+	assert.LessOrEqual(t, len(s.Options.Plan), 2)
+}
+
+func TestShrink_ARunThatHoldsIsRefused(t *testing.T) {
+	_, err := Task{Scenario: scenarios.Standard, Options: trial.Options{Seed: 7, Set: map[string]string{"duration": "1s"}}}.Shrink()
+	assert.EqualError(t, err, `shrink: scenario standard, seed 7: the run does not fail: its verdict is "holds"`)
+}
+
+// A search that is interrupted ends with what it has.
+func TestShrink_Interrupted(t *testing.T) {
+	stop := make(chan struct{})
+	close(stop)
+	s, err := Task{Scenario: scenarios.LeadershipPingPong, Interrupt: stop,
+		Options: trial.Options{Seed: 1, Plant: []planted.Bug{planted.TruncateToHW}}}.Shrink()
+	require.NoError(t, err)
+	assert.False(t, s.Whole)
+	assert.Equal(t, 1, s.Runs)
+	assert.Nil(t, s.Table)
+}
+
+// Of the planted bugs the median needs at most four faults, nine of ten at most
+// eight, and a minute is enough.
+func TestShrink_EveryPlantedBug(t *testing.T) {
+	if !*long {
+		t.Skip("long: go test ./scenarios/shrink -run EveryPlantedBug -long")
+	}
+	var faults []int
+	for bug, s := range map[planted.Bug]scenarios.Scenario{
+		planted.CountDivergedFetch: scenarios.LeadershipPingPong, planted.NoDivergenceCheck: scenarios.SplitNetwork,
+		planted.TruncateToHW: scenarios.LeadershipPingPong, planted.ISRNoLESO: scenarios.Standard,
+		planted.HWCommittedISR: scenarios.ReturnOfTheReplica, planted.HWUnderMinISR: scenarios.LastInSync, planted.NoELR: scenarios.LastInSync,
+		planted.IgnoreBrokerEpoch: scenarios.LateISRJoin, planted.NoDuplicateWindow: scenarios.LateRequests,
+		planted.SnapshotWindow: scenarios.RetriesAfterRestart, planted.RaftNoFlush: scenarios.ControllerStorm,
+		planted.RaftForgetVote: scenarios.VotesInTheDark, planted.RaftRestartAsLeader: scenarios.ControllerStorm,
+	} {
+		for seed := uint64(1); ; seed++ {
+			require.Less(t, seed, uint64(50), bug)
+			smallest, err := Task{Scenario: s, Options: trial.Options{Seed: seed, Plant: []planted.Bug{bug}}, For: time.Minute}.Shrink()
+			if err != nil {
+				continue // the bug does not show with this seed
+			}
+			t.Logf("%s: %d -> %d faults, %d -> %d events, %d runs, %v", bug, smallest.Original.Faults, smallest.Size().Faults,
+				smallest.Original.Events, smallest.Size().Events, smallest.Runs, smallest.Took.Round(100*time.Millisecond))
+			faults = append(faults, smallest.Size().Faults)
+			break
+		}
+	}
+	slices.Sort(faults)
+	assert.LessOrEqual(t, faults[len(faults)/2], 4)
+	assert.LessOrEqual(t, faults[len(faults)*9/10], 8)
+}
