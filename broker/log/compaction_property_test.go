@@ -205,7 +205,7 @@ func (m *model) compacts(l *Log) error {
 	if err := segmentsAgree(l); err != nil {
 		return err
 	}
-	return full.agree(l)
+	return full.agree(l, m.cut)
 }
 
 // partOf: b is what compaction may leave of whole.
@@ -240,10 +240,15 @@ func (p *producersOf) aborted(m *model) (out []AbortedTxn) {
 	return out
 }
 
-// agree: what a producer is to be judged by survives compaction and recovery.
-func (p *producersOf) agree(l *Log) error {
+// agree: what a producer is to be judged by survives compaction and recovery. Only
+// if its last batch was cut off after a pass, the one before may be gone: for Kafka
+// too, which keeps the last batch that it knows of.
+func (p *producersOf) agree(l *Log, cut map[kafka.ProducerID]bool) error {
 	for id, want := range p.byID {
 		got := l.producers.byID[id]
+		if cut[id] && (got == nil || got.count == 0) {
+			continue
+		}
 		if got == nil {
 			return fmt.Errorf("producer %d is not known any more", id)
 		}
