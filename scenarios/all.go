@@ -29,6 +29,7 @@ func All() []Scenario {
 		RetriesAfterRestart,
 		VotesInTheDark,
 		CombinedRoles,
+		CompactedTable,
 		AcksOne,
 		UncleanElection,
 		MinISROne,

@@ -108,10 +108,17 @@ func (r *Reader) seen(records []client.ConsumerRecord) []history.Record {
 	for i := range records {
 		rec := &records[i]
 		key := r.s.Key(rec.Partition)
-		r.records = append(r.records, history.Record{
-			Key: key, Offset: history.At(int64(rec.Offset)), Value: history.ValueIn(key, ValueOf(rec)),
+		seen := history.Record{
+			Key: key, Offset: history.At(int64(rec.Offset)), Value: history.Null(),
 			Attributes: history.Attributes{LeaderEpoch: history.At(int64(rec.LeaderEpoch))},
-		})
+		}
+		if rec.Value != nil {
+			seen.Value = history.ValueIn(key, ValueOf(rec))
+		}
+		if rec.Key != nil {
+			seen.RecordKey = history.TextOf(rec.Key)
+		}
+		r.records = append(r.records, seen)
 		r.next[rec.Partition] = rec.Offset + 1
 	}
 	return r.records
