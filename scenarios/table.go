@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
@@ -33,9 +34,10 @@ type cell struct {
 // write is a record that was put under a key. rec is of a tombstone if its value is
 // null.
 type write struct {
-	rec    history.Rec
-	offset int64
-	op     int
+	rec     history.Rec
+	offset  int64
+	op      int
+	details uint32
 }
 
 // table is what was last written under each key, as far as any client knows.
@@ -54,14 +56,14 @@ func (t *table) learn(op *history.Op) bool {
 		switch {
 		case !ok || op.Type == history.Failed:
 		case op.Type == history.OK && s.Offset >= 0:
-			t.put(c, write{s.Rec, s.Offset, op.Row})
+			t.put(c, write{s.Rec, s.Offset, op.Row, s.Details})
 		default: // a value is found again where it was written, if it was and stayed
 			t.unsure[c] = t.unsure[c] || t.isTombstone(s.Rec)
 		}
 	}
 	for _, p := range op.Polled {
 		if c, ok := t.cell(p.Rec, p.Details); ok && op.Type == history.OK {
-			t.put(c, write{p.Rec, p.Offset, op.Row})
+			t.put(c, write{p.Rec, p.Offset, op.Row, p.Details})
 		}
 	}
 	return true
@@ -98,6 +100,7 @@ type view struct {
 	has  map[cell]write
 	upTo int64 // offset of the last record that it was given
 	op   int
+	at   time.Duration
 }
 
 // readings are those of all processes that began at the start, in the order in which
@@ -121,14 +124,14 @@ func (r *readings) read(op *history.Op) bool {
 		if v == nil || op.Type != history.OK {
 			continue
 		}
-		v.upTo, v.op = p.Offset, op.Row
+		v.upTo, v.op, v.at = p.Offset, op.Row, op.End
 		c, ok := r.cell(p.Rec, p.Details)
 		switch {
 		case !ok:
 		case r.isTombstone(p.Rec):
 			delete(v.has, c)
 		default:
-			v.has[c] = write{p.Rec, p.Offset, op.Row}
+			v.has[c] = write{p.Rec, p.Offset, op.Row, p.Details}
 		}
 	}
 	return true
@@ -160,6 +163,7 @@ func (r *readings) compare(v *view, c cell, last write) *checkers.Broken {
 	case ok && !deleted && has.offset > last.offset:
 		panic(fmt.Sprintf("scenarios: a reader has a record at %d, the last that is known is at %d", has.offset, last.offset))
 	}
+	key := r.h.Attributes(r.h.Details(last.details)).RecordKey
 	name := fmt.Sprintf("%v@%d", r.h.Keys()[v.partition], last.offset)
 	ops, values := []int64{r.h.Index(last.op)}, []string{}
 	what := "nothing"
@@ -173,7 +177,7 @@ func (r *readings) compare(v *view, c cell, last write) *checkers.Broken {
 		values = append(values, r.h.ValueOf(last.rec).String())
 	}
 	return &checkers.Broken{
-		Message: fmt.Sprintf("process %d has read up to %d, and has of a key %s; it is %s", v.process, v.upTo, what, want),
-		Ops:     append(ops, r.h.Index(v.op)), Values: values,
+		Message: fmt.Sprintf("process %d has read up to %d, and has under key %v %s; it is %s", v.process, v.upTo, key, what, want),
+		Ops:     append(ops, r.h.Index(v.op)), Values: values, At: v.at,
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Table keeps a table in a compacted topic: producers put values under keys and now
-// and then delete one, by a tombstone. Consumers read all that there is; so does one
+// and then delete one, by a tombstone. One of them leaves early. Consumers read all that there is; so does one
 // that rests between its readings, and the auditor, when all is over. What a reader
 // has of the table at the end of a partition must be the table.
 //
@@ -65,7 +65,11 @@ func (w Table) Names() []string {
 func (w Table) Clients(s *Stage) []Client {
 	out := slices.DeleteFunc(w.ProduceConsume.Clients(s), func(c Client) bool { return c.Role == Writes })
 	for i := range w.Producers {
-		p := &putting{w: w, producing: producing{w: w.ProduceConsume, s: s, name: fmt.Sprintf("p%d", i+1)}}
+		base := w.ProduceConsume
+		if i == 0 {
+			base.Duration = w.Lasts() / 3 // what it wrote last is compacted, and it must be known all the same
+		}
+		p := &putting{w: w, producing: producing{w: base, s: s, name: fmt.Sprintf("p%d", i+1)}}
 		out = append(out, Client{Host: fmt.Sprintf("producer-%d", i+1), Role: Writes, Main: p.main})
 	}
 	if w.Rest > 0 {

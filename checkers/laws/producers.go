@@ -115,7 +115,7 @@ func (p *replica) knows(producer int64) (Known, bool) {
 }
 
 // oldest is the offset of the first record that the replica must know of.
-func (p *replica) oldest() int64 { return max(p.start, p.log.base) }
+func (p *replica) oldest() int64 { return max(p.start, p.begun) }
 
 // differs is a producer of which both must know the same, and do not.
 func (p *replica) differs(q *replica) (producer int64, differ bool) {

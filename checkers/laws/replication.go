@@ -46,6 +46,7 @@ type Replication struct {
 type replica struct {
 	node   Node
 	log    ghostLog
+	begun  int64 // what lies above it was appended since
 	start  int64
 	hw     int64
 	synced int64
@@ -111,6 +112,7 @@ func (p *replica) cut(to int64) {
 // anew: the log begins at offset, and holds nothing yet that is known.
 func (p *replica) anew(offset int64) {
 	p.log.restart(offset)
+	p.begun = offset
 	p.producers = p.producers[:0]
 	p.same, p.synced = offset, offset
 }

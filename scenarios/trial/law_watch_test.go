@@ -44,6 +44,8 @@ var plants = []struct {
 	{planted.RaftNoFlush, scenarios.ControllerStorm, 1, "law 35:"},
 	{planted.RaftForgetVote, scenarios.VotesInTheDark, 20, "law 33:"},
 	{planted.RaftRestartAsLeader, scenarios.ControllerStorm, 3, "law 28:"},
+	{planted.CleanTombstoneNow, scenarios.CompactedTable, 3, "what a reader has of a table is the table"},
+	{planted.CleanDropLastBatch, scenarios.CompactedTable, 3, "law 62:"},
 }
 
 // elsewhere are bugs that no scenario finds, and the test that does.
@@ -53,8 +55,6 @@ var elsewhere = []struct {
 }{
 	{planted.CleanIndexCleanedOnly, "broker/log: TestPlantedBugsOfTheCleanerAreFound, until a scenario has transactions"},
 	{planted.CleanTxnStatePerGroup, "broker/log: TestCleaner_MarkersStayAsLongAsTheirData, until a scenario has transactions"},
-	{planted.CleanTombstoneNow, "broker/log: TestCleaner_TombstonesStayForTheirTime"},
-	{planted.CleanDropLastBatch, "broker/log: TestPlantedBugsOfTheCleanerAreFound"},
 }
 
 func TestPlantedBugsAreFound(t *testing.T) {
