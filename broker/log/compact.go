@@ -398,6 +398,7 @@ func (l *Log) replaceSegments(dest *segment, old []*segment, p *pass) error {
 	l.segments = slices.Concat(l.segments[:i], []*segment{dest}, l.segments[i+len(old):])
 	l.cuts++
 	p.cuts = l.cuts
+	l.host.Tell(&witness.SegmentsReplaced{Log: l.named(), Base: dest.base, To: dest.end, Segments: len(old), Size: dest.size})
 	if err := l.dropSegments(old); err != nil {
 		return err
 	}
@@ -407,8 +408,6 @@ func (l *Log) replaceSegments(dest *segment, old []*segment, p *pass) error {
 	if err := l.disk.SyncDir(l.dir); err != nil {
 		return l.fail("replace segments", err)
 	}
-	last := old[len(old)-1]
-	l.host.Tell(&witness.SegmentsReplaced{Log: l.named(), Base: dest.base, To: last.end, Segments: len(old), Size: dest.size})
 	bases := old[1:]
 	return l.dropSnapshots(func(o kafka.Offset) bool {
 		return slices.ContainsFunc(bases, func(s *segment) bool { return s.base == o })
