@@ -25,13 +25,31 @@ type AppendInfo struct {
 	Duplicate bool
 }
 
-// origin is where a batch comes from, and so what there is to check.
-type origin uint8
+// Origin is where a batch comes from, and so what there is to check.
+type Origin uint8
 
+// The origins of batches that a leader appends.
 const (
-	client   origin = iota // a producer: trust nothing
-	internal               // this node: markers, coordinators, the controller
+	// Client: a producer. Nothing is trusted.
+	Client Origin = iota
+	// Coordinator: a record that a coordinator of this node writes for a client, such
+	// as an offset that is committed in a transaction. It has no sequence.
+	Coordinator
+	// Internal: what this node writes of its own: markers, records of the controller.
+	Internal
 )
+
+// Append says how batches are to be appended.
+type Append struct {
+	Epoch  kafka.LeaderEpoch
+	Origin Origin
+	// Guard is what BeginVerification gave, if the coordinator has said since that
+	// the partition is in the producer's transaction.
+	Guard Guard
+	// TxnVersion is the transaction.version of the transaction that a marker ends
+	// (KIP-1228).
+	TxnVersion int8
+}
 
 // ErrUnexpectedOffset: the leader sent batches from below the log end.
 var ErrUnexpectedOffset = errors.New("unexpected offset")
@@ -40,7 +58,7 @@ var ErrUnexpectedOffset = errors.New("unexpected offset")
 // leader's epoch, and appends it. The batches are rewritten in place and not
 // kept. Errors are Kafka's own; nothing was appended then.
 func (l *Log) AppendAsLeader(batches []byte, epoch kafka.LeaderEpoch) (AppendInfo, error) {
-	return l.appendAsLeader(batches, epoch, client)
+	return l.Append(batches, Append{Epoch: epoch})
 }
 
 // AppendInternal appends what the node itself writes as the leader: control
@@ -48,14 +66,15 @@ func (l *Log) AppendAsLeader(batches []byte, epoch kafka.LeaderEpoch) (AppendInf
 // coordinators and of the controller. Unlike AppendAsLeader it takes control
 // batches, ignores max.message.bytes and looks at no record.
 func (l *Log) AppendInternal(batches []byte, epoch kafka.LeaderEpoch) (AppendInfo, error) {
-	return l.appendAsLeader(batches, epoch, internal)
+	return l.Append(batches, Append{Epoch: epoch, Origin: Internal})
 }
 
-func (l *Log) appendAsLeader(batches []byte, epoch kafka.LeaderEpoch, from origin) (AppendInfo, error) {
+// Append is AppendAsLeader for any origin.
+func (l *Log) Append(batches []byte, how Append) (AppendInfo, error) {
 	if err := l.beginChange("append to"); err != nil {
 		return AppendInfo{}, err
 	}
-	info, err := l.appendValid(batches, epoch, from)
+	info, err := l.appendValid(batches, how)
 	l.changing.leave()
 	if err == nil && !info.Duplicate {
 		err = l.flushIfMany()
@@ -63,20 +82,24 @@ func (l *Log) appendAsLeader(batches []byte, epoch kafka.LeaderEpoch, from origi
 	return info, err
 }
 
-func (l *Log) appendValid(batches []byte, epoch kafka.LeaderEpoch, from origin) (AppendInfo, error) {
+func (l *Log) appendValid(batches []byte, how Append) (AppendInfo, error) {
 	now := l.now()
-	batches, err := l.vet(batches, from, now)
+	batches, err := l.vet(batches, how.Origin, now)
 	if err != nil {
 		return AppendInfo{}, l.refuse(err)
 	}
-	if from == client {
+	if how.Origin == Client {
 		if info, found, err := l.duplicate(batches); found || err != nil {
 			return info, l.refuse(err)
 		}
 	}
-	if err := l.producers.validate(batches, from); err != nil {
+	if err := l.checkVerified(batches, how); err != nil {
 		return AppendInfo{}, l.refuse(err)
 	}
+	if err := l.producers.validate(batches, how, l.verifications); err != nil {
+		return AppendInfo{}, l.refuse(err)
+	}
+	l.verified(batches)
 	info := AppendInfo{FirstOffset: l.end, LogAppendTime: record.NoTimestamp, MaxTimestamp: record.NoTimestamp}
 	if l.cfg.TimestampType == LogAppendTime {
 		info.LogAppendTime = now
@@ -86,7 +109,7 @@ func (l *Log) appendValid(batches []byte, epoch kafka.LeaderEpoch, from origin) 
 		var b record.Batch
 		b, rest, _ = record.Next(rest)
 		b.SetBaseOffset(next)
-		b.SetLeaderEpoch(epoch)
+		b.SetLeaderEpoch(how.Epoch)
 		next = b.NextOffset()
 		info.MaxTimestamp = max(info.MaxTimestamp, b.MaxTimestamp())
 	}

@@ -41,7 +41,9 @@ type DirOptions struct {
 	// Config is the configuration of the logs found, until SetConfig.
 	Config         Config
 	ProducerExpiry time.Duration // producer.id.expiration.ms; zero: a day
-	Bugs           *planted.Set
+	// VerifyTransactions: see Options.
+	VerifyTransactions bool
+	Bugs               *planted.Set
 }
 
 // Dir is the log directory of a node: its identity (meta.properties), the
@@ -193,12 +195,13 @@ func (d *Dir) openLog(name string, found checkpoints) error {
 	}
 	d.topicIDs[tp] = id
 	opts := found.options(tp)
-	opts.Clean, opts.ProducerExpiry, opts.Bugs = d.clean, d.producerExpiry, d.opts.Bugs
+	opts.Clean = d.clean
 	return d.adopt(tp, d.opts.Config, opts)
 }
 
 // adopt opens a log and makes it one of the directory's.
 func (d *Dir) adopt(tp kafka.TopicPartition, cfg Config, opts Options) error {
+	opts.ProducerExpiry, opts.VerifyTransactions, opts.Bugs = d.producerExpiry, d.opts.VerifyTransactions, d.opts.Bugs
 	l, err := Open(d.host, d.file(tp.Dir()), tp, cfg, opts)
 	if err != nil {
 		return err
@@ -258,7 +261,7 @@ func (d *Dir) Create(tp kafka.TopicPartition, topic kafka.UUID, cfg Config) (*Lo
 		return nil, fmt.Errorf("log: create %v: %w: %w", tp, kerr.KafkaStorageError, err)
 	}
 	d.topicIDs[tp] = topic
-	err := d.adopt(tp, cfg, Options{Clean: true, ProducerExpiry: d.producerExpiry, Bugs: d.opts.Bugs})
+	err := d.adopt(tp, cfg, Options{Clean: true})
 	return d.logs[tp], err
 }
 

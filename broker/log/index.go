@@ -259,6 +259,11 @@ func (x *txnIndex) get(i int) AbortedTxn {
 	}
 }
 
+// firstAt is the index of the first transaction that ended at or after o.
+func (x *txnIndex) firstAt(o kafka.Offset) int {
+	return sort.Search(x.len(), func(i int) bool { return x.get(i).Last >= o })
+}
+
 func (x *txnIndex) append(t AbortedTxn) {
 	x.data = append(x.data, 0, 0)
 	x.data = binary.BigEndian.AppendUint64(x.data, uint64(t.ProducerID))
@@ -287,11 +292,7 @@ func (x *txnIndex) reset() error {
 }
 
 func (x *txnIndex) truncateTo(o kafka.Offset) {
-	n := x.len()
-	for n > 0 && x.get(n-1).Last >= o {
-		n--
-	}
-	if n < x.len() {
+	if n := x.firstAt(o); n < x.len() {
 		x.truncate(n)
 	}
 }

@@ -42,7 +42,10 @@ type Options struct {
 	GapsBelow kafka.Offset
 	// ProducerExpiry is producer.id.expiration.ms; zero is its default, a day.
 	ProducerExpiry time.Duration
-	Bugs           *planted.Set
+	// VerifyTransactions: transactional records are appended only to transactions that
+	// are open here or were verified (transaction.partition.verification.enable).
+	VerifyTransactions bool
+	Bugs               *planted.Set
 }
 
 // Log is the log of one replica.
@@ -65,8 +68,12 @@ type Log struct {
 	recent    recent
 	epochs    epochs
 	producers producers
-	snapshots []kafka.Offset // files of the producers' state, in order
-	unsynced  []kafka.Offset // those of them that rolls made since the last flush
+	// verifications of transactions that are not open here, and how many there ever
+	// were.
+	verifications verifications
+	guards        Guard
+	snapshots     []kafka.Offset // files of the producers' state, in order
+	unsynced      []kafka.Offset // those of them that rolls made since the last flush
 	// cuts counts truncations. What a reader or a flush saw of the log before a
 	// blocking call is void when it has grown.
 	cuts   int
@@ -166,6 +173,7 @@ func (l *Log) Producers() []ProducerState {
 // ExpireProducers forgets the producers not heard of for producer.id.expiration.ms.
 func (l *Log) ExpireProducers() {
 	l.producers.expire(l.now(), l.opts.ProducerExpiry.Milliseconds())
+	l.expireVerifications()
 }
 
 // LatestEpoch is the last leader epoch in the log, or NoEpoch.

@@ -165,7 +165,7 @@ func cut(buf []byte, from, upTo kafka.Offset, maxBytes int64) (first, count int,
 func (l *Log) AbortedTxns(from, to kafka.Offset) []AbortedTxn {
 	var out []AbortedTxn
 	for _, s := range l.segments[l.segmentAt(from):] {
-		for i := range s.txns.len() {
+		for i := s.txns.firstAt(from); i < s.txns.len(); i++ {
 			t := s.txns.get(i)
 			if t.Last >= from && t.First < to {
 				out = append(out, t)
