@@ -117,13 +117,13 @@ func (d *Decoder) frames(b Batch, fn func(*frame, Record) (goOn bool)) error {
 	if err != nil {
 		return err
 	}
+	f := &d.frame
 	for i := range b.Count() {
-		f, rest, ok := parseFrame(raw)
-		if !ok {
+		var ok bool
+		if *f, raw, ok = parseFrame(raw); !ok {
 			return malformed("record %d of %d at offset %d: does not parse", i, b.Count(), b.BaseOffset())
 		}
-		raw = rest
-		if !fn(&f, f.record(b)) {
+		if !fn(f, f.record(b)) {
 			return nil
 		}
 	}
