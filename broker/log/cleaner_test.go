@@ -563,3 +563,107 @@ func TestCleaner_MarkersStayAsLongAsTheirData(t *testing.T) {
 		})
 	}
 }
+
+// With compact,delete old segments go as well, and what the checkpoint said of them
+// counts no more.
+func TestCleaner_CompactAndDelete(t *testing.T) {
+	onDisk(t, func(h env.Host) {
+		cfg := compacting()
+		cfg.CleanupPolicy.Delete = true
+		cfg.RetentionTime = 10 * time.Second
+		x := newCompactedLog(t, h, cfg)
+		x.put("a1 b1")
+		x.put("a2")
+		x.rollNow()
+		require.True(t, x.clean())
+		h.Sleep(15 * time.Second)
+		x.put("c1")
+		x.put("c2")
+		x.rollNow()
+		n, err := x.ApplyRetention(x.EndOffset())
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+		assert.EqualValues(t, 3, x.StartOffset())
+		x.cleaned[orders] = 1 // as after a crash before the pass was checkpointed
+		require.True(t, x.clean())
+		assert.Equal(t, lines("{4: c2}", ""), x.story())
+		assert.EqualValues(t, 5, x.cleaned[orders])
+	})
+}
+
+// A record must leave the active segment in time to be compacted in time.
+func TestCleaner_MaxCompactionLagRollsSegments(t *testing.T) {
+	onDisk(t, func(h env.Host) {
+		cfg := compacting()
+		cfg.MaxCompactionLag = time.Minute
+		x := newCompactedLog(t, h, cfg)
+		x.put("a1")
+		h.Sleep(50 * time.Second)
+		x.put("a2")
+		assert.Len(t, x.segments, 1)
+		h.Sleep(11 * time.Second)
+		x.put("a3")
+		assert.Len(t, x.segments, 2)
+		cfg.CleanupPolicy = CleanupPolicy{Delete: true}
+		x.SetConfig(cfg)
+		h.Sleep(2 * time.Minute)
+		x.put("a4")
+		assert.Len(t, x.segments, 2, "it is of compacted topics")
+	})
+}
+
+// Two cleaners do not work on one log, and each takes the one with the larger part to
+// do.
+func TestCleaner_TheFilthiestFirst(t *testing.T) {
+	onDisk(t, func(h env.Host) {
+		x := newCompactedLog(t, h, compacting())
+		other := kafka.TopicPartition{Topic: "others"}
+		y, err := x.Dir.Create(other, kafka.UUID{2}, compacting())
+		require.NoError(t, err)
+		x.put("a1")
+		x.rollNow()
+		require.True(t, x.clean())
+		x.put("a2")
+		x.rollNow()
+		_, err = y.AppendAsLeader(records(h.Now().Millis(), record.Options{}, "a1 a2"), 0)
+		require.NoError(t, err)
+		require.NoError(t, y.roll())
+
+		both := []Compacted{x.compacted(), {y, y.EndOffset}}
+		slow, fast := x.Dir.NewCleaner(cleaning()), x.Dir.NewCleaner(cleaning())
+		slow.cfg.IOBufferSize, slow.cfg.IOMaxBytesPerSec = 1, 10
+		h.Go("slow", func() { _, _ = slow.CleanFilthiest(both) })
+		h.Sleep(time.Second)
+		assert.True(t, y.BeingCleaned(), "all of it is dirty")
+		assert.False(t, x.BeingCleaned())
+		cleaned, err := fast.CleanFilthiest(both)
+		require.NoError(t, err)
+		assert.True(t, cleaned)
+		assert.Equal(t, lines("{1: a2}", ""), x.story())
+		cleaned, err = fast.CleanFilthiest(both)
+		require.NoError(t, err)
+		assert.False(t, cleaned, "the other one is at work")
+	})
+}
+
+// A follower's gaps come from its leader. What a kill leaves of them is not taken for
+// damage.
+func TestGapsOfALeaderAreKept(t *testing.T) {
+	w := sim.NewWorld(sim.Config{Seed: 1})
+	defer w.Close()
+	require.NoError(t, w.RunMain("host", func(h env.Host) {
+		x := newCompactedLog(t, h, compacting())
+		for _, o := range []kafka.Offset{3, 4, 9} {
+			require.NoError(t, x.AppendAsFollower(records(h.Now().Millis(), record.Options{BaseOffset: o}, fmt.Sprint("a", o))))
+		}
+	}))
+	w.Host("host").Kill()
+	require.NoError(t, w.RunMain("host", func(h env.Host) {
+		opts := dirOptions() // whose configuration compacts nothing, as that of any broker
+		d, err := OpenDir(h, "data", opts)
+		require.NoError(t, err)
+		x := &compactedLog{t: t, Log: d.Get(orders)}
+		assert.Equal(t, "{3: a3} {4: a4} {9: a9}", x.story())
+		assert.EqualValues(t, 10, x.EndOffset())
+	}))
+}
