@@ -130,7 +130,7 @@ var forPeople = map[string][]string{
 	"a moment of a node's life; laws look at what follows from it": {
 		"witness.ControllerResigned", "witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
 		"witness.BrokerRegistering", "witness.TopicCreated",
-		"witness.SegmentRolled", "witness.RetentionDeleted", "witness.LogCleaned", "witness.LogUncleanable",
+		"witness.LogCleaned", "witness.LogUncleanable",
 	},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
 		"sim.Started", "sim.Paused", "sim.Resumed", "sim.ClockStepped", "sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",

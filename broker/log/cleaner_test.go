@@ -19,7 +19,7 @@ import (
 	"github.com/ktrial/ktrial/sim/env"
 )
 
-// table is a compacted log with its cleaner, and short words for what is written.
+// compactedLog is a compacted log with its cleaner, and short words for what is written.
 type compactedLog struct {
 	t testing.TB
 	h env.Host
@@ -125,7 +125,7 @@ func (x *compactedLog) story() string {
 	for _, s := range x.segments {
 		var words []string
 		require.NoError(x.t, s.scan(0, s.size, func(b record.Batch, _ int64) error {
-			words = append(words, tell(b))
+			words = append(words, inWords(b))
 			return b.Check()
 		}))
 		lines = append(lines, strings.Join(words, " "))
@@ -133,8 +133,8 @@ func (x *compactedLog) story() string {
 	return strings.Join(lines, "\n")
 }
 
-// tell is a batch in a word: its offsets, its delete horizon, its records.
-func tell(b record.Batch) string {
+// inWords is a batch in words: its offsets, its delete horizon, its records.
+func inWords(b record.Batch) string {
 	var words []string
 	_ = b.Records(func(r record.Record) error {
 		word := string(r.Value)
@@ -344,7 +344,7 @@ func TestCleaner_ReadersGetAcrossGaps(t *testing.T) {
 			for rest := part; len(rest) > 0; {
 				var b record.Batch
 				b, rest, _ = record.Next(rest)
-				got = append(got, tell(b))
+				got = append(got, inWords(b))
 				o = b.NextOffset()
 			}
 		}

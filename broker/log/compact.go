@@ -198,7 +198,7 @@ func (p *pass) compact(group []*segment) error {
 	dest := newSegment(p.l.disk, p.l.dir, group[0].base, p.l.now())
 	dest.setEnding(cleanedSuffix)
 	if err := dest.create(); err != nil {
-		return p.l.fail("create a segment", err)
+		return p.failUnlessStale("create a segment", err)
 	}
 	err := p.copyAll(group, dest)
 	if err == nil {
@@ -213,6 +213,7 @@ func (p *pass) compact(group []*segment) error {
 	return err
 }
 
+// copyAll copies what stays of a group, durably.
 func (p *pass) copyAll(group []*segment, dest *segment) error {
 	p.txns.keep = dest.txns.append
 	p.compactor.out = p.compactor.out[:0]
@@ -238,10 +239,10 @@ func (p *pass) copyAll(group []*segment, dest *segment) error {
 		// whose log has its final name already.
 		err = p.l.disk.SyncDir(p.l.dir)
 	}
-	if err != nil && !p.stale() {
-		return p.l.fail("write a compacted segment", err)
+	if err != nil {
+		return p.failUnlessStale("write a compacted segment", err)
 	}
-	return err
+	return nil
 }
 
 // addAborted says what was aborted in a segment: in all of it, for all of it is
@@ -367,6 +368,8 @@ func (p *pass) write(dest *segment) error {
 	return nil
 }
 
+// failUnlessStale closes the log after an error of the disk, unless the file was taken
+// away under the pass.
 func (p *pass) failUnlessStale(doing string, err error) error {
 	if p.stale() {
 		return errCleaningAborted

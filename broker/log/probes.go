@@ -17,6 +17,10 @@ var (
 		"a snapshot of producers could not be read, and was made anew from the log", nil)
 	ProbeDuplicateAnswered = ledger.NewProbe("duplicate batch answered with its first offset",
 		"a log was given a batch that it holds already")
+	ProbeSegmentRolled = ledger.ProbeOn[witness.SegmentRolled](new(witness.SegmentRolled).Kind(), "segment rolled",
+		"a log went on in a new segment", nil)
+	ProbeRetention = ledger.ProbeOn[witness.RetentionDeleted](new(witness.RetentionDeleted).Kind(), "retention deleted segments",
+		"segments were too old, too many, or below the log start offset", nil)
 	ProbeSegmentsReplaced = ledger.ProbeOn[witness.SegmentsReplaced](new(witness.SegmentsReplaced).Kind(), "segments compacted",
 		"the log cleaner put a compacted segment in the place of others", nil)
 	ProbeSwapFinished = ledger.NewProbe("compaction finished in recovery",
