@@ -2,6 +2,8 @@ package log
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
@@ -666,4 +669,46 @@ func TestGapsOfALeaderAreKept(t *testing.T) {
 		assert.Equal(t, "{3: a3} {4: a4} {9: a9}", x.story())
 		assert.EqualValues(t, 10, x.EndOffset())
 	}))
+}
+
+// testdata/compaction has the segments of a compacted topic as Apache Kafka 4.4.0
+// wrote them, and what its cleaner made of them: to the byte what ours does.
+func TestCleaner_TheBytesOfKafka(t *testing.T) {
+	onDisk(t, func(h env.Host) {
+		read := func(name string) []byte {
+			b, err := os.ReadFile(filepath.Join("testdata/compaction", name))
+			require.NoError(t, err)
+			return b
+		}
+		const dir = "data/orders-0/"
+		cfg := defaults()
+		cfg.CleanupPolicy = CleanupPolicy{Compact: true}
+		newCompactedLog(t, h, cfg)
+		for _, base := range []kafka.Offset{0, 313, 626, 939} {
+			name := fileName(base, logSuffix)
+			require.NoError(t, files.Write(h.Disk(), dir+name, read("dirty/"+name), true))
+		}
+		x := newCompactedLog(t, h, cfg)
+		require.EqualValues(t, 1252, x.EndOffset())
+		want := read("clean/" + fileName(0, logSuffix))
+		// The horizon is what Kafka's clock then made it.
+		for rest := want; len(rest) > 0; {
+			var b record.Batch
+			b, rest, _ = record.Next(rest)
+			if horizon, marked := b.DeleteHorizon(); marked {
+				cfg.DeleteRetention = time.Duration(horizon-h.Now().Millis()) * time.Millisecond
+			}
+		}
+		x.SetConfig(cfg)
+		require.True(t, x.clean())
+		assert.EqualValues(t, 939, x.cleaned[orders])
+		got, err := files.Read(h.Disk(), dir+fileName(0, logSuffix))
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+		for _, suffix := range []string{indexSuffix, timeIndexSuffix} {
+			got, err := files.Read(h.Disk(), dir+fileName(0, suffix))
+			require.NoError(t, err)
+			assert.Equal(t, read("clean/"+fileName(0, suffix)), got, suffix)
+		}
+	})
 }
