@@ -1,6 +1,7 @@
 package log
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -671,44 +672,77 @@ func TestGapsOfALeaderAreKept(t *testing.T) {
 	}))
 }
 
-// testdata/compaction has the segments of a compacted topic as Apache Kafka 4.4.0
-// wrote them, and what its cleaner made of them: to the byte what ours does.
+// testdata/compaction has the segments of compacted topics as Apache Kafka 4.4.0 wrote
+// them, and what its cleaner made of the first of them: to the byte what ours does, with
+// the indexes. The transactions are those of two producers, interleaved, some aborted;
+// the second pass over them finds markers without data, and tombstones with horizons.
 func TestCleaner_TheBytesOfKafka(t *testing.T) {
-	onDisk(t, func(h env.Host) {
-		read := func(name string) []byte {
-			b, err := os.ReadFile(filepath.Join("testdata/compaction", name))
-			require.NoError(t, err)
-			return b
-		}
-		const dir = "data/orders-0/"
-		cfg := defaults()
-		cfg.CleanupPolicy = CleanupPolicy{Compact: true}
-		newCompactedLog(t, h, cfg)
-		for _, base := range []kafka.Offset{0, 313, 626, 939} {
-			name := fileName(base, logSuffix)
-			require.NoError(t, files.Write(h.Disk(), dir+name, read("dirty/"+name), true))
-		}
-		x := newCompactedLog(t, h, cfg)
-		require.EqualValues(t, 1252, x.EndOffset())
-		want := read("clean/" + fileName(0, logSuffix))
-		// The horizon is what Kafka's clock then made it.
-		for rest := want; len(rest) > 0; {
-			var b record.Batch
-			b, rest, _ = record.Next(rest)
-			if horizon, marked := b.DeleteHorizon(); marked {
-				cfg.DeleteRetention = time.Duration(horizon-h.Now().Millis()) * time.Millisecond
-			}
-		}
-		x.SetConfig(cfg)
-		require.True(t, x.clean())
-		assert.EqualValues(t, 939, x.cleaned[orders])
-		got, err := files.Read(h.Disk(), dir+fileName(0, logSuffix))
+	for _, c := range []struct {
+		name       string
+		firstDirty kafka.Offset
+		end, upTo  kafka.Offset
+	}{
+		{"keyed", 0, 1252, 939},
+		{"transactions", 0, 48, 46},
+		{"transactions-again", 46, 80, 78},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onDisk(t, func(h env.Host) {
+				cfg := defaults()
+				cfg.CleanupPolicy = CleanupPolicy{Compact: true}
+				newCompactedLog(t, h, cfg)
+				const dir = "data/orders-0/"
+				dirty := filepath.Join("testdata/compaction", c.name, "dirty")
+				names, err := os.ReadDir(dirty)
+				require.NoError(t, err)
+				for _, n := range names {
+					b, err := os.ReadFile(filepath.Join(dirty, n.Name()))
+					require.NoError(t, err)
+					require.NoError(t, files.Write(h.Disk(), dir+n.Name(), b, true))
+				}
+				require.NoError(t, writeOffsets(h.Disk(), "data/"+cleanedOffsetsFile, offsets{orders: c.firstDirty}))
+				require.NoError(t, writeOffsets(h.Disk(), "data/"+recoveryPointsFile, offsets{orders: c.upTo}))
+				for _, n := range []string{indexSuffix, timeIndexSuffix} { // of the empty log
+					require.NoError(t, h.Disk().Remove(dir+fileName(0, n)))
+				}
+				x := newCompactedLog(t, h, cfg)
+				require.EqualValues(t, c.end, x.EndOffset())
+
+				want := cleanByKafka(t, c.name, logSuffix)
+				cfg.DeleteRetention = horizonOf(want) - time.Duration(h.Now().Millis())*time.Millisecond
+				x.SetConfig(cfg)
+				require.True(t, x.clean())
+				assert.EqualValues(t, c.upTo, x.cleaned[orders])
+				for _, suffix := range segmentFiles {
+					got, err := files.Read(h.Disk(), dir+fileName(0, suffix))
+					if !errors.Is(err, env.ErrNotExist) {
+						require.NoError(t, err)
+					}
+					assert.Equal(t, cleanByKafka(t, c.name, suffix), got, suffix)
+				}
+			})
+		})
+	}
+}
+
+// cleanByKafka is a file of the segment that Kafka's cleaner made; nil: there is none.
+func cleanByKafka(t *testing.T, name, suffix string) []byte {
+	b, err := os.ReadFile(filepath.Join("testdata/compaction", name, "clean", fileName(0, suffix)))
+	if !errors.Is(err, os.ErrNotExist) {
 		require.NoError(t, err)
-		assert.Equal(t, want, got)
-		for _, suffix := range []string{indexSuffix, timeIndexSuffix} {
-			got, err := files.Read(h.Disk(), dir+fileName(0, suffix))
-			require.NoError(t, err)
-			assert.Equal(t, read("clean/"+fileName(0, suffix)), got, suffix)
+	}
+	return b
+}
+
+// horizonOf is the latest delete horizon in a segment: what Kafka's clock made it in
+// its last pass.
+func horizonOf(segment []byte) (latest time.Duration) {
+	for len(segment) > 0 {
+		var b record.Batch
+		b, segment, _ = record.Next(segment)
+		if at, marked := b.DeleteHorizon(); marked {
+			latest = max(latest, time.Duration(at)*time.Millisecond)
 		}
-	})
+	}
+	return latest
 }
