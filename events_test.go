@@ -156,6 +156,7 @@ var forPeople = map[string][]string{
 	"a moment of a node's life; laws look at what follows from it": {
 		"witness.ControllerResigned", "witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
 		"witness.BrokerRegistering", "witness.TopicCreated",
+		"witness.LogCleaned", "witness.LogUncleanable",
 	},
 	"the course of groups and of their coordinators": {
 		"witness.ShardLoading", "witness.ShardLoaded", "witness.ShardNotLoaded", "witness.ShardUnloaded",

@@ -113,6 +113,22 @@ func TestCompaction(t *testing.T) {
 			0: send x/nil@1 key=a
 			0: send x/12@2 key=b
 			1: poll x/12@2`, Holds, ""},
+		{"each of several tombstones supersedes records of its own key", `
+			1: assign x seek=1
+			0: send x/10@0 key=a
+			0: send x/11@1 key=b
+			0: send x/nil@2 key=a
+			0: send x/nil@3 key=b
+			0: send x/12@4 key=c
+			1: poll x/12@4 key=c`, Holds, ""},
+		{"but not those of another", `
+			1: assign x seek=1
+			0: send x/10@0 key=a
+			0: send x/11@1 key=b
+			0: send x/nil@2 key=a
+			0: send x/nil@3 key=a
+			0: send x/12@4 key=c
+			1: poll x/12@4 key=c`, Violated, "lost-write unseen"},
 		{"a transaction is not torn where its record was superseded", `
 			1: assign x y seek=1
 			0: txn send x/10@0 send y/20@0 key=a

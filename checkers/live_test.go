@@ -106,6 +106,7 @@ func TestLiveStopsAtTheFirstCertainViolation(t *testing.T) {
 		{"an aborted read", "", aborted, G1a, 5},
 		{"an abort after the read", "", "0> txn send x/10\n1: poll x/10@0\n0< txn send x/10@0 fail", G1a, 3},
 		{"a duplicate", "", "0: send x/10@0\n1: poll x/10@0\n2: poll x/10@1", Duplicate, 5},
+		{"no duplicate, for another send of the value is under way", "", "0: send x/10@0\n1: poll x/10@0\n0> send x/10\n2: poll x/10@1", "", 0},
 		{"going back", "", "0: send x/10@0 x/11@1\n1: poll x/10@0 x/11@1\n1: poll x/10@0", NonmonotonicPoll, 5},
 		{"assigned anew", "", "0: send x/10@0\n1: assign x\n1: poll x/10@0\n1: assign x seek=1\n1: poll x/10@0", "", 0},
 		{"a jump", "", "0: send x/10@0 x/11@1 x/12@2\n1: poll x/10@0\n1: poll x/12@2", PollSkip, 5},

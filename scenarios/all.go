@@ -36,6 +36,7 @@ func All() []Scenario {
 		EagerVersusCooperativeVersus848,
 		SlowLoad,
 		ScaleOut,
+		CompactedTable,
 		AcksOne,
 		UncleanElection,
 		MinISROne,

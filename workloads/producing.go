@@ -20,6 +20,14 @@ type producing struct {
 // main is one life of the producer's process. What the life before had under
 // way stays open in the history.
 func (p *producing) main(h env.Host) {
+	p.live(h, func(w *Writer, session int, seq int64) {
+		to := kafka.TopicPartition{Topic: p.w.Topic, Partition: int32(h.Rand().IntN(int(p.s.Topics[p.w.Topic])))}
+		w.Send(to, Numbered{to, p.name, session, seq}.String(), p.w.Size, nil)
+	})
+}
+
+// live sends at a steady pace until the work is over; send sends one record.
+func (p *producing) live(h env.Host, send func(w *Writer, session int, seq int64)) {
 	p.s.AwaitWork(h)
 	if p.until == 0 {
 		p.until = p.s.Now() + p.w.Lasts()
@@ -32,8 +40,7 @@ func (p *producing) main(h env.Host) {
 	}
 	pace := p.pace()
 	for seq := int64(0); p.s.Now() < p.until; seq++ {
-		to := kafka.TopicPartition{Topic: p.w.Topic, Partition: int32(h.Rand().IntN(int(p.s.Topics[p.w.Topic])))}
-		w.Send(to, Numbered{to, p.name, session, seq}.String(), p.w.Size, nil)
+		send(w, session, seq)
 		h.Sleep(pace/2 + time.Duration(h.Rand().Int64N(int64(pace))))
 	}
 	w.Close()

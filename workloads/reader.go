@@ -115,8 +115,15 @@ func (r *Reader) seen(records []client.ConsumerRecord) []history.Record {
 // seen is how the history has a record that a poll returned.
 func (s *Stage) seen(rec *client.ConsumerRecord) history.Record {
 	key := s.Key(rec.Partition)
-	return history.Record{
-		Key: key, Offset: history.At(int64(rec.Offset)), Value: history.ValueIn(key, ValueOf(rec)),
+	seen := history.Record{
+		Key: key, Offset: history.At(int64(rec.Offset)), Value: history.Null(),
 		Attributes: history.Attributes{LeaderEpoch: history.At(int64(rec.LeaderEpoch))},
 	}
+	if rec.Value != nil {
+		seen.Value = history.ValueIn(key, ValueOf(rec))
+	}
+	if rec.Key != nil {
+		seen.RecordKey = history.TextOf(rec.Key)
+	}
+	return seen
 }

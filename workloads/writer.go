@@ -44,20 +44,47 @@ func (s *Stage) NewWriter(h env.Host, session string, cfg client.ProducerConfig)
 // with. done is called with the outcome; nil: it is not. Send blocks while the
 // producer's memory is full.
 func (w *Writer) Send(to kafka.TopicPartition, value string, size int, done func(client.Delivery)) {
+	body := w.fill(value, size)
+	w.send(to, nil, body, len(value), history.Attributes{}, done)
+	w.body = body
+}
+
+// Put is Send of a record with a key of its own.
+func (w *Writer) Put(to kafka.TopicPartition, key, value string, size int) {
+	body := w.fill(value, size)
+	w.send(to, []byte(key), body, len(value), history.Attributes{RecordKey: history.Text(key)}, nil)
+	w.body = body
+}
+
+// Delete sends a tombstone: a record with a key and no value.
+func (w *Writer) Delete(to kafka.TopicPartition, key string) {
+	w.send(to, []byte(key), nil, 0, history.Attributes{RecordKey: history.Text(key)}, nil)
+}
+
+// fill is the body of a record. It is in use while a send blocks: until the caller
+// gives it back, there is none for another.
+func (w *Writer) fill(value string, size int) []byte {
 	body := append(w.body[:0], value...)
 	for len(body) < size {
 		body = append(body, '.')
 	}
-	w.body = nil // in use while Send blocks; the producer copies it
+	w.body = nil
+	return body
+}
+
+// send sends a record of whose body the first n bytes are the value.
+func (w *Writer) send(to kafka.TopicPartition, key, body []byte, n int, told history.Attributes, done func(client.Delivery)) {
 	r := w.sent()
-	r.process, r.key, r.done = w.takeProcess(), w.s.Key(to), done
-	r.value = history.ValueIn(r.key, body[:len(value)])
+	r.process, r.key, r.told, r.done = w.takeProcess(), w.s.Key(to), told, done
+	r.value = history.Null()
+	if body != nil {
+		r.value = history.ValueIn(r.key, body[:n])
+	}
 	w.s.Recorder.Invoke(r.event(history.Invoke, kafka.NoOffset))
-	record := client.ProducerRecord{Topic: to.Topic, Partition: client.To(to.Partition), Value: body}
+	record := client.ProducerRecord{Topic: to.Topic, Partition: client.To(to.Partition), Key: key, Value: body}
 	if err := w.producer.Send(record, r.callback); err != nil {
 		r.delivered(client.Delivery{Outcome: client.Failed, Err: err, Offset: kafka.NoOffset})
 	}
-	w.body = body
 }
 
 // ValueOf is the value of a record that a Writer sent.
@@ -84,6 +111,7 @@ type sent struct {
 	process  int64
 	key      history.Value
 	value    history.Value
+	told     history.Attributes
 	done     func(client.Delivery)
 	callback client.Callback // its method delivered
 }
@@ -101,7 +129,7 @@ func (w *Writer) sent() *sent {
 }
 
 func (r *sent) event(as history.Type, offset kafka.Offset) history.Event {
-	r.w.mop[0] = history.Mop{Kind: history.MopSend, Key: r.key, Value: r.value, Offset: history.At(int64(offset))}
+	r.w.mop[0] = history.Mop{Kind: history.MopSend, Key: r.key, Value: r.value, Offset: history.At(int64(offset)), Attributes: r.told}
 	return history.Event{Type: as, Process: r.process, Client: r.w.host, Session: r.w.session, F: history.Send, Time: r.w.s.Now(), Mops: r.w.mop[:]}
 }
 

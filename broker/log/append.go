@@ -10,6 +10,7 @@ import (
 	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // AppendInfo is what became of an append.
@@ -24,13 +25,31 @@ type AppendInfo struct {
 	Duplicate bool
 }
 
-// origin is where a batch comes from, and so what there is to check.
-type origin uint8
+// Origin is where a batch comes from, and so what there is to check.
+type Origin uint8
 
+// The origins of batches that a leader appends.
 const (
-	client   origin = iota // a producer: trust nothing
-	internal               // this node: markers, coordinators, the controller
+	// Client: a producer. Nothing is trusted.
+	Client Origin = iota
+	// Coordinator: a record that a coordinator of this node writes for a client, such
+	// as an offset that is committed in a transaction. It has no sequence.
+	Coordinator
+	// Internal: what this node writes of its own: markers, records of the controller.
+	Internal
 )
+
+// Append says how batches are to be appended.
+type Append struct {
+	Epoch  kafka.LeaderEpoch
+	Origin Origin
+	// Guard is what BeginVerification gave, if the coordinator has said since that
+	// the partition is in the producer's transaction.
+	Guard Guard
+	// TxnVersion is the transaction.version of the transaction that a marker ends
+	// (KIP-1228).
+	TxnVersion int8
+}
 
 // ErrUnexpectedOffset: the leader sent batches from below the log end.
 var ErrUnexpectedOffset = errors.New("unexpected offset")
@@ -39,7 +58,7 @@ var ErrUnexpectedOffset = errors.New("unexpected offset")
 // leader's epoch, and appends it. The batches are rewritten in place and not
 // kept. Errors are Kafka's own; nothing was appended then.
 func (l *Log) AppendAsLeader(batches []byte, epoch kafka.LeaderEpoch) (AppendInfo, error) {
-	return l.appendAsLeader(batches, epoch, client)
+	return l.Append(batches, Append{Epoch: epoch})
 }
 
 // AppendInternal appends what the node itself writes as the leader: control
@@ -47,14 +66,15 @@ func (l *Log) AppendAsLeader(batches []byte, epoch kafka.LeaderEpoch) (AppendInf
 // coordinators and of the controller. Unlike AppendAsLeader it takes control
 // batches, ignores max.message.bytes and looks at no record.
 func (l *Log) AppendInternal(batches []byte, epoch kafka.LeaderEpoch) (AppendInfo, error) {
-	return l.appendAsLeader(batches, epoch, internal)
+	return l.Append(batches, Append{Epoch: epoch, Origin: Internal})
 }
 
-func (l *Log) appendAsLeader(batches []byte, epoch kafka.LeaderEpoch, from origin) (AppendInfo, error) {
+// Append is AppendAsLeader for any origin.
+func (l *Log) Append(batches []byte, how Append) (AppendInfo, error) {
 	if err := l.beginChange("append to"); err != nil {
 		return AppendInfo{}, err
 	}
-	info, err := l.appendValid(batches, epoch, from)
+	info, err := l.appendValid(batches, how)
 	l.changing.leave()
 	if err == nil && !info.Duplicate {
 		err = l.flushIfMany()
@@ -62,20 +82,24 @@ func (l *Log) appendAsLeader(batches []byte, epoch kafka.LeaderEpoch, from origi
 	return info, err
 }
 
-func (l *Log) appendValid(batches []byte, epoch kafka.LeaderEpoch, from origin) (AppendInfo, error) {
+func (l *Log) appendValid(batches []byte, how Append) (AppendInfo, error) {
 	now := l.now()
-	batches, err := l.vet(batches, from, now)
+	batches, err := l.vet(batches, how.Origin, now)
 	if err != nil {
 		return AppendInfo{}, l.refuse(err)
 	}
-	if from == client {
+	if how.Origin == Client {
 		if info, found, err := l.duplicate(batches); found || err != nil {
 			return info, l.refuse(err)
 		}
 	}
-	if err := l.producers.validate(batches, from); err != nil {
+	if err := l.checkVerified(batches, how); err != nil {
 		return AppendInfo{}, l.refuse(err)
 	}
+	if err := l.producers.validate(batches, how, l.verifications); err != nil {
+		return AppendInfo{}, l.refuse(err)
+	}
+	l.verified(batches)
 	info := AppendInfo{FirstOffset: l.end, LogAppendTime: record.NoTimestamp, MaxTimestamp: record.NoTimestamp}
 	if l.cfg.TimestampType == LogAppendTime {
 		info.LogAppendTime = now
@@ -85,7 +109,7 @@ func (l *Log) appendValid(batches []byte, epoch kafka.LeaderEpoch, from origin) 
 		var b record.Batch
 		b, rest, _ = record.Next(rest)
 		b.SetBaseOffset(next)
-		b.SetLeaderEpoch(epoch)
+		b.SetLeaderEpoch(how.Epoch)
 		next = b.NextOffset()
 		info.MaxTimestamp = max(info.MaxTimestamp, b.MaxTimestamp())
 	}
@@ -142,42 +166,49 @@ func (l *Log) AppendAsFollower(batches []byte) error {
 }
 
 func (l *Log) appendCopy(batches []byte) error {
-	n, err := l.vetCopy(batches)
+	n, gap, err := l.vetCopy(batches)
 	if n == 0 || err != nil {
 		return l.refuse(err)
+	}
+	if gap {
+		if err := l.permitGaps(); err != nil {
+			return err
+		}
 	}
 	return l.write(batches[:n], l.now())
 }
 
 // vetCopy checks what the leader sent: whole, undamaged, in order. It returns
-// the size of the whole batches.
-func (l *Log) vetCopy(batches []byte) (n int, err error) {
+// the size of the whole batches, and whether offsets are missing among them: the
+// leader has compacted its log.
+func (l *Log) vetCopy(batches []byte) (n int, gap bool, err error) {
 	next := l.end
 	for rest := batches; len(rest) > 0; {
 		b, tail, err := record.Next(rest)
 		if err != nil {
 			if errors.Is(err, kerr.CorruptMessage) || errors.Is(err, kerr.UnsupportedForMessageFormat) {
-				return 0, err
+				return 0, false, err
 			}
-			return n, nil // cut off at the end
+			return n, gap, nil // cut off at the end
 		}
 		if err := b.Check(); err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		if n == 0 && b.BaseOffset() < next && b.LastOffset() >= next && l.isEmpty() {
 			if err := l.beginInside(b.BaseOffset()); err != nil {
-				return 0, err
+				return 0, false, err
 			}
 			next = b.BaseOffset()
 		}
 		if b.BaseOffset() < next {
-			return 0, fmt.Errorf("%w: batch begins at offset %d, expected at least %d", ErrUnexpectedOffset, b.BaseOffset(), next)
+			return 0, false, fmt.Errorf("%w: batch begins at offset %d, expected at least %d", ErrUnexpectedOffset, b.BaseOffset(), next)
 		}
+		gap = gap || b.BaseOffset() > next
 		next = b.NextOffset()
 		n += len(b)
 		rest = tail
 	}
-	return n, nil
+	return n, gap, nil
 }
 
 func (l *Log) isEmpty() bool { return len(l.segments) == 1 && l.active().size == 0 }
@@ -240,7 +271,7 @@ func (l *Log) writeRun(run []byte, now int64) error {
 			s.txns.append(aborted)
 		}
 	}
-	l.end = s.end
+	l.end, l.endsInGap = s.end, false
 	if err := s.storeIndexes(); err != nil {
 		return l.fail("append to an index", err)
 	}
@@ -267,13 +298,32 @@ func (l *Log) roll() error {
 	if err := l.takeSnapshot(false); err != nil {
 		return err
 	}
+	if err := l.secureGap(); err != nil {
+		return err
+	}
 	s, err := l.newActive(l.end)
 	if err != nil {
 		return err
 	}
+	l.host.Tell(&witness.SegmentRolled{Log: l.named(), Base: old.base, Size: old.size, End: l.end})
 	l.segments = append(slices.Clip(l.segments), s)
 	l.recent.clear()
 	l.flushLater()
+	return nil
+}
+
+// secureGap makes recovery expect a gap before the segment that is about to begin:
+// it takes one above the recovery point for lost (mayLack).
+func (l *Log) secureGap() error {
+	if !l.endsInGap {
+		return nil
+	}
+	if err := l.flushTo(l.end); err != nil || l.checkpoint == nil {
+		return err
+	}
+	if err := l.checkpoint(); err != nil {
+		return l.fail("write the checkpoints", err)
+	}
 	return nil
 }
 

@@ -15,14 +15,18 @@ import (
 type Config struct {
 	CleanupPolicy       CleanupPolicy   `kafka:"cleanup.policy"`
 	CompressionType     CompressionType `kafka:"compression.type"`
+	DeleteRetention     time.Duration   `kafka:"delete.retention.ms"`
 	FileDeleteDelay     time.Duration   `kafka:"file.delete.delay.ms"`
 	FlushMessages       int64           `kafka:"flush.messages"`
 	FlushInterval       time.Duration   `kafka:"flush.ms"`
 	IndexIntervalBytes  int32           `kafka:"index.interval.bytes"`
+	MaxCompactionLag    time.Duration   `kafka:"max.compaction.lag.ms"`
 	MaxMessageBytes     int32           `kafka:"max.message.bytes"`
 	TimestampType       TimestampType   `kafka:"message.timestamp.type"`
 	TimestampBeforeMax  time.Duration   `kafka:"message.timestamp.before.max.ms"`
 	TimestampAfterMax   time.Duration   `kafka:"message.timestamp.after.max.ms"`
+	MinDirtyRatio       float64         `kafka:"min.cleanable.dirty.ratio"`
+	MinCompactionLag    time.Duration   `kafka:"min.compaction.lag.ms"`
 	MinInsyncReplicas   int32           `kafka:"min.insync.replicas"`
 	RetentionBytes      int64           `kafka:"retention.bytes"`
 	RetentionTime       time.Duration   `kafka:"retention.ms"`
@@ -36,9 +40,8 @@ type Config struct {
 // ConfigKind says that these are topics' settings.
 func (Config) ConfigKind() config.Kind { return config.Topic }
 
-// CleanupPolicy says how old records leave the log. Compaction is accepted but
-// not done: a compacted topic keeps every record, which its readers must bear
-// anyway, since Kafka never promises when it compacts.
+// CleanupPolicy says how old records leave the log: with their segment when that
+// is old (delete), or when a later record has their key (compact).
 type CleanupPolicy struct{ Delete, Compact bool }
 
 // Set parses a list such as "compact,delete".
@@ -134,6 +137,15 @@ func (t TimestampType) String() string {
 		return "LogAppendTime"
 	}
 	return "CreateTime"
+}
+
+// segmentTime is when a segment is full whatever its size. A record that must be
+// compacted within a time must leave the active segment within it (KIP-354).
+func (c *Config) segmentTime() time.Duration {
+	if c.CleanupPolicy.Compact && c.MaxCompactionLag > 0 {
+		return min(c.SegmentTime, c.MaxCompactionLag)
+	}
+	return c.SegmentTime
 }
 
 // drawJitter is how much sooner than segment.ms a segment rolls, so that those

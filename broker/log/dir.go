@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"path"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ const (
 	recoveryPointsFile = "recovery-point-offset-checkpoint"
 	highWatermarksFile = "replication-offset-checkpoint"
 	logStartsFile      = "log-start-offset-checkpoint"
+	cleanedOffsetsFile = "cleaner-offset-checkpoint"
 )
 
 // What ends the name of a log's directory that is about to be removed, and of
@@ -39,7 +41,9 @@ type DirOptions struct {
 	// Config is the configuration of the logs found, until SetConfig.
 	Config         Config
 	ProducerExpiry time.Duration // producer.id.expiration.ms; zero: a day
-	Bugs           *planted.Set
+	// VerifyTransactions: see Options.
+	VerifyTransactions bool
+	Bugs               *planted.Set
 }
 
 // Dir is the log directory of a node: its identity (meta.properties), the
@@ -62,6 +66,9 @@ type Dir struct {
 	topicIDs map[kafka.TopicPartition]kafka.UUID
 	// highWatermarks is what was given to the checkpoint last.
 	highWatermarks offsets
+	// cleaned is up to where each log was compacted. A log that is not in it has no
+	// gaps.
+	cleaned offsets
 	// stored is what the checkpoint files hold, by name.
 	stored map[string]offsets
 	// writing lets one task at a time write the checkpoints.
@@ -91,14 +98,11 @@ func (d *Dir) open() (err error) {
 	if d.highWatermarks, err = readOffsets(d.disk, d.file(highWatermarksFile)); err != nil {
 		return err
 	}
-	recoveryPoints, err := d.readOrReset(recoveryPointsFile)
+	found, err := d.readCheckpoints()
 	if err != nil {
 		return err
 	}
-	logStarts, err := d.readOrReset(logStartsFile)
-	if err != nil {
-		return err
-	}
+	d.cleaned = found.cleaned
 	names, err := d.disk.List(d.path)
 	if err != nil {
 		return err
@@ -107,9 +111,12 @@ func (d *Dir) open() (err error) {
 		return err
 	}
 	for _, name := range names {
-		if err := d.openLog(name, recoveryPoints, logStarts); err != nil {
+		if err := d.openLog(name, found); err != nil {
 			return err
 		}
+	}
+	if err := d.settleCleaned(found.cleanedLost); err != nil {
+		return err
 	}
 	if d.clean {
 		return nil
@@ -121,17 +128,48 @@ func (d *Dir) open() (err error) {
 
 // readOrReset reads a checkpoint that recovery can do without: from a recovery
 // point of 0 everything is read again, and the log starts at its first segment.
-func (d *Dir) readOrReset(name string) (offsets, error) {
-	of, err := readOffsets(d.disk, d.file(name))
+func (d *Dir) readOrReset(name string) (of offsets, lost bool, err error) {
+	of, err = readOffsets(d.disk, d.file(name))
 	if errors.Is(err, errDamaged) {
 		d.host.Tell(&witness.CheckpointDamaged{File: d.file(name), Error: witness.ErrorOf(err)})
-		return offsets{}, nil
+		return offsets{}, true, nil
 	}
-	return of, err
+	return of, false, err
+}
+
+// checkpoints is what the directory says of its logs when it is opened. Of a
+// checkpoint that was damaged it is lost what it said.
+type checkpoints struct {
+	recoveryPoints, logStarts, cleaned offsets
+	recoveryLost, cleanedLost          bool
+}
+
+func (d *Dir) readCheckpoints() (found checkpoints, err error) {
+	if found.recoveryPoints, found.recoveryLost, err = d.readOrReset(recoveryPointsFile); err != nil {
+		return found, err
+	}
+	if found.logStarts, _, err = d.readOrReset(logStartsFile); err != nil {
+		return found, err
+	}
+	found.cleaned, found.cleanedLost, err = d.readOrReset(cleanedOffsetsFile)
+	return found, err
+}
+
+// options is how a log is to be opened.
+func (c *checkpoints) options(tp kafka.TopicPartition) Options {
+	_, compacted := c.cleaned[tp]
+	opts := Options{
+		RecoveryPoint: c.recoveryPoints[tp], LogStart: c.logStarts[tp],
+		Gaps: compacted || c.cleanedLost, GapsBelow: c.recoveryPoints[tp],
+	}
+	if c.recoveryLost {
+		opts.GapsBelow = math.MaxInt64
+	}
+	return opts
 }
 
 // openLog opens what an entry of the directory is the log of, if it is one.
-func (d *Dir) openLog(name string, recoveryPoints, logStarts offsets) error {
+func (d *Dir) openLog(name string, found checkpoints) error {
 	name, isDir := strings.CutSuffix(name, "/")
 	if !isDir || name == kafka.MetadataPartition.Dir() {
 		return nil
@@ -156,19 +194,20 @@ func (d *Dir) openLog(name string, recoveryPoints, logStarts offsets) error {
 		return err
 	}
 	d.topicIDs[tp] = id
-	return d.adopt(tp, d.opts.Config, Options{
-		RecoveryPoint: recoveryPoints[tp], LogStart: logStarts[tp], Clean: d.clean,
-		ProducerExpiry: d.producerExpiry, Bugs: d.opts.Bugs,
-	})
+	opts := found.options(tp)
+	opts.Clean = d.clean
+	return d.adopt(tp, d.opts.Config, opts)
 }
 
 // adopt opens a log and makes it one of the directory's.
 func (d *Dir) adopt(tp kafka.TopicPartition, cfg Config, opts Options) error {
+	opts.ProducerExpiry, opts.VerifyTransactions, opts.Bugs = d.producerExpiry, d.opts.VerifyTransactions, d.opts.Bugs
 	l, err := Open(d.host, d.file(tp.Dir()), tp, cfg, opts)
 	if err != nil {
 		return err
 	}
-	l.checkpoint = d.CheckpointRecovery
+	l.checkpoint = func() error { return d.logWasCut(l) }
+	l.onGaps = func() error { return d.markGaps(l) }
 	d.logs[tp] = l
 	return nil
 }
@@ -222,7 +261,7 @@ func (d *Dir) Create(tp kafka.TopicPartition, topic kafka.UUID, cfg Config) (*Lo
 		return nil, fmt.Errorf("log: create %v: %w: %w", tp, kerr.KafkaStorageError, err)
 	}
 	d.topicIDs[tp] = topic
-	err := d.adopt(tp, cfg, Options{Clean: true, ProducerExpiry: d.producerExpiry, Bugs: d.opts.Bugs})
+	err := d.adopt(tp, cfg, Options{Clean: true})
 	return d.logs[tp], err
 }
 
@@ -290,6 +329,12 @@ func (d *Dir) take(tp kafka.TopicPartition, suffix string) (to string, err error
 	}
 	if err := d.CheckpointRecovery(); err != nil {
 		return "", err
+	}
+	if _, compacted := d.cleaned[tp]; compacted {
+		delete(d.cleaned, tp)
+		if err := d.writeCleaned(); err != nil {
+			return "", err
+		}
 	}
 	return to, d.writeOffsets(highWatermarksFile, d.highWatermarks)
 }

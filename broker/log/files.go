@@ -10,8 +10,8 @@ import (
 	"github.com/ktrial/ktrial/sim/env"
 )
 
-// Suffixes of the files of a log. The last three mark files on their way: out,
-// or in, when the cleaner of a real Kafka wrote the directory.
+// Suffixes of the files of a log. The last three mark files on their way: out, or
+// in, when the cleaner made them.
 const (
 	logSuffix       = ".log"
 	indexSuffix     = ".index"

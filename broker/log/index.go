@@ -221,7 +221,10 @@ func (x *timeIndex) truncateTo(o kafka.Offset) {
 func (x *timeIndex) check() error {
 	timestamp, offset := int64(-1), x.base
 	for i := range x.len() {
-		if x.timestamp(i) <= timestamp || x.offset(i) < offset {
+		// One entry of zeros could be a record of 1970. More likely it was never written:
+		// a segment that is sealed just where all is synced has its last entry later.
+		zeros := x.timestamp(i) == 0 && x.offset(i) == x.base
+		if zeros || x.timestamp(i) <= timestamp || x.offset(i) < offset {
 			return fmt.Errorf("%s: %w: entry %d is time %d at offset %d, expected after %d at %d",
 				x.name, errDamaged, i, x.timestamp(i), x.offset(i), timestamp, offset)
 		}
@@ -256,6 +259,11 @@ func (x *txnIndex) get(i int) AbortedTxn {
 	}
 }
 
+// firstAt is the index of the first transaction that ended at or after o.
+func (x *txnIndex) firstAt(o kafka.Offset) int {
+	return sort.Search(x.len(), func(i int) bool { return x.get(i).Last >= o })
+}
+
 func (x *txnIndex) append(t AbortedTxn) {
 	x.data = append(x.data, 0, 0)
 	x.data = binary.BigEndian.AppendUint64(x.data, uint64(t.ProducerID))
@@ -284,11 +292,7 @@ func (x *txnIndex) reset() error {
 }
 
 func (x *txnIndex) truncateTo(o kafka.Offset) {
-	n := x.len()
-	for n > 0 && x.get(n-1).Last >= o {
-		n--
-	}
-	if n < x.len() {
+	if n := x.firstAt(o); n < x.len() {
 		x.truncate(n)
 	}
 }

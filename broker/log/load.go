@@ -100,7 +100,9 @@ func (l *Log) recover() error {
 	r := recovery{Log: l, from: len(l.segments)}
 	if !l.opts.Clean && len(l.segments) > 0 {
 		r.from = l.segmentAt(l.opts.RecoveryPoint)
-		l.epochs.truncateEnd(l.segments[r.from].base)
+		if !l.mayHaveGaps() { // or the first batch of an epoch may be gone, but its entry says where it was
+			l.epochs.truncateEnd(l.segments[r.from].base)
+		}
 	}
 	for i := range l.segments {
 		goesOn, err := r.segment(i)
@@ -163,13 +165,26 @@ func (r *recovery) segment(i int) (goesOn bool, err error) {
 	if err != nil || last {
 		return true, err
 	}
+	next := r.segments[i+1].base
 	// A segment may have lost its unsynced end and look whole, while a later one
 	// is there. What follows the hole cannot be kept: no follower would ever fetch
 	// what is missing. (Kafka keeps it: LogLoader.recoverLog drops what follows
 	// only if LogSegment.recover found a damaged batch, and what follows a segment
-	// with damaged indexes not even then.) The cleaner of a real Kafka leaves such
-	// gaps on purpose.
-	return whole && (s.end == r.segments[i+1].base || r.cfg.CleanupPolicy.Compact), nil
+	// with damaged indexes not even then.) The cleaner leaves such gaps on purpose,
+	// and only where all is synced (pass.prepare).
+	if !whole || s.end > next || s.end < next && !r.mayLack(next) {
+		return false, nil
+	}
+	s.end, r.state.end = next, next
+	return true, nil
+}
+
+// mayHaveGaps reports whether compaction may have removed offsets from the log.
+func (l *Log) mayHaveGaps() bool { return l.gaps || l.cfg.CleanupPolicy.Compact }
+
+// mayLack reports whether compaction may have removed what came before a segment.
+func (l *Log) mayLack(base kafka.Offset) bool {
+	return l.gaps && base <= l.opts.GapsBelow || l.cfg.CleanupPolicy.Compact
 }
 
 // believe takes a segment as it is, with the indexes it has.
@@ -207,7 +222,7 @@ func (r *recovery) rebuild(s *segment, withEpochs bool) (whole bool, err error) 
 		// index entry would go back (recoverLog on InvalidOffsetException). But only
 		// compaction leaves gaps, and no follower would ever fetch what is missing in
 		// this one.
-		if o := b.BaseOffset(); o < s.end || o > s.end && !r.cfg.CleanupPolicy.Compact || !s.offsets.holds(b.LastOffset()) {
+		if o := b.BaseOffset(); o < s.end || o > s.end && !r.mayHaveGaps() || !s.offsets.holds(b.LastOffset()) {
 			r.host.Reached(ProbeBaseOffset)
 			return s.damaged(at, fmt.Errorf("base offset %d, expected %d", o, s.end))
 		}

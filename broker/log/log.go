@@ -36,9 +36,16 @@ type Options struct {
 	LogStart kafka.Offset
 	// Clean: the broker was shut down in order, so nothing needs recovery.
 	Clean bool
+	// Gaps: the log may lack offsets that compaction removed, here or at its leader.
+	// Those between two segments lie below GapsBelow.
+	Gaps      bool
+	GapsBelow kafka.Offset
 	// ProducerExpiry is producer.id.expiration.ms; zero is its default, a day.
 	ProducerExpiry time.Duration
-	Bugs           *planted.Set
+	// VerifyTransactions: transactional records are appended only to transactions that
+	// are open here or were verified (transaction.partition.verification.enable).
+	VerifyTransactions bool
+	Bugs               *planted.Set
 }
 
 // Log is the log of one replica.
@@ -61,13 +68,24 @@ type Log struct {
 	recent    recent
 	epochs    epochs
 	producers producers
-	snapshots []kafka.Offset // files of the producers' state, in order
-	unsynced  []kafka.Offset // those of them that rolls made since the last flush
+	// verifications of transactions that are not open here, and how many there ever
+	// were.
+	verifications verifications
+	guards        Guard
+	snapshots     []kafka.Offset // files of the producers' state, in order
+	unsynced      []kafka.Offset // those of them that rolls made since the last flush
 	// cuts counts truncations. What a reader or a flush saw of the log before a
 	// blocking call is void when it has grown.
 	cuts   int
 	failed error
 	closed bool
+	// gaps: as in Options. Invariant: onGaps was called before.
+	gaps bool
+	// endsInGap: what a truncation left may not reach to the log end.
+	endsInGap bool
+	// cleaning: a cleaner is at work. uncleanable: none will be again, as the log's
+	// records cannot be read.
+	cleaning, uncleanable bool
 
 	// Changes take turns at changing, flushes at flushing. A flush never waits
 	// for a change, since a change may wait for a flush of its own.
@@ -80,12 +98,15 @@ type Log struct {
 	// checkpoint is called when the recovery point or the start went back, which
 	// the directory's checkpoints must learn before the log is written again.
 	checkpoint func() error
+	// onGaps makes it durable that the log may have gaps.
+	onGaps func() error
 }
 
 // Open opens the log in dir, making it if there is none, and recovers it.
 // It blocks.
 func Open(host env.Host, dir string, tp kafka.TopicPartition, cfg Config, opts Options) (*Log, error) {
 	l := &Log{host: host, disk: host.Disk(), dir: dir, tp: tp, cfg: cfg, opts: opts, flushed: host.Uptime()}
+	l.gaps = opts.Gaps
 	l.setProducerExpiry(opts.ProducerExpiry)
 	if err := l.load(); err != nil {
 		return nil, fmt.Errorf("log: open %v: %w", tp, err)
@@ -152,6 +173,7 @@ func (l *Log) Producers() []ProducerState {
 // ExpireProducers forgets the producers not heard of for producer.id.expiration.ms.
 func (l *Log) ExpireProducers() {
 	l.producers.expire(l.now(), l.opts.ProducerExpiry.Milliseconds())
+	l.expireVerifications()
 }
 
 // LatestEpoch is the last leader epoch in the log, or NoEpoch.
@@ -196,6 +218,19 @@ func (l *Log) storeEpochs() error {
 	return nil
 }
 
+// permitGaps is called before there is a gap in the offsets. Recovery takes a gap
+// for damage in a log that never had one.
+func (l *Log) permitGaps() error {
+	if l.gaps || l.onGaps == nil {
+		return nil
+	}
+	if err := l.onGaps(); err != nil {
+		return l.fail("write "+cleanedOffsetsFile, err)
+	}
+	l.gaps = true
+	return nil
+}
+
 // SetConfig takes a changed configuration.
 func (l *Log) SetConfig(cfg Config) { l.cfg = cfg }
 
@@ -209,6 +244,9 @@ func (l *Log) Size() (n int64) {
 	}
 	return n
 }
+
+// BeingCleaned reports whether a cleaner is at work on the log.
+func (l *Log) BeingCleaned() bool { return l.cleaning }
 
 // Failed is the disk's error that closed the log to changes, or nil.
 func (l *Log) Failed() error { return l.failed }

@@ -461,7 +461,7 @@ func TestDirRemembers(t *testing.T) {
 	})
 }
 
-// A real Kafka's cleaner may have been at work when it ended.
+// The cleaner may have been at work when the process ended.
 func TestLeftoversOfTheCleaner(t *testing.T) {
 	onDisk(t, func(h env.Host) {
 		cfg := tiny()

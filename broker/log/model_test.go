@@ -3,6 +3,7 @@ package log
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -37,11 +38,13 @@ type model struct {
 	start   kafka.Offset
 	end     kafka.Offset
 	synced  kafka.Offset // what no loss of power may take
+	// cut are the producers that lost a batch to a truncation or a crash.
+	cut map[kafka.ProducerID]bool
 }
 
 func (m *model) clone() model {
 	c := *m
-	c.batches = slices.Clone(m.batches)
+	c.batches, c.cut = slices.Clone(m.batches), maps.Clone(m.cut)
 	return c
 }
 
@@ -59,7 +62,12 @@ func (m *model) truncate(o kafka.Offset) {
 		return
 	}
 	for len(m.batches) > 0 && m.batches[len(m.batches)-1].LastOffset() >= o {
-		o = min(o, m.batches[len(m.batches)-1].BaseOffset())
+		lost := m.batches[len(m.batches)-1]
+		o = min(o, lost.BaseOffset())
+		if m.cut == nil {
+			m.cut = map[kafka.ProducerID]bool{}
+		}
+		m.cut[lost.ProducerID()] = true
 		m.batches = m.batches[:len(m.batches)-1]
 	}
 	m.end, m.start, m.synced = o, min(m.start, o), min(m.synced, o)

@@ -23,6 +23,22 @@ var (
 		"recovery found a batch whose base offset does not follow the batch before it, and no checksum covers that")
 	ProbeMarksKept = ledger.NewProbe("high watermarks kept of logs without metadata",
 		"a checkpoint was written while the broker had logs that no metadata had named to it yet")
+	ProbeSegmentRolled = ledger.ProbeOn[witness.SegmentRolled](new(witness.SegmentRolled).Kind(), "segment rolled",
+		"a log went on in a new segment", nil)
+	ProbeRetention = ledger.ProbeOn[witness.RetentionDeleted](new(witness.RetentionDeleted).Kind(), "retention deleted segments",
+		"segments were too old, too many, or below the log start offset", nil)
+	ProbeSegmentsReplaced = ledger.ProbeOn[witness.SegmentsReplaced](new(witness.SegmentsReplaced).Kind(), "segments compacted",
+		"the log cleaner put a compacted segment in the place of others", nil)
+	ProbeSwapFinished = ledger.NewProbe("compaction finished in recovery",
+		"recovery found compacted segments whose originals were not gone yet")
+	ProbeKeyMapFull = ledger.NewProbe("the cleaner's map of keys was full",
+		"a pass of the log cleaner ended before all that it could have compacted")
+	ProbeTombstoneRemoved = ledger.NewProbe("tombstone removed",
+		"the log cleaner removed a tombstone after its delete horizon")
+	ProbeEmptyBatchKept = ledger.NewProbe("empty batch kept",
+		"the log cleaner kept the header of a batch without its records, for what it says of the producer")
+	ProbeCleaningAborted = ledger.NewProbe("compaction aborted",
+		"a log was cut or closed under the cleaner")
 	ProbeDamagedCheckpoint = ledger.ProbeOn[witness.CheckpointDamaged](new(witness.CheckpointDamaged).Kind(), "damaged checkpoint",
 		"a checkpoint of offsets could not be read", nil)
 )

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -94,20 +95,24 @@ func (p *producer) duplicate(b record.Batch) (batchMeta, bool) {
 
 // check says whether b may be appended after what p has. Only clients'
 // batches have sequences to check: those of the coordinators have none.
-func (p *producer) check(b record.Batch, from origin) error {
+func (p *producer) check(b record.Batch, how Append, v *verification) error {
 	if b.ProducerEpoch() < p.epoch {
 		return fmt.Errorf("%w: producer %d has epoch %d, expected at least %d",
 			kerr.InvalidProducerEpoch, p.id, b.ProducerEpoch(), p.epoch)
 	}
 	if _, coordinatorEpoch, ok := b.EndTxnMarker(); ok {
+		if p.isLateMarker(b, how.TxnVersion) {
+			return fmt.Errorf("%w: marker of producer %d has epoch %d, in which a transaction is open since offset %d",
+				kerr.InvalidProducerEpoch, p.id, b.ProducerEpoch(), p.txnStart)
+		}
 		if coordinatorEpoch < p.coordinatorEpoch {
 			return fmt.Errorf("%w: marker of producer %d has coordinator epoch %d, expected at least %d",
 				kerr.TransactionCoordinatorFenced, p.id, coordinatorEpoch, p.coordinatorEpoch)
 		}
 		return nil
 	}
-	if from == client {
-		if err := p.checkSequence(b); err != nil {
+	if how.Origin == Client {
+		if err := p.checkSequence(b, v); err != nil {
 			return err
 		}
 	}
@@ -118,10 +123,30 @@ func (p *producer) check(b record.Batch, from origin) error {
 	return nil
 }
 
+// isLateMarker: with transaction.version 2 each transaction has an epoch of its own,
+// and its marker the next one. So a marker of the epoch of an open transaction is
+// that of the one before, come late; it would end the wrong one (KIP-1228,
+// KAFKA-19446). When none is open it was written before, and is again (KAFKA-19999);
+// the last epoch of all ends more than one.
+func (p *producer) isLateMarker(b record.Batch, version int8) bool {
+	return version >= 2 && b.ProducerEpoch() == p.epoch && p.txnStart != kafka.NoOffset && b.ProducerEpoch() != math.MaxInt16
+}
+
 // checkSequence: a new epoch begins at sequence 0, and the next batch where the
 // last one ended. Of a producer that is not known any sequence will do: its
-// state may have expired.
-func (p *producer) checkSequence(b record.Batch) error {
+// state may have expired. But while its transaction is being verified it may not
+// begin behind a batch that was refused, nor, if it gives each transaction an epoch
+// of its own, anywhere but at 0.
+func (p *producer) checkSequence(b record.Batch, v *verification) error {
+	switch {
+	case v == nil:
+	case v.bumpsEpoch && b.BaseSequence() != 0 && p.count == 0:
+		return fmt.Errorf("%w: producer %d epoch %d has sequence %d, expected 0 as nothing is known of it",
+			kerr.OutOfOrderSequenceNumber, p.id, b.ProducerEpoch(), b.BaseSequence())
+	case b.BaseSequence() > v.lowest:
+		return fmt.Errorf("%w: producer %d epoch %d has sequence %d, expected at most %d, which came before",
+			kerr.OutOfOrderSequenceNumber, p.id, b.ProducerEpoch(), b.BaseSequence(), v.lowest)
+	}
 	want := kafka.Sequence(0)
 	switch {
 	case p.epoch == kafka.NoEpoch:
@@ -146,6 +171,13 @@ func (p *producer) apply(b record.Batch) (ended bool, aborted bool) {
 		if b.IsTransactional() && p.txnStart == kafka.NoOffset {
 			p.txnStart = b.BaseOffset()
 		}
+		return false, false
+	}
+	if b.Count() == 0 {
+		// Compaction emptied a marker, and kept it for the epoch. (When Kafka rebuilds
+		// the state from the log it passes over such a batch, and forgets the epoch.)
+		p.setEpoch(b.ProducerEpoch())
+		p.timestamp = b.MaxTimestamp()
 		return false, false
 	}
 	marker, coordinatorEpoch, ok := b.EndTxnMarker()
@@ -295,7 +327,7 @@ func (ps *producers) duplicate(b record.Batch, bugs *planted.Set) (m batchMeta, 
 // validate says whether the batches may be appended, one after the other. It
 // changes nothing: the state follows the log, not what was meant for it
 // (KAFKA-6683).
-func (ps *producers) validate(batches []byte, from origin) error {
+func (ps *producers) validate(batches []byte, how Append, vs verifications) error {
 	var staged [2]producer // more than one producer in one append is rare
 	known := staged[:0]
 	for rest := batches; len(rest) > 0; {
@@ -312,7 +344,7 @@ func (ps *producers) validate(batches []byte, from origin) error {
 			i = len(known)
 			known = append(known, ps.copyOf(b.ProducerID()))
 		}
-		if err := known[i].check(b, from); err != nil {
+		if err := known[i].check(b, how, vs[b.ProducerID()]); err != nil {
 			return err
 		}
 		known[i].apply(b)

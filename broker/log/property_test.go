@@ -28,13 +28,13 @@ var changes = []string{
 	"follow", "follow", "epoch", "flush", "truncate", "truncate", "restart", "delete", "retain", "checkpoint", "wait",
 }
 
-func steps(kinds []string, most int) *rapid.Generator[[]step] {
+func steps(kinds []string, least, most int) *rapid.Generator[[]step] {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
 		return step{
 			rapid.SampledFrom(kinds).Draw(t, "do"),
 			rapid.IntRange(0, 99).Draw(t, "a"), rapid.IntRange(0, 99).Draw(t, "b"),
 		}
-	}), 1, most)
+	}), least, most)
 }
 
 // subject is a log under test with the model beside it.
@@ -210,7 +210,7 @@ func (s *subject) isPrefixOf(m *model) error {
 // at once and after it was closed and opened again, or killed.
 func TestLogAgreesWithItself(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		all := steps(append([]string{"reopen", "kill"}, changes...), 40).Draw(t, "steps")
+		all := steps(append([]string{"reopen", "kill"}, changes...), 1, 40).Draw(t, "steps")
 		w := sim.NewWorld(sim.Config{Seed: rapid.Uint64().Draw(t, "seed")})
 		defer w.Close()
 		m, epoch := &model{}, kafka.LeaderEpoch(0)
@@ -262,7 +262,7 @@ func live(h env.Host, m *model, epoch kafka.LeaderEpoch, all []step) ([]step, ka
 // that was synced; and so does the next, while the log is being recovered.
 func TestLogSurvivesLossOfPower(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		lives := rapid.SliceOfN(steps(changes, 25), 1, 4).Draw(t, "lives")
+		lives := rapid.SliceOfN(steps(changes, 1, 25), 1, 4).Draw(t, "lives")
 		w := sim.NewWorld(sim.Config{Seed: rapid.Uint64().Draw(t, "seed")})
 		defer w.Close()
 		c := &casualty{possible: []model{{}}}

@@ -66,13 +66,21 @@ func (l *Log) ReadInto(memory *Memory, from, upTo kafka.Offset, maxBytes int32, 
 // readSegment reads from the segment that holds from, or the next one that
 // holds anything after it.
 func (l *Log) readSegment(memory *Memory, from, upTo kafka.Offset, maxBytes int64, minOne bool) ([]byte, error) {
-	i := l.segmentAt(from)
-	for l.segments[i].end <= from {
-		i++
+	segments := l.segments
+	for i := l.segmentAt(from); i < len(segments) && segments[i].base < upTo; i++ {
+		got, more, err := l.readFrom(segments[i], memory, from, upTo, maxBytes, minOne)
+		if !more {
+			return got, err
+		}
 	}
-	s := l.segments[i]
-	if s.base >= upTo {
-		return nil, nil
+	return nil, nil
+}
+
+// readFrom reads from one segment. more: compaction removed what was there from
+// the offset on, and the next segment is to be looked at.
+func (l *Log) readFrom(s *segment, memory *Memory, from, upTo kafka.Offset, maxBytes int64, minOne bool) (got []byte, more bool, err error) {
+	if s.end <= from {
+		return nil, true, nil
 	}
 	start, slack := l.whereabouts(s, from)
 	size := s.size // appends may move it while we read
@@ -81,23 +89,25 @@ func (l *Log) readSegment(memory *Memory, from, upTo kafka.Offset, maxBytes int6
 	}
 	buf := memory.take(min(slack+maxBytes, size-start))
 	if err := files.ReadFull(s.file, buf, start); err != nil {
-		return nil, s.wrap("read", start, err)
+		return nil, false, s.wrap("read", start, err)
 	}
 	first, count, need := cut(buf, from, upTo, maxBytes)
 	switch left := size - start - int64(first); {
 	case count > 0:
-		return buf[first : first+count : first+count], nil
+		return buf[first : first+count : first+count], false, nil
+	case left == 0:
+		return nil, true, nil
 	case need < 0 || need > left:
-		return nil, s.damaged(start+int64(first), fmt.Errorf("batch of %d bytes, %d are left", need, left))
+		return nil, false, s.damaged(start+int64(first), fmt.Errorf("batch of %d bytes, %d are left", need, left))
 	case need == 0 || !minOne:
-		return nil, nil
+		return nil, false, nil
 	}
 	b := memory.take(need)
 	if err := files.ReadFull(s.file, b, start+int64(first)); err != nil {
-		return nil, s.wrap("read", start+int64(first), err)
+		return nil, false, s.wrap("read", start+int64(first), err)
 	}
 	_, count, _ = cut(b, from, upTo, need)
-	return b[:count], nil
+	return b[:count], false, nil
 }
 
 // whereabouts is where to begin to read for o, and how many bytes of other
@@ -155,7 +165,7 @@ func cut(buf []byte, from, upTo kafka.Offset, maxBytes int64) (first, count int,
 func (l *Log) AbortedTxns(from, to kafka.Offset) []AbortedTxn {
 	var out []AbortedTxn
 	for _, s := range l.segments[l.segmentAt(from):] {
-		for i := range s.txns.len() {
+		for i := s.txns.firstAt(from); i < s.txns.len(); i++ {
 			t := s.txns.get(i)
 			if t.Last >= from && t.First < to {
 				out = append(out, t)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // ApplyRetention deletes segments that are too old, too many, or below the log
@@ -39,6 +40,7 @@ func (l *Log) ApplyRetention(hw kafka.Offset) (deleted int, err error) {
 			return i, err
 		}
 	}
+	l.host.Tell(&witness.RetentionDeleted{Log: l.named(), Segments: n, Start: l.start})
 	err = l.dropSnapshots(func(o kafka.Offset) bool { return o < l.segments[0].base })
 	return n, err
 }
@@ -71,10 +73,8 @@ func (l *Log) countExpired(hw kafka.Offset, now int64) int {
 // is never a log with a hole. (Retention drops from the other end, one by one.)
 func (l *Log) dropSegments(gone []*segment) error {
 	for _, s := range slices.Backward(gone) {
-		for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix} {
-			if err := moveIfExists(l.disk, s.path(suffix), s.path(suffix)+deletedSuffix); err != nil {
-				return l.fail("delete a segment", err)
-			}
+		if err := s.rename(deletedSuffix); err != nil {
+			return l.fail("delete a segment", err)
 		}
 		if err := l.disk.SyncDir(l.dir); err != nil {
 			return l.fail("delete a segment", err)
@@ -90,8 +90,13 @@ func (l *Log) dropSegments(gone []*segment) error {
 // harm, so that errors do not either.
 func (l *Log) removeSegment(s *segment) {
 	s.close()
-	for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix} {
-		_ = removeIfExists(l.disk, s.path(suffix)+deletedSuffix)
+	s.remove()
+}
+
+// remove removes the files, as far as the disk lets it.
+func (s *segment) remove() {
+	for _, suffix := range segmentFiles {
+		_ = removeIfExists(s.disk, s.path(suffix))
 	}
 }
 

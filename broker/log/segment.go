@@ -15,11 +15,15 @@ import (
 // segment of a log is active: it alone is written.
 type segment struct {
 	base kafka.Offset
-	// end is the offset after its last batch.
+	// end is the offset after its last batch. Of a segment that is not active it is
+	// the base of the next one: compaction may have removed what was there.
 	end  kafka.Offset
 	dir  string
 	disk env.Disk
 	file env.File
+	// ending is what the names of the files have after their suffix: "", or the
+	// state of a segment that compaction makes, or that has been replaced.
+	ending string
 	// size is how much of the file counts. More may be there while an append
 	// is on its way.
 	size  int64
@@ -45,31 +49,43 @@ type segment struct {
 }
 
 func newSegment(disk env.Disk, dir string, base kafka.Offset, now int64) *segment {
-	file := func(suffix string, width int) table {
-		return table{disk: disk, name: inDir(dir, fileName(base, suffix)), width: width}
-	}
-	return &segment{
+	s := &segment{
 		base: base, end: base, dir: dir, disk: disk,
-		offsets: offsetIndex{file(indexSuffix, offsetEntry), base},
-		times:   timeIndex{file(timeIndexSuffix, timeEntry), base},
-		txns:    txnIndex{file(txnIndexSuffix, txnEntry)},
+		offsets: offsetIndex{table{disk: disk, width: offsetEntry}, base},
+		times:   timeIndex{table{disk: disk, width: timeEntry}, base},
+		txns:    txnIndex{table{disk: disk, width: txnEntry}},
 		maxTime: record.NoTimestamp, maxAt: base, firstTime: record.NoTimestamp,
 		created: now, written: now,
 	}
+	s.setEnding("")
+	return s
+}
+
+// setEnding says what the names of the segment's files end in, after their suffix.
+func (s *segment) setEnding(ending string) {
+	s.ending = ending
+	s.offsets.name = s.path(indexSuffix)
+	s.times.name = s.path(timeIndexSuffix)
+	s.txns.name = s.path(txnIndexSuffix)
 }
 
 // createSegment makes the files of a new segment.
 func createSegment(disk env.Disk, dir string, base kafka.Offset, cfg *Config, now int64) (*segment, error) {
 	s := newSegment(disk, dir, base, now)
-	f, err := disk.Create(s.path(logSuffix))
-	if err != nil {
-		return nil, err
-	}
-	s.file, s.dirty = f, true
-	if err := errors.Join(s.offsets.create(), s.times.create()); err != nil {
+	if err := s.create(); err != nil {
 		return nil, err
 	}
 	return s, s.growIndexes(cfg)
+}
+
+// create makes the files, empty.
+func (s *segment) create() error {
+	f, err := s.disk.Create(s.path(logSuffix))
+	if err != nil {
+		return err
+	}
+	s.file, s.dirty = f, true
+	return errors.Join(s.offsets.create(), s.times.create())
 }
 
 // openSegment opens the files of a segment. Its indexes are as found: check
@@ -113,7 +129,24 @@ func (s *segment) growIndexes(cfg *Config) error {
 	return errors.Join(s.offsets.grow(cfg.SegmentIndexBytes), s.times.grow(cfg.SegmentIndexBytes))
 }
 
-func (s *segment) path(suffix string) string { return inDir(s.dir, fileName(s.base, suffix)) }
+func (s *segment) path(suffix string) string {
+	return inDir(s.dir, fileName(s.base, suffix)) + s.ending
+}
+
+// files are the suffixes of the files that a segment may have.
+var segmentFiles = []string{logSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix}
+
+// rename gives all files of the segment another ending. The names are not durable.
+func (s *segment) rename(ending string) error {
+	for _, suffix := range segmentFiles {
+		to := inDir(s.dir, fileName(s.base, suffix)) + ending
+		if err := moveIfExists(s.disk, s.path(suffix), to); err != nil {
+			return err
+		}
+	}
+	s.setEnding(ending)
+	return nil
+}
 
 // account takes account of a batch that lies at position: the file has it.
 func (s *segment) account(b record.Batch, position int64, interval int32) {
@@ -145,7 +178,7 @@ func (s *segment) full(b record.Batch, more int64, cfg *Config, now int64) bool 
 		return false
 	}
 	return size > int64(cfg.SegmentBytes)-int64(len(b)) ||
-		s.age(b.MaxTimestamp(), now) > (cfg.SegmentTime-s.jitter).Milliseconds() ||
+		s.age(b.MaxTimestamp(), now) > (cfg.segmentTime()-s.jitter).Milliseconds() ||
 		(s.offsets.len()+1)*offsetEntry > int(cfg.SegmentIndexBytes) ||
 		(s.times.len()+2)*timeEntry > int(cfg.SegmentIndexBytes) || // one is kept for seal
 		!s.offsets.holds(b.LastOffset())

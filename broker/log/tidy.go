@@ -11,8 +11,8 @@ import (
 )
 
 // tidy ends what was under way in the directory when the last process ended:
-// deletions, and the swap of compacted segments for their originals, which
-// only a real Kafka does. It returns the names that are left.
+// deletions, and the swap of compacted segments for their originals. It returns the
+// names that are left.
 func (l *Log) tidy(names []string) ([]string, error) {
 	oldestCleaned := kafka.Offset(math.MaxInt64)
 	for _, name := range names {
@@ -40,6 +40,7 @@ func (l *Log) tidy(names []string) ([]string, error) {
 	if len(swaps) == 0 {
 		return keep, nil
 	}
+	l.host.Reached(ProbeSwapFinished)
 	return l.swap(keep, swaps)
 }
 
@@ -68,6 +69,11 @@ func (l *Log) swap(names, swaps []string) ([]string, error) {
 		} else if err := l.disk.Remove(l.path(name)); err != nil {
 			return nil, err
 		}
+	}
+	// The originals must be gone for good before the swap has their names: a loss of
+	// power could bring one back beside what replaced it.
+	if err := l.disk.SyncDir(l.dir); err != nil {
+		return nil, err
 	}
 	for _, name := range swaps {
 		final := strings.TrimSuffix(name, swapSuffix)

@@ -45,6 +45,7 @@ func (l *Log) truncateTo(o kafka.Offset) error {
 	}
 	end := min(o, base)
 	l.shorten(end)
+	l.endsInGap = l.mayHaveGaps()
 	l.recent.clear()
 	gone := l.segments[i+1:]
 	l.segments = slices.Clone(l.segments[:i+1])
@@ -73,7 +74,7 @@ func (l *Log) TruncateFullyAndStartAt(o kafka.Offset) error {
 func (l *Log) restartAt(o kafka.Offset) error {
 	l.start = o
 	l.shorten(o)
-	l.end = o
+	l.end, l.endsInGap = o, false
 	old := l.segments
 	// Until the new segment is there readers find an empty one.
 	l.segments = []*segment{newSegment(l.disk, l.dir, o, l.now())}

@@ -15,12 +15,12 @@ import (
 // topic's configuration asks for. It returns the batches, or others in their
 // place if the codec had to change. What follows a client's last whole batch is
 // dropped, as Kafka does.
-func (l *Log) vet(batches []byte, from origin, now int64) ([]byte, error) {
+func (l *Log) vet(batches []byte, from Origin, now int64) ([]byte, error) {
 	var packed []byte
 	size := 0
 	for rest := batches; ; {
 		b, next, err := record.Next(rest)
-		if err == io.EOF || err == io.ErrUnexpectedEOF && from == client {
+		if err == io.EOF || err == io.ErrUnexpectedEOF && from == Client {
 			break
 		}
 		if err == io.ErrUnexpectedEOF {
@@ -33,7 +33,7 @@ func (l *Log) vet(batches []byte, from origin, now int64) ([]byte, error) {
 		if b, err = l.vetBatch(b, from, now); err != nil {
 			return nil, err
 		}
-		if l.cfg.CompressionType.Fixed && from == client {
+		if l.cfg.CompressionType.Fixed && from == Client {
 			packed = append(packed, b...)
 		}
 	}
@@ -46,9 +46,9 @@ func (l *Log) vet(batches []byte, from origin, now int64) ([]byte, error) {
 	return batches[:size], nil
 }
 
-func (l *Log) vetBatch(b record.Batch, from origin, now int64) (record.Batch, error) {
+func (l *Log) vetBatch(b record.Batch, from Origin, now int64) (record.Batch, error) {
 	var err error
-	if from == client {
+	if from == Client {
 		b, err = l.vetClient(b, now)
 	} else {
 		err = b.Check()

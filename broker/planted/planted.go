@@ -34,6 +34,11 @@ const (
 	UnloadIgnoresEpoch Bug = "coord.unload_ignores_epoch"
 	ServeWhileLoading  Bug = "coord.serve_while_loading"
 	AckBeforeCommit    Bug = "coord.ack_before_commit"
+
+	CleanIndexCleanedOnly Bug = "clean.index_cleaned_only"
+	CleanTxnStatePerGroup Bug = "clean.txn_state_per_group"
+	CleanTombstoneNow     Bug = "clean.tombstone_now"
+	CleanDropLastBatch    Bug = "clean.drop_last_batch"
 )
 
 // Of a member of a group.
@@ -72,6 +77,10 @@ var All = []Entry{
 	{HeartbeatOwnsTarget, "Z64", "a KIP-848 member's heartbeat says that it owns its target before it has given anything up", "franz-go d5ceeb73"},
 	{HeartbeatEmptyIsNoChange, "Z64", "a KIP-848 member takes an empty assignment for none", "franz-go 0af2689c, 6536e4f3"},
 	{HeartbeatNoReset, "Z64", "a KIP-848 member whose heartbeat failed does not say all again", "franz-go eca3a457"},
+	{CleanIndexCleanedOnly, "Z26", "the cleaner forgets aborted transactions beyond what its full map of keys covers", "KAFKA-13727"},
+	{CleanTxnStatePerGroup, "Z26", "the cleaner forgets between two groups of segments which transactions have data", "KAFKA-8351"},
+	{CleanTombstoneNow, "Z79", "the cleaner removes tombstones without waiting for delete.retention.ms", "KIP-534, KAFKA-8522"},
+	{CleanDropLastBatch, "Z79", "the cleaner removes the last batch of a producer", "KAFKA-5490, KAFKA-8335"},
 }
 
 // Count is what became of a planted bug in one run.

@@ -21,6 +21,8 @@ type Decoder struct {
 	gzip *gzip.Reader
 	lz4  *lz4.Reader
 	zstd *zstd.Decoder
+
+	frame frame // the record that is being looked at
 }
 
 // records is b's records, decompressed.

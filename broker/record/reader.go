@@ -131,6 +131,29 @@ func parseFrame(b []byte) (f frame, rest []byte, ok bool) {
 	return f, b[n+int(length):], !r.bad && len(r.b) == 0
 }
 
+// record is the record in batch b that f encodes, without its headers.
+func (f *frame) record(b Batch) Record {
+	ts := b.BaseTimestamp() + f.timestampDelta
+	if b.IsLogAppendTime() {
+		ts = b.MaxTimestamp()
+	}
+	return Record{Offset: b.BaseOffset() + kafka.Offset(f.offsetDelta), Timestamp: ts, Key: f.key, Value: f.value}
+}
+
+// append encodes the record.
+func (f *frame) append(dst []byte) []byte {
+	size := 1 + varintSize(f.timestampDelta) + varintSize(f.offsetDelta) +
+		bytesSize(f.key) + bytesSize(f.value) + varintSize(int64(f.headerCount)) + len(f.headers)
+	dst = binary.AppendVarint(dst, int64(size))
+	dst = append(dst, 0) // attributes
+	dst = binary.AppendVarint(dst, f.timestampDelta)
+	dst = binary.AppendVarint(dst, f.offsetDelta)
+	dst = appendBytes(dst, f.key)
+	dst = appendBytes(dst, f.value)
+	dst = binary.AppendVarint(dst, int64(f.headerCount))
+	return append(dst, f.headers...)
+}
+
 func (f *frame) makeHeaders() []Header {
 	if f.headerCount == 0 {
 		return nil

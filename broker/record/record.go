@@ -47,13 +47,13 @@ const (
 
 const magic = 2
 
-// Attributes of a batch. Bit 6 says that compaction put its delete horizon in
-// the base timestamp; nothing here compacts.
+// Attributes of a batch.
 const (
 	codecMask     = 0x07
 	logAppendTime = 0x08
 	transactional = 0x10
 	control       = 0x20
+	hasHorizon    = 0x40 // the base timestamp is the delete horizon (KIP-534)
 )
 
 // What stands where there is none.
@@ -79,7 +79,18 @@ func (b Batch) IsControl() bool                { return b.Attributes()&control !
 func (b Batch) IsLogAppendTime() bool          { return b.Attributes()&logAppendTime != 0 }
 func (b Batch) BaseTimestamp() int64           { return b.int64(baseTimestampAt) }
 func (b Batch) MaxTimestamp() int64            { return b.int64(maxTimestampAt) }
-func (b Batch) ProducerID() kafka.ProducerID   { return kafka.ProducerID(b.int64(producerIDAt)) }
+
+// DeleteHorizon is when compaction may remove the batch's tombstones, or the
+// marker that it is: in milliseconds by the broker's wall clock. It is there from
+// the first pass on that found them removable (KIP-534).
+func (b Batch) DeleteHorizon() (at int64, ok bool) {
+	if b.Attributes()&hasHorizon == 0 {
+		return 0, false
+	}
+	return b.BaseTimestamp(), true
+}
+
+func (b Batch) ProducerID() kafka.ProducerID { return kafka.ProducerID(b.int64(producerIDAt)) }
 func (b Batch) ProducerEpoch() kafka.ProducerEpoch {
 	return kafka.ProducerEpoch(b.int16(producerEpochAt))
 }

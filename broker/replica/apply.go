@@ -198,6 +198,9 @@ func (m *Manager) reconfigure(changed []metadata.Resource) {
 func (p *Partition) setConfig(cfg log.Config) {
 	p.cfg = cfg
 	p.log.SetConfig(cfg)
+	if cfg.CleanupPolicy.Compact {
+		p.m.startCleaners()
+	}
 }
 
 // configOf is the configuration of a topic in the image: all its partitions

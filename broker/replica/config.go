@@ -28,6 +28,8 @@ type Config struct {
 	ProducerExpiry    time.Duration `kafka:"producer.id.expiration.check.interval.ms"`
 	ConsumerMaxBytes  int32         `kafka:"fetch.max.bytes"`
 	FetchSessionSlots int32         `kafka:"max.incremental.fetch.session.cache.slots"`
+
+	Cleaner log.CleanerConfig
 }
 
 // ConfigKind says that these are brokers' settings.

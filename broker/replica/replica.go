@@ -56,6 +56,7 @@ type Manager struct {
 	onRole      []func(tp kafka.TopicPartition, epoch kafka.LeaderEpoch, leads bool)
 
 	fetchers  map[kafka.NodeID]*fetcher
+	cleaners  int // tasks of the log cleaner
 	alter     alterer
 	sessions  fetchSessions
 	purgatory purgatory

@@ -72,20 +72,29 @@ func (m *Manager) mustSave(err error) {
 	}
 }
 
-// applyRetention deletes old segments.
+// applyRetention deletes old segments of logs that are not compacted. The cleaner
+// does the others, so that no segment goes that it is about to replace. (Kafka too
+// keeps all of them if there is no cleaner.)
 func (m *Manager) applyRetention() {
 	for _, p := range m.Partitions() {
-		p.gate.enter()
-		if !p.stopped {
-			before := p.log.StartOffset()
-			_, err := p.log.ApplyRetention(p.hw)
-			m.mustWork(p, err)
-			if p.log.StartOffset() != before {
-				p.tellStart()
-			}
+		if !p.cfg.CleanupPolicy.Compact {
+			m.mustWork(p, p.applyRetention())
 		}
-		p.gate.leave()
 	}
+}
+
+func (p *Partition) applyRetention() error {
+	p.gate.enter()
+	defer p.gate.leave()
+	if p.stopped {
+		return nil
+	}
+	before := p.log.StartOffset()
+	_, err := p.log.ApplyRetention(p.hw)
+	if p.log.StartOffset() != before {
+		p.tellStart()
+	}
+	return err
 }
 
 // expireProducers forgets idempotent producers that have long been silent.

@@ -109,6 +109,9 @@ func (d *Detection) emitCertain(op *history.Op, tied bool) {
 
 // emitDouble: polls saw a record at more offsets than there were sends so far.
 func (d *Detection) emitDouble(rec history.Rec) {
+	if d.log.flags[rec]&begunAgain != 0 {
+		return // a send that is under way may have written it: tombstones are all alike
+	}
 	if f := d.log.double(rec); f.Polled > f.Sends {
 		d.certain(f)
 	}

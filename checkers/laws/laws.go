@@ -165,6 +165,14 @@ func (l *ghostLog) append(first, end int64, epoch Epoch, hash uint64) {
 	}
 }
 
+// blank makes holes of what lies from from up to to: it is not known any more what
+// the bytes there are.
+func (l *ghostLog) blank(from, to int64) {
+	for o := max(from, l.base); o < min(to, l.end()); o++ {
+		l.entries[o-l.base].digest = 0
+	}
+}
+
 // commits says how much was committed in which epoch, in order of time.
 type commits []commit
 

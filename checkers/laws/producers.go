@@ -115,7 +115,7 @@ func (p *replica) knows(producer int64) (Known, bool) {
 }
 
 // oldest is the offset of the first record that the replica must know of.
-func (p *replica) oldest() int64 { return max(p.start, p.log.base) }
+func (p *replica) oldest() int64 { return max(p.start, p.begun) }
 
 // differs is a producer of which both must know the same, and do not.
 func (p *replica) differs(q *replica) (producer int64, differ bool) {
@@ -140,6 +140,7 @@ func (r *Replication) Produced(node Node, end int64, b Batch) {
 	case !known:
 	case b.Epoch < before.epoch:
 		r.fail(ContiguousBatches, node, "%v appended a batch of producer %d in epoch %d, after one in epoch %d", node, b.Producer, b.Epoch, before.epoch)
+	case !p.leads && before.end <= r.compacted: // what lay between may be gone at its leader
 	case b.Epoch > before.epoch && b.First != 0:
 		r.fail(ContiguousBatches, node, "%v appended sequence %d of producer %d as the first in epoch %d", node, b.First, b.Producer, b.Epoch)
 	case b.Epoch == before.epoch && b.First != next(before.last):

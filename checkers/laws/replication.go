@@ -27,7 +27,10 @@ type Replication struct {
 	// watermark; its end is the true high watermark.
 	truth   ghostLog
 	commits commits // how much of it in which epoch
-	acked   int64   // end of what was acknowledged
+	// compacted: below it a log may have been compacted, and batches look different.
+	// Invariant: nothing below it is compared, all of it is a hole.
+	compacted int64
+	acked     int64 // end of what was acknowledged
 
 	leaderOf []Node // by epoch
 
@@ -43,6 +46,7 @@ type Replication struct {
 type replica struct {
 	node   Node
 	log    ghostLog
+	begun  int64 // what lies above it was appended since
 	start  int64
 	hw     int64
 	synced int64
@@ -108,6 +112,7 @@ func (p *replica) cut(to int64) {
 // anew: the log begins at offset, and holds nothing yet that is known.
 func (p *replica) anew(offset int64) {
 	p.log.restart(offset)
+	p.begun = offset
 	p.producers = p.producers[:0]
 	p.same, p.synced = offset, offset
 }
@@ -267,6 +272,7 @@ func (r *Replication) Appended(node Node, first, end int64, epoch Epoch, hash ui
 		r.fail(OneLeader, node, "%v appended in epoch %d, but leads in %d", node, epoch, p.epoch)
 	}
 	p.log.append(first, end, epoch, hash)
+	p.log.blank(first, r.compacted)
 	p.up, p.writes = true, false
 	if p.leads {
 		r.waits(p, end)
@@ -286,6 +292,20 @@ func (r *Replication) Truncated(node Node, to int64) {
 	p.cut(to)
 	p.hw = min(p.hw, to)
 	r.kept(node)
+}
+
+// Compacted: one of the replicas has compacted its log up to to. What it still has
+// lies in other batches there, and other replicas may be given these.
+func (r *Replication) Compacted(to int64) {
+	r.events++
+	if to <= r.compacted {
+		return
+	}
+	r.truth.blank(r.compacted, to)
+	for _, p := range r.replicas {
+		p.log.blank(r.compacted, to)
+	}
+	r.compacted = to
 }
 
 // Restarted: the node dropped its log, to begin anew at offset.

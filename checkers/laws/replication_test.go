@@ -50,6 +50,8 @@ func replicate(t *testing.T, events string) *tally {
 			r.Truncating(w.node(), w.num())
 		case "truncate":
 			r.Truncated(w.node(), w.num())
+		case "compact": // up to
+			r.Compacted(w.num())
 		case "restart":
 			r.Restarted(w.node(), w.num())
 		case "start":
@@ -542,6 +544,33 @@ var replications = []tale{
 		truncate 1 4
 		append 2 4 6 1 7
 		append 1 4 6 1 7
+		batch 1 6 7 0 6 7`},
+	{"what was compacted is given to consumers and to a follower in other batches", 0, replicated + `
+		compact 3
+		read 1 0 3 0 99
+		restart 3 0
+		append 3 1 3 0 99
+		append 3 3 4 0
+		hw 3 4 0`},
+	{"what was not compacted is not", 20, replicated + `
+		compact 3
+		read 1 3 4 0 99`},
+	{"a follower's batches are missing where its leader has compacted", 0, replicated + `
+		compact 4
+		restart 3 0
+		append 3 0 2 0
+		batch 3 2 7 0 0 1
+		append 3 3 5 0
+		batch 3 5 7 0 6 7`},
+	{"a follower's batches are missing behind that", 61, replicated + `
+		compact 1
+		append 3 4 6 0
+		batch 3 4 7 0 0 1
+		batch 3 6 7 0 6 7`},
+	{"a leader's batch is missing, whatever was compacted", 61, replicated + `
+		compact 4
+		batch 1 4 7 0 0 1
+		append 1 4 6 0
 		batch 1 6 7 0 6 7`},
 	{"replicas differ when all is quiet", 27, replicated + `
 		append 1 4 5 0

@@ -67,7 +67,7 @@ func newCompaction(log *detect.Log) *compaction {
 		}
 		for _, p := range op.Polled {
 			if log.Writer(p.Rec) < 0 { // older than the history
-				c.add(p.Rec, p.Offset, history.NoOffset)
+				c.add(p.Rec, p.Details, p.Offset, history.NoOffset)
 			}
 		}
 		return true
@@ -108,7 +108,7 @@ func (c *compaction) key(rec history.Rec) uint32 {
 // sent takes in a send that may have taken effect.
 func (c *compaction) sent(op *history.Op, s history.Sent) {
 	offset := s.Offset
-	if offset < 0 && !c.log.Several(s.Rec) {
+	if offset < 0 && !c.log.Several(s.Rec) && !c.log.H.ValueOf(s.Rec).IsNull() {
 		offset = c.log.Offset(s.Rec)
 	}
 	switch {
@@ -117,11 +117,17 @@ func (c *compaction) sent(op *history.Op, s history.Sent) {
 	case op.Type != history.OK && !c.log.Committed(s.Rec):
 		offset = history.NoOffset
 	}
-	c.add(s.Rec, offset, op.Invoked)
+	c.add(s.Rec, s.Details, offset, op.Invoked)
 }
 
-func (c *compaction) add(rec history.Rec, offset, begun int64) {
-	s := c.successors(rec)
+// add takes in a record. Tombstones are all one record, so that each has the key that
+// was told of it here.
+func (c *compaction) add(rec history.Rec, details uint32, offset, begun int64) {
+	key := c.keys[rec]
+	if details != 0 && c.log.H.ValueOf(rec).IsNull() {
+		key = c.log.H.Details(details).RecordKey()
+	}
+	s := c.successorsOf(c.log.H.KeyOf(rec), key)
 	s.n++
 	if offset < 0 {
 		s.unsure = min(s.unsure, begun)
@@ -133,17 +139,20 @@ func (c *compaction) add(rec history.Rec, offset, begun int64) {
 // successors are the records of the record's key; of a record whose key is not told,
 // those of which it is not told either.
 func (c *compaction) successors(rec history.Rec) *successors {
-	partition := c.log.H.KeyOf(rec)
+	return c.successorsOf(c.log.H.KeyOf(rec), c.keys[rec])
+}
+
+func (c *compaction) successorsOf(partition history.Key, key uint32) *successors {
 	s := c.untold[partition]
-	if c.key(rec) != 0 {
-		s = c.of[keyed{partition, c.key(rec)}]
+	if key != 0 {
+		s = c.of[keyed{partition, key}]
 	}
 	if s != nil {
 		return s
 	}
 	s = &successors{unsure: math.MaxInt64}
-	if c.key(rec) != 0 {
-		c.of[keyed{partition, c.key(rec)}] = s
+	if key != 0 {
+		c.of[keyed{partition, key}] = s
 	} else {
 		c.untold[partition] = s
 	}

@@ -184,6 +184,12 @@ func TestEventsBecomeLaws(t *testing.T) {
 		{"a producer's batches follow each other", []ledger.Event{appended(of[1], numbered(2, 2, 0)), appended(of[1], numbered(4, 1, 2))}, 0, ""},
 		{"a producer's batch is missing", []ledger.Event{appended(of[1], numbered(2, 2, 0)), appended(of[1], numbered(4, 1, 3))},
 			61, "orders/0: broker-1 appended sequence 3 of producer 7 in epoch 0 behind sequence 1"},
+		{"another record is read where a broker has compacted the log", []ledger.Event{
+			&witness.SegmentsReplaced{Log: witness.Log{Partition: orders0.Partition}, To: 2}, read(of[1], other),
+		}, 0, ""},
+		{"another record is read where another log was compacted", []ledger.Event{
+			&witness.SegmentsReplaced{Log: witness.Log{Partition: kafka.TopicPartition{Topic: "others"}}, To: 2}, read(of[1], other),
+		}, 20, "orders/0: broker-1 gave a consumer another record at 0 than is committed"},
 		{"what is counted as in sync is another", []ledger.Event{
 			&witness.Truncating{Replica: of[3]}, &witness.Opened{Replica: of[3]}, appended(of[3], batch(0, 1, 0, "b")), appended(of[3], batch(1, 1, 0, "b")),
 			&witness.MaximalISR{Replica: of[1], Nodes: everyone},

@@ -93,6 +93,12 @@ func (in *Inspector) opened(p *Partition, id kafka.NodeID, e *witness.Opened) {
 // readController: a controller tells, or a broker of the metadata.
 func (in *Inspector) readController(event ledger.Event) {
 	switch e := event.(type) {
+	case *witness.SegmentsReplaced:
+		for _, p := range in.partitions {
+			if p.Partition == e.Partition && !p.deleted {
+				p.Laws.Compacted(int64(e.To))
+			}
+		}
 	case *witness.PartitionCommitted:
 		in.partitionCommitted(e)
 	case *witness.BrokerCommitted:

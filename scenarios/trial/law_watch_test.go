@@ -47,6 +47,8 @@ var plants = []struct {
 	{planted.AckBeforeCommit, scenarios.SlowLoad, 5, "committed offsets are what was committed"},
 	{planted.ServeWhileLoading, scenarios.SlowLoad, 5, "committed offsets are what was committed"},
 	{planted.UnloadIgnoresEpoch, scenarios.SlowLoad, 5, "every client and replica makes progress"},
+	{planted.CleanTombstoneNow, scenarios.CompactedTable, 3, "what a reader has of a table is the table"},
+	{planted.CleanDropLastBatch, scenarios.CompactedTable, 3, "law 62:"},
 }
 
 func TestPlantedBugsAreFound(t *testing.T) {
