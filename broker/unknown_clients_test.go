@@ -112,7 +112,7 @@ func unknownClients(t *testing.T, seed uint64) {
 		s := strange{
 			luck:  c.w.Rand("unknown clients"),
 			addr:  fmt.Sprintf("%s:%d", c.HostOf(1), clientPort),
-			names: []string{"orders", "orders", "orders", "nobody", "", ".", kafka.MetadataTopic, "a/b", "1", "-1", "min.insync.replicas", "\xff\xfe", "metadata.version"},
+			names: []string{"orders", "orders", "orders", "unknown", "", ".", kafka.MetadataTopic, "a/b", "1", "-1", "min.insync.replicas", "\xff\xfe", "metadata.version"},
 			ids:   []kafka.UUID{{}, {}, {15: 1}, {1, 2, 3}},
 			bytes: [][]byte{nil, {}, {1, 2, 3}, make([]byte, 100)},
 		}
@@ -149,7 +149,7 @@ func unknownMembers(t *testing.T, seed uint64) {
 		u.createTopic(1, "orders", 2, 2)
 		s := strange{
 			luck:  c.w.Rand("unknown clients"),
-			names: []string{kafka.MetadataTopic, kafka.MetadataTopic, kafka.MetadataTopic, kafka.MetadataTopic, "trial", "trial", "", "orders", "nobody", "1", "\xff\xfe", "PLAINTEXT"},
+			names: []string{kafka.MetadataTopic, kafka.MetadataTopic, kafka.MetadataTopic, kafka.MetadataTopic, "trial", "trial", "", "orders", "unknown", "1", "\xff\xfe", "PLAINTEXT"},
 			ids:   []kafka.UUID{raft.MetadataTopicID, raft.MetadataTopicID, {}, {1, 2, 3}},
 			bytes: [][]byte{nil, {}, {1, 2, 3}, make([]byte, 100)},
 			few:   true,

@@ -57,7 +57,7 @@ func TestCompaction(t *testing.T) {
 			0: send x/11@1 key=b
 			0: send x/12@2
 			1: poll x/11@1 x/12@2`, Allowed, "lost-write unseen"},
-		{"nobody tells keys", deleted, Allowed, "lost-write unseen"},
+		{"no client tells keys", deleted, Allowed, "lost-write unseen"},
 		{"an earlier record of which no key is told may not", `
 			1: assign x seek=1
 			0: send x/9@0

@@ -220,8 +220,8 @@ func (c *cluster) describe(r metadata.Record) string {
 	case *metadata.RemoveTopicRecord:
 		f("remove-topic")
 	case *metadata.ConfigRecord:
-		who := map[metadata.ResourceType]string{metadata.TopicResource: "topic", metadata.BrokerResource: "broker"}[r.ResourceType]
-		f("config %s %q %s", who, r.ResourceName, r.Name)
+		kind := map[metadata.ResourceType]string{metadata.TopicResource: "topic", metadata.BrokerResource: "broker"}[r.ResourceType]
+		f("config %s %q %s", kind, r.ResourceName, r.Name)
 		if r.Value == nil {
 			f(" default")
 		} else {
@@ -247,7 +247,7 @@ func (c *cluster) describe(r metadata.Record) string {
 		list("elr", r.ELR)
 		list("last-known", r.LastKnownELR)
 		if r.Leader != metadata.NoLeaderChange {
-			f(" leader=%s", who(r.Leader))
+			f(" leader=%s", nodeName(r.Leader))
 		}
 		if r.Recovery != metadata.NoRecoveryChange {
 			f(" %s", map[metadata.LeaderRecoveryState]string{metadata.Recovered: "recovered", metadata.Recovering: "recovering"}[r.Recovery])
@@ -258,7 +258,7 @@ func (c *cluster) describe(r metadata.Record) string {
 	return sb.String()
 }
 
-func who(id kafka.NodeID) string {
+func nodeName(id kafka.NodeID) string {
 	if id == kafka.NoNode {
 		return "none"
 	}
@@ -269,7 +269,7 @@ func who(id kafka.NodeID) string {
 func (c *cluster) show() []string {
 	var out []string
 	c.brain().partitions(func(p *metadata.Partition) {
-		s := fmt.Sprintf("%v leader=%s epoch=%d/%d replicas=[%s] isr=[%s]", p.TP(), who(p.Leader), p.LeaderEpoch, p.PartitionEpoch, nodeList(p.Replicas), nodeList(p.ISR))
+		s := fmt.Sprintf("%v leader=%s epoch=%d/%d replicas=[%s] isr=[%s]", p.TP(), nodeName(p.Leader), p.LeaderEpoch, p.PartitionEpoch, nodeList(p.Replicas), nodeList(p.ISR))
 		if len(p.ELR) > 0 {
 			s += fmt.Sprintf(" elr=[%s]", nodeList(p.ELR))
 		}

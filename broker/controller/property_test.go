@@ -222,7 +222,7 @@ func (t *trial) check() []string {
 		}
 	})
 	for _, b := range t.image.Brokers() {
-		if who, taken := t.epochs[b.Epoch]; taken && who != b.IncarnationID {
+		if owner, taken := t.epochs[b.Epoch]; taken && owner != b.IncarnationID {
 			bad("broker %d: epoch %d was given away before", b.ID, b.Epoch)
 		}
 		t.epochs[b.Epoch] = b.IncarnationID

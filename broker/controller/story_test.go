@@ -120,7 +120,7 @@ func (cmd command) play(c *cluster) []string {
 		c.now += time.Duration(n) * time.Millisecond
 		return nil
 	case "expire":
-		return []string{"expired " + who(c.expire())}
+		return []string{"expired " + nodeName(c.expire())}
 	case "failover":
 		c.failover()
 		return nil

@@ -56,7 +56,7 @@ func at(end kafka.Offset, caughtUpAgo time.Duration) progress {
 	return progress{fetched: true, end: end, caughtUp: time.Hour - caughtUpAgo}
 }
 
-func TestWhoMayJoinTheISR(t *testing.T) {
+func TestMayJoinTheISR(t *testing.T) {
 	for _, c := range []struct {
 		name           string
 		p              progress
@@ -73,7 +73,7 @@ func TestWhoMayJoinTheISR(t *testing.T) {
 	}
 }
 
-func TestWhoMustLeaveTheISR(t *testing.T) {
+func TestMustLeaveTheISR(t *testing.T) {
 	const lagMax = 30 * time.Second
 	for _, c := range []struct {
 		name string

@@ -123,7 +123,7 @@ func TestFetch_OddRequests(t *testing.T) {
 		assert.Nil(t, s.consume(1, consumerFetch(0, 0, 0)).AbortedTransactions, "null for read_uncommitted")
 		assert.Nil(t, s.consume(1, consumerFetch(99, 0, 0)).AbortedTransactions, "null with an error of the replica")
 		req = consumerFetch(0, 0, 0)
-		req.Topics[0].Topic = "nobody"
+		req.Topics[0].Topic = "unknown"
 		assert.NotNil(t, s.consume(1, req).AbortedTransactions, "empty where there is no such topic")
 
 		req = consumerFetch(0, 0, 0)
@@ -187,7 +187,7 @@ func TestFetch_SessionsForgetUnknownPartitions(t *testing.T) {
 			var out []kmsg.FetchRequestTopic
 			for i := range n {
 				topic := consumerFetch(0, 0, 0).Topics[0]
-				topic.Topic = fmt.Sprint("nobody-", from+i)
+				topic.Topic = fmt.Sprint("unknown-", from+i)
 				out = append(out, topic)
 			}
 			return out
@@ -399,7 +399,7 @@ func TestApply_ATopicMadeAnewBeginsEmpty(t *testing.T) {
 		s.publish(&metadata.RemoveTopicRecord{TopicID: topicID})
 		s.wait(10 * time.Millisecond)
 		assert.Nil(t, s.replica(1))
-		_, err := s.produce(1, acksAll, "nobody")
+		_, err := s.produce(1, acksAll, "unknown")
 		assert.Equal(t, kerr.UnknownTopicOrPartition, err)
 		again := kafka.UUID{15: 2}
 		s.publish(

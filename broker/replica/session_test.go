@@ -178,7 +178,7 @@ func TestSession_Errors(t *testing.T) {
 	})
 }
 
-func TestSession_RoomIsFoundForWhoIsWorthMore(t *testing.T) {
+func TestSession_RoomIsFoundForAFetcherThatIsWorthMore(t *testing.T) {
 	const consumer = -1
 	withSessions(t, 2, func(x *sessionTest) {
 		begin := func(replica int32, partitions ...int32) int32 {

@@ -122,7 +122,7 @@ func TestZ06_JoiningTheISRTakesTheStartOfTheEpoch(t *testing.T) {
 
 // 3 was taken into the ISR, but 1 does not know it yet: what it acknowledges
 // must be on 3 all the same.
-func TestZ07_TheHighWatermarkCountsWhoMayBeInTheISR(t *testing.T) {
+func TestZ07_TheHighWatermarkCountsWhatMayBeInTheISR(t *testing.T) {
 	zoo(t, planted.HWCommittedISR, 3, laws.HWIsReplicated, func(s *stage) {
 		s.cut(1, 3)
 		s.topicWithISR(2, []kafka.NodeID{1, 2, 3}, []kafka.NodeID{1, 2})

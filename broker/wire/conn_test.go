@@ -166,7 +166,7 @@ func TestConn_ATimeoutEndsAllThatIsInFlight(t *testing.T) {
 	})
 }
 
-func TestConn_ATimeoutIsNotedWhileNobodyReadsAtTheOtherEnd(t *testing.T) {
+func TestConn_ATimeoutIsFoundWhileTheOtherEndDoesNotRead(t *testing.T) {
 	srv := &wire.Server{Handler: func(ctx *wire.Context, req kmsg.Request) kmsg.Response {
 		ctx.Host.Sleep(time.Hour)
 		return nil

@@ -43,7 +43,7 @@ func struck(t *testing.T, s scenarios.Scenario, lines ...string) (texts []string
 }
 
 // The author of a plan is told what did not strike, and why.
-func TestSparedFaultsAreTold(t *testing.T) {
+func TestSkippedFaultsAreReported(t *testing.T) {
 	r, err := Run(samples.Short(), Options{Seed: 1, Plan: plan(t, "at 1s for 1s: power off broker-1+broker-2\nat 3s: rot 5 bytes of broker-3\nat 5s: kill all brokers")})
 	require.NoError(t, err)
 	var text strings.Builder
