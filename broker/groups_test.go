@@ -560,7 +560,7 @@ func TestGroups_AreJoinedInEveryVersion(t *testing.T) {
 
 // Records of __consumer_offsets that cannot be read are set aside and said. Only an
 // administrator's client, or a disk, can bring them there.
-func TestGroups_DamagedRecordsCostNobodyElse(t *testing.T) {
+func TestGroups_DamagedRecordsCostNoOther(t *testing.T) {
 	groupCluster(t, map[string]string{"offsets.topic.num.partitions": "1"}, func(u *user, m *member) {
 		at := u.coordinator(m.group)
 		_, id := u.leader(at, "__consumer_offsets", 0)

@@ -22,7 +22,7 @@ func (d *Dir) firstDirty(l *Log) (kafka.Offset, error) {
 	return at, nil
 }
 
-// checkpointCleaned notes that a pass has come to o. A log that is not in use any
+// checkpointCleaned records that a pass has come to o. A log that is not in use any
 // more is left out.
 func (d *Dir) checkpointCleaned(l *Log, o kafka.Offset) error {
 	if d.logs[l.tp] != l {
@@ -31,7 +31,7 @@ func (d *Dir) checkpointCleaned(l *Log, o kafka.Offset) error {
 	return d.setCleaned(l, o)
 }
 
-// markGaps notes that a log may have gaps.
+// markGaps records that a log may have gaps.
 func (d *Dir) markGaps(l *Log) error {
 	if _, marked := d.cleaned[l.tp]; marked {
 		return nil

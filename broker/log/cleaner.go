@@ -89,7 +89,7 @@ func (c *Cleaner) CleanFilthiest(logs []Compacted) (cleaned bool, err error) {
 	return true, fmt.Errorf("log: clean %v: %w", l.tp, err)
 }
 
-// isDamage tells what is wrong with a log from what is wrong with the disk.
+// isDamage distinguishes what is wrong with a log and what is wrong with the disk.
 func isDamage(err error) bool {
 	return errors.Is(err, errDamaged) || errors.Is(err, kerr.CorruptMessage)
 }

@@ -189,8 +189,8 @@ func (p *pass) groups(segments []*segment) (groups [][]*segment) {
 	return groups
 }
 
-// compact copies what stays of a group of segments into one, and puts that in
-// their place.
+// compact copies what stays of a group of segments into one, and replaces them
+// by it.
 func (p *pass) compact(group []*segment) error {
 	if p.stale() {
 		return errCleaningAborted // before there is a file of a name that another log may have by now
@@ -377,7 +377,7 @@ func (p *pass) failUnlessStale(doing string, err error) error {
 	return p.l.fail(doing, err)
 }
 
-// replaceSegments puts dest in the place of old. Whatever it is interrupted by,
+// replaceSegments replaces old by dest. Whatever it is interrupted by,
 // recovery finds the old ones or the new one (tidy). So each step is durable before
 // the next begins; Kafka trusts the file system to keep the order of renames.
 func (l *Log) replaceSegments(dest *segment, old []*segment, p *pass) error {

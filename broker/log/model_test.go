@@ -211,7 +211,7 @@ func (m *model) producersAgree(l *Log) error {
 		w := want.byID[p.id]
 		// A snapshot keeps one timestamp per producer: that of its last marker, if
 		// that came after the batch.
-		same := func(a, b batchMeta) bool { b.timestamp = a.timestamp; return a == b }
+		same := func(a, b batchMeta) bool { b.timestamp, b.recalled = a.timestamp, a.recalled; return a == b }
 		if p.count > w.count || !slices.EqualFunc(p.batches[:p.count], w.batches[w.count-p.count:w.count], same) {
 			return fmt.Errorf("producer %d remembers %v, expected the last of %v", p.id, p.batches[:p.count], w.batches[:w.count])
 		}

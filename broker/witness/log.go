@@ -67,7 +67,7 @@ type (
 		Segments int          `json:"segments"` // how many
 		Start    kafka.Offset `json:"start"`    // of the log, now
 	}
-	// SegmentsReplaced: compaction has put one segment in the place of some. The
+	// SegmentsReplaced: compaction has replaced some segments by one. The
 	// batches in it may differ from those that were there: records are missing, and
 	// whole batches.
 	SegmentsReplaced struct {
