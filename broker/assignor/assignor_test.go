@@ -72,6 +72,8 @@ func TestServerAssignors_AnswerLikeKafka(t *testing.T) {
 		{"range", "T:3 U:4", "A{T} / B{T,U}", "A T:0-1 / B T:2 U:0-3"},
 		// A topic that is no longer subscribed, a partition that is gone.
 		{"uniform", "T:2", "A{T}=T:0-1 U:0 / B{T}=T:5", "A T:0 / B T:1"},
+		// Targets that contradict each other, as no coordinator makes them.
+		{"uniform", "T:2", "A{T}=T:0 / B{T}=T:0", "A T:0 / B T:1"},
 	} {
 		t.Run(c.assignor+" "+c.members, func(t *testing.T) {
 			a, err := ServerByName(c.assignor)

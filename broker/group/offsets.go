@@ -150,7 +150,11 @@ func (m *Machine) ApplyMarker(_ kafka.Offset, by coordinator.Producer, commit bo
 		}
 		for tp, p := range pending.All() {
 			m.replacePrint(pendingPrint(p, by.ID), 0)
-			if was, ok := o.committed.Get(tp); commit && (!ok || p.at > was.at) {
+			switch was, ok := o.committed.Get(tp); {
+			case !commit:
+			case ok && was.at > p.at:
+				m.env.Reached(ProbeLaterCommitKept)
+			default:
 				m.setOffset(group, tp, p)
 			}
 		}
