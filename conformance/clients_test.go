@@ -59,6 +59,7 @@ func TestClients(t *testing.T) {
 	if !*long {
 		t.Skip("takes minutes and clients of Kafka: use conformance/run")
 	}
+	t.Parallel()
 	c := newStage(t)
 	members := c.members()
 	if len(members) == 0 {

@@ -18,14 +18,20 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// needsGroups skips a test as long as a cluster serves no groups.
-func needsGroups(t *testing.T, c *kgo.Client) {
+// servesGroups reports whether a cluster has the group APIs.
+func servesGroups(t *testing.T, c *kgo.Client) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	versions, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, c)
 	require.NoError(t, err)
-	if !slices.ContainsFunc(versions.ApiKeys, func(k kmsg.ApiVersionsResponseApiKey) bool { return k.ApiKey == int16(kmsg.JoinGroup) }) {
+	return slices.ContainsFunc(versions.ApiKeys, func(k kmsg.ApiVersionsResponseApiKey) bool { return k.ApiKey == int16(kmsg.JoinGroup) })
+}
+
+// needsGroups skips a test as long as a cluster serves no groups.
+func needsGroups(t *testing.T, c *kgo.Client) {
+	t.Helper()
+	if !servesGroups(t, c) {
 		t.Skip("ktrial serve does not serve groups yet")
 	}
 }
