@@ -110,6 +110,13 @@ func (h *heartbeat) decide() (coordinator.Decision, error) {
 	if err := h.findMember(id, join, owned); err != nil {
 		return coordinator.Decision{}, err
 	}
+	switch epoch := h.req.MemberEpoch; {
+	case h.isNew || h.replaced != nil || epoch == h.was.epoch:
+	case epoch == joinEpoch:
+		h.m.env.Reached(ProbeRejoined)
+	default:
+		h.m.env.Reached(ProbeLostAnswer)
+	}
 	h.member = h.told()
 	bump, err := h.update(true)
 	if err != nil {
@@ -421,6 +428,7 @@ func (h *heartbeat) reconcile(target int32, share []topicPartitions, owned *[]to
 		return
 	}
 	h.add(encode(&currentAssignmentKey{h.group.id, next.id}, next.current()))
+	h.reach(next)
 	if next.told.classic == nil {
 		if next.state == unrevoked {
 			h.m.scheduleRebalanceTimeout(h.group.id, next)
@@ -429,6 +437,17 @@ func (h *heartbeat) reconcile(target int32, share []topicPartitions, owned *[]to
 		}
 	}
 	h.member = next
+}
+
+// reach counts what is rare about a step.
+func (h *heartbeat) reach(next *consumerMember) {
+	if next.state == unreleased {
+		h.m.env.Reached(ProbeWaits)
+	}
+	back, _ := split(h.member.pending, func(topic kafka.UUID, n int32) bool { return has(next.assigned, topic, n) })
+	if len(back) > 0 {
+		h.m.env.Reached(ProbeComesBack)
+	}
 }
 
 // answer tells the member where it is. It carries an assignment only if the member

@@ -133,6 +133,7 @@ func (m *Machine) scheduleRebalanceTimeout(group string, member *consumerMember)
 		if is == nil || is.epoch != epoch {
 			return coordinator.Decision{}
 		}
+		m.env.Reached(ProbeNotRevoked)
 		return m.removeMembers(g, "it did not revoke its partitions within the rebalance timeout", true, is)
 	})
 }

@@ -53,6 +53,9 @@ func (m *Machine) convert(g *classicGroup) (*conversion, error) {
 // begin does what cannot wait for the records. Requests that are parked are answered
 // at once, as in Kafka: these members join again.
 func (c *conversion) begin() {
+	if c.preview.members.Len() > 0 {
+		c.m.env.Reached(ProbeUpgraded)
+	}
 	c.from.drop(kerr.RebalanceInProgress)
 	for id, member := range c.preview.members.All() {
 		c.m.scheduleConsumerSession(c.from.id, id, member.classicSession())
@@ -252,6 +255,7 @@ func (m *Machine) downgrade(g *consumerGroup, tombstones []coordinator.Record, m
 		m.cancelConsumerTimers(g.id, id)
 	}
 	m.classic[g.id] = to
+	m.env.Reached(ProbeDowngraded)
 	for mb := to.order.First(); mb != nil; mb = mb.link.Next() {
 		to.scheduleSession(mb.id, mb.sessionTimeout)
 	}
