@@ -37,7 +37,8 @@ func (s *session) groupNamed(name string) *group {
 	return g
 }
 
-// coordinator is the broker that coordinates a group; 1 if none says so.
+// coordinator is the broker that coordinates a group, and has loaded it; 1 if none
+// says so.
 func (sd *side) coordinator(group string) int {
 	if b, ok := sd.coordinators[group]; ok {
 		return b
@@ -52,7 +53,11 @@ func (sd *side) coordinator(group string) int {
 			return false
 		}
 		broker = int(resp.NodeID)
-		return true
+		offsets := kmsg.NewPtrOffsetFetchRequest()
+		offsets.SetVersion(7)
+		offsets.Group = group
+		fetched, ok := quiet[*kmsg.OffsetFetchResponse](sd, broker, offsets)
+		return ok && fetched.ErrorCode == 0
 	})
 	sd.coordinators[group] = broker
 	return broker

@@ -294,6 +294,9 @@ func (s *session) waits(p *pending, within time.Duration) bool {
 	if s.over {
 		return false
 	}
+	if s.script != nil && s.kafka == nil && !s.script.waitsNext() {
+		within = patience // Kafka answered: that is how long ours may take
+	}
 	waiting := map[*side]bool{}
 	look := func(sd *side, within time.Duration) {
 		c := sd.conns[p.over(sd)]

@@ -53,6 +53,11 @@ func (t *transcript) take(step, request string) (answer, error) {
 	return s.answer, nil
 }
 
+// waitsNext reports whether the next step is of a request that had to wait.
+func (t *transcript) waitsNext() bool {
+	return t.next < len(t.steps) && t.steps[t.next].answer["!waits"] == "true"
+}
+
 func (t *transcript) write(file string) error {
 	var b strings.Builder
 	for _, s := range t.steps {
