@@ -134,8 +134,8 @@ var forPeople = map[string][]string{
 	"the course of groups and of their coordinators": {
 		"witness.ShardLoading", "witness.ShardLoaded", "witness.ShardNotLoaded", "witness.ShardUnloaded",
 		"witness.ShardReverted", "witness.ShardCommitted", "witness.RecordSetAside",
-		"witness.GroupState", "witness.GenerationCompleted", "witness.GroupAssigned",
-		"witness.MemberJoined", "witness.MemberLeft", "witness.MemberFenced", "witness.OffsetCommitted", "witness.OffsetsExpired",
+		"witness.GroupState", "witness.GroupAssigned",
+		"witness.MemberJoined", "witness.MemberLeft", "witness.MemberFenced", "witness.OffsetCommitted",
 	},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
 		"sim.Started", "sim.Paused", "sim.Resumed", "sim.ClockStepped", "sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",

@@ -557,3 +557,49 @@ func TestGroups_AreJoinedInEveryVersion(t *testing.T) {
 		}
 	})
 }
+
+// Records of __consumer_offsets that cannot be read are set aside and said. Only an
+// administrator's client, or a disk, can bring them there.
+func TestGroups_DamagedRecordsCostNobodyElse(t *testing.T) {
+	groupCluster(t, map[string]string{"offsets.topic.num.partitions": "1"}, func(u *user, m *member) {
+		at := u.coordinator(m.group)
+		_, id := u.leader(at, "__consumer_offsets", 0)
+		b := record.NewBuilder(record.Options{})
+		b.Append(1, []byte{0, 1, 0, 99}, []byte("no offset"))    // a key that is cut off
+		b.Append(1, []byte{0, 2, 0, 1, 'g'}, []byte{0, 3, 0xff}) // a group that is cut off
+		b.Append(1, []byte{0, 77, 1, 2, 3}, []byte("a type of tomorrow"))
+		b.Append(1, []byte{}, nil)
+		b.Append(1, nil, []byte("no key"))
+		produce := kmsg.NewPtrProduceRequest()
+		produce.Acks, produce.TimeoutMillis = -1, 1000
+		topic := kmsg.NewProduceRequestTopic()
+		topic.Topic, topic.TopicID = "__consumer_offsets", id
+		p := kmsg.NewProduceRequestTopicPartition()
+		p.Records = b.Build()
+		topic.Partitions = append(topic.Partitions, p)
+		produce.Topics = append(produce.Topics, topic)
+		conn, err := wire.Dial(u.h, u.c.HostOf(at)+":9092", "__admin_client", time.Second)
+		require.NoError(t, err)
+		defer conn.Close()
+		resp, err := conn.Call(wire.Latest(produce), time.Second)
+		require.NoError(t, err)
+		part := resp.(*kmsg.ProduceResponse).Topics[0].Partitions[0]
+		assert.Equal(t, kerr.InvalidRecord.Code, part.ErrorCode, "a compacted topic takes no record without a key")
+		assert.EqualValues(t, 42, m.committed())
+
+		b.Reset(record.Options{})
+		b.Append(1, []byte{0, 1, 0, 99}, []byte("no offset"))
+		b.Append(1, []byte{0, 2, 0, 1, 'g'}, []byte{0, 3, 0xff})
+		b.Append(1, []byte{0, 77, 1, 2, 3}, []byte("a type of tomorrow"))
+		b.Append(1, []byte{}, nil)
+		produce.Topics[0].Partitions[0].Records = b.Build()
+		resp, err = conn.Call(wire.Latest(produce), time.Second)
+		require.NoError(t, err)
+		require.Zero(t, resp.(*kmsg.ProduceResponse).Topics[0].Partitions[0].ErrorCode)
+		assert.EqualValues(t, 42, m.committed())
+		assert.NoError(t, m.heartbeat())
+		assert.NoError(t, m.commit(43))
+		assert.EqualValues(t, 43, m.committed())
+		assert.Equal(t, 3, u.c.told["record-set-aside"], "and the type of tomorrow is passed over")
+	})
+}

@@ -25,13 +25,16 @@ func TestGroups_SurviveTrouble(t *testing.T) {
 			seeds = append(seeds, seed)
 		}
 	}
+	loads := 0
 	for _, seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			c, wrong := surviveInGroups(t, seed, nil)
 			assert.Empty(t, wrong)
-			assert.Greater(t, c.told["shard-loaded"], 5, "no coordinator moved")
+			loads += c.told["shard-loaded"]
 		})
 	}
+	const first = 5 // one of each partition
+	assert.Greater(t, loads, 3*first*len(seeds)/2, "hardly any coordinator moved")
 }
 
 // The bugs of coordinators show themselves to these clients.
@@ -72,7 +75,16 @@ func surviveInGroups(t *testing.T, seed uint64, bugs *planted.Set) (c *cluster, 
 	c.client(func(u *user) {
 		u.running(1, 2, 3)
 		u.createTopic(1, "orders", 3, 3)
-		_, topic := u.leader(1, "orders", 0)
+		var topic kafka.UUID
+		u.eventually(10*time.Second, "all brokers know the topic", func() bool {
+			known := 0
+			for _, at := range c.brokers() {
+				if leader, id := u.leader(at, "orders", 0); leader != kafka.NoNode {
+					known, topic = known+1, id
+				}
+			}
+			return known == 3
+		})
 		u.coordinator("any")
 		over, left := false, 0
 		report := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }

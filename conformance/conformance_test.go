@@ -26,7 +26,7 @@ import (
 var (
 	long  = flag.Bool("long", false, "run the long tests, too: all of these are")
 	seeds = flag.String("seeds", "1..20", "random sessions of the driver")
-	limit = flag.Duration("limit", 2*time.Minute, "no session of the driver begins after this time")
+	limit = flag.Duration("limit", 4*time.Minute, "no session of the driver begins after this time")
 )
 
 // kafka makes sure that Apache Kafka is here, or skips. The tests wait for each

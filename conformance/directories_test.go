@@ -28,6 +28,7 @@ type cluster struct {
 	controller *process
 	broker     *process
 	written    []string // all records that were acknowledged, in order
+	consumed   [2]int   // how many of them each of the groups was given
 }
 
 func (c *cluster) addr() string { return fmt.Sprintf("127.0.0.1:%d", c.port) }
@@ -45,6 +46,8 @@ log.dirs=%s
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 offsets.topic.replication.factor=1
+offsets.topic.num.partitions=3
+group.initial.rebalance.delay.ms=0
 num.network.threads=2
 num.io.threads=4
 log.cleaner.dedupe.buffer.size=4194304
@@ -73,7 +76,7 @@ func (c *cluster) startKafka() {
 func (c *cluster) startOurs() {
 	c.t.Helper()
 	c.controller = nil
-	c.broker = serve(c.t, c.port, c.dir)
+	c.broker = serve(c.t, c.port, c.dir, "--set", "group.initial.rebalance.delay.ms=0")
 	c.answers()
 }
 
@@ -146,6 +149,34 @@ func (c *cluster) read(when string) {
 	cl.Close()
 }
 
+// consume has a group of each protocol go on where it left off, under whichever
+// software that was, and commit what it is given.
+func (c *cluster) consume(when string) {
+	c.t.Helper()
+	if !servesGroups(c.t, client(c.t, c.addr())) {
+		return
+	}
+	for i, group := range []string{"classic", "kip848"} {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		opts := []kgo.Opt{kgo.ConsumerGroup(group), kgo.ConsumeTopics("orders"), kgo.DisableAutoCommit(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())}
+		if group == "kip848" {
+			opts = append(opts, kgo.WithContext(context.WithValue(context.Background(), "opt_in_kafka_next_gen_balancer_beta", true)))
+		}
+		cl := client(c.t, c.addr(), opts...)
+		var got []string
+		for c.consumed[i]+len(got) < len(c.written) {
+			fetches := cl.PollFetches(ctx)
+			require.NoError(c.t, fetches.Err0(), "%s, group %s: %d of %d records", when, group, len(got), len(c.written)-c.consumed[i])
+			fetches.EachRecord(func(r *kgo.Record) { got = append(got, string(r.Value)) })
+		}
+		assert.Equal(c.t, c.written[c.consumed[i]:], got, "%s, group %s", when, group)
+		require.NoError(c.t, cl.CommitUncommittedOffsets(ctx), "%s, group %s", when, group)
+		c.consumed[i] = len(c.written)
+		cl.Close()
+		cancel()
+	}
+}
+
 func newCluster(t *testing.T) *cluster {
 	kafka(t)
 	return &cluster{t: t, dir: filepath.Join(t.TempDir(), "data"), port: freePorts(t, 2)}
@@ -158,12 +189,15 @@ func (c *cluster) pass(first, second func()) {
 	starts := []func(){second, first}
 	for i, signal := range []syscall.Signal{orderly, orderly, kill, kill} {
 		c.write(500)
+		c.consume(fmt.Sprintf("before change %d", i+1))
+		c.write(10)
 		c.stop(signal)
 		starts[i%2]()
 		c.read(fmt.Sprintf("change %d, after %v", i+1, signal))
 	}
 	c.write(100)
 	c.read("in the end")
+	c.consume("in the end")
 	c.stop(orderly)
 }
 
@@ -171,7 +205,7 @@ func (c *cluster) pass(first, second func()) {
 // back, with every record.
 func TestDirectories_OursFirst(t *testing.T) {
 	c := newCluster(t)
-	c.broker = serve(t, c.port, c.dir, "--brokers", "1", "--controllers", "1")
+	c.broker = serve(t, c.port, c.dir, "--brokers", "1", "--controllers", "1", "--set", "offsets.topic.num.partitions=3")
 	c.create()
 	c.pass(c.startOurs, c.startKafka)
 }

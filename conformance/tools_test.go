@@ -11,6 +11,35 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// toolStep is one use of a tool.
+type toolStep struct {
+	what  string
+	args  string // of the tool, after which comes --bootstrap-server
+	stdin string
+	want  []string // parts of what it says, or patterns
+}
+
+// useTools uses Kafka's tools one after another.
+func useTools(t *testing.T, bootstrap string, steps []toolStep) {
+	for _, step := range steps {
+		t.Run(step.what, func(t *testing.T) {
+			words := strings.Fields(step.args)
+			at := len(words)
+			if words[0] == "metadata-quorum" || words[0] == "features" {
+				at = 1 // before the subcommand
+			}
+			args := append(append(append([]string{}, words[:at]...), "--bootstrap-server", bootstrap), words[at:]...)
+			out := tool(t, step.stdin, args...)
+			for _, want := range step.want {
+				assert.Regexp(t, want, out)
+			}
+			for _, bad := range []string{"ERROR", "Exception"} {
+				assert.NotContains(t, out, bad)
+			}
+		})
+	}
+}
+
 // TestTools uses Kafka's command-line tools on ktrial serve, as if it were
 // Kafka.
 func TestTools(t *testing.T) {
@@ -31,12 +60,7 @@ func TestTools(t *testing.T) {
 	reassignment := file("reassignment.json", `{"version":1,"partitions":[{"topic":"orders","partition":0,"replicas":[2,1]}]}`)
 	deletion := file("deletion.json", `{"version":1,"partitions":[{"topic":"orders","partition":0,"offset":40}]}`)
 
-	for _, step := range []struct {
-		what  string
-		args  string // of the tool, after which comes --bootstrap-server
-		stdin string
-		want  []string // parts of what it says, or patterns
-	}{
+	useTools(t, bootstrap, []toolStep{
 		{"topics: create", "topics --create --topic orders --partitions 1 --replication-factor 3 --config retention.ms=86400000", "", []string{`Created topic orders\.`}},
 		{"topics: list", "topics --list", "", []string{`(?m)^orders$`}},
 		{"topics: describe", "topics --describe --topic orders", "", []string{`PartitionCount: 1`, `ReplicationFactor: 3`, `retention.ms=86400000`, `Isr: \d,\d,\d`, `Elr:`}},
@@ -61,25 +85,7 @@ func TestTools(t *testing.T) {
 		{"broker-api-versions", "broker-api-versions", "", []string{`Produce\(0\): 0 to 13`, `Fetch\(1\): 4 to 18`}},
 		{"cluster: id", "cluster cluster-id", "", []string{`Cluster ID: [\w-]{22}`}},
 		{"topics: delete", "topics --delete --topic orders", "", nil},
-	} {
-		t.Run(step.what, func(t *testing.T) {
-			words := strings.Fields(step.args)
-			at := 1
-			if words[0] == "metadata-quorum" || words[0] == "features" {
-				at = 1 // before the subcommand
-			} else {
-				at = len(words)
-			}
-			args := append(append(append([]string{}, words[:at]...), "--bootstrap-server", bootstrap), words[at:]...)
-			out := tool(t, step.stdin, args...)
-			for _, want := range step.want {
-				assert.Regexp(t, want, out)
-			}
-			for _, bad := range []string{"ERROR", "Exception"} {
-				assert.NotContains(t, out, bad)
-			}
-		})
-	}
+	})
 
 	t.Run("dump-log: records", func(t *testing.T) {
 		tool(t, "", "topics", "--create", "--topic", "dump", "--partitions", "1", "--replication-factor", "3", "--bootstrap-server", bootstrap)

@@ -1,6 +1,7 @@
 package assignor
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -71,6 +72,8 @@ func TestServerAssignors_AnswerLikeKafka(t *testing.T) {
 		{"range", "T:3 U:4", "A{T} / B{T,U}", "A T:0-1 / B T:2 U:0-3"},
 		// A topic that is no longer subscribed, a partition that is gone.
 		{"uniform", "T:2", "A{T}=T:0-1 U:0 / B{T}=T:5", "A T:0 / B T:1"},
+		// Targets that contradict each other, as no coordinator makes them.
+		{"uniform", "T:2", "A{T}=T:0 / B{T}=T:0", "A T:0 / B T:1"},
 	} {
 		t.Run(c.assignor+" "+c.members, func(t *testing.T) {
 			a, err := ServerByName(c.assignor)
@@ -125,4 +128,33 @@ func TestCommonProtocol(t *testing.T) {
 	}
 	_, err := CommonProtocol(nil)
 	assert.Error(t, err)
+}
+
+// What the classes of Apache Kafka 4.4 answered to groups drawn at random, some of
+// them in the rounds after a member came or went. Of cooperative-sticky only groups
+// whose members subscribe alike: else Java's answer depends on the order of its maps.
+func TestAssignors_AnswerLikeJavaAtRandom(t *testing.T) {
+	for i, row := range rows(t, "testdata/kafka-client.tsv") {
+		a, err := ByName(row[0], nil)
+		require.NoError(t, err)
+		assert.Equal(t, row[3], printShares(a.Assign(parseTopics(row[1]), parseMembers(row[2], a))), "row %d: %v", i+1, row)
+	}
+	for i, row := range rows(t, "testdata/kafka-server.tsv") {
+		a, err := ServerByName(row[0])
+		require.NoError(t, err)
+		assert.Equal(t, row[3], printServer(a.Assign(parseGroup(row[1], row[2]))), "row %d: %v", i+1, row)
+	}
+}
+
+// rows are the lines of a table: assignor, topics, members, shares.
+func rows(t *testing.T, file string) (all [][]string) {
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		row := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		require.Len(t, row, 4, line)
+		all = append(all, row)
+	}
+	require.NotEmpty(t, all)
+	return all
 }

@@ -13,6 +13,18 @@ type balance struct {
 	// load is the number of partitions of each member.
 	// Invariant: load[m] is how often m is in owner.
 	load []int
+	// byLoad: of members with equal loads comes first the one that had less when the
+	// topic's turn came, as in Kafka's coordinator; else the one with the lower number.
+	byLoad bool
+}
+
+// turns are the subscribers of a topic in the order in which equal ones come.
+func (b *balance) turns(topic int) []int {
+	turns := b.subscribers[topic]
+	if b.byLoad {
+		turns = slices.SortedStableFunc(slices.Values(turns), func(m, n int) int { return b.load[m] - b.load[n] })
+	}
+	return turns
 }
 
 func (b *balance) give(topic, partition, member int) {
@@ -23,11 +35,11 @@ func (b *balance) give(topic, partition, member int) {
 	b.load[member]++
 }
 
-// lightest is the subscriber of a topic with the fewest partitions among those
-// that suit, the first of equals; -1 if none suits.
-func (b *balance) lightest(topic int, suits func(member int) bool) int {
+// lightest is the member with the fewest partitions among those that suit, the first
+// of equals; -1 if none suits.
+func (b *balance) lightest(turns []int, suits func(member int) bool) int {
 	best := -1
-	for _, m := range b.subscribers[topic] {
+	for _, m := range turns {
 		if (best < 0 || b.load[m] < b.load[best]) && suits(m) {
 			best = m
 		}
@@ -39,11 +51,12 @@ func (b *balance) lightest(topic int, suits func(member int) bool) int {
 // that suits it.
 func (b *balance) assignFree(order []int, suits func(topic, partition, member int) bool) {
 	for _, t := range order {
+		turns := b.turns(t)
 		for p, owner := range b.owner[t] {
 			if owner != unowned {
 				continue
 			}
-			if m := b.lightest(t, func(m int) bool { return suits(t, p, m) }); m >= 0 {
+			if m := b.lightest(turns, func(m int) bool { return suits(t, p, m) }); m >= 0 {
 				b.give(t, p, m)
 			}
 		}
@@ -76,14 +89,15 @@ func (b *balance) levelTopic(topic int, choose func(topic, from, to int, partiti
 			owned[m] = append(owned[m], p)
 		}
 	}
+	turns := b.turns(topic)
 	for {
 		from := -1
-		for _, m := range b.subscribers[topic] {
-			if len(owned[m]) > 0 && (from < 0 || b.load[m] > b.load[from]) {
+		for _, m := range turns {
+			if len(owned[m]) > 0 && (from < 0 || b.load[m] >= b.load[from]) {
 				from = m
 			}
 		}
-		to := b.lightest(topic, func(int) bool { return true })
+		to := b.lightest(turns, func(int) bool { return true })
 		if from < 0 || b.load[from] < b.load[to]+2 {
 			return moved
 		}

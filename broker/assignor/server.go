@@ -87,7 +87,7 @@ func newServerDivision(g Group) *serverDivision {
 	slices.SortFunc(d.members, func(a, b *GroupMember) int {
 		return cmp.Or(cmp.Compare(bucket(a.ID, len(g.Members)), bucket(b.ID, len(g.Members))), strings.Compare(a.ID, b.ID))
 	})
-	d.load = make([]int, len(d.members))
+	d.load, d.byLoad = make([]int, len(d.members)), true
 	d.topics = slices.SortedFunc(maps.Keys(g.Partitions), CompareUUID)
 	for t, topic := range d.topics {
 		d.index[topic] = t
@@ -118,8 +118,8 @@ func bucket(s string, n int) uint32 {
 	return (hash ^ hash>>16) & uint32(buckets-1)
 }
 
-// targets calls f for the partitions of a member's target that exist and whose
-// topic it still subscribes to.
+// targets calls f for the partitions of a member's target that exist, that no member
+// has yet, and whose topic it still subscribes to.
 func (d *serverDivision) targets(member int, f func(topic, partition int)) {
 	for _, share := range d.members[member].Target {
 		t, exists := d.index[share.Topic]
@@ -130,7 +130,7 @@ func (d *serverDivision) targets(member int, f func(topic, partition int)) {
 			continue
 		}
 		for _, p := range share.Partitions {
-			if int(p) < len(d.owner[t]) {
+			if p >= 0 && int(p) < len(d.owner[t]) && d.owner[t][p] == unowned {
 				f(t, int(p))
 			}
 		}

@@ -60,10 +60,11 @@ func (d *serverDivision) divideAlike() {
 		}
 	}
 	for _, g := range gaps {
-		for _, s := range pool[:g.n] {
+		n := min(g.n, len(pool)) // fewer only if a partition was in two targets
+		for _, s := range pool[:n] {
 			d.give(s.topic, s.partition, g.member)
 		}
-		pool = pool[g.n:]
+		pool = pool[n:]
 	}
 }
 

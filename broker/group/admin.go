@@ -64,7 +64,7 @@ func (g *classicGroup) describe(resp *kmsg.DescribeGroupsResponseGroup) {
 	var chosen *string
 	if g.at == Stable {
 		chosen = g.protocol
-		resp.Protocol = *g.protocol
+		resp.Protocol = deref(g.protocol)
 	}
 	for mb := g.order.First(); mb != nil; mb = mb.link.Next() {
 		d := kmsg.NewDescribeGroupsResponseGroupMember()

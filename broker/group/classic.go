@@ -105,7 +105,9 @@ func (m *Machine) fromLog(id string, meta *groupMetadata) *classicGroup {
 	g := m.newClassic(id)
 	g.since, g.protocolType, g.generation, g.protocol = meta.since, meta.protocolType, meta.generation, meta.protocol
 	for i := range meta.members {
-		g.add(memberFromLog(&meta.members[i], meta.protocol))
+		if mb := memberFromLog(&meta.members[i], meta.protocol); g.members[mb.id] == nil {
+			g.add(mb) // a damaged record may have one twice
+		}
 	}
 	if meta.leader != nil {
 		g.leader = *meta.leader
@@ -205,7 +207,7 @@ func (g *classicGroup) remove(id, reason string, expelled bool) {
 	g.count(mb, -1)
 	mb.link.Remove()
 	delete(g.members, id)
-	if mb.instance != nil {
+	if mb.instance != nil && g.static[*mb.instance] == id {
 		delete(g.static, *mb.instance)
 	}
 	if g.leader == id {

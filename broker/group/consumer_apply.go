@@ -6,6 +6,7 @@ import (
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // EpochAddThenRemove is a planted bug: the epoch of a partition that moves from
@@ -39,8 +40,21 @@ func (m *Machine) applyConsumer(k key, v value) error {
 	gone, err := g.apply(k, v)
 	if gone {
 		m.groups.Delete(id)
+		m.forgetConsumer(g)
 	}
 	return err
+}
+
+// forgetConsumer forgets the soft state of a group that is gone.
+func (m *Machine) forgetConsumer(g *consumerGroup) {
+	soft := m.consumers.soft[g.id]
+	if soft == nil {
+		return
+	}
+	if soft.told != "" {
+		m.env.Tell(&witness.GroupState{Group: g.id, From: string(soft.told), To: string(Dead), Generation: g.epoch.Get()})
+	}
+	delete(m.consumers.soft, g.id)
 }
 
 // simple reports whether the log knows nothing of a group but offsets.
@@ -147,6 +161,9 @@ func (g *consumerGroup) applyMember(id string, v value) error {
 		*is = *was
 	}
 	is.told = v.(*consumerMemberValue)
+	if c := is.told.classic; c != nil && len(c.protocols) == 0 {
+		return fmt.Errorf("group: fold member %q of group %q: a member of the classic protocol supports no assignor, expected one", id, g.id)
+	}
 	return g.change(was, is)
 }
 

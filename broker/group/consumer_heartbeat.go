@@ -335,9 +335,16 @@ func (h *heartbeat) update(byAssignor bool) (bump bool, err error) {
 	if !byAssignor {
 		return h.changed, nil
 	}
+	return names || regex == regexResolved || h.prefersAnother(), nil
+}
+
+// prefersAnother reports whether most members prefer another assignor than before.
+func (h *heartbeat) prefersAnother() bool {
+	if deref(h.was.told.assignor) == deref(h.member.told.assignor) {
+		return false
+	}
 	byDefault := h.m.cfg.Consumer.Assignors[0]
-	preferred := h.group.preferredAssignor(nil, nil, byDefault)
-	return names || regex == regexResolved || preferred != h.group.preferredAssignor(h.was, h.member, byDefault), nil
+	return h.group.preferredAssignor(nil, nil, byDefault) != h.group.preferredAssignor(h.was, h.member, byDefault)
 }
 
 // updateEpoch raises the group's epoch if the group has to be assigned anew, or if
@@ -403,7 +410,7 @@ func (h *heartbeat) reconcile(target int32, share []topicPartitions, owned *[]to
 	}
 	topics := h.m.topicsByID(h.group).of(h.member)
 	r := reconciliation{
-		member: h.member, epoch: target, target: share, changed: h.changed, taken: h.group.isOwned, owned: owned,
+		member: h.member, epoch: target, target: share, changed: h.changed, taken: h.group.isOwned, owned: owned, bugs: h.m.env.Bugs(),
 		subscribed: func(topic kafka.UUID) bool { return containsID(topics, topic) },
 	}
 	next := r.next()

@@ -2,7 +2,14 @@ package group
 
 import (
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 )
+
+// NullAcknowledges is a planted bug: a heartbeat that says nothing of what its member
+// owns counts as one that has given up all it should. The member consumes partitions
+// that another one is given (the wrong half of franz-go's d5ceeb73, seen from the
+// coordinator). It goes to planted.All with the scenario that finds it.
+const NullAcknowledges planted.Bug = "group848.null_acknowledges"
 
 // reconciliation takes a member one step towards its target assignment: it first
 // gives up what is not its any more, then gets what other members have given up
@@ -21,6 +28,7 @@ type reconciliation struct {
 	// owned is what the member says it has; nil: it says nothing, and so has given
 	// up nothing.
 	owned *[]topicPartitions
+	bugs  *planted.Set
 }
 
 // next is the member after one step; the same one if there is nothing to do.
@@ -39,6 +47,10 @@ func (r *reconciliation) next() *consumerMember {
 // owns reports whether the member may still have any of these partitions.
 func (r *reconciliation) owns(partitions []topicPartitions) bool {
 	if r.owned == nil {
+		if r.bugs.On(NullAcknowledges) {
+			r.bugs.Infected(NullAcknowledges, len(partitions) > 0)
+			return false
+		}
 		return true
 	}
 	for _, t := range *r.owned {

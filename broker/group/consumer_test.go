@@ -397,6 +397,8 @@ func TestConsumerApply_RefusesWhatCannotBe(t *testing.T) {
 			`group: give AAAAAAAAAAAAAAAAAAAAAQ-0 to member "B" of group "g" in epoch 3: it is still owned in epoch 3`},
 		"a state to come": {[]entryOf{{&currentAssignmentKey{"g", "A"}, &currentAssignmentValue{state: 3}}},
 			`group: fold the assignment of member "A" of group "g": state 3, expected 0 to 2`},
+		"a classic member without assignors": {[]entryOf{{&consumerMemberKey{"g", "A"}, &consumerMemberValue{classic: &classicProtocols{}}}},
+			`group: fold member "A" of group "g": a member of the classic protocol supports no assignor, expected one`},
 		"a member goes with its assignment": {[]entryOf{{&consumerMemberKey{"g", "A"}, &consumerMemberValue{}}, {&consumerMemberKey{"g", "A"}, nil}},
 			`group: fold the tombstone of member "A" of group "g": it has epoch 0, expected its assignments to be gone`},
 		"a group goes with its members": {[]entryOf{{&consumerMemberKey{"g", "A"}, &consumerMemberValue{}}, {&consumerGroupKey{"g"}, nil}},

@@ -150,7 +150,11 @@ func (m *Machine) ApplyMarker(_ kafka.Offset, by coordinator.Producer, commit bo
 		}
 		for tp, p := range pending.All() {
 			m.replacePrint(pendingPrint(p, by.ID), 0)
-			if was, ok := o.committed.Get(tp); commit && (!ok || p.at > was.at) {
+			switch was, ok := o.committed.Get(tp); {
+			case !commit:
+			case ok && was.at > p.at:
+				m.env.Reached(ProbeLaterCommitKept)
+			default:
 				m.setOffset(group, tp, p)
 			}
 		}
@@ -249,8 +253,12 @@ const (
 func (m *Machine) mayCommit(id string, by committer) (perPartition func(string, kafka.UUID, int32) error, refused error) {
 	perPartition, refused = m.judgeCommit(id, by)
 	if bugs := m.env.Bugs(); bugs.On(CommitNoGeneration) {
-		bugs.Infected(CommitNoGeneration, refused != nil || perPartition != nil)
-		return nil, nil
+		bugs.Infected(CommitNoGeneration, refused != nil)
+		right := perPartition
+		return func(topic string, id kafka.UUID, partition int32) error {
+			bugs.Infected(CommitNoGeneration, right != nil && right(topic, id, partition) != nil)
+			return nil
+		}, nil
 	}
 	return perPartition, refused
 }

@@ -42,7 +42,7 @@ func (g *classicGroup) prepareRebalance() coordinator.Decision {
 	if g.allJoined() {
 		return g.completeJoin()
 	}
-	g.scheduleJoin()
+	g.scheduleJoin(0)
 	return coordinator.Decision{}
 }
 
@@ -60,8 +60,13 @@ func (g *classicGroup) scheduleInitial(delay, remaining time.Duration) {
 	})
 }
 
-func (g *classicGroup) scheduleJoin() {
-	g.schedule(g.timer("join"), g.rebalanceTimeout(), g.completeJoin)
+// leastJoinRetry is how long a join phase to which no member has come goes on, at
+// least. Members may name a rebalance timeout of 0, and would keep their coordinator
+// busy until their sessions end.
+const leastJoinRetry = 10 * time.Millisecond
+
+func (g *classicGroup) scheduleJoin(least time.Duration) {
+	g.schedule(g.timer("join"), max(g.rebalanceTimeout(), least), g.completeJoin)
 }
 
 // allJoined reports whether every member waits, and every id that was given away is
@@ -82,13 +87,18 @@ func (g *classicGroup) completeJoin() coordinator.Decision {
 	g.m.env.CancelTimer(g.timer("join"))
 	for mb := g.order.First(); mb != nil; {
 		next := mb.link.Next()
-		if mb.join == nil && mb.instance == nil {
+		switch {
+		case mb.join != nil:
+		case mb.instance != nil:
+			g.m.env.Reached(ProbeStaticAbsent)
+		default:
+			g.m.env.Reached(ProbeMissedJoin)
 			g.remove(mb.id, "it did not join within the rebalance timeout", true)
 		}
 		mb = next
 	}
 	if len(g.members) > 0 && !g.electLeader() {
-		g.scheduleJoin() // none has come; sessions will end
+		g.scheduleJoin(leastJoinRetry) // none has come; sessions will end
 		return coordinator.Decision{}
 	}
 	g.generation++
@@ -149,6 +159,7 @@ func (g *classicGroup) scheduleSync() {
 		if g.generation != generation || g.at != CompletingRebalance && g.at != Stable || len(g.unsynced) == 0 {
 			return coordinator.Decision{}
 		}
+		g.m.env.Reached(ProbeNoSync)
 		for _, id := range slices.Sorted(maps.Keys(g.unsynced)) {
 			g.remove(id, "it sent no SyncGroup within the rebalance timeout", true)
 		}
@@ -227,6 +238,9 @@ func (g *classicGroup) expire(id string) coordinator.Decision {
 		return coordinator.Decision{}
 	case mb != nil && !mb.isNew && (mb.join != nil || mb.sync != nil):
 		return coordinator.Decision{}
+	}
+	if mb != nil {
+		g.m.env.Reached(ProbeSessionEnded)
 	}
 	g.remove(id, "its session ended", true)
 	switch {

@@ -31,6 +31,7 @@ func (g *classicGroup) replace(old, id string, j joining) coordinator.Decision {
 			switch {
 			case g.members[id] != mb: // it is gone, or was replaced again
 			case err == nil:
+				g.m.env.Reached(ProbeStaticReplaced)
 				g.answerJoin(mb, g.replaced(mb, led, j.Version))
 			default:
 				g.swapBack(mb, &before, old, led, err)

@@ -115,6 +115,7 @@ func (g *classicGroup) assign(req *kmsg.SyncGroupRequest) coordinator.Decision {
 			switch {
 			case g.at != CompletingRebalance || g.generation != generation:
 			case err != nil:
+				g.m.env.Reached(ProbeNotWritten)
 				g.resetAssignments(err)
 				g.prepareRebalance()
 			default:

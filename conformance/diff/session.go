@@ -160,8 +160,8 @@ func (s *side) strange(name string, e reflect.Value) bool {
 		}
 		if v.Kind() == reflect.String {
 			t := v.String()
-			if name == "Groups" && t == "" && !e.FieldByName("ErrorCode").IsValid() {
-				return true // listed: of the sessions that use no name
+			if name == "Groups" && !e.FieldByName("ErrorCode").IsValid() { // listed, not asked for
+				return !strings.HasPrefix(t, s.prefix)
 			}
 			return strings.HasPrefix(t, "s") && strings.Contains(t, "-x-") && !strings.HasPrefix(t, s.prefix) || strings.HasPrefix(t, "__") || t == "t1" || t == "a"
 		}
