@@ -101,7 +101,7 @@ func TestWrongArguments(t *testing.T) {
 		{[]string{"run", "standard", "--set", "node.id=5"}, []string{"node.id=5: ", "the shape of the cluster gives it"}},
 		{[]string{"run", "standard", "--set", "retention.ms=-2"}, []string{"Invalid value -2 for configuration retention.ms: Value must be at least -1"}},
 		{[]string{"run", "standard", "--set", "min.compaction.lag.ms=9", "--set", "max.compaction.lag.ms=5"}, []string{"topic orders: conflict topic config setting min.compaction.lag.ms (9) > max.compaction.lag.ms (5)"}},
-		{[]string{"run", "standard", "--set", "auto.offset.reset=by_duration:1h"}, []string{"configuration auto.offset.reset: found \"by_duration:1h\""}},
+		{[]string{"run", "standard", "--set", "auto.offset.reset=by_duration:1H"}, []string{"Invalid value by_duration:1H for configuration auto.offset.reset"}},
 		{[]string{"run", "standard", "--plan", write(t, "hosts.txt", "\nat 1s: kill broker-4\n")}, []string{`hosts.txt: plan: line 2: fault "kill broker-4": host "broker-4" is unknown; did you mean broker-1?`}},
 		{[]string{"run", "standard", "--plan", "nowhere.txt"}, []string{"nowhere.txt", "no such file"}},
 		{[]string{"run", "standard", "--plan", badPlan}, []string{badPlan + ": plan: line 2: ", `"pwer-off broker-1"`}},
