@@ -235,15 +235,17 @@ func (p *processing) process(h env.Host, records []client.ConsumerRecord) {
 	if when == BeforeProcessing {
 		m.Commit(ends(records))
 	}
-	if when == PerRecord {
+	if work := p.work(); work == 0 && when != PerRecord {
+		m.Process(records, func() {})
+	} else {
 		for i := range records {
 			one := records[i : i+1]
-			m.Process(one, func() { h.Sleep(p.work()) })
-			m.Commit(ends(one))
+			m.Process(one, func() { h.Sleep(work) })
+			if when == PerRecord {
+				m.Commit(ends(one))
+			}
 		}
-		return
 	}
-	m.Process(records, func() { h.Sleep(time.Duration(len(records)) * p.work()) })
 	if when == AfterProcessing {
 		m.Commit(ends(records))
 	}

@@ -123,7 +123,7 @@ func (c *compaction) sent(op *history.Op, s history.Sent) {
 // add takes in a record. Tombstones are all one record, so that each has the key that
 // was told of it here.
 func (c *compaction) add(rec history.Rec, details uint32, offset, begun int64) {
-	key := c.keys[rec]
+	key := c.key(rec)
 	if details != 0 && c.log.H.ValueOf(rec).IsNull() {
 		key = c.log.H.Details(details).RecordKey()
 	}
@@ -139,7 +139,7 @@ func (c *compaction) add(rec history.Rec, details uint32, offset, begun int64) {
 // successors are the records of the record's key; of a record whose key is not told,
 // those of which it is not told either.
 func (c *compaction) successors(rec history.Rec) *successors {
-	return c.successorsOf(c.log.H.KeyOf(rec), c.keys[rec])
+	return c.successorsOf(c.log.H.KeyOf(rec), c.key(rec))
 }
 
 func (c *compaction) successorsOf(partition history.Key, key uint32) *successors {
