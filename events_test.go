@@ -131,6 +131,12 @@ var forPeople = map[string][]string{
 		"witness.ControllerResigned", "witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
 		"witness.BrokerRegistering", "witness.TopicCreated",
 	},
+	"the course of groups and of their coordinators": {
+		"witness.ShardLoading", "witness.ShardLoaded", "witness.ShardNotLoaded", "witness.ShardUnloaded",
+		"witness.ShardReverted", "witness.ShardCommitted", "witness.RecordSetAside",
+		"witness.GroupState", "witness.GenerationCompleted", "witness.GroupAssigned",
+		"witness.MemberJoined", "witness.MemberLeft", "witness.MemberFenced", "witness.OffsetCommitted", "witness.OffsetsExpired",
+	},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
 		"sim.Started", "sim.Paused", "sim.Resumed", "sim.ClockStepped", "sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",
 		"network.Cut", "network.Mended",
@@ -281,6 +287,17 @@ var weightTitles = map[ledger.Weight][2]string{
 
 // meanings of the fields that many events have.
 var meanings = map[string]string{
+	"group":           "name of the group",
+	"generation":      "generation of a classic group, or epoch of a KIP-848 group",
+	"member":          "id of the member",
+	"members":         "ids of the members",
+	"instance":        "group.instance.id, if it has one",
+	"group_leader":    "id of the member that assigns",
+	"protocol":        "name of the protocol that was chosen",
+	"partitions":      "the partitions",
+	"shard":           "the partition of the coordinators' topic, as __consumer_offsets/0",
+	"state_before":    "state before; empty: the group is new",
+	"committed":       "the offset",
 	"at":              "offset",
 	"broker":          "node id of the broker it is about",
 	"broker_epoch":    "the broker's epoch: the offset of its registration (KIP-903)",

@@ -129,6 +129,14 @@ func TestExtend_EveryProbeIsReached(t *testing.T) {
 	}
 }
 
+// plantedInStories are bugs that no scenario can find yet, as none has groups: stories show
+// what they do.
+var plantedInStories = map[string]string{
+	"UnloadIgnoresEpoch": "broker/coordinator/testdata/stories/planted-unload-ignores-epoch.txt",
+	"ServeWhileLoading":  "broker/coordinator/testdata/stories/planted-serve-while-loading.txt",
+	"AckBeforeCommit":    "broker/coordinator/testdata/stories/planted-ack-before-commit.txt",
+}
+
 // A planted bug is one branch, or its counters mean nothing.
 func TestExtend_EveryPlantedBugIsOneBranch(t *testing.T) {
 	branches := map[string]int{}
@@ -161,6 +169,11 @@ func TestExtend_EveryPlantedBugIsOneBranch(t *testing.T) {
 	require.NotEmpty(t, bugs)
 	for _, bug := range bugs {
 		assert.Equal(t, 1, branches[bug], "planted.%s: %d branches read it, expected one: if bugs.On(planted.%s) { ... }", bug, branches[bug], bug)
+		if story, ok := plantedInStories[bug]; ok {
+			assert.False(t, found[bug], "planted.%s: a scenario finds it; take it out of plantedInStories", bug)
+			assert.FileExists(t, story)
+			continue
+		}
 		assert.True(t, found[bug], "planted.%s: no row of plants in scenarios/trial says which scenario finds it, and which law or check", bug)
 	}
 }

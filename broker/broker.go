@@ -67,6 +67,7 @@ type Node struct {
 	Raft       *raft.Node
 	Controller *controller.Controller
 	Replicas   *replica.Manager
+	Groups     *server.Groups
 	Lifecycle  *server.Lifecycle
 	Dir        *log.Dir
 
@@ -130,13 +131,15 @@ func (n *Node) openDir() (err error) {
 	return err
 }
 
-// makeReplicas makes the replica manager, which is idle until metadata comes,
-// and the publisher that will bring it.
+// makeReplicas makes the replica manager and the coordinator of groups, which are
+// idle until metadata comes, and the publisher that will bring it.
 func (n *Node) makeReplicas() {
 	cfg := n.cfg.Settings.Replica
 	cfg.NodeID, cfg.TopicDefaults = n.cfg.NodeID, &n.cfg.Settings.Topic
 	n.Replicas = replica.NewManager(n.host, cfg, n.Dir, n.channel("alter-partition"), n.cfg.Bugs)
 	n.publisher = server.NewPublisher(n.host, n.cfg.NodeID, n.Replicas)
+	n.Groups = server.NewGroups(n.host, n.cfg.NodeID, n.cfg.Settings.Groups, n.Replicas, n.Image, n.cfg.Bugs)
+	n.publisher.OnPublished(n.Groups.ImageChanged)
 }
 
 // joinQuorum starts raft: as a voter on a controller, else as an observer.
@@ -192,7 +195,7 @@ func (n *Node) startBroker() error {
 	n.Lifecycle.GiveUp = func(error) { n.Shutdown() }
 	b := &server.Broker{
 		Host: n.host, NodeID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, Settings: settings,
-		Metadata: n.publisher, Replicas: n.Replicas, Lifecycle: n.Lifecycle,
+		Metadata: n.publisher, Replicas: n.Replicas, Lifecycle: n.Lifecycle, Groups: n.Groups,
 		Forward: n.channel("forwarding"), Allocate: n.channel("broker"),
 		Dir: n.Dir, DataDir: n.cfg.DataDir, Given: n.given(),
 	}
@@ -315,6 +318,7 @@ func (n *Node) shutdown() error {
 	if n.cfg.Roles.Has(BrokerRole) {
 		n.Lifecycle.ControlledShutdown()
 		n.closeListeners()
+		n.Groups.Close()
 		err = n.Replicas.Shutdown()
 	}
 	n.Raft.Shutdown(quorumShutdown)

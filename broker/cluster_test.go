@@ -11,6 +11,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/server"
 	"github.com/ktrial/ktrial/broker/wire"
@@ -36,10 +37,14 @@ type cluster struct {
 }
 
 func newCluster(t testing.TB, seed uint64, shape clusters.Shape) *cluster {
+	return newClusterWith(t, seed, nil, shape)
+}
+
+func newClusterWith(t testing.TB, seed uint64, bugs *planted.Set, shape clusters.Shape) *cluster {
 	settings := broker.DefaultSettings()
 	require.NoError(t, settings.SetAll(shape.Config))
 	w := sim.NewWorld(sim.Config{Seed: seed, MaxEvents: 30_000_000})
-	c := &cluster{clusters.New(w, clusters.Config{Shape: shape, Settings: settings, Dir: "kafka"}), t, w, map[string]int{}}
+	c := &cluster{clusters.New(w, clusters.Config{Shape: shape, Settings: settings, Bugs: bugs, Dir: "kafka"}), t, w, map[string]int{}}
 	w.Ledger().Read(func(e *ledger.Entry) { c.told[e.Event.Kind().Name]++ })
 	t.Cleanup(w.Close)
 	t.Cleanup(func() {

@@ -20,6 +20,7 @@ import (
 // Topic holds what topics have that set nothing themselves.
 type Settings struct {
 	Server     server.Settings
+	Groups     server.GroupSettings
 	Raft       raft.Settings
 	Controller controller.Settings
 	Replica    replica.Config
@@ -115,4 +116,6 @@ func Effective() (out []*config.Definition) {
 }
 
 // parts are the components that read settings of brokers.
-func (s *Settings) parts() []any { return []any{&s.Server, &s.Raft, &s.Controller, &s.Replica} }
+func (s *Settings) parts() []any {
+	return []any{&s.Server, &s.Groups, &s.Raft, &s.Controller, &s.Replica}
+}

@@ -43,6 +43,7 @@ var ours = map[string]string{
 	"group.version":                         "a level that kafka-storage format --feature takes",
 	"transaction.version":                   "a level that kafka-storage format --feature takes",
 	"ktrial.controlled.shutdown.timeout.ms": "a constant in Kafka's code",
+	"ktrial.coordinator.check":              "a check of ours, which costs as much as the state is large",
 	"ktrial.cpu.kilobyte.us":                "what the work of a simulated broker costs",
 	"ktrial.cpu.request.us":                 "what the work of a simulated broker costs",
 }

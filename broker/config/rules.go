@@ -129,6 +129,7 @@ var rules = map[Kind][]rule{
 			}),
 		idleConnections,
 		cordoned,
+		consumerAssignors,
 		func(v Values) string {
 			if codec := v.Int("offsets.topic.compression.codec"); codec < 0 || codec > 4 {
 				return fmt.Sprintf("Unknown compression type id: %d", codec)
@@ -183,6 +184,17 @@ func cordoned(v Values) string {
 		return ""
 	}
 	return "requirement failed: All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries : " + strings.Join(missing, ", ")
+}
+
+// consumerAssignors: names of classes are those of guests in Kafka, and none here.
+func consumerAssignors(v Values) string {
+	const name = "group.consumer.assignors"
+	for _, item := range items(v.Text(name)) {
+		if item != "uniform" && item != "range" {
+			return fmt.Sprintf("Invalid value %s for configuration %s: Class cannot be found", item, name)
+		}
+	}
+	return ""
 }
 
 // groupRules are those of the group coordinators: first the bounds, then what

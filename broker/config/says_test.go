@@ -28,7 +28,6 @@ var saysOtherwise = []struct {
 	}},
 	{"Kafka looks into the class, which is not here", [][3]string{
 		{"broker", "principal.builder.class=java.lang.String", "OK"},
-		{"broker", "group.consumer.assignors=foo", "OK"},
 		{"producer", "partitioner.class=java.lang.String", "OK"},
 		{"producer", "interceptor.classes=x", "OK"},
 		{"consumer", "partition.assignment.strategy=x; group.id=g", "OK"},

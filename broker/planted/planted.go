@@ -30,6 +30,9 @@ const (
 	RaftNoFlush         Bug = "raft.no_flush"
 	RaftForgetVote      Bug = "raft.forget_vote"
 	RaftRestartAsLeader Bug = "raft.restart_as_leader"
+	UnloadIgnoresEpoch  Bug = "coord.unload_ignores_epoch"
+	ServeWhileLoading   Bug = "coord.serve_while_loading"
+	AckBeforeCommit     Bug = "coord.ack_before_commit"
 )
 
 // Entry describes a bug.
@@ -55,6 +58,9 @@ var All = []Entry{
 	{RaftForgetVote, "Z16", "a vote is not durable before it is granted", "KIP-595"},
 	{RaftRestartAsLeader, "Z16", "a restarted quorum leader resumes in its old epoch", "KAFKA-10527"},
 	{IgnoreBrokerEpoch, "Z18", "the controller accepts an ISR join of a broker incarnation that is gone", "KIP-903"},
+	{UnloadIgnoresEpoch, "Z21", "a coordinator is unloaded late, whatever leadership it was loaded in since", "KAFKA-10614"},
+	{ServeWhileLoading, "Z21", "a coordinator answers from a log that it has folded in part", "redpanda #12931"},
+	{AckBeforeCommit, "Z75", "a coordinator answers when its record is appended, not when it is committed", "KAFKA-2017, redpanda #4900"},
 }
 
 // Count is what became of a planted bug in one run.

@@ -45,6 +45,7 @@ type Partition struct {
 	// Requests that wait for the log to grow, for the high watermark or the
 	// role to change, for log start offsets to rise.
 	grown, moved, trimmed watchers
+	onHW                  func(kafka.Offset) // is told when hw moves; may be nil
 
 	// Of a leader only.
 	followers  []follower   // in the order of their ids
@@ -277,6 +278,9 @@ func (p *Partition) setHW(hw kafka.Offset) {
 	p.hw = hw
 	p.m.host.Tell(p.m.told.hwMoved.Put(witness.HighWatermarkMoved{Replica: p.self, To: hw, Epoch: p.epoch}))
 	p.moved.check()
+	if p.onHW != nil {
+		p.onHW(hw)
+	}
 }
 
 // lastStable is the last stable offset (KIP-98).

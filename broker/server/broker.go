@@ -21,6 +21,7 @@ type Broker struct {
 	Metadata  *Publisher
 	Replicas  *replica.Manager
 	Lifecycle *Lifecycle
+	Groups    *Groups
 	// Forward is the way to the controller for what clients ask of it.
 	Forward *Channel
 	// Allocate is the way for what this broker itself needs.
@@ -38,7 +39,7 @@ type Broker struct {
 
 // Listen serves the broker listener on port until the server is closed.
 func (b *Broker) Listen(port int) (*wire.Server, error) {
-	b.creator = topicCreator{host: b.Host, channel: b.Allocate, timeout: b.Settings.RequestTimeout}
+	b.creator = topicCreator{host: b.Host, channel: b.Allocate, timeout: b.Settings.RequestTimeout, internal: b.Groups.topics()}
 	b.producers = producerIDs{
 		node: b.NodeID, epoch: b.Lifecycle.Epoch, channel: b.Allocate, timeout: b.Settings.RequestTimeout,
 		arrived: b.Host.NewSignal("producer ids"),
@@ -48,9 +49,9 @@ func (b *Broker) Listen(port int) (*wire.Server, error) {
 	return r.listen(b.Host, b.Settings, port, wire.Broker)
 }
 
-// routes is the table of what a broker serves. Groups and transactions are not
-// there yet, so their keys are not advertised either, and clients that look
-// (all do) go without. The controller's keys are served by forwarding.
+// routes is the table of what a broker serves. Transactions are not there yet, so
+// their keys are not advertised either, and clients that look (all do) go without.
+// The controller's keys are served by forwarding.
 func (b *Broker) routes() routes {
 	r := routes{}
 	on(r, b.produce)
@@ -66,6 +67,20 @@ func (b *Broker) routes() routes {
 	on(r, b.describeCluster)
 	on(r, b.describeProducers)
 	on(r, b.describeTopicPartitions)
+
+	on(r, b.findCoordinator)
+	on(r, b.joinGroup)
+	on(r, b.syncGroup)
+	on(r, b.heartbeat)
+	on(r, b.leaveGroup)
+	on(r, b.offsetCommit)
+	on(r, b.offsetFetch)
+	on(r, b.offsetDelete)
+	on(r, b.listGroups)
+	on(r, b.describeGroups)
+	on(r, b.deleteGroups)
+	on(r, b.consumerGroupHeartbeat)
+	on(r, b.consumerGroupDescribe)
 
 	on(r, forward[*kmsg.CreateTopicsRequest](b))
 	on(r, forward[*kmsg.DeleteTopicsRequest](b))

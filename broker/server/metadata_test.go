@@ -11,6 +11,7 @@ import (
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/wire"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -226,7 +227,7 @@ func TestProduce_WhatNeverGetsToTheReplicas(t *testing.T) {
 		"a known topic id":     {ask(13, 1, "", orders, 0), nil},
 	} {
 		var refused produceRefusals
-		fit := refused.sift(cluster(t), c.req)
+		fit := refused.sift(&wire.Context{}, cluster(t), c.req)
 		if c.want == nil {
 			assert.Same(t, c.req, fit, name)
 			assert.Equal(t, "orders", fit.Topics[0].Topic, name)
@@ -241,7 +242,7 @@ func TestProduce_WhatNeverGetsToTheReplicas(t *testing.T) {
 	mixed := ask(9, 1, "orders", kafka.UUID{}, 0)
 	mixed.Topics = append(mixed.Topics, ask(9, 1, "bonds", kafka.UUID{}, 0).Topics...)
 	var refused produceRefusals
-	fit := refused.sift(cluster(t), mixed)
+	fit := refused.sift(&wire.Context{}, cluster(t), mixed)
 	require.Len(t, fit.Topics, 1)
 	assert.Len(t, mixed.Topics, 2, "the request is left as it came")
 	assert.Len(t, refused.topics, 1)

@@ -22,6 +22,7 @@ import (
 //   - A partition that is not in the metadata is UNKNOWN_TOPIC_OR_PARTITION;
 //     one that is led elsewhere NOT_LEADER_OR_FOLLOWER, and v10 names the leader
 //     (KIP-951). The rest is package replica's.
+//   - Topics of coordinators are not for clients: INVALID_TOPIC_EXCEPTION.
 //   - acks=0 has no answer. After an error the connection is closed instead, so
 //     that the client looks for the leader again.
 //
@@ -32,7 +33,7 @@ func (b *Broker) produce(ctx *wire.Context, req *kmsg.ProduceRequest) kmsg.Respo
 	im := b.image()
 	var refused produceRefusals
 	dropRepeated(req)
-	fit := refused.sift(im, req)
+	fit := refused.sift(ctx, im, req)
 	resp := ctx.ProduceResponse()
 	resp.Version = req.Version
 	b.Replicas.ProduceInto(resp, fit)
@@ -59,7 +60,7 @@ type produceRefusals struct {
 
 // sift resolves topic ids and leaves what may be appended. In the usual case
 // that is all of req, and nothing is copied.
-func (r *produceRefusals) sift(im *metadata.Image, req *kmsg.ProduceRequest) *kmsg.ProduceRequest {
+func (r *produceRefusals) sift(ctx *wire.Context, im *metadata.Image, req *kmsg.ProduceRequest) *kmsg.ProduceRequest {
 	whole := true
 	for i := range req.Topics {
 		t := &req.Topics[i]
@@ -69,7 +70,7 @@ func (r *produceRefusals) sift(im *metadata.Image, req *kmsg.ProduceRequest) *km
 			}
 		}
 		for j := range t.Partitions {
-			if err := refusal(im, req, t, &t.Partitions[j]); err != nil {
+			if err := refusal(ctx, im, req, t, &t.Partitions[j]); err != nil {
 				whole = false
 				r.add(t, t.Partitions[j].Partition, err)
 			}
@@ -84,7 +85,7 @@ func (r *produceRefusals) sift(im *metadata.Image, req *kmsg.ProduceRequest) *km
 		t := req.Topics[i]
 		t.Partitions = nil
 		for _, p := range req.Topics[i].Partitions {
-			if refusal(im, req, &t, &p) == nil {
+			if refusal(ctx, im, req, &t, &p) == nil {
 				t.Partitions = append(t.Partitions, p)
 			}
 		}
@@ -95,8 +96,12 @@ func (r *produceRefusals) sift(im *metadata.Image, req *kmsg.ProduceRequest) *km
 	return &fit
 }
 
+// adminClient is the client id that may append to the topics of coordinators, as Kafka's
+// own tools did (AdminUtils.ADMIN_CLIENT_ID).
+const adminClient = "__admin_client"
+
 // refusal is why a partition of a produce cannot even be tried, or nil.
-func refusal(im *metadata.Image, req *kmsg.ProduceRequest, t *kmsg.ProduceRequestTopic, p *kmsg.ProduceRequestTopicPartition) error {
+func refusal(ctx *wire.Context, im *metadata.Image, req *kmsg.ProduceRequest, t *kmsg.ProduceRequestTopic, p *kmsg.ProduceRequestTopicPartition) error {
 	if req.Version >= 13 && t.Topic == "" {
 		return kerr.UnknownTopicID
 	}
@@ -105,6 +110,9 @@ func refusal(im *metadata.Image, req *kmsg.ProduceRequest, t *kmsg.ProduceReques
 	}
 	if req.Version < 3 {
 		return kerr.UnsupportedForMessageFormat
+	}
+	if internalTopic(t.Topic) && ctx.ClientID != adminClient {
+		return kerr.InvalidTopicException
 	}
 	if batch, _, err := record.Next(p.Records); err == nil && batch.IsTransactional() {
 		if req.TransactionID == nil {

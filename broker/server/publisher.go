@@ -36,6 +36,9 @@ type Publisher struct {
 	offset kafka.Offset
 	// compact is offered every image that was published.
 	compact func(*metadata.Image)
+	// onPublished are told of it, and of what has changed since the one before; the
+	// first has none.
+	onPublished []func(*metadata.Image, *metadata.Changes)
 }
 
 // Replicas is what a broker's replicas are told of the metadata.
@@ -59,6 +62,12 @@ func NewPublisher(host env.Host, node kafka.NodeID, replicas Replicas) *Publishe
 func (p *Publisher) Start(caughtUp func() bool, compact func(*metadata.Image)) {
 	p.caughtUp, p.compact = caughtUp, compact
 	p.host.Go("metadata publisher", p.run)
+}
+
+// OnPublished has f called when the replicas follow an image, with what has changed; nil
+// for the first. f must not block, nor keep the image.
+func (p *Publisher) OnPublished(f func(*metadata.Image, *metadata.Changes)) {
+	p.onPublished = append(p.onPublished, f)
 }
 
 // Image is the state of the cluster as this broker knows it. It is not to be
@@ -108,9 +117,9 @@ func (p *Publisher) run() {
 // publish takes in all that has arrived, in one step, and has the replicas
 // follow. It blocks.
 func (p *Publisher) publish() {
-	whole := !p.published
+	whole, before := !p.published, (*metadata.Image)(nil)
 	if p.snapshot != nil {
-		p.image, p.snapshot = p.snapshot, nil
+		before, p.image, p.snapshot = p.image, p.snapshot, nil
 		whole = true
 	}
 	var changes metadata.Changes
@@ -132,13 +141,26 @@ func (p *Publisher) publish() {
 		p.replicas.Apply(im, &changes)
 	}
 	p.offset = offset
-	if !p.published {
+	switch {
+	case !p.published:
+		p.tellPublished(im, nil)
 		p.published = true
 		p.first.Broadcast()
+	case before != nil:
+		changes = metadata.Diff(before, im)
+		fallthrough
+	default:
+		p.tellPublished(im, &changes)
 	}
 	p.host.Tell(&witness.Applied{Node: p.node, Offset: offset, Hash: im.Hash()})
 	if p.compact != nil {
 		p.compact(im)
+	}
+}
+
+func (p *Publisher) tellPublished(im *metadata.Image, ch *metadata.Changes) {
+	for _, f := range p.onPublished {
+		f(im, ch)
 	}
 }
 

@@ -31,10 +31,12 @@ type topicCreator struct {
 	channel  *Channel
 	timeout  time.Duration
 	inFlight map[string]bool
+	// internal are the coordinators' topics, which are created as this broker is set.
+	internal map[string]kmsg.CreateTopicsRequestTopic
 }
 
-// create asks for topics with the controller's defaults for partitions and
-// replication factor. It does not block.
+// create asks for topics: the coordinators' as they are to be, others with the controller's defaults for
+// partitions and replication factor. It does not block.
 func (c *topicCreator) create(names []string) {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = int32(c.timeout.Milliseconds())
@@ -44,6 +46,9 @@ func (c *topicCreator) create(names []string) {
 		}
 		topic := kmsg.NewCreateTopicsRequestTopic()
 		topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, -1, -1
+		if as, ok := c.internal[name]; ok {
+			topic = as
+		}
 		req.Topics = append(req.Topics, topic)
 		if c.inFlight == nil {
 			c.inFlight = map[string]bool{}

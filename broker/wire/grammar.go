@@ -6,8 +6,8 @@ var grammars = map[int16][]grammar{
 	1:  {{12, "4444144[s[448484t]t][s[4]t]st"}, {13, "4444144[u[448484t]t][u[4]t]st"}, {15, "444144[u[448484t]t][u[4]t]sr"}},   // Fetch
 	2:  {{6, "41[s[448t]t]t"}, {10, "41[s[448t]t]4t"}},                                                                         // ListOffsets
 	3:  {{9, "[st]111t"}, {10, "[ust]111t"}, {11, "[ust]11t"}},                                                                 // Metadata
-	8:  {{8, "s4ss[s[484st]t]t"}},                                                                                              // OffsetCommit
-	9:  {{6, "s[s[4]t]t"}, {7, "s[s[4]t]1t"}, {8, "[s[s[4]t]t]1t"}, {9, "[ss4[s[4]t]t]1t"}},                                    // OffsetFetch
+	8:  {{8, "s4ss[s[484st]t]t"}, {10, "s4ss[u[484st]t]t"}},                                                                    // OffsetCommit
+	9:  {{6, "s[s[4]t]t"}, {7, "s[s[4]t]1t"}, {8, "[s[s[4]t]t]1t"}, {9, "[ss4[s[4]t]t]1t"}, {10, "[ss4[u[4]t]t]1t"}},           // OffsetFetch
 	10: {{3, "s1t"}, {4, "1[s]t"}},                                                                                             // FindCoordinator
 	11: {{6, "s44sss[sst]t"}, {8, "s44sss[sst]st"}},                                                                            // JoinGroup
 	12: {{4, "s4sst"}},                                                                                                         // Heartbeat

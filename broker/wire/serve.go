@@ -212,6 +212,7 @@ func (a *Accepted) one(frame []byte) error {
 		return err
 	}
 	ctx.ClientID, ctx.Key, ctx.Version, ctx.Bytes = id, h.Key, h.Version, len(frame)
+	ctx.RemoteAddr = a.conn.RemoteAddr() // the connection may have learned its client's since
 	if s.Host.Traced() {
 		a.tellArrived(h, len(frame))
 	}

@@ -11,9 +11,9 @@ type Range struct{ Key, Min, Max int16 }
 // Versions is what a peer speaks, sorted by key. It is never changed.
 type Versions []Range
 
-// Broker is what the broker listener of Kafka 4.1 speaks, without share groups,
-// ACLs, delegation tokens, quotas, SASL and telemetry. A server advertises the
-// part that it has handlers for.
+// Broker is what the broker listener of Kafka 4.1 speaks, of groups that of 4.4, without
+// share groups, ACLs, delegation tokens, quotas, SASL and telemetry. A server advertises
+// the part that it has handlers for.
 //
 // Produce says 0 although it serves from 3: librdkafka before 2.11 turns
 // compression off for brokers that do not claim the old versions (KAFKA-18659).
@@ -23,8 +23,8 @@ var Broker = Versions{
 	{1, 4, 18}, // Fetch
 	{2, 1, 10}, // ListOffsets
 	{3, 0, 13}, // Metadata
-	{8, 2, 9},  // OffsetCommit
-	{9, 1, 9},  // OffsetFetch
+	{8, 2, 10}, // OffsetCommit
+	{9, 1, 10}, // OffsetFetch
 	{10, 0, 6}, // FindCoordinator
 	{11, 0, 9}, // JoinGroup
 	{12, 0, 4}, // Heartbeat
@@ -48,7 +48,7 @@ var Broker = Versions{
 	{34, 1, 2}, // AlterReplicaLogDirs
 	{35, 1, 4}, // DescribeLogDirs
 	{37, 0, 3}, // CreatePartitions
-	{42, 0, 2}, // DeleteGroups
+	{42, 0, 3}, // DeleteGroups
 	{43, 0, 2}, // ElectLeaders
 	{44, 0, 1}, // IncrementalAlterConfigs
 	{45, 0, 1}, // AlterPartitionReassignments

@@ -123,6 +123,16 @@ func (g *Coordination) Answers(node Node, id string, epoch Epoch, to int64, stat
 	}
 }
 
+// Compared: a coordinator holds one state of a shard at an offset that is committed, and
+// the log below it folds to another, or the same.
+func (g *Coordination) Compared(node Node, id string, at int64, holds, log uint64) {
+	g.events++
+	g.shard(id)
+	if holds != log {
+		g.fail(CoordinatorFolds, node, "%v holds another state at offset %d than the log says", node, at)
+	}
+}
+
 func (g *Coordination) shard(id string) *shard {
 	g.subject = id
 	s := g.shards[id]

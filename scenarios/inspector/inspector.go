@@ -45,6 +45,7 @@ type Inspector struct {
 	Quorum *laws.Quorum
 
 	brokers    *laws.Brokers
+	groups     *laws.Coordination
 	calm       laws.Calm
 	partitions []*Partition // in the order in which they were met
 	byID       map[witness.PartitionID]*Partition
@@ -109,6 +110,8 @@ func New(cfg Config) *Inspector {
 	}
 	in.Quorum = laws.NewQuorum(laws.QuorumConfig{Subject: kafka.MetadataPartition.String(), Name: in.name(), Voters: in.list(0, cfg.Voters), Brokers: in.brokers, Calm: &in.calm})
 	in.Quorum.Report = func(f laws.Failure) { cfg.Broken(nil, f) }
+	in.groups = laws.NewCoordination(in.name())
+	in.groups.Report = in.Quorum.Report
 	return in
 }
 

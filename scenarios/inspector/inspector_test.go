@@ -195,6 +195,9 @@ func TestEventsBecomeLaws(t *testing.T) {
 			&witness.ProduceAcked{Replica: &witness.Replica{Node: 2, Partition: kafka.TopicPartition{Topic: "others"}}, From: 2, End: 3},
 		}, 0, ""},
 
+		{"a coordinator that holds what is not in its log", []ledger.Event{
+			&witness.ShardDiverged{Shard: &witness.Shard{Node: 2, Shard: kafka.TopicPartition{Topic: "__consumer_offsets", Partition: 3}}, At: 7, Holds: 1, Log: 2},
+		}, 84, "__consumer_offsets/3: broker-2 holds another state at offset 7 than the log says"},
 		{"a vote for two", []ledger.Event{
 			&witness.QuorumVoted{Replica: voter[2], Epoch: 1, Candidate: 3002}, &witness.QuorumVoted{Replica: voter[2], Epoch: 1, Candidate: 3001},
 		}, 33, "__cluster_metadata/0: controller-2 voted for controller-2 and for controller-1 in epoch 1"},

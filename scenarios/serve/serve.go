@@ -95,6 +95,9 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return UsageError{err}
 	}
+	if err := fitFew(&settings, d.brokers, cfg.Set); err != nil {
+		return UsageError{err}
+	}
 	c := newServed(w, d, settings, cfg.Ready)
 	// The doors come before anything is written: a port in use is the most
 	// frequent of errors.
@@ -109,6 +112,17 @@ func Run(ctx context.Context, cfg Config) error {
 		c.fail(err)
 	}
 	return c.failed
+}
+
+// fitFew gives the topics of coordinators as many replicas as there are brokers, if those are
+// fewer than Kafka's default of three, as the server.properties that comes with Kafka
+// does: with the default they could not be created, and there would be no groups.
+func fitFew(settings *broker.Settings, brokers int, given map[string]string) error {
+	const name = "offsets.topic.replication.factor"
+	if _, set := given[name]; set || brokers >= 3 {
+		return nil
+	}
+	return settings.Set(name, strconv.Itoa(brokers))
 }
 
 func liveConfig(cfg Config) live.Config {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/sim/env"
+	"github.com/ktrial/ktrial/sim/network"
 )
 
 // door is a TCP port that leads to a port of a host.
@@ -193,6 +194,7 @@ func (b *bridge) open() {
 			return
 		}
 		b.conn = c
+		c.(*network.Conn).SetLocalAddr(b.tcp.RemoteAddr().String())
 		go b.readTCP()
 		go b.writeTCP()
 		h.Go("answers to "+b.tcp.RemoteAddr().String(), b.down)

@@ -356,6 +356,10 @@ func (c *Conn) closeSilently() {
 	c.wakeAll()
 }
 
+// SetLocalAddr has the peer take this end for another address: what connects here is for a
+// client that is elsewhere.
+func (c *Conn) SetLocalAddr(addr string) { c.peer.remote = addr }
+
 // LocalAddr is "host:port" of this end.
 func (c *Conn) LocalAddr() string { return c.peer.remote }
 

@@ -1,0 +1,305 @@
+package witness
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/ledger"
+)
+
+// Shard says which partition of an internal topic a coordinator's event is of. A shard
+// makes one and puts it into all of its events.
+type Shard struct {
+	Node  kafka.NodeID         `json:"node"`
+	Shard kafka.TopicPartition `json:"shard"`
+	// Topic is the id of the internal topic.
+	Topic kafka.UUID `json:"topic_id"`
+}
+
+// Subject is the partition of the internal topic.
+func (s *Shard) Subject() string {
+	if s == nil {
+		return ""
+	}
+	return s.Shard.String()
+}
+
+// What a coordinator's runtime does with a shard.
+type (
+	// ShardLoading: the broker leads the shard's partition and begins to fold its log.
+	ShardLoading struct {
+		*Shard
+		Epoch kafka.LeaderEpoch `json:"epoch"`
+	}
+	// ShardLoaded: the shard serves from now on.
+	ShardLoaded struct {
+		*Shard
+		Epoch   kafka.LeaderEpoch `json:"epoch"`
+		Records int               `json:"records"`
+		End     kafka.Offset      `json:"end"`
+		HW      kafka.Offset      `json:"hw"`
+		// State is the fingerprint of what is folded up to the log end; 0: none is made.
+		State uint64 `json:"state,string"`
+	}
+	// ShardNotLoaded: the log could not be folded; the shard serves nothing in this epoch.
+	ShardNotLoaded struct {
+		*Shard
+		Epoch kafka.LeaderEpoch `json:"epoch"`
+		Error
+	}
+	// ShardUnloaded: the broker no longer serves the shard.
+	ShardUnloaded struct {
+		*Shard
+		Epoch kafka.LeaderEpoch `json:"epoch"`
+	}
+	// ShardReverted: a batch could not be appended; what it had changed is taken back.
+	ShardReverted struct {
+		*Shard
+		To kafka.Offset `json:"to"`
+		Error
+	}
+	// ShardCommitted: the shard answers what was written below To.
+	ShardCommitted struct {
+		*Shard
+		Epoch kafka.LeaderEpoch `json:"epoch"`
+		To    kafka.Offset      `json:"to"`
+		// State is the fingerprint of what is folded up to there; 0: none is made.
+		State uint64 `json:"state,string"`
+	}
+	// ShardDiverged: what the shard holds is not what its committed log says.
+	ShardDiverged struct {
+		*Shard
+		At    kafka.Offset `json:"at"`
+		Holds uint64       `json:"holds,string"` // fingerprint of what the shard holds
+		Log   uint64       `json:"log,string"`   // fingerprint of the fold of the log
+	}
+	// RecordSetAside: a record of the internal topic cannot be read; the shard goes
+	// without it.
+	RecordSetAside struct {
+		*Shard
+		At kafka.Offset `json:"at"`
+		Error
+	}
+)
+
+// What a coordinator does with a group.
+type (
+	// GroupState: the group is in another state, by Kafka's names; From is empty for a
+	// group that is new.
+	GroupState struct {
+		Group      string `json:"group"`
+		From       string `json:"state_before"`
+		To         string `json:"state"`
+		Generation int32  `json:"generation"`
+	}
+	// GenerationCompleted: the members of a classic group have joined a generation.
+	GenerationCompleted struct {
+		Group      string   `json:"group"`
+		Generation int32    `json:"generation"`
+		Protocol   string   `json:"protocol"`
+		Leader     string   `json:"group_leader"`
+		Members    []string `json:"members"`
+	}
+	// GroupAssigned: a member is given its partitions, in an answer.
+	GroupAssigned struct {
+		Group      string                 `json:"group"`
+		Generation int32                  `json:"generation"`
+		Member     string                 `json:"member"`
+		Partitions []kafka.TopicPartition `json:"partitions"`
+	}
+	// MemberJoined: a group has a new member.
+	MemberJoined struct {
+		Group      string `json:"group"`
+		Generation int32  `json:"generation"`
+		Member     string `json:"member"`
+		Instance   string `json:"instance,omitempty"`
+		Client     string `json:"client_id"`
+	}
+	// MemberLeft: a member is gone from its group, because it said so or because the
+	// coordinator removed it.
+	MemberLeft struct {
+		Group      string `json:"group"`
+		Generation int32  `json:"generation"`
+		Member     string `json:"member"`
+		Instance   string `json:"instance,omitempty"`
+		Reason     string `json:"reason"`
+		// Expelled: the member did not ask for it.
+		Expelled bool `json:"expelled,omitempty"`
+	}
+	// MemberFenced: a member's request is refused because another took its place or
+	// its epoch is old.
+	MemberFenced struct {
+		Group    string `json:"group"`
+		Member   string `json:"member"`
+		Instance string `json:"instance,omitempty"`
+		Error
+	}
+	// OffsetCommitted: a commit is answered with success.
+	OffsetCommitted struct {
+		Group       string               `json:"group"`
+		Partition   kafka.TopicPartition `json:"partition"`
+		Offset      kafka.Offset         `json:"committed"`
+		LeaderEpoch kafka.LeaderEpoch    `json:"leader_epoch"`
+		Generation  int32                `json:"generation"` // that the client named; -1: none
+		Member      string               `json:"member"`
+		At          kafka.Offset         `json:"at"` // of the record in the internal topic
+	}
+	// OffsetsExpired: committed offsets are removed.
+	OffsetsExpired struct {
+		Group      string                 `json:"group"`
+		Partitions []kafka.TopicPartition `json:"partitions"`
+		Reason     string                 `json:"reason"`
+	}
+)
+
+var (
+	shardLoading        = ledger.Declare[ShardLoading]("shard-loading", "a broker begins to load a partition of a coordinators' topic", ledger.Detail)
+	shardLoaded         = ledger.Declare[ShardLoaded]("shard-loaded", "a coordinator serves a partition of its topic from now on", ledger.Detail)
+	shardNotLoaded      = ledger.Declare[ShardNotLoaded]("shard-not-loaded", "a partition of a coordinators' topic could not be loaded", ledger.Notable)
+	shardUnloaded       = ledger.Declare[ShardUnloaded]("shard-unloaded", "a broker no longer serves a partition of a coordinators' topic", ledger.Detail)
+	shardReverted       = ledger.Declare[ShardReverted]("shard-reverted", "a coordinator takes back what it could not append", ledger.Notable)
+	shardCommitted      = ledger.Declare[ShardCommitted]("shard-committed", "a coordinator answers what is committed", ledger.Detail)
+	shardDiverged       = ledger.Declare[ShardDiverged]("shard-diverged", "a coordinator holds something else than its committed log says", ledger.Notable)
+	recordSetAside      = ledger.Declare[RecordSetAside]("record-set-aside", "a record of a coordinators' topic cannot be read", ledger.Notable)
+	groupState          = ledger.Declare[GroupState]("group-state", "a group is in another state", ledger.Notable)
+	generationCompleted = ledger.Declare[GenerationCompleted]("generation-completed", "the members of a classic group have joined a generation", ledger.Notable)
+	groupAssigned       = ledger.Declare[GroupAssigned]("group-assigned", "a member of a group is given its partitions", ledger.Detail)
+	memberJoined        = ledger.Declare[MemberJoined]("member-joined", "a group has a new member", ledger.Notable)
+	memberLeft          = ledger.Declare[MemberLeft]("member-left", "a member is gone from its group", ledger.Notable)
+	memberFenced        = ledger.Declare[MemberFenced]("member-fenced", "a member learns that it is not one any more", ledger.Notable)
+	offsetCommitted     = ledger.Declare[OffsetCommitted]("offset-committed", "a commit of an offset is answered with success", ledger.Detail)
+	offsetsExpired      = ledger.Declare[OffsetsExpired]("offsets-expired", "committed offsets are removed", ledger.Notable)
+)
+
+func (e *ShardLoading) Kind() *ledger.Kind        { return shardLoading }
+func (e *ShardLoaded) Kind() *ledger.Kind         { return shardLoaded }
+func (e *ShardNotLoaded) Kind() *ledger.Kind      { return shardNotLoaded }
+func (e *ShardUnloaded) Kind() *ledger.Kind       { return shardUnloaded }
+func (e *ShardReverted) Kind() *ledger.Kind       { return shardReverted }
+func (e *ShardCommitted) Kind() *ledger.Kind      { return shardCommitted }
+func (e *ShardDiverged) Kind() *ledger.Kind       { return shardDiverged }
+func (e *RecordSetAside) Kind() *ledger.Kind      { return recordSetAside }
+func (e *GroupState) Kind() *ledger.Kind          { return groupState }
+func (e *GenerationCompleted) Kind() *ledger.Kind { return generationCompleted }
+func (e *GroupAssigned) Kind() *ledger.Kind       { return groupAssigned }
+func (e *MemberJoined) Kind() *ledger.Kind        { return memberJoined }
+func (e *MemberLeft) Kind() *ledger.Kind          { return memberLeft }
+func (e *MemberFenced) Kind() *ledger.Kind        { return memberFenced }
+func (e *OffsetCommitted) Kind() *ledger.Kind     { return offsetCommitted }
+func (e *OffsetsExpired) Kind() *ledger.Kind      { return offsetsExpired }
+
+func (e *ShardLoading) Sentence() string {
+	return fmt.Sprintf("loads %s, epoch %d", e.Subject(), e.Epoch)
+}
+
+func (e *ShardLoaded) Sentence() string {
+	return fmt.Sprintf("coordinates %s, epoch %d, after %d records up to offset %d", e.Subject(), e.Epoch, e.Records, e.End)
+}
+
+func (e *ShardNotLoaded) Sentence() string {
+	return fmt.Sprintf("cannot load %s, epoch %d: %s", e.Subject(), e.Epoch, e.Text)
+}
+
+func (e *ShardUnloaded) Sentence() string {
+	return fmt.Sprintf("no longer coordinates %s, epoch %d", e.Subject(), e.Epoch)
+}
+
+func (e *ShardReverted) Sentence() string {
+	return fmt.Sprintf("takes back what it decided on %s from offset %d: %s", e.Subject(), e.To, e.Text)
+}
+
+func (e *ShardCommitted) Sentence() string {
+	return fmt.Sprintf("answers %s up to offset %d", e.Subject(), e.To)
+}
+
+func (e *ShardDiverged) Sentence() string {
+	return fmt.Sprintf("holds another state of %s at offset %d than the log says", e.Subject(), e.At)
+}
+
+func (e *RecordSetAside) Sentence() string {
+	return fmt.Sprintf("sets aside the record at offset %d of %s: %s", e.At, e.Subject(), e.Text)
+}
+
+// Subject is the group.
+func (e *GroupState) Subject() string { return e.Group }
+
+func (e *GroupState) Sentence() string {
+	if e.From == "" {
+		return fmt.Sprintf("group %s is %s, generation %d", e.Group, e.To, e.Generation)
+	}
+	return fmt.Sprintf("group %s goes from %s to %s, generation %d", e.Group, e.From, e.To, e.Generation)
+}
+
+// Subject is the group.
+func (e *GenerationCompleted) Subject() string { return e.Group }
+
+func (e *GenerationCompleted) Sentence() string {
+	return fmt.Sprintf("group %s completes generation %d of %d members (%s), leader %s, members %s", e.Group, e.Generation, len(e.Members), e.Protocol, e.Leader, strings.Join(e.Members, ", "))
+}
+
+// Subject is the group.
+func (e *GroupAssigned) Subject() string { return e.Group }
+
+func (e *GroupAssigned) Sentence() string {
+	return fmt.Sprintf("group %s, generation %d: %s has %s", e.Group, e.Generation, e.Member, partitions(e.Partitions))
+}
+
+// partitions lists them in words.
+func partitions(tps []kafka.TopicPartition) string {
+	if len(tps) == 0 {
+		return "no partitions"
+	}
+	names := make([]string, len(tps))
+	for i, tp := range tps {
+		names[i] = tp.String()
+	}
+	return strings.Join(names, ", ")
+}
+
+// Subject is the group.
+func (e *MemberJoined) Subject() string { return e.Group }
+
+func (e *MemberJoined) Sentence() string {
+	return fmt.Sprintf("group %s, generation %d: %s joins", e.Group, e.Generation, named(e.Member, e.Instance))
+}
+
+// named is a member with its instance.
+func named(member, instance string) string {
+	if instance == "" {
+		return member
+	}
+	return fmt.Sprintf("%s (instance %s)", member, instance)
+}
+
+// Subject is the group.
+func (e *MemberLeft) Subject() string { return e.Group }
+
+func (e *MemberLeft) Sentence() string {
+	verb := "leaves"
+	if e.Expelled {
+		verb = "is removed"
+	}
+	return fmt.Sprintf("group %s, generation %d: %s %s: %s", e.Group, e.Generation, named(e.Member, e.Instance), verb, e.Reason)
+}
+
+// Subject is the group.
+func (e *MemberFenced) Subject() string { return e.Group }
+
+func (e *MemberFenced) Sentence() string {
+	return fmt.Sprintf("group %s refuses %s: %s", e.Group, named(e.Member, e.Instance), e.Text)
+}
+
+func (e *OffsetCommitted) Sentence() string {
+	return fmt.Sprintf("group %s commits %v up to offset %d", e.Group, e.Partition, e.Offset)
+}
+
+// Subject is the partition that the offset is of.
+func (e *OffsetCommitted) Subject() string { return e.Partition.String() }
+
+// Subject is the group.
+func (e *OffsetsExpired) Subject() string { return e.Group }
+
+func (e *OffsetsExpired) Sentence() string {
+	return fmt.Sprintf("group %s loses its offsets of %s: %s", e.Group, partitions(e.Partitions), e.Reason)
+}
