@@ -141,6 +141,10 @@ var forPeople = map[string][]string{
 		"sim.Started", "sim.Paused", "sim.Resumed", "sim.ClockStepped", "sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",
 		"network.Cut", "network.Mended",
 	},
+	"what a member of a group does: laws look at the group coordinator, and checkers at the history": {
+		"witness.CoordinatorFound", "witness.CoordinatorForgotten", "witness.PartitionsAssigned", "witness.PartitionsRevoked",
+		"witness.PartitionsLost", "witness.ConsumerLeft", "witness.ConsumerFenced", "witness.ConsumerCommitted",
+	},
 	"the course of a trial": {
 		"cluster.StopRefused", "trial.PromiseBroken",
 	},

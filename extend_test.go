@@ -132,9 +132,12 @@ func TestExtend_EveryProbeIsReached(t *testing.T) {
 // plantedInStories are bugs that no scenario can find yet, as none has groups: stories show
 // what they do.
 var plantedInStories = map[string]string{
-	"UnloadIgnoresEpoch": "broker/coordinator/testdata/stories/planted-unload-ignores-epoch.txt",
-	"ServeWhileLoading":  "broker/coordinator/testdata/stories/planted-serve-while-loading.txt",
-	"AckBeforeCommit":    "broker/coordinator/testdata/stories/planted-ack-before-commit.txt",
+	"UnloadIgnoresEpoch":       "broker/coordinator/testdata/stories/planted-unload-ignores-epoch.txt",
+	"ServeWhileLoading":        "broker/coordinator/testdata/stories/planted-serve-while-loading.txt",
+	"AckBeforeCommit":          "broker/coordinator/testdata/stories/planted-ack-before-commit.txt",
+	"HeartbeatOwnsTarget":      "broker/client/testdata/stories/planted-z64-heartbeat-owns-target.txt",
+	"HeartbeatEmptyIsNoChange": "broker/client/testdata/stories/planted-z64-empty-is-no-change.txt",
+	"HeartbeatNoReset":         "broker/client/testdata/stories/planted-z64-no-reset-on-error.txt",
 }
 
 // A planted bug is one branch, or its counters mean nothing.

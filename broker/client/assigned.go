@@ -28,14 +28,17 @@ type assigned struct {
 	// is of no more use.
 	moves int
 
-	target   kafka.Offset // of the reset, while lost; NoTarget: there is no policy
-	asking   bool         // ListOffsets or OffsetForLeaderEpoch is in flight
+	target   OffsetReset // of the reset, while lost
+	asking   bool        // ListOffsets or OffsetForLeaderEpoch is in flight
 	failures int
 	retryAt  time.Duration
 
 	paused bool
-	stuck  bool  // err stays until a seek
-	err    error // for Poll to return
+	// revoking: the member is about to give the partition up. What of it waits for
+	// Poll stays there, so that no more is consumed than was committed (KAFKA-14196).
+	revoking bool
+	stuck    bool  // err stays until a seek
+	err      error // for Poll to return
 
 	highWatermark kafka.Offset
 
@@ -47,22 +50,10 @@ type positionState uint8
 
 const (
 	lost       positionState = iota // to be reset
+	initial                         // to be looked up among the group's committed offsets
 	unverified                      // the leader has changed since it was known to be good (KIP-320)
 	valid
 )
-
-// noTarget says that auto.offset.reset is none.
-const noTarget kafka.Offset = -100
-
-func (r OffsetReset) target() (to kafka.Offset, ok bool) {
-	switch r {
-	case Earliest:
-		return kafka.EarliestOffset, true
-	case Latest:
-		return kafka.LatestOffset, true
-	}
-	return noTarget, false
-}
 
 // move drops what is in flight or buffered for the position so far.
 func (a *assigned) move() {
@@ -77,11 +68,17 @@ func (a *assigned) seek(to Position) {
 	a.leaderEpoch = kafka.NoEpoch
 }
 
+// initialise has the position looked up among the group's committed offsets.
+func (a *assigned) initialise() {
+	a.move()
+	a.state = initial
+}
+
 // reset has the position looked up. Without a policy it is an error.
-func (a *assigned) reset(to kafka.Offset, ok bool) {
+func (a *assigned) reset(to OffsetReset) {
 	a.move()
 	a.state, a.target = lost, to
-	if !ok {
+	if to == NoReset {
 		a.fail(fmt.Errorf("client: poll %v: no position, and auto.offset.reset is none", a.tp))
 	}
 }
@@ -100,7 +97,7 @@ func (a *assigned) failOnce(err error) {
 
 // resting reports whether there is nothing to do for a but to wait.
 func (a *assigned) resting(now time.Duration) bool {
-	return a.retryAt > now || a.asking || a.stuck || a.state == lost && a.target == noTarget
+	return a.retryAt > now || a.asking || a.stuck || a.state == initial || a.state == lost && a.target == NoReset
 }
 
 // backOff keeps a from being asked for until retryAt.
@@ -119,7 +116,7 @@ func (a *assigned) follow(t *topic) {
 		a.topic, a.leaderEpoch = t.id, kafka.NoEpoch // another topic of that name: its epochs begin anew
 	}
 	epoch := t.parts[a.tp.Partition].epoch
-	if a.state == lost || epoch == kafka.NoEpoch || epoch <= a.leaderEpoch {
+	if a.state == lost || a.state == initial || epoch == kafka.NoEpoch || epoch <= a.leaderEpoch {
 		return
 	}
 	a.leaderEpoch = epoch
@@ -134,7 +131,7 @@ func (a *assigned) follow(t *topic) {
 
 // fetchable reports whether a may be fetched at now.
 func (a *assigned) fetchable(now time.Duration) bool {
-	return a.state == valid && !a.paused && !a.stuck && now >= a.retryAt
+	return a.state == valid && !a.paused && !a.revoking && !a.stuck && now >= a.retryAt
 }
 
 // readFrom is the node to fetch from.
@@ -149,12 +146,12 @@ func (a *assigned) readFrom(leader kafka.NodeID, now time.Duration) kafka.NodeID
 // validated takes in what the leader said of the epoch of the position: where
 // it ends in the leader's log.
 func (a *assigned) validated(end Position, policy OffsetReset) {
-	to, ok := policy.target()
+	ok := policy != NoReset
 	switch {
 	case end.Offset < 0 || end.Epoch < 0:
 		// The leader knows of no such epoch: nothing in common is known.
 		if ok {
-			a.reset(to, true)
+			a.reset(policy)
 			return
 		}
 		a.fail(&LogTruncationError{a.tp, a.position, Position{kafka.NoOffset, kafka.NoEpoch}})
@@ -180,10 +177,9 @@ func (a *assigned) fetchFailed(c *Consumer, err *kerr.Error, offset kafka.Offset
 		if !fromLeader {
 			return // a follower may be behind: ask the leader
 		}
-		to, ok := c.cfg.AutoOffsetReset.target()
-		if ok {
+		if c.cfg.AutoOffsetReset != NoReset {
 			c.net.host.Reached(ProbeOutOfRange)
-			a.reset(to, true)
+			a.reset(c.cfg.AutoOffsetReset)
 			return
 		}
 		a.fail(fmt.Errorf("client: poll %v: position %d: %w", a.tp, offset, err))

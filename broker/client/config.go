@@ -9,8 +9,10 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/ktrial/ktrial/broker/assignor"
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 )
 
@@ -80,6 +82,23 @@ type ConsumerConfig struct {
 	CheckCRCs              bool           `kafka:"check.crcs"`
 	ClientRack             string         `kafka:"client.rack"`
 	DefaultAPITimeout      time.Duration  `kafka:"default.api.timeout.ms"`
+
+	// Of a member of a group. Without GroupID there is no group: partitions can
+	// only be assigned, and nothing can be committed.
+	GroupID            string        `kafka:"group.id"`
+	GroupInstanceID    string        `kafka:"group.instance.id"`
+	GroupProtocol      GroupProtocol `kafka:"group.protocol"`
+	AssignmentStrategy AssignorList  `kafka:"partition.assignment.strategy"`
+	RemoteAssignor     string        `kafka:"group.remote.assignor"`
+	SessionTimeout     time.Duration `kafka:"session.timeout.ms"`
+	HeartbeatInterval  time.Duration `kafka:"heartbeat.interval.ms"`
+	MaxPollInterval    time.Duration `kafka:"max.poll.interval.ms"`
+	EnableAutoCommit   bool          `kafka:"enable.auto.commit"`
+	AutoCommitInterval time.Duration `kafka:"auto.commit.interval.ms"`
+	// Assignors are used instead of AssignmentStrategy, if set: a guest's own.
+	Assignors []assignor.Assignor
+	// Bugs are those that are planted in the consumer; nil: none.
+	Bugs *planted.Set
 }
 
 // ConfigKind says that these are consumers' settings.
@@ -181,25 +200,6 @@ func (a Acks) String() string {
 	}
 	return fmt.Sprint(int16(a))
 }
-
-// OffsetReset is where a consumer goes that has no valid position.
-type OffsetReset int8
-
-// Earliest and Latest go to an end of the log, NoReset returns an error.
-const (
-	Latest OffsetReset = iota
-	Earliest
-	NoReset
-)
-
-var offsetResets = []string{"latest", "earliest", "none"}
-
-// Set parses Kafka's form.
-//
-// Missing: by_duration (KIP-1106).
-func (r *OffsetReset) Set(s string) error { return pick(r, s, offsetResets) }
-
-func (r OffsetReset) String() string { return offsetResets[r] }
 
 // IsolationLevel says whether a consumer sees what is not committed.
 type IsolationLevel int8

@@ -46,8 +46,32 @@ func TestReadConsumer(t *testing.T) {
 	assert.Equal(t, NoRecovery, cfg.Recovery)
 	_, err = ReadConsumer(map[string]string{"enable.auto.commit": "true"})
 	assert.EqualError(t, err, "enable.auto.commit cannot be set to true when default group id (null) is used.")
-	_, err = ReadConsumer(map[string]string{"auto.offset.reset": "by_duration:PT1H"})
-	assert.ErrorContains(t, err, "auto.offset.reset", "Kafka takes it, and it is not here yet")
+	cfg, err = ReadConsumer(map[string]string{"auto.offset.reset": "by_duration:PT1H", "partition.assignment.strategy": "org.apache.kafka.clients.consumer.StickyAssignor"})
+	require.NoError(t, err)
+	assert.Equal(t, ByDuration(time.Hour), cfg.AutoOffsetReset)
+	assert.Equal(t, AssignorList{"sticky"}, cfg.AssignmentStrategy)
+}
+
+func TestOffsetReset_ByDuration(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"by_duration:P1DT2H3M4.5S": 26*time.Hour + 3*time.Minute + 4500*time.Millisecond,
+		"by_duration:PT0S":         0,
+		"by_duration:pt90m":        90 * time.Minute,
+		"by_duration:P2D":          48 * time.Hour,
+	} {
+		var r OffsetReset
+		require.NoError(t, r.Set(text), text)
+		assert.Equal(t, ByDuration(want), r, text)
+		var again OffsetReset
+		require.NoError(t, again.Set(r.String()), r.String())
+		assert.Equal(t, r, again)
+	}
+	for _, text := range []string{"by_duration:", "by_duration:PT", "by_duration:P", "by_duration:PT-1S", "by_duration:1H", "by_duration:PT1S1M", "by_duration:PT1.5H", "by_duration:P1H"} {
+		var r OffsetReset
+		assert.Error(t, r.Set(text), text)
+	}
+	assert.Equal(t, int64(400), ByDuration(100*time.Millisecond).timestamp(500))
+	assert.Zero(t, ByDuration(time.Hour).timestamp(500))
 }
 
 // Every setting that has an effect says in the catalogue what it does.

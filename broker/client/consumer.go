@@ -48,6 +48,10 @@ func (e *LogTruncationError) Error() string {
 // A task in the background keeps the positions valid and fetches ahead; Poll
 // only hands out what has come. Nothing but Poll moves a position forward.
 type Consumer struct {
+	// OnCommit, if set, is called for each commit of the group when it has ended, by
+	// any task: it must not block. It is for recording what the group was told.
+	OnCommit func(Commit)
+
 	cfg ConsumerConfig
 	net *network
 
@@ -55,6 +59,7 @@ type Consumer struct {
 	sources  []*source   // in the order of their first use
 	fetched  []*fetched  // in the order of their arrival
 	failing  bool        // a partition may have an error to return
+	group    *group      // nil: there is no group.id
 
 	schedule *schedule  // of the fetcher; a duty for each source
 	attended []*source  // by the work that is going on
@@ -77,14 +82,42 @@ func (c *Client) NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 		arrived: c.host.NewSignal("fetched records"),
 	}
 	consumer.schedule = newSchedule(c.host, "fetcher", consumer.work)
-	consumer.net = c.network(&consumer.cfg.Common, consumer.attendToAll)
+	consumer.net = c.network(&consumer.cfg.Common, consumer.networkChanged)
+	if cfg.GroupID != "" {
+		group, err := newGroup(consumer)
+		if err != nil {
+			return nil, err
+		}
+		consumer.group = group
+	}
 	c.host.Go("fetcher", consumer.run)
 	return consumer, nil
 }
 
+// networkChanged: a link opened or broke, or the metadata was updated.
+func (c *Consumer) networkChanged() {
+	c.attendToAll()
+	if c.group != nil {
+		c.group.news()
+	}
+}
+
 // Assign replaces the assignment. Partitions that stay keep their positions;
-// new ones begin where auto.offset.reset says.
+// new ones begin at the offsets that their group has committed, and without a group
+// or such an offset where auto.offset.reset says. A consumer that has subscribed
+// has its partitions from its group: Assign panics.
 func (c *Consumer) Assign(partitions []kafka.TopicPartition) {
+	if c.group != nil {
+		if c.group.subscription.active() {
+			panic("client: assign: subscription to topics, partitions and pattern are mutually exclusive")
+		}
+		c.group.commits.auto(c.net.host.Uptime())
+	}
+	c.assign(partitions)
+}
+
+// assign is Assign of what the application or the group says.
+func (c *Consumer) assign(partitions []kafka.TopicPartition) {
 	wanted := slices.Clone(partitions)
 	slices.SortFunc(wanted, kafka.TopicPartition.Compare)
 	wanted = slices.Compact(wanted)
@@ -93,7 +126,11 @@ func (c *Consumer) Assign(partitions []kafka.TopicPartition) {
 		a := c.find(tp)
 		if a == nil {
 			a = &assigned{c: c, tp: tp, preferred: kafka.NoNode, highWatermark: kafka.NoOffset}
-			a.reset(c.cfg.AutoOffsetReset.target())
+			if c.group != nil {
+				a.initialise()
+			} else {
+				a.reset(c.cfg.AutoOffsetReset)
+			}
 			c.source(kafka.NoNode).join(a)
 		}
 		a.index = len(next)
@@ -101,15 +138,15 @@ func (c *Consumer) Assign(partitions []kafka.TopicPartition) {
 		c.net.metadata.want(tp.Topic)
 	}
 	for _, a := range c.assigned {
-		if !slices.Contains(next, a) {
+		if a.index >= len(next) || next[a.index] != a {
 			a.move() // what is on its way for it is of no more use
 			a.source.leave(a)
 		}
 	}
 	old := c.assigned
 	c.assigned = next
-	for _, a := range old {
-		if !slices.ContainsFunc(next, func(b *assigned) bool { return b.tp.Topic == a.tp.Topic }) {
+	for i, a := range old {
+		if (i == 0 || old[i-1].tp.Topic != a.tp.Topic) && !c.wants(a.tp.Topic) {
 			c.net.metadata.unwant(a.tp.Topic)
 		}
 	}
@@ -138,16 +175,16 @@ func (c *Consumer) Seek(tp kafka.TopicPartition, o kafka.Offset) error {
 // SeekToBeginning moves to the start of the logs, of all assigned partitions
 // if none is named, when they are next polled.
 func (c *Consumer) SeekToBeginning(partitions ...kafka.TopicPartition) error {
-	return c.resetAll(partitions, kafka.EarliestOffset)
+	return c.resetAll(partitions, Earliest)
 }
 
 // SeekToEnd moves to the ends of the logs: with read_committed, to the last
 // stable offsets.
 func (c *Consumer) SeekToEnd(partitions ...kafka.TopicPartition) error {
-	return c.resetAll(partitions, kafka.LatestOffset)
+	return c.resetAll(partitions, Latest)
 }
 
-func (c *Consumer) resetAll(partitions []kafka.TopicPartition, to kafka.Offset) error {
+func (c *Consumer) resetAll(partitions []kafka.TopicPartition, to OffsetReset) error {
 	if len(partitions) == 0 {
 		partitions = c.Assignment()
 	}
@@ -156,7 +193,7 @@ func (c *Consumer) resetAll(partitions []kafka.TopicPartition, to kafka.Offset) 
 		if err != nil {
 			return err
 		}
-		a.reset(to, true)
+		a.reset(to)
 	}
 	c.attendToAll()
 	return nil
@@ -172,6 +209,11 @@ func (c *Consumer) Poll(timeout time.Duration) ([]ConsumerRecord, error) {
 		if c.closed {
 			return nil, fmt.Errorf("client: poll: consumer: %w", env.ErrClosed)
 		}
+		if c.group != nil {
+			if err := c.group.poll(); err != nil {
+				return nil, err
+			}
+		}
 		records, err := c.collect()
 		if len(records) > 0 || err != nil {
 			return records, err
@@ -181,6 +223,9 @@ func (c *Consumer) Poll(timeout time.Duration) ([]ConsumerRecord, error) {
 			if left = deadline - c.net.host.Uptime(); left <= 0 {
 				return nil, nil
 			}
+		}
+		if c.group != nil {
+			left = c.group.wait(left)
 		}
 		c.arrived.Wait(left)
 	}
@@ -198,7 +243,7 @@ func (c *Consumer) collect() (records []ConsumerRecord, err error) {
 	limit := int(c.cfg.MaxPollRecords)
 	kept := c.fetched[:0]
 	for _, f := range c.fetched {
-		if err == nil && !f.a.paused && len(records) < limit {
+		if err == nil && !f.a.paused && !f.a.revoking && len(records) < limit {
 			records, err = f.take(records, limit, c.cfg.CheckCRCs)
 		}
 		if err != nil && len(records) > 0 {
@@ -256,11 +301,17 @@ func (c *Consumer) Position(tp kafka.TopicPartition) (Position, error) {
 		if err != nil {
 			return Position{}, err
 		}
-		if a.state != lost {
+		if a.state != lost && a.state != initial {
 			return a.position, nil
 		}
 		if a.err != nil {
 			return Position{}, a.err
+		}
+		if c.group != nil {
+			if err := c.group.commits.initialise(c.net.host.Uptime()); err != nil {
+				return Position{}, err
+			}
+			c.group.run()
 		}
 		left := deadline - c.net.host.Uptime()
 		if left <= 0 || !c.arrived.Wait(left) {
@@ -284,12 +335,49 @@ func (c *Consumer) pause(partitions []kafka.TopicPartition, paused bool) {
 	c.attendToAll()
 }
 
-// Close ends the consumer's tasks and connections.
+// closeTimeout is how long Close takes at most.
+const closeTimeout = 30 * time.Second
+
+// Close is CloseWithin 30 seconds, as in Kafka.
 func (c *Consumer) Close() {
+	// The error is the listener's, and Close is the end.
+	_ = c.CloseWithin(closeTimeout)
+}
+
+// CloseWithin ends the consumer's tasks and connections. A member of a group commits
+// what it has consumed, if enable.auto.commit says so, gives its partitions up and
+// leaves the group, unless it is a static one; it blocks, at most timeout, until the
+// coordinator has answered. The error is one of the listener.
+func (c *Consumer) CloseWithin(timeout time.Duration) error {
+	if c.closed {
+		return nil
+	}
+	var err error
+	if c.group != nil {
+		err = c.group.close(c.net.host.Uptime() + timeout)
+	}
 	c.closed = true
 	c.schedule.close()
 	c.net.close()
 	c.arrived.Broadcast()
+	return err
+}
+
+// GroupMetadata is as what the consumer is in its group (KIP-447).
+func (c *Consumer) GroupMetadata() (GroupMetadata, error) {
+	if c.group == nil {
+		return GroupMetadata{}, fmt.Errorf("client: group metadata: %w", errNoGroup)
+	}
+	return c.group.metadata(), nil
+}
+
+// Coordinator is the broker that coordinates the consumer's group, or NoNode if it is
+// not known.
+func (c *Consumer) Coordinator() kafka.NodeID {
+	if c.group == nil || c.group.coordinator.link == nil {
+		return kafka.NoNode
+	}
+	return c.group.coordinator.link.node
 }
 
 func (c *Consumer) find(tp kafka.TopicPartition) *assigned {

@@ -13,12 +13,18 @@ import (
 
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
 func consumer(t testing.TB, c *Client, set ...string) *Consumer {
+	return consumerWith(t, c, nil, set...)
+}
+
+func consumerWith(t testing.TB, c *Client, bugs *planted.Set, set ...string) *Consumer {
 	cfg := ConsumerDefaults()
+	cfg.Bugs = bugs
 	cfg.AutoOffsetReset = Earliest
 	for _, s := range set {
 		name, value, _ := strings.Cut(s, "=")

@@ -39,6 +39,7 @@ type fake struct {
 	onAnswer func(node int32, req kmsg.Request, resp kmsg.Response)
 	hidden   map[string]bool // topics that Metadata does not tell of
 
+	groups   fakeGroups
 	requests []string // what was asked, in order: "broker-0 Produce"
 	sessions map[int32]*fakeSession
 }
@@ -168,6 +169,9 @@ func (f *fake) answer(ctx *wire.Context, node int32, req kmsg.Request) kmsg.Resp
 	case *kmsg.OffsetForLeaderEpochRequest:
 		f.offsetForLeaderEpoch(node, r, resp.(*kmsg.OffsetForLeaderEpochResponse))
 	default:
+		if f.groupAnswer(ctx, node, req, resp) {
+			return resp
+		}
 		f.t.Errorf("the fake broker knows no %s", kmsg.NameForKey(req.Key()))
 		return nil
 	}
@@ -180,7 +184,15 @@ func (f *fake) metadata(req *kmsg.MetadataRequest, resp *kmsg.MetadataResponse) 
 		b.NodeID, b.Host, b.Port = node, f.host(node), 9092
 		resp.Brokers = append(resp.Brokers, b)
 	}
-	for _, rt := range req.Topics {
+	asked := req.Topics
+	if asked == nil {
+		for _, name := range f.topics {
+			rt := kmsg.NewMetadataRequestTopic()
+			rt.Topic = &name
+			asked = append(asked, rt)
+		}
+	}
+	for _, rt := range asked {
 		t := kmsg.NewMetadataResponseTopic()
 		t.Topic, t.TopicID = rt.Topic, f.ids[*rt.Topic]
 		if f.hidden[*rt.Topic] || !slices.Contains(f.topics, *rt.Topic) {
@@ -406,6 +418,9 @@ func (f *fake) listOffsets(node int32, req *kmsg.ListOffsetsRequest, resp *kmsg.
 			if rp.Timestamp == int64(kafka.EarliestOffset) {
 				part.Offset = int64(p.start)
 			}
+			if rp.Timestamp >= 0 {
+				part.Offset, part.Timestamp = p.since(rp.Timestamp)
+			}
 			if p.leader != node {
 				part.ErrorCode = kerr.NotLeaderForPartition.Code
 			}
@@ -413,6 +428,20 @@ func (f *fake) listOffsets(node int32, req *kmsg.ListOffsetsRequest, resp *kmsg.
 		}
 		resp.Topics = append(resp.Topics, t)
 	}
+}
+
+// since is the first record that is not older than a time; -1: there is none.
+func (p *fakePartition) since(timestamp int64) (offset, at int64) {
+	offset, at = -1, -1
+	for _, b := range p.log {
+		_ = b.Records(func(r record.Record) error {
+			if offset < 0 && r.Timestamp >= timestamp {
+				offset, at = int64(r.Offset), r.Timestamp
+			}
+			return nil
+		})
+	}
+	return offset, at
 }
 
 func (f *fake) offsetForLeaderEpoch(node int32, req *kmsg.OffsetForLeaderEpochRequest, resp *kmsg.OffsetForLeaderEpochResponse) {

@@ -180,7 +180,7 @@ func (c *Consumer) sort(s *source, now time.Duration) {
 		case a.state == unverified:
 			s.verify = append(s.verify, a)
 		case c.holds(a):
-			s.buffered = s.buffered || !a.paused
+			s.buffered = s.buffered || !a.paused && !a.revoking
 		case a.fetchable(now):
 			s.fetches = append(s.fetches, c.partitionFetch(a))
 		}
@@ -316,7 +316,8 @@ func (c *Consumer) listOffsets(l *link, parts []*assigned) {
 	for _, a := range parts {
 		_, epoch := c.net.metadata.leader(a.tp)
 		part := kmsg.NewListOffsetsRequestTopicPartition()
-		part.Partition, part.CurrentLeaderEpoch, part.Timestamp = a.tp.Partition, int32(epoch), int64(a.target)
+		part.Partition, part.CurrentLeaderEpoch = a.tp.Partition, int32(epoch)
+		part.Timestamp = a.target.timestamp(c.net.host.Now().Millis())
 		req.Topics = appendListOffsets(req.Topics, a.tp.Topic, part)
 	}
 	c.askFor(l, req, parts, func(resp kmsg.Response, a *assigned) error {
@@ -326,6 +327,11 @@ func (c *Consumer) listOffsets(l *link, parts []*assigned) {
 		}
 		if err := kerr.ErrorForCode(rp.ErrorCode); err != nil {
 			return err
+		}
+		if rp.Offset < 0 {
+			// By duration, and no record is as young: there may be one later.
+			a.retryAt = c.net.host.Uptime() + c.cfg.RequestTimeout
+			return nil
 		}
 		_, epoch := c.net.metadata.leader(a.tp)
 		a.seek(Position{kafka.Offset(rp.Offset), kafka.LeaderEpoch(rp.LeaderEpoch)})

@@ -23,9 +23,10 @@ var errNotSent = errors.New("not sent")
 // Its own task connects, and sending does not block, so that a broker which does
 // not answer or takes no bytes holds up only the tasks that talk to it.
 type link struct {
-	net  *network
-	node kafka.NodeID // below zero: a bootstrap server
-	addr string
+	net         *network
+	node        kafka.NodeID // below zero: a bootstrap server
+	addr        string
+	coordinator bool // it is a second link, to the broker as a group's coordinator
 
 	conn     *wire.Conn // nil: not connected
 	versions wire.Versions
@@ -46,6 +47,9 @@ type link struct {
 func (l *link) String() string {
 	if l.node < 0 {
 		return "bootstrap server " + l.addr
+	}
+	if l.coordinator {
+		return fmt.Sprintf("coordinator %d", l.node)
 	}
 	return fmt.Sprintf("broker %d", l.node)
 }
@@ -91,6 +95,11 @@ func (l *link) delay() time.Duration {
 // send sends req; l must be ready. done is called once, at once or by whatever
 // task gets to know the result, and must not block.
 func (l *link) send(req kmsg.Request, done func(kmsg.Response, error)) {
+	l.sendWithin(req, l.net.cfg.RequestTimeout, done)
+}
+
+// sendWithin is send with another timeout than request.timeout.ms.
+func (l *link) sendWithin(req kmsg.Request, timeout time.Duration, done func(kmsg.Response, error)) {
 	err := l.pick(req)
 	if err == nil && !l.open() {
 		err = fmt.Errorf("client: %v: %w: %w", l, errNotSent, kerr.NetworkException)
@@ -101,7 +110,7 @@ func (l *link) send(req kmsg.Request, done func(kmsg.Response, error)) {
 	}
 	l.began()
 	s := l.sending(done)
-	if err = l.conn.Send(req, l.net.cfg.RequestTimeout, s.answered); err != nil {
+	if err = l.conn.Send(req, timeout, s.answered); err != nil {
 		l.ended(s.conn, err)
 		done(nil, fmt.Errorf("%w: %w", errNotSent, err))
 		s.free()
@@ -311,6 +320,23 @@ func withoutIDs(req kmsg.Request) {
 		for i := range r.Topics {
 			if r.Topics[i].TopicID == zero {
 				r.Version = min(r.Version, 12)
+			}
+		}
+	case *kmsg.OffsetCommitRequest:
+		for i := range r.Topics {
+			if r.Topics[i].TopicID == zero {
+				r.Version = min(r.Version, 9)
+			}
+		}
+	case *kmsg.OffsetFetchRequest:
+		for i := range r.Groups {
+			if r.Groups[i].Topics == nil {
+				r.Version = min(r.Version, 9) // all topics, whatever their ids
+			}
+			for j := range r.Groups[i].Topics {
+				if r.Groups[i].Topics[j].TopicID == zero {
+					r.Version = min(r.Version, 9)
+				}
 			}
 		}
 	}

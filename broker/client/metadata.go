@@ -22,8 +22,11 @@ type metadata struct {
 	// onlyLooks: to ask about a topic must not create it. An admin's does: it
 	// would bring back what it has just deleted.
 	onlyLooks bool
+	// all: every topic of the cluster is asked for, and kept.
+	all bool
 
-	net *network
+	net     *network
+	version int // counts the answers
 
 	brokers    []node // by id
 	clusterID  string
@@ -61,6 +64,8 @@ type topic struct {
 	parts    []partition
 	lastUsed time.Duration
 	unused   bool // is not asked for
+	asked    bool // the cluster has answered for it
+	internal bool
 }
 
 // partition is one partition's leadership.
@@ -149,6 +154,16 @@ func (m *metadata) topic(name string) *topic {
 		return t
 	}
 	return nil
+}
+
+// nameOf is the name of the topic with an id; empty: it is not known.
+func (m *metadata) nameOf(id kafka.UUID) string {
+	for _, name := range slices.Sorted(maps.Keys(m.topics)) {
+		if t := m.topics[name]; t.id == id && !id.IsZero() {
+			return name
+		}
+	}
+	return ""
 }
 
 // leader is the leader of tp, or NoNode, and the epoch it leads in.
@@ -249,6 +264,9 @@ func (m *metadata) request() *kmsg.MetadataRequest {
 	now := m.net.host.Uptime()
 	req := kmsg.NewPtrMetadataRequest()
 	req.AllowAutoTopicCreation = !m.onlyLooks
+	if m.all {
+		return req // no list: all
+	}
 	req.Topics = []kmsg.MetadataRequestTopic{} // none, where nil would be all
 	for _, name := range slices.Sorted(maps.Keys(m.topics)) {
 		t := m.topics[name]
@@ -285,15 +303,24 @@ func (m *metadata) answered(resp *kmsg.MetadataResponse) {
 		m.clusterID = *resp.ClusterID
 	}
 	changed := m.takeBrokers(resp.Brokers)
+	m.version++
+	if m.all {
+		m.dropOthers(resp.Topics)
+	}
 	for i := range resp.Topics {
 		rt := &resp.Topics[i]
 		if rt.Topic == nil {
 			continue
 		}
 		t := m.topics[*rt.Topic]
+		if t == nil && m.all {
+			t = &topic{name: *rt.Topic, lastUsed: m.lastSuccess}
+			m.topics[t.name] = t
+		}
 		if t == nil {
 			continue // it is not wanted any more
 		}
+		t.asked, t.internal = true, rt.IsInternal
 		if m.take(t, rt) {
 			changed = true
 		}
@@ -305,6 +332,16 @@ func (m *metadata) answered(resp *kmsg.MetadataResponse) {
 	}
 	m.updated.Broadcast()
 	m.net.changed()
+}
+
+// dropOthers takes in that the cluster has no topics but these.
+func (m *metadata) dropOthers(topics []kmsg.MetadataResponseTopic) {
+	for _, name := range slices.Sorted(maps.Keys(m.topics)) {
+		t := m.topics[name]
+		if !slices.ContainsFunc(topics, func(rt kmsg.MetadataResponseTopic) bool { return rt.Topic != nil && *rt.Topic == name }) {
+			t.asked, t.err = true, kerr.UnknownTopicOrPartition
+		}
+	}
 }
 
 func (m *metadata) takeBrokers(brokers []kmsg.MetadataResponseBroker) (changed bool) {

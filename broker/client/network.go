@@ -62,6 +62,20 @@ func (n *network) link(node kafka.NodeID) *link {
 	return l
 }
 
+// coordinatorLink makes a link to a coordinator: beside the one that records are
+// fetched over, as in Java, for an answer to JoinGroup may take minutes.
+func (n *network) coordinatorLink(node kafka.NodeID, addr string) *link {
+	l := &link{net: n, node: node, addr: addr, coordinator: true}
+	n.links = append(n.links, l)
+	return l
+}
+
+// remove drops a link that is of no more use.
+func (n *network) remove(l *link) {
+	l.drop()
+	n.links = slices.DeleteFunc(n.links, func(other *link) bool { return other == l })
+}
+
 func (n *network) linkChanged(_ *link, err error) {
 	if err != nil {
 		// A broker that is gone may have been a leader (KAFKA-3068).

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/internal/golden"
 	"github.com/ktrial/ktrial/sim"
@@ -68,13 +69,18 @@ type story struct {
 	began    time.Duration
 	producer *Producer
 	consumer *Consumer
-	acts     []act // for the next batches
+	members  map[string]*storyMember
+	bugs     *planted.Set // in members
+	acts     []act        // for the next batches
 	lines    []string
+	groups   bool // requests that have nothing to do with groups are left out
 }
 
-// cluster: cluster brokers 2 partitions 3
+// cluster: cluster brokers 2 partitions 3; with groups at the end, requests that fetch
+// records are left out.
 func (s *story) cluster(words []string) {
-	require.Len(s.t, words, 5, "a story begins with: cluster brokers N partitions M")
+	require.GreaterOrEqual(s.t, len(words), 5, "a story begins with: cluster brokers N partitions M, or with groups at the end")
+	s.groups = len(words) > 5 && words[5] == "groups"
 	lan := simnet.LAN()
 	lan.Default = simnet.Profile{Latency: time.Millisecond}
 	s.fake = newFakeIn(s.t, sim.Config{Seed: 1, Network: lan, Steady: true, InOrder: true, Lucky: true}, int32(s.number(words[2])), map[string]int32{"orders": int32(s.number(words[4]))})
@@ -162,7 +168,9 @@ func (s *story) do(words []string) {
 	case "wait": // wait 20: time passes
 		s.host.Sleep(time.Duration(s.number(words[1])) * time.Millisecond)
 	default:
-		s.t.Fatalf("command %q is unknown", words[0])
+		if !s.doGroup(words) {
+			s.t.Fatalf("command %q is unknown", words[0])
+		}
 	}
 }
 
@@ -224,6 +232,9 @@ func (s *story) polled(records []ConsumerRecord, err error) {
 
 // answered writes down a request that a broker has answered, and how; nil: not at all.
 func (s *story) answered(node int32, req kmsg.Request, resp kmsg.Response) {
+	if s.groups && quiet(req) {
+		return
+	}
 	asked, answer := "", ""
 	switch req := req.(type) {
 	case *kmsg.ApiVersionsRequest:
@@ -251,6 +262,12 @@ func (s *story) answered(node int32, req kmsg.Request, resp kmsg.Response) {
 		}
 		for _, p := range resp.(*kmsg.OffsetForLeaderEpochResponse).Topics[0].Partitions {
 			answer += text(p.ErrorCode, fmt.Sprintf(" ends at %d", p.EndOffset))
+		}
+	}
+	if asked == "" && answer == "" {
+		asked, answer = s.groupText(req, resp)
+		if answer == "" {
+			return
 		}
 	}
 	s.say("broker %d: %s%s -> %s", node, kmsg.NameForKey(req.Key()), asked, strings.TrimSpace(answer))

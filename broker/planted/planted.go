@@ -35,6 +35,13 @@ const (
 	AckBeforeCommit     Bug = "coord.ack_before_commit"
 )
 
+// Of a member of a group.
+const (
+	HeartbeatOwnsTarget      Bug = "client848.forget_last_topics"
+	HeartbeatEmptyIsNoChange Bug = "client848.empty_is_nochange"
+	HeartbeatNoReset         Bug = "client848.no_reset_on_error"
+)
+
 // Entry describes a bug.
 type Entry struct {
 	Bug   Bug
@@ -61,6 +68,9 @@ var All = []Entry{
 	{UnloadIgnoresEpoch, "Z21", "a coordinator is unloaded late, whatever leadership it was loaded in since", "KAFKA-10614"},
 	{ServeWhileLoading, "Z21", "a coordinator answers from a log that it has folded in part", "redpanda #12931"},
 	{AckBeforeCommit, "Z75", "a coordinator answers when its record is appended, not when it is committed", "KAFKA-2017, redpanda #4900"},
+	{HeartbeatOwnsTarget, "Z64", "a KIP-848 member's heartbeat says that it owns its target before it has given anything up", "franz-go d5ceeb73"},
+	{HeartbeatEmptyIsNoChange, "Z64", "a KIP-848 member takes an empty assignment for none", "franz-go 0af2689c, 6536e4f3"},
+	{HeartbeatNoReset, "Z64", "a KIP-848 member whose heartbeat failed does not say all again", "franz-go eca3a457"},
 }
 
 // Count is what became of a planted bug in one run.
