@@ -172,7 +172,7 @@ func (g *Coordination) Completed(by Coordinator, id string, number int32, protoc
 	x := g.told(by, id)
 	x.classic = true
 	if number <= x.completed {
-		g.fail(GenerationsGrow, NoNode, "generation %d was completed on %s after generation %d", number, by.Host, x.completed)
+		g.fail(GenerationsGrow, NoNode, "generation %d was completed after generation %d", number, x.completed)
 	}
 	x.completed = number
 	gen := x.generation(number)
@@ -272,6 +272,12 @@ func (g *Coordination) Left(by Coordinator, id, member string) {
 			x.generations[i].drop(member)
 		}
 	}
+}
+
+// Refused: the coordinator tells one that asks as a member that it is none.
+func (g *Coordination) Refused(id, member string) {
+	g.events++
+	g.of(id).gone[member] = true
 }
 
 // Committed: a commit that named a member and a generation was accepted; its record

@@ -282,7 +282,9 @@ func (in *Inspector) Read(e *ledger.Entry) {
 	in.calm.Now = e.At
 	event, ok := e.Event.(interface{ Of() *witness.Replica })
 	if !ok {
-		in.readController(e.Event)
+		if !in.readController(e.Event) {
+			in.readShard(e)
+		}
 		return
 	}
 	r := event.Of()
