@@ -81,6 +81,9 @@ var Promises = []Promise{
 // LogPromises are those about records and logs alone.
 var LogPromises = Promises[:9:9]
 
+// GroupPromises are those about the members of a group, beside the ones about logs.
+var GroupPromises = []Promise{GroupsCoverTheirInput, OneOwner, KeysInOrder, CommittedOffsetsAreRegisters, EpochsGrow}
+
 func acknowledged(e Examined) int64 { return e.Acknowledged }
 func polled(e Examined) int64       { return e.Polled }
 func offsets(e Examined) int64      { return e.Facts }

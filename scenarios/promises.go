@@ -12,3 +12,6 @@ type Promise = checkers.Promise
 // is safe throughout. Where less is configured the same is asked, and what the
 // configuration permits is named.
 var Promises = checkers.LogPromises
+
+// GroupPromises are those that a workload of a group asks for as well.
+var GroupPromises = checkers.GroupPromises

@@ -107,7 +107,9 @@ func newPollOrder(l *Log) *pollOrder {
 	// is an operation that comes after it.
 	if l.H.Listeners() {
 		l.H.EachOf(history.HasFacts, func(op *history.Op) bool {
-			o.listen(op)
+			if op.F.OfListener() {
+				o.listen(op)
+			}
 			return true
 		})
 	}
@@ -116,9 +118,6 @@ func newPollOrder(l *Log) *pollOrder {
 
 // listen notes that an ownership of partitions began or ended.
 func (o *pollOrder) listen(op *history.Op) {
-	if !op.F.OfListener() {
-		return
-	}
 	for _, key := range op.Keys {
 		at := readerOf{op.ProcessNo, key}
 		if all := o.moves[at]; len(all) == 0 || all[len(all)-1] < op.Completed {
@@ -221,7 +220,10 @@ func (o *pollOrder) operation(op *history.Op) {
 		o.assign(o.client(op.ProcessNo), op)
 		return
 	}
-	o.listen(op)
+	if op.F.OfListener() {
+		o.listen(op)
+		return
+	}
 	polls := op.F == history.Poll || op.F == history.Txn && hasPoll(op)
 	if !polls && len(op.Polled) == 0 {
 		return
@@ -236,7 +238,9 @@ func (o *pollOrder) operation(op *history.Op) {
 	}
 	if len(op.Polled) == 0 {
 		o.polledNothing(c, r, op)
-		o.positions(c, op)
+		if len(op.Offsets) > 0 {
+			o.positions(c, op)
+		}
 		return
 	}
 	o.checked += int64(len(op.Polled))
@@ -244,7 +248,9 @@ func (o *pollOrder) operation(op *history.Op) {
 	for i := range o.walk.entries {
 		o.arrive(c, r, op, &o.walk.entries[i])
 	}
-	o.positions(c, op)
+	if len(op.Offsets) > 0 {
+		o.positions(c, op)
+	}
 	if op.Type == history.Unknown && !l.jepsen {
 		r.unsure = true
 		for key, at := range c.at {
@@ -305,7 +311,7 @@ func (o *pollOrder) polledNothing(c *consumer, r *reader, op *history.Op) {
 // walk to its last.
 func (o *pollOrder) arrive(c *consumer, r *reader, op *history.Op, w *keyWalk) {
 	at := c.stands(w.key)
-	if at.stands && o.movedSince(op.ProcessNo, w.key, int64(o.log.H.Brief(at.row).Completed), op.Completed) {
+	if len(o.moves) > 0 && at.stands && o.movedSince(op.ProcessNo, w.key, int64(o.log.H.Brief(at.row).Completed), op.Completed) {
 		o.leave(w.key, at)
 		*at = standing{reach: -1, passed: history.NoOffset}
 	}

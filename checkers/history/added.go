@@ -16,7 +16,7 @@ func (h *History) Added() *Op {
 		F: r.f, Type: r.typ, End: time.Duration(r.time),
 		Sends: op.Sends[:0], Polled: r.polled, Offsets: op.Offsets[:0], Shape: op.Shape[:0],
 		Keys: r.keys, Rebalanced: r.moved, Seek: r.seek, Group: r.group, Generation: r.gen, Member: r.member, Instance: r.instance,
-		Txn: r.txn, Session: r.session, Producer: r.producer, ProducerEpoch: r.epoch, Name: r.name, Error: r.err,
+		Txn: r.txn, Session: r.session, Producer: r.producer, ProducerEpoch: r.epoch, Name: r.name, Error: r.err, rest: true,
 	}
 	for i := range r.mops {
 		m := &r.mops[i]

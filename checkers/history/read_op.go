@@ -37,6 +37,8 @@ type Op struct {
 	ProducerEpoch int64
 	Name          string
 	Error         string
+
+	rest bool // something from Keys on is told
 }
 
 // Sent is a record that the operation sent. Silent: only the invocation said so.
@@ -157,12 +159,13 @@ func (h *History) Client(processNo int32) string {
 func (h *History) Read(i int, op *Op) {
 	r := h.rows.at(i)
 	p := &h.processes[r.process]
-	*op = Op{
-		Row: i, Invoked: int64(r.began()), Completed: int64(r.done),
-		Process: p.number, ProcessNo: r.process, F: r.f, Type: r.typ,
-		Sends: op.Sends[:0], Polled: op.Polled[:0], Offsets: op.Offsets[:0], Shape: op.Shape[:0],
-		Keys: op.Keys[:0], Rebalanced: op.Rebalanced[:0],
+	if op.rest { // most operations have nothing of it
+		*op = Op{Sends: op.Sends, Polled: op.Polled, Offsets: op.Offsets, Shape: op.Shape, Keys: op.Keys, Rebalanced: op.Rebalanced}
 	}
+	op.Row, op.Invoked, op.Completed = i, int64(r.began()), int64(r.done)
+	op.Process, op.ProcessNo, op.F, op.Type = p.number, r.process, r.f, r.typ
+	op.Sends, op.Polled, op.Offsets, op.Shape = op.Sends[:0], op.Polled[:0], op.Offsets[:0], op.Shape[:0]
+	op.Keys, op.Rebalanced = op.Keys[:0], op.Rebalanced[:0]
 	b := p.detail
 	if r.bits&isOpen == 0 {
 		b = h.details.from(r.at)
@@ -237,7 +240,8 @@ func (h *History) unpack(b []byte, op *Op) {
 		}
 		op.Shape = append(op.Shape, step)
 	}
-	if has := u.uvarint(); has != 0 {
+	has := u.uvarint()
+	if op.rest = has != 0; op.rest {
 		h.unpackRest(&u, int(has), op)
 	}
 }
