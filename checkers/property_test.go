@@ -270,7 +270,7 @@ var mutations = []mutation{
 		return ok
 	}},
 	{Duplicate, func(m *mutant) bool {
-		rec, ok := m.pick(func(rec history.Rec) bool { return m.log.Read(rec) && m.log.Offset(rec) >= 0 })
+		rec, ok := m.pick(func(rec history.Rec) bool { return m.log.Read(rec) && !m.older(rec, history.At(m.log.First(rec))) })
 		_, poll := m.somePoll(func(*history.Event, *history.Mop) bool { return true })
 		if ok && poll != nil {
 			key, value := m.name(rec)
