@@ -159,17 +159,16 @@ var forPeople = map[string][]string{
 		"witness.LogCleaned", "witness.LogUncleanable",
 	},
 	"the course of groups and of their coordinators": {
-		"witness.ShardLoading", "witness.ShardLoaded", "witness.ShardNotLoaded", "witness.ShardUnloaded",
-		"witness.ShardReverted", "witness.ShardCommitted", "witness.RecordSetAside",
-		"witness.GroupAssigned", "witness.MemberJoined", "witness.OffsetCommitted",
+		"witness.ShardLoading", "witness.ShardNotLoaded", "witness.ShardUnloaded",
+		"witness.ShardReverted", "witness.RecordSetAside",
 	},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
 		"sim.Started", "sim.Paused", "sim.Resumed", "sim.ClockStepped", "sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",
 		"network.Cut", "network.Mended",
 	},
 	"what a member of a group does: laws look at the group coordinator, and checkers at the history": {
-		"witness.CoordinatorFound", "witness.CoordinatorForgotten", "witness.PartitionsAssigned", "witness.PartitionsRevoked",
-		"witness.ConsumerLeft", "witness.ConsumerCommitted",
+		"witness.CoordinatorFound", "witness.CoordinatorForgotten",
+		"witness.ConsumerCommitted",
 	},
 	"the course of a trial": {
 		"cluster.StopRefused", "trial.PromiseBroken",

@@ -123,6 +123,16 @@ func (g *Coordination) Answers(node Node, id string, epoch Epoch, to int64, stat
 	}
 }
 
+// Compared: a coordinator holds one state of a shard at an offset that is committed, and
+// the log below it folds to another, or the same.
+func (g *Coordination) Compared(node Node, id string, at int64, holds, log uint64) {
+	g.events++
+	g.shard(id)
+	if holds != log {
+		g.fail(CoordinatorFolds, node, "%v holds another state at offset %d than the log says", node, at)
+	}
+}
+
 func (g *Coordination) shard(id string) *shard {
 	g.subject = id
 	s := g.shards[id]
@@ -162,7 +172,7 @@ func (g *Coordination) Completed(by Coordinator, id string, number int32, protoc
 	x := g.told(by, id)
 	x.classic = true
 	if number <= x.completed {
-		g.fail(GenerationsGrow, NoNode, "generation %d was completed on %s after generation %d", number, by.Host, x.completed)
+		g.fail(GenerationsGrow, NoNode, "generation %d was completed after generation %d", number, x.completed)
 	}
 	x.completed = number
 	gen := x.generation(number)
@@ -262,6 +272,12 @@ func (g *Coordination) Left(by Coordinator, id, member string) {
 			x.generations[i].drop(member)
 		}
 	}
+}
+
+// Refused: the coordinator tells one that asks as a member that it is none.
+func (g *Coordination) Refused(id, member string) {
+	g.events++
+	g.of(id).gone[member] = true
 }
 
 // Committed: a commit that named a member and a generation was accepted; its record

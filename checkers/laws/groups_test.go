@@ -16,6 +16,8 @@ func gather(t *testing.T, events string) *tally {
 			g.Loaded(w.host(), w.node(), "__consumer_offsets/0", w.epoch(), w.num(), w.hash())
 		case "answer": // node epoch to [state]
 			g.Answers(w.node(), "__consumer_offsets/0", w.epoch(), w.num(), w.hash())
+		case "compare": // node offset, what it holds, what its log says
+			g.Compared(w.node(), "__consumer_offsets/0", w.num(), uint64(w.num()), w.hash())
 		case "new":
 			g.State(w.host(), "g", "", "Empty")
 		case "state": // host to
@@ -247,6 +249,12 @@ var gatherings = []tale{
 		join a m till
 		join b n till`},
 
+	{"a coordinator holds what its log says", 0, `
+		compare 1 5 77 77
+		compare 2 9 78 78`},
+	{"a coordinator holds what was never committed", 84, `
+		compare 1 5 77 77
+		compare 1 6 79 78`},
 	{"a broker coordinates in each epoch", 0, `
 		load a 1 5 3
 		load b 2 6 3`},

@@ -25,7 +25,6 @@ func TestLaws_EachHasABreach(t *testing.T) {
 	}
 	look(replications, replicate)
 	look(quorums, conspire)
-	look(coordinations, coordinate)
 	look(gatherings, gather)
 	require.NotEmpty(t, All())
 	for _, l := range All() {

@@ -45,7 +45,7 @@ type Inspector struct {
 	Quorum *laws.Quorum
 
 	brokers    *laws.Brokers
-	coordinate *laws.Coordinators
+	groups     *laws.Coordination
 	calm       laws.Calm
 	partitions []*Partition // in the order in which they were met
 	byID       map[witness.PartitionID]*Partition
@@ -110,8 +110,8 @@ func New(cfg Config) *Inspector {
 	}
 	in.Quorum = laws.NewQuorum(laws.QuorumConfig{Subject: kafka.MetadataPartition.String(), Name: in.name(), Voters: in.list(0, cfg.Voters), Brokers: in.brokers, Calm: &in.calm})
 	in.Quorum.Report = func(f laws.Failure) { cfg.Broken(nil, f) }
-	in.coordinate = laws.NewCoordinators(in.name())
-	in.coordinate.Report = in.Quorum.Report
+	in.groups = laws.NewCoordination(in.name())
+	in.groups.Report = in.Quorum.Report
 	return in
 }
 
@@ -282,7 +282,9 @@ func (in *Inspector) Read(e *ledger.Entry) {
 	in.calm.Now = e.At
 	event, ok := e.Event.(interface{ Of() *witness.Replica })
 	if !ok {
-		in.readController(e.Event)
+		if !in.readController(e.Event) {
+			in.readShard(e)
+		}
 		return
 	}
 	r := event.Of()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
@@ -107,6 +108,23 @@ func synced() []ledger.Event {
 	}
 }
 
+// shard is a partition of the coordinators' topic on each of three brokers.
+var shard = func() (shard [4]*witness.Shard) {
+	for i := range shard {
+		shard[i] = &witness.Shard{Node: kafka.NodeID(i), Shard: kafka.TopicPartition{Topic: "__consumer_offsets", Partition: 3}}
+	}
+	return shard
+}()
+
+func generation(number int32, members ...string) ledger.Event {
+	return &witness.GenerationCompleted{Group: "g", Generation: number, Protocol: "range", Leader: members[0], Members: members}
+}
+
+// owns: a member is told that it owns orders/0.
+func owns(member string) ledger.Event {
+	return &witness.PartitionsAssigned{Membership: &witness.Membership{Group: "g", Member: member}, Added: []kafka.TopicPartition{orders0.Partition}}
+}
+
 // inspected is an inspector with what it found broken.
 type inspected struct {
 	*inspector.Inspector
@@ -204,6 +222,35 @@ func TestEventsBecomeLaws(t *testing.T) {
 		{"a coordinator that holds what is not in its log", []ledger.Event{
 			&witness.ShardDiverged{Shard: &witness.Shard{Node: 2, Shard: kafka.TopicPartition{Topic: "__consumer_offsets", Partition: 3}}, At: 7, Holds: 1, Log: 2},
 		}, 84, "__consumer_offsets/3: broker-2 holds another state at offset 7 than the log says"},
+		{"a coordinator begins with less than was answered", []ledger.Event{
+			&witness.ShardCommitted{Shard: shard[1], Epoch: 5, To: 7}, &witness.ShardLoaded{Shard: shard[2], Epoch: 6, End: 6},
+		}, 48, "__consumer_offsets/3: broker-2 coordinates from epoch 6 on with a log up to 6; up to 7 was answered before"},
+		{"two coordinators in one epoch", []ledger.Event{&witness.ShardLoaded{Shard: shard[1], Epoch: 5}, &witness.ShardLoaded{Shard: shard[2], Epoch: 5}},
+			56, "__consumer_offsets/3: broker-1 and broker-2 both coordinate in epoch 5"},
+		{"a generation comes twice", []ledger.Event{generation(4, "m"), generation(4, "m")},
+			46, "group g: generation 4 was completed after generation 4"},
+		{"in another group of the name", []ledger.Event{generation(4, "m"), &witness.GroupState{Group: "g", To: "Empty"}, generation(4, "m")}, 0, ""},
+		{"one partition for two members", []ledger.Event{
+			generation(4, "m", "n"), &witness.GroupAssigned{Group: "g", Generation: 4, Member: "m", Partitions: []kafka.TopicPartition{orders0.Partition}},
+			&witness.GroupAssigned{Group: "g", Generation: 4, Member: "n", Partitions: []kafka.TopicPartition{orders0.Partition}},
+		}, 45, "group g: orders/0 is given to m and to n in generation 4"},
+		{"a member's epoch falls", []ledger.Event{&witness.GroupAssigned{Group: "g", Generation: 4, Member: "m"}, &witness.GroupAssigned{Group: "g", Generation: 3, Member: "m"}},
+			53, "group g: m was in 4 and is in 3"},
+		{"two members of one instance", []ledger.Event{&witness.MemberJoined{Group: "g", Member: "m", Instance: "till"}, &witness.MemberJoined{Group: "g", Member: "n", Instance: "till"}},
+			54, "group g: m and n are members, both with instance till"},
+		{"a member of an instance is replaced", []ledger.Event{
+			&witness.MemberJoined{Group: "g", Member: "m", Instance: "till"}, &witness.MemberLeft{Group: "g", Member: "m"}, &witness.MemberJoined{Group: "g", Member: "n", Instance: "till"},
+		}, 0, ""},
+		{"an old commit is accepted", []ledger.Event{&witness.OffsetCommitted{Group: "g", Member: "m", Generation: 4, At: 8}, &witness.OffsetCommitted{Group: "g", Member: "m", Generation: 3, At: 9}},
+			47, "group g: a commit of generation 3 was accepted at 9, behind one of 4 at 8"},
+		{"two members own a partition", []ledger.Event{owns("m"), owns("n")},
+			49, "group g: n owns orders/0; m, which the group has not removed, owns it still"},
+		{"one gave it up", []ledger.Event{owns("m"), &witness.PartitionsRevoked{Membership: &witness.Membership{Group: "g", Member: "m"}, Partitions: []kafka.TopicPartition{orders0.Partition}}, owns("n")}, 0, ""},
+		{"one lost it", []ledger.Event{owns("m"), &witness.PartitionsLost{Membership: &witness.Membership{Group: "g", Member: "m"}, Partitions: []kafka.TopicPartition{orders0.Partition}}, owns("n")}, 0, ""},
+		{"one has left", []ledger.Event{owns("m"), &witness.ConsumerLeft{Membership: &witness.Membership{Group: "g", Member: "m"}}, owns("n")}, 0, ""},
+		{"one is a member no more", []ledger.Event{owns("m"), &witness.MemberFenced{Group: "g", Member: "m", Error: witness.ErrorOf(kerr.UnknownMemberID)}, owns("n")}, 0, ""},
+		{"one is only late", []ledger.Event{owns("m"), &witness.MemberFenced{Group: "g", Member: "m", Error: witness.ErrorOf(kerr.IllegalGeneration)}, owns("n")},
+			49, "group g: n owns orders/0; m, which the group has not removed, owns it still"},
 		{"a vote for two", []ledger.Event{
 			&witness.QuorumVoted{Replica: voter[2], Epoch: 1, Candidate: 3002}, &witness.QuorumVoted{Replica: voter[2], Epoch: 1, Candidate: 3001},
 		}, 33, "__cluster_metadata/0: controller-2 voted for controller-2 and for controller-1 in epoch 1"},

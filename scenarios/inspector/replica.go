@@ -91,7 +91,7 @@ func (in *Inspector) opened(p *Partition, id kafka.NodeID, e *witness.Opened) {
 }
 
 // readController: a controller tells, or a broker of the metadata.
-func (in *Inspector) readController(event ledger.Event) {
+func (in *Inspector) readController(event ledger.Event) (known bool) {
 	switch e := event.(type) {
 	case *witness.SegmentsReplaced:
 		for _, p := range in.partitions {
@@ -118,11 +118,12 @@ func (in *Inspector) readController(event ledger.Event) {
 		}
 	case *witness.ControllerAnswered:
 		in.Quorum.Answered(laws.Node(e.Node), int64(e.Offset))
-	case *witness.ShardDiverged:
-		in.coordinate.Compared(e.Shard.Shard.String(), laws.Node(e.Node), int64(e.At), e.Holds, e.Log)
 	case *witness.ControllerActive:
 		in.Quorum.ControllerActive(laws.Node(e.Node), laws.Epoch(e.Epoch))
+	default:
+		return false
 	}
+	return true
 }
 
 // isNews reports whether the record at an offset of the metadata log is told for

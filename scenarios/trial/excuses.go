@@ -31,9 +31,13 @@ func (w *lawWatch) failed(p *inspector.Partition, f laws.Failure) (forgiven bool
 	}
 	law := fmt.Sprintf("law %d: %s", f.Law.Number, f.Law.About)
 	expect := w.expect()
-	if reason, ok := expect.Law(f.Law, w.beyond[p]); ok {
+	beyond := w.beyond[p]
+	if p == nil && f.Law.Group != laws.OfQuorum {
+		beyond = w.anywhere() // of the coordinators' topic it is not known by itself
+	}
+	if reason, ok := expect.Law(f.Law, beyond); ok {
 		w.allow(law, reason, f)
-		return w.beyond[p].Any()
+		return beyond.Any()
 	}
 	if w.IsDamaged(kafka.NodeID(f.Node)) {
 		if reason, ok := expect.Law(f.Law, permit.Faults(0).With(history.DamagedDisk)); ok {
@@ -44,6 +48,17 @@ func (w *lawWatch) failed(p *inspector.Partition, f laws.Failure) (forgiven bool
 	w.broken, w.ofQuorum = true, p == nil
 	w.broke(law, f)
 	return false
+}
+
+// anywhere are the faults that happened to some partition. Of crashes that lose data
+// two at once are too many for the coordinators' topic.
+func (w *lawWatch) anywhere() (all permit.Faults) {
+	for _, kind := range history.Faults() {
+		if n := w.happened[kind]; n > 1 || n > 0 && kind != history.LossyCrashes {
+			all = all.With(kind)
+		}
+	}
+	return all
 }
 
 // uncleanElection is called before the laws say what the election cost.
