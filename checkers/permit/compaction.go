@@ -188,9 +188,10 @@ func (c *compaction) maySupersede(rec history.Rec, offset, before int64) bool {
 	return own.after(offset, before) || own.maybe(before) || untold.after(offset, before) || untold.maybe(before)
 }
 
-// tombstone: its key is told, and it has no value.
+// tombstone: its key is told, or its keys, for all of a partition are one record here;
+// and it has no value.
 func (c *compaction) tombstone(rec history.Rec) bool {
-	return c.key(rec) != 0 && c.log.H.ValueOf(rec).IsNull()
+	return c.keys[rec] != 0 && c.log.H.ValueOf(rec).IsNull()
 }
 
 func (p *Permits) compacted() *compaction {
