@@ -21,7 +21,11 @@ type Member struct {
 	consumer *client.Consumer
 	process  int64 // of its polls
 	instance string
-	group    string
+	// generation of a classic group is that of the last assignment: what a JoinGroup
+	// was told is not in the coordinator's log yet, and may be forgotten.
+	generation int64
+	modern     bool
+	group      string
 
 	owned []kafka.TopicPartition
 	next  map[kafka.TopicPartition]kafka.Offset // of what was polled and is owned
@@ -42,7 +46,7 @@ func (s *Stage) NewMember(h env.Host, cfg client.ConsumerConfig, topics ...strin
 	if err != nil {
 		return nil, err
 	}
-	m := &Member{s: s, h: h, consumer: consumer, process: s.NewProcess(), group: cfg.GroupID, instance: cfg.GroupInstanceID, next: map[kafka.TopicPartition]kafka.Offset{}}
+	m := &Member{s: s, h: h, consumer: consumer, process: s.NewProcess(), group: cfg.GroupID, instance: cfg.GroupInstanceID, modern: cfg.GroupProtocol == client.ConsumerProtocol, next: map[kafka.TopicPartition]kafka.Offset{}}
 	consumer.OnCommit = m.committing
 	e := history.Event{Process: m.process, Client: h.Name(), F: history.Subscribe, Group: m.group, Time: s.Now()}
 	for _, topic := range topics {
@@ -81,6 +85,9 @@ func (m *Member) listener() client.RebalanceListener {
 			return nil
 		},
 		Assigned: func(partitions []kafka.TopicPartition) error {
+			if as, err := m.consumer.GroupMetadata(); err == nil {
+				m.generation = max(0, int64(as.Generation))
+			}
 			m.owns(history.Assigned, partitions)
 			m.owned = append(m.owned, partitions...)
 			return nil
@@ -103,7 +110,10 @@ func (m *Member) owns(what history.F, partitions []kafka.TopicPartition) {
 func (m *Member) event(f history.F) history.Event {
 	e := history.Event{Process: m.process, Client: m.h.Name(), F: f, Time: m.s.Now(), Group: m.group, Instance: m.instance}
 	if as, err := m.consumer.GroupMetadata(); err == nil {
-		e.Generation, e.Member = max(0, int64(as.Generation)), as.Member
+		e.Generation, e.Member = m.generation, as.Member
+		if m.modern {
+			e.Generation = max(0, int64(as.Generation))
+		}
 	}
 	return e
 }

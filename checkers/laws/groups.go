@@ -336,6 +336,9 @@ func (g *Coordination) unfenced(by string, r *committedRange, at int64) {
 func (g *Coordination) Owns(id, member, instance string, partitions []string) {
 	g.events++
 	x := g.of(id)
+	if x.gone[member] {
+		return // it learns late of an assignment that was over before: its owner is another
+	}
 	for _, p := range partitions {
 		before, owned := x.owners[p]
 		replaced := instance != "" && before.instance == instance

@@ -214,6 +214,11 @@ var gatherings = []tale{
 		own m - x/0
 		left a m
 		own n - x/0`},
+	{"a member that was removed learns late what it had been given", 0, `
+		join a m
+		left a m
+		own n - x/0
+		own m - x/0`},
 	{"a member that came back after it was removed", 49, `
 		left a m
 		join a m
