@@ -260,10 +260,10 @@ func (p *processing) work() time.Duration {
 }
 
 // ends is the offset behind the last record of each partition.
-func ends(records []client.ConsumerRecord) map[kafka.TopicPartition]kafka.Offset {
-	out := map[kafka.TopicPartition]kafka.Offset{}
+func ends(records []client.ConsumerRecord) map[kafka.TopicPartition]client.Position {
+	out := map[kafka.TopicPartition]client.Position{}
 	for i := range records {
-		out[records[i].Partition] = records[i].Offset + 1
+		out[records[i].Partition] = client.Position{Offset: records[i].Offset + 1, Epoch: records[i].LeaderEpoch}
 	}
 	return out
 }

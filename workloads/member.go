@@ -175,15 +175,17 @@ func (m *Member) seen(records []client.ConsumerRecord) []history.Record {
 	return m.records
 }
 
-// Commit commits offsets and waits for the outcome. It reports whether they were
-// accepted.
-func (m *Member) Commit(offsets map[kafka.TopicPartition]kafka.Offset) bool {
+// Commit commits positions and waits for the outcome. It reports whether they were
+// accepted. A position has the leader epoch of the record before it (KIP-320): the
+// member that begins there knows then which leaders are too old to be asked. Without
+// it one that was replaced may find the position out of range.
+func (m *Member) Commit(offsets map[kafka.TopicPartition]client.Position) bool {
 	if len(offsets) == 0 {
 		return true
 	}
 	committed := client.Offsets{}
-	for tp, offset := range offsets { //det:allow it is a map again
-		committed[tp] = client.OffsetAndMetadata{Offset: offset, LeaderEpoch: kafka.NoEpoch}
+	for tp, at := range offsets { //det:allow it is a map again
+		committed[tp] = client.OffsetAndMetadata{Offset: at.Offset, LeaderEpoch: at.Epoch}
 	}
 	err := m.consumer.CommitOffsetsSync(committed)
 	if err != nil {

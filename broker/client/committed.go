@@ -65,6 +65,7 @@ func (cs *commits) initialised(parts []*assigned, moves []int, offsets Offsets, 
 			continue // it was sought meanwhile, or is not assigned any more
 		}
 		if o, ok := offsets[a.tp]; ok {
+			cs.g.c.net.metadata.heard(a.tp, o.LeaderEpoch)
 			a.seek(Position{o.Offset, o.LeaderEpoch})
 		} else {
 			a.reset(cs.g.c.cfg.AutoOffsetReset)

@@ -433,6 +433,19 @@ func (m *metadata) follow(tp kafka.TopicPartition, h hint) bool {
 	return true
 }
 
+// heard takes in that there is a leader epoch, without its leader: a committed offset
+// names one. A leader of an older epoch is not to be asked any more, for it may know
+// nothing of what was committed (KIP-320; Metadata.updateLastSeenEpochIfNewer).
+func (m *metadata) heard(tp kafka.TopicPartition, epoch kafka.LeaderEpoch) {
+	t := m.topic(tp.Topic)
+	if t == nil || int(tp.Partition) >= len(t.parts) || epoch <= t.parts[tp.Partition].epoch {
+		return
+	}
+	p := &t.parts[tp.Partition]
+	p.leader, p.epoch = kafka.NoNode, epoch
+	m.requestUpdate()
+}
+
 // meet adds a broker that came with a hint.
 func (m *metadata) meet(id kafka.NodeID, host string, port int32, rack *string) {
 	addr := joinAddr(host, port)
