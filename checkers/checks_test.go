@@ -512,17 +512,17 @@ var checkTables = []struct {
 		{"all is", Holds, `
 			0: send x/10@0
 			1: poll x/10@0`},
-		{"the last is not, and a poll found nothing there, which is said to prove it", Violated, `
-			0: send x/10@0
-			0: send x/11@1
-			1: poll x/10@0
-			1: poll
-			config: empty-polls=drained`},
-		{"the last is not, and a poll found nothing there", Inconclusive, `
+		{"the last is not, and a poll found nothing there", Violated, `
 			0: send x/10@0
 			0: send x/11@1
 			1: poll x/10@0
 			1: poll`},
+		{"the last is not, and a poll found nothing there, which is said to prove nothing", Inconclusive, `
+			0: send x/10@0
+			0: send x/11@1
+			1: poll x/10@0
+			1: poll
+			config: empty-polls=unknown`},
 		{"the last is not, and its reader stands behind it", Violated, `
 			0: send x/10@0
 			0: send x/11@1
@@ -532,7 +532,8 @@ var checkTables = []struct {
 			0: send x/10@0
 			0: send x/11@1
 			1: poll x/10@0
-			1: poll position x@1`},
+			1: poll position x@1
+			config: empty-polls=unknown`},
 		{"an aborted record lies behind the last, and its reader has passed it", Holds, `
 			0: send x/10@0
 			0: txn send x/11@1 fail

@@ -55,7 +55,7 @@ var kinds = []struct {
 		1: assign x
 		1: poll x/10@0
 		1: poll
-		1: poll`, "", Inconclusive, "unseen"},
+		1: poll`, "empty-polls=unknown", Inconclusive, "unseen"},
 	{"the position of a reader shows that it did not", `
 		0: send x/10@0 x/11@1
 		1: assign x

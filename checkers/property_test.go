@@ -67,6 +67,9 @@ func part(seed int) (*history.History, Options) {
 	if cfg.Compact {
 		_ = o.Expect.Set("cleanup.policy", "compact")
 	}
+	if !cfg.Fair {
+		_ = o.Expect.Set("empty-polls", "unknown")
+	}
 	cfg.Lazy = cfg.Latest && !cfg.Group && yes()
 	cfg.Latest = cfg.Latest && !cfg.Group
 	if cfg.Group {

@@ -106,7 +106,7 @@ var settings = [...]setting{
 	WriteOrder:               {"ww-deps", []string{"ww"}, yesNo, "infer an order of transactions from that of their writes", 0},
 	CutShort:                 {"cut-short", nil, yesNo, "the run ended before its time", 0},
 	FromTheStart:             {"from-the-start", nil, yesNo, "the history began with the cluster: nothing is older", 0},
-	EmptyPolls:               {"empty-polls", nil, []string{"drained", "unknown"}, "drained: a poll returns nothing only where there is nothing more", 0},
+	EmptyPolls:               {"empty-polls", nil, []string{"drained", "unknown"}, "drained, unless told otherwise: a poll returns nothing only where there is nothing more", 0},
 	HappenedUncleanElections: {"unclean-elections", nil, nil, "how many happened", history.UncleanElection},
 	HappenedLastISRLost:      {"last-isr-lost", nil, nil, "how often the last in-sync replica lost data", history.LastISRLost},
 	HappenedLossyCrashes:     {"lossy-crashes", nil, nil, "how many replicas were down uncleanly when unsynced data was lost", history.LossyCrashes},
@@ -267,7 +267,7 @@ func (e *Expectations) Detecting() detect.Settings {
 	s := detect.Settings{
 		ReadCommitted: !readUncommitted(e), WriteOrder: e.Is(WriteOrder, "true"),
 		Members: subscribed(e), FromTheStart: e.Is(FromTheStart, "true"), MemberEpochs: e.Is(GroupProtocol, "consumer"),
-		AppendTime: e.Is(TimestampType, "logappendtime"), EmptyPolls: e.Is(EmptyPolls, "drained"),
+		AppendTime: e.Is(TimestampType, "logappendtime"), EmptyPolls: !e.Is(EmptyPolls, "unknown"),
 	}
 	switch {
 	case e.Is(AutoOffsetReset, "earliest"):
