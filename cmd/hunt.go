@@ -214,22 +214,31 @@ func clearLine() {
 // progress prints how far a hunt is: on a terminal in one line that changes,
 // elsewhere by a line every half minute.
 func progress() func(done, failures int, elapsed time.Duration) {
+	show := statusLine("hunting", 30*time.Second)
+	return func(done, failures int, elapsed time.Duration) {
+		show(elapsed, func() string {
+			return fmt.Sprintf("%d runs, %d failing, %.1f a second", done, failures, float64(done)/elapsed.Seconds())
+		})
+	}
+}
+
+// statusLine shows how far a command is: on a terminal in one line that changes, of at
+// most 100 characters, elsewhere by a line every so often that begins with what is done.
+func statusLine(doing string, every time.Duration) (show func(elapsed time.Duration, line func() string)) {
 	terminal := isTerminal(os.Stderr)
-	every := 30 * time.Second
 	if terminal {
 		every = 200 * time.Millisecond
 	}
 	var last time.Duration
-	return func(done, failures int, elapsed time.Duration) {
+	return func(elapsed time.Duration, line func() string) {
 		if elapsed-last < every {
 			return
 		}
 		last = elapsed
-		line := fmt.Sprintf("%d runs, %d failing, %.1f a second", done, failures, float64(done)/elapsed.Seconds())
 		if terminal {
-			fmt.Fprintf(os.Stderr, "\r\x1b[K%s", line)
+			fmt.Fprintf(os.Stderr, "\r\x1b[K%.100s", line())
 		} else {
-			fmt.Fprintf(os.Stderr, "hunting: %s\n", line)
+			fmt.Fprintf(os.Stderr, "%s: %s\n", doing, line())
 		}
 	}
 }

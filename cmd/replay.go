@@ -21,23 +21,10 @@ func replayCommand() *cobra.Command {
 		Example: examples("replay DIR/run.json", "the same run, or what differs"),
 		Args:    exactly(1, "a FILE: the run.json of a recorded run"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
-				return wrong("%s: found a directory, expected the run.json of a recorded run (try: %s)", args[0],
-					commandLine("replay", filepath.Join(args[0], "run.json")))
-			}
-			recorded, err := trial.ReadRecord(args[0])
+			recorded, s, o, err := recordedRun("replay", args[0])
 			if err != nil {
-				return usage{err}
+				return err
 			}
-			s, err := scenarios.Find(recorded.Report.Scenario)
-			if err != nil {
-				return usage{fmt.Errorf("%s: %w", args[0], err)}
-			}
-			o, err := recorded.Options()
-			if err != nil {
-				return usage{fmt.Errorf("%s: %w", args[0], err)}
-			}
-			o.Program = typedAs
 			begun := time.Now()
 			result, err := trial.Run(s, o)
 			if err != nil {
@@ -60,4 +47,24 @@ func replayCommand() *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// recordedRun reads a run.json for a command: the record, its scenario, and the
+// options that play it again.
+func recordedRun(command, file string) (rec *trial.Record, s scenarios.Scenario, o trial.Options, err error) {
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return nil, s, o, wrong("%s: found a directory, expected the run.json of a recorded run (try: %s)", file,
+			commandLine(command, filepath.Join(file, runFile)))
+	}
+	if rec, err = trial.ReadRecord(file); err != nil {
+		return nil, s, o, usage{err}
+	}
+	if s, err = scenarios.Find(rec.Report.Scenario); err == nil {
+		o, err = rec.Options()
+	}
+	if err != nil {
+		return nil, s, o, usage{fmt.Errorf("%s: %w", file, err)}
+	}
+	o.Program = typedAs
+	return rec, s, o, nil
 }

@@ -52,7 +52,7 @@ func (f *shrinkFlags) shrink(file string) error {
 	if f.time < 0 {
 		return wrong("--for %v: expected a time above 0, or 0", f.time)
 	}
-	s, o, err := recordedRun(file)
+	s, o, err := failingRun(file)
 	if err != nil {
 		return err
 	}
@@ -85,27 +85,15 @@ func (f *shrinkFlags) shrink(file string) error {
 	return nil
 }
 
-// recordedRun is the scenario and the options of a run.json.
-func recordedRun(file string) (s scenarios.Scenario, o trial.Options, err error) {
-	if info, err := os.Stat(file); err == nil && info.IsDir() {
-		return s, o, wrong("%s: found a directory, expected the run.json of a recorded run (try: %s)", file,
-			commandLine("shrink", filepath.Join(file, runFile)))
+// failingRun is the scenario and the options of a run.json that breaks a promise.
+func failingRun(file string) (scenarios.Scenario, trial.Options, error) {
+	rec, s, o, err := recordedRun("shrink", file)
+	if err == nil {
+		if _, fails := shrink.FingerprintOf(&rec.Report); !fails {
+			err = wrong("%s: found a run whose verdict is %q, expected one that breaks a promise", file, rec.Report.Verdict)
+		}
 	}
-	rec, err := trial.ReadRecord(file)
-	if err != nil {
-		return s, o, usage{err}
-	}
-	if s, err = scenarios.Find(rec.Report.Scenario); err != nil {
-		return s, o, usage{fmt.Errorf("%s: %w", file, err)}
-	}
-	if o, err = rec.Options(); err != nil {
-		return s, o, usage{fmt.Errorf("%s: %w", file, err)}
-	}
-	if _, fails := shrink.FingerprintOf(&rec.Report); !fails {
-		return s, o, wrong("%s: found a run whose verdict is %q, expected one that breaks a promise", file, rec.Report.Verdict)
-	}
-	o.Program = typedAs
-	return s, o, nil
+	return s, o, err
 }
 
 // better keeps a smaller run as soon as it is found: the search may be killed.
@@ -138,25 +126,13 @@ func (f *shrinkFlags) write(s *shrink.Smallest) error {
 	return nil
 }
 
-// shrinking tells how far a search is, as progress does of a hunt.
+// shrinking shows how far a search is, as progress does of a hunt.
 func shrinking(limit time.Duration) func(runs int, trying string) {
-	terminal := isTerminal(os.Stderr)
-	every := 10 * time.Second
-	if terminal {
-		every = 200 * time.Millisecond
-	}
-	begun := time.Now()
-	last := begun
+	show, begun := statusLine("shrinking", 10*time.Second), time.Now()
 	return func(runs int, trying string) {
-		if time.Since(last) < every {
-			return
-		}
-		last = time.Now()
-		line := fmt.Sprintf("%d runs in %v of %v; trying %s", runs, time.Since(begun).Round(time.Second), limit, trying)
-		if terminal {
-			fmt.Fprintf(os.Stderr, "\r\x1b[K%.100s", line)
-		} else {
-			fmt.Fprintf(os.Stderr, "shrinking: %s\n", line)
-		}
+		elapsed := time.Since(begun)
+		show(elapsed, func() string {
+			return fmt.Sprintf("%d runs in %v of %v; trying %s", runs, elapsed.Round(time.Second), limit, trying)
+		})
 	}
 }

@@ -2,7 +2,6 @@ package workloads
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -285,10 +284,6 @@ func (p *processing) countReached() {
 			}
 		}
 	}
-}
-
-func sorted(offsets map[kafka.TopicPartition]kafka.Offset) []kafka.TopicPartition {
-	return slices.SortedFunc(maps.Keys(offsets), kafka.TopicPartition.Compare)
 }
 
 // audit asks again and again what the group has committed, and at last when all is

@@ -26,9 +26,6 @@ import (
 	"github.com/ktrial/ktrial/broker/metadata"
 )
 
-// OffsetsTopic is the internal topic of this package.
-const OffsetsTopic = "__consumer_offsets"
-
 // Config is what a broker's settings say of groups.
 type Config struct {
 	MinSessionTimeout     time.Duration // group.min.session.timeout.ms

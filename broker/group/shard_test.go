@@ -185,7 +185,7 @@ func (s *shard) next() (timer, bool) {
 // What the machine asks of its shard.
 
 func (s *shard) Partition() kafka.TopicPartition {
-	return kafka.TopicPartition{Topic: OffsetsTopic, Partition: 3}
+	return kafka.TopicPartition{Topic: kafka.OffsetsTopic, Partition: 3}
 }
 
 // NowMillis begins at a time at which Kafka was there already.

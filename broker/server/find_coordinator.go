@@ -4,7 +4,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/ktrial/ktrial/broker/group"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/wire"
 )
@@ -58,11 +57,11 @@ func (b *Broker) coordinatorOf(kind int8, key string) (address, kafka.NodeID, er
 		return address{}, kafka.NoNode, kerr.InvalidRequest
 	}
 	im := b.image()
-	if im.Topic(group.OffsetsTopic) == nil {
-		b.creator.create([]string{group.OffsetsTopic})
+	if im.Topic(kafka.OffsetsTopic) == nil {
+		b.creator.create([]string{kafka.OffsetsTopic})
 		return address{}, kafka.NoNode, kerr.CoordinatorNotAvailable
 	}
-	p := im.Partition(kafka.TopicPartition{Topic: group.OffsetsTopic, Partition: b.Groups.partitionFor(key)})
+	p := im.Partition(kafka.TopicPartition{Topic: kafka.OffsetsTopic, Partition: b.Groups.partitionFor(key)})
 	if p == nil {
 		return address{}, kafka.NoNode, kerr.CoordinatorNotAvailable
 	}

@@ -99,7 +99,7 @@ func (s *GroupSettings) machine() group.Config {
 // runtime is what they say of the coordinator.
 func (s *GroupSettings) runtime(node kafka.NodeID) coordinator.Config {
 	return coordinator.Config{
-		Node: node, Topic: group.OffsetsTopic, Linger: max(-1, time.Duration(s.LingerMs)*time.Millisecond),
+		Node: node, Topic: kafka.OffsetsTopic, Linger: max(-1, time.Duration(s.LingerMs)*time.Millisecond),
 		LoadBuffer: s.LoadBuffer, LoadDelay: s.LoadDelay, Timeout: s.CommitTimeout, Codec: record.Codec(s.Codec), Check: s.Check,
 	}
 }
@@ -128,7 +128,7 @@ func NewGroups(host env.Host, node kafka.NodeID, s GroupSettings, replicas *repl
 // topics are __consumer_offsets as it is to be created, by name (GroupCoordinatorService.groupMetadataTopicConfigs).
 func (g *Groups) topics() map[string]kmsg.CreateTopicsRequestTopic {
 	topic := kmsg.NewCreateTopicsRequestTopic()
-	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = group.OffsetsTopic, g.settings.Partitions, g.settings.ReplicationFactor
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = kafka.OffsetsTopic, g.settings.Partitions, g.settings.ReplicationFactor
 	for _, c := range [][2]string{
 		{"cleanup.policy", "compact"},
 		{"compression.type", "producer"},
@@ -145,7 +145,7 @@ func (g *Groups) topics() map[string]kmsg.CreateTopicsRequestTopic {
 // many partitions there are; ch is nil then.
 func (g *Groups) ImageChanged(im *metadata.Image, ch *metadata.Changes) {
 	if ch == nil {
-		if t := im.Topic(group.OffsetsTopic); t != nil {
+		if t := im.Topic(kafka.OffsetsTopic); t != nil {
 			g.partitions = int32(len(t.Partitions))
 		}
 		return

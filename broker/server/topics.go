@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -13,7 +14,7 @@ import (
 
 // internalTopic reports whether name is one of the coordinators' topics.
 func internalTopic(name string) bool {
-	return name == "__consumer_offsets" || name == "__transaction_state"
+	return slices.Contains(kafka.InternalTopics, name)
 }
 
 // validTopicName says what is wrong with name, or nil.
