@@ -300,10 +300,8 @@ func (t *Explainer) ended(row int) string {
 	return ""
 }
 
-// came says how a record is known to have been written.
-func (t *Explainer) came(rec history.Rec) string { return t.cameBy(rec, t.log.Writer(rec)) }
-
-// cameBy is came of one of the operations that sent the record.
+// cameBy says how a record is known to have been written, by one of the operations
+// that sent it.
 func (t *Explainer) cameBy(rec history.Rec, row int) string {
 	if row < 0 {
 		return fmt.Sprintf("no client sent %s", t.value(rec))

@@ -103,9 +103,6 @@ func (w *wanderer) send(step, letter string, make maker) {
 	w.heard(letter, p)
 }
 
-// near is a number that often is right.
-func near(r *rand.Rand, n int32) int32 { return pick(r, n, n, n, n, n, n-1, n+1, -1, 0) }
-
 func (w *wanderer) classicStep() {
 	r := w.r
 	letter := pick(r, "A", "A", "B", "B", "C")

@@ -344,7 +344,3 @@ func (s *session) idem(topic string, part int32, acks int16, which int, b rb) ma
 		return s.produce(topic, part, acks, build(b))(sd)
 	}
 }
-
-func fixed(r kmsg.Request) maker {
-	return func(*side) kmsg.Request { return r }
-}
