@@ -47,12 +47,17 @@ type MemberDescription struct {
 // NoGeneration stands where a generation or epoch is not known.
 const NoGeneration = member.NoGeneration
 
-// atCoordinator sends a request to the coordinator of a group. It is looked for
-// anew at each attempt.
+// atCoordinator sends a request to the coordinator of a group.
 func atCoordinator[R kmsg.Response](a *Admin, doing, group string, req kmsg.Request, check func(R) error) (answer R, at kafka.NodeID, err error) {
-	doing = fmt.Sprintf("%s %s", doing, group)
+	return atCoordinatorOf(a, groupCoordinator, doing, group, req, check)
+}
+
+// atCoordinatorOf sends a request to a coordinator. It is looked for anew at each
+// attempt.
+func atCoordinatorOf[R kmsg.Response](a *Admin, kind coordinatorKind, doing, key string, req kmsg.Request, check func(R) error) (answer R, at kafka.NodeID, err error) {
+	doing = fmt.Sprintf("%s %s", doing, key)
 	err = a.retry(doing, func(timeout time.Duration) error {
-		l, err := a.coordinator(group, timeout)
+		l, err := a.coordinator(kind, key, timeout)
 		if err != nil {
 			return err
 		}
@@ -66,15 +71,15 @@ func atCoordinator[R kmsg.Response](a *Admin, doing, group string, req kmsg.Requ
 	return answer, at, err
 }
 
-// coordinator is the link to the coordinator of a group.
-func (a *Admin) coordinator(group string, timeout time.Duration) (*link, error) {
+// coordinator is the link to the coordinator of a group or a transactional id.
+func (a *Admin) coordinator(kind coordinatorKind, key string, timeout time.Duration) (*link, error) {
 	req := kmsg.NewPtrFindCoordinatorRequest()
-	req.CoordinatorType, req.CoordinatorKey, req.CoordinatorKeys = groupKey, group, []string{group}
+	req.CoordinatorType, req.CoordinatorKey, req.CoordinatorKeys = int8(kind), key, []string{key}
 	resp, err := a.net.ask(req, timeout)
 	if err != nil {
 		return nil, err
 	}
-	c, err := coordinatorOf(resp.(*kmsg.FindCoordinatorResponse), group)
+	c, err := coordinatorOf(resp.(*kmsg.FindCoordinatorResponse), key)
 	if err != nil {
 		return nil, err
 	}
