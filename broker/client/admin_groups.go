@@ -112,24 +112,16 @@ func (a *Admin) ListGroups(states, types []string) ([]GroupListing, error) {
 func (a *Admin) listGroupsOf(node kafka.NodeID, states, types []string) (all []GroupListing, err error) {
 	req := kmsg.NewPtrListGroupsRequest()
 	req.StatesFilter, req.TypesFilter = states, types
-	err = a.retry(fmt.Sprintf("list groups of broker %d", node), func(timeout time.Duration) error {
-		l := a.net.link(node)
-		if l == nil {
-			_, err := a.net.ask(kmsg.NewPtrMetadataRequest(), timeout)
-			return cmp.Or(err, error(kerr.BrokerNotAvailable))
-		}
-		resp, err := l.call(req, timeout)
-		if err != nil {
-			return err
-		}
-		answer := resp.(*kmsg.ListGroupsResponse)
-		all = nil
-		for _, g := range answer.Groups {
-			all = append(all, GroupListing{g.Group, g.ProtocolType, g.GroupState, g.GroupType})
-		}
-		return kerr.ErrorForCode(answer.ErrorCode)
+	answer, err := atBroker(a, "list groups", node, req, func(r *kmsg.ListGroupsResponse) error {
+		return kerr.ErrorForCode(r.ErrorCode)
 	})
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range answer.Groups {
+		all = append(all, GroupListing{g.Group, g.ProtocolType, g.GroupState, g.GroupType})
+	}
+	return all, nil
 }
 
 // DescribeGroups describes groups of both protocols. A group that there is not has

@@ -77,10 +77,101 @@ func (f *fake) txnAnswer(ctx *wire.Context, node int32, req kmsg.Request, resp k
 		if a.ErrorCode = notHere; notHere == 0 {
 			f.endTxn(ctx.Host.Now().Millis(), r, a)
 		}
+	case *kmsg.DescribeClusterRequest:
+		for node := range f.brokers {
+			b := kmsg.NewDescribeClusterResponseBroker()
+			b.NodeID, b.Host, b.Port = node, f.host(node), 9092
+			resp.(*kmsg.DescribeClusterResponse).Brokers = append(resp.(*kmsg.DescribeClusterResponse).Brokers, b)
+		}
+	case *kmsg.ListTransactionsRequest:
+		for _, name := range slices.Sorted(maps.Keys(f.txns.ids)) {
+			x := f.txns.ids[name]
+			if len(r.ProducerIDFilters) == 0 || slices.Contains(r.ProducerIDFilters, int64(x.id)) {
+				s := kmsg.NewListTransactionsResponseTransactionState()
+				s.TransactionalID, s.ProducerID, s.TransactionState = name, int64(x.id), x.state
+				if notHere == 0 {
+					resp.(*kmsg.ListTransactionsResponse).TransactionStates = append(resp.(*kmsg.ListTransactionsResponse).TransactionStates, s)
+				}
+			}
+		}
+	case *kmsg.DescribeTransactionsRequest:
+		f.describeTransactions(notHere, r, resp.(*kmsg.DescribeTransactionsResponse))
+	case *kmsg.DescribeProducersRequest:
+		f.describeProducers(node, r, resp.(*kmsg.DescribeProducersResponse))
+	case *kmsg.WriteTxnMarkersRequest:
+		f.writeMarkers(ctx.Host.Now().Millis(), r, resp.(*kmsg.WriteTxnMarkersResponse))
 	default:
 		return false
 	}
 	return true
+}
+
+func (f *fake) describeTransactions(notHere int16, req *kmsg.DescribeTransactionsRequest, resp *kmsg.DescribeTransactionsResponse) {
+	for _, name := range req.TransactionalIDs {
+		s := kmsg.NewDescribeTransactionsResponseTransactionState()
+		s.TransactionalID, s.ErrorCode = name, notHere
+		x := f.txns.ids[name]
+		switch {
+		case notHere != 0:
+		case x == nil:
+			s.ErrorCode = kerr.TransactionalIDNotFound.Code
+		default:
+			s.State, s.ProducerID, s.ProducerEpoch, s.TimeoutMillis = x.state, int64(x.id), int16(x.epoch), 60000
+			for _, tp := range slices.SortedFunc(maps.Keys(x.members), kafka.TopicPartition.Compare) {
+				t := kmsg.NewDescribeTransactionsResponseTransactionStateTopic()
+				t.Topic, t.Partitions = tp.Topic, []int32{tp.Partition}
+				s.Topics = append(s.Topics, t)
+			}
+		}
+		resp.TransactionStates = append(resp.TransactionStates, s)
+	}
+}
+
+func (f *fake) describeProducers(node int32, req *kmsg.DescribeProducersRequest, resp *kmsg.DescribeProducersResponse) {
+	for _, rt := range req.Topics {
+		t := kmsg.NewDescribeProducersResponseTopic()
+		t.Topic = rt.Topic
+		for _, n := range rt.Partitions {
+			p := f.parts[kafka.TopicPartition{Topic: rt.Topic, Partition: n}]
+			rp := kmsg.NewDescribeProducersResponseTopicPartition()
+			rp.Partition = n
+			if p.leader != node {
+				rp.ErrorCode = kerr.NotLeaderForPartition.Code
+			}
+			for _, id := range slices.Sorted(maps.Keys(p.producers)) {
+				s := kmsg.NewDescribeProducersResponseTopicPartitionActiveProducer()
+				s.ProducerID, s.ProducerEpoch, s.LastSequence, s.CoordinatorEpoch, s.CurrentTxnStartOffset = int64(id), int32(p.producers[id].epoch), int32(p.producers[id].last), 1, -1
+				if at, open := p.opened[id]; open {
+					s.CurrentTxnStartOffset = int64(at)
+				}
+				rp.ActiveProducers = append(rp.ActiveProducers, s)
+			}
+			t.Partitions = append(t.Partitions, rp)
+		}
+		resp.Topics = append(resp.Topics, t)
+	}
+}
+
+func (f *fake) writeMarkers(now int64, req *kmsg.WriteTxnMarkersRequest, resp *kmsg.WriteTxnMarkersResponse) {
+	for _, m := range req.Markers {
+		a := kmsg.NewWriteTxnMarkersResponseMarker()
+		a.ProducerID = m.ProducerID
+		for _, mt := range m.Topics {
+			t := kmsg.NewWriteTxnMarkersResponseMarkerTopic()
+			t.Topic = mt.Topic
+			x := &fakeTransaction{id: kafka.ProducerID(m.ProducerID), epoch: kafka.ProducerEpoch(m.ProducerEpoch)}
+			x.reset("Ongoing")
+			for _, n := range mt.Partitions {
+				x.members[kafka.TopicPartition{Topic: mt.Topic, Partition: n}] = true
+				rp := kmsg.NewWriteTxnMarkersResponseMarkerTopicPartition()
+				rp.Partition = n
+				t.Partitions = append(t.Partitions, rp)
+			}
+			f.complete(now, x, m.Committed)
+			a.Topics = append(a.Topics, t)
+		}
+		resp.Markers = append(resp.Markers, a)
+	}
 }
 
 func (f *fake) initTransactional(req *kmsg.InitProducerIDRequest, resp *kmsg.InitProducerIDResponse) {

@@ -246,3 +246,45 @@ func (m *atomicModel) judge(t *rapid.T) {
 		}
 	}
 }
+
+// A transaction that the coordinator has forgotten hides what is behind it until an
+// admin finds it and writes its end (KIP-664). One that the coordinator knows is left alone.
+func TestAdmin_HangingTransaction(t *testing.T) {
+	f := newFake(t, 1, 2, map[string]int32{"orders": 2})
+	f.finalize(2)
+	f.run(func(h env.Host, c *Client) {
+		for _, id := range []string{"lost", "known"} {
+			p := producer(t, c, quick("transactional.id="+id))
+			require.NoError(t, p.InitTransactions())
+			require.NoError(t, p.BeginTransaction())
+			require.NoError(t, p.SendSync(to(0, id)).Err)
+			p.closed = true // it stops without a word
+			p.net.close()
+		}
+		lost := f.txns.ids["lost"]
+		delete(lost.members, orders(0))
+
+		a := c.NewAdmin(AdminDefaults())
+		listed, err := a.ListTransactions(TransactionFilter{})
+		require.NoError(t, err)
+		assert.Equal(t, []TransactionListing{{"known", f.txns.ids["known"].id, "Ongoing"}, {"lost", lost.id, "Ongoing"}}, listed)
+		d, err := a.DescribeTransaction("known")
+		require.NoError(t, err)
+		assert.Equal(t, []kafka.TopicPartition{orders(0)}, d.Partitions)
+		assert.Equal(t, time.Minute, d.Timeout)
+		_, err = a.DescribeTransaction("nobody")
+		assert.ErrorIs(t, err, kerr.TransactionalIDNotFound)
+
+		hanging, err := a.FindHanging(time.Minute, orders(0), orders(1))
+		require.NoError(t, err)
+		require.Len(t, hanging, 1)
+		assert.Equal(t, "lost", hanging[0].TransactionalID)
+		assert.Equal(t, kafka.Offset(0), f.parts[orders(0)].stable())
+		require.NoError(t, a.AbortHanging(hanging[0]))
+		assert.Equal(t, kafka.Offset(1), f.parts[orders(0)].stable(), "the other is still open")
+		hanging, err = a.FindHanging(time.Minute, orders(0), orders(1))
+		require.NoError(t, err)
+		assert.Empty(t, hanging)
+		a.Close()
+	})
+}
