@@ -206,6 +206,9 @@ func (t *transactions) ask(co *coordinator, r *transactionRequest) {
 	t.asking = true
 	co.send(t.request(r), t.p.cfg.RequestTimeout, func(resp kmsg.Response, err error) {
 		t.asking = false
+		if r.kind == endTxn && r.commit {
+			t.inDoubt = t.inDoubt || undecided(resp, err)
+		}
 		switch {
 		case t.p.closed:
 			return
@@ -220,6 +223,20 @@ func (t *transactions) ask(co *coordinator, r *transactionRequest) {
 		}
 		t.p.shipSoon()
 	})
+}
+
+// undecided reports whether an attempt to commit may have been carried out. A coordinator
+// that answers that it is none may have written the decision before it lost its log.
+func undecided(resp kmsg.Response, err error) bool {
+	if err != nil {
+		return !errors.Is(err, errNotSent)
+	}
+	switch refused := kerr.TypedErrorForCode(resp.(*kmsg.EndTxnResponse).ErrorCode); refused {
+	case nil, kerr.ConcurrentTransactions, kerr.CoordinatorLoadInProgress:
+		return false
+	default:
+		return retriable(refused)
+	}
 }
 
 // request is r as it goes over the wire, with the id and epoch of the producer at the time that

@@ -97,6 +97,7 @@ type transactions struct {
 	groups      []*coordinator // of those that offsets were sent for
 
 	started bool     // the cluster may know of the transaction
+	inDoubt bool     // an EndTxn that commits was sent, and no answer settled what became of it
 	endsV2  bool     // the EndTxn that was sent last is of the new generation
 	bump    bool     // a new epoch must be asked for when the transaction has ended
 	members []*queue // the partitions in the transaction
@@ -315,8 +316,17 @@ func (p *Producer) BeginTransaction() error {
 	if err != nil {
 		return err
 	}
-	return t.become(txnOpen)
+	if err := t.become(txnOpen); err != nil {
+		return err
+	}
+	t.inDoubt = false
+	return nil
 }
+
+// MayHaveCommitted reports, of a transaction whose commit was asked for and failed,
+// whether it may be committed all the same: an attempt had no answer, or one that does
+// not say.
+func (p *Producer) MayHaveCommitted() bool { return p.txn != nil && p.txn.inDoubt }
 
 // SendOffsets makes offsets of a group part of the transaction: of each partition
 // that of the next record to be consumed, with what Consumer.GroupMetadata says at the
