@@ -71,7 +71,7 @@ func (w MoneyTransfer) Clients(s *Stage) []Client {
 	b := &bank{w: w, s: s, busy: map[string]bool{}, stops: map[string]bool{}}
 	for i := range w.Producers {
 		p := &teller{b: b, transacting: transacting{w: w.TransactionalWrites, s: s, name: fmt.Sprintf("t%d", i+1)}}
-		out = append(out, Client{Host: fmt.Sprintf("teller-%d", i+1), Role: Writes, Main: p.main})
+		out = append(out, Client{Host: fmt.Sprintf("teller-%d", i+1), Role: Writes, TransactionalID: fmt.Sprintf("teller-%d", i+1), Main: p.main})
 	}
 	for i := range w.Consumers {
 		out = append(out, Client{Host: fmt.Sprintf("reader-%d", i+1), Role: Reads, Main: b.read})

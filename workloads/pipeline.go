@@ -168,7 +168,7 @@ func (w Pipeline) Clients(s *Stage) []Client {
 		c := &consuming{w: last, s: s}
 		out = append(out, Client{Host: fmt.Sprintf("consumer-%d", i+1), Role: Reads, Main: c.main})
 	}
-	ask := &asking{w: last, s: s}
+	ask := &asking{w: last, s: s, stable: w.Guarantee == ExactlyOnce}
 	audit := &auditing{w: w.Input, s: s, topics: all}
 	return append(out, Client{Host: "asker", Main: ask.main}, Client{Host: "auditor", Role: Reads, Main: audit.main})
 }
@@ -189,7 +189,11 @@ func (st *step) clients() (out []Client) {
 	for i := range st.w.Workers {
 		k := &worker{st: st, number: i + 1}
 		host := fmt.Sprintf("worker-%d", st.number*st.w.Workers+i+1)
-		out = append(out, Client{Host: host, Role: Writes, Group: Step(st.number + 1), Stops: true, Main: k.main})
+		c := Client{Host: host, Role: Writes, Group: Step(st.number + 1), Stops: true, Main: k.main}
+		if st.w.Guarantee == ExactlyOnce {
+			c.TransactionalID = host
+		}
+		out = append(out, c)
 	}
 	audit := &groupAudit{s: st.s, group: Step(st.number + 1), topics: []string{st.from}, done: st.done}
 	return append(out, Client{Host: fmt.Sprintf("group-auditor-%d", st.number+1), Role: Reads, Main: audit.main})

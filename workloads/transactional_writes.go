@@ -102,7 +102,7 @@ func (w TransactionalWrites) Clients(s *Stage) []Client {
 	out := slices.DeleteFunc(w.ProduceConsume.Clients(s), func(c Client) bool { return c.Role == Writes })
 	for i := range w.Producers {
 		p := &transacting{w: w, s: s, name: fmt.Sprintf("p%d", i+1)}
-		out = append(out, Client{Host: fmt.Sprintf("producer-%d", i+1), Role: Writes, Main: p.main})
+		out = append(out, Client{Host: fmt.Sprintf("producer-%d", i+1), Role: Writes, TransactionalID: fmt.Sprintf("producer-%d", i+1), Main: p.main})
 	}
 	return out
 }

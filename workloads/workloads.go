@@ -77,6 +77,8 @@ type Client struct {
 	Role Role
 	// Group is the consumer group that it is a member of; empty: none.
 	Group string
+	// TransactionalID is that of its producer; empty: it has none.
+	TransactionalID string
 	// Stops: Main returns soon after Stage.Stopping says so, having left in order,
 	// as a program does that is sent SIGTERM. Other clients are killed instead.
 	Stops bool
