@@ -81,7 +81,9 @@ func (o *outputs) judge(to string) (found checkers.Checked) {
 	broken := func(value string, rows []int, format string, args ...any) {
 		b := checkers.Broken{Message: fmt.Sprintf(format, args...), Values: []string{value}}
 		for _, row := range rows {
-			b.Ops, b.At = append(b.Ops, o.h.Index(row)), o.h.Brief(row).End
+			var op history.Op
+			o.h.Read(row, &op)
+			b.Ops, b.At = append(b.Ops, o.h.Index(row)), op.End
 		}
 		found.Broken = append(found.Broken, b)
 	}

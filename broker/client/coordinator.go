@@ -29,7 +29,9 @@ type coordinator struct {
 	old      []*link // to brokers that no longer are; dropped by the next work
 	wanted   bool    // it was not ready when it was asked for
 	asking   bool    // a FindCoordinator is on its way
-	failures int     // in a row
+	failures int     // of FindCoordinator, in a row
+	// unreachable counts how often in a row one was found and could not be connected to.
+	unreachable int
 	retryAt  time.Duration
 	fatal    error // FindCoordinator's, for the application
 }
@@ -52,6 +54,7 @@ func (k coordinatorKind) String() string { return coordinatorKinds[k] }
 // again if there is none.
 func (co *coordinator) ready(now time.Duration) bool {
 	if co.link != nil && co.link.open() {
+		co.unreachable = 0
 		return true
 	}
 	if co.link != nil && co.link.dropped {
@@ -63,8 +66,11 @@ func (co *coordinator) ready(now time.Duration) bool {
 		return false
 	}
 	if co.link.delay() > 0 {
+		// The brokers may name it until its session is over: they are not asked all the
+		// time (AbstractCoordinator.ensureCoordinatorReady).
+		co.unreachable++
+		co.retryAt = now + co.net.retryBackoff(co.unreachable)
 		co.forget("coordinator unavailable")
-		co.find(now)
 		return false
 	}
 	co.link.want()
