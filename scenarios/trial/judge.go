@@ -50,6 +50,9 @@ func (o *Options) Command(scenario string) string {
 	}
 	words := append(strings.Fields(o.program()), "run", scenario, "--seed", fmt.Sprint(o.Seed))
 	words = append(words, o.Shape.Flags()...)
+	for _, a := range o.Apps {
+		words = append(words, "--app", a.command())
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.Set)) {
 		words = append(words, "--set", name+"="+o.Set[name])
 	}
