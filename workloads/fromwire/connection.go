@@ -107,11 +107,20 @@ func (c *Connection) Closed() {
 	c.waiting = nil
 }
 
+// unread counts a frame that was not understood.
+func (c *Connection) unread(err error) {
+	c.o.Counts.Unread++
+	c.o.Counts.LastUnread = err.Error()
+}
+
 func (c *Connection) request(frame []byte) {
 	c.o.Counts.Requests++
 	h, req, err := wire.ReadRequest(frame)
 	if err != nil {
-		c.o.Counts.Unread++
+		// ApiVersions may come in a version that only the client knows (KIP-511).
+		if h.Key != int16(kmsg.ApiVersions) {
+			c.unread(err)
+		}
 		// An answer will come, if it is a request: it must be matched with this one.
 		c.waiting = append(c.waiting, &request{correlation: h.CorrelationID})
 		return
@@ -152,7 +161,7 @@ func (c *Connection) response(frame []byte) {
 	}
 	resp, err := wire.ReadResponse(r.req, frame)
 	if err != nil {
-		c.o.Counts.Unread++
+		c.unread(err)
 		if r.failed != nil {
 			r.failed()
 		}

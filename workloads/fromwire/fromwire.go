@@ -54,7 +54,8 @@ type Claims struct {
 type Counts struct {
 	Requests int64
 	// Unread are frames that were not understood, and passed over.
-	Unread int64
+	Unread     int64
+	LastUnread string // the last of them
 	// Unanswered are requests whose connection ended before their answer.
 	Unanswered int64
 	// Records sent, and those of them that were seen more than once: retries.
