@@ -49,7 +49,7 @@ const near = 1500 * time.Microsecond
 
 // pack packs the run. The same run gives the same bytes.
 func (p Page) pack() ([]byte, error) {
-	out := packed{Format: format, About: p.About, Report: p.Run, Story: first(p.Run), Left: map[string]int{}}
+	out := packed{Format: format, About: p.About, Report: p.Run, Story: p.Run.Main(), Left: map[string]int{}}
 	steps := stepsOf(out.Story)
 	hosts, kinds := numbers{}, numbers{}
 	last := time.Duration(0)
