@@ -37,7 +37,7 @@ func (a *account) explainDuplicate(v *reports.Violation) *reports.Why {
 		w.add(r.step(r.host, reports.Broke, onReplica, fmt.Sprintf("answers a retry of %s: %s", r.client, kerr.TypedErrorForCode(r.code).Message)).on(first.from))
 	}
 	w.trouble(second.moment)
-	w.add(second.step(a.name(second.node), reports.Appended, onReplica, fmt.Sprintf("leader in epoch %d, appends it again, at offset %d", second.epoch, offsets[1])).on(kafka.Offset(offsets[1])))
+	w.add(second.step(a.name(second.node), reports.Appended, onReplica, fmt.Sprintf("appends it again, at offset %d, as leader in epoch %d", offsets[1], second.epoch)).on(kafka.Offset(offsets[1])))
 	for _, p := range a.polls {
 		if p.epoch == int32(second.epoch) && p.first <= offsets[1] && offsets[1] <= p.last {
 			w.add(p.step(p.client, reports.Read, onClient, fmt.Sprintf("reads it a second time, at offset %d", offsets[1])).of(p.op))

@@ -394,8 +394,8 @@ func (g *groups) notCoordinated() *reports.Why {
 			}
 		}
 	}
-	if leads.seq > 0 {
-		s.add(leads.step(leads.host, reports.Led, onGroup, fmt.Sprintf("leads %s in epoch %d", leads.name, leads.epoch)))
+	if s.partition = leads.name; leads.seq > 0 {
+		s.add(leads.step(leads.host, reports.Led, onReplica, fmt.Sprintf("leads %s in epoch %d", leads.name, leads.epoch)))
 	}
 	if last, known := g.lastOf(group); known {
 		s.add(last.step(last.host, last.kind, onGroup, last.text))
@@ -403,13 +403,13 @@ func (g *groups) notCoordinated() *reports.Why {
 	because := fmt.Sprintf("%s was refused %d times: %s.", worst.host, worst.times, worst.reason)
 	gone := unloaded.seq > 0 && leads.seq > 0 && leads.before(unloaded.moment) && !unloaded.before(loaded.moment)
 	if gone {
-		s.add(unloaded.step(unloaded.host, reports.Broke, onGroup, fmt.Sprintf("unloads what it coordinates of %s, and still leads it", unloaded.name)))
+		s.add(unloaded.step(unloaded.host, reports.Broke, onReplica, fmt.Sprintf("unloads what it coordinates of %s, and still leads it", unloaded.name)))
 		because = fmt.Sprintf("%s leads %s, so clients are sent to it, but has unloaded it %s after it began to lead in epoch %d. No broker coordinates the group. (An unload belongs to one epoch, and must not end a later one: KAFKA-10614.)",
 			unloaded.host, unloaded.name, reports.Lasting(unloaded.at-leads.at), leads.epoch)
 	}
 	for _, host := range g.refusedHosts(group) {
 		r := g.asked[host]
-		s.add(r.first.step(r.host, reports.Answered, onGroup, fmt.Sprintf("is told by broker %d: %s; %d times from now on", r.broker, r.reason, r.times)))
+		s.add(r.first.step(r.host, reports.Answered, onClient, fmt.Sprintf("is told by broker %d: %s; %d times from now on", r.broker, r.reason, r.times)))
 	}
 	what := fmt.Sprintf("Group %s stands still from %s to the end of the run, %s", group, worst.first.at.Round(time.Millisecond), (g.last.at - worst.first.at).Round(time.Millisecond))
 	why := s.conclude(reports.StuckGroup, group, what, because)

@@ -122,14 +122,14 @@ func (w *way) spread() {
 		b := h.appended
 		kind, text := reports.Copied, fmt.Sprintf("fetches it and appends it, leader epoch %d", w.epoch)
 		if b.leads {
-			kind, text = reports.Appended, fmt.Sprintf("leader in epoch %d, appends it at offset %d", w.epoch, w.first)
+			kind, text = reports.Appended, fmt.Sprintf("appends it at offset %d, as leader in epoch %d", w.first, w.epoch)
 		}
 		w.add(b.step(w.name(b.node), kind, onReplica, text).on(w.first))
 	}
 	if w.commit != nil {
 		holds := w.holds(w.commit.moment)
 		w.add(w.commit.step(w.name(w.commit.node), reports.Committed, onReplica,
-			fmt.Sprintf("its high watermark moves to %d: the record is committed; %s have it", w.commit.to, w.names(holds))).on(w.first))
+			fmt.Sprintf("moves its high watermark to %d: the record is committed; %s have it", w.commit.to, w.names(holds))).on(w.first))
 	}
 	if s := w.sent; s != nil {
 		switch s.outcome {
@@ -167,7 +167,7 @@ func (w *way) trouble(until moment) {
 		}
 	}
 	if s := w.successor; s != nil && inside(s.moment) {
-		w.add(s.step(w.name(s.node), reports.Replaced, onReplica, fmt.Sprintf("leader in epoch %d, appends another record at offset %d", s.epoch, w.first)).on(w.first))
+		w.add(s.step(w.name(s.node), reports.Replaced, onReplica, fmt.Sprintf("appends another record at offset %d, as leader in epoch %d", w.first, s.epoch)).on(w.first))
 	}
 }
 
@@ -179,10 +179,10 @@ func (w *way) elections(inside func(moment) bool) {
 			continue
 		}
 		if d.Leader == kafka.NoNode {
-			w.add(d.step(d.host, reports.Elected, onControllers, fmt.Sprintf("controller: no replica may lead, epoch %d", d.LeaderEpoch)))
+			w.add(d.step(d.host, reports.Elected, onControllers, fmt.Sprintf("commits that no replica may lead, epoch %d", d.LeaderEpoch)))
 			continue
 		}
-		text := fmt.Sprintf("controller: %s is leader, epoch %d, ISR %s", w.name(d.Leader), d.LeaderEpoch, w.names(d.ISR))
+		text := fmt.Sprintf("commits that %s leads, epoch %d, ISR %s", w.name(d.Leader), d.LeaderEpoch, w.names(d.ISR))
 		if from := w.choice(d.LeaderEpoch); from != "" && from != witness.FromISR {
 			text += fmt.Sprintf("; chosen from: %s", from)
 		}
@@ -264,7 +264,7 @@ func (w *way) shrinks(inside func(moment) bool) {
 		if len(left) == 0 || !inside(d.moment) || d.LeaderEpoch != before.LeaderEpoch {
 			continue // with another leader it is told as an election
 		}
-		s := d.step(d.host, reports.ISRChanged, onControllers, fmt.Sprintf("controller: the ISR is %s, without %s", w.names(d.ISR), w.names(left)))
+		s := d.step(d.host, reports.ISRChanged, onControllers, fmt.Sprintf("commits that the ISR is %s, without %s", w.names(d.ISR), w.names(left)))
 		if n := len(out); n > 0 && s.at-out[n-1].at < apart {
 			out[n-1] = s
 		} else {
