@@ -147,7 +147,6 @@ func fill(v reflect.Value) {
 // forPeople are the events that no code reads: their sentence is in the story,
 // and reports and other programs read them in the trace.
 var forPeople = map[string][]string{
-	"what clients do: the history has the same for the checkers": {"workloads.Invoked", "workloads.Completed"},
 	"why something went wrong, in words": {
 		"witness.ConfigIgnored", "witness.QuorumFetchFailed", "witness.Refused",
 		"witness.AutoCreateFailed", "witness.Malformed",
@@ -160,22 +159,22 @@ var forPeople = map[string][]string{
 		"witness.LogCleaned", "witness.LogUncleanable",
 	},
 	"the course of groups and of their coordinators": {
-		"witness.ShardLoading", "witness.ShardNotLoaded", "witness.ShardUnloaded",
+		"witness.ShardNotLoaded",
 		"witness.ShardReverted", "witness.RecordSetAside",
 	},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
-		"sim.Started", "sim.Paused", "sim.Resumed", "sim.ClockStepped", "sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",
+		"sim.ClockStepped", "sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",
 		"network.Cut", "network.Mended",
 	},
 	"what a member of a group does: laws look at the group coordinator, and checkers at the history": {
-		"witness.CoordinatorFound", "witness.CoordinatorForgotten",
+		"witness.CoordinatorFound",
 		"witness.ConsumerCommitted",
 	},
 	"the course of a trial": {
 		"cluster.StopRefused", "trial.PromiseBroken",
 	},
 	"messages, for the report": {
-		"witness.RequestSent", "witness.RequestArrived", "witness.AnswerSent", "witness.AnswerArrived", "witness.RequestAbandoned",
+		"witness.RequestSent", "witness.RequestArrived", "witness.AnswerArrived",
 		"witness.ConnectionOpened", "witness.ConnectionAccepted", "witness.ConnectionEnded", "witness.DialFailed",
 	},
 }

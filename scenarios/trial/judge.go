@@ -8,8 +8,10 @@ import (
 
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/why"
 )
 
 // result judges the history and writes the report.
@@ -38,6 +40,11 @@ func (r *run) result() *Result {
 	for _, bug := range r.o.Plant {
 		count := r.bugs.Count(bug)
 		report.Planted[string(bug)] = reports.Planted{Reached: count.Reached, Infected: count.Infected, Detected: int64(len(report.Violations))}
+	}
+	if r.o.Keep == ledger.KeepAll {
+		if v := report.Main(); v != nil {
+			v.Why = why.Explain(r.w.Ledger().All(), v)
+		}
 	}
 	return &Result{Report: report, History: h, Judgement: j, Ledger: r.w.Ledger(), about: r.s.About}
 }
