@@ -202,7 +202,7 @@ func playOne(s scenarios.Scenario, o trial.Options, f runFlags) error {
 	result.Report.WallSeconds = time.Since(begun).Seconds()
 	notKept := f.keepRun(result, o)
 	if f.json {
-		reports.WriteJSON(stdout, result.Report)
+		printRun(&result.Report)
 	} else {
 		result.Report.WriteText(stdout, style(os.Stdout))
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/ledger"
@@ -35,6 +36,7 @@ func (r *run) result() *Result {
 	}
 	report.Rebalances = rebalances(r.w.Ledger(), h)
 	j := r.judge(h, &report)
+	r.locate(report.Violations)
 	report.Verdict = r.verdict(&report, j)
 	report.Lesson = r.lesson(&report, j)
 	for _, bug := range r.o.Plant {
@@ -321,6 +323,21 @@ func counts(h *history.History) map[string]int64 {
 		out[reports.RecordsPolled] = polled
 	}
 	return out
+}
+
+// locate says of each violation of a partition in which topic it is; where it is of a
+// group, that is the group.
+func (r *run) locate(violations []reports.Violation) {
+	topics := map[string]string{}
+	for _, tp := range append(r.allPartitions(), kafka.MetadataPartition) {
+		topics[tp.String()] = tp.Topic
+	}
+	for i := range violations {
+		v := &violations[i]
+		if v.Where = topics[v.Subject]; v.Where == "" {
+			v.Where = v.Subject
+		}
+	}
 }
 
 // AllChecks describes every check, for `ktrial list`.
