@@ -7,6 +7,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/assignor"
 	"github.com/ktrial/ktrial/broker/coordinator"
+	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
 )
@@ -60,7 +61,7 @@ func (h *heartbeat) targetOf(id string) ([]topicPartitions, bool) {
 // computeTarget has an assignor divide the subscribed topics among the members.
 func (h *heartbeat) computeTarget() map[string]assignor.Share {
 	g := h.group
-	name := g.preferredAssignor(h.was, h.member, h.m.cfg.Consumer.Assignors[0])
+	name := g.votesAt(timeline.Written).instead(h.was, h.member).preferred(h.m.cfg.Consumer.Assignors[0])
 	how, err := assignor.ServerByName(name)
 	if err != nil {
 		panic(fmt.Sprintf("group: assign the members of %q: %v: it should have been refused", g.id, err))
@@ -84,16 +85,34 @@ func (h *heartbeat) computeTarget() map[string]assignor.Share {
 	return how.Assign(input)
 }
 
-// homogeneous reports whether all members subscribe to the same topics, when this
-// member is as it is now: all name the same, or share one regular expression.
+// homogeneous reports whether all members subscribe to the same topics: all name the
+// same, or share one regular expression. Kafka looks at the member of a heartbeat as it
+// is now only when the group has to be assigned anew or its metadata may have
+// changed. Otherwise it counts those before: a member that joins a group whose last
+// target is out of date, without a subscription, has an assignor take it for one like
+// the others.
 func (h *heartbeat) homogeneous() bool {
 	g := h.group
+	if !h.looked {
+		topics := map[string]subscribers{}
+		for name, n := range g.topics.All() {
+			topics[name] = n
+		}
+		use := map[string]int{}
+		for regex, n := range g.regexUse.All() {
+			use[regex] = n
+		}
+		return homogeneous(g.members.Len(), topics, use)
+	}
 	members := g.members.Len()
 	if h.isNew {
 		members++
 	}
-	topics := g.subscribedWith(h.was, h.member)
-	expressions := h.regexUse()
+	return homogeneous(members, g.subscribedWith(h.was, h.member), h.regexUse())
+}
+
+// homogeneous reports whether so many members subscribe to the same topics.
+func homogeneous(members int, topics map[string]subscribers, expressions map[string]int) bool {
 	if len(expressions) > 1 || len(expressions) == 1 && expressions[sortedKeys(expressions)[0]] != members {
 		return false
 	}
