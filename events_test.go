@@ -159,7 +159,7 @@ var forPeople = map[string][]string{
 		"witness.LogCleaned", "witness.LogUncleanable",
 	},
 	"the course of groups and of their coordinators": {
-		"witness.ShardLoading", "witness.ShardNotLoaded", "witness.ShardUnloaded",
+		"witness.ShardLoading", "witness.ShardNotLoaded",
 		"witness.ShardReverted", "witness.RecordSetAside",
 	},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {

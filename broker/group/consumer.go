@@ -108,6 +108,7 @@ type consumerSoft struct {
 	metadataSeen  bool
 	metadataEpoch int32
 	resolving     bool  // an event that resolves regular expressions waits
+	postponed     int32 // the epoch of which it was told that its target waits for the clock
 	told          State // of which the ledger knows; empty: of none
 	// joining are the classic members that were told to join again, and have not.
 	joining map[string]bool

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ktrial/ktrial/broker/assignor"
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // updateTarget computes a new target assignment if the group's epoch is ahead of the
@@ -20,6 +22,7 @@ func (h *heartbeat) updateTarget(epoch int32) (int32, []topicPartitions) {
 	g, now := h.group, h.m.env.NowMillis()
 	target := g.target.Get()
 	interval := h.m.assignmentInterval(g.id)
+	h.tellPostponed(epoch, target, now)
 	if target.epoch >= epoch || target.assigned != 0 && interval > 0 && now < target.assigned+interval.Milliseconds() {
 		return target.epoch, h.currentTarget()
 	}
@@ -32,6 +35,18 @@ func (h *heartbeat) updateTarget(epoch int32) (int32, []topicPartitions) {
 	}
 	h.add(encode(&targetMetadataKey{g.id}, &targetMetadataValue{epoch, now}))
 	return epoch, fromShare(shares[h.member.id])
+}
+
+// tellPostponed tells the ledger of a target that is due and is not computed because
+// the last one is of a time to come: the clock of the coordinator that made it was
+// ahead, or that of this one is behind.
+func (h *heartbeat) tellPostponed(epoch int32, target targetMetadataValue, now int64) {
+	soft := h.m.soft(h.group.id)
+	if target.epoch >= epoch || target.assigned <= now || h.m.assignmentInterval(h.group.id) == 0 || soft.postponed == epoch {
+		return
+	}
+	soft.postponed = epoch
+	h.m.env.Tell(&witness.TargetPostponed{Group: h.group.id, Epoch: epoch, Behind: time.Duration(target.assigned-now) * time.Millisecond})
 }
 
 func sortedMembers(shares map[string]assignor.Share) []string {

@@ -289,10 +289,10 @@ func readFromReplaced(p *Permits, f *detect.Finding) bool {
 }
 
 // unaware reports whether a node was replaced, and had not heard of it at a time of the
-// read, by the notes of two kinds of which about is true.
+// read, by what the history tells of two kinds of faults where about is true.
 func (p *Permits) unaware(replaced, heard history.FaultKind, read history.Brief, about func(*history.Note) bool) bool {
 	told := false
-	unaware := map[string]bool{} // by what the note is about
+	unaware := map[string]bool{} // by the partitions that are told
 	for i := range p.log.H.Notes() {
 		n := &p.log.H.Notes()[i]
 		if n.F != history.Fault || n.Fault != replaced && n.Fault != heard {
