@@ -89,12 +89,24 @@ type Client struct {
 	Role Role
 	// Group is the consumer group that it is a member of; empty: none.
 	Group string
+	// Watches is the consumer group whose progress it waits for without being a
+	// member; empty: none.
+	Watches string
 	// Stops: Main returns soon after Stage.Stopping says so, having left in order,
 	// as a program does that is sent SIGTERM. Other clients are killed instead.
 	Stops bool
 	// Main is the process. When it returns the client is done. A client that
 	// was killed is started again with the same Main.
 	Main func(env.Host)
+}
+
+// Awaits is the consumer group without whose progress the client is never done; empty:
+// none.
+func (c *Client) Awaits() string {
+	if c.Group != "" {
+		return c.Group
+	}
+	return c.Watches
 }
 
 // Stage is what a workload is given: the cluster's address, the recorder of

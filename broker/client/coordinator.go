@@ -21,7 +21,14 @@ type coordinator struct {
 	// found is called when it was found.
 	found func(now time.Duration)
 
+	// keeps: the connection to a coordinator that is forgotten stays, and what is under
+	// way on it. So Java's client does in KIP-848 groups: a member that joins anew over
+	// another connection may be overtaken by its own older request, whose answer with
+	// its assignment is lost then.
+	keeps bool
+
 	link     *link   // nil: unknown
+	former   *link   // the one that was forgotten last; nil: there is none, or another was found
 	old      []*link // to brokers that no longer are; dropped by the next work
 	wanted   bool    // it was not ready when it was asked for
 	asking   bool    // a FindCoordinator is on its way
@@ -47,7 +54,7 @@ func (co *coordinator) ready(now time.Duration) bool {
 	}
 	if co.link.delay() > 0 {
 		co.forget("coordinator unavailable")
-		co.find(now)
+		co.retryAt = now + co.net.retryBackoff(1) // all others may still take it for the coordinator
 		return false
 	}
 	co.link.want()
@@ -116,11 +123,30 @@ func (co *coordinator) answered(resp *kmsg.FindCoordinatorResponse) error {
 		return err
 	}
 	co.failures = 0
-	co.link = co.net.coordinatorLink(kafka.NodeID(c.NodeID), joinAddr(c.Host, c.Port))
-	co.link.want()
+	co.connect(kafka.NodeID(c.NodeID), joinAddr(c.Host, c.Port))
 	co.net.host.Tell(&witness.CoordinatorFound{Group: co.group, Coordinator: kafka.NodeID(c.NodeID)})
 	co.found(co.net.host.Uptime())
 	return nil
+}
+
+// connect takes a broker for the coordinator. If it was so before, its connection is
+// used again, or else opened no sooner than after its backoff.
+func (co *coordinator) connect(node kafka.NodeID, addr string) {
+	former := co.former
+	co.former = nil
+	again := former != nil && former.node == node && former.addr == addr
+	switch {
+	case again && co.keeps:
+		co.link = former
+	default:
+		co.link = co.net.coordinatorLink(node, addr)
+		if again {
+			co.link.failures, co.link.retryAt = former.failures, former.retryAt
+		} else if former != nil && co.keeps {
+			co.old = append(co.old, former)
+		}
+	}
+	co.link.want()
 }
 
 func (co *coordinator) notFound(err error) {
@@ -141,14 +167,17 @@ func (co *coordinator) takeFatal() error {
 	return err
 }
 
-// forget has it looked for again. What is on its way to the old one fails.
+// forget has it looked for again. What is on its way to the old one fails, unless its
+// connection is kept.
 func (co *coordinator) forget(reason string) {
 	if co.link == nil {
 		return
 	}
 	co.net.host.Tell(&witness.CoordinatorForgotten{Group: co.group, Coordinator: co.link.node, Reason: reason})
-	co.old = append(co.old, co.link)
-	co.link = nil
+	if !co.keeps {
+		co.old = append(co.old, co.link)
+	}
+	co.link, co.former = nil, co.link
 	co.changed()
 }
 

@@ -25,7 +25,7 @@ func (r *run) result() *Result {
 		TraceHash: fmt.Sprintf("%016x", r.w.Hash()), Events: r.w.Events(),
 		VirtualSeconds: r.w.Now().Seconds(),
 		Violations:     slices.Clip(r.violations),
-		Allowed:        []reports.Permitted{}, Checks: []reports.Check{},
+		Allowed:        append([]reports.Permitted{}, r.allowed...), Checks: []reports.Check{},
 		Faults: struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
 		Config: r.config.named(), Counts: counts(h), Errors: r.stage.Failures(),
 		Again: r.o.Command(r.s.Name), Program: r.o.program(), Stopped: r.stopped(), Skipped: skipped, OwnPlan: r.o.Plan != nil,

@@ -95,6 +95,8 @@ type run struct {
 	plan       faults.Plan // that is played
 	workBegan  time.Duration
 	violations []reports.Violation
+	allowed    []reports.Permitted // beside what laws and checkers allow
+	clocks     clockWaits
 	laws       *lawWatch
 	ownLaws    []*ownLaw
 	seen       *checkers.Live // judges the history while it is recorded
@@ -150,6 +152,8 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 		r.stage.Topics[t.Name] = t.Partitions
 	}
 	r.n = nemesis.New(r.c, r.w.Rand("nemesis"), r.s.Lesson != "" || r.s.Exact && o.Plan == nil)
+	r.clocks = clockWaits{}
+	r.w.Ledger().Read(r.clocks.read)
 	r.laws = r.watchLaws()
 	r.watchOwnLaws()
 	r.watchHistory()
