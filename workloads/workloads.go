@@ -92,6 +92,8 @@ type Client struct {
 	// Watches is the consumer group whose progress it waits for without being a
 	// member; empty: none.
 	Watches string
+	// TransactionalID is that of its producer; empty: it has none.
+	TransactionalID string
 	// Stops: Main returns soon after Stage.Stopping says so, having left in order,
 	// as a program does that is sent SIGTERM. Other clients are killed instead.
 	Stops bool

@@ -166,6 +166,9 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 		if c.Group != "" {
 			r.c.AddMember(c.Group, c.Host)
 		}
+		if c.TransactionalID != "" {
+			r.c.AddTransactionalID(c.TransactionalID)
+		}
 		if c.Stops {
 			r.c.StopsBy(c.Host, func(done func()) { r.stage.Stop(c.Host, done) })
 		}
