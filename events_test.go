@@ -163,7 +163,7 @@ var forPeople = map[string][]string{
 		"witness.ShardReverted", "witness.RecordSetAside",
 	},
 	"the course of transactions": {
-		"witness.TxnState", "witness.TxnFenced", "witness.TxnTimedOut",
+		"witness.TxnState",
 		"witness.MarkerQueued", "witness.MarkerWritten", "witness.MarkerRefused",
 	},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
@@ -320,6 +320,7 @@ var weightTitles = map[ledger.Weight][2]string{
 
 // meanings of the fields that many events have.
 var meanings = map[string]string{
+	"transactionalId":   "transactional.id of the producer",
 	"group":             "name of the group",
 	"generation":        "generation of a classic group, or epoch of a KIP-848 group",
 	"member":            "id of the member",

@@ -122,7 +122,7 @@ func readFrame(in io.Reader, frame []byte, n int) ([]byte, error) {
 	return frame, nil
 }
 
-// request takes note of what is asked, and leaves it as it is.
+// request observes what is asked, and leaves it as it is.
 func (p *passing) request(frame []byte) []byte {
 	p.t.observe(func() { p.seen.SentFrame(frame) })
 	h, req, err := wire.ReadRequest(frame)
@@ -139,7 +139,7 @@ func (p *passing) request(frame []byte) []byte {
 	return frame
 }
 
-// response takes note of an answer, and puts the proxy's addresses into it.
+// response observes an answer, and puts the proxy's addresses into it.
 func (p *passing) response(frame []byte) []byte {
 	p.t.observe(func() { p.seen.ReceivedFrame(frame) })
 	p.mu.Lock()
