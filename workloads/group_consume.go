@@ -167,7 +167,7 @@ func (w GroupConsume) Clients(s *Stage) []Client {
 		m := &processing{g: g, number: i + 1, late: i >= w.Members}
 		out = append(out, Client{Host: fmt.Sprintf("member-%d", i+1), Role: Reads, Group: w.Group, Stops: true, Main: m.main})
 	}
-	return append(out, Client{Host: "group-auditor", Role: Reads, Main: audit.main})
+	return append(out, Client{Host: "group-auditor", Role: Reads, Watches: w.Group, Main: audit.main})
 }
 
 // group is what all members know of each other. No real member does: it is how the

@@ -25,13 +25,18 @@ type coordinator struct {
 	// found is called when it was found; nil: it is not a group member's.
 	found func(now time.Duration)
 
+	// keeps: the connection to a coordinator that is forgotten stays, and what is under
+	// way on it. So Java's client does in KIP-848 groups: a member that joins anew over
+	// another connection may be overtaken by its own older request, whose answer with
+	// its assignment is lost then.
+	keeps bool
+
 	link     *link   // nil: unknown
+	former   *link   // the one that was forgotten last; nil: there is none, or another was found
 	old      []*link // to brokers that no longer are; dropped by the next work
 	wanted   bool    // it was not ready when it was asked for
 	asking   bool    // a FindCoordinator is on its way
-	failures int     // of FindCoordinator, in a row
-	// unreachable counts how often in a row one was found and could not be connected to.
-	unreachable int
+	failures int     // in a row
 	retryAt  time.Duration
 	fatal    error // FindCoordinator's, for the application
 }
@@ -54,7 +59,6 @@ func (k coordinatorKind) String() string { return coordinatorKinds[k] }
 // again if there is none.
 func (co *coordinator) ready(now time.Duration) bool {
 	if co.link != nil && co.link.open() {
-		co.unreachable = 0
 		return true
 	}
 	if co.link != nil && co.link.dropped {
@@ -66,11 +70,8 @@ func (co *coordinator) ready(now time.Duration) bool {
 		return false
 	}
 	if co.link.delay() > 0 {
-		// The brokers may name it until its session is over: they are not asked all the
-		// time (AbstractCoordinator.ensureCoordinatorReady).
-		co.unreachable++
-		co.retryAt = now + co.net.retryBackoff(co.unreachable)
 		co.forget("coordinator unavailable")
+		co.retryAt = now + co.net.retryBackoff(1) // all others may still take it for the coordinator
 		return false
 	}
 	co.link.want()
@@ -142,15 +143,35 @@ func (co *coordinator) answered(resp *kmsg.FindCoordinatorResponse) error {
 	if co.shared {
 		co.net.metadata.meet(kafka.NodeID(c.NodeID), c.Host, c.Port, nil)
 		co.link = co.net.link(kafka.NodeID(c.NodeID))
+		co.link.want()
 	} else {
-		co.link = co.net.coordinatorLink(kafka.NodeID(c.NodeID), joinAddr(c.Host, c.Port))
+		co.connect(kafka.NodeID(c.NodeID), joinAddr(c.Host, c.Port))
 	}
-	co.link.want()
 	if co.found != nil {
 		co.net.host.Tell(&witness.CoordinatorFound{Group: co.key, Coordinator: kafka.NodeID(c.NodeID)})
 		co.found(co.net.host.Uptime())
 	}
 	return nil
+}
+
+// connect takes a broker for the coordinator. If it was so before, its connection is
+// used again, or else opened no sooner than after its backoff.
+func (co *coordinator) connect(node kafka.NodeID, addr string) {
+	former := co.former
+	co.former = nil
+	again := former != nil && former.node == node && former.addr == addr
+	switch {
+	case again && co.keeps:
+		co.link = former
+	default:
+		co.link = co.net.coordinatorLink(node, addr)
+		if again {
+			co.link.failures, co.link.retryAt = former.failures, former.retryAt
+		} else if former != nil && co.keeps {
+			co.old = append(co.old, former)
+		}
+	}
+	co.link.want()
 }
 
 func (co *coordinator) notFound(err error) {
@@ -171,7 +192,8 @@ func (co *coordinator) takeFatal() error {
 	return err
 }
 
-// forget has it looked for again. What is on its way to the old one fails.
+// forget has it looked for again. What is on its way to the old one fails, unless its
+// connection is kept.
 func (co *coordinator) forget(reason string) {
 	if co.link == nil {
 		return
@@ -179,10 +201,14 @@ func (co *coordinator) forget(reason string) {
 	if co.found != nil {
 		co.net.host.Tell(&witness.CoordinatorForgotten{Group: co.key, Coordinator: co.link.node, Reason: reason})
 	}
-	if !co.shared {
-		co.old = append(co.old, co.link)
+	if co.shared {
+		co.link = nil
+	} else {
+		if !co.keeps {
+			co.old = append(co.old, co.link)
+		}
+		co.link, co.former = nil, co.link
 	}
-	co.link = nil
 	co.changed()
 }
 
