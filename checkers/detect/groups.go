@@ -119,21 +119,46 @@ func (g *groupOf) judge(d *Detection, key history.Key, ends map[history.Key]Ends
 	g.judgeCommitted(d, key, emit)
 }
 
+// judgeCommitted: what is read of a register is what was written last. A read that
+// breaks this is left out, and the rest judged again: it may be permitted, and another
+// not.
 func (g *groupOf) judgeCommitted(d *Detection, key history.Key, emit Emit) {
+	const most = 8 // one is bad enough
 	ops := g.registers[key]
 	first := int64(unsaid)
 	if d.log.FromTheStart {
 		first = history.NoOffset
 	}
 	rows, verdict := judgeRegister(ops, first, registerSteps)
-	switch {
-	case verdict == broken:
+	for found := 0; verdict == broken; found++ {
 		f := about(CommittedOffset, key)
 		f.Name, f.Path = g.name, rows
 		emit(f)
-	case verdict == unknown && len(ops) > 0:
+		rest := withoutLastRead(ops, rows)
+		if len(rest) == len(ops) || found == most {
+			return
+		}
+		ops = rest
+		rows, verdict = judgeRegister(ops, first, registerSteps)
+	}
+	if verdict == unknown && len(ops) > 0 {
 		d.undecided[fmt.Sprintf("the committed offset of group %s on %s: so many of %d operations are under way at once that a search of %d steps does not tell whether it was read as it was committed", g.name, d.log.H.Keys()[key], len(ops), registerSteps)] = true
 	}
+}
+
+// withoutLastRead is ops without the read that began last among rows; all of ops if
+// there is none.
+func withoutLastRead(ops []registerOp, rows []int) []registerOp {
+	last := -1
+	for i, op := range ops {
+		if !op.write && slices.Contains(rows, op.row) && (last < 0 || op.call > ops[last].call) {
+			last = i
+		}
+	}
+	if last < 0 {
+		return ops
+	}
+	return slices.Delete(slices.Clone(ops), last, last+1)
 }
 
 // seeking are the processes that sought the beginning of a log at any time.
