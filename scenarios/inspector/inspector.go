@@ -111,7 +111,7 @@ func New(cfg Config) *Inspector {
 	in.Quorum = laws.NewQuorum(laws.QuorumConfig{Subject: kafka.MetadataPartition.String(), Name: in.name(), Voters: in.list(0, cfg.Voters), Brokers: in.brokers, Calm: &in.calm})
 	in.Quorum.Report = func(f laws.Failure) { cfg.Broken(nil, f) }
 	in.groups = laws.NewCoordination(in.name())
-	in.groups.Report = in.Quorum.Report
+	in.groups.Report, in.groups.Calm = in.Quorum.Report, &in.calm
 	return in
 }
 
@@ -275,6 +275,7 @@ func (in *Inspector) Quiet(but func(*Partition) bool) {
 		}
 	}
 	in.Quorum.Quiet()
+	in.groups.Quiet()
 }
 
 // Read reads an event. It allocates nothing but what the laws' accounts grow by.
