@@ -9,6 +9,7 @@ import (
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
@@ -123,8 +124,8 @@ func (g *classicGroup) assign(req *kmsg.SyncGroupRequest) coordinator.Decision {
 			}
 		},
 	}
-	if bugs := g.m.env.Bugs(); bugs.On(RespondBeforePersist) {
-		bugs.Infected(RespondBeforePersist, true)
+	if bugs := g.m.env.Bugs(); bugs.On(planted.RespondBeforePersist) {
+		bugs.Infected(planted.RespondBeforePersist, true)
 		d.Done(nil)
 	}
 	return d
