@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"maps"
 	"time"
 
 	"github.com/ktrial/ktrial/workloads"
@@ -36,4 +37,17 @@ func working(w workloads.GroupConsume, each time.Duration) workloads.GroupConsum
 func classic(w workloads.GroupConsume, settings map[string]string) workloads.GroupConsume {
 	w.Classic = settings
 	return w
+}
+
+// late is work to which so many members more join on the way.
+func late(w workloads.GroupConsume, members int) workloads.GroupConsume {
+	w.Late = members
+	return w
+}
+
+// setting is a configuration with more in it.
+func setting(of, more map[string]string) map[string]string {
+	all := maps.Clone(of)
+	maps.Copy(all, more)
+	return all
 }

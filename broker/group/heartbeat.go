@@ -6,7 +6,6 @@ import (
 
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
-	"github.com/ktrial/ktrial/broker/planted"
 )
 
 // Heartbeat decides a classic member's heartbeat. The error is what the answer
@@ -26,10 +25,6 @@ func (m *Machine) Heartbeat(req *kmsg.HeartbeatRequest) (coordinator.Decision, e
 
 func (g *classicGroup) heartbeat(req *kmsg.HeartbeatRequest) error {
 	mb, err := g.checkGeneration(req.MemberID, req.InstanceID, req.Generation)
-	if bugs := g.m.env.Bugs(); bugs.On(planted.HeartbeatNoGeneration) {
-		bugs.Infected(planted.HeartbeatNoGeneration, err == error(kerr.IllegalGeneration))
-		mb, err = g.check(req.MemberID, req.InstanceID)
-	}
 	if err != nil {
 		return err
 	}

@@ -75,6 +75,11 @@ func (g *classicGroup) sync(req *kmsg.SyncGroupRequest, answer *syncAnswer) coor
 		answer.send(g.synced(mb))
 		return coordinator.Decision{}
 	}
+	if bugs := g.m.env.Bugs(); mb.assignment != nil && g.leader != mb.id && bugs.On(planted.StaleAssignment) {
+		bugs.Infected(planted.StaleAssignment, true)
+		answer.send(g.synced(mb))
+		return coordinator.Decision{}
+	}
 	g.answerSync(mb, kerr.RebalanceInProgress) // it asks again: see update
 	mb.sync = answer
 	if g.leader != mb.id {

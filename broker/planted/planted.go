@@ -40,7 +40,7 @@ const (
 	StaticSwapVolatile    Bug = "group.static_swap_volatile"
 	ExpireAnyState        Bug = "group.expire_any_state"
 	RespondBeforePersist  Bug = "group.respond_before_persist"
-	HeartbeatNoGeneration Bug = "group.heartbeat_no_generation"
+	StaleAssignment       Bug = "group.stale_assignment"
 	IgnoreGeneration      Bug = "assignor.ignore_generation"
 	EpochAddThenRemove    Bug = "group848.epoch_add_then_remove"
 	NullAcknowledges      Bug = "group848.null_acknowledges"
@@ -94,8 +94,8 @@ var All = []Entry{
 	{HeartbeatEmptyIsNoChange, "Z64", "a KIP-848 member takes an empty assignment for none", "franz-go 0af2689c, 6536e4f3"},
 	{HeartbeatNoReset, "Z64", "a KIP-848 member whose heartbeat failed does not say all again", "franz-go eca3a457"},
 	{ExpireAnyState, "Z69", "offsets expire by the age of their commit, whatever the group does", "KAFKA-13636, KAFKA-4682"},
-	{HeartbeatNoGeneration, "new", "a heartbeat of an old generation is answered as one of the present", "found here"},
 	{NullAcknowledges, "new", "a heartbeat that says nothing of what its member has counts as giving up all that it is to give up", "found here"},
+	{StaleAssignment, "new", "a member that syncs before its leader gets the assignment of the generation before", "found here"},
 	{CleanIndexCleanedOnly, "Z26", "the cleaner forgets aborted transactions beyond what its full map of keys covers", "KAFKA-13727"},
 	{CleanTxnStatePerGroup, "Z26", "the cleaner forgets between two groups of segments which transactions have data", "KAFKA-8351"},
 	{CleanTombstoneNow, "Z79", "the cleaner removes tombstones without waiting for delete.retention.ms", "KIP-534, KAFKA-8522"},
