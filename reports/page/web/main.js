@@ -93,11 +93,18 @@ class Main {
       `<section><h3>Events that the page leaves out</h3><table>${rows(this.run.left)}</table></section>`;
   }
 
+  /** The times around which something happens, of a focus. */
+  landmarks(focus) {
+    this.marks = this.marks || new Map();
+    if (!this.marks.has(focus)) this.marks.set(focus, landmarksOf(this.state, this.steps, focus, this.lanes.record));
+    return this.marks.get(focus);
+  }
+
   draw() {
     const v = this.view, lanes = document.getElementById("lanes");
     const any = lanes.querySelector(".lane svg");
     const width = Math.max(120, any.clientWidth || any.getBoundingClientRect().width);
-    this.scale = new Scale(v.mode, v.from, v.to, landmarksOf(this.state, this.steps, v.focus, this.lanes.record), 0, width, this.steps.map((s) => s.t));
+    this.scale = new Scale(v.mode, v.from, v.to, this.landmarks(v.focus), 0, width, this.steps.map((s) => s.t));
     this.anchors = [];
     this.remarked = [];
     lanes.querySelectorAll(".lane").forEach((el, i) => this.drawLane(el, this.laneList[i], width));
@@ -135,6 +142,14 @@ class Main {
     }).join("") + ticks.map((t) => `<line class="tick" x1="${this.scale.x(t).toFixed(1)}" x2="${this.scale.x(t).toFixed(1)}" y1="18" y2="34"/><text class="tick-text" x="${(this.scale.x(t) + 3).toFixed(1)}" y="30">${seconds(t, step)}</text>`).join("");
   }
 
+  /** How many events there are in each of so many parts of the run. */
+  density(parts) {
+    if (this.bins?.length === parts) return this.bins;
+    this.bins = new Float64Array(parts);
+    for (const e of this.run.events) this.bins[Math.min(parts - 1, Math.floor(e.t / this.run.end * parts))]++;
+    return this.bins;
+  }
+
   drawOverview() {
     const canvas = document.getElementById("overview"), width = canvas.clientWidth, height = 46, ratio = window.devicePixelRatio || 1;
     canvas.width = width * ratio;
@@ -142,9 +157,8 @@ class Main {
     const g = canvas.getContext("2d"), style = getComputedStyle(document.documentElement), x = (t) => t / this.run.end * width;
     g.scale(ratio, ratio);
     g.clearRect(0, 0, width, height);
-    const bins = new Float64Array(Math.max(1, Math.ceil(width)));
-    for (const e of this.run.events) bins[Math.min(bins.length - 1, Math.floor(x(e.t)))]++;
-    const most = Math.sqrt(Math.max(...bins, 1));
+    const bins = this.density(Math.max(1, Math.ceil(width)));
+    const most = Math.sqrt(bins.reduce((a, b) => Math.max(a, b), 1));
     g.fillStyle = style.getPropertyValue("--quiet");
     bins.forEach((n, i) => { if (n) g.fillRect(i, height - Math.sqrt(n) / most * 26, 1, Math.sqrt(n) / most * 26); });
     g.fillStyle = style.getPropertyValue("--fault");
@@ -261,7 +275,7 @@ class Main {
   }
 
   nextLandmark(direction) {
-    const marks = landmarksOf(this.state, this.steps, this.view.focus, this.lanes.record);
+    const marks = this.landmarks(this.view.focus);
     const t = direction > 0 ? marks.find((m) => m > this.view.cursor) : marks.findLast((m) => m < this.view.cursor);
     if (t !== undefined) this.goTo(t);
   }
