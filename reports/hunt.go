@@ -61,6 +61,8 @@ func (r *Run) why() (check, message string) {
 	switch {
 	case len(r.Violations) > 0:
 		return r.Violations[0].Check, r.Violations[0].Message
+	case len(r.MissedNumbers) > 0:
+		return "required: " + r.MissedNumbers[0].Require, r.MissedNumbers[0].Found
 	case len(r.NotReached) > 0:
 		return "dangers are met", fmt.Sprintf("never met %q", r.NotReached[0])
 	}
@@ -132,7 +134,7 @@ func (h *Hunt) WriteText(w io.Writer, style Style) {
 // writeVerdicts counts the runs by verdict, where it is not one for all.
 func (h *Hunt) writeVerdicts(w io.Writer) {
 	var parts []string
-	for _, v := range []Verdict{NotDeterministic, Violated, Inconclusive, Allowed, Holds} {
+	for _, v := range []Verdict{NotDeterministic, Violated, Missing, Inconclusive, Allowed, Holds} {
 		if n := h.Verdicts[v]; n > 0 {
 			parts = append(parts, count(int64(n))+" "+string(v))
 		}

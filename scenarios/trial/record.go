@@ -30,6 +30,7 @@ type Record struct {
 	NoFaults bool        `json:"no_faults,omitempty"`
 	Strict   bool        `json:"strict,omitempty"`
 	Plant    []string    `json:"plant"`
+	Require  []string    `json:"require,omitempty"`
 	Report   reports.Run `json:"report"`
 }
 
@@ -84,7 +85,7 @@ func (rec *Record) IsOf(scenario string, o Options) bool {
 	want := recordOf(o)
 	return rec.Report.Scenario == scenario && rec.Report.Seed == o.Seed && maps.Equal(rec.Set, want.Set) && rec.Shape == want.Shape &&
 		(rec.Plan == nil) == (want.Plan == nil) && (rec.Plan == nil || *rec.Plan == *want.Plan) &&
-		rec.NoFaults == want.NoFaults && rec.Strict == want.Strict && slices.Equal(rec.Plant, want.Plant)
+		rec.NoFaults == want.NoFaults && rec.Strict == want.Strict && slices.Equal(rec.Plant, want.Plant) && slices.Equal(rec.Require, want.Require)
 }
 
 // recordOf is a record of options, without a run.
@@ -96,6 +97,9 @@ func recordOf(o Options) Record {
 	}
 	for _, b := range o.Plant {
 		rec.Plant = append(rec.Plant, string(b))
+	}
+	for _, q := range o.Require {
+		rec.Require = append(rec.Require, q.Text)
 	}
 	return rec
 }
@@ -159,6 +163,13 @@ func (rec *Record) Options() (Options, error) {
 			return o, nearest.Unknown("planted bug", name, bugs)
 		}
 		o.Plant = append(o.Plant, planted.Bug(name))
+	}
+	for _, text := range rec.Require {
+		q, err := reports.ParseRequirement(text)
+		if err != nil {
+			return o, err
+		}
+		o.Require = append(o.Require, q)
 	}
 	if rec.Plan != nil {
 		plan, err := faults.ParsePlan(*rec.Plan)

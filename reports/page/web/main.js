@@ -86,11 +86,11 @@ class Main {
     const r = this.run.report;
     const rows = (o) => Object.entries(o || {}).sort(([a], [b]) => a.localeCompare(b)).map(([k, v]) => `<tr><td>${esc(k)}<td>${typeof v === "number" ? count(v) : esc(v)}`).join("");
     return `<section><h3>Checks</h3><table>${r.checks.map((c) => `<tr><td>${esc(c.verdict)}<td>${esc(c.name)}<td>${count(c.checked)} checked`).join("")}</table></section>` +
-      `<section><h3>Work</h3><table>${rows(r.counts)}</table></section>` +
+      `<section><h3>Work</h3><table>${rows(r.counts)}</table></section>` + numbersOf(r) +
       `<section><h3>Settings that are not Kafka's defaults</h3><table>${rows(r.config)}</table></section>` +
       `<section><h3>Probes reached</h3><table>${rows(r.probes)}</table></section>` +
       (r.probes_not_reached?.length ? `<section><h3>Not reached</h3><p>${r.probes_not_reached.map(esc).join("; ")}</p></section>` : "") +
-      `<section><h3>Events that the page leaves out</h3><table>${rows(this.run.left)}</table></section>`;
+      `<section><h3>Events that the page leaves out</h3><table>${rows({ ...this.run.left, "polls that gave nothing": this.run.operations.empty_polls })}</table></section>`;
   }
 
   /** The times around which something happens, of a focus. */
@@ -390,6 +390,24 @@ class Main {
       this.draw();
     });
   }
+}
+
+/** How well a run went, as tables. */
+function numbersOf(r) {
+  const n = r.numbers;
+  if (!n) return "";
+  const time = (s) => lasting(s * 1e9), row = (name, ...cells) => `<tr><td>${esc(name)}${cells.map((c) => `<td>${esc(c)}`).join("")}`;
+  const quantiles = (name, d) => (d.count ? row(name, count(d.count), time(d.p50), time(d.p99), time(d.p999), time(d.max)) : "");
+  const groups = (r.rebalances || []).map((g) => quantiles(`rebalances of ${g.group}`, g.stable) + quantiles(`standstills of ${g.group}`, g.standstill)).join("");
+  const requests = Object.entries(n.requests || {}).sort(([, a], [, b]) => b.count - a.count);
+  return `<section><h3>Times</h3><table><tr><th><th>count<th>half within<th>99%<th>99.9%<th>slowest</tr>${quantiles("acknowledgement", n.ack)}${quantiles("to the first consumer", n.end_to_end)}${groups}</table></section>` +
+    `<section><h3>Numbers</h3><table>${row("sent, acknowledged, delivered a second", [n.sent_per_second, n.acknowledged_per_second, n.delivered_per_second].map(count).join(", "))}` +
+    (n.ack.count ? row("longest pause of acknowledgements", `${time(n.longest_pause)}, from ${seconds(n.longest_pause_at * 1e9)}`) : "") +
+    row("elections; ISR shrinks, grows", `${n.elections}; ${n.isr_shrinks}, ${n.isr_grows}`) +
+    Object.entries(n.partitions).sort(([a], [b]) => byPartition(a, b)).slice(0, 30).map(([p, x]) => row(p, `${time(x.without_leader)} without a leader, ${time(x.below_min_isr)} below min.insync.replicas`)).join("") +
+    Object.entries(n.lag).map(([g, l]) => row(`lag of ${g}`, `at most ${count(l.max)} at ${seconds(l.max_at * 1e9)}, ${count(l.end)} at the end`)).join("") +
+    row("bytes appended to logs", count(n.bytes_on_disk)) + (n.bytes_on_wire ? row("bytes of requests and answers", count(n.bytes_on_wire)) : "") + `</table></section>` +
+    (requests.length ? `<section><h3>Requests</h3><table><tr><th>API<th>count<th>errors</tr>${requests.map(([api, q]) => row(api, count(q.count), Object.entries(q.errors || {}).map(([name, times]) => `${count(times)} ${name}`).join(", "))).join("")}</table></section>` : "");
 }
 
 /** The step that a step follows from; undefined: none does. */
