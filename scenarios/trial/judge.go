@@ -34,11 +34,13 @@ func (r *run) result() *Result {
 	if report.Violations == nil {
 		report.Violations = []reports.Violation{}
 	}
+	report.Numbers = r.counter.conclude(h, r.workBegan, r.w.Now())
 	report.Rebalances = rebalances(r.w.Ledger(), h)
 	j := r.judge(h, &report)
 	r.locate(report.Violations)
 	report.Verdict = r.verdict(&report, j)
 	report.Lesson = r.lesson(&report, j)
+	report.Require(r.o.Require)
 	for _, bug := range r.o.Plant {
 		count := r.bugs.Count(bug)
 		report.Planted[string(bug)] = reports.Planted{Reached: count.Reached, Infected: count.Infected, Detected: int64(len(report.Violations))}
@@ -70,6 +72,9 @@ func (o *Options) Command(scenario string) string {
 	}
 	if o.NoFaults {
 		words = append(words, "--no-faults")
+	}
+	for _, q := range o.Require {
+		words = append(words, "--require", q.Text)
 	}
 	if o.Strict {
 		words = append(words, "--strict")

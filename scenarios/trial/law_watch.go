@@ -36,9 +36,11 @@ type lawWatch struct {
 
 	// beyond: by these faults more was destroyed of a partition than its
 	// configuration promises to survive.
-	beyond   map[*inspector.Partition]permit.Faults
-	unclean  map[string]bool // topics with unclean elections
-	broken   bool            // a law; ofQuorum: one of the quorum's
+	beyond  map[*inspector.Partition]permit.Faults
+	unclean map[string]bool // topics with unclean elections
+	// minISR is min.insync.replicas of the scenario\'s topics.
+	minISR   func(topic string) (least int, ours bool)
+	broken   bool // a law; ofQuorum: one of the quorum's
 	ofQuorum bool
 	allowed  []reports.Permitted
 	// coordinators are those of the groups, of which one that was replaced answers on.
@@ -73,9 +75,10 @@ func (r *run) watchLaws() *lawWatch {
 	for _, name := range r.c.Controllers() {
 		voters = append(voters, r.c.Server(name).ID())
 	}
+	w.minISR = func(topic string) (int, bool) { n, ours := least[topic]; return n, ours }
 	w.Inspector = inspector.New(inspector.Config{
 		Voters: voters, Name: r.c.HostOf,
-		MinISR: func(topic string) (int, bool) { n, ours := least[topic]; return n, ours },
+		MinISR: w.minISR,
 		Broken: w.failed, Unclean: w.uncleanElection, Replaced: w.replaced,
 	})
 	r.c.Committed = w.Committed

@@ -53,6 +53,8 @@ type Options struct {
 	Read func(*ledger.Entry)
 	// Keep says which events the result's ledger has.
 	Keep ledger.Keep
+	// Require are demands on the numbers of the run.
+	Require []reports.Requirement
 	// Limits end a run that makes no progress.
 	Limits Limits
 	// Tracing is what FirstDifference records with; nil: only the hash is kept.
@@ -100,6 +102,7 @@ type run struct {
 	laws       *lawWatch
 	ownLaws    []*ownLaw
 	seen       *checkers.Live // judges the history while it is recorded
+	counter    *counter
 	// short: the run ended before its time, so what was to come is not missing.
 	short bool
 }
@@ -155,6 +158,7 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	r.clocks = clockWaits{}
 	r.w.Ledger().Read(r.clocks.read)
 	r.laws = r.watchLaws()
+	r.countNumbers(r.laws.minISR)
 	r.watchOwnLaws()
 	r.watchHistory()
 	if r.w.Ledger().Traced() {
