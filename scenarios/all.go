@@ -12,6 +12,7 @@ func All() []Scenario {
 	return append([]Scenario{
 		Standard,
 		StandardGroups,
+		StandardEOS,
 		StandardTable,
 		Swarm,
 		LeaderLosesPower,
@@ -39,6 +40,8 @@ func All() []Scenario {
 		SlowLoad,
 		ScaleOut,
 		CompactedTable,
+		ExactlyOncePipeline,
+		MoneyTransfer,
 		AcksOne,
 		UncleanElection,
 		MinISROne,

@@ -80,7 +80,7 @@ func how(row []Found, of func(*Found) *Find, eventsPerSecond float64) (text, cos
 // a page is wide.
 func (z Zoo) writeMatrix(w io.Writer, m [][]Found) {
 	fmt.Fprintf(w, "\n## Each bug in each scenario\n\nA cell has the first seed that found the bug from inside, and behind the stroke from outside; `-`: none did. `i`: the branch was\n"+
-		"infected, `r`: it was only reached. An empty cell: it was not reached.\n\n| scenario |")
+		"infected, `r`: it was only reached. An empty cell: it was not reached. `?`: it was not played.\n\n| scenario |")
 	for _, row := range m {
 		fmt.Fprintf(w, " `%s` |", row[0].Bug)
 	}
@@ -103,6 +103,8 @@ func (f *Found) cell() string {
 		return "i"
 	case f.Reached > 0:
 		return "r"
+	case f.Seeds == 0:
+		return "?"
 	}
 	return ""
 }
