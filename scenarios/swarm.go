@@ -56,14 +56,24 @@ var StandardTable = Scenario{
 // not shift what is drawn of the others.
 func lot(seed uint64, of string) *rand.Rand { return kernel.Stream(seed, "swarm: "+of) }
 
+// everyday are the trials that a swarm plays, some of them more often than others.
+var everyday = []Scenario{
+	Standard, Standard, Standard, StandardGroups, StandardGroups, StandardGroups, StandardEOS, StandardEOS, StandardTable, CombinedRoles,
+}
+
 func drawSwarm(seed uint64) Drawn {
-	d := Drawn{Scenario: oneOf(lot(seed, "scenario"), Standard, Standard, Standard, StandardGroups, StandardGroups, StandardGroups, StandardTable, CombinedRoles), Set: map[string]string{}}
+	d := Drawn{Scenario: oneOf(lot(seed, "scenario"), everyday...), Set: map[string]string{}}
 	d.shape(seed)
 	d.draw(seed, serverDraws)
 	d.draw(seed, clientDraws)
 	switch d.Scenario.Name {
 	case StandardGroups.Name:
+		d.draw(seed, coordinatorDraws)
 		d.draw(seed, groupDraws)
+		d.protocol(lot(seed, "group.protocol"))
+	case StandardEOS.Name:
+		d.draw(seed, coordinatorDraws)
+		d.draw(seed, transactionDraws)
 		d.protocol(lot(seed, "group.protocol"))
 	case StandardTable.Name:
 		d.Set["duration"] = "60s"
@@ -178,8 +188,7 @@ func (d *Drawn) protocol(luck *rand.Rand) {
 	}
 }
 
-// groupDraws are those of consumer groups and their coordinator: how many members there
-// are, when they commit, how it is kept.
+// groupDraws are those of the members of a group: how many there are, when they commit.
 var groupDraws = []setting{
 	{name: "group.consumer.assignors", values: []string{"range", "uniform"}},
 	{name: "members", values: []string{"1", "2", "5"}},
@@ -188,6 +197,10 @@ var groupDraws = []setting{
 	{name: "commit", values: []string{"auto", "per-record"}},
 	{name: "work", values: []string{"2ms", "10ms"}},
 	{name: "auto.commit.interval.ms", values: []string{"200", "2000"}},
+}
+
+// coordinatorDraws are those of coordinators: what they keep, and how they load it.
+var coordinatorDraws = []setting{
 	{name: "group.initial.rebalance.delay.ms", values: []string{"0", "3000"}},
 	{name: "offsets.topic.num.partitions", values: []string{"1", "10"}},
 	{name: "offsets.topic.segment.bytes", values: []string{"1000", "10000"}},
@@ -196,6 +209,16 @@ var groupDraws = []setting{
 	{name: "group.coordinator.append.linger.ms", values: []string{"0", "20"}},
 	{name: "offsets.commit.timeout.ms", values: []string{"1000"}},
 	{name: "group.consumer.assignment.interval.ms", values: []string{"0", "3000"}},
+}
+
+// transactionDraws are those of transactions and their coordinator.
+var transactionDraws = []setting{
+	{name: "transaction.version", values: []string{"1"}},
+	{name: "transaction.timeout.ms", values: []string{"5000"}},
+	{name: "transaction.state.log.num.partitions", values: []string{"1", "10"}},
+	{name: "transaction.state.log.segment.bytes", values: []string{"1000", "10000"}},
+	{name: "transaction.state.log.load.buffer.size", values: []string{"500"}},
+	{name: "transaction.abort.timed.out.transaction.cleanup.interval.ms", values: []string{"500", "5000"}},
 }
 
 func oneOf[T any](luck *rand.Rand, of ...T) T { return of[luck.IntN(len(of))] }

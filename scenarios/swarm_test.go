@@ -31,7 +31,7 @@ func TestSwarm_WhatIsDrawnCanBePlayed(t *testing.T) {
 		o.Seed = 0
 		runs[o.Command(s.Name)] = true
 	}
-	assert.Len(t, names, 4)
+	assert.Len(t, names, 5)
 	assert.Greater(t, len(settings), 60)
 	assert.Contains(t, settings["metadata.log.max.record.bytes.between.snapshots"], "1500")
 	assert.GreaterOrEqual(t, len(runs), int(last)*99/100, "only %d of %d are different", len(runs), last)
