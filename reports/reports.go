@@ -90,6 +90,9 @@ type Run struct {
 	Rebalances []Rebalances `json:"rebalances,omitempty"`
 	// OwnPlan: the plan of faults was written for this run, not drawn.
 	OwnPlan bool `json:"-"`
+	// Drawn is the command that plays what was drawn from the seed, of a scenario that
+	// draws all of it.
+	Drawn string `json:"drawn,omitempty"`
 	// Again is the command that plays this run again.
 	Again string `json:"again,omitempty"`
 	// Program is what a person types for the command line.

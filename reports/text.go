@@ -96,6 +96,9 @@ func (r *Run) writeWork(w io.Writer, style Style) {
 		}
 	}
 	row("world", fmt.Sprintf("%s events, %s, trace %s", count(int64(r.Events)), r.faults(), r.TraceHash))
+	if r.Drawn != "" {
+		row("drawn", r.Drawn)
+	}
 	r.writeSkipped(row)
 	if r.Stopped != "" {
 		row("stopped", r.Stopped)

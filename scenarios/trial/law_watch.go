@@ -28,6 +28,8 @@ type lawWatch struct {
 	// mayLose: the scenario destroys more than its configuration promises to
 	// survive. Elsewhere what the controllers wrongly forgot excuses nothing.
 	mayLose bool
+	// outside: a law that breaks is not told.
+	outside bool
 	// expect says what is permitted now; permitted is called when that changed.
 	expect    func() checkers.Expectations
 	permitted func()
@@ -60,7 +62,7 @@ const settle = time.Minute
 // watchLaws watches the partitions of the scenario's topics, and the quorum.
 func (r *run) watchLaws() *lawWatch {
 	w := &lawWatch{
-		w: r.w, c: r.c, history: r.stage.Recorder, mayLose: r.s.Lesson != "",
+		w: r.w, c: r.c, history: r.stage.Recorder, mayLose: r.s.Lesson != "", outside: r.o.Outside,
 		expect: r.expectations, permitted: func() { r.seen.Expect(r.expectations()) }, broke: r.lawBroke,
 		altered: r.config.setsServers(),
 		beyond:  map[*inspector.Partition]permit.Faults{}, unclean: map[string]bool{}, happened: map[history.FaultKind]int{},
