@@ -174,8 +174,7 @@ var forPeople = map[string][]string{
 		"cluster.StopRefused", "trial.PromiseBroken",
 	},
 	"messages, for the report": {
-		"witness.RequestSent", "witness.RequestArrived", "witness.AnswerSent", "witness.AnswerArrived", "witness.RequestAbandoned",
-		"witness.ConnectionOpened", "witness.ConnectionAccepted", "witness.ConnectionEnded", "witness.DialFailed",
+		"witness.AnswerSent", "witness.ConnectionOpened", "witness.ConnectionAccepted", "witness.ConnectionEnded",
 	},
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ktrial/ktrial/broker"
 	"github.com/ktrial/ktrial/broker/config"
@@ -270,6 +271,16 @@ func (c *configuration) named() map[string]string {
 	}
 	maps.Copy(out, c.set)
 	return out
+}
+
+// fetchWait is how long a fetch may wait for records, of a consumer or a follower.
+func (c *configuration) fetchWait() (wait time.Duration) {
+	set := c.named()
+	for _, name := range []string{"fetch.max.wait.ms", "replica.fetch.wait.max.ms"} {
+		ms, _ := strconv.Atoi(set[name]) // what is not set is at its default
+		wait = max(wait, time.Duration(ms)*time.Millisecond)
+	}
+	return wait
 }
 
 // optionError is a bad option.

@@ -66,6 +66,7 @@ func (r *run) watchLaws() *lawWatch {
 		minISR, unclean := r.config.promises(t)
 		least[t.Name], w.unclean[t.Name] = min(minISR, int(t.Replicas)), unclean
 	}
+	var messages func(wanted bool)
 	var voters []kafka.NodeID
 	for _, name := range r.c.Controllers() {
 		voters = append(voters, r.c.Server(name).ID())
@@ -74,7 +75,10 @@ func (r *run) watchLaws() *lawWatch {
 		Voters: voters, Name: r.c.HostOf,
 		MinISR: func(topic string) (int, bool) { n, ours := least[topic]; return n, ours },
 		Broken: w.failed, Unclean: w.uncleanElection, Replaced: w.replaced,
+		Messages: func(wanted bool) { messages(wanted) }, FetchWait: r.config.fetchWait(),
+		Turns: func(host string) uint64 { return r.w.Host(host).Turns() },
 	})
+	messages = r.w.Ledger().ReadTraffic(w.readTraffic)
 	r.c.Committed = w.Committed
 	r.w.OnPowerOff(w.powerLost)
 	r.w.Ledger().Read(w.read)
@@ -127,6 +131,13 @@ func (w *lawWatch) read(e *ledger.Entry) {
 		}
 	default:
 		w.Read(e)
+	}
+}
+
+// readTraffic follows messages, while nothing disturbs the cluster.
+func (w *lawWatch) readTraffic(e *ledger.Entry) {
+	if !w.broken {
+		w.ReadTraffic(e)
 	}
 }
 
