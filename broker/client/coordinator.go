@@ -25,7 +25,7 @@ type coordinator struct {
 	old      []*link // to brokers that no longer are; dropped by the next work
 	wanted   bool    // it was not ready when it was asked for
 	asking   bool    // a FindCoordinator is on its way
-	failures int     // in a row
+	failures int     // to find it or to connect to it, in a row
 	retryAt  time.Duration
 	fatal    error // FindCoordinator's, for the application
 }
@@ -38,6 +38,7 @@ const groupKey int8 = 0
 // again if there is none.
 func (co *coordinator) ready(now time.Duration) bool {
 	if co.link != nil && co.link.open() {
+		co.failures = 0
 		return true
 	}
 	co.wanted = true
@@ -47,7 +48,7 @@ func (co *coordinator) ready(now time.Duration) bool {
 	}
 	if co.link.delay() > 0 {
 		co.forget("coordinator unavailable")
-		co.find(now)
+		co.backOff() // brokers that do not know yet that it is gone would name it again at once
 		return false
 	}
 	co.link.want()
@@ -115,7 +116,6 @@ func (co *coordinator) answered(resp *kmsg.FindCoordinatorResponse) error {
 	if err != nil {
 		return err
 	}
-	co.failures = 0
 	co.link = co.net.coordinatorLink(kafka.NodeID(c.NodeID), joinAddr(c.Host, c.Port))
 	co.link.want()
 	co.net.host.Tell(&witness.CoordinatorFound{Group: co.group, Coordinator: kafka.NodeID(c.NodeID)})
@@ -129,9 +129,15 @@ func (co *coordinator) notFound(err error) {
 		co.fatal = fmt.Errorf("client: find coordinator of group %s: %w", co.group, err)
 		return
 	}
+	co.backOff()
+	co.net.metadata.requestUpdate()
+}
+
+// backOff has the next FindCoordinator wait. Until there is a connection to the
+// coordinator the waits grow, as in AbstractCoordinator.ensureCoordinatorReady.
+func (co *coordinator) backOff() {
 	co.failures++
 	co.retryAt = co.net.host.Uptime() + co.net.retryBackoff(co.failures)
-	co.net.metadata.requestUpdate()
 }
 
 // takeFatal is the error of the application's next call; then it is asked again.
