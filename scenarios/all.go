@@ -37,6 +37,7 @@ func All() []Scenario {
 		SlowLoad,
 		ScaleOut,
 		CompactedTable,
+		CalmAfterTrouble,
 		AcksOne,
 		UncleanElection,
 		MinISROne,

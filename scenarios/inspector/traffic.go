@@ -6,6 +6,10 @@ import (
 	"github.com/ktrial/ktrial/ledger"
 )
 
+// ProbeCalmAgain: the laws of a cluster that nothing disturbs were asked after trouble.
+var ProbeCalmAgain = ledger.NewProbe("calm after trouble",
+	"nothing disturbed the cluster for so long after its last fault that it was held to be well again")
+
 // ReadTraffic reads an event of weight ledger.Traffic: of a message, while nothing
 // disturbs the cluster.
 func (in *Inspector) ReadTraffic(e *ledger.Entry) {

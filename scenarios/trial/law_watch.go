@@ -45,6 +45,7 @@ type lawWatch struct {
 	// disturbing is how many faults are not healed; settings were altered, so there
 	// is no saying what a healthy cluster would do.
 	disturbing int
+	troubled   bool // by any fault
 	altered    bool
 }
 
@@ -75,7 +76,7 @@ func (r *run) watchLaws() *lawWatch {
 		Voters: voters, Name: r.c.HostOf,
 		MinISR: func(topic string) (int, bool) { n, ours := least[topic]; return n, ours },
 		Broken: w.failed, Unclean: w.uncleanElection, Replaced: w.replaced,
-		Messages: func(wanted bool) { messages(wanted) }, FetchWait: r.config.fetchWait(),
+		Messages: func(wanted bool) { w.wantMessages(wanted, messages) }, FetchWait: r.config.fetchWait(),
 		Turns: func(host string) uint64 { return r.w.Host(host).Turns() },
 	})
 	messages = r.w.Ledger().ReadTraffic(w.readTraffic)
@@ -134,6 +135,14 @@ func (w *lawWatch) read(e *ledger.Entry) {
 	}
 }
 
+// wantMessages has messages told, or no longer.
+func (w *lawWatch) wantMessages(wanted bool, messages func(bool)) {
+	messages(wanted)
+	if wanted && w.troubled {
+		w.w.Ledger().Reach(inspector.ProbeCalmAgain)
+	}
+}
+
 // readTraffic follows messages, while nothing disturbs the cluster.
 func (w *lawWatch) readTraffic(e *ledger.Entry) {
 	if !w.broken {
@@ -148,6 +157,7 @@ func (w *lawWatch) disturbed(e *ledger.Entry) {
 	case *WorkBegan:
 		after = 0
 	case *faults.Struck:
+		w.troubled = true
 		if !f.Momentary {
 			w.disturbing++
 		}
