@@ -61,6 +61,8 @@ func (r *Run) why() (check, message string) {
 	switch {
 	case len(r.Violations) > 0:
 		return r.Violations[0].Check, r.Violations[0].Message
+	case r.Unworkable != "":
+		return "a cluster works with its settings", r.Unworkable
 	case len(r.NotReached) > 0:
 		return "dangers are met", fmt.Sprintf("never met %q", r.NotReached[0])
 	}
