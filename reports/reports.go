@@ -109,10 +109,16 @@ type Violation struct {
 	At      Seconds  `json:"at"`
 	Anomaly string   `json:"anomaly,omitempty"` // as `ktrial check` names it
 	Subject string   `json:"subject,omitempty"` // the partition or group that it is about
+	Where   string   `json:"where,omitempty"`   // the topic of that partition, or the group
 	Inside  bool     `json:"inside,omitempty"`  // a law broke inside the cluster: clients may have seen nothing
 	Proof   []string `json:"proof,omitempty"`   // the argument, step by step
 	Lanes   string   `json:"lanes,omitempty"`   // the operations, drawn
 	Story   []Moment `json:"story,omitempty"`   // these operations and what happened around them
+	// Values and Offsets are of the records that it is about, as far as it is known.
+	Values  []string `json:"values,omitempty"`
+	Offsets []int64  `json:"offsets,omitempty"`
+	// Why is how it came about, if the whole ledger was kept and a rule fits.
+	Why *Why `json:"why,omitempty"`
 }
 
 // Moment is one line of a story.
@@ -131,7 +137,7 @@ type Permitted struct {
 	Message string `json:"message,omitempty"` // of an example,
 	Ops     []int  `json:"ops,omitempty"`     // the operations that show it
 	// Example is told as fully as a violation; nil: there is no more to tell.
-	Example *Violation `json:"-"`
+	Example *Violation `json:"example,omitempty"`
 }
 
 // Check says what a check found, and at how much it looked.

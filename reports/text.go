@@ -220,18 +220,42 @@ func (r *Run) writeViolations(w io.Writer, style Style) (told bool) {
 }
 
 // writeProof writes the argument, draws the operations, and says what happened
-// around them.
+// around them; or how it came about, if that is known.
 func (v *Violation) writeProof(w io.Writer, style Style) {
+	v.Why.WriteText(w, style)
 	for _, line := range v.Proof {
 		fmt.Fprintf(w, "      %s\n", Wrap(line, "        ", style.room(8, 110)))
 	}
 	for line := range strings.Lines(v.Lanes) {
 		fmt.Fprintf(w, "      %s", line)
 	}
+	if v.Why != nil {
+		return
+	}
 	for _, m := range v.Story {
 		fmt.Fprintf(w, "    %10s  %-13s %s\n", m.At, m.Who, Wrap(m.What, strings.Repeat(" ", 30), style.storyRoom()))
 	}
 }
+
+// WriteText explains how it came about: what happened, the cause, the steps.
+func (y *Why) WriteText(w io.Writer, style Style) {
+	if y == nil {
+		return
+	}
+	fmt.Fprintf(w, "    %s: %s\n", y.Kind, Wrap(y.What, "      ", style.room(6, 110)))
+	if y.Because != "" {
+		fmt.Fprintf(w, "    why: %s\n", Wrap(y.Because, "         ", style.room(9, 110)))
+	}
+	for i, s := range y.Steps {
+		fmt.Fprintf(w, "    %2d %10s  %-13s %s\n", i+1, s.At.precise(), s.Host, Wrap(s.Text, strings.Repeat(" ", 33), style.storyRoom()))
+	}
+	if y.Left > 0 {
+		fmt.Fprintf(w, "       and %s between them\n", things(y.Left, "step"))
+	}
+}
+
+// precise is a time with tenths of milliseconds: 6.0364s.
+func (s Seconds) precise() string { return fmt.Sprintf("%.4fs", time.Duration(s).Seconds()) }
 
 // storyRoom is the width of a story's third column: a line of it stays one line
 // unless the terminal is too narrow.

@@ -12,6 +12,7 @@ func All() []Scenario {
 	return append([]Scenario{
 		Standard,
 		StandardGroups,
+		StandardEOS,
 		LeaderLosesPower,
 		SplitNetwork,
 		LeaderCutFromControllers,
@@ -38,6 +39,8 @@ func All() []Scenario {
 		ScaleOut,
 		CompactedTable,
 		CalmAfterTrouble,
+		ExactlyOncePipeline,
+		MoneyTransfer,
 		AcksOne,
 		UncleanElection,
 		MinISROne,

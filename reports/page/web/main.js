@@ -21,12 +21,12 @@ class Main {
 
   firstFocus() {
     const names = [...this.state.partitions.keys()].filter((n) => !n.startsWith("__")).sort(byPartition);
-    const subject = this.run.story?.subject;
+    const subject = this.run.story?.why?.partition || this.run.story?.subject;
     return subject && this.state.partitions.has(subject) ? subject : names[0] || [...this.state.partitions.keys()][0];
   }
 
   whatMatters() {
-    const v = this.view, all = this.steps.filter((x) => x.host || this.steps.length < 3), s = all.slice(this.run.story?.inside ? -4 : 0);
+    const v = this.view, all = this.steps.filter((x) => x.host || this.steps.length < 3), s = all.slice(this.run.story?.inside && !this.run.stepped.length ? -4 : 0);
     if (!s.length) return this.wholeRun();
     const from = s[0].t, to = s[s.length - 1].t, length = Math.max(to - from, 1e6);
     v.from = Math.max(0, Math.floor(from - 0.04 * length));
@@ -97,8 +97,9 @@ class Main {
     const v = this.view, lanes = document.getElementById("lanes");
     const any = lanes.querySelector(".lane svg");
     const width = Math.max(120, any.clientWidth || any.getBoundingClientRect().width);
-    this.scale = new Scale(v.mode, v.from, v.to, landmarksOf(this.state, this.steps, v.focus), 0, width);
+    this.scale = new Scale(v.mode, v.from, v.to, landmarksOf(this.state, this.steps, v.focus, this.lanes.record), 0, width, this.steps.map((s) => s.t));
     this.anchors = [];
+    this.remarked = [];
     lanes.querySelectorAll(".lane").forEach((el, i) => this.drawLane(el, this.laneList[i], width));
     this.drawAxis(width);
     this.drawOverview();
@@ -115,8 +116,11 @@ class Main {
     svg.innerHTML = folds + lane.draw(this.scale) + (end < width ? `<line class="run-end" x1="${end}" x2="${end}" y1="0" y2="${lane.height}"/>` : "");
     const top = el.offsetTop;
     this.steps.forEach((s) => {
-      const y = lane.y?.(s.host || "");
-      if (y !== undefined && (s.host || lane.id === "faults") && !this.anchors[s.n]) this.anchors[s.n] = { x: this.scale.x(s.t), y: top + y };
+      const y = lane.y?.(s, this.scale);
+      if (y !== undefined && !this.anchors[s.n]) this.anchors[s.n] = { x: this.scale.x(s.t), y: top + y };
+    });
+    (this.run.story?.why?.remarks || []).forEach((m, i) => {
+      if (lane.remarkY !== undefined && !this.remarked[i] && this.remarkFits(lane, m)) this.remarked[i] = { x: this.scale.x(m.at * 1e9), y: top + lane.remarkY, text: m.text };
     });
   }
 
@@ -154,7 +158,13 @@ class Main {
     g.strokeRect(x(this.view.from), 1, Math.max(3, x(this.view.to) - x(this.view.from)), height - 2);
   }
 
-  /** The steps as numbers on one path through the lanes. */
+  /** Whether a remark is about what a lane shows. */
+  remarkFits(lane, m) {
+    const why = this.run.story.why;
+    return lane.id === `replica-${m.host}` || (why.group && why.partition && lane.id === `owner-${why.group}-${why.partition}`) || (why.group && !why.partition && lane.id === `group-${why.group}`);
+  }
+
+  /** The steps as numbers on one path through the lanes: what moved the record is a line, what was decided is dashed. */
   drawPath(width) {
     const svg = document.getElementById("path"), lanes = document.getElementById("lanes");
     const label = lanes.querySelector(".label").offsetWidth;
@@ -162,18 +172,24 @@ class Main {
     svg.setAttribute("width", width);
     svg.setAttribute("height", lanes.scrollHeight);
     svg.setAttribute("viewBox", `0 0 ${width} ${lanes.scrollHeight}`);
-    const shown = this.steps.filter((s) => this.anchors[s.n] && this.anchors[s.n].x >= 0 && this.anchors[s.n].x <= width);
-    let d = "";
-    shown.forEach((s, i) => {
-      const a = this.anchors[s.n];
-      if (i === 0) { d += `M${a.x.toFixed(1)} ${a.y}`; return; }
-      const b = this.anchors[shown[i - 1].n], middle = (a.x + b.x) / 2;
-      d += `C${middle.toFixed(1)} ${b.y} ${middle.toFixed(1)} ${a.y} ${a.x.toFixed(1)} ${a.y}`;
-    });
-    svg.innerHTML = `<path class="way" d="${d}"/>` + shown.map((s, i) => {
-      const a = this.anchors[s.n], last = s.n === this.steps.length;
-      return `<g class="badge${last ? " last" : ""}${s.n === this.view.step ? " chosen" : ""}" data-step="${s.n}"><title>${esc(s.host + " " + s.text)}</title><circle cx="${a.x.toFixed(1)}" cy="${a.y}" r="8.5"/><text x="${a.x.toFixed(1)}" y="${a.y + 3.5}" text-anchor="middle">${s.n}</text></g>`;
-    }).join("");
+    const within = (s) => this.anchors[s.n] && this.anchors[s.n].x >= 0 && this.anchors[s.n].x <= width;
+    const shown = this.steps.filter(within);
+    svg.innerHTML = shown.map((s) => this.wayTo(s, within)).join("") + this.remarked.filter(Boolean).map((m) => remarkBox(m, width)).join("") + shown.map((s) => this.badge(s)).join("");
+  }
+
+  /** The line from the step that led to this one. */
+  wayTo(s, within) {
+    const from = parentOf(s, this.steps);
+    if (!from || !within(from)) return "";
+    const a = this.anchors[from.n], b = this.anchors[s.n], middle = (a.x + b.x) / 2;
+    const cls = s.decides || s.kind === "cut" || s.kind === "lost" ? "way decided" : "way";
+    const bend = Math.abs(a.y - b.y) < 4 ? Math.min(14, (b.x - a.x) / 4) : 0; // or it would lie on what the lane says
+    return `<path class="${cls}" d="M${a.x.toFixed(1)} ${a.y}C${middle.toFixed(1)} ${a.y - bend} ${middle.toFixed(1)} ${b.y - bend} ${b.x.toFixed(1)} ${b.y}"/>`;
+  }
+
+  badge(s) {
+    const a = this.anchors[s.n];
+    return `<g class="badge ${stepClass(s, this.steps)}${s.n === this.view.step ? " chosen" : ""}" data-step="${s.n}"><title>${esc(s.host + " " + s.text)}</title><circle cx="${a.x.toFixed(1)}" cy="${a.y}" r="8.5"/><text x="${a.x.toFixed(1)}" y="${a.y + 3.5}" text-anchor="middle">${s.n}</text></g>`;
   }
 
   drawCursor() {
@@ -182,6 +198,7 @@ class Main {
     const visible = x >= 0 && x <= this.scale.right;
     cursor.hidden = !visible;
     cursor.style.left = `${label + x}px`;
+    cursor.className = x > this.scale.right - 80 ? "left" : "";
     cursor.firstElementChild.textContent = seconds(v.cursor, 1e3);
     document.getElementById("state").innerHTML = `<h3>State at ${seconds(v.cursor, 1e3)}</h3>` + this.card.stateAt(v.cursor, v.focus);
     this.laneList.forEach((l, i) => { if (l.under) document.querySelector(`[data-under="${i}"]`).textContent = l.under(v.cursor); });
@@ -244,7 +261,7 @@ class Main {
   }
 
   nextLandmark(direction) {
-    const marks = landmarksOf(this.state, this.steps, this.view.focus);
+    const marks = landmarksOf(this.state, this.steps, this.view.focus, this.lanes.record);
     const t = direction > 0 ? marks.find((m) => m > this.view.cursor) : marks.findLast((m) => m < this.view.cursor);
     if (t !== undefined) this.goTo(t);
   }
@@ -359,6 +376,33 @@ class Main {
       this.draw();
     });
   }
+}
+
+/** The step that a step follows from; undefined: none does. */
+function parentOf(s, steps) {
+  const earlier = steps.filter((x) => x.n < s.n).reverse(), last = (...kinds) => earlier.find((x) => kinds.includes(x.kind));
+  const here = (...kinds) => earlier.find((x) => x.host === s.host && kinds.includes(x.kind));
+  switch (s.kind) {
+    case "sent": return undefined;
+    case "appended": return last("answered") && last("sent") ? last("sent", "answered") : last("sent");
+    case "copied": return last("appended", "replaced");
+    case "committed": return last("copied", "appended");
+    case "acknowledged": case "answered": return last("committed", "appended", "broke", "sent");
+    case "read": return last("committed", "appended", "assigned");
+    case "led": case "followed": return last("elected");
+    case "replaced": return here("led") || last("led");
+    case "cut": case "lost": return here("followed", "died", "copied", "appended");
+    case "broke": return here("copied", "appended", "lost", "cut", "led") || last("replaced", "led", "appended", "group", "assigned");
+    case "assigned": case "gave up": case "group": case "removed": return earlier[0];
+    case "": return earlier[0];
+  }
+  return undefined;
+}
+
+/** A few words in a frame where the cause is. */
+function remarkBox(m, width) {
+  const w = m.text.length * 7 + 12, x = Math.max(0, Math.min(m.x - w - 12, width - w));
+  return m.x < -5 || m.x > width + 5 ? "" : `<g class="remark"><rect x="${x.toFixed(1)}" y="${m.y - 9}" width="${w.toFixed(1)}" height="17" rx="2"/><text x="${(x + 6).toFixed(1)}" y="${m.y + 3.5}">${esc(m.text)}</text></g>`;
 }
 
 /** The fields of an event without a sentence. */
