@@ -88,6 +88,8 @@ func (r *Run) why() (print Fingerprint, message string) {
 		return r.Violations[0].Fingerprint(), r.Violations[0].Message
 	case len(r.MissedNumbers) > 0:
 		return Fingerprint{Check: "required: " + r.MissedNumbers[0].Require}, r.MissedNumbers[0].Found
+	case r.Unworkable != "":
+		return Fingerprint{Check: "a cluster works with its settings"}, r.Unworkable
 	case len(r.NotReached) > 0:
 		return Fingerprint{Check: "dangers are met", Shape: r.NotReached[0]}, fmt.Sprintf("never met %q", r.NotReached[0])
 	}

@@ -221,6 +221,10 @@ func (r *Run) writeViolations(w io.Writer, style Style) (told bool) {
 	if r.Verdict != Inconclusive {
 		return len(order) > 0
 	}
+	if r.Unworkable != "" {
+		fmt.Fprintf(w, "\n  %s: %s\n", style.paint(yellow, "inconclusive"), Wrap(r.Unworkable, "    ", style.room(4, 100)))
+		return true // it met nothing
+	}
 	for _, p := range r.NotReached {
 		fmt.Fprintf(w, "\n  %s: the run never met %q, so it proves little\n", style.paint(yellow, "inconclusive"), p)
 	}

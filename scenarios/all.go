@@ -45,6 +45,7 @@ func All() []Scenario {
 		SlowLoad,
 		ScaleOut,
 		CompactedTable,
+		CalmAfterTrouble,
 		ExactlyOncePipeline,
 		MoneyTransfer,
 		AcksOne,

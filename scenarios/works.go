@@ -52,8 +52,8 @@ func late(w workloads.GroupConsume, members int) workloads.GroupConsume {
 	return w
 }
 
-// setting is a configuration with more in it.
-func setting(of, more map[string]string) map[string]string {
+// extended is a configuration with more in it.
+func extended(of, more map[string]string) map[string]string {
 	all := maps.Clone(of)
 	maps.Copy(all, more)
 	return all

@@ -29,7 +29,8 @@ func (r *run) result() *Result {
 		Faults: struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
 		Config: r.config.named(), Counts: counts(h), Errors: r.stage.Failures(),
 		Again: r.o.Command(r.s.Name), Program: r.o.program(), Stopped: r.stopped(), Skipped: skipped, OwnPlan: r.o.Plan != nil,
-		Drawn: r.drawn(), NoFaults: r.o.NoFaults, Strict: r.o.Strict, WorkBegan: reports.Seconds(r.workBegan),
+		Unworkable: r.unworkable,
+		Drawn:      r.drawn(), NoFaults: r.o.NoFaults, Strict: r.o.Strict, WorkBegan: reports.Seconds(r.workBegan),
 	}
 	if report.Violations == nil {
 		report.Violations = []reports.Violation{}
@@ -182,7 +183,8 @@ func (r *run) verdict(report *reports.Run, j *checkers.Judgement) reports.Verdic
 			verdict = reports.Worst(verdict, reports.Allowed)
 		}
 	}
-	if report.NotReached = r.notReached(report, j); len(report.NotReached) > 0 {
+	report.NotReached = r.notReached(report, j)
+	if len(report.NotReached) > 0 || r.unworkable != "" {
 		verdict = reports.Worst(verdict, reports.Inconclusive)
 	}
 	if len(report.Violations) > 0 || r.o.Strict && verdict == reports.Allowed {

@@ -109,6 +109,9 @@ type run struct {
 	counter    *counter
 	// short: the run ended before its time, so what was to come is not missing.
 	short bool
+	// unworkable says why it came to nothing, if that is the fault of its settings, which
+	// Kafka takes all the same; empty: it is not.
+	unworkable string
 }
 
 // Run plays a scenario in a world of its own. An error is a bad option, or a
@@ -263,7 +266,12 @@ func (r *run) failed(err error) error {
 	switch {
 	case errors.Is(err, errBroken):
 	case errors.As(err, &s) && s.phase == bringingUp && r.altered():
-		return optionError{fmt.Errorf("with these settings the cluster does not come up within %v of virtual time: %s", bringUp, s.what)}
+		if !r.config.setsServers() {
+			return optionError{fmt.Errorf("in this shape the cluster does not come up within %v of virtual time: %s", bringUp, s.what)}
+		}
+		r.unworkable = fmt.Sprintf("with these settings the cluster does not come up within %v of virtual time: %s", bringUp, s.what)
+	case errors.As(err, &s) && r.config.unworkable() != "":
+		r.unworkable = r.config.unworkable() + "; " + s.Error()
 	case errors.As(err, &s):
 		r.violate(progress, s.Error())
 	case r.makesNoProgress(err):
@@ -280,7 +288,8 @@ const OwnAssertions = "the stack's own assertions hold"
 
 // altered reports whether the options made another cluster of the scenario's: then
 // that is why it does not come up, before any fault has struck. With a planted bug
-// it may be the bug.
+// it may be the bug. Kafka takes settings with which no cluster comes up, and so does a
+// run: the stack has broken no promise, and nothing was tried.
 func (r *run) altered() bool {
 	return len(r.o.Plant) == 0 && (r.o.Shape != Shape{} || r.config.setsServers())
 }
