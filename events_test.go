@@ -147,39 +147,38 @@ func fill(v reflect.Value) {
 // forPeople are the events that no code reads: their sentence is in the story,
 // and reports and other programs read them in the trace.
 var forPeople = map[string][]string{
-	"what clients do: the history has the same for the checkers": {"workloads.Invoked", "workloads.Completed"},
 	"why something went wrong, in words": {
 		"witness.ConfigIgnored", "witness.QuorumFetchFailed", "witness.Refused",
 		"witness.AutoCreateFailed", "witness.Malformed",
 		"cluster.ShutdownFailed", "ledger.Said", "witness.EpochRefused",
 	},
+	"what a user's program wrote, and how it ended": {"wasi.Line", "workloads.ProgramEnded"},
 	"a moment of a node's life; laws look at what follows from it": {
 		"witness.ControllerResigned", "witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
 		"witness.BrokerRegistering", "witness.TopicCreated",
 		"witness.LogCleaned", "witness.LogUncleanable",
 	},
 	"the course of groups and of their coordinators": {
-		"witness.ShardLoading", "witness.ShardNotLoaded", "witness.ShardUnloaded",
+		"witness.ShardNotLoaded",
 		"witness.ShardReverted", "witness.RecordSetAside",
 	},
 	"the course of transactions": {
-		"witness.TxnState", "witness.TxnFenced", "witness.TxnTimedOut",
+		"witness.TxnState",
 		"witness.MarkerQueued", "witness.MarkerWritten", "witness.MarkerRefused",
 	},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
-		"sim.Started", "sim.Paused", "sim.Resumed", "sim.ClockStepped", "sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",
+		"sim.ClockStepped", "sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",
 		"network.Cut", "network.Mended",
 	},
 	"what a member of a group does: laws look at the group coordinator, and checkers at the history": {
-		"witness.CoordinatorFound", "witness.CoordinatorForgotten",
+		"witness.CoordinatorFound",
 		"witness.ConsumerCommitted",
 	},
 	"the course of a trial": {
 		"cluster.StopRefused", "trial.PromiseBroken",
 	},
 	"messages, for the report": {
-		"witness.RequestSent", "witness.RequestArrived", "witness.AnswerSent", "witness.AnswerArrived", "witness.RequestAbandoned",
-		"witness.ConnectionOpened", "witness.ConnectionAccepted", "witness.ConnectionEnded", "witness.DialFailed",
+		"witness.ConnectionOpened", "witness.ConnectionAccepted", "witness.ConnectionEnded",
 	},
 }
 
@@ -320,6 +319,7 @@ var weightTitles = map[ledger.Weight][2]string{
 
 // meanings of the fields that many events have.
 var meanings = map[string]string{
+	"transactionalId":   "transactional.id of the producer",
 	"group":             "name of the group",
 	"generation":        "generation of a classic group, or epoch of a KIP-848 group",
 	"member":            "id of the member",

@@ -1,6 +1,8 @@
 package scenarios
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/workloads"
@@ -36,4 +38,23 @@ func working(w workloads.GroupConsume, each time.Duration) workloads.GroupConsum
 func classic(w workloads.GroupConsume, settings map[string]string) workloads.GroupConsume {
 	w.Classic = settings
 	return w
+}
+
+// then is a pipeline with one more step.
+func then(w workloads.Pipeline, topic string) workloads.Pipeline {
+	w.Topics = append(slices.Clone(w.Topics), topic)
+	return w
+}
+
+// late is work to which so many members more join on the way.
+func late(w workloads.GroupConsume, members int) workloads.GroupConsume {
+	w.Late = members
+	return w
+}
+
+// extended is a configuration with more in it.
+func extended(of, more map[string]string) map[string]string {
+	all := maps.Clone(of)
+	maps.Copy(all, more)
+	return all
 }

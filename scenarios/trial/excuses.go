@@ -45,6 +45,9 @@ func (w *lawWatch) failed(p *inspector.Partition, f laws.Failure) (forgiven bool
 			return false
 		}
 	}
+	if w.outside {
+		return false
+	}
 	w.broken, w.ofQuorum = true, p == nil
 	w.broke(law, f)
 	return false
@@ -139,10 +142,14 @@ func (w *lawWatch) losing(hosts []string) {
 // happens counts a fault that lets the configuration off a promise, and tells the
 // history when and where it was.
 func (w *lawWatch) happens(what history.FaultKind, p *inspector.Partition) {
+	w.happensTo(what, p.Partition)
+}
+
+func (w *lawWatch) happensTo(what history.FaultKind, tp kafka.TopicPartition) {
 	w.happened[what]++
 	w.history.Note(history.Event{
 		Type: history.OK, Actor: "cluster", F: history.Fault, Fault: what, Time: w.w.Now(),
-		Keys: []history.Value{history.Partition(p.Partition.Topic, p.Partition.Partition)},
+		Keys: []history.Value{history.Partition(tp.Topic, tp.Partition)},
 	})
 	w.permitted()
 }
@@ -156,6 +163,9 @@ func (w *lawWatch) note(text string) {
 
 // report adds what was found to the report.
 func (w *lawWatch) report(report *reports.Run, strict bool) {
+	if w.outside {
+		return
+	}
 	replication := reports.Check{Name: replicationLaws, Verdict: reports.Holds}
 	for _, p := range w.Partitions() {
 		replication.Checked += p.Laws.Events()
