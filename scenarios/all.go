@@ -40,6 +40,10 @@ func All() []Scenario {
 		CompactedTable,
 		ExactlyOncePipeline,
 		MoneyTransfer,
+		ZombieProducer,
+		CoordinatorInPrepare,
+		RebalanceInsideTransaction,
+		TimeoutTooShort,
 		AcksOne,
 		UncleanElection,
 		MinISROne,
@@ -47,6 +51,9 @@ func All() []Scenario {
 		NoFsyncAllLosePower,
 		CommitBeforeProcessing,
 		SessionTooShort,
+		LateEndTxn,
+		ReadUncommitted,
+		NoFencingByGeneration,
 	}, declared...)
 }
 

@@ -44,3 +44,27 @@ func then(w workloads.Pipeline, topic string) workloads.Pipeline {
 	w.Topics = append(slices.Clone(w.Topics), topic)
 	return w
 }
+
+// holding is a pipeline whose transactions are left open for a while, at most so long.
+func holding(w workloads.Pipeline, most time.Duration) workloads.Pipeline {
+	w.Hold = most
+	return w
+}
+
+// unfenced is a pipeline whose workers do not say as what they send offsets.
+func unfenced(w workloads.Pipeline) workloads.Pipeline {
+	w.Unfenced = true
+	return w
+}
+
+// rivalled is work of producers of which so many have a rival for their transactional.id.
+func rivalled(w workloads.TransactionalWrites, rivals int) workloads.TransactionalWrites {
+	w.Rivals = rivals
+	return w
+}
+
+// clientsWith is work whose clients have other settings.
+func clientsWith(w workloads.TransactionalWrites, settings map[string]string) workloads.TransactionalWrites {
+	w.Client = merged(w.Client, settings)
+	return w
+}
