@@ -68,3 +68,15 @@ func clientsWith(w workloads.TransactionalWrites, settings map[string]string) wo
 	w.Client = merged(w.Client, settings)
 	return w
 }
+
+// workersWith is a pipeline whose clients have other settings.
+func workersWith(w workloads.Pipeline, settings map[string]string) workloads.Pipeline {
+	w.Input.Client = merged(w.Input.Client, settings)
+	return w
+}
+
+// many is work of so many producers.
+func many(w workloads.TransactionalWrites, producers int) workloads.TransactionalWrites {
+	w.Producers = producers
+	return w
+}
