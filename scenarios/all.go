@@ -48,6 +48,10 @@ func All() []Scenario {
 		CalmAfterTrouble,
 		ExactlyOncePipeline,
 		MoneyTransfer,
+		ZombieProducer,
+		CoordinatorInPrepare,
+		RebalanceInsideTransaction,
+		TimeoutTooShort,
 		AcksOne,
 		UncleanElection,
 		MinISROne,
@@ -55,6 +59,9 @@ func All() []Scenario {
 		NoFsyncAllLosePower,
 		CommitBeforeProcessing,
 		SessionTooShort,
+		LateEndTxn,
+		ReadUncommitted,
+		NoFencingByGeneration,
 	}, declared...)
 }
 
