@@ -6,6 +6,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // replace gives the membership of a static member that has started again to its new
@@ -33,6 +34,7 @@ func (g *classicGroup) replace(old, id string, j joining) coordinator.Decision {
 			case g.members[id] != mb: // it is gone, or was replaced again
 			case err == nil:
 				g.m.env.Reached(ProbeStaticReplaced)
+				g.m.env.Tell(&witness.MemberReplaced{Group: g.id, Instance: *mb.instance, Member: old, By: mb.id})
 				g.answerJoin(mb, g.replaced(mb, led, j.Version))
 			default:
 				g.swapBack(mb, &before, old, led, err)

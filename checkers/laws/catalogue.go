@@ -183,6 +183,6 @@ var (
 		"each time that a member's listener is told what it owns", "NoDoubleClientAssignment of Vanlightly's kip-848; KIP-429")
 	EpochsOfMembers = declare(53, OfGroup, "the epoch of a member never falls while it is one",
 		"each answer that gives a member its partitions", "Vanlightly's kip-848; ConsumerGroupMember.memberEpoch")
-	OneInstance = declare(54, OfGroup, "a group.instance.id has one member",
-		"each member that joins with one", "KIP-345; ClassicGroup.replaceStaticMember")
+	OneInstance = declare(54, OfGroup, "a group.instance.id has one member, and one that was replaced commits nothing",
+		"each member that joins with one, and each commit that is answered with success", "KIP-345; ClassicGroup.replaceStaticMember")
 )
