@@ -48,6 +48,7 @@ var headline = map[Verdict]struct{ word, color string }{
 	Allowed:          {"ALLOWED", yellow},
 	Inconclusive:     {"INCONCLUSIVE", yellow},
 	NotDeterministic: {"NOT DETERMINISTIC", red},
+	Missing:          {"MISSED", red},
 }
 
 // WriteText explains a run to a person. What was broken comes first: what was
@@ -57,7 +58,10 @@ func (r *Run) WriteText(w io.Writer, style Style) {
 	h := headline[r.Verdict]
 	fmt.Fprintf(w, "%s %s seed %d after %s of virtual time (%s wall)\n", style.paint(h.color, h.word), r.Scenario, r.Seed,
 		brief(r.VirtualSeconds), brief(r.WallSeconds))
-	if r.writeViolations(w, style) {
+	for _, m := range r.MissedNumbers {
+		fmt.Fprintf(w, "\n  %s\n", style.paint(red, fmt.Sprintf("required %s: %s", m.Require, m.Found)))
+	}
+	if r.writeViolations(w, style) || len(r.MissedNumbers) > 0 {
 		fmt.Fprintln(w)
 	}
 	r.writeWork(w, style)
@@ -86,7 +90,15 @@ func (r *Run) writeWork(w io.Writer, style Style) {
 	for _, g := range r.Rebalances {
 		row("group", g.String())
 	}
+	if r.Numbers != nil {
+		for _, n := range r.Numbers.rows() {
+			row(n[0], n[1])
+		}
+	}
 	row("world", fmt.Sprintf("%s events, %s, trace %s", count(int64(r.Events)), r.faults(), r.TraceHash))
+	if r.Drawn != "" {
+		row("drawn", r.Drawn)
+	}
 	r.writeSkipped(row)
 	if r.Stopped != "" {
 		row("stopped", r.Stopped)
@@ -209,6 +221,10 @@ func (r *Run) writeViolations(w io.Writer, style Style) (told bool) {
 	if r.Verdict != Inconclusive {
 		return len(order) > 0
 	}
+	if r.Unworkable != "" {
+		fmt.Fprintf(w, "\n  %s: %s\n", style.paint(yellow, "inconclusive"), Wrap(r.Unworkable, "    ", style.room(4, 100)))
+		return true // it met nothing
+	}
 	for _, p := range r.NotReached {
 		fmt.Fprintf(w, "\n  %s: the run never met %q, so it proves little\n", style.paint(yellow, "inconclusive"), p)
 	}
@@ -216,18 +232,42 @@ func (r *Run) writeViolations(w io.Writer, style Style) (told bool) {
 }
 
 // writeProof writes the argument, draws the operations, and says what happened
-// around them.
+// around them; or how it came about, if that is known.
 func (v *Violation) writeProof(w io.Writer, style Style) {
+	v.Why.WriteText(w, style)
 	for _, line := range v.Proof {
 		fmt.Fprintf(w, "      %s\n", Wrap(line, "        ", style.room(8, 110)))
 	}
 	for line := range strings.Lines(v.Lanes) {
 		fmt.Fprintf(w, "      %s", line)
 	}
+	if v.Why != nil {
+		return
+	}
 	for _, m := range v.Story {
 		fmt.Fprintf(w, "    %10s  %-13s %s\n", m.At, m.Who, Wrap(m.What, strings.Repeat(" ", 30), style.storyRoom()))
 	}
 }
+
+// WriteText explains how it came about: what happened, the cause, the steps.
+func (y *Why) WriteText(w io.Writer, style Style) {
+	if y == nil {
+		return
+	}
+	fmt.Fprintf(w, "    %s: %s\n", y.Kind, Wrap(y.What, "      ", style.room(6, 110)))
+	if y.Because != "" {
+		fmt.Fprintf(w, "    why: %s\n", Wrap(y.Because, "         ", style.room(9, 110)))
+	}
+	for i, s := range y.Steps {
+		fmt.Fprintf(w, "    %2d %10s  %-13s %s\n", i+1, s.At.precise(), s.Host, Wrap(s.Text, strings.Repeat(" ", 33), style.storyRoom()))
+	}
+	if y.Left > 0 {
+		fmt.Fprintf(w, "       and %s between them\n", things(y.Left, "step"))
+	}
+}
+
+// precise is a time with tenths of milliseconds: 6.0364s.
+func (s Seconds) precise() string { return fmt.Sprintf("%.4fs", time.Duration(s).Seconds()) }
 
 // storyRoom is the width of a story's third column: a line of it stays one line
 // unless the terminal is too narrow.

@@ -35,9 +35,24 @@ type UsesTopics interface {
 	UsesTopics() []string
 }
 
+// Configured is a workload that says what its clients asked to be promised.
+type Configured interface {
+	Workload
+	// Config says what was configured, by Kafka's names, for the report and for
+	// what the configuration permits. Before the work has begun it says no more than
+	// is certain then.
+	Config() map[string]string
+}
+
+// PerRun is a workload that keeps what it sees of a run: each run has its own.
+type PerRun interface {
+	Workload
+	ForRun() Workload
+}
+
 // Settable is a workload with parameters that `--set` changes.
 type Settable interface {
-	Workload
+	Configured
 	// Set changes a parameter by its name or a client configuration by Kafka's.
 	// It returns a changed copy.
 	Set(name, value string) (Workload, error)
@@ -45,9 +60,6 @@ type Settable interface {
 	Check() error
 	// Names are all that Set knows.
 	Names() []string
-	// Config says what was configured, by Kafka's names, for the report and for
-	// what the configuration permits.
-	Config() map[string]string
 }
 
 // Set changes a parameter of a workload, if it has parameters.
@@ -80,6 +92,8 @@ type Client struct {
 	// Watches is the consumer group whose progress it waits for without being a
 	// member; empty: none.
 	Watches string
+	// TransactionalID is that of its producer; empty: it has none.
+	TransactionalID string
 	// Stops: Main returns soon after Stage.Stopping says so, having left in order,
 	// as a program does that is sent SIGTERM. Other clients are killed instead.
 	Stops bool

@@ -12,13 +12,17 @@ import (
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
-// coordinator is the broker that coordinates a group, as far as its member knows.
+// coordinator is the broker that coordinates a group, or the transactions of a
+// transactional id, as far as its client knows.
 type coordinator struct {
-	net   *network
-	group string
+	net  *network
+	kind coordinatorKind
+	key  string // the group, or the transactional id
+	// shared: requests go over the link on which the broker is sent everything else.
+	shared bool
 	// changed is called when it was found or forgotten. It must not block.
 	changed func()
-	// found is called when it was found.
+	// found is called when it was found; nil: it is not a group member's.
 	found func(now time.Duration)
 
 	// keeps: the connection to a coordinator that is forgotten stays, and what is under
@@ -32,13 +36,24 @@ type coordinator struct {
 	old      []*link // to brokers that no longer are; dropped by the next work
 	wanted   bool    // it was not ready when it was asked for
 	asking   bool    // a FindCoordinator is on its way
-	failures int     // in a row
+	failures int     // to find it, in a row
+	refused  int     // connections to it, in a row
 	retryAt  time.Duration
 	fatal    error // FindCoordinator's, for the application
 }
 
-// groupKey is the kind of coordinator that FindCoordinator is asked for.
-const groupKey int8 = 0
+// coordinatorKind is what FindCoordinator is asked for.
+type coordinatorKind int8
+
+// The numbers are those of the wire.
+const (
+	groupCoordinator coordinatorKind = iota
+	transactionCoordinator
+)
+
+var coordinatorKinds = [...]string{"group", "transactional id"}
+
+func (k coordinatorKind) String() string { return coordinatorKinds[k] }
 
 // ready reports whether requests can be sent to it. If not it is looked for or
 // connected to, and changed is called when there is news; wakeAt is when to ask
@@ -47,6 +62,9 @@ func (co *coordinator) ready(now time.Duration) bool {
 	if co.link != nil && co.link.open() {
 		return true
 	}
+	if co.link != nil && co.link.dropped {
+		co.forget("coordinator has another address")
+	}
 	co.wanted = true
 	if co.link == nil {
 		co.find(now)
@@ -54,7 +72,10 @@ func (co *coordinator) ready(now time.Duration) bool {
 	}
 	if co.link.delay() > 0 {
 		co.forget("coordinator unavailable")
-		co.retryAt = now + co.net.retryBackoff(1) // all others may still take it for the coordinator
+		// All others may still take it for the coordinator. The waits grow until there is
+		// a connection, as in AbstractCoordinator.ensureCoordinatorReady.
+		co.refused++
+		co.retryAt = now + co.net.retryBackoff(co.refused)
 		return false
 	}
 	co.link.want()
@@ -88,7 +109,7 @@ func (co *coordinator) find(now time.Duration) {
 		return
 	}
 	req := kmsg.NewPtrFindCoordinatorRequest()
-	req.CoordinatorType, req.CoordinatorKey, req.CoordinatorKeys = groupKey, co.group, []string{co.group}
+	req.CoordinatorType, req.CoordinatorKey, req.CoordinatorKeys = int8(co.kind), co.key, []string{co.key}
 	co.asking = true
 	l.send(req, func(resp kmsg.Response, err error) {
 		co.asking = false
@@ -118,14 +139,22 @@ func coordinatorOf(resp *kmsg.FindCoordinatorResponse, key string) (kmsg.FindCoo
 }
 
 func (co *coordinator) answered(resp *kmsg.FindCoordinatorResponse) error {
-	c, err := coordinatorOf(resp, co.group)
+	c, err := coordinatorOf(resp, co.key)
 	if err != nil {
 		return err
 	}
 	co.failures = 0
-	co.connect(kafka.NodeID(c.NodeID), joinAddr(c.Host, c.Port))
-	co.net.host.Tell(&witness.CoordinatorFound{Group: co.group, Coordinator: kafka.NodeID(c.NodeID)})
-	co.found(co.net.host.Uptime())
+	if co.shared {
+		co.net.metadata.meet(kafka.NodeID(c.NodeID), c.Host, c.Port, nil)
+		co.link = co.net.link(kafka.NodeID(c.NodeID))
+		co.link.want()
+	} else {
+		co.connect(kafka.NodeID(c.NodeID), joinAddr(c.Host, c.Port))
+	}
+	if co.found != nil {
+		co.net.host.Tell(&witness.CoordinatorFound{Group: co.key, Coordinator: kafka.NodeID(c.NodeID)})
+		co.found(co.net.host.Uptime())
+	}
 	return nil
 }
 
@@ -152,7 +181,7 @@ func (co *coordinator) connect(node kafka.NodeID, addr string) {
 func (co *coordinator) notFound(err error) {
 	var k *kerr.Error
 	if errors.As(err, &k) && !k.Retriable && k != kerr.NetworkException {
-		co.fatal = fmt.Errorf("client: find coordinator of group %s: %w", co.group, err)
+		co.fatal = fmt.Errorf("client: find coordinator of %v %s: %w", co.kind, co.key, err)
 		return
 	}
 	co.failures++
@@ -173,11 +202,17 @@ func (co *coordinator) forget(reason string) {
 	if co.link == nil {
 		return
 	}
-	co.net.host.Tell(&witness.CoordinatorForgotten{Group: co.group, Coordinator: co.link.node, Reason: reason})
-	if !co.keeps {
-		co.old = append(co.old, co.link)
+	if co.found != nil {
+		co.net.host.Tell(&witness.CoordinatorForgotten{Group: co.key, Coordinator: co.link.node, Reason: reason})
 	}
-	co.link, co.former = nil, co.link
+	if co.shared {
+		co.link = nil
+	} else {
+		if !co.keeps {
+			co.old = append(co.old, co.link)
+		}
+		co.link, co.former = nil, co.link
+	}
 	co.changed()
 }
 
@@ -194,6 +229,7 @@ func (co *coordinator) dropOld() {
 // forgotten before done is called.
 func (co *coordinator) send(req kmsg.Request, timeout time.Duration, done func(kmsg.Response, error)) {
 	l := co.link
+	co.refused = 0
 	l.sendWithin(req, timeout, func(resp kmsg.Response, err error) {
 		if err != nil && co.link == l && !errors.Is(err, kerr.UnsupportedVersion) {
 			co.forget("disconnected")

@@ -65,6 +65,8 @@ func (g *classicGroup) swap(old, id string) *member {
 	}
 	// The old id stays among those that have not synced, as in Kafka: then there is one
 	// rebalance too many when their time is over.
+	g.m.env.Tell(&witness.MemberLeft{Group: g.id, Generation: g.generation, Member: old, Instance: *mb.instance, Reason: "another member took its instance id", Expelled: true})
+	g.m.env.Tell(&witness.MemberJoined{Group: g.id, Generation: g.generation, Member: id, Instance: *mb.instance, Client: mb.clientID})
 	return mb
 }
 

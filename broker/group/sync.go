@@ -165,7 +165,7 @@ func (g *classicGroup) synced(mb *member) *kmsg.SyncGroupResponse {
 	if resp.MemberAssignment == nil {
 		resp.MemberAssignment = []byte{}
 	}
-	g.m.env.Tell(&witness.GroupAssigned{Group: g.id, Generation: g.generation, Member: mb.id, Partitions: assignedPartitions(mb.assignment)})
+	g.m.env.Tell(&witness.GroupAssigned{Group: g.id, Generation: g.generation, Member: mb.id, Partitions: assignedPartitions(mb.assignment), Classic: true})
 	return resp
 }
 

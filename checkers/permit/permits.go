@@ -104,6 +104,8 @@ func (p *Permits) Rule(f *detect.Finding) Ruling {
 	switch {
 	case (f.Anomaly == detect.Unseen || f.Anomaly == detect.StuckLSO) && p.e.Is(CutShort, "true"):
 		return Ruling{Undecided, "cut-short=true: the run ended before its time, and what was not read yet is not missing"}
+	case f.Undecided && f.Anomaly == detect.PhantomRead:
+		return Ruling{Undecided, "it may have been sent before the history began, or by a transaction that never tells what it sent"}
 	case f.Undecided && f.Anomaly != detect.Unseen:
 		return Ruling{Undecided, "the history begins in the middle of a cluster's life: what was sent before may arrive late"}
 	case f.Undecided:
@@ -499,4 +501,9 @@ func endedByAnother(p *Permits, f *detect.Finding) bool {
 		return p.log.H.Brief(w).F == history.Txn
 	}
 	return false
+}
+
+// inTransactions: the offset that was passed over was committed in a transaction.
+func inTransactions(p *Permits, f *detect.Finding) bool {
+	return f.Anomaly != detect.GroupRewind || p.log.H.Brief(f.Earlier.Row).F == history.Txn
 }

@@ -5,29 +5,42 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 )
 
-// packed is what the page reads, as JSON, compressed with gzip.
+// packed is what the page reads, as JSON, compressed with gzip. Seven tenths of the
+// events are of a few kinds, so they stand in columns: JSON objects would be ten
+// times as long, and a browser would read them ten times as long.
 type packed struct {
 	Format string       `json:"format"`
 	About  string       `json:"about"`
 	Report *reports.Run `json:"report"`
 	// Story is the violation that the page is about, or the example of what is allowed.
-	Story  *reports.Violation `json:"story"`
-	Hosts  []string           `json:"hosts"`
-	Kinds  []string           `json:"kinds"`
-	Events []json.RawMessage  `json:"events"` // [nanoseconds since the last, host, kind, fields, sentence]
+	Story *reports.Violation `json:"story"`
+	Hosts []string           `json:"hosts"`
+	Kinds []string           `json:"kinds"`
+	Texts []string           `json:"texts"` // to which columns refer by number
+	// Of each event: nanoseconds since the last, host, kind.
+	T column `json:"t"`
+	H column `json:"h"`
+	K column `json:"k"`
+	// Columns of the frequent kinds, by kind and field; Rest are the others, in their
+	// order: their fields, and their sentence if it is in the story.
+	Columns map[string]map[string]*column `json:"columns"`
+	Rest    []json.RawMessage             `json:"rest"`
+	// Operations of clients.
+	Operations *operations `json:"operations"`
 	// Left is how many events of a kind were left out, by kind.
 	Left map[string]int `json:"left"`
 	End  int64          `json:"end"` // nanoseconds
 }
 
 // format names what the page reads, and its version.
-const format = "ktrial-page/1"
+const format = "ktrial-page/2"
 
 // dull are the events that no lane and no sentence shows: seven tenths of a trace.
 // Each says what another one says too, a moment before or after.
@@ -36,59 +49,154 @@ var dull = map[string]bool{
 	"read-served": true, "end-served": true, "follower-fetched": true, "produce-acked": true, "isr-counted": true,
 	"metadata-applied": true, "quorum-appended": true, "quorum-committed": true, "quorum-flushed": true, "epochs-cached": true,
 	"controller-answered": true, "broker-committed": true, "isr-expand-proposed": true, "epoch-refused": true,
+	"shard-committed": true,
 }
 
-// messages are shown only around a step of the story: all of them tell nothing.
-var messages = map[string]bool{
-	"request-sent": true, "request-arrived": true, "answer-sent": true, "answer-arrived": true, "request-abandoned": true,
-	"connection-opened": true, "connection-accepted": true, "connection-ended": true, "dial-failed": true,
+// packer packs a run.
+type packer struct {
+	out    packed
+	hosts  numbers
+	kinds  numbers
+	texts  numbers
+	fields map[*ledger.Kind]*fields
+	ends   map[[2]int]int64 // where a log ends, by host and partition
+	marks  map[[2]int]int64 // high watermarks
+	story  *story
+	last   time.Duration
 }
-
-// near is how far from a step a message may be.
-const near = 1500 * time.Microsecond
 
 // pack packs the run. The same run gives the same bytes.
 func (p Page) pack() ([]byte, error) {
-	out := packed{Format: format, About: p.About, Report: p.Run, Story: first(p.Run), Left: map[string]int{}}
-	steps := stepsOf(out.Story)
-	hosts, kinds := numbers{}, numbers{}
-	last := time.Duration(0)
-	for e := range p.Events {
-		kind := e.Event.Kind()
-		switch {
-		case dull[kind.Name], messages[kind.Name] && !steps.near(e.At):
-			out.Left[kind.Name]++
-			continue
-		}
-		fields, err := json.Marshal(e.Event)
-		if err != nil {
-			return nil, fmt.Errorf("event %s at %v: %w", kind.Name, e.At, err)
-		}
-		var line bytes.Buffer
-		fmt.Fprintf(&line, "[%d,%d,%d,%s", e.At-last, hosts.of(e.Host), kinds.of(kind.Name), fields)
-		if kind.Weight == ledger.Notable {
-			say, err := json.Marshal(e.Event.Sentence())
-			if err != nil {
-				return nil, fmt.Errorf("event %s at %v: %w", kind.Name, e.At, err)
-			}
-			fmt.Fprintf(&line, ",%s", say)
-		}
-		line.WriteByte(']')
-		out.Events = append(out.Events, line.Bytes())
-		last = e.At
+	main := p.Run.Main()
+	k := &packer{
+		out: packed{
+			Format: format, About: p.About, Report: p.Run, Story: main, Left: map[string]int{}, Rest: []json.RawMessage{},
+			Columns: map[string]map[string]*column{}, Operations: newOperations(),
+		},
+		hosts: numbers{}, kinds: numbers{}, texts: numbers{}, fields: map[*ledger.Kind]*fields{},
+		ends: map[[2]int]int64{}, marks: map[[2]int]int64{}, story: storyOf(main, p.Events),
 	}
-	out.Hosts, out.Kinds = hosts.names(), kinds.names()
-	out.End = int64(p.Run.VirtualSeconds * 1e9)
-	return compressed(out)
+	for e := range p.Events {
+		if err := k.add(e); err != nil {
+			return nil, fmt.Errorf("event %s at %v: %w", e.Event.Kind().Name, e.At, err)
+		}
+	}
+	k.out.Operations.finish(k)
+	k.out.Hosts, k.out.Kinds, k.out.Texts = k.hosts.names(), k.kinds.names(), k.texts.names()
+	k.out.End = int64(p.Run.VirtualSeconds * 1e9)
+	return compressed(k.out)
+}
+
+func (k *packer) add(e *ledger.Entry) error {
+	kind := e.Event.Kind()
+	f := k.of(kind, e.Event)
+	switch {
+	case dull[kind.Name], messages[kind.Name] && !k.story.keeps(e):
+		k.out.Left[kind.Name]++
+		return nil
+	case kind.Name == "operation-invoked" && f != nil:
+		k.out.Operations.invoked(k, f, e)
+		return nil
+	case kind.Name == "operation-completed" && f != nil:
+		k.out.Operations.completed(k, f, e)
+		return nil
+	}
+	k.out.T.add(int64(e.At - k.last))
+	k.out.H.add(int64(k.hosts.of(e.Host)))
+	k.out.K.add(int64(k.kinds.of(kind.Name)))
+	k.last = e.At
+	switch {
+	case f == nil:
+		return k.rest(e, kind)
+	case kind.Name == "appended":
+		k.appended(f, e)
+	case kind.Name == "high-watermark-moved":
+		k.moved(f, e)
+	}
+	return nil
+}
+
+// rest adds an event of a kind that is rare.
+func (k *packer) rest(e *ledger.Entry, kind *ledger.Kind) error {
+	line, err := json.Marshal(e.Event)
+	if err != nil {
+		return err
+	}
+	line = append([]byte{'['}, line...)
+	if kind.Weight == ledger.Notable {
+		say, err := json.Marshal(e.Event.Sentence())
+		if err != nil {
+			return err
+		}
+		line = append(append(line, ','), say...)
+	}
+	k.out.Rest = append(k.out.Rest, append(line, ']'))
+	return nil
+}
+
+// appended adds a batch. It begins where the replica's log ended, mostly, so the
+// difference to that is nothing.
+func (k *packer) appended(f *fields, e *ledger.Entry) {
+	v := f.of(e.Event)
+	partition := k.texts.of(f.text(v, "partition"))
+	from, end := f.int(v, "from"), f.int(v, "end")
+	replica := [2]int{k.hosts.of(e.Host), partition}
+	k.column("appended", "node").add(f.int(v, "node"))
+	k.column("appended", "partition").add(int64(partition))
+	k.column("appended", "from").add(from - k.ends[replica])
+	k.column("appended", "end").add(end - from)
+	k.column("appended", "epoch").add(f.int(v, "epoch"))
+	k.ends[replica] = end
+}
+
+func (k *packer) moved(f *fields, e *ledger.Entry) {
+	v := f.of(e.Event)
+	partition, to := k.texts.of(f.text(v, "partition")), f.int(v, "to")
+	replica := [2]int{k.hosts.of(e.Host), partition}
+	k.column("high-watermark-moved", "node").add(f.int(v, "node"))
+	k.column("high-watermark-moved", "partition").add(int64(partition))
+	k.column("high-watermark-moved", "to").add(to - k.marks[replica])
+	k.marks[replica] = to
+}
+
+func (k *packer) column(kind, field string) *column {
+	of := k.out.Columns[kind]
+	if of == nil {
+		of = map[string]*column{}
+		k.out.Columns[kind] = of
+	}
+	if of[field] == nil {
+		of[field] = &column{}
+	}
+	return of[field]
+}
+
+// column is a list of numbers, as JSON text that grows.
+type column struct{ text []byte }
+
+func (c *column) add(n int64) {
+	if len(c.text) > 0 {
+		c.text = append(c.text, ',')
+	}
+	c.text = strconv.AppendInt(c.text, n, 10)
+}
+
+// MarshalJSON is the list.
+func (c column) MarshalJSON() ([]byte, error) {
+	return append(append([]byte{'['}, c.text...), ']'), nil
 }
 
 func compressed(v any) ([]byte, error) {
 	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	z, err := gzip.NewWriterLevel(&b, gzip.DefaultCompression)
 	if err != nil {
 		return nil, err
 	}
-	if err := json.NewEncoder(z).Encode(v); err != nil {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := z.Write(text); err != nil {
 		return nil, err
 	}
 	if err := z.Close(); err != nil {
@@ -115,27 +223,4 @@ func (n numbers) names() []string {
 		out[i] = name
 	}
 	return out
-}
-
-// steps are the times of a story, in order.
-type steps []time.Duration
-
-func stepsOf(v *reports.Violation) (out steps) {
-	if v == nil {
-		return nil
-	}
-	for _, m := range v.Story {
-		out = append(out, time.Duration(m.At))
-	}
-	return out
-}
-
-// near reports whether a step is close to a time.
-func (s steps) near(at time.Duration) bool {
-	for _, step := range s {
-		if at >= step-near && at <= step+near {
-			return true
-		}
-	}
-	return false
 }

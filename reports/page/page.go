@@ -69,19 +69,6 @@ func (p Page) Write(w io.Writer) error {
 		"Run": p.Run, "About": p.About, "Title": fmt.Sprintf("%s seed %d: %s", p.Run.Scenario, p.Run.Seed, p.Run.Verdict),
 		"Style": template.CSS(style), "Script": template.JS(script.String()),
 		"Data":  template.HTML(base64.StdEncoding.EncodeToString(packed)),
-		"First": first(p.Run),
+		"First": p.Run.Main(),
 	})
-}
-
-// first is the violation that the page is about; nil: the run has none.
-func first(r *reports.Run) *reports.Violation {
-	if len(r.Violations) > 0 {
-		return &r.Violations[0]
-	}
-	for _, a := range r.Allowed {
-		if a.Example != nil {
-			return a.Example
-		}
-	}
-	return nil
 }

@@ -41,12 +41,16 @@ func (e *evidence) violation(check string, anomaly checkers.Anomaly, in checkers
 	v := reports.Violation{
 		Check: check, Anomaly: string(anomaly), Message: in.Message, Subject: in.Partition,
 		Ops: ints(in.Ops), At: reports.Seconds(in.At), Proof: in.Proof, Lanes: in.Lanes,
+		Values: first(in.Values), Offsets: first(in.Offsets),
 	}
 	if inFull {
 		v.Story = e.tell(in)
 	}
 	return v
 }
+
+// first are the first few of a list: what an instance is about comes first in it.
+func first[T any](all []T) []T { return all[:min(len(all), 8)] }
 
 // row is the operation with this index; -1: there is none.
 func (e *evidence) row(index int64) int {

@@ -6,10 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/why"
 )
 
 // result judges the history and writes the report.
@@ -26,20 +29,40 @@ func (r *run) result() *Result {
 		Faults: struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
 		Config: r.config.named(), Counts: counts(h), Errors: r.stage.Failures(),
 		Again: r.o.Command(r.s.Name), Program: r.o.program(), Stopped: r.stopped(), Skipped: skipped, OwnPlan: r.o.Plan != nil,
-		NoFaults: r.o.NoFaults, Strict: r.o.Strict, WorkBegan: reports.Seconds(r.workBegan),
+		Unworkable: r.unworkable,
+		Drawn:      r.drawn(), NoFaults: r.o.NoFaults, Strict: r.o.Strict, WorkBegan: reports.Seconds(r.workBegan),
 	}
 	if report.Violations == nil {
 		report.Violations = []reports.Violation{}
 	}
+	report.Numbers = r.counter.conclude(h, r.workBegan, r.w.Now())
 	report.Rebalances = rebalances(r.w.Ledger(), h)
 	j := r.judge(h, &report)
+	r.locate(report.Violations)
 	report.Verdict = r.verdict(&report, j)
 	report.Lesson = r.lesson(&report, j)
+	report.Require(r.o.Require)
 	for _, bug := range r.o.Plant {
 		count := r.bugs.Count(bug)
 		report.Planted[string(bug)] = reports.Planted{Reached: count.Reached, Infected: count.Infected, Detected: int64(len(report.Violations))}
 	}
+	if r.o.Keep == ledger.KeepAll {
+		if v := report.Main(); v != nil {
+			v.Why = why.Explain(r.w.Ledger().All(), v)
+		}
+	}
 	return &Result{Report: report, History: h, Judgement: j, Ledger: r.w.Ledger(), about: r.s.About}
+}
+
+// drawn is the command that plays what was drawn from the seed without drawing it;
+// empty: the scenario draws nothing.
+func (r *run) drawn() string {
+	if r.bare.Name == r.s.Name {
+		return ""
+	}
+	o := r.o
+	o.Again = ""
+	return o.Command(r.bare.Name)
 }
 
 // Command is the command that plays a scenario with these options. A plan that
@@ -50,6 +73,9 @@ func (o *Options) Command(scenario string) string {
 	}
 	words := append(strings.Fields(o.program()), "run", scenario, "--seed", fmt.Sprint(o.Seed))
 	words = append(words, o.Shape.Flags()...)
+	for _, a := range o.Apps {
+		words = append(words, "--app", a.command())
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.Set)) {
 		words = append(words, "--set", name+"="+o.Set[name])
 	}
@@ -58,6 +84,9 @@ func (o *Options) Command(scenario string) string {
 	}
 	if o.NoFaults {
 		words = append(words, "--no-faults")
+	}
+	for _, q := range o.Require {
+		words = append(words, "--require", q.Text)
 	}
 	if o.Strict {
 		words = append(words, "--strict")
@@ -154,7 +183,8 @@ func (r *run) verdict(report *reports.Run, j *checkers.Judgement) reports.Verdic
 			verdict = reports.Worst(verdict, reports.Allowed)
 		}
 	}
-	if report.NotReached = r.notReached(report, j); len(report.NotReached) > 0 {
+	report.NotReached = r.notReached(report, j)
+	if len(report.NotReached) > 0 || r.unworkable != "" {
 		verdict = reports.Worst(verdict, reports.Inconclusive)
 	}
 	if len(report.Violations) > 0 || r.o.Strict && verdict == reports.Allowed {
@@ -311,6 +341,21 @@ func counts(h *history.History) map[string]int64 {
 		out[reports.RecordsPolled] = polled
 	}
 	return out
+}
+
+// locate says of each violation of a partition in which topic it is; where it is of a
+// group, that is the group.
+func (r *run) locate(violations []reports.Violation) {
+	topics := map[string]string{}
+	for _, tp := range append(r.allPartitions(), kafka.MetadataPartition) {
+		topics[tp.String()] = tp.Topic
+	}
+	for i := range violations {
+		v := &violations[i]
+		if v.Where = topics[v.Subject]; v.Where == "" {
+			v.Where = v.Subject
+		}
+	}
 }
 
 // AllChecks describes every check, for `ktrial list`.

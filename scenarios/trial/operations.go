@@ -65,9 +65,13 @@ func (x *epochs) key(r *witness.Replica) history.Value {
 func (x *epochs) append(partition history.Value, a appended) {
 	runs := x.of[partition]
 	runs = runs[:sort.Search(len(runs), func(i int) bool { return runs[i].first >= a.first })]
-	if n := len(runs); n > 0 && runs[n-1].epoch == a.epoch {
+	n := len(runs)
+	if n > 0 && runs[n-1].epoch == a.epoch {
 		runs[n-1].end = a.end
 	} else {
+		if n > 0 {
+			runs[n-1].end = min(runs[n-1].end, a.first)
+		}
 		runs = append(runs, a)
 	}
 	x.of[partition] = runs

@@ -30,6 +30,8 @@ type Record struct {
 	NoFaults bool        `json:"no_faults,omitempty"`
 	Strict   bool        `json:"strict,omitempty"`
 	Plant    []string    `json:"plant"`
+	Apps     []appRecord `json:"apps,omitempty"` // users' programs
+	Require  []string    `json:"require,omitempty"`
 	Report   reports.Run `json:"report"`
 }
 
@@ -84,18 +86,22 @@ func (rec *Record) IsOf(scenario string, o Options) bool {
 	want := recordOf(o)
 	return rec.Report.Scenario == scenario && rec.Report.Seed == o.Seed && maps.Equal(rec.Set, want.Set) && rec.Shape == want.Shape &&
 		(rec.Plan == nil) == (want.Plan == nil) && (rec.Plan == nil || *rec.Plan == *want.Plan) &&
-		rec.NoFaults == want.NoFaults && rec.Strict == want.Strict && slices.Equal(rec.Plant, want.Plant)
+		rec.NoFaults == want.NoFaults && rec.Strict == want.Strict && slices.Equal(rec.Plant, want.Plant) &&
+		slices.Equal(rec.Apps, want.Apps) && slices.Equal(rec.Require, want.Require)
 }
 
 // recordOf is a record of options, without a run.
 func recordOf(o Options) Record {
-	rec := Record{Format: recordFormat, Build: build.ID(), Set: o.Set, Shape: o.Shape, NoFaults: o.NoFaults, Strict: o.Strict, Plant: []string{}}
+	rec := Record{Format: recordFormat, Build: build.ID(), Set: o.Set, Shape: o.Shape, NoFaults: o.NoFaults, Strict: o.Strict, Plant: []string{}, Apps: appRecords(o.Apps)}
 	if o.Plan != nil {
 		plan := o.Plan.String()
 		rec.Plan = &plan
 	}
 	for _, b := range o.Plant {
 		rec.Plant = append(rec.Plant, string(b))
+	}
+	for _, q := range o.Require {
+		rec.Require = append(rec.Require, q.Text)
 	}
 	return rec
 }
@@ -159,6 +165,20 @@ func (rec *Record) Options() (Options, error) {
 			return o, nearest.Unknown("planted bug", name, bugs)
 		}
 		o.Plant = append(o.Plant, planted.Bug(name))
+	}
+	for _, a := range rec.Apps {
+		loaded, err := a.load()
+		if err != nil {
+			return o, err
+		}
+		o.Apps = append(o.Apps, loaded)
+	}
+	for _, text := range rec.Require {
+		q, err := reports.ParseRequirement(text)
+		if err != nil {
+			return o, err
+		}
+		o.Require = append(o.Require, q)
 	}
 	if rec.Plan != nil {
 		plan, err := faults.ParsePlan(*rec.Plan)

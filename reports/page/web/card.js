@@ -1,11 +1,23 @@
 // The verdict in words, and the state of the cluster at the cursor in the form of
 // Kafka's own describe tools.
 
-/** The steps of the story: {n, t, host, text}. */
+// Steps that decide something; the others move the record.
+const decides = new Set(["isr", "died", "elected", "led", "followed", "struck", "group", "removed"]);
+
+/** The steps of the story: {n, t, host, text, lane, kind, offset, partition, op, decides}. */
 function stepsOf(run) {
+  if (run.stepped.length) {
+    return run.stepped.map((s, i) => ({ ...s, n: i + 1, t: Math.round(s.at * 1e9), decides: decides.has(s.kind) }));
+  }
   const story = run.story?.story || [];
-  return story.map((m, i) => ({ n: i + 1, t: Math.round(m.at * 1e9), host: m.who === "fault" ? "" : m.who, text: m.what }));
+  return story.map((m, i) => ({ n: i + 1, t: Math.round(m.at * 1e9), host: m.who === "fault" ? "" : m.who, text: m.what, kind: "", lane: m.who === "fault" ? "fault" : "" }));
 }
+
+/** A sentence begins with a capital letter, unless it begins with a name that has none. */
+const sentence = (text) => (/^[a-z]+-\d|^[a-z]\S*[@/]/.test(text) ? text : text.slice(0, 1).toUpperCase() + text.slice(1)) + (/[.!?]$/.test(text) ? "" : ".");
+
+/** How a step is shown: data is filled, a decision is a ring, the end is red. */
+const stepClass = (s, all) => (s.n === all.length ? "last" : s.decides ? "decides" : "moves");
 
 class Card {
   constructor(run, state, steps) { Object.assign(this, { run, state, steps }); }
@@ -13,17 +25,21 @@ class Card {
   html() {
     const r = this.run.report, v = this.run.story;
     const parts = [];
+    const why = v?.why;
     if (v) {
-      parts.push(`<h2>${esc(v.message)}</h2>`);
-      if (v.check) parts.push(`<h3>Promise</h3><p>${esc(v.check)}</p>`);
-      if (v.proof?.length) parts.push(`<h3>What proves it</h3><ul class="proof">${v.proof.map((p) => `<li>${esc(p)}</li>`).join("")}</ul>`);
+      parts.push(`<h2>${esc(sentence(why ? why.what : v.message))}</h2>`);
+      if (why?.because) parts.push(`<h3>Why</h3><p class="because">${esc(why.because)}</p>`);
+      if (v.check) parts.push(`<h3>Promise</h3><p>${esc(v.check)}${why ? `: <small>${esc(v.message)}</small>` : ""}</p>`);
+      else if (why) parts.push(`<h3>Seen</h3><p>${esc(v.message)}</p>`);
     } else {
       parts.push(`<h2>${esc(this.calm())}</h2>`);
     }
     if (this.steps.length) {
       parts.push(`<h3>How, step by step</h3><ol class="steps">${this.steps.map((s) =>
-        `<li><button data-step="${s.n}"><b>${s.n}</b><time>${seconds(s.t, 1e5).replace(" s", "")}</time><span>${esc(s.host)} ${esc(s.text)}</span></button></li>`).join("")}</ol>`);
+        `<li><button data-step="${s.n}" class="${stepClass(s, this.steps)}"><b>${s.n}</b><time>${seconds(s.t, 1e5).replace(" s", "")}</time><span>${esc(s.host)} ${esc(s.text)}${s.op !== undefined ? ` <small>#${s.op}</small>` : ""}</span></button></li>`).join("")}</ol>`);
+      if (why?.left) parts.push(`<p><small>${count(why.left)} more steps are left out between them.</small></p>`);
     }
+    if (v?.proof?.length) parts.push(`<details${why ? "" : " open"}><summary>What the clients saw</summary><ul class="proof">${v.proof.map((p) => `<li>${esc(p)}</li>`).join("")}</ul></details>`);
     const allowed = r.allowed.filter((a) => a.count > 0);
     if (allowed.length) parts.push(`<h3>Allowed</h3><ul>${allowed.map((a) => `<li>${count(a.count)} × ${esc(a.anomaly)}: ${esc(a.reason)}${a.message ? ` <i>${esc(a.message)}</i>` : ""}</li>`).join("")}</ul>`);
     const more = r.violations.length - 1;
@@ -48,14 +64,13 @@ class Card {
 
   /** The partition in focus at a time, as kafka-topics --describe has it. */
   stateAt(t, focus) {
-    const p = this.state.partitions.get(focus);
-    if (!p) return "";
+    const p = this.state.partitions.get(focus) || { decisions: [], replicas: new Map() };
     const d = stretchAt(p.decisions, t);
     const topic = focus.slice(0, focus.lastIndexOf("/")), number = focus.slice(focus.lastIndexOf("/") + 1);
     const line = d
       ? `Topic: ${topic}\tPartition: ${number}\tLeader: ${d.leader < 0 ? "none" : d.leader}\tReplicas: ${d.replicas.join(",")}\tIsr: ${d.isr.join(",")}\tElr: ${d.elr.join(",")}\tLastKnownElr: ${d.lastKnown.join(",")}`
       : `Topic: ${topic}\tPartition: ${number}\tnot yet created`;
-    const rows = [...p.replicas.values()].sort((a, b) => a.node - b.node).map((r) => this.replicaAt(r, t));
+    const rows = [...p.replicas.values()].filter((r) => valueAt(r.ends, t) !== undefined).sort((a, b) => a.node - b.node).map((r) => this.replicaAt(r, t));
     const controller = stretchAt(this.state.controllers, t);
     const faults = this.state.faults.filter((f) => f && f.from <= t && f.to > t).map((f) => f.text);
     return `<pre>${esc(line)}</pre><table><thead><tr><th>replica<th>role<th>epoch<th>ISR<th>HW<th>log end</thead><tbody>${rows.join("")}</tbody></table>` +
@@ -78,7 +93,7 @@ class Card {
   groupsAt(t) {
     return [...this.state.groups.values()].map((g) => {
       const state = stretchAt(g.states, t);
-      const rows = [...g.owners.keys()].sort(byPartition).map((name) => `${name}: ${g.owners.get(name).filter((o) => o.from <= t && o.to > t).map((o) => o.member).join(" and ") || "nobody"}`);
+      const rows = [...g.owners.keys()].sort(byPartition).map((name) => `${name}: ${g.owners.get(name).filter((o) => o.from <= t && o.to > t).map((o) => o.member).join(" and ") || "no member"}`);
       return `<p>group ${esc(g.name)}${state ? `, ${esc(state.state)}, generation ${state.generation}` : ""}: ${rows.map(esc).join("; ")}</p>`;
     }).join("");
   }

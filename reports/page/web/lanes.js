@@ -41,6 +41,8 @@ class Lanes {
     this.run = run;
     this.state = state;
     this.view = view; // {focus, steps, opened}
+    this.record = run.story?.why?.record;
+    this.why = run.story?.why;
   }
 
   /** All lanes from the top down: the order in which a record travels. */
@@ -49,14 +51,16 @@ class Lanes {
     const lanes = [this.faults()];
     const concerned = this.concernedClients();
     if (concerned.length) lanes.push(this.clients("Clients of the story", concerned, "send or poll, until its answer"));
+    const groups = [...s.groups.values()], first = groups.filter((g) => g.name === this.why?.group && this.why.kind === "two owners");
+    for (const g of first) lanes.push(...this.group(g));
     if (focus && s.partitions.has(focus)) lanes.push(...this.partition(s.partitions.get(focus)));
     if (s.messages.length) lanes.push(this.messages());
-    for (const g of s.groups.values()) lanes.push(...this.group(g));
+    for (const g of groups) if (!first.includes(g)) lanes.push(...this.group(g));
     const others = [...s.partitions.keys()].filter((n) => n !== focus).sort(byPartition);
     if (others.length) lanes.push(this.others(others));
-    lanes.push(this.hosts());
+    if ([...s.hosts.values()].some((h) => h.up.some((u) => u.state !== "up"))) lanes.push(this.hosts());
     const clients = [...new Set(s.operations.map((o) => o.client))].sort(byName);
-    if (clients.length) lanes.push(this.clients("Client operations", clients, "✓ answered, ✗ refused, ? nobody knows, … still open"));
+    if (clients.length) lanes.push(this.clients("Client operations", clients, "✓ answered, ✗ refused, ? not known, … still open"));
     if (s.acks.length) lanes.push(this.latency(), this.rate());
     return lanes;
   }
@@ -79,45 +83,73 @@ class Lanes {
     return {
       id: "faults", title: "Faults", hint: faults.length ? "" : "none struck", label: `${faults.length} struck`, height: shown * 17 + 2,
       says: faults.length ? faults.map((f) => `${f.text}, from ${seconds(f.from)} to ${seconds(f.to)}`).join("; ") : "no fault struck",
-      draw: (scale) => faults.filter((f) => f.row < 8).map((f) => bar(scale, f.from, Math.max(f.to, f.from + (scale.to - scale.from) / 400), 1 + f.row * 17, 15, `fault ${f.group}`, f.text, `${f.text}: ${seconds(f.from, 1e6)} to ${seconds(f.to, 1e6)}`)).join(""),
-      y: (host) => (host ? undefined : 8),
+      draw: (scale) => faults.filter((f) => f.row < 8).map((f) => bar(scale, f.from, Math.max(f.to, f.from + (scale.to - scale.from) / 400), 1 + f.row * 17, 15, `fault ${f.group}`, f.from < scale.from ? `◂ since ${seconds(f.from, 1e7)}: ${f.text}` : f.text, `${f.text}: ${seconds(f.from, 1e6)} to ${seconds(f.to, 1e6)}`)).join(""),
+      y: (s) => (s.lane === "fault" ? 8 : undefined),
     };
   }
 
   clients(title, names, hint) {
     const of = new Map(names.map((n) => [n, []]));
     for (const o of this.state.operations) of.get(o.client)?.push(o);
+    for (const list of of.values()) list.sort((a, b) => a.from - b.from);
     const rowHeight = 18;
     return {
       id: title.toLowerCase().replaceAll(" ", "-"), title, hint, labels: names, rowHeight, height: names.length * rowHeight + 2,
       says: names.map((n) => `${n}: ${of.get(n).length} operations`).join("; "),
       draw: (scale) => names.map((n, i) => this.operationsOf(scale, of.get(n), 1 + i * rowHeight)).join(""),
-      y: (host) => (names.includes(host) ? 1 + names.indexOf(host) * rowHeight + 8 : undefined),
+      y: (s) => (names.includes(s.host) && (s.lane === "client" || !s.lane) ? 1 + names.indexOf(s.host) * rowHeight + 8 : undefined),
     };
   }
 
+  /** Operations of a client as bars; very short ones of many are drawn together, a column of pixels each. */
   operationsOf(scale, operations, y) {
-    let out = "", lastX = -10, crowd = 0;
-    const signs = { ok: "✓", failed: "✗", unknown: "?", open: "…", died: "…" };
-    for (const o of operations) {
-      if (o.to < scale.from || o.from > scale.to) continue;
-      const x0 = scale.x(o.from), x1 = scale.x(o.to);
-      if (x1 - lastX < 1.5 && crowd > 200) continue;
-      if (x1 - x0 < 3) crowd++;
-      lastX = x1;
-      out += bar(scale, o.from, o.to, y, 15, `op ${o.outcome}`, `${signs[o.outcome]} ${what(o)}`, describe(o));
+    let out = "", shown = 0;
+    const signs = { ok: "✓", failed: "✗", unknown: "?", open: "…", died: "…" }, columns = new Map();
+    const first = from(operations, scale.from - this.longest(operations), (o) => o.from);
+    for (let i = first; i < operations.length && operations[i].from <= scale.to; i++) {
+      const o = operations[i];
+      if (o.to < scale.from) continue;
+      const x0 = scale.x(o.from), x1 = scale.x(o.to), told = this.concerns(o);
+      if (!told && (x1 - x0 < 7 || shown > 150)) {
+        if (shown > 40 || x1 - x0 < 2.5) { this.crowd(columns, o, x0, x1); continue; }
+      }
+      shown++;
+      out += bar(scale, o.from, o.to, y, 15, `op ${o.outcome}${told ? " told" : ""}`, `${signs[o.outcome]} ${what(o)}`, describe(o));
     }
-    return out;
+    const paths = {};
+    for (const [x, outcome] of columns) paths[outcome] = (paths[outcome] || "") + `M${x} ${y}h2v15h-2z`;
+    return Object.entries(paths).map(([outcome, d]) => `<path class="crowd ${outcome}" d="${d}"><title>many operations: ${outcome}; go closer to see each</title></path>`).join("") + out;
+  }
+
+  /** Marks the pixels of an operation: of several the worst outcome is shown. */
+  crowd(columns, o, x0, x1) {
+    const rank = { ok: 0, open: 1, died: 1, unknown: 2, failed: 3 };
+    for (let x = Math.floor(Math.max(0, x0) / 2) * 2; x <= Math.min(x1, 4000); x += 2) {
+      const was = columns.get(x);
+      if (was === undefined || rank[was] < rank[o.outcome]) columns.set(x, o.outcome);
+    }
+  }
+
+  /** How long the longest of some operations took. */
+  longest(operations) {
+    if (operations.most === undefined) operations.most = operations.reduce((most, o) => Math.max(most, o.to - o.from), 0);
+    return operations.most;
+  }
+
+  /** Whether a step of the story is this operation. */
+  concerns(o) {
+    this.told = this.told || new Set(this.view.steps.map((s) => s.op).filter((op) => op !== undefined));
+    return this.told.has(o.index) || this.told.has(o.done);
   }
 
   partition(p) {
     const replicas = this.order(p);
     const lanes = [{
-      id: "decisions", title: `Partition ${p.name}`, hint: "━ log end offset  ┅ high watermark  ▬ in the ISR  ✂ truncation",
+      id: "decisions", title: `Partition ${p.name}`, hint: `━ log end offset  ┅ high watermark  ▬ in the ISR  ╍ eligible (ELR)  ✂ truncation${this.record?.partition === p.name ? "  ▭ the record" : ""}`,
       label: "controllers", height: 20,
       says: p.decisions.map((d) => `from ${seconds(d.from)} leader ${d.leader}, epoch ${d.epoch}, ISR ${d.isr.join(",")}`).join("; "),
       draw: (scale) => p.decisions.map((d) => bar(scale, d.from, d.to, 1, 17, "decision", decisionText(d), decisionText(d))).join(""),
-      y: (host) => (host.startsWith("controller") ? 10 : undefined),
+      y: (s) => (s.lane === "controllers" || (!s.lane && s.host.startsWith("controller")) ? 10 : undefined),
     }];
     for (const r of replicas) lanes.push(this.replica(p, r));
     return lanes;
@@ -138,7 +170,8 @@ class Lanes {
       says: `${r.host}: ` + r.roles.map((x) => `${x.role} in epoch ${x.epoch} from ${seconds(x.from)}`).join(", ") +
         r.cuts.map((c) => `; ${c.lost ? "lost" : "cut"} ${c.from} to ${c.to} at ${seconds(c.t)}`).join(""),
       draw: (scale) => this.drawReplica(scale, p, r, top, chart),
-      y: (host) => (host === r.host ? top + 20 : undefined),
+      y: (s, scale) => (s.host === r.host && (s.lane === "replica" || !s.lane) ? this.yOf(scale, p, top, chart, s) : undefined),
+      remarkY: top + chart - 8,
     };
   }
 
@@ -162,7 +195,7 @@ class Lanes {
   drawLog(scale, p, r, top, chart) {
     const [low, high] = this.range(scale, p);
     const y = (at) => top + chart - (Math.min(Math.max(at, low), high) - low) / Math.max(1, high - low) * chart;
-    let out = "";
+    let out = this.drawRecord(scale, p, r, y, low, high);
     if (high - low <= 14) {
       for (let o = Math.ceil(low); o <= high; o++) out += `<line class="grid" x1="${scale.left}" x2="${scale.right}" y1="${y(o).toFixed(1)}" y2="${y(o).toFixed(1)}"/><text class="offset" x="${scale.left + 2}" y="${(y(o) + 3).toFixed(1)}">${o}</text>`;
     } else {
@@ -171,14 +204,14 @@ class Lanes {
     const known = r.known.length ? r.known : [{ from: 0, to: this.state.end }];
     for (const k of known) {
       const within = (list) => {
-        const first = valueAt(list, k.from);
-        const inside = list.filter((q) => q.t > k.from && q.t <= k.to);
-        return first === undefined ? inside : [{ t: k.from, at: first }, ...inside];
+        const start = Math.max(k.from, scale.from), first = valueAt(list, start);
+        const inside = list.slice(from(list, start + 1, (q) => q.t), from(list, Math.min(k.to, scale.to) + 1, (q) => q.t));
+        return first === undefined ? inside : [{ t: start, at: first }, ...inside];
       };
       const to = Math.min(k.to, scale.to);
       if (to < scale.from) continue;
-      const hw = stepLine(scale, before(within(r.hws), scale.from), y, k.from, to);
-      const end = stepLine(scale, before(within(r.ends), scale.from), y, k.from, to);
+      const hw = stepLine(scale, within(r.hws), y, k.from, to);
+      const end = stepLine(scale, within(r.ends), y, k.from, to);
       const x1 = Math.min(scale.x(to), scale.right + 2).toFixed(1);
       if (hw) out += `<path class="below-hw" d="${hw}L${x1} ${top + chart}H${Math.max(scale.x(k.from), scale.left - 2).toFixed(1)}Z"/><path class="hw" d="${hw}"/>`;
       if (end) out += `<path class="end" d="${end}"/>`;
@@ -188,23 +221,51 @@ class Lanes {
       const x = scale.x(c.t);
       const text = `${c.lost ? "⚡ LOST" : "✂ CUT"} ${c.from}→${c.to}`;
       out += `<line class="cut" x1="${x.toFixed(1)}" x2="${x.toFixed(1)}" y1="${y(c.from).toFixed(1)}" y2="${y(c.to).toFixed(1)}"/>` +
-        `<text class="cut-text" x="${(x > scale.right - 110 ? x - 4 : x + 4).toFixed(1)}" y="${(top + 10).toFixed(1)}" text-anchor="${x > scale.right - 110 ? "end" : "start"}">${text}</text>`;
+        `<text class="cut-text" x="${(x > scale.right - 110 ? x - 12 : x + 12).toFixed(1)}" y="${(top + 10).toFixed(1)}" text-anchor="${x > scale.right - 110 ? "end" : "start"}">${text}</text>`;
+    }
+    return out;
+  }
+
+  /** The heights of a step in the chart of a replica. */
+  yOf(scale, p, top, chart, s) {
+    if (s.offset === undefined) return top + chart / 2;
+    const [low, high] = this.range(scale, p), at = Math.min(Math.max(s.offset + 0.5, low), high);
+    return Math.round(top + chart - (at - low) / Math.max(1, high - low) * chart);
+  }
+
+  /** The record while the replica has it, and a hatch once it is gone. */
+  drawRecord(scale, p, r, y, low, high) {
+    const record = this.record;
+    if (!record || record.partition !== p.name || record.last < low || record.first > high) return "";
+    const top = Math.min(y(record.last + 1), y(record.first) - 4), height = Math.max(4, y(record.first) - top);
+    let out = "";
+    for (const b of (r.batches || []).filter((b) => b.epoch === record.epoch && b.from <= record.first && record.first < b.end)) {
+      const gone = r.cuts.find((c) => c.t >= b.t && c.to <= record.first && c.from > record.first);
+      const x0 = Math.max(scale.x(b.t), scale.left), x1 = Math.min(gone ? scale.x(gone.t) : scale.x(this.state.end), scale.right);
+      if (x1 > x0) {
+        out += `<rect class="record" x="${x0.toFixed(1)}" y="${top.toFixed(1)}" width="${(x1 - x0).toFixed(1)}" height="${height.toFixed(1)}"><title>${esc(r.host)} has the record</title></rect>`;
+        if (!gone && x1 - x0 > 80) out += `<text class="record-text" x="${(x1 - 4).toFixed(1)}" y="${(top + height / 2 + 4).toFixed(1)}" text-anchor="end">still here ▸</text>`;
+      }
+      if (gone && scale.x(gone.t) < scale.right) out += `<rect class="gone" x="${Math.max(scale.x(gone.t), scale.left).toFixed(1)}" y="${top.toFixed(1)}" width="${(scale.right - Math.max(scale.x(gone.t), scale.left)).toFixed(1)}" height="${height.toFixed(1)}"><title>${esc(r.host)} does not have the record any more</title></rect>`;
     }
     return out;
   }
 
   /** The offsets in view: the same for all replicas of a partition, or heights lie. */
   range(scale, p) {
+    scale.ranges = scale.ranges || new Map(); // of this window: asked for by each replica and each step
+    if (!scale.ranges.has(p)) scale.ranges.set(p, this.rangeOf(scale, p));
+    return scale.ranges.get(p);
+  }
+
+  rangeOf(scale, p) {
     let low = Infinity, high = -Infinity;
+    const see = (at) => { low = Math.min(low, at); high = Math.max(high, at); };
     for (const r of p.replicas.values()) {
       for (const list of [r.ends, r.hws]) {
         const first = valueAt(list, scale.from);
-        if (first !== undefined) { low = Math.min(low, first); high = Math.max(high, first); }
-        for (const q of list) {
-          if (q.t < scale.from || q.t > scale.to) continue;
-          low = Math.min(low, q.at);
-          high = Math.max(high, q.at);
-        }
+        if (first !== undefined) see(first);
+        for (let i = from(list, scale.from, (q) => q.t); i < list.length && list[i].t <= scale.to; i++) see(list[i].at);
       }
     }
     return low > high ? [0, 1] : [low, Math.max(high, low + 1)];
@@ -228,7 +289,8 @@ class Lanes {
     const y0 = hosts.indexOf(m.sender) * row + 10, y1 = hosts.indexOf(m.receiver) * row + 10;
     const cls = m.to ? (m.error ? "message refused" : "message") : "message lost";
     const text = `${m.api} ${m.direction} #${m.correlation}, ${m.sender} to ${m.receiver}${m.error ? `, error code ${m.error}` : ""}${m.to ? `, ${lasting(m.to - m.from)}` : ", not arrived"}`;
-    return `<g><title>${esc(text)}</title><line class="${cls}" x1="${x0.toFixed(1)}" y1="${y0}" x2="${x1.toFixed(1)}" y2="${m.to ? y1 : y0 + (y1 - y0) / 3}"/>` +
+    const label = m.to && !m.error && Math.abs(x1 - x0) > 26 && m.direction === "request" ? `<text class="message-text" x="${((x0 + x1) / 2 + 3).toFixed(1)}" y="${((y0 + y1) / 2 + 3).toFixed(1)}">${esc(m.api)}</text>` : "";
+    return `<g><title>${esc(text)}</title>${label}<line class="${cls}" x1="${x0.toFixed(1)}" y1="${y0}" x2="${x1.toFixed(1)}" y2="${m.to ? y1 : y0 + (y1 - y0) / 3}"/>` +
       (m.to ? `<circle class="${cls}" cx="${x1.toFixed(1)}" cy="${y1}" r="2"/>` : `<text class="message-lost" x="${x1.toFixed(1)}" y="${y0 + (y1 - y0) / 3}">✗</text>`) + "</g>";
   }
 
@@ -237,29 +299,59 @@ class Lanes {
       id: `group-${g.name}`, title: `Group ${g.name}`, hint: "who owns each partition, as the members believe", label: "coordinator", height: 20,
       says: g.states.map((s) => `${s.state} from ${seconds(s.from)}`).join("; ") || "no state is known",
       draw: (scale) => g.states.map((s) => bar(scale, s.from, s.to, 1, 17, s.state === "Stable" ? "decision" : "unstable", `${s.state} ${s.generation >= 0 ? "generation " + s.generation : ""}`)).join(""),
+      y: (s) => (s.lane === "group" && (!this.why?.group || this.why.group === g.name) && !(g.owners.get(s.partition) || []).some((o) => o.member === s.host) ? 10 : undefined),
+      remarkY: 10,
     }];
     const members = [...new Set([...g.owners.values()].flat().map((o) => o.member))].sort(byName);
-    for (const name of [...g.owners.keys()].sort(byPartition)) {
-      const owners = g.owners.get(name);
+    const names = [...g.owners.keys()].sort(byPartition), concerned = this.why?.partition;
+    if (names.includes(concerned)) names.sort((a, b) => (b === concerned) - (a === concerned)); // the sort keeps the order of the others
+    for (const name of names) {
+      const owners = g.owners.get(name), position = this.positionIn(g, name);
       lanes.push({
-        id: `owner-${g.name}-${name}`, label: name, height: 20,
+        id: `owner-${g.name}-${name}`, label: name, strong: name === concerned, height: position.length ? 52 : 20,
+        under: position.length ? (t) => `read ━ ${valueAt(position, t) ?? "?"}  committed ┅ ${valueAt(g.committed.get(name) || [], t) ?? "?"}` : undefined,
         says: owners.map((o) => `${o.member} from ${seconds(o.from)} to ${seconds(o.to)}`).join("; "),
-        draw: (scale) => this.owners(scale, owners, members),
-        y: (host) => (owners.some((o) => o.member === host) ? 10 : undefined),
+        draw: (scale) => this.owners(scale, owners, members) + this.progress(scale, position, g.committed.get(name) || []),
+        y: (s) => (s.lane === "group" && s.partition === name && owners.some((o) => o.member === s.host) ? 10 : undefined),
+        remarkY: 10,
       });
     }
     return lanes;
   }
 
+  /** Where the members have read a partition to. */
+  positionIn(g, name) {
+    const members = new Set((g.owners.get(name) || []).map((o) => o.member));
+    return this.state.positions.filter((p) => p.partition === name && members.has(p.client));
+  }
+
+  /** Two lines below the owners: position, and committed offset. */
+  progress(scale, position, committed) {
+    if (!position.length) return "";
+    let low = Infinity, high = -Infinity;
+    for (const list of [position, committed]) {
+      const first = valueAt(list, scale.from);
+      if (first !== undefined) { low = Math.min(low, first); high = Math.max(high, first); }
+      for (const q of list.slice(from(list, scale.from, (p) => p.t), from(list, scale.to + 1, (p) => p.t))) { low = Math.min(low, q.at); high = Math.max(high, q.at); }
+    }
+    if (low > high) return "";
+    const y = (at) => 49 - (at - low) / Math.max(1, high - low) * 27, to = Math.min(this.state.end, scale.to);
+    const line = (list, cls) => {
+      const d = list.length ? stepLine(scale, before(list, scale.from), y, 0, to) : "";
+      return d ? `<path class="${cls}" d="${d}"/>` : "";
+    };
+    return line(committed, "hw") + line(position, "end") + `<text class="offset" x="${scale.left + 2}" y="28">${high}</text>`;
+  }
+
   owners(scale, owners, members) {
     let out = "", covered = owners.length ? owners[0].from : 0;
     for (const o of [...owners].sort((a, b) => a.from - b.from)) {
-      if (o.from > covered) out += bar(scale, covered, o.from, 2, 15, "nobody", `nobody ${lasting(o.from - covered)}`);
+      if (o.from > covered) out += bar(scale, covered, o.from, 2, 15, "unowned", `no owner ${lasting(o.from - covered)}`);
       const two = o.from < covered;
-      out += bar(scale, o.from, o.to, two ? 9 : 2, two ? 9 : 15, `owner owner-${members.indexOf(o.member) % 6}${two ? " two" : ""}`, `${two ? "⚠ TWO OWNERS " : ""}${o.member} g${o.generation}`);
+      out += bar(scale, o.from, o.to, two ? 9 : 2, two ? 9 : 15, `owner owner-${members.indexOf(o.member) % 6}${two ? " two" : ""}`, `${two ? "⚠ TWO OWNERS " : ""}${o.member} generation ${o.generation}`);
       covered = Math.max(covered, o.to);
     }
-    if (covered < this.state.end) out += bar(scale, covered, this.state.end, 2, 15, "nobody", `nobody ${lasting(this.state.end - covered)}`);
+    if (covered < this.state.end) out += bar(scale, covered, this.state.end, 2, 15, "unowned", `no owner ${lasting(this.state.end - covered)}`);
     return out;
   }
 
@@ -276,26 +368,33 @@ class Lanes {
     const hosts = [...this.state.hosts.values()].filter((h) => h.up.some((u) => u.state !== "up"));
     const row = 17;
     return {
-      id: "hosts", title: "Hosts that did not run all the time", hint: hosts.length ? "" : "all ran", labels: hosts.map((h) => h.name), rowHeight: row, height: Math.max(4, hosts.length * row),
+      id: "hosts", title: "Hosts that did not run all the time", labels: hosts.map((h) => h.name), rowHeight: row, height: Math.max(4, hosts.length * row),
       says: hosts.map((h) => h.up.filter((u) => u.state !== "up").map((u) => `${h.name} is ${u.state} from ${seconds(u.from)} to ${seconds(u.to)}`).join("; ")).join("; ") || "all hosts ran all the time",
       draw: (scale) => hosts.map((h, i) => h.up.map((u) => bar(scale, u.from, u.to, 1 + i * row, 14, u.state === "up" ? "up" : "down", u.state === "up" ? "" : u.state, `${h.name}: ${u.state}`)).join("")).join(""),
     };
   }
 
   latency() {
-    const acks = this.state.acks, high = Math.max(...acks.map((a) => a.took), 1e6);
+    const acks = this.state.acks, high = Math.max(...acks.map((a) => a.took).slice(0, 1e5), 1e6), wide = 6;
+    const y = (took) => 60 - Math.log10(Math.max(took, 1e5) / 1e5) / Math.max(1, Math.log10(high / 1e5)) * 52;
+    const rule = (took) => `<line class="grid" x1="0" x2="100%" y1="${y(took)}" y2="${y(took)}"/><text class="offset" x="2" y="${y(took) - 2}">${lasting(took)}</text>`;
     return {
-      id: "latency", title: "Acknowledgements", hint: "time from send to acknowledgement, logarithmic", label: `to ${lasting(high)}`, height: 64,
+      id: "latency", title: "Acknowledgements", hint: "from send to acknowledgement, logarithmic: ▮ slowest, ◆ 99 of 100, ● half within", label: `to ${lasting(high)}`, height: 64,
       says: `${acks.length} acknowledged sends, the slowest took ${lasting(high)}`,
       draw: (scale) => {
         const bins = new Map();
-        for (const a of acks) {
-          if (a.t < scale.from || a.t > scale.to) continue;
-          const x = Math.round(scale.x(a.t) / 3) * 3;
-          bins.set(x, Math.max(bins.get(x) || 0, a.took));
+        for (const a of acks.slice(from(acks, scale.from, (x) => x.t), from(acks, scale.to + 1, (x) => x.t))) {
+          const x = Math.round(scale.x(a.t) / wide) * wide;
+          if (!bins.has(x)) bins.set(x, []);
+          bins.get(x).push(a.took);
         }
-        const y = (took) => 60 - Math.log10(Math.max(took, 1e5) / 1e5) / Math.max(1, Math.log10(high / 1e5)) * 56;
-        return [...bins].map(([x, took]) => `<rect class="latency" x="${x - 1}" y="${y(took).toFixed(1)}" width="2" height="${(62 - y(took)).toFixed(1)}"><title>${lasting(took)}</title></rect>`).join("");
+        const quantile = (list, q) => list[Math.max(0, Math.ceil(list.length * q) - 1)];
+        return [1e6, 1e8, 1e10].filter((t) => t < high).map(rule).join("") + [...bins].map(([x, list]) => {
+          list.sort((a, b) => a - b);
+          const most = list[list.length - 1], p99 = quantile(list, 0.99), p50 = quantile(list, 0.5);
+          return `<g><title>${list.length}: half within ${lasting(p50)}, 99 of 100 within ${lasting(p99)}, slowest ${lasting(most)}</title><rect class="slowest" x="${x - 2}" y="${y(most).toFixed(1)}" width="4" height="${(62 - y(most)).toFixed(1)}"/>` +
+            (list.length > 2 ? `<path class="p99" d="M${x} ${(y(p99) - 3).toFixed(1)}l3 3l-3 3l-3 -3z"/>` : "") + `<circle class="p50" cx="${x}" cy="${y(p50).toFixed(1)}" r="2"/></g>`;
+        }).join("");
       },
     };
   }
@@ -321,22 +420,18 @@ class Lanes {
   }
 }
 
-/** How many of sorted points lie between two times. */
-function within(points, from, to) {
-  const index = (t) => {
-    let low = 0, high = points.length;
-    while (low < high) { const mid = (low + high) >> 1; if (points[mid].t < t) low = mid + 1; else high = mid; }
-    return low;
-  };
-  return index(to) - index(from);
+/** The index of the first of sorted things that is not before t. */
+function from(list, t, timeOf) {
+  let low = 0, high = list.length;
+  while (low < high) { const mid = (low + high) >> 1; if (timeOf(list[mid]) < t) low = mid + 1; else high = mid; }
+  return low;
 }
 
+/** How many of sorted points lie between two times. */
+const within = (points, a, b) => from(points, b, (p) => p.t) - from(points, a, (p) => p.t);
+
 /** The points of a list from the last one before a time on. */
-function before(list, t) {
-  let i = 0;
-  while (i + 1 < list.length && list[i + 1].t <= t) i++;
-  return list.slice(i);
-}
+const before = (list, t) => list.slice(Math.max(0, from(list, t + 1, (p) => p.t) - 1));
 
 /** Clients above, then brokers, then controllers. */
 const rank = (host) => (host.startsWith("broker") || host.startsWith("node") ? 1 : host.startsWith("controller") ? 2 : 0);

@@ -21,12 +21,12 @@ class Main {
 
   firstFocus() {
     const names = [...this.state.partitions.keys()].filter((n) => !n.startsWith("__")).sort(byPartition);
-    const subject = this.run.story?.subject;
+    const subject = this.run.story?.why?.partition || this.run.story?.subject;
     return subject && this.state.partitions.has(subject) ? subject : names[0] || [...this.state.partitions.keys()][0];
   }
 
   whatMatters() {
-    const v = this.view, all = this.steps.filter((x) => x.host || this.steps.length < 3), s = all.slice(this.run.story?.inside ? -4 : 0);
+    const v = this.view, all = this.steps.filter((x) => x.host || this.steps.length < 3), s = all.slice(this.run.story?.inside && !this.run.stepped.length ? -4 : 0);
     if (!s.length) return this.wholeRun();
     const from = s[0].t, to = s[s.length - 1].t, length = Math.max(to - from, 1e6);
     v.from = Math.max(0, Math.floor(from - 0.04 * length));
@@ -86,19 +86,27 @@ class Main {
     const r = this.run.report;
     const rows = (o) => Object.entries(o || {}).sort(([a], [b]) => a.localeCompare(b)).map(([k, v]) => `<tr><td>${esc(k)}<td>${typeof v === "number" ? count(v) : esc(v)}`).join("");
     return `<section><h3>Checks</h3><table>${r.checks.map((c) => `<tr><td>${esc(c.verdict)}<td>${esc(c.name)}<td>${count(c.checked)} checked`).join("")}</table></section>` +
-      `<section><h3>Work</h3><table>${rows(r.counts)}</table></section>` +
+      `<section><h3>Work</h3><table>${rows(r.counts)}</table></section>` + numbersOf(r) +
       `<section><h3>Settings that are not Kafka's defaults</h3><table>${rows(r.config)}</table></section>` +
       `<section><h3>Probes reached</h3><table>${rows(r.probes)}</table></section>` +
       (r.probes_not_reached?.length ? `<section><h3>Not reached</h3><p>${r.probes_not_reached.map(esc).join("; ")}</p></section>` : "") +
-      `<section><h3>Events that the page leaves out</h3><table>${rows(this.run.left)}</table></section>`;
+      `<section><h3>Events that the page leaves out</h3><table>${rows({ ...this.run.left, "polls that gave nothing": this.run.operations.empty_polls })}</table></section>`;
+  }
+
+  /** The times around which something happens, of a focus. */
+  landmarks(focus) {
+    this.marks = this.marks || new Map();
+    if (!this.marks.has(focus)) this.marks.set(focus, landmarksOf(this.state, this.steps, focus, this.lanes.record));
+    return this.marks.get(focus);
   }
 
   draw() {
     const v = this.view, lanes = document.getElementById("lanes");
     const any = lanes.querySelector(".lane svg");
     const width = Math.max(120, any.clientWidth || any.getBoundingClientRect().width);
-    this.scale = new Scale(v.mode, v.from, v.to, landmarksOf(this.state, this.steps, v.focus), 0, width);
+    this.scale = new Scale(v.mode, v.from, v.to, this.landmarks(v.focus), 0, width, this.steps.map((s) => s.t));
     this.anchors = [];
+    this.remarked = [];
     lanes.querySelectorAll(".lane").forEach((el, i) => this.drawLane(el, this.laneList[i], width));
     this.drawAxis(width);
     this.drawOverview();
@@ -115,8 +123,11 @@ class Main {
     svg.innerHTML = folds + lane.draw(this.scale) + (end < width ? `<line class="run-end" x1="${end}" x2="${end}" y1="0" y2="${lane.height}"/>` : "");
     const top = el.offsetTop;
     this.steps.forEach((s) => {
-      const y = lane.y?.(s.host || "");
-      if (y !== undefined && (s.host || lane.id === "faults") && !this.anchors[s.n]) this.anchors[s.n] = { x: this.scale.x(s.t), y: top + y };
+      const y = lane.y?.(s, this.scale);
+      if (y !== undefined && !this.anchors[s.n]) this.anchors[s.n] = { x: this.scale.x(s.t), y: top + y };
+    });
+    (this.run.story?.why?.remarks || []).forEach((m, i) => {
+      if (lane.remarkY !== undefined && !this.remarked[i] && this.remarkFits(lane, m)) this.remarked[i] = { x: this.scale.x(m.at * 1e9), y: top + lane.remarkY, text: m.text };
     });
   }
 
@@ -131,6 +142,14 @@ class Main {
     }).join("") + ticks.map((t) => `<line class="tick" x1="${this.scale.x(t).toFixed(1)}" x2="${this.scale.x(t).toFixed(1)}" y1="18" y2="34"/><text class="tick-text" x="${(this.scale.x(t) + 3).toFixed(1)}" y="30">${seconds(t, step)}</text>`).join("");
   }
 
+  /** How many events there are in each of so many parts of the run. */
+  density(parts) {
+    if (this.bins?.length === parts) return this.bins;
+    this.bins = new Float64Array(parts);
+    for (const e of this.run.events) this.bins[Math.min(parts - 1, Math.floor(e.t / this.run.end * parts))]++;
+    return this.bins;
+  }
+
   drawOverview() {
     const canvas = document.getElementById("overview"), width = canvas.clientWidth, height = 46, ratio = window.devicePixelRatio || 1;
     canvas.width = width * ratio;
@@ -138,9 +157,8 @@ class Main {
     const g = canvas.getContext("2d"), style = getComputedStyle(document.documentElement), x = (t) => t / this.run.end * width;
     g.scale(ratio, ratio);
     g.clearRect(0, 0, width, height);
-    const bins = new Float64Array(Math.max(1, Math.ceil(width)));
-    for (const e of this.run.events) bins[Math.min(bins.length - 1, Math.floor(x(e.t)))]++;
-    const most = Math.sqrt(Math.max(...bins, 1));
+    const bins = this.density(Math.max(1, Math.ceil(width)));
+    const most = Math.sqrt(bins.reduce((a, b) => Math.max(a, b), 1));
     g.fillStyle = style.getPropertyValue("--quiet");
     bins.forEach((n, i) => { if (n) g.fillRect(i, height - Math.sqrt(n) / most * 26, 1, Math.sqrt(n) / most * 26); });
     g.fillStyle = style.getPropertyValue("--fault");
@@ -154,7 +172,13 @@ class Main {
     g.strokeRect(x(this.view.from), 1, Math.max(3, x(this.view.to) - x(this.view.from)), height - 2);
   }
 
-  /** The steps as numbers on one path through the lanes. */
+  /** Whether a remark is about what a lane shows. */
+  remarkFits(lane, m) {
+    const why = this.run.story.why;
+    return lane.id === `replica-${m.host}` || (why.group && why.partition && lane.id === `owner-${why.group}-${why.partition}`) || (why.group && !why.partition && lane.id === `group-${why.group}`);
+  }
+
+  /** The steps as numbers on one path through the lanes: what moved the record is a line, what was decided is dashed. */
   drawPath(width) {
     const svg = document.getElementById("path"), lanes = document.getElementById("lanes");
     const label = lanes.querySelector(".label").offsetWidth;
@@ -162,18 +186,24 @@ class Main {
     svg.setAttribute("width", width);
     svg.setAttribute("height", lanes.scrollHeight);
     svg.setAttribute("viewBox", `0 0 ${width} ${lanes.scrollHeight}`);
-    const shown = this.steps.filter((s) => this.anchors[s.n] && this.anchors[s.n].x >= 0 && this.anchors[s.n].x <= width);
-    let d = "";
-    shown.forEach((s, i) => {
-      const a = this.anchors[s.n];
-      if (i === 0) { d += `M${a.x.toFixed(1)} ${a.y}`; return; }
-      const b = this.anchors[shown[i - 1].n], middle = (a.x + b.x) / 2;
-      d += `C${middle.toFixed(1)} ${b.y} ${middle.toFixed(1)} ${a.y} ${a.x.toFixed(1)} ${a.y}`;
-    });
-    svg.innerHTML = `<path class="way" d="${d}"/>` + shown.map((s, i) => {
-      const a = this.anchors[s.n], last = s.n === this.steps.length;
-      return `<g class="badge${last ? " last" : ""}${s.n === this.view.step ? " chosen" : ""}" data-step="${s.n}"><title>${esc(s.host + " " + s.text)}</title><circle cx="${a.x.toFixed(1)}" cy="${a.y}" r="8.5"/><text x="${a.x.toFixed(1)}" y="${a.y + 3.5}" text-anchor="middle">${s.n}</text></g>`;
-    }).join("");
+    const within = (s) => this.anchors[s.n] && this.anchors[s.n].x >= 0 && this.anchors[s.n].x <= width;
+    const shown = this.steps.filter(within);
+    svg.innerHTML = shown.map((s) => this.wayTo(s, within)).join("") + this.remarked.filter(Boolean).map((m) => remarkBox(m, width)).join("") + shown.map((s) => this.badge(s)).join("");
+  }
+
+  /** The line from the step that led to this one. */
+  wayTo(s, within) {
+    const from = parentOf(s, this.steps);
+    if (!from || !within(from)) return "";
+    const a = this.anchors[from.n], b = this.anchors[s.n], middle = (a.x + b.x) / 2;
+    const cls = s.decides || s.kind === "cut" || s.kind === "lost" ? "way decided" : "way";
+    const bend = Math.abs(a.y - b.y) < 4 ? Math.min(14, (b.x - a.x) / 4) : 0; // or it would lie on what the lane says
+    return `<path class="${cls}" d="M${a.x.toFixed(1)} ${a.y}C${middle.toFixed(1)} ${a.y - bend} ${middle.toFixed(1)} ${b.y - bend} ${b.x.toFixed(1)} ${b.y}"/>`;
+  }
+
+  badge(s) {
+    const a = this.anchors[s.n];
+    return `<g class="badge ${stepClass(s, this.steps)}${s.n === this.view.step ? " chosen" : ""}" data-step="${s.n}"><title>${esc(s.host + " " + s.text)}</title><circle cx="${a.x.toFixed(1)}" cy="${a.y}" r="8.5"/><text x="${a.x.toFixed(1)}" y="${a.y + 3.5}" text-anchor="middle">${s.n}</text></g>`;
   }
 
   drawCursor() {
@@ -182,6 +212,7 @@ class Main {
     const visible = x >= 0 && x <= this.scale.right;
     cursor.hidden = !visible;
     cursor.style.left = `${label + x}px`;
+    cursor.className = x > this.scale.right - 80 ? "left" : "";
     cursor.firstElementChild.textContent = seconds(v.cursor, 1e3);
     document.getElementById("state").innerHTML = `<h3>State at ${seconds(v.cursor, 1e3)}</h3>` + this.card.stateAt(v.cursor, v.focus);
     this.laneList.forEach((l, i) => { if (l.under) document.querySelector(`[data-under="${i}"]`).textContent = l.under(v.cursor); });
@@ -244,7 +275,7 @@ class Main {
   }
 
   nextLandmark(direction) {
-    const marks = landmarksOf(this.state, this.steps, this.view.focus);
+    const marks = this.landmarks(this.view.focus);
     const t = direction > 0 ? marks.find((m) => m > this.view.cursor) : marks.findLast((m) => m < this.view.cursor);
     if (t !== undefined) this.goTo(t);
   }
@@ -359,6 +390,51 @@ class Main {
       this.draw();
     });
   }
+}
+
+/** How well a run went, as tables. */
+function numbersOf(r) {
+  const n = r.numbers;
+  if (!n) return "";
+  const time = (s) => lasting(s * 1e9), row = (name, ...cells) => `<tr><td>${esc(name)}${cells.map((c) => `<td>${esc(c)}`).join("")}`;
+  const quantiles = (name, d) => (d.count ? row(name, count(d.count), time(d.p50), time(d.p99), time(d.p999), time(d.max)) : "");
+  const groups = (r.rebalances || []).map((g) => quantiles(`rebalances of ${g.group}`, g.stable) + quantiles(`standstills of ${g.group}`, g.standstill)).join("");
+  const requests = Object.entries(n.requests || {}).sort(([, a], [, b]) => b.count - a.count);
+  return `<section><h3>Times</h3><table><tr><th><th>count<th>half within<th>99%<th>99.9%<th>slowest</tr>${quantiles("acknowledgement", n.ack)}${quantiles("to the first consumer", n.end_to_end)}${groups}</table></section>` +
+    `<section><h3>Numbers</h3><table>${row("sent, acknowledged, delivered a second", [n.sent_per_second, n.acknowledged_per_second, n.delivered_per_second].map(count).join(", "))}` +
+    (n.ack.count ? row("longest pause of acknowledgements", `${time(n.longest_pause)}, from ${seconds(n.longest_pause_at * 1e9)}`) : "") +
+    row("elections; ISR shrinks, grows", `${n.elections}; ${n.isr_shrinks}, ${n.isr_grows}`) +
+    Object.entries(n.partitions).sort(([a], [b]) => byPartition(a, b)).slice(0, 30).map(([p, x]) => row(p, `${time(x.without_leader)} without a leader, ${time(x.below_min_isr)} below min.insync.replicas`)).join("") +
+    Object.entries(n.lag).map(([g, l]) => row(`lag of ${g}`, `at most ${count(l.max)} at ${seconds(l.max_at * 1e9)}, ${count(l.end)} at the end`)).join("") +
+    row("bytes appended to logs", count(n.bytes_on_disk)) + (n.bytes_on_wire ? row("bytes of requests and answers", count(n.bytes_on_wire)) : "") + `</table></section>` +
+    (requests.length ? `<section><h3>Requests</h3><table><tr><th>API<th>count<th>errors</tr>${requests.map(([api, q]) => row(api, count(q.count), Object.entries(q.errors || {}).map(([name, times]) => `${count(times)} ${name}`).join(", "))).join("")}</table></section>` : "");
+}
+
+/** The step that a step follows from; undefined: none does. */
+function parentOf(s, steps) {
+  const earlier = steps.filter((x) => x.n < s.n).reverse(), last = (...kinds) => earlier.find((x) => kinds.includes(x.kind));
+  const here = (...kinds) => earlier.find((x) => x.host === s.host && kinds.includes(x.kind));
+  switch (s.kind) {
+    case "sent": return undefined;
+    case "appended": return last("answered") && last("sent") ? last("sent", "answered") : last("sent");
+    case "copied": return last("appended", "replaced");
+    case "committed": return last("copied", "appended");
+    case "acknowledged": case "answered": return last("committed", "appended", "broke", "sent");
+    case "read": return last("committed", "appended", "assigned");
+    case "led": case "followed": return last("elected");
+    case "replaced": return here("led") || last("led");
+    case "cut": case "lost": return here("followed", "died", "copied", "appended");
+    case "broke": return here("copied", "appended", "lost", "cut", "led") || last("replaced", "led", "appended", "group", "assigned");
+    case "assigned": case "gave up": case "group": case "removed": return earlier[0];
+    case "": return earlier[0];
+  }
+  return undefined;
+}
+
+/** A few words in a frame where the cause is. */
+function remarkBox(m, width) {
+  const w = m.text.length * 7 + 12, x = Math.max(0, Math.min(m.x - w - 12, width - w));
+  return m.x < -5 || m.x > width + 5 ? "" : `<g class="remark"><rect x="${x.toFixed(1)}" y="${m.y - 9}" width="${w.toFixed(1)}" height="17" rx="2"/><text x="${(x + 6).toFixed(1)}" y="${m.y + 3.5}">${esc(m.text)}</text></g>`;
 }
 
 /** The fields of an event without a sentence. */

@@ -15,6 +15,7 @@ class Reducer {
     this.messages = [];
     this.pending = new Map(); // message by connection, number and direction
     this.acks = []; // {t, took}
+    this.positions = []; // {t, client, partition, at}: where a client has read to
     this.leaderChanges = [];
     this.phases = [];
   }
@@ -52,7 +53,7 @@ class Reducer {
   }
 
   group(name) {
-    if (!this.groups.has(name)) this.groups.set(name, { name, states: [], owners: new Map(), generations: [] });
+    if (!this.groups.has(name)) this.groups.set(name, { name, states: [], owners: new Map(), committed: new Map(), generations: [] });
     return this.groups.get(name);
   }
 
@@ -184,10 +185,11 @@ class Reducer {
     this.open.delete(e.process);
     Object.assign(op, { to: e.t, outcome: e.outcome, done: e.op, error: e.error, polled: e.polled || [], marks: e.marks || [] });
     if (e.sends) op.sends = e.sends;
+    for (const p of op.polled) this.positions.push({ t: e.t, client: op.client, partition: p.partition, at: p.last + 1 });
     if (op.f === "send" && e.outcome === "ok") this.acks.push({ t: e.t, took: e.t - op.from });
   }
 
-  // Groups: who owns what, as the members believe.
+  // Groups: which member owns what, as the members believe.
 
   on_partitions_assigned(e) {
     const g = this.group(e.group);
@@ -208,6 +210,11 @@ class Reducer {
         if (o.member === e.host && o.to === this.end) o.to = e.t;
       }
     }
+  }
+  on_offset_committed(e) {
+    const g = this.group(e.group), name = partitionName(e.partition);
+    if (!g.committed.has(name)) g.committed.set(name, []);
+    this.point(g.committed.get(name), e.t, e.committed);
   }
   on_group_state(e) { this.begin(this.group(e.group).states, e.t, { state: e.state, generation: e.generation }); }
 

@@ -3,8 +3,8 @@
 // both seen; between them time is linear. The scale is monotone and has an inverse.
 
 class Scale {
-  /** mode: "linear", "folded" or "steps"; landmarks: times, sorted. */
-  constructor(mode, from, to, landmarks, left, right) {
+  /** mode: "linear", "folded" or "steps"; landmarks: times, sorted; apart: times that, folded, keep some distance. */
+  constructor(mode, from, to, landmarks, left, right, apart = []) {
     Object.assign(this, { mode, from, to, left, right });
     const inside = landmarks.filter((t) => t > from && t < to);
     this.times = [from, ...new Set(inside), to].sort((a, b) => a - b);
@@ -14,13 +14,27 @@ class Scale {
       const dt = this.times[i] - this.times[i - 1];
       widths.push(mode === "linear" ? dt : mode === "steps" ? 1 : Math.log1p(dt / tau));
     }
+    if (mode === "folded") this.keepApart(widths, apart);
     const sum = widths.reduce((a, b) => a + b, 0) || 1;
     this.xs = [left];
     for (const w of widths) this.xs.push(this.xs[this.xs.length - 1] + (w / sum) * (right - left));
     this.xs[this.xs.length - 1] = right;
   }
 
-  /** The place of a time, also of one outside of the window. */
+  /** Widens what lies between two neighbours of some times that would be drawn over each other. */
+  keepApart(widths, apart) {
+    const times = [...new Set(apart)].filter((t) => t >= this.from && t <= this.to).sort((a, b) => a - b);
+    const room = this.right - this.left, least = Math.min(24, room / 2 / Math.max(1, times.length));
+    const pixel = widths.reduce((a, b) => a + b, 0) / room;
+    for (let i = 1; i < times.length; i++) {
+      const first = this.find(this.times, times[i - 1]), last = Math.min(this.times.indexOf(times[i]), widths.length);
+      const between = widths.slice(first, last).reduce((a, b) => a + b, 0);
+      if (between <= 0 || between >= least * pixel) continue;
+      for (let j = first; j < last; j++) widths[j] *= least * pixel / between;
+    }
+  }
+
+  /** The position of a time, also of one outside of the window. */
   x(t) {
     if (t <= this.from) return this.left - (this.from - t) / Math.max(1, this.to - this.from) * (this.right - this.left);
     if (t >= this.to) return this.right + (t - this.to) / Math.max(1, this.to - this.from) * (this.right - this.left);
@@ -71,9 +85,16 @@ class Scale {
   }
 }
 
-/** The times around which something happens, for a partition in focus. */
-function landmarksOf(state, steps, focus) {
+/** The times around which something happens, for a partition in focus. Of appends and
+ * high watermarks only those within 2 of the record: or the noise gets all the room. */
+function landmarksOf(state, steps, focus, record) {
   const out = steps.map((s) => s.t);
+  if (record && record.partition === focus) {
+    const p = state.partitions.get(focus);
+    for (const r of p ? p.replicas.values() : []) {
+      for (const list of [r.ends, r.hws]) for (const q of list) if (q.at >= record.first - 2 && q.at <= record.last + 3) out.push(q.t);
+    }
+  }
   for (const f of state.faults) if (f) out.push(f.from, f.to);
   for (const h of state.hosts.values()) for (const u of h.up) out.push(u.from);
   for (const c of state.controllers) out.push(c.from);

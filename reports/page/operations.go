@@ -1,0 +1,157 @@
+package page
+
+import (
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/ktrial/ktrial/ledger"
+)
+
+// operations are those of the clients, each with its beginning and its end, in
+// columns. Polls that gave nothing are counted and left out.
+type operations struct {
+	Op      column `json:"op"`      // events of the history: where it began, as a difference to the one before,
+	Done    column `json:"done"`    // and where it ended, from there; -1: it did not
+	Process column `json:"process"` // of the history
+	Client  column `json:"client"`  // among the hosts
+	From    column `json:"from"`    // nanoseconds, as a difference to the one before
+	Took    column `json:"took"`    // nanoseconds; -1: it did not end
+	F       column `json:"f"`       // among the texts, as all below
+	Outcome column `json:"outcome"`
+	Error   column `json:"error"`
+	// Sends, polled and marks of all operations, and how many each has.
+	Sends  columns `json:"sends"`
+	Polled columns `json:"polled"`
+	Marks  columns `json:"marks"`
+	// EmptyPolls is how many are left out.
+	EmptyPolls int `json:"empty_polls"`
+
+	open    map[int64]*operation // by process
+	order   []int64              // processes, as their open operations began
+	element map[reflect.Type]*fields
+	lastOp  int64
+	last    time.Duration
+}
+
+// columns are lists of which each operation has some elements.
+type columns struct {
+	N      column             `json:"n"`
+	Fields map[string]*column `json:"fields"`
+	// Values are texts that occur once.
+	Values []string `json:"values,omitempty"`
+}
+
+// operation is one that is under way.
+type operation struct {
+	op, process int64
+	client, f   string
+	from        time.Duration
+	sends       reflect.Value
+}
+
+func newOperations() *operations {
+	of := func() columns { return columns{Fields: map[string]*column{}} }
+	return &operations{open: map[int64]*operation{}, element: map[reflect.Type]*fields{}, Sends: of(), Polled: of(), Marks: of()}
+}
+
+func (o *operations) invoked(k *packer, f *fields, e *ledger.Entry) {
+	v := f.of(e.Event)
+	process := f.int(v, "process")
+	o.open[process] = &operation{
+		op: f.int(v, "op"), process: process, client: f.text(v, "client"), f: f.text(v, "f"), from: e.At, sends: f.list(v, "sends"),
+	}
+	o.order = append(o.order, process)
+}
+
+func (o *operations) completed(k *packer, f *fields, e *ledger.Entry) {
+	v := f.of(e.Event)
+	process := f.int(v, "process")
+	op := o.open[process]
+	delete(o.open, process)
+	if op == nil { // it began before the trace
+		op = &operation{op: f.int(v, "op"), process: process, client: f.text(v, "client"), f: f.text(v, "f"), from: e.At}
+	}
+	polled, marks := f.list(v, "polled"), f.list(v, "marks")
+	outcome := f.text(v, "outcome")
+	if op.f == "poll" && outcome == "ok" && polled.Len() == 0 {
+		o.EmptyPolls++
+		return
+	}
+	if sends := f.list(v, "sends"); sends.Len() > 0 {
+		op.sends = sends
+	}
+	o.row(k, op, f.int(v, "op")-op.op, int64(e.At-op.from), outcome, f.text(v, "error"))
+	o.elements(k, &o.Sends, op.sends, "partition", "offset", "epoch")
+	o.elements(k, &o.Polled, polled, "partition", "first", "last", "epoch")
+	o.elements(k, &o.Marks, marks, "kind", "partition", "offset")
+}
+
+// finish adds the operations that did not end.
+func (o *operations) finish(k *packer) {
+	for _, process := range o.order {
+		op := o.open[process]
+		if op == nil {
+			continue
+		}
+		delete(o.open, process)
+		o.row(k, op, -1, -1, "open", "")
+		o.elements(k, &o.Sends, op.sends, "partition", "offset", "epoch")
+		o.elements(k, &o.Polled, reflect.Value{}, "partition")
+		o.elements(k, &o.Marks, reflect.Value{}, "partition")
+	}
+}
+
+func (o *operations) row(k *packer, op *operation, done, took int64, outcome, failed string) {
+	o.Op.add(op.op - o.lastOp)
+	o.Done.add(done)
+	o.Process.add(op.process)
+	o.Client.add(int64(k.hosts.of(op.client)))
+	o.From.add(int64(op.from - o.last))
+	o.Took.add(took)
+	o.F.add(int64(k.texts.of(op.f)))
+	o.Outcome.add(int64(k.texts.of(outcome)))
+	o.Error.add(int64(k.texts.of(failed)))
+	o.lastOp, o.last = op.op, op.from
+}
+
+// elements adds the elements of a list, of which names are packed; of sends also what
+// was sent, without the name of the partition that it ends with.
+func (o *operations) elements(k *packer, to *columns, list reflect.Value, names ...string) {
+	n := 0
+	if list.IsValid() {
+		n = list.Len()
+	}
+	to.N.add(int64(n))
+	for i := range n {
+		v := list.Index(i)
+		f := o.element[v.Type()]
+		if f == nil {
+			if f = fieldsOf(v.Interface(), names); f == nil {
+				f = &fields{} // nothing is known of it
+			}
+			o.element[v.Type()] = f
+		}
+		for _, name := range names {
+			if to.Fields[name] == nil {
+				to.Fields[name] = &column{}
+			}
+			to.Fields[name].add(o.number(k, f, v, name))
+		}
+		if to == &o.Sends {
+			partition, value := f.text(v, "partition"), f.text(v, "value")
+			delete(f.texts, f.field(v, "value").Interface()) // it occurs once
+			//text:allow the value is a client's
+			to.Values = append(to.Values, strings.TrimSuffix(value, "@"+partition))
+		}
+	}
+}
+
+// number is a field that is a number, or the number of its text.
+func (o *operations) number(k *packer, f *fields, v reflect.Value, name string) int64 {
+	field := f.field(v, name)
+	if field.CanInt() {
+		return field.Int()
+	}
+	return int64(k.texts.of(f.text(v, name)))
+}

@@ -1,0 +1,159 @@
+package reports
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Why is how a violation came about, as the events of the ledger show it: a
+// sentence of what happened, one of the cause, and the steps that lead there. Its
+// JSON keys are a contract.
+type Why struct {
+	Kind WhyKind `json:"kind"`
+	// What happened, and Because of what; Because is empty if no rule fits.
+	What    string `json:"what"`
+	Because string `json:"because,omitempty"`
+	// Partition, or Group, that it is about.
+	Partition string `json:"partition,omitempty"`
+	Group     string `json:"group,omitempty"`
+	// Record that the steps follow; nil: they follow none.
+	Record *RecordAt `json:"record,omitempty"`
+	Steps  []Step    `json:"steps"`
+	// Left is how many more steps there are than those told.
+	Left int `json:"left,omitempty"`
+	// Remarks stand in the picture where the cause is.
+	Remarks []Remark `json:"remarks,omitempty"`
+}
+
+// WhyKind is what kind of broken promise it is.
+type WhyKind string
+
+// The kinds. Each has its own rules.
+const (
+	LostRecord      WhyKind = "lost record"
+	Duplicated      WhyKind = "duplicate"
+	ReadTooHigh     WhyKind = "read above the high watermark"
+	ShownTooHigh    WhyKind = "high watermark too high"
+	Diverged        WhyKind = "diverged replica"
+	JoinedTooEarly  WhyKind = "joined the ISR too early"
+	TwoOwnersAtOnce WhyKind = "two owners"
+	StuckGroup      WhyKind = "stuck group"
+	TornTransaction WhyKind = "torn transaction"
+)
+
+// RecordAt names records by the leader epoch in which they were appended and their
+// offsets: an offset alone may be given to another record later.
+type RecordAt struct {
+	Partition string `json:"partition"`
+	Epoch     int32  `json:"epoch"`
+	First     int64  `json:"first"`
+	Last      int64  `json:"last"`
+}
+
+// Step is one step of a way that leads to a violation.
+type Step struct {
+	At   Seconds `json:"at"`
+	Host string  `json:"host"`
+	// What happened in it, in one word, such as appended or cut.
+	Kind StepKind `json:"kind"`
+	Text string   `json:"text"`
+	// Lane is where a picture shows it: replica, client, controllers, group, fault.
+	Lane string `json:"lane"`
+	// Partition that an owner got or gave up; empty: that of the whole.
+	Partition string `json:"partition,omitempty"`
+	// Offset at which a replica's log is concerned; nil: none is.
+	Offset *int64 `json:"offset,omitempty"`
+	// Op is the event in the history, of a client's step; nil: it is none.
+	Op *int64 `json:"op,omitempty"`
+}
+
+// StepKind says what happened in a step.
+type StepKind string
+
+// The kinds of steps.
+const (
+	Sent         StepKind = "sent"
+	Appended     StepKind = "appended"
+	Copied       StepKind = "copied"
+	Committed    StepKind = "committed"
+	Acknowledged StepKind = "acknowledged"
+	Answered     StepKind = "answered"
+	Read         StepKind = "read"
+	ISRChanged   StepKind = "isr"
+	Died         StepKind = "died"
+	Elected      StepKind = "elected"
+	Led          StepKind = "led"
+	Followed     StepKind = "followed"
+	Cut          StepKind = "cut"
+	Lost         StepKind = "lost"
+	Replaced     StepKind = "replaced"
+	Struck       StepKind = "struck"
+	Assigned     StepKind = "assigned"
+	GaveUp       StepKind = "gave up"
+	Removed      StepKind = "removed"
+	GroupMoved   StepKind = "group"
+	Broke        StepKind = "broke"
+)
+
+// Decides reports whether the step is a decision, not a move of the record.
+func (k StepKind) Decides() bool {
+	switch k {
+	case ISRChanged, Died, Elected, Led, Followed, Struck, GroupMoved, Removed:
+		return true
+	}
+	return false
+}
+
+// Remark is a few words that stand in the picture at a time, on a host's lane.
+type Remark struct {
+	At   Seconds `json:"at"`
+	Host string  `json:"host"`
+	Text string  `json:"text"`
+}
+
+// String names the records: offset 264 of orders/0, or offsets 264 to 266 of it.
+func (r *RecordAt) String() string {
+	switch r.Last - r.First {
+	case 0:
+		return fmt.Sprintf("offset %d of %s", r.First, r.Partition)
+	case 1:
+		return fmt.Sprintf("offsets %d and %d of %s", r.First, r.Last, r.Partition)
+	}
+	return fmt.Sprintf("offsets %d to %d of %s", r.First, r.Last, r.Partition)
+}
+
+// Many reports whether it is more than one record.
+func (r *RecordAt) Many() bool { return r.Last > r.First }
+
+// tellsMost are the anomalies of which an example says most of what went wrong: of
+// several that a setting permits, the first of these is shown.
+var tellsMost = []string{"lost-write", "torn-transaction", "duplicate", "two-owners", "zombie-owner", "aborted-read", "unprocessed"}
+
+// Main is the violation that a page of the run is about: the first, or else the
+// example of what is allowed that says most; nil: the run has none.
+func (r *Run) Main() *Violation {
+	if len(r.Violations) > 0 {
+		return &r.Violations[0]
+	}
+	best, rank := (*Violation)(nil), len(tellsMost)+1
+	for _, a := range r.Allowed {
+		i := slices.Index(tellsMost, a.Anomaly)
+		if i < 0 {
+			i = len(tellsMost)
+		}
+		if a.Example != nil && i < rank {
+			best, rank = a.Example, i
+		}
+	}
+	return best
+}
+
+// Lasting is a duration with three digits, as people read it: 6.99ms.
+func Lasting(d time.Duration) string {
+	unit := time.Nanosecond
+	for unit*1000 <= d {
+		unit *= 10
+	}
+	return d.Round(unit).String()
+}

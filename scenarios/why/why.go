@@ -1,0 +1,126 @@
+// Package why explains how a broken promise came about, from the events of the
+// ledger and from nothing else: a run that was kept can be explained again from its
+// trace.
+//
+// It finds the record, or the group, that a violation is about, and follows it
+// through the cluster: sent, appended by its leader, fetched by the followers,
+// committed, acknowledged, read, truncated or lost, with the decisions between. The
+// cause is that of the first rule that fits; if none does, none is given: it never
+// guesses.
+//
+// The files: account.go reads the events of a partition; way.go follows a record;
+// lost.go, duplicate.go, early.go and groups.go hold the rules of each kind.
+package why
+
+import (
+	"iter"
+	"time"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/reports"
+)
+
+// Explain says how a violation came about. events are all of the run. Nil: there
+// is no rule for what it is about, or the events do not show it.
+func Explain(events iter.Seq[*ledger.Entry], v *reports.Violation) *reports.Why {
+	if v.Subject == kafka.MetadataPartition.String() {
+		return nil // the quorum has no rules yet
+	}
+	if _, err := kafka.ParseTopicPartition(v.Subject); err != nil || ofOwners[v.Anomaly] {
+		return explainGroup(events, v)
+	}
+	a := accountOf(events, v.Subject, v.Inside)
+	if v.Inside {
+		return a.explainLaw()
+	}
+	return a.explainAnomaly(v)
+}
+
+// ofOwners are the anomalies of a partition that are about its owners in a group.
+var ofOwners = map[string]bool{"two-owners": true, "owned-twice": true, "zombie-owner": true, "stale-commit": true}
+
+// explainAnomaly explains what clients saw.
+func (a *account) explainAnomaly(v *reports.Violation) *reports.Why {
+	switch v.Anomaly {
+	case "lost-write", "unseen", "inconsistent-offsets", "nonmonotonic-end", "poll-skip", "int-poll-skip":
+		return a.explainLost(v)
+	case "duplicate":
+		return a.explainDuplicate(v)
+	}
+	return nil
+}
+
+// explainLaw explains a law that broke inside, by the event that broke it.
+func (a *account) explainLaw() *reports.Why {
+	if a.broke == nil {
+		return nil
+	}
+	switch e := a.broke.Event.(type) {
+	case *witness.Truncated:
+		return a.lostBy(e.Node, e.To, e.From)
+	case *witness.Restarted:
+		return a.lostBy(e.Node, e.At, a.endBefore(e.Node, a.brokeAt))
+	case *witness.Opened:
+		return a.lostBy(e.Node, e.End, a.endBefore(e.Node, a.brokeAt))
+	case *witness.BecameLeader:
+		return a.lostBy(e.Node, e.End, a.committedBelow())
+	case *witness.FollowerFetched:
+		return a.explainDivergence(e)
+	case *witness.HighWatermarkMoved:
+		return a.explainHighWatermark(e.Node, e.To)
+	case *witness.ReadServed:
+		return a.explainRead(e)
+	case *witness.ExpandProposed:
+		return a.explainJoin(e.Joins)
+	case *witness.MaximalISR:
+		return a.explainCounted(e)
+	case *witness.PartitionCommitted:
+		return a.explainCommitted(e)
+	case *witness.BrokerCommitted:
+		return a.explainJoin(e.Broker)
+	}
+	return nil
+}
+
+// moment is when something happened: its time, and its number among all events.
+type moment struct {
+	at  time.Duration
+	seq int
+}
+
+func (m moment) before(other moment) bool { return m.seq < other.seq }
+
+// step makes a step of a moment.
+func (m moment) step(host string, kind reports.StepKind, lane, text string) step {
+	return step{m, reports.Step{At: reports.Seconds(m.at), Host: host, Kind: kind, Lane: lane, Text: text}}
+}
+
+// step is a step of a way with its number in the order of events.
+type step struct {
+	moment
+	reports.Step
+}
+
+// on says at which offset of the log the step is.
+func (s step) on(offset kafka.Offset) step {
+	at := int64(offset)
+	s.Offset = &at
+	return s
+}
+
+// of names the event of the history that the step is.
+func (s step) of(op int64) step {
+	s.Op = &op
+	return s
+}
+
+// The lanes of a picture.
+const (
+	onReplica     = "replica"
+	onClient      = "client"
+	onControllers = "controllers"
+	onGroup       = "group"
+	onFault       = "fault"
+)

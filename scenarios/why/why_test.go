@@ -1,0 +1,149 @@
+package why_test
+
+import (
+	"flag"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/internal/golden"
+	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/trial"
+	"github.com/ktrial/ktrial/scenarios/why"
+)
+
+var long = flag.Bool("long", false, "run the long tests, too")
+
+// Each kind is explained by its own rules. The traces are of real runs, without the
+// events that no rule reads.
+func TestExplain_Stories(t *testing.T) {
+	law := func(subject string) reports.Violation { return reports.Violation{Subject: subject, Inside: true} }
+	for _, c := range []struct {
+		name string
+		of   reports.Violation
+		kind reports.WhyKind
+	}{
+		{"truncated-to-own-mark", law("orders/0"), reports.LostRecord},
+		{"acked-by-leader-alone", reports.Violation{Subject: "orders/0", Anomaly: "lost-write", Values: []string{"p2-0-989@orders/0"}}, reports.LostRecord},
+		{"retry-not-known", reports.Violation{Subject: "orders/0", Anomaly: "duplicate", Values: []string{"p3-0-205@orders/0"}, Offsets: []int64{266, 268}}, reports.Duplicated},
+		{"diverged", law("orders/0"), reports.Diverged},
+		{"given-up-too-early", law("group billing"), reports.TwoOwnersAtOnce},
+		{"not-coordinated", reports.Violation{}, reports.StuckGroup},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			y := why.Explain(slices.Values(traceOf(t, c.name)), &c.of)
+			require.NotNil(t, y)
+			assert.Equal(t, c.kind, y.Kind)
+			var text strings.Builder
+			y.WriteText(&text, reports.Style{})
+			for _, n := range y.Remarks {
+				text.WriteString("    remark " + n.Host + ": " + n.Text + "\n")
+			}
+			golden.File(t, filepath.Join("testdata", c.name+".txt"), text.String())
+		})
+	}
+}
+
+func traceOf(t *testing.T, name string) (all []*ledger.Entry) {
+	_, err := ledger.ReadTraceFile(filepath.Join("testdata", name+".jsonl"), func(e *ledger.Entry) bool {
+		all = append(all, e)
+		return true
+	})
+	require.NoError(t, err)
+	return all
+}
+
+// A log that is cut where nothing was committed yet is no loss, and a violation of
+// which the events show nothing is not explained.
+func TestExplain_NeverGuesses(t *testing.T) {
+	all := traceOf(t, "truncated-to-own-mark")
+	harmless := slices.DeleteFunc(slices.Clone(all), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "high-watermark-moved" })
+	assert.Nil(t, why.Explain(slices.Values(harmless), &reports.Violation{Subject: "orders/0", Inside: true}))
+	assert.Nil(t, why.Explain(slices.Values(all), &reports.Violation{Subject: "orders/7", Inside: true}))
+	assert.Nil(t, why.Explain(slices.Values(all), &reports.Violation{Subject: "orders/0", Anomaly: "lost-write", Values: []string{"another"}}))
+	assert.Nil(t, why.Explain(slices.Values(all), &reports.Violation{Subject: "__cluster_metadata/0", Inside: true}))
+
+	other := slices.DeleteFunc(slices.Clone(all), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "became-follower" })
+	y := why.Explain(slices.Values(other), &reports.Violation{Subject: "orders/0", Inside: true})
+	require.NotNil(t, y)
+	assert.NotContains(t, y.Because, "own high watermark", "it is not known what the follower knew")
+}
+
+// The explanation of a planted bug is enough to name the cause: partition, offset and
+// host are in it, and words that belong to the bug.
+func TestExplain_PlantedBugs(t *testing.T) {
+	for _, c := range []struct {
+		bug      planted.Bug
+		scenario string
+		set      map[string]string
+		kind     reports.WhyKind
+		because  string
+		long     bool
+	}{
+		{bug: planted.TruncateToHW, scenario: "leadership-ping-pong", kind: reports.LostRecord, because: "own high watermark"},
+		{bug: planted.NoDivergenceCheck, scenario: "leadership-ping-pong", kind: reports.Diverged, because: "instead of truncating"},
+		{bug: planted.NoDuplicateWindow, scenario: "late-requests", kind: reports.Duplicated, because: "although its log has the batch"},
+		{bug: planted.HeartbeatOwnsTarget, scenario: "scale-out", set: map[string]string{"group.protocol": "consumer"}, kind: reports.TwoOwnersAtOnce, because: "had not given"},
+		{bug: planted.UnloadIgnoresEpoch, scenario: "slow-load", kind: reports.StuckGroup, because: "No broker coordinates", long: true},
+		{bug: planted.HWUnderMinISR, scenario: "late-isr-join", kind: reports.ShownTooHigh, because: "min.insync.replicas", long: true},
+		{bug: planted.NoELR, scenario: "last-in-sync", kind: reports.JoinedTooEarly, because: "what it had not synced", long: true},
+		{bug: planted.SnapshotWindow, scenario: "retries-after-restart", kind: reports.Duplicated, because: "opened its log in between", long: true},
+	} {
+		t.Run(string(c.bug), func(t *testing.T) {
+			if c.long && !*long {
+				t.Skip("a long run: -long")
+			}
+			s, err := scenarios.Find(c.scenario)
+			require.NoError(t, err)
+			for seed := range uint64(12) {
+				r, err := trial.Run(s, trial.Options{Seed: seed + 1, Set: c.set, Plant: []planted.Bug{c.bug}, Keep: ledger.KeepAll})
+				require.NoError(t, err)
+				v := r.Report.Main()
+				if v == nil || v.Why == nil || v.Why.Kind != c.kind {
+					continue
+				}
+				proper(t, r, v.Why)
+				assert.Contains(t, v.Why.Because, c.because)
+				return
+			}
+			t.Errorf("no seed of 12 shows %s as a %s", c.bug, c.kind)
+		})
+	}
+}
+
+// proper checks what every explanation has: steps in the order of time, of hosts that
+// there are, operations that the history has, and a sentence that names what it is about.
+func proper(t *testing.T, r *trial.Result, y *reports.Why) {
+	assert.NotEmpty(t, y.What)
+	assert.Contains(t, y.What+y.Because, y.Partition)
+	assert.Contains(t, y.What+y.Because, y.Group)
+	require.GreaterOrEqual(t, len(y.Steps), 3)
+	assert.LessOrEqual(t, len(y.Steps), 12)
+	for i, s := range y.Steps {
+		assert.NotEmpty(t, s.Host, s.Text)
+		assert.NotEmpty(t, s.Text)
+		if i > 0 {
+			assert.LessOrEqual(t, y.Steps[i-1].At, s.At)
+		}
+		if s.Op != nil {
+			assert.Less(t, *s.Op, int64(r.History.Events()), "an operation named exists in the history")
+		}
+	}
+}
+
+// A run that truncates what was never committed has nothing to explain.
+func TestExplain_ARunThatHolds(t *testing.T) {
+	r, err := trial.Run(scenarios.LeadershipPingPong, trial.Options{Seed: 1, Set: map[string]string{"duration": "6s"}, Keep: ledger.KeepAll})
+	require.NoError(t, err)
+	assert.Empty(t, r.Report.Violations)
+	if v := r.Report.Main(); v != nil {
+		assert.Nil(t, v.Why)
+	}
+}
