@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -50,13 +49,6 @@ func then(w workloads.Pipeline, topic string) workloads.Pipeline {
 func late(w workloads.GroupConsume, members int) workloads.GroupConsume {
 	w.Late = members
 	return w
-}
-
-// extended is a configuration with more in it.
-func extended(of, more map[string]string) map[string]string {
-	all := maps.Clone(of)
-	maps.Copy(all, more)
-	return all
 }
 
 // holding is a pipeline whose transactions are left open for a while, at most so long.
