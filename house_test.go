@@ -27,20 +27,23 @@ const module = "github.com/ktrial/ktrial"
 var layers = map[string][]string{
 	"":          {"scenarios", "reports", "checkers", "faults", "broker/planted", "workloads"},
 	"ledger":    {},
-	"cmd":       {"", "scenarios", "reports", "checkers", "workloads", "faults", "broker", "sim"},
-	"scenarios": {"workloads", "faults", "reports", "checkers", "broker", "sim"},
+	"tap":       {"workloads/fromwire", "checkers", "broker/wire"},
+	"cmd":       {"", "app", "tap", "scenarios", "reports", "checkers", "workloads", "faults", "broker", "sim"},
+	"scenarios": {"app", "workloads", "faults", "reports", "checkers", "broker", "sim"},
 	// It knows no trial, so that the tests of broker may use it.
 	"scenarios/inspector": {"broker/kafka", "broker/record", "broker/witness", "checkers/laws"},
 	"reports":             {"checkers"},
 	"conformance":         {"scenarios"},
-	"workloads":           {"broker/client", "broker/config", "broker/kafka", "broker/planted", "checkers/history", "sim/env"},
-	"faults":              {"sim"},
-	"checkers":            {},
-	"broker":              {"sim/env"},
-	"broker/planted":      {},
-	"sim":                 {},
-	"sim/env":             {},
-	"internal":            {},
+	// What builds users' programs, and loads them: nothing of a world needs it.
+	"app":            {"sim/wasi"},
+	"workloads":      {"broker/client", "broker/config", "broker/kafka", "broker/planted", "broker/record", "broker/wire", "checkers/history", "sim/env", "sim/wasi"},
+	"faults":         {"sim"},
+	"checkers":       {},
+	"broker":         {"sim/env"},
+	"broker/planted": {},
+	"sim":            {},
+	"sim/env":        {},
+	"internal":       {},
 }
 
 // shared folders may be imported by every other: the ledger, and helpers that

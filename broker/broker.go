@@ -68,8 +68,10 @@ type Node struct {
 	Controller *controller.Controller
 	Replicas   *replica.Manager
 	Groups     *server.Groups
-	Lifecycle  *server.Lifecycle
-	Dir        *log.Dir
+	// Transactions coordinates transactions.
+	Transactions *server.Transactions
+	Lifecycle    *server.Lifecycle
+	Dir          *log.Dir
 
 	host      env.Host
 	cfg       Config
@@ -127,11 +129,13 @@ func (n *Node) openDir() (err error) {
 		Config:         n.cfg.Settings.Topic,
 		ProducerExpiry: n.cfg.Settings.Server.ProducerExpiry,
 		Bugs:           n.cfg.Bugs,
+
+		VerifyTransactions: n.cfg.Settings.Transactions.Verify,
 	})
 	return err
 }
 
-// makeReplicas makes the replica manager and the coordinator of groups, which are
+// makeReplicas makes the replica manager and the coordinators of groups and transactions, which are
 // idle until metadata comes, and the publisher that will bring it.
 func (n *Node) makeReplicas() {
 	cfg := n.cfg.Settings.Replica
@@ -140,6 +144,8 @@ func (n *Node) makeReplicas() {
 	n.publisher = server.NewPublisher(n.host, n.cfg.NodeID, n.Replicas)
 	n.Groups = server.NewGroups(n.host, n.cfg.NodeID, n.cfg.Settings.Groups, n.Replicas, n.Image, n.cfg.Bugs)
 	n.publisher.OnPublished(n.Groups.ImageChanged)
+	n.Transactions = server.NewTransactions(n.host, n.cfg.NodeID, n.cfg.Settings.Transactions, n.Replicas, n.Image, n.cfg.Bugs)
+	n.publisher.OnPublished(n.Transactions.ImageChanged)
 }
 
 // joinQuorum starts raft: as a voter on a controller, else as an observer.
@@ -193,10 +199,14 @@ func (n *Node) startBroker() error {
 	// As in Kafka, a broker that cannot register still closes its logs before
 	// it exits.
 	n.Lifecycle.GiveUp = func(error) { n.Shutdown() }
+	allocate := n.channel("broker")
+	producers := server.NewProducerIDs(n.host, n.cfg.NodeID, n.Lifecycle.Epoch, allocate, settings.RequestTimeout)
+	n.Transactions.NewProducerID = producers.Take
 	b := &server.Broker{
 		Host: n.host, NodeID: n.cfg.NodeID, ClusterID: n.cfg.ClusterID, Settings: settings,
 		Metadata: n.publisher, Replicas: n.Replicas, Lifecycle: n.Lifecycle, Groups: n.Groups,
-		Forward: n.channel("forwarding"), Allocate: n.channel("broker"),
+		Transactions: n.Transactions, Producers: producers,
+		Forward: n.channel("forwarding"), Allocate: allocate,
 		Dir: n.Dir, DataDir: n.cfg.DataDir, Given: n.given(),
 	}
 	n.publisher.Start(n.caughtUp, n.Raft.MaybeSnapshot)
@@ -321,6 +331,7 @@ func (n *Node) shutdown() error {
 		n.Lifecycle.ControlledShutdown()
 		n.closeListeners()
 		n.Groups.Close()
+		n.Transactions.Close()
 		err = n.Replicas.Shutdown()
 	}
 	n.Raft.Shutdown(quorumShutdown)

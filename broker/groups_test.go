@@ -370,7 +370,7 @@ func TestGroups_FindCoordinatorOfOthers(t *testing.T) {
 	c := newCluster(t, 1, clusters.Shape{Combined: 3})
 	c.client(func(u *user) {
 		u.running(1, 2, 3)
-		for kind, want := range map[int8]*kerr.Error{1: kerr.CoordinatorNotAvailable, 2: kerr.InvalidRequest, 99: kerr.InvalidRequest} {
+		for kind, want := range map[int8]*kerr.Error{2: kerr.InvalidRequest, 99: kerr.InvalidRequest} {
 			req := findCoordinator("a")
 			req.CoordinatorType = kind
 			resp, err := u.ask(1, req)

@@ -19,12 +19,14 @@ import (
 //
 // Topic holds what topics have that set nothing themselves.
 type Settings struct {
-	Server     server.Settings
-	Groups     server.GroupSettings
-	Raft       raft.Settings
-	Controller controller.Settings
-	Replica    replica.Config
-	Topic      log.Config
+	Server server.Settings
+	Groups server.GroupSettings
+	// Transactions are what is set of them.
+	Transactions server.TransactionSettings
+	Raft         raft.Settings
+	Controller   controller.Settings
+	Replica      replica.Config
+	Topic        log.Config
 
 	// given is what was set by name, whether it has an effect or not. It is never
 	// changed in place, so that copies of Settings may share it.
@@ -117,5 +119,5 @@ func Effective() (out []*config.Definition) {
 
 // parts are the components that read settings of brokers.
 func (s *Settings) parts() []any {
-	return []any{&s.Server, &s.Groups, &s.Raft, &s.Controller, &s.Replica}
+	return []any{&s.Server, &s.Groups, &s.Transactions, &s.Raft, &s.Controller, &s.Replica}
 }

@@ -60,6 +60,8 @@ const (
 	KeyOrder            = detect.KeyOrder
 	Unprocessed         = detect.Unprocessed
 	ProcessedTwice      = detect.ProcessedTwice
+	ZombieCommit        = detect.ZombieCommit
+	CommitOrder         = detect.CommitOrder
 )
 
 // Expectations say under which configuration a history came about, and what

@@ -23,6 +23,7 @@ var follows = map[Anomaly][]Anomaly{
 	GroupJump:           {GroupSkip, Unprocessed},
 	GroupSkip:           {Unprocessed},
 	OwnedTwice:          {ProcessedTwice, TwoOwners},
+	TornTransaction:     {GroupSkip},
 }
 
 // causes remembers which anomalies were found of which records, causes first.

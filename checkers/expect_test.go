@@ -58,6 +58,8 @@ const givenUp = `
 
 const acked = "0: send x/10@0\n1: poll x/10@0\n"
 
+const commits = "0: send x/10@0 x/11@1 x/12@2 x/13@3 x/14@4\n2: poll x/10@0 x/11@1 x/12@2 x/13@3 x/14@4\n0: commit x@2 group=g\n0: commit x@5 group=g\n"
+
 const processedTwice = `
 	0: subscribe x
 	1: subscribe x
@@ -98,6 +100,13 @@ func TestExpectations(t *testing.T) {
 		{"after it has", "fault: replaced-leader x\nfault: replaced-leader-heard x\n" + acked + "1: end x@3\n2: end x@1", "replaced-leaders=1", Violated},
 		{"elsewhere", "fault: replaced-leader y\n" + acked + "1: end x@3\n2: end x@1", "replaced-leaders=1", Violated},
 		{"to the same client even then", acked + "1: end x@3\n1: end x@1", "replaced-leaders=1", Violated},
+		{"a committed offset that is no longer", commits + "1: committed x@2 group=g", "", Violated},
+		{"a coordinator that was replaced told it", commits + "1: committed x@2 group=g", "replaced-coordinators=1", Allowed},
+		{"before it had heard", "fault: replaced-coordinator c\n" + commits + "1: committed x@2 group=g", "replaced-coordinators=1", Allowed},
+		{"after it had", "fault: replaced-coordinator c\nfault: replaced-coordinator-heard c\n" + commits + "1: committed x@2 group=g", "replaced-coordinators=1", Violated},
+		{"another has not yet", "fault: replaced-coordinator c\nfault: replaced-coordinator d\nfault: replaced-coordinator-heard c\n" + commits + "1: committed x@2 group=g", "replaced-coordinators=1", Allowed},
+		{"one of two reads was before", "fault: replaced-coordinator c\n" + commits + "1: committed x@2 group=g\nfault: replaced-coordinator-heard c\n1: committed x@2 group=g", "replaced-coordinators=1", Violated},
+		{"an offset that no one committed", "fault: replaced-coordinator c\n" + commits + "1: committed x@3 group=g", "replaced-coordinators=1,from-the-start=true", Violated},
 		{"an aborted read", aborted, "", Violated},
 		{"an aborted read", aborted, "isolation=read_uncommitted", Allowed},
 		{"an aborted read", aborted, "isolation.level=read-committed", Violated},
@@ -166,7 +175,7 @@ func TestAConfigurationIsReadAsItIsWritten(t *testing.T) {
 
 	// That a fault did not happen is told too.
 	e.FaultsKnown = true
-	assert.Equal(t, "acks=1,cut-short=true,damaged-disks=0,delayed-endtxn=0,last-isr-lost=0,lossy-crashes=0,offset-resets=1,replaced-leaders=0,unclean-elections=2", e.String())
+	assert.Equal(t, "acks=1,cut-short=true,damaged-disks=0,delayed-endtxn=0,last-isr-lost=0,lossy-crashes=0,offset-resets=1,replaced-coordinators=0,replaced-leaders=0,unclean-elections=2", e.String())
 
 	h := historyOf(t, acked)
 	h.Add(&history.Event{Process: history.NoProcess, Actor: "ktrial", F: history.Config, Type: history.Unknown, Text: "acks=1,colour=red"})

@@ -14,11 +14,16 @@ import (
 func replay(h *history.History, e Expectations) *Found { return replayed(h, e).First }
 
 func replayed(h *history.History, e Expectations) *Live {
+	return watched(eventsOf(h), e)
+}
+
+// watched judges events while they are recorded.
+func watched(events []history.Event, e Expectations) *Live {
 	again := history.NewRecorder()
 	live := NewLive(again.History(), e)
 	again.Watch = live.Operation
-	for _, event := range eventsOf(h) {
-		again.Add(&event)
+	for i := range events {
+		again.Add(&events[i])
 	}
 	return live
 }
@@ -27,7 +32,11 @@ func replayed(h *history.History, e Expectations) *Live {
 func eventsOf(h *history.History) []history.Event {
 	events := make([]history.Event, h.Events())
 	for _, n := range h.Notes() {
-		events[n.Number] = history.Event{Process: history.NoProcess, Actor: n.Actor, F: n.F, Name: n.Name, Type: n.Type, Text: n.Text}
+		e := history.Event{Process: history.NoProcess, Actor: n.Actor, F: n.F, Name: n.Name, Type: n.Type, Text: n.Text, Time: n.Time}
+		for _, m := range n.Mops {
+			e.Mops = append(e.Mops, history.Mop{Kind: m.Kind, Key: h.Keys()[m.Key], Offset: history.At(m.Offset)})
+		}
+		events[n.Number] = e
 	}
 	names := func(keys []history.Key) (out []history.Value) {
 		for _, k := range keys {

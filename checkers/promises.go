@@ -47,8 +47,8 @@ var (
 		"all of a transaction is readable or none of it, and none reads from another in a circle",
 		[]Anomaly{TornTransaction, G1a, AbortedRead, PrecommittedRead, G1c}, polled}
 	ExactlyOnce = Promise{"each record is processed once",
-		"of the transactions of a group that succeed, one processes a record; at most one member does, where that is asked for",
-		[]Anomaly{DuplicateProcessing, ProcessedTwice}, polled}
+		"of the transactions of a group that succeed, one processes a record, and each goes on from the one before; at most one member does, where that is asked for",
+		[]Anomaly{DuplicateProcessing, ProcessedTwice, CommitOrder}, polled}
 	GroupsCoverTheirInput = Promise{"groups leave nothing out",
 		"below the offset that a group committed, every record was given to a member and, where that is told, processed, and a new owner begins there",
 		[]Anomaly{GroupSkip, CommitAhead, GroupRewind, GroupJump, Unprocessed}, offsets}
@@ -62,8 +62,8 @@ var (
 		"a request for a group's committed offset returns the one committed last",
 		[]Anomaly{CommittedOffset}, offsets}
 	EpochsGrow = Promise{"epochs grow",
-		"producer epochs and group generations only grow",
-		[]Anomaly{ProducerEpoch, GroupGeneration}, offsets}
+		"producer epochs and group generations only grow, each producer has its own, and one that was fenced commits nothing",
+		[]Anomaly{ProducerEpoch, GroupGeneration, ZombieCommit}, offsets}
 	NoHangingTransactions = Promise{"no transaction hangs",
 		"when all is over, nothing of a log is hidden by an open transaction",
 		[]Anomaly{StuckLSO}, stable}

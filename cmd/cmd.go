@@ -147,7 +147,10 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate(typedAs + " {{.Version}}\n")
 	fitHelp(root)
-	root.AddCommand(listCommand(), runCommand(), huntCommand(), replayCommand(), shrinkCommand(), traceCommand(), checkCommand(), serveCommand(), completionCommand())
+	root.AddCommand(
+		listCommand(), runCommand(), huntCommand(), mergeCommand(), replayCommand(), shrinkCommand(), traceCommand(),
+		checkCommand(), serveCommand(), appCommand(), tapCommand(), completionCommand(),
+	)
 	return root
 }
 

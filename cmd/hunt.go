@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -14,57 +15,52 @@ import (
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 	hunts "github.com/ktrial/ktrial/scenarios/hunt"
+	"github.com/ktrial/ktrial/scenarios/shrink"
 	"github.com/ktrial/ktrial/scenarios/trial"
 )
 
+// huntFlags say which runs a hunt has, and what becomes of its results.
+type huntFlags struct {
+	runFlags
+	seeds, shard string
+	shrink       time.Duration
+	resume       bool
+	junit        string
+}
+
 func huntCommand() *cobra.Command {
-	var f runFlags
-	var seeds, shard string
+	var f huntFlags
 	h := hunts.Hunt{}
 	c := &cobra.Command{
 		Use:   "hunt [SCENARIO...]",
 		Short: "play many seeds; every failing one, and one in twenty of the others, twice",
 		Long: "hunt plays many seeds of scenarios; of those that promise something, if none is named. Each failing run is told " +
 			"when it is found, in a line on standard error and with --json as an object, and kept with --out in a directory " +
-			"of its own, SCENARIO-SEED: whatever ends the hunt, at most the runs under way are lost. A run that proves " +
+			"of its own, SCENARIO-SEED: whatever ends the hunt, at most the runs under way are lost, and --resume goes on. A run that proves " +
 			"nothing counts as failing. Failing runs, and one in twenty of the others, are played twice to see that they " +
 			"are the same.\n\n" +
+			"Runs that fail in the same way are a group: by the same check, at the same topic or group, by the same anomaly. With --out " +
+			"the smallest run of each is searched for when all seeds are played, and index.html has links to all that was kept.\n\n" +
 			"The worst verdict of all runs is that of the hunt: violated, inconclusive, allowed, holds. A directory of --out " +
-			"must be empty.",
+			"must be empty. In a GitHub workflow failures are annotations, and the summary of the step has them all.",
 		Example: examples(
 			"hunt --seeds 1..1000 --out found", "all scenarios that promise something",
 			"hunt standard --for 10m --json", "until the time is over",
-			"hunt standard --seeds 1..1000 --shard 0/4", "a quarter of the runs, on one of four machines",
+			"hunt --seeds 1..1000 --shard 0/4 --out part-0", "a quarter of the runs, on one of four machines; see merge",
+			"hunt --seeds 1..1000 --out found --resume", "go on with a hunt that was killed",
 			"hunt late-requests --plant idem.no_window --stop-at 1", "how soon is this bug found?",
 		),
 		ValidArgsFunction: completeScenarios(0),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			if h.Scenarios, err = findAll(args); err != nil {
+			if err := f.describe(c, args, &h); err != nil {
 				return err
-			}
-			if h.Options, err = f.options(c); err != nil {
-				return err
-			}
-			if h.First, h.Last, err = parseSeeds(seeds, h.For > 0 && !c.Flags().Changed("seeds")); err != nil {
-				return err
-			}
-			if h.Shard, h.Shards, err = parseShard(shard); err != nil {
-				return err
-			}
-			switch {
-			case c.Flags().Changed("for") && h.For <= 0:
-				return wrong("--for %v: expected a time above 0", h.For)
-			case h.Jobs < 1:
-				return wrong("--jobs %d: expected 1 or more", h.Jobs)
-			case h.StopAt < 0:
-				return wrong("--stop-at %d: expected 0 or more", h.StopAt)
 			}
 			for _, s := range h.Scenarios { // before --out is made, or cleared
 				if err := trial.Check(s, h.Options); err != nil {
 					return blame(err)
 				}
 			}
-			if err := f.prepareHunt(h); err != nil {
+			if err := f.prepareHunt(&h); err != nil {
 				return err
 			}
 			return hunt(h, f)
@@ -72,12 +68,46 @@ func huntCommand() *cobra.Command {
 	}
 	f.add(c)
 	completeFlags(c)
-	c.Flags().StringVar(&seeds, "seeds", "1..100", "the seeds `A..B`, both included")
+	c.Flags().StringVar(&f.seeds, "seeds", "1..100", "the seeds `A..B`, both included")
 	c.Flags().DurationVar(&h.For, "for", 0, "stop after so much wall `TIME`; without --seeds, go on until then")
 	c.Flags().IntVar(&h.Jobs, "jobs", runtime.NumCPU(), "`NUMBER` of worlds at the same time")
-	c.Flags().StringVar(&shard, "shard", "0/1", "play only every n-th job, from the i-th on, as `i/n`")
+	c.Flags().StringVar(&f.shard, "shard", "0/1", "play only every n-th job, from the i-th on, as `i/n`")
 	c.Flags().IntVar(&h.StopAt, "stop-at", 0, "stop after this `NUMBER` of failing runs")
+	c.Flags().DurationVar(&f.shrink, "shrink", time.Minute, "search so much wall `TIME` for the smallest run of each group, if runs are kept (--out); 0: not at all")
+	c.Flags().BoolVar(&f.resume, "resume", false, "go on with the hunt in the directory of --out, which was killed or interrupted")
+	c.Flags().StringVar(&f.junit, "junit", "", "write the results to this `FILE` as JUnit XML")
 	return c
+}
+
+// describe reads the flags into a hunt.
+func (f *huntFlags) describe(c *cobra.Command, args []string, h *hunts.Hunt) (err error) {
+	if h.Scenarios, err = findAll(args); err != nil {
+		return err
+	}
+	if h.Options, err = f.options(c); err != nil {
+		return err
+	}
+	if h.First, h.Last, err = parseSeeds(f.seeds, h.For > 0 && !c.Flags().Changed("seeds")); err != nil {
+		return err
+	}
+	if h.Shard, h.Shards, err = parseShard(f.shard); err != nil {
+		return err
+	}
+	switch {
+	case c.Flags().Changed("for") && h.For <= 0:
+		return wrong("--for %v: expected a time above 0", h.For)
+	case h.Jobs < 1:
+		return wrong("--jobs %d: expected 1 or more", h.Jobs)
+	case h.StopAt < 0:
+		return wrong("--stop-at %d: expected 0 or more", h.StopAt)
+	case f.shrink < 0:
+		return wrong("--shrink %v: expected a time above 0, or 0", f.shrink)
+	case f.resume && f.out == "":
+		return wrong("--resume goes on with the hunt in the directory of --out: expected --out, too")
+	case f.resume && f.force:
+		return wrong("--resume --force: expected one of them")
+	}
+	return nil
 }
 
 // findAll finds the named scenarios; none named means those that promise
@@ -125,11 +155,12 @@ func parseShard(s string) (i, n int, err error) {
 	return i, n, nil
 }
 
-func hunt(h hunts.Hunt, f runFlags) error {
-	t := &telling{f: f, options: h.Options}
-	h.Failed, h.OwnBug, h.Progress = t.failed, t.ownBug, progress()
+func hunt(h hunts.Hunt, f huntFlags) error {
+	t := &telling{f: f}
+	h.Failed, h.OwnBug, h.Progress = t.failed, t.ownBug, huntProgress()
 	if f.out != "" {
 		h.Keep = func(r *trial.Result) error { return f.keepFailure(r, h.Options) }
+		defer h.Journal.Close()
 	}
 	if workers := h.Workers(); workers < h.Jobs && h.Jobs > 16*runtime.NumCPU() {
 		fmt.Fprintf(os.Stderr, "ktrial: --jobs %d: playing %d at the same time: each takes some 50 MB, and there are %d processors\n", h.Jobs, workers, runtime.NumCPU())
@@ -146,20 +177,26 @@ func hunt(h hunts.Hunt, f runFlags) error {
 	if err != nil {
 		return blame(err)
 	}
-	if f.json {
-		reports.WriteJSON(stdout, sum)
-	} else {
-		sum.WriteText(stdout, style(os.Stdout))
+	if f.out != "" && f.shrink > 0 {
+		t.shrink(h, &sum)
+	}
+	if f.out != "" {
+		t.notWritten = firstOf(h.Journal.Err(), writeIndex(f.out, h.Record().String(), &sum))
+	}
+	sum.Dir = f.out
+	if err := summarize(&sum, f.json, f.junit); err != nil {
+		return err
 	}
 	return t.end(sum)
 }
 
 // telling reports a hunt while it goes on.
 type telling struct {
-	f       runFlags
-	options trial.Options
+	f       huntFlags
 	notKept []error
 	ownBugs int
+	// notWritten is why the results or the index are not in the directory of --out.
+	notWritten error
 }
 
 // failed reports a failing run: with --json as an object, and in a line on
@@ -167,7 +204,7 @@ type telling struct {
 func (t *telling) failed(r *trial.Result, notKept error) {
 	clearLine()
 	if t.f.json {
-		reports.WriteJSON(stdout, r.Report)
+		printRun(&r.Report)
 	}
 	line := r.Report.Failure().String()
 	switch {
@@ -196,6 +233,15 @@ func (t *telling) end(sum reports.Hunt) error {
 	switch {
 	case len(t.notKept) > 0:
 		return cannotWrite(fmt.Sprintf("--out %s: %d of %d failing runs are not kept", t.f.out, len(t.notKept), len(sum.Failures)), t.notKept[0])
+	case t.notWritten != nil:
+		return cannotWrite("--out "+t.f.out, t.notWritten)
+	}
+	return endOfHunt(&sum)
+}
+
+// endOfHunt is how a hunt ends, whose results are written.
+func endOfHunt(sum *reports.Hunt) error {
+	switch {
 	case sum.Interrupted:
 		return errInterrupted
 	case len(sum.OwnBugs) > 0 && sum.Verdict != reports.Violated && sum.Verdict != reports.NotDeterministic:
@@ -204,41 +250,22 @@ func (t *telling) end(sum reports.Hunt) error {
 	return endedBy(sum.Verdict)
 }
 
-// clearLine wipes the line of progress off a terminal.
-func clearLine() {
-	if isTerminal(os.Stderr) {
-		fmt.Fprint(os.Stderr, "\r\x1b[K")
-	}
-}
-
-// progress prints how far a hunt is: on a terminal in one line that changes,
-// elsewhere by a line every half minute.
-func progress() func(done, failures int, elapsed time.Duration) {
-	show := statusLine("hunting", 30*time.Second)
-	return func(done, failures int, elapsed time.Duration) {
-		show(elapsed, func() string {
-			return fmt.Sprintf("%d runs, %d failing, %.1f a second", done, failures, float64(done)/elapsed.Seconds())
-		})
-	}
-}
-
-// statusLine shows how far a command is: on a terminal in one line that changes, of at
-// most 100 characters, elsewhere by a line every so often that begins with what is done.
-func statusLine(doing string, every time.Duration) (show func(elapsed time.Duration, line func() string)) {
-	terminal := isTerminal(os.Stderr)
-	if terminal {
-		every = 200 * time.Millisecond
-	}
-	var last time.Duration
-	return func(elapsed time.Duration, line func() string) {
-		if elapsed-last < every {
-			return
-		}
-		last = elapsed
-		if terminal {
-			fmt.Fprintf(os.Stderr, "\r\x1b[K%.100s", line())
-		} else {
-			fmt.Fprintf(os.Stderr, "%s: %s\n", doing, line())
-		}
-	}
+// shrink searches for the smallest run of each group that breaks a promise.
+func (t *telling) shrink(h hunts.Hunt, sum *reports.Hunt) {
+	show := statusLine("shrinking", 30*time.Second)
+	hunts.Shrinking{
+		Hunt: h, For: t.f.shrink,
+		Keep: func(first *reports.Failure, smaller *shrink.Smallest) (string, error) {
+			dir := filepath.Join(first.Kept, smallestDir)
+			return dir, smaller.Result.WriteTo(filepath.Join(t.f.out, dir), smaller.Options)
+		},
+		Failed: func(first *reports.Failure, err error) {
+			clearLine()
+			fmt.Fprintf(os.Stderr, "ktrial: shrink %s seed %d: %v\n", first.Scenario, first.Seed, err)
+		},
+		Progress: func(done, groups int, elapsed time.Duration) {
+			show(elapsed, func() string { return fmt.Sprintf("%d of %d groups", done, groups) })
+		},
+	}.Shrink(sum)
+	clearLine()
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ktrial/ktrial/reports"
+	hunts "github.com/ktrial/ktrial/scenarios/hunt"
 )
 
 // A hunt that is interrupted ends in order: what it found is told, with exit
@@ -50,7 +51,7 @@ func TestShardsShareTheJobs(t *testing.T) {
 	for shard := range 3 {
 		dir := t.TempDir()
 		s := typed(t, "hunt", "late-requests", "standard", "--seeds", "1..3", "--shard", fmt.Sprintf("%d/3", shard),
-			"--plant", "idem.no_window", "--set", "duration=25s", "--json", "--out", dir)
+			"--plant", "idem.no_window", "--set", "duration=25s", "--json", "--shrink", "0", "--out", dir)
 		lines := strings.Split(strings.TrimSpace(s.out), "\n")
 		runs += decoded(t, lines[len(lines)-1])["runs"].(float64)
 		for i, line := range lines[:len(lines)-1] {
@@ -73,7 +74,7 @@ func TestShardsShareTheJobs(t *testing.T) {
 func TestHuntTellsOfInconclusiveRuns(t *testing.T) {
 	s := typed(t, "hunt", "rolling-restart", "--seeds", "1..2", "--jobs", "1", "--set", "duration=2s")
 	assert.Equal(t, 2, s.code)
-	assert.Contains(t, s.out, `  inconclusive ktrial run rolling-restart --seed 2 --set duration=2s   # never met "controlled shutdown"`)
+	assert.Contains(t, s.out, `  inconclusive ktrial run rolling-restart --seed 1 --set duration=2s   # never met "controlled shutdown" (2 runs)`)
 }
 
 // With --json there is one object on standard output, also when a story is told.
@@ -106,14 +107,14 @@ func TestHeartbeat(t *testing.T) {
 	require.NoError(t, err)
 	defer file.Close()
 	os.Stderr = file
-	tell := progress()
+	tell := huntProgress()
 	for seconds := range 100 {
-		tell(2*seconds, 1, time.Duration(seconds)*time.Second)
+		tell(hunts.Progress{Done: 2 * seconds, Failures: 1, Groups: 1, Total: 400, LastGroup: 7 * time.Second, Unreached: 31, Elapsed: time.Duration(seconds) * time.Second})
 	}
 	text, err := os.ReadFile(file.Name())
 	require.NoError(t, err)
 	require.False(t, isTerminal(file))
-	assert.Equal(t, "hunting: 60 runs, 1 failing, 2.0 a second\nhunting: 120 runs, 1 failing, 2.0 a second\nhunting: 180 runs, 1 failing, 2.0 a second\n", string(text))
+	golden(t, "testdata/hunt/heartbeat.txt", string(text))
 }
 
 // Every verdict and every way to end has its exit code, and each was seen.

@@ -33,6 +33,7 @@ var licences = map[string]licence{
 	"github.com/pierrec/lz4/v4":            {"BSD-3-Clause", []string{"LICENSE"}, ""},
 	"github.com/spf13/cobra":               {"Apache-2.0", nil, "The text is in the file LICENSE."},
 	"github.com/spf13/pflag":               {"BSD-3-Clause", []string{"LICENSE"}, ""},
+	"github.com/tetratelabs/wazero":        {"Apache-2.0", []string{"NOTICE"}, "The text is in the file LICENSE."},
 	"github.com/twmb/franz-go":             {"BSD-3-Clause", []string{"LICENSE"}, ""},
 	"github.com/twmb/franz-go/pkg/kmsg":    {"BSD-3-Clause", []string{"LICENSE"}, ""},
 	"golang.org/x/image":                   {"BSD-3-Clause", []string{"LICENSE"}, ""},

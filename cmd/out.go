@@ -1,7 +1,7 @@
 package cmd
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -14,49 +14,8 @@ import (
 	"github.com/ktrial/ktrial/scenarios/trial"
 )
 
-// The files that say what a directory of --out holds.
-const (
-	runFile  = "run.json"
-	huntFile = "hunt.json"
-)
-
-// huntFormat names what a hunt.json is, and its version.
-const huntFormat = "ktrial-hunt/1"
-
-// huntRecord is a hunt as hunt.json has it: which runs it has, and how they are
-// played. It is written before the first one.
-type huntRecord struct {
-	Format    string            `json:"format"`
-	Build     string            `json:"build"`
-	Scenarios []string          `json:"scenarios"`
-	First     uint64            `json:"first"`
-	Last      uint64            `json:"last"`
-	Shard     string            `json:"shard"`
-	Set       map[string]string `json:"set"`
-	Shape     trial.Shape       `json:"shape,omitzero"`
-	Plan      *string           `json:"plan,omitempty"`
-	NoFaults  bool              `json:"no_faults,omitempty"`
-	Strict    bool              `json:"strict,omitempty"`
-	Plant     []string          `json:"plant"`
-}
-
-func recordOf(h hunts.Hunt) huntRecord {
-	rec := huntRecord{
-		Format: huntFormat, Build: build.ID(), First: h.First, Last: h.Last, Shard: fmt.Sprintf("%d/%d", h.Shard, h.Shards),
-		Set: h.Options.Set, Shape: h.Options.Shape, NoFaults: h.Options.NoFaults, Strict: h.Options.Strict, Plant: []string{},
-	}
-	for _, s := range h.Scenarios {
-		rec.Scenarios = append(rec.Scenarios, s.Name)
-	}
-	if h.Options.Plan != nil {
-		plan := h.Options.Plan.String()
-		rec.Plan = &plan
-	}
-	for _, b := range h.Options.Plant {
-		rec.Plant = append(rec.Plant, string(b))
-	}
-	return rec
-}
+// runFile says that a directory of --out holds a run.
+const runFile = "run.json"
 
 // prepareRun makes the directory of --out before a run, which may take long. It
 // must be empty, or hold the same run: what was kept before is not overwritten.
@@ -71,24 +30,51 @@ func (f *runFlags) prepareRun(s scenarios.Scenario, o trial.Options) error {
 }
 
 // prepareHunt makes the directory of --out before a hunt, and says in it which
-// hunt it is.
-func (f *runFlags) prepareHunt(h hunts.Hunt) error {
+// hunt it is; or reads what the hunt has found already.
+func (f *huntFlags) prepareHunt(h *hunts.Hunt) (err error) {
 	if f.out == "" {
 		return nil
 	}
-	if err := f.make(f.force); err != nil {
-		return err
+	if f.resume {
+		err = f.readEarlier(h)
+	} else {
+		err = f.beginHunt(h)
 	}
-	if err := f.clear(); err != nil {
-		return wrong("--out %s: %w", f.out, err)
-	}
-	text, err := json.MarshalIndent(recordOf(h), "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(f.out, huntFile), append(text, '\n'), 0o644); err != nil {
+	if h.Journal, err = hunts.OpenJournal(f.out); err != nil {
 		return wrong("--out %s: %w", f.out, err)
 	}
+	return nil
+}
+
+// beginHunt makes the directory of a new hunt.
+func (f *huntFlags) beginHunt(h *hunts.Hunt) error {
+	if err := f.make(f.force); err != nil {
+		return err
+	}
+	if err := firstOf(f.clear(), h.Record().WriteTo(f.out)); err != nil {
+		return wrong("--out %s: %w", f.out, err)
+	}
+	return nil
+}
+
+// readEarlier reads what the hunt found before it was killed or interrupted.
+func (f *huntFlags) readEarlier(h *hunts.Hunt) error {
+	earlier, err := hunts.ReadResults(f.out)
+	if err != nil {
+		return wrong("--resume: %w", err)
+	}
+	if rec := h.Record(); !rec.IsOf(earlier.Record) {
+		return wrong("--resume: --out %s: found %v, expected %v with the same settings", f.out, earlier.Record, rec)
+	}
+	for _, played := range earlier.Builds {
+		if !build.Same(played, build.ID()) {
+			fmt.Fprintf(os.Stderr, "ktrial: --resume: build %s played the first runs, this is %s; a seed means the same run only for the same build\n", played, build.ID())
+		}
+	}
+	h.Earlier = earlier
 	return nil
 }
 
@@ -118,9 +104,8 @@ func inside(dir string, entries []fs.DirEntry) string {
 	if rec, err := trial.ReadRecord(filepath.Join(dir, runFile)); err == nil {
 		return fmt.Sprintf("the run of %s with seed %d", rec.Report.Scenario, rec.Report.Seed)
 	}
-	var rec huntRecord
-	if text, err := os.ReadFile(filepath.Join(dir, huntFile)); err == nil && json.Unmarshal(text, &rec) == nil {
-		return fmt.Sprintf("a hunt of %s with seeds %d..%d, shard %s", strings.Join(rec.Scenarios, ", "), rec.First, rec.Last, rec.Shard)
+	if rec, err := hunts.ReadRecord(dir); err == nil {
+		return rec.String()
 	}
 	return fmt.Sprintf("%s and more", entries[0].Name())
 }
@@ -128,11 +113,16 @@ func inside(dir string, entries []fs.DirEntry) string {
 // unfinished ends the name of a directory that is not written to its end.
 const unfinished = ".part"
 
-// clear takes the runs of an earlier hunt out of the directory, and nothing else.
+// clear takes an earlier hunt out of the directory, and nothing else.
 func (f *runFlags) clear() error {
 	entries, err := os.ReadDir(f.out)
 	if err != nil {
 		return err
+	}
+	for _, name := range []string{hunts.ResultsFile, hunts.IndexFile} {
+		if err := os.Remove(filepath.Join(f.out, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	for _, e := range entries {
 		dir := filepath.Join(f.out, e.Name())

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/scenarios/trial"
 )
@@ -38,7 +37,7 @@ func replayCommand() *cobra.Command {
 			report.WallSeconds = time.Since(begun).Seconds()
 			recorded.Compare(args[0], s, o, result)
 			if asJSON {
-				reports.WriteJSON(stdout, report)
+				printRun(report)
 			} else {
 				report.WriteText(stdout, style(os.Stdout))
 			}

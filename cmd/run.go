@@ -23,6 +23,7 @@ type runFlags struct {
 	set   []string
 	shape trial.Shape
 	plant []string
+	apps  []string
 	out   string
 	force bool
 	json  bool
@@ -39,6 +40,7 @@ func (f *runFlags) add(c *cobra.Command) {
 		c.Flags().IntVar(n.value, n.name, 0, n.about)
 	}
 	c.Flags().StringArrayVar(&f.plant, "plant", nil, "plant this historical `BUG` (see: ktrial list)")
+	c.Flags().StringArrayVar(&f.apps, "app", nil, "your own program instead of the scenario's clients: '`FILE` ARGS' (see: ktrial app); repeat it for more")
 	c.Flags().StringVar(&f.planFile, "plan", "", "a `FILE` with a plan of faults, instead of the scenario's own")
 	c.Flags().BoolVar(&f.noFaults, "no-faults", false, "no faults at all: no plan, and no host that stays cut off at the end")
 	c.Flags().BoolVar(&f.strict, "strict", false, "what a setting or a fault permits is a violation, too")
@@ -89,6 +91,13 @@ func (f *runFlags) options(c *cobra.Command) (trial.Options, error) {
 		}
 		o.Plant = append(o.Plant, bug)
 	}
+	for _, command := range f.apps {
+		a, err := trial.NewApp(command)
+		if err != nil {
+			return o, usage{err}
+		}
+		o.Apps = append(o.Apps, a)
+	}
 	switch {
 	case f.planFile != "" && f.noFaults:
 		return o, wrong("--plan %s --no-faults: expected one of them", f.planFile)
@@ -131,6 +140,7 @@ func runCommand() *cobra.Command {
 			"run standard --seed 7 --set min.insync.replicas=1 --out DIR", "kept for replay, check and trace",
 			"run standard --seed 7 --story --only orders/0", "what happens to a partition",
 			"run standard --no-faults --require 'ack.p99<50ms'", "the work alone, and how fast it must be",
+			"run leader-loses-power --app 'orders.wasm -rate 50' --seed 7", "your own program on trial",
 		),
 		Args:              exactly(1, "a SCENARIO (see: ktrial list)"),
 		ValidArgsFunction: completeScenarios(1),
@@ -201,7 +211,7 @@ func playOne(s scenarios.Scenario, o trial.Options, f runFlags) error {
 	result.Report.WallSeconds = time.Since(begun).Seconds()
 	notKept := f.keepRun(result, o)
 	if f.json {
-		reports.WriteJSON(stdout, result.Report)
+		printRun(&result.Report)
 	} else {
 		result.Report.WriteText(stdout, style(os.Stdout))
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/scenarios/shrink"
 	"github.com/ktrial/ktrial/scenarios/trial"
@@ -20,6 +19,10 @@ type shrinkFlags struct {
 	time time.Duration
 	as   string
 }
+
+// smallestDir is where the smallest run is kept, in the directory of the run that it
+// was made from.
+const smallestDir = "smallest"
 
 func shrinkCommand() *cobra.Command {
 	var f shrinkFlags
@@ -57,7 +60,7 @@ func (f *shrinkFlags) shrink(file string) error {
 		return err
 	}
 	if f.keep.out == "" {
-		f.keep.out, f.keep.force = filepath.Join(filepath.Dir(file), "smallest"), true
+		f.keep.out, f.keep.force = filepath.Join(filepath.Dir(file), smallestDir), true
 	}
 	if err := f.keep.make(f.keep.force); err != nil {
 		return err
@@ -113,7 +116,7 @@ func (f *shrinkFlags) write(s *shrink.Smallest) error {
 	}
 	switch {
 	case f.keep.json:
-		reports.WriteJSON(stdout, s.Result.Report)
+		printRun(&s.Result.Report)
 	case f.as == "test":
 		test, err := s.GoTest()
 		if err != nil {

@@ -62,6 +62,11 @@ func checkTargets(f Fault, c Cluster) error {
 			return err
 		}
 	}
+	if of, ok := f.(OfTransactions); ok {
+		if err := transactionalIDExists(c, of.OfTransactionalID()); err != nil {
+			return err
+		}
+	}
 	v := reflect.ValueOf(f)
 	for i := range v.NumField() {
 		if t, ok := v.Field(i).Interface().(Target); ok {
@@ -86,6 +91,8 @@ func (t Target) exists(c Cluster) error {
 		}
 	case coordinator, anyMember, allMembers:
 		return groupExists(c, t.group)
+	case transactionCoordinator:
+		return transactionalIDExists(c, t.id)
 	case named:
 		known = allHosts(c)
 	case rack:
@@ -117,6 +124,13 @@ func partitionExists(c Cluster, topic string, partition int32) error {
 func groupExists(c Cluster, group string) error {
 	if !slices.Contains(c.Groups(), group) {
 		return nearest.Unknown("group", group, c.Groups())
+	}
+	return nil
+}
+
+func transactionalIDExists(c Cluster, id string) error {
+	if !slices.Contains(c.TransactionalIDs(), id) {
+		return nearest.Unknown("transactional id", id, c.TransactionalIDs())
 	}
 	return nil
 }

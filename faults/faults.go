@@ -69,6 +69,11 @@ type (
 		Fault
 		InGroup() string
 	}
+	// OfTransactions is a fault that names a transactional id itself, without a Target.
+	OfTransactions interface {
+		Fault
+		OfTransactionalID() string
+	}
 	// Shortened is a fault with a duration of its own among its parameters.
 	Shortened interface {
 		Fault
@@ -90,6 +95,10 @@ type Cluster interface {
 	Groups() []string
 	Members(group string) []string
 	OffsetsPartition(group string) (topic string, partition int32)
+	// TransactionalIDs are those of the clients, TransactionsPartition is where the
+	// cluster keeps one, there or not yet.
+	TransactionalIDs() []string
+	TransactionsPartition(id string) (topic string, partition int32)
 	// Topics are the names of those that there are, or will be when the plan is
 	// played; Partitions is how many one has.
 	Topics() []string

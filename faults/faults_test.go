@@ -35,6 +35,7 @@ var examples = []Fault{
 	StepClock{AnyBroker, -time.Hour}, DriftClock{AnyBroker, -300},
 	PingPong{"orders", 1, time.Second}, MoveLeader{"orders", 1}, ElectPreferred{}, ResignController{},
 	PingPongCoordinator{"billing", time.Second}, MoveCoordinator{"billing"},
+	PingPongTransactionCoordinator{"till", time.Second}, MoveTransactionCoordinator{"till"}, Isolate{TransactionCoordinator("till")},
 	Kill{Coordinator("billing")}, Pause{Member("billing")}, Stop{Members("billing")},
 }
 
@@ -53,7 +54,7 @@ func kinds(fs []Fault) map[string]bool {
 func TestAPlanParsesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		luck := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
-		plan := Swarm{Topic: "orders", Partitions: 3, Group: "billing"}.Draw(luck, nil, time.Minute)
+		plan := Swarm{Topic: "orders", Partitions: 3, Group: "billing", TransactionalID: "till"}.Draw(luck, nil, time.Minute)
 		parsed, err := ParsePlan(plan.String())
 		require.NoError(t, err)
 		require.Equal(t, plan, unplaced(parsed))

@@ -82,6 +82,8 @@ var grammar = []form{
 	{"move leader of {Topic}/{Partition}", MoveLeader{}, LeadershipGroup, "leadership moves to another in-sync replica"},
 	{"move coordinator of {Group} every {Every}", PingPongCoordinator{}, LeadershipGroup, "the coordinator of a consumer group moves to and fro"},
 	{"move coordinator of {Group}", MoveCoordinator{}, LeadershipGroup, "another broker becomes coordinator of a consumer group; no process dies"},
+	{"move transaction coordinator of {ID} every {Every}", PingPongTransactionCoordinator{}, LeadershipGroup, "the coordinator of a transactional id moves to and fro"},
+	{"move transaction coordinator of {ID}", MoveTransactionCoordinator{}, LeadershipGroup, "another broker becomes coordinator of a transactional id; no process dies"},
 	{"elect preferred leaders", ElectPreferred{}, LeadershipGroup, "preferred replicas become leaders"},
 	{"resign active controller", ResignController{}, LeadershipGroup, "the active controller gives up its leadership"},
 }

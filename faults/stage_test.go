@@ -273,12 +273,14 @@ func (s *stage) Rack(host string) string {
 	}
 	return "a"
 }
-func (s *stage) Groups() []string                        { return []string{"billing"} }
-func (s *stage) Members(string) []string                 { return []string{"client-1"} }
-func (s *stage) OffsetsPartition(string) (string, int32) { return "__consumer_offsets", 1 }
-func (s *stage) Topics() []string                        { return []string{"orders"} }
-func (s *stage) Partitions(string) int32                 { return 3 }
-func (s *stage) Leader(string, int32) string             { return s.leader }
+func (s *stage) Groups() []string                             { return []string{"billing"} }
+func (s *stage) Members(string) []string                      { return []string{"client-1"} }
+func (s *stage) OffsetsPartition(string) (string, int32)      { return "__consumer_offsets", 1 }
+func (s *stage) TransactionalIDs() []string                   { return []string{"till"} }
+func (s *stage) TransactionsPartition(string) (string, int32) { return "__transaction_state", 2 }
+func (s *stage) Topics() []string                             { return []string{"orders"} }
+func (s *stage) Partitions(string) int32                      { return 3 }
+func (s *stage) Leader(string, int32) string                  { return s.leader }
 func (s *stage) Followers(string, int32) []string {
 	return others(s.Brokers(), []string{s.leader})
 }

@@ -454,6 +454,22 @@ func TestCoordinators(t *testing.T) {
 	assert.Equal(t, []string{"__consumer_offsets/1"}, slices.Compact(s.moved))
 }
 
+// So is that of a transactional id, by its partition of __transaction_state.
+func TestTransactionCoordinators(t *testing.T) {
+	s := newStage(t, 1)
+	s.strike("move transaction coordinator of till")()
+	heal := s.strike("move transaction coordinator of till every 200ms")
+	s.run(500 * time.Millisecond)
+	heal()
+	s.run(time.Second)
+	assert.Len(t, s.moves, 1+3)
+	assert.Equal(t, []string{"__transaction_state/2"}, slices.Compact(s.moved))
+	_, err := Resolve(MoveTransactionCoordinator{"mill"}, s, s.luck)
+	assert.NoError(t, err)
+	assert.ErrorContains(t, Plan{{Fault: MoveTransactionCoordinator{"mill"}}}.Check(s), `transactional id "mill" is unknown; did you mean till?`)
+	assert.ErrorContains(t, Plan{{Fault: Kill{TransactionCoordinator("mill")}}}.Check(s), `transactional id "mill" is unknown`)
+}
+
 // Each fault of the grammar strikes in the small world, and none is forgotten
 // in the tests above.
 func TestEveryFaultIsStruck(t *testing.T) {
@@ -463,6 +479,7 @@ func TestEveryFaultIsStruck(t *testing.T) {
 		"deliver broker-1 to broker-2 late by 3s", "reset connections of broker-2", "drop connections of broker-2 silently", "rot 12 bytes of broker-2",
 		"move leader of orders/0", "move leader of orders/0 every 200ms", "elect preferred leaders", "resign active controller",
 		"move coordinator of billing", "move coordinator of billing every 200ms",
+		"move transaction coordinator of till", "move transaction coordinator of till every 200ms",
 	} {
 		f, err := Parse(text)
 		require.NoError(t, err)

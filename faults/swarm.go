@@ -32,6 +32,10 @@ const (
 	// Of consumer groups, if the swarm has one.
 	GroupMembers Family = "group members" // killed, paused, stopped, cut off
 	Coordinators Family = "coordinators"  // moved, killed, isolated, cut off
+
+	// Transactions: of a transactional id, if the swarm has one: its coordinator is moved,
+	// killed, isolated, cut off; it hears of what clients sent long ago.
+	Transactions Family = "transactions"
 )
 
 // EveryFamily lists them all. Disks that lie, rot, lose or come back empty are
@@ -55,7 +59,10 @@ type Swarm struct {
 	// Group is the consumer group whose members and coordinator are struck too;
 	// empty: none.
 	Group string
-	// Families that may be on; nil: EveryFamily, and those of groups if there is one.
+	// TransactionalID is one whose coordinator is struck too; empty: none.
+	TransactionalID string
+	// Families that may be on; nil: EveryFamily, those of groups if there is one, and
+	// Transactions if there is a transactional id.
 	Families []Family
 }
 
@@ -85,6 +92,9 @@ func (s Swarm) choose(seed uint64) []Family {
 		families = slices.Clone(EveryFamily)
 		if s.Group != "" {
 			families = append(families, GroupMembers, Coordinators)
+		}
+		if s.TransactionalID != "" {
+			families = append(families, Transactions)
 		}
 	}
 	lot := func(f Family) uint64 { return kernel.Stream(seed, "lot of "+string(f)).Uint64() }
@@ -171,6 +181,8 @@ func (s Swarm) draw(family Family, luck *rand.Rand, c Cluster) Fault {
 		return s.drawOfMembers(luck)
 	case Coordinators:
 		return s.drawOfCoordinator(luck)
+	case Transactions:
+		return s.drawOfTransactions(luck)
 	}
 	panic("faults: family " + string(family) + " draws nothing")
 }
@@ -204,5 +216,17 @@ func (s Swarm) drawOfCoordinator(luck *rand.Rand) Fault {
 		PingPongCoordinator{s.Group, time.Duration(50+luck.Int64N(1000)) * time.Millisecond},
 		Kill{coordinator}, Isolate{coordinator}, CutOneWay{coordinator, AllClients}, CutOneWay{Members(s.Group), coordinator},
 		Pause{coordinator}, CutFromControllers{coordinator}, LateDelivery{Members(s.Group), coordinator, time.Duration(1+luck.Int64N(40)) * time.Second},
+		SlowFsync{coordinator, time.Duration(1+luck.Int64N(2000)) * time.Millisecond})
+}
+
+// drawOfTransactions draws what happens to the coordinator of the transactional id. What
+// clients ask of it may arrive when they have given up: an EndTxn that is late.
+func (s Swarm) drawOfTransactions(luck *rand.Rand) Fault {
+	coordinator := TransactionCoordinator(s.TransactionalID)
+	return one[Fault](luck, MoveTransactionCoordinator{s.TransactionalID}, MoveTransactionCoordinator{s.TransactionalID},
+		PingPongTransactionCoordinator{s.TransactionalID, time.Duration(50+luck.Int64N(1000)) * time.Millisecond},
+		Kill{coordinator}, Isolate{coordinator}, CutOneWay{coordinator, AllClients}, CutOneWay{coordinator, AllBrokers},
+		Pause{coordinator}, CutFromControllers{coordinator},
+		LateDelivery{AllClients, coordinator, time.Duration(1+luck.Int64N(40)) * time.Second},
 		SlowFsync{coordinator, time.Duration(1+luck.Int64N(2000)) * time.Millisecond})
 }

@@ -17,6 +17,7 @@ type Target struct {
 	partition int32
 	count     int
 	group     string
+	id        string // transactional
 }
 
 type targetKind uint8
@@ -38,6 +39,7 @@ const (
 	coordinator
 	anyMember
 	allMembers
+	transactionCoordinator
 )
 
 // Host names hosts: Host("broker-1", "broker-2").
@@ -68,6 +70,10 @@ func Rack(name string) Target { return Target{kind: rack, names: []string{name}}
 // a group is kept.
 func Coordinator(group string) Target { return Target{kind: coordinator, group: group} }
 
+// TransactionCoordinator is the host that leads the partition of __transaction_state in
+// which a transactional id is kept.
+func TransactionCoordinator(id string) Target { return Target{kind: transactionCoordinator, id: id} }
+
 // Member is one member of a group, picked by luck. Members are all of them, those
 // that are down included.
 func Member(group string) Target  { return Target{kind: anyMember, group: group} }
@@ -86,7 +92,7 @@ var (
 
 // Targets says how a target may be written.
 const Targets = "a host (broker-1), several (broker-1+broker-2), leader of TOPIC/N, a follower of TOPIC/N, followers of TOPIC/N, " +
-	"N brokers, rack NAME, coordinator of GROUP, a member of GROUP, members of GROUP, active controller, any broker, any controller, any client, all brokers, all controllers, all clients"
+	"N brokers, rack NAME, coordinator of GROUP, transaction coordinator of ID, a member of GROUP, members of GROUP, active controller, any broker, any controller, any client, all brokers, all controllers, all clients"
 
 // phrases are the targets that are fixed words.
 var phrases = map[targetKind]string{
@@ -115,6 +121,8 @@ func (t Target) String() string {
 		return "rack " + t.names[0]
 	case coordinator:
 		return "coordinator of " + t.group
+	case transactionCoordinator:
+		return "transaction coordinator of " + t.id
 	case anyMember:
 		return "a member of " + t.group
 	case allMembers:
@@ -145,6 +153,9 @@ func parseTarget(s string) (Target, error) {
 		if group, ok := strings.CutPrefix(s, prefix); ok && group != "" {
 			return Target{kind: kind, group: group}, nil
 		}
+	}
+	if id, ok := strings.CutPrefix(s, "transaction coordinator of "); ok && id != "" {
+		return TransactionCoordinator(id), nil
 	}
 	if name, ok := strings.CutPrefix(s, "rack "); ok {
 		return Rack(name), nil
@@ -203,6 +214,9 @@ func (t Target) find(c Cluster, luck *rand.Rand) []string {
 		return pick(c.Brokers(), t.count, luck)
 	case coordinator:
 		topic, partition := c.OffsetsPartition(t.group)
+		return []string{c.Leader(topic, partition)}
+	case transactionCoordinator:
+		topic, partition := c.TransactionsPartition(t.id)
 		return []string{c.Leader(topic, partition)}
 	case anyMember:
 		return pick(c.Members(t.group), 1, luck)

@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 )
 
@@ -10,6 +11,7 @@ import (
 type Hunt struct {
 	Runs               int                `json:"runs"`
 	Failures           []Failure          `json:"failures"`
+	Groups             []Group            `json:"groups"` // of the failures, the worst first
 	SeedsPerSecond     float64            `json:"seeds_per_second"`
 	ProbesNeverReached []string           `json:"probes_never_reached"`
 	WallSeconds        float64            `json:"wall_seconds"`
@@ -19,98 +21,34 @@ type Hunt struct {
 	Planted            map[string]Planted `json:"planted"`
 	Verdict            Verdict            `json:"verdict"`
 	Interrupted        bool               `json:"interrupted,omitempty"`
-	// Verdicts counts the runs by verdict.
-	Verdicts map[Verdict]int `json:"verdicts"`
+	// Verdicts counts the runs by verdict, ByScenario by scenario, those without a
+	// verdict too.
+	Verdicts   map[Verdict]int `json:"verdicts"`
+	ByScenario map[string]int  `json:"runs_by_scenario"`
 	// OwnBugs are the runs without a verdict: a bug of ktrial, or a task that never
 	// gave back the thread.
 	OwnBugs []Failure `json:"own_bugs,omitempty"`
 	// AllowedNeverSeen is what a configuration of the hunt permits and no run
 	// showed: a danger that was never met, or a permission that is not needed.
 	AllowedNeverSeen []Permitted `json:"allowed_never_seen"`
+	// Gaps are runs that the hunt should have and does not, or has twice.
+	Gaps []string `json:"gaps,omitempty"`
+	// Builds played the runs, where it was more than one: a seed means the same run
+	// only for the same build.
+	Builds []string `json:"builds,omitempty"`
+
+	// Dir is the directory of the hunt, in which runs are kept; empty: the one from
+	// which the program was started.
+	Dir string `json:"-"`
+
+	permitted permissions
 }
 
 // NewHunt is a hunt without runs.
 func NewHunt() Hunt {
 	return Hunt{
-		Failures: []Failure{}, Probes: map[string]int64{}, Planted: map[string]Planted{},
-		Verdicts: map[Verdict]int{}, AllowedNeverSeen: []Permitted{}, ProbesNeverReached: []string{},
-	}
-}
-
-// Failure is a failing run in a line.
-type Failure struct {
-	Scenario string  `json:"scenario"`
-	Seed     uint64  `json:"seed"`
-	Verdict  Verdict `json:"verdict"`
-	Check    string  `json:"check"`
-	Message  string  `json:"message"`
-	Again    string  `json:"again"` // the command that plays it again
-}
-
-// Failure sums a run up. It shares no memory with it: a hunt has many.
-func (r *Run) Failure() Failure {
-	check, message := r.why()
-	return Failure{
-		Scenario: r.Scenario, Seed: r.Seed, Verdict: r.Verdict,
-		Check: strings.Clone(check), Message: strings.Clone(message), Again: strings.Clone(r.Again),
-	}
-}
-
-// why is what a run failed by, and what it says of it.
-func (r *Run) why() (check, message string) {
-	switch {
-	case len(r.Violations) > 0:
-		return r.Violations[0].Check, r.Violations[0].Message
-	case len(r.MissedNumbers) > 0:
-		return "required: " + r.MissedNumbers[0].Require, r.MissedNumbers[0].Found
-	case len(r.NotReached) > 0:
-		return "dangers are met", fmt.Sprintf("never met %q", r.NotReached[0])
-	}
-	for _, c := range r.Checks {
-		if c.Verdict == Violated {
-			return c.Name, "what is permitted is violated with --strict"
-		}
-		if !c.Verdict.Passes() {
-			return c.Name, fmt.Sprintf("looked at %s", things(int(c.Checked), "thing"))
-		}
-	}
-	return "", ""
-}
-
-// String is a failing run in a line: its verdict, the command that plays it
-// again, and why it fails.
-func (f Failure) String() string {
-	const most = 160
-	why := strings.Join(strings.Fields(f.Message), " ")
-	if len(why) > most {
-		why = strings.ToValidUTF8(why[:most], "") + "..."
-	}
-	if f.Verdict != Inconclusive && f.Check != "" {
-		why = f.Check + ": " + why
-	}
-	verdict := string(f.Verdict)
-	if verdict == "" {
-		verdict = "no verdict"
-	}
-	return fmt.Sprintf("%-12s %s   # %s", verdict, f.Again, why)
-}
-
-// Add counts a run.
-func (h *Hunt) Add(r *Run) {
-	h.Runs++
-	h.Verdicts[r.Verdict]++
-	h.Events += r.Events
-	h.VirtualSeconds += r.VirtualSeconds
-	h.Verdict = Worst(h.Verdict, r.Verdict)
-	for name, n := range r.Probes {
-		h.Probes[name] += n
-	}
-	for bug, p := range r.Planted {
-		sum := h.Planted[bug]
-		sum.Reached += p.Reached
-		sum.Infected += p.Infected
-		sum.Detected += min(1, p.Detected)
-		h.Planted[bug] = sum
+		Failures: []Failure{}, Groups: []Group{}, permitted: permissions{map[offer]bool{}, map[offer]bool{}}, Probes: map[string]int64{}, Planted: map[string]Planted{},
+		Verdicts: map[Verdict]int{}, ByScenario: map[string]int{}, AllowedNeverSeen: []Permitted{}, ProbesNeverReached: []string{},
 	}
 }
 
@@ -120,8 +58,14 @@ func (h *Hunt) WriteText(w io.Writer, style Style) {
 	fmt.Fprintf(w, "%s %s, %s events, %s virtual in %s wall: %.1f seeds per second\n",
 		style.paint(head.color, head.word), things(h.Runs, "run"), count(int64(h.Events)), brief(h.VirtualSeconds), brief(h.WallSeconds), h.SeedsPerSecond)
 	h.writeVerdicts(w)
-	h.writeFailures(w, h.Failures, "failing runs")
-	h.writeFailures(w, h.OwnBugs, "runs without a verdict")
+	h.writeGroups(w)
+	h.writeOwnBugs(w)
+	if len(h.Builds) > 0 {
+		fmt.Fprintf(w, "  played by %d builds: %s\n", len(h.Builds), strings.Join(h.Builds, "; "))
+	}
+	for _, gap := range h.Gaps {
+		fmt.Fprintf(w, "  gap: %s\n", gap)
+	}
 	if h.Interrupted {
 		fmt.Fprintln(w, "  interrupted before all seeds were played")
 	}
@@ -147,12 +91,51 @@ func (h *Hunt) writeVerdicts(w io.Writer) {
 	}
 }
 
-// writeFailures writes at most twenty runs, a line each.
-func (h *Hunt) writeFailures(w io.Writer, failures []Failure, what string) {
-	const most = 20
-	for i, f := range failures {
-		if i == most {
-			fmt.Fprintf(w, "  ... and %s more %s\n", count(int64(len(failures)-most)), what)
+// mostLines is how many groups, or runs without a verdict, are written.
+const mostLines = 20
+
+// writeGroups writes the ways in which runs failed, a line each: the first run, how
+// many more there are, and the smallest.
+func (h *Hunt) writeGroups(w io.Writer) {
+	for i, g := range h.Groups {
+		if i == mostLines {
+			fmt.Fprintf(w, "  ... and %s more ways to fail, in %s\n", count(int64(len(h.Groups)-mostLines)), things(h.failing(h.Groups[mostLines:]), "run"))
+			return
+		}
+		fmt.Fprintf(w, "  %v%s\n", g.First, g.more(h.Dir))
+	}
+}
+
+func (h *Hunt) failing(groups []Group) (n int) {
+	for _, g := range groups {
+		n += g.Count
+	}
+	return n
+}
+
+// more is what the line of a group says beyond its first run.
+func (g *Group) more(dir string) string {
+	var more []string
+	if g.Count > 1 {
+		more = append(more, count(int64(g.Count))+" runs")
+	}
+	if s := g.Smallest; s.Shrunk {
+		smallest := fmt.Sprintf("smallest: %s, %s", things(s.Faults, "fault"), things(int(s.Events), "event"))
+		if s.Kept != "" {
+			smallest += " in " + filepath.Join(dir, s.Kept)
+		}
+		more = append(more, smallest)
+	}
+	if more == nil {
+		return ""
+	}
+	return " (" + strings.Join(more, "; ") + ")"
+}
+
+func (h *Hunt) writeOwnBugs(w io.Writer) {
+	for i, f := range h.OwnBugs {
+		if i == mostLines {
+			fmt.Fprintf(w, "  ... and %s more runs without a verdict\n", count(int64(len(h.OwnBugs)-mostLines)))
 			return
 		}
 		fmt.Fprintf(w, "  %v\n", f)

@@ -120,6 +120,7 @@ type Violation struct {
 	At      Seconds  `json:"at"`
 	Anomaly string   `json:"anomaly,omitempty"` // as `ktrial check` names it
 	Subject string   `json:"subject,omitempty"` // the partition or group that it is about
+	Where   string   `json:"where,omitempty"`   // the topic of that partition, or the group
 	Inside  bool     `json:"inside,omitempty"`  // a law broke inside the cluster: clients may have seen nothing
 	Proof   []string `json:"proof,omitempty"`   // the argument, step by step
 	Lanes   string   `json:"lanes,omitempty"`   // the operations, drawn

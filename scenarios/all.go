@@ -12,6 +12,7 @@ func All() []Scenario {
 	return append([]Scenario{
 		Standard,
 		StandardGroups,
+		StandardEOS,
 		LeaderLosesPower,
 		SplitNetwork,
 		LeaderCutFromControllers,
@@ -37,6 +38,8 @@ func All() []Scenario {
 		SlowLoad,
 		ScaleOut,
 		CompactedTable,
+		ExactlyOncePipeline,
+		MoneyTransfer,
 		AcksOne,
 		UncleanElection,
 		MinISROne,

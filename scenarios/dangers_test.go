@@ -63,6 +63,7 @@ var dangers = map[string]func() func(*ledger.Entry) bool{
 	"a vote after an append of which only the end is known":       unknownAppend,
 	"an outvoted leader has records cut that are committed later": outvotedCut,
 	"a replica is out of sync half a minute after all healed":     longOutOfSync,
+	"a commit of an epoch before the last is accepted":            olderEpoch,
 }
 
 // replacedLeader: a client is told the end of a log by a leader after another
@@ -170,6 +171,20 @@ func outvotedCut() func(*ledger.Entry) bool {
 			return gone && f.Epoch < epoch
 		}
 		return false
+	}
+}
+
+// olderEpoch: a member commits an offset with an older epoch than it did before.
+func olderEpoch() func(*ledger.Entry) bool {
+	newest := map[string]int32{}
+	return func(e *ledger.Entry) bool {
+		c, ok := e.Event.(*witness.OffsetCommitted)
+		if !ok {
+			return false
+		}
+		before := newest[c.Member]
+		newest[c.Member] = max(before, c.Generation)
+		return c.Generation >= 0 && c.Generation < before
 	}
 }
 

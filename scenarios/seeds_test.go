@@ -3,8 +3,10 @@ package scenarios_test
 import (
 	_ "embed"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,15 +29,23 @@ var seedsFile string
 type finding struct {
 	scenario scenarios.Scenario
 	seed     uint64
-	plan     faults.Plan   // what struck then
-	again    []planted.Bug // planting it makes the mistake that was found once more
-	danger   string        // a probe, or a name in dangers: the run must meet it
+	set      map[string]string // settings of the run
+	plan     faults.Plan       // what struck then
+	again    []planted.Bug     // planting it makes the mistake that was found once more
+	danger   string            // a probe, or a name in dangers: the run must meet it
 	why      string
 }
 
-func (f *finding) String() string { return fmt.Sprintf("%s-%d", f.scenario.Name, f.seed) }
+func (f *finding) String() string {
+	name := fmt.Sprintf("%s-%d", f.scenario.Name, f.seed)
+	for _, key := range slices.Sorted(maps.Keys(f.set)) {
+		name += "-" + f.set[key]
+	}
+	return name
+}
 
 func parseFinding(line string) (f finding, err error) {
+	f.set = map[string]string{}
 	run, why, commented := strings.Cut(line, "#")
 	if f.why = strings.TrimSpace(why); !commented || f.why == "" {
 		return f, fmt.Errorf("%q does not say what the seed found", line)
@@ -51,8 +61,12 @@ func parseFinding(line string) (f finding, err error) {
 	if f.scenario, err = scenarios.Find(words[0]); err != nil {
 		return f, err
 	}
-	for _, bug := range words[2:] {
-		f.again = append(f.again, planted.Bug(bug))
+	for _, word := range words[2:] {
+		if name, value, isSetting := strings.Cut(word, "="); isSetting {
+			f.set[name] = value
+		} else {
+			f.again = append(f.again, planted.Bug(word))
+		}
 	}
 	f.seed, err = strconv.ParseUint(words[1], 10, 64)
 	return f, err
@@ -87,7 +101,7 @@ func TestSeedsThatFoundSomething(t *testing.T) {
 		t.Run(f.String(), func(t *testing.T) {
 			t.Parallel()
 			met := newDanger(f.danger)
-			o := trial.Options{Seed: f.seed, Plan: f.plan, Read: met.read}
+			o := trial.Options{Seed: f.seed, Set: f.set, Plan: f.plan, Read: met.read}
 			r := play(t, f.scenario, o)
 			assert.True(t, r.Report.Verdict.Passes(), "%s: %v", r.Report.Verdict, r.Report.NotReached)
 			assert.True(t, met.in(r), "the run no longer meets its danger: %s\n\tsearch for a seed that does (ktrial hunt), and replace this one with a line why", f.danger)

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/workloads"
@@ -35,5 +36,11 @@ func working(w workloads.GroupConsume, each time.Duration) workloads.GroupConsum
 // classic is work whose members have other settings of the classic protocol.
 func classic(w workloads.GroupConsume, settings map[string]string) workloads.GroupConsume {
 	w.Classic = settings
+	return w
+}
+
+// then is a pipeline with one more step.
+func then(w workloads.Pipeline, topic string) workloads.Pipeline {
+	w.Topics = append(slices.Clone(w.Topics), topic)
 	return w
 }

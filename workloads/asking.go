@@ -12,8 +12,9 @@ import (
 // asking asks again and again where the logs end: no client may be answered an end
 // that lies before one that was answered earlier.
 type asking struct {
-	w ProduceConsume
-	s *Stage
+	w      ProduceConsume
+	s      *Stage
+	stable bool // it asks for last stable offsets, too
 }
 
 // askEvery is the pause between two questions.
@@ -45,14 +46,17 @@ func (a *asking) ask(h env.Host, admin *client.Admin, process int64, specs map[k
 		e.Mops = append(e.Mops, history.Mop{Kind: history.MopEnd, Key: history.Partition(a.w.Topic, p)})
 	}
 	a.s.Recorder.Invoke(e)
-	ends, err := admin.ListOffsets(client.ReadUncommitted, specs)
-	e.Time, e.Type, e.Mops = a.s.Now(), history.OK, nil
-	for p := range a.s.Topics[a.w.Topic] {
-		end, ok := ends[kafka.TopicPartition{Topic: a.w.Topic, Partition: p}]
-		if ok && end.Err == nil {
-			e.Mops = append(e.Mops, history.Mop{Kind: history.MopEnd, Key: history.Partition(a.w.Topic, p), Offset: history.At(int64(end.Offset))})
-		}
+	var mops []history.Mop
+	var err error
+	if a.stable { // first, so that no end is told that was younger
+		mops, err = a.mark(admin, client.ReadCommitted, history.MopStable, specs)
 	}
+	if err == nil {
+		var ends []history.Mop
+		ends, err = a.mark(admin, client.ReadUncommitted, history.MopEnd, specs)
+		mops = append(mops, ends...)
+	}
+	e.Time, e.Type, e.Mops = a.s.Now(), history.OK, mops
 	if err != nil || len(e.Mops) == 0 {
 		e.Type = history.Failed
 		if err != nil {
@@ -64,4 +68,16 @@ func (a *asking) ask(h env.Host, admin *client.Admin, process int64, specs map[k
 		a.s.CountFailure(history.ListOffsets, err)
 	}
 	return e.Type == history.OK
+}
+
+// mark asks for one kind of offset.
+func (a *asking) mark(admin *client.Admin, level client.IsolationLevel, kind history.MopKind, specs map[kafka.TopicPartition]client.OffsetSpec) (mops []history.Mop, err error) {
+	ends, err := admin.ListOffsets(level, specs)
+	for p := range a.s.Topics[a.w.Topic] {
+		end, ok := ends[kafka.TopicPartition{Topic: a.w.Topic, Partition: p}]
+		if ok && end.Err == nil {
+			mops = append(mops, history.Mop{Kind: kind, Key: history.Partition(a.w.Topic, p), Offset: history.At(int64(end.Offset))})
+		}
+	}
+	return mops, err
 }

@@ -23,21 +23,28 @@ func (c *consuming) main(h env.Host) {
 
 // auditing reads everything once more when nothing is written any longer.
 type auditing struct {
-	w ProduceConsume
-	s *Stage
+	w      ProduceConsume
+	s      *Stage
+	topics []string // nil: that of w
 }
 
 func (a *auditing) main(h env.Host) {
 	for !a.s.Draining() {
 		h.Sleep(time.Second)
 	}
-	r := a.w.reader(a.s, h)
+	topics := a.topics
+	if topics == nil {
+		topics = a.w.UsesTopics()
+	}
+	r := a.w.readerOf(a.s, h, topics)
 	r.ReadUntil(func() bool { return r.Reached(a.s.Ends()) })
 	r.Close()
 }
 
-func (w ProduceConsume) reader(s *Stage, h env.Host) *Reader {
-	r, err := s.NewReader(h, w.consumerConfig(), w.Topic)
+func (w ProduceConsume) reader(s *Stage, h env.Host) *Reader { return w.readerOf(s, h, w.UsesTopics()) }
+
+func (w ProduceConsume) readerOf(s *Stage, h env.Host, topics []string) *Reader {
+	r, err := s.NewReader(h, w.consumerConfig(), topics...)
 	if err != nil {
 		panic("workloads: consumer: " + err.Error())
 	}

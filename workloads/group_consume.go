@@ -10,7 +10,6 @@ import (
 	"github.com/ktrial/ktrial/broker/client"
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
-	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/internal/nearest"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -163,11 +162,12 @@ func (w GroupConsume) when() CommitWhen {
 func (w GroupConsume) Clients(s *Stage) []Client {
 	out := w.Input.Clients(s)
 	g := &group{w: w, s: s, reached: map[kafka.TopicPartition]kafka.Offset{}}
+	audit := &groupAudit{s: s, group: w.Group, topics: w.UsesTopics(), done: g.done}
 	for i := range w.Members + w.Late {
 		m := &processing{g: g, number: i + 1, late: i >= w.Members}
 		out = append(out, Client{Host: fmt.Sprintf("member-%d", i+1), Role: Reads, Group: w.Group, Stops: true, Main: m.main})
 	}
-	return append(out, Client{Host: "group-auditor", Role: Reads, Main: g.audit})
+	return append(out, Client{Host: "group-auditor", Role: Reads, Watches: w.Group, Main: audit.main})
 }
 
 // group is what all members know of each other. No real member does: it is how the
@@ -284,58 +284,4 @@ func (p *processing) countReached() {
 			}
 		}
 	}
-}
-
-// audit asks again and again what the group has committed, and at last when all is
-// read.
-func (g *group) audit(h env.Host) {
-	g.s.AwaitWork(h)
-	cfg := checked(client.ReadConsumer(map[string]string{
-		"group.id": g.w.Group, "enable.auto.commit": "false", "default.api.timeout.ms": "5000",
-	}))
-	consumer, err := client.New(h, g.s.Bootstrap, h.Name()).NewConsumer(cfg)
-	if err != nil {
-		panic("workloads: group auditor: " + err.Error())
-	}
-	process := g.s.NewProcess()
-	for last := false; !last; h.Sleep(askEvery) {
-		last = g.done()
-		if !g.ask(h, consumer, process) {
-			process, last = g.s.NewProcess(), false
-		}
-	}
-	consumer.Close()
-}
-
-// ask asks once; false if nothing was learned.
-func (g *group) ask(h env.Host, consumer *client.Consumer, process int64) bool {
-	var partitions []kafka.TopicPartition
-	e := history.Event{Process: process, Client: h.Name(), F: history.Committed, Group: g.w.Group, Time: g.s.Now()}
-	for _, topic := range g.w.UsesTopics() {
-		for p := range g.s.Topics[topic] {
-			tp := kafka.TopicPartition{Topic: topic, Partition: p}
-			partitions = append(partitions, tp)
-			e.Mops = append(e.Mops, history.Mop{Kind: history.MopCommitted, Key: g.s.Key(tp)})
-		}
-	}
-	g.s.Recorder.Invoke(e)
-	committed, err := consumer.Committed(partitions...)
-	e.Time, e.Type = g.s.Now(), history.OK
-	if err != nil {
-		e.Type, e.Error = history.Failed, err.Error()
-		g.s.CountFailure(history.Committed, err)
-	}
-	e.Mops = nil
-	for _, tp := range partitions {
-		if err != nil {
-			break
-		}
-		m := history.Mop{Kind: history.MopCommitted, Key: g.s.Key(tp), Offset: history.At(history.NoOffset)}
-		if at, ok := committed[tp]; ok {
-			m.Offset = history.At(int64(at.Offset))
-		}
-		e.Mops = append(e.Mops, m)
-	}
-	g.s.Recorder.Complete(e)
-	return err == nil
 }

@@ -26,10 +26,13 @@ type Member struct {
 	generation int64
 	modern     bool
 	group      string
+	topics     []string
 
 	owned []kafka.TopicPartition
 	next  map[kafka.TopicPartition]kafka.Offset // of what was polled and is owned
 	moved []kafka.TopicPartition                // within the poll under way
+	// unfenced: its offsets in transactions do not say as what it is in the group.
+	unfenced bool
 	// Revoking, if set, is called before partitions are given up that are still
 	// owned: the moment to commit.
 	Revoking func(partitions []kafka.TopicPartition)
@@ -46,20 +49,13 @@ func (s *Stage) NewMember(h env.Host, cfg client.ConsumerConfig, topics ...strin
 	if err != nil {
 		return nil, err
 	}
-	m := &Member{s: s, h: h, consumer: consumer, process: s.NewProcess(), group: cfg.GroupID, instance: cfg.GroupInstanceID, modern: cfg.GroupProtocol == client.ConsumerProtocol, next: map[kafka.TopicPartition]kafka.Offset{}}
+	m := &Member{s: s, h: h, consumer: consumer, process: s.NewProcess(), group: cfg.GroupID, topics: topics, instance: cfg.GroupInstanceID, modern: cfg.GroupProtocol == client.ConsumerProtocol, next: map[kafka.TopicPartition]kafka.Offset{}}
 	consumer.OnCommit = m.committing
-	e := history.Event{Process: m.process, Client: h.Name(), F: history.Subscribe, Group: m.group, Time: s.Now()}
-	for _, topic := range topics {
-		for p := range s.Topics[topic] {
-			e.Keys = append(e.Keys, s.Key(kafka.TopicPartition{Topic: topic, Partition: p}))
-		}
-	}
-	s.Recorder.Invoke(e)
+	m.subscribed(history.Invoke)
 	if err := consumer.Subscribe(topics, m.listener()); err != nil {
 		return nil, err
 	}
-	e.Type, e.Time = history.OK, s.Now()
-	s.Recorder.Complete(e)
+	m.subscribed(history.OK)
 	return m, nil
 }
 
@@ -139,6 +135,75 @@ func (m *Member) Poll() []client.ConsumerRecord {
 	}
 	m.s.Recorder.Complete(m.polled(history.OK, records))
 	return records
+}
+
+// PollForTransaction is Poll of records that are processed in a transaction: they are in the
+// history as a part of that, and only a poll that returns nothing, or fails, is an operation
+// of its own.
+func (m *Member) PollForTransaction() []client.ConsumerRecord {
+	m.moved = nil
+	records, err := m.consumer.Poll(pollTimeout)
+	if err == nil && len(records) > 0 {
+		for i := range records {
+			m.next[records[i].Partition] = records[i].Offset + 1
+		}
+		return records
+	}
+	m.s.Recorder.Invoke(m.polled(history.Invoke, nil))
+	e := m.polled(history.OK, nil)
+	if err != nil {
+		e.Type, e.Error = history.Failed, err.Error()
+		m.s.CountFailure(history.Poll, err)
+	}
+	m.s.Recorder.Complete(e)
+	return nil
+}
+
+// GoBack has the member go on, in each partition that it owns, where the group has
+// committed, and where there is nothing at the beginning. It asks for stable offsets: a
+// transaction in doubt is decided first. False: what is committed is not known, and a
+// moment has passed.
+func (m *Member) GoBack() bool {
+	owned := m.consumer.Assignment()
+	committed, err := m.consumer.Committed(owned...)
+	if err != nil {
+		m.s.CountFailure(history.Committed, err)
+		m.h.Sleep(pollTimeout)
+		return false
+	}
+	for _, tp := range owned {
+		at, found := committed[tp]
+		if found {
+			err = m.consumer.SeekTo(tp, client.Position{Offset: at.Offset, Epoch: at.LeaderEpoch})
+			m.next[tp] = at.Offset
+		} else {
+			err = m.consumer.SeekToBeginning(tp)
+			delete(m.next, tp)
+		}
+		if err != nil {
+			panic("workloads: go back: " + err.Error()) // it was assigned a moment ago
+		}
+	}
+	return true
+}
+
+// goOnAsAnother has the member be another process of the history: an operation of this
+// one has no end.
+func (m *Member) goOnAsAnother() {
+	m.process = m.s.NewProcess()
+	m.subscribed(history.Invoke)
+	m.subscribed(history.OK)
+}
+
+// subscribed records that the member subscribes to its topics.
+func (m *Member) subscribed(as history.Type) {
+	e := history.Event{Type: as, Process: m.process, Client: m.h.Name(), F: history.Subscribe, Group: m.group, Time: m.s.Now()}
+	for _, topic := range m.topics {
+		for p := range m.s.Topics[topic] {
+			e.Keys = append(e.Keys, m.s.Key(kafka.TopicPartition{Topic: topic, Partition: p}))
+		}
+	}
+	m.s.Recorder.Add(&e)
 }
 
 // polled is the event of a poll.

@@ -197,7 +197,7 @@ func (w ProduceConsume) Clients(s *Stage) []Client {
 		c := &consuming{w: w, s: s}
 		out = append(out, Client{Host: fmt.Sprintf("consumer-%d", i+1), Role: Reads, Main: c.main})
 	}
-	ask := &asking{w: w, s: s}
+	ask := &asking{w: w, s: s, stable: w.Client["isolation.level"] == client.ReadCommitted.String()}
 	audit := &auditing{w: w, s: s}
 	return append(out, Client{Host: "asker", Main: ask.main}, Client{Host: "auditor", Role: Reads, Main: audit.main})
 }

@@ -35,9 +35,24 @@ type UsesTopics interface {
 	UsesTopics() []string
 }
 
+// Configured is a workload that says what its clients asked to be promised.
+type Configured interface {
+	Workload
+	// Config says what was configured, by Kafka's names, for the report and for
+	// what the configuration permits. Before the work has begun it says no more than
+	// is certain then.
+	Config() map[string]string
+}
+
+// PerRun is a workload that keeps what it sees of a run: each run has its own.
+type PerRun interface {
+	Workload
+	ForRun() Workload
+}
+
 // Settable is a workload with parameters that `--set` changes.
 type Settable interface {
-	Workload
+	Configured
 	// Set changes a parameter by its name or a client configuration by Kafka's.
 	// It returns a changed copy.
 	Set(name, value string) (Workload, error)
@@ -45,9 +60,6 @@ type Settable interface {
 	Check() error
 	// Names are all that Set knows.
 	Names() []string
-	// Config says what was configured, by Kafka's names, for the report and for
-	// what the configuration permits.
-	Config() map[string]string
 }
 
 // Set changes a parameter of a workload, if it has parameters.
@@ -77,12 +89,26 @@ type Client struct {
 	Role Role
 	// Group is the consumer group that it is a member of; empty: none.
 	Group string
+	// Watches is the consumer group whose progress it waits for without being a
+	// member; empty: none.
+	Watches string
+	// TransactionalID is that of its producer; empty: it has none.
+	TransactionalID string
 	// Stops: Main returns soon after Stage.Stopping says so, having left in order,
 	// as a program does that is sent SIGTERM. Other clients are killed instead.
 	Stops bool
 	// Main is the process. When it returns the client is done. A client that
 	// was killed is started again with the same Main.
 	Main func(env.Host)
+}
+
+// Awaits is the consumer group without whose progress the client is never done; empty:
+// none.
+func (c *Client) Awaits() string {
+	if c.Group != "" {
+		return c.Group
+	}
+	return c.Watches
 }
 
 // Stage is what a workload is given: the cluster's address, the recorder of

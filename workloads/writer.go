@@ -22,6 +22,8 @@ type Writer struct {
 	free []int64
 	mop  [1]history.Mop // of the event being recorded
 
+	failed int // sends that were not acknowledged
+
 	// Memory to be used again.
 	body  []byte
 	spare []*sent
@@ -90,6 +92,9 @@ func (w *Writer) send(to kafka.TopicPartition, key, body []byte, n int, told his
 // ValueOf is the value of a record that a Writer sent.
 func ValueOf(r *client.ConsumerRecord) []byte { return bytes.TrimRight(r.Value, ".") }
 
+// Flush waits until every send has its outcome.
+func (w *Writer) Flush() { w.producer.Flush() }
+
 // Close waits until every send has its outcome.
 func (w *Writer) Close() {
 	w.producer.Flush()
@@ -147,6 +152,9 @@ func (r *sent) delivered(d client.Delivery) {
 		e.Error = d.Err.Error()
 	}
 	r.w.s.Recorder.Complete(e)
+	if as != history.OK {
+		r.w.failed++
+	}
 	if as == history.Failed {
 		r.w.s.CountFailure(history.Send, d.Err)
 	}

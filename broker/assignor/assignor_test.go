@@ -83,6 +83,27 @@ func TestServerAssignors_AnswerLikeKafka(t *testing.T) {
 	}
 }
 
+// A group that its coordinator takes for alike, and is not, has what the first of its
+// members subscribes to: the first in the order of a hash map, or, for range, by
+// instance and id. So in Apache Kafka 4.4.
+func TestServerAssignors_TakenForAlike(t *testing.T) {
+	for _, c := range []struct{ assignor, topics, members, want string }{
+		{"uniform", "T:4", "A{} / B{T}=T:0-1 / C{T}=T:2-3", "A - / B - / C -"},
+		{"uniform", "T:4", "D{} / B{T}=T:0-1 / C{T}=T:2-3", "B T:0-1 / C T:2 / D T:3"},
+		{"uniform", "T:2 U:2", "A{U} / B{T}=T:0-1", "A U:0 / B U:1"},
+		{"range", "T:4", "A{} / B{T} / C{T}", "A - / B - / C -"},
+		{"range", "T:4", "A{} / B{T} #z / C{T}", "A T:2 / B T:0-1 / C T:3"},
+	} {
+		t.Run(c.assignor+" "+c.members, func(t *testing.T) {
+			a, err := ServerByName(c.assignor)
+			require.NoError(t, err)
+			g := parseGroup(c.topics, c.members)
+			g.Homogeneous = true
+			assert.Equal(t, c.want, printServer(a.Assign(g)))
+		})
+	}
+}
+
 // A leader that trusts every claim gives a partition to the member that lost it
 // as well (KAFKA-7026).
 func TestSticky_StaleClaimIsTheBug(t *testing.T) {

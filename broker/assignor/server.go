@@ -44,7 +44,9 @@ type Group struct {
 	// Partitions is the number of partitions of each subscribed topic that
 	// exists.
 	Partitions map[kafka.UUID]int32
-	// Homogeneous: all members subscribe to the same topics.
+	// Homogeneous: all members are taken to subscribe to the same topics as the first
+	// of them, whatever their own say: the coordinator may believe so of a group to
+	// which a member is new.
 	Homogeneous bool
 	Members     []GroupMember
 }
@@ -102,6 +104,25 @@ func newServerDivision(g Group) *serverDivision {
 		}
 	}
 	return d
+}
+
+// takenAlike is a homogeneous group in which every member subscribes to what first
+// subscribes to, or nil if that is so already.
+func (g Group) takenAlike(first *GroupMember) *Group {
+	same := func(m GroupMember) bool { return slices.Equal(m.Topics, first.Topics) }
+	if !g.Homogeneous || slices.IndexFunc(g.Members, func(m GroupMember) bool { return !same(m) }) < 0 {
+		return nil
+	}
+	alike := Group{Partitions: map[kafka.UUID]int32{}, Homogeneous: true, Members: slices.Clone(g.Members)}
+	for _, topic := range first.Topics {
+		if n, exists := g.Partitions[topic]; exists {
+			alike.Partitions[topic] = n
+		}
+	}
+	for i := range alike.Members {
+		alike.Members[i].Topics = first.Topics
+	}
+	return &alike
 }
 
 // bucket is where a Java HashMap of n strings has s. Within a bucket its order is that of
@@ -172,6 +193,11 @@ func (serverRange) Name() string { return ServerRange }
 
 func (serverRange) Assign(g Group) map[string]Share {
 	d := newServerDivision(g)
+	if len(d.members) > 0 {
+		if alike := g.takenAlike(slices.MinFunc(d.members, compareInstances)); alike != nil {
+			d = newServerDivision(*alike)
+		}
+	}
 	for t, owners := range d.owner {
 		// Static members come first, so that one that returns with a new id
 		// keeps its turn.

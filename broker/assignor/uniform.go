@@ -16,6 +16,9 @@ func (uniform) Assign(g Group) map[string]Share {
 	switch {
 	case len(d.members) == 0:
 	case g.Homogeneous:
+		if alike := g.takenAlike(d.members[0]); alike != nil {
+			d = newServerDivision(*alike)
+		}
 		d.divideAlike()
 	default:
 		d.divideUnlike()

@@ -116,6 +116,9 @@ func (p *Producer) append(r *ProducerRecord, done Callback, deadline time.Durati
 		if err == nil && p.closing {
 			err = errClosed
 		}
+		if err == nil && p.txn != nil {
+			err = p.txn.maySend(r.Topic) // it may have failed while the topic or memory was waited for
+		}
 		if err != nil {
 			p.release(reserved)
 			return err
@@ -163,7 +166,7 @@ func (p *Producer) newBatch(q *queue, reserved int64) *batch {
 	b := p.emptyBatch()
 	b.queue, b.reserved, b.created = q, reserved, p.net.host.Uptime()
 	b.tried, b.appendTime = kafka.NoEpoch, record.NoTimestamp
-	opts := record.Options{Codec: p.cfg.Compression}
+	opts := record.Options{Codec: p.cfg.Compression, Transactional: p.txn != nil}
 	if n := len(p.builders); n > 0 {
 		b.builder = p.builders[n-1]
 		p.builders = p.builders[:n-1]
@@ -221,6 +224,9 @@ func (p *Producer) add(t *producerTopic, b *batch, ts int64, r *ProducerRecord, 
 	b.builder.Append(ts, r.Key, r.Value, r.Headers...)
 	b.sends = append(b.sends, send{done, ts})
 	b.queue.taken++
+	if p.txn != nil {
+		p.txn.sentTo(b.queue)
+	}
 	after := b.builder.Size()
 	b.full = t.estimate(after, p.cfg.Compression) >= int(p.cfg.BatchSize)
 	if bySticky {
@@ -308,7 +314,7 @@ func (p *Producer) readyIn(b *batch, more bool, now time.Duration, epoch kafka.L
 		}
 		return max(0, b.retryAt-now)
 	}
-	if b.full || more || p.flushing > 0 || p.closing || len(p.memoryQueue) > 0 {
+	if b.full || more || p.flushing > 0 || p.closing || len(p.memoryQueue) > 0 || p.txn != nil && p.txn.state.ending() {
 		return 0
 	}
 	return max(0, b.created+p.cfg.Linger-now)

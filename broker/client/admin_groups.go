@@ -47,12 +47,17 @@ type MemberDescription struct {
 // NoGeneration stands where a generation or epoch is not known.
 const NoGeneration = member.NoGeneration
 
-// atCoordinator sends a request to the coordinator of a group. It is looked for
-// anew at each attempt.
+// atCoordinator sends a request to the coordinator of a group.
 func atCoordinator[R kmsg.Response](a *Admin, doing, group string, req kmsg.Request, check func(R) error) (answer R, at kafka.NodeID, err error) {
-	doing = fmt.Sprintf("%s %s", doing, group)
+	return atCoordinatorOf(a, groupCoordinator, doing, group, req, check)
+}
+
+// atCoordinatorOf sends a request to a coordinator. It is looked for anew at each
+// attempt.
+func atCoordinatorOf[R kmsg.Response](a *Admin, kind coordinatorKind, doing, key string, req kmsg.Request, check func(R) error) (answer R, at kafka.NodeID, err error) {
+	doing = fmt.Sprintf("%s %s", doing, key)
 	err = a.retry(doing, func(timeout time.Duration) error {
-		l, err := a.coordinator(group, timeout)
+		l, err := a.coordinator(kind, key, timeout)
 		if err != nil {
 			return err
 		}
@@ -66,15 +71,15 @@ func atCoordinator[R kmsg.Response](a *Admin, doing, group string, req kmsg.Requ
 	return answer, at, err
 }
 
-// coordinator is the link to the coordinator of a group.
-func (a *Admin) coordinator(group string, timeout time.Duration) (*link, error) {
+// coordinator is the link to the coordinator of a group or a transactional id.
+func (a *Admin) coordinator(kind coordinatorKind, key string, timeout time.Duration) (*link, error) {
 	req := kmsg.NewPtrFindCoordinatorRequest()
-	req.CoordinatorType, req.CoordinatorKey, req.CoordinatorKeys = groupKey, group, []string{group}
+	req.CoordinatorType, req.CoordinatorKey, req.CoordinatorKeys = int8(kind), key, []string{key}
 	resp, err := a.net.ask(req, timeout)
 	if err != nil {
 		return nil, err
 	}
-	c, err := coordinatorOf(resp.(*kmsg.FindCoordinatorResponse), group)
+	c, err := coordinatorOf(resp.(*kmsg.FindCoordinatorResponse), key)
 	if err != nil {
 		return nil, err
 	}
@@ -107,24 +112,16 @@ func (a *Admin) ListGroups(states, types []string) ([]GroupListing, error) {
 func (a *Admin) listGroupsOf(node kafka.NodeID, states, types []string) (all []GroupListing, err error) {
 	req := kmsg.NewPtrListGroupsRequest()
 	req.StatesFilter, req.TypesFilter = states, types
-	err = a.retry(fmt.Sprintf("list groups of broker %d", node), func(timeout time.Duration) error {
-		l := a.net.link(node)
-		if l == nil {
-			_, err := a.net.ask(kmsg.NewPtrMetadataRequest(), timeout)
-			return cmp.Or(err, error(kerr.BrokerNotAvailable))
-		}
-		resp, err := l.call(req, timeout)
-		if err != nil {
-			return err
-		}
-		answer := resp.(*kmsg.ListGroupsResponse)
-		all = nil
-		for _, g := range answer.Groups {
-			all = append(all, GroupListing{g.Group, g.ProtocolType, g.GroupState, g.GroupType})
-		}
-		return kerr.ErrorForCode(answer.ErrorCode)
+	answer, err := atBroker(a, "list groups", node, req, func(r *kmsg.ListGroupsResponse) error {
+		return kerr.ErrorForCode(r.ErrorCode)
 	})
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range answer.Groups {
+		all = append(all, GroupListing{g.Group, g.ProtocolType, g.GroupState, g.GroupType})
+	}
+	return all, nil
 }
 
 // DescribeGroups describes groups of both protocols. A group that there is not has

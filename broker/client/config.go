@@ -51,6 +51,10 @@ type ProducerConfig struct {
 	IgnoreKeys       bool             `kafka:"partitioner.ignore.keys"`
 	PartitionerClass PartitionerClass `kafka:"partitioner.class"`
 	Adaptive         bool             `kafka:"partitioner.adaptive.partitioning.enable"`
+	// TransactionalID names the producer over all its lives; empty: it has no
+	// transactions.
+	TransactionalID    string        `kafka:"transactional.id"`
+	TransactionTimeout time.Duration `kafka:"transaction.timeout.ms"`
 	// Partitioner chooses partitions instead of PartitionerClass, if set.
 	Partitioner Partitioner
 	// FirstSequence is where a new producer id begins to number each partition;

@@ -22,7 +22,8 @@ func TestReadProducer(t *testing.T) {
 		{map[string]string{"retries": "0"}, false, 2 * time.Minute},
 		{map[string]string{"request.timeout.ms": "200000"}, true, 200*time.Second + 5*time.Millisecond},
 		{map[string]string{"request.timeout.ms": "1000", "delivery.timeout.ms": "1005"}, true, 1005 * time.Millisecond},
-		{map[string]string{"transaction.timeout.ms": "5"}, true, 2 * time.Minute}, // without an effect here
+		{map[string]string{"client.dns.lookup": "use_all_dns_ips"}, true, 2 * time.Minute}, // without an effect here
+		{map[string]string{"transactional.id": "till-1", "transaction.timeout.ms": "5"}, true, 2 * time.Minute},
 	} {
 		cfg, err := ReadProducer(x.given)
 		require.NoError(t, err, "%v", x.given)

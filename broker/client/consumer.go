@@ -174,6 +174,18 @@ func (c *Consumer) Seek(tp kafka.TopicPartition, o kafka.Offset) error {
 	return err
 }
 
+// SeekTo is Seek to a position with its leader epoch, such as a committed one: a leader of
+// an older epoch is not asked for what comes next (KIP-320).
+func (c *Consumer) SeekTo(tp kafka.TopicPartition, to Position) error {
+	a, err := c.must(tp)
+	if err == nil {
+		c.net.metadata.heard(tp, to.Epoch)
+		a.seek(to)
+		c.attendToAll()
+	}
+	return err
+}
+
 // SeekToBeginning moves to the start of the logs, of all assigned partitions
 // if none is named, when they are next polled.
 func (c *Consumer) SeekToBeginning(partitions ...kafka.TopicPartition) error {

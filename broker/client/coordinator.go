@@ -12,16 +12,27 @@ import (
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
-// coordinator is the broker that coordinates a group, as far as its member knows.
+// coordinator is the broker that coordinates a group, or the transactions of a
+// transactional id, as far as its client knows.
 type coordinator struct {
-	net   *network
-	group string
+	net  *network
+	kind coordinatorKind
+	key  string // the group, or the transactional id
+	// shared: requests go over the link on which the broker is sent everything else.
+	shared bool
 	// changed is called when it was found or forgotten. It must not block.
 	changed func()
-	// found is called when it was found.
+	// found is called when it was found; nil: it is not a group member's.
 	found func(now time.Duration)
 
+	// keeps: the connection to a coordinator that is forgotten stays, and what is under
+	// way on it. So Java's client does in KIP-848 groups: a member that joins anew over
+	// another connection may be overtaken by its own older request, whose answer with
+	// its assignment is lost then.
+	keeps bool
+
 	link     *link   // nil: unknown
+	former   *link   // the one that was forgotten last; nil: there is none, or another was found
 	old      []*link // to brokers that no longer are; dropped by the next work
 	wanted   bool    // it was not ready when it was asked for
 	asking   bool    // a FindCoordinator is on its way
@@ -30,8 +41,18 @@ type coordinator struct {
 	fatal    error // FindCoordinator's, for the application
 }
 
-// groupKey is the kind of coordinator that FindCoordinator is asked for.
-const groupKey int8 = 0
+// coordinatorKind is what FindCoordinator is asked for.
+type coordinatorKind int8
+
+// The numbers are those of the wire.
+const (
+	groupCoordinator coordinatorKind = iota
+	transactionCoordinator
+)
+
+var coordinatorKinds = [...]string{"group", "transactional id"}
+
+func (k coordinatorKind) String() string { return coordinatorKinds[k] }
 
 // ready reports whether requests can be sent to it. If not it is looked for or
 // connected to, and changed is called when there is news; wakeAt is when to ask
@@ -40,6 +61,9 @@ func (co *coordinator) ready(now time.Duration) bool {
 	if co.link != nil && co.link.open() {
 		return true
 	}
+	if co.link != nil && co.link.dropped {
+		co.forget("coordinator has another address")
+	}
 	co.wanted = true
 	if co.link == nil {
 		co.find(now)
@@ -47,7 +71,7 @@ func (co *coordinator) ready(now time.Duration) bool {
 	}
 	if co.link.delay() > 0 {
 		co.forget("coordinator unavailable")
-		co.find(now)
+		co.retryAt = now + co.net.retryBackoff(1) // all others may still take it for the coordinator
 		return false
 	}
 	co.link.want()
@@ -81,7 +105,7 @@ func (co *coordinator) find(now time.Duration) {
 		return
 	}
 	req := kmsg.NewPtrFindCoordinatorRequest()
-	req.CoordinatorType, req.CoordinatorKey, req.CoordinatorKeys = groupKey, co.group, []string{co.group}
+	req.CoordinatorType, req.CoordinatorKey, req.CoordinatorKeys = int8(co.kind), co.key, []string{co.key}
 	co.asking = true
 	l.send(req, func(resp kmsg.Response, err error) {
 		co.asking = false
@@ -111,22 +135,49 @@ func coordinatorOf(resp *kmsg.FindCoordinatorResponse, key string) (kmsg.FindCoo
 }
 
 func (co *coordinator) answered(resp *kmsg.FindCoordinatorResponse) error {
-	c, err := coordinatorOf(resp, co.group)
+	c, err := coordinatorOf(resp, co.key)
 	if err != nil {
 		return err
 	}
 	co.failures = 0
-	co.link = co.net.coordinatorLink(kafka.NodeID(c.NodeID), joinAddr(c.Host, c.Port))
-	co.link.want()
-	co.net.host.Tell(&witness.CoordinatorFound{Group: co.group, Coordinator: kafka.NodeID(c.NodeID)})
-	co.found(co.net.host.Uptime())
+	if co.shared {
+		co.net.metadata.meet(kafka.NodeID(c.NodeID), c.Host, c.Port, nil)
+		co.link = co.net.link(kafka.NodeID(c.NodeID))
+		co.link.want()
+	} else {
+		co.connect(kafka.NodeID(c.NodeID), joinAddr(c.Host, c.Port))
+	}
+	if co.found != nil {
+		co.net.host.Tell(&witness.CoordinatorFound{Group: co.key, Coordinator: kafka.NodeID(c.NodeID)})
+		co.found(co.net.host.Uptime())
+	}
 	return nil
+}
+
+// connect takes a broker for the coordinator. If it was so before, its connection is
+// used again, or else opened no sooner than after its backoff.
+func (co *coordinator) connect(node kafka.NodeID, addr string) {
+	former := co.former
+	co.former = nil
+	again := former != nil && former.node == node && former.addr == addr
+	switch {
+	case again && co.keeps:
+		co.link = former
+	default:
+		co.link = co.net.coordinatorLink(node, addr)
+		if again {
+			co.link.failures, co.link.retryAt = former.failures, former.retryAt
+		} else if former != nil && co.keeps {
+			co.old = append(co.old, former)
+		}
+	}
+	co.link.want()
 }
 
 func (co *coordinator) notFound(err error) {
 	var k *kerr.Error
 	if errors.As(err, &k) && !k.Retriable && k != kerr.NetworkException {
-		co.fatal = fmt.Errorf("client: find coordinator of group %s: %w", co.group, err)
+		co.fatal = fmt.Errorf("client: find coordinator of %v %s: %w", co.kind, co.key, err)
 		return
 	}
 	co.failures++
@@ -141,14 +192,23 @@ func (co *coordinator) takeFatal() error {
 	return err
 }
 
-// forget has it looked for again. What is on its way to the old one fails.
+// forget has it looked for again. What is on its way to the old one fails, unless its
+// connection is kept.
 func (co *coordinator) forget(reason string) {
 	if co.link == nil {
 		return
 	}
-	co.net.host.Tell(&witness.CoordinatorForgotten{Group: co.group, Coordinator: co.link.node, Reason: reason})
-	co.old = append(co.old, co.link)
-	co.link = nil
+	if co.found != nil {
+		co.net.host.Tell(&witness.CoordinatorForgotten{Group: co.key, Coordinator: co.link.node, Reason: reason})
+	}
+	if co.shared {
+		co.link = nil
+	} else {
+		if !co.keeps {
+			co.old = append(co.old, co.link)
+		}
+		co.link, co.former = nil, co.link
+	}
 	co.changed()
 }
 

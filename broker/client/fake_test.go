@@ -40,6 +40,7 @@ type fake struct {
 	hidden   map[string]bool // topics that Metadata does not tell of
 
 	groups   fakeGroups
+	txns     fakeTransactions
 	requests []string // what was asked, in order: "broker-0 Produce"
 	sessions map[int32]*fakeSession
 }
@@ -63,7 +64,8 @@ type fakePartition struct {
 	log           []record.Batch
 	producers     map[kafka.ProducerID]*fakeProducer
 	aborted       []kmsg.FetchResponseTopicPartitionAbortedTransaction
-	epochEnds     map[int32]int64 // what OffsetForLeaderEpoch answers; absent: the end
+	opened        map[kafka.ProducerID]kafka.Offset // where open transactions begin
+	epochEnds     map[int32]int64                   // what OffsetForLeaderEpoch answers; absent: the end
 }
 
 type fakeProducer struct {
@@ -91,7 +93,7 @@ func newFakeIn(t testing.TB, world sim.Config, brokers int32, topics map[string]
 		f.ids[name] = kafka.NewUUID(f.w.Rand("topic ids " + name))
 		for p := range topics[name] {
 			f.parts[kafka.TopicPartition{Topic: name, Partition: p}] = &fakePartition{
-				leader: p % brokers, epoch: 1, producers: map[kafka.ProducerID]*fakeProducer{},
+				leader: p % brokers, epoch: 1, producers: map[kafka.ProducerID]*fakeProducer{}, opened: map[kafka.ProducerID]kafka.Offset{},
 			}
 		}
 	}
@@ -148,9 +150,13 @@ func (f *fake) answer(ctx *wire.Context, node int32, req kmsg.Request) kmsg.Resp
 	switch r := req.(type) {
 	case *kmsg.ApiVersionsRequest:
 		resp.(*kmsg.ApiVersionsResponse).ApiKeys = wire.Broker.ApiKeys()
+		f.features(resp.(*kmsg.ApiVersionsResponse))
 	case *kmsg.MetadataRequest:
 		f.metadata(r, resp.(*kmsg.MetadataResponse))
 	case *kmsg.InitProducerIDRequest:
+		if f.txnAnswer(ctx, node, req, resp) {
+			return resp
+		}
 		answer := resp.(*kmsg.InitProducerIDResponse)
 		f.nextID++
 		answer.ProducerID, answer.ProducerEpoch = int64(f.nextID), int16(f.nextEpoch)
@@ -169,7 +175,7 @@ func (f *fake) answer(ctx *wire.Context, node int32, req kmsg.Request) kmsg.Resp
 	case *kmsg.OffsetForLeaderEpochRequest:
 		f.offsetForLeaderEpoch(node, r, resp.(*kmsg.OffsetForLeaderEpochResponse))
 	default:
-		if f.groupAnswer(ctx, node, req, resp) {
+		if f.groupAnswer(ctx, node, req, resp) || f.txnAnswer(ctx, node, req, resp) {
 			return resp
 		}
 		f.t.Errorf("the fake broker knows no %s", kmsg.NameForKey(req.Key()))
@@ -251,7 +257,14 @@ func (f *fake) produce(ctx *wire.Context, node int32, req *kmsg.ProduceRequest, 
 				part.ErrorCode = kerr.NotLeaderForPartition.Code
 				part.CurrentLeader.LeaderID, part.CurrentLeader.LeaderEpoch = p.leader, p.epoch
 			case a.err == nil && !a.drop || a.append:
-				base, err := p.append(b)
+				base := kafka.NoOffset
+				err := f.verify(req, tp, b)
+				if err == nil {
+					base, err = p.append(b)
+				}
+				if _, open := p.opened[b.ProducerID()]; err == nil && b.IsTransactional() && !open {
+					p.opened[b.ProducerID()] = base
+				}
 				part.ErrorCode, part.BaseOffset = kafka.Code(err), int64(base)
 			}
 			if a.err != nil {
@@ -381,7 +394,7 @@ func (f *fake) read(node int32, s *fakeSession, req *kmsg.FetchRequest, resp *km
 			resp.Topics = append(resp.Topics, rt)
 			continue
 		}
-		rp.HighWatermark, rp.LastStableOffset, rp.LogStartOffset = int64(p.end()), int64(p.end()), int64(p.start)
+		rp.HighWatermark, rp.LastStableOffset, rp.LogStartOffset = int64(p.end()), int64(p.stable()), int64(p.start)
 		switch {
 		case p.leader != node:
 			rp.ErrorCode = kerr.NotLeaderForPartition.Code
@@ -392,6 +405,9 @@ func (f *fake) read(node int32, s *fakeSession, req *kmsg.FetchRequest, resp *km
 			rp.ErrorCode = kerr.OffsetOutOfRange.Code
 		default:
 			for _, b := range p.log {
+				if req.IsolationLevel == int8(ReadCommitted) && b.BaseOffset() >= p.stable() {
+					break
+				}
 				if b.LastOffset() >= from && len(rp.RecordBatches) < int(want.PartitionMaxBytes) {
 					rp.RecordBatches = append(rp.RecordBatches, b...)
 				}

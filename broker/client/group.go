@@ -92,7 +92,10 @@ func newGroup(c *Consumer) (*group, error) {
 		Group: cfg.GroupID, Instance: cfg.GroupInstanceID, Rack: cfg.ClientRack,
 		SessionTimeout: cfg.SessionTimeout, HeartbeatInterval: cfg.HeartbeatInterval, MaxPollInterval: cfg.MaxPollInterval,
 	}}
-	g.coordinator = coordinator{net: c.net, group: cfg.GroupID, changed: g.news, found: func(now time.Duration) { g.member.coordinatorFound(now) }}
+	g.coordinator = coordinator{
+		net: c.net, kind: groupCoordinator, key: cfg.GroupID, keeps: cfg.GroupProtocol == ConsumerProtocol,
+		changed: g.news, found: func(now time.Duration) { g.member.coordinatorFound(now) },
+	}
 	g.schedule = newSchedule(c.net.host, "group member", g.work)
 	g.duty = g.schedule.add()
 	g.commits = commits{g: g}

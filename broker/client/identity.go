@@ -15,6 +15,9 @@ type identity struct {
 	id    kafka.ProducerID
 	epoch kafka.ProducerEpoch
 	err   error // of fatal
+	// granted: each epoch is the coordinator's to give, for the producer has
+	// transactions. A partition begins anew with the next one.
+	granted bool
 }
 
 type identityState uint8

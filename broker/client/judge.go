@@ -35,7 +35,8 @@ func refused(err *kerr.Error) bool {
 		kerr.UnsupportedForMessageFormat, kerr.PolicyViolation, kerr.OutOfOrderSequenceNumber,
 		kerr.InvalidProducerEpoch, kerr.UnknownProducerID, kerr.UnsupportedCompressionType,
 		kerr.InvalidRecord, kerr.ProducerFenced, kerr.UnknownTopicID, kerr.ThrottlingQuotaExceeded,
-		kerr.TransactionalIDAuthorizationFailed, kerr.InvalidTxnState, kerr.InvalidProducerIDMapping:
+		kerr.TransactionalIDAuthorizationFailed, kerr.InvalidTxnState, kerr.InvalidProducerIDMapping,
+		kerr.TransactionAbortable, kerr.ConcurrentTransactions:
 		return true
 	}
 	return false
@@ -74,23 +75,36 @@ func (p *Producer) judge(b *batch, v judgement) {
 		p.split(b)
 	case p.idempotent() && (v.err == kerr.OutOfOrderSequenceNumber || v.err == kerr.UnknownProducerID):
 		p.outOfOrder(b, v)
-	case p.mayRetry(b) && v.err.Retriable:
+	case p.mayRetry(b) && retriable(v.err):
 		p.retry(b)
+	case isFatal(v.err) && p.txn != nil:
+		p.txn.fatal(v.error(b))
+		p.fail(b, v.error(b))
 	case isFatal(v.err) && p.idempotent():
 		p.identity.fail(v.error(b))
 		p.fail(b, v.error(b))
 	default:
 		b.recordErrs = v.recordErrors(b)
-		p.fail(b, v.error(b))
+		p.failInTransaction(b, v.error(b))
 	}
 }
 
 func isFatal(err *kerr.Error) bool {
 	switch err {
-	case kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed, kerr.ProducerFenced, kerr.UnsupportedVersion:
+	case kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed, kerr.ProducerFenced, kerr.UnsupportedVersion,
+		kerr.InvalidProducerIDMapping:
 		return true
 	}
 	return false
+}
+
+// failInTransaction is fail of a batch without which the transaction, if it is in one,
+// is not whole.
+func (p *Producer) failInTransaction(b *batch, err error) {
+	p.fail(b, err)
+	if p.txn != nil {
+		p.txn.batchFailed(err)
+	}
 }
 
 func (v *judgement) error(b *batch) error {
@@ -179,7 +193,7 @@ func (p *Producer) outOfOrder(b *batch, v judgement) {
 	q := b.queue
 	switch {
 	case !p.mayRetry(b):
-		p.fail(b, v.error(b))
+		p.failInTransaction(b, v.error(b))
 		return
 	case b.lost:
 		// As was to be expected.
@@ -193,7 +207,12 @@ func (p *Producer) outOfOrder(b *batch, v judgement) {
 		// is still on its way; then so may this one. To send it under another
 		// number could write it twice.
 		p.net.host.Reached(ProbeGaveUpBehind)
-		p.fail(b, v.error(b))
+		p.failInTransaction(b, v.error(b))
+		return
+	case p.txn != nil:
+		// It is not in the log and cannot get there under its number; another one is
+		// for the next transaction.
+		p.failInTransaction(b, v.error(b))
 		return
 	default:
 		// All before it were acknowledged, or are known to be missing. So it is

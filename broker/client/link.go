@@ -158,6 +158,9 @@ func (l *link) pick(req kmsg.Request) error {
 		return fmt.Errorf("client: %v: %s: %w", l, kmsg.NameForKey(req.Key()), err)
 	}
 	withoutIDs(req)
+	if l.net.limit != nil {
+		l.net.limit(req)
+	}
 	return nil
 }
 
@@ -236,7 +239,7 @@ func (l *link) ended(conn *wire.Conn, err error) {
 
 // connect makes one attempt.
 func (l *link) connect() {
-	conn, versions, err := l.dial()
+	conn, answer, err := l.dial()
 	l.opening = false
 	if err == nil && (l.net.closed || l.dropped) {
 		conn.Close()
@@ -245,7 +248,8 @@ func (l *link) connect() {
 	if err != nil {
 		l.failed()
 	} else {
-		l.conn, l.versions, l.failures = conn, versions, 0
+		l.conn, l.versions, l.failures = conn, wire.FromResponse(answer), 0
+		l.net.features.learn(answer)
 		l.used = l.net.host.Uptime()
 		conn.Drained = l.net.changed
 	}
@@ -253,24 +257,24 @@ func (l *link) connect() {
 	l.net.linkChanged(l, err)
 }
 
-func (l *link) dial() (*wire.Conn, wire.Versions, error) {
+func (l *link) dial() (*wire.Conn, *kmsg.ApiVersionsResponse, error) {
 	cfg := l.net.cfg
 	setup := backoff{cfg.ConnectionSetup, cfg.ConnectionSetupMax}.after(1+l.failures, l.net.host.Rand())
 	conn, err := wire.Dial(l.net.host, l.addr, l.net.clientID, setup)
 	if err != nil {
 		return nil, nil, err
 	}
-	versions, err := negotiate(conn, cfg.RequestTimeout)
+	answer, err := negotiate(conn, cfg.RequestTimeout)
 	if err != nil {
 		conn.Close()
 		return nil, nil, err
 	}
-	return conn, versions, nil
+	return conn, answer, nil
 }
 
 // negotiate asks what the broker speaks. One that does not know our version of
 // the question answers in version 0 (KIP-511), and is asked again in that.
-func negotiate(conn *wire.Conn, timeout time.Duration) (wire.Versions, error) {
+func negotiate(conn *wire.Conn, timeout time.Duration) (*kmsg.ApiVersionsResponse, error) {
 	req := kmsg.NewPtrApiVersionsRequest()
 	req.ClientSoftwareName, req.ClientSoftwareVersion = "ktrial", "4.1.0"
 	wire.Latest(req)
@@ -284,7 +288,27 @@ func negotiate(conn *wire.Conn, timeout time.Duration) (wire.Versions, error) {
 			req.SetVersion(0)
 			continue
 		}
-		return wire.FromResponse(answer), kerr.ErrorForCode(answer.ErrorCode)
+		return answer, kerr.ErrorForCode(answer.ErrorCode)
+	}
+}
+
+// features are the cluster's finalized ones, as the newest answer to ApiVersions
+// has them.
+type features struct {
+	epoch              int64 // -1: no broker has told any
+	transactionVersion int16
+}
+
+// learn takes in an answer, unless another broker has told of a later epoch.
+func (f *features) learn(resp *kmsg.ApiVersionsResponse) {
+	if resp.FinalizedFeaturesEpoch <= f.epoch {
+		return
+	}
+	*f = features{epoch: resp.FinalizedFeaturesEpoch}
+	for i := range resp.FinalizedFeatures {
+		if level := &resp.FinalizedFeatures[i]; level.Name == "transaction.version" {
+			f.transactionVersion = level.MaxVersionLevel
+		}
 	}
 }
 
@@ -326,6 +350,12 @@ func withoutIDs(req kmsg.Request) {
 		for i := range r.Topics {
 			if r.Topics[i].TopicID == zero {
 				r.Version = min(r.Version, 9)
+			}
+		}
+	case *kmsg.TxnOffsetCommitRequest:
+		for i := range r.Topics {
+			if r.Topics[i].TopicID == zero {
+				r.Version = min(r.Version, 5)
 			}
 		}
 	case *kmsg.OffsetFetchRequest:

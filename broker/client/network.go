@@ -23,17 +23,20 @@ type network struct {
 	bootstrap []string
 
 	metadata metadata
+	features features
 	links    []*link // in the order in which they were first wanted
 	byNode   map[kafka.NodeID]*link
 
 	// changed is called when a link opened or broke, and when the metadata was
 	// updated. It must not block.
 	changed func()
-	closed  bool
+	// limit, if set, lowers the version of a request that is about to be sent.
+	limit  func(kmsg.Request)
+	closed bool
 }
 
 func (c *Client) network(cfg *Common, changed func()) *network {
-	n := &network{host: c.host, cfg: cfg, clientID: c.id, bootstrap: c.bootstrap, changed: changed, byNode: map[kafka.NodeID]*link{}}
+	n := &network{host: c.host, cfg: cfg, clientID: c.id, bootstrap: c.bootstrap, changed: changed, byNode: map[kafka.NodeID]*link{}, features: features{epoch: -1}}
 	n.metadata.init(n)
 	return n
 }

@@ -79,6 +79,7 @@ type Producer struct {
 	oldest *batch   // of those not settled, once it was looked for
 
 	identity identity
+	txn      *transactions // nil: there is no transactional.id
 
 	memory      int64   // of buffer.memory that is free
 	memoryQueue []*byte // tasks that wait for it, in turn
@@ -123,6 +124,9 @@ func (c *Client) NewProducer(cfg ProducerConfig) (*Producer, error) {
 	p.shipping, p.expiry = p.schedule.add(), p.schedule.add()
 	p.net = c.network(&p.cfg.Common, p.shipSoon)
 	p.net.metadata.maxIdle = cfg.MetadataMaxIdle
+	if cfg.TransactionalID != "" {
+		p.txn = newTransactions(p)
+	}
 	c.host.Go("sender", p.run)
 	return p, nil
 }
@@ -133,20 +137,35 @@ func (p *Producer) idempotent() bool { return p.cfg.Idempotence }
 // later. It blocks, at most max.block.ms, while the topic is unknown or the
 // buffer is full. If it returns an error then r was not taken and done is not
 // called: the record is not and will not be written. Key, Value and Headers
-// are copied.
+// are copied. A transactional producer sends in a transaction only, and if a record
+// cannot be taken then the transaction must be aborted.
 func (p *Producer) Send(r ProducerRecord, done Callback) error {
 	if p.closing {
 		return errClosed
 	}
+	if p.txn != nil {
+		if err := p.txn.maySend(r.Topic); err != nil {
+			return err
+		}
+	}
 	if p.identity.state == fatal {
 		return fmt.Errorf("client: send to %s: %w", r.Topic, p.identity.err)
 	}
-	size := int64(recordBound(&r))
+	err := p.take(&r, done)
+	if err != nil && p.txn != nil {
+		p.txn.sendFailed(err)
+	}
+	return err
+}
+
+// take puts r into a batch, unless it is too large.
+func (p *Producer) take(r *ProducerRecord, done Callback) error {
+	size := int64(recordBound(r))
 	if size > int64(p.cfg.MaxRequestSize) || size > p.cfg.BufferMemory {
 		return fmt.Errorf("client: send to %s: record of up to %d bytes, expected at most max.request.size %d and buffer.memory %d: %w",
 			r.Topic, size, p.cfg.MaxRequestSize, p.cfg.BufferMemory, kerr.MessageTooLarge)
 	}
-	return p.append(&r, done, p.net.host.Uptime()+p.cfg.MaxBlock)
+	return p.append(r, done, p.net.host.Uptime()+p.cfg.MaxBlock)
 }
 
 // SendSync sends r and blocks until its delivery is known.
@@ -208,9 +227,9 @@ func (p *Producer) PartitionsFor(topic string) (int32, error) {
 	return int32(len(t.parts)), nil
 }
 
-// Close waits up to timeout (env.Forever: without limit) for what was sent,
-// fails what is left, and ends the producer's tasks and connections. It must
-// not be called by a Callback.
+// Close waits up to timeout (env.Forever: without limit) for what was sent, has an open
+// transaction aborted, fails what is left, and ends the producer's tasks and connections.
+// It must not be called by a Callback.
 func (p *Producer) Close(timeout time.Duration) {
 	if p.closing {
 		return
@@ -218,7 +237,14 @@ func (p *Producer) Close(timeout time.Duration) {
 	p.closing = true
 	p.memoryFree.Broadcast()
 	if timeout != 0 {
+		deadline := env.Forever
+		if timeout != env.Forever {
+			deadline = p.net.host.Uptime() + timeout
+		}
 		p.flush(timeout)
+		if p.txn != nil {
+			p.txn.abortAtClose(deadline)
+		}
 	}
 	p.closed = true
 	p.abort(errClosed)
@@ -226,4 +252,7 @@ func (p *Producer) Close(timeout time.Duration) {
 	p.schedule.close()
 	p.net.close()
 	p.delivered.Broadcast()
+	if p.txn != nil {
+		p.txn.news.Broadcast()
+	}
 }

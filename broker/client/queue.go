@@ -16,6 +16,8 @@ type queue struct {
 	index int  // among the producer's queues
 	busy  bool // it is among those with batches
 
+	transaction inTransaction // whether it is in the one under way
+
 	// batches are those whose callbacks have not run, in the order of the sends.
 	// A retry keeps its position, so order needs no other care: numbered batches
 	// come before those without a number, and their sequences follow each other.
@@ -61,6 +63,9 @@ func (q *queue) next(p *Producer, now time.Duration, epoch kafka.LeaderEpoch) (*
 		if p.idempotent() && !q.maySend(b, ahead, &p.identity) {
 			return nil, nothing, 0
 		}
+		if p.txn != nil && q.transaction != inside {
+			return nil, nothing, 0 // the coordinator must know first
+		}
 		switch wait := p.readyIn(b, i+1 < q.batches.len(), now, epoch); {
 		case wait <= 0:
 			return b, sendable, 0
@@ -85,7 +90,7 @@ func (q *queue) maySend(b *batch, ahead int, i *identity) bool {
 		// Batches before the one that made the restart necessary may still be in
 		// doubt. Numbered anew they could be written twice (KAFKA-14034): so first
 		// they are settled under their old number.
-		if q.inFlight > 0 {
+		if q.inFlight > 0 || i.granted {
 			return false
 		}
 		q.beginAnew(i)

@@ -64,7 +64,9 @@ func (p *Producer) work(now time.Duration) {
 		p.expire(now)
 	}
 	p.schedule.clear(p.shipping)
-	p.ship(now)
+	if p.txn == nil || !p.txn.work(now) {
+		p.ship(now)
+	}
 	if b := p.eldest(); b != nil {
 		p.schedule.at(p.expiry, b.created+p.cfg.DeliveryTimeout)
 	}
@@ -94,7 +96,7 @@ func (p *Producer) ship(now time.Duration) {
 	}
 	again := len(p.shipments) > 0 // there may be more for the same brokers
 	p.shipments = p.shipments[:0]
-	if again || p.idempotent() && p.identity.state == uninitialized { // the epochs are used up
+	if again || p.idempotent() && p.txn == nil && p.identity.state == uninitialized { // the epochs are used up
 		p.schedule.soon(p.shipping)
 	}
 }
@@ -209,6 +211,9 @@ func (s *shipment) send() {
 	s.req = kmsg.NewProduceRequest()
 	s.req.Topics = topics
 	s.req.Acks = int16(p.cfg.Acks)
+	if p.txn != nil {
+		s.req.TransactionID = &p.cfg.TransactionalID
+	}
 	s.req.TimeoutMillis = int32(min(p.cfg.RequestTimeout.Milliseconds(), math.MaxInt32))
 	for _, b := range s.batches {
 		part := kmsg.NewProduceRequestTopicPartition()
@@ -261,6 +266,9 @@ func (p *Producer) identified() bool {
 	case fatal:
 		p.abort(p.identity.err)
 	case uninitialized:
+		if p.txn != nil {
+			break // InitTransactions asks
+		}
 		for _, q := range p.queues {
 			if q.batches.len() > 0 {
 				p.identity.become(initializing)
@@ -313,7 +321,7 @@ func (p *Producer) expire(now time.Duration) {
 			if b.onWire {
 				b.doubt = true
 			}
-			p.fail(b, fmt.Errorf("client: produce to %v: %d records not delivered within delivery.timeout.ms %v: %w",
+			p.failInTransaction(b, fmt.Errorf("client: produce to %v: %d records not delivered within delivery.timeout.ms %v: %w",
 				q.tp, b.count(), p.cfg.DeliveryTimeout, kerr.RequestTimedOut))
 		}
 	}

@@ -168,7 +168,7 @@ func (s *story) do(words []string) {
 	case "wait": // wait 20: time passes
 		s.host.Sleep(time.Duration(s.number(words[1])) * time.Millisecond)
 	default:
-		if !s.doGroup(words) {
+		if !s.doGroup(words) && !s.doTxn(words) {
 			s.t.Fatalf("command %q is unknown", words[0])
 		}
 	}
@@ -244,9 +244,8 @@ func (s *story) answered(node int32, req kmsg.Request, resp kmsg.Response) {
 		asked, answer = s.produceText(req), s.producedText(r)
 	case *kmsg.FetchRequest:
 		asked, answer = s.fetchText(req), s.fetchedText(resp.(*kmsg.FetchResponse))
-	case *kmsg.InitProducerIDRequest:
-		r := resp.(*kmsg.InitProducerIDResponse)
-		answer = fmt.Sprintf("id %d, epoch %d", r.ProducerID, r.ProducerEpoch)
+	case *kmsg.InitProducerIDRequest, *kmsg.AddPartitionsToTxnRequest, *kmsg.AddOffsetsToTxnRequest, *kmsg.TxnOffsetCommitRequest, *kmsg.EndTxnRequest:
+		asked, answer = txnText(req, resp)
 	case *kmsg.MetadataRequest:
 		answer = metadataText(resp.(*kmsg.MetadataResponse))
 	case *kmsg.ListOffsetsRequest:

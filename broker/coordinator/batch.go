@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/witness"
@@ -17,6 +18,7 @@ import (
 type write struct {
 	name    string
 	by      Producer
+	guard   log.Guard // of the producer's transaction
 	timeout time.Duration
 	decide  func(Machine) (Decision, error)
 	done    func(error) // what is told the caller
@@ -59,6 +61,7 @@ func (w *write) tellAppended(err error) {
 type batch struct {
 	base, end kafka.Offset
 	by        Producer
+	guard     log.Guard
 	at        int64 // timestamp of all its records
 	events    []*write
 	timer     env.Timer // of the linger
@@ -90,10 +93,13 @@ func (s *shard) write(w *write) {
 		return
 	}
 	w.decision = d
-	if len(d.Records) == 0 {
-		s.endAfterWritten(w)
-	} else {
+	switch {
+	case len(d.Records) > 0:
 		s.append(w)
+	case d.Settled:
+		w.end(nil)
+	default:
+		s.endAfterWritten(w)
 	}
 	s.limit(w)
 }
@@ -118,6 +124,9 @@ func (s *shard) limit(w *write) {
 	if w.over {
 		return
 	}
+	if w.decision.Timeout > 0 {
+		w.timeout = w.decision.Timeout
+	}
 	life := s.life
 	w.timer = s.r.host.After(w.timeout, "coordinator timeout", func() {
 		s.enqueue(func() {
@@ -140,7 +149,7 @@ func (s *shard) append(w *write) {
 		w.end(errNotHere)
 		return
 	}
-	s.begin(w.by)
+	s.begin(w.by, w.guard)
 	if err := s.applyAll(w); err != nil {
 		s.failOpen(err)
 		w.end(err)
@@ -153,11 +162,11 @@ func (s *shard) append(w *write) {
 }
 
 // begin opens a batch, unless one is open.
-func (s *shard) begin(by Producer) {
+func (s *shard) begin(by Producer, guard log.Guard) {
 	if s.open != nil {
 		return
 	}
-	b := &batch{base: s.line.Written(), end: s.line.Written(), by: by, at: s.r.host.Now().Millis()}
+	b := &batch{base: s.line.Written(), end: s.line.Written(), by: by, guard: guard, at: s.r.host.Now().Millis()}
 	s.open = b
 	s.builder.Reset(record.Options{
 		Codec: s.r.cfg.Codec, LeaderEpoch: s.epoch, BaseOffset: b.base,
@@ -184,11 +193,11 @@ func (s *shard) applyAll(w *write) error {
 			if !w.decision.Divisible || s.builder.Count() == 0 {
 				return fmt.Errorf("coordinator: %s on %v: more than %d bytes in a batch: %w", w.name, s.tp, s.maxBatch(), kerr.MessageTooLarge)
 			}
-			by := s.open.by
+			by, guard := s.open.by, s.open.guard
 			if err := s.flush(); err != nil {
 				return err
 			}
-			s.begin(by)
+			s.begin(by, guard)
 		}
 		if err := s.applyOne(s.open.end, rec, w.by); err != nil {
 			return fmt.Errorf("coordinator: %s on %v: apply to offset %d: %w", w.name, s.tp, s.open.end, err)
@@ -225,7 +234,7 @@ func (s *shard) flush() error {
 		return nil
 	}
 	bytes := []byte(s.builder.Build())
-	info, err := s.r.log.AppendLocal(s.tp, s.epoch, bytes, 1)
+	info, err := s.r.log.AppendLocal(s.tp, bytes, log.Append{Epoch: s.epoch, Origin: log.Coordinator, Guard: b.guard}, s.r.cfg.Acks)
 	if err == nil && info.FirstOffset != b.base {
 		err = fmt.Errorf("coordinator: append to %v: at offset %d, expected %d: %w", s.tp, info.FirstOffset, b.base, errNotHere)
 		s.failOpen(err)
@@ -344,7 +353,7 @@ func (s *shard) failWaiting(err error) {
 }
 
 // endTxn appends the marker that ends a transaction here, and has the machine apply it.
-func (s *shard) endTxn(w *write, coordinatorEpoch int32, commit bool) {
+func (s *shard) endTxn(w *write, m Marker) {
 	if err := s.ready(); err != nil {
 		w.end(err)
 		return
@@ -355,17 +364,17 @@ func (s *shard) endTxn(w *write, coordinatorEpoch int32, commit bool) {
 		return
 	}
 	base := s.line.Written()
-	if err := s.applyMarker(base, w.by, commit); err != nil {
+	if err := s.applyMarker(base, w.by, m.Commit); err != nil {
 		s.line.Revert(base)
 		w.end(err)
 		return
 	}
 	kind := record.Abort
-	if commit {
+	if m.Commit {
 		kind = record.Commit
 	}
-	marker := record.NewEndTxnMarker(kind, s.r.host.Now().Millis(), w.by.ID, w.by.Epoch, coordinatorEpoch)
-	info, err := s.r.log.AppendLocal(s.tp, s.epoch, marker, 1)
+	marker := record.NewEndTxnMarker(kind, s.r.host.Now().Millis(), w.by.ID, w.by.Epoch, m.CoordinatorEpoch)
+	info, err := s.r.log.AppendLocal(s.tp, marker, log.Append{Epoch: s.epoch, Origin: log.Internal, TxnVersion: m.Version}, s.r.cfg.Acks)
 	switch {
 	case err != nil:
 		s.line.Revert(base)

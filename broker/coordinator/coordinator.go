@@ -65,6 +65,9 @@ type Hasher interface{ Hash(timeline.Cut) uint64 }
 type Env interface {
 	// Partition is the shard's partition of the internal topic.
 	Partition() kafka.TopicPartition
+	// LeaderEpoch is that in which the shard's partition is led here, and so the
+	// coordinator epoch of transaction markers.
+	LeaderEpoch() kafka.LeaderEpoch
 	// NowMillis is the wall clock, as in Kafka's timestamps. It may step.
 	NowMillis() int64
 	// Uptime is the monotonic clock.
@@ -101,6 +104,12 @@ type Decision struct {
 	Records []Record
 	// Divisible: the records may be written in several batches, as when offsets expire.
 	Divisible bool
+	// Settled: without records, the answer holds at once. All that it was made from is
+	// committed.
+	Settled bool
+	// Timeout, if not 0, bounds how long the records wait to be committed, instead of what
+	// the event was started with.
+	Timeout time.Duration
 	// Done is called once, by a later event: with nil when the records are committed
 	// (without records: when all is that was written before), else with the error that
 	// answers the client. After REQUEST_TIMED_OUT (which clients are told as

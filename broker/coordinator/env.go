@@ -34,6 +34,7 @@ type timer struct {
 }
 
 func (e *shardEnv) Partition() kafka.TopicPartition { return e.s.tp }
+func (e *shardEnv) LeaderEpoch() kafka.LeaderEpoch  { return e.s.epoch }
 func (e *shardEnv) NowMillis() int64                { return e.s.r.host.Now().Millis() }
 func (e *shardEnv) Uptime() time.Duration           { return e.s.r.host.Uptime() }
 func (e *shardEnv) NewUUID() kafka.UUID             { return kafka.NewUUID(e.s.r.host.Rand()) }

@@ -28,6 +28,10 @@ type Config struct {
 	// Timeout is how long the events of timers wait for the high watermark.
 	Timeout time.Duration
 	Codec   record.Codec
+	// Acks: -1 refuses records while fewer replicas are in sync than min.insync.replicas
+	// asks for; 1 appends them, and they wait. The answer waits for the high watermark
+	// in any case.
+	Acks int16
 	// Check has each shard compared with the fold of its committed log whenever it
 	// answers, if its machine is a Hasher. It costs as much as the state is large.
 	Check bool
@@ -36,7 +40,7 @@ type Config struct {
 // Log is what a runtime needs of the partitions that its broker leads: a
 // replica.Manager.
 type Log interface {
-	AppendLocal(tp kafka.TopicPartition, epoch kafka.LeaderEpoch, batches []byte, acks int16) (log.AppendInfo, error)
+	AppendLocal(tp kafka.TopicPartition, batches []byte, how log.Append, acks int16) (log.AppendInfo, error)
 	ReadLocal(tp kafka.TopicPartition, epoch kafka.LeaderEpoch, from kafka.Offset, maxBytes int32) ([]byte, error)
 	LocalEnds(tp kafka.TopicPartition, epoch kafka.LeaderEpoch) (replica.Ends, error)
 	MaxBatch(tp kafka.TopicPartition) int32
@@ -145,24 +149,37 @@ func (r *Runtime) Write(partition int32, name string, timeout time.Duration, dec
 }
 
 // WriteTxn is Write of records that belong to the open transaction of a producer: they
-// count when it is committed (TxnOffsetCommit). It blocks.
-func (r *Runtime) WriteTxn(partition int32, name string, by Producer, timeout time.Duration, decide func(Machine) (Decision, error)) error {
+// count when it is committed (TxnOffsetCommit). guard is what BeginVerification gave for
+// the partition, if the transaction was verified since. It blocks.
+func (r *Runtime) WriteTxn(partition int32, name string, by Producer, guard log.Guard, timeout time.Duration, decide func(Machine) (Decision, error)) error {
 	return r.wait(func(done func(error)) {
-		r.start(&write{name: name, by: by, timeout: timeout, decide: decide, done: done}, partition)
+		r.start(&write{name: name, by: by, guard: guard, timeout: timeout, decide: decide, done: done}, partition)
 	})
 }
 
-// EndTxn writes the marker that ends the transaction of a producer in a partition, and
-// has the machine apply it. It blocks.
-func (r *Runtime) EndTxn(partition int32, by Producer, coordinatorEpoch int32, commit bool, timeout time.Duration) error {
-	return r.wait(func(done func(error)) {
-		w := &write{name: "end-transaction", by: by, timeout: timeout, done: done}
-		if s := r.shards[partition]; s != nil {
-			s.enqueue(func() { s.endTxn(w, coordinatorEpoch, commit) })
-			return
-		}
+// Marker is what ends the transaction of a producer in a partition.
+type Marker struct {
+	By               Producer
+	CoordinatorEpoch int32
+	Commit           bool
+	Version          int8 // transaction.version of the transaction (KIP-1228)
+}
+
+// EndTxn writes a marker to a partition, and has the machine apply it. It blocks.
+func (r *Runtime) EndTxn(partition int32, m Marker, timeout time.Duration) error {
+	return r.wait(func(done func(error)) { r.StartEndTxn(partition, m, timeout, done) })
+}
+
+// StartEndTxn is EndTxn that does not wait: done is called, by a task of the shard, when
+// the marker is committed, refused, or in doubt after timeout. It does not block; done must not, either.
+func (r *Runtime) StartEndTxn(partition int32, m Marker, timeout time.Duration, done func(error)) {
+	s := r.shards[partition]
+	if s == nil {
 		done(errNotHere)
-	})
+		return
+	}
+	w := &write{name: "end-transaction", by: m.By, timeout: timeout, done: done}
+	s.enqueue(func() { s.endTxn(w, m) })
 }
 
 // Read has f look at a shard when its turn comes: at what is committed, if it takes

@@ -93,11 +93,11 @@ func (l *replicaLog) leads(epoch kafka.LeaderEpoch) error {
 	return nil
 }
 
-func (l *replicaLog) AppendLocal(_ kafka.TopicPartition, epoch kafka.LeaderEpoch, batches []byte, _ int16) (log.AppendInfo, error) {
+func (l *replicaLog) AppendLocal(_ kafka.TopicPartition, batches []byte, how log.Append, _ int16) (log.AppendInfo, error) {
 	if l.slow > 0 {
 		l.host.Sleep(l.slow)
 	}
-	if err := l.leads(epoch); err != nil {
+	if err := l.leads(how.Epoch); err != nil {
 		return log.AppendInfo{}, err
 	}
 	if err := l.refuse; err != nil {

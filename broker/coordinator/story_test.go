@@ -226,7 +226,7 @@ func (x *teller) timer(words []string) {
 
 func (x *teller) txn(by Producer, name string, n int64) {
 	x.onLeader(func(r *Runtime) {
-		err := r.WriteTxn(0, "txn", by, 5*time.Second, func(m Machine) (Decision, error) {
+		err := r.WriteTxn(0, "txn", by, 0, 5*time.Second, func(m Machine) (Decision, error) {
 			return Decision{Records: []Record{number(name, n)}}, nil
 		})
 		x.answers("txn %d %s %d", by.ID, name, n)(err)
@@ -235,6 +235,6 @@ func (x *teller) txn(by Producer, name string, n int64) {
 
 func (x *teller) end(by Producer, commit bool) {
 	x.onLeader(func(r *Runtime) {
-		x.answers("end %d", by.ID)(r.EndTxn(0, by, 0, commit, 5*time.Second))
+		x.answers("end %d", by.ID)(r.EndTxn(0, Marker{By: by, Commit: commit}, 5*time.Second))
 	})
 }

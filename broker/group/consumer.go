@@ -108,6 +108,7 @@ type consumerSoft struct {
 	metadataSeen  bool
 	metadataEpoch int32
 	resolving     bool  // an event that resolves regular expressions waits
+	postponed     int32 // the epoch of which it was told that its target waits for the clock
 	told          State // of which the ledger knows; empty: of none
 	// joining are the classic members that were told to join again, and have not.
 	joining map[string]bool
@@ -319,34 +320,61 @@ func (m *Machine) consumerGroupAt(id string, at timeline.Cut) (*consumerGroup, e
 	return g, nil
 }
 
-// preferredAssignor is the assignor that most members prefer when member from is
-// replaced by to; of equals the first in the order of Java's hash maps, and the
-// default where none is named.
-func (g *consumerGroup) preferredAssignor(from, to *consumerMember, byDefault string) string {
-	count := map[string]int{}
-	for name, n := range g.assignors.All() {
-		count[name] = n
-	}
-	if from != nil && from.told.assignor != nil {
-		count[*from.told.assignor]--
-	}
-	if to != nil && to.told.assignor != nil {
-		count[*to.told.assignor]++
-	}
-	if best := mostPreferred(count); best != "" {
-		return best
-	}
-	return byDefault
+// votes are how many members prefer an assignor, in the order in which Kafka's
+// coordinator looks at them; of equals the first wins. The map that it keeps has
+// uniform before range. The copy that it makes to count a member anew has both in one
+// bucket, in which a name that is new comes first: with one member for each, the one
+// for range is found to have changed the preference, so that the epoch of the group
+// rises with each of its heartbeats.
+type votes []vote
+
+type vote struct {
+	assignor string
+	members  int
 }
 
-// mostPreferred is the name with the highest count; empty: there is none.
-func mostPreferred(count map[string]int) (best string) {
-	for _, name := range hashMapOrder(count) {
-		if count[name] > 0 && (best == "" || count[name] > count[best]) {
-			best = name
+// votesAt are those of the members at a cut.
+func (g *consumerGroup) votesAt(at timeline.Cut) (v votes) {
+	for _, name := range []string{assignor.Uniform, assignor.ServerRange} {
+		if n, _ := g.assignors.GetAt(at, name); n > 0 {
+			v = append(v, vote{name, n})
 		}
 	}
-	return best
+	return v
+}
+
+// instead are the votes when member was is replaced by is.
+func (v votes) instead(was, is *consumerMember) votes {
+	v = slices.Clone(v)
+	if at := v.of(was.told.assignor); at >= 0 {
+		v[at].members--
+		if v[at].members == 0 {
+			v = slices.Delete(v, at, at+1)
+		}
+	}
+	switch at := v.of(is.told.assignor); {
+	case at >= 0:
+		v[at].members++
+	case is.told.assignor != nil:
+		v = slices.Insert(v, 0, vote{*is.told.assignor, 1})
+	}
+	return v
+}
+
+func (v votes) of(name *string) int {
+	return slices.IndexFunc(v, func(x vote) bool { return name != nil && x.assignor == *name })
+}
+
+// preferred is the assignor that most members prefer, or the default where none
+// names one.
+func (v votes) preferred(byDefault string) string {
+	best := vote{assignor: byDefault}
+	for _, x := range v {
+		if x.members > best.members {
+			best = x
+		}
+	}
+	return best.assignor
 }
 
 // sortedKeys are the keys of a map in order.

@@ -25,14 +25,7 @@ func (m *Machine) ConsumerGroupDescribe(id string, at timeline.Cut) kmsg.Consume
 		return resp
 	}
 	resp.State, resp.Epoch, resp.AssignmentEpoch = string(g.state(at)), g.epoch.GetAt(at), g.target.GetAt(at).epoch
-	resp.AssignorName = m.cfg.Consumer.Assignors[0]
-	count := map[string]int{}
-	for name, n := range g.assignors.AllAt(at) {
-		count[name] = n
-	}
-	if best := mostPreferred(count); best != "" {
-		resp.AssignorName = best
-	}
+	resp.AssignorName = g.votesAt(at).preferred(m.cfg.Consumer.Assignors[0])
 	for id, member := range g.members.AllAt(at) {
 		target, _ := g.targets.GetAt(at, id)
 		resp.Members = append(resp.Members, m.describeMember(member, target))

@@ -89,6 +89,7 @@ type heartbeat struct {
 	// replaced is the member whose instance.id the joining member takes; nil: none.
 	replaced *consumerMember
 	changed  bool // the subscription
+	looked   bool // at the subscriptions and at the metadata of topics, as they are now
 	records  []coordinator.Record
 }
 
@@ -346,12 +347,10 @@ func (h *heartbeat) update(byAssignor bool) (bump bool, err error) {
 }
 
 // prefersAnother reports whether most members prefer another assignor than before.
+// Kafka asks so at each heartbeat, whatever is in it; see votes.
 func (h *heartbeat) prefersAnother() bool {
-	if deref(h.was.told.assignor) == deref(h.member.told.assignor) {
-		return false
-	}
-	byDefault := h.m.cfg.Consumer.Assignors[0]
-	return h.group.preferredAssignor(nil, nil, byDefault) != h.group.preferredAssignor(h.was, h.member, byDefault)
+	v, byDefault := h.group.votesAt(timeline.Written), h.m.cfg.Consumer.Assignors[0]
+	return v.preferred(byDefault) != v.instead(h.was, h.member).preferred(byDefault)
 }
 
 // updateEpoch raises the group's epoch if the group has to be assigned anew, or if
@@ -362,6 +361,7 @@ func (h *heartbeat) updateEpoch(bump bool) int32 {
 	if !bump && soft.metadataSeen && epoch >= soft.metadataEpoch {
 		return epoch
 	}
+	h.looked = true
 	hash := metadataHash(g.subscribedWith(h.was, h.member), h.m.env.Image())
 	if bump || hash != g.hash64.Get() {
 		epoch++

@@ -1,6 +1,9 @@
 package group
 
-import "github.com/ktrial/ktrial/ledger"
+import (
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
+)
 
 // The rare states of KIP-848 groups that trials must have met.
 var (
@@ -14,6 +17,8 @@ var (
 		"a member of a KIP-848 group repeats itself with its previous epoch")
 	ProbeRejoined = ledger.NewProbe("group: member joins with what it has",
 		"a live member of a KIP-848 group joins with epoch 0 (KAFKA-19233)")
+	ProbeTargetPostponed = ledger.ProbeOn[witness.TargetPostponed](new(witness.TargetPostponed).Kind(), "group: target waits for the clock",
+		"a KIP-848 group changed, and the clock of its coordinator was behind the time of its last target assignment (KIP-1263)", nil)
 	ProbeUpgraded = ledger.NewProbe("group: upgraded to KIP-848",
 		"a classic group with members became a KIP-848 group")
 	ProbeDowngraded = ledger.NewProbe("group: downgraded from KIP-848",

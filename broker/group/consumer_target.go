@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ktrial/ktrial/broker/assignor"
 	"github.com/ktrial/ktrial/broker/coordinator"
+	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // updateTarget computes a new target assignment if the group's epoch is ahead of the
@@ -19,6 +22,7 @@ func (h *heartbeat) updateTarget(epoch int32) (int32, []topicPartitions) {
 	g, now := h.group, h.m.env.NowMillis()
 	target := g.target.Get()
 	interval := h.m.assignmentInterval(g.id)
+	h.tellPostponed(epoch, target, now)
 	if target.epoch >= epoch || target.assigned != 0 && interval > 0 && now < target.assigned+interval.Milliseconds() {
 		return target.epoch, h.currentTarget()
 	}
@@ -31,6 +35,18 @@ func (h *heartbeat) updateTarget(epoch int32) (int32, []topicPartitions) {
 	}
 	h.add(encode(&targetMetadataKey{g.id}, &targetMetadataValue{epoch, now}))
 	return epoch, fromShare(shares[h.member.id])
+}
+
+// tellPostponed tells the ledger of a target that is due and is not computed because
+// the last one is of a time to come: the clock of the coordinator that made it was
+// ahead, or that of this one is behind.
+func (h *heartbeat) tellPostponed(epoch int32, target targetMetadataValue, now int64) {
+	soft := h.m.soft(h.group.id)
+	if target.epoch >= epoch || target.assigned <= now || h.m.assignmentInterval(h.group.id) == 0 || soft.postponed == epoch {
+		return
+	}
+	soft.postponed = epoch
+	h.m.env.Tell(&witness.TargetPostponed{Group: h.group.id, Epoch: epoch, Behind: time.Duration(target.assigned-now) * time.Millisecond})
 }
 
 func sortedMembers(shares map[string]assignor.Share) []string {
@@ -60,7 +76,7 @@ func (h *heartbeat) targetOf(id string) ([]topicPartitions, bool) {
 // computeTarget has an assignor divide the subscribed topics among the members.
 func (h *heartbeat) computeTarget() map[string]assignor.Share {
 	g := h.group
-	name := g.preferredAssignor(h.was, h.member, h.m.cfg.Consumer.Assignors[0])
+	name := g.votesAt(timeline.Written).instead(h.was, h.member).preferred(h.m.cfg.Consumer.Assignors[0])
 	how, err := assignor.ServerByName(name)
 	if err != nil {
 		panic(fmt.Sprintf("group: assign the members of %q: %v: it should have been refused", g.id, err))
@@ -84,16 +100,34 @@ func (h *heartbeat) computeTarget() map[string]assignor.Share {
 	return how.Assign(input)
 }
 
-// homogeneous reports whether all members subscribe to the same topics, when this
-// member is as it is now: all name the same, or share one regular expression.
+// homogeneous reports whether all members subscribe to the same topics: all name the
+// same, or share one regular expression. Kafka looks at the member of a heartbeat as it
+// is now only when the group has to be assigned anew or its metadata may have
+// changed. Otherwise it counts those before: a member that joins a group whose last
+// target is out of date, without a subscription, has an assignor take it for one like
+// the others.
 func (h *heartbeat) homogeneous() bool {
 	g := h.group
+	if !h.looked {
+		topics := map[string]subscribers{}
+		for name, n := range g.topics.All() {
+			topics[name] = n
+		}
+		use := map[string]int{}
+		for regex, n := range g.regexUse.All() {
+			use[regex] = n
+		}
+		return homogeneous(g.members.Len(), topics, use)
+	}
 	members := g.members.Len()
 	if h.isNew {
 		members++
 	}
-	topics := g.subscribedWith(h.was, h.member)
-	expressions := h.regexUse()
+	return homogeneous(members, g.subscribedWith(h.was, h.member), h.regexUse())
+}
+
+// homogeneous reports whether so many members subscribe to the same topics.
+func homogeneous(members int, topics map[string]subscribers, expressions map[string]int) bool {
 	if len(expressions) > 1 || len(expressions) == 1 && expressions[sortedKeys(expressions)[0]] != members {
 		return false
 	}

@@ -46,14 +46,9 @@ type Caller struct {
 	Host     string // as Kafka writes it: "/127.0.0.1"
 }
 
-// PartitionFor is the partition of the offsets topic that a group belongs to: the
-// hash of a Java string, modulo the number of partitions.
+// PartitionFor is the partition of the offsets topic that a group belongs to.
 func PartitionFor(groupID string, partitions int32) int32 {
-	hash := javaHash(groupID)
-	if hash == -1<<31 {
-		return 0 // it has no absolute value (Utils.abs)
-	}
-	return max(hash, -hash) % partitions
+	return kafka.CoordinatorPartition(groupID, partitions)
 }
 
 // Machine is the groups and offsets of one partition of the offsets topic.

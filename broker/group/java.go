@@ -4,18 +4,9 @@ import (
 	"cmp"
 	"encoding/hex"
 	"slices"
-	"unicode/utf16"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 )
-
-// javaHash is String.hashCode: over UTF-16 units, with overflow.
-func javaHash(s string) (hash int32) {
-	for _, unit := range utf16.Encode([]rune(s)) {
-		hash = 31*hash + int32(unit)
-	}
-	return hash
-}
 
 // utf16Len is the length of a Java string.
 func utf16Len(s string) (n int) {
@@ -37,7 +28,7 @@ func hashMapOrder(m map[string]int) []string {
 		buckets *= 2
 	}
 	bucket := func(s string) uint32 {
-		h := uint32(javaHash(s))
+		h := uint32(kafka.JavaHash(s))
 		return (h ^ h>>16) & uint32(buckets-1)
 	}
 	keys := make([]string, 0, len(m))

@@ -52,6 +52,7 @@ type shard struct {
 	wait []waiting
 
 	now    time.Duration
+	skew   time.Duration // of the wall clock
 	timers map[string]timer
 	order  int
 
@@ -188,8 +189,11 @@ func (s *shard) Partition() kafka.TopicPartition {
 	return kafka.TopicPartition{Topic: kafka.OffsetsTopic, Partition: 3}
 }
 
+// LeaderEpoch does not matter to groups.
+func (s *shard) LeaderEpoch() kafka.LeaderEpoch { return 0 }
+
 // NowMillis begins at a time at which Kafka was there already.
-func (s *shard) NowMillis() int64      { return 1_700_000_000_000 + s.now.Milliseconds() }
+func (s *shard) NowMillis() int64      { return 1_700_000_000_000 + (s.now + s.skew).Milliseconds() }
 func (s *shard) Uptime() time.Duration { return s.now }
 
 func (s *shard) NewUUID() (u kafka.UUID) {

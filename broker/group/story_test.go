@@ -292,6 +292,10 @@ func (st *story) play(cmd command) {
 		for _, g := range st.m.ListGroups(words(cmd.opts["states"]), words(cmd.opts["types"]), timeline.Committed) {
 			st.say("> %s: %s, %q, %s", g.Group, g.GroupType, g.ProtocolType, g.GroupState)
 		}
+	case "clock": // clock DURATION: the wall clock is so far ahead from now on
+		d, err := time.ParseDuration(cmd.args[0])
+		must(err)
+		st.skew = d
 	case "after": // after DURATION
 		d, err := time.ParseDuration(cmd.args[0])
 		must(err)

@@ -13,14 +13,14 @@ import (
 // acksAll waits for the whole ISR.
 const acksAll = -1
 
-// append appends batches as the leader, in epoch unless that is NoEpoch.
-// internal is what the broker itself writes. It blocks while the disk is slow.
-func (p *Partition) append(batches []byte, epoch kafka.LeaderEpoch, acks int16, internal bool) (log.AppendInfo, error) {
+// append appends batches as the leader, in the epoch that how names unless that is
+// NoEpoch. It blocks while the disk is slow.
+func (p *Partition) append(batches []byte, how log.Append, acks int16) (log.AppendInfo, error) {
 	p.gate.enter()
 	defer p.gate.leave()
 	p.turn.lock()
 	defer p.turn.unlock()
-	if err := p.checkLeader(epoch); err != nil {
+	if err := p.checkLeader(how.Epoch); err != nil {
 		return log.AppendInfo{}, err
 	}
 	// Refused before the append, so that the producer knows it did not happen.
@@ -28,13 +28,8 @@ func (p *Partition) append(batches []byte, epoch kafka.LeaderEpoch, acks int16, 
 		return log.AppendInfo{}, kerr.NotEnoughReplicas
 	}
 	p.m.host.Tell(p.m.told.appending.Put(witness.Appending{Replica: p.self, Epoch: p.epoch, At: p.end, AcksAll: acks == acksAll}))
-	var info log.AppendInfo
-	var err error
-	if internal {
-		info, err = p.log.AppendInternal(batches, p.epoch)
-	} else {
-		info, err = p.log.AppendAsLeader(batches, p.epoch)
-	}
+	how.Epoch = p.epoch
+	info, err := p.log.Append(batches, how)
 	p.m.mustWork(p, p.log.Failed())
 	if err != nil {
 		return log.AppendInfo{}, err

@@ -14,13 +14,13 @@ import (
 
 // AppendLocal appends batches of the broker's own (coordinators, transaction
 // markers) to a partition that it leads. It does not wait for replication: see
-// WaitCommitted. epoch, unless NoEpoch, must be the current one.
-func (m *Manager) AppendLocal(tp kafka.TopicPartition, epoch kafka.LeaderEpoch, batches []byte, acks int16) (log.AppendInfo, error) {
+// WaitCommitted. The epoch, unless NoEpoch, must be the current one.
+func (m *Manager) AppendLocal(tp kafka.TopicPartition, batches []byte, how log.Append, acks int16) (log.AppendInfo, error) {
 	p, err := m.lookupName(tp)
 	if err != nil {
 		return log.AppendInfo{}, err
 	}
-	return p.append(batches, epoch, acks, true)
+	return p.append(batches, how, acks)
 }
 
 // WaitCommitted blocks until the high watermark has reached end in that leader

@@ -92,12 +92,13 @@ func (m *Manager) donePendings(ps *pendings) {
 func (m *Manager) Produce(req *kmsg.ProduceRequest) *kmsg.ProduceResponse {
 	resp := kmsg.NewPtrProduceResponse()
 	resp.Version = req.Version
-	m.ProduceInto(resp, req)
+	m.ProduceInto(resp, req, nil)
 	return resp
 }
 
-// ProduceInto is Produce with an empty answer to fill in.
-func (m *Manager) ProduceInto(resp *kmsg.ProduceResponse, req *kmsg.ProduceRequest) {
+// ProduceInto is Produce with an empty answer to fill in. guards are those of partitions
+// whose transaction was verified.
+func (m *Manager) ProduceInto(resp *kmsg.ProduceResponse, req *kmsg.ProduceRequest, guards map[kafka.TopicPartition]log.Guard) {
 	resp.Topics = slices.Grow(resp.Topics, len(req.Topics))[:len(req.Topics)]
 	waiting := m.newPendings()
 	defer m.donePendings(waiting)
@@ -108,7 +109,7 @@ func (m *Manager) ProduceInto(resp *kmsg.ProduceResponse, req *kmsg.ProduceReque
 		out.Partitions = slices.Grow(memory, len(in.Partitions))[:len(in.Partitions)]
 		for j := range in.Partitions {
 			tp := kafka.TopicPartition{Topic: in.Topic, Partition: in.Partitions[j].Partition}
-			p, info, err := m.produceOne(tp, req, in.Partitions[j].Records)
+			p, info, err := m.produceOne(tp, req, in.Partitions[j].Records, guards[tp])
 			fillProduced(&out.Partitions[j], tp.Partition, p, info, err)
 			if err == nil && req.Acks == acksAll {
 				waiting.all = append(waiting.all, pending{p: p, epoch: p.epoch, first: info.FirstOffset, end: info.LastOffset + 1, topic: i, at: j})
@@ -122,7 +123,7 @@ func (m *Manager) ProduceInto(resp *kmsg.ProduceResponse, req *kmsg.ProduceReque
 	}
 }
 
-func (m *Manager) produceOne(tp kafka.TopicPartition, req *kmsg.ProduceRequest, batches []byte) (*Partition, log.AppendInfo, error) {
+func (m *Manager) produceOne(tp kafka.TopicPartition, req *kmsg.ProduceRequest, batches []byte, guard log.Guard) (*Partition, log.AppendInfo, error) {
 	if err := checkProduced(req.Version, batches); err != nil {
 		return nil, log.AppendInfo{}, err
 	}
@@ -133,7 +134,7 @@ func (m *Manager) produceOne(tp kafka.TopicPartition, req *kmsg.ProduceRequest, 
 	if err != nil {
 		return nil, log.AppendInfo{}, err
 	}
-	info, err := p.append(batches, kafka.NoEpoch, req.Acks, false)
+	info, err := p.append(batches, log.Append{Epoch: kafka.NoEpoch, Guard: guard}, req.Acks)
 	return p, info, err
 }
 

@@ -263,7 +263,7 @@ func TestFetch_ReadCommittedWaitsForTheLastStableOffset(t *testing.T) {
 		s.w.After(time.Second, "abort", func() {
 			s.nodes[1].host.Process().Go("coordinator", func() {
 				marker := record.NewEndTxnMarker(record.Abort, 1000, producer, epoch, 0)
-				_, err := s.nodes[1].m.AppendLocal(orders0, 0, marker, acksAll)
+				_, err := s.nodes[1].m.AppendLocal(orders0, marker, log.Append{Origin: log.Internal}, acksAll)
 				assert.NoError(t, err)
 				assert.NoError(t, s.nodes[1].m.WaitCommitted(orders0, 0, 1, 2, time.Second))
 			})

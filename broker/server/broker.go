@@ -22,6 +22,10 @@ type Broker struct {
 	Replicas  *replica.Manager
 	Lifecycle *Lifecycle
 	Groups    *Groups
+	// Transactions coordinates transactions.
+	Transactions *Transactions
+	// Producers gives the ids of idempotent and transactional producers.
+	Producers *ProducerIDs
 	// Forward is the way to the controller for what clients ask of it.
 	Forward *Channel
 	// Allocate is the way for what this broker itself needs.
@@ -32,26 +36,22 @@ type Broker struct {
 	// Given is the broker's configuration as it was started with, by Kafka's names.
 	Given map[string]string
 
-	versions  wire.Versions
-	creator   topicCreator
-	producers producerIDs
+	versions wire.Versions
+	creator  topicCreator
 }
 
 // Listen serves the broker listener on port until the server is closed.
 func (b *Broker) Listen(port int) (*wire.Server, error) {
-	b.creator = topicCreator{host: b.Host, channel: b.Allocate, timeout: b.Settings.RequestTimeout, internal: b.Groups.topics()}
-	b.producers = producerIDs{
-		node: b.NodeID, epoch: b.Lifecycle.Epoch, channel: b.Allocate, timeout: b.Settings.RequestTimeout,
-		arrived: b.Host.NewSignal("producer ids"),
-	}
+	b.creator = topicCreator{host: b.Host, channel: b.Allocate, timeout: b.Settings.RequestTimeout, internal: map[string]kmsg.CreateTopicsRequestTopic{
+		kafka.OffsetsTopic: b.Groups.topic(), kafka.TransactionsTopic: b.Transactions.topic(),
+	}}
 	r := b.routes()
 	b.versions = r.versions(wire.Broker)
 	return r.listen(b.Host, b.Settings, port, wire.Broker)
 }
 
-// routes is the table of what a broker serves. Transactions are not there yet, so
-// their keys are not advertised either, and clients that look (all do) go without.
-// The controller's keys are served by forwarding.
+// routes is the table of what a broker serves. The controller's keys are served by
+// forwarding.
 func (b *Broker) routes() routes {
 	r := routes{}
 	on(r, b.produce)
@@ -81,6 +81,14 @@ func (b *Broker) routes() routes {
 	on(r, b.deleteGroups)
 	on(r, b.consumerGroupHeartbeat)
 	on(r, b.consumerGroupDescribe)
+
+	on(r, b.addPartitionsToTxn)
+	on(r, b.addOffsetsToTxn)
+	on(r, b.endTxn)
+	on(r, b.writeTxnMarkers)
+	on(r, b.txnOffsetCommit)
+	on(r, b.describeTransactions)
+	on(r, b.listTransactions)
 
 	on(r, forward[*kmsg.CreateTopicsRequest](b))
 	on(r, forward[*kmsg.DeleteTopicsRequest](b))

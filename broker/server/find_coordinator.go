@@ -8,16 +8,15 @@ import (
 	"github.com/ktrial/ktrial/broker/wire"
 )
 
-// FindCoordinator 0-6: which broker coordinates a group, from v4 on of many (KIP-699).
+// FindCoordinator 0-6: which broker coordinates a group or a transactional id, from v4 on of many (KIP-699).
 //
-//   - It is the leader of the group's partition of __consumer_offsets, by this broker's
-//     metadata. Whether it has loaded the partition is not asked.
-//   - The first to ask has __consumer_offsets created, with its own settings:
+//   - It is the leader of the key's partition of __consumer_offsets or __transaction_state, by this
+//     broker's metadata. Whether it has loaded the partition is not asked.
+//   - The first to ask has the topic created, with its own settings:
 //     COORDINATOR_NOT_AVAILABLE meanwhile, and if the partition has no leader that is alive.
 //   - Another key type is INVALID_REQUEST.
 //
-// Missing: transactions, which are COORDINATOR_NOT_AVAILABLE, and share groups (KIP-932),
-// which are INVALID_REQUEST as in a cluster without them.
+// Missing: share groups (KIP-932), which are INVALID_REQUEST as in a cluster without them.
 func (b *Broker) findCoordinator(_ *wire.Context, req *kmsg.FindCoordinatorRequest) kmsg.Response {
 	resp := kmsg.NewPtrFindCoordinatorResponse()
 	if req.Version >= 4 {
@@ -49,28 +48,25 @@ const (
 
 // coordinatorOf is the address and id of the coordinator of a key.
 func (b *Broker) coordinatorOf(kind int8, key string) (address, kafka.NodeID, error) {
+	var tp kafka.TopicPartition
 	switch kind {
 	case groupKey:
+		tp = kafka.TopicPartition{Topic: kafka.OffsetsTopic, Partition: b.Groups.partitionFor(key)}
 	case transactionKey:
-		return address{}, kafka.NoNode, kerr.CoordinatorNotAvailable
+		tp = kafka.TopicPartition{Topic: kafka.TransactionsTopic, Partition: b.Transactions.partitionFor(key)}
 	default:
 		return address{}, kafka.NoNode, kerr.InvalidRequest
 	}
 	im := b.image()
-	if im.Topic(kafka.OffsetsTopic) == nil {
-		b.creator.create([]string{kafka.OffsetsTopic})
+	if im.Topic(tp.Topic) == nil {
+		b.creator.create([]string{tp.Topic})
 		return address{}, kafka.NoNode, kerr.CoordinatorNotAvailable
 	}
-	p := im.Partition(kafka.TopicPartition{Topic: kafka.OffsetsTopic, Partition: b.Groups.partitionFor(key)})
-	if p == nil {
+	id, at, ok := aliveLeader(im, tp)
+	if !ok {
 		return address{}, kafka.NoNode, kerr.CoordinatorNotAvailable
 	}
-	broker := im.Broker(p.Leader)
-	at, known := endpoint(broker)
-	if !known || broker.Fenced {
-		return address{}, kafka.NoNode, kerr.CoordinatorNotAvailable
-	}
-	return address{at.Host, at.Port}, p.Leader, nil
+	return at, id, nil
 }
 
 // address is where a broker listens; the zero value is nowhere.

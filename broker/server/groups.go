@@ -100,7 +100,7 @@ func (s *GroupSettings) machine() group.Config {
 func (s *GroupSettings) runtime(node kafka.NodeID) coordinator.Config {
 	return coordinator.Config{
 		Node: node, Topic: kafka.OffsetsTopic, Linger: max(-1, time.Duration(s.LingerMs)*time.Millisecond),
-		LoadBuffer: s.LoadBuffer, LoadDelay: s.LoadDelay, Timeout: s.CommitTimeout, Codec: record.Codec(s.Codec), Check: s.Check,
+		LoadBuffer: s.LoadBuffer, LoadDelay: s.LoadDelay, Timeout: s.CommitTimeout, Codec: record.Codec(s.Codec), Acks: 1, Check: s.Check,
 	}
 }
 
@@ -125,20 +125,13 @@ func NewGroups(host env.Host, node kafka.NodeID, s GroupSettings, replicas *repl
 	return g
 }
 
-// topics are __consumer_offsets as it is to be created, by name (GroupCoordinatorService.groupMetadataTopicConfigs).
-func (g *Groups) topics() map[string]kmsg.CreateTopicsRequestTopic {
-	topic := kmsg.NewCreateTopicsRequestTopic()
-	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = kafka.OffsetsTopic, g.settings.Partitions, g.settings.ReplicationFactor
-	for _, c := range [][2]string{
+// topic is __consumer_offsets as it is to be created (GroupCoordinatorService.groupMetadataTopicConfigs).
+func (g *Groups) topic() kmsg.CreateTopicsRequestTopic {
+	return internalTopicOf(kafka.OffsetsTopic, g.settings.Partitions, g.settings.ReplicationFactor, [][2]string{
 		{"cleanup.policy", "compact"},
 		{"compression.type", "producer"},
 		{"segment.bytes", strconv.Itoa(int(g.settings.SegmentBytes))},
-	} {
-		cfg := kmsg.NewCreateTopicsRequestTopicConfig()
-		cfg.Name, cfg.Value = c[0], &c[1]
-		topic.Configs = append(topic.Configs, cfg)
-	}
-	return map[string]kmsg.CreateTopicsRequestTopic{topic.Topic: topic}
+	})
 }
 
 // ImageChanged tells of a new image that the replicas follow. The first one says how

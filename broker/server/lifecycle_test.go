@@ -242,10 +242,7 @@ func TestInitProducerID(t *testing.T) {
 		return resp
 	}
 	withQuorum(t, q, func(h env.Host, _ *sim.World) {
-		b := &Broker{producers: producerIDs{
-			node: 1, epoch: func() kafka.BrokerEpoch { return 7 }, channel: NewChannel(h, "x", q.find),
-			timeout: time.Second, arrived: h.NewSignal("ids"),
-		}}
+		b := &Broker{Producers: NewProducerIDs(h, 1, func() kafka.BrokerEpoch { return 7 }, NewChannel(h, "x", q.find), time.Second)}
 		ask := func(edit func(*kmsg.InitProducerIDRequest)) *kmsg.InitProducerIDResponse {
 			req := wire.Latest(kmsg.NewPtrInitProducerIDRequest())
 			edit(req)
@@ -272,8 +269,8 @@ func TestInitProducerID(t *testing.T) {
 
 		half := ask(func(req *kmsg.InitProducerIDRequest) { req.ProducerID = 4 })
 		assert.Equal(t, kerr.InvalidRequest.Code, half.ErrorCode)
-		txn := ask(func(req *kmsg.InitProducerIDRequest) { req.TransactionalID = ptr("t") })
-		assert.Equal(t, kerr.CoordinatorNotAvailable.Code, txn.ErrorCode)
+		nameless := ask(func(req *kmsg.InitProducerIDRequest) { req.TransactionalID = ptr("") })
+		assert.Equal(t, kerr.InvalidRequest.Code, nameless.ErrorCode)
 		q.active = ""
 		for range 5 {
 			ask(func(*kmsg.InitProducerIDRequest) {})

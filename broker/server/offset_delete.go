@@ -12,19 +12,15 @@ import (
 
 // OffsetDelete 0: a group forgets offsets (KIP-496).
 //
-//   - A topic or partition that does not exist is UNKNOWN_TOPIC_OR_PARTITION. If nothing is
-//     left, the group is not asked.
+//   - A topic or partition that does not exist is UNKNOWN_TOPIC_OR_PARTITION. The group is
+//     asked even if nothing is left: what it refuses is the answer.
 //   - A group id that is empty is INVALID_GROUP_ID.
 //
 // The rest is package group's.
 func (b *Broker) offsetDelete(_ *wire.Context, req *kmsg.OffsetDeleteRequest) kmsg.Response {
 	resp := kmsg.NewPtrOffsetDeleteResponse()
-	known := b.siftDeleted(req, resp)
-	if len(known) == 0 {
-		return resp
-	}
 	asked := *req
-	asked.Topics = known
+	asked.Topics = b.siftDeleted(req, resp)
 	var answer *kmsg.OffsetDeleteResponse
 	err := error(kerr.InvalidGroupID)
 	if req.Group != "" {

@@ -1,12 +1,14 @@
 package server
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/wire"
@@ -17,26 +19,33 @@ import (
 //
 //   - acks is 0, 1 or -1 (all), else INVALID_REQUIRED_ACKS for every partition
 //     that exists and whose batch could be appended.
+//
 //   - v13 names topics by id; an unknown one is UNKNOWN_TOPIC_ID.
+//
 //   - A partition that is named twice is answered once: the last batch counts.
+//
 //   - A partition that is not in the metadata is UNKNOWN_TOPIC_OR_PARTITION;
 //     one that is led elsewhere NOT_LEADER_OR_FOLLOWER, and v10 names the leader
 //     (KIP-951). The rest is package replica's.
+//
 //   - Topics of coordinators are not for clients: INVALID_TOPIC_EXCEPTION.
+//
 //   - acks=0 has no answer. After an error the connection is closed instead, so
 //     that the client looks for the leader again.
 //
-// Missing: transactions. A transactional batch is refused with
-// TRANSACTIONAL_ID_AUTHORIZATION_FAILED if no transactional id comes with it,
-// and with INVALID_TXN_STATE if one does. Quotas.
+//   - Records of a transaction: produce_txn.go. Without a transactional id the request as a whole is
+//     TRANSACTIONAL_ID_AUTHORIZATION_FAILED.
+//
+// Missing: quotas.
 func (b *Broker) produce(ctx *wire.Context, req *kmsg.ProduceRequest) kmsg.Response {
 	im := b.image()
 	var refused produceRefusals
 	dropRepeated(req)
 	fit := refused.sift(ctx, im, req)
+	fit, guards := b.verifyProduce(fit, &refused)
 	resp := ctx.ProduceResponse()
 	resp.Version = req.Version
-	b.Replicas.ProduceInto(resp, fit)
+	b.Replicas.ProduceInto(resp, fit, guards)
 	refused.addTo(resp)
 	if req.Acks == 0 {
 		if failed(resp) {
@@ -61,19 +70,31 @@ type produceRefusals struct {
 // sift resolves topic ids and leaves what may be appended. In the usual case
 // that is all of req, and nothing is copied.
 func (r *produceRefusals) sift(ctx *wire.Context, im *metadata.Image, req *kmsg.ProduceRequest) *kmsg.ProduceRequest {
+	if req.Version >= 13 {
+		for i := range req.Topics {
+			if topic := im.TopicByID(req.Topics[i].TopicID); topic != nil {
+				req.Topics[i].Topic = topic.Name
+			}
+		}
+	}
+	if req.TransactionID == nil && hasTransactional(req) {
+		return r.split(req, func(kafka.TopicPartition) error { return kerr.TransactionalIDAuthorizationFailed })
+	}
+	return r.split(req, func(tp kafka.TopicPartition) error { return refusal(ctx, im, req, tp) })
+}
+
+func hasTransactional(req *kmsg.ProduceRequest) (has bool) {
+	eachTransactional(req, func(kafka.TopicPartition, record.Batch) { has = true })
+	return has
+}
+
+// split takes the partitions that are refused out of req. It copies nothing if none is.
+func (r *produceRefusals) split(req *kmsg.ProduceRequest, refuse func(kafka.TopicPartition) error) *kmsg.ProduceRequest {
 	whole := true
 	for i := range req.Topics {
 		t := &req.Topics[i]
-		if req.Version >= 13 {
-			if topic := im.TopicByID(t.TopicID); topic != nil {
-				t.Topic = topic.Name
-			}
-		}
 		for j := range t.Partitions {
-			if err := refusal(ctx, im, req, t, &t.Partitions[j]); err != nil {
-				whole = false
-				r.add(t, t.Partitions[j].Partition, err)
-			}
+			whole = whole && refuse(kafka.TopicPartition{Topic: t.Topic, Partition: t.Partitions[j].Partition}) == nil
 		}
 	}
 	if whole {
@@ -85,7 +106,9 @@ func (r *produceRefusals) sift(ctx *wire.Context, im *metadata.Image, req *kmsg.
 		t := req.Topics[i]
 		t.Partitions = nil
 		for _, p := range req.Topics[i].Partitions {
-			if refusal(ctx, im, req, &t, &p) == nil {
+			if err := refuse(kafka.TopicPartition{Topic: t.Topic, Partition: p.Partition}); err != nil {
+				r.add(&t, p.Partition, err)
+			} else {
 				t.Partitions = append(t.Partitions, p)
 			}
 		}
@@ -101,24 +124,18 @@ func (r *produceRefusals) sift(ctx *wire.Context, im *metadata.Image, req *kmsg.
 const adminClient = "__admin_client"
 
 // refusal is why a partition of a produce cannot even be tried, or nil.
-func refusal(ctx *wire.Context, im *metadata.Image, req *kmsg.ProduceRequest, t *kmsg.ProduceRequestTopic, p *kmsg.ProduceRequestTopicPartition) error {
-	if req.Version >= 13 && t.Topic == "" {
+func refusal(ctx *wire.Context, im *metadata.Image, req *kmsg.ProduceRequest, tp kafka.TopicPartition) error {
+	if req.Version >= 13 && tp.Topic == "" {
 		return kerr.UnknownTopicID
 	}
-	if im.Partition(kafka.TopicPartition{Topic: t.Topic, Partition: p.Partition}) == nil {
+	if im.Partition(tp) == nil {
 		return kerr.UnknownTopicOrPartition
 	}
 	if req.Version < 3 {
 		return kerr.UnsupportedForMessageFormat
 	}
-	if internalTopic(t.Topic) && ctx.ClientID != adminClient {
+	if internalTopic(tp.Topic) && ctx.ClientID != adminClient {
 		return kerr.InvalidTopicException
-	}
-	if batch, _, err := record.Next(p.Records); err == nil && batch.IsTransactional() {
-		if req.TransactionID == nil {
-			return kerr.TransactionalIDAuthorizationFailed
-		}
-		return kerr.InvalidTxnState
 	}
 	return nil
 }
@@ -127,6 +144,10 @@ func (r *produceRefusals) add(t *kmsg.ProduceRequestTopic, partition int32, err 
 	out := kmsg.NewProduceResponseTopicPartition()
 	out.Partition, out.ErrorCode = partition, kafka.Code(err)
 	out.BaseOffset, out.LogAppendTime, out.LogStartOffset = int64(kafka.NoOffset), -1, int64(kafka.NoOffset)
+	var why *log.Refused
+	if errors.As(err, &why) {
+		out.ErrorMessage = &why.Why
+	}
 	if n := len(r.topics); n == 0 || r.topics[n-1].Topic != t.Topic || r.topics[n-1].TopicID != t.TopicID {
 		topic := kmsg.NewProduceResponseTopic()
 		topic.Topic, topic.TopicID = t.Topic, t.TopicID

@@ -24,8 +24,8 @@ var grammars = map[int16][]grammar{
 	24: {{3, "s82[s[4]t]t"}, {4, "[s821[s[4]t]t]t"}},                                                                           // AddPartitionsToTxn
 	25: {{3, "s82st"}},                                                                                                         // AddOffsetsToTxn
 	26: {{3, "s821t"}},                                                                                                         // EndTxn
-	27: {{1, "[821[s[4]t]4t]t"}},                                                                                               // WriteTxnMarkers
-	28: {{3, "ss824ss[s[484st]t]t"}},                                                                                           // TxnOffsetCommit
+	27: {{1, "[821[s[4]t]4t]t"}, {2, "[821[s[4]t]41t]t"}},                                                                      // WriteTxnMarkers
+	28: {{3, "ss824ss[s[484st]t]t"}, {6, "ss824ss[u[484st]t]t"}},                                                               // TxnOffsetCommit
 	32: {{4, "[1s[s]t]11t"}},                                                                                                   // DescribeConfigs
 	33: {{2, "[1s[sst]t]1t"}},                                                                                                  // AlterConfigs
 	34: {{2, "[s[s[4]t]t]t"}},                                                                                                  // AlterReplicaLogDirs

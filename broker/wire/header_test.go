@@ -97,7 +97,7 @@ func TestHeader_OfAnApiVersionsResponseIsNeverFlexible(t *testing.T) {
 }
 
 func TestVersions_AreKafkas(t *testing.T) {
-	newer := map[int16]bool{8: true, 9: true, 42: true} // OffsetCommit, OffsetFetch, DeleteGroups
+	newer := map[int16]bool{8: true, 9: true, 27: true, 28: true, 42: true} // OffsetCommit, OffsetFetch, WriteTxnMarkers, TxnOffsetCommit, DeleteGroups
 	for _, r := range Broker {
 		release := kversion.V4_1_0()
 		if newer[r.Key] {

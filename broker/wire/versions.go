@@ -11,7 +11,7 @@ type Range struct{ Key, Min, Max int16 }
 // Versions is what a peer speaks, sorted by key. It is never changed.
 type Versions []Range
 
-// Broker is what the broker listener of Kafka 4.1 speaks, of groups that of 4.4, without
+// Broker is what the broker listener of Kafka 4.1 speaks, of groups and transactions that of 4.4, without
 // share groups, ACLs, delegation tokens, quotas, SASL and telemetry. A server advertises
 // the part that it has handlers for.
 //
@@ -41,8 +41,8 @@ var Broker = Versions{
 	{24, 0, 5}, // AddPartitionsToTxn
 	{25, 0, 4}, // AddOffsetsToTxn
 	{26, 0, 5}, // EndTxn
-	{27, 1, 1}, // WriteTxnMarkers
-	{28, 0, 5}, // TxnOffsetCommit
+	{27, 1, 2}, // WriteTxnMarkers
+	{28, 0, 6}, // TxnOffsetCommit
 	{32, 1, 4}, // DescribeConfigs
 	{33, 0, 2}, // AlterConfigs
 	{34, 1, 2}, // AlterReplicaLogDirs

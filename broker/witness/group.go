@@ -3,6 +3,7 @@ package witness
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/ledger"
@@ -93,6 +94,14 @@ type (
 		To         string `json:"state"`
 		Generation int32  `json:"generation"`
 	}
+	// TargetPostponed: a KIP-848 group has changed, and its coordinator computes no new
+	// target assignment, because its clock is behind the time of the last one (KIP-1263).
+	TargetPostponed struct {
+		Group string `json:"group"`
+		Epoch int32  `json:"generation"`
+		// Behind is by how much the clock is.
+		Behind time.Duration `json:"behind_ns"`
+	}
 	// GenerationCompleted: the members of a classic group have joined a generation.
 	GenerationCompleted struct {
 		Group      string   `json:"group"`
@@ -163,6 +172,7 @@ var (
 	shardDiverged       = ledger.Declare[ShardDiverged]("shard-diverged", "a coordinator holds something else than its committed log says", ledger.Notable)
 	recordSetAside      = ledger.Declare[RecordSetAside]("record-set-aside", "a record of a coordinators' topic cannot be read", ledger.Notable)
 	groupState          = ledger.Declare[GroupState]("group-state", "a group is in another state", ledger.Notable)
+	targetPostponed     = ledger.Declare[TargetPostponed]("target-postponed", "a group waits for a new target assignment until the clock is past the last one", ledger.Notable)
 	generationCompleted = ledger.Declare[GenerationCompleted]("generation-completed", "the members of a classic group have joined a generation", ledger.Notable)
 	groupAssigned       = ledger.Declare[GroupAssigned]("group-assigned", "a member of a group is given its partitions", ledger.Detail)
 	memberJoined        = ledger.Declare[MemberJoined]("member-joined", "a group has a new member", ledger.Notable)
@@ -181,6 +191,7 @@ func (e *ShardCommitted) Kind() *ledger.Kind      { return shardCommitted }
 func (e *ShardDiverged) Kind() *ledger.Kind       { return shardDiverged }
 func (e *RecordSetAside) Kind() *ledger.Kind      { return recordSetAside }
 func (e *GroupState) Kind() *ledger.Kind          { return groupState }
+func (e *TargetPostponed) Kind() *ledger.Kind     { return targetPostponed }
 func (e *GenerationCompleted) Kind() *ledger.Kind { return generationCompleted }
 func (e *GroupAssigned) Kind() *ledger.Kind       { return groupAssigned }
 func (e *MemberJoined) Kind() *ledger.Kind        { return memberJoined }
@@ -229,6 +240,13 @@ func (e *GroupState) Sentence() string {
 		return fmt.Sprintf("group %s is %s, generation %d", e.Group, e.To, e.Generation)
 	}
 	return fmt.Sprintf("group %s goes from %s to %s, generation %d", e.Group, e.From, e.To, e.Generation)
+}
+
+// Subject is the group.
+func (e *TargetPostponed) Subject() string { return e.Group }
+
+func (e *TargetPostponed) Sentence() string {
+	return fmt.Sprintf("group %s, generation %d: no new target assignment; the last one was made %v ahead of this clock", e.Group, e.Epoch, e.Behind)
 }
 
 // Subject is the group.

@@ -4,7 +4,7 @@
 // their sentences. A node works the same whether anything reads them or not.
 //
 // The files are named by what tells: replica.go, quorum.go, controller.go,
-// broker.go (the life of a broker), log.go (recovery), message.go (requests and
+// broker.go (the life of a broker), group.go and txn.go (coordinators), log.go (recovery), message.go (requests and
 // answers).
 package witness
 

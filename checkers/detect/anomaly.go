@@ -57,6 +57,9 @@ const (
 	KeyOrder        Anomaly = "key-order"
 	Unprocessed     Anomaly = "unprocessed"
 	ProcessedTwice  Anomaly = "processed-twice"
+
+	ZombieCommit Anomaly = "zombie-commit"
+	CommitOrder  Anomaly = "commit-order"
 )
 
 // Jepsen's meta errors, which say only that a cycle exists, or that there is
@@ -108,6 +111,8 @@ var Anomalies = []AnomalyInfo{
 	{ReadAfterRevoke, "a consumer was given a record of a partition after it was told that it lost it"},
 	{GroupRewind, "a new owner of a partition began below the offset that its group had committed"},
 	{GroupJump, "a new owner of a partition began above the offset that its group had committed"},
+	{ZombieCommit, "a producer that had been fenced committed a transaction, or sent a record"},
+	{CommitOrder, "a transaction set its group's committed offset back"},
 	{DuplicateProcessing, "two committed transactions of a group processed the same record"},
 	{ProcessedTwice, "a group processed a record twice"},
 	{KeyOrder, "a group was given records of one key in another order than they were sent"},

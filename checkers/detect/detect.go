@@ -128,7 +128,7 @@ func (d *Detection) finishLog() {
 // instances of each anomaly in the order of the history.
 func (d *Detection) Finish(s Settings, emit Emit) {
 	l := d.log
-	l.FromTheStart, l.members, l.emptyPolls = s.FromTheStart, s.Members, s.EmptyPolls
+	l.FromTheStart, l.members, l.emptyPolls, l.readCommitted = s.FromTheStart, s.Members, s.EmptyPolls, s.ReadCommitted
 	d.finishLog()
 	if l.blind { // polls that told no offsets need those of the whole history
 		l.coverage = nil
@@ -159,6 +159,7 @@ func (d *Detection) Finish(s Settings, emit Emit) {
 		})
 	}
 	l.findMarks(s.ReadCommitted, s.MemberEpochs, emit)
+	l.findFenced(emit)
 	d.findGroups(emit)
 	l.findOwners(s.MemberEpochs, emit)
 	l.findProcessing(emit)

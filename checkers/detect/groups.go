@@ -13,7 +13,9 @@ type groupOf struct {
 	given     []bool              // by record
 	aborted   map[history.Rec]int // row of a transaction that failed and was given it
 	lowest    map[history.Key]int64
-	committed map[history.Key]bound // the highest
+	committed map[history.Key]bound   // the highest
+	inTxn     map[history.Key][]write // of transactions that succeeded
+	plain     map[history.Key]bool    // some commit was not of a transaction, or its client seeks
 	registers map[history.Key][]registerOp
 }
 
@@ -32,15 +34,16 @@ func (d *Detection) findGroups(emit Emit) {
 	if !facts {
 		return
 	}
-	groups := map[string]*groupOf{}
+	groups, ends, seeks := map[string]*groupOf{}, LogEnds(l.H), l.seeking()
 	l.H.EachOf(history.HasPolls|history.HasFacts, func(op *history.Op) bool {
 		if op.Group != "" && len(op.Polled)+len(op.Offsets) > 0 {
 			g := groups[op.Group]
 			if g == nil {
-				g = &groupOf{op.Group, make([]bool, len(l.flags)), map[history.Rec]int{}, map[history.Key]int64{}, map[history.Key]bound{}, map[history.Key][]registerOp{}}
+				g = &groupOf{op.Group, make([]bool, len(l.flags)), map[history.Rec]int{}, map[history.Key]int64{}, map[history.Key]bound{},
+					map[history.Key][]write{}, map[history.Key]bool{}, map[history.Key][]registerOp{}}
 				groups[op.Group] = g
 			}
-			g.gather(l, op)
+			g.gather(l, op, ends, seeks[op.ProcessNo])
 		}
 		return true
 	})
@@ -49,7 +52,6 @@ func (d *Detection) findGroups(emit Emit) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	ends := LogEnds(l.H)
 	for _, name := range names {
 		for k := range l.H.Keys() {
 			groups[name].judge(d, history.Key(k), ends, emit)
@@ -57,9 +59,9 @@ func (d *Detection) findGroups(emit Emit) {
 	}
 }
 
-func (g *groupOf) gather(l *Log, op *history.Op) {
+func (g *groupOf) gather(l *Log, op *history.Op, ends map[history.Key]Ends, seeks bool) {
 	// What a transaction that failed was given the group was not: it rewinds.
-	aborted := op.F == history.Txn && op.Type == history.Failed
+	aborted := l.neverCommitted(op, ends)
 	for _, p := range op.Polled {
 		g.given[p.Rec] = g.given[p.Rec] || !aborted
 		if aborted {
@@ -73,10 +75,14 @@ func (g *groupOf) gather(l *Log, op *history.Op) {
 	}
 	for _, o := range op.Offsets {
 		switch {
+		case o.Kind == history.MopCommit && aborted:
 		case o.Kind == history.MopCommit && op.Type != history.Failed:
+			g.order(op, o, seeks)
 			r := registerOp{write: true, value: o.Offset, call: op.Invoked, ret: op.Completed, row: op.Row}
-			if op.Type == history.Unknown {
-				r.ret = noEnd
+			if op.Type == history.Unknown || op.F == history.Txn && !l.readCommitted {
+				r.ret = noEnd // pending offsets are told to those alone that wait for them (KIP-447)
+			}
+			if !l.hasCommitted(op) {
 			} else if best, ok := g.committed[o.Key]; !ok || o.Offset > best.value {
 				g.committed[o.Key] = bound{op.Completed, o.Offset, op.Row}
 			}
@@ -109,22 +115,93 @@ func (g *groupOf) judge(d *Detection, key history.Key, ends map[history.Key]Ends
 			emit(f)
 		})
 	}
+	g.judgeOrder(key, emit)
 	g.judgeCommitted(d, key, emit)
 }
 
+// judgeCommitted: what is read of a register is what was written last. A read that
+// breaks this is left out, and the rest judged again: it may be permitted, and another
+// not.
 func (g *groupOf) judgeCommitted(d *Detection, key history.Key, emit Emit) {
+	const most = 8 // one is bad enough
 	ops := g.registers[key]
 	first := int64(unsaid)
 	if d.log.FromTheStart {
 		first = history.NoOffset
 	}
 	rows, verdict := judgeRegister(ops, first, registerSteps)
-	switch {
-	case verdict == broken:
+	for found := 0; verdict == broken; found++ {
 		f := about(CommittedOffset, key)
 		f.Name, f.Path = g.name, rows
 		emit(f)
-	case verdict == unknown && len(ops) > 0:
+		rest := withoutLastRead(ops, rows)
+		if len(rest) == len(ops) || found == most {
+			return
+		}
+		ops = rest
+		rows, verdict = judgeRegister(ops, first, registerSteps)
+	}
+	if verdict == unknown && len(ops) > 0 {
 		d.undecided[fmt.Sprintf("the committed offset of group %s on %s: so many of %d operations are under way at once that a search of %d steps does not tell whether it was read as it was committed", g.name, d.log.H.Keys()[key], len(ops), registerSteps)] = true
+	}
+}
+
+// withoutLastRead is ops without the read that began last among rows; all of ops if
+// there is none.
+func withoutLastRead(ops []registerOp, rows []int) []registerOp {
+	last := -1
+	for i, op := range ops {
+		if !op.write && slices.Contains(rows, op.row) && (last < 0 || op.call > ops[last].call) {
+			last = i
+		}
+	}
+	if last < 0 {
+		return ops
+	}
+	return slices.Delete(slices.Clone(ops), last, last+1)
+}
+
+// seeking are the processes that sought the beginning of a log at any time.
+func (l *Log) seeking() map[int32]bool {
+	seeks := map[int32]bool{}
+	l.H.EachOf(history.HasKeys, func(op *history.Op) bool {
+		if op.Seek && op.Type != history.Failed {
+			seeks[op.ProcessNo] = true
+		}
+		return true
+	})
+	return seeks
+}
+
+// order records the commit of a transaction. Each goes on from the one before it, if
+// nothing else moves the offsets of the group.
+func (g *groupOf) order(op *history.Op, o history.OffsetMop, seeks bool) {
+	switch {
+	case op.F != history.Txn || seeks:
+		g.plain[o.Key] = true
+	case op.Type == history.OK && o.Offset >= 0:
+		g.inTxn[o.Key] = append(g.inTxn[o.Key], write{op.Invoked, op.Completed, o.Offset, op.Row})
+	}
+}
+
+// judgeOrder: a transaction that began when another one had committed does not set the
+// group back.
+func (g *groupOf) judgeOrder(key history.Key, emit Emit) {
+	all := g.inTxn[key]
+	if g.plain[key] || len(all) < 2 {
+		return
+	}
+	done := make([]bound, 0, len(all))
+	for _, w := range all {
+		done = append(done, bound{w.done, w.value, w.row})
+	}
+	highest := rising(done)
+	slices.SortStableFunc(all, func(a, b write) int { return compare(a.began, b.began) })
+	for _, w := range all {
+		if before := highest(w.began); before.value > w.value {
+			f := about(CommitOrder, key)
+			f.Name, f.Earlier, f.Later = g.name, Sight{Offset: before.value, Row: before.row}, Sight{Offset: w.value, Row: w.row}
+			emit(f)
+		}
 	}
 }

@@ -59,12 +59,20 @@ type Log struct {
 	blind    bool                   // some poll told no offsets
 	finished bool
 	middle   bool // the history shows that it began in the middle of a cluster\'s life
-	members  bool // consumers of which no assignment is told are members of a group
-	found    foundAt
+	// readCommitted: consumers are given only what is committed, and wait for offsets that
+	// a transaction has pending.
+	readCommitted bool
+	members       bool // consumers of which no assignment is told are members of a group
+	found         foundAt
 	// emptyPolls: a poll that returns nothing is said to show that there is nothing.
 	emptyPolls bool
-	empties    int                        // 1: and none of them was wrong; -1: one was; 0: not looked at
+	empties    int // 1: and none of them was wrong; -1: one was; 0: not looked at
+	// untold are transactions under way that do not tell yet what they send; those that never
+	// do are untoldFrom the event at which the first began. -1: all tell.
+	untold     map[int]bool
+	untoldFrom int64
 	opens      map[history.Key][]openSend // made when it is needed
+	passings   map[history.Key][]passing  // and these
 	acked      int64                      // records acknowledged
 	polled     int64                      // records delivered to polls that succeeded
 	ackedRead  int64                      // acknowledged records that were read
@@ -125,7 +133,7 @@ func NewLog(h *history.History) *Log {
 	n := h.Records()
 	return &Log{
 		H: h, more: map[history.Rec]*positions{}, sends: map[history.Rec]int32{}, claims: map[claim]int{},
-		ties: map[spot][]history.Rec{}, lastOK: -1, lastDone: -1,
+		ties: map[spot][]history.Rec{}, lastOK: -1, lastDone: -1, untold: map[int]bool{}, untoldFrom: -1,
 		flags: make([]uint16, 0, n), writer: make([]uint32, 0, n), offset: make([]int64, 0, n),
 	}
 }
@@ -146,6 +154,9 @@ func (l *Log) grow() {
 // is recorded needs it.
 func (l *Log) Begin(op *history.Op) {
 	l.grow()
+	if op.F == history.Txn && len(op.Sends) == 0 {
+		l.untold[op.Row] = true
+	}
 	for _, s := range op.Sends {
 		if l.flags[s.Rec]&(begun|attempted) != 0 {
 			l.flags[s.Rec] |= begunAgain
@@ -173,6 +184,10 @@ func (l *Log) Learn(op *history.Op) {
 		if len(op.Sends) > 0 {
 			l.inDoubt = append(l.inDoubt, op.Row)
 		}
+	}
+	delete(l.untold, op.Row)
+	if op.F == history.Txn && op.Completed == history.Never && len(op.Sends) == 0 && (l.untoldFrom < 0 || op.Invoked < l.untoldFrom) {
+		l.untoldFrom = op.Invoked
 	}
 	l.anyGroup = l.anyGroup || op.Group != ""
 	l.hasTxn = l.hasTxn || op.F == history.Txn

@@ -97,6 +97,7 @@ func (l *Log) findLost(starts *belowStarts, emit Emit) map[history.Rec]bool {
 			d.someUnread(rec)
 		}
 	}
+	d.findHalves()
 	return d.found
 }
 
@@ -147,25 +148,6 @@ func (d *lost) passed(key history.Key, offset int64, writer int) (int64, bool) {
 		}
 	}
 	return d.starts.passed(key, offset, writer)
-}
-
-func (d *lost) tear(rec history.Rec, offset int64, row int) {
-	var op history.Op
-	l := d.log
-	l.H.Read(row, &op)
-	if op.F != history.Txn && !l.hasTxn && op.Txn == "" || l.flags[rec]&resent != 0 {
-		return
-	}
-	for _, s := range op.Sends {
-		if s.Rec != rec && l.flags[s.Rec]&(readOK|resent) == readOK {
-			f := about(TornTransaction, l.H.KeyOf(rec))
-			f.Record = Sight{rec, offset, row}
-			f.Later = Sight{s.Rec, l.first(s.Rec), None}
-			f.Passed = l.parts[f.Key].bound
-			d.emit(f)
-			return
-		}
-	}
 }
 
 // Ends is what is known of a log: where it begins and ends when all is over, and
@@ -312,7 +294,7 @@ func (l *Log) wasWrong(key history.Key, d drain) bool {
 	l.parts[key].next(d.offset+1, math.MaxInt64, func(_ int64, rec history.Rec) bool {
 		if w := l.Writer(rec); w >= 0 && l.flags[rec]&(sentOK|readOK|resent) == sentOK|readOK {
 			b := l.H.Brief(w)
-			wrong = b.Type == history.OK && int64(b.Completed) < d.event
+			wrong = b.Type == history.OK && int64(b.Completed) < d.event && !l.hidden(key, d.event)
 		}
 		return true // the next record is the one that should have come
 	})
@@ -320,18 +302,14 @@ func (l *Log) wasWrong(key history.Key, d drain) bool {
 }
 
 // hidden: at an event some operation had sent to the partition of which no
-// client knew yet how it would end. Behind an open transaction consumers see
-// nothing.
+// client knew yet how it would end, or the markers of a transaction had not been
+// written. Behind an open transaction consumers see nothing.
 func (l *Log) hidden(key history.Key, event int64) bool {
 	if l.opens == nil {
 		l.opens = map[history.Key][]openSend{}
 		l.H.EachOf(history.HasSends, func(op *history.Op) bool {
-			done := op.Completed
-			if op.Type == history.Unknown {
-				done = noEnd
-			}
 			for _, s := range op.Sends {
-				key := l.H.KeyOf(s.Rec)
+				key, done := l.H.KeyOf(s.Rec), l.hiddenUntil(op, s, op.F == history.Txn || op.Txn != "")
 				all := l.opens[key]
 				if n := len(all); n > 0 {
 					done = max(done, all[n-1].done)
@@ -346,5 +324,6 @@ func (l *Log) hidden(key history.Key, event int64) bool {
 	return i > 0 && all[i-1].done > event
 }
 
-// openSend is when an operation began, and when it and all before it were over.
+// openSend is when an operation began, and when it and all before it could hide
+// nothing any more.
 type openSend struct{ began, done int64 }

@@ -85,7 +85,7 @@ func (l *Log) repeats() bool { return len(l.sends)+len(l.more) > 0 }
 var byValue = map[Anomaly]bool{
 	Duplicate: true, G1a: true, AbortedRead: true, G1c: true, G1cRealtime: true, AppendRealtimeOrder: true, NonmonotonicSend: true,
 	IntNonmonotonicSend: true, PrecommittedRead: true, LostWrite: true, TornTransaction: true, DuplicateProcessing: true, NonmonotonicEnd: true,
-	PollSkip: true, IntPollSkip: true, GroupSkip: true,
+	PollSkip: true, IntPollSkip: true, GroupSkip: true, ZombieCommit: true,
 }
 
 // unsureOf: a finding is about a send of unknown outcome, and the value may have
@@ -96,6 +96,12 @@ func (l *Log) unsureOf(f *Finding) bool {
 	}
 	if f.Anomaly == NonmonotonicEnd && f.Record.Row >= 0 {
 		return !l.Acknowledged(f.Record.Rec)
+	}
+	switch f.Anomaly {
+	case ZombieCommit:
+		return l.H.Brief(f.Later.Row).Type != history.OK
+	case DuplicateProcessing:
+		return l.H.Brief(f.Reader).Type != history.OK || l.H.Brief(f.Again).Type != history.OK
 	}
 	return f.hasPair() && (!l.Acknowledged(f.Earlier.Rec) || !l.Acknowledged(f.Later.Rec))
 }

@@ -22,9 +22,15 @@ type processing struct {
 // work is what a group processed of a partition.
 type work struct {
 	name string
-	done map[int64]int // by offset: row+1 of the first operation that may have processed it
+	done map[int64]int // by offset: row+1 of the first operation that may have processed it, or maybe, or none
 	low  int64         // lowest offset of all
 }
+
+// none: no operation may have processed it. maybe: a transaction did, if it committed.
+const (
+	none  = 0
+	maybe = -1
+)
 
 // sentAt is when a record with a key was sent.
 type sentAt struct {
@@ -155,7 +161,13 @@ func (p *processing) process(op *history.Op, m history.OffsetMop) {
 	}
 	w.low = min(w.low, m.Offset)
 	before := w.done[m.Offset] - 1
-	if before < 0 {
+	switch {
+	case op.F == history.Txn && !p.log.hasCommitted(op): // it may have, and then its offsets went with it
+		if before == none-1 {
+			w.done[m.Offset] = maybe
+		}
+		return
+	case before < 0:
 		w.done[m.Offset] = op.Row + 1
 		return
 	}
@@ -197,7 +209,7 @@ func (p *processing) finish(rows []int) {
 func (p *processing) unprocessed(at groupKey, w *work, commit Sight) {
 	l := p.log
 	l.parts[at.key].each(false, func(offset int64, rec history.Rec) {
-		if offset < w.low || offset >= commit.Offset || w.done[offset] != 0 || l.flags[rec]&committed == 0 || l.flags[rec]&(tied|alsoOlder) != 0 || !l.isThere(offset, rec) {
+		if offset < w.low || offset >= commit.Offset || w.done[offset] != none || l.flags[rec]&committed == 0 || l.flags[rec]&(tied|alsoOlder) != 0 || !l.isThere(offset, rec) {
 			return
 		}
 		f := about(Unprocessed, at.key)

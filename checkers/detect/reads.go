@@ -9,6 +9,7 @@ type badReads struct {
 	log        *Log
 	subscribed []bool              // by process
 	processed  map[string][]uint32 // by group, by record: row+1
+	inDoubt    []int               // rows of transactions of unknown outcome that processed something
 	own        []ownRead
 	twice      []Finding
 	checked    int64
@@ -34,15 +35,30 @@ func (b *badReads) operation(op *history.Op) {
 		return
 	}
 	b.checked += int64(len(op.Polled))
-	if op.F == history.Txn && op.Type == history.OK && b.subscribed[op.ProcessNo] {
-		b.process(op)
+	if op.F == history.Txn {
+		switch withOffsets := op.Group != "" && commits(op); {
+		case op.Type == history.OK && (withOffsets || b.subscribed[op.ProcessNo]):
+			b.process(op)
+		case op.Type == history.Unknown && withOffsets:
+			b.inDoubt = append(b.inDoubt, op.Row)
+		}
 	}
 	if len(op.Sends) > 0 {
 		b.readOwn(op)
 	}
 }
 
-// process records what a transaction of a group that succeeded processed.
+// commits: the operation moves the offsets of its group.
+func commits(op *history.Op) bool {
+	for _, o := range op.Offsets {
+		if o.Kind == history.MopCommit {
+			return true
+		}
+	}
+	return false
+}
+
+// process records what a transaction of a group that took effect processed.
 func (b *badReads) process(op *history.Op) {
 	once := b.processed[op.Group]
 	for n := b.log.H.Records(); len(once) < n; {
@@ -108,8 +124,20 @@ func (b *badReads) readOwn(op *history.Op) {
 	}
 }
 
+// processInDoubt: of a transaction of unknown outcome that took effect all that it was
+// given is processed.
+func (b *badReads) processInDoubt() {
+	var op history.Op
+	for _, row := range b.inDoubt {
+		if b.log.H.Read(row, &op); b.log.hasCommitted(&op) && !b.log.jepsen {
+			b.process(&op)
+		}
+	}
+}
+
 func (b *badReads) finish(emit Emit) int64 {
 	l := b.log
+	b.processInDoubt()
 	if b.anySuspect() {
 		l.H.EachOf(history.HasPolls, func(op *history.Op) bool {
 			for _, p := range op.Polled {
@@ -147,7 +175,8 @@ func (b *badReads) anySuspect() bool {
 }
 
 // judgeRead: what a poll returned was sent, and not by a send that failed. While
-// the history is still recorded, a send under way may do either.
+// the history is still recorded, a send under way may do either, and a transaction that
+// has not told yet what it sends may have sent anything.
 func (l *Log) judgeRead(op *history.Op, p history.Polled, emit Emit) {
 	flags := l.flags[p.Rec]
 	var anomaly Anomaly
@@ -155,7 +184,7 @@ func (l *Log) judgeRead(op *history.Op, p history.Polled, emit Emit) {
 	case flags&(sentOK|sentUnknown) != 0, !l.finished && (flags&begun != 0 && flags&attempted == 0 || flags&begunAgain != 0):
 		return
 	case flags&attempted == 0:
-		if l.older(l.H.KeyOf(p.Rec), p.Offset) {
+		if l.older(l.H.KeyOf(p.Rec), p.Offset) || len(l.untold) > 0 && !l.finished {
 			return
 		}
 		anomaly = PhantomRead
@@ -170,7 +199,7 @@ func (l *Log) judgeRead(op *history.Op, p history.Polled, emit Emit) {
 	// What was sent before the history began may arrive late, or be read for a
 	// value that failed since.
 	if anomaly == PhantomRead {
-		f.Undecided = l.middle || l.startsLate(f.Key)
+		f.Undecided = l.middle || l.startsLate(f.Key) || l.untoldFrom >= 0 && l.untoldFrom < op.Completed
 	} else {
 		f.Undecided = l.middle && l.older(f.Key, p.Offset) && !l.toldAt(f.Record)
 	}

@@ -106,13 +106,9 @@ func (o *owing) openSends(s *start) []openAt {
 		return opens
 	}
 	o.log.H.EachOf(history.HasSends, func(op *history.Op) bool {
-		done := op.Completed
-		if op.Type == history.Unknown {
-			done = noEnd
-		}
 		for _, sent := range op.Sends {
 			if o.log.H.KeyOf(sent.Rec) == s.key && op.Invoked < s.given {
-				opens = append(opens, openAt{op.Invoked, done, o.log.offset[sent.Rec], op.Row})
+				opens = append(opens, openAt{op.Invoked, o.log.hiddenUntil(op, sent, op.Txn != ""), o.log.offset[sent.Rec], op.Row})
 			}
 		}
 		return true

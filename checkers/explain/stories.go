@@ -76,6 +76,8 @@ func init() { // the map would refer to itself
 		detect.KeyOrder:            (*telling).keyOrder,
 		detect.Unprocessed:         (*telling).unprocessed,
 		detect.ProcessedTwice:      (*telling).workedTwice,
+		detect.ZombieCommit:        (*telling).zombieCommit,
+		detect.CommitOrder:         (*telling).commitOrder,
 	}
 }
 

@@ -220,7 +220,7 @@ func (r *raw) has() (bits uint8) {
 	if r.f == Assign || r.f == Subscribe || r.f == Crash {
 		bits |= HasKeys
 	}
-	if r.f == InitProducer || r.f == Join || r.f.OfListener() {
+	if r.f == InitProducer || r.f == Join || r.f.OfListener() || r.producer != 0 || r.epoch != 0 {
 		bits |= HasFacts
 	}
 	return bits

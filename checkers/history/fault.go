@@ -24,10 +24,15 @@ const (
 	ReplacedLeaderHeard
 	// DamagedDisk: a disk lied or rots, so that what was synced may be gone.
 	DamagedDisk
+	// ReplacedCoordinator: another broker coordinates groups by now, and the one before
+	// answers on; ReplacedCoordinatorHeard: it does no longer.
+	ReplacedCoordinator
+	ReplacedCoordinatorHeard
 )
 
 var faultNames = [...]string{"", "unclean-election", "last-isr-lost", "lossy-crashes", "delayed-endtxn",
-	"offset-reset", "replaced-leader", "replaced-leader-heard", "damaged-disk"}
+	"offset-reset", "replaced-leader", "replaced-leader-heard", "damaged-disk",
+	"replaced-coordinator", "replaced-coordinator-heard"}
 
 // String is the name of the fault in a file; empty for OtherFault.
 func (f FaultKind) String() string { return faultNames[f] }

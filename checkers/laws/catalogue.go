@@ -178,7 +178,7 @@ var (
 	GenerationsGrow = declare(46, OfGroup, "the generation of a classic group grows with each rebalance that is completed",
 		"each generation that is completed by the coordinator that completed the one before", "KIP-62; ClassicGroup.initNextGeneration")
 	FencedCommits = declare(47, OfGroup, "a commit is accepted only in the present generation, and without one only while the group has no members",
-		"each commit that is answered with success: along the log of the coordinators' topic generations never fall, of a classic group or of a member", "KIP-62, KIP-848; ClassicGroup.validateOffsetCommit, ConsumerGroup.validateOffsetCommit")
+		"each commit that is answered with success: along the log of the coordinators' topic generations never fall, of a classic group, or of a KIP-848 member's partition below the epoch in which it got it (KIP-1251)", "KIP-62, KIP-848, KIP-1251; ClassicGroup.validateOffsetCommit, ConsumerGroup.validateOffsetCommit")
 	OneOwner = declare(49, OfGroup, "no two members own a partition, unless the group has removed one of them and it does not know yet",
 		"each time that a member's listener is told what it owns", "NoDoubleClientAssignment of Vanlightly's kip-848; KIP-429")
 	EpochsOfMembers = declare(53, OfGroup, "the epoch of a member never falls while it is one",

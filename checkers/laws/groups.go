@@ -29,10 +29,12 @@ type group struct {
 	epochs      map[string]int32  // the newest generation or epoch of each member
 	generations []generation      // the newest, of all coordinators
 
-	// commits are those that were accepted, by the member that made them; the empty
-	// member stands for all members of a classic group.
-	commits map[string]*committedRange
+	// commits are those that were accepted, by the member that made them and the
+	// partition; the zero value stands for all of a classic group.
+	commits map[committer]*committedRange
 	classic bool
+	// tenures are those of KIP-848 members, by partition.
+	tenures map[string]tenure
 
 	owners map[string]owner // what members believe, by partition
 	gone   map[string]bool  // members that the coordinator has removed
@@ -45,6 +47,18 @@ type generation struct {
 	members  []string          // of a classic group; nil: not known
 	owner    map[string]string // member by partition
 	given    map[string][]string
+}
+
+// committer is a member, and a partition of which it commits an offset.
+type committer struct{ member, partition string }
+
+// tenure is since which of its epochs a member has had a partition without a break,
+// as the coordinator answered. given: it was not told since to give it up; while it
+// does, the partition is still its own.
+type tenure struct {
+	member string
+	since  int32
+	given  bool
 }
 
 // committedRange is where the first and the last of the accepted commits of the newest
@@ -76,7 +90,7 @@ func (g *Coordination) of(id string) *group {
 	x := g.groups[id]
 	if x == nil {
 		x = &group{completed: -1, instances: map[string]string{}, epochs: map[string]int32{},
-			commits: map[string]*committedRange{}, owners: map[string]owner{}, gone: map[string]bool{}}
+			commits: map[committer]*committedRange{}, tenures: map[string]tenure{}, owners: map[string]owner{}, gone: map[string]bool{}}
 		g.groups[id] = x
 	}
 	return x
@@ -158,11 +172,12 @@ func (g *Coordination) State(by Coordinator, id, from, to string) {
 		x.completed = -1
 		x.generations = nil
 		clear(x.commits)
+		clear(x.tenures)
 		clear(x.epochs)
 		clear(x.instances)
 	case to == "Assigning" || to == "Reconciling":
 		x.classic = false
-		delete(x.commits, "")
+		delete(x.commits, committer{})
 	}
 }
 
@@ -209,6 +224,9 @@ func (g *Coordination) Assigned(by Coordinator, id, member string, number int32,
 		g.fail(EpochsOfMembers, NoNode, "%s was in %d and is in %d", member, before, number)
 	}
 	x.epochs[member] = number
+	if !x.classic {
+		x.holds(member, number, partitions)
+	}
 	gen := x.generation(number)
 	// A static member that came back is not of those that joined: it takes over what
 	// the one before it had.
@@ -219,6 +237,21 @@ func (g *Coordination) Assigned(by Coordinator, id, member string, number int32,
 		g.fail(OneAssignment, NoNode, "%s is given %v in generation %d, and was given %v in it before", member, partitions, number, before)
 	}
 	gen.give(g, member, partitions)
+}
+
+// holds follows since when a KIP-848 member has what it has.
+func (x *group) holds(member string, epoch int32, partitions []string) {
+	for p, t := range x.tenures {
+		if t.member == member && !slices.Contains(partitions, p) {
+			t.given = false
+			x.tenures[p] = t
+		}
+	}
+	for _, p := range partitions {
+		if t := x.tenures[p]; t.member != member || !t.given {
+			x.tenures[p] = tenure{member, epoch, true}
+		}
+	}
 }
 
 func (gen *generation) give(g *Coordination, member string, partitions []string) {
@@ -267,6 +300,11 @@ func (g *Coordination) Left(by Coordinator, id, member string) {
 			delete(x.instances, instance)
 		}
 	}
+	for p, t := range x.tenures {
+		if t.member == member {
+			delete(x.tenures, p)
+		}
+	}
 	for i := range x.generations {
 		if x.generations[i].members == nil {
 			x.generations[i].drop(member)
@@ -280,10 +318,10 @@ func (g *Coordination) Refused(id, member string) {
 	g.of(id).gone[member] = true
 }
 
-// Committed: a commit that named a member and a generation was accepted; its record
-// lies at an offset of the shard. A generation below 0 is none: of an administrator, or
-// of a consumer that is no member.
-func (g *Coordination) Committed(id, member string, number int32, at int64) {
+// Committed: a commit that named a member and a generation was accepted for a partition;
+// its record lies at an offset of the shard. A generation below 0 is none: of an
+// administrator, or of a consumer that is no member.
+func (g *Coordination) Committed(id, member, partition string, number int32, at int64) {
 	g.events++
 	x := g.of(id)
 	if number < 0 {
@@ -295,15 +333,15 @@ func (g *Coordination) Committed(id, member string, number int32, at int64) {
 		}
 		return
 	}
-	x.commit(g, member, number, at)
+	x.commit(g, committer{member, partition}, number, at)
 	if x.classic {
-		x.commit(g, "", number, at)
+		x.commit(g, committer{}, number, at)
 	}
 }
 
-// commit: along the log the generations of a classic group's commits never fall, nor do
-// those of one member of any group.
-func (x *group) commit(g *Coordination, by string, number int32, at int64) {
+// commit: along the log the generations of a classic group's commits never fall. Those
+// of a KIP-848 member may, for a partition that it has had since (KIP-1251).
+func (x *group) commit(g *Coordination, by committer, number int32, at int64) {
 	r := x.commits[by]
 	switch {
 	case r == nil:
@@ -312,10 +350,14 @@ func (x *group) commit(g *Coordination, by string, number int32, at int64) {
 	case number > r.generation && at > r.last:
 		*r = committedRange{number, at, at, -1}
 	case number > r.generation:
-		g.fail(FencedCommits, NoNode, "a commit of generation %d was accepted at %d, and one of %d at %d behind it", number, at, r.generation, r.last)
+		if !x.hasHad(by, r.generation) {
+			g.fail(FencedCommits, NoNode, "a commit of generation %d was accepted at %d, and one of %d at %d behind it", number, at, r.generation, r.last)
+		}
 		*r = committedRange{number, at, at, -1}
 	case number < r.generation && at > r.first:
-		g.fail(FencedCommits, NoNode, "a commit of generation %d was accepted at %d, behind one of %d at %d", number, at, r.generation, r.first)
+		if !x.hasHad(by, number) {
+			g.fail(FencedCommits, NoNode, "a commit of generation %d was accepted at %d, behind one of %d at %d", number, at, r.generation, r.first)
+		}
 	case number < r.generation: // told late
 	default:
 		r.first, r.last = min(r.first, at), max(r.last, at)
@@ -325,11 +367,18 @@ func (x *group) commit(g *Coordination, by string, number int32, at int64) {
 	}
 }
 
-func (g *Coordination) unfenced(by string, r *committedRange, at int64) {
-	if by == "" {
-		by = "the members"
+// hasHad reports whether a KIP-848 member has had a partition since an epoch.
+func (x *group) hasHad(by committer, epoch int32) bool {
+	t := x.tenures[by.partition]
+	return !x.classic && t.member == by.member && t.since <= epoch
+}
+
+func (g *Coordination) unfenced(by committer, r *committedRange, at int64) {
+	member := by.member
+	if member == "" {
+		member = "the members"
 	}
-	g.fail(FencedCommits, NoNode, "a commit without a generation was accepted at %d, between those of %s in generation %d at %d and %d", at, by, r.generation, r.first, r.last)
+	g.fail(FencedCommits, NoNode, "a commit without a generation was accepted at %d, between those of %s in generation %d at %d and %d", at, member, r.generation, r.first, r.last)
 }
 
 // Owns: a member has been told that it owns partitions, too.

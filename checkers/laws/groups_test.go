@@ -30,8 +30,9 @@ func gather(t *testing.T, events string) *tally {
 			g.Joined(w.host(), "g", w.text(), strings.Join(w.texts(), ""))
 		case "left": // host member
 			g.Left(w.host(), "g", w.text())
-		case "commit": // member generation at
-			g.Committed("g", w.text(), int32(w.num()), w.num())
+		case "commit": // member generation at [partition]
+			member, generation, at := w.text(), int32(w.num()), w.num()
+			g.Committed("g", member, strings.Join(w.texts(), ""), generation, at)
 		case "own": // member instance partition...
 			g.Owns("g", w.text(), strings.Trim(w.text(), "-"), w.texts())
 		case "give": // member partition...
@@ -165,6 +166,37 @@ var gatherings = []tale{
 		commit m 7 10
 		commit n 5 11
 		commit m 6 12`},
+	{"an old epoch, for a partition that the member has had since (KIP-1251)", 0, `
+		assign a m 5 x/0
+		assign a m 6 x/0 x/1
+		commit m 6 10 x/0
+		commit m 5 11 x/0
+		assign a m 6
+		commit m 5 12 x/0`},
+	{"an epoch from before it got the partition", 47, `
+		assign a m 5 x/0
+		assign a m 6 x/0 x/1
+		commit m 6 10 x/1
+		commit m 5 11 x/1`},
+	{"which it gave up meanwhile", 47, `
+		assign a m 5 x/0
+		assign a m 6
+		assign a m 7 x/0
+		commit m 7 10 x/0
+		commit m 5 11 x/0`},
+	{"and another has now", 47, `
+		assign a m 5 x/0
+		commit m 5 10 x/0
+		assign a m 6
+		commit m 6 11 x/0
+		assign a n 6 x/0
+		commit m 5 12 x/0`},
+	{"having joined anew", 47, `
+		assign a m 5 x/0
+		left a m
+		join a m
+		commit m 7 10 x/0
+		commit m 5 11 x/0`},
 	{"an administrator commits for a group without members", 0, `
 		complete a 1 range m
 		commit m 1 10

@@ -67,6 +67,7 @@ const (
 	HappenedOffsetResets
 	HappenedReplacedLeaders
 	HappenedDamagedDisks
+	HappenedReplacedCoordinators
 )
 
 // setting describes a Setting.
@@ -114,6 +115,8 @@ var settings = [...]setting{
 	HappenedOffsetResets:     {"offset-resets", nil, nil, "how many positions began anew as auto.offset.reset says", history.OffsetReset},
 	HappenedReplacedLeaders:  {"replaced-leaders", nil, nil, "how often a partition got another leader", history.ReplacedLeader},
 	HappenedDamagedDisks:     {"damaged-disks", nil, nil, "how many disks lied or rotted", history.DamagedDisk},
+
+	HappenedReplacedCoordinators: {"replaced-coordinators", nil, nil, "how often a coordinator answered on that was replaced", history.ReplacedCoordinator},
 }
 
 // ParseConfig reads key=value pairs separated by commas, such as

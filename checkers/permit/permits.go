@@ -1,6 +1,7 @@
 package permit
 
 import (
+	"fmt"
 	"slices"
 	"sort"
 
@@ -103,6 +104,8 @@ func (p *Permits) Rule(f *detect.Finding) Ruling {
 	switch {
 	case (f.Anomaly == detect.Unseen || f.Anomaly == detect.StuckLSO) && p.e.Is(CutShort, "true"):
 		return Ruling{Undecided, "cut-short=true: the run ended before its time, and what was not read yet is not missing"}
+	case f.Undecided && f.Anomaly == detect.PhantomRead:
+		return Ruling{Undecided, "it may have been sent before the history began, or by a transaction that never tells what it sent"}
 	case f.Undecided && f.Anomaly != detect.Unseen:
 		return Ruling{Undecided, "the history begins in the middle of a cluster's life: what was sent before may arrive late"}
 	case f.Undecided:
@@ -270,25 +273,50 @@ func betweenClients(p *Permits, f *detect.Finding) bool {
 // not heard of it at a time of the read. A history that does not tell when
 // leaders were replaced may have had one at any time.
 func (p *Permits) leaderUnaware(key history.Key, read history.Brief) bool {
-	told, unaware := false, false
+	return p.unaware(history.ReplacedLeader, history.ReplacedLeaderHeard, read, func(n *history.Note) bool {
+		return len(n.Keys) == 0 || slices.Contains(n.Keys, key)
+	})
+}
+
+// readFromReplaced: some offset was read while a coordinator had not heard that it was
+// replaced. Which partition of the coordinators' topic is the group's no history tells.
+// An offset that was never committed, which is a finding of the read alone, no
+// coordinator may tell.
+func readFromReplaced(p *Permits, f *detect.Finding) bool {
+	return len(f.Path) > 1 && slices.ContainsFunc(f.Path, func(row int) bool {
+		read := p.log.H.Brief(row)
+		return read.F == history.Committed &&
+			p.unaware(history.ReplacedCoordinator, history.ReplacedCoordinatorHeard, read, func(*history.Note) bool { return true })
+	})
+}
+
+// unaware reports whether a node was replaced, and had not heard of it at a time of the
+// read, by what the history tells of two kinds of faults where about is true.
+func (p *Permits) unaware(replaced, heard history.FaultKind, read history.Brief, about func(*history.Note) bool) bool {
+	told := false
+	unaware := map[string]bool{} // by the partitions that are told
 	for i := range p.log.H.Notes() {
 		n := &p.log.H.Notes()[i]
-		replaced, heard := n.Fault == history.ReplacedLeader, n.Fault == history.ReplacedLeaderHeard
-		if n.F != history.Fault || !replaced && !heard {
+		if n.F != history.Fault || n.Fault != replaced && n.Fault != heard {
 			continue
 		}
 		told = true
-		if len(n.Keys) > 0 && !slices.Contains(n.Keys, key) {
+		if !about(n) {
 			continue
 		}
 		if n.Number > int64(read.Completed) {
-			return unaware
+			return len(unaware) > 0
 		}
-		if unaware = replaced; heard && n.Number > int64(read.Invoked) {
+		what := fmt.Sprint(n.Keys)
+		if n.Fault == replaced {
+			unaware[what] = true
+			continue
+		}
+		if delete(unaware, what); n.Number > int64(read.Invoked) {
 			return true
 		}
 	}
-	return unaware || !told
+	return len(unaware) > 0 || !told
 }
 
 // ofAMember: it is a step of a process that subscribed, from one ownership of the
@@ -473,4 +501,9 @@ func endedByAnother(p *Permits, f *detect.Finding) bool {
 		return p.log.H.Brief(w).F == history.Txn
 	}
 	return false
+}
+
+// inTransactions: the offset that was passed over was committed in a transaction.
+func inTransactions(p *Permits, f *detect.Finding) bool {
+	return f.Anomaly != detect.GroupRewind || p.log.H.Brief(f.Earlier.Row).F == history.Txn
 }

@@ -27,7 +27,8 @@ var truncation = []detect.Anomaly{detect.LostWrite, detect.Unseen, detect.Incons
 
 var anything = []detect.Anomaly{detect.LostWrite, detect.Unseen, detect.InconsistentOffsets, detect.Duplicate, detect.NonmonotonicPoll, detect.PollSkip,
 	detect.IntPollSkip, detect.IntNonmonotonicPoll, detect.IntNonmonotonicSend, detect.NonmonotonicSend, detect.AppendRealtimeOrder,
-	detect.G1a, detect.AbortedRead, detect.TornTransaction, detect.NonmonotonicEnd, detect.CommittedOffset, detect.GroupSkip, detect.CommitAhead, detect.GroupRewind, detect.GroupJump, detect.Unprocessed, detect.KeyOrder, detect.LeaderEpochOrder, detect.ChangedRecord}
+	detect.G1a, detect.AbortedRead, detect.TornTransaction, detect.NonmonotonicEnd, detect.CommittedOffset, detect.GroupSkip, detect.CommitAhead, detect.GroupRewind, detect.GroupJump, detect.Unprocessed, detect.KeyOrder, detect.LeaderEpochOrder, detect.ChangedRecord,
+	detect.DuplicateProcessing, detect.CommitOrder, detect.ProducerEpoch, detect.ZombieCommit}
 
 // gaps are what a reader misses where records are gone.
 var gaps = []detect.Anomaly{detect.LostWrite, detect.PollSkip, detect.IntPollSkip, detect.Unseen, detect.TornTransaction, detect.GroupSkip, detect.GroupJump, detect.Unprocessed}
@@ -118,6 +119,9 @@ var table = []row{
 		only: func(p *Permits, f *detect.Finding) bool {
 			return p.skippedAll(f, func(_ int64, rec history.Rec) bool { return p.log.OnlyFailed(rec) })
 		}},
+	{reason: "isolation.level=read_uncommitted: a new owner does not wait for offsets that a transaction has pending, and begins below them",
+		when:    readUncommitted,
+		permits: []detect.Anomaly{detect.GroupRewind, detect.DuplicateProcessing, detect.CommitOrder}, only: inTransactions},
 	{reason: "subscribe: partitions move between the members of a group",
 		when:    subscribed,
 		permits: []detect.Anomaly{detect.PollSkip, detect.NonmonotonicPoll}, only: ofAMember},
@@ -172,6 +176,10 @@ var table = []row{
 		when:    func(e *Expectations) bool { return e.Happened[history.ReplacedLeader] > 0 },
 		fault:   history.ReplacedLeader,
 		permits: []detect.Anomaly{detect.NonmonotonicEnd}, only: betweenClients},
+	{reason: "a coordinator that was replaced and cut off does not know it, has no lease to lose, and tells the offsets that were committed when it was one",
+		when:    func(e *Expectations) bool { return e.Happened[history.ReplacedCoordinator] > 0 },
+		fault:   history.ReplacedCoordinator,
+		permits: []detect.Anomaly{detect.CommittedOffset}, only: readFromReplaced},
 	{reason: "follower.fetch=true: a follower may lag behind, though never diverge",
 		when:    func(e *Expectations) bool { return e.Is(FollowerFetch, "true") },
 		permits: []detect.Anomaly{detect.NonmonotonicEnd}},

@@ -32,6 +32,7 @@ var groupHands = []hand{
 	{"consumer-group-static", 68, consumerStatic, false},
 	{"consumer-group-subscriptions", 68, consumerSubscriptions, false},
 	{"consumer-group-uneven", 68, consumerUneven, false},
+	{"consumer-group-assignors", 68, consumerAssignors, false},
 	{"consumer-group-commits", 8, consumerCommits, false},
 	{"consumer-group-offset-fetch", 9, consumerOffsetFetch, false},
 	{"consumer-group-describe", 69, consumerDescribe, false},
@@ -273,6 +274,7 @@ func offsetDelete(s *session) {
 	g := s.group("simple")
 	d := func(step string, topics ...asked) { g.ask(step, "", g.deleteOffsets(topics...)) }
 	d("no group", asked{t, []int32{0}})
+	d("no group, unknown topic", asked{t + "-nope", []int32{0}})
 	g.ask("commit", "", g.commit("", []committed{{t, 0, 5, ""}, {t, 1, 6, ""}, {u, 0, 7, ""}}))
 	d("one", asked{t, []int32{0}})
 	d("again", asked{t, []int32{0}})
@@ -297,6 +299,7 @@ func offsetDelete(s *session) {
 	m := s.settledGroup("members", t)
 	m.ask("A commits", "", m.commit("A", []committed{{t, 0, 5, ""}, {u, 0, 7, ""}}))
 	m.ask("a subscribed topic", "", m.deleteOffsets(asked{t, []int32{0}}))
+	m.ask("unknown topic of members", "", m.deleteOffsets(asked{t + "-nope", []int32{0}}))
 	m.ask("one of each", "", m.deleteOffsets(asked{t, []int32{0}}, asked{u, []int32{0}}))
 	m.ask("what is left to members", "", m.offsets(nil))
 	other := s.group("connect")

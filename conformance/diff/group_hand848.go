@@ -329,6 +329,36 @@ func consumerUneven(s *session) {
 	see("two topics")
 }
 
+// consumerAssignors is about which assignor is taken when as many members prefer one
+// as the other.
+func consumerAssignors(s *session) {
+	t := s.makeKnown("cs", 4)
+	g := s.group("assignors")
+	see := func(step string) { g.ask(step, "", describeConsumerGroups(false, g.name)) }
+	prefers := func(name string) beatEdit {
+		return with(func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.ServerAssignor = kmsg.StringPtr(name) })
+	}
+	g.beatAs("B joins for range", "B", g.first("B", t), prefers("range"))
+	g.beatAs("A joins for uniform", "A", g.first("A", t), prefers("uniform"))
+	see("one for each")
+	g.beatAs("B gives up", "B", owning(t, 0, 1))
+	g.beatAs("A goes on", "A")
+	see("A has voted again")
+	g.beatAs("B goes on", "B")
+	g.beatAs("B goes on again", "B")
+	see("B has voted again")
+	g.beatAs("C joins for none", "C", g.first("C", t))
+	see("A, B and C")
+	g.beatAs("C prefers range", "C", prefers("range"))
+	g.beatAs("C goes on", "C")
+	see("two for range")
+	g.beatAs("A prefers range", "A", prefers("range"))
+	g.beatAs("A prefers uniform", "A", prefers("uniform"))
+	g.beatAs("B leaves", "B", epoch(-1))
+	g.beatAs("C goes on alone", "C")
+	see("C and A")
+}
+
 // consumerCommits is about offsets of a group of KIP-848, and which epochs may
 // commit which partitions (KIP-1251).
 func consumerCommits(s *session) {

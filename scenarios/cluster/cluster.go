@@ -18,6 +18,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/raft"
+	"github.com/ktrial/ktrial/broker/txn"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -92,6 +93,7 @@ type Cluster struct {
 	clients     []string
 	stops       map[string]func(done func()) // of clients that can stop in order
 	groups      map[string][]string          // hosts of the members of consumer groups
+	txnIDs      []string                     // of clients
 	settings    broker.Settings
 	topics      map[string]Topic
 }
@@ -198,6 +200,9 @@ func (c *Cluster) AddClients(hosts ...string) { c.clients = append(c.clients, ho
 // AddMember says that the client on a host is a member of a consumer group.
 func (c *Cluster) AddMember(group, host string) { c.groups[group] = append(c.groups[group], host) }
 
+// AddTransactionalID says that a client's producer has it.
+func (c *Cluster) AddTransactionalID(id string) { c.txnIDs = append(c.txnIDs, id) }
+
 // StopsBy says how the client on a host is asked to stop in order. stop calls done
 // when the client has left; its process is ended then.
 func (c *Cluster) StopsBy(host string, stop func(done func())) { c.stops[host] = stop }
@@ -241,19 +246,34 @@ func (c *Cluster) OffsetsPartition(name string) (topic string, partition int32) 
 	return kafka.OffsetsTopic, group.PartitionFor(name, c.Partitions(kafka.OffsetsTopic))
 }
 
+// TransactionalIDs names those of the clients.
+func (c *Cluster) TransactionalIDs() []string { return c.txnIDs }
+
+// TransactionsPartition is the partition of __transaction_state in which a
+// transactional id is kept, or will be.
+func (c *Cluster) TransactionsPartition(id string) (topic string, partition int32) {
+	return kafka.TransactionsTopic, txn.PartitionFor(id, c.Partitions(kafka.TransactionsTopic))
+}
+
 // Topics names the topics that there are or will be.
 func (c *Cluster) Topics() []string {
 	names := slices.Collect(maps.Keys(c.topics))
 	if len(c.groups) > 0 {
 		names = append(names, kafka.OffsetsTopic)
 	}
+	if len(c.txnIDs) > 0 {
+		names = append(names, kafka.TransactionsTopic)
+	}
 	return slices.Sorted(slices.Values(names))
 }
 
 // Partitions is how many partitions a topic has.
 func (c *Cluster) Partitions(topic string) int32 {
-	if topic == kafka.OffsetsTopic {
+	switch topic {
+	case kafka.OffsetsTopic:
 		return c.settings.Groups.Partitions
+	case kafka.TransactionsTopic:
+		return c.settings.Transactions.Partitions
 	}
 	return c.topics[topic].Partitions
 }

@@ -252,7 +252,7 @@ func TestBadOptionsAreRefusedAtOnce(t *testing.T) {
 	_, err := hunt.Hunt{
 		Scenarios: []scenarios.Scenario{samples.Short()}, First: 1, Last: 3,
 		Options:  trial.Options{Set: map[string]string{"akcs": "1"}},
-		Progress: func(int, int, time.Duration) { played = true },
+		Progress: func(hunt.Progress) { played = true },
 	}.Run()
 	require.Error(t, err)
 	assert.True(t, trial.IsOption(err))

@@ -6,8 +6,10 @@
 package hunt
 
 import (
+	"iter"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +36,11 @@ type Hunt struct {
 	// Interrupt, when it is closed, ends the hunt after the runs under way.
 	Interrupt <-chan struct{}
 
+	// Journal is where the result of each run is written when it is over; nil:
+	// nowhere. Earlier is what is in it already: those runs are not played again.
+	Journal *Journal
+	Earlier *Results
+
 	// Keep keeps a failing run, whose ledger has all events. It is called when the
 	// run is found, from several goroutines at the same time; nil: none is kept.
 	Keep func(*trial.Result) error
@@ -44,7 +51,21 @@ type Hunt struct {
 	// that never gave back the thread. The hunt goes on.
 	OwnBug func(error)
 	// Progress is called now and then, from one goroutine at a time.
-	Progress func(done int, failures int, elapsed time.Duration)
+	Progress func(Progress)
+}
+
+// Progress is how far a hunt is.
+type Progress struct {
+	Done, Failures, Groups int
+	// Earlier of the runs that are done were played by another program.
+	Earlier int
+	// Total is how many runs there will be; 0: the hunt goes on until its time is up.
+	Total   uint64
+	Elapsed time.Duration
+	// LastGroup is when the last new way to fail was found.
+	LastGroup time.Duration
+	// Unreached is how many probes no run has reached yet.
+	Unreached int
 }
 
 // perProcessor is how many worlds at the same time are worth their memory, some
@@ -61,15 +82,30 @@ func (h Hunt) Workers() int {
 	return workers
 }
 
+// endless is how many runs a hunt has that only its time ends.
+const endless = math.MaxUint32
+
 // size is how many runs the hunt has; of very many not exactly.
-func (h Hunt) size() uint64 {
+func (h Hunt) size() uint64 { return h.sizeOf(len(h.Scenarios)) }
+
+// sizeOf is how many runs a hunt of so many scenarios has.
+func (h Hunt) sizeOf(scenarios int) uint64 {
 	seeds := h.Last - h.First
 	if seeds > math.MaxUint32 {
-		return math.MaxUint32
+		return endless
 	}
-	all := (seeds + 1) * uint64(len(h.Scenarios))
+	all := (seeds + 1) * uint64(scenarios)
 	shards, shard := uint64(max(1, h.Shards)), uint64(h.Shard)
 	return (all + shards - 1 - shard) / shards
+}
+
+// scenario is the one of that name.
+func (h Hunt) scenario(name string) scenarios.Scenario {
+	i := slices.IndexFunc(h.Scenarios, func(s scenarios.Scenario) bool { return s.Name == name })
+	if i < 0 {
+		panic("hunt: found a run of scenario " + name + ", which is none of the hunt's")
+	}
+	return h.Scenarios[i]
 }
 
 // hunting is a hunt under way.
@@ -81,6 +117,7 @@ type hunting struct {
 	mu     sync.Mutex
 	failed int  // runs that will be reported
 	ending bool // stop is closed
+	why    ended
 }
 
 // Run plays the hunt and sums it up. An error is a bad option, and names the
@@ -91,7 +128,13 @@ func (h Hunt) Run() (reports.Hunt, error) {
 			return reports.Hunt{}, err
 		}
 	}
-	g := &hunting{Hunt: h, begun: time.Now(), stop: make(chan struct{})}
+	g := &hunting{Hunt: h, begun: time.Now(), stop: make(chan struct{}), why: done}
+	if h.Earlier != nil {
+		g.failed = len(h.Earlier.sum.Failures)
+		if g.ending = h.StopAt > 0 && g.failed >= h.StopAt; g.ending {
+			close(g.stop)
+		}
+	}
 	jobs := make(chan job)
 	outcomes := make(chan outcome)
 	var workers sync.WaitGroup
@@ -116,40 +159,63 @@ type job struct {
 	seed     uint64
 }
 
-// feed hands out the jobs in order.
+// feed hands out the jobs in order, until there are no more or the hunt ends.
 func (g *hunting) feed(jobs chan<- job) {
 	defer close(jobs)
-	all, number := 0, 0
-	for seed := g.First; seed <= g.Last; seed++ {
-		for _, s := range g.Scenarios {
-			mine := all%max(1, g.Shards) == g.Shard
-			all++
-			if !mine {
-				continue
-			}
-			if g.For > 0 && time.Since(g.begun) > g.For {
-				return
-			}
-			select { // what has ended the hunt goes first
-			case <-g.stop:
-				return
-			case <-g.Interrupt:
-				return
-			default:
-			}
-			select {
-			case jobs <- job{number, s, seed}:
-				number++
-			case <-g.stop:
-				return
-			case <-g.Interrupt:
-				return
-			}
+	for j := range g.jobs() {
+		if g.Earlier != nil && g.Earlier.played[j.number] > 0 {
+			continue
 		}
-		if seed == math.MaxUint64 {
+		if g.For > 0 && time.Since(g.begun) > g.For {
+			g.endedBy(timeIsUp)
+			return
+		}
+		select { // what has ended the hunt goes first
+		case <-g.stop:
+			g.endedBy(enoughFound)
+			return
+		case <-g.Interrupt:
+			g.endedBy(interrupted)
+			return
+		default:
+		}
+		select {
+		case jobs <- j:
+		case <-g.stop:
+			g.endedBy(enoughFound)
+			return
+		case <-g.Interrupt:
+			g.endedBy(interrupted)
 			return
 		}
 	}
+}
+
+// jobs are those of the hunt, in order.
+func (h Hunt) jobs() iter.Seq[job] {
+	return func(yield func(job) bool) {
+		all, number := 0, 0
+		for seed := h.First; seed <= h.Last; seed++ {
+			for _, s := range h.Scenarios {
+				if all%max(1, h.Shards) == h.Shard {
+					if !yield(job{number, s, seed}) {
+						return
+					}
+					number++
+				}
+				all++
+			}
+			if seed == math.MaxUint64 {
+				return
+			}
+		}
+	}
+}
+
+func (g *hunting) endedBy(why ended) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.why = why
 }
 
 // takesFailure reports whether one more failing run is to be reported. The last one

@@ -1,28 +1,28 @@
 package hunt
 
 import (
-	"cmp"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/ktrial/ktrial/checkers"
-	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios/trial"
 )
 
-// collect takes the outcomes as they come, reports each, and sums up. It keeps
-// a line of each failing run and nothing else.
+// collect takes the outcomes as they come, writes and reports each, and sums up. It
+// keeps a line of each failing run and nothing else.
 func (g *hunting) collect(outcomes <-chan outcome) reports.Hunt {
-	sum := reports.NewHunt()
-	var permitted checkers.Campaign
+	sum, progress := reports.NewHunt(), Progress{}
+	if g.Earlier != nil {
+		sum = g.Earlier.sum
+		progress.Earlier = sum.Runs
+	}
+	if size := g.size(); size < endless {
+		progress.Total = size
+	}
 	for o := range outcomes {
 		if o.ownBug != nil {
-			//text:allow a panic goes on with the stack of the Go runtime, which has no place in a line
-			line, _, _ := strings.Cut(o.ownBug.Error(), "\n")
-			sum.OwnBugs = append(sum.OwnBugs, reports.Failure{
-				Scenario: o.job.scenario.Name, Seed: o.job.seed, Check: "our own bug", Message: line, Again: g.commandOf(o.job),
-			})
+			g.take(&sum, o.job, g.withoutVerdict(&o))
 			if g.OwnBug != nil {
 				g.OwnBug(o.ownBug)
 			}
@@ -30,32 +30,70 @@ func (g *hunting) collect(outcomes <-chan outcome) reports.Hunt {
 		if o.result == nil {
 			continue
 		}
-		sum.Add(&o.result.Report)
-		permitted.Add(o.result.Judgement)
-		if o.failing {
-			sum.Failures = append(sum.Failures, o.result.Report.Failure())
-			if g.Failed != nil {
-				g.Failed(o.result, o.notKept)
-			}
+		g.take(&sum, o.job, lineOf(o.result))
+		if o.failing && g.Failed != nil {
+			g.Failed(o.result, o.notKept)
 		}
 		if g.Progress != nil {
-			g.Progress(sum.Runs, len(sum.Failures), time.Since(g.begun))
+			g.Progress(g.advanced(&progress, &sum))
 		}
 	}
-	g.conclude(&sum, &permitted)
+	g.conclude(&sum)
 	return sum
 }
 
-func (g *hunting) conclude(sum *reports.Hunt, permitted *checkers.Campaign) {
-	byFailure := func(a, b reports.Failure) int {
-		return cmp.Or(cmp.Compare(a.Seed, b.Seed), cmp.Compare(a.Scenario, b.Scenario))
+// take writes the result of a job and counts it.
+func (g *hunting) take(sum *reports.Hunt, j job, l *reports.Line) {
+	if g.Journal != nil {
+		g.Journal.run(j.number, l)
 	}
-	slices.SortFunc(sum.Failures, byFailure)
-	slices.SortFunc(sum.OwnBugs, byFailure)
+	sum.Add(l)
+}
+
+// lineOf is a run in a line, with what was permitted and not seen.
+func lineOf(r *trial.Result) *reports.Line {
+	l := r.Report.Line()
+	var permitted checkers.Campaign
+	permitted.Add(r.Judgement)
+	for _, never := range permitted.NeverShown() {
+		l.NeverSeen = append(l.NeverSeen, reports.Permitted{Anomaly: string(never.Anomaly), Reason: never.Reason})
+	}
+	return l
+}
+
+// withoutVerdict is the line of a run that met a bug of ours.
+func (g *hunting) withoutVerdict(o *outcome) *reports.Line {
+	//text:allow a panic goes on with the stack of the Go runtime, which has no place in a line
+	message, _, _ := strings.Cut(o.ownBug.Error(), "\n")
+	return &reports.Line{Scenario: o.job.scenario.Name, Seed: o.job.seed, Failure: &reports.Failure{
+		Scenario: o.job.scenario.Name, Seed: o.job.seed, Check: "our own bug", Message: message, Again: g.commandOf(o.job),
+	}}
+}
+
+// advanced is how far the hunt is.
+func (g *hunting) advanced(p *Progress, sum *reports.Hunt) Progress {
+	p.Elapsed = time.Since(g.begun)
+	if len(sum.Groups) > p.Groups {
+		p.LastGroup = p.Elapsed
+	}
+	p.Done, p.Failures, p.Groups = sum.Runs, len(sum.Failures), len(sum.Groups)
+	p.Unreached = 0
+	for _, name := range probeNames() {
+		if sum.Probes[name] == 0 {
+			p.Unreached++
+		}
+	}
+	return *p
+}
+
+func (g *hunting) conclude(sum *reports.Hunt) {
 	select {
 	case <-g.Interrupt:
 		sum.Interrupted = true
 	default:
+	}
+	if g.Journal != nil {
+		g.Journal.end(g.why)
 	}
 	if sum.Runs == 0 { // a shard without jobs has nothing to say; a hunt that came to none proves nothing
 		sum.Verdict = reports.Inconclusive
@@ -63,12 +101,9 @@ func (g *hunting) conclude(sum *reports.Hunt, permitted *checkers.Campaign) {
 			sum.Verdict = reports.Holds
 		}
 	}
-	sum.WallSeconds = time.Since(g.begun).Seconds()
+	sum.WallSeconds += time.Since(g.begun).Seconds()
 	sum.SeedsPerSecond = float64(sum.Runs) / max(sum.WallSeconds, 1e-9)
-	sum.ProbesNeverReached = neverReached(sum.Probes)
-	for _, never := range permitted.NeverShown() {
-		sum.AllowedNeverSeen = append(sum.AllowedNeverSeen, reports.Permitted{Anomaly: string(never.Anomaly), Reason: never.Reason})
-	}
+	sum.Conclude(probeNames())
 }
 
 // commandOf is the command that plays a job.
@@ -76,15 +111,4 @@ func (g *hunting) commandOf(j job) string {
 	o := g.Options
 	o.Seed = j.seed
 	return o.Command(j.scenario.Name)
-}
-
-// neverReached lists the declared probes that no run has reached.
-func neverReached(reached map[string]int64) []string {
-	never := []string{}
-	for _, p := range ledger.Probes() {
-		if reached[p.Name] == 0 {
-			never = append(never, p.Name)
-		}
-	}
-	return never
 }

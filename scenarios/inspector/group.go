@@ -41,7 +41,7 @@ func (in *Inspector) readGroup(e *ledger.Entry) {
 			in.groups.Refused(x.Group, x.Member)
 		}
 	case *witness.OffsetCommitted:
-		in.groups.Committed(x.Group, x.Member, x.Generation, int64(x.At))
+		in.groups.Committed(x.Group, x.Member, x.Partition.String(), x.Generation, int64(x.At))
 	default:
 		in.readMember(e)
 	}

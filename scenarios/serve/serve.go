@@ -116,13 +116,24 @@ func Run(ctx context.Context, cfg Config) error {
 
 // fitFew gives the topics of coordinators as many replicas as there are brokers, if those are
 // fewer than Kafka's default of three, as the server.properties that comes with Kafka
-// does: with the default they could not be created, and there would be no groups.
+// does: with the default they could not be created, and there would be no groups and no transactions.
 func fitFew(settings *broker.Settings, brokers int, given map[string]string) error {
-	const name = "offsets.topic.replication.factor"
-	if _, set := given[name]; set || brokers >= 3 {
+	if brokers >= 3 {
 		return nil
 	}
-	return settings.Set(name, strconv.Itoa(brokers))
+	for name, value := range map[string]int{
+		"offsets.topic.replication.factor":         brokers,
+		"transaction.state.log.replication.factor": brokers,
+		"transaction.state.log.min.isr":            1,
+	} {
+		if _, set := given[name]; set {
+			continue
+		}
+		if err := settings.Set(name, strconv.Itoa(value)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func liveConfig(cfg Config) live.Config {

@@ -71,7 +71,7 @@ func (s *Smallest) GoTest() (string, error) {
 // message is what the smallest run says of its failure.
 func (s *Smallest) message() string {
 	for _, v := range s.Result.Report.Violations {
-		if fingerprintOf(&v) == s.Fingerprint {
+		if v.Fingerprint() == s.Fingerprint {
 			return v.Message
 		}
 	}

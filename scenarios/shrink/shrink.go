@@ -21,35 +21,17 @@ import (
 	"github.com/ktrial/ktrial/scenarios/trial"
 )
 
-// Fingerprint says how a run fails: two runs fail in the same way if theirs are
-// equal. Offsets, times, hosts and partitions are not in it, for a smaller run has
-// others.
-type Fingerprint struct {
-	Check   string `json:"check"`             // the promise or law that broke
-	Anomaly string `json:"anomaly,omitempty"` // by which
-}
-
-// String is such as: acknowledged records are never lost (lost-write).
-func (f Fingerprint) String() string {
-	if f.Anomaly == "" {
-		return f.Check
-	}
-	return fmt.Sprintf("%s (%s)", f.Check, f.Anomaly)
-}
-
 // FingerprintOf is how a run fails first; false: it does not.
-func FingerprintOf(r *reports.Run) (Fingerprint, bool) {
+func FingerprintOf(r *reports.Run) (reports.Fingerprint, bool) {
 	if len(r.Violations) == 0 {
-		return Fingerprint{}, false
+		return reports.Fingerprint{}, false
 	}
-	return fingerprintOf(&r.Violations[0]), true
+	return r.Violations[0].Fingerprint(), true
 }
-
-func fingerprintOf(v *reports.Violation) Fingerprint { return Fingerprint{v.Check, v.Anomaly} }
 
 // failsBy reports whether a run fails in that way, first or later.
-func failsBy(r *reports.Run, f Fingerprint) bool {
-	return slices.ContainsFunc(r.Violations, func(v reports.Violation) bool { return fingerprintOf(&v) == f })
+func failsBy(r *reports.Run, f reports.Fingerprint) bool {
+	return slices.ContainsFunc(r.Violations, func(v reports.Violation) bool { return v.Fingerprint() == f })
 }
 
 // Task is a run to be shrunk, and how long that may take.
@@ -68,7 +50,7 @@ type Task struct {
 
 // Smallest is the smallest run that was found.
 type Smallest struct {
-	Fingerprint Fingerprint
+	Fingerprint reports.Fingerprint
 	Scenario    scenarios.Scenario
 	Options     trial.Options
 	Result      *trial.Result // of the run, with all events in its ledger once the search is over
@@ -104,6 +86,18 @@ func sizeOf(o *trial.Options, r *reports.Run) Size {
 
 // Size is that of the smallest run.
 func (s *Smallest) Size() Size { return sizeOf(&s.Options, &s.Result.Report) }
+
+// Summary is the smallest run as a hunt lists it.
+func (s *Smallest) Summary() reports.Smallest {
+	sum := reports.Smallest{
+		Scenario: s.Scenario.Name, Seed: s.Options.Seed, Faults: len(s.Options.Plan), Plan: []string{},
+		Events: s.Result.Report.Events, Shrunk: true, Whole: s.Whole,
+	}
+	for _, t := range s.Options.Plan {
+		sum.Plan = append(sum.Plan, t.String())
+	}
+	return sum
+}
 
 // search is a task under way.
 type search struct {

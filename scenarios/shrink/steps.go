@@ -33,7 +33,7 @@ func (s *search) shorterWork() {
 
 // seenAt is how long the work had lasted when the failure was seen.
 func (s *search) seenAt(r *reports.Run) time.Duration {
-	i := slices.IndexFunc(r.Violations, func(v reports.Violation) bool { return fingerprintOf(&v) == s.best.Fingerprint })
+	i := slices.IndexFunc(r.Violations, func(v reports.Violation) bool { return v.Fingerprint() == s.best.Fingerprint })
 	return time.Duration(r.Violations[i].At - r.WorkBegan)
 }
 

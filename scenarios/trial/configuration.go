@@ -258,7 +258,7 @@ func (c *configuration) topic(t scenarios.Topic) log.Config {
 // named is what differs from the defaults, by Kafka's names.
 func (c *configuration) named() map[string]string {
 	out := map[string]string{}
-	if w, ok := c.scenario.Workload.(workloads.Settable); ok {
+	if w, ok := c.scenario.Workload.(workloads.Configured); ok {
 		maps.Copy(out, w.Config())
 	}
 	maps.Copy(out, c.scenario.Cluster.Config)

@@ -139,10 +139,14 @@ func (w *lawWatch) losing(hosts []string) {
 // happens counts a fault that lets the configuration off a promise, and tells the
 // history when and where it was.
 func (w *lawWatch) happens(what history.FaultKind, p *inspector.Partition) {
+	w.happensTo(what, p.Partition)
+}
+
+func (w *lawWatch) happensTo(what history.FaultKind, tp kafka.TopicPartition) {
 	w.happened[what]++
 	w.history.Note(history.Event{
 		Type: history.OK, Actor: "cluster", F: history.Fault, Fault: what, Time: w.w.Now(),
-		Keys: []history.Value{history.Partition(p.Partition.Topic, p.Partition.Partition)},
+		Keys: []history.Value{history.Partition(tp.Topic, tp.Partition)},
 	})
 	w.permitted()
 }

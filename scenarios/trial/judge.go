@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/ledger"
@@ -24,7 +25,7 @@ func (r *run) result() *Result {
 		TraceHash: fmt.Sprintf("%016x", r.w.Hash()), Events: r.w.Events(),
 		VirtualSeconds: r.w.Now().Seconds(),
 		Violations:     slices.Clip(r.violations),
-		Allowed:        []reports.Permitted{}, Checks: []reports.Check{},
+		Allowed:        append([]reports.Permitted{}, r.allowed...), Checks: []reports.Check{},
 		Faults: struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
 		Config: r.config.named(), Counts: counts(h), Errors: r.stage.Failures(),
 		Again: r.o.Command(r.s.Name), Program: r.o.program(), Stopped: r.stopped(), Skipped: skipped, OwnPlan: r.o.Plan != nil,
@@ -36,6 +37,7 @@ func (r *run) result() *Result {
 	report.Numbers = r.counter.conclude(h, r.workBegan, r.w.Now())
 	report.Rebalances = rebalances(r.w.Ledger(), h)
 	j := r.judge(h, &report)
+	r.locate(report.Violations)
 	report.Verdict = r.verdict(&report, j)
 	report.Lesson = r.lesson(&report, j)
 	report.Require(r.o.Require)
@@ -59,6 +61,9 @@ func (o *Options) Command(scenario string) string {
 	}
 	words := append(strings.Fields(o.program()), "run", scenario, "--seed", fmt.Sprint(o.Seed))
 	words = append(words, o.Shape.Flags()...)
+	for _, a := range o.Apps {
+		words = append(words, "--app", a.command())
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.Set)) {
 		words = append(words, "--set", name+"="+o.Set[name])
 	}
@@ -323,6 +328,21 @@ func counts(h *history.History) map[string]int64 {
 		out[reports.RecordsPolled] = polled
 	}
 	return out
+}
+
+// locate says of each violation of a partition in which topic it is; where it is of a
+// group, that is the group.
+func (r *run) locate(violations []reports.Violation) {
+	topics := map[string]string{}
+	for _, tp := range append(r.allPartitions(), kafka.MetadataPartition) {
+		topics[tp.String()] = tp.Topic
+	}
+	for i := range violations {
+		v := &violations[i]
+		if v.Where = topics[v.Subject]; v.Where == "" {
+			v.Where = v.Subject
+		}
+	}
 }
 
 // AllChecks describes every check, for `ktrial list`.

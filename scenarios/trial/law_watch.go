@@ -43,7 +43,9 @@ type lawWatch struct {
 	broken   bool // a law; ofQuorum: one of the quorum's
 	ofQuorum bool
 	allowed  []reports.Permitted
-	happened map[history.FaultKind]int
+	// coordinators are those of the groups, of which one that was replaced answers on.
+	coordinators *coordinators
+	happened     map[history.FaultKind]int
 	// disturbing is how many faults are not healed; settings were altered, so there
 	// is no saying what a healthy cluster would do.
 	disturbing int
@@ -63,6 +65,7 @@ func (r *run) watchLaws() *lawWatch {
 		altered: r.config.setsServers(),
 		beyond:  map[*inspector.Partition]permit.Faults{}, unclean: map[string]bool{}, happened: map[history.FaultKind]int{},
 	}
+	w.coordinators = newCoordinators(w.happensTo)
 	least := map[string]int{}
 	for _, t := range r.s.Topics {
 		minISR, unclean := r.config.promises(t)
@@ -127,8 +130,10 @@ func (w *lawWatch) read(e *ledger.Entry) {
 	case *sim.Killed, *sim.PoweredOff, *sim.Exited:
 		if s := w.c.Server(e.Host); s != nil {
 			w.ProcessEnded(s.ID())
+			w.coordinators.ended(s.ID(), w.c.InternalPartitions())
 		}
 	default:
+		w.coordinators.read(e)
 		w.Read(e)
 	}
 }

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -115,7 +116,9 @@ func (r *run) liveness() error {
 	ends := r.c.Ends(r.partitions)
 	r.stage.Drain(ends)
 	if err := r.converge(bound, r.drained); err != nil {
-		return err
+		if s := (stuck{}); !errors.As(err, &s) || !r.waitsForClock() {
+			return err
+		}
 	}
 	if len(r.core.without) > 0 {
 		r.core.rejoin("the core has done without")

@@ -31,6 +31,7 @@ type Record struct {
 	Strict   bool        `json:"strict,omitempty"`
 	Plant    []string    `json:"plant"`
 	Require  []string    `json:"require,omitempty"`
+	Apps     []appRecord `json:"apps,omitempty"` // users' programs
 	Report   reports.Run `json:"report"`
 }
 
@@ -85,12 +86,12 @@ func (rec *Record) IsOf(scenario string, o Options) bool {
 	want := recordOf(o)
 	return rec.Report.Scenario == scenario && rec.Report.Seed == o.Seed && maps.Equal(rec.Set, want.Set) && rec.Shape == want.Shape &&
 		(rec.Plan == nil) == (want.Plan == nil) && (rec.Plan == nil || *rec.Plan == *want.Plan) &&
-		rec.NoFaults == want.NoFaults && rec.Strict == want.Strict && slices.Equal(rec.Plant, want.Plant) && slices.Equal(rec.Require, want.Require)
+		rec.NoFaults == want.NoFaults && rec.Strict == want.Strict && slices.Equal(rec.Plant, want.Plant) && slices.Equal(rec.Apps, want.Apps) && slices.Equal(rec.Require, want.Require)
 }
 
 // recordOf is a record of options, without a run.
 func recordOf(o Options) Record {
-	rec := Record{Format: recordFormat, Build: build.ID(), Set: o.Set, Shape: o.Shape, NoFaults: o.NoFaults, Strict: o.Strict, Plant: []string{}}
+	rec := Record{Format: recordFormat, Build: build.ID(), Set: o.Set, Shape: o.Shape, NoFaults: o.NoFaults, Strict: o.Strict, Plant: []string{}, Apps: appRecords(o.Apps)}
 	if o.Plan != nil {
 		plan := o.Plan.String()
 		rec.Plan = &plan
@@ -170,6 +171,13 @@ func (rec *Record) Options() (Options, error) {
 			return o, err
 		}
 		o.Require = append(o.Require, q)
+	}
+	for _, a := range rec.Apps {
+		loaded, err := a.load()
+		if err != nil {
+			return o, err
+		}
+		o.Apps = append(o.Apps, loaded)
 	}
 	if rec.Plan != nil {
 		plan, err := faults.ParsePlan(*rec.Plan)

@@ -37,6 +37,8 @@ type Options struct {
 	Shape Shape             // of the cluster and its topics, where not as the scenario says
 	Plan  faults.Plan       // instead of the scenario's faults, if not nil
 	Plant []planted.Bug
+	// Apps are users' programs that play instead of the scenario's clients.
+	Apps []App
 	// PlanFile is where Plan was read from: the report names it.
 	PlanFile string
 	// NoFaults: nothing strikes, and in the liveness phase no host stays cut off.
@@ -95,6 +97,8 @@ type run struct {
 	plan       faults.Plan // that is played
 	workBegan  time.Duration
 	violations []reports.Violation
+	allowed    []reports.Permitted // beside what laws and checkers allow
+	clocks     clockWaits
 	laws       *lawWatch
 	ownLaws    []*ownLaw
 	seen       *checkers.Live // judges the history while it is recorded
@@ -127,9 +131,12 @@ func Run(s scenarios.Scenario, o Options) (result *Result, err error) {
 // prepare applies the options and makes the world, with the cluster and the
 // clients in it.
 func prepare(s scenarios.Scenario, o Options) (*run, error) {
-	config, err := configure(s, o.Shape, o.Set)
+	config, err := configure(withApps(s, o.Apps), o.Shape, o.Set)
 	if err != nil {
 		return nil, err
+	}
+	if w, ok := config.scenario.Workload.(workloads.PerRun); ok {
+		config.scenario.Workload = w.ForRun()
 	}
 	r := &run{s: config.scenario, bare: s, o: o, config: config, bugs: planted.Plant(o.Plant...)}
 	r.partitions = cluster.Parts(r.s.Topics)
@@ -148,6 +155,8 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 		r.stage.Topics[t.Name] = t.Partitions
 	}
 	r.n = nemesis.New(r.c, r.w.Rand("nemesis"), r.s.Lesson != "" || r.s.Exact && o.Plan == nil)
+	r.clocks = clockWaits{}
+	r.w.Ledger().Read(r.clocks.read)
 	r.laws = r.watchLaws()
 	r.countNumbers(r.laws.minISR)
 	r.watchOwnLaws()
@@ -160,6 +169,9 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 		r.c.AddClients(c.Host)
 		if c.Group != "" {
 			r.c.AddMember(c.Group, c.Host)
+		}
+		if c.TransactionalID != "" {
+			r.c.AddTransactionalID(c.TransactionalID)
 		}
 		if c.Stops {
 			r.c.StopsBy(c.Host, func(done func()) { r.stage.Stop(c.Host, done) })

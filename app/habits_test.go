@@ -1,0 +1,189 @@
+package app
+
+import (
+	"errors"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/sim"
+	"github.com/ktrial/ktrial/sim/env"
+	"github.com/ktrial/ktrial/sim/wasi"
+)
+
+// trial is a world with an echo server, a host that is cut off, and a program.
+type trial struct {
+	w     *sim.World
+	stop  func()
+	ended bool
+	err   error
+}
+
+func put(p *wasi.Program, seed uint64, proc wasi.Process) *trial {
+	x := &trial{w: sim.NewWorld(sim.Config{Seed: seed})}
+	proc.Started = func(stop func()) { x.stop = stop }
+	x.w.Host("server").Start(func(h env.Host) {
+		l, err := h.Listen(7)
+		if err != nil {
+			panic(err)
+		}
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			h.Go("echo", func() { echo(c) })
+		}
+	})
+	x.w.Host("dark")
+	x.w.Host("program")
+	x.w.Network().Link("program", "dark").Cut()
+	x.w.Host("program").Start(func(h env.Host) {
+		x.err = p.Run(h, proc)
+		x.ended = true
+	})
+	return x
+}
+
+func echo(c env.Conn) {
+	b := make([]byte, 1000)
+	for {
+		n, err := c.Read(b)
+		if err != nil {
+			return
+		}
+		if _, err := c.Write(b[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// lines are what the program wrote.
+func (x *trial) lines() []string {
+	var out []string
+	for e := range x.w.Ledger().All() {
+		if line, is := e.Event.(*wasi.Line); is {
+			out = append(out, line.Stream+": "+line.Text)
+		}
+	}
+	return out
+}
+
+func TestHabits(t *testing.T) {
+	p, err := Load(habits(t))
+	require.NoError(t, err)
+	for _, x := range []struct {
+		args   []string
+		stopAt time.Duration
+		wrote  []string
+		ends   string // nil: in order
+		after  time.Duration
+	}{
+		{[]string{"talk", "server:7"}, 0, []string{
+			"stdout: connected to 10.0.0.1:7", "stdout: read 300000 bytes back", "stdout: read tcp 127.0.0.1:32769->10.0.0.1:7: i/o timeout",
+		}, "", 2 * time.Second},
+		{[]string{"give-up", "dark:7"}, 0, []string{"stdout: dial tcp 10.0.0.1:7: i/o timeout 3s"}, "", 4 * time.Second},
+		{[]string{"refused", "server:8"}, 0, []string{"stdout: dial tcp 10.0.0.1:8: connect: Connection refused"}, "", time.Second},
+		{[]string{"listen-for-signals"}, 10 * time.Second, []string{"stdout: asked to end after 10s"}, "", 11 * time.Second},
+		{[]string{"listen-and-go-on"}, 0, []string{"stdout: goes on"}, "", time.Second},
+		{[]string{"deaf"}, 10 * time.Second, nil, "habits exited with status 143", 11 * time.Second},
+		{[]string{"since"}, 0, []string{"stdout: 10ms are over"}, "", 20 * time.Millisecond},
+		{[]string{"panic"}, 0, []string{"stderr: panic: something was wrong", "stderr: ", "stderr: goroutine 1 [running]:"}, "habits exited with status 2: panic: something was wrong", time.Second},
+		{[]string{"exit"}, 0, nil, "habits exited with status 3", time.Second},
+	} {
+		t.Run(x.args[0], func(t *testing.T) {
+			trial := put(p, 1, wasi.Process{Args: x.args})
+			defer trial.w.Close()
+			if x.stopAt > 0 {
+				trial.w.After(x.stopAt, "SIGTERM", func() { trial.stop() })
+			}
+			trial.w.Run(x.after) //nolint:errcheck // the server waits for ever: a deadlock is fine
+			require.True(t, trial.ended, "it has not ended after %v: %v", x.after, trial.lines())
+			assert.Equal(t, x.wrote, trial.lines())
+			if x.ends == "" {
+				assert.NoError(t, trial.err)
+			} else if assert.Error(t, trial.err) {
+				assert.Equal(t, x.ends, trial.err.Error())
+			}
+		})
+	}
+}
+
+// A program that computes without end is named; nothing else of the process hangs.
+func TestHabits_AProgramThatSpinsIsStopped(t *testing.T) {
+	p, err := Load(habits(t))
+	require.NoError(t, err)
+	trial := put(p, 1, wasi.Process{Args: []string{"spin"}, Wall: time.Second})
+	defer trial.w.Close()
+	trial.w.Run(time.Second) //nolint:errcheck // as above
+	require.ErrorIs(t, trial.err, wasi.ErrSpins)
+	assert.Contains(t, trial.err.Error(), "habits")
+}
+
+func TestHabits_LuckIsTheSeeds(t *testing.T) {
+	p, err := Load(habits(t))
+	require.NoError(t, err)
+	drawn := map[string]int{}
+	for seed := range uint64(8) {
+		var once []string
+		for range 2 {
+			trial := put(p, seed, wasi.Process{Args: []string{"luck"}})
+			trial.w.Run(time.Second) //nolint:errcheck // as above
+			once = append(once, strings.Join(trial.lines(), "\n"))
+			trial.w.Close()
+		}
+		assert.Equal(t, once[0], once[1])
+		drawn[once[0]]++
+	}
+	assert.Len(t, drawn, 8, "each seed draws otherwise")
+}
+
+// A killed program never writes another byte, and leaves nothing behind.
+func TestHabits_KillsLeaveNothingBehind(t *testing.T) {
+	p, err := Load(habits(t))
+	require.NoError(t, err)
+	kill := func(times int) {
+		w := sim.NewWorld(sim.Config{Seed: 1})
+		defer w.Close()
+		h := w.Host("program")
+		h.Start(func(process env.Host) {
+			err := p.Run(process, wasi.Process{Args: []string{"tell"}})
+			panic(errors.Join(errors.New("it returned"), err))
+		})
+		for range times {
+			require.NoError(t, w.Run(w.Now()+105*time.Millisecond))
+			h.Kill()
+			told := count(w)
+			require.NoError(t, w.Run(w.Now()+50*time.Millisecond))
+			require.Equal(t, told, count(w))
+			h.Restart()
+		}
+	}
+	kill(3)
+	runtime.GC()
+	before := runtime.NumGoroutine()
+	var heap, now runtime.MemStats
+	runtime.ReadMemStats(&heap)
+	kills := 100
+	if *long {
+		kills = 1000
+	}
+	kill(kills)
+	runtime.GC()
+	runtime.ReadMemStats(&now)
+	assert.LessOrEqual(t, runtime.NumGoroutine(), before+2)
+	assert.Less(t, int64(now.HeapAlloc)-int64(heap.HeapAlloc), int64(8<<20))
+}
+
+func count(w *sim.World) (n int) {
+	for e := range w.Ledger().All() {
+		if _, is := e.Event.(*wasi.Line); is {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,95 @@
+// habits does one thing that programs do, as its first argument says.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	switch os.Args[1] {
+	case "talk":
+		talk(os.Args[2])
+	case "give-up":
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		begun := time.Now()
+		_, err := (&net.Dialer{}).DialContext(ctx, "tcp", os.Args[2])
+		fmt.Println(err, time.Since(begun).Round(time.Second))
+	case "refused":
+		_, err := net.Dial("tcp", os.Args[2])
+		fmt.Println(err)
+	case "listen-for-signals":
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		begun := time.Now()
+		<-ctx.Done()
+		stop()
+		fmt.Println("asked to end after", time.Since(begun).Round(time.Second))
+	case "listen-and-go-on":
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, syscall.SIGTERM)
+		signal.Stop(signals)
+		fmt.Println("goes on")
+	case "deaf":
+		time.Sleep(time.Hour)
+	case "since":
+		begun := time.Now()
+		for time.Since(begun) < 10*time.Millisecond {
+		}
+		fmt.Println("10ms are over")
+	case "spin":
+		for i := 0; ; i++ {
+			if i < 0 {
+				fmt.Println("never")
+			}
+		}
+	case "panic":
+		panic("something was wrong")
+	case "exit":
+		os.Exit(3)
+	case "luck":
+		m := map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true}
+		for k := range m {
+			fmt.Print(k)
+		}
+		b := make([]byte, 4)
+		rand.Read(b)
+		fmt.Printf(" %x\n", b)
+	case "tell":
+		for i := 0; ; i++ {
+			fmt.Println("line", i)
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+}
+
+func talk(addr string) {
+	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("connected to", c.RemoteAddr())
+	big := make([]byte, 300_000)
+	go c.Write(big)
+	got := 0
+	for got < len(big) {
+		n, err := c.Read(big)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		got += n
+	}
+	fmt.Println("read", got, "bytes back")
+	c.SetReadDeadline(time.Now().Add(time.Second))
+	_, err = c.Read(big)
+	fmt.Println(err)
+	c.Close()
+}

@@ -1,0 +1,7 @@
+package c
+
+// int one(void) { return 1; }
+import "C"
+
+// Do calls C.
+func Do() { C.one() }

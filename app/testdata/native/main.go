@@ -1,0 +1,6 @@
+// native uses C.
+package main
+
+import "native/c"
+
+func main() { c.Do() }

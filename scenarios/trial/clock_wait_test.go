@@ -1,0 +1,50 @@
+package trial
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/sim/env"
+)
+
+// Clients that are not done may be excused by a clock only where all of them wait for
+// the group that has no target because of it, and as long as it has none.
+func TestAGroupMayWaitForAClock(t *testing.T) {
+	postponed := &witness.TargetPostponed{Group: "billing", Epoch: 7, Behind: time.Hour}
+	for _, c := range []struct {
+		name   string
+		events []ledger.Event
+		done   bool // the clients that are no members, and wait for none
+		want   bool
+	}{
+		{"the group waits", []ledger.Event{postponed}, true, true},
+		{"no group does", nil, true, false},
+		{"another group does", []ledger.Event{&witness.TargetPostponed{Group: "shipping"}}, true, false},
+		{"it has its target by now", []ledger.Event{postponed, &witness.GroupState{Group: "billing", From: "Assigning", To: "Reconciling"}}, true, false},
+		{"it has changed once more", []ledger.Event{postponed, &witness.GroupState{Group: "billing", From: "Stable", To: "Assigning"}}, true, true},
+		{"a producer is not done either", []ledger.Event{postponed}, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, err := prepare(scenarios.StandardGroups, Options{Seed: 1})
+			require.NoError(t, err)
+			defer r.w.Close()
+			for _, e := range c.events {
+				r.w.TellOf("broker-1", e)
+			}
+			for _, client := range r.clients {
+				if c.done && client.Awaits() == "" {
+					client.Main = func(env.Host) {}
+					r.stage.Main(client)(nil)
+				}
+			}
+			assert.Equal(t, c.want, r.waitsForClock())
+			assert.Equal(t, c.want, len(r.allowed) == 1, r.allowed)
+		})
+	}
+}

@@ -1,0 +1,121 @@
+// Package fromwire makes a history out of what passes on the connections of clients.
+// The clients record nothing and need not know that they are observed, so that any
+// program in any language can be judged: inside a trial, or behind a proxy.
+//
+// What the wire shows, and what it cannot show:
+//
+//   - A record of a Produce request is a send. It begins when the record is first seen;
+//     requests that carry it again join it. The first certain answer completes it; a
+//     request whose answer is lost, or says too little, leaves it open.
+//   - With a producer id the record is known by id, epoch and sequence, which are in what is
+//     fetched as well. Without one it is known by its value alone: equal values are counted,
+//     never taken for one another's duplicates.
+//   - The records of a Fetch answer are a poll, of a process for each connection and
+//     partition. That the application has processed them only a commit says.
+//   - An error that refuses a send leaves it open too: most clients send it again, and
+//     whether one gives up is not to be seen.
+package fromwire
+
+import (
+	"time"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Observer reads the connections of some clients into one history. It is for one
+// thread.
+type Observer struct {
+	recorder   *history.Recorder
+	now        func() time.Duration
+	newProcess func() int64
+
+	// Claims are what the clients asked to be promised, as far as they were seen to.
+	Claims Claims
+	// Counts tell what was seen and what was not understood.
+	Counts Counts
+
+	topics map[kafka.UUID]string // by the ids that answers to Metadata named
+	keys   map[kafka.TopicPartition]history.Value
+	sends  map[identity]*send // that are open, or were acknowledged
+	free   []int64            // processes with nothing under way
+	wrote  map[string]bool    // lives that have produced
+}
+
+// Claims are what producers and consumers asked for on the wire.
+type Claims struct {
+	Produced      bool  // a record was sent: the fields below tell something
+	LeastAcks     int16 // of all requests: 0, 1, or -1 for all
+	NotIdempotent bool  // a record came without a producer id
+}
+
+// Counts tell what an Observer has seen.
+type Counts struct {
+	Requests int64
+	// Unread are frames that were not understood, and passed over.
+	Unread     int64
+	LastUnread string // the last of them
+	// Unanswered are requests whose connection ended before their answer.
+	Unanswered int64
+	// Records sent, and those of them that were seen more than once: retries.
+	Records, Again int64
+	// Alike are records without a producer id that are equal to others: a
+	// duplicate of one cannot be told from the other.
+	Alike int64
+}
+
+// New makes an observer that records into a history. now is the time of its
+// events; newProcess numbers the processes.
+func New(r *history.Recorder, now func() time.Duration, newProcess func() int64) *Observer {
+	return &Observer{
+		recorder: r, now: now, newProcess: newProcess,
+		topics: map[kafka.UUID]string{}, keys: map[kafka.TopicPartition]history.Value{}, sends: map[identity]*send{}, wrote: map[string]bool{},
+	}
+}
+
+// Wrote reports whether a life of a client has sent a record.
+func (o *Observer) Wrote(life string) bool { return o.wrote[life] }
+
+// key is how the history names a partition.
+func (o *Observer) key(tp kafka.TopicPartition) history.Value {
+	key, known := o.keys[tp]
+	if !known {
+		key = history.Partition(tp.Topic, tp.Partition)
+		o.keys[tp] = key
+	}
+	return key
+}
+
+// topic is the name of a topic that is named, or has an id; false: no answer has named it yet.
+func (o *Observer) topic(name string, id [16]byte) (string, bool) {
+	if name != "" {
+		return name, true
+	}
+	name, known := o.topics[kafka.UUID(id)]
+	return name, known
+}
+
+// internal topics are no matter of clients: what stands in them is the brokers'.
+func internal(topic string) bool {
+	return topic == kafka.OffsetsTopic || topic == kafka.TransactionsTopic
+}
+
+// process is one that has nothing under way.
+func (o *Observer) process() int64 {
+	if n := len(o.free); n > 0 {
+		p := o.free[n-1]
+		o.free = o.free[:n-1]
+		return p
+	}
+	return o.newProcess()
+}
+
+// learn takes names of topics from an answer to Metadata.
+func (o *Observer) learn(m *kmsg.MetadataResponse) {
+	for i := range m.Topics {
+		if t := &m.Topics[i]; t.Topic != nil && t.TopicID != [16]byte{} {
+			o.topics[kafka.UUID(t.TopicID)] = *t.Topic
+		}
+	}
+}

@@ -1,0 +1,293 @@
+package fromwire
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"pgregory.net/rapid"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/broker/wire"
+	"github.com/ktrial/ktrial/checkers/history"
+)
+
+// observed is an observer whose connections are written by hand.
+type observed struct {
+	*Observer
+	next  int32    // correlation id
+	story []string // what was recorded, an event a line
+}
+
+func observe() *observed {
+	x := &observed{}
+	var processes int64
+	r := history.NewRecorder()
+	r.Told = func(e *history.Event, _ int64) { x.story = append(x.story, line(e)) }
+	x.Observer = New(r, func() time.Duration { return 0 }, func() int64 { processes++; return processes - 1 })
+	return x
+}
+
+// frame is a request with its size, as a client sends it.
+func (x *observed) frame(req kmsg.Request) []byte {
+	x.next++
+	return kmsg.NewRequestFormatter(kmsg.FormatterClientID("c")).AppendRequest(nil, req, x.next)
+}
+
+// answered is the answer to the request that was made so many before the last.
+func (x *observed) answered(before int32, resp kmsg.Response) []byte {
+	body := wire.AppendResponse(nil, resp, x.next-before)
+	return append([]byte{byte(len(body) >> 24), byte(len(body) >> 16), byte(len(body) >> 8), byte(len(body))}, body...)
+}
+
+// batch holds records with these values.
+func batch(producer record.Options, at int64, values ...string) []byte {
+	b := record.NewBuilder(producer)
+	for _, v := range values {
+		b.Append(1000, nil, []byte(v))
+	}
+	out := b.Build()
+	out.SetBaseOffset(kafka.Offset(at))
+	return out
+}
+
+func producer(id kafka.ProducerID, seq kafka.Sequence) record.Options {
+	return record.Options{Idempotent: true, ProducerID: id, ProducerEpoch: 0, BaseSequence: seq}
+}
+
+func produce(acks int16, batches []byte) *kmsg.ProduceRequest {
+	req := kmsg.NewPtrProduceRequest()
+	req.Version, req.Acks = 9, acks
+	req.Topics = []kmsg.ProduceRequestTopic{{Topic: "orders", Partitions: []kmsg.ProduceRequestTopicPartition{{Partition: 0, Records: batches}}}}
+	return req
+}
+
+func produced(code int16, at int64) *kmsg.ProduceResponse {
+	resp := kmsg.NewPtrProduceResponse()
+	resp.Version = 9
+	p := kmsg.NewProduceResponseTopicPartition()
+	p.ErrorCode, p.BaseOffset = code, at
+	resp.Topics = []kmsg.ProduceResponseTopic{{Topic: "orders", Partitions: []kmsg.ProduceResponseTopicPartition{p}}}
+	return resp
+}
+
+func fetch(at int64) *kmsg.FetchRequest {
+	req := kmsg.NewPtrFetchRequest()
+	req.Version = 12
+	p := kmsg.NewFetchRequestTopicPartition()
+	p.FetchOffset = at
+	req.Topics = []kmsg.FetchRequestTopic{{Topic: "orders", Partitions: []kmsg.FetchRequestTopicPartition{p}}}
+	return req
+}
+
+func fetchedBatches(end int64, batches []byte) *kmsg.FetchResponse {
+	resp := kmsg.NewPtrFetchResponse()
+	resp.Version = 12
+	p := kmsg.NewFetchResponseTopicPartition()
+	p.HighWatermark, p.LastStableOffset, p.RecordBatches = end, end, batches
+	resp.Topics = []kmsg.FetchResponseTopic{{Topic: "orders", Partitions: []kmsg.FetchResponseTopicPartition{p}}}
+	return resp
+}
+
+// line is an event in words.
+func line(e *history.Event) string {
+	text := fmt.Sprintf("%d %v %v", e.Process, e.F, e.Type)
+	for _, m := range e.Mops {
+		switch m.Kind {
+		case history.MopSend:
+			text += fmt.Sprintf(" %v", m.Value)
+			if at, told := m.Offset.Told(); told {
+				text += fmt.Sprintf(" at %d", at)
+			}
+		case history.MopPoll:
+			for _, r := range m.Records {
+				text += fmt.Sprintf(" %v@%d", r.Value, r.Offset.Or(-1))
+			}
+		case history.MopCommit:
+			text += fmt.Sprintf(" %v=%d by %s in %d", m.Key, m.Offset.Or(-1), e.Group, e.Generation)
+		}
+	}
+	return text
+}
+
+func TestProduce_ARetryJoinsItsSend(t *testing.T) {
+	x := observe()
+	first, second := x.Connect("c", "c-1"), x.Connect("c", "c-1")
+	first.Sent(x.frame(produce(-1, batch(producer(7, 0), 0, "a", "b"))))
+	first.Closed() // without an answer
+	second.Sent(x.frame(produce(-1, batch(producer(7, 0), 0, "a", "b"))))
+	second.Received(x.answered(0, produced(0, 40)))
+	assert.Equal(t, []string{
+		`0 send invoke a#7.0.0`, `1 send invoke b#7.0.1`,
+		`0 send ok a#7.0.0 at 40`, `1 send ok b#7.0.1 at 41`,
+	}, x.story)
+	assert.Equal(t, Counts{Requests: 2, Unanswered: 1, Records: 2, Again: 2}, x.Counts)
+	assert.Equal(t, Claims{Produced: true, LeastAcks: -1}, x.Claims)
+}
+
+func TestProduce_WhatIsCertain(t *testing.T) {
+	for _, x := range []struct {
+		about string
+		code  int16
+		at    int64
+		want  string // the completion; empty: the send stays open
+	}{
+		{"acknowledged", 0, 5, `0 send ok a#7.0.0 at 5`},
+		{"acknowledged before: the offset is not known", kerr.DuplicateSequenceNumber.Code, -1, `0 send ok a#7.0.0`},
+		{"in doubt", kerr.NotEnoughReplicasAfterAppend.Code, -1, ""},
+		{"refused, and sent again by most clients", kerr.NotLeaderForPartition.Code, -1, ""},
+	} {
+		o := observe()
+		c := o.Connect("c", "c-1")
+		c.Sent(o.frame(produce(-1, batch(producer(7, 0), 0, "a"))))
+		c.Received(o.answered(0, produced(x.code, x.at)))
+		want := []string{`0 send invoke a#7.0.0`}
+		if x.want != "" {
+			want = append(want, x.want)
+		}
+		assert.Equal(t, want, o.story, x.about)
+	}
+}
+
+// Without a producer id equal records are counted: after an acknowledgement an equal one is
+// another, and two of one batch are two.
+func TestProduce_EqualRecordsAreNotTakenForRetries(t *testing.T) {
+	x := observe()
+	c := x.Connect("c", "c-1")
+	c.Sent(x.frame(produce(1, batch(record.Options{}, 0, "a", "a"))))
+	c.Received(x.answered(0, produced(0, 0)))
+	c.Sent(x.frame(produce(1, batch(record.Options{}, 0, "a", "a"))))
+	c.Received(x.answered(0, produced(0, 2)))
+	assert.Equal(t, []string{
+		`0 send invoke a`, `1 send invoke a`, `0 send ok a at 0`, `1 send ok a at 1`,
+		`1 send invoke a`, `0 send invoke a`, `1 send ok a at 2`, `0 send ok a at 3`,
+	}, x.story)
+	assert.Equal(t, Claims{Produced: true, LeastAcks: 1, NotIdempotent: true}, x.Claims)
+	assert.EqualValues(t, 2, x.Counts.Alike)
+}
+
+func TestProduce_AcksZeroHasNoAnswer(t *testing.T) {
+	x := observe()
+	c := x.Connect("c", "c-1")
+	c.Sent(x.frame(produce(0, batch(record.Options{}, 0, "a"))))
+	c.Sent(x.frame(produce(1, batch(record.Options{}, 0, "b"))))
+	c.Received(x.answered(0, produced(0, 9)))
+	assert.Equal(t, []string{`0 send invoke a`, `1 send invoke b`, `1 send ok b at 9`}, x.story)
+	assert.EqualValues(t, 0, x.Claims.LeastAcks)
+}
+
+func TestFetch_PollsContinueOrBeginAnew(t *testing.T) {
+	x := observe()
+	c := x.Connect("c", "c-1")
+	ask := func(at, end int64, b []byte) {
+		c.Sent(x.frame(fetch(at)))
+		c.Received(x.answered(0, fetchedBatches(end, b)))
+	}
+	ask(1, 3, batch(producer(7, 0), 0, "a", "b")) // from the middle of a batch
+	ask(2, 3, batch(producer(7, 2), 2, "c"))
+	ask(3, 3, nil) // nothing more
+	ask(3, 3, nil)
+	ask(0, 3, batch(producer(7, 0), 0, "a", "b")) // sought
+	assert.Equal(t, []string{
+		"0 assign invoke", "0 assign ok", "0 poll invoke", `0 poll ok b#7.0.1@1`,
+		"0 poll invoke", `0 poll ok c#7.0.2@2`,
+		"0 poll invoke", "0 poll ok",
+		"1 assign invoke", "1 assign ok", "1 poll invoke", `1 poll ok a#7.0.0@0 b#7.0.1@1`,
+	}, x.story)
+}
+
+// A read_committed consumer skips what was aborted (KIP-98).
+func TestFetch_AbortedRecordsAreNotSeen(t *testing.T) {
+	transactional := func(id kafka.ProducerID, seq kafka.Sequence) record.Options {
+		o := producer(id, seq)
+		o.Transactional = true
+		return o
+	}
+	marker := func(at int64, kind record.ControlType, id kafka.ProducerID) []byte {
+		b := record.NewEndTxnMarker(kind, 0, id, 0, 0)
+		b.SetBaseOffset(kafka.Offset(at))
+		return b
+	}
+	var log []byte
+	for _, b := range [][]byte{
+		batch(transactional(7, 0), 0, "aborted"), batch(transactional(8, 0), 1, "committed"), marker(2, record.Abort, 7), marker(3, record.Commit, 8),
+		batch(transactional(7, 1), 4, "later"), marker(5, record.Commit, 7),
+	} {
+		log = append(log, b...)
+	}
+	for level, want := range []string{`0 poll ok aborted#7.0.0@0 committed#8.0.0@1 later#7.0.1@4`, `0 poll ok committed#8.0.0@1 later#7.0.1@4`} {
+		x := observe()
+		c := x.Connect("c", "c-1")
+		req := fetch(0)
+		req.IsolationLevel = int8(level)
+		c.Sent(x.frame(req))
+		resp := fetchedBatches(6, log)
+		if level == 1 {
+			aborted := kmsg.NewFetchResponseTopicPartitionAbortedTransaction()
+			aborted.ProducerID, aborted.FirstOffset = 7, 0
+			resp.Topics[0].Partitions[0].AbortedTransactions = append(resp.Topics[0].Partitions[0].AbortedTransactions, aborted)
+		}
+		c.Received(x.answered(0, resp))
+		assert.Equal(t, want, x.story[len(x.story)-1])
+	}
+}
+
+func TestCommit_IsRecordedWithItsGeneration(t *testing.T) {
+	for code, want := range map[int16]string{0: "ok", kerr.IllegalGeneration.Code: "fail", kerr.RequestTimedOut.Code: "info"} {
+		x := observe()
+		c := x.Connect("c", "c-1")
+		req := kmsg.NewPtrOffsetCommitRequest()
+		req.Version, req.Group, req.Generation = 8, "g", 3
+		req.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: "orders", Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Partition: 1, Offset: 17}}}}
+		c.Sent(x.frame(req))
+		resp := kmsg.NewPtrOffsetCommitResponse()
+		resp.Version = 8
+		resp.Topics = []kmsg.OffsetCommitResponseTopic{{Topic: "orders", Partitions: []kmsg.OffsetCommitResponseTopicPartition{{Partition: 1, ErrorCode: code}}}}
+		c.Received(x.answered(0, resp))
+		assert.Equal(t, []string{"0 commit invoke orders/1=17 by g in 3", "0 commit " + want + " orders/1=17 by g in 3"}, x.story)
+	}
+}
+
+// However a stream is cut, the same is seen.
+func TestConnection_FramesMayBeCutAnywhere(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		x := observe()
+		c := x.Connect("c", "c-1")
+		sent := x.frame(produce(-1, batch(producer(7, 0), 0, "a")))
+		sent = append(sent, x.frame(produce(-1, batch(producer(7, 1), 0, "b")))...)
+		got := append(x.answered(1, produced(0, 0)), x.answered(0, produced(0, 1))...)
+		pieces(t, sent, c.Sent)
+		pieces(t, got, c.Received)
+		assert.Equal(t, []string{`0 send invoke a#7.0.0`, `1 send invoke b#7.0.1`, `0 send ok a#7.0.0 at 0`, `1 send ok b#7.0.1 at 1`}, x.story)
+	})
+}
+
+func pieces(t *rapid.T, b []byte, take func([]byte)) {
+	for len(b) > 0 {
+		n := rapid.IntRange(1, len(b)).Draw(t, "n")
+		take(b[:n])
+		b = b[n:]
+	}
+}
+
+// Whatever bytes come, the observer goes on, and accuses no client.
+func TestConnection_TakesAnyBytes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		x := observe()
+		c := x.Connect("c", "c-1")
+		good := x.frame(produce(-1, batch(producer(7, 0), 0, "a")))
+		for range rapid.IntRange(0, 3).Draw(t, "damages") {
+			good[rapid.IntRange(4, len(good)-1).Draw(t, "at")] ^= byte(rapid.IntRange(1, 255).Draw(t, "by"))
+		}
+		c.Sent(good)
+		c.Sent(rapid.SliceOf(rapid.Byte()).Draw(t, "garbage"))
+		c.Received(rapid.SliceOf(rapid.Byte()).Draw(t, "answers"))
+		c.Closed()
+		require.LessOrEqual(t, len(x.story), 1)
+	})
+}

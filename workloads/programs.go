@@ -1,0 +1,300 @@
+package workloads
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ktrial/ktrial/broker/client"
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/internal/nearest"
+	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/sim/env"
+	"github.com/ktrial/ktrial/sim/wasi"
+	"github.com/ktrial/ktrial/workloads/fromwire"
+)
+
+// Programs are users' own programs on trial: each runs unmodified on a host of its own,
+// and what it did is read from its connections. When all is over an auditor reads every
+// partition once more from its beginning.
+//
+// A program is told where the cluster is by its environment: KAFKA is
+// bootstrap.servers, TOPICS the scenario's topics, HOSTNAME its host. When the work is
+// over it is sent SIGTERM; one that has sent nothing is given some time more, to read
+// what is left. A program that exits is done; one that was killed is started again.
+type Programs struct {
+	List []Program
+	// Topics are what the auditor reads.
+	Topics []string
+	// Duration is how long they work. 0: a minute.
+	Duration time.Duration
+
+	seen *seen
+}
+
+// seen is what one run has seen of its programs.
+type seen struct{ *fromwire.Observer }
+
+// Program is one of them.
+type Program struct {
+	Host    string // where it runs
+	Program *wasi.Program
+	Args    []string // $KAFKA, $TOPICS and $HOSTNAME are replaced
+	Env     []string // "NAME=value", beside those that all have
+}
+
+// Name is how `ktrial list` names it.
+func (w Programs) Name() string { return "programs" }
+
+// About is one line for `ktrial list`.
+func (w Programs) About() string {
+	return "your own programs, unmodified (--app), judged by what passes on their connections"
+}
+
+// Lasts is how long the programs work.
+func (w Programs) Lasts() time.Duration {
+	if w.Duration == 0 {
+		return time.Minute
+	}
+	return w.Duration
+}
+
+// UsesTopics are those that the auditor reads.
+func (w Programs) UsesTopics() []string { return w.Topics }
+
+// Config is what the programs asked to be promised, as far as it was seen on the
+// wire: the weakest of all requests. Until something was sent nothing is promised.
+func (w Programs) Config() map[string]string {
+	claims := fromwire.Claims{NotIdempotent: true}
+	if w.seen != nil && w.seen.Observer != nil && w.seen.Claims.Produced {
+		claims = w.seen.Claims
+	}
+	acks := fmt.Sprint(claims.LeastAcks)
+	if claims.LeastAcks < 0 {
+		acks = "all"
+	}
+	return map[string]string{"acks": acks, "enable.idempotence": fmt.Sprint(!claims.NotIdempotent)}
+}
+
+// ForRun is a copy for one run.
+func (w Programs) ForRun() Workload {
+	w.seen = &seen{}
+	return w
+}
+
+// Seen is what was observed in a run.
+func (w Programs) Seen() fromwire.Counts { return w.seen.Counts }
+
+// Set changes the only parameter there is.
+func (w Programs) Set(name, value string) (Workload, error) {
+	if name != "duration" {
+		return nil, nearest.Unknown("parameter", name, w.Names())
+	}
+	d, err := duration(value)
+	if err != nil {
+		return nil, fmt.Errorf("parameter %s: found %q, expected %w", name, value, err)
+	}
+	w.Duration = d
+	return w, nil
+}
+
+// Names are all that Set knows. Programs have their own settings.
+func (w Programs) Names() []string { return []string{"duration"} }
+
+// Check finds two programs on one host.
+func (w Programs) Check() error {
+	hosts := map[string]bool{}
+	for _, p := range w.List {
+		if hosts[p.Host] {
+			return fmt.Errorf("two programs on host %s", p.Host)
+		}
+		hosts[p.Host] = true
+	}
+	return nil
+}
+
+// Clients are the programs, one that asks where the logs end, and the auditor.
+func (w Programs) Clients(s *Stage) []Client {
+	w.seen.Observer = fromwire.New(s.Recorder, s.Now, s.NewProcess)
+	var out []Client
+	for _, p := range w.List {
+		running := &running{w: w, s: s, p: p}
+		out = append(out, Client{Host: p.Host, Role: Writes, Main: running.main})
+	}
+	for i, topic := range w.Topics {
+		ask := &asking{w: ProduceConsume{Topic: topic}, s: s}
+		out = append(out, Client{Host: numbered("asker", i), Main: ask.main})
+	}
+	audit := &observedAudit{w: w, s: s}
+	return append(out, Client{Host: "auditor", Role: Reads, Main: audit.main})
+}
+
+// numbered is the name of the host with that index: asker, asker-2, ...
+func numbered(name string, i int) string {
+	if i == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s-%d", name, i+1)
+}
+
+// running is one program over all lives of its process.
+type running struct {
+	w     Programs
+	s     *Stage
+	p     Program
+	life  int
+	until time.Duration // of the world's time; set when the work begins
+}
+
+// moreForReaders is how long after the others a program is asked to end that has sent
+// nothing: what was written last must reach it.
+const moreForReaders = 5 * time.Second
+
+func (r *running) main(h env.Host) {
+	r.s.AwaitWork(h)
+	if r.until == 0 {
+		r.until = r.s.Now() + r.w.Lasts()
+	}
+	r.life++
+	o := &observedHost{Host: h, o: r.w.seen.Observer, life: fmt.Sprintf("%s-%d", h.Name(), r.life)}
+	err := r.p.Program.Run(o, wasi.Process{
+		Args: r.expand(h, r.p.Args),
+		Env: append([]string{
+			"KAFKA=" + strings.Join(r.s.Bootstrap, ","), "TOPICS=" + strings.Join(r.w.Topics, ","), "HOSTNAME=" + h.Name(),
+		}, r.expand(h, r.p.Env)...),
+		Started: func(stop func()) { r.stopInTime(h, o, stop) },
+	})
+	ended := &ProgramEnded{Program: r.p.Program.Name}
+	if err != nil {
+		ended.Reason = err.Error()
+		r.s.CountFailure(history.Other, err)
+	}
+	h.Tell(ended)
+}
+
+// stopInTime sends SIGTERM when the work is over.
+func (r *running) stopInTime(h env.Host, o *observedHost, stop func()) {
+	h.After(max(0, r.until-r.s.Now()), "SIGTERM", func() {
+		if o.o.Wrote(o.life) {
+			stop()
+			return
+		}
+		h.After(moreForReaders, "SIGTERM", stop)
+	})
+}
+
+func (r *running) expand(h env.Host, words []string) []string {
+	known := strings.NewReplacer("$KAFKA", strings.Join(r.s.Bootstrap, ","), "$TOPICS", strings.Join(r.w.Topics, ","), "$HOSTNAME", h.Name())
+	out := make([]string, len(words))
+	for i, word := range words {
+		out[i] = known.Replace(word)
+	}
+	return out
+}
+
+// observedHost is a host whose connections are observed.
+type observedHost struct {
+	env.Host
+	o    *fromwire.Observer
+	life string
+}
+
+// Dial implements env.Host.
+func (h *observedHost) Dial(addr string, timeout time.Duration) (env.Conn, error) {
+	conn, err := h.Host.Dial(addr, timeout)
+	if err != nil {
+		return nil, err
+	}
+	return &observedConn{Conn: conn, seen: h.o.Connect(h.Name(), h.life)}, nil
+}
+
+// observedConn passes on what goes through it.
+type observedConn struct {
+	env.Conn
+	seen *fromwire.Connection
+}
+
+// Write implements env.Conn. Bytes are observed before they leave: an answer must not
+// be seen before its request.
+func (c *observedConn) Write(p []byte) (int, error) {
+	c.seen.Sent(p)
+	return c.Conn.Write(p)
+}
+
+// Read implements env.Conn.
+func (c *observedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.seen.Received(p[:n])
+	if err != nil {
+		c.seen.Closed()
+	}
+	return n, err
+}
+
+// Close implements env.Conn.
+func (c *observedConn) Close() error {
+	c.seen.Closed()
+	return c.Conn.Close()
+}
+
+// observedAudit reads all with a client of ours that is observed as theirs are: what it
+// reads has the names that the wire gives.
+type observedAudit struct {
+	w Programs
+	s *Stage
+}
+
+func (a *observedAudit) main(h env.Host) {
+	for !a.s.Draining() {
+		h.Sleep(time.Second)
+	}
+	cfg := client.ConsumerDefaults()
+	cfg.AutoOffsetReset = client.Earliest
+	consumer, err := client.New(&observedHost{Host: h, o: a.w.seen.Observer, life: h.Name()}, a.s.Bootstrap, h.Name()).NewConsumer(cfg)
+	if err != nil {
+		panic("workloads: auditor: " + err.Error())
+	}
+	var all []kafka.TopicPartition
+	for _, topic := range a.w.Topics {
+		for p := range a.s.Topics[topic] {
+			all = append(all, kafka.TopicPartition{Topic: topic, Partition: p})
+		}
+	}
+	consumer.Assign(all)
+	for !a.reached(consumer, all) {
+		if _, err := consumer.Poll(pollTimeout); err != nil {
+			a.s.CountFailure(history.Poll, err)
+			h.Sleep(pollTimeout)
+		}
+	}
+	consumer.Poll(pollTimeout) // there is nothing more: that is seen, too
+	consumer.Close()
+}
+
+func (a *observedAudit) reached(c *client.Consumer, all []kafka.TopicPartition) bool {
+	return !slices.ContainsFunc(all, func(tp kafka.TopicPartition) bool {
+		at, err := c.Position(tp)
+		return err != nil || at.Offset < a.s.Ends()[tp]
+	})
+}
+
+// ProgramEnded: a user's program came to its end.
+type ProgramEnded struct {
+	Program string `json:"program"`          // its name
+	Reason  string `json:"reason,omitempty"` // why, if its status was not 0
+}
+
+var programEnded = ledger.Declare[ProgramEnded]("program-ended", "a user's program came to its end", ledger.Notable)
+
+// Kind implements ledger.Event.
+func (e *ProgramEnded) Kind() *ledger.Kind { return programEnded }
+
+// Sentence implements ledger.Event.
+func (e *ProgramEnded) Sentence() string {
+	if e.Reason == "" {
+		return e.Program + " has ended"
+	}
+	return e.Program + " has ended: " + e.Reason
+}
