@@ -291,6 +291,7 @@ func writeColumns(w io.Writer, at Seconds, left, right string, width int) {
 // wrapped are the lines of a text.
 func wrapped(text string, width int) (lines []string) {
 	for line := range strings.Lines(Wrap(text, "", width)) {
+		//text:allow the newline that Wrap has put there
 		lines = append(lines, strings.TrimSuffix(line, "\n"))
 	}
 	return lines
