@@ -41,7 +41,6 @@ type Option func(*trying)
 type trying struct {
 	seeds    []uint64
 	options  trial.Options
-	plan     string
 	strict   bool
 	parallel bool
 	err      error

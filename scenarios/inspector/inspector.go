@@ -275,7 +275,10 @@ func (p *Partition) loses(id kafka.NodeID) {
 func (in *Inspector) Undisturbed(since time.Duration) { in.calm.Undisturbed(since) }
 
 // Disturbed: something disturbs the cluster, until Undisturbed is called.
-func (in *Inspector) Disturbed() { in.calm.Disturbed() }
+func (in *Inspector) Disturbed() {
+	in.calm.Disturbed()
+	in.endTraffic() // at once: with all nodes dead, only clients tell something
+}
 
 // Quiet: all is healed and had its time. but says which partitions are let off.
 func (in *Inspector) Quiet(but func(*Partition) bool) {
