@@ -46,6 +46,7 @@ type Inspector struct {
 
 	brokers    *laws.Brokers
 	groups     *laws.Coordination
+	txns       *laws.Transactions
 	calm       laws.Calm
 	partitions []*Partition // in the order in which they were met
 	byID       map[witness.PartitionID]*Partition
@@ -112,6 +113,8 @@ func New(cfg Config) *Inspector {
 	in.Quorum.Report = func(f laws.Failure) { cfg.Broken(nil, f) }
 	in.groups = laws.NewCoordination(in.name())
 	in.groups.Report, in.groups.Calm = in.Quorum.Report, &in.calm
+	in.txns = laws.NewTransactions(in.name())
+	in.txns.Report = in.Quorum.Report
 	return in
 }
 
@@ -271,11 +274,13 @@ func (in *Inspector) Quiet(but func(*Partition) bool) {
 	for _, p := range in.partitions {
 		if !but(p) {
 			p.Laws.Quiet()
+			in.hangs(p)
 			in.settle(p)
 		}
 	}
 	in.Quorum.Quiet()
 	in.groups.Quiet()
+	in.txns.Quiet()
 }
 
 // Read reads an event. It allocates nothing but what the laws' accounts grow by.
