@@ -57,6 +57,8 @@ type Options struct {
 	Read func(*ledger.Entry)
 	// Keep says which events the result's ledger has.
 	Keep ledger.Keep
+	// Require are demands on the numbers of the run.
+	Require []reports.Requirement
 	// Limits end a run that makes no progress.
 	Limits Limits
 	// Tracing is what FirstDifference records with; nil: only the hash is kept.
@@ -104,8 +106,12 @@ type run struct {
 	laws       *lawWatch
 	ownLaws    []*ownLaw
 	seen       *checkers.Live // judges the history while it is recorded
+	counter    *counter
 	// short: the run ended before its time, so what was to come is not missing.
 	short bool
+	// unworkable says why it came to nothing, if that is the fault of its settings, which
+	// Kafka takes all the same; empty: it is not.
+	unworkable string
 }
 
 // Run plays a scenario in a world of its own. An error is a bad option, or a
@@ -168,6 +174,7 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	r.clocks = clockWaits{}
 	r.w.Ledger().Read(r.clocks.read)
 	r.laws = r.watchLaws()
+	r.countNumbers(r.laws.minISR)
 	if !o.Outside {
 		r.watchOwnLaws()
 	}
@@ -259,7 +266,12 @@ func (r *run) failed(err error) error {
 	switch {
 	case errors.Is(err, errBroken):
 	case errors.As(err, &s) && s.phase == bringingUp && r.altered():
-		return optionError{fmt.Errorf("with these settings the cluster does not come up within %v of virtual time: %s", bringUp, s.what)}
+		if !r.config.setsServers() {
+			return optionError{fmt.Errorf("in this shape the cluster does not come up within %v of virtual time: %s", bringUp, s.what)}
+		}
+		r.unworkable = fmt.Sprintf("with these settings the cluster does not come up within %v of virtual time: %s", bringUp, s.what)
+	case errors.As(err, &s) && r.config.unworkable() != "":
+		r.unworkable = r.config.unworkable() + "; " + s.Error()
 	case errors.As(err, &s):
 		r.violate(progress, s.Error())
 	case r.makesNoProgress(err):
@@ -276,7 +288,8 @@ const OwnAssertions = "the stack's own assertions hold"
 
 // altered reports whether the options made another cluster of the scenario's: then
 // that is why it does not come up, before any fault has struck. With a planted bug
-// it may be the bug.
+// it may be the bug. Kafka takes settings with which no cluster comes up, and so does a
+// run: the stack has broken no promise, and nothing was tried.
 func (r *run) altered() bool {
 	return len(r.o.Plant) == 0 && (r.o.Shape != Shape{} || r.config.setsServers())
 }
