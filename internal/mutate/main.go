@@ -46,6 +46,8 @@ type plan struct {
 	n, cpu        int
 	seed          uint64
 	list          bool
+	// alarms are the commands that fail without any mistake: they find none.
+	alarms map[string]bool
 }
 
 func run(p plan) error {
@@ -65,6 +67,9 @@ func run(p plan) error {
 	}
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	if p.alarms, err = alarms(p); err != nil {
+		return err
+	}
 	for i, m := range mutants {
 		if results.known[m.String()] {
 			continue

@@ -37,6 +37,51 @@ type result struct {
 	CPUSeconds float64 `json:"cpu_seconds"`
 }
 
+// alarms are the runs that fail in a hunt, as long as one for a mutant, of the program
+// without any mistake. They are told: they are bugs.
+func alarms(p plan) (map[string]bool, error) {
+	dir, err := os.MkdirTemp("", "mutant-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	program := filepath.Join(dir, "ktrial")
+	if out, err := exec.Command("go", "build", "-o", program, "./cmd/ktrial").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, out)
+	}
+	names, err := scenarioNames(program)
+	if err != nil {
+		return nil, err
+	}
+	c := hunting(context.Background(), p, program, names)
+	c.Stderr = nil
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	known := map[string]bool{}
+	found := make(chan finding)
+	go func() {
+		failingRuns(context.Background(), bufio.NewReader(out), found)
+		close(found)
+	}()
+	for f := range found {
+		known[f.again] = true
+		fmt.Fprintf(os.Stderr, "mutate: without any mistake, %s fails: %s\n", f.again, f.by)
+	}
+	_ = c.Wait() // the end of its CPU time ends it
+	return known, nil
+}
+
+// hunting is a hunt that has so much CPU time.
+func hunting(ctx context.Context, p plan, program string, names []string) *exec.Cmd {
+	limited := []string{"-c", fmt.Sprintf(`ulimit -t %d; exec "$0" "$@"`, p.cpu), program, "hunt", "--seeds", "1..1000000", "--jobs", "1", "--json"}
+	return exec.CommandContext(ctx, "/bin/sh", append(limited, names...)...)
+}
+
 // try builds a mutant and hunts for it.
 func try(p plan, m mutant) result {
 	r := result{Mutant: m.String(), Folder: filepath.ToSlash(filepath.Dir(m.file)), Kind: m.kind}
@@ -95,8 +140,7 @@ func (r *result) hunt(p plan, dir string) {
 		r.Fate, r.By = killed, "the program does not start: "+err.Error()
 		return
 	}
-	limited := []string{"-c", fmt.Sprintf(`ulimit -t %d; exec "$0" "$@"`, p.cpu), program, "hunt", "--seeds", "1..1000000", "--jobs", "1", "--json"}
-	c := exec.CommandContext(ctx, "/bin/sh", append(limited, names...)...)
+	c := hunting(ctx, p, program, names)
 	c.Env = append(os.Environ(), "KTRIAL_MUTANT="+met)
 	out, err := c.StdoutPipe()
 	if err != nil {
@@ -109,14 +153,14 @@ func (r *result) hunt(p plan, dir string) {
 	if err := c.Start(); err != nil {
 		panic(err)
 	}
-	found := make(chan finding, 2)
+	found := make(chan finding)
 	ended := make(chan struct{})
 	go func() {
-		failingRun(bufio.NewReader(out), found)
+		failingRuns(ctx, bufio.NewReader(out), found)
 		close(ended)
 	}()
-	go ownBug(bufio.NewReader(errs), found)
-	r.wait(c, met, found, ended)
+	go ownBugs(ctx, bufio.NewReader(errs), found)
+	r.wait(p, c, met, found, ended)
 	stop()
 	_ = c.Wait()
 	r.CPUSeconds = (c.ProcessState.UserTime() + c.ProcessState.SystemTime()).Seconds()
@@ -145,18 +189,21 @@ func scenarioNames(program string) (names []string, err error) {
 // finding is a check that found a mutant.
 type finding struct{ by, again string }
 
-// wait waits until a run fails, or the hunt ends.
-func (r *result) wait(c *exec.Cmd, met string, found <-chan finding, ended <-chan struct{}) {
+// wait waits until a run fails that does not fail without the mistake, or the hunt
+// ends.
+func (r *result) wait(p plan, c *exec.Cmd, met string, found <-chan finding, ended <-chan struct{}) {
 	look := time.NewTicker(time.Second)
 	defer look.Stop()
 	for {
 		select {
 		case f := <-found:
-			r.Fate, r.By, r.Again = killed, f.by, f.again
-			return
+			if !p.alarms[f.again] {
+				r.Fate, r.By, r.Again = killed, f.by, f.again
+				return
+			}
 		case <-ended:
 			select {
-			case f := <-found: // it was told at the same time
+			case f := <-found: // a panic is told on another pipe
 				r.Fate, r.By, r.Again = killed, f.by, f.again
 			case <-time.After(time.Second):
 				r.Fate = fateOf(met)
@@ -171,8 +218,8 @@ func (r *result) wait(c *exec.Cmd, met string, found <-chan finding, ended <-cha
 	}
 }
 
-// failingRun reads the objects of a hunt until one breaks a promise.
-func failingRun(out *bufio.Reader, found chan<- finding) {
+// failingRuns reads the objects of a hunt, and sends those that break a promise.
+func failingRuns(ctx context.Context, out *bufio.Reader, found chan<- finding) {
 	for {
 		line, err := out.ReadBytes('\n')
 		if err != nil {
@@ -187,20 +234,26 @@ func failingRun(out *bufio.Reader, found chan<- finding) {
 			if len(run.Violations) > 0 {
 				by = run.Violations[0].Check
 			}
-			found <- finding{by, run.Again}
-			return
+			send(ctx, found, finding{by, run.Again})
 		}
 	}
 }
 
-// ownBug reads what a hunt tells of runs without a verdict: the stack has panicked, or
+// send hands over a finding, unless the hunt is over.
+func send(ctx context.Context, found chan<- finding, f finding) {
+	select {
+	case found <- f:
+	case <-ctx.Done():
+	}
+}
+
+// ownBugs reads what a hunt tells of runs without a verdict: the stack has panicked, or
 // does not give back the thread.
-func ownBug(errs *bufio.Reader, found chan<- finding) {
+func ownBugs(ctx context.Context, errs *bufio.Reader, found chan<- finding) {
 	for {
 		line, err := errs.ReadString('\n')
 		if said, ok := strings.CutPrefix(line, "ktrial: our own bug: "); ok {
-			found <- finding{"panic: " + strings.TrimSpace(said), ""}
-			return
+			send(ctx, found, finding{"panic: " + strings.TrimSpace(said), ""})
 		}
 		if err != nil {
 			return
