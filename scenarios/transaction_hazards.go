@@ -72,7 +72,7 @@ var TimeoutTooShort = Scenario{
 }
 
 // NoFencingByGeneration: workers that send their offsets without the metadata of their group
-// are members that nobody can tell from those that were replaced: a zombie commits its transaction
+// are members that no coordinator can distinguish from those that were replaced: a zombie commits its transaction
 // beside the one of its successor, and the records count twice.
 var NoFencingByGeneration = Scenario{
 	Name:     "no-fencing-by-generation",
