@@ -136,14 +136,11 @@ func TestExtend_EveryProbeIsReached(t *testing.T) {
 	}
 }
 
-// plantedInStories are bugs of clients that cost time and break no promise: the
-// coordinator masks them. Stories show what they do.
+// plantedInStories are bugs that no scenario meets: stories and tests of their own
+// package show what they do.
 var plantedInStories = map[string]string{
-	"CleanIndexCleanedOnly":    "broker/log/cleaner_test.go", // until a scenario has transactions
-	"CleanTxnStatePerGroup":    "broker/log/cleaner_test.go", // the same
-	"HeartbeatOwnsTarget":      "broker/client/testdata/stories/planted-z64-heartbeat-owns-target.txt",
-	"HeartbeatEmptyIsNoChange": "broker/client/testdata/stories/planted-z64-empty-is-no-change.txt",
-	"HeartbeatNoReset":         "broker/client/testdata/stories/planted-z64-no-reset-on-error.txt",
+	"CleanIndexCleanedOnly": "broker/log/cleaner_test.go", // until a scenario has transactions
+	"CleanTxnStatePerGroup": "broker/log/cleaner_test.go", // the same
 
 	// Of transactions, until there are scenarios that have them.
 	"TxnSharedEpoch":            "broker/txn/testdata/stories/planted.txt",

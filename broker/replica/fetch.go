@@ -406,14 +406,14 @@ func (q *fetch) answer(resp *kmsg.FetchResponse) {
 	}
 }
 
-// tellRead tells of each batch that a consumer is given.
-func (p *Partition) tellRead(batches []byte) {
+// tellRead tells of each batch that a consumer is given, of read_committed ones or not.
+func (p *Partition) tellRead(batches []byte, committed bool) {
 	for {
 		b, rest, err := record.Next(batches)
 		if err != nil {
 			return
 		}
-		p.m.host.Tell(p.m.told.readServed.Put(witness.ReadServed{Replica: p.self, Batch: witness.BatchOf(b)}))
+		p.m.host.Tell(p.m.told.readServed.Put(witness.ReadServed{Replica: p.self, Batch: witness.BatchOf(b), Committed: committed}))
 		batches = rest
 	}
 }
@@ -443,6 +443,6 @@ func (q *fetch) answerPart(resp *kmsg.FetchResponse, part *fetchPart) {
 	t := &resp.Topics[n-1]
 	t.Partitions = append(t.Partitions, part.out)
 	if !q.follower && part.p != nil {
-		part.p.tellRead(part.out.RecordBatches)
+		part.p.tellRead(part.out.RecordBatches, q.committed)
 	}
 }
