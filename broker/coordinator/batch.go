@@ -386,6 +386,12 @@ func (s *shard) endTxn(w *write, m Marker) {
 		w.end(err)
 		s.reload()
 	default:
+		s.r.host.Tell(&witness.MarkerWritten{
+			Partition: s.tp, ProducerID: w.by.ID, Epoch: w.by.Epoch, CoordinatorEpoch: m.CoordinatorEpoch, Commit: m.Commit, At: base,
+		})
+		if of, ok := s.machine.(Marked); ok {
+			of.MarkerAppended()
+		}
 		s.check.appended(marker)
 		s.defers(s.line.Written(), w)
 		s.limit(w)

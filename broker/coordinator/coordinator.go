@@ -58,6 +58,9 @@ type Machine interface {
 	MetadataChanged(im *metadata.Image, ch *metadata.Changes)
 }
 
+// Marked is a Machine that is told when a marker, which it has applied, is appended.
+type Marked interface{ MarkerAppended() }
+
 // Hasher is a Machine that can be checked: equal logged states have equal hashes.
 type Hasher interface{ Hash(timeline.Cut) uint64 }
 

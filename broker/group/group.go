@@ -24,6 +24,7 @@ import (
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // Config is what a broker's settings say of groups.
@@ -62,6 +63,9 @@ type Machine struct {
 	offsets map[string]*groupOffsets
 	// transactions are the groups in which a producer has offsets pending.
 	transactions *timeline.Map[kafka.ProducerID, *timeline.Map[string, struct{}]]
+
+	// decided is what the marker decided that was applied last, to be told.
+	decided []*witness.OffsetDecided
 
 	// digest is the sum of the fingerprints of all that is logged.
 	digest *timeline.Value[uint64]

@@ -13,6 +13,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
 )
 
 // offset is a committed offset, with where in the log it was committed. It is
@@ -139,6 +140,7 @@ func (o *groupOffsets) transactions() (all []*timeline.Map[kafka.TopicPartition,
 // An offset that was committed later in the log than the pending one stays. Without
 // that rule the outcome would depend on what compaction has left (KAFKA-9777).
 func (m *Machine) ApplyMarker(_ kafka.Offset, by coordinator.Producer, commit bool) error {
+	m.decided = m.decided[:0]
 	groups, ok := m.transactions.Get(by.ID)
 	if !ok {
 		return nil
@@ -151,18 +153,28 @@ func (m *Machine) ApplyMarker(_ kafka.Offset, by coordinator.Producer, commit bo
 		}
 		for tp, p := range pending.All() {
 			m.replacePrint(pendingPrint(p, by.ID), 0)
-			switch was, ok := o.committed.Get(tp); {
-			case !commit:
-			case ok && was.at > p.at:
+			was, ok := o.committed.Get(tp)
+			kept := commit && ok && was.at > p.at
+			if kept {
 				m.env.Reached(ProbeLaterCommitKept)
-			default:
+			} else if commit {
 				m.setOffset(group, tp, p)
 			}
+			m.decided = append(m.decided, &witness.OffsetDecided{
+				Group: group, Partition: tp, Offset: kafka.Offset(p.offset), ProducerID: by.ID, Commit: commit, Kept: kept,
+			})
 		}
 		o.pending.Delete(by.ID)
 	}
 	m.transactions.Delete(by.ID)
 	return nil
+}
+
+// MarkerAppended tells what the marker decided that was applied last.
+func (m *Machine) MarkerAppended() {
+	for _, e := range m.decided {
+		m.env.Tell(e)
+	}
 }
 
 // unstable reports whether a transaction has an offset of tp pending, as written.
@@ -234,6 +246,7 @@ func (m *Machine) TxnOffsetCommit(req *kmsg.TxnOffsetCommitRequest) (coordinator
 	}
 	resp := req.ResponseKind().(*kmsg.TxnOffsetCommitResponse)
 	w := m.newCommit(req.Group, by)
+	w.producer = coordinator.Producer{ID: kafka.ProducerID(req.ProducerID), Epoch: kafka.ProducerEpoch(req.ProducerEpoch)}
 	for _, t := range req.Topics {
 		answer := kmsg.NewTxnOffsetCommitResponseTopic()
 		answer.Topic, answer.TopicID = t.Topic, t.TopicID
@@ -321,7 +334,9 @@ type commit struct {
 	now     int64
 	expires int64
 	records []coordinator.Record
-	told    []*witness.OffsetCommitted
+	told    []ledger.Event
+	// producer is that of the transaction, if it is one.
+	producer coordinator.Producer
 }
 
 func (m *Machine) newCommit(group string, by committer) *commit {
@@ -341,14 +356,23 @@ func (c *commit) add(refused error, topic string, id kafka.UUID, partition int32
 		return kerr.OffsetMetadataTooLarge
 	}
 	c.records = append(c.records, v.record(offsetKey{c.group, topic, partition}))
-	if !c.by.transactional { // of a transaction only the marker decides
-		c.told = append(c.told, &witness.OffsetCommitted{
-			Group: c.group, Partition: kafka.TopicPartition{Topic: topic, Partition: partition},
-			Offset: kafka.Offset(at), LeaderEpoch: kafka.LeaderEpoch(epoch), Generation: c.by.generation, Member: c.by.member,
-			At: c.m.env.Timeline().Written() + kafka.Offset(len(c.records)-1),
-		})
-	}
+	c.tell(kafka.TopicPartition{Topic: topic, Partition: partition}, kafka.Offset(at), kafka.LeaderEpoch(epoch))
 	return nil
+}
+
+// tell remembers what is to be told when the record is committed. Of a transaction only the
+// marker decides.
+func (c *commit) tell(tp kafka.TopicPartition, at kafka.Offset, epoch kafka.LeaderEpoch) {
+	if c.by.transactional {
+		c.told = append(c.told, &witness.OffsetPending{
+			Group: c.group, Partition: tp, Offset: at, ProducerID: c.producer.ID, ProducerEpoch: c.producer.Epoch, Generation: c.by.generation, Member: c.by.member,
+		})
+		return
+	}
+	c.told = append(c.told, &witness.OffsetCommitted{
+		Group: c.group, Partition: tp, Offset: at, LeaderEpoch: epoch, Generation: c.by.generation, Member: c.by.member,
+		At: c.m.env.Timeline().Written() + kafka.Offset(len(c.records)-1),
+	})
 }
 
 // decision is to write what was accepted, and to tell of it once that is committed.

@@ -152,6 +152,7 @@ func (s *shard) marker(by coordinator.Producer, commit bool) {
 	e := entry{by: by, marker: true, commit: commit}
 	must(s.fold(kafka.Offset(len(s.log)), e))
 	s.log = append(s.log, e)
+	s.m.MarkerAppended()
 	if !s.held {
 		s.commit()
 	}

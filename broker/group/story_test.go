@@ -542,8 +542,13 @@ func (st *story) commitOfTransaction(cmd command, from *kmsg.OffsetCommitRequest
 		u.Partitions = append(u.Partitions, p)
 		req.Topics = append(req.Topics, u)
 	}
+	req.ProducerID = int64(cmd.int("producer", 0))
 	d, resp := st.m.TxnOffsetCommit(req)
-	d.Done = func(error) {
+	done := d.Done
+	d.Done = func(err error) {
+		if done != nil {
+			done(err)
+		}
 		for _, t := range resp.Topics {
 			st.say("> %s: %s/%d %s", cmd.Args[0], t.Topic, t.Partitions[0].Partition, codeName(t.Partitions[0].ErrorCode))
 		}

@@ -38,6 +38,8 @@ type Partition struct {
 	// a truncation of this log.
 	// Invariant: hw <= end.
 	hw kafka.Offset
+	// stableTold is the last stable offset that the ledger knows; NoOffset: it goes with hw.
+	stableTold kafka.Offset
 	// checkpointed is what the checkpoint on disk says of hw.
 	checkpointed kafka.Offset
 
@@ -67,7 +69,7 @@ type follower struct {
 }
 
 func newPartition(m *Manager, tp kafka.TopicPartition, topic kafka.UUID, l *log.Log) *Partition {
-	p := &Partition{m: m, tp: tp, topic: topic, log: l, leader: kafka.NoNode, epoch: kafka.NoEpoch, registry: kafka.NoEpoch}
+	p := &Partition{m: m, tp: tp, topic: topic, log: l, leader: kafka.NoNode, epoch: kafka.NoEpoch, registry: kafka.NoEpoch, stableTold: kafka.NoOffset}
 	p.self = &witness.Replica{Node: m.cfg.NodeID, Partition: tp, Topic: topic}
 	p.gate.host, p.turn.host = m.host, m.host
 	p.end = l.EndOffset()
@@ -278,9 +280,23 @@ func (p *Partition) setHW(hw kafka.Offset) {
 	}
 	p.hw = hw
 	p.m.host.Tell(p.m.told.hwMoved.Put(witness.HighWatermarkMoved{Replica: p.self, To: hw, Epoch: p.epoch}))
+	p.tellStable()
 	p.moved.check()
 	if p.onHW != nil {
 		p.onHW(hw)
+	}
+}
+
+// tellStable tells of the last stable offset, unless it is the high watermark as always.
+func (p *Partition) tellStable() {
+	stable := p.lastStable()
+	told := stable
+	if stable == p.hw {
+		told = kafka.NoOffset
+	}
+	if told != p.stableTold {
+		p.stableTold = told
+		p.m.host.Tell(&witness.LastStableOffsetMoved{Replica: p.self, To: stable, Epoch: p.epoch, HW: p.hw})
 	}
 }
 

@@ -61,6 +61,35 @@ type (
 		Commit           bool                 `json:"commit"`
 		At               kafka.Offset         `json:"at"`
 	}
+	// LastStableOffsetMoved: what a replica shows readers of committed records ends at To,
+	// which is below its high watermark, or has reached it again. While no transaction is open the
+	// two are one, and nothing is told.
+	LastStableOffsetMoved struct {
+		*Replica
+		To    kafka.Offset      `json:"to"`
+		Epoch kafka.LeaderEpoch `json:"epoch"`
+		HW    kafka.Offset      `json:"hw"`
+	}
+	// OffsetPending: a transaction is to commit a group's offset; that is committed.
+	OffsetPending struct {
+		Group         string               `json:"group"`
+		Partition     kafka.TopicPartition `json:"partition"`
+		Offset        kafka.Offset         `json:"pending"` // the offset
+		ProducerID    kafka.ProducerID     `json:"producer"`
+		ProducerEpoch kafka.ProducerEpoch  `json:"producer_epoch"`
+		Generation    int32                `json:"generation"` // that the client named; -1: none
+		Member        string               `json:"member"`
+	}
+	// OffsetDecided: the marker of a transaction is appended that had a group's offset pending.
+	OffsetDecided struct {
+		Group      string               `json:"group"`
+		Partition  kafka.TopicPartition `json:"partition"`
+		Offset     kafka.Offset         `json:"pending"` // the offset
+		ProducerID kafka.ProducerID     `json:"producer"`
+		Commit     bool                 `json:"commit"`
+		// Kept: an offset that was committed later in the log stays instead.
+		Kept bool `json:"kept,omitempty"`
+	}
 	// MarkerRefused: a coordinator was told that a marker is too old. The transaction
 	// stays as it is until another coordinator takes over.
 	MarkerRefused struct {
@@ -74,20 +103,26 @@ type (
 )
 
 var (
-	txnState      = ledger.Declare[TxnState]("txn-state", "a transactional id is in another state", ledger.Detail)
-	txnFenced     = ledger.Declare[TxnFenced]("txn-fenced", "a producer learns that another has its transactional id", ledger.Notable)
-	txnTimedOut   = ledger.Declare[TxnTimedOut]("txn-timed-out", "a coordinator aborts a transaction that is open for too long", ledger.Notable)
-	markerQueued  = ledger.Declare[MarkerQueued]("marker-queued", "a coordinator begins to send the marker of a transaction", ledger.Detail)
-	markerWritten = ledger.Declare[MarkerWritten]("marker-written", "a leader appends the marker of a transaction", ledger.Detail)
-	markerRefused = ledger.Declare[MarkerRefused]("marker-refused", "the marker of a transaction is refused for good", ledger.Notable)
+	txnState              = ledger.Declare[TxnState]("txn-state", "a transactional id is in another state", ledger.Detail)
+	txnFenced             = ledger.Declare[TxnFenced]("txn-fenced", "a producer learns that another has its transactional id", ledger.Notable)
+	txnTimedOut           = ledger.Declare[TxnTimedOut]("txn-timed-out", "a coordinator aborts a transaction that is open for too long", ledger.Notable)
+	markerQueued          = ledger.Declare[MarkerQueued]("marker-queued", "a coordinator begins to send the marker of a transaction", ledger.Detail)
+	markerWritten         = ledger.Declare[MarkerWritten]("marker-written", "a leader appends the marker of a transaction", ledger.Detail)
+	lastStableOffsetMoved = ledger.Declare[LastStableOffsetMoved]("last-stable-offset-moved", "the end of what readers of committed records are shown has moved apart from the high watermark", ledger.Detail)
+	offsetPending         = ledger.Declare[OffsetPending]("offset-pending", "a transaction is to commit a group's offset", ledger.Detail)
+	offsetDecided         = ledger.Declare[OffsetDecided]("offset-decided", "a group's offset that was pending counts, or is forgotten", ledger.Detail)
+	markerRefused         = ledger.Declare[MarkerRefused]("marker-refused", "the marker of a transaction is refused for good", ledger.Notable)
 )
 
-func (e *TxnState) Kind() *ledger.Kind      { return txnState }
-func (e *TxnFenced) Kind() *ledger.Kind     { return txnFenced }
-func (e *TxnTimedOut) Kind() *ledger.Kind   { return txnTimedOut }
-func (e *MarkerQueued) Kind() *ledger.Kind  { return markerQueued }
-func (e *MarkerWritten) Kind() *ledger.Kind { return markerWritten }
-func (e *MarkerRefused) Kind() *ledger.Kind { return markerRefused }
+func (e *TxnState) Kind() *ledger.Kind              { return txnState }
+func (e *TxnFenced) Kind() *ledger.Kind             { return txnFenced }
+func (e *TxnTimedOut) Kind() *ledger.Kind           { return txnTimedOut }
+func (e *MarkerQueued) Kind() *ledger.Kind          { return markerQueued }
+func (e *MarkerWritten) Kind() *ledger.Kind         { return markerWritten }
+func (e *LastStableOffsetMoved) Kind() *ledger.Kind { return lastStableOffsetMoved }
+func (e *OffsetPending) Kind() *ledger.Kind         { return offsetPending }
+func (e *OffsetDecided) Kind() *ledger.Kind         { return offsetDecided }
+func (e *MarkerRefused) Kind() *ledger.Kind         { return markerRefused }
 
 // Subject is the transactional id.
 func (e *TxnState) Subject() string { return e.TxnID }
@@ -140,4 +175,31 @@ func outcome(commit bool) string {
 		return "commit marker"
 	}
 	return "abort marker"
+}
+
+func (e *LastStableOffsetMoved) Sentence() string {
+	if e.To == e.HW {
+		return fmt.Sprintf("%s: all up to its high watermark %d is stable", e.Subject(), e.HW)
+	}
+	return fmt.Sprintf("%s: stable up to offset %d, high watermark %d", e.Subject(), e.To, e.HW)
+}
+
+// Subject is the group.
+func (e *OffsetPending) Subject() string { return e.Group }
+
+func (e *OffsetPending) Sentence() string {
+	return fmt.Sprintf("group %s: producer %d, epoch %d, is to commit %v up to offset %d", e.Group, e.ProducerID, e.ProducerEpoch, e.Partition, e.Offset)
+}
+
+// Subject is the group.
+func (e *OffsetDecided) Subject() string { return e.Group }
+
+func (e *OffsetDecided) Sentence() string {
+	switch {
+	case !e.Commit:
+		return fmt.Sprintf("group %s forgets that producer %d was to commit %v up to offset %d", e.Group, e.ProducerID, e.Partition, e.Offset)
+	case e.Kept:
+		return fmt.Sprintf("group %s keeps a later commit of %v than offset %d of producer %d", e.Group, e.Partition, e.Offset, e.ProducerID)
+	}
+	return fmt.Sprintf("group %s commits %v up to offset %d for producer %d", e.Group, e.Partition, e.Offset, e.ProducerID)
 }
