@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"maps"
 	"time"
 
 	"github.com/ktrial/ktrial/checkers"
@@ -95,12 +94,6 @@ var NoFencingByGeneration = Scenario{
 
 // withConfig is a cluster with other settings.
 func withConfig(c Cluster, settings map[string]string) Cluster {
-	c.Config = merged(c.Config, settings)
+	c.Config = extended(c.Config, settings)
 	return c
-}
-
-func merged(base, settings map[string]string) map[string]string {
-	out := maps.Clone(base)
-	maps.Copy(out, settings)
-	return out
 }
