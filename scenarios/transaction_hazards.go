@@ -70,9 +70,9 @@ var TimeoutTooShort = Scenario{
 	Probes: []*ledger.Probe{ProbeTransactionTimedOut, ProbeTransactionAborted},
 }
 
-// NoFencingByGeneration: workers that send their offsets without the metadata of their group
-// are members that nobody can tell from those that were replaced: a zombie commits its transaction
-// beside the one of its successor, and the records count twice.
+// NoFencingByGeneration: workers send their offsets without the metadata of their group, so
+// the coordinator cannot distinguish them from those that were replaced: a zombie commits its
+// transaction beside the one of its successor, and the records count twice.
 var NoFencingByGeneration = Scenario{
 	Name:     "no-fencing-by-generation",
 	About:    "hazard: offsets without the group's metadata let a replaced worker commit what its successor has processed",

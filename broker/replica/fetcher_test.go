@@ -17,7 +17,7 @@ import (
 // error and at once, for as long as the session lives.
 func TestFetcher_ForgetsWhatCameBackAndWent(t *testing.T) {
 	play(t, 3, nil, func(s *stage) {
-		s.manyTopics(6) // of which broker 1 leads two: 0, and 3
+		s.manyTopics(6)         // of which broker 1 leads two: 0, and 3
 		s.nodes[1].host.Pause() // the fetches of 2 and 3 wait there
 		s.wait(100 * time.Millisecond)
 		for _, leader := range []kafka.NodeID{2, 1, 2} {
