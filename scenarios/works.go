@@ -94,3 +94,9 @@ func extended(of, more map[string]string) map[string]string {
 	maps.Copy(all, more)
 	return all
 }
+
+// neverAborting is work whose transactions are aborted only if something goes wrong.
+func neverAborting(w workloads.TransactionalWrites) workloads.TransactionalWrites {
+	w.Aborts = 0
+	return w
+}
