@@ -21,11 +21,11 @@ var ExactlyOncePipeline = Scenario{
 	About:    "two steps of workers that consume and produce in transactions; each input has one output",
 	Cluster:  Transactional,
 	Topics:   []Topic{Orders, Invoices, Receipts},
-	Workload: then(Settling, "receipts"),
+	Workload: holding(then(Settling, "receipts"), time.Second),
 	Faults: faults.Plan{
 		{At: 6 * time.Second, For: 2 * time.Second, Fault: faults.Kill{Host: faults.Host("worker-1")}},
 		{At: 12 * time.Second, For: 4 * time.Second, Fault: faults.Kill{Host: faults.TransactionCoordinator("worker-2")}},
-		{At: 20 * time.Second, For: 14 * time.Second, Fault: faults.Pause{Host: faults.Host("worker-2")}},
+		{At: 20 * time.Second, For: 14 * time.Second, Fault: faults.Pause{Host: faults.Host("worker-2", "worker-5")}},
 		{At: 26 * time.Second, For: 3 * time.Second, Fault: faults.PowerOff{Host: faults.Leader("invoices", 0)}},
 		{At: 34 * time.Second, For: 5 * time.Second, Fault: faults.Kill{Host: faults.Coordinator(workloads.Step(1))}},
 		{At: 44 * time.Second, For: 2 * time.Second, Fault: faults.Kill{Host: faults.Members(workloads.Step(2))}},

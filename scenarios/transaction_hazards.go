@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"maps"
 	"time"
 
 	"github.com/ktrial/ktrial/checkers"
@@ -42,10 +41,11 @@ var ReadUncommitted = Scenario{
 	About:    "hazard: isolation.level=read_uncommitted, the default, is given what was aborted",
 	Cluster:  Transactional,
 	Topics:   []Topic{Orders},
-	Workload: clientsWith(Ledgers, map[string]string{"isolation.level": "read_uncommitted"}),
+	Workload: neverAborting(clientsWith(Ledgers, map[string]string{"isolation.level": "read_uncommitted"})),
 	Faults: faults.Plan{
-		{At: 10 * time.Second, For: 2 * time.Second, Fault: faults.Kill{Host: faults.Host("producer-1")}},
-		{At: 20 * time.Second, For: 12 * time.Second, Fault: faults.Pause{Host: faults.Host("producer-2")}},
+		{At: 5 * time.Second, For: 14 * time.Second, Fault: faults.Pause{Host: faults.Host("producer-1")}},
+		{At: 20 * time.Second, For: 14 * time.Second, Fault: faults.Pause{Host: faults.Host("producer-2", "producer-3")}},
+		{At: 38 * time.Second, For: 14 * time.Second, Fault: faults.Pause{Host: faults.Host("producer-1", "producer-2")}},
 	},
 	Checks: PromisesToTransactions,
 	Probes: []*ledger.Probe{ProbeTransactionAborted},
@@ -71,9 +71,9 @@ var TimeoutTooShort = Scenario{
 	Probes: []*ledger.Probe{ProbeTransactionTimedOut, ProbeTransactionAborted},
 }
 
-// NoFencingByGeneration: workers that send their offsets without the metadata of their group
-// are members that no coordinator can distinguish from those that were replaced: a zombie commits its transaction
-// beside the one of its successor, and the records count twice.
+// NoFencingByGeneration: workers send their offsets without the metadata of their group, so
+// the coordinator cannot distinguish them from those that were replaced: a zombie commits its
+// transaction beside the one of its successor, and the records count twice.
 var NoFencingByGeneration = Scenario{
 	Name:     "no-fencing-by-generation",
 	About:    "hazard: offsets without the group's metadata let a replaced worker commit what its successor has processed",
@@ -95,12 +95,6 @@ var NoFencingByGeneration = Scenario{
 
 // withConfig is a cluster with other settings.
 func withConfig(c Cluster, settings map[string]string) Cluster {
-	c.Config = merged(c.Config, settings)
+	c.Config = extended(c.Config, settings)
 	return c
-}
-
-func merged(base, settings map[string]string) map[string]string {
-	out := maps.Clone(base)
-	maps.Copy(out, settings)
-	return out
 }

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -71,13 +72,13 @@ func rivalled(w workloads.TransactionalWrites, rivals int) workloads.Transaction
 
 // clientsWith is work whose clients have other settings.
 func clientsWith(w workloads.TransactionalWrites, settings map[string]string) workloads.TransactionalWrites {
-	w.Client = merged(w.Client, settings)
+	w.Client = extended(w.Client, settings)
 	return w
 }
 
 // workersWith is a pipeline whose clients have other settings.
 func workersWith(w workloads.Pipeline, settings map[string]string) workloads.Pipeline {
-	w.Input.Client = merged(w.Input.Client, settings)
+	w.Input.Client = extended(w.Input.Client, settings)
 	return w
 }
 
@@ -85,4 +86,17 @@ func workersWith(w workloads.Pipeline, settings map[string]string) workloads.Pip
 func many(w workloads.TransactionalWrites, producers int) workloads.TransactionalWrites {
 	w.Producers = producers
 	return w
+}
+
+// neverAborting is work whose transactions are aborted only if something goes wrong.
+func neverAborting(w workloads.TransactionalWrites) workloads.TransactionalWrites {
+	w.Aborts = 0
+	return w
+}
+
+// extended is a configuration with more in it.
+func extended(of, more map[string]string) map[string]string {
+	all := maps.Clone(of)
+	maps.Copy(all, more)
+	return all
 }

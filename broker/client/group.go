@@ -96,6 +96,7 @@ func newGroup(c *Consumer) (*group, error) {
 		net: c.net, kind: groupCoordinator, key: cfg.GroupID, keeps: cfg.GroupProtocol == ConsumerProtocol,
 		changed: g.news, found: func(now time.Duration) { g.member.coordinatorFound(now) },
 	}
+	g.ownedAs = member.None
 	g.schedule = newSchedule(c.net.host, "group member", g.work)
 	g.duty = g.schedule.add()
 	g.commits = commits{g: g}
@@ -223,8 +224,13 @@ func (g *group) await(deadline time.Duration, done func() bool) bool {
 func (g *group) metadata() GroupMetadata {
 	m := GroupMetadata{Group: g.cfg.Group, Generation: member.NoGeneration, Instance: g.cfg.Instance}
 	if g.subscription.active() {
-		generation := g.member.generation()
-		m.Generation, m.Member = generation.ID, generation.Member
+		as := g.member.generation()
+		if g.c.cfg.GroupProtocol == ClassicProtocol {
+			// That of the partitions, not of a join that is under way: what a cooperative member is
+			// given meanwhile is of the generation before (ConsumerCoordinator.onJoinComplete).
+			as = g.ownedAs
+		}
+		m.Generation, m.Member = as.ID, as.Member
 	}
 	return m
 }

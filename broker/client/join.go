@@ -250,6 +250,7 @@ func (cg *classicGroup) complete(partitions []kafka.TopicPartition) error {
 		cg.m.Rejoin("received assignment does not match the current subscription")
 		return nil
 	}
+	g.ownedAs = cg.generation()
 	owned := g.c.Assignment()
 	added := partitions
 	var err error

@@ -304,8 +304,9 @@ func (m *Machine) judgeCommit(id string, by committer) (perPartition func(string
 	if perPartition == nil {
 		return nil, notStale(refused)
 	}
+	strict := perPartition // the result is another function by then
 	return func(topic string, id kafka.UUID, partition int32) error {
-		return notStale(perPartition(topic, id, partition))
+		return notStale(strict(topic, id, partition))
 	}, notStale(refused)
 }
 

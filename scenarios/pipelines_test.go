@@ -1,0 +1,69 @@
+package scenarios_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/scenarios/trial"
+	"github.com/ktrial/ktrial/workloads"
+)
+
+// The consume-transform-produce loop counts each record once in both group protocols and with
+// both generations of transactions, whatever happens to its workers.
+func TestTheLoopCountsEachRecordOnce(t *testing.T) {
+	for _, set := range []map[string]string{
+		{"group.protocol": "classic", "transaction.version": "2"},
+		{"group.protocol": "consumer", "transaction.version": "2"},
+		{"group.protocol": "classic", "transaction.version": "1", "partition.assignment.strategy": "cooperative-sticky"},
+		{"group.protocol": "consumer", "transaction.version": "1"},
+	} {
+		t.Run(set["group.protocol"]+" "+set["transaction.version"], func(t *testing.T) {
+			t.Parallel()
+			r := holds(t, scenarios.ExactlyOncePipeline, trial.Options{Seed: 3, Set: set})
+			for _, c := range r.Checks {
+				assert.NotZero(t, c.Checked, c.Name)
+				assert.Equal(t, reports.Holds, c.Verdict, c.Name)
+			}
+			assert.Empty(t, r.NotReached)
+		})
+	}
+}
+
+// Without transactions a pipeline counts a record at least once or at most once, by when it
+// commits, and workers that are killed show the difference.
+func TestPipelinesWithoutTransactions(t *testing.T) {
+	for _, x := range []struct {
+		guarantee workloads.Guarantee
+		says      string
+	}{
+		{workloads.AtLeastOnce, "records in invoices, expected 1"},
+		{workloads.AtMostOnce, "has no record in invoices"},
+	} {
+		t.Run(string(x.guarantee), func(t *testing.T) {
+			t.Parallel()
+			s := scenarios.StandardEOS
+			w := scenarios.Settling
+			w.Guarantee = x.guarantee
+			w.Input.Rate = 200
+			s.Workload = w
+			s.Checks = scenarios.Promises
+			var plan faults.Plan
+			for at := 5 * time.Second; at < 55*time.Second; at += 5 * time.Second {
+				plan = append(plan, faults.Timed{At: at, For: time.Second, Fault: faults.Kill{Host: faults.Members(workloads.Step(1))}})
+			}
+			s.Faults = plan
+			r, err := trial.Run(s, trial.Options{Seed: 1})
+			require.NoError(t, err)
+			require.NotEmpty(t, r.Report.Violations)
+			for _, v := range r.Report.Violations {
+				assert.Contains(t, v.Message, x.says)
+			}
+		})
+	}
+}
