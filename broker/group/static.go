@@ -5,6 +5,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/coordinator"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
@@ -39,8 +40,8 @@ func (g *classicGroup) replace(old, id string, j joining) coordinator.Decision {
 			}
 		},
 	}
-	if bugs := g.m.env.Bugs(); bugs.On(StaticSwapVolatile) {
-		bugs.Infected(StaticSwapVolatile, true)
+	if bugs := g.m.env.Bugs(); bugs.On(planted.StaticSwapVolatile) {
+		bugs.Infected(planted.StaticSwapVolatile, true)
 		d.Done(nil)
 		return coordinator.Decision{}
 	}
