@@ -203,8 +203,8 @@ var (
 		"each answer that gives a member its partitions by the consumer protocol", "ValidMemberEpoch of Vanlightly's kip-848; CurrentAssignmentBuilder")
 	EpochsOfMembers = declare(53, OfGroup, "the epoch of a member never falls while it is one",
 		"each answer that gives a member its partitions", "Vanlightly's kip-848; ConsumerGroupMember.memberEpoch")
-	OneInstance = declare(54, OfGroup, "a group.instance.id has one member",
-		"each member that joins with one", "KIP-345; ClassicGroup.replaceStaticMember")
+	OneInstance = declare(54, OfGroup, "a group.instance.id has one member, and one that was replaced commits nothing",
+		"each member that joins with one, and each commit that is answered with success", "KIP-345; ClassicGroup.replaceStaticMember")
 	AllOwned = declare(59, OfGroup, "in a group that has been stable for 10 s while nothing disturbed the cluster each member owns what it was given, and no partition that the group had before is left out",
 		"a member gives something up, or the group enters another state", "the liveness properties of Vanlightly's kip-848; KIP-62")
 	GroupsEnd = declare(81, OfGroup, "in the end no group waits for members that have left",

@@ -26,10 +26,10 @@ func TestLaws_EachHasABreach(t *testing.T) {
 	look(replications, replicate)
 	look(quorums, conspire)
 	look(gatherings, gather)
-	look(openTransactions, replicate)
-	look(decisions, decideEnds)
 	look(joins, replicate)
 	look(rests, rest)
+	look(openTransactions, replicate)
+	look(decisions, decideEnds)
 	require.NotEmpty(t, All())
 	for _, l := range All() {
 		assert.True(t, alone[l.Number], "law %d (%s): no story of replication_test.go, quorum_test.go, groups_test.go, transactions_test.go or healthy_test.go breaks it, and it alone", l.Number, l.About)

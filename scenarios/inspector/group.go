@@ -43,6 +43,8 @@ func (in *Inspector) readGroup(e *ledger.Entry) {
 		if x.Name != kerr.IllegalGeneration.Message { // a member may be late
 			in.groups.Refused(x.Group, x.Member)
 		}
+	case *witness.MemberReplaced:
+		in.groups.Replaced(coordinator(e), x.Group, x.Member, x.By)
 	case *witness.OffsetCommitted:
 		in.groups.Committed(x.Group, x.Member, x.Partition.String(), x.Generation, int64(x.At))
 	default:

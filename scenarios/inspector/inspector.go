@@ -54,8 +54,8 @@ type Inspector struct {
 
 	brokers    *laws.Brokers
 	groups     *laws.Coordination
-	txns       *laws.Transactions
 	Traffic    *laws.Traffic
+	txns       *laws.Transactions
 	calm       laws.Calm
 	partitions []*Partition // in the order in which they were met
 	byID       map[witness.PartitionID]*Partition
@@ -122,10 +122,10 @@ func New(cfg Config) *Inspector {
 	in.Quorum.Report = func(f laws.Failure) { cfg.Broken(nil, f) }
 	in.groups = laws.NewCoordination(in.name())
 	in.groups.Report, in.groups.Calm = in.Quorum.Report, &in.calm
-	in.txns = laws.NewTransactions(in.name())
-	in.txns.Report = in.Quorum.Report
 	in.Traffic = laws.NewTraffic(laws.TrafficConfig{Calm: &in.calm, FetchWait: cfg.FetchWait, Turns: cfg.Turns})
 	in.Traffic.Report = in.Quorum.Report
+	in.txns = laws.NewTransactions(in.name())
+	in.txns.Report = in.Quorum.Report
 	return in
 }
 
@@ -278,7 +278,10 @@ func (p *Partition) loses(id kafka.NodeID) {
 func (in *Inspector) Undisturbed(since time.Duration) { in.calm.Undisturbed(since) }
 
 // Disturbed: something disturbs the cluster, until Undisturbed is called.
-func (in *Inspector) Disturbed() { in.calm.Disturbed() }
+func (in *Inspector) Disturbed() {
+	in.calm.Disturbed()
+	in.endTraffic() // at once: with all nodes dead, only clients tell something
+}
 
 // Quiet: all is healed and had its time. but says which partitions are let off.
 func (in *Inspector) Quiet(but func(*Partition) bool) {
