@@ -495,6 +495,11 @@ func (m *mutant) drained() bool {
 func (m *mutant) alone(op *history.Op) bool {
 	alone := true
 	m.h.Each(func(other *history.Op) bool {
+		// One that commits beyond, and tells nothing of what it was given, may have been given it.
+		key, offset := m.h.KeyOf(op.Polled[0].Rec), op.Polled[0].Offset
+		alone = alone && (other.Type != history.Unknown || len(other.Polled) > 0 || !slices.ContainsFunc(other.Offsets, func(o history.OffsetMop) bool {
+			return o.Kind == history.MopCommit && o.Key == key && o.Offset > offset
+		}))
 		if other.Row != op.Row && other.Type != history.Failed && other.Group == op.Group {
 			for _, p := range other.Polled {
 				alone = alone && !slices.ContainsFunc(op.Polled, func(q history.Polled) bool { return q.Rec == p.Rec })

@@ -187,3 +187,6 @@ func (l *Log) Between(key history.Key, low, high int64) (offset int64, ok bool) 
 
 // Tied reports whether another record was seen at an offset of the record.
 func (l *Log) Tied(rec history.Rec) bool { return l.flags[rec]&tied != 0 }
+
+// Silent reports whether a transaction of a group never tells what it committed.
+func (l *Log) Silent(group string) bool { return l.silent[group] }

@@ -109,7 +109,7 @@ func (g *groupOf) judge(d *Detection, key history.Key, ends map[history.Key]Ends
 		low, given := g.lowest[key]
 		may := g.mayCover(key)
 		l.parts[key].each(false, func(offset int64, rec history.Rec) {
-			if !given || offset < low || offset >= c.value || l.flags[rec]&committed == 0 || l.flags[rec]&tied != 0 || g.given[rec] || may.over(offset) {
+			if !given || offset < low || offset >= c.value || l.flags[rec]&committed == 0 || l.flags[rec]&tied != 0 || g.given[rec] || may.holds(offset) {
 				return
 			}
 			f := about(GroupSkip, key)
@@ -216,25 +216,27 @@ func (l *Log) polledOf(op *history.Op, key history.Key) bool {
 	return slices.ContainsFunc(op.Polled, func(p history.Polled) bool { return l.H.KeyOf(p.Rec) == key })
 }
 
-// ranges are stretches of offsets, each without its upper end.
-type ranges []span
-
-func (r ranges) over(offset int64) bool {
-	return slices.ContainsFunc(r, func(s span) bool { return s.low <= offset && offset < s.high })
-}
-
 // mayCover are the records that operations may have been given which never told: a client
 // that was killed while it committed had been given what lies between what the group had
 // committed when it began, and what it committed.
-func (g *groupOf) mayCover(key history.Key) (may ranges) {
-	for _, w := range g.untold[key] {
-		from := int64(0)
-		for _, before := range g.registers[key] {
-			if before.write && before.ret < w.began {
-				from = max(from, before.value)
-			}
-		}
-		may = append(may, span{from, w.value})
+func (g *groupOf) mayCover(key history.Key) (may coverage) {
+	untold := g.untold[key]
+	if len(untold) == 0 {
+		return may
 	}
+	var done []bound
+	for _, r := range g.registers[key] {
+		if r.write {
+			done = append(done, bound{r.ret, r.value, r.row})
+		}
+	}
+	committed := rising(done)
+	slices.SortStableFunc(untold, func(a, b write) int { return compare(a.began, b.began) })
+	for _, w := range untold {
+		if from := max(0, committed(w.began).value); from < w.value {
+			may.spans = append(may.spans, span{from, w.value - 1})
+		}
+	}
+	may.merge()
 	return may
 }

@@ -71,6 +71,7 @@ type Log struct {
 	// do are untoldFrom the event at which the first began. -1: all tell.
 	untold     map[int]bool
 	untoldFrom int64
+	silent     map[string]bool            // groups of transactions that never tell what they commit
 	opens      map[history.Key][]openSend // made when it is needed
 	passings   map[history.Key][]passing  // and these
 	acked      int64                      // records acknowledged
@@ -133,7 +134,7 @@ func NewLog(h *history.History) *Log {
 	n := h.Records()
 	return &Log{
 		H: h, more: map[history.Rec]*positions{}, sends: map[history.Rec]int32{}, claims: map[claim]int{},
-		ties: map[spot][]history.Rec{}, lastOK: -1, lastDone: -1, untold: map[int]bool{}, untoldFrom: -1,
+		ties: map[spot][]history.Rec{}, lastOK: -1, lastDone: -1, untold: map[int]bool{}, untoldFrom: -1, silent: map[string]bool{},
 		flags: make([]uint16, 0, n), writer: make([]uint32, 0, n), offset: make([]int64, 0, n),
 	}
 }
@@ -188,6 +189,9 @@ func (l *Log) Learn(op *history.Op) {
 	delete(l.untold, op.Row)
 	if op.F == history.Txn && op.Completed == history.Never && len(op.Sends) == 0 && (l.untoldFrom < 0 || op.Invoked < l.untoldFrom) {
 		l.untoldFrom = op.Invoked
+	}
+	if op.F == history.Txn && op.Completed == history.Never && op.Group != "" && !commits(op) {
+		l.silent[op.Group] = true
 	}
 	l.anyGroup = l.anyGroup || op.Group != ""
 	l.hasTxn = l.hasTxn || op.F == history.Txn

@@ -123,7 +123,7 @@ func (d *lost) unread(rec history.Rec, offset int64, writer int) {
 		f.Passed = passed
 	case known && offset >= end.End:
 		f.Beyond, f.End = true, end.End
-	case offset < end.Drained:
+	case offset < end.Drained && !d.log.beganBefore(writer):
 		f.Beyond, f.End = true, end.Drained
 	default:
 		return
@@ -228,7 +228,7 @@ func (l *Log) unseen(lost map[history.Rec]bool, starts *belowStarts, emit Emit) 
 				continue
 			}
 			_, told := ends[f.Key]
-			f.Undecided = !told && (flags&resent != 0 || !l.wasDrained(&f))
+			f.Undecided = told && l.beganBefore(f.Record.Row) || !told && (flags&resent != 0 || !l.wasDrained(&f))
 		}
 		emit(f)
 	}

@@ -81,6 +81,12 @@ func (l *Log) dropOlder(key history.Key, rec history.Rec) {
 // repeats reports whether values were sent or seen several times.
 func (l *Log) repeats() bool { return len(l.sends)+len(l.more) > 0 }
 
+// beganBefore reports whether an operation began before the history did: what it sent may
+// have been read by then.
+func (l *Log) beganBefore(row int) bool {
+	return l.H.Headless() > 0 && row >= 0 && l.H.Brief(row).Invoked == 0
+}
+
 // byValue are the anomalies that rest on which of several sends a record is of.
 var byValue = map[Anomaly]bool{
 	Duplicate: true, G1a: true, AbortedRead: true, G1c: true, G1cRealtime: true, AppendRealtimeOrder: true, NonmonotonicSend: true,
@@ -109,12 +115,27 @@ func (l *Log) unsureOf(f *Finding) bool {
 // doubtful: where a history begins in the middle and values repeat, what it reads
 // may be of sends that it does not tell of.
 func (l *Log) doubtful(emit Emit) Emit {
+	if len(l.silent) > 0 {
+		emit = l.afterSilence(emit)
+	}
 	if !l.middle {
 		return emit
 	}
 	repeats := l.repeats()
 	return func(f Finding) {
 		f.Undecided = f.Undecided || f.Anomaly == CommittedOffset || byValue[f.Anomaly] && (repeats || l.unsureOf(&f))
+		emit(f)
+	}
+}
+
+// afterSilence: a transaction that never tells what it committed may have moved its
+// group's offsets.
+func (l *Log) afterSilence(emit Emit) Emit {
+	return func(f Finding) {
+		switch f.Anomaly {
+		case CommittedOffset, GroupSkip, GroupJump, CommitAhead, Unprocessed:
+			f.Undecided = f.Undecided || l.silent[f.Name]
+		}
 		emit(f)
 	}
 }

@@ -73,7 +73,7 @@ func (d *lost) halves() (halves []half) {
 		return nil
 	}
 	l.H.EachOf(history.HasSends, func(op *history.Op) bool {
-		if len(op.Sends) < 2 || op.F != history.Txn && !l.hasTxn && op.Txn == "" || d.torn[op.Row] || !l.hasCommitted(op) {
+		if len(op.Sends) < 2 || op.F != history.Txn && !l.hasTxn && op.Txn == "" || d.torn[op.Row] || l.beganBefore(op.Row) || !l.hasCommitted(op) {
 			return true
 		}
 		h := half{row: op.Row, began: op.Invoked}

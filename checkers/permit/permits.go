@@ -106,6 +106,8 @@ func (p *Permits) Rule(f *detect.Finding) Ruling {
 		return Ruling{Undecided, "cut-short=true: the run ended before its time, and what was not read yet is not missing"}
 	case f.Undecided && f.Anomaly == detect.PhantomRead:
 		return Ruling{Undecided, "it may have been sent before the history began, or by a transaction that never tells what it sent"}
+	case f.Undecided && p.log.Silent(f.Name):
+		return Ruling{Undecided, "a transaction of the group never tells what it committed"}
 	case f.Undecided && f.Anomaly != detect.Unseen:
 		return Ruling{Undecided, "the history begins in the middle of a cluster's life: what was sent before may arrive late"}
 	case f.Undecided:
