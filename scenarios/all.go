@@ -40,6 +40,8 @@ func All() []Scenario {
 		StaticAbsent,
 		StaticTwin,
 		EagerVersusCooperativeVersus848,
+		UpgradeOfAGroup,
+		OrderOfKeys,
 		SlowToGiveUp,
 		LostAnswers,
 		OffsetsAndClocks,
@@ -56,6 +58,7 @@ func All() []Scenario {
 		NoFsyncAllLosePower,
 		CommitBeforeProcessing,
 		SessionTooShort,
+		UnkeyedOrder,
 	}, declared...)
 }
 

@@ -180,8 +180,10 @@ func (w GroupConsume) group(s *Stage) *group {
 // group is what all members know of each other. No real member does: it is how the
 // trial knows that all is read.
 type group struct {
-	w       GroupConsume
-	s       *Stage
+	w GroupConsume
+	s *Stage
+	// life, if set, is the work as the next life of a member has it.
+	life    func(number int) GroupConsume
 	reached map[kafka.TopicPartition]kafka.Offset // the end of what was given to members
 }
 
@@ -220,7 +222,11 @@ func (p *processing) main(h env.Host) {
 // says so.
 func (p *processing) live(h env.Host, ends func() bool) {
 	g := p.g
-	m, err := g.s.NewMember(h, checked(client.ReadConsumer(g.w.given(p.number))), g.w.UsesTopics()...)
+	w := g.w
+	if g.life != nil {
+		w = g.life(p.number)
+	}
+	m, err := g.s.NewMember(h, checked(client.ReadConsumer(w.given(p.number))), w.UsesTopics()...)
 	if err != nil {
 		panic("workloads: member: " + err.Error())
 	}
