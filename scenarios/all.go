@@ -41,6 +41,7 @@ func All() []Scenario {
 		StaticTwin,
 		EagerVersusCooperativeVersus848,
 		UpgradeOfAGroup,
+		PoisonPillToDLQ,
 		OrderOfKeys,
 		SlowToGiveUp,
 		LostAnswers,
