@@ -60,6 +60,7 @@ func All() []Scenario {
 		CommitBeforeProcessing,
 		SessionTooShort,
 		UnkeyedOrder,
+		ResetLatest,
 	}, declared...)
 }
 
