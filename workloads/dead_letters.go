@@ -61,7 +61,7 @@ func (w DeadLetters) IsPoison(key string) bool {
 
 // Clients are the producers, the members, and the one that processes the dead letters.
 func (w DeadLetters) Clients(s *Stage) []Client {
-	d := &letters{w: w, s: s, reached: map[kafka.TopicPartition]kafka.Offset{}, written: map[kafka.TopicPartition]kafka.Offset{}, attempts: map[string]int{}}
+	d := &letters{w: w, s: s, reached: map[kafka.TopicPartition]kafka.Offset{}, written: map[kafka.TopicPartition]kafka.Offset{}, attempts: map[string]int{}, underway: map[int]int{}}
 	out := slices.DeleteFunc(w.Input.Clients(s), func(c Client) bool { return c.Role == Writes })
 	for i := range w.Input.Producers {
 		p := &producing{w: w.Input, s: s, name: fmt.Sprintf("p%d", i+1)}
@@ -82,6 +82,7 @@ type letters struct {
 	written  map[kafka.TopicPartition]kafka.Offset // the end of what was passed on
 	attempts map[string]int                        // by the value of a record of the retry topic
 	passed   int64                                 // numbers what is passed on
+	underway map[int]int                           // by member: what it passes on and is not acknowledged
 }
 
 // producer sends orders, each with a key of its own.
@@ -99,6 +100,11 @@ func (d *letters) producer(p *producing) func(env.Host) {
 func (d *letters) done(topics ...string) bool {
 	if !d.s.Draining() {
 		return false
+	}
+	for _, n := range d.underway { //det:allow none may have any
+		if n > 0 {
+			return false
+		}
 	}
 	for _, topic := range topics {
 		for p := range d.s.Topics[topic] {
@@ -148,6 +154,7 @@ func (t *trying) main(h env.Host) {
 	d := t.d
 	d.s.AwaitWork(h)
 	t.lives++
+	d.underway[t.number] = 0 // the life before passes on no more
 	m := d.member(h, t.number, d.w.Group, d.w.Input.Topic, d.w.Retry)
 	w, err := d.s.NewWriter(h, fmt.Sprintf("m%d-%d", t.number, t.lives), d.w.Input.producerConfig())
 	if err != nil {
@@ -156,7 +163,7 @@ func (t *trying) main(h env.Host) {
 	for !d.done(d.w.Input.Topic, d.w.Retry) && !d.s.Stopping(h.Name()) {
 		begun := d.s.Now()
 		if records := m.Poll(); len(records) > 0 {
-			m.Process(records, func() { d.try(h, w, records) })
+			m.Process(records, func() { d.try(h, w, t.number, records) })
 			m.Commit(ends(records))
 		}
 		if d.s.Now() == begun {
@@ -170,14 +177,19 @@ func (t *trying) main(h env.Host) {
 
 // try processes records, and passes on what cannot be processed. It returns when that is
 // acknowledged: only then may the records be committed.
-func (d *letters) try(h env.Host, w *Writer, records []client.ConsumerRecord) {
+func (d *letters) try(h env.Host, w *Writer, member int, records []client.ConsumerRecord) {
 	left := 0
 	acked := h.NewSignal("passed on")
 	for i := range records {
 		r := &records[i]
 		if key := string(r.Key); d.w.IsPoison(key) {
 			left++
-			d.passOn(w, key, d.attempts[string(ValueOf(r))]+1, func() { left--; acked.Broadcast() })
+			d.underway[member]++
+			d.passOn(w, key, d.attempts[string(ValueOf(r))]+1, func() {
+				left--
+				d.underway[member]--
+				acked.Broadcast()
+			})
 		}
 	}
 	for left > 0 {

@@ -419,6 +419,21 @@ var gatherings = []tale{
 		state a PreparingRebalance
 		left a m
 		quiet`},
+	{"the coordinator before took them for gone, and could not write it", 0, `
+		join a m
+		assign a m 1 x/0
+		left a m
+		state b PreparingRebalance
+		quiet`},
+	{"they joined the next one, and left it", 81, `
+		join a m
+		assign a m 1 x/0
+		left a m
+		state b Empty
+		join b n
+		left b n
+		state b PreparingRebalance
+		quiet`},
 	{"another coordinator has loaded the group, and tells no state", 0, `
 		join a m
 		assign a m 1 x/0
