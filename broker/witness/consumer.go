@@ -45,10 +45,10 @@ type (
 	// PositionReset: the group has committed no offset of a partition, and its member
 	// begins where auto.offset.reset says.
 	PositionReset struct {
-		Group     string               `json:"group"`     // group.id
-		Partition kafka.TopicPartition `json:"partition"` // that it was assigned
-		Policy    string               `json:"policy"`    // auto.offset.reset
-		AtEnd     bool                 `json:"at_end,omitempty"`
+		Group     string               `json:"group"`            // group.id
+		Partition kafka.TopicPartition `json:"partition"`        // that it was assigned
+		Policy    string               `json:"policy"`           // auto.offset.reset
+		AtEnd     bool                 `json:"at_end,omitempty"` // the policy is latest
 	}
 	// ConsumerLeft: the member leaves its group, or stays away from it.
 	ConsumerLeft struct {

@@ -182,7 +182,7 @@ func (g *Coordination) State(by Coordinator, id, from, to string) {
 	x.members.loaded = x.members.loaded && to != "Empty"
 	switch {
 	case from == "" || to == "Dead": // what follows is another group of the name
-		x.completed = -1
+		x.completed, x.classic = -1, false
 		x.generations = nil
 		clear(x.commits)
 		clear(x.tenures)

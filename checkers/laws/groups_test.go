@@ -173,6 +173,12 @@ var gatherings = []tale{
 		commit m 1 13
 		complete a 2 range m n
 		commit n 2 12`},
+	{"a classic group is converted, and some of its members have its generation still", 0, `
+		complete a 1 range m n
+		commit m 1 10
+		new a
+		commit o 2 11
+		commit n 1 12`},
 	{"members of their own epochs", 0, `
 		commit m 7 10
 		commit n 5 11
