@@ -52,6 +52,10 @@ func All() []Scenario {
 		CalmAfterTrouble,
 		ExactlyOncePipeline,
 		MoneyTransfer,
+		ZombieProducer,
+		CoordinatorInPrepare,
+		RebalanceInsideTransaction,
+		TimeoutTooShort,
 		AcksOne,
 		UncleanElection,
 		MinISROne,
@@ -61,6 +65,9 @@ func All() []Scenario {
 		SessionTooShort,
 		UnkeyedOrder,
 		ResetLatest,
+		LateEndTxn,
+		ReadUncommitted,
+		NoFencingByGeneration,
 	}, declared...)
 }
 

@@ -13,6 +13,9 @@ import (
 func (in *Inspector) readShard(e *ledger.Entry) {
 	switch x := e.Event.(type) {
 	case *witness.ShardLoaded:
+		if x.Shard != nil && x.Shard.Shard.Topic == kafka.TransactionsTopic {
+			in.txns.Loaded()
+		}
 		in.groups.Loaded(coordinator(e), laws.Node(x.Node), shardOf(x.Shard), laws.Epoch(x.Epoch), int64(x.End), x.State)
 	case *witness.ShardCommitted:
 		in.groups.Answers(laws.Node(x.Node), shardOf(x.Shard), laws.Epoch(x.Epoch), int64(x.To), x.State)
@@ -60,6 +63,8 @@ func (in *Inspector) readMember(e *ledger.Entry) {
 		in.groups.GaveUp(x.Group, x.Member, partitions(x.Partitions))
 	case *witness.ConsumerLeft:
 		in.groups.Ended(x.Group, x.Member)
+	default:
+		in.readTransaction(e)
 	}
 }
 
