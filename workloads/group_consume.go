@@ -30,6 +30,8 @@ type GroupConsume struct {
 	// Classic are further settings of members in the classic protocol; in the other the
 	// brokers have what is like them (group.consumer.session.timeout.ms).
 	Classic map[string]string
+	// Own are further settings of members in either protocol.
+	Own map[string]string
 	// Commit says when offsets are committed; empty: after processing.
 	Commit CommitWhen
 	// Work is how long a record takes to be processed.
@@ -131,6 +133,11 @@ func (w GroupConsume) given(number int) map[string]string {
 			}
 		}
 	}
+	for name, value := range w.Own { //det:allow each has its own name
+		if _, set := w.Input.Client[name]; !set {
+			out[name] = value
+		}
+	}
 	if w.Static {
 		out["group.instance.id"] = fmt.Sprintf("member-%d", number)
 	}
@@ -140,6 +147,11 @@ func (w GroupConsume) given(number int) map[string]string {
 // Config says what was configured, by Kafka's names.
 func (w GroupConsume) Config() map[string]string {
 	out := w.Input.Config()
+	for name, value := range w.Own { //det:allow each has its own name
+		if _, set := out[name]; !set {
+			out[name] = value
+		}
+	}
 	out["subscribe"] = "true"
 	out["enable.auto.commit"] = strconv.FormatBool(w.Commit == Auto)
 	out["commit"] = string(w.when())
@@ -180,8 +192,10 @@ func (w GroupConsume) group(s *Stage) *group {
 // group is what all members know of each other. No real member does: it is how the
 // trial knows that all is read.
 type group struct {
-	w       GroupConsume
-	s       *Stage
+	w GroupConsume
+	s *Stage
+	// life, if set, is the work as the next life of a member has it.
+	life    func(number int) GroupConsume
 	reached map[kafka.TopicPartition]kafka.Offset // the end of what was given to members
 }
 
@@ -220,7 +234,11 @@ func (p *processing) main(h env.Host) {
 // says so.
 func (p *processing) live(h env.Host, ends func() bool) {
 	g := p.g
-	m, err := g.s.NewMember(h, checked(client.ReadConsumer(g.w.given(p.number))), g.w.UsesTopics()...)
+	w := g.w
+	if g.life != nil {
+		w = g.life(p.number)
+	}
+	m, err := g.s.NewMember(h, checked(client.ReadConsumer(w.given(p.number))), w.UsesTopics()...)
 	if err != nil {
 		panic("workloads: member: " + err.Error())
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/client/member"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // initialise asks for the committed offsets of partitions that have no position.
@@ -68,7 +69,9 @@ func (cs *commits) initialised(parts []*assigned, moves []int, offsets Offsets, 
 			cs.g.c.net.metadata.heard(a.tp, o.LeaderEpoch)
 			a.seek(Position{o.Offset, o.LeaderEpoch})
 		} else {
-			a.reset(cs.g.c.cfg.AutoOffsetReset)
+			policy := cs.g.c.cfg.AutoOffsetReset
+			cs.g.c.net.host.Tell(&witness.PositionReset{Group: cs.g.cfg.Group, Partition: a.tp, Policy: policy.String(), AtEnd: policy == Latest})
+			a.reset(policy)
 		}
 	}
 }

@@ -42,6 +42,14 @@ type (
 		*Membership
 		Partitions Partitions `json:"partitions"` // that are lost
 	}
+	// PositionReset: the group has committed no offset of a partition, and its member
+	// begins where auto.offset.reset says.
+	PositionReset struct {
+		Group     string               `json:"group"`            // group.id
+		Partition kafka.TopicPartition `json:"partition"`        // that it was assigned
+		Policy    string               `json:"policy"`           // auto.offset.reset
+		AtEnd     bool                 `json:"at_end,omitempty"` // the policy is latest
+	}
 	// ConsumerLeft: the member leaves its group, or stays away from it.
 	ConsumerLeft struct {
 		*Membership
@@ -108,6 +116,7 @@ var (
 	partitionsAssigned   = ledger.Declare[PartitionsAssigned]("partitions-assigned", "a consumer owns partitions", ledger.Notable)
 	partitionsRevoked    = ledger.Declare[PartitionsRevoked]("partitions-revoked", "a consumer has given partitions up", ledger.Notable)
 	partitionsLost       = ledger.Declare[PartitionsLost]("partitions-lost", "a consumer learns that its partitions may be another's", ledger.Notable)
+	positionReset        = ledger.Declare[PositionReset]("position-reset", "a group has no committed offset of a partition, and begins where auto.offset.reset says", ledger.Detail)
 	consumerLeft         = ledger.Declare[ConsumerLeft]("consumer-left", "a consumer leaves its group", ledger.Notable)
 	consumerFenced       = ledger.Declare[ConsumerFenced]("consumer-fenced", "a consumer's identity is refused", ledger.Notable)
 	consumerCommitted    = ledger.Declare[ConsumerCommitted]("consumer-committed", "a consumer's commit has ended", ledger.Traffic)
@@ -118,6 +127,7 @@ func (e *CoordinatorForgotten) Kind() *ledger.Kind { return coordinatorForgotten
 func (e *PartitionsAssigned) Kind() *ledger.Kind   { return partitionsAssigned }
 func (e *PartitionsRevoked) Kind() *ledger.Kind    { return partitionsRevoked }
 func (e *PartitionsLost) Kind() *ledger.Kind       { return partitionsLost }
+func (e *PositionReset) Kind() *ledger.Kind        { return positionReset }
 func (e *ConsumerLeft) Kind() *ledger.Kind         { return consumerLeft }
 func (e *ConsumerFenced) Kind() *ledger.Kind       { return consumerFenced }
 func (e *ConsumerCommitted) Kind() *ledger.Kind    { return consumerCommitted }
@@ -148,6 +158,13 @@ func (e *PartitionsLost) Sentence() string {
 }
 
 // Sentence is the story's.
+// Subject is the partition.
+func (e *PositionReset) Subject() string { return e.Partition.String() }
+
+func (e *PositionReset) Sentence() string {
+	return fmt.Sprintf("group %s has committed no offset of %v; its member begins at the %s", e.Group, e.Partition, e.Policy)
+}
+
 func (e *ConsumerLeft) Sentence() string {
 	return fmt.Sprintf("%v leaves: %s", e.Membership, e.Reason)
 }

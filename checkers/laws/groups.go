@@ -107,6 +107,7 @@ func (g *Coordination) of(id string) *group {
 func (g *Coordination) told(by Coordinator, id string) *group {
 	x := g.of(id)
 	if x.by != by || x.loads != g.loads[by] {
+		x.members.loaded = x.by != (Coordinator{})
 		x.by, x.loads = by, g.loads[by]
 		x.completed = -1
 		clear(x.instances)
@@ -178,9 +179,10 @@ func (g *Coordination) State(by Coordinator, id, from, to string) {
 	x := g.told(by, id)
 	g.owned(x)
 	x.members.enter(to, g.now())
+	x.members.loaded = x.members.loaded && to != "Empty"
 	switch {
 	case from == "" || to == "Dead": // what follows is another group of the name
-		x.completed = -1
+		x.completed, x.classic = -1, false
 		x.generations = nil
 		clear(x.commits)
 		clear(x.tenures)

@@ -173,6 +173,12 @@ var gatherings = []tale{
 		commit m 1 13
 		complete a 2 range m n
 		commit n 2 12`},
+	{"a classic group is converted, and some of its members have its generation still", 0, `
+		complete a 1 range m n
+		commit m 1 10
+		new a
+		commit o 2 11
+		commit n 1 12`},
 	{"members of their own epochs", 0, `
 		commit m 7 10
 		commit n 5 11
@@ -418,6 +424,21 @@ var gatherings = []tale{
 		assign a m 1 x/0
 		state a PreparingRebalance
 		left a m
+		quiet`},
+	{"the coordinator before took them for gone, and could not write it", 0, `
+		join a m
+		assign a m 1 x/0
+		left a m
+		state b PreparingRebalance
+		quiet`},
+	{"they joined the next one, and left it", 81, `
+		join a m
+		assign a m 1 x/0
+		left a m
+		state b Empty
+		join b n
+		left b n
+		state b PreparingRebalance
 		quiet`},
 	{"another coordinator has loaded the group, and tells no state", 0, `
 		join a m

@@ -17,6 +17,9 @@ type membersOf struct {
 	state string // by Kafka's names; empty: not known of this coordinator
 	since time.Duration
 	heard bool // some member tells what it owns
+	// loaded: a coordinator has the group from the log, with members that it has not
+	// told of; another may have taken them for gone, and not been able to write that.
+	loaded bool
 }
 
 // given is what a member has. classic: by the classic protocol, in which a member may
@@ -150,7 +153,7 @@ func (g *Coordination) Quiet() {
 		case "", "Empty", "Dead":
 			continue
 		}
-		if len(x.members.live) == 0 && x.members.joined() {
+		if len(x.members.live) == 0 && x.members.joined() && !x.members.loaded {
 			g.fail(GroupsEnd, NoNode, "it is %s in the end, and all of its members have left", x.members.state)
 		}
 	}

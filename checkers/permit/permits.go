@@ -385,6 +385,16 @@ func oncePerReader(p *Permits, f *detect.Finding) bool {
 	return true
 }
 
+// whereReset: the position in that partition began anew, as the history tells.
+func whereReset(p *Permits, f *detect.Finding) bool {
+	for i := range p.log.H.Notes() {
+		if n := &p.log.H.Notes()[i]; n.Fault == history.OffsetReset && slices.Contains(n.Keys, f.Key) {
+			return true
+		}
+	}
+	return false
+}
+
 // belowLogStart: strictly. Where the log starts is told by the history or the
 // configuration; if by neither, the records were deleted before a reader passed
 // them, and no poll that began later may have returned one of them or one below.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/checkers/laws"
@@ -129,6 +130,10 @@ func (w *lawWatch) read(e *ledger.Entry) {
 	}
 	w.disturbed(e)
 	switch f := e.Event.(type) {
+	case *witness.PositionReset:
+		if f.AtEnd {
+			w.happensTo(history.OffsetReset, f.Partition)
+		}
 	case *faults.Struck:
 		w.strikes(f.Fault)
 		w.note(f.Text)
