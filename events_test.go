@@ -178,8 +178,7 @@ var forPeople = map[string][]string{
 		"cluster.StopRefused", "trial.PromiseBroken",
 	},
 	"messages, for the report": {
-		"witness.RequestArrived", "witness.AnswerArrived",
-		"witness.ConnectionOpened", "witness.ConnectionAccepted", "witness.ConnectionEnded", "witness.DialFailed",
+		"witness.ConnectionOpened", "witness.ConnectionAccepted", "witness.ConnectionEnded",
 	},
 }
 

@@ -117,7 +117,7 @@ const (
 // happened, and keeps what it was asked to keep. It is for one thread.
 type Ledger struct {
 	keep    Keep
-	traced  bool
+	traced  int // readers that want events of weight Traffic
 	readers []reader
 	notable []*Entry // that were kept
 	kept    archive  // all, with KeepAll
@@ -131,24 +131,38 @@ type Ledger struct {
 func New(keep Keep) *Ledger { return &Ledger{keep: keep, reached: make([]int64, len(probes))} }
 
 // Traced reports whether events of weight Traffic are told: they are kept, or read.
-func (l *Ledger) Traced() bool { return l.traced || l.keep == KeepAll }
+func (l *Ledger) Traced() bool { return l.traced > 0 || l.keep == KeepAll }
 
-// reader is called with each entry, those of weight Traffic only if it wants them.
+// reader is called with entries: of weight Traffic or not.
 type reader struct {
-	f       func(*Entry)
-	traffic bool
+	f              func(*Entry)
+	traffic, other bool
 }
 
 // ReadAll is Read of events of weight Traffic, too.
 func (l *Ledger) ReadAll(f func(*Entry)) {
-	l.traced = true
-	l.readers = append(l.readers, reader{f, true})
+	l.traced++
+	l.readers = append(l.readers, reader{f, true, true})
+}
+
+// ReadTraffic has f called with each entry of weight Traffic while that is switched on,
+// and no other; at first it is off. To tell them costs: what looks at a part of a run
+// only has them told in that part.
+func (l *Ledger) ReadTraffic(f func(*Entry)) (on func(bool)) {
+	at := len(l.readers)
+	l.readers = append(l.readers, reader{f: f})
+	return func(on bool) {
+		if r := &l.readers[at]; r.traffic != on {
+			r.traffic = on
+			l.traced += map[bool]int{true: 1, false: -1}[on]
+		}
+	}
 }
 
 // Read has f called with each entry from now on, but for those of weight Traffic. The entry is valid during the call, and so is an
 // event that is Packed; others may be kept. f must not block. What it tells itself is
 // read next.
-func (l *Ledger) Read(f func(*Entry)) { l.readers = append(l.readers, reader{f, false}) }
+func (l *Ledger) Read(f func(*Entry)) { l.readers = append(l.readers, reader{f: f, other: true}) }
 
 // Add tells that something happened.
 func (l *Ledger) Add(e Entry) {
@@ -189,7 +203,7 @@ func (l *Ledger) read(e Entry) {
 	l.now = e
 	traffic := e.Event.Kind().Weight == Traffic
 	for i := range l.readers {
-		if r := &l.readers[i]; r.traffic || !traffic {
+		if r := &l.readers[i]; traffic && r.traffic || !traffic && r.other {
 			r.f(&l.now)
 		}
 	}

@@ -64,6 +64,37 @@ func TestWhatIsKeptDependsOnTheWeight(t *testing.T) {
 	}
 }
 
+type messageEvent struct{}
+
+var message = ledger.Declare[messageEvent]("test-message", "a test's message", ledger.Traffic)
+
+func (e *messageEvent) Kind() *ledger.Kind { return message }
+func (e *messageEvent) Sentence() string   { return "sends" }
+
+// Traffic is told while it is kept, read by ReadAll, or by ReadTraffic while that is on,
+// which gets nothing else.
+func TestTrafficIsToldWhileItIsWanted(t *testing.T) {
+	l := ledger.New(ledger.KeepStory)
+	var all, some, rest int
+	l.Read(func(*ledger.Entry) { rest++ })
+	on := l.ReadTraffic(func(*ledger.Entry) { some++ })
+	tell := func() {
+		l.Add(ledger.Entry{Event: &messageEvent{}})
+		l.Add(ledger.Entry{Event: &appendedEvent{}})
+	}
+	for _, wanted := range []bool{false, true, true, false, false} {
+		on(wanted)
+		assert.Equal(t, wanted, l.Traced())
+		tell()
+	}
+	assert.Equal(t, 2, some)
+	l.ReadAll(func(*ledger.Entry) { all++ })
+	assert.True(t, l.Traced())
+	tell()
+	assert.Equal(t, []int{2, 2, 6}, []int{all, some, rest})
+	assert.True(t, ledger.New(ledger.KeepAll).Traced())
+}
+
 func TestReadersGetEveryEventInOrder(t *testing.T) {
 	l := ledger.New(ledger.KeepNothing)
 	var seen []string

@@ -87,8 +87,9 @@ func (r *Run) why() (print Fingerprint, message string) {
 	case len(r.Violations) > 0:
 		return r.Violations[0].Fingerprint(), r.Violations[0].Message
 	case len(r.MissedNumbers) > 0:
-		m := r.MissedNumbers[0]
-		return Fingerprint{Check: "required: " + m.Require}, m.Found
+		return Fingerprint{Check: "required: " + r.MissedNumbers[0].Require}, r.MissedNumbers[0].Found
+	case r.Unworkable != "":
+		return Fingerprint{Check: "a cluster works with its settings"}, r.Unworkable
 	case len(r.NotReached) > 0:
 		return Fingerprint{Check: "dangers are met", Shape: r.NotReached[0]}, fmt.Sprintf("never met %q", r.NotReached[0])
 	}

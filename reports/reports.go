@@ -90,6 +90,9 @@ type Run struct {
 	Rebalances []Rebalances `json:"rebalances,omitempty"`
 	// OwnPlan: the plan of faults was written for this run, not drawn.
 	OwnPlan bool `json:"-"`
+	// Drawn is the command that plays what was drawn from the seed, of a scenario that
+	// draws all of it.
+	Drawn string `json:"drawn,omitempty"`
 	// Again is the command that plays this run again.
 	Again string `json:"again,omitempty"`
 	// Program is what a person types for the command line.
@@ -101,6 +104,9 @@ type Run struct {
 	// Lesson is what a scenario about a design hazard teaches: which promise
 	// was never made, and by which setting.
 	Lesson string `json:"lesson,omitempty"`
+	// Unworkable says why a run came to nothing whose settings Kafka takes, and with which
+	// no cluster works; empty: it did not.
+	Unworkable string `json:"unworkable,omitempty"`
 	// NotReached are the probes that the scenario lives by and the run did not meet.
 	NotReached []string `json:"probes_not_reached,omitempty"`
 	// Numbers are how well it went; nil: they were not counted.

@@ -96,6 +96,9 @@ func (r *Run) writeWork(w io.Writer, style Style) {
 		}
 	}
 	row("world", fmt.Sprintf("%s events, %s, trace %s", count(int64(r.Events)), r.faults(), r.TraceHash))
+	if r.Drawn != "" {
+		row("drawn", r.Drawn)
+	}
 	r.writeSkipped(row)
 	if r.Stopped != "" {
 		row("stopped", r.Stopped)
@@ -217,6 +220,10 @@ func (r *Run) writeViolations(w io.Writer, style Style) (told bool) {
 	}
 	if r.Verdict != Inconclusive {
 		return len(order) > 0
+	}
+	if r.Unworkable != "" {
+		fmt.Fprintf(w, "\n  %s: %s\n", style.paint(yellow, "inconclusive"), Wrap(r.Unworkable, "    ", style.room(4, 100)))
+		return true // it met nothing
 	}
 	for _, p := range r.NotReached {
 		fmt.Fprintf(w, "\n  %s: the run never met %q, so it proves little\n", style.paint(yellow, "inconclusive"), p)

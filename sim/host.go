@@ -76,6 +76,15 @@ func (h *Host) IsRunning() bool { return h.proc != nil && !h.proc.Dead() }
 // Incarnation counts the processes that were started.
 func (h *Host) Incarnation() int { return h.incarnation }
 
+// Turns counts how often the running process was woken: a task of it had its turn, or a
+// timer of it fired. A process that is started counts from 0.
+func (h *Host) Turns() uint64 {
+	if h.proc == nil {
+		return 0
+	}
+	return h.proc.Turns()
+}
+
 // Process is what the running process was given as its env.Host, or nil.
 func (h *Host) Process() env.Host {
 	if !h.IsRunning() {

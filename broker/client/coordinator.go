@@ -36,7 +36,8 @@ type coordinator struct {
 	old      []*link // to brokers that no longer are; dropped by the next work
 	wanted   bool    // it was not ready when it was asked for
 	asking   bool    // a FindCoordinator is on its way
-	failures int     // in a row
+	failures int     // to find it, in a row
+	refused  int     // connections to it, in a row
 	retryAt  time.Duration
 	fatal    error // FindCoordinator's, for the application
 }
@@ -71,7 +72,10 @@ func (co *coordinator) ready(now time.Duration) bool {
 	}
 	if co.link.delay() > 0 {
 		co.forget("coordinator unavailable")
-		co.retryAt = now + co.net.retryBackoff(1) // all others may still take it for the coordinator
+		// All others may still take it for the coordinator. The waits grow until there is
+		// a connection, as in AbstractCoordinator.ensureCoordinatorReady.
+		co.refused++
+		co.retryAt = now + co.net.retryBackoff(co.refused)
 		return false
 	}
 	co.link.want()
@@ -225,6 +229,7 @@ func (co *coordinator) dropOld() {
 // forgotten before done is called.
 func (co *coordinator) send(req kmsg.Request, timeout time.Duration, done func(kmsg.Response, error)) {
 	l := co.link
+	co.refused = 0
 	l.sendWithin(req, timeout, func(resp kmsg.Response, err error) {
 		if err != nil && co.link == l && !errors.Is(err, kerr.UnsupportedVersion) {
 			co.forget("disconnected")

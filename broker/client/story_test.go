@@ -163,6 +163,8 @@ func (s *story) do(words []string) {
 		s.fake.w.Network().Reset("client", s.fake.host(int32(s.number(words[1]))))
 	case "down": // down 0: broker 0's host loses power
 		s.fake.w.Host(s.fake.host(int32(s.number(words[1])))).PowerOff()
+	case "kill": // kill 0: the process of broker 0 dies, and its host refuses connections
+		s.fake.w.Host(s.fake.host(int32(s.number(words[1])))).Kill()
 	case "up":
 		s.fake.w.Host(s.fake.host(int32(s.number(words[1])))).Restart()
 	case "wait": // wait 20: time passes

@@ -19,11 +19,6 @@ var differences = []struct {
 }{
 	{"a simulator may roll segments in a short run, so the floor is lower", "valid",
 		[]string{"topic segment.bytes", "broker log.segment.bytes", "broker metadata.log.segment.bytes"}},
-	{"with no time for an answer every request of a client fails", "valid",
-		[]string{"producer request.timeout.ms", "consumer request.timeout.ms", "admin request.timeout.ms"}},
-	{"a cluster whose heartbeats, sessions or elections take no time does not come up", "valid",
-		[]string{"broker broker.heartbeat.interval.ms", "broker broker.session.timeout.ms",
-			"broker controller.quorum.election.timeout.ms", "broker controller.quorum.fetch.timeout.ms"}},
 	{"Kafka refuses an empty list, and its validator does not print that", "valid",
 		[]string{"broker advertised.listeners", "broker controller.listener.names", "broker group.consumer.assignors",
 			"broker group.coordinator.rebalance.protocols", "broker group.share.assignors", "broker group.streams.assignors",

@@ -47,17 +47,6 @@ var saysOtherwise = []struct {
 		{"topic", "segment.bytes=-5", "Invalid value -5 for configuration segment.bytes: Value must be at least 100"},
 		{"topic", "segment.bytes=1048575", "OK"},
 	}},
-	{"with no time for an answer every request fails, and the run would blame the stack", [][3]string{
-		{"producer", "request.timeout.ms=-1", "Invalid value -1 for configuration request.timeout.ms: Value must be at least 1"},
-		{"consumer", "request.timeout.ms=-1", "Invalid value -1 for configuration request.timeout.ms: Value must be at least 1"},
-		{"admin", "request.timeout.ms=-1", "Invalid value -1 for configuration request.timeout.ms: Value must be at least 1"},
-		{"producer", "request.timeout.ms=0", "Invalid value 0 for configuration request.timeout.ms: Value must be at least 1"},
-		{"consumer", "request.timeout.ms=0", "Invalid value 0 for configuration request.timeout.ms: Value must be at least 1"},
-	}},
-	{"a heartbeat without a pause, or a session without a length, would keep the cluster from standing", [][3]string{
-		{"broker", "broker.heartbeat.interval.ms=0", "Invalid value 0 for configuration broker.heartbeat.interval.ms: Value must be at least 1"},
-		{"broker", "broker.session.timeout.ms=-1", "Invalid value -1 for configuration broker.session.timeout.ms: Value must be at least 1"},
-	}},
 	{"LogConfig.validate was asked without a broker, whose configuration says that tiered storage is off; a broker says what we say", [][3]string{
 		{"topic", "remote.storage.enable=true", "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage."},
 	}},

@@ -273,7 +273,7 @@ func (c *Core) leaveEpoch(now time.Duration) {
 // electionTimeout is drawn anew each time, so that two members that failed
 // against each other do not do so again.
 func (c *Core) electionTimeout() time.Duration {
-	base := c.settings.ElectionTimeout
+	base := max(c.settings.ElectionTimeout, time.Millisecond) // Kafka takes 0, and votes as fast as it can
 	return base + time.Duration(c.luck.Int64N(int64(base/time.Millisecond)+1))*time.Millisecond
 }
 

@@ -197,10 +197,11 @@ func (lc *Lifecycle) wait(pause time.Duration) {
 }
 
 // failed is the pause after a failure: it doubles from 100 ms to the session
-// timeout, give or take a fiftieth.
+// timeout, give or take a fiftieth. Some time passes.
 func (lc *Lifecycle) failed() time.Duration {
 	pause := 100 * time.Millisecond << min(lc.failures, 20)
-	pause = min(pause, lc.settings.SessionTimeout)
+	// Kafka takes a session of no time, too, and tries again as fast as it can.
+	pause = max(min(pause, lc.settings.SessionTimeout), time.Millisecond)
 	lc.failures++
 	lc.awakened = false
 	return pause + time.Duration(lc.host.Rand().Int64N(int64(pause)/25+1)) - pause/50

@@ -52,7 +52,7 @@ type Conn struct {
 
 	err error // why it is closed
 
-	// Only while messages are told.
+	// Once messages were told.
 	between *witness.Connection
 	told    *told
 }

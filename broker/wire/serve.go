@@ -77,7 +77,7 @@ type Accepted struct {
 	conn   env.Conn
 	in     frames
 	ctx    Context
-	// between is set while messages are told.
+	// between is set once messages were told.
 	between *witness.Connection
 	// The memory of the requests that come again and again, and of their answers.
 	fetch    kmsg.FetchRequest

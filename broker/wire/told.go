@@ -10,8 +10,9 @@ import (
 	"github.com/ktrial/ktrial/ledger"
 )
 
-// What both ends tell of messages and connections, while the whole ledger is
-// kept: see env.Host.Traced. Else nothing of it is made.
+// What both ends tell of messages and connections, while that is wanted: see
+// env.Host.Traced. Else nothing of it is made. It may be wanted from the middle of the
+// life of a connection on.
 
 // sizeBytes is the field before a frame that says how long it is. Events do not
 // count it.
@@ -28,22 +29,29 @@ type told struct {
 // message is a request or answer of this connection.
 func (c *Conn) message(key, version int16, correlationID int32) witness.Message {
 	return witness.Message{
-		Connection: c.between, API: kmsg.NameForKey(key), ClientID: c.clientID, CorrelationID: correlationID, Version: version,
+		Connection: c.connection(), API: kmsg.NameForKey(key), ClientID: c.clientID, CorrelationID: correlationID, Version: version,
 	}
 }
 
-func (c *Conn) tellOpened() {
-	c.between = &witness.Connection{Client: c.conn.LocalAddr(), Server: c.conn.RemoteAddr()}
-	c.told = new(told)
-	c.host.Tell(&witness.ConnectionOpened{Connection: c.between})
+// connection is what all events of c have in common.
+func (c *Conn) connection() *witness.Connection {
+	if c.between == nil {
+		c.between = &witness.Connection{Client: c.conn.LocalAddr(), Server: c.conn.RemoteAddr()}
+		c.told = new(told)
+	}
+	return c.between
 }
 
+func (c *Conn) tellOpened() { c.host.Tell(&witness.ConnectionOpened{Connection: c.connection()}) }
+
 func (c *Conn) tellSent(req kmsg.Request, bytes int) {
-	c.host.Tell(c.told.requestsSent.Put(witness.RequestSent{Message: c.message(req.Key(), req.GetVersion(), c.lastCorrelation), Bytes: int32(bytes)}))
+	m := c.message(req.Key(), req.GetVersion(), c.lastCorrelation)
+	c.host.Tell(c.told.requestsSent.Put(witness.RequestSent{Message: m, Bytes: int32(bytes)}))
 }
 
 func (c *Conn) tellArrived(k *call, bytes int) {
-	c.host.Tell(c.told.answersArrived.Put(witness.AnswerArrived{Message: c.message(k.resp.Key(), k.resp.GetVersion(), k.correlation), Bytes: int32(bytes), Code: errorCode(k.resp)}))
+	m := c.message(k.resp.Key(), k.resp.GetVersion(), k.correlation)
+	c.host.Tell(c.told.answersArrived.Put(witness.AnswerArrived{Message: m, Bytes: int32(bytes), Code: errorCode(k.resp)}))
 }
 
 // tellEnded: the connection is of no more use, and neither are the answers to
@@ -53,18 +61,24 @@ func (c *Conn) tellEnded(inFlight []*call, err error) {
 	for _, k := range inFlight {
 		c.host.Tell(&witness.RequestAbandoned{Message: c.message(k.resp.Key(), k.resp.GetVersion(), k.correlation), Error: why})
 	}
-	c.host.Tell(&witness.ConnectionEnded{Connection: c.between, Error: why})
+	c.host.Tell(&witness.ConnectionEnded{Connection: c.connection(), Error: why})
 }
 
 func (a *Accepted) message(key, version int16, correlationID int32) witness.Message {
 	return witness.Message{
-		Connection: a.between, API: kmsg.NameForKey(key), ClientID: a.ctx.ClientID, CorrelationID: correlationID, Version: version,
+		Connection: a.connection(), API: kmsg.NameForKey(key), ClientID: a.ctx.ClientID, CorrelationID: correlationID, Version: version,
 	}
 }
 
+func (a *Accepted) connection() *witness.Connection {
+	if a.between == nil {
+		a.between = &witness.Connection{Client: a.ctx.RemoteAddr, Server: a.conn.LocalAddr()}
+	}
+	return a.between
+}
+
 func (a *Accepted) tellAccepted() {
-	a.between = &witness.Connection{Client: a.ctx.RemoteAddr, Server: a.conn.LocalAddr()}
-	a.server.Host.Tell(&witness.ConnectionAccepted{Connection: a.between})
+	a.server.Host.Tell(&witness.ConnectionAccepted{Connection: a.connection()})
 }
 
 func (a *Accepted) tellArrived(h Header, bytes int) {
@@ -76,7 +90,7 @@ func (a *Accepted) tellSent(resp kmsg.Response, correlationID int32, bytes int) 
 }
 
 func (a *Accepted) tellEnded(err error) {
-	e := &witness.ConnectionEnded{Connection: a.between}
+	e := &witness.ConnectionEnded{Connection: a.connection()}
 	if err != nil && err != io.EOF {
 		e.Error = witness.ErrorOf(err)
 	}

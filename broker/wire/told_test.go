@@ -98,6 +98,38 @@ func TestAMessageIsFoundAgain(t *testing.T) {
 	}, seen)
 }
 
+// Messages may be asked for when a connection has been there for a while.
+func TestMessagesAreToldFromTheMiddleOfAConnection(t *testing.T) {
+	w := sim.NewWorld(sim.Config{Seed: 1, Lucky: true, InOrder: true})
+	t.Cleanup(w.Close)
+	var got []string
+	on := w.Ledger().ReadTraffic(func(e *ledger.Entry) { got = append(got, e.Event.Sentence()) })
+	w.Host("server").Start(func(h env.Host) {
+		l, err := h.Listen(9092)
+		require.NoError(t, err)
+		require.NoError(t, wire.Serve(h, l, echo))
+	})
+	require.NoError(t, w.RunMain("client", func(h env.Host) {
+		c := dial(t, h)
+		for id := range 3 {
+			on(id == 1)
+			_, err := c.Call(ping(id), time.Second)
+			require.NoError(t, err)
+		}
+		on(true)
+		c.Close()
+		h.Sleep(time.Second)
+	}))
+	assert.Equal(t, []string{
+		"sends BrokerHeartbeat v1 #2 to server:9092, 40 bytes",
+		"has BrokerHeartbeat v1 #2 from client:32769, 40 bytes",
+		"answers BrokerHeartbeat v1 #2 to client:32769, 15 bytes, error code 1",
+		"has the answer to BrokerHeartbeat v1 #2 from server:9092, 15 bytes, error code 1",
+		"ends the connection from client:32769 to server:9092: closed",
+		"sees the connection from client:32769 to server:9092 closed",
+	}, got)
+}
+
 // Whether messages are told changes nothing.
 func TestToldOrNotItIsTheSameRun(t *testing.T) {
 	told, not := conversation(t, ledger.KeepAll), conversation(t, ledger.KeepStory)

@@ -17,6 +17,9 @@ func (c *Calm) Undisturbed(since time.Duration) { c.on, c.since = true, since }
 // Disturbed: something disturbs the cluster, until Undisturbed is called.
 func (c *Calm) Disturbed() { c.on = false }
 
+// Lasts reports whether nothing disturbs the cluster now.
+func (c *Calm) Lasts() bool { return c.on && c.Now >= c.since }
+
 // from reports whether nothing has disturbed the cluster from a time until now.
 func (c *Calm) from(at time.Duration) bool { return c != nil && c.on && at >= c.since }
 

@@ -26,9 +26,11 @@ func TestLaws_EachHasABreach(t *testing.T) {
 	look(replications, replicate)
 	look(quorums, conspire)
 	look(gatherings, gather)
+	look(joins, replicate)
+	look(rests, rest)
 	require.NotEmpty(t, All())
 	for _, l := range All() {
-		assert.True(t, alone[l.Number], "law %d (%s): no story of replication_test.go, quorum_test.go or groups_test.go breaks it, and it alone", l.Number, l.About)
+		assert.True(t, alone[l.Number], "law %d (%s): no story of replication_test.go, quorum_test.go, groups_test.go or healthy_test.go breaks it, and it alone", l.Number, l.About)
 		assert.NotEmpty(t, l.Source)
 		assert.NotEmpty(t, l.When)
 	}

@@ -77,6 +77,7 @@ type replica struct {
 	maximal    []Node
 	fetched    []fetched // by follower, in this epoch
 	waiting    []waiting // its own appends, oldest first
+	asked      calmJoins
 }
 
 type fetched struct {
@@ -415,6 +416,7 @@ func (r *Replication) superset(p *replica) {
 // far as the leader can know it.
 func (r *Replication) Proposed(leader, joins Node, committed int64) {
 	r.events++
+	r.askedToJoin(r.of(leader), joins)
 	b := r.cfg.Brokers
 	if b == nil {
 		return

@@ -652,15 +652,21 @@ var replications = []tale{
 		counts 1 [1 2 3]
 		state 1 0 [1 2 3]`},
 	{"a leader asks a fenced broker in", 76, replicated + `
+		state 1 0 [1 2]
+		counts 1 [1 2]
 		broker 12 3 5 fenced
 		applied 1 13
 		asks 1 3 14`},
 	{"a leader that has not heard that a broker shuts down asks it in", 0, replicated + `
+		state 1 0 [1 2]
+		counts 1 [1 2]
 		broker 11 3 5
 		broker 13 3 5 leaving
 		applied 1 12
 		asks 1 3 14`},
 	{"a leader that is about to tell that it has applied that a broker is unfenced asks it in", 0, replicated + `
+		state 1 0 [1 2]
+		counts 1 [1 2]
 		broker 11 3 5 fenced
 		broker 13 3 5
 		applied 1 12

@@ -57,7 +57,7 @@ func fieldsOf(e any, names []string) *fields {
 	}
 	f := &fields{paths: map[string][]int{}, texts: map[any]string{}}
 	for _, field := range reflect.VisibleFields(t) {
-		//text:allow a tag of Go, as encoding/json has it
+		//text:allow a tag of the source
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if _, known := f.paths[name]; name != "" && !known {
 			f.paths[name] = field.Index

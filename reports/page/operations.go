@@ -141,7 +141,7 @@ func (o *operations) elements(k *packer, to *columns, list reflect.Value, names 
 		if to == &o.Sends {
 			partition, value := f.text(v, "partition"), f.text(v, "value")
 			delete(f.texts, f.field(v, "value").Interface()) // it occurs once
-			//text:allow a value of a client
+			//text:allow the value is a client's
 			to.Values = append(to.Values, strings.TrimSuffix(value, "@"+partition))
 		}
 	}

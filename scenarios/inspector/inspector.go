@@ -37,6 +37,14 @@ type Config struct {
 	// Replaced, if set, is called when a partition begins or ends to have leaders
 	// that were replaced and do not know it: they serve on as if nothing had happened.
 	Replaced func(p *Partition, unaware bool)
+
+	// Messages, if set, is called when ReadTraffic is to be given the messages from now
+	// on, and when no longer.
+	Messages func(wanted bool)
+	// FetchWait is how long a consumer's fetch may wait, and Turns how often the process
+	// of a host was woken; see laws.TrafficConfig.
+	FetchWait time.Duration
+	Turns     func(host string) uint64
 }
 
 // Inspector reads the ledger of one cluster.
@@ -46,6 +54,7 @@ type Inspector struct {
 
 	brokers    *laws.Brokers
 	groups     *laws.Coordination
+	Traffic    *laws.Traffic
 	calm       laws.Calm
 	partitions []*Partition // in the order in which they were met
 	byID       map[witness.PartitionID]*Partition
@@ -111,7 +120,9 @@ func New(cfg Config) *Inspector {
 	in.Quorum = laws.NewQuorum(laws.QuorumConfig{Subject: kafka.MetadataPartition.String(), Name: in.name(), Voters: in.list(0, cfg.Voters), Brokers: in.brokers, Calm: &in.calm})
 	in.Quorum.Report = func(f laws.Failure) { cfg.Broken(nil, f) }
 	in.groups = laws.NewCoordination(in.name())
-	in.groups.Report = in.Quorum.Report
+	in.groups.Report, in.groups.Calm = in.Quorum.Report, &in.calm
+	in.Traffic = laws.NewTraffic(laws.TrafficConfig{Calm: &in.calm, FetchWait: cfg.FetchWait, Turns: cfg.Turns})
+	in.Traffic.Report = in.Quorum.Report
 	return in
 }
 
@@ -275,11 +286,13 @@ func (in *Inspector) Quiet(but func(*Partition) bool) {
 		}
 	}
 	in.Quorum.Quiet()
+	in.groups.Quiet()
 }
 
 // Read reads an event. It allocates nothing but what the laws' accounts grow by.
 func (in *Inspector) Read(e *ledger.Entry) {
 	in.calm.Now = e.At
+	in.watchTraffic(e)
 	event, ok := e.Event.(interface{ Of() *witness.Replica })
 	if !ok {
 		if !in.readController(e.Event) {

@@ -2,7 +2,9 @@ package inspector_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -131,6 +133,7 @@ type inspected struct {
 	broken  []laws.Failure
 	forgive bool
 	said    []string
+	wants   func(messages bool)
 }
 
 func inspect() *inspected {
@@ -147,6 +150,11 @@ func inspect() *inspected {
 		Broken: func(_ *inspector.Partition, f laws.Failure) bool {
 			in.broken = append(in.broken, f)
 			return in.forgive
+		},
+		Messages: func(wanted bool) {
+			if in.wants != nil {
+				in.wants(wanted)
+			}
 		},
 		Unclean: func(p *inspector.Partition) { in.said = append(in.said, "unclean election of "+p.Subject()) },
 		Replaced: func(p *inspector.Partition, unaware bool) {
@@ -305,10 +313,14 @@ func TestEventsBecomeLaws(t *testing.T) {
 			&witness.TopicDeleted{At: 22, Topic: "orders", ID: orders0.Topic}, registration(23, 20, true),
 		}, 0, ""},
 		{"a leader asks in whose broker is fenced", []ledger.Event{
+			committed(11, 1, 0, 1, 1, 2), &witness.MaximalISR{Replica: of[1], Nodes: []kafka.NodeID{1, 2}},
 			&witness.BrokerCommitted{At: 20, Broker: 3, BrokerEpoch: 20, Fenced: true}, &witness.Applied{Node: 1, Offset: 21},
 			&witness.ExpandProposed{Replica: of[1], Joins: 3},
 		}, 76, "orders/0: leader broker-1 asks broker-3 into the ISR, whose broker is fenced or shuts down; it has applied the metadata up to 21"},
+		{"a leader asks in what it counts", []ledger.Event{&witness.ExpandProposed{Replica: of[1], Joins: 3}},
+			90, "orders/0: leader broker-1 asks broker-3 into the ISR, which it counts already"},
 		{"a leader asks in whose broker it does not know to be fenced", []ledger.Event{
+			committed(11, 1, 0, 1, 1, 2), &witness.MaximalISR{Replica: of[1], Nodes: []kafka.NodeID{1, 2}},
 			&witness.Applied{Node: 3, Offset: 5}, &witness.BrokerCommitted{At: 20, Broker: 3, BrokerEpoch: 5}, &witness.Applied{Node: 1, Offset: 20},
 			&witness.BrokerCommitted{At: 21, Broker: 3, BrokerEpoch: 5, Leaving: true},
 			&witness.ExpandProposed{Replica: of[1], Joins: 3},
@@ -357,6 +369,73 @@ func TestEventsBecomeLaws(t *testing.T) {
 			require.NotEmpty(t, in.broken)
 			assert.Equal(t, test.law, in.broken[0].Law.Number, in.broken[0])
 			assert.Equal(t, test.message, in.broken[0].Text())
+		})
+	}
+}
+
+// While nothing disturbs the cluster the inspector asks for messages, and puts them before
+// the laws; at other times it looks at none.
+func TestMessagesAreReadWhileNothingDisturbs(t *testing.T) {
+	between := &witness.Connection{Client: "consumer-1:32768", Server: "broker-1:9092"}
+	message := witness.Message{Connection: between, API: "Metadata", CorrelationID: 1}
+	sent, arrived := &witness.RequestSent{Message: message}, &witness.RequestArrived{Message: message}
+	answered := &witness.AnswerArrived{Message: message, Code: 3}
+	abandoned := &witness.RequestAbandoned{Message: message, Error: witness.Error{Text: "closed"}}
+	refused := &witness.DialFailed{Server: "broker-1:9092", Error: witness.Error{Text: "refused"}}
+	times := func(n int, e ledger.Event) []ledger.Event { return slices.Repeat([]ledger.Event{e}, n) }
+	for _, test := range []struct {
+		name string
+		what []ledger.Event
+		late time.Duration // when an event follows
+		law  int
+	}{
+		{"few requests", times(10, arrived), time.Second, 0},
+		{"many requests", times(11, arrived), time.Second, 92},
+		{"as many as there are appends", append(times(2, appended(of[1], batch(2, 1, 0, "a"))), times(12, arrived)...), time.Second, 0},
+		{"as many as there are appends of metadata", append(times(2, quorum()[1]), times(12, arrived)...), time.Second, 0},
+		{"few errors", times(10, answered), 0, 0},
+		{"many errors", times(11, answered), 0, 91},
+		{"what is given up", times(11, abandoned), 0, 91},
+		{"no connection", times(11, refused), 0, 91},
+		{"a request without an answer", times(1, sent), 4 * time.Second, 94},
+		{"a request with one", []ledger.Event{sent, answered}, 4 * time.Second, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in, wanted := inspect(), []bool{}
+			in.wants = func(on bool) { wanted = append(wanted, on) }
+			play := func(from time.Duration) (laws []int) {
+				in.broken = nil
+				for _, e := range append(test.what, &witness.Registered{}, arrived) {
+					entry := &ledger.Entry{At: from, Host: "broker-1", Event: e}
+					if e.Kind().Weight == ledger.Traffic {
+						in.ReadTraffic(entry)
+						continue
+					}
+					if in.Read(entry); e.Kind() == (&witness.Registered{}).Kind() {
+						from += test.late
+					}
+				}
+				for _, f := range in.broken {
+					if f.Law.Number > 90 { // what is appended here is not what the others expect
+						laws = append(laws, f.Law.Number)
+					}
+				}
+				return laws
+			}
+			for _, e := range replicated() {
+				in.Read(&ledger.Entry{Event: e})
+			}
+			assert.Empty(t, play(time.Second))
+			in.Undisturbed(10 * time.Second)
+			in.Read(&ledger.Entry{At: 10 * time.Second, Event: &witness.Registered{}})
+			if found := play(10 * time.Second); test.law == 0 {
+				assert.Empty(t, found)
+			} else {
+				assert.Equal(t, []int{test.law}, found)
+			}
+			in.Disturbed()
+			in.Read(&ledger.Entry{At: 20 * time.Second, Event: &witness.Registered{}})
+			assert.Equal(t, []bool{true, false}, wanted)
 		})
 	}
 }

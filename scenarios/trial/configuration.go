@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ktrial/ktrial/broker"
 	"github.com/ktrial/ktrial/broker/config"
@@ -181,10 +182,16 @@ func (c *configuration) check() error {
 			return fmt.Errorf("topic %s: %w", t.Name, err)
 		}
 	}
-	if w, ok := c.scenario.Workload.(workloads.Settable); ok {
-		if err := w.Check(); err != nil {
-			return fmt.Errorf("workload: %w", err)
-		}
+	w, ok := c.scenario.Workload.(workloads.Settable)
+	if !ok {
+		return nil
+	}
+	if err := w.Check(); err != nil {
+		return fmt.Errorf("workload: %w", err)
+	}
+	// Kafka's clients take it, and none of their requests has time for an answer.
+	if w.Config()["request.timeout.ms"] == "0" {
+		return errors.New("Invalid value 0 for configuration request.timeout.ms: Value must be at least 1 in a run, for with 0 every request of a client fails") //nolint:staticcheck // Kafka's words
 	}
 	return nil
 }
@@ -209,6 +216,17 @@ func (c *configuration) checkTopic(t scenarios.Topic) error {
 		set["min.insync.replicas"] = strconv.Itoa(t.MinInsync)
 	}
 	return config.CheckTopic(set, config.FileLayer(c.settings.Given()))
+}
+
+// unworkable says what Kafka finds wrong with settings of brokers that it takes all
+// the same; empty: nothing. A controller of Kafka writes that into its log at each
+// registration.
+func (c *configuration) unworkable() string {
+	beat, session := c.settings.Server.HeartbeatInterval, c.settings.Server.SessionTimeout
+	if beat <= session/2 {
+		return ""
+	}
+	return fmt.Sprintf("broker.heartbeat.interval.ms (%d ms) must be less than or equal to half of the broker.session.timeout.ms (%d ms)", beat.Milliseconds(), session.Milliseconds())
 }
 
 // setsServers reports whether this run sets anything of the servers or of topics.
@@ -270,6 +288,16 @@ func (c *configuration) named() map[string]string {
 	}
 	maps.Copy(out, c.set)
 	return out
+}
+
+// fetchWait is how long a fetch may wait for records, of a consumer or a follower.
+func (c *configuration) fetchWait() (wait time.Duration) {
+	set := c.named()
+	for _, name := range []string{"fetch.max.wait.ms", "replica.fetch.wait.max.ms"} {
+		ms, _ := strconv.Atoi(set[name]) // what is not set is at its default
+		wait = max(wait, time.Duration(ms)*time.Millisecond)
+	}
+	return wait
 }
 
 // optionError is a bad option.

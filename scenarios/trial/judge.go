@@ -29,7 +29,8 @@ func (r *run) result() *Result {
 		Faults: struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
 		Config: r.config.named(), Counts: counts(h), Errors: r.stage.Failures(),
 		Again: r.o.Command(r.s.Name), Program: r.o.program(), Stopped: r.stopped(), Skipped: skipped, OwnPlan: r.o.Plan != nil,
-		NoFaults: r.o.NoFaults, Strict: r.o.Strict, WorkBegan: reports.Seconds(r.workBegan),
+		Unworkable: r.unworkable,
+		Drawn:      r.drawn(), NoFaults: r.o.NoFaults, Strict: r.o.Strict, WorkBegan: reports.Seconds(r.workBegan),
 	}
 	if report.Violations == nil {
 		report.Violations = []reports.Violation{}
@@ -51,6 +52,17 @@ func (r *run) result() *Result {
 		}
 	}
 	return &Result{Report: report, History: h, Judgement: j, Ledger: r.w.Ledger(), about: r.s.About}
+}
+
+// drawn is the command that plays what was drawn from the seed without drawing it;
+// empty: the scenario draws nothing.
+func (r *run) drawn() string {
+	if r.bare.Name == r.s.Name {
+		return ""
+	}
+	o := r.o
+	o.Again = ""
+	return o.Command(r.bare.Name)
 }
 
 // Command is the command that plays a scenario with these options. A plan that
@@ -171,7 +183,8 @@ func (r *run) verdict(report *reports.Run, j *checkers.Judgement) reports.Verdic
 			verdict = reports.Worst(verdict, reports.Allowed)
 		}
 	}
-	if report.NotReached = r.notReached(report, j); len(report.NotReached) > 0 {
+	report.NotReached = r.notReached(report, j)
+	if len(report.NotReached) > 0 || r.unworkable != "" {
 		verdict = reports.Worst(verdict, reports.Inconclusive)
 	}
 	if len(report.Violations) > 0 || r.o.Strict && verdict == reports.Allowed {

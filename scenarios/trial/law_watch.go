@@ -28,6 +28,8 @@ type lawWatch struct {
 	// mayLose: the scenario destroys more than its configuration promises to
 	// survive. Elsewhere what the controllers wrongly forgot excuses nothing.
 	mayLose bool
+	// outside: a law that breaks is not told.
+	outside bool
 	// expect says what is permitted now; permitted is called when that changed.
 	expect    func() checkers.Expectations
 	permitted func()
@@ -49,6 +51,7 @@ type lawWatch struct {
 	// disturbing is how many faults are not healed; settings were altered, so there
 	// is no saying what a healthy cluster would do.
 	disturbing int
+	troubled   bool // by any fault
 	altered    bool
 }
 
@@ -60,7 +63,7 @@ const settle = time.Minute
 // watchLaws watches the partitions of the scenario's topics, and the quorum.
 func (r *run) watchLaws() *lawWatch {
 	w := &lawWatch{
-		w: r.w, c: r.c, history: r.stage.Recorder, mayLose: r.s.Lesson != "",
+		w: r.w, c: r.c, history: r.stage.Recorder, mayLose: r.s.Lesson != "", outside: r.o.Outside,
 		expect: r.expectations, permitted: func() { r.seen.Expect(r.expectations()) }, broke: r.lawBroke,
 		altered: r.config.setsServers(),
 		beyond:  map[*inspector.Partition]permit.Faults{}, unclean: map[string]bool{}, happened: map[history.FaultKind]int{},
@@ -71,6 +74,7 @@ func (r *run) watchLaws() *lawWatch {
 		minISR, unclean := r.config.promises(t)
 		least[t.Name], w.unclean[t.Name] = min(minISR, int(t.Replicas)), unclean
 	}
+	var messages func(wanted bool)
 	var voters []kafka.NodeID
 	for _, name := range r.c.Controllers() {
 		voters = append(voters, r.c.Server(name).ID())
@@ -80,7 +84,10 @@ func (r *run) watchLaws() *lawWatch {
 		Voters: voters, Name: r.c.HostOf,
 		MinISR: w.minISR,
 		Broken: w.failed, Unclean: w.uncleanElection, Replaced: w.replaced,
+		Messages: func(wanted bool) { w.wantMessages(wanted, messages) }, FetchWait: r.config.fetchWait(),
+		Turns: func(host string) uint64 { return r.w.Host(host).Turns() },
 	})
+	messages = r.w.Ledger().ReadTraffic(w.readTraffic)
 	r.c.Committed = w.Committed
 	r.w.OnPowerOff(w.powerLost)
 	r.w.Ledger().Read(w.read)
@@ -138,6 +145,21 @@ func (w *lawWatch) read(e *ledger.Entry) {
 	}
 }
 
+// wantMessages has messages told, or no longer.
+func (w *lawWatch) wantMessages(wanted bool, messages func(bool)) {
+	messages(wanted)
+	if wanted && w.troubled {
+		w.w.Ledger().Reach(inspector.ProbeCalmAgain)
+	}
+}
+
+// readTraffic follows messages, while nothing disturbs the cluster.
+func (w *lawWatch) readTraffic(e *ledger.Entry) {
+	if !w.broken {
+		w.ReadTraffic(e)
+	}
+}
+
 // disturbed follows what disturbs the cluster.
 func (w *lawWatch) disturbed(e *ledger.Entry) {
 	after := settle
@@ -145,6 +167,7 @@ func (w *lawWatch) disturbed(e *ledger.Entry) {
 	case *WorkBegan:
 		after = 0
 	case *faults.Struck:
+		w.troubled = true
 		if !f.Momentary {
 			w.disturbing++
 		}

@@ -30,8 +30,8 @@ type Record struct {
 	NoFaults bool        `json:"no_faults,omitempty"`
 	Strict   bool        `json:"strict,omitempty"`
 	Plant    []string    `json:"plant"`
-	Require  []string    `json:"require,omitempty"`
 	Apps     []appRecord `json:"apps,omitempty"` // users' programs
+	Require  []string    `json:"require,omitempty"`
 	Report   reports.Run `json:"report"`
 }
 
@@ -86,7 +86,8 @@ func (rec *Record) IsOf(scenario string, o Options) bool {
 	want := recordOf(o)
 	return rec.Report.Scenario == scenario && rec.Report.Seed == o.Seed && maps.Equal(rec.Set, want.Set) && rec.Shape == want.Shape &&
 		(rec.Plan == nil) == (want.Plan == nil) && (rec.Plan == nil || *rec.Plan == *want.Plan) &&
-		rec.NoFaults == want.NoFaults && rec.Strict == want.Strict && slices.Equal(rec.Plant, want.Plant) && slices.Equal(rec.Apps, want.Apps) && slices.Equal(rec.Require, want.Require)
+		rec.NoFaults == want.NoFaults && rec.Strict == want.Strict && slices.Equal(rec.Plant, want.Plant) &&
+		slices.Equal(rec.Apps, want.Apps) && slices.Equal(rec.Require, want.Require)
 }
 
 // recordOf is a record of options, without a run.
@@ -165,19 +166,19 @@ func (rec *Record) Options() (Options, error) {
 		}
 		o.Plant = append(o.Plant, planted.Bug(name))
 	}
-	for _, text := range rec.Require {
-		q, err := reports.ParseRequirement(text)
-		if err != nil {
-			return o, err
-		}
-		o.Require = append(o.Require, q)
-	}
 	for _, a := range rec.Apps {
 		loaded, err := a.load()
 		if err != nil {
 			return o, err
 		}
 		o.Apps = append(o.Apps, loaded)
+	}
+	for _, text := range rec.Require {
+		q, err := reports.ParseRequirement(text)
+		if err != nil {
+			return o, err
+		}
+		o.Require = append(o.Require, q)
 	}
 	if rec.Plan != nil {
 		plan, err := faults.ParsePlan(*rec.Plan)

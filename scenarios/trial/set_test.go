@@ -72,7 +72,7 @@ func TestWhatKafkaWouldRefuseIsNotRun(t *testing.T) {
 		set  string // separated by spaces
 		says string
 	}{
-		{"request.timeout.ms=0", "request.timeout.ms=0: Invalid value 0 for configuration request.timeout.ms: Value must be at least 1"},
+		{"request.timeout.ms=0", "Invalid value 0 for configuration request.timeout.ms: Value must be at least 1 in a run, for with 0 every request of a client fails"},
 		{"compression.type=zip", "compression.type=zip: Invalid value zip for configuration compression.type: String must be one of: uncompressed, zstd, lz4, snappy, gzip, producer"},
 		{"replica.fetch.wait.max.ms=31000", "requirement failed: replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to prevent unnecessary socket timeouts"},
 		{"replica.fetch.wait.max.ms=31000 replica.socket.timeout.ms=40000 replica.lag.time.max.ms=40000", ""},

@@ -1,11 +1,15 @@
 package trial
 
 import (
+	"maps"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 )
 
@@ -60,10 +64,68 @@ func TestShapeRefuses(t *testing.T) {
 	}
 }
 
-// Settings that keep a cluster from coming up are the fault of the options: the
-// stack has broken no promise.
-func TestSettingsWithWhichNoClusterComesUp(t *testing.T) {
-	_, err := Run(scenarios.Standard, Options{Seed: 1, Set: map[string]string{"socket.request.max.bytes": "1"}})
-	assert.EqualError(t, err, "with these settings the cluster does not come up within 2m0s of virtual time: no controller is active")
+// Kafka takes settings with which no cluster comes up, or stays up: a run takes them, too,
+// and blames nobody.
+func TestSettingsWithWhichNoClusterWorks(t *testing.T) {
+	sets := map[string]string{
+		"socket.request.max.bytes=1":              "no controller is active",
+		"controller.quorum.election.timeout.ms=0": "",
+	}
+	if *long { // they make millions of events
+		maps.Copy(sets, map[string]string{
+			"broker.session.timeout.ms=1":          "broker-1 is not unfenced",
+			"broker.session.timeout.ms=0":          "broker-1 is not unfenced",
+			"broker.session.timeout.ms=-1":         "broker-1 is not unfenced",
+			"controller.quorum.fetch.timeout.ms=0": "no controller is active",
+		})
+	}
+	for set, why := range sets {
+		name, value, _ := strings.Cut(set, "=")
+		r, err := Run(scenarios.Standard, Options{Seed: 1, NoFaults: true, Set: map[string]string{name: value}})
+		require.NoError(t, err, set)
+		assert.Empty(t, r.Report.Violations, set)
+		if why == "" {
+			assert.Equal(t, reports.Holds, r.Report.Verdict, set)
+			continue
+		}
+		assert.Equal(t, reports.Inconclusive, r.Report.Verdict, set)
+		assert.Equal(t, "with these settings the cluster does not come up within 2m0s of virtual time: "+why, r.Report.Unworkable, set)
+		assert.Equal(t, r.Report.Unworkable, r.Report.Failure().Message)
+		var text strings.Builder
+		r.Report.WriteText(&text, reports.Style{})
+		assert.Contains(t, text.String(), "inconclusive: with these settings the cluster does not come up")
+	}
+}
+
+// Sessions that are shorter than two heartbeats come and go. Kafka says so, and takes them.
+func TestKafkaSaysWhichSessionsAreTooShort(t *testing.T) {
+	for set, says := range map[string]string{
+		"":                                  "",
+		"broker.session.timeout.ms=4000":    "",
+		"broker.session.timeout.ms=3999":    "broker.heartbeat.interval.ms (2000 ms) must be less than or equal to half of the broker.session.timeout.ms (3999 ms)",
+		"broker.heartbeat.interval.ms=4501": "broker.heartbeat.interval.ms (4501 ms) must be less than or equal to half of the broker.session.timeout.ms (9000 ms)",
+	} {
+		given := map[string]string{}
+		if name, value, ok := strings.Cut(set, "="); ok {
+			given[name] = value
+		}
+		c, err := configure(scenarios.Standard, Shape{}, given)
+		require.NoError(t, err)
+		assert.Equal(t, says, c.unworkable())
+	}
+	r := &run{s: scenarios.Standard}
+	r.config.settings.Server.HeartbeatInterval = time.Second
+	require.NoError(t, r.failed(stuck{"convergence", "broker-1 is not unfenced"}))
+	assert.Empty(t, r.violations)
+	assert.Contains(t, r.unworkable, "convergence: broker-1 is not unfenced")
+}
+
+// A run in which no client's request has time for an answer is refused, which Kafka's
+// clients are not.
+func TestNoTimeForAnAnswer(t *testing.T) {
+	_, err := configure(scenarios.Standard, Shape{}, map[string]string{"request.timeout.ms": "0"})
+	assert.ErrorContains(t, err, "Invalid value 0 for configuration request.timeout.ms: Value must be at least 1 in a run")
 	assert.True(t, IsOption(err))
+	_, err = configure(scenarios.Standard, Shape{}, map[string]string{"request.timeout.ms": "-1"})
+	assert.ErrorContains(t, err, "Invalid value -1 for configuration request.timeout.ms: Value must be at least 0")
 }

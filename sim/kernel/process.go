@@ -20,6 +20,7 @@ type Process struct {
 	timers     list.List[Timer] // pending, oldest first
 	held       []*Task          // became ready while paused
 	heldTimers []*Timer         // fell due while paused
+	turns      uint64           // of its tasks, and timers that fired
 }
 
 // NewProcess starts a process, as yet without a task. onEnd is called once, when
@@ -38,6 +39,9 @@ func (p *Process) ID() uint32 { return p.id }
 
 // Dead reports whether p has ended.
 func (p *Process) Dead() bool { return p.dead }
+
+// Turns counts how often a task of p was given its turn, or a timer of p fired.
+func (p *Process) Turns() uint64 { return p.turns }
 
 // Paused reports whether p is paused.
 func (p *Process) Paused() bool { return p.paused }
@@ -191,6 +195,7 @@ func (t *Timer) Fire() {
 		return
 	}
 	if t.f != nil {
+		p.turns++
 		t.call()
 	}
 	p.endIfIdle()

@@ -60,6 +60,7 @@ func (k *Kernel) resume(t *Task) {
 		t.co.task = t
 	}
 	k.current, k.asked = t, 0
+	t.proc.turns++
 	if k.isNearLimit() {
 		k.countTurn(t)
 	}
