@@ -250,6 +250,15 @@ func (l *Ledger) Len() int {
 // Notable are the notable entries that were kept, in order.
 func (l *Ledger) Notable() iter.Seq[*Entry] { return slices.Values(l.notable) }
 
+// Passing are the entries that were kept, in order. An entry, and an event that is
+// Packed, are valid only until the next: to read them all costs half of what All does.
+func (l *Ledger) Passing() iter.Seq[*Entry] {
+	if l.keep == KeepAll {
+		return l.kept.passing
+	}
+	return l.Notable()
+}
+
 // All are the entries that were kept, in order.
 func (l *Ledger) All() iter.Seq[*Entry] {
 	if l.keep == KeepAll {

@@ -209,13 +209,31 @@ func (a *archive) add(e *Entry) {
 
 // all yields the entries in order.
 func (a *archive) all(yield func(*Entry) bool) {
+	a.each(func() *Entry { return new(Entry) }, func(kind *Kind) Event { return kind.zero() }, yield)
+}
+
+// passing yields the entries in order, all in the same memory.
+func (a *archive) passing(yield func(*Entry) bool) {
+	var e Entry
+	events := make([]Event, len(byNumber))
+	a.each(func() *Entry { return &e }, func(kind *Kind) Event {
+		if events[kind.number-1] == nil {
+			events[kind.number-1] = kind.zero()
+		}
+		return events[kind.number-1]
+	}, yield)
+}
+
+// each yields the entries in order, in memory that it is given for each.
+func (a *archive) each(entry func() *Entry, event func(*Kind) Event, yield func(*Entry) bool) {
 	var before stamp
 	events := a.events
 	for _, c := range append(slices.Clone(a.full), a.pack.bytes) {
 		p := a.pack
 		p.reading, p.bytes = true, c
 		for len(p.bytes) > 0 {
-			e := p.entry(&before, &events)
+			e := entry()
+			p.entry(e, &before, &events, event)
 			if !yield(e) {
 				return
 			}
@@ -224,8 +242,7 @@ func (a *archive) all(yield func(*Entry) bool) {
 }
 
 // entry reads one.
-func (p *Pack) entry(last *stamp, events *[]Event) *Entry {
-	e := new(Entry)
+func (p *Pack) entry(e *Entry, last *stamp, events *[]Event, event func(*Kind) Event) {
 	var at, step int64
 	var by int8
 	Int(p, &at)
@@ -238,10 +255,9 @@ func (p *Pack) entry(last *stamp, events *[]Event) *Entry {
 	number := p.count()
 	if number == 0 {
 		e.Event, *events = (*events)[0], (*events)[1:]
-		return e
+		return
 	}
-	packed := byNumber[number-1].zero().(Packed)
+	packed := event(byNumber[number-1]).(Packed)
 	packed.Pack(p)
 	e.Event = packed
-	return e
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-
-	"github.com/ktrial/ktrial/ledger"
 )
 
 // inColumns are the fields that the page reads of the frequent kinds, by the names
@@ -30,18 +28,6 @@ var inColumns = map[string][]string{
 type fields struct {
 	paths map[string][]int
 	texts map[any]string // of values that are written as text
-}
-
-// of are the fields of a kind; nil: it is not packed in columns.
-func (k *packer) of(kind *ledger.Kind, e ledger.Event) *fields {
-	f, known := k.fields[kind]
-	if !known {
-		if !messages[kind.Name] {
-			f = fieldsOf(e, inColumns[kind.Name])
-		}
-		k.fields[kind] = f
-	}
-	return f
 }
 
 func fieldsOf(e any, names []string) *fields {
@@ -113,5 +99,12 @@ func (f *fields) text(v reflect.Value, name string) string {
 	return text
 }
 
-// list are the elements of a field that is a list.
-func (f *fields) list(v reflect.Value, name string) reflect.Value { return f.field(v, name) }
+// list are the elements of a field that is a list. It stays as it is when the event's
+// memory is used for another.
+func (f *fields) list(v reflect.Value, name string) reflect.Value {
+	field := f.field(v, name)
+	if !field.IsValid() || field.Len() == 0 {
+		return reflect.Value{}
+	}
+	return field.Slice(0, field.Len())
+}

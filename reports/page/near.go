@@ -3,6 +3,7 @@ package page
 import (
 	"iter"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/ledger"
@@ -49,8 +50,12 @@ func storyOf(v *reports.Violation, events iter.Seq[*ledger.Entry]) *story {
 			s.hosts[m.Who] = true
 		}
 	}
+	slices.Sort(s.steps)
 	for e := range events {
-		if !messages[e.Event.Kind().Name] || !s.near(e.At) {
+		if len(s.steps) == 0 || e.At > s.steps[len(s.steps)-1]+near {
+			break
+		}
+		if !s.near(e.At) || !messages[e.Event.Kind().Name] {
 			continue
 		}
 		if m, ok := s.message(e); ok && s.hosts[hostOf(m.client)] && s.hosts[hostOf(m.server)] {

@@ -74,11 +74,11 @@ func (o *operations) completed(k *packer, f *fields, e *ledger.Entry) {
 	}
 	polled, marks := f.list(v, "polled"), f.list(v, "marks")
 	outcome := f.text(v, "outcome")
-	if op.f == "poll" && outcome == "ok" && polled.Len() == 0 {
+	if op.f == "poll" && outcome == "ok" && !polled.IsValid() {
 		o.EmptyPolls++
 		return
 	}
-	if sends := f.list(v, "sends"); sends.Len() > 0 {
+	if sends := f.list(v, "sends"); sends.IsValid() {
 		op.sends = sends
 	}
 	o.row(k, op, f.int(v, "op")-op.op, int64(e.At-op.from), outcome, f.text(v, "error"))

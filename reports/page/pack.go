@@ -2,11 +2,12 @@ package page
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
@@ -54,15 +55,15 @@ var dull = map[string]bool{
 
 // packer packs a run.
 type packer struct {
-	out    packed
-	hosts  numbers
-	kinds  numbers
-	texts  numbers
-	fields map[*ledger.Kind]*fields
-	ends   map[[2]int]int64 // where a log ends, by host and partition
-	marks  map[[2]int]int64 // high watermarks
-	story  *story
-	last   time.Duration
+	out   packed
+	hosts numbers
+	kinds numbers
+	texts numbers
+	known map[*ledger.Kind]*kind
+	ends  map[[2]int]int64 // where a log ends, by host and partition
+	marks map[[2]int]int64 // high watermarks
+	story *story
+	last  time.Duration
 }
 
 // pack packs the run. The same run gives the same bytes.
@@ -73,7 +74,7 @@ func (p Page) pack() ([]byte, error) {
 			Format: format, About: p.About, Report: p.Run, Story: main, Left: map[string]int{}, Rest: []json.RawMessage{},
 			Columns: map[string]map[string]*column{}, Operations: newOperations(),
 		},
-		hosts: numbers{}, kinds: numbers{}, texts: numbers{}, fields: map[*ledger.Kind]*fields{},
+		hosts: numbers{}, kinds: numbers{}, texts: numbers{}, known: map[*ledger.Kind]*kind{},
 		ends: map[[2]int]int64{}, marks: map[[2]int]int64{}, story: storyOf(main, p.Events),
 	}
 	for e := range p.Events {
@@ -82,48 +83,79 @@ func (p Page) pack() ([]byte, error) {
 		}
 	}
 	k.out.Operations.finish(k)
+	for _, kind := range k.known { //det:allow into a map
+		if kind.left > 0 {
+			k.out.Left[kind.name] = kind.left
+		}
+	}
 	k.out.Hosts, k.out.Kinds, k.out.Texts = k.hosts.names(), k.kinds.names(), k.texts.names()
 	k.out.End = int64(p.Run.VirtualSeconds * 1e9)
 	return compressed(k.out)
 }
 
+// kind is what becomes of events of a kind.
+type kind struct {
+	name    string
+	number  int // among the kinds of the page; -1: none was met that is packed
+	left    int // that were left out
+	dull    bool
+	message bool
+	fields  *fields // nil: it is not packed in columns
+}
+
+func (k *packer) kindOf(e ledger.Event) *kind {
+	of := e.Kind()
+	known := k.known[of]
+	if known == nil {
+		known = &kind{name: of.Name, number: -1, dull: dull[of.Name], message: messages[of.Name]}
+		if !known.message {
+			known.fields = fieldsOf(e, inColumns[of.Name])
+		}
+		k.known[of] = known
+	}
+	return known
+}
+
 func (k *packer) add(e *ledger.Entry) error {
-	kind := e.Event.Kind()
-	f := k.of(kind, e.Event)
+	kind := k.kindOf(e.Event)
+	f := kind.fields
 	switch {
-	case dull[kind.Name], messages[kind.Name] && !k.story.keeps(e):
-		k.out.Left[kind.Name]++
+	case kind.dull, kind.message && !k.story.keeps(e):
+		kind.left++
 		return nil
-	case kind.Name == "operation-invoked" && f != nil:
+	case f != nil && kind.name == "operation-invoked":
 		k.out.Operations.invoked(k, f, e)
 		return nil
-	case kind.Name == "operation-completed" && f != nil:
+	case f != nil && kind.name == "operation-completed":
 		k.out.Operations.completed(k, f, e)
 		return nil
 	}
+	if kind.number < 0 {
+		kind.number = k.kinds.of(kind.name)
+	}
 	k.out.T.add(int64(e.At - k.last))
 	k.out.H.add(int64(k.hosts.of(e.Host)))
-	k.out.K.add(int64(k.kinds.of(kind.Name)))
+	k.out.K.add(int64(kind.number))
 	k.last = e.At
 	switch {
 	case f == nil:
-		return k.rest(e, kind)
-	case kind.Name == "appended":
+		return k.rest(e)
+	case kind.name == "appended":
 		k.appended(f, e)
-	case kind.Name == "high-watermark-moved":
+	case kind.name == "high-watermark-moved":
 		k.moved(f, e)
 	}
 	return nil
 }
 
 // rest adds an event of a kind that is rare.
-func (k *packer) rest(e *ledger.Entry, kind *ledger.Kind) error {
+func (k *packer) rest(e *ledger.Entry) error {
 	line, err := json.Marshal(e.Event)
 	if err != nil {
 		return err
 	}
 	line = append([]byte{'['}, line...)
-	if kind.Weight == ledger.Notable {
+	if e.Event.Kind().Weight == ledger.Notable {
 		say, err := json.Marshal(e.Event.Sentence())
 		if err != nil {
 			return err
@@ -188,7 +220,7 @@ func (c column) MarshalJSON() ([]byte, error) {
 
 func compressed(v any) ([]byte, error) {
 	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.DefaultCompression)
+	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
 	if err != nil {
 		return nil, err
 	}

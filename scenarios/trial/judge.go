@@ -52,7 +52,7 @@ func (r *run) result() *Result {
 	}
 	if r.o.Keep == ledger.KeepAll {
 		if v := report.Main(); v != nil {
-			v.Why = why.Explain(r.w.Ledger().All(), v)
+			v.Why = why.Explain(r.w.Ledger().Passing(), v)
 		}
 	}
 	return &Result{Report: report, History: h, Judgement: j, Ledger: r.w.Ledger(), about: r.s.About}

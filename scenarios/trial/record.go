@@ -63,7 +63,7 @@ func (r *Result) WriteTo(dir string, o Options) error {
 		return err
 	}
 	var html bytes.Buffer
-	if err := (page.Page{Run: &r.Report, About: r.about, Events: r.Ledger.All()}).Write(&html); err != nil {
+	if err := (page.Page{Run: &r.Report, About: r.about, Events: r.Ledger.Passing()}).Write(&html); err != nil {
 		return err
 	}
 	for name, text := range map[string][]byte{
@@ -74,7 +74,7 @@ func (r *Result) WriteTo(dir string, o Options) error {
 		}
 	}
 	head := ledger.Header{Scenario: r.Report.Scenario, Seed: r.Report.Seed, Hash: r.Report.TraceHash}
-	if err := ledger.WriteTraceFile(filepath.Join(dir, traceFile), head, r.Ledger.All()); err != nil {
+	if err := ledger.WriteTraceFile(filepath.Join(dir, traceFile), head, r.Ledger.Passing()); err != nil {
 		return err
 	}
 	return r.History.WriteFile(filepath.Join(dir, historyFile))

@@ -139,15 +139,15 @@ func accountOf(events iter.Seq[*ledger.Entry], partition string, ofLaw bool) *ac
 		partition: partition, hosts: map[kafka.NodeID]string{}, leads: map[kafka.NodeID]bool{},
 		logs: map[kafka.NodeID]kafka.Offset{}, open: map[int64]send{},
 	}
-	var before *ledger.Entry
+	var before ledger.Entry // the memory of an entry may be used for the next
 	for e := range events {
-		if ofLaw && e.Event.Kind().Name == promiseBroken {
-			a.broke, a.brokeAt = before, a.last
+		if ofLaw && e.Event.Kind().Name == promiseBroken && before.Event != nil {
+			a.broke, a.brokeAt = &before, a.last
 			break
 		}
 		a.last = moment{e.At, a.last.seq + 1}
 		a.read(e)
-		before = e
+		before = *e
 	}
 	for _, s := range a.open {
 		a.sends = append(a.sends, s)

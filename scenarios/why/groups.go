@@ -79,15 +79,15 @@ type (
 
 func groupsOf(events iter.Seq[*ledger.Entry], ofLaw bool) *groups {
 	g := &groups{leads: map[string]shard{}, asked: map[string]*asked{}, ids: map[string]string{}, kip848: map[string]bool{}}
-	var before *ledger.Entry
+	var before ledger.Entry // the memory of an entry may be used for the next
 	for e := range events {
-		if ofLaw && e.Event.Kind().Name == promiseBroken {
-			g.broke, g.at = before, g.last
+		if ofLaw && e.Event.Kind().Name == promiseBroken && before.Event != nil {
+			g.broke, g.at = &before, g.last
 			break
 		}
 		g.last = moment{e.At, g.last.seq + 1}
 		g.read(e)
-		before = e
+		before = *e
 	}
 	return g
 }

@@ -22,7 +22,8 @@ import (
 	"github.com/ktrial/ktrial/reports"
 )
 
-// Explain says how a violation came about. events are all of the run. Nil: there
+// Explain says how a violation came about. events are all of the run; they may be valid
+// only until the next (ledger.Passing). Nil: there
 // is no rule for what it is about, or the events do not show it.
 func Explain(events iter.Seq[*ledger.Entry], v *reports.Violation) *reports.Why {
 	if v.Subject == kafka.MetadataPartition.String() {

@@ -65,7 +65,7 @@ class Card {
 
   /** The partition in focus at a time, as kafka-topics --describe has it. */
   stateAt(t, focus) {
-    if (!this.state.partitions.size && !this.state.controllers.length) return "<p>A history says nothing of brokers.</p>";
+    if (!this.run.report.trace_hash) return "<p>A history says nothing of brokers.</p>";
     const p = this.state.partitions.get(focus) || { decisions: [], replicas: new Map() };
     const d = stretchAt(p.decisions, t);
     const topic = focus.slice(0, focus.lastIndexOf("/")), number = focus.slice(focus.lastIndexOf("/") + 1);
