@@ -51,7 +51,7 @@ func (z Zoo) writeHead(w io.Writer, m [][]Found, runs []Run, eventsPerSecond flo
 		}
 	}
 	fmt.Fprintf(w, "# The zoo: what finds which planted bug\n\nWritten by `ktrial zoo`. Each bug was played alone, with seeds 1 to %d at most, in each of %d scenarios: until clients saw it\n"+
-		"(from outside: also when something does not make progress any more), and only where its branch was reached. From inside: a law\n"+
+		"(from outside: also when something does not make progress any more), further seeds only where its branch was reached. From inside: a law\n"+
 		"broke, or an assertion of the stack. %s runs, %s events.\n\n", z.Last, len(z.Scenarios), reports.Count(int64(len(runs))), reports.Count(int64(events)))
 	fmt.Fprintf(w, "Of %d bugs %d were found from inside, %d from outside.", len(m), inside, outside)
 	if len(idle) > 0 {
