@@ -60,7 +60,7 @@ type finder struct {
 	all  []mutant
 }
 
-// mutantsOf finds each position in a file at which one of the mistakes can be made.
+// mutantsOf finds every position in a file where one of the mistakes can be made.
 func mutantsOf(file string, text []byte) ([]mutant, error) {
 	f := &finder{file: file, text: text, fset: token.NewFileSet()}
 	syntax, err := parser.ParseFile(f.fset, file, text, 0)
