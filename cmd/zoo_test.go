@@ -3,11 +3,15 @@ package cmd
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/scenarios"
 )
 
 // The zoo goes on with the runs that it has, also after one that was half written.
@@ -43,5 +47,28 @@ func TestZoo(t *testing.T) {
 		s := typed(t, strings.Fields(c.args)...)
 		assert.Equal(t, exitUsage, s.code, c.args)
 		assert.Contains(t, s.err, c.says)
+	}
+}
+
+// docs/zoo.md speaks of bugs and scenarios that there are.
+func TestDocumentedZoo(t *testing.T) {
+	text, err := os.ReadFile("../docs/zoo.md")
+	require.NoError(t, err)
+	bugs := map[string]bool{}
+	for _, e := range planted.All {
+		bugs[string(e.Bug)] = true
+	}
+	found := regexp.MustCompile("(?m)^\\| `([a-z0-9_.]+)` \\|").FindAllStringSubmatch(string(text), -1)
+	assert.Greater(t, len(found), 20)
+	for _, m := range found {
+		assert.True(t, bugs[m[1]], "there is no planted bug %s: write docs/zoo.md anew (ktrial zoo --out DIR)", m[1])
+	}
+	_, cells, _ := strings.Cut(string(text), "| --- | ---")
+	for _, m := range regexp.MustCompile(`(?m)^\| ([a-z0-9-]+) \|`).FindAllStringSubmatch(cells, -1) {
+		if m[1] == "---" || m[1] == "scenario" || m[1] == "bug" {
+			continue
+		}
+		_, err := scenarios.Find(m[1])
+		assert.NoError(t, err, "write docs/zoo.md anew")
 	}
 }

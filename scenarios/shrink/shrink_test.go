@@ -129,7 +129,7 @@ func TestShrink_OfASwarm(t *testing.T) {
 			break
 		}
 	}
-	s, err := Task{Scenario: scenarios.Swarm, Options: trial.Options{Seed: seed, Plant: bug}, For: 40 * time.Second}.Shrink()
+	s, err := Task{Scenario: scenarios.Swarm, Options: trial.Options{Seed: seed, Plant: bug}, For: 15 * time.Second}.Shrink()
 	require.NoError(t, err)
 	drawn, o := trial.Resolve(scenarios.Swarm, trial.Options{Seed: seed})
 	assert.Equal(t, drawn.Name, s.Scenario.Name)

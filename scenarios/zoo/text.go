@@ -32,7 +32,8 @@ func (z Zoo) WriteMarkdown(w io.Writer, runs []Run, eventsPerSecond float64) {
 }
 
 func (z Zoo) writeHead(w io.Writer, m [][]Found, runs []Run, eventsPerSecond float64) {
-	inside, outside, idle := 0, 0, []string{}
+	inside, outside := 0, 0
+	var idle, unplayed []string
 	events := uint64(0)
 	for _, r := range runs {
 		events += r.Events
@@ -46,18 +47,27 @@ func (z Zoo) writeHead(w io.Writer, m [][]Found, runs []Run, eventsPerSecond flo
 		if out != nil {
 			outside++
 		}
-		if !slices.ContainsFunc(row, func(f Found) bool { return f.Infected > 0 }) {
+		if !wasPlayed(row) {
+			unplayed = append(unplayed, fmt.Sprintf("`%s`", row[0].Bug))
+		} else if !slices.ContainsFunc(row, func(f Found) bool { return f.Infected > 0 }) {
 			idle = append(idle, fmt.Sprintf("`%s`", row[0].Bug))
 		}
 	}
 	fmt.Fprintf(w, "# The zoo: what finds which planted bug\n\nWritten by `ktrial zoo`. Each bug was played alone, with seeds 1 to %d at most, in each of %d scenarios: until clients saw it\n"+
-		"(from outside: also when something does not make progress any more), and only where its branch was reached. From inside: a law\n"+
+		"(from outside: also when something does not make progress any more), further seeds only where its branch was reached. From inside: a law\n"+
 		"broke, or an assertion of the stack. %s runs, %s events.\n\n", z.Last, len(z.Scenarios), reports.Count(int64(len(runs))), reports.Count(int64(events)))
-	fmt.Fprintf(w, "Of %d bugs %d were found from inside, %d from outside.", len(m), inside, outside)
+	fmt.Fprintf(w, "Of %d bugs %d were found from inside, %d from outside.", len(m)-len(unplayed), inside, outside)
+	if len(unplayed) > 0 {
+		fmt.Fprintf(w, " Not played: %s.", strings.Join(unplayed, ", "))
+	}
 	if len(idle) > 0 {
 		fmt.Fprintf(w, " Of %s the result was never another than the right one (infected 0): %s.", plural(len(idle), "bug"), strings.Join(idle, ", "))
 	}
 	fmt.Fprintf(w, "\n\nCPU seconds are events of all runs up to the first that finds the bug, at %s events a second of one core, which is the mean\nof these runs. A law ends its run, so what it finds costs less than what clients see.\n", reports.Count(int64(eventsPerSecond)))
+}
+
+func wasPlayed(row []Found) bool {
+	return slices.ContainsFunc(row, func(f Found) bool { return f.Seeds > 0 })
 }
 
 func plural(n int, noun string) string {
@@ -70,6 +80,9 @@ func plural(n int, noun string) string {
 // how is the cheapest way to find a bug, and what it costs.
 func how(row []Found, of func(*Found) *Find, eventsPerSecond float64) (text, cost string) {
 	f, find := cheapest(row, of)
+	if !wasPlayed(row) {
+		return "not played", ""
+	}
 	if find == nil {
 		return "not found", ""
 	}

@@ -86,7 +86,10 @@ type hunt struct {
 func (z Zoo) Run() ([]Run, error) {
 	h := &hunt{Zoo: z, begun: time.Now(), known: map[key]Run{}}
 	for _, r := range z.Known {
-		h.known[r.key()] = r
+		if _, twice := h.known[r.key()]; !twice && z.has(&r) {
+			h.known[r.key()] = r
+			h.runs = append(h.runs, r)
+		}
 	}
 	var open []cell
 	for _, bug := range z.Bugs {
@@ -100,6 +103,12 @@ func (z Zoo) Run() ([]Run, error) {
 	}
 	slices.SortFunc(h.runs, inOrder(z))
 	return h.runs, h.err
+}
+
+// has reports whether a run is one of the zoo's.
+func (z *Zoo) has(r *Run) bool {
+	return r.Seed <= z.Last && slices.Contains(z.Bugs, r.Bug) &&
+		slices.ContainsFunc(z.Scenarios, func(s scenarios.Scenario) bool { return s.Name == r.Scenario })
 }
 
 func (h *hunt) goesOn() bool {
@@ -148,23 +157,21 @@ func (h *hunt) play(c cell, seed uint64) {
 
 func (h *hunt) once(c cell, seed uint64, outside bool) (r Run, ok bool) {
 	r = Run{Bug: c.bug, Scenario: c.scenario.Name, Seed: seed, Outside: outside}
-	known, isKnown := h.known[r.key()]
-	if isKnown {
-		r = known
-	} else {
-		begun := time.Now()
-		result, err := trial.Run(c.scenario, trial.Options{Seed: seed, Plant: []planted.Bug{c.bug}, Outside: outside, Keep: ledger.KeepStory})
-		if err != nil {
-			h.fail(fmt.Errorf("zoo: %s: %w", c.bug, err))
-			return r, false
-		}
-		r.fill(&result.Report, c.bug)
-		r.Seconds = time.Since(begun).Seconds()
+	if known, ok := h.known[r.key()]; ok {
+		return known, true
 	}
+	begun := time.Now()
+	result, err := trial.Run(c.scenario, trial.Options{Seed: seed, Plant: []planted.Bug{c.bug}, Outside: outside, Keep: ledger.KeepStory})
+	if err != nil {
+		h.fail(fmt.Errorf("zoo: %s: %w", c.bug, err))
+		return r, false
+	}
+	r.fill(&result.Report, c.bug)
+	r.Seconds = time.Since(begun).Seconds()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.runs = append(h.runs, r)
-	if !isKnown && h.Played != nil && h.err == nil {
+	if h.Played != nil && h.err == nil {
 		h.err = h.Played(r)
 	}
 	return r, true
