@@ -118,6 +118,7 @@ const exitCodes = `Exit codes:
   1    violated; with --strict also what is allowed
   2    inconclusive: the danger was not met, or nothing was looked at
   3    not deterministic: the same seed gave another run
+  4    missed: nothing is violated, but a number is not as --require has it
   64   wrong arguments, or an output that could not be written
   70   a bug of ktrial's own: there is no verdict
   130  interrupted; what was found until then is told`
@@ -147,7 +148,7 @@ func command() *cobra.Command {
 	root.SetVersionTemplate(typedAs + " {{.Version}}\n")
 	fitHelp(root)
 	root.AddCommand(
-		listCommand(), runCommand(), huntCommand(), mergeCommand(), replayCommand(), shrinkCommand(), traceCommand(),
+		listCommand(), runCommand(), huntCommand(), mergeCommand(), zooCommand(), replayCommand(), shrinkCommand(), traceCommand(),
 		checkCommand(), serveCommand(), appCommand(), tapCommand(), completionCommand(),
 	)
 	return root

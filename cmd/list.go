@@ -35,6 +35,7 @@ type listing struct {
 	Events    []item `json:"events"`
 	Configs   []item `json:"configs"`
 	Planted   []item `json:"planted"`
+	Numbers   []item `json:"numbers"`
 }
 
 // part is a kind of things that are listed.
@@ -50,6 +51,7 @@ func (l *listing) parts() []part {
 		{"probes", "probes: rare states that trials must have met", l.Probes},
 		{"events", "events of the trace", l.Events},
 		{"configs", "configuration, by Kafka's names (--set NAME=VALUE)", l.Configs}, {"planted", "planted bugs", l.Planted},
+		{"numbers", "numbers that can be required (--require NAME<VALUE)", l.Numbers},
 	}
 }
 
@@ -58,7 +60,7 @@ func (l *listing) parts() []part {
 const listed = 42
 
 // onRequest are the kinds that are listed only when they are asked for.
-var onRequest = []string{"laws", "events", "probes", "configs"}
+var onRequest = []string{"laws", "events", "probes", "configs", "numbers"}
 
 func listCommand() *cobra.Command {
 	var asJSON bool
@@ -118,6 +120,9 @@ func (p part) print() {
 
 func everything() listing {
 	var l listing
+	for _, name := range reports.RequirableNumbers() {
+		l.Numbers = append(l.Numbers, item{name, reports.AboutNumber(name)})
+	}
 	for _, s := range scenarios.All() {
 		l.Scenarios = append(l.Scenarios, item{s.Name, s.About})
 	}

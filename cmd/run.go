@@ -31,6 +31,7 @@ type runFlags struct {
 	planFile string
 	noFaults bool
 	strict   bool
+	require  []string
 }
 
 func (f *runFlags) add(c *cobra.Command) {
@@ -43,6 +44,7 @@ func (f *runFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.planFile, "plan", "", "a `FILE` with a plan of faults, instead of the scenario's own")
 	c.Flags().BoolVar(&f.noFaults, "no-faults", false, "no faults at all: no plan, and no host that stays cut off at the end")
 	c.Flags().BoolVar(&f.strict, "strict", false, "what a setting or a fault permits is a violation, too")
+	c.Flags().StringArrayVar(&f.require, "require", nil, "a demand on the numbers, such as ack.p99<50ms, as `NAME<VALUE` (see: ktrial list numbers); a run that misses it ends with 4")
 	c.Flags().StringVar(&f.out, "out", "", "keep run.json, history, trace, story, plan and a picture in this `DIR`, which must be empty")
 	c.Flags().BoolVar(&f.force, "force", false, "replace what is in the directory of --out")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
@@ -74,6 +76,13 @@ func (f *runFlags) options(c *cobra.Command) (trial.Options, error) {
 	}
 	if o.Set, err = settings(f.set); err != nil {
 		return o, err
+	}
+	for _, text := range f.require {
+		q, err := reports.ParseRequirement(text)
+		if err != nil {
+			return o, usage{err}
+		}
+		o.Require = append(o.Require, q)
 	}
 	for _, p := range f.plant {
 		bug, err := findBug(p)
@@ -130,8 +139,8 @@ func runCommand() *cobra.Command {
 			"run acks-one --seed 1 --strict", "what acks=1 permits is violated",
 			"run standard --seed 7 --set min.insync.replicas=1 --out DIR", "kept for replay, check and trace",
 			"run standard --seed 7 --story --only orders/0", "what happens to a partition",
-			"run standard --no-faults", "the work alone",
 			"run leader-loses-power --app 'orders.wasm -rate 50' --seed 7", "your own program on trial",
+			"run standard --no-faults --require 'ack.p99<50ms'", "the work alone, and how fast it must be",
 		),
 		Args:              exactly(1, "a SCENARIO (see: ktrial list)"),
 		ValidArgsFunction: completeScenarios(1),

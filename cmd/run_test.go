@@ -264,3 +264,30 @@ func TestWhatIsKeptIsTheSame(t *testing.T) {
 	}
 	assert.Equal(t, one, kept())
 }
+
+// A requirement that is missed ends a run with 4, in text and as JSON; one on requests
+// has them counted.
+func TestRequire(t *testing.T) {
+	run := func(more ...string) said {
+		return typed(t, append([]string{"run", "standard", "--seed", "7", "--no-faults", "--set", "duration=2s"}, more...)...)
+	}
+	s := run("--require", "ack.p99<50s", "--require", "requests>10")
+	assert.Equal(t, 0, s.code, s.out)
+	s = run("--require", "ack.p99<1ns", "--require", "elections<5")
+	assert.Equal(t, 4, s.code)
+	assert.Contains(t, s.out, "MISSED standard seed 7")
+	assert.Regexp(t, `required ack.p99<1ns: ack.p99 is \S+ms\n`, s.out)
+	assert.Contains(t, s.out, "again:   ktrial run standard --seed 7 --set duration=2s --no-faults --require 'ack.p99<1ns' --require 'elections<5'")
+	s = run("--require", "ack.p99<1ns", "--json")
+	assert.Equal(t, 4, s.code)
+	got := decoded(t, s.out)
+	assert.Equal(t, "missed", got["verdict"])
+	assert.Equal(t, "ack.p99<1ns", got["missed"].([]any)[0].(map[string]any)["require"])
+	assert.Contains(t, got["numbers"], "ack")
+	s = run("--require", "ack<1ns")
+	assert.Equal(t, exitUsage, s.code)
+	assert.Contains(t, s.err, `number "ack" is unknown`)
+	s = typed(t, "hunt", "standard", "--seeds", "7", "--no-faults", "--set", "duration=2s", "--require", "ack.p99<1ns")
+	assert.Equal(t, 4, s.code)
+	assert.Contains(t, s.err, "required: ack.p99<1ns: ack.p99 is")
+}

@@ -12,6 +12,7 @@ type Durations struct {
 	Count int     `json:"count"`
 	P50   Seconds `json:"p50"`
 	P99   Seconds `json:"p99"`
+	P999  Seconds `json:"p999"`
 	Max   Seconds `json:"max"`
 	Sum   Seconds `json:"sum"`
 }
@@ -22,8 +23,8 @@ func DurationsOf(all []time.Duration) Durations {
 		return Durations{}
 	}
 	all = slices.Sorted(slices.Values(all))
-	quantile := func(percent int) Seconds { return Seconds(all[(len(all)*percent+99)/100-1]) }
-	d := Durations{Count: len(all), P50: quantile(50), P99: quantile(99), Max: Seconds(all[len(all)-1])}
+	quantile := func(permille int) Seconds { return Seconds(all[(len(all)*permille+999)/1000-1]) }
+	d := Durations{Count: len(all), P50: quantile(500), P99: quantile(990), P999: quantile(999), Max: Seconds(all[len(all)-1])}
 	for _, took := range all {
 		d.Sum += Seconds(took)
 	}

@@ -15,13 +15,13 @@ func TestDurationsOf(t *testing.T) {
 		all = append(all, time.Duration(200-i)*time.Millisecond)
 	}
 	d := DurationsOf(all)
-	assert.Equal(t, Durations{Count: 200, P50: ms(100), P99: ms(198), Max: ms(200), Sum: ms(20100)}, d)
+	assert.Equal(t, Durations{Count: 200, P50: ms(100), P99: ms(198), P999: ms(200), Max: ms(200), Sum: ms(20100)}, d)
 	assert.Equal(t, "100ms in the median, 200ms at most", d.String())
-	assert.Equal(t, Durations{Count: 1, P50: ms(7), P99: ms(7), Max: ms(7), Sum: ms(7)}, DurationsOf([]time.Duration{7 * time.Millisecond}))
+	assert.Equal(t, Durations{Count: 1, P50: ms(7), P99: ms(7), P999: ms(7), Max: ms(7), Sum: ms(7)}, DurationsOf([]time.Duration{7 * time.Millisecond}))
 	assert.Zero(t, DurationsOf(nil))
 	text, err := json.Marshal(Rebalances{Group: "billing", Stable: d})
 	require.NoError(t, err)
-	assert.JSONEq(t, `{"group":"billing","stable":{"count":200,"p50":0.1,"p99":0.198,"max":0.2,"sum":20.1},"standstill":{"count":0,"p50":0,"p99":0,"max":0,"sum":0}}`, string(text))
+	assert.JSONEq(t, `{"group":"billing","stable":{"count":200,"p50":0.1,"p99":0.198,"p999":0.2,"max":0.2,"sum":20.1},"standstill":{"count":0,"p50":0,"p99":0,"p999":0,"max":0,"sum":0}}`, string(text))
 }
 
 func TestRebalances_InWords(t *testing.T) {

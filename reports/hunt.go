@@ -78,7 +78,7 @@ func (h *Hunt) WriteText(w io.Writer, style Style) {
 // writeVerdicts counts the runs by verdict, where it is not one for all.
 func (h *Hunt) writeVerdicts(w io.Writer) {
 	var parts []string
-	for _, v := range []Verdict{NotDeterministic, Violated, Inconclusive, Allowed, Holds} {
+	for _, v := range []Verdict{NotDeterministic, Violated, Missing, Inconclusive, Allowed, Holds} {
 		if n := h.Verdicts[v]; n > 0 {
 			parts = append(parts, count(int64(n))+" "+string(v))
 		}

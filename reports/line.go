@@ -86,6 +86,8 @@ func (r *Run) why() (print Fingerprint, message string) {
 	switch {
 	case len(r.Violations) > 0:
 		return r.Violations[0].Fingerprint(), r.Violations[0].Message
+	case len(r.MissedNumbers) > 0:
+		return Fingerprint{Check: "required: " + r.MissedNumbers[0].Require}, r.MissedNumbers[0].Found
 	case r.Unworkable != "":
 		return Fingerprint{Check: "a cluster works with its settings"}, r.Unworkable
 	case len(r.NotReached) > 0:

@@ -23,10 +23,12 @@ const (
 	Violated     = checkers.Violated
 	// NotDeterministic: the same seed gave two different runs.
 	NotDeterministic Verdict = "not deterministic"
+	// Missing: nothing was broken, but a number is not as it was required.
+	Missing Verdict = "missed"
 )
 
 // ExitCode is what the command line answers with: 0 holds or allowed, 1 violated,
-// 2 inconclusive, 3 not deterministic.
+// 2 inconclusive, 3 not deterministic, 4 a requirement was missed.
 func ExitCode(v Verdict) int {
 	switch v {
 	case Holds, Allowed:
@@ -37,17 +39,24 @@ func ExitCode(v Verdict) int {
 		return 2
 	case NotDeterministic:
 		return 3
+	case Missing:
+		return 4
 	}
 	panic("reports: verdict " + string(v) + " has no exit code")
 }
 
-// Worst is the one to report of several: not deterministic, violated, inconclusive,
-// allowed, holds, whichever comes first.
+// Worst is the one to report of several: not deterministic, violated, missed,
+// inconclusive, allowed, holds, whichever comes first.
 func Worst(verdicts ...Verdict) Verdict {
 	if slices.Contains(verdicts, NotDeterministic) {
 		return NotDeterministic
 	}
-	return checkers.Worst(verdicts...)
+	missed := slices.Contains(verdicts, Missing)
+	worst := checkers.Worst(slices.DeleteFunc(slices.Clone(verdicts), func(v Verdict) bool { return v == Missing })...)
+	if missed && worst != Violated {
+		return Missing
+	}
+	return worst
 }
 
 // Run is the result of one run. Its JSON keys are a contract.
@@ -81,6 +90,9 @@ type Run struct {
 	Rebalances []Rebalances `json:"rebalances,omitempty"`
 	// OwnPlan: the plan of faults was written for this run, not drawn.
 	OwnPlan bool `json:"-"`
+	// Drawn is the command that plays what was drawn from the seed, of a scenario that
+	// draws all of it.
+	Drawn string `json:"drawn,omitempty"`
 	// Again is the command that plays this run again.
 	Again string `json:"again,omitempty"`
 	// Program is what a person types for the command line.
@@ -97,6 +109,11 @@ type Run struct {
 	Unworkable string `json:"unworkable,omitempty"`
 	// NotReached are the probes that the scenario lives by and the run did not meet.
 	NotReached []string `json:"probes_not_reached,omitempty"`
+	// Numbers are how well it went; nil: they were not counted.
+	Numbers *Numbers `json:"numbers,omitempty"`
+	// Required are the requirements of --require, and MissedNumbers those that it misses.
+	Required      []string `json:"required,omitempty"`
+	MissedNumbers []Missed `json:"missed,omitempty"`
 	// Counts is the work that was done, by the keys below.
 	Counts map[string]int64 `json:"counts,omitempty"`
 }

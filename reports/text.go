@@ -48,6 +48,7 @@ var headline = map[Verdict]struct{ word, color string }{
 	Allowed:          {"ALLOWED", yellow},
 	Inconclusive:     {"INCONCLUSIVE", yellow},
 	NotDeterministic: {"NOT DETERMINISTIC", red},
+	Missing:          {"MISSED", red},
 }
 
 // WriteText explains a run to a person. What was broken comes first: what was
@@ -57,7 +58,10 @@ func (r *Run) WriteText(w io.Writer, style Style) {
 	h := headline[r.Verdict]
 	fmt.Fprintf(w, "%s %s seed %d after %s of virtual time (%s wall)\n", style.paint(h.color, h.word), r.Scenario, r.Seed,
 		brief(r.VirtualSeconds), brief(r.WallSeconds))
-	if r.writeViolations(w, style) {
+	for _, m := range r.MissedNumbers {
+		fmt.Fprintf(w, "\n  %s\n", style.paint(red, fmt.Sprintf("required %s: %s", m.Require, m.Found)))
+	}
+	if r.writeViolations(w, style) || len(r.MissedNumbers) > 0 {
 		fmt.Fprintln(w)
 	}
 	r.writeWork(w, style)
@@ -86,7 +90,15 @@ func (r *Run) writeWork(w io.Writer, style Style) {
 	for _, g := range r.Rebalances {
 		row("group", g.String())
 	}
+	if r.Numbers != nil {
+		for _, n := range r.Numbers.rows() {
+			row(n[0], n[1])
+		}
+	}
 	row("world", fmt.Sprintf("%s events, %s, trace %s", count(int64(r.Events)), r.faults(), r.TraceHash))
+	if r.Drawn != "" {
+		row("drawn", r.Drawn)
+	}
 	r.writeSkipped(row)
 	if r.Stopped != "" {
 		row("stopped", r.Stopped)

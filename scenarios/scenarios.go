@@ -40,6 +40,8 @@ type Scenario struct {
 	// without it is inconclusive.
 	Lesson string
 	Danger checkers.Anomaly
+	// Draw draws from the seed which other scenario is played, and how; nil: this one is.
+	Draw func(seed uint64) Drawn
 	// Liveness is how long the healed cluster may take to converge; 0: 90s.
 	Liveness time.Duration
 }

@@ -32,7 +32,7 @@ var Transactional = Cluster{
 var Decided = map[string]string{
 	"transaction.timeout.ms": "10000", "max.block.ms": "10000",
 	"delivery.timeout.ms": "30000", "request.timeout.ms": "6000", "default.api.timeout.ms": "20000",
-	"max.poll.interval.ms": "30000",
+	"max.poll.interval.ms": "30000", "max.poll.records": "50",
 }
 
 // Invoices is the topic that Settling writes to.

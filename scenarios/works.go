@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -43,4 +44,17 @@ func classic(w workloads.GroupConsume, settings map[string]string) workloads.Gro
 func then(w workloads.Pipeline, topic string) workloads.Pipeline {
 	w.Topics = append(slices.Clone(w.Topics), topic)
 	return w
+}
+
+// late is work to which so many members more join on the way.
+func late(w workloads.GroupConsume, members int) workloads.GroupConsume {
+	w.Late = members
+	return w
+}
+
+// extended is a configuration with more in it.
+func extended(of, more map[string]string) map[string]string {
+	all := maps.Clone(of)
+	maps.Copy(all, more)
+	return all
 }

@@ -122,9 +122,9 @@ func (t *Transactor) event(f history.F) history.Event {
 // Unknown, and after an error that the producer does not survive, there is another
 // producer under the same transactional.id.
 func (t *Transactor) Run(x *Transaction) history.Type {
+	t.told(x)
 	e := t.begin(x)
 	t.s.Recorder.Invoke(e)
-	t.told(x)
 	offsets := make([]history.Number, len(x.Sends))
 	err := t.producer.BeginTransaction()
 	if err == nil {
@@ -132,7 +132,7 @@ func (t *Transactor) Run(x *Transaction) history.Type {
 	}
 	outcome := t.end(x, err)
 	e.Type, e.Time, e.Error = outcome.as, t.s.Now(), outcome.text()
-	e.Mops = t.completed(x, offsets)
+	e.Mops = t.steps(x, offsets)
 	t.s.Recorder.Complete(e)
 	t.s.tellEnd(t.h, t.cfg.TransactionalID, e.Type, e.Error)
 	if outcome.as != history.OK {
@@ -158,16 +158,15 @@ func (t *Transactor) begin(x *Transaction) history.Event {
 			e.Rebalanced = append(e.Rebalanced, t.s.Key(tp))
 		}
 	}
-	e.Mops = t.asked(x, nil)
+	e.Mops = t.steps(x, nil)
 	return e
 }
 
-// asked are the steps of a transaction; offsets are those of its sends, once there are
-// any.
-func (t *Transactor) asked(x *Transaction, offsets []history.Number) []history.Mop {
+// steps are those of a transaction; offsets are those of its sends, once there are any.
+func (t *Transactor) steps(x *Transaction, offsets []history.Number) []history.Mop {
 	t.mops = t.mops[:0]
 	if x.Polled != nil {
-		t.mops = append(t.mops, history.Mop{Kind: history.MopPoll})
+		t.mops = append(t.mops, history.Mop{Kind: history.MopPoll, Records: t.polled})
 	}
 	for i := range x.Sends {
 		s := &x.Sends[i]
@@ -193,14 +192,6 @@ func (t *Transactor) told(x *Transaction) {
 	for i := range x.Polled {
 		t.polled = append(t.polled, t.s.seen(&x.Polled[i]))
 	}
-}
-
-func (t *Transactor) completed(x *Transaction, offsets []history.Number) []history.Mop {
-	mops := t.asked(x, offsets)
-	if x.Polled != nil {
-		mops[0].Records = t.polled
-	}
-	return mops
 }
 
 // fill sends what is in the transaction.

@@ -111,12 +111,12 @@ func TestSticky_StaleClaimIsTheBug(t *testing.T) {
 		Sticky:            "A t:0-1 / B t:1-2 / C t:3",
 		CooperativeSticky: "A t:0-1 / B t:1-2 / C t:3",
 	} {
-		bugs := planted.Plant(IgnoreGeneration)
+		bugs := planted.Plant(planted.IgnoreGeneration)
 		a, err := ByName(name, bugs)
 		require.NoError(t, err)
 		shares := a.Assign(parseTopics("t:4"), parseMembers("A{t}=t:0-1!6 / B{t}=t:1-2!5 / C{t}=t:3!6", a))
 		assert.Equal(t, want, printShares(shares), name)
-		assert.EqualValues(t, 1, bugs.Count(IgnoreGeneration).Infected)
+		assert.EqualValues(t, 1, bugs.Count(planted.IgnoreGeneration).Infected)
 	}
 }
 

@@ -9,11 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// IgnoreGeneration is a planted bug: a sticky assignor leaves a partition also
-// with members whose claim to it is out of date (KAFKA-7026, KAFKA-12984). It
-// goes to planted.All with the scenario that finds it.
-const IgnoreGeneration planted.Bug = "assignor.ignore_generation"
-
 // sticky is the eager sticky assignor: members revoke everything before they
 // join, and say in their user data what they had.
 type sticky struct{ bugs *planted.Set }
@@ -97,9 +92,9 @@ func divide(topics Topics, members []Member, claimOf func(*Member) claim, bugs *
 	} else {
 		d.divideUnlike()
 	}
-	if len(d.members) > 0 && bugs.On(IgnoreGeneration) {
+	if len(d.members) > 0 && bugs.On(planted.IgnoreGeneration) {
 		d.alsoGiven = stale
-		bugs.Infected(IgnoreGeneration, len(stale) > 0)
+		bugs.Infected(planted.IgnoreGeneration, len(stale) > 0)
 	}
 	return d
 }

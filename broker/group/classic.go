@@ -10,6 +10,7 @@ import (
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/internal/list"
 )
@@ -245,8 +246,8 @@ func (g *classicGroup) check(id string, instance *string) (*member, error) {
 		switch holder, ok := g.static[*instance]; {
 		case !ok:
 			return nil, g.fence(id, instance, kerr.UnknownMemberID)
-		case holder != id && g.m.env.Bugs().On(NoInstanceFence):
-			g.m.env.Bugs().Infected(NoInstanceFence, true)
+		case holder != id && g.m.env.Bugs().On(planted.NoInstanceFence):
+			g.m.env.Bugs().Infected(planted.NoInstanceFence, true)
 			return g.members[holder], nil
 		case holder != id:
 			return nil, g.fence(id, instance, kerr.FencedInstanceID)

@@ -9,11 +9,6 @@ import (
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
-// EpochAddThenRemove is a planted bug: the epoch of a partition that moves from
-// pending to assigned of the same member is lost, so that the partition looks free
-// (KAFKA-16147). It goes to planted.All with the scenario that finds it.
-const EpochAddThenRemove planted.Bug = "group848.epoch_add_then_remove"
-
 // applyConsumer folds a record of a KIP-848 group.
 //
 // After compaction the records of a group may come in any order, and without those
@@ -309,7 +304,7 @@ func (g *consumerGroup) changeOwned(was, is *consumerMember) {
 	if was != nil && is != nil && same(was.assigned, is.assigned) && same(was.pending, is.pending) && was.epoch == is.epoch {
 		return
 	}
-	if g.bugs.On(EpochAddThenRemove) {
+	if g.bugs.On(planted.EpochAddThenRemove) {
 		g.changeOwnedWrongly(was, is)
 		return
 	}
@@ -351,7 +346,7 @@ func (g *consumerGroup) changeOwnedWrongly(was, is *consumerMember) {
 	change(from.pending, to.pending)
 	lost := false
 	each(to.assigned, func(p ownedPartition) { lost = lost || !g.owned.Has(p) })
-	g.bugs.Infected(EpochAddThenRemove, lost)
+	g.bugs.Infected(planted.EpochAddThenRemove, lost)
 }
 
 var _ group = (*consumerGroup)(nil)

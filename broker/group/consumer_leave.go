@@ -222,7 +222,7 @@ func (m *Machine) tellState(id string) {
 
 // tellAssigned tells the ledger what a member has, in an answer.
 func (m *Machine) tellAssigned(group string, member *consumerMember) {
-	m.env.Tell(&witness.GroupAssigned{Group: group, Generation: member.epoch, Member: member.id, Partitions: m.named(member.assigned)})
+	m.env.Tell(&witness.GroupAssigned{Group: group, Generation: member.epoch, Member: member.id, Partitions: m.named(member.assigned), Classic: member.told.classic != nil})
 }
 
 // tellRefused tells the ledger of a member that learns that it is none any more.

@@ -5,12 +5,6 @@ import (
 	"github.com/ktrial/ktrial/broker/planted"
 )
 
-// NullAcknowledges is a planted bug: a heartbeat that says nothing of what its member
-// owns counts as one that has given up all it should. The member consumes partitions
-// that another one is given (the wrong half of franz-go's d5ceeb73, seen from the
-// coordinator). It goes to planted.All with the scenario that finds it.
-const NullAcknowledges planted.Bug = "group848.null_acknowledges"
-
 // reconciliation takes a member one step towards its target assignment: it first
 // gives up what is not its any more, then gets what other members have given up
 // (CurrentAssignmentBuilder, KIP-848).
@@ -47,8 +41,8 @@ func (r *reconciliation) next() *consumerMember {
 // owns reports whether the member may still have any of these partitions.
 func (r *reconciliation) owns(partitions []topicPartitions) bool {
 	if r.owned == nil {
-		if r.bugs.On(NullAcknowledges) {
-			r.bugs.Infected(NullAcknowledges, len(partitions) > 0)
+		if r.bugs.On(planted.NullAcknowledges) {
+			r.bugs.Infected(planted.NullAcknowledges, len(partitions) > 0)
 			return false
 		}
 		return true

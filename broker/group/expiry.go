@@ -9,6 +9,7 @@ import (
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
@@ -60,9 +61,9 @@ func (m *Machine) tellExpired(told []*witness.OffsetsExpired) func(error) {
 // offset is left, nor a transaction that may bring one.
 func (m *Machine) expired(id string, g group) (gone []kafka.TopicPartition, all bool) {
 	gone, all = m.judgeExpired(id, g)
-	if bugs := m.env.Bugs(); bugs.On(ExpireAnyState) {
+	if bugs := m.env.Bugs(); bugs.On(planted.ExpireAnyState) {
 		aged := m.aged(id)
-		bugs.Infected(ExpireAnyState, !slices.Equal(gone, aged))
+		bugs.Infected(planted.ExpireAnyState, !slices.Equal(gone, aged))
 		return aged, all && len(gone) == len(aged)
 	}
 	return gone, all

@@ -25,10 +25,6 @@ func (m *Machine) Heartbeat(req *kmsg.HeartbeatRequest) (coordinator.Decision, e
 
 func (g *classicGroup) heartbeat(req *kmsg.HeartbeatRequest) error {
 	mb, err := g.checkGeneration(req.MemberID, req.InstanceID, req.Generation)
-	if bugs := g.m.env.Bugs(); bugs.On(HeartbeatNoGeneration) {
-		bugs.Infected(HeartbeatNoGeneration, err == error(kerr.IllegalGeneration))
-		mb, err = g.check(req.MemberID, req.InstanceID)
-	}
 	if err != nil {
 		return err
 	}

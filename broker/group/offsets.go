@@ -11,6 +11,7 @@ import (
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
@@ -252,11 +253,11 @@ const (
 // mayCommit is the verdict on a commit.
 func (m *Machine) mayCommit(id string, by committer) (perPartition func(string, kafka.UUID, int32) error, refused error) {
 	perPartition, refused = m.judgeCommit(id, by)
-	if bugs := m.env.Bugs(); bugs.On(CommitNoGeneration) {
-		bugs.Infected(CommitNoGeneration, refused != nil)
+	if bugs := m.env.Bugs(); bugs.On(planted.CommitNoGeneration) {
+		bugs.Infected(planted.CommitNoGeneration, refused != nil)
 		right := perPartition
 		return func(topic string, id kafka.UUID, partition int32) error {
-			bugs.Infected(CommitNoGeneration, right != nil && right(topic, id, partition) != nil)
+			bugs.Infected(planted.CommitNoGeneration, right != nil && right(topic, id, partition) != nil)
 			return nil
 		}, nil
 	}

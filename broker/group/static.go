@@ -5,6 +5,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/coordinator"
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // replace gives the membership of a static member that has started again to its new
@@ -38,8 +40,8 @@ func (g *classicGroup) replace(old, id string, j joining) coordinator.Decision {
 			}
 		},
 	}
-	if bugs := g.m.env.Bugs(); bugs.On(StaticSwapVolatile) {
-		bugs.Infected(StaticSwapVolatile, true)
+	if bugs := g.m.env.Bugs(); bugs.On(planted.StaticSwapVolatile) {
+		bugs.Infected(planted.StaticSwapVolatile, true)
 		d.Done(nil)
 		return coordinator.Decision{}
 	}
@@ -62,6 +64,8 @@ func (g *classicGroup) swap(old, id string) *member {
 	}
 	// The old id stays among those that have not synced, as in Kafka: then there is one
 	// rebalance too many when their time is over.
+	g.m.env.Tell(&witness.MemberLeft{Group: g.id, Generation: g.generation, Member: old, Instance: *mb.instance, Reason: "another member took its instance id", Expelled: true})
+	g.m.env.Tell(&witness.MemberJoined{Group: g.id, Generation: g.generation, Member: id, Instance: *mb.instance, Client: mb.clientID})
 	return mb
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
@@ -74,6 +75,11 @@ func (g *classicGroup) sync(req *kmsg.SyncGroupRequest, answer *syncAnswer) coor
 		answer.send(g.synced(mb))
 		return coordinator.Decision{}
 	}
+	if bugs := g.m.env.Bugs(); mb.assignment != nil && g.leader != mb.id && bugs.On(planted.StaleAssignment) {
+		bugs.Infected(planted.StaleAssignment, true)
+		answer.send(g.synced(mb))
+		return coordinator.Decision{}
+	}
 	g.answerSync(mb, kerr.RebalanceInProgress) // it asks again: see update
 	mb.sync = answer
 	if g.leader != mb.id {
@@ -123,8 +129,8 @@ func (g *classicGroup) assign(req *kmsg.SyncGroupRequest) coordinator.Decision {
 			}
 		},
 	}
-	if bugs := g.m.env.Bugs(); bugs.On(RespondBeforePersist) {
-		bugs.Infected(RespondBeforePersist, true)
+	if bugs := g.m.env.Bugs(); bugs.On(planted.RespondBeforePersist) {
+		bugs.Infected(planted.RespondBeforePersist, true)
 		d.Done(nil)
 	}
 	return d
@@ -159,7 +165,7 @@ func (g *classicGroup) synced(mb *member) *kmsg.SyncGroupResponse {
 	if resp.MemberAssignment == nil {
 		resp.MemberAssignment = []byte{}
 	}
-	g.m.env.Tell(&witness.GroupAssigned{Group: g.id, Generation: g.generation, Member: mb.id, Partitions: assignedPartitions(mb.assignment)})
+	g.m.env.Tell(&witness.GroupAssigned{Group: g.id, Generation: g.generation, Member: mb.id, Partitions: assignedPartitions(mb.assignment), Classic: true})
 	return resp
 }
 

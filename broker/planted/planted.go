@@ -35,6 +35,16 @@ const (
 	ServeWhileLoading  Bug = "coord.serve_while_loading"
 	AckBeforeCommit    Bug = "coord.ack_before_commit"
 
+	CommitNoGeneration   Bug = "group.commit_no_generation"
+	NoInstanceFence      Bug = "group.no_instance_fence"
+	StaticSwapVolatile   Bug = "group.static_swap_volatile"
+	ExpireAnyState       Bug = "group.expire_any_state"
+	RespondBeforePersist Bug = "group.respond_before_persist"
+	StaleAssignment      Bug = "group.stale_assignment"
+	IgnoreGeneration     Bug = "assignor.ignore_generation"
+	EpochAddThenRemove   Bug = "group848.epoch_add_then_remove"
+	NullAcknowledges     Bug = "group848.null_acknowledges"
+
 	CleanIndexCleanedOnly Bug = "clean.index_cleaned_only"
 	CleanTxnStatePerGroup Bug = "clean.txn_state_per_group"
 	CleanTombstoneNow     Bug = "clean.tombstone_now"
@@ -67,16 +77,25 @@ var All = []Entry{
 	{HWUnderMinISR, "Z08", "the high watermark advances while the ISR is below min.insync.replicas", "KIP-966, KAFKA-15583"},
 	{NoDuplicateWindow, "Z09", "a replayed batch is out of order instead of a duplicate", "redpanda #3039, KIP-98"},
 	{SnapshotWindow, "new", "after a restart only the last batch of each producer is known again (as in Kafka)", "found here"},
+	{CommitNoGeneration, "Z14", "a commit of an old generation or epoch, or of no member at all, is accepted", "KAFKA-2596"},
 	{RaftNoFlush, "Z15", "a voter acknowledges metadata it has not synced", "KAFKA-10533, KAFKA-13884"},
 	{RaftForgetVote, "Z16", "a vote is not durable before it is granted", "KIP-595"},
 	{RaftRestartAsLeader, "Z16", "a restarted quorum leader resumes in its old epoch", "KAFKA-10527"},
 	{IgnoreBrokerEpoch, "Z18", "the controller accepts an ISR join of a broker incarnation that is gone", "KIP-903"},
+	{IgnoreGeneration, "Z19", "a sticky assignor leaves a partition also to a member whose claim is of an older generation", "KAFKA-7026, KIP-341, KIP-792"},
+	{EpochAddThenRemove, "Z20", "a partition that a KIP-848 member was to give up and is given back looks free", "KAFKA-16147"},
 	{UnloadIgnoresEpoch, "Z21", "a coordinator is unloaded late, whatever leadership it was loaded in since", "KAFKA-10614"},
 	{ServeWhileLoading, "Z21", "a coordinator answers from a log that it has folded in part", "redpanda #12931"},
 	{AckBeforeCommit, "Z75", "a coordinator answers when its record is appended, not when it is committed", "KAFKA-2017, redpanda #4900"},
+	{RespondBeforePersist, "Z75", "members get their assignment before it is in the log", "KAFKA-2720"},
+	{NoInstanceFence, "Z62", "the process that a static member replaced goes on in its name", "KIP-345, KAFKA-8225"},
+	{StaticSwapVolatile, "Z62", "the new id of a static member that was replaced is not in the log", "KAFKA-10284"},
 	{HeartbeatOwnsTarget, "Z64", "a KIP-848 member's heartbeat says that it owns its target before it has given anything up", "franz-go d5ceeb73"},
 	{HeartbeatEmptyIsNoChange, "Z64", "a KIP-848 member takes an empty assignment for none", "franz-go 0af2689c, 6536e4f3"},
 	{HeartbeatNoReset, "Z64", "a KIP-848 member whose heartbeat failed does not say all again", "franz-go eca3a457"},
+	{ExpireAnyState, "Z69", "offsets expire by the age of their commit, whatever the group does", "KAFKA-13636, KAFKA-4682"},
+	{NullAcknowledges, "new", "a heartbeat that says nothing of what its member has counts as giving up all that it is to give up", "found here"},
+	{StaleAssignment, "new", "a member that syncs before its leader gets the assignment of the generation before", "found here"},
 	{CleanIndexCleanedOnly, "Z26", "the cleaner forgets aborted transactions beyond what its full map of keys covers", "KAFKA-13727"},
 	{CleanTxnStatePerGroup, "Z26", "the cleaner forgets between two groups of segments which transactions have data", "KAFKA-8351"},
 	{CleanTombstoneNow, "Z79", "the cleaner removes tombstones without waiting for delete.retention.ms", "KIP-534, KAFKA-8522"},

@@ -116,6 +116,8 @@ type (
 		Generation int32                  `json:"generation"`
 		Member     string                 `json:"member"`
 		Partitions []kafka.TopicPartition `json:"partitions"`
+		// Classic: by the classic protocol, in a group of whichever kind.
+		Classic bool `json:"classic,omitempty"`
 	}
 	// MemberJoined: a group has a new member.
 	MemberJoined struct {

@@ -50,6 +50,23 @@ func TestOperationsAreReadAsTheyAreWritten(t *testing.T) {
 	assert.Equal(t, "nemesis", h.Notes()[0].Actor)
 }
 
+// Of a client that is killed in a transaction only the invocation tells, and what it tells
+// survives: the records that the transaction is made of, and as what the client made it.
+func TestATransactionWithoutAnEndKeepsWhatItIsMadeOf(t *testing.T) {
+	h := read(t, `{"type":"invoke","process":3,"f":"txn","value":[["poll",{"y":[[4,"a"],[6,"b"]]}],["send","x",7],["commit","y",7]],"group":"g","generation":2,"producer":5,"epoch":9,"time":1}`)
+	for range 2 {
+		var op Op
+		h.Read(0, &op)
+		assert.Equal(t, Unknown, op.Type)
+		require.Len(t, op.Polled, 2)
+		assert.EqualValues(t, 6, op.Polled[1].Offset)
+		assert.EqualValues(t, []int64{2, 5, 9}, []int64{op.Generation, op.Producer, op.ProducerEpoch})
+		require.Len(t, op.Offsets, 1)
+		assert.EqualValues(t, 7, op.Offsets[0].Offset)
+		h = read(t, write(t, h, JSON))
+	}
+}
+
 // What a listener is told stands by itself, and the poll that it is told in goes on.
 func TestAListenerIsToldDuringAPoll(t *testing.T) {
 	h := read(t, `

@@ -146,7 +146,7 @@ func (w *writer) event(number int64) {
 	if op.Session != "" {
 		w.text("session", op.Session)
 	}
-	if invoke {
+	if invoke && op.Completed != int64(Never) { // the completion says the rest
 		w.line = append(w.line, '}')
 		return
 	}
@@ -222,7 +222,7 @@ func (w *writer) value(asked bool) {
 		case MopPoll:
 			w.space(some)
 			some++
-			w.poll(polled[:step.N], asked)
+			w.poll(polled[:step.N], asked && (step.N == 0 || op.Completed != int64(Never)))
 			polled = polled[step.N:]
 		default:
 			m := offsets[0]

@@ -32,8 +32,8 @@ func Groups() []Group { return []Group{OfPartition, OfQuorum, OfHealth, OfCoordi
 
 // All is the catalogue, by number. Each of them is asked: a number that is missing
 // is of no law here. Numbers up to 75 are those of the design; of these, 39 (changes
-// of the voters, which never change here), 50 to 52, 55 and 57 to 60 (of groups, what
-// their coordinators do not tell, or what histories show) and 63 to 75 (transactions,
+// of the voters, which never change here), 51, 52 and 55 (of groups, what their
+// coordinators do not tell), 57, 58 and 60 (what histories show) and 63 to 75 (transactions,
 // the insides of clients) have no events yet.
 func All() []Law { return slices.Clone(catalogue) }
 
@@ -191,8 +191,14 @@ var (
 		"each commit that is answered with success: along the log of the coordinators' topic generations never fall, of a classic group, or of a KIP-848 member's partition below the epoch in which it got it (KIP-1251)", "KIP-62, KIP-848, KIP-1251; ClassicGroup.validateOffsetCommit, ConsumerGroup.validateOffsetCommit")
 	OneOwner = declare(49, OfGroup, "no two members own a partition, unless the group has removed one of them and it does not know yet",
 		"each time that a member's listener is told what it owns", "NoDoubleClientAssignment of Vanlightly's kip-848; KIP-429")
+	RevokedFirst = declare(50, OfGroup, "a member of a KIP-848 group is given a partition only once the member that had it has been told to give it up, or is gone",
+		"each answer that gives a member its partitions by the consumer protocol", "ValidMemberEpoch of Vanlightly's kip-848; CurrentAssignmentBuilder")
 	EpochsOfMembers = declare(53, OfGroup, "the epoch of a member never falls while it is one",
 		"each answer that gives a member its partitions", "Vanlightly's kip-848; ConsumerGroupMember.memberEpoch")
 	OneInstance = declare(54, OfGroup, "a group.instance.id has one member",
 		"each member that joins with one", "KIP-345; ClassicGroup.replaceStaticMember")
+	AllOwned = declare(59, OfGroup, "in a group that has been stable for 10 s while nothing disturbed the cluster each member owns what it was given, and no partition that the group had before is left out",
+		"a member gives something up, or the group enters another state", "the liveness properties of Vanlightly's kip-848; KIP-62")
+	GroupsEnd = declare(81, OfGroup, "in the end no group waits for members that have left",
+		"the end of a run, when all is healed", "ClassicGroup.transitionTo; KIP-394")
 )

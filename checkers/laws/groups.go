@@ -6,6 +6,9 @@ import "slices"
 // keep it, and what members believe to own. It outlives coordinators.
 type Coordination struct {
 	tally
+	// Calm is what all ghosts share; nil: nothing is known of what disturbs the cluster.
+	Calm *Calm
+
 	groups map[string]*group
 	shards map[string]*shard
 	loads  map[Coordinator]int // how often each has loaded anything
@@ -36,8 +39,9 @@ type group struct {
 	// tenures are those of KIP-848 members, by partition.
 	tenures map[string]tenure
 
-	owners map[string]owner // what members believe, by partition
-	gone   map[string]bool  // members that the coordinator has removed
+	members membersOf
+	owners  map[string]owner // what members believe, by partition
+	gone    map[string]bool  // members that the coordinator has removed
 }
 
 // generation is what members were given in a generation, or in an epoch of theirs.
@@ -90,7 +94,7 @@ func (g *Coordination) of(id string) *group {
 	x := g.groups[id]
 	if x == nil {
 		x = &group{completed: -1, instances: map[string]string{}, epochs: map[string]int32{},
-			commits: map[committer]*committedRange{}, tenures: map[string]tenure{}, owners: map[string]owner{}, gone: map[string]bool{}}
+			commits: map[committer]*committedRange{}, tenures: map[string]tenure{}, members: newMembersOf(), owners: map[string]owner{}, gone: map[string]bool{}}
 		g.groups[id] = x
 	}
 	return x
@@ -114,6 +118,9 @@ func (g *Coordination) told(by Coordinator, id string) *group {
 func (g *Coordination) Loaded(by Coordinator, node Node, id string, epoch Epoch, end int64, state uint64) {
 	g.events++
 	g.loads[by]++
+	for _, x := range g.groups {
+		x.members.state = "" // what a coordinator loads it does not tell
+	}
 	s := g.shard(id)
 	if other, led := s.leader[epoch]; led && other != node {
 		g.fail(OneCoordinator, node, "%v and %v both coordinate in epoch %d", other, node, epoch)
@@ -167,6 +174,8 @@ func (s *shard) compare(g *Coordination, node Node, at int64, state uint64) {
 func (g *Coordination) State(by Coordinator, id, from, to string) {
 	g.events++
 	x := g.told(by, id)
+	g.owned(x)
+	x.members.enter(to, g.now())
 	switch {
 	case from == "" || to == "Dead": // what follows is another group of the name
 		x.completed = -1
@@ -216,8 +225,8 @@ func (x *group) generation(number int32) *generation {
 var assignors = []string{"", "range", "roundrobin", "sticky", "cooperative-sticky"}
 
 // Assigned: a member is given its partitions, in an answer, in a generation or, by
-// KIP-848, in its own epoch.
-func (g *Coordination) Assigned(by Coordinator, id, member string, number int32, partitions []string) {
+// KIP-848, in its own epoch. classic: by the classic protocol, in a group of whichever kind.
+func (g *Coordination) Assigned(by Coordinator, id, member string, number int32, classic bool, partitions []string) {
 	g.events++
 	x := g.told(by, id)
 	if before, told := x.epochs[member]; told && number < before {
@@ -227,14 +236,18 @@ func (g *Coordination) Assigned(by Coordinator, id, member string, number int32,
 	if !x.classic {
 		x.holds(member, number, partitions)
 	}
-	gen := x.generation(number)
+	x.assign(g, x.generation(number), member, partitions)
+	x.take(g, member, given{partitions, classic})
+}
+
+func (x *group) assign(g *Coordination, gen *generation, member string, partitions []string) {
 	// A static member that came back is not of those that joined: it takes over what
 	// the one before it had.
 	if gen.members != nil && !slices.Contains(gen.members, member) || !slices.Contains(assignors, gen.protocol) {
 		return
 	}
 	if before, told := gen.given[member]; told && gen.members != nil && !slices.Equal(before, partitions) {
-		g.fail(OneAssignment, NoNode, "%s is given %v in generation %d, and was given %v in it before", member, partitions, number, before)
+		g.fail(OneAssignment, NoNode, "%s is given %v in generation %d, and was given %v in it before", member, partitions, gen.number, before)
 	}
 	gen.give(g, member, partitions)
 }
@@ -280,6 +293,7 @@ func (g *Coordination) Joined(by Coordinator, id, member, instance string) {
 	x := g.told(by, id)
 	delete(x.gone, member)
 	delete(x.epochs, member)
+	x.members.live[member] = true
 	if instance == "" {
 		return
 	}
@@ -295,6 +309,7 @@ func (g *Coordination) Left(by Coordinator, id, member string) {
 	x := g.told(by, id)
 	x.gone[member] = true
 	delete(x.epochs, member)
+	x.members.leave(member)
 	for instance, m := range x.instances {
 		if m == member {
 			delete(x.instances, instance)
@@ -385,6 +400,7 @@ func (g *Coordination) unfenced(by committer, r *committedRange, at int64) {
 func (g *Coordination) Owns(id, member, instance string, partitions []string) {
 	g.events++
 	x := g.of(id)
+	x.members.heard = true
 	if x.gone[member] {
 		return // it learns late of an assignment that was over before: its owner is another
 	}
@@ -402,6 +418,7 @@ func (g *Coordination) Owns(id, member, instance string, partitions []string) {
 func (g *Coordination) GaveUp(id, member string, partitions []string) {
 	g.events++
 	x := g.of(id)
+	g.owned(x)
 	for _, p := range partitions {
 		if x.owners[p].member == member {
 			delete(x.owners, p)
@@ -413,6 +430,7 @@ func (g *Coordination) GaveUp(id, member string, partitions []string) {
 func (g *Coordination) Ended(id, member string) {
 	g.events++
 	x := g.of(id)
+	g.owned(x)
 	for p, o := range x.owners {
 		if o.member == member {
 			delete(x.owners, p)

@@ -3,6 +3,7 @@ package laws
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -10,6 +11,8 @@ import (
 // group tells a story of group g, on coordinators of hosts a and b.
 func gather(t *testing.T, events string) *tally {
 	g := NewCoordination(nil)
+	calm := &Calm{}
+	g.Calm = calm
 	play(t, events, func(verb string, w *words) {
 		switch verb {
 		case "load": // host node epoch end [state]
@@ -25,7 +28,17 @@ func gather(t *testing.T, events string) *tally {
 		case "complete": // host generation protocol member...
 			g.Completed(w.host(), "g", int32(w.num()), w.text(), w.texts())
 		case "assign": // host member generation partition...
-			g.Assigned(w.host(), "g", w.text(), int32(w.num()), w.texts())
+			g.Assigned(w.host(), "g", w.text(), int32(w.num()), true, w.texts())
+		case "heartbeat": // the same by the consumer protocol
+			g.Assigned(w.host(), "g", w.text(), int32(w.num()), false, w.texts())
+		case "calm": // since when
+			calm.Undisturbed(time.Duration(w.num()) * time.Second)
+		case "trouble":
+			calm.Disturbed()
+		case "at":
+			calm.Now = time.Duration(w.num()) * time.Second
+		case "quiet":
+			g.Quiet()
 		case "join": // host member [instance]
 			g.Joined(w.host(), "g", w.text(), strings.Join(w.texts(), ""))
 		case "left": // host member
@@ -285,6 +298,122 @@ var gatherings = []tale{
 	{"another coordinator does not know of one that only had joined", 0, `
 		join a m till
 		join b n till`},
+
+	{"a partition moves once its member was told", 0, `
+		join a m
+		join a n
+		heartbeat a m 6 x/0 x/1
+		heartbeat a m 6 x/0
+		heartbeat a n 7 x/1`},
+	{"a partition moves before its member was told", 50, `
+		join a m
+		join a n
+		heartbeat a m 6 x/0 x/1
+		heartbeat a n 7 x/1`},
+	{"or is gone", 0, `
+		join a m
+		heartbeat a m 6 x/0
+		left a m
+		heartbeat a n 7 x/0`},
+	{"a member of the classic protocol gives up all that it has when it joins again", 0, `
+		assign a m 6 x/0 x/1
+		heartbeat a n 7 x/1`},
+	{"also after a fail-over", 50, `
+		heartbeat a m 6 x/0
+		load b 2 6 7
+		heartbeat b n 7 x/0`},
+
+	{"a stable group", 0, `
+		calm 0
+		complete a 1 range m n
+		assign a m 1 x/0
+		own m - x/0
+		assign a n 1 x/1
+		own n - x/1
+		state a Stable
+		at 20
+		give m x/0`},
+	{"a member does not know what it was given", 59, `
+		calm 0
+		complete a 1 range m n
+		assign a m 1 x/0
+		own m - x/0
+		assign a n 1 x/1
+		state a Stable
+		at 20
+		give m x/0`},
+	{"it had no time to learn it", 0, `
+		calm 0
+		complete a 1 range m n
+		assign a m 1 x/0
+		own m - x/0
+		assign a n 1 x/1
+		state a Stable
+		at 9
+		give m x/0`},
+	{"or was disturbed", 0, `
+		complete a 1 range m n
+		assign a m 1 x/0
+		own m - x/0
+		assign a n 1 x/1
+		state a Stable
+		at 20
+		calm 15
+		give m x/0`},
+	{"a partition is left out", 59, `
+		calm 0
+		complete a 1 range m n
+		assign a m 1 x/0
+		own m - x/0
+		assign a n 1 x/1
+		own n - x/1
+		complete a 2 range m n
+		assign a m 2 x/0
+		assign a n 2
+		give n x/1
+		state a Stable
+		at 20
+		state a PreparingRebalance`},
+	{"all of a topic is", 0, `
+		calm 0
+		complete a 1 range m n
+		assign a m 1 x/0
+		own m - x/0
+		assign a n 1 y/1
+		own n - y/1
+		complete a 2 range m n
+		assign a m 2 x/0
+		assign a n 2
+		give n y/1
+		state a Stable
+		at 20
+		state a PreparingRebalance`},
+	{"all members have left, and the group is empty", 0, `
+		join a m
+		assign a m 1 x/0
+		left a m
+		state a Empty
+		quiet`},
+	{"all members have left, and the group waits for them", 81, `
+		join a m
+		assign a m 1 x/0
+		state a PreparingRebalance
+		left a m
+		quiet`},
+	{"a member has not left", 0, `
+		join a m
+		join a n
+		assign a m 1 x/0
+		state a PreparingRebalance
+		left a m
+		quiet`},
+	{"another coordinator has loaded the group, and tells no state", 0, `
+		join a m
+		assign a m 1 x/0
+		state a PreparingRebalance
+		left a m
+		load b 1 6 7
+		quiet`},
 
 	{"a coordinator holds what its log says", 0, `
 		compare 1 5 77 77

@@ -80,7 +80,11 @@ func (r *Replication) Producers(node Node, known []Known) {
 		if last, _ := p.producers.last(s.producer); last != s {
 			continue
 		}
-		if k, ok := p.knows(s.producer); ok && k != (Known{s.producer, s.epoch, s.last, s.end}) || !ok && s.end > p.oldest() {
+		k, ok := p.knows(s.producer)
+		if ok && k.Epoch > s.epoch && k.Last < 0 {
+			continue // a marker has begun another epoch, and nothing was written in it (KIP-890)
+		}
+		if ok && k != (Known{s.producer, s.epoch, s.last, s.end}) || !ok && s.end > p.oldest() {
 			r.fail(ProducersKnown, node, "%v knows of producer %d %v; its log has sequence %d in epoch %d, up to offset %d", node, s.producer, k, s.last, s.epoch, s.end)
 			return
 		}

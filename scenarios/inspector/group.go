@@ -31,7 +31,7 @@ func (in *Inspector) readGroup(e *ledger.Entry) {
 	case *witness.GenerationCompleted:
 		in.groups.Completed(coordinator(e), x.Group, x.Generation, x.Protocol, x.Members)
 	case *witness.GroupAssigned:
-		in.groups.Assigned(coordinator(e), x.Group, x.Member, x.Generation, partitions(x.Partitions))
+		in.groups.Assigned(coordinator(e), x.Group, x.Member, x.Generation, x.Classic, partitions(x.Partitions))
 	case *witness.MemberJoined:
 		in.groups.Joined(coordinator(e), x.Group, x.Member, x.Instance)
 	case *witness.MemberLeft:

@@ -120,7 +120,7 @@ func New(cfg Config) *Inspector {
 	in.Quorum = laws.NewQuorum(laws.QuorumConfig{Subject: kafka.MetadataPartition.String(), Name: in.name(), Voters: in.list(0, cfg.Voters), Brokers: in.brokers, Calm: &in.calm})
 	in.Quorum.Report = func(f laws.Failure) { cfg.Broken(nil, f) }
 	in.groups = laws.NewCoordination(in.name())
-	in.groups.Report = in.Quorum.Report
+	in.groups.Report, in.groups.Calm = in.Quorum.Report, &in.calm
 	in.Traffic = laws.NewTraffic(laws.TrafficConfig{Calm: &in.calm, FetchWait: cfg.FetchWait, Turns: cfg.Turns})
 	in.Traffic.Report = in.Quorum.Report
 	return in
@@ -289,6 +289,7 @@ func (in *Inspector) Quiet(but func(*Partition) bool) {
 		}
 	}
 	in.Quorum.Quiet()
+	in.groups.Quiet()
 }
 
 // Read reads an event. It allocates nothing but what the laws' accounts grow by.

@@ -127,6 +127,7 @@ func (t Task) Shrink() (*Smallest, error) {
 // start plays the run as it was recorded, and then with what struck as its plan: a
 // plan that was drawn is written down, so that faults can be taken out of it.
 func (s *search) start() error {
+	s.Scenario, s.Options = trial.Resolve(s.Scenario, s.Options)
 	o := s.Options
 	result, err := trial.Run(s.Scenario, o)
 	if err != nil {

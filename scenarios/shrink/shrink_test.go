@@ -115,3 +115,30 @@ func TestShrink_EveryPlantedBug(t *testing.T) {
 	assert.LessOrEqual(t, faults[len(faults)/2], 4)
 	assert.LessOrEqual(t, faults[len(faults)*9/10], 8)
 }
+
+// What is left of a swarm is a run of the scenario that was drawn: settings that were
+// drawn and are not needed are back at their defaults.
+func TestShrink_OfASwarm(t *testing.T) {
+	bug := []planted.Bug{planted.NoDuplicateWindow}
+	seed := uint64(1)
+	for ; ; seed++ {
+		require.Less(t, seed, uint64(60))
+		r, err := trial.Run(scenarios.Swarm, trial.Options{Seed: seed, Plant: bug})
+		require.NoError(t, err)
+		if _, fails := FingerprintOf(&r.Report); fails {
+			break
+		}
+	}
+	s, err := Task{Scenario: scenarios.Swarm, Options: trial.Options{Seed: seed, Plant: bug}, For: 40 * time.Second}.Shrink()
+	require.NoError(t, err)
+	drawn, o := trial.Resolve(scenarios.Swarm, trial.Options{Seed: seed})
+	assert.Equal(t, drawn.Name, s.Scenario.Name)
+	assert.Less(t, len(s.Options.Set), len(o.Set)+3, "at most what makes it smaller was added")
+	again, err := trial.Run(s.Scenario, s.Options)
+	require.NoError(t, err)
+	assert.Equal(t, s.Result.Report.TraceHash, again.Report.TraceHash)
+	assert.Equal(t, drawn.Name, s.Result.Report.Scenario)
+	source, err := s.GoTest()
+	require.NoError(t, err)
+	assert.Contains(t, source, `scenarios.Find("`+drawn.Name+`")`)
+}

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ktrial/ktrial/faults"
@@ -191,17 +192,27 @@ func (s *search) lessWork() {
 }
 
 // fewerSettings leaves out settings of the run, so that they are what the scenario
-// has.
+// has: all at once first, then halves, at last each alone. A swarm draws many.
 func (s *search) fewerSettings() {
-	for _, name := range slices.Sorted(maps.Keys(s.best.Options.Set)) {
-		if slices.Contains(ours, name) {
-			continue // they make the run smaller
+	for size := len(s.settings()); size > 0 && s.goesOn(); size /= 2 {
+		for from := 0; from < len(s.settings()); {
+			names := s.settings()
+			without := names[from:min(from+size, len(names))]
+			o := s.best.Options
+			o.Set = maps.Clone(o.Set)
+			for _, name := range without {
+				delete(o.Set, name)
+			}
+			if !s.fails(o, "without "+strings.Join(without, ", ")) {
+				from += size
+			}
 		}
-		o := s.best.Options
-		o.Set = maps.Clone(o.Set)
-		delete(o.Set, name)
-		s.fails(o, "without "+name)
 	}
+}
+
+// settings are those of the smallest run that do not make it smaller, by name.
+func (s *search) settings() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(s.best.Options.Set)), func(name string) bool { return slices.Contains(ours, name) })
 }
 
 // ours are the parameters that make a workload smaller.

@@ -45,6 +45,9 @@ func (w *lawWatch) failed(p *inspector.Partition, f laws.Failure) (forgiven bool
 			return false
 		}
 	}
+	if w.outside {
+		return false
+	}
 	w.broken, w.ofQuorum = true, p == nil
 	w.broke(law, f)
 	return false
@@ -160,6 +163,9 @@ func (w *lawWatch) note(text string) {
 
 // report adds what was found to the report.
 func (w *lawWatch) report(report *reports.Run, strict bool) {
+	if w.outside {
+		return
+	}
 	replication := reports.Check{Name: replicationLaws, Verdict: reports.Holds}
 	for _, p := range w.Partitions() {
 		replication.Checked += p.Laws.Events()

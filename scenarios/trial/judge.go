@@ -30,16 +30,18 @@ func (r *run) result() *Result {
 		Config: r.config.named(), Counts: counts(h), Errors: r.stage.Failures(),
 		Again: r.o.Command(r.s.Name), Program: r.o.program(), Stopped: r.stopped(), Skipped: skipped, OwnPlan: r.o.Plan != nil,
 		Unworkable: r.unworkable,
-		NoFaults:   r.o.NoFaults, Strict: r.o.Strict, WorkBegan: reports.Seconds(r.workBegan),
+		Drawn:      r.drawn(), NoFaults: r.o.NoFaults, Strict: r.o.Strict, WorkBegan: reports.Seconds(r.workBegan),
 	}
 	if report.Violations == nil {
 		report.Violations = []reports.Violation{}
 	}
+	report.Numbers = r.counter.conclude(h, r.workBegan, r.w.Now())
 	report.Rebalances = rebalances(r.w.Ledger(), h)
 	j := r.judge(h, &report)
 	r.locate(report.Violations)
 	report.Verdict = r.verdict(&report, j)
 	report.Lesson = r.lesson(&report, j)
+	report.Require(r.o.Require)
 	for _, bug := range r.o.Plant {
 		count := r.bugs.Count(bug)
 		report.Planted[string(bug)] = reports.Planted{Reached: count.Reached, Infected: count.Infected, Detected: int64(len(report.Violations))}
@@ -50,6 +52,17 @@ func (r *run) result() *Result {
 		}
 	}
 	return &Result{Report: report, History: h, Judgement: j, Ledger: r.w.Ledger(), about: r.s.About}
+}
+
+// drawn is the command that plays what was drawn from the seed without drawing it;
+// empty: the scenario draws nothing.
+func (r *run) drawn() string {
+	if r.bare.Name == r.s.Name {
+		return ""
+	}
+	o := r.o
+	o.Again = ""
+	return o.Command(r.bare.Name)
 }
 
 // Command is the command that plays a scenario with these options. A plan that
@@ -71,6 +84,9 @@ func (o *Options) Command(scenario string) string {
 	}
 	if o.NoFaults {
 		words = append(words, "--no-faults")
+	}
+	for _, q := range o.Require {
+		words = append(words, "--require", q.Text)
 	}
 	if o.Strict {
 		words = append(words, "--strict")

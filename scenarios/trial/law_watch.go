@@ -28,6 +28,8 @@ type lawWatch struct {
 	// mayLose: the scenario destroys more than its configuration promises to
 	// survive. Elsewhere what the controllers wrongly forgot excuses nothing.
 	mayLose bool
+	// outside: a law that breaks is not told.
+	outside bool
 	// expect says what is permitted now; permitted is called when that changed.
 	expect    func() checkers.Expectations
 	permitted func()
@@ -36,9 +38,11 @@ type lawWatch struct {
 
 	// beyond: by these faults more was destroyed of a partition than its
 	// configuration promises to survive.
-	beyond   map[*inspector.Partition]permit.Faults
-	unclean  map[string]bool // topics with unclean elections
-	broken   bool            // a law; ofQuorum: one of the quorum's
+	beyond  map[*inspector.Partition]permit.Faults
+	unclean map[string]bool // topics with unclean elections
+	// minISR is min.insync.replicas of the scenario\'s topics.
+	minISR   func(topic string) (least int, ours bool)
+	broken   bool // a law; ofQuorum: one of the quorum's
 	ofQuorum bool
 	allowed  []reports.Permitted
 	// coordinators are those of the groups, of which one that was replaced answers on.
@@ -59,7 +63,7 @@ const settle = time.Minute
 // watchLaws watches the partitions of the scenario's topics, and the quorum.
 func (r *run) watchLaws() *lawWatch {
 	w := &lawWatch{
-		w: r.w, c: r.c, history: r.stage.Recorder, mayLose: r.s.Lesson != "",
+		w: r.w, c: r.c, history: r.stage.Recorder, mayLose: r.s.Lesson != "", outside: r.o.Outside,
 		expect: r.expectations, permitted: func() { r.seen.Expect(r.expectations()) }, broke: r.lawBroke,
 		altered: r.config.setsServers(),
 		beyond:  map[*inspector.Partition]permit.Faults{}, unclean: map[string]bool{}, happened: map[history.FaultKind]int{},
@@ -75,9 +79,10 @@ func (r *run) watchLaws() *lawWatch {
 	for _, name := range r.c.Controllers() {
 		voters = append(voters, r.c.Server(name).ID())
 	}
+	w.minISR = func(topic string) (int, bool) { n, ours := least[topic]; return n, ours }
 	w.Inspector = inspector.New(inspector.Config{
 		Voters: voters, Name: r.c.HostOf,
-		MinISR: func(topic string) (int, bool) { n, ours := least[topic]; return n, ours },
+		MinISR: w.minISR,
 		Broken: w.failed, Unclean: w.uncleanElection, Replaced: w.replaced,
 		Messages: func(wanted bool) { w.wantMessages(wanted, messages) }, FetchWait: r.config.fetchWait(),
 		Turns: func(host string) uint64 { return r.w.Host(host).Turns() },

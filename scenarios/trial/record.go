@@ -31,6 +31,7 @@ type Record struct {
 	Strict   bool        `json:"strict,omitempty"`
 	Plant    []string    `json:"plant"`
 	Apps     []appRecord `json:"apps,omitempty"` // users' programs
+	Require  []string    `json:"require,omitempty"`
 	Report   reports.Run `json:"report"`
 }
 
@@ -85,7 +86,8 @@ func (rec *Record) IsOf(scenario string, o Options) bool {
 	want := recordOf(o)
 	return rec.Report.Scenario == scenario && rec.Report.Seed == o.Seed && maps.Equal(rec.Set, want.Set) && rec.Shape == want.Shape &&
 		(rec.Plan == nil) == (want.Plan == nil) && (rec.Plan == nil || *rec.Plan == *want.Plan) &&
-		rec.NoFaults == want.NoFaults && rec.Strict == want.Strict && slices.Equal(rec.Plant, want.Plant) && slices.Equal(rec.Apps, want.Apps)
+		rec.NoFaults == want.NoFaults && rec.Strict == want.Strict && slices.Equal(rec.Plant, want.Plant) &&
+		slices.Equal(rec.Apps, want.Apps) && slices.Equal(rec.Require, want.Require)
 }
 
 // recordOf is a record of options, without a run.
@@ -97,6 +99,9 @@ func recordOf(o Options) Record {
 	}
 	for _, b := range o.Plant {
 		rec.Plant = append(rec.Plant, string(b))
+	}
+	for _, q := range o.Require {
+		rec.Require = append(rec.Require, q.Text)
 	}
 	return rec
 }
@@ -167,6 +172,13 @@ func (rec *Record) Options() (Options, error) {
 			return o, err
 		}
 		o.Apps = append(o.Apps, loaded)
+	}
+	for _, text := range rec.Require {
+		q, err := reports.ParseRequirement(text)
+		if err != nil {
+			return o, err
+		}
+		o.Require = append(o.Require, q)
 	}
 	if rec.Plan != nil {
 		plan, err := faults.ParsePlan(*rec.Plan)

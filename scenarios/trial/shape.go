@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +44,14 @@ func (sh Shape) Flags() (words []string) {
 		}
 	}
 	return words
+}
+
+// over is this shape, and where it says nothing the other one.
+func (sh Shape) over(other Shape) Shape {
+	return Shape{
+		cmp.Or(sh.Brokers, other.Brokers), cmp.Or(sh.Controllers, other.Controllers), cmp.Or(sh.Partitions, other.Partitions),
+		cmp.Or(sh.Replicas, other.Replicas), cmp.Or(sh.Racks, other.Racks),
+	}
 }
 
 // apply gives a scenario the shape. Its error says why it cannot be.

@@ -13,6 +13,7 @@ package trial
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"time"
 
@@ -45,6 +46,9 @@ type Options struct {
 	NoFaults bool
 	// Strict: what a setting or a fault permits is a violation, too.
 	Strict bool
+	// Outside: laws that break are not told and do not end the run. What is left to
+	// judge is what clients saw, and that all makes progress.
+	Outside bool
 	// Program is what a person types for the command line that knows the
 	// scenario; empty: ktrial. Again, if set, is the whole command that plays
 	// the run again.
@@ -53,6 +57,8 @@ type Options struct {
 	Read func(*ledger.Entry)
 	// Keep says which events the result's ledger has.
 	Keep ledger.Keep
+	// Require are demands on the numbers of the run.
+	Require []reports.Requirement
 	// Limits end a run that makes no progress.
 	Limits Limits
 	// Tracing is what FirstDifference records with; nil: only the hash is kept.
@@ -100,6 +106,7 @@ type run struct {
 	laws       *lawWatch
 	ownLaws    []*ownLaw
 	seen       *checkers.Live // judges the history while it is recorded
+	counter    *counter
 	// short: the run ended before its time, so what was to come is not missing.
 	short bool
 	// unworkable says why it came to nothing, if that is the fault of its settings, which
@@ -131,9 +138,18 @@ func Run(s scenarios.Scenario, o Options) (result *Result, err error) {
 // prepare applies the options and makes the world, with the cluster and the
 // clients in it.
 func prepare(s scenarios.Scenario, o Options) (*run, error) {
+	name, about, drawn := s.Name, s.About, s.Draw != nil
+	if drawn {
+		again := o.Command(name)
+		s, o = Resolve(s, o)
+		o.Again = again
+	}
 	config, err := configure(withApps(s, o.Apps), o.Shape, o.Set)
 	if err != nil {
 		return nil, err
+	}
+	if drawn {
+		config.scenario.Name, config.scenario.About = name, about
 	}
 	if w, ok := config.scenario.Workload.(workloads.PerRun); ok {
 		config.scenario.Workload = w.ForRun()
@@ -158,7 +174,10 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	r.clocks = clockWaits{}
 	r.w.Ledger().Read(r.clocks.read)
 	r.laws = r.watchLaws()
-	r.watchOwnLaws()
+	r.countNumbers(r.laws.minISR)
+	if !o.Outside {
+		r.watchOwnLaws()
+	}
 	r.watchHistory()
 	if r.w.Ledger().Traced() {
 		r.tellOperations()
@@ -180,6 +199,22 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 		return nil, optionError{err}
 	}
 	return r, nil
+}
+
+// Resolve is what is played of a scenario that draws it from the seed: the drawn one,
+// and options that make it the same run. What the options say themselves goes before
+// what was drawn. Any other scenario is played as it is.
+func Resolve(s scenarios.Scenario, o Options) (scenarios.Scenario, Options) {
+	if s.Draw == nil {
+		return s, o
+	}
+	d := s.Draw(o.Seed)
+	shape := Shape{Brokers: d.Brokers, Controllers: d.Controllers, Partitions: d.Partitions, Replicas: d.Replicas, Racks: d.Racks}
+	o.Shape = o.Shape.over(shape)
+	set := maps.Clone(d.Set)
+	maps.Copy(set, o.Set)
+	o.Set = set
+	return d.Scenario, o
 }
 
 // checkPlans says what cannot be played in this cluster: of the plan given for
@@ -241,12 +276,15 @@ func (r *run) failed(err error) error {
 		r.violate(progress, s.Error())
 	case r.makesNoProgress(err):
 	case errors.As(err, &p) && len(r.o.Plant) > 0:
-		r.violate("the stack's own assertions hold", fmt.Sprintf("%s: task %s panics: %v", p.Process, p.Task, p.Value))
+		r.violate(OwnAssertions, fmt.Sprintf("%s: task %s panics: %v", p.Process, p.Task, p.Value))
 	default:
 		return fmt.Errorf("scenario %s, seed %d: %w", r.s.Name, r.o.Seed, err)
 	}
 	return nil
 }
+
+// OwnAssertions is the promise that breaks when the stack panics under a planted bug.
+const OwnAssertions = "the stack's own assertions hold"
 
 // altered reports whether the options made another cluster of the scenario's: then
 // that is why it does not come up, before any fault has struck. With a planted bug

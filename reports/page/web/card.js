@@ -64,14 +64,13 @@ class Card {
 
   /** The partition in focus at a time, as kafka-topics --describe has it. */
   stateAt(t, focus) {
-    const p = this.state.partitions.get(focus);
-    if (!p) return "";
+    const p = this.state.partitions.get(focus) || { decisions: [], replicas: new Map() };
     const d = stretchAt(p.decisions, t);
     const topic = focus.slice(0, focus.lastIndexOf("/")), number = focus.slice(focus.lastIndexOf("/") + 1);
     const line = d
       ? `Topic: ${topic}\tPartition: ${number}\tLeader: ${d.leader < 0 ? "none" : d.leader}\tReplicas: ${d.replicas.join(",")}\tIsr: ${d.isr.join(",")}\tElr: ${d.elr.join(",")}\tLastKnownElr: ${d.lastKnown.join(",")}`
       : `Topic: ${topic}\tPartition: ${number}\tnot yet created`;
-    const rows = [...p.replicas.values()].sort((a, b) => a.node - b.node).map((r) => this.replicaAt(r, t));
+    const rows = [...p.replicas.values()].filter((r) => valueAt(r.ends, t) !== undefined).sort((a, b) => a.node - b.node).map((r) => this.replicaAt(r, t));
     const controller = stretchAt(this.state.controllers, t);
     const faults = this.state.faults.filter((f) => f && f.from <= t && f.to > t).map((f) => f.text);
     return `<pre>${esc(line)}</pre><table><thead><tr><th>replica<th>role<th>epoch<th>ISR<th>HW<th>log end</thead><tbody>${rows.join("")}</tbody></table>` +

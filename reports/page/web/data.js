@@ -14,6 +14,7 @@ const pageFormat = "ktrial-page/2";
 /** The events of a packed run as objects, in order; clients' operations are two each. */
 function unpack(run) {
   if (run.format !== pageFormat) throw new Error(`found a run of format ${run.format}, expected ${pageFormat}`);
+  for (const list of ["violations", "allowed", "checks", "faults"]) run.report[list] ||= [];
   const told = toldEvents(run), done = operationEvents(run);
   run.events = [];
   let i = 0, j = 0;

@@ -91,6 +91,7 @@ class Lanes {
   clients(title, names, hint) {
     const of = new Map(names.map((n) => [n, []]));
     for (const o of this.state.operations) of.get(o.client)?.push(o);
+    for (const list of of.values()) list.sort((a, b) => a.from - b.from);
     const rowHeight = 18;
     return {
       id: title.toLowerCase().replaceAll(" ", "-"), title, hint, labels: names, rowHeight, height: names.length * rowHeight + 2,
@@ -100,22 +101,46 @@ class Lanes {
     };
   }
 
+  /** Operations of a client as bars; very short ones of many are drawn together, a column of pixels each. */
   operationsOf(scale, operations, y) {
-    let out = "", lastX = -10, crowd = 0;
-    const signs = { ok: "✓", failed: "✗", unknown: "?", open: "…", died: "…" };
-    for (const o of operations) {
-      if (o.to < scale.from || o.from > scale.to) continue;
-      const x0 = scale.x(o.from), x1 = scale.x(o.to);
-      if (x1 - lastX < 1.5 && crowd > 200) continue;
-      if (x1 - x0 < 3) crowd++;
-      lastX = x1;
-      out += bar(scale, o.from, o.to, y, 15, `op ${o.outcome}${this.concerns(o) ? " told" : ""}`, `${signs[o.outcome]} ${what(o)}`, describe(o));
+    let out = "", shown = 0;
+    const signs = { ok: "✓", failed: "✗", unknown: "?", open: "…", died: "…" }, columns = new Map();
+    const first = from(operations, scale.from - this.longest(operations), (o) => o.from);
+    for (let i = first; i < operations.length && operations[i].from <= scale.to; i++) {
+      const o = operations[i];
+      if (o.to < scale.from) continue;
+      const x0 = scale.x(o.from), x1 = scale.x(o.to), told = this.concerns(o);
+      if (!told && (x1 - x0 < 7 || shown > 150)) {
+        if (shown > 40 || x1 - x0 < 2.5) { this.crowd(columns, o, x0, x1); continue; }
+      }
+      shown++;
+      out += bar(scale, o.from, o.to, y, 15, `op ${o.outcome}${told ? " told" : ""}`, `${signs[o.outcome]} ${what(o)}`, describe(o));
     }
-    return out;
+    const paths = {};
+    for (const [x, outcome] of columns) paths[outcome] = (paths[outcome] || "") + `M${x} ${y}h2v15h-2z`;
+    return Object.entries(paths).map(([outcome, d]) => `<path class="crowd ${outcome}" d="${d}"><title>many operations: ${outcome}; go closer to see each</title></path>`).join("") + out;
+  }
+
+  /** Marks the pixels of an operation: of several the worst outcome is shown. */
+  crowd(columns, o, x0, x1) {
+    const rank = { ok: 0, open: 1, died: 1, unknown: 2, failed: 3 };
+    for (let x = Math.floor(Math.max(0, x0) / 2) * 2; x <= Math.min(x1, 4000); x += 2) {
+      const was = columns.get(x);
+      if (was === undefined || rank[was] < rank[o.outcome]) columns.set(x, o.outcome);
+    }
+  }
+
+  /** How long the longest of some operations took. */
+  longest(operations) {
+    if (operations.most === undefined) operations.most = operations.reduce((most, o) => Math.max(most, o.to - o.from), 0);
+    return operations.most;
   }
 
   /** Whether a step of the story is this operation. */
-  concerns(o) { return this.view.steps.some((s) => s.op !== undefined && (s.op === o.index || s.op === o.done)); }
+  concerns(o) {
+    this.told = this.told || new Set(this.view.steps.map((s) => s.op).filter((op) => op !== undefined));
+    return this.told.has(o.index) || this.told.has(o.done);
+  }
 
   partition(p) {
     const replicas = this.order(p);
@@ -179,14 +204,14 @@ class Lanes {
     const known = r.known.length ? r.known : [{ from: 0, to: this.state.end }];
     for (const k of known) {
       const within = (list) => {
-        const first = valueAt(list, k.from);
-        const inside = list.filter((q) => q.t > k.from && q.t <= k.to);
-        return first === undefined ? inside : [{ t: k.from, at: first }, ...inside];
+        const start = Math.max(k.from, scale.from), first = valueAt(list, start);
+        const inside = list.slice(from(list, start + 1, (q) => q.t), from(list, Math.min(k.to, scale.to) + 1, (q) => q.t));
+        return first === undefined ? inside : [{ t: start, at: first }, ...inside];
       };
       const to = Math.min(k.to, scale.to);
       if (to < scale.from) continue;
-      const hw = stepLine(scale, before(within(r.hws), scale.from), y, k.from, to);
-      const end = stepLine(scale, before(within(r.ends), scale.from), y, k.from, to);
+      const hw = stepLine(scale, within(r.hws), y, k.from, to);
+      const end = stepLine(scale, within(r.ends), y, k.from, to);
       const x1 = Math.min(scale.x(to), scale.right + 2).toFixed(1);
       if (hw) out += `<path class="below-hw" d="${hw}L${x1} ${top + chart}H${Math.max(scale.x(k.from), scale.left - 2).toFixed(1)}Z"/><path class="hw" d="${hw}"/>`;
       if (end) out += `<path class="end" d="${end}"/>`;
@@ -228,16 +253,19 @@ class Lanes {
 
   /** The offsets in view: the same for all replicas of a partition, or heights lie. */
   range(scale, p) {
+    scale.ranges = scale.ranges || new Map(); // of this window: asked for by each replica and each step
+    if (!scale.ranges.has(p)) scale.ranges.set(p, this.rangeOf(scale, p));
+    return scale.ranges.get(p);
+  }
+
+  rangeOf(scale, p) {
     let low = Infinity, high = -Infinity;
+    const see = (at) => { low = Math.min(low, at); high = Math.max(high, at); };
     for (const r of p.replicas.values()) {
       for (const list of [r.ends, r.hws]) {
         const first = valueAt(list, scale.from);
-        if (first !== undefined) { low = Math.min(low, first); high = Math.max(high, first); }
-        for (const q of list) {
-          if (q.t < scale.from || q.t > scale.to) continue;
-          low = Math.min(low, q.at);
-          high = Math.max(high, q.at);
-        }
+        if (first !== undefined) see(first);
+        for (let i = from(list, scale.from, (q) => q.t); i < list.length && list[i].t <= scale.to; i++) see(list[i].at);
       }
     }
     return low > high ? [0, 1] : [low, Math.max(high, low + 1)];
@@ -304,7 +332,7 @@ class Lanes {
     for (const list of [position, committed]) {
       const first = valueAt(list, scale.from);
       if (first !== undefined) { low = Math.min(low, first); high = Math.max(high, first); }
-      for (const q of list) if (q.t >= scale.from && q.t <= scale.to) { low = Math.min(low, q.at); high = Math.max(high, q.at); }
+      for (const q of list.slice(from(list, scale.from, (p) => p.t), from(list, scale.to + 1, (p) => p.t))) { low = Math.min(low, q.at); high = Math.max(high, q.at); }
     }
     if (low > high) return "";
     const y = (at) => 49 - (at - low) / Math.max(1, high - low) * 27, to = Math.min(this.state.end, scale.to);
@@ -355,8 +383,7 @@ class Lanes {
       says: `${acks.length} acknowledged sends, the slowest took ${lasting(high)}`,
       draw: (scale) => {
         const bins = new Map();
-        for (const a of acks) {
-          if (a.t < scale.from || a.t > scale.to) continue;
+        for (const a of acks.slice(from(acks, scale.from, (x) => x.t), from(acks, scale.to + 1, (x) => x.t))) {
           const x = Math.round(scale.x(a.t) / wide) * wide;
           if (!bins.has(x)) bins.set(x, []);
           bins.get(x).push(a.took);
@@ -393,22 +420,18 @@ class Lanes {
   }
 }
 
-/** How many of sorted points lie between two times. */
-function within(points, from, to) {
-  const index = (t) => {
-    let low = 0, high = points.length;
-    while (low < high) { const mid = (low + high) >> 1; if (points[mid].t < t) low = mid + 1; else high = mid; }
-    return low;
-  };
-  return index(to) - index(from);
+/** The index of the first of sorted things that is not before t. */
+function from(list, t, timeOf) {
+  let low = 0, high = list.length;
+  while (low < high) { const mid = (low + high) >> 1; if (timeOf(list[mid]) < t) low = mid + 1; else high = mid; }
+  return low;
 }
 
+/** How many of sorted points lie between two times. */
+const within = (points, a, b) => from(points, b, (p) => p.t) - from(points, a, (p) => p.t);
+
 /** The points of a list from the last one before a time on. */
-function before(list, t) {
-  let i = 0;
-  while (i + 1 < list.length && list[i + 1].t <= t) i++;
-  return list.slice(i);
-}
+const before = (list, t) => list.slice(Math.max(0, from(list, t + 1, (p) => p.t) - 1));
 
 /** Clients above, then brokers, then controllers. */
 const rank = (host) => (host.startsWith("broker") || host.startsWith("node") ? 1 : host.startsWith("controller") ? 2 : 0);

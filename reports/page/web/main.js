@@ -86,18 +86,25 @@ class Main {
     const r = this.run.report;
     const rows = (o) => Object.entries(o || {}).sort(([a], [b]) => a.localeCompare(b)).map(([k, v]) => `<tr><td>${esc(k)}<td>${typeof v === "number" ? count(v) : esc(v)}`).join("");
     return `<section><h3>Checks</h3><table>${r.checks.map((c) => `<tr><td>${esc(c.verdict)}<td>${esc(c.name)}<td>${count(c.checked)} checked`).join("")}</table></section>` +
-      `<section><h3>Work</h3><table>${rows(r.counts)}</table></section>` +
+      `<section><h3>Work</h3><table>${rows(r.counts)}</table></section>` + numbersOf(r) +
       `<section><h3>Settings that are not Kafka's defaults</h3><table>${rows(r.config)}</table></section>` +
       `<section><h3>Probes reached</h3><table>${rows(r.probes)}</table></section>` +
       (r.probes_not_reached?.length ? `<section><h3>Not reached</h3><p>${r.probes_not_reached.map(esc).join("; ")}</p></section>` : "") +
-      `<section><h3>Events that the page leaves out</h3><table>${rows(this.run.left)}</table></section>`;
+      `<section><h3>Events that the page leaves out</h3><table>${rows({ ...this.run.left, "polls that gave nothing": this.run.operations.empty_polls })}</table></section>`;
+  }
+
+  /** The times around which something happens, of a focus. */
+  landmarks(focus) {
+    this.marks = this.marks || new Map();
+    if (!this.marks.has(focus)) this.marks.set(focus, landmarksOf(this.state, this.steps, focus, this.lanes.record));
+    return this.marks.get(focus);
   }
 
   draw() {
     const v = this.view, lanes = document.getElementById("lanes");
     const any = lanes.querySelector(".lane svg");
     const width = Math.max(120, any.clientWidth || any.getBoundingClientRect().width);
-    this.scale = new Scale(v.mode, v.from, v.to, landmarksOf(this.state, this.steps, v.focus, this.lanes.record), 0, width, this.steps.map((s) => s.t));
+    this.scale = new Scale(v.mode, v.from, v.to, this.landmarks(v.focus), 0, width, this.steps.map((s) => s.t));
     this.anchors = [];
     this.remarked = [];
     lanes.querySelectorAll(".lane").forEach((el, i) => this.drawLane(el, this.laneList[i], width));
@@ -135,6 +142,14 @@ class Main {
     }).join("") + ticks.map((t) => `<line class="tick" x1="${this.scale.x(t).toFixed(1)}" x2="${this.scale.x(t).toFixed(1)}" y1="18" y2="34"/><text class="tick-text" x="${(this.scale.x(t) + 3).toFixed(1)}" y="30">${seconds(t, step)}</text>`).join("");
   }
 
+  /** How many events there are in each of so many parts of the run. */
+  density(parts) {
+    if (this.bins?.length === parts) return this.bins;
+    this.bins = new Float64Array(parts);
+    for (const e of this.run.events) this.bins[Math.min(parts - 1, Math.floor(e.t / this.run.end * parts))]++;
+    return this.bins;
+  }
+
   drawOverview() {
     const canvas = document.getElementById("overview"), width = canvas.clientWidth, height = 46, ratio = window.devicePixelRatio || 1;
     canvas.width = width * ratio;
@@ -142,9 +157,8 @@ class Main {
     const g = canvas.getContext("2d"), style = getComputedStyle(document.documentElement), x = (t) => t / this.run.end * width;
     g.scale(ratio, ratio);
     g.clearRect(0, 0, width, height);
-    const bins = new Float64Array(Math.max(1, Math.ceil(width)));
-    for (const e of this.run.events) bins[Math.min(bins.length - 1, Math.floor(x(e.t)))]++;
-    const most = Math.sqrt(Math.max(...bins, 1));
+    const bins = this.density(Math.max(1, Math.ceil(width)));
+    const most = Math.sqrt(bins.reduce((a, b) => Math.max(a, b), 1));
     g.fillStyle = style.getPropertyValue("--quiet");
     bins.forEach((n, i) => { if (n) g.fillRect(i, height - Math.sqrt(n) / most * 26, 1, Math.sqrt(n) / most * 26); });
     g.fillStyle = style.getPropertyValue("--fault");
@@ -261,7 +275,7 @@ class Main {
   }
 
   nextLandmark(direction) {
-    const marks = landmarksOf(this.state, this.steps, this.view.focus, this.lanes.record);
+    const marks = this.landmarks(this.view.focus);
     const t = direction > 0 ? marks.find((m) => m > this.view.cursor) : marks.findLast((m) => m < this.view.cursor);
     if (t !== undefined) this.goTo(t);
   }
@@ -376,6 +390,24 @@ class Main {
       this.draw();
     });
   }
+}
+
+/** How well a run went, as tables. */
+function numbersOf(r) {
+  const n = r.numbers;
+  if (!n) return "";
+  const time = (s) => lasting(s * 1e9), row = (name, ...cells) => `<tr><td>${esc(name)}${cells.map((c) => `<td>${esc(c)}`).join("")}`;
+  const quantiles = (name, d) => (d.count ? row(name, count(d.count), time(d.p50), time(d.p99), time(d.p999), time(d.max)) : "");
+  const groups = (r.rebalances || []).map((g) => quantiles(`rebalances of ${g.group}`, g.stable) + quantiles(`standstills of ${g.group}`, g.standstill)).join("");
+  const requests = Object.entries(n.requests || {}).sort(([, a], [, b]) => b.count - a.count);
+  return `<section><h3>Times</h3><table><tr><th><th>count<th>half within<th>99%<th>99.9%<th>slowest</tr>${quantiles("acknowledgement", n.ack)}${quantiles("to the first consumer", n.end_to_end)}${groups}</table></section>` +
+    `<section><h3>Numbers</h3><table>${row("sent, acknowledged, delivered a second", [n.sent_per_second, n.acknowledged_per_second, n.delivered_per_second].map(count).join(", "))}` +
+    (n.ack.count ? row("longest pause of acknowledgements", `${time(n.longest_pause)}, from ${seconds(n.longest_pause_at * 1e9)}`) : "") +
+    row("elections; ISR shrinks, grows", `${n.elections}; ${n.isr_shrinks}, ${n.isr_grows}`) +
+    Object.entries(n.partitions).sort(([a], [b]) => byPartition(a, b)).slice(0, 30).map(([p, x]) => row(p, `${time(x.without_leader)} without a leader, ${time(x.below_min_isr)} below min.insync.replicas`)).join("") +
+    Object.entries(n.lag).map(([g, l]) => row(`lag of ${g}`, `at most ${count(l.max)} at ${seconds(l.max_at * 1e9)}, ${count(l.end)} at the end`)).join("") +
+    row("bytes appended to logs", count(n.bytes_on_disk)) + (n.bytes_on_wire ? row("bytes of requests and answers", count(n.bytes_on_wire)) : "") + `</table></section>` +
+    (requests.length ? `<section><h3>Requests</h3><table><tr><th>API<th>count<th>errors</tr>${requests.map(([api, q]) => row(api, count(q.count), Object.entries(q.errors || {}).map(([name, times]) => `${count(times)} ${name}`).join(", "))).join("")}</table></section>` : "");
 }
 
 /** The step that a step follows from; undefined: none does. */

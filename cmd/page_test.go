@@ -1,0 +1,295 @@
+package cmd
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/internal/browser"
+)
+
+// The page of a run is looked at as a person does: in a browser, without a network,
+// with the keyboard.
+
+// shown is a browser with the page of a run.
+type shown struct {
+	*browser.Tab
+	t   *testing.T
+	url string
+}
+
+func TestPage(t *testing.T) {
+	program := browser.Find()
+	if program == "" {
+		t.Skip("there is no Chromium on this machine, so no page is looked at (apt install chromium)")
+	}
+	b, err := browser.Start(program, t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(b.Close)
+	lost := kept(t, "leadership-ping-pong", "--seed", "1", "--plant", "repl.truncate_to_hw") // committed records
+	t.Run("tells a lost record", func(t *testing.T) { tellsALostRecord(t, pageOf(t, b, lost, 1440)) })
+	t.Run("is used by keyboard", func(t *testing.T) { isUsedByKeyboard(t, pageOf(t, b, lost, 1280)) })
+	t.Run("fits the screen", func(t *testing.T) { fitsTheScreen(t, pageOf(t, b, lost, 1440)) })
+	for _, c := range kinds {
+		t.Run("tells "+c.kind, func(t *testing.T) {
+			if c.long && !*long {
+				t.Skip("one more kind of failure: -long")
+			}
+			tellsAKind(t, pageOf(t, b, kept(t, c.run...), 1440), c.says)
+		})
+	}
+	t.Run("of a large run", func(t *testing.T) {
+		if !*long {
+			t.Skip("a large run: -long")
+		}
+		ofALargeRun(t, pageOf(t, b, kept(t, "acks-one", "--seed", "1"), 1440))
+	})
+}
+
+// kept plays a run and is the directory that it is kept in.
+func kept(t *testing.T, run ...string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "run")
+	require.Less(t, typed(t, append(append([]string{"run"}, run...), "--out", dir)...).code, exitUsage)
+	return dir
+}
+
+// pageOf opens the page of a run that was kept.
+func pageOf(t *testing.T, b *browser.Browser, dir string, width int) shown {
+	t.Helper()
+	s := shown{t: t, url: "file://" + filepath.Join(dir, "report.html")}
+	var err error
+	s.Tab, err = b.Open(s.url, width, 900)
+	require.NoError(t, err)
+	s.ready()
+	return s
+}
+
+func (s shown) ready() {
+	s.t.Helper()
+	require.NoError(s.t, s.WaitFor(`document.documentElement.dataset.ready === "yes"`))
+}
+
+// value evaluates JavaScript.
+func value[T any](s shown, script string, args ...any) (v T) {
+	s.t.Helper()
+	require.NoError(s.t, s.Eval(fmt.Sprintf(script, args...), &v), script)
+	return v
+}
+
+func (s shown) press(keys ...string) {
+	s.t.Helper()
+	for _, key := range keys {
+		require.NoError(s.t, s.Press(key))
+	}
+}
+
+func tellsALostRecord(t *testing.T, s shown) {
+	t.Run("asks for nothing and complains of nothing", func(t *testing.T) {
+		assert.Empty(t, s.Errors())
+		assert.Equal(t, []string{s.url}, s.Requests())
+		assert.Zero(t, value[int](s, `performance.getEntriesByType("resource").length`))
+	})
+	t.Run("each step of the verdict leads to a visible mark", func(t *testing.T) {
+		type mark struct {
+			N       int
+			X, Y    float64
+			Lane    string
+			Visible bool
+		}
+		marks := value[[]mark](s, `main.steps.map((step) => {
+			document.querySelector('.steps [data-step="' + step.n + '"]').click();
+			const badge = document.querySelector('#path [data-step="' + step.n + '"] circle').getBoundingClientRect();
+			const x = badge.x + badge.width / 2, y = badge.y + badge.height / 2;
+			const lane = [...document.querySelectorAll(".lane")].findIndex((l) => { const b = l.getBoundingClientRect(); return y >= b.top - 1 && y <= b.bottom + 1; });
+			const picture = document.getElementById("lanes").getBoundingClientRect();
+			return { N: step.n, X: x, Y: y, Lane: lane < 0 ? "" : main.laneList[lane].id, Visible: x > picture.left && x < picture.right && main.view.step === step.n };
+		})`)
+		require.GreaterOrEqual(t, len(marks), 8)
+		for i, m := range marks {
+			assert.True(t, m.Visible, "step %d", m.N)
+			assert.NotEmpty(t, m.Lane, "step %d", m.N)
+			if i > 0 {
+				assert.GreaterOrEqual(t, m.X, marks[i-1].X, "badges go on in time")
+			}
+		}
+		assert.Equal(t, "replica-broker-1", marks[len(marks)-1].Lane, "the last one lies in the lane of the replica that was cut")
+		assert.Equal(t, len(marks), value[int](s, `document.querySelectorAll("#card .steps li").length`))
+		assert.Equal(t, len(marks), value[int](s, `document.querySelectorAll("#path .badge").length`))
+	})
+	t.Run("says what and why", func(t *testing.T) {
+		card := value[string](s, `document.getElementById("card").innerText`)
+		for _, words := range []string{"Offsets 264 and 265 of orders/0 were acknowledged and read", "broker-1 cut at its own high watermark (264)", "law 23", "--plant repl.truncate_to_hw"} {
+			assert.Contains(t, card, words)
+		}
+		assert.Equal(t, "knows high watermark 264; true: 266", value[string](s, `document.querySelector(".remark text").textContent`))
+		state := value[string](s, `(main.goToStep(main.steps.length), document.getElementById("state").innerText)`)
+		assert.Contains(t, state, "264 ✂ was 266")
+		assert.Contains(t, state, "Topic: orders\tPartition: 0\tLeader: 3\tReplicas: 3,2,1\tIsr: 2,3,1\tElr: \tLastKnownElr: ")
+	})
+	t.Run("time has an inverse in each scale", func(t *testing.T) {
+		for _, mode := range []string{"linear", "folded", "steps"} {
+			worst := value[float64](s, `(() => {
+				const v = main.view, scale = new Scale(%q, v.from, v.to, landmarksOf(main.state, main.steps, v.focus, main.lanes.record), 0, 900, main.steps.map((s) => s.t));
+				let worst = 0;
+				for (let i = 0; i <= 1000; i++) worst = Math.max(worst, Math.abs(scale.x(scale.inverse(i * 0.9)) - i * 0.9));
+				let last = -1;
+				for (let i = 0; i <= 5000; i++) { const x = scale.x(v.from + (v.to - v.from) * i / 5000); if (x < last) return 1e9; last = x; }
+				return worst;
+			})()`, mode)
+			assert.Less(t, worst, 0.01, mode)
+		}
+	})
+	t.Run("the state at a time is that of a reader from the beginning", func(t *testing.T) {
+		wrong := value[[]string](s, `(() => {
+			const wrong = [];
+			let seed = 7;
+			for (let i = 0; i < 100; i++) {
+				seed = (seed * 1103515245 + 12345) %% 2147483648;
+				const t = Math.round(seed / 2147483648 * main.run.end), young = new Reducer(main.run.end);
+				for (const e of main.run.events) if (e.t <= t) young.add(e);
+				const other = new Card(main.run, young, main.steps).stateAt(t, main.view.focus);
+				if (other !== main.card.stateAt(t, main.view.focus)) wrong.push(t + "");
+			}
+			return wrong;
+		})()`)
+		assert.Empty(t, wrong)
+	})
+	t.Run("each lane has a label, and colour is never the only sign", func(t *testing.T) {
+		assert.Zero(t, value[int](s, `[...document.querySelectorAll(".lane svg")].filter((l) => l.getAttribute("role") !== "img" || l.getAttribute("aria-label").length < 5).length`))
+		lanes := value[string](s, `document.getElementById("lanes").textContent`)
+		for _, sign := range []string{"★ LEADER epoch", "follows 2 epoch 0", "✂ CUT 266→264", "still here ▸"} {
+			assert.Contains(t, lanes, sign)
+		}
+		assert.Equal(t, []string{"", "10px, 5px", "1px, 4px"}, value[[]string](s, `["in-isr", "in-elr", "out-of-isr"].map((c) => {
+			const l = document.createElementNS("http://www.w3.org/2000/svg", "line"); l.setAttribute("class", c); document.getElementById("path").append(l);
+			const dash = getComputedStyle(l).strokeDasharray; l.remove(); return dash === "none" ? "" : dash; })`))
+	})
+	t.Run("text can be read in both themes", func(t *testing.T) {
+		for _, theme := range []string{"light", "dark"} {
+			poor := value[[]string](s, `(() => {
+				document.documentElement.dataset.theme = %q;
+				const style = getComputedStyle(document.documentElement), color = (name) => {
+					const d = document.createElement("div"); d.style.color = style.getPropertyValue(name); document.body.append(d);
+					const rgb = getComputedStyle(d).color.match(/[\d.]+/g).slice(0, 3).map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+					d.remove();
+					return 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2];
+				};
+				const pairs = [["--ink", "--paper"], ["--faint", "--paper"], ["--faint", "--raised"], ["--on-leader", "--leader"], ["--on-follower", "--follower"], ["--ink", "--fault-fill"], ["--bad", "--paper"],
+					["--ink", "--bad-fill"], ["--bad", "--bad-fill"], ["--hw", "--paper"], ["--paper", "--cursor"], ["--paper", "--good"], ["--paper", "--bad"]];
+				return pairs.map(([a, b]) => { const [x, y] = [color(a), color(b)].sort((p, q) => q - p); return [a, b, (x + 0.05) / (y + 0.05)]; }).filter((p) => p[2] < 4.5).map((p) => p.join(" "));
+			})()`, theme)
+			assert.Empty(t, poor, theme)
+		}
+	})
+}
+
+func isUsedByKeyboard(t *testing.T, s shown) {
+	hash := func() string { return value[string](s, `location.hash`) }
+
+	s.press("]")
+	assert.Equal(t, 1, value[int](s, `main.view.step`))
+	require.NoError(t, s.WaitFor(`location.hash.includes("c=" + main.steps[0].t)`))
+	lanes := value[string](s, `document.getElementById("lanes").innerHTML`)
+	require.NoError(t, s.Go("about:blank"))
+	require.NoError(t, s.WaitFor(`location.href === "about:blank"`))
+	require.NoError(t, s.Go(s.url))
+	s.ready()
+	s.press("]")
+	require.NoError(t, s.WaitFor(`location.hash.includes("c=" + main.steps[0].t)`))
+	address := hash()
+	require.NoError(t, s.Go("about:blank"))
+	require.NoError(t, s.WaitFor(`location.href === "about:blank"`))
+	require.NoError(t, s.Go(s.url+address))
+	s.ready()
+	assert.True(t, strings.ReplaceAll(lanes, " chosen", "") == strings.ReplaceAll(value[string](s, `document.getElementById("lanes").innerHTML`), " chosen", ""), "the address gives the same picture")
+
+	s.press("/")
+	for _, c := range "truncates broker-1 -law" {
+		s.press(string(c))
+	}
+	assert.Equal(t, []string{"truncates orders/0 from 266 to 264, epoch 1, leader 3"}, value[[]string](s, `[...document.querySelectorAll("#events tr td:last-child")].map((td) => td.textContent)`))
+	s.press("Escape")
+	assert.Equal(t, "BODY", value[string](s, `document.activeElement.tagName`))
+	s.press("?")
+	assert.True(t, value[bool](s, `document.getElementById("help").open`))
+	s.press("Escape")
+	require.NoError(t, s.WaitFor(`!document.getElementById("help").open`))
+	s.press("l")
+	assert.Equal(t, "linear", value[string](s, `main.view.mode`))
+	s.press("l", "l", "p")
+	assert.Equal(t, "orders/1", value[string](s, `main.view.focus`))
+
+	s.press("a")
+	require.NoError(t, s.Eval(`document.activeElement.blur()`, nil))
+	stops := 0
+	for first := ""; stops < 200; stops++ {
+		s.press("Tab")
+		at := value[string](s, `document.activeElement === document.body ? "" : document.activeElement.outerHTML.slice(0, 60)`)
+		if at == "" || at == first {
+			break
+		}
+		if first == "" {
+			first = at
+		}
+	}
+	assert.Greater(t, stops, 10)
+	assert.Less(t, stops, 200)
+
+	require.NoError(t, s.Go("about:blank"))
+	require.NoError(t, s.WaitFor(`location.href === "about:blank"`))
+	require.NoError(t, s.Go(s.url+"#zz=9&s=linear"))
+	s.ready()
+	assert.Contains(t, value[string](s, `document.getElementById("said").textContent`), "zz=9")
+	assert.Equal(t, "linear", value[string](s, `main.view.mode`), "the rest applies")
+	assert.Empty(t, s.Errors())
+}
+
+func fitsTheScreen(t *testing.T, s shown) {
+	for _, width := range []int{390, 480, 1000, 1280, 1440, 2560, 390} {
+		require.NoError(t, s.Resize(width, 900))
+		require.NoError(t, s.WaitFor(fmt.Sprintf(`innerWidth === %d && (main.draw(), true)`, width)))
+		assert.LessOrEqual(t, value[int](s, `document.documentElement.scrollWidth`), width, "no scrolling sideways at %d", width)
+		assert.Zero(t, value[int](s, `[...document.querySelectorAll("header, #card, #state, .lane, #list, #numbers")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).length`), "at %d", width)
+	}
+	assert.Empty(t, s.Errors())
+}
+
+// kinds are further kinds of runs. A page of each has a mark for each step.
+var kinds = []struct {
+	kind string
+	run  []string
+	says []string
+	long bool
+}{
+	{"a duplicate", []string{"late-requests", "--seed", "1", "--plant", "idem.no_window"}, []string{"is in orders/0 at offsets", "OUT_OF_ORDER_SEQUENCE_NUMBER"}, true},
+	{"two owners", []string{"scale-out", "--seed", "1", "--set", "group.protocol=consumer", "--plant", "client848.forget_last_topics"}, []string{"both owned", "of group billing"}, false},
+	{"a stuck group", []string{"slow-load", "--seed", "1", "--plant", "coord.unload_ignores_epoch"}, []string{"No broker coordinates the group"}, true},
+	{"what is permitted", []string{"acks-one", "--seed", "1", "--set", "duration=22s"}, []string{"ALLOWED", "was acknowledged"}, true},
+	{"a run that holds", []string{"leader-loses-power", "--seed", "1", "--set", "duration=6s"}, nil, true},
+}
+
+func tellsAKind(t *testing.T, s shown, says []string) {
+	assert.Empty(t, s.Errors())
+	text := value[string](s, `document.body.innerText`)
+	for _, words := range says {
+		assert.Contains(t, text, words)
+	}
+	assert.Empty(t, value[[]string](s, `main.steps.filter((x) => !main.anchors[x.n]).map((x) => x.n + " " + x.host + " " + x.text)`), "steps without a mark")
+}
+
+// A page of a large run stays small and quick.
+func ofALargeRun(t *testing.T, s shown) {
+	assert.Empty(t, s.Errors())
+	t.Logf("interactive after %v ms", value[float64](s, `performance.getEntriesByName("ready")[0].startTime`))
+	assert.Less(t, value[int](s, `(main.wholeRun(), main.draw(), document.querySelectorAll("#lanes *").length)`), 5000)
+	t.Logf("a frame of panning takes %v ms", value[float64](s, `(() => { const begun = performance.now(); for (let i = 0; i < 20; i++) main.pan(5); return (performance.now() - begun) / 20; })()`))
+	info, err := os.Stat(strings.TrimPrefix(s.url, "file://"))
+	require.NoError(t, err)
+	assert.Less(t, info.Size(), int64(5<<20))
+}

@@ -1,0 +1,47 @@
+package cmd
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The zoo goes on with the runs that it has, also after one that was half written.
+func TestZoo(t *testing.T) {
+	dir := t.TempDir()
+	args := strings.Fields("zoo repl.truncate_to_hw --in leadership-ping-pong --seeds 2 --json --out " + dir)
+	first := typed(t, args...)
+	require.Equal(t, 0, first.code, first.err)
+	row := decoded(t, first.out)["matrix"].([]any)[0].([]any)[0].(map[string]any)
+	assert.Equal(t, 1.0, row["inside"].(map[string]any)["seed"])
+	assert.Equal(t, "all observations agree", row["outside"].(map[string]any)["check"])
+	matrix, err := os.ReadFile(filepath.Join(dir, "zoo.md"))
+	require.NoError(t, err)
+	assert.Contains(t, string(matrix), "| leadership-ping-pong | 1/1 |\n")
+
+	file := filepath.Join(dir, "zoo.jsonl")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, append(text, `{"type":"run","bug":"repl.tr`...), 0o644))
+	assert.Equal(t, first.out, typed(t, args...).out, "nothing is played again")
+	now, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, string(text), string(now))
+
+	require.NoError(t, os.WriteFile(file, []byte("{}\n"), 0o644))
+	for _, c := range []struct{ args, says string }{
+		{strings.Join(args, " "), `zoo.jsonl:1: found type "", expected run or cpu`},
+		{"zoo repl.truncate", "did you mean repl.truncate_to_hw"},
+		{"zoo --in standrd", "did you mean standard"},
+		{"zoo --seeds 0", "--seeds 0: expected 1 or more"},
+		{"zoo --jobs 0", "--jobs 0: expected 1 or more"},
+	} {
+		s := typed(t, strings.Fields(c.args)...)
+		assert.Equal(t, exitUsage, s.code, c.args)
+		assert.Contains(t, s.err, c.says)
+	}
+}

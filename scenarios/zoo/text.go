@@ -1,0 +1,141 @@
+package zoo
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/reports"
+)
+
+// WriteMarkdown writes the kill matrix: each bug with the cheapest way to find it from
+// inside and from outside, then each bug in each scenario. eventsPerSecond is how many
+// events a CPU second plays, which makes seconds out of events.
+func (z Zoo) WriteMarkdown(w io.Writer, runs []Run, eventsPerSecond float64) {
+	m := z.Matrix(runs)
+	z.writeHead(w, m, runs, eventsPerSecond)
+	fmt.Fprintf(w, "\n## Each bug\n\n")
+	fmt.Fprintf(w, "| bug | zoo | what the wrong code does | from inside | CPU s | from outside | CPU s |\n| --- | --- | --- | --- | --- | --- | --- |\n")
+	for _, row := range m {
+		e := entry(row[0].Bug)
+		in, inCost := how(row, insideOf, eventsPerSecond)
+		out, outCost := how(row, outsideOf, eventsPerSecond)
+		fmt.Fprintf(w, "| `%s` | %s | %s (%s) | %s | %s | %s | %s |\n", e.Bug, e.Zoo, e.About, e.Ref, in, inCost, out, outCost)
+	}
+	z.writeMatrix(w, m)
+	fmt.Fprintf(w, "\n## What broke\n\n| bug | checks that broke in some run |\n| --- | --- |\n")
+	for _, row := range m {
+		fmt.Fprintf(w, "| `%s` | %s |\n", row[0].Bug, strings.Join(checksOf(row), "; "))
+	}
+}
+
+func (z Zoo) writeHead(w io.Writer, m [][]Found, runs []Run, eventsPerSecond float64) {
+	inside, outside, idle := 0, 0, []string{}
+	events := uint64(0)
+	for _, r := range runs {
+		events += r.Events
+	}
+	for _, row := range m {
+		_, in := cheapest(row, insideOf)
+		_, out := cheapest(row, outsideOf)
+		if in != nil {
+			inside++
+		}
+		if out != nil {
+			outside++
+		}
+		if !slices.ContainsFunc(row, func(f Found) bool { return f.Infected > 0 }) {
+			idle = append(idle, fmt.Sprintf("`%s`", row[0].Bug))
+		}
+	}
+	fmt.Fprintf(w, "# The zoo: what finds which planted bug\n\nWritten by `ktrial zoo`. Each bug was played alone, with seeds 1 to %d at most, in each of %d scenarios: until clients saw it\n"+
+		"(from outside: also when something does not make progress any more), and only where its branch was reached. From inside: a law\n"+
+		"broke, or an assertion of the stack. %s runs, %s events.\n\n", z.Last, len(z.Scenarios), reports.Count(int64(len(runs))), reports.Count(int64(events)))
+	fmt.Fprintf(w, "Of %d bugs %d were found from inside, %d from outside.", len(m), inside, outside)
+	if len(idle) > 0 {
+		fmt.Fprintf(w, " Of %s the result was never another than the right one (infected 0): %s.", plural(len(idle), "bug"), strings.Join(idle, ", "))
+	}
+	fmt.Fprintf(w, "\n\nCPU seconds are events of all runs up to the first that finds the bug, at %s events a second of one core, which is the mean\nof these runs. A law ends its run, so what it finds costs less than what clients see.\n", reports.Count(int64(eventsPerSecond)))
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "one " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// how is the cheapest way to find a bug, and what it costs.
+func how(row []Found, of func(*Found) *Find, eventsPerSecond float64) (text, cost string) {
+	f, find := cheapest(row, of)
+	if find == nil {
+		return "not found", ""
+	}
+	return fmt.Sprintf("%s, seed %d: %s", f.Scenario, find.Seed, find.Check), fmt.Sprintf("%.2f", float64(find.Events)/eventsPerSecond)
+}
+
+// writeMatrix writes a row for each scenario: there are more of them than of bugs that
+// a page is wide.
+func (z Zoo) writeMatrix(w io.Writer, m [][]Found) {
+	fmt.Fprintf(w, "\n## Each bug in each scenario\n\nA cell has the first seed that found the bug from inside, and behind the stroke from outside; `-`: none did. `i`: the branch was\n"+
+		"infected, `r`: it was only reached. An empty cell: it was not reached. `?`: it was not played.\n\n| scenario |")
+	for _, row := range m {
+		fmt.Fprintf(w, " `%s` |", row[0].Bug)
+	}
+	fmt.Fprintf(w, "\n| --- |%s\n", strings.Repeat(" --- |", len(m)))
+	for i, s := range z.Scenarios {
+		fmt.Fprintf(w, "| %s |", s.Name)
+		for _, row := range m {
+			fmt.Fprintf(w, " %s |", row[i].cell())
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+// cell is a bug in a scenario, in a few letters.
+func (f *Found) cell() string {
+	switch {
+	case f.Inside != nil || f.Outside != nil:
+		return f.Inside.seed() + "/" + f.Outside.seed()
+	case f.Infected > 0:
+		return "i"
+	case f.Reached > 0:
+		return "r"
+	case f.Seeds == 0:
+		return "?"
+	}
+	return ""
+}
+
+func (f *Find) seed() string {
+	if f == nil {
+		return "-"
+	}
+	return fmt.Sprint(f.Seed)
+}
+
+// checksOf are all checks that broke in some run of a bug.
+func checksOf(row []Found) (checks []string) {
+	for _, f := range row {
+		for _, check := range f.Checks {
+			if !slices.Contains(checks, check) {
+				checks = append(checks, check)
+			}
+		}
+	}
+	slices.Sort(checks)
+	if checks == nil {
+		return []string{"none"}
+	}
+	return checks
+}
+
+func entry(bug planted.Bug) planted.Entry {
+	i := slices.IndexFunc(planted.All, func(e planted.Entry) bool { return e.Bug == bug })
+	if i < 0 {
+		panic("zoo: there is no planted bug " + string(bug))
+	}
+	return planted.All[i]
+}
