@@ -311,6 +311,7 @@ func (c *configuration) hasty() bool {
 		}
 		for _, kind := range config.Kinds(name) {
 			byDefault, _ := strconv.Atoi(config.Find(kind, name).Default) // 0: it is no number
+			//text:allow Kafka's name of a setting ends in its unit
 			if strings.HasSuffix(name, ".ms") && n < pause && byDefault >= pause {
 				return true
 			}
