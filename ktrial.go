@@ -88,6 +88,22 @@ func Plan(text string) Option {
 	}
 }
 
+// App has a program of yours play instead of the scenario's clients: a file that
+// app.Build wrote, with its arguments. Several add up.
+//
+//	orders := app.BuildFor(t, "./cmd/orders")
+//	ktrial.Try(t, scenarios.LeaderLosesPower, ktrial.App(orders+" -rate 50"), ktrial.Seeds(1, 20))
+func App(command string) Option {
+	return func(y *trying) {
+		a, err := trial.NewApp(command)
+		if err != nil {
+			y.err = err
+			return
+		}
+		y.options.Apps = append(y.options.Apps, a)
+	}
+}
+
 // Shape changes how many servers, partitions and replicas there are, where it is not
 // zero.
 func Shape(shape trial.Shape) Option { return func(y *trying) { y.options.Shape = shape } }

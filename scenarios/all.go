@@ -38,6 +38,7 @@ func All() []Scenario {
 		ZombieMember,
 		StaticRestart,
 		StaticAbsent,
+		StaticTwin,
 		EagerVersusCooperativeVersus848,
 		SlowToGiveUp,
 		LostAnswers,
@@ -48,6 +49,10 @@ func All() []Scenario {
 		CalmAfterTrouble,
 		ExactlyOncePipeline,
 		MoneyTransfer,
+		ZombieProducer,
+		CoordinatorInPrepare,
+		RebalanceInsideTransaction,
+		TimeoutTooShort,
 		AcksOne,
 		UncleanElection,
 		MinISROne,
@@ -55,6 +60,9 @@ func All() []Scenario {
 		NoFsyncAllLosePower,
 		CommitBeforeProcessing,
 		SessionTooShort,
+		LateEndTxn,
+		ReadUncommitted,
+		NoFencingByGeneration,
 	}, declared...)
 }
 

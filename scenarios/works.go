@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -52,9 +51,38 @@ func late(w workloads.GroupConsume, members int) workloads.GroupConsume {
 	return w
 }
 
-// extended is a configuration with more in it.
-func extended(of, more map[string]string) map[string]string {
-	all := maps.Clone(of)
-	maps.Copy(all, more)
-	return all
+// holding is a pipeline whose transactions are left open for a while, at most so long.
+func holding(w workloads.Pipeline, most time.Duration) workloads.Pipeline {
+	w.Hold = most
+	return w
+}
+
+// unfenced is a pipeline whose workers do not say as what they send offsets.
+func unfenced(w workloads.Pipeline) workloads.Pipeline {
+	w.Unfenced = true
+	return w
+}
+
+// rivalled is work of producers of which so many have a rival for their transactional.id.
+func rivalled(w workloads.TransactionalWrites, rivals int) workloads.TransactionalWrites {
+	w.Rivals = rivals
+	return w
+}
+
+// clientsWith is work whose clients have other settings.
+func clientsWith(w workloads.TransactionalWrites, settings map[string]string) workloads.TransactionalWrites {
+	w.Client = merged(w.Client, settings)
+	return w
+}
+
+// workersWith is a pipeline whose clients have other settings.
+func workersWith(w workloads.Pipeline, settings map[string]string) workloads.Pipeline {
+	w.Input.Client = merged(w.Input.Client, settings)
+	return w
+}
+
+// many is work of so many producers.
+func many(w workloads.TransactionalWrites, producers int) workloads.TransactionalWrites {
+	w.Producers = producers
+	return w
 }

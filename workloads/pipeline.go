@@ -118,6 +118,9 @@ func (w Pipeline) Config() map[string]string {
 	out := w.Input.Config()
 	out["subscribe"], out["enable.auto.commit"] = "true", "false"
 	out["processing"] = string(w.Guarantee)
+	if w.Unfenced {
+		out["offsets.fenced"] = "false"
+	}
 	return out
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/ktrial/ktrial/broker/client"
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -28,6 +29,9 @@ type TransactionalWrites struct {
 	Aborts int
 	// Hold is how long a transaction is left open before its end, at most.
 	Hold time.Duration
+	// Rivals is how many of the producers have one: now and then it takes the
+	// transactional.id over, makes a few transactions and ends.
+	Rivals int
 }
 
 // Name is how `ktrial list` names it.
@@ -38,7 +42,7 @@ func (w TransactionalWrites) About() string {
 	return "producers write in transactions, some of which they abort; consumers read what is committed"
 }
 
-var transactionParameters = []string{"records", "aborts", "hold"}
+var transactionParameters = []string{"records", "aborts", "hold", "rivals"}
 
 // Set changes a parameter, or a client configuration by Kafka's name.
 func (w TransactionalWrites) Set(name, value string) (Workload, error) {
@@ -50,6 +54,8 @@ func (w TransactionalWrites) Set(name, value string) (Workload, error) {
 		w.Aborts, err = number(value, 0)
 	case "hold":
 		w.Hold, err = duration(value)
+	case "rivals":
+		w.Rivals, err = number(value, 0)
 	default:
 		base, err := w.ProduceConsume.Set(name, value)
 		if err != nil {
@@ -104,7 +110,46 @@ func (w TransactionalWrites) Clients(s *Stage) []Client {
 		p := &transacting{w: w, s: s, name: fmt.Sprintf("p%d", i+1)}
 		out = append(out, Client{Host: fmt.Sprintf("producer-%d", i+1), Role: Writes, TransactionalID: fmt.Sprintf("producer-%d", i+1), Main: p.main})
 	}
+	for i := range w.Rivals {
+		r := &rival{transacting: transacting{w: w, s: s, name: fmt.Sprintf("r%d", i+1)}, id: fmt.Sprintf("producer-%d", i+1)}
+		out = append(out, Client{Host: fmt.Sprintf("rival-%d", i+1), Role: Writes, Main: r.main})
+	}
 	return out
+}
+
+// rival takes a producer's transactional.id over, again and again.
+type rival struct {
+	transacting
+	id string
+}
+
+const (
+	// rivalRests is the mean time between two take-overs.
+	rivalRests = 7 * time.Second
+	// rivalMakes is how many transactions it makes each time.
+	rivalMakes = 3
+)
+
+func (r *rival) main(h env.Host) {
+	r.s.AwaitWork(h)
+	if r.until == 0 {
+		r.until = r.s.Now() + r.w.Lasts()
+	}
+	for r.s.Now() < r.until {
+		h.Sleep(rivalRests/2 + time.Duration(h.Rand().Int64N(int64(rivalRests))))
+		session := r.session
+		r.session++
+		t := checked(r.s.NewTransactor(h, fmt.Sprintf("%s-%d", r.name, session), r.w.transactorConfig(r.id)))
+		seq := int64(0)
+		for range rivalMakes {
+			x := r.draw(h, session, seq)
+			seq += int64(len(x.Sends))
+			if t.Run(x) != history.OK && !x.Abort {
+				break
+			}
+		}
+		t.Close()
+	}
 }
 
 // transactorConfig is the configuration of a producer with a transactional.id.

@@ -153,7 +153,10 @@ func (t *Transactor) begin(x *Transaction) history.Event {
 	e.Producer, e.ProducerEpoch = int64(id), int64(epoch)
 	if x.Member != nil {
 		m := x.Member.event(history.Txn)
-		e.Process, e.Group, e.Member, e.Instance, e.Generation = m.Process, m.Group, m.Member, m.Instance, m.Generation
+		e.Process, e.Group = m.Process, m.Group
+		if !x.Member.unfenced { // else the group is not told of which generation they are
+			e.Member, e.Instance, e.Generation = m.Member, m.Instance, m.Generation
+		}
 		for _, tp := range x.Member.moved {
 			e.Rebalanced = append(e.Rebalanced, t.s.Key(tp))
 		}

@@ -12,6 +12,8 @@ var (
 		"a consumer validated its position against a new leader epoch and found it gone (KIP-320)")
 	ProbeKeptEpoch = ledger.NewProbe("client kept a leader epoch against older metadata",
 		"metadata with an older leader epoch arrived after newer ones (KIP-320)")
+	ProbeOffsetsRefused = ledger.NewProbe("group refused offsets of a transaction",
+		"a producer sent offsets as a member that was replaced, and must abort (KIP-447)")
 	ProbeOutOfRange = ledger.NewProbe("consumer was out of range",
 		"a consumer fetched at an offset that the log does not have")
 )

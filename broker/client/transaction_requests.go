@@ -445,6 +445,9 @@ func (t *transactions) react(co *coordinator, r *transactionRequest, v reaction)
 	case askAgain:
 		t.again(r, v.wait)
 	case mustAbort:
+		if errors.Is(v.err, ErrCommitFailed) {
+			t.p.net.host.Reached(ProbeOffsetsRefused)
+		}
 		t.bump = t.bump || v.bump && !t.v2
 		t.abortable(v.err)
 		t.settleFailed(r, v.err)

@@ -73,7 +73,12 @@ func (m *Manager) follow(p *Partition) {
 	p.fetching = part
 	f.parts = append(f.parts, part)
 	f.byKey[part.key] = part
-	f.forgotten = slices.DeleteFunc(f.forgotten, func(k partKey) bool { return k == part.key })
+	if at := slices.Index(f.forgotten, part.key); at >= 0 {
+		// The leader has not been told to forget it, and has it as it was: if it is taken out
+		// again before the next request, then it must be told (else it answers for it for ever).
+		f.forgotten = slices.Delete(f.forgotten, at, at+1)
+		part.inSession, part.sent = true, position{from: kafka.NoOffset}
+	}
 	f.wake.Notify()
 }
 

@@ -40,6 +40,7 @@ var keeping = []laws.Law{
 	laws.LeaderComplete, laws.CandidateComplete, laws.HWIsReplicated, laws.JoinCaughtUp,
 	laws.UncleanExcluded, laws.KeptSomewhere, laws.ConsistentRead, laws.NoTruncation,
 	laws.OneAssignment, laws.FencedCommits, laws.CommitsStay,
+	laws.StableRead, laws.ProducerEpochsGrow, laws.LegalStates, laws.MarkersEverywhere, laws.TransactionsEnd,
 }
 
 // undamaged are the laws about the content of one log, which a node cannot keep
@@ -47,7 +48,7 @@ var keeping = []laws.Law{
 var undamaged = []laws.Law{
 	laws.WeakISR, laws.StrongISR, laws.LogMatching, laws.SamePrefix,
 	laws.EpochsGrow, laws.ConsistentRead, laws.MarksInOrder, laws.RecoveredPrefix,
-	laws.ContiguousBatches,
+	laws.ContiguousBatches, laws.StableRead,
 }
 
 // table is what is permitted: everything that no row permits fails, and nothing
@@ -145,6 +146,9 @@ var table = []row{
 	{reason: "enable.auto.commit=true: what was processed since the last commit is processed again",
 		when:    func(e *Expectations) bool { return e.Is(EnableAutoCommit, "true") },
 		permits: []detect.Anomaly{detect.DuplicateProcessing}},
+	{reason: "offsets.fenced=false: offsets sent without the group's metadata are accepted of a member that was replaced",
+		when:    func(e *Expectations) bool { return e.Is(OffsetsFenced, "false") },
+		permits: []detect.Anomaly{detect.DuplicateProcessing, detect.CommitOrder, detect.GroupRewind, detect.GroupJump, detect.KeyOrder, detect.NonmonotonicPoll, detect.PollSkip}},
 	{reason: "processing=at-least-once: after a crash a consumer starts over from the committed offset",
 		when:    func(e *Expectations) bool { return e.Is(Processing, "at-least-once") },
 		permits: []detect.Anomaly{detect.DuplicateProcessing}},

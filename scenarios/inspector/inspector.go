@@ -56,6 +56,7 @@ type Inspector struct {
 	brokers    *laws.Brokers
 	groups     *laws.Coordination
 	Traffic    *laws.Traffic
+	txns       *laws.Transactions
 	calm       laws.Calm
 	partitions []*Partition // in the order in which they were met
 	byID       map[witness.PartitionID]*Partition
@@ -124,6 +125,8 @@ func New(cfg Config) *Inspector {
 	in.groups.Report, in.groups.Calm = in.Quorum.Report, &in.calm
 	in.Traffic = laws.NewTraffic(laws.TrafficConfig{Calm: &in.calm, FetchWait: cfg.FetchWait, Turns: cfg.Turns, Hasty: cfg.Hasty})
 	in.Traffic.Report = in.Quorum.Report
+	in.txns = laws.NewTransactions(in.name())
+	in.txns.Report = in.Quorum.Report
 	return in
 }
 
@@ -286,11 +289,13 @@ func (in *Inspector) Quiet(but func(*Partition) bool) {
 	for _, p := range in.partitions {
 		if !but(p) {
 			p.Laws.Quiet()
+			in.hangs(p)
 			in.settle(p)
 		}
 	}
 	in.Quorum.Quiet()
 	in.groups.Quiet()
+	in.txns.Quiet()
 }
 
 // Read reads an event. It allocates nothing but what the laws' accounts grow by.

@@ -97,6 +97,9 @@ func (w *lawWatch) strikes(f faults.Fault) {
 			w.losing(hosts.Hosts())
 		}
 	}
+	if f, ok := f.(faults.LateDelivery); ok && w.endsTransactions(f.From.Hosts()) {
+		w.happensTo(history.DelayedEndTxn)
+	}
 	if f, ok := f.(faults.Deceiver); ok {
 		w.each(f.Deceives(), w.Damaged)
 	}
@@ -145,13 +148,20 @@ func (w *lawWatch) happens(what history.FaultKind, p *inspector.Partition) {
 	w.happensTo(what, p.Partition)
 }
 
-func (w *lawWatch) happensTo(what history.FaultKind, tp kafka.TopicPartition) {
+func (w *lawWatch) happensTo(what history.FaultKind, partitions ...kafka.TopicPartition) {
 	w.happened[what]++
-	w.history.Note(history.Event{
-		Type: history.OK, Actor: "cluster", F: history.Fault, Fault: what, Time: w.w.Now(),
-		Keys: []history.Value{history.Partition(tp.Topic, tp.Partition)},
-	})
+	e := history.Event{Type: history.OK, Actor: "cluster", F: history.Fault, Fault: what, Time: w.w.Now()}
+	for _, tp := range partitions {
+		e.Keys = append(e.Keys, history.Partition(tp.Topic, tp.Partition))
+	}
+	w.history.Note(e)
 	w.permitted()
+}
+
+// endsTransactions reports whether there are clients with transactions on these hosts:
+// what they sent may arrive when they have given it up, an EndTxn as well.
+func (w *lawWatch) endsTransactions(hosts []string) bool {
+	return len(w.c.TransactionalIDs()) > 0 && slices.ContainsFunc(hosts, func(h string) bool { return slices.Contains(w.c.Clients(), h) })
 }
 
 // note adds a fault to the history, for its readers.

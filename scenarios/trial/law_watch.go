@@ -68,7 +68,7 @@ func (r *run) watchLaws() *lawWatch {
 		altered: r.config.setsServers(),
 		beyond:  map[*inspector.Partition]permit.Faults{}, unclean: map[string]bool{}, happened: map[history.FaultKind]int{},
 	}
-	w.coordinators = newCoordinators(w.happensTo)
+	w.coordinators = newCoordinators(func(what history.FaultKind, tp kafka.TopicPartition) { w.happensTo(what, tp) })
 	least := map[string]int{}
 	for _, t := range r.s.Topics {
 		minISR, unclean := r.config.promises(t)
