@@ -9,7 +9,7 @@ import (
 const (
 	// answerBound is within what time a request is answered, beyond what it may wait for.
 	answerBound = 2 * time.Second
-	// mostFailures of requests may a host have in failureWindow: some are a part of the
+	// mostFailures of its requests to a server may a host have in failureWindow: some are a part of the
 	// protocol (MEMBER_ID_REQUIRED, REBALANCE_IN_PROGRESS), and a client that closes
 	// gives up what it has asked.
 	mostFailures  = 10
@@ -48,6 +48,8 @@ type TrafficConfig struct {
 	FetchWait time.Duration
 	// Turns says how often the process on a host was woken; nil: law 93 is not asked.
 	Turns func(host string) uint64
+	// Hasty: something is configured to happen often, so laws 92 and 93 are not asked.
+	Hasty bool
 }
 
 // Request names a request: by the client's end of its connection, and by its
@@ -59,10 +61,10 @@ type Request struct {
 
 type trafficHost struct {
 	name     string
-	appended [2]int // in the second that is counted, and in the one before
-	events   int    // requests and answers that came or went, and appends, in that second
-	turns    uint64 // when that second began
-	failures []time.Duration
+	appended [2]int                     // in the second that is counted, and in the one before
+	events   int                        // requests and answers that came or went, and appends, in that second
+	turns    uint64                     // when that second began
+	failures map[string][]time.Duration // by server, as the host names it
 }
 
 type asked struct {
@@ -157,8 +159,9 @@ func (t *Traffic) Arrived(server, client, api string) {
 	n.count++
 }
 
-// Answered: a client or node has the answer to a request. code is its error; 0: none.
-func (t *Traffic) Answered(host string, r Request, api string, code int16) {
+// Answered: a client or node has the answer of a server to a request. code is its error;
+// 0: none.
+func (t *Traffic) Answered(host, server string, r Request, api string, code int16) {
 	if !t.watches() {
 		return
 	}
@@ -170,12 +173,12 @@ func (t *Traffic) Answered(host string, r Request, api string, code int16) {
 		delete(t.open, r)
 	}
 	if code != 0 {
-		t.failed(h, "the answer to %s has error code %d", api, code)
+		t.failed(h, server, "the answer to %s has error code %d", api, code)
 	}
 }
 
-// GaveUp: a client or node waits no longer for an answer, for a reason.
-func (t *Traffic) GaveUp(host string, r Request, api, why string) {
+// GaveUp: a client or node waits no longer for the answer of a server, for a reason.
+func (t *Traffic) GaveUp(host, server string, r Request, api, why string) {
 	if !t.watches() {
 		return
 	}
@@ -184,13 +187,13 @@ func (t *Traffic) GaveUp(host string, r Request, api, why string) {
 		one.answered = true
 		delete(t.open, r)
 	}
-	t.failed(t.host(host), "it waits no longer for the answer to %s: %s", api, why)
+	t.failed(t.host(host), server, "it waits no longer for the answer to %s: %s", api, why)
 }
 
 // NotConnected: a client or node could not connect to a server, for a reason.
 func (t *Traffic) NotConnected(host, server, why string) {
 	if t.watches() {
-		t.failed(t.host(host), "it cannot connect to %s: %s", server, why)
+		t.failed(t.host(host), server, "it cannot connect: %s", why)
 	}
 }
 
@@ -204,17 +207,22 @@ func (t *Traffic) Appended(host string) {
 }
 
 // failed is law 91.
-func (t *Traffic) failed(h *trafficHost, what string, args ...any) {
+func (t *Traffic) failed(h *trafficHost, server, what string, args ...any) {
 	now := t.cfg.Calm.Now
-	for len(h.failures) > 0 && h.failures[0] < now-failureWindow {
-		h.failures = h.failures[1:]
+	if h.failures == nil {
+		h.failures = map[string][]time.Duration{}
 	}
-	if h.failures = append(h.failures, now); len(h.failures) > mostFailures {
-		since := h.failures[0]
-		h.failures = h.failures[:0]
-		t.fail(UndisturbedAnswers, NoNode, "%s has asked %d times in vain since %v, though nothing has disturbed the cluster since %v; the last time "+what,
-			append([]any{h.name, mostFailures + 1, since, t.cfg.Calm.since}, args...)...)
+	all := h.failures[server]
+	for len(all) > 0 && all[0] < now-failureWindow {
+		all = all[1:]
 	}
+	if all = append(all, now); len(all) > mostFailures {
+		since := all[0]
+		all = nil
+		t.fail(UndisturbedAnswers, NoNode, "%s has asked %s %d times in vain since %v, though nothing has disturbed the cluster since %v; the last time "+what,
+			append([]any{h.name, server, mostFailures + 1, since, t.cfg.Calm.since}, args...)...)
+	}
+	h.failures[server] = all
 }
 
 // late is law 94, of one request: it reports whether that has waited too long.
@@ -259,7 +267,7 @@ func (t *Traffic) endSecond() {
 
 // tooOften is law 92, of one second.
 func (t *Traffic) tooOften(n *requests) {
-	if n.count <= idleRequests {
+	if t.cfg.Hasty || n.count <= idleRequests {
 		return
 	}
 	h := t.host(n.server)
@@ -271,7 +279,7 @@ func (t *Traffic) tooOften(n *requests) {
 
 // restless is law 93, of one second. A process that was started meanwhile counts anew.
 func (t *Traffic) restless(h *trafficHost) {
-	if t.cfg.Turns == nil {
+	if t.cfg.Turns == nil || t.cfg.Hasty {
 		return
 	}
 	before := h.turns

@@ -19,21 +19,24 @@ func rest(t *testing.T, events string) *tally {
 		w.rest = w.rest[1:]
 		return s
 	}
+	server := "s"
 	request := func(w *words) Request { return Request{"c", int32(w.num())} }
 	play(t, events, func(verb string, l *words) {
 		switch verb {
+		case "server": // that the requests from now on are to
+			server = word(l)
 		case "at":
 			calm.Now = time.Duration(l.num()) * time.Millisecond
 		case "send": // api number
 			w.Sent("c", word(l), request(l))
 		case "answer": // api number code
 			api, r := word(l), request(l)
-			w.Answered("c", r, api, int16(l.num()))
+			w.Answered("c", server, r, api, int16(l.num()))
 		case "give-up": // api number
 			api, r := word(l), request(l)
-			w.GaveUp("c", r, api, "timed out")
+			w.GaveUp("c", server, r, api, "timed out")
 		case "dial":
-			w.NotConnected("c", "s", "refused")
+			w.NotConnected("c", server, "refused")
 		case "asks": // api times
 			api := word(l)
 			for range l.num() {
@@ -116,6 +119,9 @@ var rests = []tale{
 	{"requests fail now and then", 0, often(10, "answer Metadata 1 3") + `
 		at 10001
 		` + often(10, "answer Metadata 1 3")},
+	{"a client closes that has asked many servers", 0, often(6, "give-up Fetch 1") + `
+		server s2
+		` + often(6, "give-up Fetch 1")},
 	{"requests are given up, and servers not reached", 91, often(5, "give-up Produce 1") + often(6, "dial")},
 	{"a broker beats ten times in a second", 0, `
 		asks BrokerHeartbeat 10
@@ -205,6 +211,20 @@ var joins = []tale{
 }
 
 func TestJoins(t *testing.T) { tell(t, joins, replicate) }
+
+// Where something is to happen often, it may.
+func TestWhatIsConfiguredToHappenOftenMay(t *testing.T) {
+	calm := &Calm{}
+	w := NewTraffic(TrafficConfig{Calm: calm, Hasty: true, Turns: func(string) uint64 { return uint64(calm.Now) }})
+	calm.Undisturbed(0)
+	w.Begin()
+	for range 50 {
+		w.Arrived("s", "c", "Fetch")
+	}
+	calm.Now = 2 * time.Second
+	w.Appended("s")
+	assert.Empty(t, w.Failures)
+}
 
 // What is told while something disturbs the cluster is not even counted.
 func TestTrafficIsCountedWhileNothingDisturbs(t *testing.T) {

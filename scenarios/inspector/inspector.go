@@ -41,10 +41,11 @@ type Config struct {
 	// Messages, if set, is called when ReadTraffic is to be given the messages from now
 	// on, and when no longer.
 	Messages func(wanted bool)
-	// FetchWait is how long a consumer's fetch may wait, and Turns how often the process
-	// of a host was woken; see laws.TrafficConfig.
+	// FetchWait is how long a consumer's fetch may wait, Turns how often the process of a
+	// host was woken, and Hasty that much is to happen often; see laws.TrafficConfig.
 	FetchWait time.Duration
 	Turns     func(host string) uint64
+	Hasty     bool
 }
 
 // Inspector reads the ledger of one cluster.
@@ -122,7 +123,7 @@ func New(cfg Config) *Inspector {
 	in.Quorum.Report = func(f laws.Failure) { cfg.Broken(nil, f) }
 	in.groups = laws.NewCoordination(in.name())
 	in.groups.Report, in.groups.Calm = in.Quorum.Report, &in.calm
-	in.Traffic = laws.NewTraffic(laws.TrafficConfig{Calm: &in.calm, FetchWait: cfg.FetchWait, Turns: cfg.Turns})
+	in.Traffic = laws.NewTraffic(laws.TrafficConfig{Calm: &in.calm, FetchWait: cfg.FetchWait, Turns: cfg.Turns, Hasty: cfg.Hasty})
 	in.Traffic.Report = in.Quorum.Report
 	in.txns = laws.NewTransactions(in.name())
 	in.txns.Report = in.Quorum.Report

@@ -20,9 +20,9 @@ func (in *Inspector) ReadTraffic(e *ledger.Entry) {
 	case *witness.RequestArrived:
 		in.Traffic.Arrived(e.Host, clientOf(&x.Message), x.API)
 	case *witness.AnswerArrived:
-		in.Traffic.Answered(e.Host, request(&x.Message), x.API, x.Code)
+		in.Traffic.Answered(e.Host, serverOf(&x.Message), request(&x.Message), x.API, x.Code)
 	case *witness.RequestAbandoned:
-		in.Traffic.GaveUp(e.Host, request(&x.Message), x.API, x.Text)
+		in.Traffic.GaveUp(e.Host, serverOf(&x.Message), request(&x.Message), x.API, x.Text)
 	case *witness.DialFailed:
 		in.Traffic.NotConnected(e.Host, x.Server, x.Text)
 	}
@@ -31,6 +31,13 @@ func (in *Inspector) ReadTraffic(e *ledger.Entry) {
 // request is what the client's end of a connection knows a request by.
 func request(m *witness.Message) laws.Request {
 	return laws.Request{Connection: m.Connection, ID: m.CorrelationID}
+}
+
+func serverOf(m *witness.Message) string {
+	if m.Connection == nil {
+		return ""
+	}
+	return m.Connection.Server
 }
 
 func clientOf(m *witness.Message) string {

@@ -300,6 +300,29 @@ func (c *configuration) fetchWait() (wait time.Duration) {
 	return wait
 }
 
+// hasty reports whether something is configured to happen more than five times a second
+// that by default does not: then it may.
+func (c *configuration) hasty() bool {
+	const pause = 200
+	for name, value := range c.named() {
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			continue
+		}
+		for _, kind := range config.Kinds(name) {
+			byDefault, _ := strconv.Atoi(config.Find(kind, name).Default) // 0: it is no number
+			//text:allow Kafka's name of a setting ends in its unit
+			if strings.HasSuffix(name, ".ms") && n < pause && byDefault >= pause {
+				return true
+			}
+		}
+		if (name == "fetch.min.bytes" || name == "replica.fetch.min.bytes") && n < 1 {
+			return true // a fetch does not wait
+		}
+	}
+	return false
+}
+
 // optionError is a bad option.
 type optionError struct{ error }
 

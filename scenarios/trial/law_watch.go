@@ -86,7 +86,7 @@ func (r *run) watchLaws() *lawWatch {
 		MinISR: w.minISR,
 		Broken: w.failed, Unclean: w.uncleanElection, Replaced: w.replaced,
 		Messages: func(wanted bool) { w.wantMessages(wanted, messages) }, FetchWait: r.config.fetchWait(),
-		Turns: func(host string) uint64 { return r.w.Host(host).Turns() },
+		Turns: w.turns, Hasty: r.config.hasty(),
 	})
 	messages = r.w.Ledger().ReadTraffic(w.readTraffic)
 	r.c.Committed = w.Committed
@@ -148,6 +148,15 @@ func (w *lawWatch) read(e *ledger.Entry) {
 		w.coordinators.read(e)
 		w.Read(e)
 	}
+}
+
+// turns is how often a server was woken. What wakes a client is its application, too.
+func (w *lawWatch) turns(host string) uint64 {
+	s := w.c.Server(host)
+	if s == nil {
+		return 0
+	}
+	return s.Host.Turns()
 }
 
 // wantMessages has messages told, or no longer.

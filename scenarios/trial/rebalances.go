@@ -32,7 +32,7 @@ var atRest = []string{"Stable", "Empty", "Dead"}
 // state that the group left to the one in which it is stable again.
 func unstable(l *ledger.Ledger, found func(group string, took time.Duration)) {
 	since := map[string]time.Duration{}
-	for e := range l.All() {
+	for e := range l.Notable() {
 		s, ok := e.Event.(*witness.GroupState)
 		if !ok {
 			continue

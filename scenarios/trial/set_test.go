@@ -188,3 +188,20 @@ func TestOwnLawsAreToldAllThatHappens(t *testing.T) {
 	assert.Equal(t, same, hash)
 	assert.Positive(t, story["operation-invoked"])
 }
+
+// What is configured to happen often is no storm.
+func TestHasty(t *testing.T) {
+	for set, hasty := range map[string]bool{
+		"": false, "linger.ms=1": false, "retry.backoff.ms=10": false, "heartbeat.interval.ms=1500": false,
+		"fetch.max.wait.ms=199": true, "fetch.max.wait.ms=200": false, "fetch.min.bytes=0": true, "fetch.min.bytes=1": false,
+		"metadata.max.age.ms=50": true, "broker.heartbeat.interval.ms=10": true, "replica.fetch.wait.max.ms=50": true,
+	} {
+		given := map[string]string{}
+		if name, value, ok := strings.Cut(set, "="); ok {
+			given[name] = value
+		}
+		c, err := configure(scenarios.Standard, Shape{}, given)
+		require.NoError(t, err)
+		assert.Equal(t, hasty, c.hasty(), set)
+	}
+}
