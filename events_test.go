@@ -163,8 +163,7 @@ var forPeople = map[string][]string{
 		"witness.ShardReverted", "witness.RecordSetAside",
 	},
 	"the course of transactions": {
-		"witness.TxnState",
-		"witness.MarkerQueued", "witness.MarkerWritten", "witness.MarkerRefused",
+		"witness.MarkerQueued", "witness.MarkerRefused",
 	},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
 		"sim.ClockStepped", "sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",

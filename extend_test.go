@@ -136,14 +136,33 @@ func TestExtend_EveryProbeIsReached(t *testing.T) {
 	}
 }
 
-// plantedInStories are bugs of clients that cost time and break no promise: the
-// coordinator masks them. Stories show what they do.
+// plantedInStories are bugs that no scenario meets: stories and tests of their own
+// package show what they do.
 var plantedInStories = map[string]string{
-	"CleanIndexCleanedOnly":    "broker/log/cleaner_test.go", // until a scenario has transactions
-	"CleanTxnStatePerGroup":    "broker/log/cleaner_test.go", // the same
-	"HeartbeatOwnsTarget":      "broker/client/testdata/stories/planted-z64-heartbeat-owns-target.txt",
-	"HeartbeatEmptyIsNoChange": "broker/client/testdata/stories/planted-z64-empty-is-no-change.txt",
-	"HeartbeatNoReset":         "broker/client/testdata/stories/planted-z64-no-reset-on-error.txt",
+	"CleanIndexCleanedOnly": "broker/log/cleaner_test.go", // until a scenario has transactions
+	"CleanTxnStatePerGroup": "broker/log/cleaner_test.go", // the same
+
+	// Of transactions, until there are scenarios that have them.
+	"TxnSharedEpoch":            "broker/txn/testdata/stories/planted.txt",
+	"TxnTimeoutNoBump":          "broker/txn/testdata/stories/planted.txt",
+	"TxnVolatile":               "broker/txn/testdata/stories/planted.txt",
+	"TxnCompleteTwice":          "broker/txn/testdata/stories/planted.txt",
+	"TxnRotateWrongPair":        "broker/txn/testdata/stories/planted.txt",
+	"TxnDoubleBump":             "broker/txn/testdata/stories/planted.txt",
+	"TxnNoPersistPrevNext":      "broker/txn/testdata/stories/planted.txt",
+	"TxnMarkersUncommitted":     "broker/txn/testdata/stories/planted.txt",
+	"TxnPendingByID":            "broker/txn/outbox_test.go",
+	"TxnVerifyNotRechecked":     "broker/log/verification_test.go",
+	"TxnMarkerEpochGE":          "broker/log/verification_test.go",
+	"TxnMarkerStrictNoRetry":    "broker/log/verification_test.go",
+	"FetchDelayedUncommitted":   "broker/replica/zootxn_test.go",
+	"FetchDelayedNoAbortedList": "broker/replica/zootxn_test.go",
+	"UpdateBeforeAppend":        "broker/replica/zootxn_test.go",
+	"DoubleReadLSO":             "broker/replica/zootxn_test.go",
+	"TxnCommitNoGeneration":     "broker/group/testdata/stories/planted.txt",
+	"TxnNoVerify":               "broker/transactions_planted_test.go",
+	"AckMarkerEarly":            "broker/transactions_planted_test.go",
+	"TxnMarkerDoubleCount":      "broker/transactions_planted_test.go",
 }
 
 // A planted bug is one branch, or its counters mean nothing.

@@ -41,7 +41,6 @@ type Option func(*trying)
 type trying struct {
 	seeds    []uint64
 	options  trial.Options
-	plan     string
 	strict   bool
 	parallel bool
 	err      error
@@ -86,6 +85,22 @@ func Plan(text string) Option {
 		if y.options.Plan = plan; plan == nil {
 			y.options.Plan = faults.Plan{}
 		}
+	}
+}
+
+// App has a program of yours play instead of the scenario's clients: a file that
+// app.Build wrote, with its arguments. Several add up.
+//
+//	orders := app.BuildFor(t, "./cmd/orders")
+//	ktrial.Try(t, scenarios.LeaderLosesPower, ktrial.App(orders+" -rate 50"), ktrial.Seeds(1, 20))
+func App(command string) Option {
+	return func(y *trying) {
+		a, err := trial.NewApp(command)
+		if err != nil {
+			y.err = err
+			return
+		}
+		y.options.Apps = append(y.options.Apps, a)
 	}
 }
 

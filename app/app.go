@@ -103,6 +103,28 @@ func Build(t Target) error {
 	return err
 }
 
+// T is the part of *testing.T that BuildFor needs.
+type T interface {
+	Helper()
+	TempDir() string
+	Fatalf(format string, args ...any)
+}
+
+// BuildFor builds a package for a test, and returns the file. What cannot be built
+// fails the test.
+func BuildFor(t T, pkg string) string {
+	t.Helper()
+	name := filepath.Base(pkg)
+	if abs, err := filepath.Abs(pkg); err == nil {
+		name = filepath.Base(abs)
+	}
+	file := filepath.Join(t.TempDir(), name+".wasm")
+	if err := Build(Target{Package: pkg, Output: file}); err != nil {
+		t.Fatalf("%v", err)
+	}
+	return file
+}
+
 // goEnv asks the go command of the user's module, which may choose another release.
 func goEnv(t Target) (goroot, release string, err error) {
 	out, err := run(t, "env", "GOROOT", "GOVERSION")

@@ -207,7 +207,7 @@ func (n *Node) startBroker() error {
 		Metadata: n.publisher, Replicas: n.Replicas, Lifecycle: n.Lifecycle, Groups: n.Groups,
 		Transactions: n.Transactions, Producers: producers,
 		Forward: n.channel("forwarding"), Allocate: allocate,
-		Dir: n.Dir, DataDir: n.cfg.DataDir, Given: n.given(),
+		Dir: n.Dir, DataDir: n.cfg.DataDir, Given: n.given(), Bugs: n.cfg.Bugs,
 	}
 	n.publisher.Start(n.caughtUp, n.Raft.MaybeSnapshot)
 	n.Lifecycle.Start()

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/wire"
 	clusters "github.com/ktrial/ktrial/scenarios/cluster"
@@ -40,6 +41,10 @@ type producer struct {
 
 // txnCluster is three nodes with a topic orders of two partitions.
 func txnCluster(t *testing.T, config map[string]string, body func(u *user)) {
+	txnClusterWith(t, nil, config, body)
+}
+
+func txnClusterWith(t *testing.T, bugs *planted.Set, config map[string]string, body func(u *user)) {
 	all := map[string]string{
 		"ktrial.coordinator.check":             "true",
 		"transaction.state.log.num.partitions": "3",
@@ -48,7 +53,7 @@ func txnCluster(t *testing.T, config map[string]string, body func(u *user)) {
 	for name, value := range config {
 		all[name] = value
 	}
-	c := newCluster(t, 1, clusters.Shape{Combined: 3, Config: all})
+	c := newClusterWith(t, 1, bugs, clusters.Shape{Combined: 3, Config: all})
 	c.client(func(u *user) {
 		u.running(1, 2, 3)
 		u.createTopic(1, "orders", 2, 3, "min.insync.replicas", "2")
@@ -94,7 +99,7 @@ func (u *user) askAs(to kafka.NodeID, version int16, req kmsg.Request) (kmsg.Res
 		return nil, err
 	}
 	defer conn.Close()
-	return conn.Call(req, 30*time.Second)
+	return conn.Call(req, 3*time.Second)
 }
 
 // coordinated asks the coordinator of the transactional id, wherever it is, until the answer is one
@@ -166,7 +171,10 @@ func (p *producer) send(partition int32, value string) error {
 }
 
 func (p *producer) trySend(partition, sequence int32, value string) (at int64, err error) {
-	to, topic := p.leader(p.c.brokers()[0], "orders", partition)
+	to, topic := p.anyLeader("orders", partition)
+	if to == kafka.NoNode {
+		return -1, kerr.NotLeaderForPartition
+	}
 	b := record.NewBuilder(record.Options{
 		Idempotent: true, Transactional: true, ProducerID: kafka.ProducerID(p.pid), ProducerEpoch: kafka.ProducerEpoch(p.epoch), BaseSequence: kafka.Sequence(sequence),
 	})
@@ -205,6 +213,16 @@ func (p *producer) tryEnd(pid int64, epoch int16, commit bool) (int64, int16, er
 	return resp.ProducerID, resp.ProducerEpoch, kerr.ErrorForCode(resp.ErrorCode)
 }
 
+// anyLeader is the leader of a partition, by the first broker that says one.
+func (u *user) anyLeader(topic string, partition int32) (to kafka.NodeID, id kafka.UUID) {
+	for _, at := range u.c.brokers() {
+		if to, id = u.leader(at, topic, partition); to != kafka.NoNode {
+			break
+		}
+	}
+	return to, id
+}
+
 // fetched is a partition of orders as a reader gets it.
 type fetched struct {
 	values  []string // at read_committed, without what is aborted
@@ -215,13 +233,13 @@ type fetched struct {
 
 // committed reads a partition of orders at read_committed.
 func (u *user) committed(partition int32) (f fetched) {
-	to, id := u.leader(u.c.brokers()[0], "orders", partition)
+	to, id := u.anyLeader("orders", partition)
 	req := kmsg.NewPtrFetchRequest()
-	req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.SessionEpoch, req.IsolationLevel = 100, 1, 1<<20, -1, 1
+	req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.SessionEpoch, req.IsolationLevel = 100, 1, 10<<20, -1, 1
 	t := kmsg.NewFetchRequestTopic()
 	t.TopicID = id
 	p := kmsg.NewFetchRequestTopicPartition()
-	p.Partition, p.PartitionMaxBytes = partition, 1<<20
+	p.Partition, p.PartitionMaxBytes = partition, 10<<20
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
 	resp, err := u.ask(to, req)

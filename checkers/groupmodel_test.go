@@ -50,7 +50,6 @@ type groupMember struct {
 	slot       int
 	process    int64
 	generation int64 // that it knows of
-	epochs     int64 // changes of its own epoch
 	asleep     bool
 	member     bool // the coordinator knows it
 	owned      map[int]*memberAt

@@ -42,6 +42,9 @@ type pipelineConfig struct {
 	Uncommitted                            bool // readers see what is not committed; members do not
 	TellGeneration, TellListener, TellIDs  bool
 	TellOffsets, TellSends, TellInputs, V2 bool
+	// AskAll: a member polls before its transaction begins, which then names all that it
+	// will send and commit.
+	AskAll bool
 }
 
 type pipelineLog struct{ entries []pipelineEntry }
@@ -83,7 +86,8 @@ type pipelineOp struct {
 	txn         *pipelineTxn
 	polls       history.Mop
 	sends       []history.Mop
-	todo        []int64 // values that are to be sent
+	todo        []history.Mop // that are to be sent
+	asked       bool          // its invocation is told
 	step        int
 	pid, epoch  int64
 	generation  int64
@@ -361,13 +365,16 @@ func (m *pipelineModel) upset(c *pipelineMember) {
 // kill throws a member away: what it had under way is never told, but once in a while it
 // lives on as a zombie.
 func (m *pipelineModel) kill(c *pipelineMember) {
-	if c.op == nil {
+	if c.op == nil || !c.op.asked {
 		m.rec.Invoke(m.event(c, history.Poll)) // something was under way
 	} else if m.yes(2) {
 		m.late = append(m.late, func() { m.endZombie(c) })
-	} else if op := c.op; m.yes(4) { // nothing more is told of it
 	} else {
-		if m.complete(c, history.Unknown); op.step == 3 && m.yes(2) { // its EndTxn was under way
+		op := c.op
+		if !m.yes(4) { // else nothing more is told of it
+			m.complete(c, history.Unknown)
+		}
+		if op.step == 3 && m.yes(2) { // its EndTxn was under way
 			m.late = append(m.late, func() { m.commitLate(c.slot, op) })
 		}
 	}
@@ -466,9 +473,29 @@ func (m *pipelineModel) begin(c *pipelineMember) {
 	if c.before = map[int]int64{}; id.pid == c.pid && id.epoch == c.epoch {
 		id.open = c.op.txn
 	}
+	if !m.cfg.AskAll {
+		m.invoke(c)
+	}
+}
+
+// invoke tells that the transaction begins.
+func (m *pipelineModel) invoke(c *pipelineMember) {
 	e := m.txnEvent(c)
 	e.Mops = []history.Mop{{Kind: history.MopPoll}}
+	if m.cfg.AskAll {
+		e.Mops = append(append(e.Mops, c.op.todo...), m.commits(c.op)...)
+	}
+	c.op.asked = true
 	m.rec.Invoke(e)
+}
+
+func (m *pipelineModel) commits(op *pipelineOp) (mops []history.Mop) {
+	for k := range m.cfg.Inputs {
+		if offset, commits := op.txn.offsets[k]; commits && m.cfg.TellOffsets {
+			mops = append(mops, history.Mop{Kind: history.MopCommit, Key: m.key(k), Offset: history.At(offset)})
+		}
+	}
+	return mops
 }
 
 func (m *pipelineModel) txnEvent(c *pipelineMember) history.Event {
@@ -498,11 +525,14 @@ func (m *pipelineModel) poll(c *pipelineMember) {
 		c.at[k] = m.fetch(k, at, false, &c.op.polls)
 		for _, r := range c.op.polls.Records[from:] {
 			v, _ := r.Value.IsInt()
-			c.op.todo = append(c.op.todo, 1_000_000*(1+m.rng.Int64N(1_000_000))+v)
+			to := m.cfg.Inputs + m.rng.IntN(m.cfg.Outputs)
+			c.op.todo = append(c.op.todo, history.Mop{Kind: history.MopSend, Key: m.key(to), Value: history.Int(1_000_000*(1+m.rng.Int64N(1_000_000)) + v)})
 		}
 		c.op.txn.offsets[k] = c.at[k]
 	}
-	c.op.step++
+	if c.op.step++; m.cfg.AskAll {
+		m.invoke(c)
+	}
 }
 
 // send writes an output, if the producer is not fenced.
@@ -516,12 +546,19 @@ func (m *pipelineModel) send(c *pipelineMember) {
 		m.fail(c)
 		return
 	}
-	k := m.cfg.Inputs + m.rng.IntN(m.cfg.Outputs)
-	mop := history.Mop{Kind: history.MopSend, Key: m.key(k), Value: history.Int(op.todo[0])}
-	if at := m.append(k, op.todo[0], op.txn); m.cfg.TellSends {
+	mop := op.todo[0]
+	value, _ := mop.Value.IsInt()
+	if at := m.append(m.numberOf(mop.Key), value, op.txn); m.cfg.TellSends {
 		mop.Offset = history.At(at)
 	}
 	op.sends, op.todo = append(op.sends, mop), op.todo[1:]
+}
+
+func (m *pipelineModel) numberOf(key history.Value) (k int) {
+	for m.key(k) != key {
+		k++
+	}
+	return k
 }
 
 // stage hands the offsets to the group, which refuses those of an old generation.
@@ -577,18 +614,17 @@ func (m *pipelineModel) complete(c *pipelineMember, outcome history.Type) {
 	e := m.txnEvent(c)
 	e.Type = outcome
 	e.Mops = append([]history.Mop{op.polls}, op.sends...)
-	for k := range m.cfg.Inputs {
-		offset, commits := op.txn.offsets[k]
-		if commits && (op.step >= 2 || outcome == history.OK) && m.cfg.TellOffsets {
-			e.Mops = append(e.Mops, history.Mop{Kind: history.MopCommit, Key: m.key(k), Offset: history.At(offset)})
-		}
+	if op.step >= 2 || outcome == history.OK || m.cfg.AskAll {
+		e.Mops = append(e.Mops, m.commits(op)...)
 	}
 	if m.cfg.TellInputs {
 		for _, r := range op.polls.Records {
 			e.Mops = append(e.Mops, history.Mop{Kind: history.MopProcessed, Key: r.Key, Offset: r.Offset})
 		}
 	}
-	m.rec.Complete(e)
+	if op.asked {
+		m.rec.Complete(e)
+	}
 	c.op = nil
 	if outcome != history.Failed {
 		return
@@ -668,7 +704,7 @@ func pipelineHistory(seed int) (*history.History, pipelineConfig, Options) {
 	rng := rand.New(rand.NewPCG(uint64(seed), 23))
 	yes := func() bool { return rng.IntN(2) == 0 }
 	cfg := pipelineConfig{Inputs: 1 + rng.IntN(3), Outputs: 1 + rng.IntN(3), Members: 1 + rng.IntN(3), Ops: 20 + rng.IntN(150), Uncommitted: rng.IntN(4) == 0,
-		TellGeneration: yes(), TellListener: yes(), TellIDs: yes(), TellOffsets: yes(), TellSends: yes(), TellInputs: yes(), V2: yes()}
+		TellGeneration: yes(), TellListener: yes(), TellIDs: yes(), TellOffsets: yes(), TellSends: yes(), TellInputs: yes(), V2: yes(), AskAll: yes()}
 	var o Options
 	_ = o.Expect.Set("subscribe", "true")
 	_ = o.Expect.Set("empty-polls", "unknown")

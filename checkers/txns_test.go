@@ -222,6 +222,16 @@ var txnTables = []struct {
 		1: txn poll orders/11@1 send bills/21 commit orders@2 group=g txn=t info
 		2: txn poll orders/12@2 send bills/22@4 commit orders@3 group=g txn=u
 		3: poll bills/20@0 bills/22@4`, "", Holds, ""},
+	{"it never tells what it was given", three + `
+		1: txn poll orders/10@0 send bills/20@0 commit orders@1 group=g txn=t
+		1> txn poll send bills/21 commit orders@2 group=g txn=t
+		2: txn poll orders/12@2 send bills/22@4 commit orders@3 group=g txn=u
+		3: poll bills/20@0 bills/21@2 bills/22@4`, "", Holds, ""},
+	{"but it cannot have been given what lies above its commit", three + `
+		1> txn poll send bills/21 commit orders@1 group=g txn=t
+		2: poll orders/10@0 group=g
+		2: txn poll orders/12@2 send bills/22@2 commit orders@3 group=g txn=u
+		3: poll bills/21@0 bills/22@2`, "", Violated, "group-skip poll-skip"},
 	{"it committed, and what it sent was read", three + `
 		1: txn poll orders/10@0 send bills/20@0 commit orders@1 group=g txn=t
 		1: txn poll orders/11@1 send bills/21 commit orders@2 group=g txn=t info

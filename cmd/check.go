@@ -23,6 +23,8 @@ type checking struct {
 	json     bool
 	timeline string
 
+	reportFile string
+
 	options  checkers.Options
 	campaign checkers.Campaign
 	verdicts map[checkers.Verdict]int
@@ -41,13 +43,15 @@ func checkCommand() *cobra.Command {
 			"idempotent producers, read_committed consumers with assigned partitions.",
 		Example: "  ktrial check history.edn\n" +
 			"  ktrial check store/kafka/latest --config acks=1,isolation.level=read_uncommitted\n" +
-			"  ktrial check out/history.jsonl --json",
+			"  ktrial check out/history.jsonl --json\n" +
+			"  ktrial check history.edn --report report.html",
 		RunE: func(_ *cobra.Command, args []string) error { return k.check(args) },
 	}
 	c.Flags().StringArrayVar(&k.config, "config", nil, "key=value,...: under which configuration the history came about")
 	c.Flags().BoolVar(&k.strict, "strict", false, "what a setting or a fault permits is a violation all the same")
 	c.Flags().BoolVar(&k.jepsen, "jepsen", false, "report what Jepsen's checker would, quirks included")
 	c.Flags().BoolVar(&k.json, "json", false, "print one JSON object per history")
+	c.Flags().StringVar(&k.reportFile, "report", "", "write the page of the history to this HTML `FILE`: its clients, and the first violation step by step")
 	c.Flags().StringVar(&k.timeline, "timeline", "", "draw the proof of the first violation into this HTML file")
 	return c
 }
@@ -95,6 +99,8 @@ func (k *checking) files(args []string) ([]string, error) {
 	switch {
 	case inputs > 1:
 		return nil, usage{fmt.Errorf("check: found - %d times, expected once: standard input can be read only once", inputs)}
+	case k.reportFile != "" && len(files) > 1:
+		return nil, usage{fmt.Errorf("--report %s: found %d histories, expected one", k.reportFile, len(files))}
 	case k.timeline != "" && len(files) > 1:
 		return nil, usage{fmt.Errorf("--timeline %s: found %d histories, expected one", k.timeline, len(files))}
 	}
@@ -125,6 +131,11 @@ func (k *checking) one(file string, alone bool) error {
 		fmt.Fprint(stdout, j)
 		if alone {
 			k.next(stdout, file, j)
+		}
+	}
+	if k.reportFile != "" {
+		if err := k.report(h, j); err != nil {
+			return err
 		}
 	}
 	if k.timeline != "" {
@@ -166,7 +177,7 @@ func (k *checking) next(out io.Writer, file string, j *checkers.Judgement) {
 	if k.jepsen {
 		lines = append(lines, line{this, "what a sound checker says"})
 	} else {
-		lines = append(lines, line{this + " --timeline FILE.html", "the first one as a picture"})
+		lines = append(lines, line{this + " --report FILE.html", "all clients, and the first one step by step"}, line{this + " --timeline FILE.html", "the first one as a picture"})
 	}
 	if j.Config == "" && !k.jepsen {
 		lines = append(lines, line{this + " --config acks=1", "if it was configured to promise less"})

@@ -204,3 +204,21 @@ func TestCheckDrawsATimeline(t *testing.T) {
 	assert.Equal(t, 0, s.code)
 	assert.Contains(t, s.err, "nothing is violated")
 }
+
+// The page of anybody's history has its clients, and the first violation as steps.
+func TestCheckReport(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "page.html")
+	s := typed(t, "check", "../checkers/testdata/cases/acks1-int.edn", "--report", file)
+	require.Equal(t, 1, s.code, s.err)
+	page, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for _, words := range []string{"<h1>acks1-int.edn</h1>", "2 operations, judged by the baseline", "process 0 sent record 1, then record 2", "process 0 sends 1 to 1</li>", "process 0 is told: success, offset 5</li>"} {
+		assert.Contains(t, string(page), words)
+	}
+	assert.NotContains(t, string(page), "virtual time")
+	s = typed(t, "check", "../checkers/testdata/cases", "--report", file)
+	assert.Equal(t, exitUsage, s.code)
+	assert.Contains(t, s.err, "--report "+file+": found")
+	s = typed(t, "check", "../checkers/testdata/cases/acks1-int.edn", "--report", filepath.Join(file, "in", "a", "file"))
+	assert.Equal(t, exitUsage, s.code)
+}

@@ -148,7 +148,7 @@ func command() *cobra.Command {
 	root.SetVersionTemplate(typedAs + " {{.Version}}\n")
 	fitHelp(root)
 	root.AddCommand(
-		listCommand(), runCommand(), huntCommand(), mergeCommand(), zooCommand(), replayCommand(), shrinkCommand(), traceCommand(),
+		listCommand(), runCommand(), huntCommand(), mergeCommand(), zooCommand(), replayCommand(), shrinkCommand(), traceCommand(), reportCommand(), compareCommand(),
 		checkCommand(), serveCommand(), appCommand(), tapCommand(), completionCommand(),
 	)
 	return root

@@ -14,6 +14,7 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
@@ -52,15 +53,41 @@ var typeface = font.Font{Typeface: "Liberation", Variant: "Sans"}
 // below, what the cluster did, and the faults, whose spans shade all of it. The
 // same run gives the same bytes.
 func (t *Timeline) WriteSVG(w io.Writer) error {
-	panels := []panel{t.rates(), t.latency(), t.changes(), t.faults()}
-	height := vg.Length(headHeight + axisHeight + pageMargin)
+	panels, height := t.panels()
+	page := vgsvg.New(pageWidth, height)
+	t.draw(draw.New(page), panels, height)
+	var out bytes.Buffer
+	if _, err := page.WriteTo(&out); err != nil {
+		return err
+	}
+	_, err := strings.NewReplacer("font-family:Liberation Sans;", "font-family:Liberation Sans,Arial,Helvetica,sans-serif;").WriteString(w, out.String())
+	return err
+}
+
+// pixelsPerInch of a PNG: two for each point, for screens and for chats.
+const pixelsPerInch = 144
+
+// WritePNG draws the same as pixels.
+func (t *Timeline) WritePNG(w io.Writer) error {
+	panels, height := t.panels()
+	page := vgimg.NewWith(vgimg.UseWH(pageWidth, height), vgimg.UseDPI(pixelsPerInch), vgimg.UseBackgroundColor(color.White))
+	t.draw(draw.New(page), panels, height)
+	_, err := vgimg.PngCanvas{Canvas: page}.WriteTo(w)
+	return err
+}
+
+// panels are the plots that stand over each other, and the height of all.
+func (t *Timeline) panels() (panels []panel, height vg.Length) {
+	panels = []panel{t.rates(), t.latency(), t.changes(), t.faults()}
+	height = vg.Length(headHeight + axisHeight + pageMargin)
 	for _, p := range panels {
 		height += gap + p.height
 	}
-	page := vgsvg.New(pageWidth, height)
-	c := draw.New(page)
-	t.drawHead(draw.Crop(c, pageMargin, -pageMargin, height-headHeight, -8))
+	return panels, height
+}
 
+func (t *Timeline) draw(c draw.Canvas, panels []panel, height vg.Length) {
+	t.drawHead(draw.Crop(c, pageMargin, -pageMargin, height-headHeight, -8))
 	for _, p := range panels {
 		p.X.Min, p.X.Max = 0, t.Run.VirtualSeconds // curves end with a whole second
 	}
@@ -79,12 +106,6 @@ func (t *Timeline) WriteSVG(w io.Writer) error {
 		p.drawHeading(draw.Crop(c, pageMargin+left, -pageMargin-8, top-gap, top-height))
 		top = bottom
 	}
-	var out bytes.Buffer
-	if _, err := page.WriteTo(&out); err != nil {
-		return err
-	}
-	_, err := strings.NewReplacer("font-family:Liberation Sans;", "font-family:Liberation Sans,Arial,Helvetica,sans-serif;").WriteString(w, out.String())
-	return err
 }
 
 // drawHead says which run it is.

@@ -38,6 +38,7 @@ func All() []Scenario {
 		ZombieMember,
 		StaticRestart,
 		StaticAbsent,
+		StaticTwin,
 		EagerVersusCooperativeVersus848,
 		SlowToGiveUp,
 		LostAnswers,

@@ -10,7 +10,7 @@ import (
 
 // CoordinatorAlone: the coordinator is cut off from all other servers, and not from the
 // members of its group, while one of them comes and goes. What it decides then it cannot
-// replicate, so that it may tell nobody: another broker is elected that knows nothing of
+// replicate, so that it may answer none of it: another broker is elected that knows nothing of
 // it, and decides for itself.
 var CoordinatorAlone = Scenario{
 	Name:     "coordinator-alone",

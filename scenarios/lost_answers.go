@@ -23,7 +23,7 @@ var LostAnswers = Scenario{
 			Topic:     "orders",
 			Producers: 3, Rate: 30, Acks: client.AcksAll, Idempotent: true,
 			Duration: time.Minute,
-			Client:   extended(Impatient, map[string]string{"group.protocol": "consumer", "request.timeout.ms": "3000"}),
+			Client:   merged(Impatient, map[string]string{"group.protocol": "consumer", "request.timeout.ms": "3000"}),
 		},
 		Group: "billing", Members: 4,
 	},
@@ -34,9 +34,9 @@ var LostAnswers = Scenario{
 		{At: 19500 * time.Millisecond, For: 4 * time.Second, Fault: faults.CutOneWay{From: faults.Coordinator("billing"), To: faults.Members("billing")}},
 		{At: 27 * time.Second, For: 4 * time.Second, Fault: faults.CutOneWay{From: faults.Coordinator("billing"), To: faults.Members("billing")}},
 		{At: 36 * time.Second, For: time.Second, Fault: faults.Kill{Host: faults.Host("member-2", "member-3")}},
-		// Nobody comes or goes after this one, so that nothing else is assigned.
-		{At: 50 * time.Second, For: 500 * time.Millisecond, Fault: faults.Stop{Host: faults.Host("member-4")}},
-		{At: 52200 * time.Millisecond, For: 3 * time.Second, Fault: faults.CutOneWay{From: faults.Coordinator("billing"), To: faults.Members("billing")}},
+		// No member comes or goes after this one, so that nothing else is assigned.
+		{At: 44 * time.Second, For: 5 * time.Second, Fault: faults.Stop{Host: faults.Host("member-4")}},
+		{At: 49200 * time.Millisecond, For: 4 * time.Second, Fault: faults.CutOneWay{From: faults.Coordinator("billing"), To: faults.Host("member-4")}},
 	},
 	Checks: PromisesToGroups,
 	Probes: []*ledger.Probe{group.ProbeLostAnswer},

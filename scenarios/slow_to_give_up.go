@@ -34,7 +34,7 @@ var SlowToGiveUp = Scenario{
 			Topic:     "orders",
 			Producers: 2, Rate: 12, Acks: client.AcksAll, Idempotent: true,
 			Duration: time.Minute,
-			Client: extended(Impatient, map[string]string{
+			Client: merged(Impatient, map[string]string{
 				"group.protocol": "consumer", "group.remote.assignor": "range", "max.poll.records": "12",
 			}),
 		},
@@ -49,12 +49,12 @@ var SlowToGiveUp = Scenario{
 		{At: 36 * time.Second, For: 14 * time.Second, Fault: faults.RollingRestart{Hosts: faults.Members("billing"), Down: 400 * time.Millisecond}},
 	},
 	Checks: PromisesToGroups,
-	Laws:   []Law{{Name: "members give up in time what they are to", About: "none is removed, for each is alive and done within its rebalance timeout", Watch: nobodyIsRemoved}},
+	Laws:   []Law{{Name: "members give up in time what they are to", About: "none is removed, for each is alive and done within its rebalance timeout", Watch: noneIsRemoved}},
 	Probes: []*ledger.Probe{group.ProbeWaits},
 }
 
-// nobodyIsRemoved reports a member that its coordinator removes before the members end.
-func nobodyIsRemoved() func(*ledger.Entry) (checked bool, broken string) {
+// noneIsRemoved reports a member that its coordinator removes before the members end.
+func noneIsRemoved() func(*ledger.Entry) (checked bool, broken string) {
 	over := false
 	return func(e *ledger.Entry) (checked bool, broken string) {
 		over = over || e.Event.Kind().Name == healed

@@ -66,13 +66,13 @@ func rivalled(w workloads.TransactionalWrites, rivals int) workloads.Transaction
 
 // clientsWith is work whose clients have other settings.
 func clientsWith(w workloads.TransactionalWrites, settings map[string]string) workloads.TransactionalWrites {
-	w.Client = extended(w.Client, settings)
+	w.Client = merged(w.Client, settings)
 	return w
 }
 
 // workersWith is a pipeline whose clients have other settings.
 func workersWith(w workloads.Pipeline, settings map[string]string) workloads.Pipeline {
-	w.Input.Client = extended(w.Input.Client, settings)
+	w.Input.Client = merged(w.Input.Client, settings)
 	return w
 }
 
@@ -88,8 +88,8 @@ func late(w workloads.GroupConsume, members int) workloads.GroupConsume {
 	return w
 }
 
-// extended is a configuration with more in it.
-func extended(of, more map[string]string) map[string]string {
+// merged is a configuration with more in it.
+func merged(of, more map[string]string) map[string]string {
 	all := maps.Clone(of)
 	maps.Copy(all, more)
 	return all

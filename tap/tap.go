@@ -100,8 +100,9 @@ func (t *Tap) Addr() string {
 
 func (t *Tap) watch(op *history.Op) {
 	before := t.live.First
-	if t.live.Operation(op); t.live.First != before && t.cfg.Live != nil {
-		t.cfg.Live(*t.live.First)
+	t.live.Operation(op)
+	if found := t.live.First; found != before && t.cfg.Live != nil && !(found.Anomaly == checkers.PhantomRead && t.observer.Transactions()) {
+		t.cfg.Live(*found)
 	}
 }
 
@@ -229,9 +230,10 @@ type Result struct {
 func (t *Tap) Judge(strict bool, given checkers.Expectations) Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.observer.Finish()
 	t.recorder.Note(history.Event{Type: history.Unknown, Actor: "ktrial tap", F: history.Config, Text: t.claims(), Time: time.Since(t.begun)})
 	return Result{
-		History: t.recorder.History(), Judgement: t.live.Conclude(checkers.Options{Expect: given, Strict: strict}),
+		History: t.recorder.History(), Judgement: checkers.Judge(t.recorder.History(), checkers.Options{Expect: given, Strict: strict}),
 		Counts: t.observer.Counts, Full: t.full,
 	}
 }
@@ -249,6 +251,9 @@ func (t *Tap) claims() string {
 	text := "acks=" + acks
 	if c.NotIdempotent {
 		text += ",enable.idempotence=false,retries=2147483647"
+	}
+	if c.ReadUncommitted {
+		text += ",isolation.level=read_uncommitted"
 	}
 	return text
 }

@@ -159,15 +159,22 @@ func (w GroupConsume) when() CommitWhen {
 
 // Clients are those of the input, the members, and one that asks what the group has
 // committed when all is over.
-func (w GroupConsume) Clients(s *Stage) []Client {
-	out := w.Input.Clients(s)
-	g := &group{w: w, s: s, reached: map[kafka.TopicPartition]kafka.Offset{}}
-	audit := &groupAudit{s: s, group: w.Group, topics: w.UsesTopics(), done: g.done}
+func (w GroupConsume) Clients(s *Stage) []Client { return w.group(s).clients() }
+
+func (g *group) clients() []Client {
+	w := g.w
+	out := w.Input.Clients(g.s)
+	audit := &groupAudit{s: g.s, group: w.Group, topics: w.UsesTopics(), done: g.done}
 	for i := range w.Members + w.Late {
 		m := &processing{g: g, number: i + 1, late: i >= w.Members}
 		out = append(out, Client{Host: fmt.Sprintf("member-%d", i+1), Role: Reads, Group: w.Group, Stops: true, Main: m.main})
 	}
 	return append(out, Client{Host: "group-auditor", Role: Reads, Watches: w.Group, Main: audit.main})
+}
+
+// group is one that all clients of the workload know, for a stage.
+func (w GroupConsume) group(s *Stage) *group {
+	return &group{w: w, s: s, reached: map[kafka.TopicPartition]kafka.Offset{}}
 }
 
 // group is what all members know of each other. No real member does: it is how the
@@ -206,12 +213,19 @@ func (p *processing) main(h env.Host) {
 	if p.late {
 		h.Sleep(g.w.Lasts() / 3)
 	}
+	p.live(h, func() bool { return false })
+}
+
+// live is the member from when it joins until all is read, it is asked to stop, or ends
+// says so.
+func (p *processing) live(h env.Host, ends func() bool) {
+	g := p.g
 	m, err := g.s.NewMember(h, checked(client.ReadConsumer(g.w.given(p.number))), g.w.UsesTopics()...)
 	if err != nil {
 		panic("workloads: member: " + err.Error())
 	}
 	p.member = m
-	for !g.done() && !g.s.Stopping(h.Name()) {
+	for !ends() && !g.done() && !g.s.Stopping(h.Name()) {
 		begun := g.s.Now()
 		p.process(h, m.Poll())
 		if g.s.Now() == begun {

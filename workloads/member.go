@@ -28,9 +28,10 @@ type Member struct {
 	group      string
 	topics     []string
 
-	owned []kafka.TopicPartition
-	next  map[kafka.TopicPartition]kafka.Offset // of what was polled and is owned
-	moved []kafka.TopicPartition                // within the poll under way
+	failed error // of the last poll
+	owned  []kafka.TopicPartition
+	next   map[kafka.TopicPartition]kafka.Offset // of what was polled and is owned
+	moved  []kafka.TopicPartition                // within the poll under way
 	// unfenced: its offsets in transactions do not say as what it is in the group.
 	unfenced bool
 	// Revoking, if set, is called before partitions are given up that are still
@@ -126,6 +127,7 @@ func (m *Member) Poll() []client.ConsumerRecord {
 	m.moved = nil
 	m.s.Recorder.Invoke(m.polled(history.Invoke, nil))
 	records, err := m.consumer.Poll(pollTimeout)
+	m.failed = err
 	if err != nil {
 		e := m.polled(history.Failed, nil)
 		e.Error = err.Error()
@@ -284,6 +286,12 @@ func (m *Member) committing(c client.Commit) (ended func(error)) {
 var refusals = []*kerr.Error{
 	kerr.UnknownMemberID, kerr.IllegalGeneration, kerr.FencedInstanceID, kerr.StaleMemberEpoch, kerr.RebalanceInProgress,
 	kerr.CoordinatorLoadInProgress, kerr.OffsetMetadataTooLarge, kerr.GroupIDNotFound, kerr.InvalidGroupID,
+}
+
+// Fenced reports whether the last poll failed because another process is the
+// static member of its group.instance.id by now (KIP-345).
+func (m *Member) Fenced() bool {
+	return errors.Is(m.failed, kerr.FencedInstanceID) || errors.Is(m.failed, kerr.UnreleasedInstanceID)
 }
 
 // Close leaves the group, having given up what is owned, within the time.

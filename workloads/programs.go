@@ -67,7 +67,7 @@ func (w Programs) UsesTopics() []string { return w.Topics }
 // Config is what the programs asked to be promised, as far as it was seen on the
 // wire: the weakest of all requests. Until something was sent nothing is promised.
 func (w Programs) Config() map[string]string {
-	claims := fromwire.Claims{NotIdempotent: true}
+	claims := fromwire.Claims{NotIdempotent: true, ReadUncommitted: true}
 	if w.seen != nil && w.seen.Observer != nil && w.seen.Claims.Produced {
 		claims = w.seen.Claims
 	}
@@ -75,7 +75,11 @@ func (w Programs) Config() map[string]string {
 	if claims.LeastAcks < 0 {
 		acks = "all"
 	}
-	return map[string]string{"acks": acks, "enable.idempotence": fmt.Sprint(!claims.NotIdempotent)}
+	isolation := client.ReadCommitted
+	if claims.ReadUncommitted {
+		isolation = client.ReadUncommitted
+	}
+	return map[string]string{"acks": acks, "enable.idempotence": fmt.Sprint(!claims.NotIdempotent), "isolation.level": isolation.String()}
 }
 
 // ForRun is a copy for one run.
@@ -86,6 +90,9 @@ func (w Programs) ForRun() Workload {
 
 // Seen is what was observed in a run.
 func (w Programs) Seen() fromwire.Counts { return w.seen.Counts }
+
+// Finish records what is known of transactions whose end was not seen.
+func (w Programs) Finish() { w.seen.Finish() }
 
 // Set changes the only parameter there is.
 func (w Programs) Set(name, value string) (Workload, error) {
@@ -251,7 +258,7 @@ func (a *observedAudit) main(h env.Host) {
 		h.Sleep(time.Second)
 	}
 	cfg := client.ConsumerDefaults()
-	cfg.AutoOffsetReset = client.Earliest
+	cfg.AutoOffsetReset, cfg.IsolationLevel = client.Earliest, client.ReadCommitted
 	consumer, err := client.New(&observedHost{Host: h, o: a.w.seen.Observer, life: h.Name()}, a.s.Bootstrap, h.Name()).NewConsumer(cfg)
 	if err != nil {
 		panic("workloads: auditor: " + err.Error())

@@ -48,6 +48,8 @@ type Configured interface {
 type PerRun interface {
 	Workload
 	ForRun() Workload
+	// Finish is called when the run is over, and may record what is known then.
+	Finish()
 }
 
 // Settable is a workload with parameters that `--set` changes.

@@ -15,6 +15,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/internal/golden"
 )
 
 // trial is a cluster that goes through a random life, with ghosts that know
@@ -187,7 +188,7 @@ func (t *trial) growStale(tp kafka.TopicPartition, id kafka.NodeID) []string {
 }
 
 func (t *trial) setMinISR(topic string, n int) {
-	cmd := parse(fmt.Sprintf("config topic %s min.insync.replicas=%d", topic, n))
+	cmd := command{golden.Parse(fmt.Sprintf("config topic %s min.insync.replicas=%d", topic, n))}
 	cmd.config(t.cluster)
 }
 

@@ -26,19 +26,10 @@ func TestStories(t *testing.T) {
 
 // play answers every command of a story.
 func play(_ *testing.T, text string) string {
-	var out strings.Builder
 	var c *cluster
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\n")
-		if strings.HasPrefix(line, "  ") {
-			continue
-		}
-		out.WriteString(line + "\n")
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		cmd := parse(line)
-		if cmd.name == "cluster" {
+	return golden.Commands(text, func(line golden.Command) (said []string) {
+		cmd := command{line}
+		if cmd.Name == "cluster" {
 			c = cmd.cluster()
 		} else if c == nil {
 			c = newCluster(nil)
@@ -46,62 +37,42 @@ func play(_ *testing.T, text string) string {
 		}
 		answers := cmd.play(c)
 		for _, r := range c.takeFresh() {
-			fmt.Fprintf(&out, "  + %s\n", c.describe(r))
+			said = append(said, "+ "+c.describe(r))
 		}
-		for _, a := range answers {
-			fmt.Fprintf(&out, "  %s\n", a)
-		}
-	}
-	return out.String()
+		return append(said, answers...)
+	})
 }
 
-// command is a name, arguments, and options with a "=".
-type command struct {
-	name string
-	args []string
-	opts map[string]string
-}
-
-func parse(line string) command {
-	fields := strings.Fields(line)
-	cmd := command{name: fields[0], opts: map[string]string{}}
-	for _, f := range fields[1:] {
-		if k, v, ok := strings.Cut(f, "="); ok {
-			cmd.opts[k] = v
-		} else {
-			cmd.args = append(cmd.args, f)
-		}
-	}
-	return cmd
-}
+// command is a line of a story of the controller.
+type command struct{ golden.Command }
 
 // cluster [plant] [setting=value]...
 func (cmd command) cluster() *cluster {
 	var bugs []planted.Bug
-	for _, a := range cmd.args {
+	for _, a := range cmd.Args {
 		bugs = append(bugs, planted.Bug(a))
 	}
-	return newCluster(cmd.opts, bugs...)
+	return newCluster(cmd.Opts, bugs...)
 }
 
 func (cmd command) play(c *cluster) []string {
-	switch cmd.name {
+	switch cmd.Name {
 	case "cluster":
 		return nil
 	case "register": // register ID [incarnation=N] [previous=EPOCH] [rack=R]
 		previous, ok := c.epochs[cmd.node(0)]
-		if !ok || cmd.opts["previous"] == "" {
+		if !ok || cmd.Opts["previous"] == "" {
 			previous = kafka.NoEpoch
-		} else if cmd.opts["previous"] != "current" {
+		} else if cmd.Opts["previous"] != "current" {
 			previous = kafka.BrokerEpoch(cmd.int("previous", -1))
 		}
-		err := c.register(cmd.node(0), cmd.int("incarnation", 1), previous, cmd.opts["rack"])
+		err := c.register(cmd.node(0), cmd.int("incarnation", 1), previous, cmd.Opts["rack"])
 		if err != nil {
 			return []string{errorName(err)}
 		}
 		return []string{fmt.Sprintf("epoch %d", c.epochs[cmd.node(0)])}
 	case "heartbeat": // heartbeat ID [fence] [shutdown] [at=OFFSET] [epoch=N]
-		if cmd.opts["epoch"] != "" {
+		if cmd.Opts["epoch"] != "" {
 			defer func(was kafka.BrokerEpoch) { c.epochs[cmd.node(0)] = was }(c.epochs[cmd.node(0)])
 			c.epochs[cmd.node(0)] = kafka.BrokerEpoch(cmd.int("epoch", 0))
 		}
@@ -111,12 +82,12 @@ func (cmd command) play(c *cluster) []string {
 		}
 		return []string{map[brokerState]string{fenced: "fenced", unfenced: "unfenced", shuttingDown: "shutting down", shutDownNow: "shut down now"}[state]}
 	case "start": // start ID...: register and unfence
-		for i := range cmd.args {
+		for i := range cmd.Args {
 			c.start(cmd.node(i))
 		}
 		return nil
 	case "tick": // tick MILLISECONDS
-		n, _ := strconv.Atoi(cmd.args[0])
+		n, _ := strconv.Atoi(cmd.Args[0])
 		c.now += time.Duration(n) * time.Millisecond
 		return nil
 	case "expire":
@@ -133,7 +104,7 @@ func (cmd command) play(c *cluster) []string {
 	case "delete-topic":
 		req := kmsg.NewPtrDeleteTopicsRequest()
 		req.Version = 6
-		for _, name := range cmd.args { // id:NAME is by id
+		for _, name := range cmd.Args { // id:NAME is by id
 			if name, byID := strings.CutPrefix(name, "id:"); byID {
 				req.Topics = append(req.Topics, kmsg.DeleteTopicsRequestTopic{TopicID: c.brain().image.Topic(name).ID})
 				continue
@@ -146,8 +117,8 @@ func (cmd command) play(c *cluster) []string {
 	case "create-partitions": // create-partitions TOPIC count=N [assign=1,2/2,3]
 		req := kmsg.NewPtrCreatePartitionsRequest()
 		x := kmsg.NewCreatePartitionsRequestTopic()
-		x.Topic, x.Count = cmd.args[0], int32(cmd.int("count", 0))
-		for _, nodes := range assignments(cmd.opts["assign"]) {
+		x.Topic, x.Count = cmd.Args[0], int32(cmd.int("count", 0))
+		for _, nodes := range assignments(cmd.Opts["assign"]) {
 			x.Assignment = append(x.Assignment, kmsg.CreatePartitionsRequestTopicAssignment{Replicas: nodes})
 		}
 		req.Topics = append(req.Topics, x)
@@ -162,8 +133,8 @@ func (cmd command) play(c *cluster) []string {
 	case "elect": // elect preferred|unclean TOPIC/N
 		req := kmsg.NewPtrElectLeadersRequest()
 		req.Version = 2
-		req.ElectionType = int8(map[string]int{"preferred": 0, "unclean": 1}[cmd.args[0]])
-		for _, a := range cmd.args[1:] {
+		req.ElectionType = int8(map[string]int{"preferred": 0, "unclean": 1}[cmd.Args[0]])
+		for _, a := range cmd.Args[1:] {
 			tp := partitionOf(a)
 			req.Topics = append(req.Topics, kmsg.ElectLeadersRequestTopic{Topic: tp.Topic, Partitions: []int32{tp.Partition}})
 		}
@@ -191,8 +162,8 @@ func (cmd command) play(c *cluster) []string {
 		req := kmsg.NewPtrUpdateFeaturesRequest()
 		req.Version = 2
 		u := kmsg.NewUpdateFeaturesRequestFeatureUpdate()
-		level, _ := strconv.Atoi(cmd.args[1])
-		u.Feature, u.MaxVersionLevel, u.UpgradeType = cmd.args[0], int16(level), upgrade
+		level, _ := strconv.Atoi(cmd.Args[1])
+		u.Feature, u.MaxVersionLevel, u.UpgradeType = cmd.Args[0], int16(level), upgrade
 		if cmd.has("downgrade") {
 			u.UpgradeType = safeDowngrade
 		}
@@ -205,11 +176,11 @@ func (cmd command) play(c *cluster) []string {
 		return answer(kafka.Code(err), kafka.Message(err))
 	case "reassign": // reassign TOPIC/N 1,2,3 | cancel
 		req := kmsg.NewPtrAlterPartitionAssignmentsRequest()
-		tp := partitionOf(cmd.args[0])
+		tp := partitionOf(cmd.Args[0])
 		x := kmsg.NewAlterPartitionAssignmentsRequestTopicPartition()
 		x.Partition = tp.Partition
-		if cmd.args[1] != "cancel" {
-			x.Replicas = assignments(cmd.args[1])[0]
+		if cmd.Args[1] != "cancel" {
+			x.Replicas = assignments(cmd.Args[1])[0]
 		}
 		req.Topics = append(req.Topics, kmsg.AlterPartitionAssignmentsRequestTopic{Topic: tp.Topic, Partitions: []kmsg.AlterPartitionAssignmentsRequestTopicPartition{x}})
 		resp, recs := c.brain().alterReassignments(req)
@@ -240,12 +211,12 @@ func (cmd command) createTopic(c *cluster) []string {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.Version, req.ValidateOnly = 7, cmd.has("validate")
 	x := kmsg.NewCreateTopicsRequestTopic()
-	x.Topic = strings.Trim(cmd.args[0], `"`)
+	x.Topic = strings.Trim(cmd.Args[0], `"`)
 	x.NumPartitions, x.ReplicationFactor = int32(cmd.int("partitions", -1)), int16(cmd.int("replicas", -1))
-	for i, nodes := range assignments(cmd.opts["assign"]) {
+	for i, nodes := range assignments(cmd.Opts["assign"]) {
 		x.ReplicaAssignment = append(x.ReplicaAssignment, kmsg.CreateTopicsRequestTopicReplicaAssignment{Partition: int32(i), Replicas: nodes})
 	}
-	for name, value := range cmd.opts {
+	for name, value := range cmd.Opts {
 		if name != "partitions" && name != "replicas" && name != "assign" {
 			x.Configs = append(x.Configs, kmsg.CreateTopicsRequestTopicConfig{Name: name, Value: &value})
 		}
@@ -269,10 +240,10 @@ func eachAnswer[T any](topics []T, answer func(T) []string) (out []string) {
 // alter-partition TOPIC/N isr=1,2 [from=BROKER] [leader-epoch=N]
 // [partition-epoch=N] [broker-epoch=ID:EPOCH] [recovering]
 func (cmd command) alterPartition(c *cluster) []string {
-	tp := partitionOf(cmd.args[0])
-	got, err := c.alter(tp, nodeIDs(assignments(cmd.opts["isr"])[0]), func(req *kmsg.AlterPartitionRequest) {
+	tp := partitionOf(cmd.Args[0])
+	got, err := c.alter(tp, nodeIDs(assignments(cmd.Opts["isr"])[0]), func(req *kmsg.AlterPartitionRequest) {
 		x := &req.Topics[0].Partitions[0]
-		if cmd.opts["from"] != "" {
+		if cmd.Opts["from"] != "" {
 			req.BrokerID = int32(cmd.int("from", 0))
 			req.BrokerEpoch = int64(c.epochs[kafka.NodeID(req.BrokerID)])
 		}
@@ -281,7 +252,7 @@ func (cmd command) alterPartition(c *cluster) []string {
 		if cmd.has("recovering") {
 			x.LeaderRecoveryState = 1
 		}
-		if id, epoch, ok := strings.Cut(cmd.opts["broker-epoch"], ":"); ok {
+		if id, epoch, ok := strings.Cut(cmd.Opts["broker-epoch"], ":"); ok {
 			for i := range x.NewEpochISR {
 				if strconv.Itoa(int(x.NewEpochISR[i].BrokerID)) == id {
 					x.NewEpochISR[i].BrokerEpoch, _ = strconv.ParseInt(epoch, 10, 64)
@@ -298,8 +269,8 @@ func (cmd command) alterPartition(c *cluster) []string {
 // config topic|broker NAME [append|subtract|delete] name=value...
 // config topic|broker NAME|all [append|subtract|delete|whole] [K=V]...
 func (cmd command) config(c *cluster) []string {
-	a := alteration{resource: metadata.Resource{Type: metadata.TopicResource, Name: cmd.args[1]}, whole: cmd.has("whole")}
-	if cmd.args[0] == "broker" {
+	a := alteration{resource: metadata.Resource{Type: metadata.TopicResource, Name: cmd.Args[1]}, whole: cmd.has("whole")}
+	if cmd.Args[0] == "broker" {
 		a.resource.Type = metadata.BrokerResource
 	}
 	if a.resource.Name == "all" {
@@ -313,8 +284,8 @@ func (cmd command) config(c *cluster) []string {
 			op = o
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(cmd.opts)) {
-		value := cmd.opts[name]
+	for _, name := range slices.Sorted(maps.Keys(cmd.Opts)) {
+		value := cmd.Opts[name]
 		a.ops = append(a.ops, kmsg.IncrementalAlterConfigsRequestResourceConfig{Name: name, Op: op, Value: &value})
 	}
 	recs, errs := c.brain().alterConfigs([]alteration{a})
@@ -323,7 +294,7 @@ func (cmd command) config(c *cluster) []string {
 }
 
 func (cmd command) node(i int) kafka.NodeID {
-	n, err := strconv.Atoi(cmd.args[i])
+	n, err := strconv.Atoi(cmd.Args[i])
 	if err != nil {
 		panic(err)
 	}
@@ -331,10 +302,10 @@ func (cmd command) node(i int) kafka.NodeID {
 }
 
 func (cmd command) int(name string, otherwise int) int {
-	if cmd.opts[name] == "" {
+	if cmd.Opts[name] == "" {
 		return otherwise
 	}
-	n, err := strconv.Atoi(cmd.opts[name])
+	n, err := strconv.Atoi(cmd.Opts[name])
 	if err != nil {
 		panic(err)
 	}
@@ -342,7 +313,7 @@ func (cmd command) int(name string, otherwise int) int {
 }
 
 func (cmd command) has(word string) bool {
-	for _, a := range cmd.args {
+	for _, a := range cmd.Args {
 		if a == word {
 			return true
 		}

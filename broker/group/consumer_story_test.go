@@ -39,30 +39,19 @@ func TestConsumerStories(t *testing.T) {
 
 func playConsumers(t *testing.T, text string) string {
 	st := newConsumerStory(command{})
-	var out strings.Builder
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\n")
-		if strings.HasPrefix(line, "  ") {
-			continue
-		}
-		out.WriteString(line + "\n")
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		cmd := parse(line)
-		if cmd.name == "shard" {
+	return golden.Commands(text, func(line golden.Command) []string {
+		cmd := command{line}
+		if cmd.Name == "shard" {
 			st = newConsumerStory(cmd)
-			continue
+			return nil
 		}
 		st.play(cmd)
-		for _, s := range st.takeSaid() {
-			fmt.Fprintf(&out, "  %s\n", s)
-		}
+		said := st.takeSaid()
 		if st.bugs == nil {
 			st.requireSound(t)
 		}
-	}
-	return out.String()
+		return said
+	})
 }
 
 // consumerStory is a story with KIP-848 groups.
@@ -99,7 +88,7 @@ func newConsumerStory(cmd command) consumerStory {
 	cfg.Consumer.Migration = MigrationPolicy(cmd.opt("policy", "bidirectional"))
 	cfg.Consumer.MaxSize = cmd.int("consumers", cfg.Consumer.MaxSize)
 	st := consumerStory{newStory(cfg), map[string]byte{}}
-	if bug, ok := cmd.opts["plant"]; ok {
+	if bug, ok := cmd.Opts["plant"]; ok {
 		st.bugs = planted.Plant(planted.Bug(bug))
 		st.load()
 	}
@@ -107,27 +96,27 @@ func newConsumerStory(cmd command) consumerStory {
 }
 
 func (st consumerStory) play(cmd command) {
-	switch cmd.name {
+	switch cmd.Name {
 	case "topic":
-		n, err := strconv.Atoi(cmd.args[1])
+		n, err := strconv.Atoi(cmd.Args[1])
 		must(err)
-		st.topic(cmd.args[0], n)
+		st.topic(cmd.Args[0], n)
 	case "drop":
-		id := st.image.Topic(cmd.args[0]).ID
+		id := st.image.Topic(cmd.Args[0]).ID
 		st.change(&metadata.RemoveTopicRecord{TopicID: id})
 	case "set": // set GROUP name=value
-		for name, value := range cmd.opts {
-			st.change(&metadata.ConfigRecord{ResourceType: metadata.GroupResource, ResourceName: cmd.args[0], Name: name, Value: &value})
+		for name, value := range cmd.Opts {
+			st.change(&metadata.ConfigRecord{ResourceType: metadata.GroupResource, ResourceName: cmd.Args[0], Name: name, Value: &value})
 		}
 	case "beat":
 		st.beat(cmd)
 	case "group":
 		st.describeConsumers(cmd.group())
 	case "commit": // the server knows the ids of topics
-		cmd.opts["topic"] = strconv.Itoa(int(st.topicID(partitionOf(partitionNames(cmd)[0]).Topic)[15]))
+		cmd.Opts["topic"] = strconv.Itoa(int(st.topicID(partitionOf(partitionNames(cmd)[0]).Topic)[15]))
 		st.story.play(cmd)
 	case "session": // how long until A's session ends
-		st.say("> %v", st.timers[consumerTimer("session", cmd.group(), cmd.args[0])].due-st.now)
+		st.say("> %v", st.timers[consumerTimer("session", cmd.group(), cmd.Args[0])].due-st.now)
 	default:
 		st.story.play(cmd)
 	}
@@ -165,24 +154,24 @@ func (st consumerStory) change(records ...metadata.Record) {
 // [instance=..] [rack=..] [assignor=..] [v=1]. One that joins is full without being
 // told; "names=" is an empty list.
 func (st consumerStory) beat(cmd command) {
-	client := cmd.args[0]
-	epoch, err := strconv.Atoi(cmd.args[1])
+	client := cmd.Args[0]
+	epoch, err := strconv.Atoi(cmd.Args[1])
 	must(err)
 	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
 	req.Version, req.Group, req.MemberID, req.MemberEpoch = int16(cmd.int("v", 1)), cmd.group(), cmd.opt("id", client), int32(epoch)
 	req.InstanceID, req.RackID, req.ServerAssignor = cmd.instance(), cmd.pointer("rack"), cmd.pointer("assignor")
 	req.SubscribedTopicRegex = cmd.pointer("regex")
-	_, named := cmd.opts["names"]
+	_, named := cmd.Opts["names"]
 	if named || epoch == joinEpoch && req.SubscribedTopicRegex == nil && !cmd.has("nothing") {
 		req.SubscribedTopicNames = append([]string{}, words(cmd.opt("names", "t"))...)
-		if names, ok := cmd.opts["names"]; ok && names == "" {
+		if names, ok := cmd.Opts["names"]; ok && names == "" {
 			req.SubscribedTopicNames = []string{}
 		}
 	}
-	if _, ok := cmd.opts["timeout"]; ok || epoch == joinEpoch && !cmd.has("untimed") {
+	if _, ok := cmd.Opts["timeout"]; ok || epoch == joinEpoch && !cmd.has("untimed") {
 		req.RebalanceTimeoutMillis = int32(cmd.duration("timeout", "30s").Milliseconds())
 	}
-	if owned, ok := cmd.opts["owned"]; ok {
+	if owned, ok := cmd.Opts["owned"]; ok {
 		req.Topics = st.ownedTopics(owned)
 	} else if epoch == joinEpoch && !cmd.has("unowned") {
 		req.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{}
@@ -203,7 +192,7 @@ func (st consumerStory) beat(cmd command) {
 }
 
 func (cmd command) pointer(name string) *string {
-	if v, ok := cmd.opts[name]; ok {
+	if v, ok := cmd.Opts[name]; ok {
 		return &v
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/internal/golden"
 )
 
 // client is a member as its process knows it.
@@ -127,7 +128,7 @@ func (p *mixedGroup) fetchAssignment(e *elder) {
 }
 
 func newMixedGroup(interval time.Duration) *mixedGroup {
-	st := newConsumerStory(command{opts: map[string]string{"interval": interval.String()}})
+	st := newConsumerStory(command{golden.Command{Opts: map[string]string{"interval": interval.String()}}})
 	st.quiet = true
 	st.topic("t", 4)
 	st.topic("u", 3)

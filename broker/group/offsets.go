@@ -223,6 +223,10 @@ func (m *Machine) OffsetCommit(req *kmsg.OffsetCommitRequest) (coordinator.Decis
 func (m *Machine) TxnOffsetCommit(req *kmsg.TxnOffsetCommitRequest) (coordinator.Decision, *kmsg.TxnOffsetCommitResponse) {
 	by := committer{req.MemberID, req.InstanceID, req.Generation, true, req.Version}
 	perPartition, refused := m.mayCommit(req.Group, by)
+	if bugs := m.env.Bugs(); bugs.On(planted.TxnCommitNoGeneration) {
+		bugs.Infected(planted.TxnCommitNoGeneration, refused != nil)
+		perPartition, refused = nil, nil
+	}
 	for _, t := range req.Topics {
 		for _, p := range t.Partitions {
 			refused = orRefused(refused, perPartition, t.Topic, t.TopicID, p.Partition)

@@ -34,6 +34,7 @@ func (g *classicGroup) replace(old, id string, j joining) coordinator.Decision {
 			case g.members[id] != mb: // it is gone, or was replaced again
 			case err == nil:
 				g.m.env.Reached(ProbeStaticReplaced)
+				g.m.env.Tell(&witness.MemberReplaced{Group: g.id, Instance: *mb.instance, Member: old, By: mb.id})
 				g.answerJoin(mb, g.replaced(mb, led, j.Version))
 			default:
 				g.swapBack(mb, &before, old, led, err)

@@ -33,30 +33,18 @@ func TestStories(t *testing.T) {
 
 func play(text string) string {
 	st := newStory(kafkaDefaults)
-	var out strings.Builder
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\n")
-		if strings.HasPrefix(line, "  ") {
-			continue
-		}
-		out.WriteString(line + "\n")
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		cmd := parse(line)
-		if cmd.name == "shard" {
+	return golden.Commands(text, func(line golden.Command) []string {
+		cmd := command{line}
+		if cmd.Name == "shard" {
 			st = newStory(cmd.config())
-			if bug, ok := cmd.opts["plant"]; ok {
+			if bug, ok := cmd.Opts["plant"]; ok {
 				st.bugs = planted.Plant(planted.Bug(bug))
 			}
-			continue
+			return nil
 		}
 		st.play(cmd)
-		for _, s := range st.takeSaid() {
-			fmt.Fprintf(&out, "  %s\n", s)
-		}
-	}
-	return out.String()
+		return st.takeSaid()
+	})
 }
 
 // story is a shard, and the clients of a story.
@@ -170,35 +158,18 @@ func partitionList(assignment []byte) string {
 	return strings.Join(names, " ")
 }
 
-// command is a name, arguments, and options with a "=".
-type command struct {
-	name string
-	args []string
-	opts map[string]string
-}
-
-func parse(line string) command {
-	fields := strings.Fields(line)
-	cmd := command{name: fields[0], opts: map[string]string{}}
-	for _, f := range fields[1:] {
-		if k, v, ok := strings.Cut(f, "="); ok {
-			cmd.opts[k] = v
-		} else {
-			cmd.args = append(cmd.args, f)
-		}
-	}
-	return cmd
-}
+// command is a line of a story of groups.
+type command struct{ golden.Command }
 
 func (cmd command) opt(name, otherwise string) string {
-	if v, ok := cmd.opts[name]; ok {
+	if v, ok := cmd.Opts[name]; ok {
 		return v
 	}
 	return otherwise
 }
 
 func (cmd command) int(name string, otherwise int) int {
-	v, ok := cmd.opts[name]
+	v, ok := cmd.Opts[name]
 	if !ok {
 		return otherwise
 	}
@@ -213,11 +184,11 @@ func (cmd command) duration(name, otherwise string) time.Duration {
 	return d
 }
 
-func (cmd command) has(arg string) bool { return slices.Contains(cmd.args, arg) }
+func (cmd command) has(arg string) bool { return slices.Contains(cmd.Args, arg) }
 
 // instance is the option of that name; without it there is none.
 func (cmd command) instance() *string {
-	if v, ok := cmd.opts["instance"]; ok {
+	if v, ok := cmd.Opts["instance"]; ok {
 		return &v
 	}
 	return nil
@@ -238,7 +209,7 @@ func (cmd command) group() string { return cmd.opt("group", "g") }
 
 // id is the member id of a client: the option, or what the coordinator gave it.
 func (st *story) id(client string, cmd command) string {
-	switch given, ok := cmd.opts["id"]; {
+	switch given, ok := cmd.Opts["id"]; {
 	case !ok:
 		return st.ids[client]
 	case strings.Contains(given, "#"):
@@ -256,13 +227,13 @@ func (st *story) generation(client string, cmd command) int32 {
 }
 
 func (st *story) play(cmd command) {
-	switch cmd.name {
+	switch cmd.Name {
 	case "join":
 		st.join(cmd)
 	case "sync":
 		st.sync(cmd)
 	case "heartbeat": // heartbeat A [gen=N] [id=..] [instance=..]
-		client := cmd.args[0]
+		client := cmd.Args[0]
 		req := kmsg.NewPtrHeartbeatRequest()
 		req.Version, req.Group, req.MemberID, req.InstanceID, req.Generation = 4, cmd.group(), st.id(client, cmd), cmd.instance(), st.generation(client, cmd)
 		d, err := st.m.Heartbeat(req)
@@ -277,7 +248,7 @@ func (st *story) play(cmd command) {
 	case "delete-offsets": // delete-offsets t/0...
 		st.deleteOffsets(cmd)
 	case "delete-groups": // delete-groups G...
-		d, answers := st.m.DeleteGroups(cmd.args)
+		d, answers := st.m.DeleteGroups(cmd.Args)
 		d.Done = func(error) {
 			for _, a := range answers {
 				st.say("> %s: %s%s", a.Group, codeName(a.ErrorCode), text(a.ErrorMessage))
@@ -285,19 +256,19 @@ func (st *story) play(cmd command) {
 		}
 		st.decide(d)
 	case "describe": // describe G... [v=N] [written]
-		for _, id := range cmd.args {
+		for _, id := range cmd.Args {
 			st.describeGroup(st.m.DescribeGroup(id, int16(cmd.int("v", 6)), timeline.Committed))
 		}
 	case "list": // list [states=a,b] [types=a,b]
-		for _, g := range st.m.ListGroups(words(cmd.opts["states"]), words(cmd.opts["types"]), timeline.Committed) {
+		for _, g := range st.m.ListGroups(words(cmd.Opts["states"]), words(cmd.Opts["types"]), timeline.Committed) {
 			st.say("> %s: %s, %q, %s", g.Group, g.GroupType, g.ProtocolType, g.GroupState)
 		}
 	case "clock": // clock DURATION: the wall clock is so far ahead from now on
-		d, err := time.ParseDuration(cmd.args[0])
+		d, err := time.ParseDuration(cmd.Args[0])
 		must(err)
 		st.skew = d
 	case "after": // after DURATION
-		d, err := time.ParseDuration(cmd.args[0])
+		d, err := time.ParseDuration(cmd.Args[0])
 		must(err)
 		st.after(d)
 	case "hold": // the high watermark stands still
@@ -306,9 +277,9 @@ func (st *story) play(cmd command) {
 		st.held = false
 		st.shard.commit()
 	case "fail": // fail ERROR: what the next append fails with
-		st.fail = errorOf(cmd.args[0])
+		st.fail = errorOf(cmd.Args[0])
 	case "counts": // what became of the planted bug
-		for _, bug := range cmd.args {
+		for _, bug := range cmd.Args {
 			n := st.bugs.Count(planted.Bug(bug))
 			st.say("> %s: reached %d, infected %d", bug, n.Reached, n.Infected)
 		}
@@ -323,14 +294,14 @@ func (st *story) play(cmd command) {
 		st.m.Unloaded()
 		st.load()
 	case "marker": // marker PRODUCER commit|abort
-		n, err := strconv.Atoi(cmd.args[0])
+		n, err := strconv.Atoi(cmd.Args[0])
 		must(err)
 		st.marker(coordinator.Producer{ID: kafka.ProducerID(n)}, cmd.has("commit"))
 	case "delete-topic": // delete-topic NAME [topic=ID]
-		st.m.MetadataChanged(st.image, &metadata.Changes{DeletedTopics: []metadata.DeletedTopic{{Name: cmd.args[0], ID: topicID(cmd)}}})
+		st.m.MetadataChanged(st.image, &metadata.Changes{DeletedTopics: []metadata.DeletedTopic{{Name: cmd.Args[0], ID: topicID(cmd)}}})
 		st.after(0)
 	default:
-		panic("no such command: " + cmd.name)
+		panic("no such command: " + cmd.Name)
 	}
 }
 
@@ -387,7 +358,7 @@ func topicID(cmd command) (id kafka.UUID) {
 
 // join A [id=..] [instance=..] [v=9] [protocols=range:a,b;sticky:a] [type=consumer] [session=10s] [rebalance=20s]
 func (st *story) join(cmd command) {
-	client := cmd.args[0]
+	client := cmd.Args[0]
 	r := joinRequest{
 		group: cmd.group(), id: st.id(client, cmd), instance: cmd.instance(), version: int16(cmd.int("v", 9)),
 		protocolType: cmd.opt("type", "consumer"), session: cmd.duration("session", "10s"), rebalance: cmd.duration("rebalance", "20s"),
@@ -442,12 +413,12 @@ func (st *story) joined(client string, resp *kmsg.JoinGroupResponse) {
 
 // sync A [B=t/0,t/1]... : the options with capitals are the leader's assignment.
 func (st *story) sync(cmd command) {
-	client := cmd.args[0]
+	client := cmd.Args[0]
 	req := kmsg.NewPtrSyncGroupRequest()
 	req.Version, req.Group, req.MemberID, req.InstanceID, req.Generation = 5, cmd.group(), st.id(client, cmd), cmd.instance(), st.generation(client, cmd)
 	req.ProtocolType, req.Protocol = kmsg.StringPtr(cmd.opt("type", "consumer")), kmsg.StringPtr(cmd.opt("protocol", "range"))
 	for _, name := range []string{"A", "B", "C", "D", "i1", "i2"} {
-		given, ok := cmd.opts[name]
+		given, ok := cmd.Opts[name]
 		if !ok {
 			continue
 		}
@@ -486,7 +457,7 @@ func partitionOf(s string) kafka.TopicPartition {
 func (st *story) leave(cmd command) {
 	req := kmsg.NewPtrLeaveGroupRequest()
 	req.Version, req.Group = int16(cmd.int("v", 5)), cmd.group()
-	for _, client := range cmd.args {
+	for _, client := range cmd.Args {
 		m := kmsg.NewLeaveGroupRequestMember()
 		m.MemberID, m.InstanceID = st.id(client, cmd), cmd.instance()
 		req.MemberID = m.MemberID
@@ -499,14 +470,14 @@ func (st *story) leave(cmd command) {
 			done(err)
 		}
 		if err != nil {
-			st.say("> %s: %s", cmd.args[0], errorName(err))
+			st.say("> %s: %s", cmd.Args[0], errorName(err))
 			return
 		}
 		if len(resp.Members) == 0 {
-			st.say("> %s: %s", cmd.args[0], codeName(resp.ErrorCode))
+			st.say("> %s: %s", cmd.Args[0], codeName(resp.ErrorCode))
 		}
 		for i, m := range resp.Members {
-			st.say("> %s: %s", cmd.args[i], codeName(m.ErrorCode))
+			st.say("> %s: %s", cmd.Args[i], codeName(m.ErrorCode))
 		}
 	}
 	st.decide(d)
@@ -514,7 +485,7 @@ func (st *story) leave(cmd command) {
 
 // commit A t/0=42... [gen=N] [id=..] [v=9] [metadata=..] [retention=MS] [topic=ID] [producer=N]
 func (st *story) commitOffsets(cmd command) {
-	client := cmd.args[0]
+	client := cmd.Args[0]
 	metadata := cmd.opt("metadata", "")
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.Version, req.Group, req.MemberID, req.InstanceID, req.Generation = int16(cmd.int("v", 9)), cmd.group(), st.id(client, cmd), cmd.instance(), st.generation(client, cmd)
@@ -528,7 +499,7 @@ func (st *story) commitOffsets(cmd command) {
 		t.Partitions = append(t.Partitions, p)
 		req.Topics = append(req.Topics, t)
 	}
-	if _, ok := cmd.opts["producer"]; ok {
+	if _, ok := cmd.Opts["producer"]; ok {
 		st.commitOfTransaction(cmd, req)
 		return
 	}
@@ -552,7 +523,7 @@ func (st *story) commitOffsets(cmd command) {
 }
 
 func partitionNames(cmd command) (names []string) {
-	for k := range cmd.opts {
+	for k := range cmd.Opts {
 		if strings.Contains(k, "/") {
 			names = append(names, k)
 		}
@@ -574,7 +545,7 @@ func (st *story) commitOfTransaction(cmd command, from *kmsg.OffsetCommitRequest
 	d, resp := st.m.TxnOffsetCommit(req)
 	d.Done = func(error) {
 		for _, t := range resp.Topics {
-			st.say("> %s: %s/%d %s", cmd.args[0], t.Topic, t.Partitions[0].Partition, codeName(t.Partitions[0].ErrorCode))
+			st.say("> %s: %s/%d %s", cmd.Args[0], t.Topic, t.Partitions[0].Partition, codeName(t.Partitions[0].ErrorCode))
 		}
 	}
 	st.run(d, coordinator.Producer{ID: kafka.ProducerID(cmd.int("producer", 0))})
@@ -584,7 +555,7 @@ func (st *story) commitOfTransaction(cmd command, from *kmsg.OffsetCommitRequest
 func (st *story) fetch(cmd command) {
 	req := kmsg.NewOffsetFetchRequestGroup()
 	req.Group, req.MemberEpoch = cmd.group(), int32(cmd.int("epoch", -1))
-	for _, name := range cmd.args {
+	for _, name := range cmd.Args {
 		if name == "stable" {
 			continue
 		}
@@ -620,7 +591,7 @@ func (st *story) fetch(cmd command) {
 func (st *story) deleteOffsets(cmd command) {
 	req := kmsg.NewPtrOffsetDeleteRequest()
 	req.Group = cmd.group()
-	for _, name := range cmd.args {
+	for _, name := range cmd.Args {
 		tp := partitionOf(name)
 		t := kmsg.NewOffsetDeleteRequestTopic()
 		p := kmsg.NewOffsetDeleteRequestTopicPartition()

@@ -96,7 +96,7 @@ func (l *Log) appendValid(batches []byte, how Append) (AppendInfo, error) {
 	if err := l.checkVerified(batches, how); err != nil {
 		return AppendInfo{}, l.refuse(err)
 	}
-	if err := l.producers.validate(batches, how, l.verifications); err != nil {
+	if err := l.producers.validate(batches, how, l.verifications, l.opts.Bugs); err != nil {
 		return AppendInfo{}, l.refuse(err)
 	}
 	l.verified(batches)

@@ -95,13 +95,13 @@ func (p *producer) duplicate(b record.Batch) (batchMeta, bool) {
 
 // check says whether b may be appended after what p has. Only clients'
 // batches have sequences to check: those of the coordinators have none.
-func (p *producer) check(b record.Batch, how Append, v *verification) error {
+func (p *producer) check(b record.Batch, how Append, v *verification, bugs *planted.Set) error {
 	if b.ProducerEpoch() < p.epoch {
 		return fmt.Errorf("%w: producer %d has epoch %d, expected at least %d",
 			kerr.InvalidProducerEpoch, p.id, b.ProducerEpoch(), p.epoch)
 	}
 	if _, coordinatorEpoch, ok := b.EndTxnMarker(); ok {
-		if p.isLateMarker(b, how.TxnVersion) {
+		if p.isLateMarker(b, how.TxnVersion, bugs) {
 			return fmt.Errorf("%w: marker of producer %d has epoch %d, in which a transaction is open since offset %d",
 				kerr.InvalidProducerEpoch, p.id, b.ProducerEpoch(), p.txnStart)
 		}
@@ -128,8 +128,20 @@ func (p *producer) check(b record.Batch, how Append, v *verification) error {
 // that of the one before, come late; it would end the wrong one (KIP-1228,
 // KAFKA-19446). When none is open it was written before, and is again (KAFKA-19999);
 // the last epoch of all ends more than one.
-func (p *producer) isLateMarker(b record.Batch, version int8) bool {
-	return version >= 2 && b.ProducerEpoch() == p.epoch && p.txnStart != kafka.NoOffset && b.ProducerEpoch() != math.MaxInt16
+func (p *producer) isLateMarker(b record.Batch, version int8, bugs *planted.Set) bool {
+	if version < 2 || b.ProducerEpoch() != p.epoch || b.ProducerEpoch() == math.MaxInt16 {
+		return false
+	}
+	late := p.txnStart != kafka.NoOffset
+	switch {
+	case bugs.On(planted.TxnMarkerEpochGE):
+		bugs.Infected(planted.TxnMarkerEpochGE, late)
+		return false
+	case bugs.On(planted.TxnMarkerStrictNoRetry):
+		bugs.Infected(planted.TxnMarkerStrictNoRetry, !late)
+		return true
+	}
+	return late
 }
 
 // checkSequence: a new epoch begins at sequence 0, and the next batch where the
@@ -327,7 +339,7 @@ func (ps *producers) duplicate(b record.Batch, bugs *planted.Set) (m batchMeta, 
 // validate says whether the batches may be appended, one after the other. It
 // changes nothing: the state follows the log, not what was meant for it
 // (KAFKA-6683).
-func (ps *producers) validate(batches []byte, how Append, vs verifications) error {
+func (ps *producers) validate(batches []byte, how Append, vs verifications, bugs *planted.Set) error {
 	var staged [2]producer // more than one producer in one append is rare
 	known := staged[:0]
 	for rest := batches; len(rest) > 0; {
@@ -344,7 +356,7 @@ func (ps *producers) validate(batches []byte, how Append, vs verifications) erro
 			i = len(known)
 			known = append(known, ps.copyOf(b.ProducerID()))
 		}
-		if err := known[i].check(b, how, vs[b.ProducerID()]); err != nil {
+		if err := known[i].check(b, how, vs[b.ProducerID()], bugs); err != nil {
 			return err
 		}
 		known[i].apply(b)
@@ -357,4 +369,37 @@ func (ps *producers) copyOf(id kafka.ProducerID) producer {
 		return *p
 	}
 	return newProducer(id)
+}
+
+// RememberRefused is what the planted bug does (KAFKA-6683): batches that were not appended
+// count as their producers' last. Those of transactions are left out. It reports whether there was
+// one.
+func (l *Log) RememberRefused(batches []byte) (any bool) {
+	next := l.end
+	for rest := batches; len(rest) > 0; {
+		b, tail, err := record.Next(rest)
+		if err != nil {
+			break
+		}
+		rest = tail
+		if !b.HasProducer() || b.IsTransactional() {
+			continue
+		}
+		p := l.producers.byID[b.ProducerID()]
+		if p == nil {
+			fresh := newProducer(b.ProducerID())
+			p = &fresh
+			l.producers.byID[p.id] = p
+		}
+		if p.epoch > b.ProducerEpoch() {
+			continue
+		}
+		any = true
+		p.setEpoch(b.ProducerEpoch())
+		m := metaOf(b)
+		m.lastOffset = next + kafka.Offset(m.offsetDelta)
+		p.remember(m)
+		next = m.lastOffset + 1
+	}
+	return any
 }

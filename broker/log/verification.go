@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 )
 
@@ -86,6 +87,10 @@ func (l *Log) checkVerified(batches []byte, how Append) error {
 		if b.ProducerEpoch() < p.epoch {
 			return fmt.Errorf("%w: producer %d has epoch %d, expected at least %d",
 				kerr.InvalidProducerEpoch, p.id, b.ProducerEpoch(), p.epoch)
+		}
+		if bugs := l.opts.Bugs; how.Guard != 0 && bugs.On(planted.TxnVerifyNotRechecked) {
+			bugs.Infected(planted.TxnVerifyNotRechecked, true)
+			continue
 		}
 		return fmt.Errorf("%w: record of producer %d was not part of an ongoing transaction", kerr.InvalidTxnState, p.id)
 	}

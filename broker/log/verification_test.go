@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -22,9 +23,9 @@ type txnLog struct {
 	guard Guard
 }
 
-func onTxnLog(t *testing.T, story func(x *txnLog)) {
+func onTxnLog(t *testing.T, story func(x *txnLog), plant ...planted.Bug) {
 	onDisk(t, func(h env.Host) {
-		l, err := Open(h, "orders-0", orders, tiny(), Options{VerifyTransactions: true})
+		l, err := Open(h, "orders-0", orders, tiny(), Options{VerifyTransactions: true, Bugs: planted.Plant(plant...)})
 		require.NoError(t, err)
 		story(&txnLog{t: t, h: h, Log: l})
 	})
@@ -168,6 +169,35 @@ func TestVerification_Markers(t *testing.T) {
 	onTxnLog(t, func(x *txnLog) {
 		assert.NoError(t, late(x, 1), "a sender that does not tell the version still ends the wrong one")
 	})
+}
+
+// What planted bugs of transactions do to a log.
+func TestVerification_Planted(t *testing.T) {
+	infected := func(x *txnLog, bug planted.Bug) int64 { return x.opts.Bugs.Count(bug).Infected }
+	onTxnLog(t, func(x *txnLog) {
+		require.NoError(t, x.ask(0, 0, true))
+		require.NoError(t, x.marker(0, 0, 1), "it comes between the answer and the append")
+		assert.NoError(t, x.put(0, 0, 1))
+		assert.EqualValues(t, 1, infected(x, planted.TxnVerifyNotRechecked))
+		assert.EqualValues(t, 1, x.LastStableOffset(x.EndOffset()), "nothing will end this one")
+	}, planted.TxnVerifyNotRechecked)
+	onTxnLog(t, func(x *txnLog) {
+		require.NoError(t, x.ask(0, 0))
+		require.NoError(t, x.put(0, 0, 1))
+		require.NoError(t, x.marker(1, 0, 2))
+		require.NoError(t, x.ask(1, 0))
+		require.NoError(t, x.put(1, 0, 1))
+		assert.NoError(t, x.marker(1, 0, 2), "the marker of the transaction before")
+		assert.EqualValues(t, 4, x.LastStableOffset(x.EndOffset()), "has ended the open one")
+		assert.EqualValues(t, 1, infected(x, planted.TxnMarkerEpochGE))
+	}, planted.TxnMarkerEpochGE)
+	onTxnLog(t, func(x *txnLog) {
+		require.NoError(t, x.ask(0, 0))
+		require.NoError(t, x.put(0, 0, 1))
+		require.NoError(t, x.marker(1, 0, 2))
+		assert.ErrorIs(t, x.marker(1, 1, 2), kerr.InvalidProducerEpoch, "the next coordinator sends it again, in vain")
+		assert.EqualValues(t, 1, infected(x, planted.TxnMarkerStrictNoRetry))
+	}, planted.TxnMarkerStrictNoRetry)
 }
 
 // Two producers interleaved: the index, the list that a read_committed consumer is

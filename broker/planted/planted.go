@@ -51,6 +51,32 @@ const (
 	CleanDropLastBatch    Bug = "clean.drop_last_batch"
 )
 
+// Of transactions.
+const (
+	TxnSharedEpoch         Bug = "txn.shared_epoch"
+	TxnNoVerify            Bug = "txn.no_verify"
+	TxnVerifyNotRechecked  Bug = "txn.verify_not_rechecked"
+	TxnTimeoutNoBump       Bug = "txn.timeout_no_bump"
+	TxnVolatile            Bug = "txn.add_partitions_volatile"
+	TxnCompleteTwice       Bug = "txn.complete_twice"
+	TxnPendingByID         Bug = "txn.pending_by_id"
+	TxnMarkerDoubleCount   Bug = "txn.marker_double_count"
+	TxnMarkerEpochGE       Bug = "txn.marker_epoch_ge"
+	TxnMarkerStrictNoRetry Bug = "txn.marker_strict_no_retry"
+	TxnRotateWrongPair     Bug = "txn.rotate_wrong_pair"
+	TxnDoubleBump          Bug = "txn.double_bump"
+	TxnNoPersistPrevNext   Bug = "txn.no_persist_prev_next"
+	TxnMarkersUncommitted  Bug = "txn.markers_uncommitted"
+
+	AckMarkerEarly        Bug = "group.ack_marker_early"
+	TxnCommitNoGeneration Bug = "group.txn_commit_no_generation"
+
+	FetchDelayedUncommitted   Bug = "fetch.delayed_uncommitted"
+	FetchDelayedNoAbortedList Bug = "fetch.delayed_no_aborted_list"
+	UpdateBeforeAppend        Bug = "idem.update_before_append"
+	DoubleReadLSO             Bug = "lso.double_read"
+)
+
 // Of a member of a group.
 const (
 	HeartbeatOwnsTarget      Bug = "client848.forget_last_topics"
@@ -68,6 +94,9 @@ type Entry struct {
 
 // All lists every bug, in the order of the zoo.
 var All = []Entry{
+	{TxnSharedEpoch, "Z01", "an EndTxn of the epoch before ends the open transaction, as if epochs were not bumped", "KAFKA-17754, KIP-890"},
+	{TxnNoVerify, "Z02", "a leader takes the first record of a transaction without asking the coordinator", "KIP-890, KAFKA-14402"},
+	{TxnVerifyNotRechecked, "Z02", "a leader that has asked the coordinator does not look whether a marker came since", "KAFKA-14884"},
 	{CountDivergedFetch, "Z03", "the leader counts the fetch offset of a follower whose log has diverged", "KAFKA-13141"},
 	{TruncateToHW, "Z04", "a new follower truncates to its own high watermark", "KIP-101, KAFKA-1211"},
 	{NoDivergenceCheck, "Z05", "the leader serves a fetch without comparing the follower's last epoch", "KIP-101, KIP-595"},
@@ -77,6 +106,9 @@ var All = []Entry{
 	{HWUnderMinISR, "Z08", "the high watermark advances while the ISR is below min.insync.replicas", "KIP-966, KAFKA-15583"},
 	{NoDuplicateWindow, "Z09", "a replayed batch is out of order instead of a duplicate", "redpanda #3039, KIP-98"},
 	{SnapshotWindow, "new", "after a restart only the last batch of each producer is known again (as in Kafka)", "found here"},
+	{TxnTimeoutNoBump, "Z11", "a transaction that has timed out is aborted without fencing its producer", "KAFKA-6119, KIP-588"},
+	{AckMarkerEarly, "Z12", "a marker on __consumer_offsets is answered before the group coordinator has it", "KAFKA-17507"},
+	{TxnCommitNoGeneration, "Z13", "offsets are staged in a transaction whatever the generation of the member", "KIP-447, KAFKA-9365"},
 	{CommitNoGeneration, "Z14", "a commit of an old generation or epoch, or of no member at all, is accepted", "KAFKA-2596"},
 	{RaftNoFlush, "Z15", "a voter acknowledges metadata it has not synced", "KAFKA-10533, KAFKA-13884"},
 	{RaftForgetVote, "Z16", "a vote is not durable before it is granted", "KIP-595"},
@@ -86,6 +118,18 @@ var All = []Entry{
 	{EpochAddThenRemove, "Z20", "a partition that a KIP-848 member was to give up and is given back looks free", "KAFKA-16147"},
 	{UnloadIgnoresEpoch, "Z21", "a coordinator is unloaded late, whatever leadership it was loaded in since", "KAFKA-10614"},
 	{ServeWhileLoading, "Z21", "a coordinator answers from a log that it has folded in part", "redpanda #12931"},
+	{FetchDelayedUncommitted, "Z23", "a fetch that has waited is answered as if read_uncommitted", "KAFKA-5376"},
+	{FetchDelayedNoAbortedList, "Z23", "a fetch that has waited is answered without the aborted transactions", "KAFKA-5355"},
+	{UpdateBeforeAppend, "Z24", "a batch counts as its producer's last although it was refused", "KAFKA-6683"},
+	{TxnVolatile, "Z35", "a coordinator has the partitions of a transaction in memory only", "redpanda #6018, #6019"},
+	{TxnCompleteTwice, "Z37", "a transaction is completed twice, the second time over the next one", "KAFKA-10080, KAFKA-16352"},
+	{TxnPendingByID, "Z37", "answers to the markers of an earlier coordinator count for the present one's", "KAFKA-17877"},
+	{TxnMarkerDoubleCount, "Z37", "WriteTxnMarkers is answered before all its partitions have the marker", "KAFKA-9777"},
+	{TxnMarkerEpochGE, "Z39", "a late marker of the transaction before is taken for that of the open one", "KIP-1228, KAFKA-19446"},
+	{TxnMarkerStrictNoRetry, "Z39", "a marker that is sent again is refused", "KAFKA-19999"},
+	{TxnRotateWrongPair, "Z40", "EndTxn answers with the old producer id when its epochs are used up", "KAFKA-18660"},
+	{TxnDoubleBump, "Z40", "an InitProducerId that aborts a transaction bumps the epoch twice", "KAFKA-19367"},
+	{TxnNoPersistPrevNext, "Z40", "the next producer id is in no record, and lost with the coordinator", "KAFKA-20310"},
 	{AckBeforeCommit, "Z75", "a coordinator answers when its record is appended, not when it is committed", "KAFKA-2017, redpanda #4900"},
 	{RespondBeforePersist, "Z75", "members get their assignment before it is in the log", "KAFKA-2720"},
 	{NoInstanceFence, "Z62", "the process that a static member replaced goes on in its name", "KIP-345, KAFKA-8225"},
@@ -93,6 +137,8 @@ var All = []Entry{
 	{HeartbeatOwnsTarget, "Z64", "a KIP-848 member's heartbeat says that it owns its target before it has given anything up", "franz-go d5ceeb73"},
 	{HeartbeatEmptyIsNoChange, "Z64", "a KIP-848 member takes an empty assignment for none", "franz-go 0af2689c, 6536e4f3"},
 	{HeartbeatNoReset, "Z64", "a KIP-848 member whose heartbeat failed does not say all again", "franz-go eca3a457"},
+	{DoubleReadLSO, "Z77", "the last stable offset is computed from two readings of the high watermark", "KAFKA-9807"},
+	{TxnMarkersUncommitted, "new", "a coordinator that takes over sends the markers of an end that may yet be lost (as in Kafka)", "found here"},
 	{ExpireAnyState, "Z69", "offsets expire by the age of their commit, whatever the group does", "KAFKA-13636, KAFKA-4682"},
 	{NullAcknowledges, "new", "a heartbeat that says nothing of what its member has counts as giving up all that it is to give up", "found here"},
 	{StaleAssignment, "new", "a member that syncs before its leader gets the assignment of the generation before", "found here"},

@@ -197,7 +197,12 @@ func (q *fetch) readPart(part *fetchPart, left int32, minOne, count bool) error 
 	out := &part.out
 	*out = kmsg.NewFetchResponseTopicPartition()
 	out.Partition = part.key.id
-	out.HighWatermark, out.LastStableOffset, out.LogStartOffset = int64(p.hw), int64(p.lastStable()), int64(p.log.StartOffset())
+	stable := p.lastStable()
+	if q.committed && p.m.bugs.On(planted.DoubleReadLSO) {
+		stable = p.stableOfTwoReads()
+	}
+	out.HighWatermark, out.LastStableOffset, out.LogStartOffset = int64(p.hw), int64(stable), int64(p.log.StartOffset())
+	committed := q.committed && !q.forgetsIsolation(part, p, count)
 	if q.follower {
 		part.seen = p.end
 		diverging, err := p.serveFollower(q, part, count)
@@ -206,7 +211,7 @@ func (q *fetch) readPart(part *fetchPart, left int32, minOne, count bool) error 
 		}
 	} else {
 		part.seen = p.hw
-		if q.committed {
+		if committed {
 			part.seen = kafka.Offset(out.LastStableOffset)
 		}
 		if err := p.checkDivergence(part); err != nil || out.DivergingEpoch.Epoch >= 0 {
@@ -214,10 +219,31 @@ func (q *fetch) readPart(part *fetchPart, left int32, minOne, count bool) error 
 		}
 	}
 	out.RecordBatches, err = p.log.ReadInto(&part.memory, part.from, part.seen, min(part.maxBytes, left), minOne)
-	if err == nil && q.committed {
+	if err == nil && committed {
 		part.fillAborted(p)
+		q.forgetsAborted(part, p, count)
 	}
 	return err
+}
+
+// forgetsIsolation is what a planted bug does: a fetch that has waited is read as if
+// read_uncommitted.
+func (q *fetch) forgetsIsolation(part *fetchPart, p *Partition, first bool) bool {
+	if first || !p.m.bugs.On(planted.FetchDelayedUncommitted) {
+		return false
+	}
+	p.m.bugs.Infected(planted.FetchDelayedUncommitted, p.lastStable() < p.hw && part.from < p.hw)
+	return true
+}
+
+// forgetsAborted is what a planted bug does: a fetch that has waited is answered without
+// the aborted transactions.
+func (q *fetch) forgetsAborted(part *fetchPart, p *Partition, first bool) {
+	if first || !p.m.bugs.On(planted.FetchDelayedNoAbortedList) {
+		return
+	}
+	p.m.bugs.Infected(planted.FetchDelayedNoAbortedList, len(part.out.AbortedTransactions) > 0)
+	part.out.AbortedTransactions = part.out.AbortedTransactions[:0]
 }
 
 // find finds the partition. A session remembers it from the last time, and of a
@@ -380,14 +406,14 @@ func (q *fetch) answer(resp *kmsg.FetchResponse) {
 	}
 }
 
-// tellRead tells of each batch that a consumer is given.
-func (p *Partition) tellRead(batches []byte) {
+// tellRead tells of each batch that a consumer is given, of read_committed ones or not.
+func (p *Partition) tellRead(batches []byte, committed bool) {
 	for {
 		b, rest, err := record.Next(batches)
 		if err != nil {
 			return
 		}
-		p.m.host.Tell(p.m.told.readServed.Put(witness.ReadServed{Replica: p.self, Batch: witness.BatchOf(b)}))
+		p.m.host.Tell(p.m.told.readServed.Put(witness.ReadServed{Replica: p.self, Batch: witness.BatchOf(b), Committed: committed}))
 		batches = rest
 	}
 }
@@ -417,6 +443,6 @@ func (q *fetch) answerPart(resp *kmsg.FetchResponse, part *fetchPart) {
 	t := &resp.Topics[n-1]
 	t.Partitions = append(t.Partitions, part.out)
 	if !q.follower && part.p != nil {
-		part.p.tellRead(part.out.RecordBatches)
+		part.p.tellRead(part.out.RecordBatches, q.committed)
 	}
 }

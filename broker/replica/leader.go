@@ -25,6 +25,9 @@ func (p *Partition) append(batches []byte, how log.Append, acks int16) (log.Appe
 	}
 	// Refused before the append, so that the producer knows it did not happen.
 	if acks == acksAll && len(p.isr.committed) < p.minISR() {
+		if p.m.bugs.On(planted.UpdateBeforeAppend) {
+			p.m.bugs.Infected(planted.UpdateBeforeAppend, p.log.RememberRefused(batches))
+		}
 		return log.AppendInfo{}, kerr.NotEnoughReplicas
 	}
 	p.m.host.Tell(p.m.told.appending.Put(witness.Appending{Replica: p.self, Epoch: p.epoch, At: p.end, AcksAll: acks == acksAll}))

@@ -10,6 +10,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
@@ -285,6 +286,21 @@ func (p *Partition) setHW(hw kafka.Offset) {
 
 // lastStable is the last stable offset (KIP-98).
 func (p *Partition) lastStable() kafka.Offset { return p.log.LastStableOffset(p.hw) }
+
+// betweenReads is how long the planted bug takes from one reading to the next.
+const betweenReads = time.Millisecond
+
+// stableOfTwoReads is what the planted bug takes for the last stable offset: nothing is
+// open below the high watermark, and that moves while it is read again.
+func (p *Partition) stableOfTwoReads() kafka.Offset {
+	hw := p.hw
+	if stable := p.log.LastStableOffset(hw); stable < hw {
+		return stable
+	}
+	p.m.host.Sleep(betweenReads)
+	p.m.bugs.Infected(planted.DoubleReadLSO, p.lastStable() < p.hw)
+	return p.hw
+}
 
 // View is the state of the replica.
 func (p *Partition) View() View {

@@ -6,6 +6,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/replica"
 	"github.com/ktrial/ktrial/broker/wire"
 	"github.com/ktrial/ktrial/sim/env"
@@ -33,6 +34,7 @@ type Broker struct {
 	Dir      *log.Dir
 	// DataDir is the path of Dir.
 	DataDir string
+	Bugs    *planted.Set
 	// Given is the broker's configuration as it was started with, by Kafka's names.
 	Given map[string]string
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/txn"
 	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
@@ -39,9 +40,9 @@ type markerTask struct {
 // fast as the other broker refuses.
 const markerRetry = 50 * time.Millisecond
 
-func newMarkerSender(host env.Host, node kafka.NodeID, image func() *metadata.Image, timeout time.Duration, written func(txn.Marker)) *markerSender {
+func newMarkerSender(host env.Host, node kafka.NodeID, image func() *metadata.Image, timeout time.Duration, written func(txn.Marker), bugs *planted.Set) *markerSender {
 	s := &markerSender{host: host, node: node, image: image, timeout: timeout, tasks: map[kafka.NodeID]*markerTask{}}
-	s.Outbox = txn.NewOutbox(s.route, written)
+	s.Outbox = txn.NewOutbox(s.route, written, bugs)
 	return s
 }
 

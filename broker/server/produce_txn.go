@@ -10,6 +10,7 @@ import (
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 )
 
@@ -58,6 +59,10 @@ func (b *Broker) verify(v *verification, patience time.Duration) (map[kafka.Topi
 		}
 	}
 	if len(q.partitions) == 0 {
+		return guards, refused
+	}
+	if !v.adds && b.Bugs.On(planted.TxnNoVerify) {
+		b.Bugs.Infected(planted.TxnNoVerify, true)
 		return guards, refused
 	}
 	for tp, err := range b.askPatiently(&q, patience) { //det:allow each by itself

@@ -33,6 +33,8 @@ type TransactionSettings struct {
 	Expiration   time.Duration `kafka:"transactional.id.expiration.ms"`
 	ExpiryCheck  time.Duration `kafka:"transaction.remove.expired.transaction.cleanup.interval.ms"`
 
+	FirstEpoch int16 `kafka:"ktrial.transaction.first.epoch"`
+
 	// Verify: leaders ask the coordinator before the first record of a transaction
 	// whose client has added the partition itself (KIP-890).
 	Verify         bool          `kafka:"transaction.partition.verification.enable"`
@@ -74,7 +76,7 @@ type Transactions struct {
 // NewTransactions makes a coordinator that coordinates nothing yet: see Publisher.
 func NewTransactions(host env.Host, node kafka.NodeID, s TransactionSettings, replicas *replica.Manager, image func() *metadata.Image, bugs *planted.Set) *Transactions {
 	x := &Transactions{host: host, settings: s, partitions: s.Partitions}
-	x.markers = newMarkerSender(host, node, image, s.RequestTimeout, x.markersWritten)
+	x.markers = newMarkerSender(host, node, image, s.RequestTimeout, x.markersWritten, bugs)
 	x.verifier = verifier{host: host, node: node, image: image, partitionOf: x.partitionFor, timeout: s.RequestTimeout, asking: map[kafka.NodeID]*asking{}}
 	x.runtime = coordinator.New(host, s.runtime(node), replicas, image, bugs, func(e coordinator.Env) coordinator.Machine {
 		return txn.New(e, x.machine())
@@ -88,7 +90,7 @@ func (x *Transactions) machine() txn.Config {
 	return txn.Config{
 		MaxTimeout: x.settings.MaxTimeout, TimeoutCheck: x.settings.TimeoutCheck,
 		Expiration: x.settings.Expiration, ExpiryCheck: x.settings.ExpiryCheck,
-		RetryInterval: markerRetry,
+		RetryInterval: markerRetry, FirstEpoch: kafka.ProducerEpoch(x.settings.FirstEpoch),
 		NewProducerID: func() (kafka.ProducerID, error) {
 			if x.NewProducerID == nil {
 				return 0, kerr.CoordinatorLoadInProgress

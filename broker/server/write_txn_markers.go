@@ -9,6 +9,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/replica"
 	"github.com/ktrial/ktrial/broker/wire"
@@ -43,8 +44,9 @@ type markerWrites struct {
 	local []replica.Marker // of data partitions
 	codes []*int16         // of local
 
-	groups int // coordinators that have not answered
-	wake   env.Signal
+	groups  int  // coordinators that have not answered
+	refused bool // one has refused
+	wake    env.Signal
 }
 
 // begin has one marker written to its partitions, as far as that does not wait for followers. The answer
@@ -70,14 +72,9 @@ func (w *markerWrites) one(m *kmsg.WriteTxnMarkersRequestMarker, tp kafka.TopicP
 	case w.b.Replicas.Partition(tp) == nil:
 		*code = kerr.UnknownTopicOrPartition.Code
 	case tp.Topic == kafka.OffsetsTopic:
-		w.groups++
-		w.b.Groups.endTxn(tp.Partition, coordinator.Marker{
+		w.inGroups(tp.Partition, coordinator.Marker{
 			By: producerOf(m.ProducerID, m.ProducerEpoch), CoordinatorEpoch: m.CoordinatorEpoch, Commit: m.Committed, Version: m.TransactionVersion,
-		}, w.b.Settings.RequestTimeout, func(err error) {
-			*code = kafka.Code(asMarkerError(err))
-			w.groups--
-			w.wake.Notify()
-		})
+		}, code)
 	default:
 		kind := record.Abort
 		if m.Committed {
@@ -91,8 +88,33 @@ func (w *markerWrites) one(m *kmsg.WriteTxnMarkersRequestMarker, tp kafka.TopicP
 	}
 }
 
+// inGroups has the group coordinator write a marker.
+func (w *markerWrites) inGroups(partition int32, m coordinator.Marker, code *int16) {
+	timeout := w.b.Settings.RequestTimeout
+	if bugs := w.b.Bugs; bugs.On(planted.AckMarkerEarly) {
+		bugs.Infected(planted.AckMarkerEarly, true)
+		w.b.Host.After(lateMarker, "late marker", func() { w.b.Groups.endTxn(partition, m, timeout, func(error) {}) })
+		return
+	}
+	w.groups++
+	w.b.Groups.endTxn(partition, m, timeout, func(err error) {
+		*code = kafka.Code(asMarkerError(err))
+		w.refused = w.refused || err != nil
+		w.groups--
+		w.wake.Notify()
+	})
+}
+
+// lateMarker is how late the planted bug lets a group coordinator have a marker.
+const lateMarker = 300 * time.Millisecond
+
 // wait waits until all are committed, refused or in doubt. It blocks.
 func (w *markerWrites) wait() {
+	if bugs := w.b.Bugs; w.refused && bugs.On(planted.TxnMarkerDoubleCount) {
+		// A refusal counts twice, so the answer leaves when one partition has yet to be written.
+		bugs.Infected(planted.TxnMarkerDoubleCount, len(w.local) > 0)
+		return
+	}
 	for i, err := range w.b.Replicas.WaitMarkers(w.local, w.b.Settings.RequestTimeout) {
 		*w.codes[i] = kafka.Code(err)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
@@ -29,6 +30,12 @@ func (m *Machine) AddPartitions(id string, by coordinator.Producer, partitions [
 	next.State, next.Partitions, next.ClientVersion = Ongoing, t.with(partitions), clientVersion
 	if t.State != Ongoing {
 		next.Started = m.env.NowMillis()
+	}
+	if bugs := m.env.Bugs(); bugs.On(planted.TxnVolatile) {
+		bugs.Infected(planted.TxnVolatile, true)
+		m.volatile[id] = &entry{Transaction: next}
+		m.last[id] = lastEpoch{next.producer(), m.lastEpochOf(id, t)}
+		return settled, nil
 	}
 	d, err := m.transition(id, next, m.lastEpochOf(id, t))
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 )
 
 // EndTxn decides how the transaction of a producer ends. It is decided for good when
@@ -31,18 +32,19 @@ func (m *Machine) EndTxn(id string, by coordinator.Producer, commit bool, client
 		m.env.Reached(ProbeEndRepeated)
 		return settled, t.producer(), nil
 	}
-	next := m.prepared(t, commit, clientVersion)
-	if clientVersion >= bumpsEpoch && t.exhausted() {
-		if next.Next, err = m.cfg.NewProducerID(); err != nil {
-			return fail(err)
-		}
-		m.env.Reached(ProbeExhausted)
+	next, err := m.prepared(t, commit, clientVersion)
+	if err != nil {
+		return fail(err)
 	}
 	d, err := m.transition(id, next, m.lastAfterEnd(id, t, clientVersion))
 	if err != nil {
 		return fail(err)
 	}
 	if next.Next != kafka.NoProducer {
+		if bugs := m.env.Bugs(); bugs.On(planted.TxnRotateWrongPair) {
+			bugs.Infected(planted.TxnRotateWrongPair, true)
+			return d, next.producer(), nil
+		}
 		return d, coordinator.Producer{ID: next.Next, Epoch: 0}, nil
 	}
 	return d, next.producer(), nil
@@ -62,7 +64,7 @@ func (m *Machine) judgeEnd(id string, t *entry, pending bool, by coordinator.Pro
 		return false, kerr.ConcurrentTransactions
 	case t.State == Ongoing:
 		return false, nil
-	case t.State == complete(commit):
+	case t.State == completed(commit):
 		return true, nil
 	}
 	return false, kerr.InvalidTxnState
@@ -79,12 +81,16 @@ func (m *Machine) judgeEndWithBump(id string, t *entry, pending bool, by coordin
 	rotated := t.Previous == by.ID && t.ProducerID != by.ID && by.Epoch == lastUsableEpoch && t.Epoch == 0
 	bumped := t.ProducerID == by.ID && t.Epoch == by.Epoch+1
 	retry := t.ClientVersion >= bumpsEpoch && (bumped || rotated)
+	if bugs := m.env.Bugs(); t.State == Ongoing && bumped && bugs.On(planted.TxnSharedEpoch) {
+		bugs.Infected(planted.TxnSharedEpoch, true)
+		return false, nil
+	}
 	switch {
 	case t.ProducerID != by.ID && !rotated:
 		return false, kerr.InvalidProducerIDMapping
-	case retry && t.State == complete(commit):
+	case retry && t.State == completed(commit):
 		return true, nil
-	case retry && t.State == complete(!commit):
+	case retry && t.State == completed(!commit):
 		m.env.Reached(ProbeLateEnd)
 		return false, kerr.InvalidTxnState
 	case t.Epoch != by.Epoch || t.ProducerID != by.ID:
@@ -96,18 +102,24 @@ func (m *Machine) judgeEndWithBump(id string, t *entry, pending bool, by coordin
 	return false, nil
 }
 
-// prepared is a transaction whose end is decided.
-func (m *Machine) prepared(t *entry, commit bool, version int16) Transaction {
-	next := t.Transaction
+// prepared is a transaction whose end is decided. With version 2 the producer has another
+// epoch from then on, or, when its epochs are used up, another producer id.
+func (m *Machine) prepared(t *entry, commit bool, version int16) (next Transaction, err error) {
+	next = t.Transaction
 	next.Previous, next.Next = t.ProducerID, kafka.NoProducer
 	next.State, next.ClientVersion = prepare(commit), version
 	if t.State != Ongoing { // an abort of nothing, which only brings a new epoch
 		next.Partitions, next.Started = nil, m.env.NowMillis()
 	}
-	if version >= bumpsEpoch {
-		next.Epoch++
+	if version < bumpsEpoch {
+		return next, nil
 	}
-	return next
+	next.Epoch++
+	if t.exhausted() {
+		m.env.Reached(ProbeExhausted)
+		next.Next, err = m.cfg.NewProducerID()
+	}
+	return next, err
 }
 
 // lastAfterEnd is the epoch before an end's.
@@ -119,11 +131,14 @@ func (m *Machine) lastAfterEnd(id string, t *entry, version int16) kafka.Produce
 }
 
 // fence aborts an open transaction in the coordinator's name: the producer that has it
-// is fenced by a higher epoch, whatever the version.
-func (m *Machine) fence(id string, t *entry) (coordinator.Decision, error) {
+// is fenced by a higher epoch, by one, whatever the version.
+func (m *Machine) fence(id string, t *entry, bump kafka.ProducerEpoch) (coordinator.Decision, error) {
 	version := m.version()
-	next := m.prepared(t, false, version)
-	next.Epoch = t.Epoch + 1
+	next, err := m.prepared(t, false, version)
+	if err != nil {
+		return coordinator.Decision{}, err
+	}
+	next.Epoch = t.Epoch + bump
 	last := kafka.ProducerEpoch(kafka.NoEpoch)
 	if version >= bumpsEpoch {
 		last = t.Epoch

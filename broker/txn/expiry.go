@@ -2,6 +2,8 @@ package txn
 
 import (
 	"github.com/ktrial/ktrial/broker/coordinator"
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
@@ -32,7 +34,12 @@ func (m *Machine) abortTimedOut(id string) coordinator.Decision {
 	if pending || t == nil || !m.timedOut(t) {
 		return coordinator.Decision{}
 	}
-	d, err := m.fence(id, t)
+	bump := kafka.ProducerEpoch(1)
+	if bugs := m.env.Bugs(); bugs.On(planted.TxnTimeoutNoBump) {
+		bugs.Infected(planted.TxnTimeoutNoBump, true)
+		bump = 0
+	}
+	d, err := m.fence(id, t, bump)
 	if err != nil {
 		return coordinator.Decision{}
 	}

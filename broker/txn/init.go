@@ -7,6 +7,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 )
 
 // settled is an answer that needs no record.
@@ -36,7 +37,12 @@ func (m *Machine) InitProducerID(id string, timeoutMillis int32, expected coordi
 	case expected != coordinator.NoProducer && !t.maybeFrom(expected):
 		return fail(m.fenced(id, expected, t))
 	case t.State == Ongoing:
-		d, err := m.fence(id, t)
+		bump := kafka.ProducerEpoch(1)
+		if bugs := m.env.Bugs(); bugs.On(planted.TxnDoubleBump) {
+			bugs.Infected(planted.TxnDoubleBump, true)
+			bump = 2
+		}
+		d, err := m.fence(id, t, bump)
 		if err != nil {
 			return fail(err)
 		}
@@ -57,7 +63,7 @@ func (m *Machine) initNew(id string, timeoutMillis int32) (coordinator.Decision,
 	if err != nil {
 		return coordinator.Decision{}, coordinator.NoProducer, err
 	}
-	return m.begin(id, Transaction{ProducerID: producer, Previous: producer, TimeoutMillis: timeoutMillis}, kafka.NoEpoch)
+	return m.begin(id, Transaction{ProducerID: producer, Previous: producer, Epoch: m.cfg.FirstEpoch, TimeoutMillis: timeoutMillis}, kafka.NoEpoch)
 }
 
 // initAgain: no transaction is open.

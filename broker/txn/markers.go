@@ -1,8 +1,11 @@
 package txn
 
 import (
+	"time"
+
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
@@ -39,15 +42,12 @@ func (m *Machine) MarkersWritten(of Marker) (coordinator.Decision, error) {
 	if t == nil || !t.State.prepared() || t.producer() != of.By || m.sent[of.ID] != t {
 		return settled, nil
 	}
-	next := t.Transaction
-	next.Previous, next.Next = t.ProducerID, kafka.NoProducer
-	next.State, next.Partitions = complete(t.State == PrepareCommit), nil
-	if t.ClientVersion >= bumpsEpoch && t.Next != kafka.NoProducer {
-		next.ProducerID, next.Epoch = t.Next, 0
-	}
-	d, err := m.transition(of.ID, next, m.lastEpochOf(of.ID, t))
+	d, err := m.complete(of.ID, t, completed(t.State == PrepareCommit))
 	if err != nil {
 		return coordinator.Decision{}, err
+	}
+	if m.env.Bugs().On(planted.TxnCompleteTwice) {
+		m.completeAgain(of)
 	}
 	done := d.Done
 	d.Done = func(err error) {
@@ -58,6 +58,33 @@ func (m *Machine) MarkersWritten(of Marker) (coordinator.Decision, error) {
 	}
 	return d, nil
 }
+
+func (m *Machine) complete(id string, t *entry, state State) (coordinator.Decision, error) {
+	next := t.Transaction
+	next.Previous, next.Next = t.ProducerID, kafka.NoProducer
+	next.State, next.Partitions = state, nil
+	if t.ClientVersion >= bumpsEpoch && t.Next != kafka.NoProducer {
+		next.ProducerID, next.Epoch = t.Next, 0
+	}
+	return m.transition(id, next, m.lastEpochOf(id, t))
+}
+
+// completeAgain is what a planted bug does: the transaction is completed a second time, whatever
+// its id is in the middle of by then.
+func (m *Machine) completeAgain(of Marker) {
+	m.env.Timer("complete again "+of.ID, completedAgain, 0, func() coordinator.Decision {
+		t, _ := m.ids.Get(of.ID)
+		if t == nil || t.State.prepared() {
+			return settled
+		}
+		m.env.Bugs().Infected(planted.TxnCompleteTwice, t.State == Ongoing)
+		d, _ := m.complete(of.ID, t, completed(of.Commit))
+		return d
+	})
+}
+
+// completedAgain is when.
+const completedAgain = 200 * time.Millisecond
 
 // retryWritten tries again to write that a transaction is over, as long as this broker
 // leads the shard.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 )
 
 // Outbox holds the markers that the coordinators of a broker have to send, by the
@@ -18,6 +19,7 @@ type Outbox struct {
 	// route is where a partition's leader is. exists is false if there is no such partition
 	// any more, and leader is NoNode if it has none that could be asked.
 	route func(kafka.TopicPartition) (leader kafka.NodeID, exists bool)
+	bugs  *planted.Set
 	// written is told when all partitions of a transaction have the marker.
 	written func(Marker)
 
@@ -41,8 +43,8 @@ type Parcel struct {
 }
 
 // NewOutbox makes an empty one.
-func NewOutbox(route func(kafka.TopicPartition) (kafka.NodeID, bool), written func(Marker)) *Outbox {
-	return &Outbox{route: route, written: written, deliveries: map[string]*delivery{}, queues: map[kafka.NodeID][]Parcel{}}
+func NewOutbox(route func(kafka.TopicPartition) (kafka.NodeID, bool), written func(Marker), bugs *planted.Set) *Outbox {
+	return &Outbox{route: route, bugs: bugs, written: written, deliveries: map[string]*delivery{}, queues: map[kafka.NodeID][]Parcel{}}
 }
 
 // Send begins a delivery.
@@ -112,11 +114,18 @@ func (o *Outbox) Again(p Parcel, tp kafka.TopicPartition) {
 // Delivered: a partition has the marker, or needs none.
 func (o *Outbox) Delivered(p Parcel, tp kafka.TopicPartition) {
 	d := p.of
-	if d.over {
+	if d.over && !o.bugs.On(planted.TxnPendingByID) {
 		return
 	}
 	d.waiting = slices.DeleteFunc(d.waiting, func(have kafka.TopicPartition) bool { return have == tp })
-	if len(d.waiting) == 0 {
+	switch {
+	case len(d.waiting) > 0:
+	case d.over: // with the bug: an old delivery ends the present one
+		if now := o.deliveries[d.ID]; now != nil {
+			o.bugs.Infected(planted.TxnPendingByID, true)
+			o.forget(now)
+		}
+	default:
 		o.end(d)
 	}
 }

@@ -34,7 +34,7 @@ func (s State) prepared() bool { return s == PrepareCommit || s == PrepareAbort 
 // idle: no transaction is open or ending.
 func (s State) idle() bool { return s == Empty || s == CompleteCommit || s == CompleteAbort }
 
-// prepare is the state in which an end is decided; complete is that after it.
+// prepare is the state in which an end is decided; completed is that after it.
 func prepare(commit bool) State {
 	if commit {
 		return PrepareCommit
@@ -42,7 +42,7 @@ func prepare(commit bool) State {
 	return PrepareAbort
 }
 
-func complete(commit bool) State {
+func completed(commit bool) State {
 	if commit {
 		return CompleteCommit
 	}
@@ -77,12 +77,9 @@ func (t *Transaction) producer() coordinator.Producer {
 // own.
 const bumpsEpoch = 2
 
-// The last epoch that a producer may use, and the one that only fences it, so that there is always
-// one left to do so.
-const (
-	lastUsableEpoch kafka.ProducerEpoch = 1<<15 - 2
-	fencingEpoch    kafka.ProducerEpoch = 1<<15 - 1
-)
+// lastUsableEpoch is the last that a producer may have. The one after it only fences, so
+// that there is always one left to do so.
+const lastUsableEpoch kafka.ProducerEpoch = 1<<15 - 2
 
 func (t *Transaction) exhausted() bool { return t.Epoch >= lastUsableEpoch }
 

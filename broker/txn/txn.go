@@ -24,6 +24,7 @@ import (
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
@@ -35,6 +36,9 @@ type Config struct {
 	Expiration    time.Duration // transactional.id.expiration.ms
 	ExpiryCheck   time.Duration // transaction.remove.expired.transaction.cleanup.interval.ms
 	RetryInterval time.Duration // between two attempts to write that all markers are written
+	// FirstEpoch is the epoch of a new transactional id: 0 in Kafka. Trials that are to use
+	// up the epochs of producer ids begin near the end.
+	FirstEpoch kafka.ProducerEpoch
 
 	// NewProducerID gives a producer id that was never given out, or refuses with
 	// COORDINATOR_LOAD_IN_PROGRESS. It does not block.
@@ -78,8 +82,9 @@ type Machine struct {
 	sent map[string]*entry
 	// stuck are ids of which nothing can be written any more: see encode.
 	stuck map[string]bool
-	// volatile is what the planted bug holds in memory only.
+	// volatile and unlogged are what planted bugs hold in memory only.
 	volatile map[string]*entry
+	unlogged map[string]Transaction
 }
 
 // entry is what the log holds of a transactional id. It is never changed: two entries are
@@ -107,6 +112,7 @@ func New(env coordinator.Env, cfg Config) *Machine {
 		sent:     map[string]*entry{},
 		stuck:    map[string]bool{},
 		volatile: map[string]*entry{},
+		unlogged: map[string]Transaction{},
 	}
 }
 
@@ -123,6 +129,10 @@ func (m *Machine) Apply(_ kafka.Offset, rec coordinator.Record, _ coordinator.Pr
 	if t == nil {
 		m.ids.Delete(*id)
 	} else {
+		if had, ok := m.unlogged[*id]; ok {
+			t.Previous, t.Next = had.Previous, had.Next
+			delete(m.unlogged, *id)
+		}
 		is := &entry{Transaction: *t, print: printOf(*id, t)}
 		sum += is.print
 		m.ids.Set(*id, is)
@@ -145,11 +155,23 @@ func (m *Machine) Loaded() {
 		m.told[id] = t
 		if t.State.prepared() {
 			m.env.Reached(ProbePreparedLoaded)
-			m.settleLater(id, 0)
+			m.resume(id, t)
 		}
 	}
 	m.scheduleTimeouts()
 	m.scheduleExpiry()
+}
+
+// resume goes on with an end that was prepared, once it is known to be committed. Kafka does not
+// wait for that: if the record is lost with this broker, another decides otherwise.
+func (m *Machine) resume(id string, t *entry) {
+	if bugs := m.env.Bugs(); bugs.On(planted.TxnMarkersUncommitted) {
+		committed, _ := m.ids.GetCommitted(id)
+		bugs.Infected(planted.TxnMarkersUncommitted, committed != t)
+		m.send(id, t)
+		return
+	}
+	m.settleLater(id, 0)
 }
 
 // Unloaded ends the sending of markers: the next coordinator sends them all again.
@@ -182,17 +204,23 @@ func (m *Machine) lastEpochOf(id string, t *entry) kafka.ProducerEpoch {
 	return kafka.NoEpoch
 }
 
-// transition decides that an id goes on as to, whose producer had that epoch before. ended, if
-// not nil, is told how it went.
+// transition decides that an id goes on as to, whose producer had that epoch before.
 func (m *Machine) transition(id string, to Transaction, last kafka.ProducerEpoch) (coordinator.Decision, error) {
 	to.Updated = m.env.NowMillis()
-	rec, err := encode(id, &to, m.version())
+	logged := to
+	if bugs := m.env.Bugs(); bugs.On(planted.TxnNoPersistPrevNext) {
+		bugs.Infected(planted.TxnNoPersistPrevNext, to.Next != kafka.NoProducer || to.Previous != to.ProducerID)
+		logged.Previous, logged.Next = kafka.NoProducer, kafka.NoProducer
+		m.unlogged[id] = to
+	}
+	rec, err := encode(id, &logged, m.version())
 	if err != nil {
 		// As in Kafka, the id is pending until the partition is loaded again.
 		m.stuck[id] = true
 		m.env.Reached(ProbeNotEncoded)
 		return coordinator.Decision{}, err
 	}
+	delete(m.volatile, id)
 	before, had := m.last[id]
 	m.last[id] = lastEpoch{to.producer(), last}
 	return coordinator.Decision{

@@ -146,6 +146,14 @@ type (
 		Instance string `json:"instance,omitempty"`
 		Error
 	}
+	// MemberReplaced: another process has become the static member, by its
+	// group.instance.id, and that is in the log. The one before is refused from now on.
+	MemberReplaced struct {
+		Group    string `json:"group"`
+		Instance string `json:"instance"`
+		Member   string `json:"member"`    // that was replaced
+		By       string `json:"successor"` // the member that it is now
+	}
 	// OffsetCommitted: a commit is answered with success.
 	OffsetCommitted struct {
 		Group       string               `json:"group"`
@@ -180,6 +188,7 @@ var (
 	memberJoined        = ledger.Declare[MemberJoined]("member-joined", "a group has a new member", ledger.Notable)
 	memberLeft          = ledger.Declare[MemberLeft]("member-left", "a member is gone from its group", ledger.Notable)
 	memberFenced        = ledger.Declare[MemberFenced]("member-fenced", "a member learns that it is not one any more", ledger.Notable)
+	memberReplaced      = ledger.Declare[MemberReplaced]("member-replaced", "another process has become a static member", ledger.Notable)
 	offsetCommitted     = ledger.Declare[OffsetCommitted]("offset-committed", "a commit of an offset is answered with success", ledger.Detail)
 	offsetsExpired      = ledger.Declare[OffsetsExpired]("offsets-expired", "committed offsets are removed", ledger.Notable)
 )
@@ -199,6 +208,7 @@ func (e *GroupAssigned) Kind() *ledger.Kind       { return groupAssigned }
 func (e *MemberJoined) Kind() *ledger.Kind        { return memberJoined }
 func (e *MemberLeft) Kind() *ledger.Kind          { return memberLeft }
 func (e *MemberFenced) Kind() *ledger.Kind        { return memberFenced }
+func (e *MemberReplaced) Kind() *ledger.Kind      { return memberReplaced }
 func (e *OffsetCommitted) Kind() *ledger.Kind     { return offsetCommitted }
 func (e *OffsetsExpired) Kind() *ledger.Kind      { return offsetsExpired }
 
@@ -308,6 +318,13 @@ func (e *MemberFenced) Subject() string { return e.Group }
 
 func (e *MemberFenced) Sentence() string {
 	return fmt.Sprintf("group %s refuses %s: %s", e.Group, named(e.Member, e.Instance), e.Text)
+}
+
+// Subject is the group.
+func (e *MemberReplaced) Subject() string { return e.Group }
+
+func (e *MemberReplaced) Sentence() string {
+	return fmt.Sprintf("group %s has %s in place of %s", e.Group, named(e.By, e.Instance), e.Member)
 }
 
 func (e *OffsetCommitted) Sentence() string {

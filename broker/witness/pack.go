@@ -12,6 +12,7 @@ func (b *Batch) pack(p *ledger.Pack) {
 	ledger.Int(p, &b.Records)
 	ledger.Int(p, &b.Bytes)
 	ledger.Bool(p, &b.Control)
+	ledger.Bool(p, &b.Transactional)
 	ledger.Int(p, &b.ProducerID)
 	ledger.Int(p, &b.ProducerEpoch)
 	ledger.Int(p, &b.FirstSequence)
@@ -27,6 +28,7 @@ func (e *Appended) Pack(p *ledger.Pack) {
 func (e *ReadServed) Pack(p *ledger.Pack) {
 	ledger.Pointer(p, &e.Replica)
 	e.Batch.pack(p)
+	ledger.Bool(p, &e.Committed)
 }
 
 func (e *Appending) Pack(p *ledger.Pack) {

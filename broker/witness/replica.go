@@ -174,6 +174,8 @@ type (
 	ReadServed struct {
 		*Replica
 		Batch
+		// Committed: the consumer asks for what is committed only (read_committed).
+		Committed bool `json:"read_committed,omitempty"`
 	}
 	// EndServed: a client is answered that the log ends at End.
 	EndServed struct {

@@ -74,7 +74,7 @@ type (
 )
 
 var (
-	txnState      = ledger.Declare[TxnState]("txn-state", "a transactional id is in another state", ledger.Notable)
+	txnState      = ledger.Declare[TxnState]("txn-state", "a transactional id is in another state", ledger.Detail)
 	txnFenced     = ledger.Declare[TxnFenced]("txn-fenced", "a producer learns that another has its transactional id", ledger.Notable)
 	txnTimedOut   = ledger.Declare[TxnTimedOut]("txn-timed-out", "a coordinator aborts a transaction that is open for too long", ledger.Notable)
 	markerQueued  = ledger.Declare[MarkerQueued]("marker-queued", "a coordinator begins to send the marker of a transaction", ledger.Detail)

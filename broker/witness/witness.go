@@ -64,10 +64,12 @@ type Batch struct {
 	End   kafka.Offset      `json:"end"` // one past the last record
 	Epoch kafka.LeaderEpoch `json:"epoch"`
 	// Digest distinguishes batches of one offset and epoch.
-	Digest        uint64              `json:"digest,string"`
-	Records       int32               `json:"records"`
-	Bytes         int32               `json:"bytes"`
-	Control       bool                `json:"control,omitempty"`
+	Digest  uint64 `json:"digest,string"`
+	Records int32  `json:"records"`
+	Bytes   int32  `json:"bytes"`
+	Control bool   `json:"control,omitempty"`
+	// Transactional: its records are of a transaction, or it is a marker.
+	Transactional bool                `json:"transactional,omitempty"`
 	ProducerID    kafka.ProducerID    `json:"producer"` // -1: none
 	ProducerEpoch kafka.ProducerEpoch `json:"producer_epoch"`
 	FirstSequence kafka.Sequence      `json:"first_sequence"`
@@ -80,7 +82,7 @@ func BatchOf(b record.Batch) Batch {
 	return Batch{
 		From: b.BaseOffset(), End: b.NextOffset(), Epoch: b.LeaderEpoch(),
 		Digest:  uint64(b.CRC())<<32 ^ uint64(len(b)),
-		Records: b.Count(), Bytes: int32(len(b)), Control: b.IsControl(),
+		Records: b.Count(), Bytes: int32(len(b)), Control: b.IsControl(), Transactional: b.IsTransactional(),
 		ProducerID: b.ProducerID(), ProducerEpoch: b.ProducerEpoch(), FirstSequence: b.BaseSequence(), LastSequence: b.LastSequence(),
 	}
 }

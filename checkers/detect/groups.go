@@ -15,6 +15,7 @@ type groupOf struct {
 	lowest    map[history.Key]int64
 	committed map[history.Key]bound   // the highest
 	inTxn     map[history.Key][]write // of transactions that succeeded
+	untold    map[history.Key][]write // of transactions that may have committed and do not tell what they were given
 	plain     map[history.Key]bool    // some commit was not of a transaction, or its client seeks
 	registers map[history.Key][]registerOp
 }
@@ -40,7 +41,7 @@ func (d *Detection) findGroups(emit Emit) {
 			g := groups[op.Group]
 			if g == nil {
 				g = &groupOf{op.Group, make([]bool, len(l.flags)), map[history.Rec]int{}, map[history.Key]int64{}, map[history.Key]bound{},
-					map[history.Key][]write{}, map[history.Key]bool{}, map[history.Key][]registerOp{}}
+					map[history.Key][]write{}, map[history.Key][]write{}, map[history.Key]bool{}, map[history.Key][]registerOp{}}
 				groups[op.Group] = g
 			}
 			g.gather(l, op, ends, seeks[op.ProcessNo])
@@ -78,6 +79,9 @@ func (g *groupOf) gather(l *Log, op *history.Op, ends map[history.Key]Ends, seek
 		case o.Kind == history.MopCommit && aborted:
 		case o.Kind == history.MopCommit && op.Type != history.Failed:
 			g.order(op, o, seeks)
+			if op.Type == history.Unknown && !l.polledOf(op, o.Key) {
+				g.untold[o.Key] = append(g.untold[o.Key], write{op.Invoked, noEnd, o.Offset, op.Row})
+			}
 			r := registerOp{write: true, value: o.Offset, call: op.Invoked, ret: op.Completed, row: op.Row}
 			if op.Type == history.Unknown || op.F == history.Txn && !l.readCommitted {
 				r.ret = noEnd // pending offsets are told to those alone that wait for them (KIP-447)
@@ -103,8 +107,9 @@ func (g *groupOf) judge(d *Detection, key history.Key, ends map[history.Key]Ends
 			emit(f)
 		}
 		low, given := g.lowest[key]
+		may := g.mayCover(key)
 		l.parts[key].each(false, func(offset int64, rec history.Rec) {
-			if !given || offset < low || offset >= c.value || l.flags[rec]&committed == 0 || l.flags[rec]&tied != 0 || g.given[rec] {
+			if !given || offset < low || offset >= c.value || l.flags[rec]&committed == 0 || l.flags[rec]&tied != 0 || g.given[rec] || may.over(offset) {
 				return
 			}
 			f := about(GroupSkip, key)
@@ -204,4 +209,32 @@ func (g *groupOf) judgeOrder(key history.Key, emit Emit) {
 			emit(f)
 		}
 	}
+}
+
+// polledOf: the operation tells that it was given something of a partition.
+func (l *Log) polledOf(op *history.Op, key history.Key) bool {
+	return slices.ContainsFunc(op.Polled, func(p history.Polled) bool { return l.H.KeyOf(p.Rec) == key })
+}
+
+// ranges are stretches of offsets, each without its upper end.
+type ranges []span
+
+func (r ranges) over(offset int64) bool {
+	return slices.ContainsFunc(r, func(s span) bool { return s.low <= offset && offset < s.high })
+}
+
+// mayCover are the records that operations may have been given which never told: a client
+// that was killed while it committed had been given what lies between what the group had
+// committed when it began, and what it committed.
+func (g *groupOf) mayCover(key history.Key) (may ranges) {
+	for _, w := range g.untold[key] {
+		from := int64(0)
+		for _, before := range g.registers[key] {
+			if before.write && before.ret < w.began {
+				from = max(from, before.value)
+			}
+		}
+		may = append(may, span{from, w.value})
+	}
+	return may
 }

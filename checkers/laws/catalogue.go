@@ -25,16 +25,20 @@ const (
 	OfGroup     Group = "a consumer group"
 
 	OfCoordinator Group = "a coordinator"
+	OfTransaction Group = "a transaction"
 )
 
 // Groups are all of them.
-func Groups() []Group { return []Group{OfPartition, OfQuorum, OfHealth, OfCoordinator, OfGroup} }
+func Groups() []Group {
+	return []Group{OfPartition, OfQuorum, OfHealth, OfCoordinator, OfGroup, OfTransaction}
+}
 
 // All is the catalogue, by number. Each of them is asked: a number that is missing
 // is of no law here. Numbers up to 75 are those of the design; of these, 39 (changes
 // of the voters, which never change here), 51, 52 and 55 (of groups, what their
-// coordinators do not tell), 57, 58 and 60 (what histories show) and 63 to 75 (transactions,
-// the insides of clients) have no events yet.
+// coordinators do not tell), 57, 58, 60, 64, 68 to 70 and
+// 74 (what histories show), 71 (what histories and the timers of coordinators show), 73 and 75 (the
+// insides of clients) are of none.
 func All() []Law { return slices.Clone(catalogue) }
 
 var catalogue []Law
@@ -107,8 +111,12 @@ var (
 		"each append of a batch of an idempotent producer", "KIP-98; ProducerAppendInfo")
 	ProducersKnown = declare(62, OfPartition, "what a replica knows of its producers is what its log says, and what the other replicas know",
 		"the end of a run, when all is healed", "KIP-98; ProducerStateManager")
+	StableRead = declare(67, OfPartition, "what a read_committed consumer is given lies below the first open transaction",
+		"each batch that a read_committed consumer is given", "KIP-98; UnifiedLog.lastStableOffset")
 	ActiveMembers = declare(76, OfPartition, "a broker that is fenced or in controlled shutdown is asked into no ISR, joins none and is elected nowhere, and a fenced one stays in none",
 		"each proposal of a leader, each committed change of the partition, and each time a broker is fenced", "KIP-841, KIP-966; ReplicationControlManager.ineligibleReplicasForIsr")
+	CleanerBounds = declare(82, OfPartition, "what the cleaner replaces lies below the high watermark and the first open transaction",
+		"each time that segments of a log are replaced", "LogCleanerManager.cleanableOffsets")
 	KnownMarks = declare(80, OfPartition, "a replica opens its log and begins to lead with a high watermark that it had before, and after a clean shutdown with the last one",
 		"each start of a replica, and each beginning of leadership", "ReplicaManager.checkpointHighWatermarks; KIP-207")
 )
@@ -195,10 +203,22 @@ var (
 		"each answer that gives a member its partitions by the consumer protocol", "ValidMemberEpoch of Vanlightly's kip-848; CurrentAssignmentBuilder")
 	EpochsOfMembers = declare(53, OfGroup, "the epoch of a member never falls while it is one",
 		"each answer that gives a member its partitions", "Vanlightly's kip-848; ConsumerGroupMember.memberEpoch")
-	OneInstance = declare(54, OfGroup, "a group.instance.id has one member",
-		"each member that joins with one", "KIP-345; ClassicGroup.replaceStaticMember")
+	OneInstance = declare(54, OfGroup, "a group.instance.id has one member, and one that was replaced commits nothing",
+		"each member that joins with one, and each commit that is answered with success", "KIP-345; ClassicGroup.replaceStaticMember")
 	AllOwned = declare(59, OfGroup, "in a group that has been stable for 10 s while nothing disturbed the cluster each member owns what it was given, and no partition that the group had before is left out",
 		"a member gives something up, or the group enters another state", "the liveness properties of Vanlightly's kip-848; KIP-62")
 	GroupsEnd = declare(81, OfGroup, "in the end no group waits for members that have left",
 		"the end of a run, when all is healed", "ClassicGroup.transitionTo; KIP-394")
+)
+
+// The laws of a transaction: of its coordinator, and of what follows from its decision.
+var (
+	ProducerEpochsGrow = declare(63, OfTransaction, "the epoch of a transactional id's producer never falls, with transaction.version 2 each end takes a new one, and a producer id is of one transactional id",
+		"each state of a transactional id that is committed", "KIP-98, KIP-360, KIP-890; TransactionMetadata.prepareTransitionTo")
+	LegalStates = declare(65, OfTransaction, "a transactional id goes from state to state as Kafka's does, what is decided stays decided, and no marker comes before the decision",
+		"each state of a transactional id that is committed, and each marker that a leader appends", "KIP-98; TransactionState.VALID_PREVIOUS_STATES")
+	MarkersEverywhere = declare(66, OfTransaction, "the markers of a transaction say what was decided, and each of its partitions has one when it is complete",
+		"each marker that a leader appends, and each transaction that is complete", "KIP-98; TransactionMarkerChannelManager")
+	TransactionsEnd = declare(72, OfTransaction, "in the end what is decided is complete, and a log has only transactions open that their coordinators have open",
+		"the end of a run, when all is healed", "KIP-664, KIP-890")
 )

@@ -39,6 +39,8 @@ type group struct {
 	// tenures are those of KIP-848 members, by partition.
 	tenures map[string]tenure
 
+	replaced map[string]string // by the id of a static member: the one that it has by now
+
 	members membersOf
 	owners  map[string]owner // what members believe, by partition
 	gone    map[string]bool  // members that the coordinator has removed
@@ -94,7 +96,7 @@ func (g *Coordination) of(id string) *group {
 	x := g.groups[id]
 	if x == nil {
 		x = &group{completed: -1, instances: map[string]string{}, epochs: map[string]int32{},
-			commits: map[committer]*committedRange{}, tenures: map[string]tenure{}, members: newMembersOf(), owners: map[string]owner{}, gone: map[string]bool{}}
+			commits: map[committer]*committedRange{}, tenures: map[string]tenure{}, replaced: map[string]string{}, members: newMembersOf(), owners: map[string]owner{}, gone: map[string]bool{}}
 		g.groups[id] = x
 	}
 	return x
@@ -303,6 +305,12 @@ func (g *Coordination) Joined(by Coordinator, id, member, instance string) {
 	x.instances[instance] = member
 }
 
+// Replaced: a static member has another id by now, and that is in the log.
+func (g *Coordination) Replaced(by Coordinator, id, member, with string) {
+	g.events++
+	g.told(by, id).replaced[member] = with
+}
+
 // Left: a member is gone from its group, or is told that it is none.
 func (g *Coordination) Left(by Coordinator, id, member string) {
 	g.events++
@@ -339,6 +347,9 @@ func (g *Coordination) Refused(id, member string) {
 func (g *Coordination) Committed(id, member, partition string, number int32, at int64) {
 	g.events++
 	x := g.of(id)
+	if by, replaced := x.replaced[member]; replaced {
+		g.fail(OneInstance, NoNode, "%s was replaced by %s, and a commit of it was accepted at %d", member, by, at)
+	}
 	if number < 0 {
 		for by, r := range x.commits {
 			if r.first < at && at < r.last {

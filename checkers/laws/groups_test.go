@@ -43,6 +43,8 @@ func gather(t *testing.T, events string) *tally {
 			g.Joined(w.host(), "g", w.text(), strings.Join(w.texts(), ""))
 		case "left": // host member
 			g.Left(w.host(), "g", w.text())
+		case "replace": // host member by
+			g.Replaced(w.host(), "g", w.text(), w.text())
 		case "commit": // member generation at [partition]
 			member, generation, at := w.text(), int32(w.num()), w.num()
 			g.Committed("g", member, strings.Join(w.texts(), ""), generation, at)
@@ -210,6 +212,16 @@ var gatherings = []tale{
 		join a m
 		commit m 7 10 x/0
 		commit m 5 11 x/0`},
+	{"a static member commits until it is replaced", 0, `
+		complete a 1 range m
+		commit m 1 10
+		replace a m n
+		commit n 1 11`},
+	{"and no longer", 54, `
+		complete a 1 range m
+		replace a m n
+		commit n 1 10
+		commit m 1 11`},
 	{"an administrator commits for a group without members", 0, `
 		complete a 1 range m
 		commit m 1 10

@@ -28,9 +28,11 @@ func TestLaws_EachHasABreach(t *testing.T) {
 	look(gatherings, gather)
 	look(joins, replicate)
 	look(rests, rest)
+	look(openTransactions, replicate)
+	look(decisions, decideEnds)
 	require.NotEmpty(t, All())
 	for _, l := range All() {
-		assert.True(t, alone[l.Number], "law %d (%s): no story of replication_test.go, quorum_test.go, groups_test.go or healthy_test.go breaks it, and it alone", l.Number, l.About)
+		assert.True(t, alone[l.Number], "law %d (%s): no story of replication_test.go, quorum_test.go, groups_test.go, transactions_test.go or healthy_test.go breaks it, and it alone", l.Number, l.About)
 		assert.NotEmpty(t, l.Source)
 		assert.NotEmpty(t, l.When)
 	}

@@ -6,8 +6,20 @@ import "fmt"
 type sent struct {
 	producer int64
 	epoch    int16
-	last     int32 // sequence
+	last     int32 // sequence; noSequence: none since a marker
 	end      int64 // offset
+}
+
+// noSequence is the last sequence of a producer that has sent nothing in its epoch: a
+// marker took the epoch before.
+const noSequence = -1
+
+// known is what a replica knows by it: of a marker nothing but the epoch.
+func (s sent) known() Known {
+	if s.last == noSequence {
+		return Known{Producer: s.producer, Epoch: s.epoch, Last: noSequence}
+	}
+	return Known{s.producer, s.epoch, s.last, s.end}
 }
 
 // producers is what a log says of its producers: their batches, oldest first, as
@@ -80,11 +92,7 @@ func (r *Replication) Producers(node Node, known []Known) {
 		if last, _ := p.producers.last(s.producer); last != s {
 			continue
 		}
-		k, ok := p.knows(s.producer)
-		if ok && k.Epoch > s.epoch && k.Last < 0 {
-			continue // a marker has begun another epoch, and nothing was written in it (KIP-890)
-		}
-		if ok && k != (Known{s.producer, s.epoch, s.last, s.end}) || !ok && s.end > p.oldest() {
+		if k, ok := p.knows(s.producer); ok && k != s.known() || !ok && s.end > p.oldest() {
 			r.fail(ProducersKnown, node, "%v knows of producer %d %v; its log has sequence %d in epoch %d, up to offset %d", node, s.producer, k, s.last, s.epoch, s.end)
 			return
 		}

@@ -69,6 +69,7 @@ type replica struct {
 	had int64
 
 	producers producers
+	open      spans   // transactions
 	known     []Known // of its producers, as it says when all is quiet
 
 	leads      bool
@@ -107,6 +108,7 @@ func (r *Replication) of(node Node) *replica {
 func (p *replica) cut(to int64) {
 	p.log.truncate(to)
 	p.producers.cut(to)
+	p.open.cut(to)
 	p.same, p.synced = min(p.same, to), min(p.synced, to)
 }
 
@@ -114,7 +116,7 @@ func (p *replica) cut(to int64) {
 func (p *replica) anew(offset int64) {
 	p.log.restart(offset)
 	p.begun = offset
-	p.producers = p.producers[:0]
+	p.producers, p.open = p.producers[:0], p.open[:0]
 	p.same, p.synced = offset, offset
 }
 
@@ -137,7 +139,7 @@ func (r *Replication) Recovered(node Node, start, end, hw int64) {
 		p.anew(end)
 	}
 	if end > was && p.writes {
-		p.producers = p.producers[:0] // it is not told whose they are
+		p.producers, p.open = p.producers[:0], p.open[:0] // it is not told whose they are
 		for was < end {
 			p.log.entries = append(p.log.entries, entry{})
 			was++

@@ -46,6 +46,14 @@ func replicate(t *testing.T, events string) *tally {
 			r.Appended(w.node(), w.num(), w.num(), w.epoch(), w.hash())
 		case "batch": // node end producer epoch first last: of the append before
 			r.Produced(w.node(), w.num(), Batch{w.num(), int16(w.num()), int32(w.num()), int32(w.num())})
+		case "txn": // node first producer epoch: the append before is one of a transaction
+			r.InTransaction(w.node(), w.num(), w.num(), int16(w.num()))
+		case "mark": // node end producer epoch: the append before is a marker
+			r.Marked(w.node(), w.num(), w.num(), int16(w.num()))
+		case "read-committed": // node end
+			r.ReadCommitted(w.node(), w.num())
+		case "cleaned": // node to
+			r.Cleaned(w.node(), w.num())
 		case "cutting":
 			r.Truncating(w.node(), w.num())
 		case "truncate":
@@ -126,6 +134,68 @@ func replicate(t *testing.T, events string) *tally {
 	})
 	return &r.tally
 }
+
+// transacted: of four committed records, the last two are of a transaction that is open.
+const transacted = replicated + `
+	hw 1 4 0
+	txn 1 2 7 0`
+
+var openTransactions = []tale{
+	{"a read_committed consumer is given what lies below an open transaction", 0, transacted + `
+		read-committed 1 2`},
+	{"a read_committed consumer is given a record of one", 67, transacted + `
+		read-committed 1 3`},
+	{"once it has its marker", 0, transacted + `
+		append 1 4 5 0
+		mark 1 5 7 1
+		read-committed 1 4`},
+	{"its marker is cut off", 67, transacted + `
+		append 1 4 5 0
+		mark 1 5 7 1
+		stop 1
+		truncate 1 4
+		read-committed 1 4`},
+	{"the cleaner replaces what lies below an open transaction", 0, transacted + `
+		cleaned 1 2`},
+	{"the cleaner replaces some of it", 82, transacted + `
+		cleaned 1 3`},
+	{"the cleaner replaces what is not committed", 82, replicated + `
+		append 1 4 5 0
+		cleaned 1 5`},
+	{"a marker takes the next epoch, and sequences begin anew", 0, replicated + `
+		append 1 4 5 0
+		batch 1 5 7 0 0 3
+		append 1 5 6 0
+		mark 1 6 7 1
+		append 1 6 7 0
+		batch 1 7 7 1 0 0`},
+	{"an append of the epoch before a marker", 61, replicated + `
+		append 1 4 5 0
+		batch 1 5 7 0 0 3
+		append 1 5 6 0
+		mark 1 6 7 1
+		append 1 6 7 0
+		batch 1 7 7 0 4 4`},
+	{"a marker of an epoch that was over", 61, replicated + `
+		append 1 4 5 0
+		batch 1 5 7 3 0 3
+		append 1 5 6 0
+		mark 1 6 7 2`},
+	{"a replica knows the epoch of a marker", 0, replicated + `
+		append 1 4 5 0
+		batch 1 5 7 0 0 3
+		append 1 5 6 0
+		mark 1 6 7 1
+		knows 1 7 1 -1 0`},
+	{"a replica knows the epoch before it", 62, replicated + `
+		append 1 4 5 0
+		batch 1 5 7 0 0 3
+		append 1 5 6 0
+		mark 1 6 7 1
+		knows 1 7 0 3 5`},
+}
+
+func TestOpenTransactions(t *testing.T) { tell(t, openTransactions, replicate) }
 
 // replicated: node 1 leads epoch 0 and four records are committed on three.
 const replicated = `

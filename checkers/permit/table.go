@@ -40,6 +40,7 @@ var keeping = []laws.Law{
 	laws.LeaderComplete, laws.CandidateComplete, laws.HWIsReplicated, laws.JoinCaughtUp,
 	laws.UncleanExcluded, laws.KeptSomewhere, laws.ConsistentRead, laws.NoTruncation,
 	laws.OneAssignment, laws.FencedCommits, laws.CommitsStay,
+	laws.StableRead, laws.ProducerEpochsGrow, laws.LegalStates, laws.MarkersEverywhere, laws.TransactionsEnd,
 }
 
 // undamaged are the laws about the content of one log, which a node cannot keep
@@ -47,7 +48,7 @@ var keeping = []laws.Law{
 var undamaged = []laws.Law{
 	laws.WeakISR, laws.StrongISR, laws.LogMatching, laws.SamePrefix,
 	laws.EpochsGrow, laws.ConsistentRead, laws.MarksInOrder, laws.RecoveredPrefix,
-	laws.ContiguousBatches,
+	laws.ContiguousBatches, laws.StableRead,
 }
 
 // table is what is permitted: everything that no row permits fails, and nothing

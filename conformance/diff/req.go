@@ -46,7 +46,6 @@ type fetchOpt struct {
 	session          int32 // -1: the last one made
 	epoch            int32
 	forget           []fetchPart
-	replica          int32
 	rack             string
 }
 

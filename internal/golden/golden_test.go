@@ -37,3 +37,16 @@ func TestStoriesAreToldOneByOne(t *testing.T) {
 	})
 	assert.Equal(t, []string{"one"}, told)
 }
+
+func TestCommandsAreAnsweredBelowThem(t *testing.T) {
+	var got []Command
+	told := Commands("# why\nbegin a b n=1\n  old\n\nend x=y=z", func(c Command) []string {
+		got = append(got, c)
+		return c.Args
+	})
+	assert.Equal(t, []Command{
+		{"begin", []string{"a", "b"}, map[string]string{"n": "1"}},
+		{"end", nil, map[string]string{"x": "y=z"}},
+	}, got)
+	assert.Equal(t, "# why\nbegin a b n=1\n  a\n  b\n\nend x=y=z\n", told)
+}

@@ -16,6 +16,7 @@ package page
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"encoding/base64"
 	"fmt"
@@ -35,9 +36,12 @@ var scripts = []string{"data.js", "reducer.js", "scale.js", "lanes.js", "card.js
 
 // Page is a run to be shown.
 type Page struct {
-	Run    *reports.Run
-	About  string // the scenario, in a line
-	Events iter.Seq[*ledger.Entry]
+	Run   *reports.Run
+	About string // the scenario, in a line
+	// Heading is what it is, instead of a scenario and a seed, and Title that of the
+	// window.
+	Heading, Title string
+	Events         iter.Seq[*ledger.Entry]
 }
 
 // Write writes the page. The same run gives the same bytes.
@@ -66,7 +70,8 @@ func (p Page) Write(w io.Writer) error {
 		script.Write(text)
 	}
 	return t.Execute(w, map[string]any{
-		"Run": p.Run, "About": p.About, "Title": fmt.Sprintf("%s seed %d: %s", p.Run.Scenario, p.Run.Seed, p.Run.Verdict),
+		"Run": p.Run, "About": p.About, "Title": cmp.Or(p.Title, fmt.Sprintf("%s seed %d: %s", p.Run.Scenario, p.Run.Seed, p.Run.Verdict)),
+		"Heading": cmp.Or(p.Heading, fmt.Sprintf("%s · seed %d", p.Run.Scenario, p.Run.Seed)), "Foreign": p.Heading != "",
 		"Style": template.CSS(style), "Script": template.JS(script.String()),
 		"Data":  template.HTML(base64.StdEncoding.EncodeToString(packed)),
 		"First": p.Run.Main(),

@@ -13,6 +13,9 @@ import (
 func (in *Inspector) readShard(e *ledger.Entry) {
 	switch x := e.Event.(type) {
 	case *witness.ShardLoaded:
+		if x.Shard != nil && x.Shard.Shard.Topic == kafka.TransactionsTopic {
+			in.txns.Loaded()
+		}
 		in.groups.Loaded(coordinator(e), laws.Node(x.Node), shardOf(x.Shard), laws.Epoch(x.Epoch), int64(x.End), x.State)
 	case *witness.ShardCommitted:
 		in.groups.Answers(laws.Node(x.Node), shardOf(x.Shard), laws.Epoch(x.Epoch), int64(x.To), x.State)
@@ -40,6 +43,8 @@ func (in *Inspector) readGroup(e *ledger.Entry) {
 		if x.Name != kerr.IllegalGeneration.Message { // a member may be late
 			in.groups.Refused(x.Group, x.Member)
 		}
+	case *witness.MemberReplaced:
+		in.groups.Replaced(coordinator(e), x.Group, x.Member, x.By)
 	case *witness.OffsetCommitted:
 		in.groups.Committed(x.Group, x.Member, x.Partition.String(), x.Generation, int64(x.At))
 	default:
@@ -58,6 +63,8 @@ func (in *Inspector) readMember(e *ledger.Entry) {
 		in.groups.GaveUp(x.Group, x.Member, partitions(x.Partitions))
 	case *witness.ConsumerLeft:
 		in.groups.Ended(x.Group, x.Member)
+	default:
+		in.readTransaction(e)
 	}
 }
 

@@ -55,6 +55,7 @@ type Inspector struct {
 	brokers    *laws.Brokers
 	groups     *laws.Coordination
 	Traffic    *laws.Traffic
+	txns       *laws.Transactions
 	calm       laws.Calm
 	partitions []*Partition // in the order in which they were met
 	byID       map[witness.PartitionID]*Partition
@@ -123,6 +124,8 @@ func New(cfg Config) *Inspector {
 	in.groups.Report, in.groups.Calm = in.Quorum.Report, &in.calm
 	in.Traffic = laws.NewTraffic(laws.TrafficConfig{Calm: &in.calm, FetchWait: cfg.FetchWait, Turns: cfg.Turns})
 	in.Traffic.Report = in.Quorum.Report
+	in.txns = laws.NewTransactions(in.name())
+	in.txns.Report = in.Quorum.Report
 	return in
 }
 
@@ -275,18 +278,23 @@ func (p *Partition) loses(id kafka.NodeID) {
 func (in *Inspector) Undisturbed(since time.Duration) { in.calm.Undisturbed(since) }
 
 // Disturbed: something disturbs the cluster, until Undisturbed is called.
-func (in *Inspector) Disturbed() { in.calm.Disturbed() }
+func (in *Inspector) Disturbed() {
+	in.calm.Disturbed()
+	in.endTraffic() // at once: with all nodes dead, only clients tell something
+}
 
 // Quiet: all is healed and had its time. but says which partitions are let off.
 func (in *Inspector) Quiet(but func(*Partition) bool) {
 	for _, p := range in.partitions {
 		if !but(p) {
 			p.Laws.Quiet()
+			in.hangs(p)
 			in.settle(p)
 		}
 	}
 	in.Quorum.Quiet()
 	in.groups.Quiet()
+	in.txns.Quiet()
 }
 
 // Read reads an event. It allocates nothing but what the laws' accounts grow by.

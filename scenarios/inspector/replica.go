@@ -21,11 +21,7 @@ func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Eve
 		l.Truncating(node, int64(e.To))
 	case *witness.Appended:
 		l.Appended(node, int64(e.From), int64(e.End), laws.Epoch(e.Epoch), e.Digest)
-		if e.Idempotent() {
-			l.Produced(node, int64(e.End), laws.Batch{
-				Producer: int64(e.ProducerID), Epoch: int16(e.ProducerEpoch), First: int32(e.FirstSequence), Last: int32(e.LastSequence),
-			})
-		}
+		in.appended(p, node, &e.Batch)
 	case *witness.Truncated:
 		l.Truncated(node, int64(e.To))
 	case *witness.Restarted:
@@ -60,12 +56,46 @@ func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Eve
 		l.EndServed(node, int64(e.End))
 	case *witness.ReadServed:
 		l.Read(node, int64(e.From), int64(e.End), laws.Epoch(e.Epoch), e.Digest)
+		if e.Committed {
+			l.ReadCommitted(node, int64(e.End))
+		}
 	case *witness.Stopped:
 		in.learned(p, id)
 		l.Closed(node)
 	case *witness.Deleted:
 		in.learned(p, id)
 		l.Wiped(node)
+	}
+}
+
+// appended: a batch of a producer, or a marker of one of its transactions.
+func (in *Inspector) appended(p *Partition, node laws.Node, b *witness.Batch) {
+	l := p.Laws
+	producer, epoch := int64(b.ProducerID), int16(b.ProducerEpoch)
+	switch {
+	case b.Idempotent():
+		l.Produced(node, int64(b.End), laws.Batch{Producer: producer, Epoch: epoch, First: int32(b.FirstSequence), Last: int32(b.LastSequence)})
+		if b.Transactional {
+			l.InTransaction(node, int64(b.From), producer, epoch)
+		}
+	case b.ProducerID > kafka.NoProducer:
+		l.Marked(node, int64(b.End), producer, epoch)
+		in.txns.Appended(p.Partition.String(), producer, epoch)
+	}
+}
+
+// cleaned: the cleaner of a host has replaced segments.
+func (in *Inspector) cleaned(host string, e *witness.SegmentsReplaced) {
+	for _, p := range in.partitions {
+		if p.Partition != e.Partition || p.deleted {
+			continue
+		}
+		for _, id := range p.Replicas {
+			if in.cfg.Name != nil && in.cfg.Name(id) == host {
+				p.Laws.Cleaned(laws.Node(id), int64(e.To))
+			}
+		}
+		p.Laws.Compacted(int64(e.To))
 	}
 }
 
@@ -93,12 +123,6 @@ func (in *Inspector) opened(p *Partition, id kafka.NodeID, e *witness.Opened) {
 // readController: a controller tells, or a broker of the metadata.
 func (in *Inspector) readController(event ledger.Event) (known bool) {
 	switch e := event.(type) {
-	case *witness.SegmentsReplaced:
-		for _, p := range in.partitions {
-			if p.Partition == e.Partition && !p.deleted {
-				p.Laws.Compacted(int64(e.To))
-			}
-		}
 	case *witness.PartitionCommitted:
 		in.partitionCommitted(e)
 	case *witness.BrokerCommitted:
@@ -113,6 +137,7 @@ func (in *Inspector) readController(event ledger.Event) (known bool) {
 	case *witness.SessionExpired:
 		in.Quorum.SessionExpired(laws.Node(e.Broker))
 	case *witness.TopicDeleted:
+		in.txns.TopicDeleted(e.Topic)
 		for _, p := range in.partitions {
 			p.deleted = p.deleted || p.Topic == e.ID
 		}

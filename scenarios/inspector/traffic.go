@@ -40,17 +40,12 @@ func clientOf(m *witness.Message) string {
 	return m.Connection.Client
 }
 
-// watchTraffic begins and ends the account of messages, and counts appends in it.
+// watchTraffic begins the account of messages when the cluster is calm, and counts
+// appends in it.
 func (in *Inspector) watchTraffic(e *ledger.Entry) {
-	if calm := in.calm.Lasts(); calm != in.Traffic.Begun() {
-		if calm {
-			in.Traffic.Begin()
-		} else {
-			in.Traffic.End()
-		}
-		if in.cfg.Messages != nil {
-			in.cfg.Messages(calm)
-		}
+	if in.calm.Lasts() && !in.Traffic.Begun() {
+		in.Traffic.Begin()
+		in.wantMessages(true)
 	}
 	if !in.Traffic.Begun() {
 		return
@@ -58,5 +53,18 @@ func (in *Inspector) watchTraffic(e *ledger.Entry) {
 	switch e.Event.(type) {
 	case *witness.Appended, *witness.QuorumAppended:
 		in.Traffic.Appended(e.Host)
+	}
+}
+
+func (in *Inspector) endTraffic() {
+	if in.Traffic.Begun() {
+		in.Traffic.End()
+		in.wantMessages(false)
+	}
+}
+
+func (in *Inspector) wantMessages(wanted bool) {
+	if in.cfg.Messages != nil {
+		in.cfg.Messages(wanted)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/workloads"
 )
 
 // watchHistory judges the history while it is recorded, as far as that is
@@ -13,6 +14,9 @@ import (
 // it only hides it.
 func (r *run) watchHistory() {
 	r.seen = checkers.NewLive(r.stage.Recorder.History(), r.expectations())
+	if _, late := r.s.Workload.(workloads.PerRun); late {
+		return // what a transaction is made of is known with its end: nothing is certain before
+	}
 	r.stage.Recorder.Watch = func(op *history.Op) {
 		before := r.seen.First
 		if r.seen.Operation(op); r.seen.First != before {

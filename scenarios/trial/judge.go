@@ -13,10 +13,14 @@ import (
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/scenarios/why"
+	"github.com/ktrial/ktrial/workloads"
 )
 
 // result judges the history and writes the report.
 func (r *run) result() *Result {
+	if w, ok := r.s.Workload.(workloads.PerRun); ok {
+		w.Finish()
+	}
 	r.tellConfig()
 	struck, skipped := faultsOf(r.w.Ledger())
 	h := r.stage.Recorder.History()
@@ -65,6 +69,14 @@ func (r *run) drawn() string {
 	return o.Command(r.bare.Name)
 }
 
+// judgement concludes what was judged while it was recorded, or judges all of it now.
+func (r *run) judgement(h *history.History, o checkers.Options) *checkers.Judgement {
+	if r.stage.Recorder.Watch == nil {
+		return checkers.Judge(h, o)
+	}
+	return r.seen.Conclude(o)
+}
+
 // Command is the command that plays a scenario with these options. A plan that
 // came from no file is not in it.
 func (o *Options) Command(scenario string) string {
@@ -107,7 +119,7 @@ func (r *run) tellConfig() {
 // judge asks the checkers, and adds what they say to the report. What they
 // find is a violation even if the scenario does not ask for it.
 func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement {
-	j := r.seen.Conclude(checkers.Options{Expect: r.expectations(), Strict: r.o.Strict})
+	j := r.judgement(h, checkers.Options{Expect: r.expectations(), Strict: r.o.Strict})
 	proof := &evidence{h: h, struck: report.Faults, workBegan: report.WorkBegan, ledger: r.w.Ledger()}
 	asked := map[checkers.Anomaly]bool{}
 	check := func(p scenarios.Promise) {

@@ -30,33 +30,50 @@ var plants = []struct {
 	scenario scenarios.Scenario
 	seeds    uint64
 	check    string // begins with this
+	set      string // a setting of the run, as key=value; empty: none
 }{
-	{planted.CountDivergedFetch, scenarios.LeadershipPingPong, 3, "law 5:"},
-	{planted.NoDivergenceCheck, scenarios.SplitNetwork, 3, "law 5:"},
-	{planted.TruncateToHW, scenarios.LeadershipPingPong, 3, "law 23:"},
-	{planted.ISRNoLESO, scenarios.Standard, 20, "law 12:"},
-	{planted.HWCommittedISR, scenarios.ReturnOfTheReplica, 3, "law 9:"},
-	{planted.HWUnderMinISR, scenarios.LastInSync, 3, "law 9:"},
-	{planted.NoELR, scenarios.LastInSync, 5, "law 18:"},
-	{planted.IgnoreBrokerEpoch, scenarios.LateISRJoin, 3, "law 12:"},
-	{planted.NoDuplicateWindow, scenarios.LateRequests, 3, "records are not duplicated"},
-	{planted.SnapshotWindow, scenarios.RetriesAfterRestart, 3, "records are not duplicated"},
-	{planted.RaftNoFlush, scenarios.ControllerStorm, 1, "law 35:"},
-	{planted.RaftForgetVote, scenarios.VotesInTheDark, 20, "law 33:"},
-	{planted.RaftRestartAsLeader, scenarios.ControllerStorm, 3, "law 28:"},
-	{planted.AckBeforeCommit, scenarios.SlowLoad, 5, "committed offsets are what was committed"},
-	{planted.ServeWhileLoading, scenarios.SlowLoad, 5, "committed offsets are what was committed"},
-	{planted.UnloadIgnoresEpoch, scenarios.SlowLoad, 5, "every client and replica makes progress"},
-	{planted.CleanTombstoneNow, scenarios.CompactedTable, 3, "what a reader has of a table is the table"},
-	{planted.CleanDropLastBatch, scenarios.CompactedTable, 3, "law 62:"},
+	{planted.CountDivergedFetch, scenarios.LeadershipPingPong, 3, "law 5:", ""},
+	{planted.NoDivergenceCheck, scenarios.SplitNetwork, 3, "law 5:", ""},
+	{planted.TruncateToHW, scenarios.LeadershipPingPong, 3, "law 23:", ""},
+	{planted.ISRNoLESO, scenarios.Standard, 20, "law 12:", ""},
+	{planted.HWCommittedISR, scenarios.ReturnOfTheReplica, 3, "law 9:", ""},
+	{planted.HWUnderMinISR, scenarios.LastInSync, 3, "law 9:", ""},
+	{planted.NoELR, scenarios.LastInSync, 5, "law 18:", ""},
+	{planted.IgnoreBrokerEpoch, scenarios.LateISRJoin, 3, "law 12:", ""},
+	{planted.NoDuplicateWindow, scenarios.LateRequests, 3, "records are not duplicated", ""},
+	{planted.SnapshotWindow, scenarios.RetriesAfterRestart, 3, "records are not duplicated", ""},
+	{planted.RaftNoFlush, scenarios.ControllerStorm, 1, "law 35:", ""},
+	{planted.RaftForgetVote, scenarios.VotesInTheDark, 20, "law 33:", ""},
+	{planted.RaftRestartAsLeader, scenarios.ControllerStorm, 3, "law 28:", ""},
+	{planted.AckBeforeCommit, scenarios.SlowLoad, 5, "committed offsets are what was committed", ""},
+	{planted.ServeWhileLoading, scenarios.SlowLoad, 5, "committed offsets are what was committed", ""},
+	{planted.UnloadIgnoresEpoch, scenarios.SlowLoad, 5, "every client and replica makes progress", ""},
+	{planted.CleanTombstoneNow, scenarios.CompactedTable, 3, "what a reader has of a table is the table", ""},
+	{planted.CleanDropLastBatch, scenarios.CompactedTable, 3, "law 62:", ""},
+	{planted.CommitNoGeneration, scenarios.ZombieMember, 3, "law 47:", ""},
+	{planted.IgnoreGeneration, scenarios.ZombieMember, 3, "law 45:", "partition.assignment.strategy=sticky"},
+	{planted.StaleAssignment, scenarios.CoordinatorLoss, 5, "law 45:", ""},
+	{planted.RespondBeforePersist, scenarios.CoordinatorAlone, 3, "law 45:", ""},
+	{planted.NoInstanceFence, scenarios.StaticTwin, 3, "law 54:", ""},
+	{planted.StaticSwapVolatile, scenarios.StaticTwin, 5, "law 54:", ""},
+	{planted.ExpireAnyState, scenarios.OffsetsAndClocks, 5, "groups leave nothing out", ""},
+	{planted.EpochAddThenRemove, scenarios.SlowToGiveUp, 10, "law 50:", ""},
+	{planted.NullAcknowledges, scenarios.SlowToGiveUp, 5, "law 49:", ""},
+	{planted.HeartbeatOwnsTarget, scenarios.SlowToGiveUp, 3, "law 49:", ""},
+	{planted.HeartbeatEmptyIsNoChange, scenarios.SlowToGiveUp, 3, "members give up in time what they are to", ""},
+	{planted.HeartbeatNoReset, scenarios.LostAnswers, 5, "every client and replica makes progress", ""},
 }
 
 func TestPlantedBugsAreFound(t *testing.T) {
 	for _, p := range plants {
 		t.Run(string(p.bug), func(t *testing.T) {
 			t.Parallel()
+			set := map[string]string{}
+			if name, value, ok := strings.Cut(p.set, "="); ok {
+				set[name] = value
+			}
 			for seed := uint64(1); seed <= p.seeds; seed++ {
-				r, err := Run(p.scenario, Options{Seed: seed, Plant: []planted.Bug{p.bug}})
+				r, err := Run(p.scenario, Options{Seed: seed, Set: set, Plant: []planted.Bug{p.bug}})
 				require.NoError(t, err)
 				if r.Report.Verdict != reports.Violated {
 					continue

@@ -67,17 +67,17 @@ func (r *Result) WriteTo(dir string, o Options) error {
 		return err
 	}
 	for name, text := range map[string][]byte{
-		"report.html": html.Bytes(), "run.json": run.Bytes(), "story.txt": story.Bytes(), "plan.txt": plan.Bytes(), "timeline.svg": picture.Bytes(),
+		"report.html": html.Bytes(), runFile: run.Bytes(), "story.txt": story.Bytes(), "plan.txt": plan.Bytes(), "timeline.svg": picture.Bytes(),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
 			return err
 		}
 	}
 	head := ledger.Header{Scenario: r.Report.Scenario, Seed: r.Report.Seed, Hash: r.Report.TraceHash}
-	if err := ledger.WriteTraceFile(filepath.Join(dir, "trace.jsonl.gz"), head, r.Ledger.All()); err != nil {
+	if err := ledger.WriteTraceFile(filepath.Join(dir, traceFile), head, r.Ledger.All()); err != nil {
 		return err
 	}
-	return r.History.WriteFile(filepath.Join(dir, "history.jsonl"))
+	return r.History.WriteFile(filepath.Join(dir, historyFile))
 }
 
 // IsOf reports whether the recorded run was one of this scenario and these

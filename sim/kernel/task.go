@@ -219,7 +219,6 @@ type readyQueue struct {
 	n    int
 }
 
-func (q *readyQueue) len() int           { return q.n }
 func (q *readyQueue) at(i int) *Task     { return q.ring[(q.head+i)&(len(q.ring)-1)] }
 func (q *readyQueue) set(i int, t *Task) { q.ring[(q.head+i)&(len(q.ring)-1)] = t }
 

@@ -143,6 +143,12 @@ func (c *Connection) interpret(r *request) {
 		c.fetch(r, req)
 	case *kmsg.OffsetCommitRequest:
 		c.commit(r, req)
+	case *kmsg.InitProducerIDRequest:
+		c.initProducer(r, req)
+	case *kmsg.TxnOffsetCommitRequest:
+		c.txnOffsets(r, req)
+	case *kmsg.EndTxnRequest:
+		c.endTxn(r, req)
 	}
 }
 

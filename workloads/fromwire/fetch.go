@@ -27,6 +27,9 @@ func (c *Connection) fetch(r *request, req *kmsg.FetchRequest) {
 	if req.ReplicaID >= 0 || req.ReplicaState.ID > 0 {
 		return // a follower
 	}
+	if len(req.Topics) > 0 && req.IsolationLevel != readCommitted {
+		c.o.Claims.ReadUncommitted = true
+	}
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		topic, known := c.o.topic(t.Topic, t.TopicID)

@@ -10,6 +10,8 @@
 //   - With a producer id the record is known by id, epoch and sequence, which are in what is
 //     fetched as well. Without one it is known by its value alone: equal values are counted,
 //     never taken for one another's duplicates.
+//   - The records and offsets of a transaction are one operation, which ends with the answer
+//     to EndTxn; without one its outcome is not known.
 //   - The records of a Fetch answer are a poll, of a process for each connection and
 //     partition. That the application has processed them only a commit says.
 //   - An error that refuses a send leaves it open too: most clients send it again, and
@@ -41,6 +43,8 @@ type Observer struct {
 	sends  map[identity]*send // that are open, or were acknowledged
 	free   []int64            // processes with nothing under way
 	wrote  map[string]bool    // lives that have produced
+	open   map[kafka.ProducerID]*transaction
+	names  map[kafka.ProducerID]string // transactional ids
 }
 
 // Claims are what producers and consumers asked for on the wire.
@@ -48,6 +52,8 @@ type Claims struct {
 	Produced      bool  // a record was sent: the fields below tell something
 	LeastAcks     int16 // of all requests: 0, 1, or -1 for all
 	NotIdempotent bool  // a record came without a producer id
+	// ReadUncommitted: a consumer asked for what is not committed, too.
+	ReadUncommitted bool
 }
 
 // Counts tell what an Observer has seen.
@@ -71,6 +77,7 @@ func New(r *history.Recorder, now func() time.Duration, newProcess func() int64)
 	return &Observer{
 		recorder: r, now: now, newProcess: newProcess,
 		topics: map[kafka.UUID]string{}, keys: map[kafka.TopicPartition]history.Value{}, sends: map[identity]*send{}, wrote: map[string]bool{},
+		open: map[kafka.ProducerID]*transaction{}, names: map[kafka.ProducerID]string{},
 	}
 }
 

@@ -291,3 +291,36 @@ func TestConnection_TakesAnyBytes(t *testing.T) {
 		require.LessOrEqual(t, len(x.story), 1)
 	})
 }
+
+// A transaction is one operation: it begins with its first record and ends with the answer
+// to EndTxn.
+func TestTransaction_EndsWithItsAnswer(t *testing.T) {
+	for _, x := range []struct {
+		about  string
+		commit bool
+		code   int16
+		want   string
+	}{
+		{"committed", true, 0, "ok"},
+		{"aborted", false, 0, "fail"},
+		{"fenced: what became of it is not known", true, kerr.ProducerFenced.Code, "info"},
+		{"asked again: it is open until all is over", true, kerr.ConcurrentTransactions.Code, "info"},
+	} {
+		o := observe()
+		c := o.Connect("c", "c-1")
+		first, second := producer(7, 0), producer(7, 1)
+		first.Transactional, second.Transactional = true, true
+		c.Sent(o.frame(produce(-1, batch(first, 0, "a"))))
+		c.Received(o.answered(0, produced(0, 4)))
+		c.Sent(o.frame(produce(-1, batch(second, 0, "b"))))
+		c.Received(o.answered(0, produced(0, 5)))
+		end := kmsg.NewPtrEndTxnRequest()
+		end.Version, end.TransactionalID, end.ProducerID, end.Commit = 4, "t", 7, x.commit
+		c.Sent(o.frame(end))
+		answer := kmsg.NewPtrEndTxnResponse()
+		answer.Version, answer.ErrorCode = 4, x.code
+		c.Received(o.answered(0, answer))
+		o.Finish()
+		assert.Equal(t, []string{"0 txn invoke a#7.0.0", "0 txn " + x.want + " a#7.0.0 at 4 b#7.0.1 at 5"}, o.story, x.about)
+	}
+}

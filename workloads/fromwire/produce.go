@@ -35,6 +35,9 @@ type send struct {
 	mop     [1]history.Mop
 	flying  int  // requests with it that wait for their answers
 	acked   bool // it has completed
+	// Of a record in a transaction: which, and which step of it.
+	in    *transaction
+	index int
 }
 
 // name is how the history names the value of a record. With a producer id the
@@ -172,14 +175,14 @@ func (c *Connection) carried(tp kafka.TopicPartition, batches []byte) []*send {
 		if !b.HasProducer() {
 			c.o.Claims.NotIdempotent = true
 		}
-		c.records(tp, b, func(r *record.Record, id identity) { out = append(out, c.begin(r, id)) })
+		c.records(tp, b, func(r *record.Record, id identity) { out = append(out, c.begin(r, id, b.IsTransactional())) })
 	}
 	return out
 }
 
 // begin is the send of a record. One that is under way or in doubt is meant
 // again; after an acknowledgement an equal record is another one.
-func (c *Connection) begin(r *record.Record, id identity) *send {
+func (c *Connection) begin(r *record.Record, id identity, transactional bool) *send {
 	o := c.o
 	s := o.sends[id]
 	if s != nil && (id.producer != kafka.NoProducer || !s.acked && s.flying == 0) {
@@ -191,12 +194,17 @@ func (c *Connection) begin(r *record.Record, id identity) *send {
 		o.Counts.Alike++
 	}
 	o.Counts.Records++
-	s = &send{process: o.process(), flying: 1}
+	s = &send{flying: 1}
 	o.sends[id] = s
 	s.mop[0] = history.Mop{Kind: history.MopSend, Key: o.key(id.partition), Value: name(r, id)}
 	if r.Key != nil {
 		s.mop[0].RecordKey = history.TextOf(r.Key)
 	}
+	if transactional {
+		s.in, s.index = c.transactionOf(id.producer, id.epoch, s.mop[0])
+		return s
+	}
+	s.process = o.process()
 	s.event = history.Event{Process: s.process, Client: c.client, F: history.Send, Time: o.now(), Mops: s.mop[:]}
 	if id.producer != kafka.NoProducer {
 		// The sequence is the order of sending; without one, requests that wait together may be
@@ -236,6 +244,10 @@ func (o *Observer) answer(s *send, index int64, p *kmsg.ProduceResponseTopicPart
 	s.acked = true
 	if p.ErrorCode == 0 && p.BaseOffset >= 0 {
 		s.mop[0].Offset = history.At(p.BaseOffset + index)
+	}
+	if s.in != nil {
+		s.in.mops[s.index].Offset = s.mop[0].Offset
+		return
 	}
 	s.event.Type, s.event.Time = history.OK, o.now()
 	o.recorder.Complete(s.event)

@@ -59,11 +59,13 @@ class Card {
 
   commands() {
     const r = this.run.report, again = r.again || `ktrial run ${r.scenario} --seed ${r.seed}`;
+    if (!r.trace_hash) return [again]; // a history of any cluster
     return r.verdict === "violated" ? [again, "ktrial replay run.json", "ktrial shrink run.json", "ktrial check history.jsonl"] : [again, "ktrial replay run.json"];
   }
 
   /** The partition in focus at a time, as kafka-topics --describe has it. */
   stateAt(t, focus) {
+    if (!this.state.partitions.size && !this.state.controllers.length) return "<p>A history says nothing of brokers.</p>";
     const p = this.state.partitions.get(focus) || { decisions: [], replicas: new Map() };
     const d = stretchAt(p.decisions, t);
     const topic = focus.slice(0, focus.lastIndexOf("/")), number = focus.slice(focus.lastIndexOf("/") + 1);

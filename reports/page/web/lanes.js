@@ -103,7 +103,7 @@ class Lanes {
 
   /** Operations of a client as bars; very short ones of many are drawn together, a column of pixels each. */
   operationsOf(scale, operations, y) {
-    let out = "", shown = 0;
+    let out = "", shown = 0, right = -1, above = "";
     const signs = { ok: "✓", failed: "✗", unknown: "?", open: "…", died: "…" }, columns = new Map();
     const first = from(operations, scale.from - this.longest(operations), (o) => o.from);
     for (let i = first; i < operations.length && operations[i].from <= scale.to; i++) {
@@ -114,11 +114,14 @@ class Lanes {
         if (shown > 40 || x1 - x0 < 2.5) { this.crowd(columns, o, x0, x1); continue; }
       }
       shown++;
-      out += bar(scale, o.from, o.to, y, 15, `op ${o.outcome}${told ? " told" : ""}`, `${signs[o.outcome]} ${what(o)}`, describe(o));
+      const text = told || x0 >= right ? `${signs[o.outcome]} ${what(o)}` : ""; // several are under way at once
+      const drawn = bar(scale, o.from, o.to, y, 15, `op ${o.outcome}${told ? " told" : ""}`, text, describe(o));
+      right = Math.max(right, x1);
+      if (told) above += drawn; else out += drawn;
     }
     const paths = {};
     for (const [x, outcome] of columns) paths[outcome] = (paths[outcome] || "") + `M${x} ${y}h2v15h-2z`;
-    return Object.entries(paths).map(([outcome, d]) => `<path class="crowd ${outcome}" d="${d}"><title>many operations: ${outcome}; go closer to see each</title></path>`).join("") + out;
+    return Object.entries(paths).map(([outcome, d]) => `<path class="crowd ${outcome}" d="${d}"><title>many operations: ${outcome}; go closer to see each</title></path>`).join("") + out + above;
   }
 
   /** Marks the pixels of an operation: of several the worst outcome is shown. */

@@ -45,7 +45,7 @@ class Main {
       if (key === "t" && numbers.length === 2 && numbers[0] < numbers[1]) [v.from, v.to] = numbers.map(Math.round);
       else if (key === "s" && ["linear", "folded", "steps"].includes(value)) v.mode = value;
       else if (key === "c" && Number.isFinite(numbers[0])) v.cursor = Math.round(numbers[0]);
-      else if (key === "p" && this.state.partitions.has(value)) v.focus = value;
+      else if (key === "p" && (value === "" || this.state.partitions.has(value))) v.focus = value || v.focus;
       else if (key === "q") v.query = value;
       else unknown.push(part);
     }
