@@ -23,7 +23,7 @@ var LostAnswers = Scenario{
 			Topic:     "orders",
 			Producers: 3, Rate: 30, Acks: client.AcksAll, Idempotent: true,
 			Duration: time.Minute,
-			Client:   extended(Impatient, map[string]string{"group.protocol": "consumer", "request.timeout.ms": "3000"}),
+			Client:   merged(Impatient, map[string]string{"group.protocol": "consumer", "request.timeout.ms": "3000"}),
 		},
 		Group: "billing", Members: 4,
 	},

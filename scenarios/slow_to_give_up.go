@@ -34,7 +34,7 @@ var SlowToGiveUp = Scenario{
 			Topic:     "orders",
 			Producers: 2, Rate: 12, Acks: client.AcksAll, Idempotent: true,
 			Duration: time.Minute,
-			Client: extended(Impatient, map[string]string{
+			Client: merged(Impatient, map[string]string{
 				"group.protocol": "consumer", "group.remote.assignor": "range", "max.poll.records": "12",
 			}),
 		},

@@ -95,6 +95,6 @@ var NoFencingByGeneration = Scenario{
 
 // withConfig is a cluster with other settings.
 func withConfig(c Cluster, settings map[string]string) Cluster {
-	c.Config = extended(c.Config, settings)
+	c.Config = merged(c.Config, settings)
 	return c
 }

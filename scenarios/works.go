@@ -46,12 +46,6 @@ func then(w workloads.Pipeline, topic string) workloads.Pipeline {
 	return w
 }
 
-// late is work to which so many members more join on the way.
-func late(w workloads.GroupConsume, members int) workloads.GroupConsume {
-	w.Late = members
-	return w
-}
-
 // holding is a pipeline whose transactions are left open for a while, at most so long.
 func holding(w workloads.Pipeline, most time.Duration) workloads.Pipeline {
 	w.Hold = most
@@ -72,13 +66,13 @@ func rivalled(w workloads.TransactionalWrites, rivals int) workloads.Transaction
 
 // clientsWith is work whose clients have other settings.
 func clientsWith(w workloads.TransactionalWrites, settings map[string]string) workloads.TransactionalWrites {
-	w.Client = extended(w.Client, settings)
+	w.Client = merged(w.Client, settings)
 	return w
 }
 
 // workersWith is a pipeline whose clients have other settings.
 func workersWith(w workloads.Pipeline, settings map[string]string) workloads.Pipeline {
-	w.Input.Client = extended(w.Input.Client, settings)
+	w.Input.Client = merged(w.Input.Client, settings)
 	return w
 }
 
@@ -94,9 +88,15 @@ func neverAborting(w workloads.TransactionalWrites) workloads.TransactionalWrite
 	return w
 }
 
-// extended is a configuration with more in it.
-func extended(of, more map[string]string) map[string]string {
+// merged is a configuration with more in it.
+func merged(of, more map[string]string) map[string]string {
 	all := maps.Clone(of)
 	maps.Copy(all, more)
 	return all
+}
+
+// late is work to which so many members more join on the way.
+func late(w workloads.GroupConsume, members int) workloads.GroupConsume {
+	w.Late = members
+	return w
 }
