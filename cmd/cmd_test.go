@@ -92,7 +92,6 @@ func TestWrongArguments(t *testing.T) {
 		{[]string{"run", "standard", "--set", "min.insync.replica=1"}, []string{"did you mean min.insync.replicas?"}},
 		{[]string{"run", "standard", "--set", "replica.lag.time.max.ms=fast"}, []string{"Invalid value fast for configuration replica.lag.time.max.ms: Not a number of type LONG"}},
 		{[]string{"run", "standard", "--plant", "idem.no_windwo"}, []string{`planted bug "idem.no_windwo" is unknown; did you mean idem.no_window? (see: ktrial list)`}},
-		{[]string{"run", "standard", "--set", "broker.session.timeout.ms=0"}, []string{"Invalid value 0 for configuration broker.session.timeout.ms: Value must be at least 1"}},
 		{[]string{"run", "standard", "--set", "acks=1"}, []string{"Must set acks to all in order to use the idempotent producer."}},
 		{[]string{"run", "standard", "--set", "max.in.flight.requests.per.connection=6"}, []string{"max.in.flight.requests.per.connection must be set to at most 5. Current value is 6."}},
 		{[]string{"run", "standard", "--set", "request.timeout.ms=0"}, []string{"Invalid value 0 for configuration request.timeout.ms: Value must be at least 1"}},

@@ -28,7 +28,7 @@ func TestPage(t *testing.T) {
 	if program == "" {
 		t.Skip("there is no Chromium on this machine, so no page is looked at (apt install chromium)")
 	}
-	b, err := browser.Start(program, t.TempDir())
+	b, err := browser.Start(program)
 	require.NoError(t, err)
 	t.Cleanup(b.Close)
 	lost := kept(t, "leadership-ping-pong", "--seed", "1", "--plant", "repl.truncate_to_hw") // committed records

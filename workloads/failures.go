@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/checkers/history"
 )
 
@@ -27,7 +28,7 @@ func (s *Stage) Failures() map[string]map[string]int64 { return s.failures }
 func nameOf(err error) string {
 	var k *kerr.Error
 	if errors.As(err, &k) {
-		return k.Message
+		return kafka.NameOf(k)
 	}
 	for {
 		below := errors.Unwrap(err)

@@ -34,3 +34,11 @@ var texts = map[*kerr.Error]string{
 	kerr.InconsistentVoterSet:               "Indicates that the either the sender or recipient of a voter-only request is not one of the expected voters.",
 	kerr.UnknownControllerID:                "This controller ID is not known.",
 }
+
+// NameOf is Kafka's name of an error. kerr has the name that one had before Kafka 2.6.
+func NameOf(err *kerr.Error) string {
+	if err == kerr.NotLeaderForPartition {
+		return "NOT_LEADER_OR_FOLLOWER"
+	}
+	return err.Message
+}

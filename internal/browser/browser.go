@@ -31,6 +31,7 @@ type Browser struct {
 	cmd     *exec.Cmd
 	to      *os.File
 	from    *os.File
+	dir     string
 	mu      sync.Mutex
 	last    int
 	answers map[int]chan answer
@@ -42,8 +43,12 @@ type answer struct {
 	Error  *struct{ Message string }
 }
 
-// Start starts the browser with a directory for what it keeps.
-func Start(program, dir string) (*Browser, error) {
+// Start starts the browser, which keeps what it writes in a directory of its own.
+func Start(program string) (*Browser, error) {
+	dir, err := os.MkdirTemp("", "ktrial-browser-")
+	if err != nil {
+		return nil, err
+	}
 	ours, theirs, err := os.Pipe() // what it reads
 	if err != nil {
 		return nil, err
@@ -55,7 +60,7 @@ func Start(program, dir string) (*Browser, error) {
 	cmd := exec.Command(program, "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run", "--disable-extensions",
 		"--host-resolver-rules=MAP * ~NOTFOUND", "--disable-background-networking", "--user-data-dir="+dir, "about:blank")
 	cmd.ExtraFiles = []*os.File{ours, write}
-	b := &Browser{cmd: cmd, to: theirs, from: back, answers: map[int]chan answer{}}
+	b := &Browser{cmd: cmd, dir: dir, to: theirs, from: back, answers: map[int]chan answer{}}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -71,6 +76,12 @@ func (b *Browser) Close() {
 	_ = b.cmd.Wait()
 	b.to.Close()
 	b.from.Close()
+	for range 10 { // its children may write for a moment longer
+		if os.RemoveAll(b.dir) == nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 func (b *Browser) read() {

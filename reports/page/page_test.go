@@ -219,7 +219,7 @@ func TestPage_OddNames(t *testing.T) {
 	if program == "" {
 		t.Skip("there is no Chromium on this machine, so no page is looked at (apt install chromium)")
 	}
-	b, err := browser.Start(program, t.TempDir())
+	b, err := browser.Start(program)
 	require.NoError(t, err)
 	defer b.Close()
 	longest := strings.Repeat("t", 249) + "/0"

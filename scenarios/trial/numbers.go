@@ -252,7 +252,7 @@ func (c *counter) request(api string, code int16) {
 		if r.Errors == nil {
 			r.Errors = map[string]int64{}
 		}
-		r.Errors[kerr.TypedErrorForCode(code).Message]++
+		r.Errors[kafka.NameOf(kerr.TypedErrorForCode(code))]++
 	}
 	c.numbers.Requests[api] = r
 }

@@ -40,9 +40,10 @@ type Observer struct {
 
 	topics map[kafka.UUID]string // by the ids that answers to Metadata named
 	keys   map[kafka.TopicPartition]history.Value
-	sends  map[identity]*send // that are open, or were acknowledged
-	free   []int64            // processes with nothing under way
-	wrote  map[string]bool    // lives that have produced
+	sends  map[identity]*send          // that are open, or were acknowledged
+	last   map[identity]kafka.Sequence // highest that was seen, by producer and partition
+	free   []int64                     // processes with nothing under way
+	wrote  map[string]bool             // lives that have produced
 	open   map[kafka.ProducerID]*transaction
 	names  map[kafka.ProducerID]string // transactional ids
 }
@@ -76,7 +77,7 @@ type Counts struct {
 func New(r *history.Recorder, now func() time.Duration, newProcess func() int64) *Observer {
 	return &Observer{
 		recorder: r, now: now, newProcess: newProcess,
-		topics: map[kafka.UUID]string{}, keys: map[kafka.TopicPartition]history.Value{}, sends: map[identity]*send{}, wrote: map[string]bool{},
+		topics: map[kafka.UUID]string{}, keys: map[kafka.TopicPartition]history.Value{}, sends: map[identity]*send{}, last: map[identity]kafka.Sequence{}, wrote: map[string]bool{},
 		open: map[kafka.ProducerID]*transaction{}, names: map[kafka.ProducerID]string{},
 	}
 }

@@ -154,6 +154,21 @@ func TestProduce_WhatIsCertain(t *testing.T) {
 	}
 }
 
+// A connection that breaks within a request hides it: what is seen first was not sent first.
+func TestProduce_OrderIsThatOfSequences(t *testing.T) {
+	x := observe()
+	var sessions []string
+	x.recorder.Told = func(e *history.Event, _ int64) { sessions = append(sessions, e.Session) }
+	first, second := x.Connect("c", "c-1"), x.Connect("c", "c-1")
+	hidden := x.frame(produce(-1, batch(producer(7, 0), 0, "a")))
+	first.Sent(hidden[:len(hidden)/2])
+	first.Closed()
+	second.Sent(x.frame(produce(-1, batch(producer(7, 1), 0, "b"))))
+	second.Sent(x.frame(produce(-1, batch(producer(7, 0), 0, "a"))))
+	second.Sent(x.frame(produce(-1, batch(producer(7, 2), 0, "c"))))
+	assert.Equal(t, []string{"7-0", "", "7-0"}, sessions)
+}
+
 // Without a producer id equal records are counted: after an acknowledgement an equal one is
 // another, and two of one batch are two.
 func TestProduce_EqualRecordsAreNotTakenForRetries(t *testing.T) {

@@ -206,13 +206,29 @@ func (c *Connection) begin(r *record.Record, id identity, transactional bool) *s
 	}
 	s.process = o.process()
 	s.event = history.Event{Process: s.process, Client: c.client, F: history.Send, Time: o.now(), Mops: s.mop[:]}
-	if id.producer != kafka.NoProducer {
-		// The sequence is the order of sending; without one, requests that wait together may be
-		// meant in any order.
+	if o.inOrder(id) {
 		s.event.Session = fmt.Sprintf("%d-%d", id.producer, id.epoch)
 	}
 	o.recorder.Invoke(s.event)
 	return s
+}
+
+// inOrder reports whether a record comes after all that were seen of its producer in the
+// partition, so that the order of the history is that of sending. Without a sequence that is
+// not known: requests that wait together may be meant in any order. With one it is not so
+// when a connection broke within the request that carried the records before.
+func (o *Observer) inOrder(id identity) bool {
+	if id.producer == kafka.NoProducer {
+		return false
+	}
+	of := id
+	of.sequence = 0
+	last, seen := o.last[of]
+	if seen && id.sequence-last <= 0 { // sequences begin again behind the highest
+		return false
+	}
+	o.last[of] = id.sequence
+	return true
 }
 
 // produced completes the sends that are acknowledged.
