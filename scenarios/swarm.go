@@ -169,9 +169,9 @@ var clientDraws = []setting{
 	{name: "metadata.max.age.ms", values: []string{"1000", "10000"}},
 	{name: "max.block.ms", values: []string{"2000"}},
 	{name: "max.poll.records", values: []string{"1", "20"}},
-	{name: "fetch.min.bytes", values: []string{"5000"}},
+	{name: "fetch.min.bytes", values: []string{"1500"}},
 	{name: "fetch.max.wait.ms", values: []string{"50", "1000"}},
-	{name: "max.partition.fetch.bytes", values: []string{"1000"}},
+	{name: "max.partition.fetch.bytes", values: []string{"1000"}, with: map[string]string{"fetch.min.bytes": "1"}},
 	{name: "isolation.level", values: []string{"read_committed"}},
 	{name: "client.rack", values: []string{"a"}},
 }

@@ -59,8 +59,9 @@ func (w OrderEvents) Names() []string { return append([]string{"unkeyed"}, w.Gro
 // across partitions, unless events go to any of them.
 func (w OrderEvents) Config() map[string]string {
 	out := w.GroupConsume.Config()
-	if !w.Unkeyed {
-		out["ordering"] = "key"
+	out["ordering"] = "key"
+	if w.Unkeyed {
+		out["ordering"] = "none"
 	}
 	return out
 }

@@ -98,7 +98,7 @@ var settings = [...]setting{
 	AutoOffsetReset:          {"auto.offset.reset", []string{"offset-reset"}, []string{"none", "earliest", "latest"}, "of the consumers", 0},
 	Processing:               {"processing", nil, []string{"exactly-once", "at-least-once", "at-most-once"}, "what consumers promise about their input", 0},
 	OffsetsFenced:            {"offsets.fenced", nil, yesNo, "offsets in transactions are sent with the group's metadata (KIP-447)", 0},
-	Ordering:                 {"ordering", nil, []string{"partition", "key"}, "key: records of one key come in order, whichever partition they are on", 0},
+	Ordering:                 {"ordering", nil, []string{"partition", "key", "none"}, "key: records of one key come in order, whichever partition they are on; none: on several, and that is to be told", 0},
 	CleanupPolicy:            {"cleanup.policy", []string{"cleanup"}, []string{"none", "delete", "compact", "compact+delete"}, "of the topics", 0},
 	Retention:                {"retention", []string{"delete-records"}, yesNo, "old records may have been deleted", 0},
 	LogStartOffset:           {"log.start.offset", []string{"log-start", "log.start"}, nil, "where the logs begin, if retention moved it", 0},

@@ -130,7 +130,10 @@ var table = []row{
 		when: always, legal: true,
 		permits: []detect.Anomaly{detect.ZombieOwner}},
 	{reason: "Kafka keeps the order of a partition; records of one key on several partitions have none (ordering=key asks for one)",
-		when: func(e *Expectations) bool { return !e.Is(Ordering, "key") }, legal: true,
+		when: func(e *Expectations) bool { return !e.Is(Ordering, "key") && !e.Is(Ordering, "none") }, legal: true,
+		permits: []detect.Anomaly{detect.KeyOrder}, only: acrossPartitions},
+	{reason: "ordering=none: records of one key are on several partitions, which have no order among them",
+		when:    func(e *Expectations) bool { return e.Is(Ordering, "none") },
 		permits: []detect.Anomaly{detect.KeyOrder}, only: acrossPartitions},
 	{reason: "at-least-once: what was processed and not committed is processed again",
 		when: func(e *Expectations) bool {
