@@ -77,7 +77,7 @@ func (m *Manager) follow(p *Partition) {
 		// The leader has not been told to forget it, and has it as it was: if it is taken out
 		// again before the next request, then it must be told (else it answers for it for ever).
 		f.forgotten = slices.Delete(f.forgotten, at, at+1)
-		part.inSession, part.sent = true, position{from: kafka.NoOffset}
+		part.inSession, part.sent = true, position{epoch: kafka.NoEpoch, from: kafka.NoOffset}
 	}
 	f.wake.Notify()
 }
@@ -205,6 +205,10 @@ func (f *fetcher) handle(resp *kmsg.FetchResponse) {
 			part := f.find(partKey{t.TopicID, t.Partitions[j].Partition})
 			if part == nil || !part.inSession {
 				continue // moved away, or moved away and come back, while we asked
+			}
+			if part.sent.epoch != part.epoch {
+				f.m.host.Reached(ProbeAnswerOfBefore)
+				continue // the session has it still, in the epoch of before
 			}
 			if f.handlePartition(part, &t.Partitions[j]) == kerr.OffsetOutOfRange {
 				outOfRange = append(outOfRange, part)

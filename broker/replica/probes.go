@@ -37,6 +37,8 @@ var (
 		"the metadata log named a leader the ISR that it had proposed before the controller's answer did")
 	ProbeMarkPassedOn = ledger.NewProbe("mark of a clean shutdown passed on",
 		"a broker was stopped in order before it was registered, and so was the process before it")
+	ProbeAnswerOfBefore = ledger.NewProbe("a fetch is answered in the epoch of before",
+		"a partition left a leader and came back to it while a follower's fetch waited there")
 	ProbeEndNotYet = ledger.NewProbe("end offset not available yet",
 		"a leader had not committed in its epoch when a client asked for the end of the log (KIP-207)")
 )

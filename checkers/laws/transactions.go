@@ -71,6 +71,10 @@ func (t *Transactions) State(id string, s TransactionState) {
 	if x == nil {
 		x = &transactional{}
 		t.ids[id] = x
+	} else if s.Coordinator < x.coordinator {
+		// A coordinator that was replaced may hear late that others have what it wrote before: the
+		// next one has known that, and gone on from it.
+		return
 	} else {
 		t.follows(x, &s)
 	}

@@ -9,6 +9,11 @@ func decideEnds(t *testing.T, events string) *tally {
 	x := NewTransactions(nil)
 	play(t, events, func(verb string, w *words) {
 		switch verb {
+		case "state-of-before": // as state, told by a coordinator of epoch 4, which was replaced
+			id := w.text()
+			x.State(id, TransactionState{
+				Producer: w.num(), Epoch: int16(w.num()), State: w.text(), Coordinator: 4, Version: int(w.num()), Partitions: w.texts(),
+			})
 		case "state": // id producer epoch state version partition..., told by a coordinator of epoch 5
 			id := w.text()
 			x.State(id, TransactionState{
@@ -50,6 +55,14 @@ var decisions = []tale{
 		state t 7 1 CompleteCommit 2
 		state t 7 1 Ongoing 2 x/0
 		quiet`},
+	{"a coordinator that was replaced hears late that its record is committed", 0, `
+		state t 7 0 Ongoing 2 x/0
+		state t 7 1 PrepareAbort 2 x/0
+		log x/0 7 1
+		marker x/0 7 1 abort
+		state t 7 1 CompleteAbort 2
+		state-of-before t 7 0 Ongoing 2 x/0
+		state t 7 1 Ongoing 2 y/0`},
 	{"in the old generation transactions share an epoch", 0, `
 		state t 7 0 Ongoing 1 x/0
 		state t 7 0 PrepareCommit 1 x/0
