@@ -33,5 +33,5 @@ var ExactlyOncePipeline = Scenario{
 	},
 	Checks:    PromisesToPipelines,
 	OwnChecks: []checkers.Check{EachInputHasOneOutput(Orders, Invoices), EachInputHasOneOutput(Invoices, Receipts)},
-	Probes:    []*ledger.Probe{ProbeTransactionAborted, ProbeTransactionTimedOut},
+	Probes:    []*ledger.Probe{ProbeTransactionAborted},
 }

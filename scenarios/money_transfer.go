@@ -48,7 +48,7 @@ var MoneyTransfer = Scenario{
 	},
 	Checks: slices.Concat(Promises, TransactionPromises),
 	Laws:   []Law{MoneyStays},
-	Probes: []*ledger.Probe{ProbeTransactionAborted, ProbeTransactionTimedOut, ProbeStockTaken},
+	Probes: []*ledger.Probe{ProbeTransactionAborted, ProbeStockTaken},
 }
 
 // MoneyStays: all accounts together hold what they held at the start, which is nothing.
