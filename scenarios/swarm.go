@@ -120,7 +120,7 @@ func (d *Drawn) draw(seed uint64, from []setting) {
 // serverDraws are settings of brokers and controllers that keep every promise.
 var serverDraws = []setting{
 	{name: "metadata.log.max.record.bytes.between.snapshots", values: []string{"1500", "3000", "10000"}},
-	{name: "metadata.log.segment.bytes", values: []string{"1000", "4000"}},
+	{name: "metadata.log.segment.bytes", values: []string{"20000", "60000"}},
 	{name: "metadata.max.idle.interval.ms", values: []string{"100", "2000"}},
 	{name: "replica.lag.time.max.ms", values: []string{"5000", "10000"}},
 	{name: "replica.fetch.max.bytes", values: []string{"1000", "20000"}},
@@ -168,7 +168,7 @@ var clientDraws = []setting{
 	{name: "retry.backoff.ms", values: []string{"10", "1000"}},
 	{name: "metadata.max.age.ms", values: []string{"1000", "10000"}},
 	{name: "max.block.ms", values: []string{"2000"}},
-	{name: "max.poll.records", values: []string{"1", "20"}},
+	{name: "max.poll.records", values: []string{"5", "20"}},
 	{name: "fetch.min.bytes", values: []string{"1500"}},
 	{name: "fetch.max.wait.ms", values: []string{"50", "1000"}},
 	{name: "max.partition.fetch.bytes", values: []string{"1000"}, with: map[string]string{"fetch.min.bytes": "1"}},
