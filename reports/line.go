@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -133,7 +134,7 @@ func (h *Hunt) Add(l *Line) {
 	h.ByScenario[l.Scenario]++
 	h.Verdicts[l.Verdict]++
 	h.Events += l.Events
-	h.VirtualSeconds += l.VirtualSeconds
+	h.VirtualSeconds = sum(h.VirtualSeconds, l.VirtualSeconds)
 	h.Verdict = Worst(h.Verdict, l.Verdict)
 	for name, n := range l.Probes {
 		h.Probes[name] += n
@@ -164,7 +165,7 @@ func (h *Hunt) Add(l *Line) {
 func (h *Hunt) Join(other *Hunt, dir string) {
 	h.Runs += other.Runs
 	h.Events += other.Events
-	h.VirtualSeconds += other.VirtualSeconds
+	h.VirtualSeconds = sum(h.VirtualSeconds, other.VirtualSeconds)
 	h.WallSeconds += other.WallSeconds
 	h.Verdict = Worst(h.Verdict, other.Verdict)
 	for v, n := range other.Verdicts {
@@ -239,4 +240,10 @@ func (p *permissions) neverSeen() []Permitted {
 		}
 	}
 	return never
+}
+
+// sum adds seconds of virtual time to the nanosecond, so that the order of the runs does
+// not show in the last digit.
+func sum(a, b float64) float64 {
+	return float64(int64(math.Round(a*1e9))+int64(math.Round(b*1e9))) / 1e9
 }
