@@ -142,7 +142,7 @@ func goEnv(t Target) (goroot, release string, err error) {
 func run(t Target, args ...string) (string, error) {
 	cmd := exec.Command(t.Go, args...)
 	cmd.Dir = t.Dir
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOWORK="+os.Getenv("GOWORK"))
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil {
@@ -158,8 +158,7 @@ func run(t Target, args ...string) (string, error) {
 // refuseCgo names the packages that cannot be compiled for the simulated host, since
 // the errors of the compiler do not say why.
 func refuseCgo(t Target) error {
-	native := t
-	cmd := exec.Command(native.Go, "list", "-deps", "-f", "{{if and .CgoFiles (not .Standard)}}{{.ImportPath}}{{end}}", t.Package)
+	cmd := exec.Command(t.Go, "list", "-deps", "-f", "{{if and .CgoFiles (not .Standard)}}{{.ImportPath}}{{end}}", t.Package)
 	cmd.Dir = t.Dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	out, err := cmd.Output()

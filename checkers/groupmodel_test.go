@@ -485,6 +485,11 @@ func groupHistory(seed int) (*history.History, groupConfig, Options) {
 		_ = o.Expect.Set("from-the-start", "true")
 		return h, cfg, o
 	}
+	return partOf(h, rng), cfg, o
+}
+
+// partOf is a history that was cut at both ends, anywhere.
+func partOf(h *history.History, rng *rand.Rand) *history.History {
 	events := eventsOf(h)
 	from := rng.IntN(len(events))
 	to := from + 1 + rng.IntN(len(events)-from)
@@ -492,7 +497,7 @@ func groupHistory(seed int) (*history.History, groupConfig, Options) {
 	for i := range events[from:to] {
 		cut.Add(&events[from+i])
 	}
-	return cut, cfg, o
+	return cut
 }
 
 // A legal history of a group, whole or cut at either end, raises no alarm, neither at the

@@ -83,15 +83,14 @@ type pipelineMember struct {
 
 // pipelineOp is a transaction under way.
 type pipelineOp struct {
-	txn         *pipelineTxn
-	polls       history.Mop
-	sends       []history.Mop
-	todo        []history.Mop // that are to be sent
-	asked       bool          // its invocation is told
-	step        int
-	pid, epoch  int64
-	generation  int64
-	transaction string
+	txn        *pipelineTxn
+	polls      history.Mop
+	sends      []history.Mop
+	todo       []history.Mop // that are to be sent
+	asked      bool          // its invocation is told
+	step       int
+	pid, epoch int64
+	generation int64
 }
 
 type pipelineReader struct {
@@ -719,14 +718,7 @@ func pipelineHistory(seed int) (*history.History, pipelineConfig, Options) {
 		_ = o.Expect.Set("from-the-start", "true")
 		return h, cfg, o
 	}
-	events := eventsOf(h)
-	from := rng.IntN(len(events))
-	to := from + 1 + rng.IntN(len(events)-from)
-	cut := history.New()
-	for i := range events[from:to] {
-		cut.Add(&events[from+i])
-	}
-	return cut, cfg, o
+	return partOf(h, rng), cfg, o
 }
 
 // A legal history of transactions that process exactly once, whole or cut at either end,

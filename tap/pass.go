@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/ktrial/ktrial/broker/wire"
@@ -124,8 +125,8 @@ func readFrame(in io.Reader, frame []byte, n int) ([]byte, error) {
 
 // request observes what is asked, and leaves it as it is.
 func (p *passing) request(frame []byte) []byte {
-	p.t.observe(func() { p.seen.SentFrame(frame) })
-	h, req, err := wire.ReadRequest(frame)
+	h, req, err := wire.ReadRequest(slices.Clone(frame)) // the request outlives the frame's memory
+	p.t.observe(func() { p.seen.SentRequest(h, req, err) })
 	if err == nil && !wire.Answered(req) {
 		return frame
 	}

@@ -50,7 +50,6 @@ type Tap struct {
 	brokers  map[string]*front // by the broker's address
 	lives    map[string]int
 	process  int64
-	events   int64
 	full     bool
 	conns    map[net.Conn]bool
 	closed   bool
@@ -244,11 +243,7 @@ func (t *Tap) claims() string {
 	if !c.Produced {
 		return "acks=all"
 	}
-	acks := strconv.Itoa(int(c.LeastAcks))
-	if c.LeastAcks < 0 {
-		acks = "all"
-	}
-	text := "acks=" + acks
+	text := "acks=" + c.Acks()
 	if c.NotIdempotent {
 		text += ",enable.idempotence=false,retries=2147483647"
 	}

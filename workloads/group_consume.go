@@ -93,14 +93,10 @@ func (w GroupConsume) Set(name, value string) (Workload, error) {
 	case "work":
 		w.Work, err = duration(value)
 	default:
-		input, err := w.Input.Set(name, value)
-		if nearest.IsUnknown(err) {
-			return nil, nearest.Unknown("parameter", name, w.Names())
-		}
-		if err != nil {
+		var err error
+		if w.Input, err = setWithin(w.Input, name, value, w.Names()); err != nil {
 			return nil, err
 		}
-		w.Input = input.(ProduceConsume)
 		return w, nil
 	}
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/sim/env"
+	"github.com/ktrial/ktrial/workloads/fromwire"
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
@@ -274,18 +275,12 @@ func (m *Member) committing(c client.Commit) (ended func(error)) {
 		e.Time, e.Type = m.s.Now(), history.OK
 		if err != nil {
 			e.Error, e.Type = err.Error(), history.Unknown
-			if slices.ContainsFunc(refusals, func(k *kerr.Error) bool { return errors.Is(err, k) }) {
+			if slices.ContainsFunc(fromwire.CommitRefusals, func(k *kerr.Error) bool { return errors.Is(err, k) }) {
 				e.Type = history.Failed
 			}
 		}
 		m.s.Recorder.Complete(e)
 	}
-}
-
-// refusals are answers to a commit after which it has certainly not happened.
-var refusals = []*kerr.Error{
-	kerr.UnknownMemberID, kerr.IllegalGeneration, kerr.FencedInstanceID, kerr.StaleMemberEpoch, kerr.RebalanceInProgress,
-	kerr.CoordinatorLoadInProgress, kerr.OffsetMetadataTooLarge, kerr.GroupIDNotFound, kerr.InvalidGroupID,
 }
 
 // Fenced reports whether the last poll failed because another process is the

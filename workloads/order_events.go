@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
-	"github.com/ktrial/ktrial/internal/nearest"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -41,14 +40,10 @@ func (w OrderEvents) Set(name, value string) (Workload, error) {
 		w.Unkeyed = on
 		return w, nil
 	}
-	changed, err := w.GroupConsume.Set(name, value)
-	if nearest.IsUnknown(err) {
-		return nil, nearest.Unknown("parameter", name, w.Names())
-	}
-	if err != nil {
+	var err error
+	if w.GroupConsume, err = setWithin(w.GroupConsume, name, value, w.Names()); err != nil {
 		return nil, err
 	}
-	w.GroupConsume = changed.(GroupConsume)
 	return w, nil
 }
 

@@ -71,15 +71,11 @@ func (w Programs) Config() map[string]string {
 	if w.seen != nil && w.seen.Observer != nil && w.seen.Claims.Produced {
 		claims = w.seen.Claims
 	}
-	acks := fmt.Sprint(claims.LeastAcks)
-	if claims.LeastAcks < 0 {
-		acks = "all"
-	}
 	isolation := client.ReadCommitted
 	if claims.ReadUncommitted {
 		isolation = client.ReadUncommitted
 	}
-	return map[string]string{"acks": acks, "enable.idempotence": fmt.Sprint(!claims.NotIdempotent), "isolation.level": isolation.String()}
+	return map[string]string{"acks": claims.Acks(), "enable.idempotence": fmt.Sprint(!claims.NotIdempotent), "isolation.level": isolation.String()}
 }
 
 // ForRun is a copy for one run.
@@ -87,9 +83,6 @@ func (w Programs) ForRun() Workload {
 	w.seen = &seen{}
 	return w
 }
-
-// Seen is what was observed in a run.
-func (w Programs) Seen() fromwire.Counts { return w.seen.Counts }
 
 // Finish records what is known of transactions whose end was not seen.
 func (w Programs) Finish() { w.seen.Finish() }

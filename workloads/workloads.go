@@ -72,6 +72,19 @@ func Set(w Workload, name, value string) (Workload, error) {
 	return nil, nearest.Unknown("parameter", name, nil)
 }
 
+// setWithin changes a parameter of the work that another workload is made of; names
+// are all that the whole knows.
+func setWithin[W Settable](part W, name, value string, names []string) (W, error) {
+	changed, err := part.Set(name, value)
+	if nearest.IsUnknown(err) {
+		return part, nearest.Unknown("parameter", name, names)
+	}
+	if err != nil {
+		return part, err
+	}
+	return changed.(W), nil
+}
+
 // Role says what a trial expects of a client.
 type Role uint8
 

@@ -34,7 +34,7 @@ func (b *Broker) addPartitionsToTxn(_ *wire.Context, req *kmsg.AddPartitionsToTx
 		return resp
 	}
 	partitions := addedPartitions(req.Topics, func(t kmsg.AddPartitionsToTxnRequestTopic) (string, []int32) { return t.Topic, t.Partitions })
-	codes := func(tp kafka.TopicPartition) int16 { return 0 }
+	var codes func(kafka.TopicPartition) int16
 	if im := b.image(); slices.ContainsFunc(partitions, func(tp kafka.TopicPartition) bool { return im.Partition(tp) == nil }) {
 		codes = notAttempted(im)
 	} else {

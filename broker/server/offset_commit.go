@@ -49,7 +49,11 @@ func (b *Broker) offsetCommit(_ *wire.Context, req *kmsg.OffsetCommitRequest) km
 	}
 	if len(known) > 0 {
 		req.Topics = known
-		addCommitted(resp, b.commit(req))
+		resp.Topics = addTopics(resp.Topics, b.commit(req),
+			func(t *kmsg.OffsetCommitResponseTopic) string { return t.Topic },
+			func(to, from *kmsg.OffsetCommitResponseTopic) {
+				to.Partitions = append(to.Partitions, from.Partitions...)
+			})
 	}
 	return resp
 }
@@ -91,19 +95,20 @@ func (b *Broker) commit(req *kmsg.OffsetCommitRequest) (topics []kmsg.OffsetComm
 	return topics
 }
 
-// addCommitted adds what the group answered. Partitions of a topic stand together.
-func addCommitted(resp *kmsg.OffsetCommitResponse, topics []kmsg.OffsetCommitResponseTopic) {
-	at := make(map[string]int, len(resp.Topics))
-	for i, t := range resp.Topics {
-		at[t.Topic] = i
+// addTopics adds what the group answered. Partitions of a topic stand together.
+func addTopics[T any](to, topics []T, name func(*T) string, join func(to, from *T)) []T {
+	at := make(map[string]int, len(to))
+	for i := range to {
+		at[name(&to[i])] = i
 	}
-	for _, t := range topics {
-		if i, ok := at[t.Topic]; ok {
-			resp.Topics[i].Partitions = append(resp.Topics[i].Partitions, t.Partitions...)
+	for i := range topics {
+		if j, ok := at[name(&topics[i])]; ok {
+			join(&to[j], &topics[i])
 			continue
 		}
-		resp.Topics = append(resp.Topics, t)
+		to = append(to, topics[i])
 	}
+	return to
 }
 
 func notCommitted(t kmsg.OffsetCommitRequestTopic, partitions []kmsg.OffsetCommitRequestTopicPartition, err error) kmsg.OffsetCommitResponseTopic {

@@ -55,7 +55,11 @@ func (b *Broker) txnOffsetCommit(_ *wire.Context, req *kmsg.TxnOffsetCommitReque
 	}
 	if len(known) > 0 {
 		req.Topics = known
-		addStaged(resp, b.stage(req))
+		resp.Topics = addTopics(resp.Topics, b.stage(req),
+			func(t *kmsg.TxnOffsetCommitResponseTopic) string { return t.Topic },
+			func(to, from *kmsg.TxnOffsetCommitResponseTopic) {
+				to.Partitions = append(to.Partitions, from.Partitions...)
+			})
 	}
 	return resp
 }
@@ -112,21 +116,6 @@ func (g *Groups) writeTxn(id string, by coordinator.Producer, guard log.Guard, d
 	return g.runtime.WriteTxn(g.partitionFor(id), "TxnOffsetCommit", by, guard, g.settings.CommitTimeout, func(m coordinator.Machine) (coordinator.Decision, error) {
 		return decide(m.(*group.Machine)), nil
 	})
-}
-
-// addStaged adds what the group answered. Partitions of a topic stand together.
-func addStaged(resp *kmsg.TxnOffsetCommitResponse, topics []kmsg.TxnOffsetCommitResponseTopic) {
-	at := make(map[string]int, len(resp.Topics))
-	for i, t := range resp.Topics {
-		at[t.Topic] = i
-	}
-	for _, t := range topics {
-		if i, ok := at[t.Topic]; ok {
-			resp.Topics[i].Partitions = append(resp.Topics[i].Partitions, t.Partitions...)
-			continue
-		}
-		resp.Topics = append(resp.Topics, t)
-	}
 }
 
 func notStaged(t kmsg.TxnOffsetCommitRequestTopic, partitions []kmsg.TxnOffsetCommitRequestTopicPartition, err error) kmsg.TxnOffsetCommitResponseTopic {

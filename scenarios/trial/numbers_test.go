@@ -14,7 +14,7 @@ import (
 	"github.com/ktrial/ktrial/sim"
 )
 
-// Numbers of a cluster are counted from its events: who leads, who is in sync, how far a
+// Numbers of a cluster are counted from its events: which broker leads, which replicas are in sync, how far a
 // group is behind.
 func TestNumbersOfACluster(t *testing.T) {
 	c := newCounter(func(topic string) (int, bool) { return 2, topic == "orders" }, true)

@@ -15,12 +15,9 @@ const (
 	badDescriptor errno = 8
 	refused       errno = 14
 	reset         errno = 15
-	interrupted   errno = 27
 	invalid       errno = 28
 	inputOutput   errno = 29
-	noEntry       errno = 44
 	notHere       errno = 52 // ENOSYS
-	notSupported  errno = 58
 	timedOut      errno = 73
 )
 

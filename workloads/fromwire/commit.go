@@ -9,12 +9,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// refusals are answers to a commit after which it has certainly not happened.
-var refusals = []*kerr.Error{
+// CommitRefusals are errors after which a commit has certainly not happened, of those that
+// a client returns.
+var CommitRefusals = []*kerr.Error{
 	kerr.UnknownMemberID, kerr.IllegalGeneration, kerr.FencedInstanceID, kerr.StaleMemberEpoch, kerr.RebalanceInProgress,
 	kerr.CoordinatorLoadInProgress, kerr.OffsetMetadataTooLarge, kerr.GroupIDNotFound, kerr.InvalidGroupID,
-	kerr.NotCoordinator, kerr.GroupAuthorizationFailed, kerr.TopicAuthorizationFailed,
 }
+
+// refusals are all such answers: after some of them a client asks again by itself.
+var refusals = append(slices.Clone(CommitRefusals), kerr.NotCoordinator, kerr.GroupAuthorizationFailed, kerr.TopicAuthorizationFailed)
 
 // commit records a commit of offsets. It is an operation by a process of its own: one
 // without an answer may be carried out late, after others.

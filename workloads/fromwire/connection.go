@@ -45,18 +45,20 @@ type frames struct{ held []byte }
 // reports whether the stream still makes sense.
 func (f *frames) next(p []byte, each func([]byte)) bool {
 	f.held = append(f.held, p...)
-	for len(f.held) >= 4 {
-		n := binary.BigEndian.Uint32(f.held)
+	rest := f.held
+	for len(rest) >= 4 {
+		n := binary.BigEndian.Uint32(rest)
 		if n > mostBytes {
 			return false
 		}
 		end := 4 + int(n)
-		if len(f.held) < end {
+		if len(rest) < end {
 			break
 		}
-		each(append([]byte(nil), f.held[4:end]...))
-		f.held = f.held[:copy(f.held, f.held[end:])]
+		each(slices.Clone(rest[4:end]))
+		rest = rest[end:]
 	}
+	f.held = f.held[:copy(f.held, rest)]
 	return true
 }
 
@@ -74,15 +76,16 @@ func (c *Connection) Received(p []byte) {
 	}
 }
 
-// SentFrame is Sent of one whole frame, without its size, for one that cuts the stream
-// itself. The bytes are the caller's again when it returns.
-func (c *Connection) SentFrame(frame []byte) {
+// SentRequest is Sent of one whole request, as wire.ReadRequest has read it, for one that
+// cuts the stream itself. The connection keeps it, with the frame that it points into.
+func (c *Connection) SentRequest(h wire.Header, req kmsg.Request, err error) {
 	if !c.lost {
-		c.request(slices.Clone(frame))
+		c.sentRequest(h, req, err)
 	}
 }
 
-// ReceivedFrame is Received of one whole frame.
+// ReceivedFrame is Received of one whole frame, without its size. The bytes are the
+// caller's again when it returns.
 func (c *Connection) ReceivedFrame(frame []byte) {
 	if !c.lost {
 		c.response(slices.Clone(frame))
@@ -113,9 +116,10 @@ func (c *Connection) unread(err error) {
 	c.o.Counts.LastUnread = err.Error()
 }
 
-func (c *Connection) request(frame []byte) {
+func (c *Connection) request(frame []byte) { c.sentRequest(wire.ReadRequest(frame)) }
+
+func (c *Connection) sentRequest(h wire.Header, req kmsg.Request, err error) {
 	c.o.Counts.Requests++
-	h, req, err := wire.ReadRequest(frame)
 	if err != nil {
 		// ApiVersions may come in a version that only the client knows (KIP-511).
 		if h.Key != int16(kmsg.ApiVersions) {

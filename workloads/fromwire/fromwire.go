@@ -19,6 +19,7 @@
 package fromwire
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -55,6 +56,14 @@ type Claims struct {
 	NotIdempotent bool  // a record came without a producer id
 	// ReadUncommitted: a consumer asked for what is not committed, too.
 	ReadUncommitted bool
+}
+
+// Acks is the weakest acks that was asked for, as Kafka's configuration has it.
+func (c Claims) Acks() string {
+	if c.LeastAcks < 0 {
+		return "all"
+	}
+	return strconv.Itoa(int(c.LeastAcks))
 }
 
 // Counts tell what an Observer has seen.
