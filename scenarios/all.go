@@ -54,6 +54,7 @@ func All() []Scenario {
 		MoneyTransfer,
 		ZombieProducer,
 		CoordinatorInPrepare,
+		LateProduce,
 		RebalanceInsideTransaction,
 		TimeoutTooShort,
 		AcksOne,
