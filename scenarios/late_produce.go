@@ -5,7 +5,6 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/server"
-	"github.com/ktrial/ktrial/broker/txn"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/ledger"
 )
@@ -23,24 +22,34 @@ var LateProduce = Scenario{
 	Name:     "late-produce",
 	About:    "records arrive when their transaction is aborted already; leaders ask its coordinator, and refuse them",
 	Cluster:  withConfig(Transactional, map[string]string{"transaction.version": "1", "transaction.state.log.num.partitions": "1"}),
-	Topics:   []Topic{Orders},
-	Workload: many(clientsWith(Ledgers, map[string]string{"request.timeout.ms": "1500", "delivery.timeout.ms": "3000"}), 6),
+	Topics:   []Topic{{Name: "orders", Partitions: 12, Replicas: 3, MinInsync: 2}},
+	Workload: many(clientsWith(Ledgers, map[string]string{"request.timeout.ms": "1500", "delivery.timeout.ms": "1505"}), 6),
 	Faults: faults.Plan{
-		{At: 3 * time.Second, Fault: lateToLeaders(5 * time.Second)},
-		{At: 10 * time.Second, Fault: lateToLeaders(6 * time.Second)},
-		{At: 18 * time.Second, Fault: lateToLeaders(5 * time.Second)},
-		{At: 25 * time.Second, Fault: lateToLeaders(7 * time.Second)},
-		{At: 34 * time.Second, Fault: lateToLeaders(5 * time.Second)},
-		{At: 36 * time.Second, For: 2 * time.Second, Fault: faults.Kill{Host: faults.Leader("orders", 0)}},
-		{At: 43 * time.Second, Fault: lateToLeaders(6 * time.Second)},
-		{At: 50 * time.Second, Fault: lateToLeaders(6 * time.Second)},
+		{At: 3 * time.Second, Fault: lateToLeaders(2 * time.Second)},
+		{At: 8 * time.Second, Fault: lateToLeaders(3 * time.Second)},
+		{At: 14 * time.Second, Fault: lateToLeaders(2 * time.Second)},
+		{At: 20 * time.Second, Fault: lateToLeaders(4 * time.Second)},
+		{At: 27 * time.Second, Fault: lateToLeaders(2 * time.Second)},
+		{At: 32 * time.Second, For: 2 * time.Second, Fault: faults.Kill{Host: faults.Leader("orders", 0)}},
+		{At: 38 * time.Second, Fault: lateAnswers(4 * time.Second)},
+		{At: 38300 * time.Millisecond, Fault: faults.MoveLeader{Topic: kafka.TransactionsTopic}},
+		{At: 44 * time.Second, Fault: lateToLeaders(2 * time.Second)},
+		{At: 50 * time.Second, Fault: lateAnswers(3 * time.Second)},
+		{At: 50200 * time.Millisecond, Fault: faults.MoveLeader{Topic: kafka.TransactionsTopic}},
+		{At: 55 * time.Second, Fault: lateToLeaders(2 * time.Second)},
 	},
 	Checks: PromisesToTransactions,
-	Probes: []*ledger.Probe{server.ProbeVerificationFailed, txn.ProbeNotVerified, ProbeTransactionAborted},
+	Probes: []*ledger.Probe{server.ProbeVerificationFailed, ProbeTransactionAborted},
 }
 
 // lateToLeaders is late delivery to a broker that leads partitions, and coordinates no
 // transaction: where there is one partition of __transaction_state, all its followers are such.
 func lateToLeaders(by time.Duration) faults.Fault {
 	return faults.LateDelivery{From: faults.AllClients, To: faults.Follower(kafka.TransactionsTopic, 0), By: by}
+}
+
+// lateAnswers: what the coordinator answers to leaders that ask it comes late. Its successor may have
+// ended the transaction by then.
+func lateAnswers(by time.Duration) faults.Fault {
+	return faults.LateDelivery{From: faults.Leader(kafka.TransactionsTopic, 0), To: faults.AllBrokers, By: by}
 }
