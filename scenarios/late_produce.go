@@ -31,11 +31,9 @@ var LateProduce = Scenario{
 		{At: 20 * time.Second, Fault: lateToLeaders(4 * time.Second)},
 		{At: 27 * time.Second, Fault: lateToLeaders(2 * time.Second)},
 		{At: 32 * time.Second, For: 2 * time.Second, Fault: faults.Kill{Host: faults.Leader("orders", 0)}},
-		{At: 38 * time.Second, Fault: lateAnswers(4 * time.Second)},
-		{At: 38300 * time.Millisecond, Fault: faults.MoveLeader{Topic: kafka.TransactionsTopic}},
-		{At: 44 * time.Second, Fault: lateToLeaders(2 * time.Second)},
-		{At: 50 * time.Second, Fault: lateAnswers(3 * time.Second)},
-		{At: 50200 * time.Millisecond, Fault: faults.MoveLeader{Topic: kafka.TransactionsTopic}},
+		{At: 38 * time.Second, Fault: lateToLeaders(2 * time.Second)},
+		{At: 43 * time.Second, Fault: lateToLeaders(3 * time.Second)},
+		{At: 48 * time.Second, Fault: lateToLeaders(5 * time.Second)},
 		{At: 55 * time.Second, Fault: lateToLeaders(2 * time.Second)},
 	},
 	Checks: PromisesToTransactions,
@@ -46,10 +44,4 @@ var LateProduce = Scenario{
 // transaction: where there is one partition of __transaction_state, all its followers are such.
 func lateToLeaders(by time.Duration) faults.Fault {
 	return faults.LateDelivery{From: faults.AllClients, To: faults.Follower(kafka.TransactionsTopic, 0), By: by}
-}
-
-// lateAnswers: what the coordinator answers to leaders that ask it comes late. Its successor may have
-// ended the transaction by then.
-func lateAnswers(by time.Duration) faults.Fault {
-	return faults.LateDelivery{From: faults.Leader(kafka.TransactionsTopic, 0), To: faults.AllBrokers, By: by}
 }

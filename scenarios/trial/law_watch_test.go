@@ -64,6 +64,7 @@ var plants = []struct {
 	{planted.TxnCompleteTwice, scenarios.StandardEOS, 5, "law 65:", ""},
 	{planted.TxnVolatile, scenarios.StandardEOS, 6, "every client and replica makes progress", ""},
 	{planted.TxnMarkerStrictNoRetry, scenarios.StandardEOS, 10, "every client and replica makes progress", ""},
+	{planted.TxnNoVerify, scenarios.LateProduce, 5, "every client and replica makes progress", ""},
 	{planted.EpochAddThenRemove, scenarios.SlowToGiveUp, 10, "law 50:", ""},
 	{planted.NullAcknowledges, scenarios.SlowToGiveUp, 5, "law 49:", ""},
 	{planted.HeartbeatOwnsTarget, scenarios.SlowToGiveUp, 3, "law 49:", ""},
