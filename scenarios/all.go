@@ -55,6 +55,7 @@ func All() []Scenario {
 		ZombieProducer,
 		CoordinatorInPrepare,
 		LateProduce,
+		UpgradeOfTransactions,
 		RebalanceInsideTransaction,
 		TimeoutTooShort,
 		AcksOne,
