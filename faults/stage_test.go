@@ -286,8 +286,8 @@ func (s *stage) Followers(string, int32) []string {
 	return others(s.Brokers(), []string{s.leader})
 }
 func (s *stage) SetFeature(feature string, level int16) { s.features[feature] = level }
-func (s *stage) Segments(host string) []string { return s.w.Host(host).Disk().Files() }
-func (s *stage) ActiveController() string      { return "controller-2" }
+func (s *stage) Segments(host string) []string          { return s.w.Host(host).Disk().Files() }
+func (s *stage) ActiveController() string               { return "controller-2" }
 
 func (s *stage) Start(host string) {
 	if h := s.w.Host(host); !h.IsRunning() {
