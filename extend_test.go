@@ -154,7 +154,6 @@ var plantedInStories = map[string]string{
 	"FetchDelayedUncommitted": "broker/replica/zootxn_test.go",
 	"UpdateBeforeAppend":      "broker/replica/zootxn_test.go",
 	"DoubleReadLSO":           "broker/replica/zootxn_test.go",
-	"TxnNoVerify":             "broker/transactions_planted_test.go",
 	"TxnMarkerDoubleCount":    "broker/transactions_planted_test.go",
 }
 

@@ -55,6 +55,8 @@ func All() []Scenario {
 		ZombieProducer,
 		CoordinatorInPrepare,
 		LateProduce,
+		LongTransactionAndRetention,
+		HangingTransaction,
 		UpgradeOfTransactions,
 		RebalanceInsideTransaction,
 		TimeoutTooShort,

@@ -55,6 +55,16 @@ func TestUpgradeOfTransactions_ClientsOfBothKinds(t *testing.T) {
 	assert.Equal(t, map[string]map[int8]bool{"worker-1": {0: true}, "worker-2": both, "worker-3": both}, versions)
 }
 
+// A transaction that hangs holds consumers up for ever, unless an administrator aborts it.
+func TestHangingTransaction_NobodyLooks(t *testing.T) {
+	t.Parallel()
+	r, err := trial.Run(scenarios.HangingTransaction, trial.Options{Seed: 1, Set: map[string]string{"looks.for.hanging": "1h"}})
+	require.NoError(t, err)
+	require.NotEmpty(t, r.Report.Violations)
+	assert.Contains(t, r.Report.Violations[0].Message, "consumer-1 has not read to the end")
+	assert.Contains(t, r.Report.NotReached, scenarios.ProbeHangingAborted.Name)
+}
+
 // Without transactions a pipeline counts a record at least once or at most once, by when it
 // commits, and workers that are killed show the difference.
 func TestPipelinesWithoutTransactions(t *testing.T) {

@@ -16,6 +16,8 @@ var (
 		"its coordinator aborted it and fenced its producer", nil)
 	ProbeProducerFenced = ledger.ProbeOn[witness.TxnFenced](new(witness.TxnFenced).Kind(), "producer fenced by its coordinator",
 		"another one has its transactional id, or it has another epoch", nil)
+	ProbeHangingAborted = ledger.ProbeOn[workloads.HangingAborted](new(workloads.HangingAborted).Kind(), "hanging transaction aborted",
+		"an administrator found a transaction that is open in a partition and that no coordinator knows", nil)
 	ProbeStockTaken = ledger.ProbeOn[workloads.StockTaken](new(workloads.StockTaken).Kind(), "all accounts added up",
 		"a reader had read all there is while no transfer was under way", nil)
 )
