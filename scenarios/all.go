@@ -49,6 +49,7 @@ func All() []Scenario {
 		SlowLoad,
 		ScaleOut,
 		CompactedTable,
+		ChangelogRestore,
 		CalmAfterTrouble,
 		ExactlyOncePipeline,
 		MoneyTransfer,

@@ -37,6 +37,8 @@ type Pipeline struct {
 	Old int
 	// Unfenced has workers send offsets without the group's metadata, as before KIP-447.
 	Unfenced bool
+
+	counts *counts // of Counting
 }
 
 // Guarantee is how often a record counts.
@@ -272,7 +274,13 @@ func (k *worker) begin(h env.Host) (turn, leave func()) {
 			x.Hold = time.Duration(h.Rand().Int64N(int64(st.w.Hold)))
 		}
 	}
-	return func() { l.Turn(); k.countReached(l.reached, l.rewind) }, func() { k.member.Close(closing); t.Close() }
+	once, end := func() { l.Turn() }, func() {}
+	if st.w.counts != nil {
+		x := newCounter(st.w.counts, h, k)
+		l.transform = x.transform
+		once, end = func() { x.turn(l) }, x.close
+	}
+	return func() { once(); k.countReached(l.reached, l.rewind) }, func() { k.member.Close(closing); t.Close(); end() }
 }
 
 // transactorConfig is the configuration of the worker's producer.
