@@ -132,7 +132,7 @@ func (w TransactionalWrites) Clients(s *Stage) []Client {
 		out = append(out, Client{Host: fmt.Sprintf("producer-%d", i+1), Role: Writes, TransactionalID: fmt.Sprintf("producer-%d", i+1), Main: p.main})
 	}
 	for i := range w.Rivals {
-		r := &rival{transacting: transacting{w: w, s: s, name: fmt.Sprintf("r%d", i+1)}, id: fmt.Sprintf("producer-%d", i+1)}
+		r := &rival{transacting{w: w, s: s, name: fmt.Sprintf("r%d", i+1), id: fmt.Sprintf("producer-%d", i+1)}}
 		out = append(out, Client{Host: fmt.Sprintf("rival-%d", i+1), Role: Writes, Main: r.main})
 	}
 	if w.LooksForHanging > 0 {
@@ -153,10 +153,7 @@ func hostsOf(clients []Client, role Role) (hosts []string) {
 }
 
 // rival takes a producer's transactional.id over, again and again.
-type rival struct {
-	transacting
-	id string
-}
+type rival struct{ transacting }
 
 const (
 	// rivalRests is the mean time between two take-overs.
@@ -174,7 +171,7 @@ func (r *rival) main(h env.Host) {
 		h.Sleep(rivalRests/2 + time.Duration(h.Rand().Int64N(int64(rivalRests))))
 		session := r.session
 		r.session++
-		t := checked(r.s.NewTransactor(h, fmt.Sprintf("%s-%d", r.name, session), r.w.transactorConfig(r.id)))
+		t := r.begin(h, session)
 		seq := int64(0)
 		for range rivalMakes {
 			x := r.draw(h, session, seq)
@@ -199,6 +196,7 @@ type transacting struct {
 	w       TransactionalWrites
 	s       *Stage
 	name    string
+	id      string        // transactional.id; empty: that of the host
 	session int           // of the next life
 	until   time.Duration // of the world's time; set when the work begins
 }
@@ -210,7 +208,10 @@ func (p *transacting) main(h env.Host) {
 	}
 	session := p.session
 	p.session++
-	t := p.begin(h, session, h.Name())
+	if p.id == "" {
+		p.id = h.Name()
+	}
+	t := p.begin(h, session)
 	for seq := int64(0); p.s.Now() < p.until; {
 		x := p.draw(h, session, seq)
 		seq += int64(len(x.Sends))
@@ -218,14 +219,15 @@ func (p *transacting) main(h env.Host) {
 			t.Close()
 			session, seq = p.session, 0
 			p.session++
-			t = p.begin(h, session, fmt.Sprintf("%s.%d", h.Name(), session))
+			p.id = fmt.Sprintf("%s.%d", h.Name(), session)
+			t = p.begin(h, session)
 		}
 	}
 	t.Close()
 }
 
-func (p *transacting) begin(h env.Host, session int, id string) *Transactor {
-	return checked(p.s.NewTransactor(h, fmt.Sprintf("%s-%d", p.name, session), p.w.transactorConfig(id)))
+func (p *transacting) begin(h env.Host, session int) *Transactor {
+	return checked(p.s.NewTransactor(h, fmt.Sprintf("%s-%d", p.name, session), p.w.transactorConfig(p.id)))
 }
 
 // draw draws a transaction.
