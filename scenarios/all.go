@@ -56,6 +56,7 @@ func All() []Scenario {
 		ZombieProducer,
 		CoordinatorInPrepare,
 		LateProduce,
+		LateMarkers,
 		EpochsUsedUp,
 		LongTransactionAndRetention,
 		HangingTransaction,

@@ -56,7 +56,7 @@ func TestUpgradeOfTransactions_ClientsOfBothKinds(t *testing.T) {
 }
 
 // A transaction that hangs holds consumers up for ever, unless an administrator aborts it.
-func TestHangingTransaction_NobodyLooks(t *testing.T) {
+func TestHangingTransaction_WithoutAnAdministrator(t *testing.T) {
 	t.Parallel()
 	r, err := trial.Run(scenarios.HangingTransaction, trial.Options{Seed: 1, Set: map[string]string{"looks.for.hanging": "1h"}})
 	require.NoError(t, err)

@@ -294,14 +294,14 @@ type (
 	// StateRestored: a worker has read the changelog of a partition.
 	StateRestored struct {
 		Partition kafka.TopicPartition `json:"partition"` // of the changelog
-		Keys      int                  `json:"keys"`
-		End       kafka.Offset         `json:"end"` // that was read to
+		Keys      int                  `json:"keys"`      // that have counts
+		End       kafka.Offset         `json:"end"`       // that was read to
 	}
 	// CountsCompared: the counts of what was committed were compared with the model.
 	CountsCompared struct {
-		Partition  kafka.TopicPartition `json:"partition"` // of the input
-		Next       kafka.Offset         `json:"next"`      // behind the last input that is counted
-		Keys       int                  `json:"keys"`
+		Partition  kafka.TopicPartition `json:"partition"`            // of the input
+		Next       kafka.Offset         `json:"next"`                 // behind the last input that is counted
+		Keys       int                  `json:"keys"`                 // that have counts
 		Difference string               `json:"difference,omitempty"` // empty: none
 	}
 )

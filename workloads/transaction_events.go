@@ -22,7 +22,7 @@ type (
 	HangingAborted struct {
 		Partition  kafka.TopicPartition `json:"partition"`
 		ProducerID kafka.ProducerID     `json:"producer"`
-		Start      kafka.Offset         `json:"start"`
+		Start      kafka.Offset         `json:"start"` // of the transaction
 	}
 	// StockTaken: a reader has read all that there is while no transaction was under way,
 	// and knows what all accounts hold.
