@@ -164,7 +164,7 @@ var forPeople = map[string][]string{
 	},
 	"the course of transactions": {
 		"witness.MarkerQueued", "witness.MarkerRefused",
-		"witness.LastStableOffsetMoved", "witness.OffsetPending", "witness.OffsetDecided",
+		"witness.OffsetPending", "witness.OffsetDecided",
 	},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
 		"sim.ClockStepped", "sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",

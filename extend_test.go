@@ -143,19 +143,11 @@ var plantedInStories = map[string]string{
 	"CleanTxnStatePerGroup": "broker/log/cleaner_test.go", // the same
 
 	// Of transactions, until there are scenarios that have them.
-	"TxnSharedEpoch":          "broker/txn/testdata/stories/planted.txt",
-	"TxnRotateWrongPair":      "broker/txn/testdata/stories/planted.txt",
-	"TxnDoubleBump":           "broker/txn/testdata/stories/planted.txt",
-	"TxnNoPersistPrevNext":    "broker/txn/testdata/stories/planted.txt",
-	"TxnMarkersUncommitted":   "broker/txn/testdata/stories/planted.txt",
-	"TxnPendingByID":          "broker/txn/outbox_test.go",
-	"TxnVerifyNotRechecked":   "broker/log/verification_test.go",
-	"TxnMarkerEpochGE":        "broker/log/verification_test.go",
-	"FetchDelayedUncommitted": "broker/replica/zootxn_test.go",
-	"UpdateBeforeAppend":      "broker/replica/zootxn_test.go",
-	"DoubleReadLSO":           "broker/replica/zootxn_test.go",
-	"TxnNoVerify":             "broker/transactions_planted_test.go",
-	"TxnMarkerDoubleCount":    "broker/transactions_planted_test.go",
+	"TxnMarkersUncommitted": "broker/txn/testdata/stories/planted.txt",
+	"TxnVerifyNotRechecked": "broker/log/verification_test.go",
+	"UpdateBeforeAppend":    "broker/replica/zootxn_test.go",
+	"DoubleReadLSO":         "broker/replica/zootxn_test.go",
+	"TxnMarkerDoubleCount":  "broker/transactions_planted_test.go",
 }
 
 // A planted bug is one branch, or its counters mean nothing.

@@ -133,6 +133,19 @@ var txnTables = []struct {
 		0< txn send x/10@0 txn=t producer=7 epoch=1
 		2: txn send x/11@2 txn=t producer=7 epoch=2
 		1: poll x/10@0 x/11@2`, "", Holds, ""},
+	{"the last epoch but one is used up, and another producer id follows", `
+		0: init txn=t producer=7 epoch=32766
+		0: txn send x/10@0 txn=t producer=7 epoch=32766
+		0: txn send x/11@2 txn=t producer=8 epoch=0
+		1: poll x/10@0 x/11@2`, "", Holds, ""},
+	{"the last epoch is used, which only fences", `
+		0: init txn=t producer=7 epoch=32766
+		0: txn send x/10@0 txn=t producer=7 epoch=32766
+		0: txn send x/11 txn=t producer=7 epoch=32767 fail
+		1: poll x/10@0`, "", Violated, "producer-epoch"},
+	{"a producer without transactions counts by itself, to the last", `
+		0: send x/10@0 producer=7 epoch=32767
+		1: poll x/10@0`, "", Holds, ""},
 	{"another one uses a later epoch, which somebody was granted", `
 		2: txn send x/11@0 txn=t producer=7 epoch=2
 		0: txn send x/10@2 txn=t producer=7 epoch=1

@@ -127,4 +127,6 @@ type Cluster interface {
 	ElectPreferred()
 	// ResignController makes the active controller give up its leadership.
 	ResignController()
+	// SetFeature finalizes another level of a feature.
+	SetFeature(feature string, level int16)
 }

@@ -36,6 +36,7 @@ var examples = []Fault{
 	PingPong{"orders", 1, time.Second}, MoveLeader{"orders", 1}, ElectPreferred{}, ResignController{},
 	PingPongCoordinator{"billing", time.Second}, MoveCoordinator{"billing"},
 	PingPongTransactionCoordinator{"till", time.Second}, MoveTransactionCoordinator{"till"}, Isolate{TransactionCoordinator("till")},
+	SetFeature{"transaction.version", 2},
 	Kill{Coordinator("billing")}, Pause{Member("billing")}, Stop{Members("billing")},
 }
 

@@ -32,6 +32,8 @@ const (
 	LeadershipGroup Group = "leadership"
 	// OtherGroup: a fault of another module that does not say.
 	OtherGroup Group = "other"
+	// OperationGroup: an operator changes the cluster, and nothing is hurt.
+	OperationGroup Group = "operation"
 )
 
 // Grouped is a fault of another module that says to which group it belongs.
@@ -86,6 +88,8 @@ var grammar = []form{
 	{"move transaction coordinator of {ID}", MoveTransactionCoordinator{}, LeadershipGroup, "another broker becomes coordinator of a transactional id; no process dies"},
 	{"elect preferred leaders", ElectPreferred{}, LeadershipGroup, "preferred replicas become leaders"},
 	{"resign active controller", ResignController{}, LeadershipGroup, "the active controller gives up its leadership"},
+
+	{"set feature {Feature} to {Level}", SetFeature{}, OperationGroup, "an operator upgrades or downgrades a feature, such as transaction.version"},
 }
 
 // Declare adds a fault of another module to the grammar: its sentence, with the

@@ -33,6 +33,7 @@ type stage struct {
 	moved                      []string // partitions whose leaders were
 	moves                      []string
 	elected, resigned, stopped int
+	features                   map[string]int16
 }
 
 // sight is what one process saw of another's pings.
@@ -56,7 +57,7 @@ const record = 1300
 func newStage(t *testing.T, seed uint64) *stage {
 	s := &stage{
 		t: t, w: sim.NewWorld(sim.Config{Seed: seed, MaxEvents: 20_000_000}), luck: rand.New(rand.NewPCG(seed, 1)), leader: "broker-1",
-		seen: map[[2]string]*sight{}, disks: map[string]*writer{}, resets: map[string]int{},
+		seen: map[[2]string]*sight{}, disks: map[string]*writer{}, resets: map[string]int{}, features: map[string]int16{},
 	}
 	t.Cleanup(s.w.Close)
 	for _, a := range allHosts(s) {
@@ -284,8 +285,9 @@ func (s *stage) Leader(string, int32) string                  { return s.leader 
 func (s *stage) Followers(string, int32) []string {
 	return others(s.Brokers(), []string{s.leader})
 }
-func (s *stage) Segments(host string) []string { return s.w.Host(host).Disk().Files() }
-func (s *stage) ActiveController() string      { return "controller-2" }
+func (s *stage) SetFeature(feature string, level int16) { s.features[feature] = level }
+func (s *stage) Segments(host string) []string          { return s.w.Host(host).Disk().Files() }
+func (s *stage) ActiveController() string               { return "controller-2" }
 
 func (s *stage) Start(host string) {
 	if h := s.w.Host(host); !h.IsRunning() {

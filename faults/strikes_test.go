@@ -442,6 +442,14 @@ func TestLeadership(t *testing.T) {
 	assert.Equal(t, 1, s.resigned)
 }
 
+func TestSetFeature(t *testing.T) {
+	s := newStage(t, 1)
+	s.strike("set feature transaction.version to 1")()
+	assert.Equal(t, map[string]int16{"transaction.version": 1}, s.features)
+	_, err := Parse("set feature transaction.version to -1")
+	assert.ErrorContains(t, err, "found level -1, expected at least 0")
+}
+
 // The coordinator of a group is moved by moving its partition of __consumer_offsets.
 func TestCoordinators(t *testing.T) {
 	s := newStage(t, 1)
@@ -480,6 +488,7 @@ func TestEveryFaultIsStruck(t *testing.T) {
 		"move leader of orders/0", "move leader of orders/0 every 200ms", "elect preferred leaders", "resign active controller",
 		"move coordinator of billing", "move coordinator of billing every 200ms",
 		"move transaction coordinator of till", "move transaction coordinator of till every 200ms",
+		"set feature transaction.version to 1",
 	} {
 		f, err := Parse(text)
 		require.NoError(t, err)

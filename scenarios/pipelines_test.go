@@ -7,7 +7,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/scenarios/trial"
@@ -33,6 +35,34 @@ func TestTheLoopCountsEachRecordOnce(t *testing.T) {
 			assert.Empty(t, r.NotReached)
 		})
 	}
+}
+
+// While transaction.version is changed, an old client goes by version 1 all the time, and new
+// ones by both.
+func TestUpgradeOfTransactions_ClientsOfBothKinds(t *testing.T) {
+	t.Parallel()
+	versions := map[string]map[int8]bool{}
+	r := play(t, scenarios.UpgradeOfTransactions, trial.Options{Seed: 1, Read: func(e *ledger.Entry) {
+		if s, ok := e.Event.(*witness.TxnState); ok && s.To == "Ongoing" {
+			if versions[s.TxnID] == nil {
+				versions[s.TxnID] = map[int8]bool{}
+			}
+			versions[s.TxnID][s.Version] = true
+		}
+	}})
+	assert.Equal(t, reports.Holds, r.Report.Verdict)
+	both := map[int8]bool{0: true, 2: true}
+	assert.Equal(t, map[string]map[int8]bool{"worker-1": {0: true}, "worker-2": both, "worker-3": both}, versions)
+}
+
+// A transaction that hangs holds consumers up for ever, unless an administrator aborts it.
+func TestHangingTransaction_WithoutAnAdministrator(t *testing.T) {
+	t.Parallel()
+	r, err := trial.Run(scenarios.HangingTransaction, trial.Options{Seed: 1, Set: map[string]string{"looks.for.hanging": "1h"}})
+	require.NoError(t, err)
+	require.NotEmpty(t, r.Report.Violations)
+	assert.Contains(t, r.Report.Violations[0].Message, "consumer-1 has not read to the end")
+	assert.Contains(t, r.Report.NotReached, scenarios.ProbeHangingAborted.Name)
 }
 
 // Without transactions a pipeline counts a record at least once or at most once, by when it

@@ -100,3 +100,9 @@ func late(w workloads.GroupConsume, members int) workloads.GroupConsume {
 	w.Late = members
 	return w
 }
+
+// brief is work whose transactions have few records.
+func brief(w workloads.TransactionalWrites) workloads.TransactionalWrites {
+	w.Records, w.Hold = 8, 2*time.Second
+	return w
+}

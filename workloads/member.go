@@ -35,6 +35,8 @@ type Member struct {
 	moved  []kafka.TopicPartition                // within the poll under way
 	// unfenced: its offsets in transactions do not say as what it is in the group.
 	unfenced bool
+	// Moved, if set, is called when partitions are given to the member, or taken from it.
+	Moved func(partitions []kafka.TopicPartition)
 	// Revoking, if set, is called before partitions are given up that are still
 	// owned: the moment to commit.
 	Revoking func(partitions []kafka.TopicPartition)
@@ -96,6 +98,9 @@ func (m *Member) listener() client.RebalanceListener {
 // owns records what the listener was told.
 func (m *Member) owns(what history.F, partitions []kafka.TopicPartition) {
 	m.moved = append(m.moved, partitions...)
+	if m.Moved != nil {
+		m.Moved(partitions)
+	}
 	e := m.event(what)
 	e.Type = history.OK
 	for _, tp := range partitions {

@@ -33,8 +33,12 @@ type Pipeline struct {
 	Hold time.Duration
 	// Classic are further settings of members in the classic protocol.
 	Classic map[string]string
+	// Old is how many workers of each step are clients from before KIP-890.
+	Old int
 	// Unfenced has workers send offsets without the group's metadata, as before KIP-447.
 	Unfenced bool
+
+	counts *counts // of Counting
 }
 
 // Guarantee is how often a record counts.
@@ -65,7 +69,7 @@ func (w Pipeline) Lasts() time.Duration { return w.Input.Lasts() }
 // UsesTopics are those of the input and of the steps.
 func (w Pipeline) UsesTopics() []string { return append(w.Input.UsesTopics(), w.Topics...) }
 
-var pipelineParameters = []string{"workers", "guarantee", "aborts", "hold"}
+var pipelineParameters = []string{"workers", "guarantee", "aborts", "hold", "old"}
 
 // Set changes a parameter, or a client configuration by Kafka's name.
 func (w Pipeline) Set(name, value string) (Workload, error) {
@@ -82,6 +86,8 @@ func (w Pipeline) Set(name, value string) (Workload, error) {
 		w.Aborts, err = number(value, 0)
 	case "hold":
 		w.Hold, err = duration(value)
+	case "old":
+		w.Old, err = number(value, 0)
 	default:
 		var err error
 		if w.Input, err = setWithin(w.Input, name, value, w.Names()); err != nil {
@@ -258,7 +264,7 @@ func (k *worker) begin(h env.Host) (turn, leave func()) {
 		k.member = checked(st.s.NewMember(h, cfg, st.from))
 		return func() { k.turn(w) }, func() { k.member.Close(closing); w.Close() }
 	}
-	t := checked(st.s.NewTransactor(h, k.name, st.w.Input.transactorConfig(h.Name())))
+	t := checked(st.s.NewTransactor(h, k.name, k.transactorConfig(h)))
 	k.member = checked(st.s.NewMember(h, cfg, st.from))
 	k.member.unfenced = st.w.Unfenced
 	l := NewLoop(h, k.member, t, k.transform)
@@ -268,7 +274,22 @@ func (k *worker) begin(h env.Host) (turn, leave func()) {
 			x.Hold = time.Duration(h.Rand().Int64N(int64(st.w.Hold)))
 		}
 	}
-	return func() { l.Turn(); k.countReached(l.reached, l.rewind) }, func() { k.member.Close(closing); t.Close() }
+	once, end := func() { l.Turn() }, func() {}
+	if st.w.counts != nil {
+		x := newCounter(st.w.counts, h, k)
+		l.transform = x.transform
+		once, end = func() { x.turn(l) }, x.close
+	}
+	return func() { once(); k.countReached(l.reached, l.rewind) }, func() { k.member.Close(closing); t.Close(); end() }
+}
+
+// transactorConfig is the configuration of the worker's producer.
+func (k *worker) transactorConfig(h env.Host) client.ProducerConfig {
+	cfg := k.st.w.Input.transactorConfig(h.Name())
+	if k.number <= k.st.w.Old {
+		cfg.TransactionVersion = min(cfg.TransactionVersion, 1)
+	}
+	return cfg
 }
 
 // transform is what is made of a record: one with its value as the key, for the

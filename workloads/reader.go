@@ -30,24 +30,32 @@ type Reader struct {
 
 // NewReader makes a consumer. An error is one of the configuration.
 func (s *Stage) NewReader(h env.Host, cfg client.ConsumerConfig, topics ...string) (*Reader, error) {
+	var all []kafka.TopicPartition
+	for _, topic := range topics {
+		for p := range s.Topics[topic] {
+			all = append(all, kafka.TopicPartition{Topic: topic, Partition: p})
+		}
+	}
 	consumer, err := client.New(h, s.Bootstrap, h.Name()).NewConsumer(cfg)
 	if err != nil {
 		return nil, err
 	}
+	return s.readFrom(h, consumer, cfg, all), nil
+}
+
+// readFrom has a consumer read partitions from where auto.offset.reset says.
+func (s *Stage) readFrom(h env.Host, consumer *client.Consumer, cfg client.ConsumerConfig, partitions []kafka.TopicPartition) *Reader {
 	r := &Reader{s: s, h: h, host: h.Name(), consumer: consumer, process: s.NewProcess(), next: map[kafka.TopicPartition]kafka.Offset{}}
 	assign := history.Event{Process: r.process, Client: h.Name(), F: history.Assign, Time: s.Now(), SeekToBeginning: cfg.AutoOffsetReset == client.Earliest}
-	for _, topic := range topics {
-		for p := range s.Topics[topic] {
-			tp := kafka.TopicPartition{Topic: topic, Partition: p}
-			r.assigned = append(r.assigned, tp)
-			assign.Keys = append(assign.Keys, s.Key(tp))
-		}
+	r.assigned = partitions
+	for _, tp := range partitions {
+		assign.Keys = append(assign.Keys, s.Key(tp))
 	}
 	s.Recorder.Invoke(assign)
 	consumer.Assign(r.assigned)
 	assign.Type = history.OK
 	s.Recorder.Complete(assign)
-	return r, nil
+	return r
 }
 
 // Poll polls once, for at most half a second. A poll that found nothing, or

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/client"
@@ -32,6 +33,14 @@ type TransactionalWrites struct {
 	// Rivals is how many of the producers have one: now and then it takes the
 	// transactional.id over, makes a few transactions and ends.
 	Rivals int
+	// Long is how many of the producers have long transactions, of LongRecords each, at most.
+	Long, LongRecords int
+	// Fresh: a producer whose transaction was aborted is never used again. The next one has a
+	// transactional.id of its own, as where it is drawn when a process starts.
+	Fresh bool
+	// LooksForHanging is how often an administrator looks for transactions that hang, and
+	// aborts them (KIP-664); 0: never.
+	LooksForHanging time.Duration
 }
 
 // Name is how `ktrial list` names it.
@@ -42,7 +51,7 @@ func (w TransactionalWrites) About() string {
 	return "producers write in transactions, some of which they abort; consumers read what is committed"
 }
 
-var transactionParameters = []string{"records", "aborts", "hold", "rivals"}
+var transactionParameters = []string{"records", "aborts", "hold", "rivals", "fresh", "looks.for.hanging", "long", "long.records"}
 
 // Set changes a parameter, or a client configuration by Kafka's name.
 func (w TransactionalWrites) Set(name, value string) (Workload, error) {
@@ -56,6 +65,14 @@ func (w TransactionalWrites) Set(name, value string) (Workload, error) {
 		w.Hold, err = duration(value)
 	case "rivals":
 		w.Rivals, err = number(value, 0)
+	case "long":
+		w.Long, err = number(value, 0)
+	case "long.records":
+		w.LongRecords, err = number(value, 1)
+	case "fresh":
+		w.Fresh, err = strconv.ParseBool(value)
+	case "looks.for.hanging":
+		w.LooksForHanging, err = duration(value)
 	default:
 		base, err := w.ProduceConsume.Set(name, value)
 		if err != nil {
@@ -107,21 +124,36 @@ func (w TransactionalWrites) Clients(s *Stage) []Client {
 	w = w.transactional()
 	out := slices.DeleteFunc(w.ProduceConsume.Clients(s), func(c Client) bool { return c.Role == Writes })
 	for i := range w.Producers {
-		p := &transacting{w: w, s: s, name: fmt.Sprintf("p%d", i+1)}
+		of := w
+		if i < w.Long {
+			of.Records, of.Aborts = w.LongRecords, 2
+		}
+		p := &transacting{w: of, s: s, name: fmt.Sprintf("p%d", i+1)}
 		out = append(out, Client{Host: fmt.Sprintf("producer-%d", i+1), Role: Writes, TransactionalID: fmt.Sprintf("producer-%d", i+1), Main: p.main})
 	}
 	for i := range w.Rivals {
-		r := &rival{transacting: transacting{w: w, s: s, name: fmt.Sprintf("r%d", i+1)}, id: fmt.Sprintf("producer-%d", i+1)}
+		r := &rival{transacting{w: w, s: s, name: fmt.Sprintf("r%d", i+1), id: fmt.Sprintf("producer-%d", i+1)}}
 		out = append(out, Client{Host: fmt.Sprintf("rival-%d", i+1), Role: Writes, Main: r.main})
+	}
+	if w.LooksForHanging > 0 {
+		l := &looking{w: w, s: s, readers: hostsOf(out, Reads)}
+		out = append(out, Client{Host: "administrator", Main: l.main})
 	}
 	return out
 }
 
-// rival takes a producer's transactional.id over, again and again.
-type rival struct {
-	transacting
-	id string
+// hostsOf are those of the clients of a role.
+func hostsOf(clients []Client, role Role) (hosts []string) {
+	for _, c := range clients {
+		if c.Role == role {
+			hosts = append(hosts, c.Host)
+		}
+	}
+	return hosts
 }
+
+// rival takes a producer's transactional.id over, again and again.
+type rival struct{ transacting }
 
 const (
 	// rivalRests is the mean time between two take-overs.
@@ -139,7 +171,7 @@ func (r *rival) main(h env.Host) {
 		h.Sleep(rivalRests/2 + time.Duration(h.Rand().Int64N(int64(rivalRests))))
 		session := r.session
 		r.session++
-		t := checked(r.s.NewTransactor(h, fmt.Sprintf("%s-%d", r.name, session), r.w.transactorConfig(r.id)))
+		t := r.begin(h, session)
 		seq := int64(0)
 		for range rivalMakes {
 			x := r.draw(h, session, seq)
@@ -164,6 +196,7 @@ type transacting struct {
 	w       TransactionalWrites
 	s       *Stage
 	name    string
+	id      string        // transactional.id; empty: that of the host
 	session int           // of the next life
 	until   time.Duration // of the world's time; set when the work begins
 }
@@ -175,13 +208,26 @@ func (p *transacting) main(h env.Host) {
 	}
 	session := p.session
 	p.session++
-	t := checked(p.s.NewTransactor(h, fmt.Sprintf("%s-%d", p.name, session), p.w.transactorConfig(h.Name())))
+	if p.id == "" {
+		p.id = h.Name()
+	}
+	t := p.begin(h, session)
 	for seq := int64(0); p.s.Now() < p.until; {
 		x := p.draw(h, session, seq)
 		seq += int64(len(x.Sends))
-		t.Run(x)
+		if outcome := t.Run(x); p.w.Fresh && outcome != history.OK {
+			t.Close()
+			session, seq = p.session, 0
+			p.session++
+			p.id = fmt.Sprintf("%s.%d", h.Name(), session)
+			t = p.begin(h, session)
+		}
 	}
 	t.Close()
+}
+
+func (p *transacting) begin(h env.Host, session int) *Transactor {
+	return checked(p.s.NewTransactor(h, fmt.Sprintf("%s-%d", p.name, session), p.w.transactorConfig(p.id)))
 }
 
 // draw draws a transaction.

@@ -55,6 +55,9 @@ type ProducerConfig struct {
 	// transactions.
 	TransactionalID    string        `kafka:"transactional.id"`
 	TransactionTimeout time.Duration `kafka:"transaction.timeout.ms"`
+	// TransactionVersion is the newest transaction.version that the producer knows: with
+	// less than 2 it is a client from before KIP-890.
+	TransactionVersion int16 `kafka:"ktrial.transaction.version"`
 	// Partitioner chooses partitions instead of PartitionerClass, if set.
 	Partitioner Partitioner
 	// FirstSequence is where a new producer id begins to number each partition;

@@ -14,6 +14,10 @@ var (
 		"metadata with an older leader epoch arrived after newer ones (KIP-320)")
 	ProbeOffsetsRefused = ledger.NewProbe("group refused offsets of a transaction",
 		"a producer sent offsets as a member that was replaced, and must abort (KIP-447)")
+	ProbeTransactionsUpgraded = ledger.NewProbe("producer goes on with transactions of version 2",
+		"transaction.version was raised while it had transactions, and its next ones have epochs of their own (KIP-890)")
+	ProbeTransactionsDowngraded = ledger.NewProbe("producer goes back to transactions of version 1",
+		"transaction.version was lowered while it had transactions")
 	ProbeOutOfRange = ledger.NewProbe("consumer was out of range",
 		"a consumer fetched at an offset that the log does not have")
 )

@@ -467,9 +467,18 @@ func (t *transactions) end(commit bool) *transactionResult {
 
 // decideVersion takes in which generation the brokers say is finalized.
 func (t *transactions) decideVersion() {
-	f := t.p.net.features
-	if f.epoch > t.featuresEpoch {
-		t.featuresEpoch, t.v2 = f.epoch, f.transactionVersion >= 2
+	f, was := t.p.net.features, t.v2
+	if f.epoch <= t.featuresEpoch {
+		return
+	}
+	first := t.featuresEpoch < 0
+	t.featuresEpoch, t.v2 = f.epoch, min(f.transactionVersion, t.p.cfg.TransactionVersion) >= 2
+	switch {
+	case first || t.v2 == was:
+	case t.v2:
+		t.p.net.host.Reached(ProbeTransactionsUpgraded)
+	default:
+		t.p.net.host.Reached(ProbeTransactionsDowngraded)
 	}
 }
 

@@ -40,6 +40,7 @@ var ours = map[string]string{
 	"ktrial.controlled.shutdown.timeout.ms": "a constant in Kafka's code",
 	"ktrial.coordinator.check":              "a check of ours, which costs as much as the state is large",
 	"ktrial.coordinator.load.delay.ms":      "a simulated disk reads in no time",
+	"ktrial.transaction.version":            "old clients are other programs",
 	"ktrial.transaction.first.epoch":        "32,767 transactions take long to get there",
 	"ktrial.cpu.kilobyte.us":                "what the work of a simulated broker costs",
 	"ktrial.cpu.request.us":                 "what the work of a simulated broker costs",

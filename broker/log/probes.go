@@ -27,6 +27,8 @@ var (
 		"a log went on in a new segment", nil)
 	ProbeRetention = ledger.ProbeOn[witness.RetentionDeleted](new(witness.RetentionDeleted).Kind(), "retention deleted segments",
 		"segments were too old, too many, or below the log start offset", nil)
+	ProbeRetentionInTransaction = ledger.NewProbe("retention deleted segments of an open transaction",
+		"a transaction is open that began in segments which are gone now")
 	ProbeSegmentsReplaced = ledger.ProbeOn[witness.SegmentsReplaced](new(witness.SegmentsReplaced).Kind(), "segments compacted",
 		"the log cleaner put a compacted segment in the place of others", nil)
 	ProbeSwapFinished = ledger.NewProbe("compaction finished in recovery",

@@ -40,6 +40,9 @@ func (l *Log) ApplyRetention(hw kafka.Offset) (deleted int, err error) {
 			return i, err
 		}
 	}
+	if open := l.producers.lastStable(hw); open < l.start {
+		l.host.Reached(ProbeRetentionInTransaction)
+	}
 	l.host.Tell(&witness.RetentionDeleted{Log: l.named(), Segments: n, Start: l.start})
 	err = l.dropSnapshots(func(o kafka.Offset) bool { return o < l.segments[0].base })
 	return n, err

@@ -38,7 +38,7 @@ type Partition struct {
 	// a truncation of this log.
 	// Invariant: hw <= end.
 	hw kafka.Offset
-	// stableTold is the last stable offset that the ledger knows; NoOffset: it goes with hw.
+	// stableTold is the last stable offset that the ledger knows; NoOffset: it was hw so far.
 	stableTold kafka.Offset
 	// checkpointed is what the checkpoint on disk says of hw.
 	checkpointed kafka.Offset
@@ -287,17 +287,15 @@ func (p *Partition) setHW(hw kafka.Offset) {
 	}
 }
 
-// tellStable tells of the last stable offset, unless it is the high watermark as always.
+// tellStable tells of the last stable offset, of a log that has had transactions: of others it
+// is the high watermark.
 func (p *Partition) tellStable() {
 	stable := p.lastStable()
-	told := stable
-	if stable == p.hw {
-		told = kafka.NoOffset
+	if stable == p.stableTold || stable == p.hw && p.stableTold == kafka.NoOffset {
+		return
 	}
-	if told != p.stableTold {
-		p.stableTold = told
-		p.m.host.Tell(&witness.LastStableOffsetMoved{Replica: p.self, To: stable, Epoch: p.epoch, HW: p.hw})
-	}
+	p.stableTold = stable
+	p.m.host.Tell(&witness.LastStableOffsetMoved{Replica: p.self, To: stable, Epoch: p.epoch, HW: p.hw, Start: p.log.StartOffset()})
 }
 
 // lastStable is the last stable offset (KIP-98).

@@ -61,14 +61,14 @@ type (
 		Commit           bool                 `json:"commit"`
 		At               kafka.Offset         `json:"at"`
 	}
-	// LastStableOffsetMoved: what a replica shows readers of committed records ends at To,
-	// which is below its high watermark, or has reached it again. While no transaction is open the
-	// two are one, and nothing is told.
+	// LastStableOffsetMoved: what a replica shows readers of committed records ends at To. It is
+	// told of a log from its first open transaction on; until then it is the high watermark.
 	LastStableOffsetMoved struct {
 		*Replica
 		To    kafka.Offset      `json:"to"`
 		Epoch kafka.LeaderEpoch `json:"epoch"`
 		HW    kafka.Offset      `json:"hw"`
+		Start kafka.Offset      `json:"start"` // of the log: below it nothing is unstable
 	}
 	// OffsetPending: a transaction is to commit a group's offset; that is committed.
 	OffsetPending struct {

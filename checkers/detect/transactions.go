@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"fmt"
 	"slices"
 	"sort"
 
@@ -102,6 +103,7 @@ type fences struct {
 	known  map[producer][]bound
 	newest map[producer]func(event int64) bound
 	first  map[granted]grant
+	beyond map[producer]bool // that used the epoch which only fences
 	emit   Emit
 }
 
@@ -124,7 +126,7 @@ type grant struct {
 
 // findFenced judges the producers that tell their epochs.
 func (l *Log) findFenced(emit Emit) {
-	f := &fences{log: l, grants: map[string][]grant{}, known: map[producer][]bound{}, newest: map[producer]func(int64) bound{}, first: map[granted]grant{}, emit: emit}
+	f := &fences{log: l, grants: map[string][]grant{}, known: map[producer][]bound{}, newest: map[producer]func(int64) bound{}, first: map[granted]grant{}, beyond: map[producer]bool{}, emit: emit}
 	var rows []int
 	l.H.EachOf(history.HasFacts, func(op *history.Op) bool {
 		if op.Producer == 0 && op.ProducerEpoch == 0 {
@@ -149,6 +151,9 @@ func (l *Log) findFenced(emit Emit) {
 }
 
 func (f *fences) gather(op *history.Op) {
+	if op.ProducerEpoch == fencingEpoch && op.Txn != "" {
+		f.used(op)
+	}
 	if op.Type == history.OK {
 		p := producer{op.Txn, op.Producer}
 		f.known[p] = append(f.known[p], bound{op.Completed, op.ProducerEpoch, op.Row})
@@ -165,6 +170,23 @@ func (f *fences) gather(op *history.Op) {
 	case before.txn != g.txn || before.process != g.process && !(before.done < g.began || g.done < before.began):
 		f.shared(before, g) // what was granted one after the other a sweep finds: see marks
 	}
+}
+
+// fencingEpoch is the last epoch of a producer id. A coordinator never grants it: there must be one left
+// that fences the producer, whose next identity is another producer id.
+const fencingEpoch = 1<<15 - 1
+
+// used: a client of transactions has the epoch that only fences. Each client is told of once.
+func (f *fences) used(op *history.Op) {
+	p := producer{op.Txn, op.Producer}
+	if f.beyond[p] {
+		return
+	}
+	f.beyond[p] = true
+	x := about(ProducerEpoch, -1)
+	x.Mark, x.Name = ProducersEpoch, fmt.Sprintf("%s (producer id %d)", op.Txn, op.Producer)
+	x.Earlier, x.Later = Sight{Offset: fencingEpoch - 1, Row: op.Row}, Sight{Offset: fencingEpoch, Row: op.Row}
+	f.emit(x)
 }
 
 // shared: two producers were granted one identity.

@@ -457,6 +457,12 @@ func (s *telling) notGrown() {
 	if f.Mark == detect.Generation {
 		what = "generation of group"
 	}
+	if f.Earlier.Row == f.Later.Row {
+		s.message("%s %s was granted as %d, which only fences", what, f.Name, f.Later.Offset)
+		s.prove("after epoch %d a producer is given another producer id, so that there is always an epoch left to fence it with", f.Earlier.Offset)
+		s.prove("%s began %s with epoch %d: contradiction", s.actor(f.Later.Row), s.began(f.Later.Row), f.Later.Offset)
+		return
+	}
 	s.message("%s %s was granted as %d, though %d was granted before", what, f.Name, f.Later.Offset, f.Earlier.Offset)
 	s.prove("%s was granted %d%s", s.actor(f.Earlier.Row), f.Earlier.Offset, s.ended(f.Earlier.Row))
 	s.prove("%s asked afterwards and was granted %d, which does not come after it: contradiction", s.actor(f.Later.Row), f.Later.Offset)

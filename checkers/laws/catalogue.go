@@ -111,8 +111,8 @@ var (
 		"each append of a batch of an idempotent producer", "KIP-98; ProducerAppendInfo")
 	ProducersKnown = declare(62, OfPartition, "what a replica knows of its producers is what its log says, and what the other replicas know",
 		"the end of a run, when all is healed", "KIP-98; ProducerStateManager")
-	StableRead = declare(67, OfPartition, "what a read_committed consumer is given lies below the first open transaction",
-		"each batch that a read_committed consumer is given", "KIP-98; UnifiedLog.lastStableOffset")
+	StableRead = declare(67, OfPartition, "the last stable offset is where the first transaction begins that is open, or whose end is above the high watermark, and never falls; what a read_committed consumer is given lies below it",
+		"each move of the last stable offset, and each batch that a read_committed consumer is given", "KIP-98; UnifiedLog.lastStableOffset")
 	ActiveMembers = declare(76, OfPartition, "a broker that is fenced or in controlled shutdown is asked into no ISR, joins none and is elected nowhere, and a fenced one stays in none",
 		"each proposal of a leader, each committed change of the partition, and each time a broker is fenced", "KIP-841, KIP-966; ReplicationControlManager.ineligibleReplicasForIsr")
 	CleanerBounds = declare(82, OfPartition, "what the cleaner replaces lies below the high watermark and the first open transaction",

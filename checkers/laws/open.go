@@ -100,6 +100,33 @@ func (r *Replication) ReadCommitted(node Node, end int64) {
 	}
 }
 
+// stable is the last stable offset that a log has by its transactions: the beginning of the first one that is
+// open, or whose marker is not below the high watermark; else the high watermark. What
+// lies below the start of the log is gone.
+func (p *replica) stable(start int64) int64 {
+	stable := p.hw
+	for _, x := range p.open {
+		if x.end == open || x.end > p.hw {
+			stable = min(stable, x.first)
+		}
+	}
+	return max(stable, min(p.hw, start))
+}
+
+// StableOffset: the node's last stable offset is at to now, in this epoch, and its log starts at
+// start. Law 67.
+func (r *Replication) StableOffset(node Node, to, start int64, epoch Epoch) {
+	r.events++
+	p := r.of(node)
+	if want := p.stable(start); to != want {
+		r.fail(StableRead, node, "%v has last stable offset %d, expected %d by its transactions and its high watermark %d", node, to, want, p.hw)
+	}
+	if p.leads && p.stableIn == epoch && to < p.stableAt {
+		r.fail(StableRead, node, "leader %v moved its last stable offset from %d back to %d in epoch %d", node, p.stableAt, to, epoch)
+	}
+	p.stableAt, p.stableIn = to, epoch
+}
+
 // Cleaned: the node's cleaner has replaced what lies below to. Law 82.
 func (r *Replication) Cleaned(node Node, to int64) {
 	r.events++

@@ -69,7 +69,9 @@ type replica struct {
 	had int64
 
 	producers producers
-	open      spans   // transactions
+	open      spans // transactions
+	stableAt  int64 // last stable offset, as it was told last, in epoch stableIn
+	stableIn  Epoch
 	known     []Known // of its producers, as it says when all is quiet
 
 	leads      bool

@@ -52,6 +52,12 @@ func replicate(t *testing.T, events string) *tally {
 			r.Marked(w.node(), w.num(), w.num(), int16(w.num()))
 		case "read-committed": // node end
 			r.ReadCommitted(w.node(), w.num())
+		case "stable": // node to epoch [start]
+			n, to, epoch, start := w.node(), w.num(), w.epoch(), int64(0)
+			if len(w.rest) > 0 {
+				start = w.num()
+			}
+			r.StableOffset(n, to, start, epoch)
 		case "cleaned": // node to
 			r.Cleaned(w.node(), w.num())
 		case "cutting":
@@ -155,6 +161,25 @@ var openTransactions = []tale{
 		stop 1
 		truncate 1 4
 		read-committed 1 4`},
+	{"the last stable offset is where an open transaction begins", 0, transacted + `
+		stable 1 2 0`},
+	{"it is the high watermark, though one is open", 67, transacted + `
+		stable 1 4 0`},
+	{"the marker is not below the high watermark", 0, transacted + `
+		append 1 4 5 0
+		mark 1 5 7 1
+		stable 1 2 0`},
+	{"but it counts", 67, transacted + `
+		append 1 4 5 0
+		mark 1 5 7 1
+		stable 1 4 0`},
+	{"the log starts within the transaction", 0, transacted + `
+		stable 1 3 0 3`},
+	{"it falls, for a transaction begins below it", 67, replicated + `
+		hw 1 4 0
+		stable 1 4 0
+		txn 1 2 7 0
+		stable 1 2 0`},
 	{"the cleaner replaces what lies below an open transaction", 0, transacted + `
 		cleaned 1 2`},
 	{"the cleaner replaces some of it", 82, transacted + `

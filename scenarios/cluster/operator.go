@@ -81,6 +81,28 @@ func (c *Cluster) ResignController() {
 	})
 }
 
+// SetFeature finalizes another level of a feature, upwards or downwards.
+func (c *Cluster) SetFeature(feature string, level int16) {
+	c.operate("set feature", func(n *broker.Node) {
+		req := kmsg.NewPtrUpdateFeaturesRequest()
+		req.Version = 2
+		req.TimeoutMillis = operatorTimeoutMillis
+		u := kmsg.NewUpdateFeaturesRequestFeatureUpdate()
+		u.Feature, u.MaxVersionLevel, u.UpgradeType = feature, level, upgrade
+		if n.Image().Feature(feature) > level {
+			u.UpgradeType = safeDowngrade
+		}
+		req.FeatureUpdates = append(req.FeatureUpdates, u)
+		n.Controller.UpdateFeatures(req)
+	})
+}
+
+// The upgrade types of UpdateFeatures (KIP-778).
+const (
+	upgrade       = 1
+	safeDowngrade = 2
+)
+
 const operatorTimeoutMillis = 10_000
 
 func reassignment(topic string, partition int32, replicas []int32) *kmsg.AlterPartitionAssignmentsRequest {

@@ -36,6 +36,8 @@ func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Eve
 		l.LogStartMoved(node, int64(e.Start))
 	case *witness.HighWatermarkMoved:
 		l.HighWatermark(node, int64(e.To), laws.Epoch(e.Epoch))
+	case *witness.LastStableOffsetMoved:
+		l.StableOffset(node, int64(e.To), int64(e.Start), laws.Epoch(e.Epoch))
 	case *witness.BecameLeader:
 		in.learned(p, id)
 		l.BecameLeader(node, laws.Epoch(e.Epoch), int64(e.End), int64(e.HW), in.list(0, e.ISR))

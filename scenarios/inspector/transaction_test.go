@@ -34,6 +34,10 @@ func txnState(epoch kafka.ProducerEpoch, to string, partitions ...kafka.TopicPar
 	return &witness.TxnState{TxnID: "till", ProducerID: 7, Epoch: epoch, To: to, Partitions: partitions, CoordinatorEpoch: 5, Version: 2}
 }
 
+func stableAt(r *witness.Replica, to kafka.Offset) ledger.Event {
+	return &witness.LastStableOffsetMoved{Replica: r, To: to}
+}
+
 func TestEventsOfTransactionsBecomeLaws(t *testing.T) {
 	offsets := kafka.TopicPartition{Topic: "__consumer_offsets", Partition: 3}
 	written := &witness.MarkerWritten{Partition: orders0.Partition, ProducerID: 7, Epoch: 1, CoordinatorEpoch: 5, Commit: true}
@@ -51,6 +55,17 @@ func TestEventsOfTransactionsBecomeLaws(t *testing.T) {
 		{"it is read before its marker", []ledger.Event{
 			appended(of[1], transactional(2, 0, 0)), readCommitted(of[1], transactional(2, 0, 0)),
 		}, 67, "orders/0: broker-1 gave a read_committed consumer what lies up to 3; producer 7 has a transaction open there since 2"},
+		{"the last stable offset stays where it begins", []ledger.Event{
+			appended(of[1], transactional(2, 0, 0)), stableAt(of[1], 2),
+		}, 0, ""},
+		{"the last stable offset passes it", []ledger.Event{
+			appended(of[1], transactional(2, 0, 0)), appended(of[2], transactional(2, 0, 0)), appended(of[3], transactional(2, 0, 0)),
+			&witness.FollowerFetched{Replica: of[1], Follower: 2, From: 3}, &witness.FollowerFetched{Replica: of[1], Follower: 3, From: 3},
+			&witness.HighWatermarkMoved{Replica: of[1], To: 3}, stableAt(of[1], 3),
+		}, 67, "orders/0: broker-1 has last stable offset 3, expected 2 by its transactions and its high watermark 3"},
+		{"the last stable offset goes back", []ledger.Event{
+			stableAt(of[1], 2), stableAt(of[1], 1),
+		}, 67, "orders/0: broker-1 has last stable offset 1, expected 2 by its transactions and its high watermark 2"},
 		{"by a consumer that takes what is not committed", []ledger.Event{
 			appended(of[1], transactional(2, 0, 0)), read(of[1], transactional(2, 0, 0)),
 		}, 0, ""},
