@@ -97,6 +97,8 @@ type Run struct {
 	Again string `json:"again,omitempty"`
 	// Program is what a person types for the command line.
 	Program string `json:"-"`
+	// Committed: a hunt played it as one of its committed seeds.
+	Committed bool `json:"-"`
 	// Kept is the directory that holds the run.json and the history of the run.
 	Kept string `json:"-"`
 	// Stopped says why the run ended before its time; empty: it did not.

@@ -1,0 +1,106 @@
+package scenarios
+
+import (
+	"embed"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/faults"
+)
+
+//go:embed testdata/seeds.txt testdata/seeds
+var committedFiles embed.FS
+
+// committedDir holds the plan of each committed seed.
+const committedDir = "testdata/seeds"
+
+// Committed is a line of testdata/seeds.txt: a seed that has found something, with the
+// plan of faults that struck then, for the scenario may draw another now. A hunt plays
+// them before all others, and so does every go test.
+type Committed struct {
+	Scenario Scenario
+	Seed     uint64
+	Set      map[string]string // settings of the run
+	Plan     faults.Plan
+	PlanFile string        // in the repository of ktrial
+	Plant    []planted.Bug // makes the mistake that was found once more
+	Danger   string        // what the run must meet
+	Why      string        // what the seed has found
+}
+
+// String is SCENARIO-SEED, with the values of the settings.
+func (c *Committed) String() string {
+	name := fmt.Sprintf("%s-%d", c.Scenario.Name, c.Seed)
+	for _, key := range slices.Sorted(maps.Keys(c.Set)) {
+		name += "-" + c.Set[key]
+	}
+	return name
+}
+
+// CommittedSeeds are the seeds of testdata/seeds.txt, in its order. An error names the line
+// that is wrong.
+func CommittedSeeds() (all []Committed, err error) {
+	text, err := committedFiles.ReadFile("testdata/seeds.txt")
+	if err != nil {
+		return nil, err
+	}
+	number := 0
+	for line := range strings.Lines(string(text)) {
+		number++
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		c, err := parseCommitted(strings.TrimSpace(line))
+		if err == nil {
+			err = c.readPlan()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("seeds.txt:%d: %w", number, err)
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// parseCommitted reads such as: standard 53 key=value idem.snapshot_window: danger  # why
+func parseCommitted(line string) (c Committed, err error) {
+	c.Set = map[string]string{}
+	run, why, commented := strings.Cut(line, "#")
+	if c.Why = strings.TrimSpace(why); !commented || c.Why == "" {
+		return c, fmt.Errorf("%q does not say what the seed found", line)
+	}
+	run, danger, _ := strings.Cut(run, ": ")
+	c.Danger = strings.TrimSpace(danger)
+	words := strings.Fields(run)
+	if len(words) < 2 {
+		return c, fmt.Errorf("found %q, expected a scenario and a seed", run)
+	}
+	if c.Scenario, err = Find(words[0]); err != nil {
+		return c, err
+	}
+	for _, word := range words[2:] {
+		if name, value, isSetting := strings.Cut(word, "="); isSetting {
+			c.Set[name] = value
+		} else {
+			c.Plant = append(c.Plant, planted.Bug(word))
+		}
+	}
+	c.Seed, err = strconv.ParseUint(words[1], 10, 64)
+	return c, err
+}
+
+// readPlan reads the plan of faults that is kept beside the seed.
+func (c *Committed) readPlan() error {
+	file := committedDir + "/" + c.String() + ".txt"
+	text, err := committedFiles.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	c.PlanFile = "scenarios/" + file
+	c.Plan, err = faults.ParsePlan(string(text))
+	return err
+}
