@@ -25,6 +25,7 @@ type Committed struct {
 	Scenario Scenario
 	Seed     uint64
 	Set      map[string]string // settings of the run
+	Shape    map[string]int    // of the cluster, where not as the scenario says: brokers, controllers, partitions, replicas, racks
 	Plan     faults.Plan
 	PlanFile string        // in the repository of ktrial
 	Plant    []planted.Bug // makes the mistake that was found once more
@@ -51,7 +52,7 @@ func CommittedSeeds() (all []Committed, err error) {
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		number++
-		if strings.HasPrefix(line, "#") {
+		if line[0] == '#' {
 			continue
 		}
 		c, err := parseCommitted(strings.TrimSpace(line))
@@ -66,13 +67,15 @@ func CommittedSeeds() (all []Committed, err error) {
 	return all, nil
 }
 
-// parseCommitted reads such as: standard 53 key=value idem.snapshot_window: danger  # why
+// parseCommitted reads such as: standard 53 --brokers=4 key=value idem.snapshot_window: danger  # why
 func parseCommitted(line string) (c Committed, err error) {
-	c.Set = map[string]string{}
+	c.Set, c.Shape = map[string]string{}, map[string]int{}
+	//text:allow a line of seeds.txt
 	run, why, commented := strings.Cut(line, "#")
 	if c.Why = strings.TrimSpace(why); !commented || c.Why == "" {
 		return c, fmt.Errorf("%q does not say what the seed found", line)
 	}
+	//text:allow a line of seeds.txt
 	run, danger, _ := strings.Cut(run, ": ")
 	c.Danger = strings.TrimSpace(danger)
 	words := strings.Fields(run)
@@ -83,14 +86,29 @@ func parseCommitted(line string) (c Committed, err error) {
 		return c, err
 	}
 	for _, word := range words[2:] {
-		if name, value, isSetting := strings.Cut(word, "="); isSetting {
-			c.Set[name] = value
-		} else {
-			c.Plant = append(c.Plant, planted.Bug(word))
+		if err := c.parseOption(word); err != nil {
+			return c, err
 		}
 	}
 	c.Seed, err = strconv.ParseUint(words[1], 10, 64)
 	return c, err
+}
+
+// parseOption reads what makes the run another one than the scenario's.
+func (c *Committed) parseOption(word string) (err error) {
+	//text:allow a line of seeds.txt
+	name, value, isSetting := strings.Cut(word, "=")
+	//text:allow a line of seeds.txt
+	number, isShape := strings.CutPrefix(name, "--")
+	switch {
+	case isShape:
+		c.Shape[number], err = strconv.Atoi(value)
+	case isSetting:
+		c.Set[name] = value
+	default:
+		c.Plant = append(c.Plant, planted.Bug(word))
+	}
+	return err
 }
 
 // readPlan reads the plan of faults that is kept beside the seed.

@@ -32,7 +32,7 @@ func TestSeedsThatFoundSomething(t *testing.T) {
 		t.Run(f.String(), func(t *testing.T) {
 			t.Parallel()
 			met := newDanger(f.Danger)
-			o := trial.Options{Seed: f.Seed, Set: f.Set, Plan: f.Plan, Read: met.read}
+			o := trial.Options{Seed: f.Seed, Set: f.Set, Shape: trial.ShapeOf(f.Shape), Plan: f.Plan, Read: met.read}
 			r := play(t, f.Scenario, o)
 			assert.True(t, r.Report.Verdict.Passes(), "%s: %v", r.Report.Verdict, r.Report.NotReached)
 			assert.True(t, met.in(r), "the run no longer meets its danger: %s\n\tsearch for a seed that does (ktrial hunt), and replace this one with a line why", f.Danger)

@@ -177,7 +177,7 @@ func (g *hunting) options(j job) trial.Options {
 // CommittedOptions are options that play a committed seed, with the settings and the
 // plan with which it found something.
 func CommittedOptions(o trial.Options, c *scenarios.Committed) trial.Options {
-	o.Seed, o.Set, o.Plan, o.PlanFile = c.Seed, c.Set, c.Plan, c.PlanFile
+	o.Seed, o.Set, o.Shape, o.Plan, o.PlanFile = c.Seed, c.Set, trial.ShapeOf(c.Shape), c.Plan, c.PlanFile
 	return o
 }
 

@@ -20,6 +20,9 @@ func (s *Smallest) SeedLine() (line, planFile string, err error) {
 		return "", "", err
 	}
 	run := fmt.Sprintf("%s %d", s.Scenario.Name, s.Options.Seed)
+	for flags := range slices.Chunk(s.Options.Shape.Flags(), 2) {
+		run += " " + flags[0] + "=" + flags[1]
+	}
 	planFile = fmt.Sprintf("%s-%d", s.Scenario.Name, s.Options.Seed)
 	for _, name := range slices.Sorted(maps.Keys(s.Options.Set)) {
 		run += " " + name + "=" + s.Options.Set[name]
@@ -28,7 +31,6 @@ func (s *Smallest) SeedLine() (line, planFile string, err error) {
 	for _, bug := range s.Options.Plant {
 		run += " " + string(bug)
 	}
-	//text:allow a message may have several lines, and a line of seeds.txt is one
 	why := strings.Join(strings.Fields(s.message()), " ")
 	return fmt.Sprintf("%s: %s  # %s", run, danger, why), planFile + ".txt", nil
 }
