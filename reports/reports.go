@@ -109,6 +109,9 @@ type Run struct {
 	// Unworkable says why a run came to nothing whose settings Kafka takes, and with which
 	// no cluster works; empty: it did not.
 	Unworkable string `json:"unworkable,omitempty"`
+	// Replayed says where the run parts from the recorded one that another build played; nil:
+	// it does not, or it is no replay.
+	Replayed *Replayed `json:"replayed,omitempty"`
 	// NotReached are the probes that the scenario lives by and the run did not meet.
 	NotReached []string `json:"probes_not_reached,omitempty"`
 	// Numbers are how well it went; nil: they were not counted.

@@ -61,6 +61,9 @@ var everyday = []Scenario{
 	Standard, Standard, Standard, StandardGroups, StandardGroups, StandardGroups, StandardEOS, StandardEOS, StandardTable, CombinedRoles,
 }
 
+// Everyday are the trials that a swarm draws from; some are there more than once.
+func Everyday() []Scenario { return everyday }
+
 func drawSwarm(seed uint64) Drawn {
 	d := Drawn{Scenario: oneOf(lot(seed, "scenario"), everyday...), Set: map[string]string{}}
 	d.shape(seed)

@@ -47,7 +47,7 @@ func (g *hunting) play(j job) outcome {
 func (g *hunting) again(o *outcome, options trial.Options) {
 	second := options
 	if o.failing && g.Keep != nil {
-		second.Keep = ledger.KeepAll
+		second.Keep, second.Record = ledger.KeepAll, true
 	}
 	result, err := g.once(o.job, second)
 	switch {
