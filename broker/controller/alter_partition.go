@@ -170,13 +170,19 @@ func validISR(p *metadata.Partition, isr []fetcher) bool {
 // ineligible says why a broker may not be in an ISR, or "".
 func (b *brain) ineligible(x fetcher) string {
 	broker := b.image.Broker(x.id)
-	switch {
-	case broker == nil:
+	if broker == nil {
 		return "is not registered"
-	case broker.InControlledShutdown:
+	}
+	leaving := broker.InControlledShutdown || broker.Fenced
+	if b.cfg.Bugs.On(planted.AllowFencedISR) {
+		b.cfg.Bugs.Infected(planted.AllowFencedISR, leaving)
+		leaving = false
+	}
+	switch {
+	case leaving && broker.InControlledShutdown:
 		b.reached(ProbeShuttingDownKeptOut)
 		return "is shutting down"
-	case broker.Fenced:
+	case leaving:
 		b.reached(ProbeFencedKeptOut)
 		return "is fenced"
 	}
