@@ -3,6 +3,8 @@ package scenarios
 import (
 	"maps"
 	"math/rand/v2"
+	"strconv"
+	"time"
 
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/faults"
@@ -73,6 +75,7 @@ func drawSwarm(seed uint64) Drawn {
 	case StandardGroups.Name:
 		d.draw(seed, coordinatorDraws)
 		d.draw(seed, groupDraws)
+		d.relieve()
 		d.protocol(lot(seed, "group.protocol"))
 	case StandardEOS.Name:
 		d.draw(seed, coordinatorDraws)
@@ -200,6 +203,38 @@ var groupDraws = []setting{
 	{name: "commit", values: []string{"auto", "per-record"}},
 	{name: "work", values: []string{"2ms", "10ms"}},
 	{name: "auto.commit.interval.ms", values: []string{"200", "2000"}},
+}
+
+// relieve takes settings back until the members of the group need less than half of their time
+// for what is sent: else they would still be at work when the run is over, whatever the
+// stack does.
+func (d *Drawn) relieve() {
+	for _, name := range []string{"group.coordinator.append.linger.ms", "rate", "producers", "work", "commit"} {
+		if d.busy() < time.Second/2 {
+			return
+		}
+		delete(d.Set, name)
+	}
+}
+
+// busy is how much of each second a member works, if all partitions have as much.
+func (d *Drawn) busy() time.Duration {
+	each, _ := time.ParseDuration(d.Set["work"]) // what is not set takes no time
+	if d.Set["commit"] == "per-record" {
+		const commit = 5 * time.Millisecond // there, to the followers, and back
+		each += commit + time.Duration(d.number("group.coordinator.append.linger.ms", 0))*time.Millisecond
+	}
+	sent := d.number("producers", Billing.Input.Producers) * d.number("rate", Billing.Input.Rate)
+	at := min(d.Partitions, d.number("members", Billing.Members))
+	return time.Duration(sent/at) * each
+}
+
+// number is a setting that was drawn, or what it is by default.
+func (d *Drawn) number(name string, byDefault int) int {
+	if n, err := strconv.Atoi(d.Set[name]); err == nil {
+		return n
+	}
+	return byDefault
 }
 
 // coordinatorDraws are those of coordinators: what they keep, and how they load it.
