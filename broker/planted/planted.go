@@ -77,7 +77,7 @@ const (
 	DoubleReadLSO             Bug = "lso.double_read"
 )
 
-// Of who may be in an ISR, of what a leader says, and of snapshots of metadata.
+// Of members of an ISR, of what a leader answers, and of snapshots of metadata.
 const (
 	DupAckWrongOffset   Bug = "idem.dup_ack_wrong_offset"
 	ProposeFenced       Bug = "repl.propose_fenced"
