@@ -166,6 +166,16 @@ var All = []Entry{
 	{CleanDropLastBatch, "Z79", "the cleaner removes the last batch of a producer", "KAFKA-5490, KAFKA-8335"},
 }
 
+// masks are the defences that hide a bug: bugs that take them away.
+var masks = map[Bug][]Bug{
+	AllowFencedISR:      {ProposeFenced},
+	ProposeFenced:       {AllowFencedISR},
+	FetchNoCurrentEpoch: {NoDivergenceCheck},
+}
+
+// Masks are the bugs that take away what hides this one; nil: nothing known does.
+func Masks(b Bug) []Bug { return masks[b] }
+
 // Count is what became of a planted bug in one run.
 type Count struct {
 	Reached  int64 // the branch was evaluated
