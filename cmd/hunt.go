@@ -35,7 +35,7 @@ func huntCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "hunt [SCENARIO...]",
 		Short: "play many seeds; every failing one, and one in twenty of the others, twice",
-		Long: "hunt plays many seeds of scenarios; of those that promise something, if none is named. Each failing run is told " +
+		Long: "hunt plays many seeds of scenarios; of those that promise something, if none is named, and of the swarm unless a flag changes what is played. Each failing run is told " +
 			"when it is found, in a line on standard error and with --json as an object, and kept with --out in a directory " +
 			"of its own, SCENARIO-SEED: whatever ends the hunt, at most the runs under way are lost, and --resume goes on. A run that proves " +
 			"nothing counts as failing. Failing runs, and one in twenty of the others, are played twice to see that they " +
@@ -85,10 +85,14 @@ func huntCommand() *cobra.Command {
 
 // describe reads the flags into a hunt.
 func (f *huntFlags) describe(c *cobra.Command, args []string, h *hunts.Hunt) (err error) {
-	if h.Scenarios, err = findAll(args); err != nil {
+	if h.Options, err = f.options(c); err != nil {
 		return err
 	}
-	if h.Options, err = f.options(c); err != nil {
+	otherwise := scenarios.Hunted
+	if alters(&h.Options) { // what a swarm draws may not go with it
+		otherwise = scenarios.Promising
+	}
+	if h.Scenarios, err = findAll(args, otherwise); err != nil {
 		return err
 	}
 	if h.First, h.Last, err = parseSeeds(f.seeds, h.For > 0 && !c.Flags().Changed("seeds")); err != nil {
@@ -120,8 +124,7 @@ func (f *huntFlags) describe(c *cobra.Command, args []string, h *hunts.Hunt) (er
 // committedSeeds are those of the hunt's scenarios, which it plays first: each is the run
 // that found something, so that options which make another run of it leave none.
 func (f *huntFlags) committedSeeds(c *cobra.Command, h *hunts.Hunt) ([]scenarios.Committed, error) {
-	o := &h.Options
-	another := len(o.Set) > 0 || o.Shape != (trial.Shape{}) || o.Plan != nil || o.NoFaults || len(o.Apps) > 0
+	another := alters(&h.Options)
 	switch {
 	case f.committed && another:
 		return nil, wrong("--committed plays committed seeds with their own settings and plans: expected neither --set, --plan, --no-faults and --app nor another shape of the cluster")
@@ -137,11 +140,15 @@ func (f *huntFlags) committedSeeds(c *cobra.Command, h *hunts.Hunt) ([]scenarios
 	}), nil
 }
 
-// findAll finds the named scenarios; none named means those that promise
-// something.
-func findAll(names []string) ([]scenarios.Scenario, error) {
+// alters reports whether options make another run of a scenario.
+func alters(o *trial.Options) bool {
+	return len(o.Set) > 0 || o.Shape != (trial.Shape{}) || o.Plan != nil || o.NoFaults || len(o.Apps) > 0
+}
+
+// findAll finds the named scenarios; none named means those that are said.
+func findAll(names []string, otherwise func() []scenarios.Scenario) ([]scenarios.Scenario, error) {
 	if len(names) == 0 {
-		return scenarios.Promising(), nil
+		return otherwise(), nil
 	}
 	var out []scenarios.Scenario
 	for i, name := range names {
