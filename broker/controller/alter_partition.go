@@ -170,19 +170,13 @@ func validISR(p *metadata.Partition, isr []fetcher) bool {
 // ineligible says why a broker may not be in an ISR, or "".
 func (b *brain) ineligible(x fetcher) string {
 	broker := b.image.Broker(x.id)
-	if broker == nil {
-		return "is not registered"
-	}
-	leaving := broker.InControlledShutdown || broker.Fenced
-	if b.cfg.Bugs.On(planted.AllowFencedISR) {
-		b.cfg.Bugs.Infected(planted.AllowFencedISR, leaving)
-		leaving = false
-	}
 	switch {
-	case leaving && broker.InControlledShutdown:
+	case broker == nil:
+		return "is not registered"
+	case broker.InControlledShutdown:
 		b.reached(ProbeShuttingDownKeptOut)
 		return "is shutting down"
-	case leaving:
+	case broker.Fenced:
 		b.reached(ProbeFencedKeptOut)
 		return "is fenced"
 	}

@@ -313,7 +313,6 @@ func TestPlanted_EachBugBreaksALaw(t *testing.T) {
 	for bug, law := range map[planted.Bug]string{
 		planted.NoELR:               "though it came back unclean",
 		planted.IgnoreBrokerEpoch:   "by what an earlier incarnation fetched",
-		planted.AllowFencedISR:      "joined the ISR though it is not active",
 		planted.BatchExpireFromBase: "and not active",
 	} {
 		t.Run(string(bug), func(t *testing.T) {

@@ -81,7 +81,6 @@ const (
 const (
 	DupAckWrongOffset   Bug = "idem.dup_ack_wrong_offset"
 	ProposeFenced       Bug = "repl.propose_fenced"
-	AllowFencedISR      Bug = "ctrl.allow_fenced_isr"
 	BatchExpireFromBase Bug = "ctrl.batch_expire_from_base"
 	FetchNoCurrentEpoch Bug = "fetch.no_current_epoch"
 	ListNoEpochStart    Bug = "list.no_leso_guard"
@@ -143,8 +142,7 @@ var All = []Entry{
 	{TxnDoubleBump, "Z40", "an InitProducerId that aborts a transaction bumps the epoch twice", "KAFKA-19367"},
 	{TxnNoPersistPrevNext, "Z40", "the next producer id is in no record, and lost with the coordinator", "KAFKA-20310"},
 	{FetchNoCurrentEpoch, "Z44", "a fetch is served whatever the leader epoch that it names", "KAFKA-6880, KIP-320"},
-	{AllowFencedISR, "Z48", "the controller takes a fenced broker, or one that shuts down, into an ISR (mask: repl.propose_fenced)", "KIP-841, KAFKA-13916"},
-	{ProposeFenced, "Z48", "a leader proposes for its ISR whichever replica has caught up, a fenced one too (mask: ctrl.allow_fenced_isr)", "KIP-841, KAFKA-13916"},
+	{ProposeFenced, "Z48", "a leader proposes for its ISR whichever replica has caught up, a fenced one too", "KIP-841, KAFKA-13916"},
 	{BatchExpireFromBase, "Z50", "sessions that expire at once are worked out from one image, each as if the others lived", "KAFKA-13173"},
 	{ListNoEpochStart, "Z51", "a new leader tells the end of its log before its high watermark is past the start of its epoch", "KAFKA-2334, KIP-207"},
 	{SnapNoFsync, "Z55", "a snapshot of the metadata gets its name before it is synced", "KAFKA-15312"},
@@ -168,8 +166,6 @@ var All = []Entry{
 
 // masks are the defences that hide a bug: bugs that take them away.
 var masks = map[Bug][]Bug{
-	AllowFencedISR:      {ProposeFenced},
-	ProposeFenced:       {AllowFencedISR},
 	FetchNoCurrentEpoch: {NoDivergenceCheck},
 }
 
