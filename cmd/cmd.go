@@ -91,6 +91,7 @@ func execute(root *cobra.Command) (code int) {
 	root.SetOut(stdout)
 	err := root.Execute()
 	var v verdict
+	var ended campaignEnd
 	switch {
 	case stdout.err != nil:
 		fmt.Fprintf(os.Stderr, "ktrial: standard output: %v\n", stdout.err)
@@ -101,6 +102,8 @@ func execute(root *cobra.Command) (code int) {
 		return exitInterrupted
 	case errors.As(err, &v):
 		return reports.ExitCode(v.Verdict)
+	case errors.As(err, &ended):
+		return int(ended)
 	case errors.As(err, &unwritten{}):
 		fmt.Fprintf(os.Stderr, "ktrial: %v\n", err)
 		return exitOutput
@@ -148,7 +151,7 @@ func command() *cobra.Command {
 	root.SetVersionTemplate(typedAs + " {{.Version}}\n")
 	fitHelp(root)
 	root.AddCommand(
-		listCommand(), runCommand(), huntCommand(), mergeCommand(), zooCommand(), replayCommand(), shrinkCommand(), traceCommand(), reportCommand(), compareCommand(),
+		listCommand(), runCommand(), huntCommand(), mergeCommand(), campaignCommand(), zooCommand(), replayCommand(), shrinkCommand(), traceCommand(), reportCommand(), compareCommand(),
 		checkCommand(), serveCommand(), appCommand(), tapCommand(), completionCommand(),
 	)
 	return root

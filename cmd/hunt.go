@@ -25,6 +25,7 @@ type huntFlags struct {
 	seeds, shard string
 	shrink       time.Duration
 	resume       bool
+	committed    bool
 	junit        string
 }
 
@@ -34,13 +35,15 @@ func huntCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "hunt [SCENARIO...]",
 		Short: "play many seeds; every failing one, and one in twenty of the others, twice",
-		Long: "hunt plays many seeds of scenarios; of those that promise something, if none is named. Each failing run is told " +
+		Long: "hunt plays many seeds of scenarios; of those that promise something, if none is named, and of the swarm unless a flag changes what is played. Each failing run is told " +
 			"when it is found, in a line on standard error and with --json as an object, and kept with --out in a directory " +
 			"of its own, SCENARIO-SEED: whatever ends the hunt, at most the runs under way are lost, and --resume goes on. A run that proves " +
 			"nothing counts as failing. Failing runs, and one in twenty of the others, are played twice to see that they " +
 			"are the same.\n\n" +
 			"Runs that fail in the same way are a group: by the same check, at the same topic or group, by the same anomaly. With --out " +
 			"the smallest run of each is searched for when all seeds are played, and index.html has links to all that was kept.\n\n" +
+			"Seeds that have found something are committed beside the scenarios, with the plan that struck then. They are played " +
+			"first, unless --seeds names others.\n\n" +
 			"The worst verdict of all runs is that of the hunt: violated, inconclusive, allowed, holds. A directory of --out " +
 			"must be empty. In a GitHub workflow failures are annotations, and the summary of the step has them all.",
 		Example: examples(
@@ -74,6 +77,7 @@ func huntCommand() *cobra.Command {
 	c.Flags().StringVar(&f.shard, "shard", "0/1", "play only every n-th job, from the i-th on, as `i/n`")
 	c.Flags().IntVar(&h.StopAt, "stop-at", 0, "stop after this `NUMBER` of failing runs")
 	c.Flags().DurationVar(&f.shrink, "shrink", time.Minute, "search so much wall `TIME` for the smallest run of each group, if runs are kept (--out); 0: not at all")
+	c.Flags().BoolVar(&f.committed, "committed", false, "play the committed seeds of the scenarios first, also with --seeds")
 	c.Flags().BoolVar(&f.resume, "resume", false, "go on with the hunt in the directory of --out, which was killed or interrupted")
 	c.Flags().StringVar(&f.junit, "junit", "", "write the results to this `FILE` as JUnit XML")
 	return c
@@ -81,13 +85,20 @@ func huntCommand() *cobra.Command {
 
 // describe reads the flags into a hunt.
 func (f *huntFlags) describe(c *cobra.Command, args []string, h *hunts.Hunt) (err error) {
-	if h.Scenarios, err = findAll(args); err != nil {
-		return err
-	}
 	if h.Options, err = f.options(c); err != nil {
 		return err
 	}
+	otherwise := scenarios.Hunted
+	if alters(&h.Options) { // what a swarm draws may not go with it
+		otherwise = scenarios.Promising
+	}
+	if h.Scenarios, err = findAll(args, otherwise); err != nil {
+		return err
+	}
 	if h.First, h.Last, err = parseSeeds(f.seeds, h.For > 0 && !c.Flags().Changed("seeds")); err != nil {
+		return err
+	}
+	if h.Committed, err = f.committedSeeds(c, h); err != nil {
 		return err
 	}
 	if h.Shard, h.Shards, err = parseShard(f.shard); err != nil {
@@ -110,11 +121,34 @@ func (f *huntFlags) describe(c *cobra.Command, args []string, h *hunts.Hunt) (er
 	return nil
 }
 
-// findAll finds the named scenarios; none named means those that promise
-// something.
-func findAll(names []string) ([]scenarios.Scenario, error) {
+// committedSeeds are those of the hunt's scenarios, which it plays first: each is the run
+// that found something, so that options which make another run of it leave none.
+func (f *huntFlags) committedSeeds(c *cobra.Command, h *hunts.Hunt) ([]scenarios.Committed, error) {
+	another := alters(&h.Options)
+	switch {
+	case f.committed && another:
+		return nil, wrong("--committed plays committed seeds with their own settings and plans: expected neither --set, --plan, --no-faults and --app nor another shape of the cluster")
+	case another, c.Flags().Changed("seeds") && !f.committed, c.Flags().Changed("committed") && !f.committed:
+		return nil, nil
+	}
+	all, err := scenarios.CommittedSeeds()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(committed scenarios.Committed) bool {
+		return !slices.ContainsFunc(h.Scenarios, func(s scenarios.Scenario) bool { return s.Name == committed.Scenario.Name })
+	}), nil
+}
+
+// alters reports whether options make another run of a scenario.
+func alters(o *trial.Options) bool {
+	return len(o.Set) > 0 || o.Shape != (trial.Shape{}) || o.Plan != nil || o.NoFaults || len(o.Apps) > 0
+}
+
+// findAll finds the named scenarios; none named means those that are said.
+func findAll(names []string, otherwise func() []scenarios.Scenario) ([]scenarios.Scenario, error) {
 	if len(names) == 0 {
-		return scenarios.Promising(), nil
+		return otherwise(), nil
 	}
 	var out []scenarios.Scenario
 	for i, name := range names {
@@ -159,7 +193,7 @@ func hunt(h hunts.Hunt, f huntFlags) error {
 	t := &telling{f: f}
 	h.Failed, h.OwnBug, h.Progress = t.failed, t.ownBug, huntProgress()
 	if f.out != "" {
-		h.Keep = func(r *trial.Result) error { return f.keepFailure(r, h.Options) }
+		h.Keep = f.keepFailure
 		defer h.Journal.Close()
 	}
 	if workers := h.Workers(); workers < h.Jobs && h.Jobs > 16*runtime.NumCPU() {

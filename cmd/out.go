@@ -138,8 +138,11 @@ func (f *runFlags) clear() error {
 // keepFailure keeps a failing run of a hunt. Its directory has its name only
 // when it is whole: a hunt may be killed while it is written.
 func (f *runFlags) keepFailure(r *trial.Result, o trial.Options) error {
-	o.Seed = r.Report.Seed
-	dir := filepath.Join(f.out, fmt.Sprintf("%s-%d", r.Report.Scenario, r.Report.Seed))
+	name := fmt.Sprintf("%s-%d", r.Report.Scenario, r.Report.Seed)
+	if r.Report.Committed { // the hunt may play the seed once more, with what it draws now
+		name += "-committed"
+	}
+	dir := filepath.Join(f.out, name)
 	part := dir + unfinished
 	if err := r.WriteTo(part, o); err != nil {
 		os.RemoveAll(part)

@@ -15,8 +15,11 @@ import (
 func replayCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:     "replay FILE",
-		Short:   "play a recorded run (run.json) again and compare its hash",
+		Use:   "replay FILE",
+		Short: "play a recorded run (run.json) again and compare its hash",
+		Long: "The build that recorded a run must play the same one: another hash is exit code 3. Another build decides what luck " +
+			"decided then, by the names in decisions.bin beside the file; where the runs part is told, and the exit code is that of the " +
+			"new verdict. Without decisions.bin another build plays the seed, and a verdict that proves nothing is its best.",
 		Example: examples("replay DIR/run.json", "the same run, or what differs"),
 		Args:    exactly(1, "a FILE: the run.json of a recorded run"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -25,7 +28,7 @@ func replayCommand() *cobra.Command {
 				return err
 			}
 			begun := time.Now()
-			result, err := trial.Run(s, o)
+			result, err := recorded.Replay(args[0], s, o)
 			if err != nil {
 				if trial.IsOption(err) {
 					return usage{fmt.Errorf("%s: %w", args[0], err)}
@@ -35,7 +38,6 @@ func replayCommand() *cobra.Command {
 			report := &result.Report
 			report.Again, report.Kept = "", filepath.Dir(args[0])
 			report.WallSeconds = time.Since(begun).Seconds()
-			recorded.Compare(args[0], s, o, result)
 			if asJSON {
 				printRun(report)
 			} else {

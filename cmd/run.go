@@ -173,7 +173,7 @@ func runCommand() *cobra.Command {
 				return wrong("--only and --detail pick events of the story: expected --story, too")
 			}
 			if f.out != "" {
-				o.Keep = ledger.KeepAll
+				o.Keep, o.Record = ledger.KeepAll, true
 			}
 			return playOne(s, o, f)
 		},

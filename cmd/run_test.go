@@ -219,6 +219,17 @@ func TestDamagedRunJSON(t *testing.T) {
 		s = typed(t, "replay", write(t, "run.json", otherBuild))
 		assert.Equal(t, 2, s.code)
 		assert.Contains(t, s.out, "it was recorded by build another ")
+
+		// With what luck decided then, the verdict of now counts.
+		file := filepath.Join(dir, "run.json")
+		require.NoError(t, os.WriteFile(file, []byte(otherBuild), 0o644))
+		s = typed(t, "replay", file)
+		assert.Equal(t, 0, s.code, s.out+s.err)
+		assert.Regexp(t, `(?s)replay   build another .* decisions are those recorded by the same name`, s.out)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "decisions.bin"), []byte("dust"), 0o644))
+		s = typed(t, "replay", file)
+		assert.Equal(t, exitUsage, s.code)
+		assert.Contains(t, s.err, "decisions.bin: ")
 	})
 }
 

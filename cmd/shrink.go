@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,7 +42,7 @@ func shrinkCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error { return f.shrink(args[0]) },
 	}
 	c.Flags().DurationVar(&f.time, "for", time.Minute, "search at most for so much wall `TIME`; 0: until nothing more can be taken away")
-	c.Flags().StringVar(&f.as, "as", "text", "what is printed: `text`, or test, a Go test")
+	c.Flags().StringVar(&f.as, "as", "text", "what is printed: `text`; or test, a Go test; or seed, a line of scenarios/testdata/seeds.txt with its plan")
 	c.Flags().StringVar(&f.keep.out, "out", "", "keep the smallest run in this `DIR`; without it, in smallest beside FILE")
 	c.Flags().BoolVar(&f.keep.force, "force", false, "replace what is in the directory of --out")
 	c.Flags().BoolVar(&f.keep.json, "json", false, "print JSON: the report of the smallest run")
@@ -49,8 +50,8 @@ func shrinkCommand() *cobra.Command {
 }
 
 func (f *shrinkFlags) shrink(file string) error {
-	if f.as != "text" && f.as != "test" {
-		return wrong("--as %s: expected text or test", f.as)
+	if !slices.Contains([]string{"text", "test", "seed"}, f.as) {
+		return wrong("--as %s: expected text, test or seed", f.as)
 	}
 	if f.time < 0 {
 		return wrong("--for %v: expected a time above 0, or 0", f.time)
@@ -123,6 +124,12 @@ func (f *shrinkFlags) write(s *shrink.Smallest) error {
 			return err
 		}
 		fmt.Fprint(stdout, test)
+	case f.as == "seed":
+		line, file, err := s.SeedLine()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(stdout, "%s\n\n# testdata/seeds/%s\n%v", line, file, s.Options.Plan)
 	default:
 		s.WriteText(stdout, style(os.Stdout))
 	}

@@ -21,6 +21,9 @@ func TestShrink(t *testing.T) {
 	s = typed(t, "shrink", smallest, "--as", "test", "--for", "20s")
 	require.Equal(t, 0, s.code, s.err)
 	assert.Contains(t, s.out, "func TestLeadershipPingPongSeed1(t *testing.T) {")
+	s = typed(t, "shrink", smallest, "--as", "seed", "--for", "20s")
+	require.Equal(t, 0, s.code, s.err)
+	assert.Regexp(t, `^leadership-ping-pong 1 .*repl.truncate_to_hw: .+  # .+\n\n# testdata/seeds/leadership-ping-pong-1.*\.txt\nat `, s.out)
 }
 
 func TestShrink_WrongArguments(t *testing.T) {
@@ -33,7 +36,7 @@ func TestShrink_WrongArguments(t *testing.T) {
 		{[]string{"shrink"}, "shrink: found 0 arguments, expected a FILE: the run.json of a failing run"},
 		{[]string{"shrink", holds}, "found a directory, expected the run.json of a recorded run (try: ktrial shrink "},
 		{[]string{"shrink", filepath.Join(holds, "run.json")}, `found a run whose verdict is "holds", expected one that breaks a promise`},
-		{[]string{"shrink", filepath.Join(holds, "run.json"), "--as", "poem"}, "--as poem: expected text or test"},
+		{[]string{"shrink", filepath.Join(holds, "run.json"), "--as", "poem"}, "--as poem: expected text, test or seed"},
 		{[]string{"shrink", filepath.Join(holds, "run.json"), "--for", "-1s"}, "--for -1s: expected a time above 0, or 0"},
 	} {
 		s := typed(t, c.args...)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/scenarios/zoo"
 )
 
@@ -137,7 +138,7 @@ func (f *zooFlags) describe(args []string) (z zoo.Zoo, err error) {
 		return z, wrong("--jobs %d: expected 1 or more", f.jobs)
 	}
 	z.Last, z.Jobs = f.seeds, f.jobs
-	if z.Scenarios, err = findAll(f.in); err != nil {
+	if z.Scenarios, err = findAll(f.in, scenarios.Promising); err != nil {
 		return z, err
 	}
 	for _, name := range args {

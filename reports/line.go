@@ -57,6 +57,8 @@ type Failure struct {
 	Message  string  `json:"message"`
 	Again    string  `json:"again"` // the command that plays it again
 	Events   uint64  `json:"events,omitempty"`
+	// Committed: it is one of the committed seeds, with its own settings and plan.
+	Committed bool `json:"committed,omitempty"`
 	// Kept is its directory, in that of the hunt.
 	Kept string `json:"kept,omitempty"`
 	// Plan is what struck; of the runs of a group only the smallest has it.
@@ -68,7 +70,7 @@ func (r *Run) Failure() Failure {
 	print, message := r.why()
 	f := Failure{
 		Scenario: r.Scenario, Seed: r.Seed, Verdict: r.Verdict, Check: strings.Clone(print.Check), Where: strings.Clone(print.Where),
-		Shape: strings.Clone(print.Shape), Message: strings.Clone(message), Again: strings.Clone(r.Again), Events: r.Events,
+		Shape: strings.Clone(print.Shape), Message: strings.Clone(message), Again: strings.Clone(r.Again), Events: r.Events, Committed: r.Committed,
 	}
 	if r.Kept != "" {
 		f.Kept = filepath.Base(r.Kept)

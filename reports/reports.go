@@ -97,6 +97,8 @@ type Run struct {
 	Again string `json:"again,omitempty"`
 	// Program is what a person types for the command line.
 	Program string `json:"-"`
+	// Committed: a hunt played it as one of its committed seeds.
+	Committed bool `json:"-"`
 	// Kept is the directory that holds the run.json and the history of the run.
 	Kept string `json:"-"`
 	// Stopped says why the run ended before its time; empty: it did not.
@@ -107,6 +109,9 @@ type Run struct {
 	// Unworkable says why a run came to nothing whose settings Kafka takes, and with which
 	// no cluster works; empty: it did not.
 	Unworkable string `json:"unworkable,omitempty"`
+	// Replayed says where the run parts from the recorded one that another build played; nil:
+	// it does not, or it is no replay.
+	Replayed *Replayed `json:"replayed,omitempty"`
 	// NotReached are the probes that the scenario lives by and the run did not meet.
 	NotReached []string `json:"probes_not_reached,omitempty"`
 	// Numbers are how well it went; nil: they were not counted.

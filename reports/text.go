@@ -58,6 +58,7 @@ func (r *Run) WriteText(w io.Writer, style Style) {
 	h := headline[r.Verdict]
 	fmt.Fprintf(w, "%s %s seed %d after %s of virtual time (%s wall)\n", style.paint(h.color, h.word), r.Scenario, r.Seed,
 		brief(r.VirtualSeconds), brief(r.WallSeconds))
+	r.Replayed.write(w, style)
 	for _, m := range r.MissedNumbers {
 		fmt.Fprintf(w, "\n  %s\n", style.paint(red, fmt.Sprintf("required %s: %s", m.Require, m.Found)))
 	}

@@ -108,8 +108,13 @@ func Find(name string) (Scenario, error) {
 }
 
 // Promising lists the scenarios whose configuration promises everything: all
-// but the design hazards. A swarm plays these in other shapes, and is asked for by its
-// name.
+// but the design hazards, and the swarm, which plays some of these in other shapes.
 func Promising() []Scenario {
 	return slices.DeleteFunc(All(), func(s Scenario) bool { return s.Lesson != "" || s.Draw != nil })
+}
+
+// Hunted lists the scenarios of a hunt for which none is named: all that promise something,
+// and the swarm.
+func Hunted() []Scenario {
+	return slices.DeleteFunc(All(), func(s Scenario) bool { return s.Lesson != "" })
 }

@@ -3,6 +3,8 @@ package scenarios
 import (
 	"maps"
 	"math/rand/v2"
+	"strconv"
+	"time"
 
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/faults"
@@ -61,6 +63,9 @@ var everyday = []Scenario{
 	Standard, Standard, Standard, StandardGroups, StandardGroups, StandardGroups, StandardEOS, StandardEOS, StandardTable, CombinedRoles,
 }
 
+// Everyday are the trials that a swarm draws from; some are there more than once.
+func Everyday() []Scenario { return everyday }
+
 func drawSwarm(seed uint64) Drawn {
 	d := Drawn{Scenario: oneOf(lot(seed, "scenario"), everyday...), Set: map[string]string{}}
 	d.shape(seed)
@@ -70,10 +75,17 @@ func drawSwarm(seed uint64) Drawn {
 	case StandardGroups.Name:
 		d.draw(seed, coordinatorDraws)
 		d.draw(seed, groupDraws)
+		d.relieve()
 		d.protocol(lot(seed, "group.protocol"))
 	case StandardEOS.Name:
 		d.draw(seed, coordinatorDraws)
 		d.draw(seed, transactionDraws)
+		// A transaction that follows another waits for its markers, and that is how long its
+		// first request is put off (CONCURRENT_TRANSACTIONS): with 1000 ms and few records
+		// in each a pipeline never gets through.
+		if d.number("retry.backoff.ms", 0) == 1000 {
+			delete(d.Set, "retry.backoff.ms")
+		}
 		d.protocol(lot(seed, "group.protocol"))
 	case StandardTable.Name:
 		d.Set["duration"] = "60s"
@@ -189,6 +201,9 @@ func (d *Drawn) protocol(luck *rand.Rand) {
 }
 
 // groupDraws are those of the members of a group: how many there are, when they commit.
+// Members that commit by themselves do so as long as they live. A follower hears of the high
+// watermark with its next fetch, which may wait for replica.fetch.wait.max.ms: with commits
+// in faster succession no look at the cluster would find it at rest.
 var groupDraws = []setting{
 	{name: "group.consumer.assignors", values: []string{"range", "uniform"}},
 	{name: "members", values: []string{"1", "2", "5"}},
@@ -196,7 +211,39 @@ var groupDraws = []setting{
 	{name: "static", values: []string{"true"}},
 	{name: "commit", values: []string{"auto", "per-record"}},
 	{name: "work", values: []string{"2ms", "10ms"}},
-	{name: "auto.commit.interval.ms", values: []string{"200", "2000"}},
+	{name: "auto.commit.interval.ms", values: []string{"2000", "3000"}},
+}
+
+// relieve takes settings back until the members of the group need less than half of their time
+// for what is sent: else they would still be at work when the run is over, whatever the
+// stack does.
+func (d *Drawn) relieve() {
+	for _, name := range []string{"group.coordinator.append.linger.ms", "rate", "producers", "work", "commit"} {
+		if d.busy() < time.Second/2 {
+			return
+		}
+		delete(d.Set, name)
+	}
+}
+
+// busy is how much of each second a member works, if all partitions have as much.
+func (d *Drawn) busy() time.Duration {
+	each, _ := time.ParseDuration(d.Set["work"]) // what is not set takes no time
+	if d.Set["commit"] == "per-record" {
+		const commit = 5 * time.Millisecond // there, to the followers, and back
+		each += commit + time.Duration(d.number("group.coordinator.append.linger.ms", 0))*time.Millisecond
+	}
+	sent := d.number("producers", Billing.Input.Producers) * d.number("rate", Billing.Input.Rate)
+	at := min(d.Partitions, d.number("members", Billing.Members))
+	return time.Duration(sent/at) * each
+}
+
+// number is a setting that was drawn, or what it is by default.
+func (d *Drawn) number(name string, byDefault int) int {
+	if n, err := strconv.Atoi(d.Set[name]); err == nil {
+		return n
+	}
+	return byDefault
 }
 
 // coordinatorDraws are those of coordinators: what they keep, and how they load it.

@@ -31,6 +31,12 @@ func TestSwarm_WhatIsDrawnCanBePlayed(t *testing.T) {
 		o.Seed = 0
 		runs[o.Command(s.Name)] = true
 	}
+	_, o := trial.Resolve(scenarios.Swarm, trial.Options{Seed: 80})
+	assert.NotContains(t, o.Set, "group.coordinator.append.linger.ms", "8 producers, a commit for each record and 20 ms for each: that is more than a second each second")
+	assert.NotContains(t, o.Set, "producers")
+	assert.Equal(t, "per-record", o.Set["commit"])
+	_, o = trial.Resolve(scenarios.Swarm, trial.Options{Seed: 226})
+	assert.NotContains(t, o.Set, "retry.backoff.ms", "a second for each transaction of at most five records")
 	assert.Len(t, names, 5)
 	assert.Greater(t, len(settings), 60)
 	assert.Contains(t, settings["metadata.log.max.record.bytes.between.snapshots"], "1500")

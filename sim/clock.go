@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/sim/env"
-	"github.com/ktrial/ktrial/sim/kernel"
 )
 
 // clock is a host's idea of time. Both of its readings run at the same rate;
@@ -24,7 +23,7 @@ type clock struct {
 func (c *clock) init(w *World, name string) {
 	c.up = time.Hour
 	if !w.cfg.Steady {
-		r := kernel.Stream(w.cfg.Seed, "clock "+name)
+		r := w.k.Stream(w.cfg.Seed, "clock "+name)
 		c.up = time.Minute + time.Duration(r.Int64N(int64(24*time.Hour)))
 		c.base = r.Int64N(41) - 20
 		c.ppm = c.base

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/ktrial/ktrial/ledger"
@@ -58,7 +59,9 @@ func (h *Host) Start(main func(env.Host)) {
 	p := &process{h: h}
 	h.proc = p
 	p.Process = h.w.k.NewProcess(h.name, h.incarnation, func() { h.node.EndProcess(p.Process) })
-	p.rng = kernel.Stream(h.w.cfg.Seed, fmt.Sprintf("process %s %d", h.name, h.incarnation))
+	p.luck = h.w.k.Source(h.w.cfg.Seed, fmt.Sprintf("process %s %d", h.name, h.incarnation))
+	p.luck.BySite(h.w.k)
+	p.rng = rand.New(&p.luck)
 	p.disk = h.disk.View(p.Process)
 	if fs := h.w.cfg.FileSystem; fs != nil {
 		p.disk = fs(h.name, p)

@@ -10,6 +10,7 @@ import (
 // luck decides at the sites where code asks for trouble. Each site is on or
 // off for a whole run, so that runs differ in kind and not only in detail.
 type luck struct {
+	k      *kernel.Kernel
 	seed   uint64
 	on     bool
 	rare   map[string]*site
@@ -19,39 +20,48 @@ type luck struct {
 // site is one location in the code; it has a stream of its own, so that a new
 // site shifts none of the others.
 type site struct {
-	in   uint64 // strikes one in so many times; 0: off
-	nap  time.Duration
-	luck *rand.Rand
+	in     uint64 // strikes one in so many times; 0: off
+	nap    time.Duration
+	source kernel.Source
+	luck   *rand.Rand // draws from source
 }
 
-func newLuck(seed uint64, on bool) luck {
-	return luck{seed: seed, on: on, rare: map[string]*site{}, yields: map[string]*site{}}
+func newLuck(k *kernel.Kernel, seed uint64, on bool) luck {
+	return luck{k: k, seed: seed, on: on, rare: map[string]*site{}, yields: map[string]*site{}}
 }
 
-// unlucky reports whether the named site takes its rare path now.
-func (l *luck) unlucky(name string) bool {
+// newSite is a site that is not decided yet.
+func (l *luck) newSite(name string) *site {
+	s := &site{source: l.k.Source(l.seed, name)}
+	s.luck = rand.New(&s.source)
+	return s
+}
+
+// unlucky reports whether the named site takes its rare path now on a host.
+func (l *luck) unlucky(host, name string) bool {
 	if !l.on {
 		return false
 	}
 	s := l.rare[name]
 	if s == nil {
-		s = &site{luck: kernel.Stream(l.seed, "unlucky "+name)}
+		s = l.newSite("unlucky " + name)
 		if s.luck.Uint64N(4) == 0 {
 			s.in = 4 << (2 * s.luck.Uint64N(4)) // 4, 16, 64, 256
 		}
 		l.rare[name] = s
 	}
+	s.source.Under(host)
 	return kernel.Chance(s.luck, s.in)
 }
 
-// yield lets others run at the named site, in some runs for a while.
-func (l *luck) yield(k *kernel.Kernel, name string) {
+// yield lets others on a host run at the named site, in some runs for a while.
+func (l *luck) yield(host, name string) {
 	if !l.on {
 		return
 	}
 	s := l.yields[name]
 	if s == nil {
-		s = &site{luck: kernel.Stream(l.seed, "yield "+name)}
+		s = l.newSite("yield " + name)
 		switch s.luck.Uint64N(4) {
 		case 0, 1:
 			s.in = 1 << (2 * s.luck.Uint64N(4)) // 1, 4, 16, 64
@@ -61,9 +71,11 @@ func (l *luck) yield(k *kernel.Kernel, name string) {
 		}
 		l.yields[name] = s
 	}
+	s.source.Under(host)
 	if !kernel.Chance(s.luck, s.in) {
 		return
 	}
+	k := l.k
 	if s.nap > 0 {
 		k.Sleep(k.Now() + kernel.Exponential(s.luck, s.nap))
 		return

@@ -15,7 +15,8 @@ import (
 type process struct {
 	*kernel.Process
 	h      *Host
-	rng    *rand.Rand
+	luck   kernel.Source
+	rng    *rand.Rand // draws from luck
 	disk   env.Disk
 	pauses int // that were not taken back
 }
@@ -87,12 +88,12 @@ func (s *signal) Wait(timeout time.Duration) bool {
 // take a while.
 func (p *process) Yield(site string) {
 	p.h.w.k.Count()
-	p.h.w.luck.yield(p.h.w.k, site)
+	p.h.w.luck.yield(p.h.name, site)
 }
 
 func (p *process) Unlucky(site string) bool {
 	p.h.w.k.Count()
-	return !p.Dead() && p.h.w.luck.unlucky(site)
+	return !p.Dead() && p.h.w.luck.unlucky(p.h.name, site)
 }
 
 func (p *process) Work(d time.Duration) {

@@ -66,6 +66,11 @@ type Config struct {
 	// FileSystem replaces the simulated disk of a process; nil: it does not.
 	FileSystem func(host string, h env.Host) env.Disk
 
+	// Record keeps what luck decides, by name; Follow decides as that run did, where it was
+	// asked by the same name. See World.Decisions.
+	Record bool
+	Follow *Recorded
+
 	// Tracing records the run for Difference; nil: only the hash is kept.
 	Tracing *Tracing
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"io"
 	"math/rand/v2"
 	"time"
 
@@ -39,6 +40,9 @@ func NewWorld(cfg Config) *World {
 		cfg.Birth = env.Time(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano())
 	}
 	kc := kernel.Config{MaxEvents: cfg.MaxEvents, MaxPerInstant: cfg.MaxPerInstant, Beat: cfg.Watchdog > 0}
+	if cfg.Record || cfg.Follow != nil {
+		kc.Decisions = kernel.NewDecisions(cfg.Follow)
+	}
 	if cfg.Tracing != nil {
 		kc.Trace = cfg.Tracing.cfg
 	}
@@ -55,7 +59,7 @@ func NewWorld(cfg Config) *World {
 	}
 	w.net = network.New(w.k, cfg.Seed, cfg.Network)
 	w.net.Tell = func(e ledger.Event) { w.enter("", 0, e) }
-	w.luck = newLuck(cfg.Seed, !cfg.Lucky)
+	w.luck = newLuck(w.k, cfg.Seed, !cfg.Lucky)
 	return w
 }
 
@@ -71,7 +75,22 @@ func (w *World) Now() time.Duration {
 
 // Rand is a named stream of luck, the same for the same seed and label and
 // independent of all others.
-func (w *World) Rand(label string) *rand.Rand { return kernel.Stream(w.cfg.Seed, label) }
+func (w *World) Rand(label string) *rand.Rand { return rand.New(w.Source(label)) }
+
+// Source is where the stream of that label comes from. It gives names to what is drawn.
+func (w *World) Source(label string) *kernel.Source {
+	s := w.k.Source(w.cfg.Seed, label)
+	return &s
+}
+
+// Recorded is what luck decided in a run, by name.
+type Recorded = kernel.Recorded
+
+// ReadRecorded reads what Recorded.Write has written.
+func ReadRecorded(r io.Reader) (*Recorded, error) { return kernel.ReadRecorded(r) }
+
+// Decisions are those of the run so far; nil: they are not kept.
+func (w *World) Decisions() *kernel.Decisions { return w.k.Decisions() }
 
 // Network is the network between the hosts.
 func (w *World) Network() *network.Network { return w.net }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/planted"
 )
 
 // brokerMove is one broker coming or going. It is worked out from an image
@@ -88,5 +89,15 @@ func (b *brain) expire() (id kafka.NodeID, out records) {
 	if x == nil || b.sessions.valid(x.id, b.now) {
 		return kafka.NoNode, nil
 	}
-	return x.id, b.fence(x.id)
+	out = b.fence(x.id)
+	if b.cfg.Bugs.On(planted.BatchExpireFromBase) {
+		alone := len(out)
+		for _, other := range b.sessions.all {
+			if other != x && !b.sessions.valid(other.id, b.now) {
+				out = append(out, b.fence(other.id)...)
+			}
+		}
+		b.cfg.Bugs.Infected(planted.BatchExpireFromBase, len(out) > alone)
+	}
+	return x.id, out
 }

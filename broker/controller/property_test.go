@@ -311,8 +311,9 @@ func life(seed uint64, law string, bugs ...planted.Bug) (*trial, []string) {
 
 func TestPlanted_EachBugBreaksALaw(t *testing.T) {
 	for bug, law := range map[planted.Bug]string{
-		planted.NoELR:             "though it came back unclean",
-		planted.IgnoreBrokerEpoch: "by what an earlier incarnation fetched",
+		planted.NoELR:               "though it came back unclean",
+		planted.IgnoreBrokerEpoch:   "by what an earlier incarnation fetched",
+		planted.BatchExpireFromBase: "and not active",
 	} {
 		t.Run(string(bug), func(t *testing.T) {
 			for seed := range uint64(20) {

@@ -1,12 +1,9 @@
 package coordinator
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -87,11 +84,12 @@ func (e *shardEnv) fire(t *timer) {
 	})
 }
 
-// mayRetry has a timer fire again if its records could not be written here, and nothing has
-// replaced it since.
+// mayRetry has a timer fire again if its records could not be written, and nothing has
+// replaced it since. Also if this broker was not the leader: it may lead the next epoch
+// already, of which the shard hears a moment later, and then keeps what it holds. Of a
+// shard that is unloaded no timer is set.
 func (e *shardEnv) mayRetry(t *timer, err error) {
-	if err == nil || t.retry == 0 || e.timers[t.key] != nil ||
-		errors.Is(err, kerr.NotCoordinator) || errors.Is(err, kerr.CoordinatorLoadInProgress) {
+	if err == nil || t.retry == 0 || e.timers[t.key] != nil || e.closed {
 		return
 	}
 	e.s.r.host.Reached(ProbeTimerRetried)

@@ -48,7 +48,17 @@ func ReadFull(f env.File, b []byte, at int64) error {
 // is first written to the file aside, in the same directory. The order is all
 // that matters: content, then the name, then the directory (KAFKA-15312).
 func Replace(disk env.Disk, name, aside string, content []byte) error {
-	if err := Write(disk, aside, content, true); err != nil {
+	return replace(disk, name, aside, content, true)
+}
+
+// ReplaceUnsynced is Replace without the first step of that order: it is the mistake of
+// KAFKA-15312, for package planted.
+func ReplaceUnsynced(disk env.Disk, name, aside string, content []byte) error {
+	return replace(disk, name, aside, content, false)
+}
+
+func replace(disk env.Disk, name, aside string, content []byte, sync bool) error {
+	if err := Write(disk, aside, content, sync); err != nil {
 		return err
 	}
 	if err := disk.Rename(aside, name); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/witness"
 )
@@ -145,7 +146,12 @@ func (l *Log) duplicate(batches []byte) (AppendInfo, bool, error) {
 		if m.recalled {
 			l.host.Reached(ProbeRecalled)
 		}
-		return AppendInfo{m.firstOffset(), m.lastOffset, m.timestamp, m.timestamp, true}, true, nil
+		first := m.firstOffset()
+		if l.opts.Bugs.On(planted.DupAckWrongOffset) {
+			l.opts.Bugs.Infected(planted.DupAckWrongOffset, first != l.end)
+			first = l.end
+		}
+		return AppendInfo{first, m.lastOffset, m.timestamp, m.timestamp, true}, true, nil
 	}
 	return AppendInfo{}, false, nil
 }

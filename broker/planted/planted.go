@@ -77,6 +77,16 @@ const (
 	DoubleReadLSO             Bug = "lso.double_read"
 )
 
+// Of members of an ISR, of what a leader answers, and of snapshots of metadata.
+const (
+	DupAckWrongOffset   Bug = "idem.dup_ack_wrong_offset"
+	ProposeFenced       Bug = "repl.propose_fenced"
+	BatchExpireFromBase Bug = "ctrl.batch_expire_from_base"
+	FetchNoCurrentEpoch Bug = "fetch.no_current_epoch"
+	ListNoEpochStart    Bug = "list.no_leso_guard"
+	SnapNoFsync         Bug = "snap.no_fsync"
+)
+
 // Of a member of a group.
 const (
 	HeartbeatOwnsTarget      Bug = "client848.forget_last_topics"
@@ -105,6 +115,7 @@ var All = []Entry{
 	{NoELR, "Z08", "the last ISR member is elected even after an unclean shutdown", "KIP-966"},
 	{HWUnderMinISR, "Z08", "the high watermark advances while the ISR is below min.insync.replicas", "KIP-966, KAFKA-15583"},
 	{NoDuplicateWindow, "Z09", "a replayed batch is out of order instead of a duplicate", "redpanda #3039, KIP-98"},
+	{DupAckWrongOffset, "Z09", "a duplicate batch is answered with the end of the log instead of its first offset", "redpanda #3003"},
 	{SnapshotWindow, "new", "after a restart only the last batch of each producer is known again (as in Kafka)", "found here"},
 	{TxnTimeoutNoBump, "Z11", "a transaction that has timed out is aborted without fencing its producer", "KAFKA-6119, KIP-588"},
 	{AckMarkerEarly, "Z12", "a marker on __consumer_offsets is answered before the group coordinator has it", "KAFKA-17507"},
@@ -130,6 +141,11 @@ var All = []Entry{
 	{TxnRotateWrongPair, "Z40", "EndTxn answers with the old producer id when its epochs are used up", "KAFKA-18660"},
 	{TxnDoubleBump, "Z40", "an InitProducerId that aborts a transaction bumps the epoch twice", "KAFKA-19367"},
 	{TxnNoPersistPrevNext, "Z40", "the next producer id is in no record, and lost with the coordinator", "KAFKA-20310"},
+	{FetchNoCurrentEpoch, "Z44", "a fetch is served whatever the leader epoch that it names", "KAFKA-6880, KIP-320"},
+	{ProposeFenced, "Z48", "a leader proposes for its ISR whichever replica has caught up, a fenced one too", "KIP-841, KAFKA-13916"},
+	{BatchExpireFromBase, "Z50", "sessions that expire at once are worked out from one image, each as if the others lived", "KAFKA-13173"},
+	{ListNoEpochStart, "Z51", "a new leader tells the end of its log before its high watermark is past the start of its epoch", "KAFKA-2334, KIP-207"},
+	{SnapNoFsync, "Z55", "a snapshot of the metadata gets its name before it is synced", "KAFKA-15312"},
 	{AckBeforeCommit, "Z75", "a coordinator answers when its record is appended, not when it is committed", "KAFKA-2017, redpanda #4900"},
 	{RespondBeforePersist, "Z75", "members get their assignment before it is in the log", "KAFKA-2720"},
 	{NoInstanceFence, "Z62", "the process that a static member replaced goes on in its name", "KIP-345, KAFKA-8225"},
@@ -147,6 +163,14 @@ var All = []Entry{
 	{CleanTombstoneNow, "Z79", "the cleaner removes tombstones without waiting for delete.retention.ms", "KIP-534, KAFKA-8522"},
 	{CleanDropLastBatch, "Z79", "the cleaner removes the last batch of a producer", "KAFKA-5490, KAFKA-8335"},
 }
+
+// masks are the defences that hide a bug: bugs that take them away.
+var masks = map[Bug][]Bug{
+	FetchNoCurrentEpoch: {NoDivergenceCheck},
+}
+
+// Masks are the bugs that take away what hides this one; nil: nothing known does.
+func Masks(b Bug) []Bug { return masks[b] }
 
 // Count is what became of a planted bug in one run.
 type Count struct {

@@ -261,6 +261,9 @@ func (n *Node) drive() {
 		if now >= n.core.Deadline() {
 			n.core.Tick(now)
 		}
+		if n.core.Role() == Leader {
+			n.saveState() // a voter that is alone has just elected itself, maybe
+		}
 		n.followRole()
 		n.drain(now)
 		n.leave()

@@ -13,6 +13,8 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/raft"
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/disk"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -228,4 +230,29 @@ func TestReplayWhileRecordsAreWritten(t *testing.T) {
 	assert.Positive(t, replayed.End)
 	assert.Less(t, replayed.End, hw)
 	assert.Positive(t, q.w.Ledger().Reached()[raft.ProbeMarkAhead])
+}
+
+// A voter that is alone elects itself in one step. What it has voted is durable before its epoch
+// begins: if the power goes in between, the next life must not lead the same epoch again.
+func TestOneVoterHasVotedBeforeItLeads(t *testing.T) {
+	q := newQuorum(t, 1, 1, 0)
+	voted, elected := kafka.LeaderEpoch(kafka.NoEpoch), 0
+	q.w.Ledger().Read(func(e *ledger.Entry) {
+		switch x := e.Event.(type) {
+		case *witness.QuorumVoted:
+			voted = x.Epoch
+		case *witness.QuorumElected:
+			elected++
+			assert.Equal(t, x.Epoch, voted, "epoch %d begins, and the vote in it is not durable", x.Epoch)
+		}
+	})
+	q.start()
+	for range 3 {
+		q.run(5 * time.Second)
+		m := q.members[0]
+		_, epoch := m.node.Leader()
+		m.node.Resign(epoch)
+	}
+	q.run(5 * time.Second)
+	assert.Equal(t, 4, elected)
 }

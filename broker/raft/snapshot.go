@@ -15,6 +15,7 @@ import (
 	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
@@ -117,7 +118,12 @@ func (n *Node) writeSnapshot(im *metadata.Image) {
 func (n *Node) storeSnapshot(id SnapshotID, bytes []byte) error {
 	path := n.snapshotPath(id)
 	aside := fmt.Sprintf("%s/%s-%d%s%s", n.dir, id, n.host.Rand().Uint32(), snapshotSuffix, partSuffix)
-	if err := files.Replace(n.host.Disk(), path, aside, bytes); err != nil {
+	replace := files.Replace
+	if n.cfg.Bugs.On(planted.SnapNoFsync) {
+		n.cfg.Bugs.Infected(planted.SnapNoFsync, true)
+		replace = files.ReplaceUnsynced
+	}
+	if err := replace(n.host.Disk(), path, aside, bytes); err != nil {
 		return fmt.Errorf("raft: write %s: %w", path, err)
 	}
 	return nil

@@ -142,7 +142,12 @@ func (p *Partition) nextHW() kafka.Offset {
 // shutting down (KIP-841, KIP-903).
 func (p *Partition) eligible(f *follower) bool {
 	b := p.m.broker(f.id)
-	return f.fetched && b != nil && !b.Fenced && !b.InControlledShutdown &&
+	leaving := b != nil && (b.Fenced || b.InControlledShutdown)
+	if p.m.bugs.On(planted.ProposeFenced) {
+		p.m.bugs.Infected(planted.ProposeFenced, leaving)
+		leaving = false
+	}
+	return f.fetched && b != nil && !leaving &&
 		(f.progress.epoch == kafka.NoEpoch || f.progress.epoch == b.Epoch)
 }
 

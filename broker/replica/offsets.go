@@ -6,6 +6,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
@@ -89,6 +90,10 @@ func (p *Partition) listOffset(req *kmsg.ListOffsetsRequest, in kmsg.ListOffsets
 	// A new leader's high watermark may lag behind what its predecessor showed
 	// to clients; until it has caught up, the end would go backwards (KIP-207).
 	lagging := !replica && p.hw < p.epochStart
+	if p.m.bugs.On(planted.ListNoEpochStart) {
+		p.m.bugs.Infected(planted.ListNoEpochStart, lagging)
+		lagging = false
+	}
 	switch in.Timestamp {
 	case latestTimestamp:
 		if lagging {

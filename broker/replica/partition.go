@@ -119,6 +119,10 @@ func (p *Partition) checkEpoch(epoch kafka.LeaderEpoch) error {
 // checkReadable refuses a consumer's fetch that this replica cannot serve. From
 // version 11 on any replica serves up to its high watermark (KIP-392).
 func (p *Partition) checkReadable(epoch kafka.LeaderEpoch, onlyLeader bool) error {
+	if p.m.bugs.On(planted.FetchNoCurrentEpoch) {
+		p.m.bugs.Infected(planted.FetchNoCurrentEpoch, epoch != kafka.NoEpoch && epoch != p.epoch)
+		epoch = kafka.NoEpoch
+	}
 	if onlyLeader || p.stopped {
 		return p.checkLeader(epoch)
 	}

@@ -6,11 +6,13 @@
 //	go run ./internal/mutate -n 200 -out DIR
 //
 // Unit tests have no part in it. Each result is written when it is known
-// (DIR/mutants.jsonl); the same command goes on where it ended. DIR/mutants.md is the
-// sum.
+// (DIR/mutants.jsonl); the same command goes on where it was interrupted or killed, and with
+// a larger -n further. DIR/mutants.md is the sum, and is written after each mutant.
 package main
 
 import (
+	"cmp"
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -19,6 +21,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -28,11 +31,12 @@ func main() {
 	in := flag.String("in", "broker", "folder whose code is changed")
 	out := flag.String("out", "mutants", "directory of the results")
 	cpu := flag.Int("cpu", 100, "CPU seconds of a hunt for one mutant")
+	jobs := flag.Int("jobs", 1, "how many mutants are tried at the same time")
 	list := flag.Bool("list", false, "only list the mutants")
 	flag.Parse()
 	root, err := os.Getwd()
 	if err == nil {
-		err = run(plan{root: root, in: *in, out: *out, n: *n, seed: *seed, cpu: *cpu, list: *list})
+		err = run(plan{root: root, in: *in, out: *out, n: *n, seed: *seed, cpu: *cpu, jobs: *jobs, list: *list})
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "mutate: %v\n", err)
@@ -43,7 +47,7 @@ func main() {
 // plan is what the command line says.
 type plan struct {
 	root, in, out string
-	n, cpu        int
+	n, cpu, jobs  int
 	seed          uint64
 	list          bool
 	// alarms are the commands that fail without any mistake: they find none.
@@ -65,27 +69,48 @@ func run(p plan) error {
 	if err != nil {
 		return err
 	}
-	interrupted := make(chan os.Signal, 1)
-	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
-	if p.alarms, err = alarms(p); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if p.alarms, err = results.alarms(ctx, p); err != nil {
 		return err
 	}
-	for i, m := range mutants {
-		if results.known[m.String()] {
+	return results.tryAll(ctx, p, mutants)
+}
+
+// tryAll tries the mutants whose results are not known yet.
+func (rs *results) tryAll(ctx context.Context, p plan, mutants []mutant) error {
+	todo := slices.DeleteFunc(mutants, func(m mutant) bool { return rs.known[m.String()] })
+	next := make(chan mutant)
+	var workers sync.WaitGroup
+	var mu sync.Mutex // of what follows
+	var failed error
+	done := 0
+	for range max(1, p.jobs) {
+		workers.Go(func() {
+			for m := range next {
+				r := try(ctx, p, m)
+				if ctx.Err() != nil {
+					return // the hunt was ended: it says nothing
+				}
+				mu.Lock()
+				done++
+				fmt.Fprintf(os.Stderr, "mutate: %d of %d: %s: %s %s\n", done, len(todo), m, r.Fate, r.By)
+				failed = cmp.Or(failed, rs.add(r), rs.summarize(p.out))
+				mu.Unlock()
+			}
+		})
+	}
+	for _, m := range todo {
+		select {
+		case <-ctx.Done():
+		case next <- m:
 			continue
 		}
-		select {
-		case <-interrupted:
-			return results.summarize(p.out)
-		default:
-		}
-		r := try(p, m)
-		fmt.Fprintf(os.Stderr, "mutate: %d of %d: %s: %s %s\n", i+1, len(mutants), m, r.Fate, r.By)
-		if err := results.add(r); err != nil {
-			return err
-		}
+		break
 	}
-	return results.summarize(p.out)
+	close(next)
+	workers.Wait()
+	return cmp.Or(failed, rs.summarize(p.out))
 }
 
 // choose picks mutants of all that there are: each part of the stack has its share.

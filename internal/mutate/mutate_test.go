@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"go/parser"
@@ -88,7 +89,7 @@ func TestTry(t *testing.T) {
 	require.NotEmpty(t, all)
 	fell := 0
 	for _, m := range all[:min(4, len(all))] {
-		r := try(plan{root: root, cpu: 60}, m)
+		r := try(context.Background(), plan{root: root, cpu: 60}, m)
 		t.Log(r)
 		if r.Fate == killed {
 			fell++

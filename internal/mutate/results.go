@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -39,6 +40,30 @@ func openResults(dir string) (*results, error) {
 		return nil, err
 	}
 	return rs, rs.file.Truncate(int64(len(whole)))
+}
+
+// alarmsFile keeps what fails without any mistake: the commands that play it.
+const alarmsFile = "alarms.json"
+
+// alarms are those of an earlier call, or of a hunt that is made now.
+func (rs *results) alarms(ctx context.Context, p plan) (map[string]bool, error) {
+	name := filepath.Join(p.out, alarmsFile)
+	text, err := os.ReadFile(name)
+	known := map[string]bool{}
+	if err == nil {
+		return known, json.Unmarshal(text, &known)
+	}
+	if !os.IsNotExist(err) {
+		return nil, err
+	}
+	fmt.Fprintf(os.Stderr, "mutate: a hunt of %d CPU seconds without any mistake\n", p.cpu)
+	if known, err = alarms(ctx, p); err != nil {
+		return nil, err
+	}
+	if text, err = json.Marshal(known); err != nil {
+		return nil, err
+	}
+	return known, os.WriteFile(name, append(text, '\n'), 0o644)
 }
 
 // add writes a result at once.

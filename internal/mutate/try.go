@@ -39,7 +39,7 @@ type result struct {
 
 // alarms are the runs that fail in a hunt, as long as one for a mutant, of the program
 // without any mistake. They are told: they are bugs.
-func alarms(p plan) (map[string]bool, error) {
+func alarms(ctx context.Context, p plan) (map[string]bool, error) {
 	dir, err := os.MkdirTemp("", "mutant-")
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func alarms(p plan) (map[string]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := hunting(context.Background(), p, program, names)
+	c := hunting(ctx, p, program, names)
 	c.Stderr = nil
 	out, err := c.StdoutPipe()
 	if err != nil {
@@ -65,7 +65,7 @@ func alarms(p plan) (map[string]bool, error) {
 	known := map[string]bool{}
 	found := make(chan finding)
 	go func() {
-		failingRuns(context.Background(), bufio.NewReader(out), found)
+		failingRuns(ctx, bufio.NewReader(out), found)
 		close(found)
 	}()
 	for f := range found {
@@ -73,7 +73,7 @@ func alarms(p plan) (map[string]bool, error) {
 		fmt.Fprintf(os.Stderr, "mutate: without any mistake, %s fails: %s\n", f.again, f.by)
 	}
 	_ = c.Wait() // the end of its CPU time ends it
-	return known, nil
+	return known, ctx.Err()
 }
 
 // hunting is a hunt that has so much CPU time.
@@ -83,7 +83,7 @@ func hunting(ctx context.Context, p plan, program string, names []string) *exec.
 }
 
 // try builds a mutant and hunts for it.
-func try(p plan, m mutant) result {
+func try(ctx context.Context, p plan, m mutant) result {
 	r := result{Mutant: m.String(), Folder: filepath.ToSlash(filepath.Dir(m.file)), Kind: m.kind}
 	dir, err := os.MkdirTemp("", "mutant-")
 	if err != nil {
@@ -94,7 +94,7 @@ func try(p plan, m mutant) result {
 		r.Fate, r.By = notBuilt, ""
 		return r
 	}
-	r.hunt(p, dir)
+	r.hunt(ctx, p, dir)
 	return r
 }
 
@@ -130,8 +130,8 @@ const firstRound = 30
 
 // hunt plays all scenarios, and then the next seed of them, until a run fails or the
 // CPU time is over.
-func (r *result) hunt(p plan, dir string) {
-	ctx, stop := context.WithCancel(context.Background())
+func (r *result) hunt(ctx context.Context, p plan, dir string) {
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	met := filepath.Join(dir, "met")
 	program := filepath.Join(dir, "ktrial")

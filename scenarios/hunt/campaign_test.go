@@ -54,7 +54,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 	told := 0
 	sum, err := hunt.Hunt{
 		Scenarios: []scenarios.Scenario{breaksAtOnce(t)}, First: 1, Last: last, Jobs: 2,
-		Keep: func(r *trial.Result) error {
+		Keep: func(r *trial.Result, _ trial.Options) error {
 			kept.Add(1)
 			return nil
 		},
@@ -89,7 +89,7 @@ func TestAFailureIsKeptWhenItIsFound(t *testing.T) {
 	told := 0
 	sum, err := hunt.Hunt{
 		Scenarios: []scenarios.Scenario{breaksAtOnce(t)}, First: 1, Last: 8, Jobs: 2,
-		Keep: func(r *trial.Result) error {
+		Keep: func(r *trial.Result, _ trial.Options) error {
 			kept.Add(1)
 			traffic := false
 			for e := range r.Ledger.All() {
@@ -120,7 +120,7 @@ func TestAFailureThatIsNotKept(t *testing.T) {
 	var told []error
 	sum, err := hunt.Hunt{
 		Scenarios: []scenarios.Scenario{breaksAtOnce(t)}, First: 1, Last: 3, Jobs: 1,
-		Keep:   func(*trial.Result) error { return full },
+		Keep:   func(*trial.Result, trial.Options) error { return full },
 		Failed: func(_ *trial.Result, notKept error) { told = append(told, notKept) },
 	}.Run()
 	require.NoError(t, err)

@@ -25,8 +25,11 @@ type Hunt struct {
 	// First and Last are the seeds, both included. Seeds go round the
 	// scenarios: each scenario is played with each seed.
 	First, Last uint64
-	For         time.Duration // of wall time; 0: until Last
-	Jobs        int           // worlds at the same time; see Workers
+	// Committed are seeds that have found something. Each is played before the others,
+	// with its own settings and plan.
+	Committed []scenarios.Committed
+	For       time.Duration // of wall time; 0: until Last
+	Jobs      int           // worlds at the same time; see Workers
 	// Shard of Shards: of all jobs, counted from 0, this hunt plays only those
 	// whose number is Shard modulo Shards.
 	Shard, Shards int
@@ -42,8 +45,9 @@ type Hunt struct {
 	Earlier *Results
 
 	// Keep keeps a failing run, whose ledger has all events. It is called when the
-	// run is found, from several goroutines at the same time; nil: none is kept.
-	Keep func(*trial.Result) error
+	// run is found, from several goroutines at the same time, with the options that play
+	// the run again; nil: none is kept.
+	Keep func(*trial.Result, trial.Options) error
 	// Failed is called with each failing run when it is kept, with the error of Keep,
 	// from one goroutine at a time and in the order in which they are found.
 	Failed func(result *trial.Result, notKept error)
@@ -86,15 +90,15 @@ func (h Hunt) Workers() int {
 const endless = math.MaxUint32
 
 // size is how many runs the hunt has; of very many not exactly.
-func (h Hunt) size() uint64 { return h.sizeOf(len(h.Scenarios)) }
+func (h Hunt) size() uint64 { return h.sizeOf(len(h.Scenarios), len(h.Committed)) }
 
-// sizeOf is how many runs a hunt of so many scenarios has.
-func (h Hunt) sizeOf(scenarios int) uint64 {
+// sizeOf is how many runs a hunt of so many scenarios and committed seeds has.
+func (h Hunt) sizeOf(scenarios, committed int) uint64 {
 	seeds := h.Last - h.First
 	if seeds > math.MaxUint32 {
 		return endless
 	}
-	all := (seeds + 1) * uint64(scenarios)
+	all := (seeds+1)*uint64(scenarios) + uint64(committed)
 	shards, shard := uint64(max(1, h.Shards)), uint64(h.Shard)
 	return (all + shards - 1 - shard) / shards
 }
@@ -154,9 +158,27 @@ func (h Hunt) Run() (reports.Hunt, error) {
 
 // job is one run of a hunt.
 type job struct {
-	number   int // of this shard's jobs, from 0
-	scenario scenarios.Scenario
-	seed     uint64
+	number    int // of this shard's jobs, from 0
+	scenario  scenarios.Scenario
+	seed      uint64
+	committed *scenarios.Committed // nil: a seed like any other
+}
+
+// options are those that play the job.
+func (g *hunting) options(j job) trial.Options {
+	o := g.Options
+	if j.committed != nil {
+		o = CommittedOptions(o, j.committed)
+	}
+	o.Seed = j.seed
+	return o
+}
+
+// CommittedOptions are options that play a committed seed, with the settings and the
+// plan with which it found something.
+func CommittedOptions(o trial.Options, c *scenarios.Committed) trial.Options {
+	o.Seed, o.Set, o.Shape, o.Plan, o.PlanFile = c.Seed, c.Set, trial.ShapeOf(c.Shape), c.Plan, c.PlanFile
+	return o
 }
 
 // feed hands out the jobs in order, until there are no more or the hunt ends.
@@ -191,19 +213,29 @@ func (g *hunting) feed(jobs chan<- job) {
 	}
 }
 
-// jobs are those of the hunt, in order.
+// jobs are those of the hunt, in order: committed seeds, and then the others.
 func (h Hunt) jobs() iter.Seq[job] {
 	return func(yield func(job) bool) {
 		all, number := 0, 0
+		next := func(s scenarios.Scenario, seed uint64, c *scenarios.Committed) bool {
+			mine := all%max(1, h.Shards) == h.Shard
+			all++
+			if !mine {
+				return true
+			}
+			number++
+			return yield(job{number - 1, s, seed, c})
+		}
+		for i := range h.Committed {
+			if c := &h.Committed[i]; !next(c.Scenario, c.Seed, c) {
+				return
+			}
+		}
 		for seed := h.First; seed <= h.Last; seed++ {
 			for _, s := range h.Scenarios {
-				if all%max(1, h.Shards) == h.Shard {
-					if !yield(job{number, s, seed}) {
-						return
-					}
-					number++
+				if !next(s, seed, nil) {
+					return
 				}
-				all++
 			}
 			if seed == math.MaxUint64 {
 				return

@@ -66,7 +66,7 @@ func (p *part) String() string {
 // size is how many runs the part has when it is whole.
 func (p *part) size() uint64 {
 	h := Hunt{First: p.Record.First, Last: p.Record.Last, Shard: p.shard, Shards: p.shards}
-	return h.sizeOf(len(p.Record.Scenarios))
+	return h.sizeOf(len(p.Record.Scenarios), p.Record.Committed)
 }
 
 // gap says which of its own runs a part does not have, or has twice.

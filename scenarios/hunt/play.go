@@ -24,8 +24,8 @@ type outcome struct {
 // all events, so that runs that hold cost nothing.
 func (g *hunting) play(j job) outcome {
 	o := outcome{job: j, reported: true}
-	options := g.Options
-	options.Seed, options.Keep = j.seed, ledger.KeepStory
+	options := g.options(j)
+	options.Keep = ledger.KeepStory
 	o.result, o.ownBug = g.once(j, options)
 	if o.ownBug != nil {
 		return o
@@ -36,8 +36,9 @@ func (g *hunting) play(j job) outcome {
 	if !o.failing {
 		return o
 	}
+	o.result.Report.Committed = j.committed != nil
 	if o.reported = g.takesFailure(); o.reported && g.Keep != nil {
-		o.notKept = g.Keep(o.result)
+		o.notKept = g.Keep(o.result, g.options(j))
 	}
 	return o
 }
@@ -46,7 +47,7 @@ func (g *hunting) play(j job) outcome {
 func (g *hunting) again(o *outcome, options trial.Options) {
 	second := options
 	if o.failing && g.Keep != nil {
-		second.Keep = ledger.KeepAll
+		second.Keep, second.Record = ledger.KeepAll, true
 	}
 	result, err := g.once(o.job, second)
 	switch {

@@ -39,13 +39,17 @@ type Record struct {
 	NoFaults  bool              `json:"no_faults,omitempty"`
 	Strict    bool              `json:"strict,omitempty"`
 	Plant     []string          `json:"plant"`
+	Apps      []string          `json:"apps,omitempty"`
+	Require   []string          `json:"require,omitempty"`
+	// Committed is how many committed seeds are played before the others.
+	Committed int `json:"committed,omitempty"`
 }
 
 // Record is how hunt.json describes this hunt.
 func (h Hunt) Record() Record {
 	rec := Record{
 		Format: recordFormat, Build: build.ID(), First: h.First, Last: h.Last, Shard: fmt.Sprintf("%d/%d", h.Shard, max(1, h.Shards)),
-		Set: h.Options.Set, Shape: h.Options.Shape, NoFaults: h.Options.NoFaults, Strict: h.Options.Strict, Plant: []string{},
+		Set: h.Options.Set, Shape: h.Options.Shape, NoFaults: h.Options.NoFaults, Strict: h.Options.Strict, Plant: []string{}, Committed: len(h.Committed),
 	}
 	for _, s := range h.Scenarios {
 		rec.Scenarios = append(rec.Scenarios, s.Name)
@@ -53,6 +57,12 @@ func (h Hunt) Record() Record {
 	if h.Options.Plan != nil {
 		plan := h.Options.Plan.String()
 		rec.Plan = &plan
+	}
+	for _, a := range h.Options.Apps {
+		rec.Apps = append(rec.Apps, a.String())
+	}
+	for _, q := range h.Options.Require {
+		rec.Require = append(rec.Require, q.Text)
 	}
 	for _, b := range h.Options.Plant {
 		rec.Plant = append(rec.Plant, string(b))
@@ -74,12 +84,13 @@ func (rec *Record) sameRuns(other *Record) bool {
 		return "given: " + *r.Plan
 	}
 	return slices.Equal(rec.Scenarios, other.Scenarios) && maps.Equal(rec.Set, other.Set) && rec.Shape == other.Shape && plan(rec) == plan(other) &&
-		rec.NoFaults == other.NoFaults && rec.Strict == other.Strict && slices.Equal(rec.Plant, other.Plant)
+		rec.NoFaults == other.NoFaults && rec.Strict == other.Strict && slices.Equal(rec.Plant, other.Plant) &&
+		slices.Equal(rec.Apps, other.Apps) && slices.Equal(rec.Require, other.Require)
 }
 
 // IsOf reports whether both have the same runs, all of them.
 func (rec *Record) IsOf(other *Record) bool {
-	return rec.sameRuns(other) && rec.First == other.First && rec.Last == other.Last && rec.Shard == other.Shard
+	return rec.sameRuns(other) && rec.First == other.First && rec.Last == other.Last && rec.Shard == other.Shard && rec.Committed == other.Committed
 }
 
 // shard is which part of how many the hunt plays.

@@ -66,12 +66,23 @@ func (s Shrinking) Shrink(sum *reports.Hunt) {
 	searches.Wait()
 }
 
+// optionsOf are the options that play a failing run of the hunt.
+func (h Hunt) optionsOf(f *reports.Failure) trial.Options {
+	o := h.Options
+	o.Seed = f.Seed
+	for i := range h.Committed {
+		if c := &h.Committed[i]; f.Committed && c.Scenario.Name == f.Scenario && c.Seed == f.Seed {
+			o = CommittedOptions(o, c)
+		}
+	}
+	return o
+}
+
 // search searches for the smallest run of a group; it is written down when it is
 // found.
 func (s Shrinking) search(g *reports.Group) (*reports.Smallest, error) {
 	scenario := s.Hunt.scenario(g.First.Scenario)
-	o := s.Hunt.Options
-	o.Seed = g.First.Seed
+	o := s.Hunt.optionsOf(&g.First)
 	var dir string
 	var notKept error
 	keep := func(smaller *shrink.Smallest) {

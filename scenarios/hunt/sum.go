@@ -66,7 +66,7 @@ func (g *hunting) withoutVerdict(o *outcome) *reports.Line {
 	//text:allow a panic goes on with the stack of the Go runtime, which has no place in a line
 	message, _, _ := strings.Cut(o.ownBug.Error(), "\n")
 	return &reports.Line{Scenario: o.job.scenario.Name, Seed: o.job.seed, Failure: &reports.Failure{
-		Scenario: o.job.scenario.Name, Seed: o.job.seed, Check: "our own bug", Message: message, Again: g.commandOf(o.job),
+		Scenario: o.job.scenario.Name, Seed: o.job.seed, Committed: o.job.committed != nil, Check: "our own bug", Message: message, Again: g.commandOf(o.job),
 	}}
 }
 
@@ -108,7 +108,6 @@ func (g *hunting) conclude(sum *reports.Hunt) {
 
 // commandOf is the command that plays a job.
 func (g *hunting) commandOf(j job) string {
-	o := g.Options
-	o.Seed = j.seed
+	o := g.options(j)
 	return o.Command(j.scenario.Name)
 }

@@ -12,12 +12,14 @@ import (
 
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/scenarios/cluster"
+	"github.com/ktrial/ktrial/sim/kernel"
 )
 
 // Nemesis plays one plan.
 type Nemesis struct {
-	c    *cluster.Cluster
-	luck *rand.Rand
+	c      *cluster.Cluster
+	source *kernel.Source
+	luck   *rand.Rand // draws from source
 	// unbounded: faults strike as they are planned, whatever they cost.
 	unbounded bool
 
@@ -38,8 +40,8 @@ type strike struct {
 // nemesis does not keep to the budget: the scenario destroys more than its
 // configuration promises to survive, and says so, or its plan keeps to the
 // budget by itself.
-func New(c *cluster.Cluster, luck *rand.Rand, unbounded bool) *Nemesis {
-	return &Nemesis{c: c, luck: luck, unbounded: unbounded}
+func New(c *cluster.Cluster, luck *kernel.Source, unbounded bool) *Nemesis {
+	return &Nemesis{c: c, source: luck, luck: rand.New(luck), unbounded: unbounded}
 }
 
 // Play schedules a plan, as far as it fits into the safety phase.
@@ -62,6 +64,7 @@ func (n *Nemesis) Strike(t faults.Timed) {
 }
 
 func (n *Nemesis) strike(t faults.Timed) {
+	n.source.Under(t.String())
 	fault, err := faults.Resolve(n.keepBudget(t.Fault), n.c, n.luck)
 	if err == nil {
 		err = n.affords(fault)

@@ -249,7 +249,7 @@ func (s *search) take(o trial.Options, result *trial.Result) {
 // written to a directory.
 func (s *search) finish() error {
 	o := s.best.Options
-	o.Keep = ledger.KeepAll
+	o.Keep, o.Record = ledger.KeepAll, true
 	result, err := trial.Run(s.Scenario, o)
 	if err != nil {
 		return err

@@ -55,7 +55,9 @@ func (r *run) result() *Result {
 			v.Why = why.Explain(r.w.Ledger().Passing(), v)
 		}
 	}
-	return &Result{Report: report, History: h, Judgement: j, Ledger: r.w.Ledger(), about: r.s.About}
+	result := &Result{Report: report, History: h, Judgement: j, Ledger: r.w.Ledger(), about: r.s.About}
+	r.decided(result)
+	return result
 }
 
 // drawn is the command that plays what was drawn from the seed without drawing it;

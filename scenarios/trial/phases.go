@@ -85,7 +85,10 @@ func (r *run) safety() error {
 	case r.o.Plan != nil:
 		r.plan = r.o.Plan
 	case r.s.Faults != nil:
-		r.plan = r.s.Faults.Draw(r.w.Rand("plan"), r.c, r.s.Workload.Lasts())
+		var err error
+		if r.plan, err = r.decidedPlan(r.s.Faults.Draw(r.w.Rand("plan"), r.c, r.s.Workload.Lasts())); err != nil {
+			return err
+		}
 	}
 	r.w.Tell(&WorkBegan{})
 	r.workBegan = r.w.Now()

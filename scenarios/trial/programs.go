@@ -30,6 +30,9 @@ func NewApp(command string) (App, error) {
 // command is what --app is given.
 func (a App) command() string { return reports.Command(append([]string{a.File}, a.Args...)...) }
 
+// String is the command, and which program it was.
+func (a App) String() string { return a.command() + " (SHA-256 " + a.Program.SHA256 + ")" }
+
 // withApps is the scenario with programs in place of its workload, on as many hosts:
 // orders-1, orders-2.
 func withApps(s scenarios.Scenario, apps []App) scenarios.Scenario {

@@ -77,6 +77,9 @@ func (r *Result) WriteTo(dir string, o Options) error {
 	if err := ledger.WriteTraceFile(filepath.Join(dir, traceFile), head, r.Ledger.Passing()); err != nil {
 		return err
 	}
+	if err := r.writeDecisions(dir); err != nil {
+		return err
+	}
 	return r.History.WriteFile(filepath.Join(dir, historyFile))
 }
 

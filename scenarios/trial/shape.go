@@ -30,6 +30,11 @@ const (
 	mostPartitions  = 10_000 // of what one CreateTopics may write (MAX_RECORDS_PER_USER_OP)
 )
 
+// ShapeOf is the shape with these numbers, by the names of the flags without dashes.
+func ShapeOf(numbers map[string]int) Shape {
+	return Shape{numbers["brokers"], numbers["controllers"], numbers["partitions"], numbers["replicas"], numbers["racks"]}
+}
+
 // Flags are the flags of `ktrial run` that make this shape.
 func (sh Shape) Flags() (words []string) {
 	for _, f := range []struct {

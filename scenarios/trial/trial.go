@@ -59,6 +59,11 @@ type Options struct {
 	Keep ledger.Keep
 	// Require are demands on the numbers of the run.
 	Require []reports.Requirement
+	// Record keeps what luck decides, by name: Result.Decisions.
+	Record bool
+	// Follow decides as another run did, where luck is asked by the same name; nil: the seed
+	// decides all.
+	Follow *sim.Recorded
 	// Limits end a run that makes no progress.
 	Limits Limits
 	// Tracing is what FirstDifference records with; nil: only the hash is kept.
@@ -79,7 +84,11 @@ type Result struct {
 	// Judgement is what the checkers say of the history.
 	Judgement *checkers.Judgement
 	Ledger    *ledger.Ledger
-	about     string // the scenario, in a line
+	// Decisions are those of luck; nil: they were not kept.
+	Decisions *sim.Recorded
+	// Followed says how far the run went the way of the one that it follows; nil: it follows none.
+	Followed *Followed
+	about    string // the scenario, in a line
 }
 
 // run is a scenario being played.
@@ -139,9 +148,13 @@ func Run(s scenarios.Scenario, o Options) (result *Result, err error) {
 // clients in it.
 func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	name, about, drawn := s.Name, s.About, s.Draw != nil
+	var draw string
 	if drawn {
 		again := o.Command(name)
-		s, o = Resolve(s, o)
+		var err error
+		if s, o, draw, err = resolve(s, o); err != nil {
+			return nil, err
+		}
 		o.Again = again
 	}
 	config, err := configure(withApps(s, o.Apps), o.Shape, o.Set)
@@ -158,9 +171,12 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	r.partitions = cluster.Parts(r.s.Topics)
 	limits := o.Limits.orDefault(r.s)
 	r.w = sim.NewWorld(sim.Config{
-		Seed: o.Seed, Read: o.Read, Keep: o.Keep, Tracing: o.Tracing,
+		Seed: o.Seed, Read: o.Read, Keep: o.Keep, Tracing: o.Tracing, Record: o.Record, Follow: o.Follow,
 		MaxEvents: limits.Events, MaxPerInstant: limits.PerInstant, Watchdog: limits.Watchdog, Stuck: limits.Stuck,
 	})
+	if drawn {
+		r.w.Decisions().Text(drawnText, draw)
+	}
 	r.c = cluster.New(r.w, cluster.Config{Shape: r.s.Cluster, Settings: config.settings, Bugs: r.bugs, Dir: "data"})
 	r.c.AddTopics(r.s.Topics...)
 	r.health = health{c: r.c, partitions: r.allPartitions}
@@ -170,7 +186,7 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	for _, t := range r.s.Topics {
 		r.stage.Topics[t.Name] = t.Partitions
 	}
-	r.n = nemesis.New(r.c, r.w.Rand("nemesis"), r.s.Lesson != "" || r.s.Exact && o.Plan == nil)
+	r.n = nemesis.New(r.c, r.w.Source("nemesis"), r.s.Lesson != "" || r.s.Exact && o.Plan == nil)
 	r.clocks = clockWaits{}
 	r.w.Ledger().Read(r.clocks.read)
 	r.laws = r.watchLaws()
@@ -208,7 +224,11 @@ func Resolve(s scenarios.Scenario, o Options) (scenarios.Scenario, Options) {
 	if s.Draw == nil {
 		return s, o
 	}
-	d := s.Draw(o.Seed)
+	return o.playing(s.Draw(o.Seed))
+}
+
+// playing is what is played of a scenario that was drawn.
+func (o Options) playing(d scenarios.Drawn) (scenarios.Scenario, Options) {
 	shape := Shape{Brokers: d.Brokers, Controllers: d.Controllers, Partitions: d.Partitions, Replicas: d.Replicas, Racks: d.Racks}
 	o.Shape = o.Shape.over(shape)
 	set := maps.Clone(d.Set)

@@ -11,7 +11,8 @@ import (
 type Found struct {
 	Bug      planted.Bug `json:"bug"`
 	Scenario string      `json:"scenario"`
-	Seeds    int         `json:"seeds"` // how many were played
+	Unmasked bool        `json:"unmasked,omitempty"` // planted with those that take away what hides it
+	Seeds    int         `json:"seeds"`              // how many were played
 	// Reached and Infected count the seeds in which it was.
 	Reached  int `json:"reached"`
 	Infected int `json:"infected"`
@@ -31,11 +32,11 @@ type Find struct {
 }
 
 // found sums up the runs of a bug in a scenario.
-func found(runs []Run, bug planted.Bug, scenario string) Found {
-	f := Found{Bug: bug, Scenario: scenario, Checks: []string{}}
+func found(runs []Run, of Row, scenario string) Found {
+	f := Found{Bug: of.Bug, Unmasked: of.Unmasked, Scenario: scenario, Checks: []string{}}
 	var mine []Run
 	for _, r := range runs {
-		if r.Bug == bug && r.Scenario == scenario {
+		if r.Bug == of.Bug && r.Unmasked == of.Unmasked && r.Scenario == scenario {
 			mine = append(mine, r)
 		}
 	}
@@ -98,17 +99,17 @@ func inOrder(z Zoo) func(a, b Run) int {
 	return func(a, b Run) int {
 		bugA, inA := at(a)
 		bugB, inB := at(b)
-		return cmp.Or(cmp.Compare(bugA, bugB), cmp.Compare(inA, inB), cmp.Compare(a.Seed, b.Seed), compareBool(a.Outside, b.Outside))
+		return cmp.Or(cmp.Compare(bugA, bugB), compareBool(a.Unmasked, b.Unmasked), cmp.Compare(inA, inB), cmp.Compare(a.Seed, b.Seed), compareBool(a.Outside, b.Outside))
 	}
 }
 
 // Matrix sums up the runs: for each bug each scenario.
 func (z Zoo) Matrix(runs []Run) [][]Found {
 	var m [][]Found
-	for _, bug := range z.Bugs {
+	for _, of := range z.rows() {
 		row := make([]Found, 0, len(z.Scenarios))
 		for _, s := range z.Scenarios {
-			row = append(row, found(runs, bug, s.Name))
+			row = append(row, found(runs, of, s.Name))
 		}
 		m = append(m, row)
 	}

@@ -22,12 +22,12 @@ func (z Zoo) WriteMarkdown(w io.Writer, runs []Run, eventsPerSecond float64) {
 		e := entry(row[0].Bug)
 		in, inCost := how(row, insideOf, eventsPerSecond)
 		out, outCost := how(row, outsideOf, eventsPerSecond)
-		fmt.Fprintf(w, "| `%s` | %s | %s (%s) | %s | %s | %s | %s |\n", e.Bug, e.Zoo, e.About, e.Ref, in, inCost, out, outCost)
+		fmt.Fprintf(w, "| %s | %s | %s (%s) | %s | %s | %s | %s |\n", row[0].name(), e.Zoo, e.About, e.Ref, in, inCost, out, outCost)
 	}
 	z.writeMatrix(w, m)
 	fmt.Fprintf(w, "\n## What broke\n\n| bug | checks that broke in some run |\n| --- | --- |\n")
 	for _, row := range m {
-		fmt.Fprintf(w, "| `%s` | %s |\n", row[0].Bug, strings.Join(checksOf(row), "; "))
+		fmt.Fprintf(w, "| %s | %s |\n", row[0].name(), strings.Join(checksOf(row), "; "))
 	}
 }
 
@@ -48,22 +48,31 @@ func (z Zoo) writeHead(w io.Writer, m [][]Found, runs []Run, eventsPerSecond flo
 			outside++
 		}
 		if !wasPlayed(row) {
-			unplayed = append(unplayed, fmt.Sprintf("`%s`", row[0].Bug))
+			unplayed = append(unplayed, row[0].name())
 		} else if !slices.ContainsFunc(row, func(f Found) bool { return f.Infected > 0 }) {
-			idle = append(idle, fmt.Sprintf("`%s`", row[0].Bug))
+			idle = append(idle, row[0].name())
 		}
 	}
 	fmt.Fprintf(w, "# The zoo: what finds which planted bug\n\nWritten by `ktrial zoo`. Each bug was played alone, with seeds 1 to %d at most, in each of %d scenarios: until clients saw it\n"+
 		"(from outside: also when something does not make progress any more), further seeds only where its branch was reached. From inside: a law\n"+
 		"broke, or an assertion of the stack. %s runs, %s events.\n\n", z.Last, len(z.Scenarios), reports.Count(int64(len(runs))), reports.Count(int64(events)))
-	fmt.Fprintf(w, "Of %d bugs %d were found from inside, %d from outside.", len(m)-len(unplayed), inside, outside)
+	fmt.Fprintf(w, "Of %d rows (a bug alone, or with those that take away what hides it) %d were found from inside, %d from outside.", len(m)-len(unplayed), inside, outside)
 	if len(unplayed) > 0 {
 		fmt.Fprintf(w, " Not played: %s.", strings.Join(unplayed, ", "))
 	}
 	if len(idle) > 0 {
-		fmt.Fprintf(w, " Of %s the result was never another than the right one (infected 0): %s.", plural(len(idle), "bug"), strings.Join(idle, ", "))
+		fmt.Fprintf(w, " Of %s the result was never another than the right one (infected 0): %s.", plural(len(idle), "row"), strings.Join(idle, ", "))
 	}
 	fmt.Fprintf(w, "\n\nCPU seconds are events of all runs up to the first that finds the bug, at %s events a second of one core, which is the mean\nof these runs. A law ends its run, so what it finds costs less than what clients see.\n", reports.Count(int64(eventsPerSecond)))
+}
+
+// name is the bug, with those that take away what hides it.
+func (f *Found) name() string {
+	var names []string
+	for _, bug := range (Row{f.Bug, f.Unmasked}).plants() {
+		names = append(names, fmt.Sprintf("`%s`", bug))
+	}
+	return strings.Join(names, " with ")
 }
 
 func wasPlayed(row []Found) bool {
@@ -95,7 +104,7 @@ func (z Zoo) writeMatrix(w io.Writer, m [][]Found) {
 	fmt.Fprintf(w, "\n## Each bug in each scenario\n\nA cell has the first seed that found the bug from inside, and behind the stroke from outside; `-`: none did. `i`: the branch was\n"+
 		"infected, `r`: it was only reached. An empty cell: it was not reached. `?`: it was not played.\n\n| scenario |")
 	for _, row := range m {
-		fmt.Fprintf(w, " `%s` |", row[0].Bug)
+		fmt.Fprintf(w, " %s |", row[0].name())
 	}
 	fmt.Fprintf(w, "\n| --- |%s\n", strings.Repeat(" --- |", len(m)))
 	for i, s := range z.Scenarios {

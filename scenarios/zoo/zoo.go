@@ -41,6 +41,8 @@ type Run struct {
 	Bug      planted.Bug `json:"bug"`
 	Scenario string      `json:"scenario"`
 	Seed     uint64      `json:"seed"`
+	// Unmasked: it was planted with those that take away what hides it.
+	Unmasked bool `json:"unmasked,omitempty"`
 	// Outside: it was played without laws.
 	Outside bool   `json:"outside,omitempty"`
 	Events  uint64 `json:"events"`
@@ -57,17 +59,43 @@ type Run struct {
 
 // key says which run it is.
 type key struct {
-	bug      planted.Bug
+	Row
 	scenario string
 	seed     uint64
 	outside  bool
 }
 
-func (r *Run) key() key { return key{r.Bug, r.Scenario, r.Seed, r.Outside} }
+func (r *Run) key() key { return key{Row{r.Bug, r.Unmasked}, r.Scenario, r.Seed, r.Outside} }
+
+// Row is a bug, alone or without what hides it.
+type Row struct {
+	Bug      planted.Bug
+	Unmasked bool
+}
+
+// plants are the bugs that are planted.
+func (r Row) plants() []planted.Bug {
+	if r.Unmasked {
+		return append([]planted.Bug{r.Bug}, planted.Masks(r.Bug)...)
+	}
+	return []planted.Bug{r.Bug}
+}
+
+// rows are what is looked for: each bug alone, and those that something hides also without
+// that.
+func (z *Zoo) rows() (rows []Row) {
+	for _, bug := range z.Bugs {
+		rows = append(rows, Row{bug, false})
+		if planted.Masks(bug) != nil {
+			rows = append(rows, Row{bug, true})
+		}
+	}
+	return rows
+}
 
 // cell is a bug in a scenario.
 type cell struct {
-	bug      planted.Bug
+	Row
 	scenario scenarios.Scenario
 }
 
@@ -92,9 +120,9 @@ func (z Zoo) Run() ([]Run, error) {
 		}
 	}
 	var open []cell
-	for _, bug := range z.Bugs {
+	for _, row := range z.rows() {
 		for _, s := range z.Scenarios {
-			open = append(open, cell{bug, s})
+			open = append(open, cell{row, s})
 		}
 	}
 	for seed := uint64(1); seed <= z.Last && len(open) > 0 && h.goesOn(); seed++ {
@@ -156,17 +184,17 @@ func (h *hunt) play(c cell, seed uint64) {
 }
 
 func (h *hunt) once(c cell, seed uint64, outside bool) (r Run, ok bool) {
-	r = Run{Bug: c.bug, Scenario: c.scenario.Name, Seed: seed, Outside: outside}
+	r = Run{Bug: c.Bug, Unmasked: c.Unmasked, Scenario: c.scenario.Name, Seed: seed, Outside: outside}
 	if known, ok := h.known[r.key()]; ok {
 		return known, true
 	}
 	begun := time.Now()
-	result, err := trial.Run(c.scenario, trial.Options{Seed: seed, Plant: []planted.Bug{c.bug}, Outside: outside, Keep: ledger.KeepStory})
+	result, err := trial.Run(c.scenario, trial.Options{Seed: seed, Plant: c.plants(), Outside: outside, Keep: ledger.KeepStory})
 	if err != nil {
-		h.fail(fmt.Errorf("zoo: %s: %w", c.bug, err))
+		h.fail(fmt.Errorf("zoo: %s: %w", c.Bug, err))
 		return r, false
 	}
-	r.fill(&result.Report, c.bug)
+	r.fill(&result.Report, c.Bug)
 	r.Seconds = time.Since(begun).Seconds()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -197,6 +225,6 @@ func (r *Run) fill(report *reports.Run, bug planted.Bug) {
 // isOpen reports whether further seeds are of use: the bug's branch was reached, and
 // clients did not see it yet. They see last.
 func (h *hunt) isOpen(c cell, last uint64) bool {
-	f := found(h.runs, c.bug, c.scenario.Name)
+	f := found(h.runs, c.Row, c.scenario.Name)
 	return f.Reached > 0 && f.Outside == nil && last < h.Last
 }

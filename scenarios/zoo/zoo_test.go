@@ -64,6 +64,16 @@ func TestZoo(t *testing.T) {
 	assert.Less(t, m[0][0].Inside.Events, m[0][0].Outside.Events, "a law ends its run")
 	assert.Equal(t, Found{Bug: planted.HeartbeatNoReset, Scenario: "leadership-ping-pong", Seeds: 1, Checks: []string{}}, m[1][0], "there is no group: one seed is enough")
 
+	unmasked := Zoo{Bugs: []planted.Bug{planted.FetchNoCurrentEpoch}, Last: 1, Jobs: 1, Scenarios: []scenarios.Scenario{scenarios.LeadershipPingPong}}
+	masked, err := unmasked.Run()
+	require.NoError(t, err)
+	rows := unmasked.Matrix(masked)
+	require.Len(t, rows, 2)
+	assert.Equal(t, []string{"`fetch.no_current_epoch`", "`fetch.no_current_epoch` with `repl.no_divergence_check`"}, []string{rows[0][0].name(), rows[1][0].name()})
+	assert.Contains(t, rows[0][0].Inside.Check, "law 13:")
+	assert.Nil(t, rows[0][0].Outside, "a follower that diverges is told so")
+	assert.NotNil(t, rows[1][0].Outside)
+
 	z.Known = played[:1]
 	first := played[0]
 	played = nil

@@ -52,7 +52,8 @@ type Disk struct {
 	k    *kernel.Kernel
 	host string
 	cfg  Config
-	rng  *rand.Rand
+	luck kernel.Source
+	rng  *rand.Rand // draws from luck
 
 	root   *node
 	names  []nameOp // not yet durable, in order
@@ -74,7 +75,16 @@ type Stats struct {
 
 // New makes an empty disk.
 func New(k *kernel.Kernel, host string, seed uint64, cfg Config) *Disk {
-	return &Disk{k: k, host: host, cfg: cfg, rng: kernel.Stream(seed, "disk "+host), root: newDir()}
+	d := &Disk{k: k, host: host, cfg: cfg, luck: k.Source(seed, "disk "+host), root: newDir()}
+	d.rng = rand.New(&d.luck)
+	return d
+}
+
+// decides names what is drawn next: of such an operation, of the file of that path.
+func (d *Disk) decides(of, path string) {
+	if d.luck.Kept() {
+		d.luck.Under(of + " " + path)
+	}
 }
 
 // Stats returns what the disk did so far.
@@ -105,8 +115,9 @@ func (d *Disk) wait(doing, path string, cost time.Duration) {
 	d.k.Block(doing, path, nil, d.free)
 }
 
-// syncCost draws how long it takes to make so many bytes durable.
-func (d *Disk) syncCost(bytes int64) time.Duration {
+// syncCost draws how long it takes to make so many bytes of a file durable.
+func (d *Disk) syncCost(path string, bytes int64) time.Duration {
+	d.decides("sync", path)
 	cost := d.cfg.Sync + kernel.Exponential(d.rng, d.cfg.SyncJitter)
 	if kernel.Chance(d.rng, d.cfg.TailIn) {
 		cost += kernel.Exponential(d.rng, d.cfg.Tail)

@@ -96,6 +96,7 @@ func (r *Rule) matches(d *Disk, op Op, p string) bool {
 			return false
 		}
 	}
+	d.decides(op.String(), p)
 	if r.In > 1 && !kernel.Chance(d.rng, r.In) {
 		return false
 	}
@@ -113,6 +114,7 @@ func (d *Disk) strike(op Op, p string) error {
 			continue // or it was taken away while another delayed the operation
 		}
 		if r.Delay > 0 {
+			d.decides(op.String(), p)
 			d.wait(op.String(), p, kernel.Exponential(d.rng, r.Delay))
 		}
 		if err == nil {
@@ -173,6 +175,7 @@ func (d *Disk) failSync(f *inode, n int) {
 	if n == 0 {
 		return
 	}
+	d.decides("failed sync", f.path)
 	var missing []patch
 	f.onDisk(func(durable *content) {
 		for _, o := range f.ops[:n] {
@@ -198,6 +201,7 @@ func (d *Disk) miss(f *inode, n int, flaw Flaw) {
 		f.commit(n)
 		return
 	}
+	d.decides(flaw.String(), f.path)
 	o := writes[d.rng.IntN(len(writes))]
 	now := d.k.Now()
 	patches := []patch{{o.off, nil, flaw, now}}
@@ -279,6 +283,7 @@ func (d *Disk) Rot(p string, bits int) error {
 		return wrap("rot", p, env.ErrNotExist)
 	}
 	f := n.file
+	d.decides("rot", p)
 	for range bits {
 		off := d.rng.Int64N(f.cache.size)
 		b := f.cache.bytes(off, 1)

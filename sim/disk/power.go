@@ -85,6 +85,7 @@ func (d *Disk) cut(f *inode) string {
 	if n == 0 {
 		return ""
 	}
+	d.decides("power cut", f.path)
 	keep := d.keeps(n, f.expired(d.k.Now()-d.cfg.WriteBack))
 	if f.interrupted { // it was writing back in order, and got as far as the last
 		for i := range keep {
@@ -155,6 +156,7 @@ func (d *Disk) cutNames() []Loss {
 	for old < n && d.names[old].at < d.k.Now()-d.cfg.WriteBack {
 		old++
 	}
+	d.decides("power cut", "names")
 	keep := d.keeps(n, old)
 	needed := map[entry]bool{}
 	for i, o := range slices.Backward(d.names) {

@@ -185,7 +185,7 @@ func (v *view) SyncDir(dir string) error {
 	}
 	v.trace(OpSyncDir, dir)
 	v.d.stats.Syncs++
-	v.d.wait("sync", dir, v.d.syncCost(0))
+	v.d.wait("sync", dir, v.d.syncCost(dir, 0))
 	if err := v.begin(OpSyncDir, dir); err != nil {
 		return err
 	}
@@ -295,7 +295,7 @@ func (h *handle) Sync() error {
 	for _, o := range f.ops {
 		bytes += o.n
 	}
-	d.wait("sync", h.path, d.syncCost(bytes))
+	d.wait("sync", h.path, d.syncCost(h.path, bytes))
 	err := h.begin(OpSync)
 	n := int(max(upTo, f.first) - f.first)
 	if err != nil {

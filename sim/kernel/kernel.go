@@ -25,6 +25,8 @@ const Never time.Duration = math.MaxInt64
 type Config struct {
 	// Order picks which ready task runs next; nil: first come, first served.
 	Order *rand.Rand
+	// Decisions keeps what luck decides; nil: it is not kept.
+	Decisions *Decisions
 	// MaxEvents is after how many events a run is stopped; 0: no limit.
 	MaxEvents uint64
 	// MaxPerInstant is how many steps may happen without time passing; 0:
@@ -79,6 +81,9 @@ func New(cfg Config) *Kernel {
 		cfg.MaxPerTurn = 1_000_000
 	}
 	k := &Kernel{cfg: cfg}
+	if cfg.Decisions != nil {
+		cfg.Decisions.now = k.Now
+	}
 	k.trace.init(cfg.Trace, k)
 	return k
 }
@@ -249,7 +254,7 @@ func (k *Kernel) step() {
 func (k *Kernel) runReady() {
 	for {
 		k.reap()
-		t := k.ready.take(k.cfg.Order)
+		t := k.ready.take(k.cfg.Order, k.cfg.Decisions)
 		if t == nil || k.failure != nil {
 			return
 		}

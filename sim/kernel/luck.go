@@ -9,12 +9,12 @@ import (
 // Stream is a named stream of random numbers: the same for the same seed and label, and
 // independent of every other. A new stream shifts none of the others.
 func Stream(seed uint64, label string) *rand.Rand {
-	luck := Luck(seed, label)
+	luck := luckOf(seed, label)
 	return rand.New(&luck)
 }
 
-// Luck is the source of the stream of that name.
-func Luck(seed uint64, label string) rand.PCG {
+// luckOf is the source of the stream of that name.
+func luckOf(seed uint64, label string) rand.PCG {
 	return *rand.NewPCG(scramble(seed^hashString(label)), scramble(seed+0x9e37_79b9_7f4a_7c15))
 }
 

@@ -28,6 +28,7 @@ type Task struct {
 	alarm        time.Duration // when Event is scheduled; may be too early
 	woken        bool
 
+	named uint64 // see identity
 	turns uint64 // among the last before a limit of the kernel
 	dump  []byte // where it stands, while the kernel lists its tasks
 }
@@ -236,10 +237,13 @@ func (q *readyQueue) push(t *Task) {
 
 // take removes the next task: a random one, so that no code comes to rely on
 // the order in which tasks were woken.
-func (q *readyQueue) take(order *rand.Rand) *Task {
+func (q *readyQueue) take(order *rand.Rand, decisions *Decisions) *Task {
 	for q.n > 0 {
 		if q.n > 1 && order != nil {
 			i := order.IntN(q.n)
+			if decisions != nil {
+				i = decisions.order(q, i)
+			}
 			first := q.at(0)
 			q.set(0, q.at(i))
 			q.set(i, first)

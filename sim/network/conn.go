@@ -18,7 +18,8 @@ type Conn struct {
 	node   *Node
 	proc   *kernel.Process // nil until accepted
 	peer   *Conn
-	link   *Link // to the peer
+	link   *Link          // to the peer
+	luck   *kernel.Series // of its packets; nil: decisions are not kept
 	remote string
 
 	established bool
@@ -97,9 +98,25 @@ func (d *Node) connect(proc *kernel.Process, to *Node, port int) *Conn {
 	c.link, s.link = d.link(to), to.link(d)
 	c.remote = fmt.Sprintf("%s:%d", to.name, port)
 	s.remote = fmt.Sprintf("%s:%d", d.name, d.ephemeral)
+	n.nameLuck(c, s)
 	d.conns.Push(&c.item)
 	n.send(syn, c, []byte{byte(port >> 8), byte(port)})
 	return c
+}
+
+// nameLuck names what is decided of the packets of a new connection: by its hosts and its
+// port, and how many there were before.
+func (n *Network) nameLuck(c, s *Conn) {
+	if n.k.Decisions() == nil {
+		return
+	}
+	if n.dialed == nil {
+		n.dialed = map[string]int{}
+	}
+	name := c.node.name + " to " + c.remote
+	n.dialed[name]++
+	name = fmt.Sprintf("connection %d of %s", n.dialed[name], name)
+	c.luck, s.luck = n.k.NewSeries(name+": there"), n.k.NewSeries(name+": back")
 }
 
 // receive keeps a packet of data to be read; false: this end is closed.

@@ -29,7 +29,7 @@ type Link struct {
 	n        *Network
 	from, to *Node
 	rng      rand.Rand // draws from source
-	source   rand.PCG
+	source   kernel.Source
 
 	Profile  Profile
 	free     time.Duration // when the last packet has left the wire
@@ -53,7 +53,7 @@ func (d *Node) link(to *Node) *Link {
 		if d == to {
 			l.Profile = d.n.cfg.Loopback
 		}
-		l.source = kernel.Luck(d.n.seed, "link "+d.name+" to "+to.name)
+		l.source = d.n.k.Source(d.n.seed, "link "+d.name+" to "+to.name)
 		l.rng = *rand.New(&l.source)
 		d.links[to.index] = l
 	}
@@ -139,8 +139,9 @@ func (n *Network) tell(e ledger.Event) {
 	}
 }
 
-// arrival is when a packet of so many bytes that is sent now gets there.
-func (l *Link) arrival(size int) time.Duration {
+// arrival is when a packet of so many bytes that c sends now gets there.
+func (l *Link) arrival(c *Conn, size int) time.Duration {
+	l.source.Of(c.luck)
 	p := &l.Profile
 	at := max(l.n.k.Now(), l.from.busy)
 	if p.Bandwidth > 0 {
@@ -218,6 +219,7 @@ func (l *Link) release() {
 		c := p.from
 		if c.held > 0 { // the first of its connection
 			outage := min(l.n.k.Now()-c.heldSince, l.n.cfg.RetransmitCap)
+			l.source.Of(c.luck)
 			c.arrive = max(c.arrive, l.n.k.Now()+time.Duration(l.rng.Int64N(int64(outage)+1)))
 			c.held = 0
 		}

@@ -63,6 +63,8 @@ type Network struct {
 	alias map[string]*address
 	conns uint64
 	stats Stats
+	// dialed counts the connections by their hosts and port, when decisions are kept.
+	dialed map[string]int
 	// Tell, if set, is called with each event of a link.
 	Tell func(ledger.Event)
 

@@ -55,7 +55,7 @@ func (n *Network) send(kind packetKind, from *Conn, payload []byte) {
 // transmit schedules the arrival. Within a connection nothing overtakes.
 func (n *Network) transmit(l *Link, p *packet) {
 	from := p.from
-	from.arrive = max(from.arrive, l.arrival(len(p.data)+headerSize))
+	from.arrive = max(from.arrive, l.arrival(from, len(p.data)+headerSize))
 	n.k.Schedule(from.arrive, &p.Event)
 }
 
