@@ -145,21 +145,7 @@ func tellsALostRecord(t *testing.T, s shown) {
 			assert.Less(t, worst, 0.01, mode)
 		}
 	})
-	t.Run("the state at a time is that of a reader from the beginning", func(t *testing.T) {
-		wrong := value[[]string](s, `(() => {
-			const wrong = [];
-			let seed = 7;
-			for (let i = 0; i < 100; i++) {
-				seed = (seed * 1103515245 + 12345) %% 2147483648;
-				const t = Math.round(seed / 2147483648 * main.run.end), young = new Reducer(main.run.end);
-				for (const e of main.run.events) if (e.t <= t) young.add(e);
-				const other = new Card(main.run, young, main.steps).stateAt(t, main.view.focus);
-				if (other !== main.card.stateAt(t, main.view.focus)) wrong.push(t + "");
-			}
-			return wrong;
-		})()`)
-		assert.Empty(t, wrong)
-	})
+	t.Run("the state at a time is that of a reader from the beginning", func(t *testing.T) { readsTheSameState(t, s, 100) })
 	t.Run("each lane has a label, and colour is never the only sign", func(t *testing.T) {
 		assert.Zero(t, value[int](s, `[...document.querySelectorAll(".lane svg")].filter((l) => l.getAttribute("role") !== "img" || l.getAttribute("aria-label").length < 5).length`))
 		lanes := value[string](s, `document.getElementById("lanes").textContent`)
@@ -187,6 +173,23 @@ func tellsALostRecord(t *testing.T, s shown) {
 			assert.Empty(t, poor, theme)
 		}
 	})
+}
+
+// readsTheSameState: what the page says of a time does not depend on what came later.
+func readsTheSameState(t *testing.T, s shown, times int) {
+	t.Helper()
+	assert.Empty(t, value[[]string](s, `(() => {
+		const wrong = [];
+		let seed = 7;
+		for (let i = 0; i < %d; i++) {
+			seed = (seed * 1103515245 + 12345) %% 2147483648;
+			const t = Math.round(seed / 2147483648 * main.run.end), young = new Reducer(main.run.end);
+			for (const e of main.run.events) if (e.t <= t) young.add(e);
+			const other = new Card(main.run, young, main.steps).stateAt(t, main.view.focus);
+			if (other !== main.card.stateAt(t, main.view.focus)) wrong.push(t + "");
+		}
+		return wrong;
+	})()`, times))
 }
 
 func isUsedByKeyboard(t *testing.T, s shown) {
@@ -270,6 +273,15 @@ var kinds = []struct {
 	{"a duplicate", []string{"late-requests", "--seed", "1", "--plant", "idem.no_window"}, []string{"is in orders/0 at offsets", "OUT_OF_ORDER_SEQUENCE_NUMBER"}, true},
 	{"two owners", []string{"scale-out", "--seed", "1", "--set", "group.protocol=consumer", "--plant", "client848.forget_last_topics"}, []string{"both owned", "of group billing"}, false},
 	{"a stuck group", []string{"slow-load", "--seed", "1", "--plant", "coord.unload_ignores_epoch"}, []string{"No broker coordinates the group"}, true},
+	{"an aborted record that is delivered", []string{"standard-eos", "--seed", "1", "--plant", "fetch.delayed_no_aborted_list"},
+		[]string{"(offset 0 of invoices/0), of a transaction of worker-1 that was aborted", "its abort marker is at offset 27", "Transactional id worker-1", "✗ PrepareAbort epoch 1", "✗ abort, epoch 1, marker at 27"}, false},
+	{"a torn transaction", []string{"coordinator-in-prepare", "--seed", "1", "--plant", "txn.add_partitions_volatile"},
+		[]string{"Of one transaction of producer-4, what is in orders/1 is aborted; what is in orders/0 and orders/2 are committed", "each for a transaction of its own", "does not know of the transaction"}, true},
+	{"a hanging transaction", []string{"standard-eos", "--seed", "4", "--plant", "txn.add_partitions_volatile"}, []string{"is stable up to offset 934 only", "a transaction of worker-3 is open there", "lso ┈ 934"}, true},
+	{"a read above the last stable offset", []string{"exactly-once-pipeline", "--seed", "1", "--plant", "fetch.delayed_uncommitted"}, []string{"has a transaction open there since offset 0", "lso ┈ 0", "open since offset 0"}, true},
+	{"an end that was never decided", []string{"standard-eos", "--seed", "1", "--plant", "txn.complete_twice"}, []string{"its end was never decided", "Ongoing before", "▨ open, epoch 7"}, true},
+	{"output that is there twice", []string{"standard-eos", "--seed", "1", "--plant", "group.ack_marker_early"}, []string{"whose output is there twice", "no marker in __consumer_offsets/0", "⚠ no marker, epoch 4"}, true},
+	{"a commit of an old generation", []string{"standard-eos", "--seed", "5", "--plant", "group.txn_commit_no_generation"}, []string{"took a commit of orders/2 of generation 5 from worker-3", "generation 5; present: 6"}, true},
 	{"what is permitted", []string{"acks-one", "--seed", "1", "--set", "duration=22s"}, []string{"ALLOWED", "was acknowledged"}, true},
 	{"a run that holds", []string{"leader-loses-power", "--seed", "1", "--set", "duration=6s"}, nil, true},
 }
@@ -280,6 +292,7 @@ func tellsAKind(t *testing.T, s shown, says []string) {
 	for _, words := range says {
 		assert.Contains(t, text, words)
 	}
+	readsTheSameState(t, s, 10)
 	assert.Empty(t, value[[]string](s, `main.steps.filter((x) => !main.anchors[x.n]).map((x) => x.n + " " + x.host + " " + x.text)`), "steps without a mark")
 }
 

@@ -2,7 +2,7 @@
 // Kafka's own describe tools.
 
 // Steps that decide something; the others move the record.
-const decides = new Set(["isr", "died", "elected", "led", "followed", "struck", "group", "removed"]);
+const decides = new Set(["isr", "died", "elected", "led", "followed", "struck", "group", "removed", "decided", "complete", "fenced", "voted"]);
 
 /** The steps of the story: {n, t, host, text, lane, kind, offset, partition, op, decides}. */
 function stepsOf(run) {
@@ -75,9 +75,9 @@ class Card {
     const rows = [...p.replicas.values()].filter((r) => valueAt(r.ends, t) !== undefined).sort((a, b) => a.node - b.node).map((r) => this.replicaAt(r, t));
     const controller = stretchAt(this.state.controllers, t);
     const faults = this.state.faults.filter((f) => f && f.from <= t && f.to > t).map((f) => f.text);
-    return `<pre>${esc(line)}</pre><table><thead><tr><th>replica<th>role<th>epoch<th>ISR<th>HW<th>log end</thead><tbody>${rows.join("")}</tbody></table>` +
+    return `<pre>${esc(line)}</pre><table><thead><tr><th>replica<th>role<th>epoch<th>ISR<th>HW<th>LSO<th>log end</thead><tbody>${rows.join("")}</tbody></table>` +
       `<p>active controller: ${controller ? `${esc(controller.host)}, epoch ${controller.epoch}` : "none"}</p>` +
-      this.groupsAt(t) +
+      this.transactionsAt(t) + this.groupsAt(t) +
       `<p>faults now: ${faults.length ? faults.map(esc).join("; ") : "none"}</p>`;
   }
 
@@ -89,7 +89,21 @@ class Card {
       const now = valueAt(list, t), was = valueAt(list, lately);
       return now === undefined ? "<td>?" : now === was || was === undefined ? `<td>${now}` : `<td class="changed">${now} ${now < was ? "✂ " : ""}was ${was}`;
     };
-    return `<tr><td>${esc(r.host)}<td>${up && up.state !== "up" ? up.state : role ? (role.role === "leader" ? "★ leader" : `follows ${role.leader}`) : "–"}<td>${role ? role.epoch : "–"}<td>${d ? (d.isr.includes(r.node) ? "yes" : d.elr.includes(r.node) ? "ELR" : "no") : "–"}${cell(r.hws)}${cell(r.ends)}</tr>`;
+    return `<tr><td>${esc(r.host)}<td>${up && up.state !== "up" ? up.state : role ? (role.role === "leader" ? "★ leader" : `follows ${role.leader}`) : "–"}<td>${role ? role.epoch : "–"}<td>${d ? (d.isr.includes(r.node) ? "yes" : d.elr.includes(r.node) ? "ELR" : "no") : "–"}${cell(r.hws)}<td>${this.lsoAt(r, t)}${cell(r.ends)}</tr>`;
+  }
+
+  /** The last stable offset where a transaction is open below the high watermark. */
+  lsoAt(r, t) {
+    const at = stableAt(r, t, this.state.end);
+    return at === undefined ? "?" : at < valueAt(r.hws, t) ? `<span class="changed">${at}</span>` : at;
+  }
+
+  /** Transactional ids that are not idle, in the columns of kafka-transactions describe. */
+  transactionsAt(t) {
+    const rows = [...this.state.transactions.values()].map((x) => ({ id: x.id, now: stretchAt(x.states, t) })).filter((x) => x.now && !["Empty", "CompleteCommit", "CompleteAbort", "Dead"].includes(x.now.state));
+    if (!rows.length) return "";
+    return `<table><thead><tr><th>TransactionalId<th>ProducerId<th>Epoch<th>TransactionState<th>TopicPartitions</thead><tbody>${rows.sort((a, b) => byName(a.id, b.id)).map(({ id, now }) =>
+      `<tr><td>${esc(id)}<td>${now.producer}<td>${now.epoch}<td class="${now.from > t - 2e6 ? "changed" : ""}">${esc(now.state)}<td>${esc(now.partitions.join(","))}</tr>`).join("")}</tbody></table>`;
   }
 
   groupsAt(t) {
