@@ -107,9 +107,10 @@ class Card {
   }
 
   groupsAt(t) {
-    return [...this.state.groups.values()].map((g) => {
+    const begun = (list) => list.length > 0 && list[0].from <= t;
+    return [...this.state.groups.values()].filter((g) => begun(g.states) || [...g.owners.values()].some(begun)).map((g) => {
       const state = stretchAt(g.states, t);
-      const rows = [...g.owners.keys()].sort(byPartition).map((name) => `${name}: ${g.owners.get(name).filter((o) => o.from <= t && o.to > t).map((o) => o.member).join(" and ") || "no member"}`);
+      const rows = [...g.owners.keys()].filter((name) => begun(g.owners.get(name))).sort(byPartition).map((name) => `${name}: ${g.owners.get(name).filter((o) => o.from <= t && o.to > t).map((o) => o.member).join(" and ") || "no member"}`);
       return `<p>group ${esc(g.name)}${state ? `, ${esc(state.state)}, generation ${state.generation}` : ""}: ${rows.map(esc).join("; ")}</p>`;
     }).join("");
   }
