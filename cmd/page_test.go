@@ -183,7 +183,7 @@ func readsTheSameState(t *testing.T, s shown, times int) {
 		let seed = 7;
 		for (let i = 0; i < %d; i++) {
 			seed = (seed * 1103515245 + 12345) %% 2147483648;
-			const t = Math.round(seed / 2147483648 * main.run.end), young = new Reducer(main.run.end);
+			const t = Math.round(seed / 2147483648 * main.run.end), young = new Reducer(main.run.end, main.state.quorum);
 			for (const e of main.run.events) if (e.t <= t) young.add(e);
 			const other = new Card(main.run, young, main.steps).stateAt(t, main.view.focus);
 			if (other !== main.card.stateAt(t, main.view.focus)) wrong.push(t + "");
@@ -282,6 +282,9 @@ var kinds = []struct {
 	{"an end that was never decided", []string{"standard-eos", "--seed", "1", "--plant", "txn.complete_twice"}, []string{"its end was never decided", "Ongoing before", "▨ open, epoch 7"}, true},
 	{"output that is there twice", []string{"standard-eos", "--seed", "1", "--plant", "group.ack_marker_early"}, []string{"whose output is there twice", "no marker in __consumer_offsets/0", "⚠ no marker, epoch 4"}, true},
 	{"a commit of an old generation", []string{"standard-eos", "--seed", "5", "--plant", "group.txn_commit_no_generation"}, []string{"took a commit of orders/2 of generation 5 from worker-3", "generation 5; present: 6"}, true},
+	{"two leaders of the quorum", []string{"controller-storm", "--seed", "1", "--plant", "raft.restart_as_leader"}, []string{"controller-3 began to lead __cluster_metadata/0 in epoch 1 twice", "no vote was asked for", "★ LEADER epoch 1"}, true},
+	{"metadata that is not safe", []string{"standard", "--seed", "1", "--plant", "raft.no_flush"}, []string{"have appended and none synced", "synced by 0"}, true},
+	{"a tombstone that is gone", []string{"compacted-table", "--seed", "1", "--plant", "clean.tombstone_now"}, []string{"was not given the tombstone at offset 846", "cleaned up to 866"}, true},
 	{"what is permitted", []string{"acks-one", "--seed", "1", "--set", "duration=22s"}, []string{"ALLOWED", "was acknowledged"}, true},
 	{"a run that holds", []string{"leader-loses-power", "--seed", "1", "--set", "duration=6s"}, nil, true},
 }

@@ -53,6 +53,13 @@ var dull = map[string]bool{
 	"shard-committed": true,
 }
 
+// ofQuorum are dull events that show the metadata logs, which a page draws only if its
+// story is about them.
+var ofQuorum = map[string]bool{"quorum-appended": true, "quorum-committed": true}
+
+// metadata is the partition that the quorum replicates.
+const metadata = "__cluster_metadata/0"
+
 // packer packs a run.
 type packer struct {
 	out   packed
@@ -64,6 +71,8 @@ type packer struct {
 	marks map[[2]int]int64 // high watermarks
 	story *story
 	last  time.Duration
+	// quorum: the story is about the metadata quorum.
+	quorum bool
 }
 
 // pack packs the run. The same run gives the same bytes.
@@ -76,6 +85,7 @@ func (p Page) pack() ([]byte, error) {
 		},
 		hosts: numbers{}, kinds: numbers{}, texts: numbers{}, known: map[*ledger.Kind]*kind{},
 		ends: map[[2]int]int64{}, marks: map[[2]int]int64{}, story: storyOf(main, p.Events),
+		quorum: main != nil && main.Subject == metadata,
 	}
 	for e := range p.Events {
 		if err := k.add(e); err != nil {
@@ -107,7 +117,7 @@ func (k *packer) kindOf(e ledger.Event) *kind {
 	of := e.Kind()
 	known := k.known[of]
 	if known == nil {
-		known = &kind{name: of.Name, number: -1, dull: dull[of.Name], message: messages[of.Name]}
+		known = &kind{name: of.Name, number: -1, dull: dull[of.Name] && !(k.quorum && ofQuorum[of.Name]), message: messages[of.Name]}
 		if !known.message {
 			known.fields = fieldsOf(e, inColumns[of.Name])
 		}

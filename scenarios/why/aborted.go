@@ -135,8 +135,8 @@ func (d *delivery) committedAfterAll() string {
 	}
 	d.remark(w.moment, w.host, "a commit marker")
 	if d.ended != nil && d.ended.Version < 2 {
-		return fmt.Sprintf("It was committed: %s has a commit marker at offset %d, by a decision in epoch %d. With transaction.version=%d all transactions of a producer have one epoch, so an EndTxn that is late ends the transaction that came after its own (KAFKA-17754, KIP-890).",
-			d.partition, w.at, w.epoch, d.ended.Version)
+		return fmt.Sprintf("It was committed: %s has a commit marker at offset %d, by a decision in epoch %d. Before transaction.version=2 all transactions of a producer have one epoch, so an EndTxn that is late ends the transaction that came after its own (KAFKA-17754, KIP-890).",
+			d.partition, w.at, w.epoch)
 	}
 	return fmt.Sprintf("It was committed: %s has a commit marker at offset %d, of epoch %d, though the producer was told that its transaction, in epoch %d, was not.", d.partition, w.at, w.epoch, d.batch.ProducerEpoch)
 }

@@ -68,6 +68,11 @@ func (a *tale) recent(now *txnMove) {
 			a.add(x.step(x.host, reports.Fenced, onTransaction, fmt.Sprintf("finds that the transaction of %s, epoch %d, is open for too long", x.id, x.epoch)))
 		}
 	}
+	for _, x := range a.fenced {
+		if x.id == a.id && since.before(x.moment) && x.before(now.moment) {
+			a.add(x.step(x.host, reports.Fenced, onTransaction, fmt.Sprintf("refuses producer %d, epoch %d: it is fenced", x.producer, x.epoch)))
+		}
+	}
 	for _, l := range a.takeovers(since, now.moment) {
 		if l.host == now.host {
 			a.add(takesOver(l))
@@ -115,7 +120,7 @@ func (a *tale) noNewEpoch(now, before *txnMove) (what, because string) {
 	return what, a.epochsOf(now, "An end must take a new epoch, so that nothing which is still on its way in the old one counts. "+newEpochs)
 }
 
-// completeUndecided: a transaction is complete that no one had decided to end.
+// completeUndecided: a transaction is complete, and no end of it was decided.
 func (a *tale) completeUndecided(now, before *txnMove) (what, because string) {
 	if before == nil || before.ends() || now.To != "CompleteCommit" && now.To != "CompleteAbort" {
 		return "", ""

@@ -134,7 +134,7 @@ func (t *transactions) endOf(c *pendingOffset) *txnMove {
 	return t.moveAfter(t.idOf(c.producer), c.moment, func(m *txnMove) bool { return m.ends() && m.ProducerID == c.producer })
 }
 
-// owned adds who got the partition and gave it up, as far as it is near.
+// owned adds which members got the partition and gave it up, as far as it is near.
 func (r *rewind) owned() {
 	last := map[string]int{} // what each client was told last before the commit
 	for i, o := range r.owners {

@@ -309,7 +309,7 @@ func (t *transactions) stuckAt(partition string) (worst *stability) {
 		if partition != "" && s.partition != partition || t.led[s.partition] != s.host {
 			continue
 		}
-		if was := now[s.partition]; was != nil && was.to == s.to && s.to < s.hw {
+		if was := now[s.partition]; was != nil && was.to == s.to && was.to < was.hw && s.to < s.hw {
 			was.hw = s.hw
 			continue
 		}

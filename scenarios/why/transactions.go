@@ -15,7 +15,6 @@ import (
 // coordinators decide, which markers partitions have, what is appended and read.
 type transactions struct {
 	moves    []txnMove
-	queued   []txnMarker
 	written  []txnMarker
 	refused  []txnMarker
 	timeouts []txnEvent
@@ -51,7 +50,7 @@ type (
 		host string
 		witness.TxnState
 	}
-	// txnMarker: a marker is sent to a partition, appended there, or refused.
+	// txnMarker: a marker is appended to a partition, or refused there.
 	txnMarker struct {
 		moment
 		host, id, partition string
@@ -159,8 +158,6 @@ func (t *transactions) read(e *ledger.Entry) {
 		state := *x
 		state.Partitions = slices.Clone(x.Partitions)
 		t.moves = append(t.moves, txnMove{now, e.Host, state})
-	case *witness.MarkerQueued:
-		t.queued = append(t.queued, txnMarker{moment: now, host: e.Host, id: x.TxnID, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, commit: x.Commit})
 	case *witness.MarkerWritten:
 		t.written = append(t.written, txnMarker{moment: now, host: e.Host, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, commit: x.Commit, at: x.At})
 	case *witness.MarkerRefused:

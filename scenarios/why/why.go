@@ -8,8 +8,11 @@
 // cause is that of the first rule that fits; if none does, none is given: it never
 // guesses.
 //
-// The files: account.go reads the events of a partition; way.go follows a record;
-// lost.go, duplicate.go, early.go and groups.go hold the rules of each kind.
+// The files: account.go reads the events of a partition, way.go follows a record;
+// lost.go, duplicate.go and early.go hold the rules of its log. transactions.go and
+// tale.go do so for transactions, with rules in aborted.go, torn.go and endings.go. The
+// rules of groups are in groups.go and rewound.go, those of the quorum in quorum.go, of
+// compacted topics in compacted.go.
 package why
 
 import (
@@ -27,10 +30,10 @@ import (
 // is no rule for what it is about, or the events do not show it.
 func Explain(events iter.Seq[*ledger.Entry], v *reports.Violation) *reports.Why {
 	if v.Subject == kafka.MetadataPartition.String() {
-		return nil // the quorum has no rules yet
+		return explainQuorum(events, v)
 	}
 	var without *reports.Why // a cause
-	for _, explain := range []func(iter.Seq[*ledger.Entry], *reports.Violation) *reports.Why{explainLog, explainGroup, explainTransaction} {
+	for _, explain := range []func(iter.Seq[*ledger.Entry], *reports.Violation) *reports.Why{explainTable, explainLog, explainGroup, explainTransaction} {
 		switch why := explain(events, v); {
 		case why == nil:
 		case why.Because != "":

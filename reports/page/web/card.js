@@ -71,7 +71,7 @@ class Card {
     const topic = focus.slice(0, focus.lastIndexOf("/")), number = focus.slice(focus.lastIndexOf("/") + 1);
     const line = d
       ? `Topic: ${topic}\tPartition: ${number}\tLeader: ${d.leader < 0 ? "none" : d.leader}\tReplicas: ${d.replicas.join(",")}\tIsr: ${d.isr.join(",")}\tElr: ${d.elr.join(",")}\tLastKnownElr: ${d.lastKnown.join(",")}`
-      : `Topic: ${topic}\tPartition: ${number}\tnot yet created`;
+      : this.state.quorum && topic === "__cluster_metadata" ? this.quorumAt(p, t) : `Topic: ${topic}\tPartition: ${number}\tnot yet created`;
     const rows = [...p.replicas.values()].filter((r) => valueAt(r.ends, t) !== undefined).sort((a, b) => a.node - b.node).map((r) => this.replicaAt(r, t));
     const controller = stretchAt(this.state.controllers, t);
     const faults = this.state.faults.filter((f) => f && f.from <= t && f.to > t).map((f) => f.text);
@@ -79,6 +79,12 @@ class Card {
       `<p>active controller: ${controller ? `${esc(controller.host)}, epoch ${controller.epoch}` : "none"}</p>` +
       this.transactionsAt(t) + this.groupsAt(t) +
       `<p>faults now: ${faults.length ? faults.map(esc).join("; ") : "none"}</p>`;
+  }
+
+  /** The metadata quorum, as kafka-metadata-quorum describe --status has it. */
+  quorumAt(p, t) {
+    const leader = [...p.replicas.values()].map((r) => ({ r, role: stretchAt(r.roles, t) })).filter((x) => x.role?.role === "leader").sort((a, b) => b.role.epoch - a.role.epoch)[0];
+    return `LeaderId:\t${leader ? leader.r.node : -1}\nLeaderEpoch:\t${leader ? leader.role.epoch : "?"}\nHighWatermark:\t${leader ? valueAt(leader.r.hws, t) ?? -1 : -1}`;
   }
 
   replicaAt(r, t) {

@@ -153,7 +153,7 @@ class Lanes {
     const replicas = this.order(p), unstable = replicas.some((r) => r.unstable.length);
     const lanes = [{
       id: "decisions", title: `Partition ${p.name}`, hint: `━ log end offset  ┅ high watermark${unstable ? "  ┈ last stable offset, and what it hides from read_committed" : ""}  ▬ in the ISR  ╍ eligible (ELR)  ✂ truncation${this.record?.partition === p.name ? "  ▭ the record" : ""}`,
-      label: "controllers", height: 20,
+      label: p.decisions.length ? "controllers" : "", height: p.decisions.length ? 20 : 2,
       says: p.decisions.map((d) => `from ${seconds(d.from)} leader ${d.leader}, epoch ${d.epoch}, ISR ${d.isr.join(",")}`).join("; "),
       draw: (scale) => p.decisions.map((d) => bar(scale, d.from, d.to, 1, 17, "decision", decisionText(d), decisionText(d))).join(""),
       y: (s) => (s.lane === "controllers" || (!s.lane && s.host.startsWith("controller")) ? 10 : undefined),
@@ -165,8 +165,9 @@ class Lanes {
   /** The first leader, then the others; that with a cut last, for there the story ends. */
   order(p) {
     const lastCut = (r) => (r.cuts.some((c) => c.from > c.to) ? 1 : 0);
-    const first = p.decisions.length ? p.decisions[0].leader : -1;
-    return [...p.replicas.values()].sort((a, b) => lastCut(a) - lastCut(b) || (b.node === first) - (a.node === first) || a.node - b.node);
+    const first = p.decisions.length ? p.decisions[0].leader : -1, told = new Set(this.view.steps.map((s) => s.host));
+    const shown = [...p.replicas.values()].filter((r) => p.decisions.length || r.votes || told.has(r.host)); // of the quorum its voters
+    return (shown.length ? shown : [...p.replicas.values()]).sort((a, b) => lastCut(a) - lastCut(b) || (b.node === first) - (a.node === first) || a.node - b.node);
   }
 
   replica(p, r) {
@@ -189,7 +190,12 @@ class Lanes {
     for (const x of r.roles) {
       out += x.role === "leader"
         ? bar(scale, x.from, x.to, 0, 15, "leader strong", `★ LEADER epoch ${x.epoch}`, `${r.host} leads ${p.name} in epoch ${x.epoch}`)
-        : bar(scale, x.from, x.to, 0, 15, "follower", `follows ${x.leader} epoch ${x.epoch}`, `${r.host} follows broker ${x.leader} in epoch ${x.epoch}`);
+        : bar(scale, x.from, x.to, 0, 15, "follower", `${x.leader < 0 ? "no leader" : "follows " + x.leader} epoch ${x.epoch}`, `${r.host} follows ${x.leader < 0 ? "none" : x.leader} in epoch ${x.epoch}`);
+    }
+    for (const v of r.votes || []) {
+      if (v.t < scale.from || v.t > scale.to) continue;
+      const x = scale.x(v.t).toFixed(1);
+      out += `<g><title>votes for ${v.candidate} in epoch ${v.epoch}</title><path class="vote" d="M${x} 15v5m-3 -3h6"/><text class="offset" x="${(Number(x) + 4).toFixed(1)}" y="22">votes ${v.candidate}, epoch ${v.epoch}</text></g>`;
     }
     for (const d of p.decisions) {
       const cls = d.isr.includes(r.node) ? "in-isr" : d.elr.includes(r.node) ? "in-elr" : "out-of-isr";

@@ -3,7 +3,7 @@
 class Main {
   constructor(run) {
     this.run = run;
-    this.state = new Reducer(run.end);
+    this.state = new Reducer(run.end, run.story?.why?.partition === "__cluster_metadata/0");
     for (const e of run.events) this.state.add(e);
     this.steps = stepsOf(run);
     this.card = new Card(run, this.state, this.steps);
@@ -450,6 +450,8 @@ function parentOf(s, steps) {
     case "committed": return last("copied", "appended");
     case "acknowledged": case "answered": return last("decided", "marked", "committed", "appended", "broke", "sent");
     case "read": return last("served", "committed", "appended", "assigned", "staged");
+    case "voted": return last("followed", "voted");
+    case "elected": return last("voted") || undefined;
     case "led": case "followed": return last("elected");
     case "replaced": return here("led") || last("led");
     case "cut": case "lost": return here("followed", "died", "copied", "appended");

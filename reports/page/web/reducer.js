@@ -2,8 +2,10 @@
 // time in which it was in one state: {from, to, ...}. A live world feeds the same.
 
 class Reducer {
-  constructor(end) {
+  /** quorum: the metadata logs of controllers and brokers are shown, too. */
+  constructor(end, quorum = false) {
     this.end = end;
+    this.quorum = quorum;
     this.hosts = new Map(); // name -> {up: stretches}
     this.nodes = new Map(); // node id -> host
     this.partitions = new Map(); // "orders/0" -> partition
@@ -164,6 +166,25 @@ class Reducer {
   on_controller_active(e) {
     this.nodes.set(e.node, e.host);
     this.begin(this.controllers, e.t, { host: e.host, epoch: e.epoch });
+  }
+
+  // The metadata quorum, as a partition of which its members have replicas.
+
+  on_quorum_opened(e) { if (this.quorum) this.on_replica_opened(e); }
+  on_quorum_appended(e) { if (this.quorum) this.on_appended(e); }
+  on_quorum_committed(e) { if (this.quorum) this.on_high_watermark_moved({ ...e, to: e.hw }); }
+  on_quorum_truncating(e) { if (this.quorum) this.on_truncated(e); }
+  on_quorum_elected(e) {
+    if (!this.quorum) return;
+    const r = this.replica(e);
+    this.begin(r.roles, e.t, { role: "leader", epoch: e.epoch });
+    this.point(r.ends, e.t, e.end);
+  }
+  on_quorum_follows(e) { if (this.quorum) this.begin(this.replica(e).roles, e.t, { role: "follower", epoch: e.epoch, leader: e.leader }); }
+  on_quorum_voted(e) {
+    if (!this.quorum) return;
+    const r = this.replica(e);
+    (r.votes = r.votes || []).push({ t: e.t, epoch: e.epoch, candidate: e.candidate });
   }
 
   // Faults and phases.
