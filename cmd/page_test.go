@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +44,11 @@ func TestPage(t *testing.T) {
 			tellsAKind(t, pageOf(t, b, kept(t, c.run...), 1440), c.says)
 		})
 	}
+	t.Run("compares two runs", func(t *testing.T) {
+		out := filepath.Join(t.TempDir(), "both")
+		require.Zero(t, typed(t, "compare", "standard", "--seed", "3", "--no-faults", "--set", "duration=2s", "--set", "acks=all", "--set", "acks=1", "--set", "enable.idempotence=false", "--out", out).code)
+		comparesTwoRuns(t, pageAt(t, b, filepath.Join(out, "compare.html"), 1440))
+	})
 	t.Run("of a large run", func(t *testing.T) {
 		if !*long {
 			t.Skip("a large run: -long")
@@ -62,7 +68,12 @@ func kept(t *testing.T, run ...string) string {
 // pageOf opens the page of a run that was kept.
 func pageOf(t *testing.T, b *browser.Browser, dir string, width int) shown {
 	t.Helper()
-	s := shown{t: t, url: "file://" + filepath.Join(dir, "report.html")}
+	return pageAt(t, b, filepath.Join(dir, "report.html"), width)
+}
+
+func pageAt(t *testing.T, b *browser.Browser, file string, width int) shown {
+	t.Helper()
+	s := shown{t: t, url: "file://" + file}
 	var err error
 	s.Tab, err = b.Open(s.url, width, 900)
 	require.NoError(t, err)
@@ -297,6 +308,46 @@ func tellsAKind(t *testing.T, s shown, says []string) {
 	}
 	readsTheSameState(t, s, 10)
 	assert.Empty(t, value[[]string](s, `main.steps.filter((x) => !main.anchors[x.n]).map((x) => x.n + " " + x.host + " " + x.text)`), "steps without a mark")
+}
+
+// Each lane of one run lies above that of the other, on one axis that begins where they
+// part.
+func comparesTwoRuns(t *testing.T, s shown) {
+	assert.Empty(t, s.Errors())
+	assert.Equal(t, []string{s.url}, s.Requests())
+	text := value[string](s, `document.getElementById("difference").innerText`)
+	for _, words := range []string{"The same for", "First difference", "acks=all", "acks=1", "acknowledgement: half within", "× 0"} {
+		assert.Contains(t, text, words)
+	}
+	sides := value[[]string](s, `main.laneList.map((l) => "AB"[l.side] + " " + l.lane.id)`)
+	require.GreaterOrEqual(t, len(sides), 10)
+	for _, id := range []string{"faults", "decisions", "replica-broker-1", "replica-broker-3", "latency", "rate"} {
+		at := slices.Index(sides, "A "+id)
+		require.GreaterOrEqual(t, at, 0, id)
+		assert.Equal(t, "B "+id, sides[at+1])
+	}
+	assert.Equal(t, len(sides), value[int](s, `document.querySelectorAll(".parted").length`), "each lane shows where they part")
+	assert.Equal(t, 1, value[int](s, `new Set(main.sides.map((side) => side.lanes.range(main.scale, side.state.partitions.get("orders/0")).join())).size`), "heights mean the same in both")
+	assert.Contains(t, value[string](s, `document.getElementById("state").innerText`), "Topic: orders\tPartition: 0\tLeader: ")
+	assert.Zero(t, value[int](s, `[...document.querySelectorAll(".lane svg")].filter((l) => l.getAttribute("role") !== "img" || !/^run [AB], /.test(l.getAttribute("aria-label"))).length`))
+	s.press("p")
+	assert.Equal(t, "orders/1", value[string](s, `main.view.focus`))
+	s.press("a")
+	assert.Zero(t, value[int](s, `main.view.from`))
+	require.NoError(t, s.WaitFor(`location.hash.includes("p=orders%2F1")`))
+	address := value[string](s, `location.hash`)
+	lanes := value[string](s, `document.getElementById("lanes").innerHTML`)
+	require.NoError(t, s.Go("about:blank"))
+	require.NoError(t, s.WaitFor(`location.href === "about:blank"`))
+	require.NoError(t, s.Go(s.url+address))
+	s.ready()
+	assert.True(t, lanes == value[string](s, `document.getElementById("lanes").innerHTML`), "the address gives the same picture")
+	for _, width := range []int{390, 1000, 1280} {
+		require.NoError(t, s.Resize(width, 900))
+		require.NoError(t, s.WaitFor(fmt.Sprintf(`innerWidth === %d && (main.draw(), true)`, width)))
+		assert.LessOrEqual(t, value[int](s, `document.documentElement.scrollWidth`), width, "no scrolling sideways at %d", width)
+	}
+	assert.Empty(t, s.Errors())
 }
 
 // A page of a large run stays small and quick.

@@ -282,14 +282,15 @@ class Lanes {
   /** The offsets in view: the same for all replicas of a partition, or heights lie. */
   range(scale, p) {
     scale.ranges = scale.ranges || new Map(); // of this window: asked for by each replica and each step
-    if (!scale.ranges.has(p)) scale.ranges.set(p, this.rangeOf(scale, p));
+    if (!scale.ranges.has(p)) scale.ranges.set(p, this.rangeOf(scale, scale.alike?.(p.name) || [p]));
     return scale.ranges.get(p);
   }
 
-  rangeOf(scale, p) {
+  /** Of several partitions: those of runs that are compared are drawn alike. */
+  rangeOf(scale, partitions) {
     let low = Infinity, high = -Infinity;
     const see = (at) => { low = Math.min(low, at); high = Math.max(high, at); };
-    for (const r of p.replicas.values()) {
+    for (const r of partitions.flatMap((p) => [...p.replicas.values()])) {
       for (const list of [r.ends, r.hws]) {
         const first = valueAt(list, scale.from);
         if (first !== undefined) see(first);
