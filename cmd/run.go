@@ -165,7 +165,7 @@ func runCommand() *cobra.Command {
 			case story && watched:
 				return wrong("--story --watch: expected one of them")
 			case watched:
-				if o.Read = watch(os.Stderr); o.Read != nil {
+				if o.Read = drawOn(os.Stderr); o.Read != nil {
 					o.Keep = ledger.KeepAll // or operations of clients would not be told
 				}
 			}

@@ -26,9 +26,9 @@ type watching struct {
 // pace is how long the lanes of a second stay.
 const pace = 150 * time.Millisecond
 
-// watch is what reads the events of a run that is watched on a terminal; nil: it is none,
+// drawOn is what reads the events of a run that is watched on a terminal; nil: it is none,
 // and nothing is drawn.
-func watch(out *os.File) func(*ledger.Entry) {
+func drawOn(out *os.File) func(*ledger.Entry) {
 	if !isTerminal(out) {
 		fmt.Fprintln(os.Stderr, "ktrial: --watch draws on a terminal, and this is none: nothing is drawn")
 		return nil
