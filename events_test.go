@@ -156,16 +156,13 @@ var forPeople = map[string][]string{
 	"a moment of a node's life; laws look at what follows from it": {
 		"witness.ControllerResigned", "witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
 		"witness.BrokerRegistering", "witness.TopicCreated",
-		"witness.LogCleaned", "witness.LogUncleanable",
+		"witness.LogUncleanable",
 	},
 	"the course of groups and of their coordinators": {
 		"witness.ShardNotLoaded",
 		"witness.ShardReverted", "witness.RecordSetAside",
 	},
-	"the course of transactions": {
-		"witness.MarkerQueued", "witness.MarkerRefused",
-		"witness.OffsetPending", "witness.OffsetDecided",
-	},
+	"the course of transactions": {"witness.MarkerQueued"},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
 		"sim.ClockStepped", "sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",
 		"network.Cut", "network.Mended",

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/reports/page"
 	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/scenarios/trial"
 )
@@ -25,7 +27,8 @@ func compareCommand() *cobra.Command {
 		Long: "compare shows two runs side by side: how long they are the same, the first event in which they differ, what " +
 			"follows in each, and the numbers of both. RUN is the directory of a kept run (run --out). With a SCENARIO both " +
 			"are played, with one seed: a setting that is given twice has its first value in A and its second in B; " +
-			"the others hold for both. --out keeps them in DIR/a and DIR/b.\n\n" +
+			"the others hold for both. --out keeps them in DIR/a and DIR/b, and writes compare.html, both in one page; of " +
+			"kept runs that page alone.\n\n" +
 			"It ends with 0 whatever the verdicts are, but with 4 if a --require is missed.",
 		Example: examples(
 			"compare standard --seed 7 --set acks=all --set acks=1 --set enable.idempotence=false", "what does acks=1 cost, and save?",
@@ -40,7 +43,7 @@ func compareCommand() *cobra.Command {
 		},
 		ValidArgsFunction: completeScenarios(1),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			var sides [2]reports.Side
+			var sides [2]side
 			if len(args) == 2 {
 				sides, err = f.keptSides(c, args)
 			} else {
@@ -58,11 +61,22 @@ func compareCommand() *cobra.Command {
 	return c
 }
 
+// side is a run that is compared, and its page.
+type side struct {
+	reports.Side
+	page page.Page
+}
+
 // keptSides are two runs that were kept.
-func (f *runFlags) keptSides(c *cobra.Command, dirs []string) (sides [2]reports.Side, err error) {
+func (f *runFlags) keptSides(c *cobra.Command, dirs []string) (sides [2]side, err error) {
 	o, err := f.options(c)
 	if err != nil {
 		return sides, err
+	}
+	if f.out != "" {
+		if err := f.make(f.force); err != nil {
+			return sides, err
+		}
 	}
 	for i, dir := range dirs {
 		kept, err := trial.ReadKept(dir)
@@ -71,13 +85,13 @@ func (f *runFlags) keptSides(c *cobra.Command, dirs []string) (sides [2]reports.
 		}
 		kept.Report().MissedNumbers = nil
 		kept.Report().Require(o.Require)
-		sides[i] = reports.Side{Name: dir + ": " + kept.Report().Again, Run: kept.Report(), Events: slices.Values(kept.Entries)}
+		sides[i] = side{reports.Side{Name: dir + ": " + kept.Report().Again, Run: kept.Report(), Events: slices.Values(kept.Entries)}, kept.Page()}
 	}
 	return sides, nil
 }
 
 // playedSides plays a scenario twice with one seed.
-func (f *runFlags) playedSides(c *cobra.Command, name string, seed uint64) (sides [2]reports.Side, err error) {
+func (f *runFlags) playedSides(c *cobra.Command, name string, seed uint64) (sides [2]side, err error) {
 	s, err := scenarios.Find(name)
 	if err != nil {
 		return sides, usage{err}
@@ -109,7 +123,7 @@ func (f *runFlags) playedSides(c *cobra.Command, name string, seed uint64) (side
 		if err := f.keepRun(result, o); err != nil {
 			return sides, err
 		}
-		sides[i] = reports.Side{Name: result.Report.Again, Run: &result.Report, Events: result.Ledger.All()}
+		sides[i] = side{reports.Side{Name: result.Report.Again, Run: &result.Report, Events: result.Ledger.All()}, result.Page()}
 	}
 	f.out = out
 	return sides, nil
@@ -148,15 +162,23 @@ func twoSettings(set []string) (both [2][]string, err error) {
 	return both, nil
 }
 
-func (f *runFlags) compare(sides [2]reports.Side) error {
-	c := reports.Compare(sides[0], sides[1])
+func (f *runFlags) compare(sides [2]side) error {
+	c := reports.Compare(sides[0].Side, sides[1].Side)
+	both := ""
+	if f.out != "" {
+		both = filepath.Join(f.out, "compare.html")
+		p := page.Comparison{A: sides[0].page, B: sides[1].page, Of: c}
+		if err := writeWhole(both, func(w io.Writer) error { return p.Write(w) }); err != nil {
+			return cannotWrite("--out "+f.out, err)
+		}
+	}
 	if f.json {
 		if err := reports.WriteJSON(stdout, c); err != nil {
 			return err
 		}
 	} else {
 		c.WriteText(stdout, style(os.Stdout))
-		f.pages(c, sides)
+		pages(c, sides, both)
 	}
 	for _, s := range sides {
 		if len(s.Run.MissedNumbers) > 0 {
@@ -168,14 +190,20 @@ func (f *runFlags) compare(sides [2]reports.Side) error {
 	return nil
 }
 
-// pages says where the pages of both are, opened at the first difference.
-func (f *runFlags) pages(c *reports.Comparison, sides [2]reports.Side) {
+// pages says where the pages are: that of both, and those of each, opened at the first
+// difference.
+func pages(c *reports.Comparison, sides [2]side, both string) {
 	label := "\n  pages:"
-	for _, s := range sides {
-		if s.Run.Kept == "" {
-			continue
-		}
-		fmt.Fprintf(stdout, "%-9s %s%s\n", label, filepath.Join(s.Run.Kept, "report.html"), c.At())
+	say := func(file string) {
+		fmt.Fprintf(stdout, "%-9s %s\n", label, file)
 		label = ""
+	}
+	if both != "" {
+		say(both)
+	}
+	for _, s := range sides {
+		if s.Run.Kept != "" {
+			say(filepath.Join(s.Run.Kept, "report.html") + c.At())
+		}
 	}
 }

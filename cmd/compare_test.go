@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -19,10 +20,18 @@ func TestCompare(t *testing.T) {
 	assert.Regexp(t, `the same for [\d,]+ events, up to \S+s; the first difference:\n    A `, s.out)
 	assert.Regexp(t, `acknowledgement: half within +\S+ms +\S+ms  × 0`, s.out, "acks=1 is faster")
 	assert.Contains(t, s.out, filepath.Join(out, "b", "report.html")+"#t=")
+	assert.Contains(t, s.out, filepath.Join(out, "compare.html"))
+	first, err := os.ReadFile(filepath.Join(out, "compare.html"))
+	require.NoError(t, err)
 
 	a, b := filepath.Join(out, "a"), filepath.Join(out, "b")
 	s = typed(t, "compare", a, b, "--json")
 	require.Equal(t, 0, s.code, s.err)
+	again := filepath.Join(t.TempDir(), "again")
+	require.Zero(t, typed(t, "compare", a, b, "--out", again).code)
+	second, err := os.ReadFile(filepath.Join(again, "compare.html"))
+	require.NoError(t, err)
+	assert.InDelta(t, len(first), len(second), 2000, "kept runs give the page again, but for their names")
 	got := decoded(t, s.out)
 	assert.Equal(t, false, got["equal"])
 	assert.NotEmpty(t, got["numbers"])

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +44,11 @@ func TestPage(t *testing.T) {
 			tellsAKind(t, pageOf(t, b, kept(t, c.run...), 1440), c.says)
 		})
 	}
+	t.Run("compares two runs", func(t *testing.T) {
+		out := filepath.Join(t.TempDir(), "both")
+		require.Zero(t, typed(t, "compare", "standard", "--seed", "3", "--no-faults", "--set", "duration=2s", "--set", "acks=all", "--set", "acks=1", "--set", "enable.idempotence=false", "--out", out).code)
+		comparesTwoRuns(t, pageAt(t, b, filepath.Join(out, "compare.html"), 1440))
+	})
 	t.Run("of a large run", func(t *testing.T) {
 		if !*long {
 			t.Skip("a large run: -long")
@@ -62,7 +68,12 @@ func kept(t *testing.T, run ...string) string {
 // pageOf opens the page of a run that was kept.
 func pageOf(t *testing.T, b *browser.Browser, dir string, width int) shown {
 	t.Helper()
-	s := shown{t: t, url: "file://" + filepath.Join(dir, "report.html")}
+	return pageAt(t, b, filepath.Join(dir, "report.html"), width)
+}
+
+func pageAt(t *testing.T, b *browser.Browser, file string, width int) shown {
+	t.Helper()
+	s := shown{t: t, url: "file://" + file}
 	var err error
 	s.Tab, err = b.Open(s.url, width, 900)
 	require.NoError(t, err)
@@ -145,21 +156,7 @@ func tellsALostRecord(t *testing.T, s shown) {
 			assert.Less(t, worst, 0.01, mode)
 		}
 	})
-	t.Run("the state at a time is that of a reader from the beginning", func(t *testing.T) {
-		wrong := value[[]string](s, `(() => {
-			const wrong = [];
-			let seed = 7;
-			for (let i = 0; i < 100; i++) {
-				seed = (seed * 1103515245 + 12345) %% 2147483648;
-				const t = Math.round(seed / 2147483648 * main.run.end), young = new Reducer(main.run.end);
-				for (const e of main.run.events) if (e.t <= t) young.add(e);
-				const other = new Card(main.run, young, main.steps).stateAt(t, main.view.focus);
-				if (other !== main.card.stateAt(t, main.view.focus)) wrong.push(t + "");
-			}
-			return wrong;
-		})()`)
-		assert.Empty(t, wrong)
-	})
+	t.Run("the state at a time is that of a reader from the beginning", func(t *testing.T) { readsTheSameState(t, s, 100) })
 	t.Run("each lane has a label, and colour is never the only sign", func(t *testing.T) {
 		assert.Zero(t, value[int](s, `[...document.querySelectorAll(".lane svg")].filter((l) => l.getAttribute("role") !== "img" || l.getAttribute("aria-label").length < 5).length`))
 		lanes := value[string](s, `document.getElementById("lanes").textContent`)
@@ -187,6 +184,23 @@ func tellsALostRecord(t *testing.T, s shown) {
 			assert.Empty(t, poor, theme)
 		}
 	})
+}
+
+// readsTheSameState: what the page says of a time does not depend on what came later.
+func readsTheSameState(t *testing.T, s shown, times int) {
+	t.Helper()
+	assert.Empty(t, value[[]string](s, `(() => {
+		const wrong = [];
+		let seed = 7;
+		for (let i = 0; i < %d; i++) {
+			seed = (seed * 1103515245 + 12345) %% 2147483648;
+			const t = Math.round(seed / 2147483648 * main.run.end), young = new Reducer(main.run.end, main.state.quorum);
+			for (const e of main.run.events) if (e.t <= t) young.add(e);
+			const other = new Card(main.run, young, main.steps).stateAt(t, main.view.focus);
+			if (other !== main.card.stateAt(t, main.view.focus)) wrong.push(t + "");
+		}
+		return wrong;
+	})()`, times))
 }
 
 func isUsedByKeyboard(t *testing.T, s shown) {
@@ -270,6 +284,18 @@ var kinds = []struct {
 	{"a duplicate", []string{"late-requests", "--seed", "1", "--plant", "idem.no_window"}, []string{"is in orders/0 at offsets", "OUT_OF_ORDER_SEQUENCE_NUMBER"}, true},
 	{"two owners", []string{"scale-out", "--seed", "1", "--set", "group.protocol=consumer", "--plant", "client848.forget_last_topics"}, []string{"both owned", "of group billing"}, false},
 	{"a stuck group", []string{"slow-load", "--seed", "1", "--plant", "coord.unload_ignores_epoch"}, []string{"No broker coordinates the group"}, true},
+	{"an aborted record that is delivered", []string{"standard-eos", "--seed", "1", "--plant", "fetch.delayed_no_aborted_list"},
+		[]string{"(offset 0 of invoices/0), of a transaction of worker-1 that was aborted", "its abort marker is at offset 27", "Transactional id worker-1", "✗ PrepareAbort epoch 1", "✗ abort, epoch 1, marker at 27"}, false},
+	{"a torn transaction", []string{"coordinator-in-prepare", "--seed", "1", "--plant", "txn.add_partitions_volatile"},
+		[]string{"Of one transaction of producer-4, what is in orders/1 is aborted; what is in orders/0 and orders/2 are committed", "each for a transaction of its own", "does not know of the transaction"}, true},
+	{"a hanging transaction", []string{"standard-eos", "--seed", "4", "--plant", "txn.add_partitions_volatile"}, []string{"is stable up to offset 934 only", "a transaction of worker-3 is open there", "lso ┈ 934"}, true},
+	{"a read above the last stable offset", []string{"exactly-once-pipeline", "--seed", "1", "--plant", "fetch.delayed_uncommitted"}, []string{"has a transaction open there since offset 0", "lso ┈ 0", "open since offset 0"}, true},
+	{"an end that was never decided", []string{"standard-eos", "--seed", "1", "--plant", "txn.complete_twice"}, []string{"its end was never decided", "Ongoing before", "▨ open, epoch 7"}, true},
+	{"output that is there twice", []string{"standard-eos", "--seed", "1", "--plant", "group.ack_marker_early"}, []string{"whose output is there twice", "no marker in __consumer_offsets/0", "⚠ no marker, epoch 4"}, true},
+	{"a commit of an old generation", []string{"standard-eos", "--seed", "5", "--plant", "group.txn_commit_no_generation"}, []string{"took a commit of orders/2 of generation 5 from worker-3", "generation 5; present: 6"}, true},
+	{"two leaders of the quorum", []string{"controller-storm", "--seed", "1", "--plant", "raft.restart_as_leader"}, []string{"controller-3 began to lead __cluster_metadata/0 in epoch 1 twice", "no vote was asked for", "★ LEADER epoch 1"}, true},
+	{"metadata that is not safe", []string{"standard", "--seed", "1", "--plant", "raft.no_flush"}, []string{"have appended and none synced", "synced by 0"}, true},
+	{"a tombstone that is gone", []string{"compacted-table", "--seed", "1", "--plant", "clean.tombstone_now"}, []string{"was not given the tombstone at offset 846", "cleaned up to 866"}, true},
 	{"what is permitted", []string{"acks-one", "--seed", "1", "--set", "duration=22s"}, []string{"ALLOWED", "was acknowledged"}, true},
 	{"a run that holds", []string{"leader-loses-power", "--seed", "1", "--set", "duration=6s"}, nil, true},
 }
@@ -280,7 +306,48 @@ func tellsAKind(t *testing.T, s shown, says []string) {
 	for _, words := range says {
 		assert.Contains(t, text, words)
 	}
+	readsTheSameState(t, s, 10)
 	assert.Empty(t, value[[]string](s, `main.steps.filter((x) => !main.anchors[x.n]).map((x) => x.n + " " + x.host + " " + x.text)`), "steps without a mark")
+}
+
+// Each lane of one run lies above that of the other, on one axis that begins where they
+// part.
+func comparesTwoRuns(t *testing.T, s shown) {
+	assert.Empty(t, s.Errors())
+	assert.Equal(t, []string{s.url}, s.Requests())
+	text := value[string](s, `document.getElementById("difference").innerText`)
+	for _, words := range []string{"The same for", "First difference", "acks=all", "acks=1", "acknowledgement: half within", "× 0"} {
+		assert.Contains(t, text, words)
+	}
+	sides := value[[]string](s, `main.laneList.map((l) => "AB"[l.side] + " " + l.lane.id)`)
+	require.GreaterOrEqual(t, len(sides), 10)
+	for _, id := range []string{"faults", "decisions", "replica-broker-1", "replica-broker-3", "latency", "rate"} {
+		at := slices.Index(sides, "A "+id)
+		require.GreaterOrEqual(t, at, 0, id)
+		assert.Equal(t, "B "+id, sides[at+1])
+	}
+	assert.Equal(t, len(sides), value[int](s, `document.querySelectorAll(".parted").length`), "each lane shows where they part")
+	assert.Equal(t, 1, value[int](s, `new Set(main.sides.map((side) => side.lanes.range(main.scale, side.state.partitions.get("orders/0")).join())).size`), "heights mean the same in both")
+	assert.Contains(t, value[string](s, `document.getElementById("state").innerText`), "Topic: orders\tPartition: 0\tLeader: ")
+	assert.Zero(t, value[int](s, `[...document.querySelectorAll(".lane svg")].filter((l) => l.getAttribute("role") !== "img" || !/^run [AB], /.test(l.getAttribute("aria-label"))).length`))
+	s.press("p")
+	assert.Equal(t, "orders/1", value[string](s, `main.view.focus`))
+	s.press("a")
+	assert.Zero(t, value[int](s, `main.view.from`))
+	require.NoError(t, s.WaitFor(`location.hash.includes("p=orders%2F1")`))
+	address := value[string](s, `location.hash`)
+	lanes := value[string](s, `document.getElementById("lanes").innerHTML`)
+	require.NoError(t, s.Go("about:blank"))
+	require.NoError(t, s.WaitFor(`location.href === "about:blank"`))
+	require.NoError(t, s.Go(s.url+address))
+	s.ready()
+	assert.True(t, lanes == value[string](s, `document.getElementById("lanes").innerHTML`), "the address gives the same picture")
+	for _, width := range []int{390, 1000, 1280} {
+		require.NoError(t, s.Resize(width, 900))
+		require.NoError(t, s.WaitFor(fmt.Sprintf(`innerWidth === %d && (main.draw(), true)`, width)))
+		assert.LessOrEqual(t, value[int](s, `document.documentElement.scrollWidth`), width, "no scrolling sideways at %d", width)
+	}
+	assert.Empty(t, s.Errors())
 }
 
 // A page of a large run stays small and quick.

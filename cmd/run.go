@@ -126,7 +126,7 @@ func findBug(name string) (planted.Bug, error) {
 func runCommand() *cobra.Command {
 	var f runFlags
 	var seed uint64
-	var story bool
+	var story, watched bool
 	var p picking
 	c := &cobra.Command{
 		Use:   "run SCENARIO",
@@ -139,6 +139,7 @@ func runCommand() *cobra.Command {
 			"run acks-one --seed 1 --strict", "what acks=1 permits is violated",
 			"run standard --seed 7 --set min.insync.replicas=1 --out DIR", "kept for replay, check and trace",
 			"run standard --seed 7 --story --only orders/0", "what happens to a partition",
+			"run leader-loses-power --watch", "the lanes of each second, on a terminal",
 			"run leader-loses-power --app 'orders.wasm -rate 50' --seed 7", "your own program on trial",
 			"run standard --no-faults --require 'ack.p99<50ms'", "the work alone, and how fast it must be",
 		),
@@ -159,6 +160,14 @@ func runCommand() *cobra.Command {
 			}
 			if err := f.prepareRun(s, o); err != nil {
 				return err
+			}
+			switch {
+			case story && watched:
+				return wrong("--story --watch: expected one of them")
+			case watched:
+				if o.Read = drawOn(os.Stderr); o.Read != nil {
+					o.Keep = ledger.KeepAll // or operations of clients would not be told
+				}
 			}
 			if story {
 				var out io.Writer = stdout
@@ -182,6 +191,7 @@ func runCommand() *cobra.Command {
 	completeFlags(c)
 	c.Flags().Uint64Var(&seed, "seed", 0, "the seed, a `NUMBER`; without it one is drawn")
 	c.Flags().BoolVar(&story, "story", false, "tell what happens while it happens")
+	c.Flags().BoolVar(&watched, "watch", false, "draw the lanes of each second while it is played, on a terminal (standard error)")
 	p.add(c)
 	return c
 }

@@ -118,7 +118,7 @@ func comparedRows(a, b *Run) (rows []Compared) {
 		}
 	}
 	length := func(name string, of func(*Run) Seconds) {
-		row(name, func(r *Run) (float64, string) { s := of(r); return s.float(), s.short() })
+		row(name, func(r *Run) (float64, string) { s := of(r); return s.Float(), s.short() })
 	}
 	number := func(name string, of func(*Run) float64) {
 		row(name, func(r *Run) (float64, string) { n := of(r); return n, count(int64(n + 0.5)) })
@@ -213,8 +213,8 @@ func anomaliesOf(runs ...*Run) (names []string) {
 	return names
 }
 
-// times says how many times as much the second run has.
-func (c Compared) times() string {
+// Times says how many times as much the second run has: × 2.5; empty: it cannot be said.
+func (c Compared) Times() string {
 	if c.Values == nil || c.Values[0] == 0 || c.Values[1] == 0 || c.Texts[0] == c.Texts[1] {
 		return ""
 	}
@@ -300,7 +300,7 @@ func wrapped(text string, width int) (lines []string) {
 func (c *Comparison) writeRows(w io.Writer) {
 	fmt.Fprintf(w, "\n  %-38s %14s %14s\n", "", "A", "B")
 	for _, r := range c.Rows {
-		fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("  %-38s %14s %14s  %s", r.Name, r.Texts[0], r.Texts[1], r.times()), " "))
+		fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("  %-38s %14s %14s  %s", r.Name, r.Texts[0], r.Texts[1], r.Times()), " "))
 	}
 }
 

@@ -39,10 +39,11 @@ func (f Fault) end(run float64) float64 {
 	if f.Until == 0 {
 		return run
 	}
-	return f.Until.float()
+	return f.Until.Float()
 }
 
-func (s Seconds) float() float64 { return float64(s) / 1e9 }
+// Float is the number of seconds.
+func (s Seconds) Float() float64 { return float64(s) / 1e9 }
 
 // box fills a rectangle.
 func box(c draw.Canvas, color color.Color, x0, x1, y0, y1 vg.Length) {
@@ -55,7 +56,7 @@ type shades struct{ faults []Fault }
 func (s shades) Plot(c draw.Canvas, p *plot.Plot) {
 	x, _ := p.Transforms(&c)
 	for _, f := range s.faults {
-		if from, to := x(f.At.float()), x(f.end(p.X.Max)); to > from {
+		if from, to := x(f.At.Float()), x(f.end(p.X.Max)); to > from {
 			box(c, pale(f.color(), 0x12), from, to, c.Min.Y, c.Max.Y)
 		}
 	}
@@ -78,11 +79,11 @@ func (l lines) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 	for _, m := range l.t.Marks {
 		if m.Kind == Phase {
-			vertical(draw.LineStyle{Color: faint, Width: 0.7, Dashes: []vg.Length{2, 2}}, m.At.float())
+			vertical(draw.LineStyle{Color: faint, Width: 0.7, Dashes: []vg.Length{2, 2}}, m.At.Float())
 		}
 	}
 	for _, broken := range l.t.Run.Violations {
-		vertical(draw.LineStyle{Color: alarm, Width: 1}, broken.At.float())
+		vertical(draw.LineStyle{Color: alarm, Width: 1}, broken.At.Float())
 	}
 }
 
@@ -96,7 +97,7 @@ func (l phases) Plot(c draw.Canvas, p *plot.Plot) {
 		if m.Kind != Phase {
 			continue
 		}
-		at, room := x(m.At.float())+3, style.Width(m.Text)
+		at, room := x(m.At.Float())+3, style.Width(m.Text)
 		if at+room > c.Max.X {
 			at -= room + 6
 		}
@@ -126,7 +127,7 @@ func (s strokes) Plot(c draw.Canvas, p *plot.Plot) {
 			continue
 		}
 		style := strokeOf[m.Kind]
-		at := x(m.At.float())
+		at := x(m.At.Float())
 		c.StrokeLine2(draw.LineStyle{Color: style.color, Width: 1.2}, at, y(style.row+0.15), at, y(style.row+0.85))
 	}
 }
@@ -140,7 +141,7 @@ func (l lanesOf) Plot(c draw.Canvas, p *plot.Plot) {
 	style.YAlign = draw.YCenter
 	for i, f := range l.faults {
 		lane := p.Y.Max - float64(i)
-		from, to := x(f.At.float()), x(f.end(p.X.Max))
+		from, to := x(f.At.Float()), x(f.end(p.X.Max))
 		box(c, f.color(), from, max(to, from+1.5), y(lane-0.85), y(lane-0.15))
 		middle, room := y(lane-0.5), style.Width(f.Fault)+5
 		switch {

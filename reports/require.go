@@ -48,7 +48,7 @@ func required() map[string]number {
 	length := func(name, about string, of func(*Run) (Seconds, bool)) {
 		all[name] = number{about: about, isTime: true, of: func(r *Run) (float64, bool) {
 			s, ok := of(r)
-			return s.float(), ok
+			return s.Float(), ok
 		}}
 	}
 	quantiles := func(prefix, about string, of func(*Run) Durations) {

@@ -17,6 +17,8 @@ type Why struct {
 	// Partition, or Group, that it is about.
 	Partition string `json:"partition,omitempty"`
 	Group     string `json:"group,omitempty"`
+	// Transaction is the transactional id that it is about; empty: none is.
+	Transaction string `json:"transaction,omitempty"`
 	// Record that the steps follow; nil: they follow none.
 	Record *RecordAt `json:"record,omitempty"`
 	Steps  []Step    `json:"steps"`
@@ -40,6 +42,21 @@ const (
 	TwoOwnersAtOnce WhyKind = "two owners"
 	StuckGroup      WhyKind = "stuck group"
 	TornTransaction WhyKind = "torn transaction"
+	// AbortedDelivered: a consumer was given a record of a transaction that did not commit.
+	AbortedDelivered WhyKind = "aborted record delivered"
+	ReadUnstable     WhyKind = "read above the last stable offset"
+	Hanging          WhyKind = "hanging transaction"
+	// WrongEnd: a coordinator ends a transaction as it must not.
+	WrongEnd WhyKind = "wrong end of a transaction"
+	// OutputTwice: what a pipeline read once it has processed twice.
+	OutputTwice WhyKind = "duplicated output"
+	Rewound     WhyKind = "group rewind"
+	StaleCommit WhyKind = "commit of an old generation"
+	TwoLeaders  WhyKind = "two leaders"
+	// MetadataLost: metadata that was committed is gone, or was not safe.
+	MetadataLost WhyKind = "lost metadata"
+	// ValueLost: a compacted log lacks the last value of a key.
+	ValueLost WhyKind = "lost value"
 )
 
 // RecordAt names records by the leader epoch in which they were appended and their
@@ -58,7 +75,8 @@ type Step struct {
 	// What happened in it, in one word, such as appended or cut.
 	Kind StepKind `json:"kind"`
 	Text string   `json:"text"`
-	// Lane is where a picture shows it: replica, client, controllers, group, fault.
+	// Lane is where a picture shows it: replica, client, controllers, group, transaction,
+	// fault.
 	Lane string `json:"lane"`
 	// Partition that an owner got or gave up; empty: that of the whole.
 	Partition string `json:"partition,omitempty"`
@@ -93,13 +111,21 @@ const (
 	GaveUp       StepKind = "gave up"
 	Removed      StepKind = "removed"
 	GroupMoved   StepKind = "group"
+	Began        StepKind = "began"    // a transaction, or one more partition of it
+	Decided      StepKind = "decided"  // how a transaction ends
+	Marked       StepKind = "marked"   // a marker is appended
+	Completed    StepKind = "complete" // all its markers are
+	Fenced       StepKind = "fenced"
+	Served       StepKind = "served" // a consumer is answered
+	Staged       StepKind = "staged" // offsets of a group, in a transaction
+	Voted        StepKind = "voted"
 	Broke        StepKind = "broke"
 )
 
 // Decides reports whether the step is a decision, not a move of the record.
 func (k StepKind) Decides() bool {
 	switch k {
-	case ISRChanged, Died, Elected, Led, Followed, Struck, GroupMoved, Removed:
+	case ISRChanged, Died, Elected, Led, Followed, Struck, GroupMoved, Removed, Decided, Completed, Fenced, Voted:
 		return true
 	}
 	return false

@@ -168,32 +168,42 @@ func subject(sends []SentRecord, polled []PolledRun) string {
 	return all[0].String()
 }
 
+// toldOfMany is how many elements of a list a sentence tells; the event has them all.
+const toldOfMany = 3
+
+// few are the first of n elements in words, and how many more there are.
+func few(n int, element func(int) string) (parts []string) {
+	for i := range min(n, toldOfMany) {
+		parts = append(parts, element(i))
+	}
+	if more := n - toldOfMany; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return parts
+}
+
 // Sentence is such as: sends "p1-0-17@orders/0" to orders/0.
 func (e *Invoked) Sentence() string {
 	if len(e.Sends) == 0 {
 		return "asks for " + e.Function
 	}
-	var parts []string
-	for _, s := range e.Sends {
-		parts = append(parts, fmt.Sprintf("%q to %v", s.Value.String(), s.Partition))
-	}
-	return "sends " + strings.Join(parts, ", ")
+	return "sends " + strings.Join(few(len(e.Sends), func(i int) string {
+		return fmt.Sprintf("%q to %v", e.Sends[i].Value.String(), e.Sends[i].Partition)
+	}), ", ")
 }
 
-// Sentence is such as: send of operation 12 ok: orders/0@17.
+// Sentence is such as: send ok: "p1-0-17@orders/0" is orders/0@17.
 func (e *Completed) Sentence() string {
-	var parts []string
-	for _, s := range e.Sends {
-		if s.Offset != unknown {
-			parts = append(parts, fmt.Sprintf("%q is %v@%d", s.Value.String(), s.Partition, s.Offset))
-		}
-	}
-	for _, p := range e.Polled {
-		parts = append(parts, fmt.Sprintf("%v@%d..%d", p.Partition, p.First, p.Last))
-	}
-	for _, m := range e.Marks {
-		parts = append(parts, fmt.Sprintf("%s of %v is %d", m.Kind, m.Partition, m.Offset))
-	}
+	sent := slices.DeleteFunc(slices.Clone(e.Sends), func(s SentRecord) bool { return s.Offset == unknown })
+	parts := few(len(sent), func(i int) string {
+		return fmt.Sprintf("%q is %v@%d", sent[i].Value.String(), sent[i].Partition, sent[i].Offset)
+	})
+	parts = append(parts, few(len(e.Polled), func(i int) string {
+		return fmt.Sprintf("%v@%d..%d", e.Polled[i].Partition, e.Polled[i].First, e.Polled[i].Last)
+	})...)
+	parts = append(parts, few(len(e.Marks), func(i int) string {
+		return fmt.Sprintf("%s of %v is %d", e.Marks[i].Kind, e.Marks[i].Partition, e.Marks[i].Offset)
+	})...)
 	if e.Error != "" {
 		parts = append(parts, e.Error)
 	}

@@ -1,6 +1,7 @@
 package workloads
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/client"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/checkers/history"
 )
 
 // A value says where it was meant to go and which producer sent it, so that no
@@ -68,4 +70,25 @@ func TestSetRefuses(t *testing.T) {
 	assert.ErrorContains(t, ProduceConsume{Idempotent: true, Acks: client.AcksLeader}.Check(), "Must set acks to all in order to use the idempotent producer.")
 	assert.NoError(t, ProduceConsume{Acks: client.AcksNone}.Check())
 	assert.ErrorContains(t, ProduceConsume{Client: map[string]string{"auto.offset.reset": "none"}}.Check(), "every poll would fail")
+}
+
+// A sentence tells the first few of what an operation has; the event has all of it.
+func TestOperations_SentencesStayShort(t *testing.T) {
+	e := history.Event{Process: 1, Client: "worker-1", F: history.Txn}
+	for i := range 500 {
+		tp := history.Partition("orders", int32(i%2))
+		e.Mops = append(e.Mops, history.Mop{Kind: history.MopSend, Key: tp, Value: history.Text(fmt.Sprintf("v%d", i))})
+	}
+	var o Operations
+	e.Type = history.Invoke
+	begun := o.EventOf(&e, 0).(*Invoked)
+	assert.Len(t, begun.Sends, 500)
+	assert.Equal(t, `sends "v0" to orders/0, "v1" to orders/1, "v2" to orders/0, and 497 more`, begun.Sentence())
+	e.Type = history.OK
+	for i := range e.Mops {
+		e.Mops[i].Offset = history.At(int64(i))
+	}
+	done := o.EventOf(&e, 1).(*Completed)
+	assert.Len(t, done.Sends, 500)
+	assert.Equal(t, `txn ok: "v0" is orders/0@0, "v1" is orders/1@1, "v2" is orders/0@2, and 497 more`, done.Sentence())
 }

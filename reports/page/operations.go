@@ -11,21 +11,21 @@ import (
 // operations are those of the clients, each with its beginning and its end, in
 // columns. Polls that gave nothing are counted and left out.
 type operations struct {
-	Op      column `json:"op"`      // events of the history: where it began, as a difference to the one before,
-	Done    column `json:"done"`    // and where it ended, from there; -1: it did not
-	Process column `json:"process"` // of the history
-	Client  column `json:"client"`  // among the hosts
-	From    column `json:"from"`    // nanoseconds, as a difference to the one before
-	Took    column `json:"took"`    // nanoseconds; -1: it did not end
-	F       column `json:"f"`       // among the texts, as all below
-	Outcome column `json:"outcome"`
-	Error   column `json:"error"`
+	Op      column // events of the history: where it began, as a difference to the one before,
+	Done    column // and where it ended, from there; -1: it did not
+	Process column // of the history
+	Client  column // among the hosts
+	From    column // nanoseconds, as a difference to the one before
+	Took    column // nanoseconds; -1: it did not end
+	F       column // among the texts, as all below
+	Outcome column
+	Error   column
 	// Sends, polled and marks of all operations, and how many each has.
-	Sends  columns `json:"sends"`
-	Polled columns `json:"polled"`
-	Marks  columns `json:"marks"`
+	Sends  columns
+	Polled columns
+	Marks  columns
 	// EmptyPolls is how many are left out.
-	EmptyPolls int `json:"empty_polls"`
+	EmptyPolls int
 
 	open    map[int64]*operation // by process
 	order   []int64              // processes, as their open operations began
@@ -36,10 +36,10 @@ type operations struct {
 
 // columns are lists of which each operation has some elements.
 type columns struct {
-	N      column             `json:"n"`
-	Fields map[string]*column `json:"fields"`
+	N      column
+	Fields map[string]*column
 	// Values are texts that occur once.
-	Values []string `json:"values,omitempty"`
+	Values []string
 }
 
 // operation is one that is under way.
@@ -100,6 +100,29 @@ func (o *operations) finish(k *packer) {
 		o.elements(k, &o.Polled, reflect.Value{}, "partition")
 		o.elements(k, &o.Marks, reflect.Value{}, "partition")
 	}
+}
+
+// write writes the columns.
+func (o *operations) write(w *writer) {
+	for _, c := range []struct {
+		name string
+		of   *column
+	}{{"op", &o.Op}, {"done", &o.Done}, {"process", &o.Process}, {"client", &o.Client}, {"from", &o.From}, {"took", &o.Took}, {"f", &o.F}, {"outcome", &o.Outcome}, {"error", &o.Error}} {
+		w.column(c.name, c.of)
+	}
+	for _, l := range []struct {
+		name string
+		of   *columns
+	}{{"sends", &o.Sends}, {"polled", &o.Polled}, {"marks", &o.Marks}} {
+		w.object(l.name, func() {
+			w.column("n", &l.of.N)
+			w.columns("fields", l.of.Fields)
+			if len(l.of.Values) > 0 {
+				w.value("values", l.of.Values)
+			}
+		})
+	}
+	w.value("empty_polls", o.EmptyPolls)
 }
 
 func (o *operations) row(k *packer, op *operation, done, took int64, outcome, failed string) {

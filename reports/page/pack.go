@@ -1,9 +1,12 @@
 package page
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,27 +20,27 @@ import (
 // events are of a few kinds, so they stand in columns: JSON objects would be ten
 // times as long, and a browser would read them ten times as long.
 type packed struct {
-	Format string       `json:"format"`
-	About  string       `json:"about"`
-	Report *reports.Run `json:"report"`
+	Format string
+	About  string
+	Report *reports.Run
 	// Story is the violation that the page is about, or the example of what is allowed.
-	Story *reports.Violation `json:"story"`
-	Hosts []string           `json:"hosts"`
-	Kinds []string           `json:"kinds"`
-	Texts []string           `json:"texts"` // to which columns refer by number
+	Story *reports.Violation
+	Hosts []string
+	Kinds []string
+	Texts []string // to which columns refer by number
 	// Of each event: nanoseconds since the last, host, kind.
-	T column `json:"t"`
-	H column `json:"h"`
-	K column `json:"k"`
+	T column
+	H column
+	K column
 	// Columns of the frequent kinds, by kind and field; Rest are the others, in their
 	// order: their fields, and their sentence if it is in the story.
-	Columns map[string]map[string]*column `json:"columns"`
-	Rest    []json.RawMessage             `json:"rest"`
+	Columns map[string]map[string]*column
+	Rest    [][]byte
 	// Operations of clients.
-	Operations *operations `json:"operations"`
+	Operations *operations
 	// Left is how many events of a kind were left out, by kind.
-	Left map[string]int `json:"left"`
-	End  int64          `json:"end"` // nanoseconds
+	Left map[string]int
+	End  int64 // nanoseconds
 }
 
 // format names what the page reads, and its version.
@@ -53,6 +56,13 @@ var dull = map[string]bool{
 	"shard-committed": true,
 }
 
+// ofQuorum are dull events that show the metadata logs, which a page draws only if its
+// story is about them.
+var ofQuorum = map[string]bool{"quorum-appended": true, "quorum-committed": true}
+
+// metadata is the partition that the quorum replicates.
+const metadata = "__cluster_metadata/0"
+
 // packer packs a run.
 type packer struct {
 	out   packed
@@ -64,6 +74,8 @@ type packer struct {
 	marks map[[2]int]int64 // high watermarks
 	story *story
 	last  time.Duration
+	// quorum: the story is about the metadata quorum.
+	quorum bool
 }
 
 // pack packs the run. The same run gives the same bytes.
@@ -71,11 +83,12 @@ func (p Page) pack() ([]byte, error) {
 	main := p.Run.Main()
 	k := &packer{
 		out: packed{
-			Format: format, About: p.About, Report: p.Run, Story: main, Left: map[string]int{}, Rest: []json.RawMessage{},
+			Format: format, About: p.About, Report: p.Run, Story: main, Left: map[string]int{},
 			Columns: map[string]map[string]*column{}, Operations: newOperations(),
 		},
 		hosts: numbers{}, kinds: numbers{}, texts: numbers{}, known: map[*ledger.Kind]*kind{},
 		ends: map[[2]int]int64{}, marks: map[[2]int]int64{}, story: storyOf(main, p.Events),
+		quorum: main != nil && main.Subject == metadata,
 	}
 	for e := range p.Events {
 		if err := k.add(e); err != nil {
@@ -90,7 +103,7 @@ func (p Page) pack() ([]byte, error) {
 	}
 	k.out.Hosts, k.out.Kinds, k.out.Texts = k.hosts.names(), k.kinds.names(), k.texts.names()
 	k.out.End = int64(p.Run.VirtualSeconds * 1e9)
-	return compressed(k.out)
+	return compressed(&k.out)
 }
 
 // kind is what becomes of events of a kind.
@@ -107,7 +120,7 @@ func (k *packer) kindOf(e ledger.Event) *kind {
 	of := e.Kind()
 	known := k.known[of]
 	if known == nil {
-		known = &kind{name: of.Name, number: -1, dull: dull[of.Name], message: messages[of.Name]}
+		known = &kind{name: of.Name, number: -1, dull: dull[of.Name] && !(k.quorum && ofQuorum[of.Name]), message: messages[of.Name]}
 		if !known.message {
 			known.fields = fieldsOf(e, inColumns[of.Name])
 		}
@@ -206,6 +219,103 @@ func (k *packer) column(kind, field string) *column {
 // column is a list of numbers, as JSON text that grows.
 type column struct{ text []byte }
 
+// writer writes an object as JSON. Columns and events are JSON text already: the encoder
+// would read all of it once more.
+type writer struct {
+	out   *bufio.Writer
+	err   error
+	begun bool // a key was written to the object
+}
+
+func (w *writer) text(text string) {
+	if _, err := w.out.WriteString(text); w.err == nil {
+		w.err = err
+	}
+}
+
+// key begins a value of the object.
+func (w *writer) key(name string) {
+	if w.begun {
+		w.text(",")
+	}
+	w.begun = true
+	w.text(`"` + name + `":`)
+}
+
+// value is a value that the encoder writes.
+func (w *writer) value(name string, v any) {
+	w.key(name)
+	text, err := json.Marshal(v)
+	if w.err == nil {
+		w.err = err
+	}
+	w.raw(text)
+}
+
+func (w *writer) raw(text []byte) {
+	if _, err := w.out.Write(text); w.err == nil {
+		w.err = err
+	}
+}
+
+func (w *writer) column(name string, c *column) {
+	w.key(name)
+	w.text("[")
+	w.raw(c.text)
+	w.text("]")
+}
+
+// object is a value that is an object.
+func (w *writer) object(name string, write func()) {
+	w.key(name)
+	w.begun = false
+	w.text("{")
+	write()
+	w.text("}")
+	w.begun = true
+}
+
+func (w *writer) columns(name string, of map[string]*column) {
+	w.object(name, func() {
+		for _, field := range slices.Sorted(maps.Keys(of)) {
+			w.column(field, of[field])
+		}
+	})
+}
+
+// write writes all of it.
+func (p *packed) write(w *writer) {
+	w.text("{")
+	w.value("format", p.Format)
+	w.value("about", p.About)
+	w.value("report", p.Report)
+	w.value("story", p.Story)
+	w.value("hosts", p.Hosts)
+	w.value("kinds", p.Kinds)
+	w.value("texts", p.Texts)
+	w.column("t", &p.T)
+	w.column("h", &p.H)
+	w.column("k", &p.K)
+	w.object("columns", func() {
+		for _, kind := range slices.Sorted(maps.Keys(p.Columns)) {
+			w.columns(kind, p.Columns[kind])
+		}
+	})
+	w.key("rest")
+	w.text("[")
+	for i, event := range p.Rest {
+		if i > 0 {
+			w.text(",")
+		}
+		w.raw(event)
+	}
+	w.text("]")
+	w.object("operations", func() { p.Operations.write(w) })
+	w.value("left", p.Left)
+	w.value("end", p.End)
+	w.text("}")
+}
+
 func (c *column) add(n int64) {
 	if len(c.text) > 0 {
 		c.text = append(c.text, ',')
@@ -213,22 +323,18 @@ func (c *column) add(n int64) {
 	c.text = strconv.AppendInt(c.text, n, 10)
 }
 
-// MarshalJSON is the list.
-func (c column) MarshalJSON() ([]byte, error) {
-	return append(append([]byte{'['}, c.text...), ']'), nil
-}
-
-func compressed(v any) ([]byte, error) {
+func compressed(p *packed) ([]byte, error) {
 	var b bytes.Buffer
 	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
 	if err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
+	w := &writer{out: bufio.NewWriterSize(z, 1<<16)}
+	p.write(w)
+	if w.err != nil {
+		return nil, w.err
 	}
-	if _, err := z.Write(text); err != nil {
+	if err := w.out.Flush(); err != nil {
 		return nil, err
 	}
 	if err := z.Close(); err != nil {

@@ -12,6 +12,7 @@
 //	lanes.js    the picture, a lane each
 //	card.js     the verdict, its steps, the state at the cursor
 //	main.js     keys, mouse, the address
+//	compare.js  two runs on one axis, instead of main.js
 package page
 
 import (
@@ -46,14 +47,33 @@ type Page struct {
 
 // Write writes the page. The same run gives the same bytes.
 func (p Page) Write(w io.Writer) error {
+	data, err := p.data()
+	if err != nil {
+		return err
+	}
+	run := p.Run
+	return write(w, "page.html", scripts, map[string]any{
+		"Run": run, "About": p.About, "Title": cmp.Or(p.Title, fmt.Sprintf("%s seed %d: %s", run.Scenario, run.Seed, run.Verdict)),
+		"Heading": cmp.Or(p.Heading, fmt.Sprintf("%s · seed %d", run.Scenario, run.Seed)), "Foreign": p.Heading != "",
+		"Data": data, "First": run.Main(),
+	})
+}
+
+// data is the packed run as it stands in a page.
+func (p Page) data() (template.HTML, error) {
 	run := *p.Run
 	run.WallSeconds = 0 // or the same run would not give the same bytes
 	p.Run = &run
 	packed, err := p.pack()
 	if err != nil {
-		return fmt.Errorf("page: %w", err)
+		return "", fmt.Errorf("page: %w", err)
 	}
-	t, err := template.New("page.html").ParseFS(web, "web/page.html")
+	return template.HTML(base64.StdEncoding.EncodeToString(packed)), nil
+}
+
+// write writes a page of a template with the style and some of the scripts.
+func write(w io.Writer, name string, scripts []string, values map[string]any) error {
+	t, err := template.New(name).ParseFS(web, "web/"+name)
 	if err != nil {
 		return fmt.Errorf("page: %w", err)
 	}
@@ -69,11 +89,6 @@ func (p Page) Write(w io.Writer) error {
 		}
 		script.Write(text)
 	}
-	return t.Execute(w, map[string]any{
-		"Run": p.Run, "About": p.About, "Title": cmp.Or(p.Title, fmt.Sprintf("%s seed %d: %s", p.Run.Scenario, p.Run.Seed, p.Run.Verdict)),
-		"Heading": cmp.Or(p.Heading, fmt.Sprintf("%s · seed %d", p.Run.Scenario, p.Run.Seed)), "Foreign": p.Heading != "",
-		"Style": template.CSS(style), "Script": template.JS(script.String()),
-		"Data":  template.HTML(base64.StdEncoding.EncodeToString(packed)),
-		"First": p.Run.Main(),
-	})
+	values["Style"], values["Script"] = template.CSS(style), template.JS(script.String())
+	return t.Execute(w, values)
 }

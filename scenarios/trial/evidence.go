@@ -103,15 +103,40 @@ func (e *evidence) operation(op *history.Op, in checkers.Instance) []reports.Mom
 	return []reports.Moment{began, {At: reports.Seconds(op.End), Who: client, What: e.answered(op, in)}}
 }
 
+// toldOfMany is how many records of an operation are told that no instance speaks of.
+const toldOfMany = 3
+
+// told are the sends of an operation that are told: those that an instance speaks of, or
+// else the first; more is how many others there are.
+func (e *evidence) told(op *history.Op, in checkers.Instance) (sends []history.Sent, more int) {
+	for _, s := range op.Sends {
+		if speaksOf(in, e.h.ValueOf(s.Rec).String()) {
+			sends = append(sends, s)
+		}
+	}
+	if len(sends) == 0 {
+		sends = op.Sends
+	}
+	sends = sends[:min(len(sends), toldOfMany)]
+	return sends, len(op.Sends) - len(sends)
+}
+
+// andMore says how many records are not told, and where they are.
+func (e *evidence) andMore(parts []string, op *history.Op, more int) []string {
+	if more == 0 {
+		return parts
+	}
+	return append(parts, fmt.Sprintf("and %s more records (op %d of the history has them all)", reports.Count(int64(more)), e.h.Index(op.Row)))
+}
+
 func (e *evidence) asked(op *history.Op, in checkers.Instance) string {
 	if len(op.Sends) > 0 {
 		var parts []string
-		for _, s := range op.Sends {
-			if value := e.h.ValueOf(s.Rec).String(); len(op.Sends) == 1 || speaksOf(in, value) {
-				parts = append(parts, fmt.Sprintf("%q to %v", value, e.h.Keys()[e.h.KeyOf(s.Rec)]))
-			}
+		sends, more := e.told(op, in)
+		for _, s := range sends {
+			parts = append(parts, fmt.Sprintf("%q to %v", e.h.ValueOf(s.Rec).String(), e.h.Keys()[e.h.KeyOf(s.Rec)]))
 		}
-		return "produce " + strings.Join(parts, ", ")
+		return "produce " + strings.Join(e.andMore(parts, op, more), ", ")
 	}
 	if op.F == history.Other {
 		return op.Name
@@ -127,22 +152,29 @@ func (e *evidence) answered(op *history.Op, in checkers.Instance) string {
 		return "unknown: " + op.Error
 	}
 	parts := []string{"ok"}
-	for _, s := range op.Sends {
+	sends, more := e.told(op, in)
+	for _, s := range sends {
 		parts = append(parts, e.spot(s.Rec, s.Offset))
 	}
-	others := 0
+	parts = e.andMore(parts, op, more)
+	others, told := 0, 0
 	for _, p := range op.Polled {
-		if value := e.h.ValueOf(p.Rec).String(); speaksOf(in, value) {
+		if value := e.h.ValueOf(p.Rec).String(); speaksOf(in, value) && told < toldOfMany {
 			parts = append(parts, fmt.Sprintf("%q %s", value, e.spot(p.Rec, p.Offset)))
+			told++
 		} else {
 			others++
 		}
 	}
-	for _, m := range op.Offsets {
+	for i, m := range op.Offsets {
+		if i == toldOfMany {
+			parts = append(parts, fmt.Sprintf("and %d more offsets", len(op.Offsets)-i))
+			break
+		}
 		parts = append(parts, fmt.Sprintf("%v of %v is %d", m.Kind, e.h.Keys()[m.Key], m.Offset))
 	}
 	if others > 0 {
-		parts = append(parts, fmt.Sprintf("and %d other records", others))
+		parts = append(parts, fmt.Sprintf("and %s other records", reports.Count(int64(others))))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -116,3 +116,35 @@ func TestAPlantedBugIsExplained(t *testing.T) {
 	}
 	t.Fatal("no seed shows the bug")
 }
+
+// Of an operation with many records a story tells those that the instance speaks of, or
+// else the first few; and how many more there are, and where.
+func TestEvidence_ALargeTransaction(t *testing.T) {
+	rec := history.NewRecorder()
+	orders := history.Partition("orders", 0)
+	e := history.Event{Process: 0, Client: "producer-1", F: history.Txn, Time: time.Second}
+	for i := range 500 {
+		e.Mops = append(e.Mops, history.Mop{Kind: history.MopSend, Key: orders, Value: history.Text(fmt.Sprintf("v%d@orders/0", i))})
+	}
+	rec.Invoke(e)
+	e.Type, e.Time = history.OK, 2*time.Second
+	for i := range e.Mops {
+		e.Mops[i].Offset = history.At(int64(i))
+	}
+	rec.Complete(e)
+	proof := &evidence{h: rec.History(), ledger: ledger.New(ledger.KeepStory)}
+	told := func(in checkers.Instance) string {
+		in.Ops = []int64{1}
+		var text strings.Builder
+		for _, m := range proof.tell(in) {
+			fmt.Fprintf(&text, "%s: %s\n", m.Who, m.What)
+		}
+		return text.String()
+	}
+	assert.Equal(t, `producer-1: produce "v0@orders/0" to orders/0, "v1@orders/0" to orders/0, "v2@orders/0" to orders/0, and 497 more records (op 1 of the history has them all)
+producer-1: ok, orders/0@0, orders/0@1, orders/0@2, and 497 more records (op 1 of the history has them all)
+`, told(checkers.Instance{}))
+	assert.Equal(t, `producer-1: produce "v77@orders/0" to orders/0, and 499 more records (op 1 of the history has them all)
+producer-1: ok, orders/0@77, and 499 more records (op 1 of the history has them all)
+`, told(checkers.Instance{Values: []string{"v77@orders/0"}}))
+}

@@ -63,7 +63,7 @@ func (r *Result) WriteTo(dir string, o Options) error {
 		return err
 	}
 	var html bytes.Buffer
-	if err := (page.Page{Run: &r.Report, About: r.about, Events: r.Ledger.Passing()}).Write(&html); err != nil {
+	if err := r.Page().Write(&html); err != nil {
 		return err
 	}
 	for name, text := range map[string][]byte{
@@ -154,6 +154,11 @@ func inWords(err error) string {
 		return fmt.Sprintf("found %s, expected a recorded run: an object", kind.Value)
 	}
 	return fmt.Sprintf("%s: found %s, expected %v", kind.Field, kind.Value, kind.Type)
+}
+
+// Page is the page of the run.
+func (r *Result) Page() page.Page {
+	return page.Page{Run: &r.Report, About: r.about, Events: r.Ledger.Passing()}
 }
 
 // Options are those of the recorded run.

@@ -24,6 +24,7 @@ type groups struct {
 	leads  map[string]shard // the last that began to lead, by partition of an internal topic
 	asked  map[string]*asked
 	polls  []groupPoll
+	took   []tookCommit
 	downs  []life
 	broke  *ledger.Entry // that broke a law
 	at     moment        // of it
@@ -68,6 +69,14 @@ type (
 		reason      string
 		first, last moment
 		times       int
+	}
+	// tookCommit: a coordinator accepted a commit, at once or with a transaction.
+	tookCommit struct {
+		moment
+		host, group, partition, member string
+		offset                         kafka.Offset
+		generation                     int32
+		transaction                    bool
 	}
 	groupPoll struct {
 		moment
@@ -123,6 +132,10 @@ func (g *groups) read(e *ledger.Entry) {
 		g.shards = append(g.shards, shard{now, e.Host, x.Subject(), x.Epoch, false, true, 0})
 	case *witness.BecameLeader:
 		g.leads[x.Subject()] = shard{moment: now, host: e.Host, name: x.Subject(), epoch: x.Epoch}
+	case *witness.OffsetCommitted:
+		g.took = append(g.took, tookCommit{now, e.Host, x.Group, x.Partition.String(), x.Member, x.Offset, x.Generation, false})
+	case *witness.OffsetPending:
+		g.took = append(g.took, tookCommit{now, e.Host, x.Group, x.Partition.String(), x.Member, x.Offset, x.Generation, true})
 	case *witness.CoordinatorForgotten:
 		g.forgotten(e.Host, x)
 	case *workloads.Completed:
@@ -174,29 +187,45 @@ func (g *groups) forgotten(host string, x *witness.CoordinatorForgotten) {
 
 // explainGroup explains what is about no single partition's log.
 func explainGroup(events iter.Seq[*ledger.Entry], v *reports.Violation) *reports.Why {
-	g := groupsOf(events, v.Inside)
-	if v.Inside {
-		if g.broke == nil {
-			return nil
-		}
-		assigned, ok := g.broke.Event.(*witness.PartitionsAssigned)
-		if !ok {
-			return nil
-		}
-		for _, tp := range assigned.Added {
-			if why := g.twoOwners(tp.String(), g.at); why != nil {
-				return why
-			}
-		}
+	if ofLog(v) {
 		return nil
 	}
-	if v.Anomaly == "" {
+	g := groupsOf(events, v.Inside)
+	if v.Inside {
+		return g.explainLaw()
+	}
+	switch v.Anomaly {
+	case "":
 		return g.stuck()
+	case "stale-commit":
+		if why := g.staleOf(v.Subject, v.Offsets); why != nil {
+			return why
+		}
 	}
 	if why := g.twoOwners(v.Subject, g.last); why != nil {
 		return why
 	}
 	return g.twiceTheSame(v.Subject)
+}
+
+// explainLaw explains a law of groups that broke, by the event that broke it.
+func (g *groups) explainLaw() *reports.Why {
+	if g.broke == nil {
+		return nil
+	}
+	switch e := g.broke.Event.(type) {
+	case *witness.PartitionsAssigned:
+		for _, tp := range e.Added {
+			if why := g.twoOwners(tp.String(), g.at); why != nil {
+				return why
+			}
+		}
+	case *witness.OffsetCommitted, *witness.OffsetPending:
+		if n := len(g.took); n > 0 {
+			return g.staleCommit(&g.took[n-1])
+		}
+	}
+	return nil
 }
 
 // twiceTheSame explains that a generation came twice: the group began anew, for its

@@ -8,8 +8,11 @@
 // cause is that of the first rule that fits; if none does, none is given: it never
 // guesses.
 //
-// The files: account.go reads the events of a partition; way.go follows a record;
-// lost.go, duplicate.go, early.go and groups.go hold the rules of each kind.
+// The files: account.go reads the events of a partition, way.go follows a record;
+// lost.go, duplicate.go and early.go hold the rules of its log. transactions.go and
+// tale.go do so for transactions, with rules in aborted.go, torn.go and endings.go. The
+// rules of groups are in groups.go and rewound.go, those of the quorum in quorum.go, of
+// compacted topics in compacted.go.
 package why
 
 import (
@@ -27,16 +30,82 @@ import (
 // is no rule for what it is about, or the events do not show it.
 func Explain(events iter.Seq[*ledger.Entry], v *reports.Violation) *reports.Why {
 	if v.Subject == kafka.MetadataPartition.String() {
-		return nil // the quorum has no rules yet
+		return explainQuorum(events, v)
 	}
-	if _, err := kafka.ParseTopicPartition(v.Subject); err != nil || ofOwners[v.Anomaly] {
-		return explainGroup(events, v)
+	var without *reports.Why // a cause
+	for _, explain := range []func(iter.Seq[*ledger.Entry], *reports.Violation) *reports.Why{explainTable, explainLog, explainGroup, explainTransaction} {
+		switch why := explain(events, v); {
+		case why == nil:
+		case why.Because != "":
+			return why
+		case without == nil:
+			without = why
+		}
+	}
+	return without
+}
+
+// ofLog reports whether a violation is about one partition's log.
+func ofLog(v *reports.Violation) bool {
+	_, err := kafka.ParseTopicPartition(v.Subject)
+	return err == nil && !ofOwners[v.Anomaly]
+}
+
+// explainLog explains what is about one partition's log.
+func explainLog(events iter.Seq[*ledger.Entry], v *reports.Violation) *reports.Why {
+	if !ofLog(v) {
+		return nil
 	}
 	a := accountOf(events, v.Subject, v.Inside)
 	if v.Inside {
 		return a.explainLaw()
 	}
 	return a.explainAnomaly(v)
+}
+
+// explainTransaction explains what is about transactions.
+func explainTransaction(events iter.Seq[*ledger.Entry], v *reports.Violation) *reports.Why {
+	t := transactionsOf(events, v.Inside)
+	switch {
+	case v.Inside && t.broke != nil:
+		return t.explainLaw(v)
+	case v.Inside:
+		return nil
+	}
+	switch v.Anomaly {
+	case "G1a", "aborted-read", "precommitted-read":
+		return explainAborted(t, v)
+	case "lost-write", "torn-transaction", "unseen":
+		if why := explainTorn(t, v); why != nil {
+			return why
+		}
+		return explainHanging(t, v.Subject)
+	case "stuck-LSO":
+		return explainHanging(t, v.Subject)
+	case "nonmonotonic-poll", "int-nonmonotonic-poll", "group-rewind", "duplicate-processing", "processed-twice", "commit-order", "committed-offset":
+		return explainRewind(t, v)
+	case "": // something did not come to its end
+		if why := explainHanging(t, ""); why != nil {
+			return why
+		}
+		return explainUnfinished(t)
+	}
+	return nil
+}
+
+// explainLaw explains a law of transactions that broke, by the event that broke it.
+func (t *transactions) explainLaw(v *reports.Violation) *reports.Why {
+	switch e := t.broke.Event.(type) {
+	case *witness.TxnState:
+		return t.explainState(e)
+	case *witness.MarkerWritten:
+		return t.explainMarker(e)
+	case *witness.ReadServed:
+		if e.Committed {
+			return t.explainUnstableRead(e, v.Subject)
+		}
+	}
+	return nil
 }
 
 // ofOwners are the anomalies of a partition that are about its owners in a group.
@@ -123,5 +192,6 @@ const (
 	onClient      = "client"
 	onControllers = "controllers"
 	onGroup       = "group"
+	onTransaction = "transaction"
 	onFault       = "fault"
 )

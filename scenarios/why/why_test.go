@@ -36,6 +36,24 @@ func TestExplain_Stories(t *testing.T) {
 		{"diverged", law("orders/0"), reports.Diverged},
 		{"given-up-too-early", law("group billing"), reports.TwoOwnersAtOnce},
 		{"not-coordinated", reports.Violation{}, reports.StuckGroup},
+		{"aborted-delivered", reports.Violation{Subject: "invoices/0", Anomaly: "G1a", Values: []string{"w1.1-0-1@invoices/0"}, Offsets: []int64{0}, Ops: []int{248, 249}}, reports.AbortedDelivered},
+		{"late-end", reports.Violation{Subject: "orders/1", Anomaly: "G1a", Values: []string{"p3-0-20@orders/1"}, Offsets: []int64{57}, Ops: []int{176, 204}}, reports.AbortedDelivered},
+		{"read-uncommitted", reports.Violation{Subject: "orders/2", Anomaly: "G1a", Values: []string{"p1-0-15@orders/2"}, Offsets: []int64{25}, Ops: []int{233, 919}}, reports.AbortedDelivered},
+		{"forgotten", reports.Violation{Subject: "accounts/3", Anomaly: "G1a", Values: []string{"t2-0-221@accounts/3"}, Offsets: []int64{250}, Ops: []int{1321, 1582}}, reports.AbortedDelivered},
+		{"torn", reports.Violation{Subject: "orders/1", Anomaly: "lost-write", Values: []string{"p4-0-53@orders/1"}, Offsets: []int64{134, 182}, Ops: []int{569, 633}}, reports.TornTransaction},
+		{"hanging", reports.Violation{}, reports.Hanging},
+		{"marker-refused", reports.Violation{}, reports.Hanging},
+		{"read-unstable", law("invoices/2"), reports.ReadUnstable},
+		{"completed-twice", law("transactional id worker-2"), reports.WrongEnd},
+		{"ended-without-new-epoch", law("transactional id worker-2"), reports.WrongEnd},
+		{"output-twice", reports.Violation{Subject: "orders/0", Anomaly: "nonmonotonic-poll", Offsets: []int64{38, 0}, Ops: []int{431, 500}}, reports.OutputTwice},
+		{"commit-of-no-generation", reports.Violation{Subject: "orders/1", Anomaly: "commit-order", Offsets: []int64{457, 407}, Ops: []int{5717, 6036}}, reports.OutputTwice},
+		{"stale-commit", reports.Violation{Subject: "orders/2", Anomaly: "stale-commit", Offsets: []int64{6, 5}, Ops: []int{5986, 6016}}, reports.StaleCommit},
+		{"zombie-commit", law("group billing"), reports.StaleCommit},
+		{"led-twice", law("__cluster_metadata/0"), reports.TwoLeaders},
+		{"vote-forgotten", law("__cluster_metadata/0"), reports.TwoLeaders},
+		{"committed-unsynced", law("__cluster_metadata/0"), reports.MetadataLost},
+		{"tombstone-gone", reports.Violation{Ops: []int{15521, 7380, 89714}}, reports.ValueLost},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			y := why.Explain(slices.Values(traceOf(t, c.name)), &c.of)
@@ -69,6 +87,14 @@ func TestExplain_NeverGuesses(t *testing.T) {
 	assert.Nil(t, why.Explain(slices.Values(all), &reports.Violation{Subject: "orders/7", Inside: true}))
 	assert.Nil(t, why.Explain(slices.Values(all), &reports.Violation{Subject: "orders/0", Anomaly: "lost-write", Values: []string{"another"}}))
 	assert.Nil(t, why.Explain(slices.Values(all), &reports.Violation{Subject: "__cluster_metadata/0", Inside: true}))
+	for _, v := range []reports.Violation{
+		{Subject: "orders/0", Anomaly: "G1a", Values: []string{"p4-0-209@orders/0"}, Offsets: []int64{264}},
+		{Subject: "orders/0", Anomaly: "torn-transaction", Values: []string{"p4-0-209@orders/0"}, Offsets: []int64{264}},
+		{Subject: "orders/0", Anomaly: "stuck-LSO"}, {Subject: "transactional id producer-1", Inside: true}, {},
+		{Subject: "orders/0", Anomaly: "nonmonotonic-poll", Ops: []int{4751, 4773}}, {Ops: []int{4751, 4773}},
+	} {
+		assert.Nil(t, why.Explain(slices.Values(all), &v), "%v", v)
+	}
 
 	other := slices.DeleteFunc(slices.Clone(all), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "became-follower" })
 	y := why.Explain(slices.Values(other), &reports.Violation{Subject: "orders/0", Inside: true})
@@ -94,6 +120,20 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.UnloadIgnoresEpoch, scenario: "slow-load", kind: reports.StuckGroup, because: "No broker coordinates", long: true},
 		{bug: planted.HWUnderMinISR, scenario: "late-isr-join", kind: reports.ShownTooHigh, because: "min.insync.replicas", long: true},
 		{bug: planted.NoELR, scenario: "last-in-sync", kind: reports.JoinedTooEarly, because: "what it had not synced", long: true},
+		{bug: planted.FetchDelayedUncommitted, scenario: "exactly-once-pipeline", kind: reports.ReadUnstable, because: "up to the high watermark all the same"},
+		{bug: planted.FetchDelayedNoAbortedList, scenario: "standard-eos", kind: reports.AbortedDelivered, because: "must name the aborted transactions"},
+		{bug: planted.TxnCompleteTwice, scenario: "standard-eos", kind: reports.WrongEnd, because: "carried out a second time"},
+		{bug: planted.TxnTimeoutNoBump, scenario: "zombie-producer", kind: reports.WrongEnd, because: "without a new epoch", long: true},
+		{bug: planted.TxnVolatile, scenario: "coordinator-in-prepare", kind: reports.TornTransaction, because: "was not in it", long: true},
+		{bug: planted.TxnVolatile, scenario: "standard-eos", kind: reports.Hanging, because: "so it sent no marker there", long: true},
+		{bug: planted.TxnMarkerStrictNoRetry, scenario: "coordinator-in-prepare", kind: reports.Hanging, because: "have this very marker already", long: true},
+		{bug: planted.AckMarkerEarly, scenario: "standard-eos", kind: reports.OutputTwice, because: "before the group coordinator had appended it", long: true},
+		{bug: planted.TxnCommitNoGeneration, scenario: "standard-eos", kind: reports.StaleCommit, because: "in a transaction too", long: true},
+		{bug: planted.CommitNoGeneration, scenario: "zombie-member", kind: reports.StaleCommit, because: "had been removed from the group"},
+		{bug: planted.RaftRestartAsLeader, scenario: "controller-storm", kind: reports.TwoLeaders, because: "without an election"},
+		{bug: planted.RaftForgetVote, scenario: "votes-in-the-dark", kind: reports.TwoLeaders, because: "was not on its disk", long: true},
+		{bug: planted.RaftNoFlush, scenario: "standard", kind: reports.MetadataLost, because: "not when it is in the page cache"},
+		{bug: planted.CleanTombstoneNow, scenario: "compacted-table", kind: reports.ValueLost, because: "must stay for delete.retention.ms", long: true},
 		{bug: planted.SnapshotWindow, scenario: "retries-after-restart", kind: reports.Duplicated, because: "opened its log in between", long: true},
 	} {
 		t.Run(string(c.bug), func(t *testing.T) {
@@ -124,6 +164,7 @@ func proper(t *testing.T, r *trial.Result, y *reports.Why) {
 	assert.NotEmpty(t, y.What)
 	assert.Contains(t, y.What+y.Because, y.Partition)
 	assert.Contains(t, y.What+y.Because, y.Group)
+	assert.Contains(t, y.What+y.Because, y.Transaction)
 	require.GreaterOrEqual(t, len(y.Steps), 3)
 	assert.LessOrEqual(t, len(y.Steps), 12)
 	for i, s := range y.Steps {

@@ -2,7 +2,7 @@
 // Kafka's own describe tools.
 
 // Steps that decide something; the others move the record.
-const decides = new Set(["isr", "died", "elected", "led", "followed", "struck", "group", "removed"]);
+const decides = new Set(["isr", "died", "elected", "led", "followed", "struck", "group", "removed", "decided", "complete", "fenced", "voted"]);
 
 /** The steps of the story: {n, t, host, text, lane, kind, offset, partition, op, decides}. */
 function stepsOf(run) {
@@ -71,14 +71,20 @@ class Card {
     const topic = focus.slice(0, focus.lastIndexOf("/")), number = focus.slice(focus.lastIndexOf("/") + 1);
     const line = d
       ? `Topic: ${topic}\tPartition: ${number}\tLeader: ${d.leader < 0 ? "none" : d.leader}\tReplicas: ${d.replicas.join(",")}\tIsr: ${d.isr.join(",")}\tElr: ${d.elr.join(",")}\tLastKnownElr: ${d.lastKnown.join(",")}`
-      : `Topic: ${topic}\tPartition: ${number}\tnot yet created`;
+      : this.state.quorum && topic === "__cluster_metadata" ? this.quorumAt(p, t) : `Topic: ${topic}\tPartition: ${number}\tnot yet created`;
     const rows = [...p.replicas.values()].filter((r) => valueAt(r.ends, t) !== undefined).sort((a, b) => a.node - b.node).map((r) => this.replicaAt(r, t));
     const controller = stretchAt(this.state.controllers, t);
     const faults = this.state.faults.filter((f) => f && f.from <= t && f.to > t).map((f) => f.text);
-    return `<pre>${esc(line)}</pre><table><thead><tr><th>replica<th>role<th>epoch<th>ISR<th>HW<th>log end</thead><tbody>${rows.join("")}</tbody></table>` +
+    return `<pre>${esc(line)}</pre><table><thead><tr><th>replica<th>role<th>epoch<th>ISR<th>HW<th>LSO<th>log end</thead><tbody>${rows.join("")}</tbody></table>` +
       `<p>active controller: ${controller ? `${esc(controller.host)}, epoch ${controller.epoch}` : "none"}</p>` +
-      this.groupsAt(t) +
+      this.transactionsAt(t) + this.groupsAt(t) +
       `<p>faults now: ${faults.length ? faults.map(esc).join("; ") : "none"}</p>`;
+  }
+
+  /** The metadata quorum, as kafka-metadata-quorum describe --status has it. */
+  quorumAt(p, t) {
+    const leader = [...p.replicas.values()].map((r) => ({ r, role: stretchAt(r.roles, t) })).filter((x) => x.role?.role === "leader").sort((a, b) => b.role.epoch - a.role.epoch)[0];
+    return `LeaderId:\t${leader ? leader.r.node : -1}\nLeaderEpoch:\t${leader ? leader.role.epoch : "?"}\nHighWatermark:\t${leader ? valueAt(leader.r.hws, t) ?? -1 : -1}`;
   }
 
   replicaAt(r, t) {
@@ -89,13 +95,28 @@ class Card {
       const now = valueAt(list, t), was = valueAt(list, lately);
       return now === undefined ? "<td>?" : now === was || was === undefined ? `<td>${now}` : `<td class="changed">${now} ${now < was ? "✂ " : ""}was ${was}`;
     };
-    return `<tr><td>${esc(r.host)}<td>${up && up.state !== "up" ? up.state : role ? (role.role === "leader" ? "★ leader" : `follows ${role.leader}`) : "–"}<td>${role ? role.epoch : "–"}<td>${d ? (d.isr.includes(r.node) ? "yes" : d.elr.includes(r.node) ? "ELR" : "no") : "–"}${cell(r.hws)}${cell(r.ends)}</tr>`;
+    return `<tr><td>${esc(r.host)}<td>${up && up.state !== "up" ? up.state : role ? (role.role === "leader" ? "★ leader" : `follows ${role.leader}`) : "–"}<td>${role ? role.epoch : "–"}<td>${d ? (d.isr.includes(r.node) ? "yes" : d.elr.includes(r.node) ? "ELR" : "no") : "–"}${cell(r.hws)}<td>${this.lsoAt(r, t)}${cell(r.ends)}</tr>`;
+  }
+
+  /** The last stable offset where a transaction is open below the high watermark. */
+  lsoAt(r, t) {
+    const at = stableAt(r, t, this.state.end);
+    return at === undefined ? "?" : at < valueAt(r.hws, t) ? `<span class="changed">${at}</span>` : at;
+  }
+
+  /** Transactional ids that are not idle, in the columns of kafka-transactions describe. */
+  transactionsAt(t) {
+    const rows = [...this.state.transactions.values()].map((x) => ({ id: x.id, now: stretchAt(x.states, t) })).filter((x) => x.now && !["Empty", "CompleteCommit", "CompleteAbort", "Dead"].includes(x.now.state));
+    if (!rows.length) return "";
+    return `<table><thead><tr><th>TransactionalId<th>ProducerId<th>Epoch<th>TransactionState<th>TopicPartitions</thead><tbody>${rows.sort((a, b) => byName(a.id, b.id)).map(({ id, now }) =>
+      `<tr><td>${esc(id)}<td>${now.producer}<td>${now.epoch}<td class="${now.from > t - 2e6 ? "changed" : ""}">${esc(now.state)}<td>${esc(now.partitions.join(","))}</tr>`).join("")}</tbody></table>`;
   }
 
   groupsAt(t) {
-    return [...this.state.groups.values()].map((g) => {
+    const begun = (list) => list.length > 0 && list[0].from <= t;
+    return [...this.state.groups.values()].filter((g) => begun(g.states) || [...g.owners.values()].some(begun)).map((g) => {
       const state = stretchAt(g.states, t);
-      const rows = [...g.owners.keys()].sort(byPartition).map((name) => `${name}: ${g.owners.get(name).filter((o) => o.from <= t && o.to > t).map((o) => o.member).join(" and ") || "no member"}`);
+      const rows = [...g.owners.keys()].filter((name) => begun(g.owners.get(name))).sort(byPartition).map((name) => `${name}: ${g.owners.get(name).filter((o) => o.from <= t && o.to > t).map((o) => o.member).join(" and ") || "no member"}`);
       return `<p>group ${esc(g.name)}${state ? `, ${esc(state.state)}, generation ${state.generation}` : ""}: ${rows.map(esc).join("; ")}</p>`;
     }).join("");
   }

@@ -1,9 +1,9 @@
 "use strict";
 // The packed run: events as objects, in order.
 
-/** Reads the run that is packed into the page. */
-async function readRun() {
-  const text = document.getElementById("data").textContent.trim();
+/** Reads a run that is packed into the page. */
+async function readRun(id = "data") {
+  const text = document.getElementById(id).textContent.trim();
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return unpack(await new Response(plain).json());

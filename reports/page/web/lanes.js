@@ -51,10 +51,14 @@ class Lanes {
     const lanes = [this.faults()];
     const concerned = this.concernedClients();
     if (concerned.length) lanes.push(this.clients("Clients of the story", concerned, "send or poll, until its answer"));
-    const groups = [...s.groups.values()], first = groups.filter((g) => g.name === this.why?.group && this.why.kind === "two owners");
+    const groups = [...s.groups.values()], first = groups.filter((g) => g.name === this.why?.group);
     for (const g of first) lanes.push(...this.group(g));
+    const told = s.transactions.get(this.why?.transaction), chosen = s.transactions.get(this.view.txn);
+    if (told && told === chosen) lanes.push(...this.transaction(told));
     if (focus && s.partitions.has(focus)) lanes.push(...this.partition(s.partitions.get(focus)));
     if (s.messages.length) lanes.push(this.messages());
+    if (chosen && told !== chosen) lanes.push(...this.transaction(chosen));
+    if (s.transactions.size > 1) lanes.push(this.otherTransactions(chosen));
     for (const g of groups) if (!first.includes(g)) lanes.push(...this.group(g));
     const others = [...s.partitions.keys()].filter((n) => n !== focus).sort(byPartition);
     if (others.length) lanes.push(this.others(others));
@@ -146,10 +150,10 @@ class Lanes {
   }
 
   partition(p) {
-    const replicas = this.order(p);
+    const replicas = this.order(p), unstable = replicas.some((r) => r.unstable.length);
     const lanes = [{
-      id: "decisions", title: `Partition ${p.name}`, hint: `━ log end offset  ┅ high watermark  ▬ in the ISR  ╍ eligible (ELR)  ✂ truncation${this.record?.partition === p.name ? "  ▭ the record" : ""}`,
-      label: "controllers", height: 20,
+      id: "decisions", title: `Partition ${p.name}`, hint: `━ log end offset  ┅ high watermark${unstable ? "  ┈ last stable offset, and what it hides from read_committed" : ""}  ▬ in the ISR  ╍ eligible (ELR)  ✂ truncation${this.record?.partition === p.name ? "  ▭ the record" : ""}`,
+      label: p.decisions.length ? "controllers" : "", height: p.decisions.length ? 20 : 2,
       says: p.decisions.map((d) => `from ${seconds(d.from)} leader ${d.leader}, epoch ${d.epoch}, ISR ${d.isr.join(",")}`).join("; "),
       draw: (scale) => p.decisions.map((d) => bar(scale, d.from, d.to, 1, 17, "decision", decisionText(d), decisionText(d))).join(""),
       y: (s) => (s.lane === "controllers" || (!s.lane && s.host.startsWith("controller")) ? 10 : undefined),
@@ -161,15 +165,16 @@ class Lanes {
   /** The first leader, then the others; that with a cut last, for there the story ends. */
   order(p) {
     const lastCut = (r) => (r.cuts.some((c) => c.from > c.to) ? 1 : 0);
-    const first = p.decisions.length ? p.decisions[0].leader : -1;
-    return [...p.replicas.values()].sort((a, b) => lastCut(a) - lastCut(b) || (b.node === first) - (a.node === first) || a.node - b.node);
+    const first = p.decisions.length ? p.decisions[0].leader : -1, told = new Set(this.view.steps.map((s) => s.host));
+    const shown = [...p.replicas.values()].filter((r) => p.decisions.length || r.votes || told.has(r.host)); // of the quorum its voters
+    return (shown.length ? shown : [...p.replicas.values()]).sort((a, b) => lastCut(a) - lastCut(b) || (b.node === first) - (a.node === first) || a.node - b.node);
   }
 
   replica(p, r) {
     const top = 22, chart = 54;
     return {
       id: `replica-${r.host}`, label: r.host, strong: true, height: top + chart + 6,
-      under: (t) => `end ━ ${valueAt(r.ends, t) ?? "?"}  hw ┅ ${valueAt(r.hws, t) ?? "?"}`,
+      under: (t) => `end ━ ${valueAt(r.ends, t) ?? "?"}  hw ┅ ${valueAt(r.hws, t) ?? "?"}${r.unstable.length ? `  lso ┈ ${stableAt(r, t, this.state.end) ?? "?"}` : ""}`,
       says: `${r.host}: ` + r.roles.map((x) => `${x.role} in epoch ${x.epoch} from ${seconds(x.from)}`).join(", ") +
         r.cuts.map((c) => `; ${c.lost ? "lost" : "cut"} ${c.from} to ${c.to} at ${seconds(c.t)}`).join(""),
       draw: (scale) => this.drawReplica(scale, p, r, top, chart),
@@ -185,7 +190,12 @@ class Lanes {
     for (const x of r.roles) {
       out += x.role === "leader"
         ? bar(scale, x.from, x.to, 0, 15, "leader strong", `★ LEADER epoch ${x.epoch}`, `${r.host} leads ${p.name} in epoch ${x.epoch}`)
-        : bar(scale, x.from, x.to, 0, 15, "follower", `follows ${x.leader} epoch ${x.epoch}`, `${r.host} follows broker ${x.leader} in epoch ${x.epoch}`);
+        : bar(scale, x.from, x.to, 0, 15, "follower", `${x.leader < 0 ? "no leader" : "follows " + x.leader} epoch ${x.epoch}`, `${r.host} follows ${x.leader < 0 ? "none" : x.leader} in epoch ${x.epoch}`);
+    }
+    for (const v of r.votes || []) {
+      if (v.t < scale.from || v.t > scale.to) continue;
+      const x = scale.x(v.t).toFixed(1);
+      out += `<g><title>votes for ${v.candidate} in epoch ${v.epoch}</title><path class="vote" d="M${x} 15v5m-3 -3h6"/><text class="offset" x="${(Number(x) + 4).toFixed(1)}" y="22">votes ${v.candidate}, epoch ${v.epoch}</text></g>`;
     }
     for (const d of p.decisions) {
       const cls = d.isr.includes(r.node) ? "in-isr" : d.elr.includes(r.node) ? "in-elr" : "out-of-isr";
@@ -219,6 +229,7 @@ class Lanes {
       if (hw) out += `<path class="below-hw" d="${hw}L${x1} ${top + chart}H${Math.max(scale.x(k.from), scale.left - 2).toFixed(1)}Z"/><path class="hw" d="${hw}"/>`;
       if (end) out += `<path class="end" d="${end}"/>`;
     }
+    out += this.drawUnstable(scale, r, y);
     for (const c of r.cuts) {
       if (c.from <= c.to || c.t < scale.from || c.t > scale.to) continue;
       const x = scale.x(c.t);
@@ -227,6 +238,20 @@ class Lanes {
         `<text class="cut-text" x="${(x > scale.right - 110 ? x - 12 : x + 12).toFixed(1)}" y="${(top + 10).toFixed(1)}" text-anchor="${x > scale.right - 110 ? "end" : "start"}">${text}</text>`;
     }
     return out;
+  }
+
+  /** The last stable offset where it is below the high watermark, and what lies between. */
+  drawUnstable(scale, r, y) {
+    let lines = "", hidden = "", lastX = -9;
+    for (let i = from(r.unstable, scale.from, (u) => u.to); i < r.unstable.length && r.unstable[i].from <= scale.to; i++) {
+      const u = r.unstable[i], x0 = Math.max(scale.x(u.from), scale.left), x1 = Math.min(scale.x(u.to), scale.right);
+      if (x1 - lastX < 0.7) continue; // it would be drawn over the one before
+      lastX = x1;
+      const hw = valueAt(r.hws, Math.min(u.to, scale.to)) ?? u.at, bottom = y(u.at).toFixed(1);
+      lines += `M${x0.toFixed(1)} ${bottom}H${x1.toFixed(1)}`;
+      hidden += `M${x0.toFixed(1)} ${bottom}V${y(Math.max(hw, u.at)).toFixed(1)}H${x1.toFixed(1)}V${bottom}Z`;
+    }
+    return lines ? `<path class="unstable-part" d="${hidden}"/><path class="lso" d="${lines}"/>` : "";
   }
 
   /** The heights of a step in the chart of a replica. */
@@ -257,14 +282,15 @@ class Lanes {
   /** The offsets in view: the same for all replicas of a partition, or heights lie. */
   range(scale, p) {
     scale.ranges = scale.ranges || new Map(); // of this window: asked for by each replica and each step
-    if (!scale.ranges.has(p)) scale.ranges.set(p, this.rangeOf(scale, p));
+    if (!scale.ranges.has(p)) scale.ranges.set(p, this.rangeOf(scale, scale.alike?.(p.name) || [p]));
     return scale.ranges.get(p);
   }
 
-  rangeOf(scale, p) {
+  /** Of several partitions: those of runs that are compared are drawn alike. */
+  rangeOf(scale, partitions) {
     let low = Infinity, high = -Infinity;
     const see = (at) => { low = Math.min(low, at); high = Math.max(high, at); };
-    for (const r of p.replicas.values()) {
+    for (const r of partitions.flatMap((p) => [...p.replicas.values()])) {
       for (const list of [r.ends, r.hws]) {
         const first = valueAt(list, scale.from);
         if (first !== undefined) see(first);
@@ -299,7 +325,7 @@ class Lanes {
 
   group(g) {
     const lanes = [{
-      id: `group-${g.name}`, title: `Group ${g.name}`, hint: "who owns each partition, as the members believe", label: "coordinator", height: 20,
+      id: `group-${g.name}`, title: `Group ${g.name}`, hint: `who owns each partition, as the members believe${g.staged.size ? "; ┈ offsets that wait for the marker of a transaction" : ""}`, label: "coordinator", height: 20,
       says: g.states.map((s) => `${s.state} from ${seconds(s.from)}`).join("; ") || "no state is known",
       draw: (scale) => g.states.map((s) => bar(scale, s.from, s.to, 1, 17, s.state === "Stable" ? "decision" : "unstable", `${s.state} ${s.generation >= 0 ? "generation " + s.generation : ""}`)).join(""),
       y: (s) => (s.lane === "group" && (!this.why?.group || this.why.group === g.name) && !(g.owners.get(s.partition) || []).some((o) => o.member === s.host) ? 10 : undefined),
@@ -314,12 +340,70 @@ class Lanes {
         id: `owner-${g.name}-${name}`, label: name, strong: name === concerned, height: position.length ? 52 : 20,
         under: position.length ? (t) => `read ━ ${valueAt(position, t) ?? "?"}  committed ┅ ${valueAt(g.committed.get(name) || [], t) ?? "?"}` : undefined,
         says: owners.map((o) => `${o.member} from ${seconds(o.from)} to ${seconds(o.to)}`).join("; "),
-        draw: (scale) => this.owners(scale, owners, members) + this.progress(scale, position, g.committed.get(name) || []),
+        draw: (scale) => this.owners(scale, owners, members) + this.progress(scale, position, g.committed.get(name) || [], g.staged.get(name) || []),
         y: (s) => (s.lane === "group" && s.partition === name && owners.some((o) => o.member === s.host) ? 10 : undefined),
         remarkY: 10,
       });
     }
     return lanes;
+  }
+
+  /** A transactional id: what its coordinator has it in, and a row for each partition up to its marker. */
+  transaction(x) {
+    const story = this.why?.transaction === x.id;
+    const lanes = [{
+      id: `txn-${x.id}`, title: `Transactional id ${x.id}`, hint: "▨ open  ✓ commit marker  ✗ abort marker  ⊘ fenced", label: "coordinator", height: 20,
+      says: `${x.states.length} states; ` + x.states.slice(-8).map((s) => `${s.state}, epoch ${s.epoch}, from ${seconds(s.from)}`).join("; "),
+      draw: (scale) => this.txnStates(scale, x.states, 1) + x.marks.filter((m) => !m.partition).map((m) => txnMark(scale, m)).join(""),
+      y: (s) => (s.lane === "transaction" && story && !x.spans.has(s.partition) ? 10 : undefined),
+      remarkY: 10,
+    }];
+    const names = [...x.spans.keys()].sort(byPartition), concerned = this.why?.partition;
+    if (names.includes(concerned)) names.sort((a, b) => (b === concerned) - (a === concerned));
+    for (const name of names) {
+      const spans = x.spans.get(name);
+      lanes.push({
+        id: `txn-${x.id}-${name}`, label: name, strong: story && name === concerned, height: 19,
+        says: `${name}: ${spans.length} transactions; ` + spans.slice(-8).map((s) => `${spanText(s)}, from ${seconds(s.from)} to ${seconds(s.to)}`).join("; "),
+        draw: (scale) => this.spans(scale, spans) + x.marks.filter((m) => m.partition === name).map((m) => txnMark(scale, m)).join(""),
+        y: (s) => (s.lane === "transaction" && story && s.partition === name ? 10 : undefined),
+        remarkY: 10,
+      });
+    }
+    return lanes;
+  }
+
+  /** The states of a transactional id; those of many that are very short are drawn together. */
+  txnStates(scale, states, y) {
+    return this.many(scale, states, y, txnClass, (s) => `${txnSigns[s.state] || ""}${s.state} epoch ${s.epoch}`, (s) => `${s.state}, producer ${s.producer}, epoch ${s.epoch}, at ${s.host}, with ${s.partitions.join(", ") || "no partitions"}; ${seconds(s.from, 1e3)} to ${seconds(s.to, 1e3)}`);
+  }
+
+  spans(scale, spans) {
+    return this.many(scale, spans, 1, (s) => `span ${s.end || "open"}`, spanText, (s) => `${spanText(s)}; ${seconds(s.from, 1e3)} to ${seconds(s.to, 1e3)}`);
+  }
+
+  /** Bars of stretches. Those narrower than three pixels are drawn together, a path for each class. */
+  many(scale, list, y, cls, text, title) {
+    let out = "";
+    const paths = {};
+    for (let i = from(list, scale.from, (s) => s.to); i < list.length && list[i].from <= scale.to; i++) {
+      const s = list[i], x0 = scale.x(s.from), x1 = scale.x(s.to), c = cls(s);
+      if (x1 - x0 >= 3) { out += bar(scale, s.from, s.to, y, 16, c, text(s), title(s)); continue; }
+      const at = Math.floor(Math.max(x0, scale.left) * 2) / 2, p = (paths[c] = paths[c] || { d: "", last: -9 });
+      if (at - p.last < 0.5) continue;
+      p.d += `M${at} ${y}h${Math.max(1, x1 - x0).toFixed(1)}v16h${(-Math.max(1, x1 - x0)).toFixed(1)}z`;
+      p.last = at;
+    }
+    return Object.entries(paths).map(([c, p]) => `<path class="${c} short" d="${p.d}"><title>several, one after another; go closer to see each</title></path>`).join("") + out;
+  }
+
+  otherTransactions(chosen) {
+    const names = [...this.state.transactions.keys()].filter((id) => id !== chosen?.id).sort(byName), row = 18;
+    return {
+      id: "other-transactions", title: "Other transactional ids", hint: "x: the next one in focus", labels: names, rowHeight: row, height: names.length * row + 2, buttons: "txn",
+      says: names.join(", "),
+      draw: (scale) => names.map((n, i) => this.txnStates(scale, this.state.transactions.get(n).states, 1 + i * row)).join(""),
+    };
   }
 
   /** Where the members have read a partition to. */
@@ -329,9 +413,11 @@ class Lanes {
   }
 
   /** Two lines below the owners: position, and committed offset. */
-  progress(scale, position, committed) {
+  progress(scale, position, committed, staged) {
     if (!position.length) return "";
     let low = Infinity, high = -Infinity;
+    staged = staged.slice(from(staged, scale.from, (s) => s.to)).filter((s) => s.from <= scale.to);
+    for (const s of staged) { low = Math.min(low, s.offset); high = Math.max(high, s.offset); }
     for (const list of [position, committed]) {
       const first = valueAt(list, scale.from);
       if (first !== undefined) { low = Math.min(low, first); high = Math.max(high, first); }
@@ -343,7 +429,12 @@ class Lanes {
       const d = list.length ? stepLine(scale, before(list, scale.from), y, 0, to) : "";
       return d ? `<path class="${cls}" d="${d}"/>` : "";
     };
-    return line(committed, "hw") + line(position, "end") + `<text class="offset" x="${scale.left + 2}" y="28">${high}</text>`;
+    let pending = "", lastX = -9;
+    for (const s of staged) {
+      const x0 = Math.max(scale.x(s.from), scale.left), x1 = Math.min(scale.x(s.to), scale.right);
+      if (x1 - lastX > 0.7) { pending += `M${x0.toFixed(1)} ${y(s.offset).toFixed(1)}H${Math.max(x1, x0 + 1).toFixed(1)}`; lastX = x1; }
+    }
+    return (pending ? `<path class="staged" d="${pending}"><title>offsets that a transaction is to commit</title></path>` : "") + line(committed, "hw") + line(position, "end") + `<text class="offset" x="${scale.left + 2}" y="28">${high}</text>`;
   }
 
   owners(scale, owners, members) {
@@ -361,7 +452,7 @@ class Lanes {
   others(names) {
     const row = 18;
     return {
-      id: "others", title: "Other partitions", hint: "p: the next one in focus", labels: names, rowHeight: row, height: names.length * row + 2, buttons: true,
+      id: "others", title: "Other partitions", hint: "p: the next one in focus", labels: names, rowHeight: row, height: names.length * row + 2, buttons: "focus",
       says: names.join(", "),
       draw: (scale) => names.map((n, i) => this.state.partitions.get(n).decisions.map((d) => bar(scale, d.from, d.to, 1 + i * row, 15, d.leader < 0 ? "down" : "follower", decisionText(d))).join("")).join(""),
     };
@@ -423,6 +514,33 @@ class Lanes {
   }
 }
 
+const txnSigns = { Ongoing: "▨ ", PrepareCommit: "✓ ", CompleteCommit: "✓ ", PrepareAbort: "✗ ", CompleteAbort: "✗ " };
+
+/** How a state of a transactional id is drawn. */
+const txnClass = (s) => `txn ${{ Ongoing: "open", PrepareCommit: "decided-commit", PrepareAbort: "decided-abort", CompleteCommit: "commit", CompleteAbort: "abort" }[s.state] || "idle"}`;
+
+/** What became of a transaction in a partition. */
+function spanText(s) {
+  const epoch = s.markerEpoch ?? s.epoch;
+  if (s.end === "commit") return `✓ commit, epoch ${epoch}, marker at ${s.at}`;
+  if (s.end === "abort") return `✗ abort, epoch ${epoch}, marker at ${s.at}`;
+  if (s.end === "none") return `⚠ no marker, epoch ${s.epoch}`;
+  return s.decided ? `▨ ${s.decided} decided, no marker yet, epoch ${s.epoch}` : `▨ open, epoch ${s.epoch}`;
+}
+
+/** What happened to a transactional id at a moment, in a few words. */
+function txnMark(scale, m) {
+  if (m.t < scale.from || m.t > scale.to) return "";
+  const x = scale.x(m.t), end = x > scale.right - 120;
+  return `<g><title>${esc(m.title || m.text)}</title><line class="cut" x1="${x.toFixed(1)}" x2="${x.toFixed(1)}" y1="0" y2="19"/><text class="cut-text" x="${(x + (end ? -12 : 12)).toFixed(1)}" y="13" text-anchor="${end ? "end" : "start"}">${esc(m.text)}</text></g>`;
+}
+
+/** The last stable offset of a replica: its high watermark, unless a transaction is open below. */
+function stableAt(r, t, end) {
+  const u = r.unstable[from(r.unstable, t, (u) => u.to)];
+  return u && u.from <= t && (t < u.to || u.to === end) ? u.at : valueAt(r.hws, t);
+}
+
 /** The index of the first of sorted things that is not before t. */
 function from(list, t, timeOf) {
   let low = 0, high = list.length;
@@ -443,11 +561,17 @@ function decisionText(d) {
   return `leader ${d.leader < 0 ? "none" : d.leader} epoch ${d.epoch} isr ${d.isr.join(",")}${d.elr.length ? " elr " + d.elr.join(",") : ""}`;
 }
 
-/** An operation in a few letters. */
+/** The first few of a list in words, and how many more there are. */
+const few = (list, text, most = 3) => list.slice(0, most).map(text).join(", ") + (list.length > most ? ` and ${count(list.length - most)} more` : "");
+
+/** An operation in a few letters: of many records the first ones. */
 function what(o) {
-  if (o.f === "send") return o.sends.map((s) => `${s.value}${s.offset >= 0 ? " → " + s.offset : ""}`).join(", ");
-  if (o.polled.length) return "read " + o.polled.map((p) => `${p.partition} ${p.first}${p.last > p.first ? ".." + p.last : ""}`).join(", ");
-  if (o.marks.length) return `${o.f} ` + o.marks.map((m) => `${m.partition} ${m.offset}`).join(", ");
+  const sent = (most) => few(o.sends, (s) => `${s.value}${s.offset >= 0 ? " → " + s.offset : ""}`, most);
+  const read = () => "read " + few(o.polled, (p) => `${p.partition} ${p.first}${p.last > p.first ? ".." + p.last : ""}`);
+  if (o.f === "send") return sent();
+  if (o.f === "txn") return ["txn", o.sends.length ? sent(1) : "", o.polled.length ? read() : "", o.marks.length ? "commits " + few(o.marks, (m) => `${m.partition} ${m.offset}`) : ""].filter(Boolean).join(" · ");
+  if (o.polled.length) return read();
+  if (o.marks.length) return `${o.f} ` + few(o.marks, (m) => `${m.partition} ${m.offset}`);
   return o.f;
 }
 

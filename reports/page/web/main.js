@@ -3,11 +3,11 @@
 class Main {
   constructor(run) {
     this.run = run;
-    this.state = new Reducer(run.end);
+    this.state = new Reducer(run.end, run.story?.why?.partition === "__cluster_metadata/0");
     for (const e of run.events) this.state.add(e);
     this.steps = stepsOf(run);
     this.card = new Card(run, this.state, this.steps);
-    this.view = { focus: this.firstFocus(), mode: "folded", from: 0, to: run.end, cursor: 0, query: "", step: 0, steps: this.steps };
+    this.view = { focus: this.firstFocus(), txn: this.firstTransaction(), mode: "folded", from: 0, to: run.end, cursor: 0, query: "", step: 0, steps: this.steps };
     this.whatMatters();
     this.view.cursor = this.steps.length ? this.steps[this.steps.length - 1].t : 0;
     this.lanes = new Lanes(run, this.state, this.view);
@@ -25,6 +25,11 @@ class Main {
     return subject && this.state.partitions.has(subject) ? subject : names[0] || [...this.state.partitions.keys()][0];
   }
 
+  firstTransaction() {
+    const ids = this.state.transactions;
+    return ids.has(this.run.story?.why?.transaction) ? this.run.story?.why?.transaction : [...ids.keys()].sort(byName)[0] || "";
+  }
+
   whatMatters() {
     const v = this.view, all = this.steps.filter((x) => x.host || this.steps.length < 3), s = all.slice(this.run.story?.inside && !this.run.stepped.length ? -4 : 0);
     if (!s.length) return this.wholeRun();
@@ -35,7 +40,7 @@ class Main {
 
   wholeRun() { this.view.from = 0; this.view.to = Math.ceil(this.run.end * 1.01) || 1; }
 
-  // The address: #t=ns,ns&s=folded&c=ns&p=orders/0&q=text
+  // The address: #t=ns,ns&s=folded&c=ns&p=orders/0&x=worker-1&q=text
 
   fromAddress() {
     const v = this.view, unknown = [];
@@ -46,6 +51,7 @@ class Main {
       else if (key === "s" && ["linear", "folded", "steps"].includes(value)) v.mode = value;
       else if (key === "c" && Number.isFinite(numbers[0])) v.cursor = Math.round(numbers[0]);
       else if (key === "p" && (value === "" || this.state.partitions.has(value))) v.focus = value || v.focus;
+      else if (key === "x" && (value === "" || this.state.transactions.has(value))) v.txn = value || v.txn;
       else if (key === "q") v.query = value;
       else unknown.push(part);
     }
@@ -59,7 +65,7 @@ class Main {
 
   address() {
     const v = this.view;
-    return `t=${Math.round(v.from)},${Math.round(v.to)}&s=${v.mode}&c=${Math.round(v.cursor)}&p=${encodeURIComponent(v.focus || "")}${v.query ? "&q=" + encodeURIComponent(v.query) : ""}`;
+    return `t=${Math.round(v.from)},${Math.round(v.to)}&s=${v.mode}&c=${Math.round(v.cursor)}&p=${encodeURIComponent(v.focus || "")}${v.txn && v.txn !== this.firstTransaction() ? "&x=" + encodeURIComponent(v.txn) : ""}${v.query ? "&q=" + encodeURIComponent(v.query) : ""}`;
   }
 
   say(text) { document.getElementById("said").textContent = text; }
@@ -76,7 +82,7 @@ class Main {
   }
 
   laneHTML(l, i) {
-    const labels = l.labels ? l.labels.map((n) => l.buttons ? `<button class="row" data-focus="${esc(n)}" style="height:${l.rowHeight}px">▸ ${esc(n)}</button>` : `<span class="row" style="height:${l.rowHeight}px">${esc(n)}</span>`).join("")
+    const labels = l.labels ? l.labels.map((n) => l.buttons ? `<button class="row" data-${l.buttons}="${esc(n)}" style="height:${l.rowHeight}px">▸ ${esc(n)}</button>` : `<span class="row" style="height:${l.rowHeight}px">${esc(n)}</span>`).join("")
       : `<span class="${l.strong ? "strong" : ""}">${esc(l.label || "")}</span>${l.under ? `<small data-under="${i}"></small>` : ""}`;
     return (l.title ? `<h3 class="lane-title">${esc(l.title)} <small>${esc(l.hint || "")}</small></h3>` : "") +
       `<div class="lane" data-lane="${i}"><div class="label">${labels}</div><svg role="img" aria-label="${esc((l.title || l.label || "") + ": " + l.says).slice(0, 2000)}" height="${l.height}"></svg></div>`;
@@ -127,7 +133,8 @@ class Main {
       if (y !== undefined && !this.anchors[s.n]) this.anchors[s.n] = { x: this.scale.x(s.t), y: top + y };
     });
     (this.run.story?.why?.remarks || []).forEach((m, i) => {
-      if (lane.remarkY !== undefined && !this.remarked[i] && this.remarkFits(lane, m)) this.remarked[i] = { x: this.scale.x(m.at * 1e9), y: top + lane.remarkY, text: m.text };
+      if (lane.remarkY === undefined || this.remarked[i] || !this.remarkFits(lane, m)) return;
+      this.remarked[i] = { x: this.scale.x(m.at * 1e9), y: top + lane.remarkY, text: m.text };
     });
   }
 
@@ -172,10 +179,12 @@ class Main {
     g.strokeRect(x(this.view.from), 1, Math.max(3, x(this.view.to) - x(this.view.from)), height - 2);
   }
 
-  /** Whether a remark is about what a lane shows. */
+  /** Whether a remark is about what a lane shows: what the step of its time and host is in, or else the lane of its host or group. */
   remarkFits(lane, m) {
-    const why = this.run.story.why;
-    return lane.id === `replica-${m.host}` || (why.group && why.partition && lane.id === `owner-${why.group}-${why.partition}`) || (why.group && !why.partition && lane.id === `group-${why.group}`);
+    const why = this.run.story.why, step = this.steps.find((s) => s.host === m.host && Math.abs(s.t - m.at * 1e9) < 2);
+    if (step && this.laneList.some((l) => l.remarkY !== undefined && l.y?.(step, this.scale) !== undefined)) return lane.y?.(step, this.scale) !== undefined;
+    return lane.id === `replica-${m.host}` || (why.group && why.partition && lane.id === `owner-${why.group}-${why.partition}`) || (why.group && !why.partition && lane.id === `group-${why.group}`) ||
+      (why.transaction && lane.id === `txn-${why.transaction}` && !this.laneList.some((l) => l.id === `replica-${m.host}`));
   }
 
   /** The steps as numbers on one path through the lanes: what moved the record is a line, what was decided is dashed. */
@@ -298,6 +307,19 @@ class Main {
     this.focus(names[(names.indexOf(this.view.focus) + 1) % names.length]);
   }
 
+  focusTransaction(id) {
+    this.view.txn = id;
+    this.build();
+    this.draw();
+    this.say(`transactional id ${id} in focus`);
+  }
+
+  nextTransaction() {
+    const ids = [...this.state.transactions.keys()].sort(byName);
+    if (ids.length) this.focusTransaction(ids[(ids.indexOf(this.view.txn) + 1) % ids.length]);
+    else this.say("no transactions");
+  }
+
   nextMode() {
     const modes = ["folded", "linear", "steps"];
     this.view.mode = modes[(modes.indexOf(this.view.mode) + 1) % modes.length];
@@ -331,7 +353,7 @@ class Main {
       "}": () => this.nextAnomaly(1), "{": () => this.nextAnomaly(-1),
       "+": () => this.zoom(0.5, this.view.cursor), "-": () => this.zoom(2, this.view.cursor),
       0: () => { this.whatMatters(); this.draw(); }, a: () => { this.wholeRun(); this.draw(); },
-      l: () => this.nextMode(), p: () => this.nextFocus(), t: () => this.theme(), "?": () => this.help(true),
+      l: () => this.nextMode(), p: () => this.nextFocus(), x: () => this.nextTransaction(), t: () => this.theme(), "?": () => this.help(true),
       c: () => this.copy(location.href.split("#")[0] + "#" + this.address()),
       "/": () => document.getElementById("search").focus(),
       f: () => this.say("fork: only in a live run, for a page holds one that is over"),
@@ -347,6 +369,7 @@ class Main {
       if (at("[data-step]")) this.goToStep(Number(at("[data-step]").dataset.step));
       else if (at("[data-copy]")) this.copy(at("[data-copy]").dataset.copy);
       else if (at("[data-focus]")) this.focus(at("[data-focus]").dataset.focus);
+      else if (at("[data-txn]")) this.focusTransaction(at("[data-txn]").dataset.txn);
       else if (at("[data-event]")) this.goTo(this.run.events[Number(at("[data-event]").dataset.event)].t);
       else if (at("[data-key]")) keys[at("[data-key]").dataset.key]();
       else if (at("[data-close]")) this.help(false);
@@ -416,15 +439,23 @@ function parentOf(s, steps) {
   const here = (...kinds) => earlier.find((x) => x.host === s.host && kinds.includes(x.kind));
   switch (s.kind) {
     case "sent": return undefined;
-    case "appended": return last("answered") && last("sent") ? last("sent", "answered") : last("sent");
+    case "began": case "staged": return last("sent", "assigned", "began");
+    case "decided": return last("staged", "answered", "appended", "began", "led");
+    case "marked": return last("decided");
+    case "complete": return last("marked", "decided", "began");
+    case "fenced": return last("began", "complete");
+    case "served": return last("marked", "committed", "appended");
+    case "appended": return last("answered") && last("sent") ? last("sent", "answered", "began") : last("began", "sent");
     case "copied": return last("appended", "replaced");
     case "committed": return last("copied", "appended");
-    case "acknowledged": case "answered": return last("committed", "appended", "broke", "sent");
-    case "read": return last("committed", "appended", "assigned");
+    case "acknowledged": case "answered": return last("decided", "marked", "committed", "appended", "broke", "sent");
+    case "read": return last("served", "committed", "appended", "assigned", "staged");
+    case "voted": return last("followed", "voted");
+    case "elected": return last("voted") || undefined;
     case "led": case "followed": return last("elected");
     case "replaced": return here("led") || last("led");
     case "cut": case "lost": return here("followed", "died", "copied", "appended");
-    case "broke": return here("copied", "appended", "lost", "cut", "led") || last("replaced", "led", "appended", "group", "assigned");
+    case "broke": return here("copied", "appended", "lost", "cut", "led") || last("began", "marked", "decided", "fenced", "committed", "replaced", "led", "appended", "staged", "group", "assigned");
     case "assigned": case "gave up": case "group": case "removed": return earlier[0];
     case "": return earlier[0];
   }

@@ -2,8 +2,10 @@
 // time in which it was in one state: {from, to, ...}. A live world feeds the same.
 
 class Reducer {
-  constructor(end) {
+  /** quorum: the metadata logs of controllers and brokers are shown, too. */
+  constructor(end, quorum = false) {
     this.end = end;
+    this.quorum = quorum;
     this.hosts = new Map(); // name -> {up: stretches}
     this.nodes = new Map(); // node id -> host
     this.partitions = new Map(); // "orders/0" -> partition
@@ -11,6 +13,8 @@ class Reducer {
     this.operations = []; // {client, f, from, to, outcome, ...}
     this.open = new Map(); // process -> operation under way
     this.groups = new Map();
+    this.transactions = new Map(); // by transactional id
+    this.producers = new Map(); // transactional id by producer id
     this.controllers = []; // stretches of active controllers
     this.messages = [];
     this.pending = new Map(); // message by connection, number and direction
@@ -47,13 +51,13 @@ class Reducer {
     const p = this.partition(e.partition);
     this.nodes.set(e.node, e.host);
     if (!p.replicas.has(e.host)) {
-      p.replicas.set(e.host, { host: e.host, node: e.node, roles: [], ends: [], hws: [], cuts: [], known: [] });
+      p.replicas.set(e.host, { host: e.host, node: e.node, roles: [], ends: [], hws: [], cuts: [], known: [], unstable: [] });
     }
     return p.replicas.get(e.host);
   }
 
   group(name) {
-    if (!this.groups.has(name)) this.groups.set(name, { name, states: [], owners: new Map(), committed: new Map(), generations: [] });
+    if (!this.groups.has(name)) this.groups.set(name, { name, states: [], owners: new Map(), committed: new Map(), staged: new Map(), generations: [] });
     return this.groups.get(name);
   }
 
@@ -80,6 +84,7 @@ class Reducer {
       if (!r) continue;
       this.close(r.roles, e.t);
       this.close(r.known, e.t);
+      this.close(r.unstable, e.t);
       r.before = r.ends.length ? r.ends[r.ends.length - 1].at : 0;
     }
     for (const g of this.groups.values()) {
@@ -163,6 +168,25 @@ class Reducer {
     this.begin(this.controllers, e.t, { host: e.host, epoch: e.epoch });
   }
 
+  // The metadata quorum, as a partition of which its members have replicas.
+
+  on_quorum_opened(e) { if (this.quorum) this.on_replica_opened(e); }
+  on_quorum_appended(e) { if (this.quorum) this.on_appended(e); }
+  on_quorum_committed(e) { if (this.quorum) this.on_high_watermark_moved({ ...e, to: e.hw }); }
+  on_quorum_truncating(e) { if (this.quorum) this.on_truncated(e); }
+  on_quorum_elected(e) {
+    if (!this.quorum) return;
+    const r = this.replica(e);
+    this.begin(r.roles, e.t, { role: "leader", epoch: e.epoch });
+    this.point(r.ends, e.t, e.end);
+  }
+  on_quorum_follows(e) { if (this.quorum) this.begin(this.replica(e).roles, e.t, { role: "follower", epoch: e.epoch, leader: e.leader }); }
+  on_quorum_voted(e) {
+    if (!this.quorum) return;
+    const r = this.replica(e);
+    (r.votes = r.votes || []).push({ t: e.t, epoch: e.epoch, candidate: e.candidate });
+  }
+
   // Faults and phases.
 
   on_fault_struck(e) {
@@ -217,6 +241,65 @@ class Reducer {
     this.point(g.committed.get(name), e.t, e.committed);
   }
   on_group_state(e) { this.begin(this.group(e.group).states, e.t, { state: e.state, generation: e.generation }); }
+
+  // Transactions. A span is the time during which one has a partition, up to its marker there.
+
+  transaction(id) {
+    if (!this.transactions.has(id)) this.transactions.set(id, { id, states: [], spans: new Map(), marks: [] });
+    return this.transactions.get(id);
+  }
+  on_txn_state(e) {
+    const x = this.transaction(e.txn_id), ends = e.state.startsWith("Prepare");
+    this.producers.set(e.producer, e.txn_id);
+    this.begin(x.states, e.t, { state: e.state, epoch: e.producer_epoch, producer: e.producer, partitions: e.partitions || [], host: e.host, version: e.txn_version });
+    if (e.state === "Ongoing" && e.state_before !== "Ongoing") for (const spans of x.spans.values()) this.abandon(spans, e.t);
+    if (e.state === "Ongoing" || ends) {
+      for (const name of e.partitions || []) {
+        const span = this.span(x, name, e);
+        if (ends) span.decided = e.state === "PrepareCommit" ? "commit" : "abort";
+      }
+    }
+  }
+  /** The open span of a partition, which begins now if there is none. */
+  span(x, name, e) {
+    if (!x.spans.has(name)) x.spans.set(name, []);
+    const spans = x.spans.get(name), last = spans[spans.length - 1];
+    if (last && last.to === this.end && !last.end) return last;
+    const span = { from: e.t, to: this.end, epoch: e.producer_epoch, end: "", decided: "" };
+    spans.push(span);
+    return span;
+  }
+  /** A span that no marker ended before the next transaction began. */
+  abandon(spans, t) {
+    const last = spans[spans.length - 1];
+    if (last && last.to === this.end && !last.end) Object.assign(last, { to: t, end: "none" });
+  }
+  on_marker_written(e) {
+    const id = this.producers.get(e.producer);
+    if (id === undefined) return;
+    const span = this.span(this.transaction(id), e.partition, e);
+    Object.assign(span, { to: e.t, end: e.commit ? "commit" : "abort", at: e.at_offset, by: e.host, markerEpoch: e.producer_epoch });
+  }
+  on_marker_refused(e) { this.transaction(e.txn_id).marks.push({ t: e.t, text: "✗ marker refused", partition: e.partition, title: e.error }); }
+  on_txn_fenced(e) { this.transaction(e.txn_id).marks.push({ t: e.t, text: `⊘ epoch ${e.producer_epoch} fenced`, title: e.say }); }
+  on_txn_timed_out(e) { this.transaction(e.txn_id).marks.push({ t: e.t, text: "⌛ timed out", title: e.say }); }
+  on_last_stable_offset_moved(e) {
+    const r = this.replica(e);
+    if (e.to < e.hw) this.begin(r.unstable, e.t, { at: e.to });
+    else this.close(r.unstable, e.t);
+  }
+  on_offset_pending(e) {
+    const g = this.group(e.group);
+    if (!g.staged.has(e.partition)) g.staged.set(e.partition, []);
+    g.staged.get(e.partition).push({ from: e.t, to: this.end, offset: e.pending, producer: e.producer, end: "" });
+  }
+  on_offset_decided(e) {
+    const g = this.group(e.group), list = g.staged.get(e.partition) || [];
+    for (const x of list) if (x.producer === e.producer && !x.end) Object.assign(x, { to: e.t, end: e.commit ? (e.kept ? "kept" : "commit") : "abort" });
+    if (!e.commit || e.kept) return;
+    if (!g.committed.has(e.partition)) g.committed.set(e.partition, []);
+    this.point(g.committed.get(e.partition), e.t, e.pending);
+  }
 
   // Messages near a step.
 

@@ -1,0 +1,383 @@
+package why
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/reports"
+)
+
+// A transaction that took effect in a part of its partitions, and one that never ends.
+
+// half is what became of a transaction in one of its partitions.
+type half struct {
+	partition string
+	batch     *txnBatch
+	marker    *txnMarker // that ended it there; nil: none did
+}
+
+// end is how the transaction ended in the partition, in a word.
+func (h *half) end() string {
+	switch {
+	case h.marker == nil:
+		return "open"
+	case h.marker.commit:
+		return "committed"
+	}
+	return "aborted"
+}
+
+// explainTorn explains that of a transaction some records count and others do not.
+func explainTorn(t *transactions, v *reports.Violation) *reports.Why {
+	op, s := t.senderOf(v.Values)
+	if op == nil || s.partition != v.Subject || len(v.Offsets) == 0 {
+		return nil
+	}
+	lost := &half{partition: v.Subject, batch: t.batchAt(v.Subject, v.Offsets[0], t.last)}
+	if lost.batch == nil || lost.batch.Control {
+		return nil
+	}
+	lost.marker = t.marked(lost.partition, lost.batch.ProducerID, lost.batch.moment)
+	if lost.marker != nil && lost.marker.commit {
+		return nil // it counts: that it is missing has another cause
+	}
+	a := &tale{transactions: t, id: t.idOf(lost.batch.ProducerID), partition: v.Subject}
+	a.record = &reports.RecordAt{Partition: v.Subject, Epoch: int32(lost.batch.Batch.Epoch), First: v.Offsets[0], Last: v.Offsets[0]}
+	a.begins(lost.batch)
+	a.sent(op, s)
+	a.appended(lost.batch, v.Offsets[0])
+	halves := append([]*half{lost}, t.otherHalves(op, lost)...)
+	for _, h := range halves {
+		if h.marker != nil {
+			a.add(a.marker(h.marker))
+			a.decision(h.marker)
+		}
+		if h != lost {
+			a.readBy(h)
+		}
+	}
+	what := fmt.Sprintf("Of one transaction of %s, %s", a.id, endsOf(halves))
+	if op.outcome == "ok" {
+		what += "; its producer was told that it is committed"
+	}
+	return a.conclude(reports.TornTransaction, what, a.whyTorn(halves))
+}
+
+// otherHalves are the other partitions to which an operation sent records.
+func (t *transactions) otherHalves(op *txnOp, lost *half) (out []*half) {
+	seen := map[string]bool{lost.partition: true}
+	for _, s := range op.sends {
+		if seen[s.partition] {
+			continue
+		}
+		seen[s.partition] = true
+		for i := range t.batches {
+			b := &t.batches[i]
+			if b.partition != s.partition || b.Control || b.ProducerID != lost.batch.ProducerID || b.ProducerEpoch != lost.batch.ProducerEpoch ||
+				!op.from.before(b.moment) || op.to.seq > 0 && op.to.before(b.moment) {
+				continue
+			}
+			out = append(out, &half{s.partition, b, t.marked(s.partition, b.ProducerID, b.moment)})
+			break
+		}
+	}
+	return out
+}
+
+// endsOf is such as: orders/1 is aborted, and orders/0 and orders/2 are committed.
+func endsOf(halves []*half) string {
+	var order []string
+	by := map[string][]string{}
+	for _, h := range halves {
+		if by[h.end()] == nil {
+			order = append(order, h.end())
+		}
+		by[h.end()] = append(by[h.end()], h.partition)
+	}
+	var parts []string
+	for _, end := range order {
+		is := "is"
+		if len(by[end]) > 1 {
+			is = "are"
+		}
+		parts = append(parts, fmt.Sprintf("what is in %s %s %s", and(by[end]), is, end))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// decision adds the decision by which a marker was sent.
+func (a *tale) decision(w *txnMarker) {
+	if m := a.decidedBy(w); m != nil {
+		a.add(a.moved(m))
+	}
+}
+
+// decidedBy is the decision of a marker; nil: there was none.
+func (t *transactions) decidedBy(w *txnMarker) *txnMove {
+	return t.moveBefore(t.idOf(w.producer), w.moment, func(m *txnMove) bool {
+		return m.ends() && m.ProducerID == w.producer && m.Epoch == w.epoch
+	})
+}
+
+// readBy adds that a record of a half was read.
+func (a *tale) readBy(h *half) {
+	if h.marker == nil || !h.marker.commit {
+		return
+	}
+	if r := a.readerOf(h.partition, int64(h.batch.From), h.batch.moment, nil); r != nil {
+		a.add(r.to.step(r.client, reports.Read, onClient, fmt.Sprintf("reads what the transaction has in %s", h.partition)).of(r.done))
+	}
+}
+
+// whyTorn is by the first rule that fits.
+func (a *tale) whyTorn(halves []*half) string {
+	lost := halves[0]
+	epochs := map[kafka.ProducerEpoch]bool{}
+	for _, h := range halves {
+		if h.marker != nil {
+			epochs[h.marker.epoch] = true
+		}
+	}
+	if text := a.forgotten(halves); text != "" {
+		return text
+	}
+	if lost.marker == nil {
+		a.remark(lost.batch.moment, lost.batch.host, "no marker follows")
+		return a.unmarked(lost.batch)
+	}
+	if len(epochs) == 1 {
+		a.remark(lost.marker.moment, lost.marker.host, "an abort marker")
+		return fmt.Sprintf("The partitions have markers of one epoch (%d) that say different things: an end has one decision, and all its markers say the same.", lost.marker.epoch)
+	}
+	return ""
+}
+
+// forgotten: a coordinator that took over did not know of the transaction, and the markers
+// of later ones ended it.
+func (a *tale) forgotten(halves []*half) string {
+	lost := halves[0]
+	until := a.last
+	for _, h := range halves {
+		if h.marker != nil && h.marker.before(until) {
+			until = h.marker.moment
+		}
+	}
+	own := a.moveAfter(a.id, lost.batch.moment, func(m *txnMove) bool { return m.ends() && m.before(until) && m.has(lost.partition) })
+	if own != nil && own.before(until) && lost.marker != nil && own.Epoch == lost.marker.epoch && len(a.takeovers(lost.batch.moment, own.moment)) == 0 {
+		return ""
+	}
+	var by []string
+	for _, h := range halves {
+		if h.marker == nil || h.marker.epoch == lost.batch.ProducerEpoch {
+			continue
+		}
+		by = append(by, fmt.Sprintf("the %s marker of epoch %d in %s", end(h.marker.commit), h.marker.epoch, h.partition))
+	}
+	took := a.takeovers(lost.batch.moment, until)
+	if len(by) < 2 || len(took) == 0 {
+		return ""
+	}
+	l := took[len(took)-1]
+	a.add(takesOver(l))
+	a.remark(l.moment, l.host, "does not know of the transaction")
+	return fmt.Sprintf("%s took over %s from its log, and the transaction (epoch %d) was not in it with all its partitions. So it was not ended as one: %s ended it, each for a transaction of its own.",
+		l.host, l.name, lost.batch.ProducerEpoch, and(by))
+}
+
+// unmarked says why a partition has no marker behind a batch of a transaction.
+func (a *tale) unmarked(b *txnBatch) string {
+	for _, r := range a.refused {
+		if r.producer == b.ProducerID && r.partition == b.partition && b.before(r.moment) {
+			return a.markerGivenUp(b, r)
+		}
+	}
+	if w := a.lateAppend(b); w != nil {
+		a.add(a.marker(w))
+		a.remark(b.moment, b.host, "behind the marker at %d", w.at)
+		return fmt.Sprintf("%s appended it behind the marker that ended its transaction (offset %d, epoch %d). A leader must ask the coordinator whether the transaction is open before it takes the first record, and look again when it appends (KIP-890): else no marker will ever follow.",
+			b.host, w.at, w.epoch)
+	}
+	decided := a.moveAfter(a.id, b.moment, func(m *txnMove) bool { return m.ends() })
+	switch {
+	case decided != nil && !decided.has(b.partition):
+		a.add(a.moved(decided))
+		a.remark(decided.moment, decided.host, "without %s", b.partition)
+		text := fmt.Sprintf("%s decided to %s the transaction with %s: without %s, so it sent no marker there.", decided.host, end(decided.To == "PrepareCommit"), with(decided), b.partition)
+		if took := a.takeovers(b.moment, decided.moment); len(took) > 0 {
+			a.add(takesOver(took[len(took)-1]))
+			text += fmt.Sprintf(" It had read the transaction from %s before: what is not in that log, the next coordinator does not know.", took[len(took)-1].name)
+		}
+		return text
+	case decided != nil:
+		a.add(a.moved(decided))
+		text := fmt.Sprintf("It was decided to %s the transaction at %s, and the marker for %s was never appended", end(decided.To == "PrepareCommit"), reports.Seconds(decided.at), b.partition)
+		complete := a.moveAfter(a.id, decided.moment, func(m *txnMove) bool { return m.Epoch == decided.Epoch && !m.ends() })
+		if complete == nil {
+			return text + "."
+		}
+		a.add(a.moved(complete))
+		a.remark(complete.moment, complete.host, "no marker in %s", b.partition)
+		return text + fmt.Sprintf(": %s took it for written, and has the transaction as %s.%s", complete.host, complete.To, a.earlyAnswer(b.partition))
+	}
+	if took := a.takeovers(b.moment, a.last); len(took) > 0 {
+		l := took[len(took)-1]
+		a.add(takesOver(l))
+		a.remark(l.moment, l.host, "does not know of the transaction")
+		return fmt.Sprintf("%s took over %s from its log, and the transaction was not in it: no coordinator knows that it is open, and none ends it.", l.host, l.name)
+	}
+	return ""
+}
+
+// earlyAnswer says how a marker of a group's offsets comes to be taken for written.
+func (a *tale) earlyAnswer(partition string) string {
+	if tp, err := kafka.ParseTopicPartition(partition); err != nil || tp.Topic != kafka.OffsetsTopic {
+		return ""
+	}
+	return " The group coordinator must append the marker before it is answered (KAFKA-17507)."
+}
+
+// markerGivenUp: the coordinator was told that its marker is not taken.
+func (a *tale) markerGivenUp(b *txnBatch, r txnMarker) string {
+	a.add(r.step(r.host, reports.Broke, onTransaction, fmt.Sprintf("gives up the marker for %s, epoch %d: %s", r.partition, r.epoch, short(r.err))).in(r.partition))
+	a.remark(r.moment, r.host, "marker refused")
+	text := fmt.Sprintf("The marker for %s was refused: %s. The coordinator does not send it again, and the transaction stays as it is.", r.partition, short(r.err))
+	if w := a.markerOf(r.partition, r.producer, r.epoch, r.moment); w != nil {
+		a.add(a.marker(w))
+		text += fmt.Sprintf(" %s has this very marker already, at offset %d: one that is sent again must be answered with success (KAFKA-19999).", r.partition, w.at)
+	}
+	return text
+}
+
+// markerOf is the marker of a producer and an epoch in a partition, before a moment.
+func (t *transactions) markerOf(partition string, producer kafka.ProducerID, epoch kafka.ProducerEpoch, until moment) *txnMarker {
+	for i := range t.written {
+		if w := &t.written[i]; w.partition == partition && w.producer == producer && w.epoch == epoch && w.before(until) {
+			return w
+		}
+	}
+	return nil
+}
+
+// lateAppend is the marker that had ended the transaction of a batch before it was appended.
+func (t *transactions) lateAppend(b *txnBatch) (found *txnMarker) {
+	for i := range t.written {
+		w := &t.written[i]
+		if w.partition == b.partition && w.producer == b.ProducerID && w.before(b.moment) && w.epoch > b.ProducerEpoch {
+			found = w
+		}
+	}
+	return found
+}
+
+// stillOpen is for how long a transaction must be open at the end to be hanging.
+const stillOpen = 20 * time.Second
+
+// explainHanging explains that the last stable offset of a partition stands still; of any
+// partition, if none is named.
+func explainHanging(t *transactions, partition string) *reports.Why {
+	s := t.stuckAt(partition)
+	if s == nil {
+		return nil
+	}
+	b := t.batchAt(s.partition, int64(s.to), t.last)
+	if b == nil || b.Control {
+		return nil
+	}
+	a := &tale{transactions: t, id: t.idOf(b.ProducerID), partition: s.partition}
+	a.record = &reports.RecordAt{Partition: s.partition, Epoch: int32(b.Batch.Epoch), First: int64(b.From), Last: int64(b.End) - 1}
+	a.begins(b)
+	a.appended(b, int64(b.From))
+	a.add(s.step(s.host, reports.Committed, onReplica, fmt.Sprintf("holds %s stable up to offset %d; high watermark %d", s.partition, s.to, s.hw)).on(s.to))
+	what := fmt.Sprintf("%s is stable up to offset %d only, from %s to the end of the run: a transaction of %s is open there, and hides %d offsets from read_committed consumers",
+		s.partition, s.to, reports.Seconds(b.at), a.id, s.hw-s.to)
+	because := a.unmarked(b)
+	if because != "" && len(a.remarks) == 0 {
+		a.remark(b.moment, b.host, "open to the end")
+	}
+	return a.conclude(reports.Hanging, what, because)
+}
+
+// stuckAt is the last stable offset of a leader that stood still for longest, to the end,
+// with a transaction open there.
+func (t *transactions) stuckAt(partition string) (worst *stability) {
+	now := map[string]*stability{} // since when each stands where it is
+	for i := range t.stable {
+		s := &t.stable[i]
+		if partition != "" && s.partition != partition || t.led[s.partition] != s.host {
+			continue
+		}
+		if was := now[s.partition]; was != nil && was.to == s.to && was.to < was.hw && s.to < s.hw {
+			was.hw = s.hw
+			continue
+		}
+		now[s.partition] = s
+	}
+	for _, s := range now { //det:allow the first is the same in any order
+		b := t.batchAt(s.partition, int64(s.to), t.last)
+		if s.to >= s.hw || partition == "" && t.last.at-s.at < stillOpen || b == nil || t.marked(s.partition, b.ProducerID, b.moment) != nil {
+			continue
+		}
+		if worst == nil || s.before(worst.moment) {
+			worst = s
+		}
+	}
+	return worst
+}
+
+// explainUnfinished is about a transactional id that is decided, and never complete.
+func explainUnfinished(t *transactions) *reports.Why {
+	var ids []string
+	for _, m := range t.moves {
+		if !slices.Contains(ids, m.TxnID) {
+			ids = append(ids, m.TxnID)
+		}
+	}
+	for _, id := range ids {
+		m := t.moveBefore(id, t.last, func(*txnMove) bool { return true })
+		if m == nil || !m.ends() || t.last.at-m.at < stillOpen {
+			continue
+		}
+		if why := t.unfinished(m); why != nil {
+			return why
+		}
+	}
+	return nil
+}
+
+func (t *transactions) unfinished(m *txnMove) *reports.Why {
+	a := &tale{transactions: t, id: m.TxnID}
+	a.add(a.moved(m))
+	var lacks, refused []string
+	for _, r := range t.refused {
+		if r.id == m.TxnID && m.before(r.moment) && !slices.Contains(refused, r.partition) {
+			refused = append(refused, r.partition)
+			if a.partition == "" {
+				a.partition = r.partition
+				a.markerGivenUp(&txnBatch{}, r)
+			} else {
+				a.add(r.step(r.host, reports.Broke, onTransaction, fmt.Sprintf("gives up the marker for %s, epoch %d: %s", r.partition, r.epoch, short(r.err))).in(r.partition))
+			}
+		}
+	}
+	for _, tp := range m.Partitions {
+		if t.markerOf(tp.String(), m.ProducerID, m.Epoch, t.last) == nil {
+			lacks = append(lacks, tp.String())
+		}
+	}
+	what := fmt.Sprintf("The transaction of %s was decided at %s (%s, epoch %d), and is not complete at the end of the run", m.TxnID, reports.Seconds(m.at), m.To, m.Epoch)
+	switch {
+	case len(refused) > 0:
+		again := ""
+		if w := t.markerOf(refused[0], m.ProducerID, m.Epoch, t.last); w != nil {
+			again = fmt.Sprintf(" They have this very marker already (%s at offset %d): one that is sent again, by a coordinator that took over, must be answered with success (KAFKA-19999).", w.partition, w.at)
+		}
+		return a.conclude(reports.Hanging, what, fmt.Sprintf("Its markers for %s were refused, so the coordinator waits for them for ever.%s", and(refused), again))
+	case len(lacks) > 0:
+		a.partition = lacks[0]
+		return a.conclude(reports.Hanging, what, fmt.Sprintf("Its marker for %s was never appended.", and(lacks)))
+	}
+	return nil
+}

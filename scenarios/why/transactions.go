@@ -1,0 +1,368 @@
+package why
+
+import (
+	"iter"
+	"slices"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/sim"
+	"github.com/ktrial/ktrial/workloads"
+)
+
+// transactions is what the events say of transactions, in their order: what their
+// coordinators decide, which markers partitions have, what is appended and read.
+type transactions struct {
+	moves    []txnMove
+	written  []txnMarker
+	refused  []txnMarker
+	timeouts []txnEvent
+	fenced   []txnEvent
+	batches  []txnBatch // of transactions, that leaders appended
+	stable   []stability
+	served   []answeredRead
+	ops      []*txnOp
+	pending  []pendingOffset
+	decided  []pendingOffset
+	resets   []offsetReset
+	owners   []ownership
+	lives    []life
+	loads    []shard // of the topic of transactional ids
+	broke    *ledger.Entry
+	at       moment // of what broke a law
+	last     moment
+
+	leads map[replicaOn]bool
+	led   map[string]string // host that began to lead last, by partition
+	hosts map[kafka.NodeID]string
+	open  map[int64]*txnOp // by process
+}
+
+type (
+	replicaOn struct {
+		partition string
+		node      kafka.NodeID
+	}
+	// txnMove: a transactional id is in another state.
+	txnMove struct {
+		moment
+		host string
+		witness.TxnState
+	}
+	// txnMarker: a marker is appended to a partition, or refused there.
+	txnMarker struct {
+		moment
+		host, id, partition string
+		producer            kafka.ProducerID
+		epoch               kafka.ProducerEpoch
+		coordinator         int32
+		commit              bool
+		at                  kafka.Offset // of one that is appended
+		err                 string       // of one that is refused
+	}
+	txnEvent struct {
+		moment
+		host, id, text string
+		producer       kafka.ProducerID
+		epoch          kafka.ProducerEpoch
+	}
+	txnBatch struct {
+		moment
+		host, partition string
+		witness.Batch
+	}
+	// stability: what readers of committed records are shown ends at to.
+	stability struct {
+		moment
+		host, partition string
+		to, hw          kafka.Offset
+	}
+	// answeredRead: a consumer is given a batch.
+	answeredRead struct {
+		moment
+		host, partition string
+		from, end       kafka.Offset
+		epoch           kafka.LeaderEpoch
+		committed       bool // it asks for what is committed only
+	}
+	// txnOp is an operation of a client.
+	txnOp struct {
+		from, to moment // to is zero: it never ended
+		client   string
+		f        string
+		op, done int64
+		outcome  string
+		err      string
+		sends    []sentRecord
+		polls    []polledRun
+		commits  []polledRun // first is the offset
+	}
+	sentRecord struct {
+		partition, value string
+		offset           int64
+		epoch            int32
+	}
+	polledRun struct {
+		partition   string
+		first, last int64
+		epoch       int32
+	}
+	// pendingOffset: a transaction is to commit an offset, or that is decided.
+	pendingOffset struct {
+		moment
+		host, group, partition string
+		offset                 kafka.Offset
+		producer               kafka.ProducerID
+		epoch                  kafka.ProducerEpoch
+		generation             int32
+		member                 string
+		commit, kept           bool
+		plain                  bool // of no transaction
+		decided                bool // its marker is there
+	}
+	// ownership: a member owns a partition from now on, or no longer.
+	ownership struct {
+		moment
+		host, group, member, partition string
+		generation                     int32
+		owns                           bool
+	}
+	// offsetReset: a member was told of no committed offset.
+	offsetReset struct {
+		moment
+		host, group, partition, policy string
+	}
+)
+
+// transactionsOf reads the events. ofLaw: a law broke, and they end with the event that broke it.
+func transactionsOf(events iter.Seq[*ledger.Entry], ofLaw bool) *transactions {
+	t := &transactions{leads: map[replicaOn]bool{}, led: map[string]string{}, hosts: map[kafka.NodeID]string{}, open: map[int64]*txnOp{}}
+	var before ledger.Entry // the memory of an entry may be used for the next
+	for e := range events {
+		if ofLaw && e.Event.Kind().Name == promiseBroken && before.Event != nil {
+			t.broke, t.at = &before, t.last
+			break
+		}
+		t.last = moment{e.At, t.last.seq + 1}
+		t.read(e)
+		before = *e
+	}
+	return t
+}
+
+func (t *transactions) read(e *ledger.Entry) {
+	now := t.last
+	switch x := e.Event.(type) {
+	case *witness.TxnState:
+		state := *x
+		state.Partitions = slices.Clone(x.Partitions)
+		t.moves = append(t.moves, txnMove{now, e.Host, state})
+	case *witness.MarkerWritten:
+		t.written = append(t.written, txnMarker{moment: now, host: e.Host, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, commit: x.Commit, at: x.At})
+	case *witness.MarkerRefused:
+		t.refused = append(t.refused, txnMarker{moment: now, host: e.Host, id: x.TxnID, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, err: x.Text})
+	case *witness.TxnTimedOut:
+		t.timeouts = append(t.timeouts, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
+	case *witness.TxnFenced:
+		t.fenced = append(t.fenced, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
+	case *witness.OffsetPending, *witness.OffsetDecided, *witness.OffsetCommitted, *witness.PositionReset:
+		t.readOffset(e)
+	case *witness.ShardLoaded:
+		if x.Shard.Shard.Topic == kafka.TransactionsTopic {
+			t.loads = append(t.loads, shard{now, e.Host, x.Subject(), x.Epoch, true, false, x.Records})
+		}
+	case *witness.PartitionsAssigned:
+		t.owns(e.Host, x.Membership, x.Added, true)
+	case *witness.PartitionsRevoked:
+		t.owns(e.Host, x.Membership, x.Partitions, false)
+	case *witness.PartitionsLost:
+		t.owns(e.Host, x.Membership, x.Partitions, false)
+	case *sim.Killed, *sim.PoweredOff, *sim.Exited, *sim.Paused:
+		t.lives = append(t.lives, life{now, e.Host, e.Event.Sentence(), true})
+	case *workloads.Invoked:
+		op := &txnOp{from: now, client: x.Client, f: x.Function, op: x.Index}
+		op.sent(x.Sends)
+		t.open[x.Process] = op
+		t.ops = append(t.ops, op)
+	case *workloads.Completed:
+		t.completed(x)
+	default:
+		t.readReplica(e)
+	}
+}
+
+func (t *transactions) owns(host string, m *witness.Membership, partitions witness.Partitions, owns bool) {
+	for _, tp := range partitions {
+		t.owners = append(t.owners, ownership{t.last, host, m.Group, m.Member, tp.String(), m.Generation, owns})
+	}
+}
+
+// readReplica reads what replicas tell.
+func (t *transactions) readReplica(e *ledger.Entry) {
+	now := t.last
+	switch x := e.Event.(type) {
+	case *witness.BecameLeader:
+		t.leads[replicaOn{x.Subject(), x.Node}], t.hosts[x.Node], t.led[x.Subject()] = true, e.Host, e.Host
+	case *witness.BecameFollower:
+		t.leads[replicaOn{x.Subject(), x.Node}], t.hosts[x.Node] = false, e.Host
+	case *witness.Opened:
+		t.leads[replicaOn{x.Subject(), x.Node}] = false
+	case *witness.Appended:
+		if x.Transactional && t.leads[replicaOn{x.Subject(), x.Node}] {
+			t.batches = append(t.batches, txnBatch{now, e.Host, x.Subject(), x.Batch})
+		}
+	case *witness.LastStableOffsetMoved:
+		t.stable = append(t.stable, stability{now, e.Host, x.Subject(), x.To, x.HW})
+	case *witness.ReadServed:
+		t.served = append(t.served, answeredRead{now, e.Host, x.Subject(), x.From, x.End, x.Batch.Epoch, x.Committed})
+	}
+}
+
+// readOffset reads what becomes of a group's offsets.
+func (t *transactions) readOffset(e *ledger.Entry) {
+	p := pendingOffset{moment: t.last, host: e.Host}
+	switch x := e.Event.(type) {
+	case *witness.OffsetPending:
+		p.group, p.partition, p.offset, p.producer, p.epoch = x.Group, x.Partition.String(), x.Offset, x.ProducerID, x.ProducerEpoch
+		p.generation, p.member = x.Generation, x.Member
+		t.pending = append(t.pending, p)
+	case *witness.OffsetDecided:
+		p.group, p.partition, p.offset, p.producer, p.commit, p.kept = x.Group, x.Partition.String(), x.Offset, x.ProducerID, x.Commit, x.Kept
+		p.decided = true
+		t.decided = append(t.decided, p)
+	case *witness.OffsetCommitted:
+		p.group, p.partition, p.offset, p.generation, p.member, p.commit, p.plain = x.Group, x.Partition.String(), x.Offset, x.Generation, x.Member, true, true
+		t.decided = append(t.decided, p)
+	case *witness.PositionReset:
+		t.resets = append(t.resets, offsetReset{t.last, e.Host, x.Group, x.Partition.String(), x.Policy})
+	}
+}
+
+func (o *txnOp) sent(sends []workloads.SentRecord) {
+	o.sends = o.sends[:0]
+	for _, s := range sends {
+		o.sends = append(o.sends, sentRecord{s.Partition.String(), s.Value.String(), s.Offset, s.Epoch})
+	}
+}
+
+func (t *transactions) completed(x *workloads.Completed) {
+	op := t.open[x.Process]
+	if op == nil {
+		return // it began before the trace
+	}
+	delete(t.open, x.Process)
+	op.to, op.done, op.outcome, op.err = t.last, x.Index, x.Outcome, x.Error
+	if len(x.Sends) > 0 {
+		op.sent(x.Sends)
+	}
+	for _, p := range x.Polled {
+		op.polls = append(op.polls, polledRun{p.Partition.String(), p.First, p.Last, p.Epoch})
+	}
+	for _, m := range x.Marks {
+		if m.Kind == "commit" {
+			op.commits = append(op.commits, polledRun{partition: m.Partition.String(), first: m.Offset})
+		}
+	}
+}
+
+// read reports whether the operation was given an offset.
+func (o *txnOp) given(partition string, offset int64) bool {
+	return slices.ContainsFunc(o.polls, func(p polledRun) bool {
+		return p.partition == partition && p.first <= offset && offset <= p.last
+	})
+}
+
+// sends reports whether the operation sends to a partition, or commits offsets in it.
+func (o *txnOp) touches(partition string) bool {
+	return slices.ContainsFunc(o.sends, func(s sentRecord) bool { return s.partition == partition })
+}
+
+// idOf is the transactional id that has a producer id.
+func (t *transactions) idOf(producer kafka.ProducerID) string {
+	for _, m := range t.moves {
+		if m.ProducerID == producer {
+			return m.TxnID
+		}
+	}
+	return ""
+}
+
+// batchAt is the last batch of a transaction that a leader appended over an offset.
+func (t *transactions) batchAt(partition string, offset int64, until moment) (found *txnBatch) {
+	for i, b := range t.batches {
+		if b.partition != partition || !b.before(until) || int64(b.From) > offset || offset >= int64(b.End) {
+			continue
+		}
+		if found == nil || found.Batch.Epoch != b.Batch.Epoch || found.From != b.From {
+			found = &t.batches[i] // or a replica that does not know yet that it leads no more
+		}
+	}
+	return found
+}
+
+// moveBefore is the last state of a transactional id before a moment for which want holds.
+func (t *transactions) moveBefore(id string, until moment, want func(*txnMove) bool) (found *txnMove) {
+	for i := range t.moves {
+		if m := &t.moves[i]; m.TxnID == id && m.before(until) && want(m) {
+			found = m
+		}
+	}
+	return found
+}
+
+// moveAfter is the first state of a transactional id after a moment for which want holds.
+func (t *transactions) moveAfter(id string, since moment, want func(*txnMove) bool) *txnMove {
+	for i := range t.moves {
+		if m := &t.moves[i]; m.TxnID == id && since.before(m.moment) && want(m) {
+			return m
+		}
+	}
+	return nil
+}
+
+// marked is the first marker of a producer in a partition after a moment.
+func (t *transactions) marked(partition string, producer kafka.ProducerID, since moment) *txnMarker {
+	for i := range t.written {
+		if w := &t.written[i]; w.partition == partition && w.producer == producer && since.before(w.moment) {
+			return w
+		}
+	}
+	return nil
+}
+
+// stableAt is what a broker said last of the last stable offset, before a moment.
+func (t *transactions) stableAt(host, partition string, until moment) (found *stability) {
+	for i := range t.stable {
+		if s := &t.stable[i]; s.host == host && s.partition == partition && s.before(until) {
+			found = s
+		}
+	}
+	return found
+}
+
+// answered is the last answer to a consumer with an offset, in a leader epoch, before a moment.
+func (t *transactions) answered(partition string, offset int64, until moment) (found *answeredRead) {
+	for i := range t.served {
+		if s := &t.served[i]; s.partition == partition && s.before(until) && int64(s.from) <= offset && offset < int64(s.end) {
+			found = s
+		}
+	}
+	return found
+}
+
+// has reports whether a state of a transactional id has a partition.
+func (m *txnMove) has(partition string) bool {
+	return slices.ContainsFunc(m.Partitions, func(tp kafka.TopicPartition) bool { return tp.String() == partition })
+}
+
+// ends reports whether it is the decision of an end.
+func (m *txnMove) ends() bool { return m.To == "PrepareCommit" || m.To == "PrepareAbort" }
+
+// end is a decision or a marker in a word.
+func end(commit bool) string {
+	if commit {
+		return "commit"
+	}
+	return "abort"
+}
