@@ -78,17 +78,24 @@ func TestCommand(t *testing.T) {
 		{"orders.wasm", []string{"orders.wasm"}, ""},
 		{"  bin/orders.wasm  -rate 50 ", []string{"bin/orders.wasm", "-rate", "50"}, ""},
 		{`orders.wasm -name 'a b' "" -x="c d"`, []string{"orders.wasm", "-name", "a b", "", "-x=c d"}, ""},
+		{"member-1=orders.wasm -rate 50", []string{"member-1", "orders.wasm", "-rate", "50"}, ""},
+		{"./a=b/orders.wasm", []string{"./a=b/orders.wasm"}, ""},
+		{"member-1=", nil, "found no FILE behind the host member-1"},
 		{"orders.wasm 'open", nil, "a quote (') that does not end"},
 		{"   ", nil, "expected a FILE"},
 	} {
-		file, args, err := Command(x.text)
+		c, err := ReadCommand(x.text)
 		if x.err != "" {
 			require.Error(t, err, x.text)
 			assert.Contains(t, err.Error(), x.err)
 			continue
 		}
 		require.NoError(t, err, x.text)
-		assert.Equal(t, x.want, append([]string{file}, args...), x.text)
+		got := append([]string{c.File}, c.Args...)
+		if c.Host != "" {
+			got = append([]string{c.Host}, got...)
+		}
+		assert.Equal(t, x.want, got, x.text)
 	}
 }
 

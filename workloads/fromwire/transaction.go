@@ -104,6 +104,7 @@ func (c *Connection) endTxn(r *request, req *kmsg.EndTxnRequest) {
 
 // txnOffsets are the offsets that a transaction commits.
 func (c *Connection) txnOffsets(r *request, req *kmsg.TxnOffsetCommitRequest) {
+	c.o.inTransactions[req.Group] = true
 	var mops []history.Mop
 	for i := range req.Topics {
 		t := &req.Topics[i]
