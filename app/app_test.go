@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,11 +62,13 @@ func TestOverlay_NamesAnAnchorThatHasMoved(t *testing.T) {
 	}
 	_, err := writeOverlay(goroot, "go1.99", t.TempDir())
 	require.NoError(t, err)
-	for _, content := range []string{"", anchors[2].is + anchors[2].is} {
-		require.NoError(t, os.WriteFile(filepath.Join(goroot, "src", "os", "signal", "signal_unix.go"), []byte(content), 0o644))
+	const moved = "os/signal/signal_unix.go"
+	is := anchors[slices.IndexFunc(anchors, func(a anchor) bool { return a.file == moved })].is
+	for _, content := range []string{"", is + is} {
+		require.NoError(t, os.WriteFile(filepath.Join(goroot, "src", filepath.FromSlash(moved)), []byte(content), 0o644))
 		_, err = writeOverlay(goroot, "go1.99", t.TempDir())
 		require.Error(t, err)
-		assert.Contains(t, err.Error(), "os/signal/signal_unix.go of go1.99 has the anchor")
+		assert.Contains(t, err.Error(), moved+" of go1.99 has the anchor")
 	}
 }
 

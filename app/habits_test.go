@@ -17,15 +17,15 @@ import (
 
 // trial is a world with an echo server, a host that is cut off, and a program.
 type trial struct {
-	w     *sim.World
-	stop  func()
+	w *sim.World
+	wasi.Signals
 	ended bool
 	err   error
 }
 
 func put(p *wasi.Program, seed uint64, proc wasi.Process) *trial {
 	x := &trial{w: sim.NewWorld(sim.Config{Seed: seed})}
-	proc.Started = func(stop func()) { x.stop = stop }
+	proc.Started = func(s wasi.Signals) { x.Signals = s }
 	x.w.Host("server").Start(func(h env.Host) {
 		l, err := h.Listen(7)
 		if err != nil {
@@ -91,6 +91,7 @@ func TestHabits(t *testing.T) {
 		{[]string{"listen-for-signals"}, 10 * time.Second, []string{"stdout: asked to end after 10s"}, "", 11 * time.Second},
 		{[]string{"listen-and-go-on"}, 0, []string{"stdout: goes on"}, "", time.Second},
 		{[]string{"deaf"}, 10 * time.Second, nil, "habits exited with status 143", 11 * time.Second},
+		{[]string{"impatient", "server:7"}, 0, []string{"stdout: it has come"}, "", 2 * time.Second},
 		{[]string{"since"}, 0, []string{"stdout: 10ms are over"}, "", 20 * time.Millisecond},
 		{[]string{"panic"}, 0, []string{"stderr: panic: something was wrong", "stderr: ", "stderr: goroutine 1 [running]:"}, "habits exited with status 2: panic: something was wrong", time.Second},
 		{[]string{"exit"}, 0, nil, "habits exited with status 3", time.Second},
@@ -99,7 +100,7 @@ func TestHabits(t *testing.T) {
 			trial := put(p, 1, wasi.Process{Args: x.args})
 			defer trial.w.Close()
 			if x.stopAt > 0 {
-				trial.w.After(x.stopAt, "SIGTERM", func() { trial.stop() })
+				trial.w.After(x.stopAt, "SIGTERM", func() { trial.Stop() })
 			}
 			trial.w.Run(x.after) //nolint:errcheck // the server waits for ever: a deadlock is fine
 			require.True(t, trial.ended, "it has not ended after %v: %v", x.after, trial.lines())
@@ -111,6 +112,21 @@ func TestHabits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// One that listens and goes on all the same is killed.
+func TestHabits_AProgramThatDoesNotEndIsKilled(t *testing.T) {
+	p, err := Load(habits(t))
+	require.NoError(t, err)
+	trial := put(p, 1, wasi.Process{Args: []string{"stubborn"}})
+	defer trial.w.Close()
+	trial.w.After(time.Second, "SIGTERM", func() { trial.Stop() })
+	trial.w.After(3*time.Second, "SIGKILL", func() { trial.Kill() })
+	trial.w.Run(2 * time.Second) //nolint:errcheck // as above
+	require.False(t, trial.ended)
+	trial.w.Run(4 * time.Second) //nolint:errcheck // as above
+	require.EqualError(t, trial.err, "habits exited with status 137")
+	assert.Equal(t, []string{"stdout: not now"}, trial.lines())
 }
 
 // A program that computes without end is named; nothing else of the process hangs.

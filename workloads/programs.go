@@ -24,7 +24,8 @@ import (
 // A program is told where the cluster is by its environment: KAFKA is
 // bootstrap.servers, TOPICS the scenario's topics, HOSTNAME its host. When the work is
 // over it is sent SIGTERM; one that has sent nothing is given some time more, to read
-// what is left. A program that exits is done; one that was killed is started again.
+// what is left. One that has not ended half a minute later is killed. A program that exits is done;
+// one that a fault has killed is started again.
 type Programs struct {
 	List []Program
 	// Topics are what the auditor reads.
@@ -193,7 +194,7 @@ func (r *running) main(h env.Host) {
 		Env: append([]string{
 			"KAFKA=" + strings.Join(r.s.Bootstrap, ","), "TOPICS=" + strings.Join(r.w.Topics, ","), "HOSTNAME=" + h.Name(),
 		}, r.expand(h, r.p.Env)...),
-		Started: func(stop func()) { r.stopInTime(h, o, stop) },
+		Started: func(s wasi.Signals) { r.stopInTime(h, o, s) },
 	})
 	r.w.seen.Ended(o.life)
 	ended := &ProgramEnded{Program: r.p.Program.Name}
@@ -207,8 +208,16 @@ func (r *running) main(h env.Host) {
 // named is the life that the process is in.
 func (r *running) named(h env.Host) string { return fmt.Sprintf("%s-%d", h.Name(), r.life) }
 
-// stopInTime sends SIGTERM when the work is over, or when a fault asks it to stop.
-func (r *running) stopInTime(h env.Host, o *observedHost, stop func()) {
+// grace is how long a program has to end in order, as orchestrators give it. A client that
+// waits for a broker which was cut off silently may need minutes.
+const grace = 30 * time.Second
+
+// stopInTime sends SIGTERM when the work is over, or when a fault asks the program to stop.
+func (r *running) stopInTime(h env.Host, o *observedHost, s wasi.Signals) {
+	stop := func() {
+		s.Stop()
+		h.After(grace, "SIGKILL", s.Kill)
+	}
 	r.s.WhenStopping(h.Name(), stop)
 	h.After(max(0, r.until-r.s.Now()), "SIGTERM", func() {
 		if o.o.Wrote(o.life) {

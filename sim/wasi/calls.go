@@ -132,7 +132,7 @@ func (c call) function() api.GoModuleFunc {
 		in := of(ctx)
 		in.calls.Add(1)
 		in.inside.Store(false)
-		in.obeyStop()
+		in.obeySignals()
 		for i, a := range c.arguments {
 			if a == 'i' {
 				stack[i] = uint64(uint32(stack[i])) // the upper half is not defined
@@ -211,7 +211,7 @@ func (c caller) texts(texts []string, a []uint64) errno {
 
 // clockTime: id, precision, where. 0 is the wall clock, 1 the monotonic one.
 func clockTime(c caller, a []uint64) errno {
-	c.in.pace.spend(readingTheClock)
+	c.in.pace.spend(c.in.pace.reading())
 	switch a[0] {
 	case 0:
 		return c.put64(a[2], uint64(c.in.pace.wall()))

@@ -117,8 +117,11 @@ func (stopping) writable() bool            { return false }
 func (stopping) fileType() uint8           { return streamSocket }
 func (stopping) close()                    {}
 
-// sigterm is its number in package syscall of wasip1.
-const sigterm = 15
+// Numbers of signals in package syscall of wasip1.
+const (
+	sigkill = 9
+	sigterm = 15
+)
 
 // Sizes of a connection's buffers in bytes, as an operating system has them.
 const (

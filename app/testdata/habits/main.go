@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -36,6 +37,14 @@ func main() {
 		signal.Notify(signals, syscall.SIGTERM)
 		signal.Stop(signals)
 		fmt.Println("goes on")
+	case "impatient":
+		impatient(os.Args[2])
+	case "stubborn":
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, syscall.SIGTERM)
+		<-signals
+		fmt.Println("not now")
+		time.Sleep(time.Hour)
 	case "deaf":
 		time.Sleep(time.Hour)
 	case "since":
@@ -66,6 +75,33 @@ func main() {
 			fmt.Println("line", i)
 			time.Sleep(10 * time.Millisecond)
 		}
+	}
+}
+
+// impatient spins until what another goroutine reads has come.
+func impatient(addr string) {
+	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var mu sync.Mutex
+	got := false
+	go func() {
+		c.Write([]byte("x"))
+		c.Read(make([]byte, 1))
+		mu.Lock()
+		got = true
+		mu.Unlock()
+	}()
+	for {
+		mu.Lock()
+		c.SetReadDeadline(time.Now().Add(time.Minute))
+		if got {
+			fmt.Println("it has come")
+			return
+		}
+		mu.Unlock()
 	}
 }
 
