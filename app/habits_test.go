@@ -92,6 +92,13 @@ func TestHabits(t *testing.T) {
 		{[]string{"listen-and-go-on"}, 0, []string{"stdout: goes on"}, "", time.Second},
 		{[]string{"deaf"}, 10 * time.Second, nil, "habits exited with status 143", 11 * time.Second},
 		{[]string{"impatient", "server:7"}, 0, []string{"stdout: it has come"}, "", 2 * time.Second},
+		{[]string{"files"}, 0, []string{
+			"stdout: mkdir a/b: No such file or directory", "stdout: mkdir /a: File exists",
+			"stdout: os: invalid use of WriteAt on file opened with O_APPEND", "stdout: second", "stdout: 5 true",
+			"stdout: open a/b/one: File exists", "stdout: open a/b/one: No such file or directory true", "stdout: first <nil>",
+			"stdout: 100 a-rather-long-name-of-a-file-099 <nil>", "stdout: [d b/ - two]", "stdout: remove a: Directory not empty",
+			"stdout: open no/such/place: No such file or directory", "stdout: stat a: No such file or directory", "stdout: /",
+		}, "", time.Second},
 		{[]string{"since"}, 0, []string{"stdout: 10ms are over"}, "", 20 * time.Millisecond},
 		{[]string{"panic"}, 0, []string{"stderr: panic: something was wrong", "stderr: ", "stderr: goroutine 1 [running]:"}, "habits exited with status 2: panic: something was wrong", time.Second},
 		{[]string{"exit"}, 0, nil, "habits exited with status 3", time.Second},
@@ -112,6 +119,32 @@ func TestHabits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A store that does not sync loses what it did not sync, when the power goes.
+func TestHabits_WhatIsNotSyncedIsLostWithThePower(t *testing.T) {
+	p, err := Load(habits(t))
+	require.NoError(t, err)
+	lost := 0
+	for seed := range uint64(6) {
+		trial := put(p, seed, wasi.Process{Args: []string{"store"}})
+		trial.w.Run(time.Second) //nolint:errcheck // as above
+		require.Equal(t, []string{"stdout: stored"}, trial.lines())
+		h := trial.w.Host("program")
+		h.PowerOff()
+		h.Start(func(process env.Host) {
+			trial.err = p.Run(process, wasi.Process{Args: []string{"look"}})
+		})
+		trial.w.Run(2 * time.Second) //nolint:errcheck // as above
+		require.NoError(t, trial.err)
+		lines := trial.lines()
+		assert.Equal(t, "stdout: what synced <nil>", lines[1])
+		if lines[2] != "stdout: what not-synced <nil>" {
+			lost++
+		}
+		trial.w.Close()
+	}
+	assert.NotZero(t, lost)
 }
 
 // One that listens and goes on all the same is killed.

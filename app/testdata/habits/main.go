@@ -4,7 +4,9 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -39,6 +41,31 @@ func main() {
 		fmt.Println("goes on")
 	case "impatient":
 		impatient(os.Args[2])
+	case "files":
+		files()
+	case "store":
+		must(os.MkdirAll("/store", 0o755))
+		for _, name := range []string{"synced", "not-synced"} {
+			f, err := os.Create("/store/" + name)
+			must(err)
+			f.WriteString("what " + name)
+			if name == "synced" {
+				must(f.Sync())
+				dir, err := os.Open("/store")
+				must(err)
+				must(dir.Sync())
+				top, err := os.Open("/")
+				must(err)
+				must(top.Sync())
+			}
+		}
+		fmt.Println("stored")
+		time.Sleep(time.Hour)
+	case "look":
+		for _, name := range []string{"synced", "not-synced"} {
+			b, err := os.ReadFile("/store/" + name)
+			fmt.Println(string(b), err)
+		}
 	case "stubborn":
 		signals := make(chan os.Signal, 1)
 		signal.Notify(signals, syscall.SIGTERM)
@@ -76,6 +103,54 @@ func main() {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// files uses a directory as services do.
+func files() {
+	fmt.Println(os.Mkdir("a/b", 0o755))
+	must(os.MkdirAll("a/b", 0o755))
+	fmt.Println(os.Mkdir("/a", 0o755))
+	must(os.WriteFile("a/b/one", []byte("first"), 0o644))
+	f, err := os.OpenFile("/a/b/one", os.O_APPEND|os.O_RDWR, 0)
+	must(err)
+	fmt.Fprint(f, " second")
+	must(f.Sync())
+	_, err = f.WriteAt([]byte("F"), 0)
+	fmt.Println(err)
+	f.Seek(-6, io.SeekEnd)
+	rest, _ := io.ReadAll(f)
+	fmt.Println(string(rest))
+	must(f.Truncate(5))
+	info, _ := f.Stat()
+	fmt.Println(info.Size(), info.Mode().IsRegular())
+	_, err = os.OpenFile("a/b/one", os.O_CREATE|os.O_EXCL, 0o644)
+	fmt.Println(err)
+	must(os.Rename("a/b/one", "a/two"))
+	_, err = os.ReadFile("a/b/one")
+	fmt.Println(err, errors.Is(err, os.ErrNotExist))
+	b, err := os.ReadFile("a/two")
+	fmt.Println(string(b), err)
+	for i := range 100 {
+		must(os.WriteFile(fmt.Sprintf("a/b/a-rather-long-name-of-a-file-%03d", i), nil, 0o644))
+	}
+	all, err := os.ReadDir("a/b")
+	fmt.Println(len(all), all[99].Name(), err)
+	top, _ := os.ReadDir("a")
+	fmt.Println(top)
+	fmt.Println(os.Remove("a"))
+	_, err = os.Create("no/such/place")
+	fmt.Println(err)
+	must(os.RemoveAll("a"))
+	_, err = os.Stat("a")
+	fmt.Println(err)
+	dir, _ := os.Getwd()
+	fmt.Println(dir)
 }
 
 // impatient spins until what another goroutine reads has come.
