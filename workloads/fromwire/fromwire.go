@@ -45,14 +45,14 @@ type Observer struct {
 	keys   map[kafka.TopicPartition]history.Value
 	sends  map[identity]*send          // that are open, or were acknowledged
 	last   map[identity]kafka.Sequence // highest that was seen, by producer and partition
-	free   []int64                     // processes with nothing under way
+	free   map[string][]int64          // processes with nothing under way, by client
 	wrote  map[string]bool             // lives that have produced
-	open   map[kafka.ProducerID]*transaction
+	open   map[epoch]*transaction
 	names  map[kafka.ProducerID]string // transactional ids
 
 	members        map[memberID]*membership
 	inTransactions map[string]bool // groups whose offsets are committed in transactions, too
-	unsure         map[string]bool // groups whose offsets are deleted
+	unsure         map[string]bool // groups whose offsets are deleted, or were committed of a topic without a known name
 }
 
 // Claims are what producers and consumers asked for on the wire.
@@ -96,7 +96,7 @@ func New(r *history.Recorder, now func() time.Duration, newProcess func() int64)
 	return &Observer{
 		recorder: r, now: now, newProcess: newProcess,
 		topics: map[kafka.UUID]string{}, keys: map[kafka.TopicPartition]history.Value{}, sends: map[identity]*send{}, last: map[identity]kafka.Sequence{}, wrote: map[string]bool{},
-		open: map[kafka.ProducerID]*transaction{}, names: map[kafka.ProducerID]string{},
+		free: map[string][]int64{}, open: map[epoch]*transaction{}, names: map[kafka.ProducerID]string{},
 		members: map[memberID]*membership{}, inTransactions: map[string]bool{}, unsure: map[string]bool{},
 	}
 }
@@ -128,11 +128,11 @@ func internal(topic string) bool {
 	return topic == kafka.OffsetsTopic || topic == kafka.TransactionsTopic
 }
 
-// process is one that has nothing under way.
-func (o *Observer) process() int64 {
-	if n := len(o.free); n > 0 {
-		p := o.free[n-1]
-		o.free = o.free[:n-1]
+// process is one of a client that has nothing under way.
+func (o *Observer) process(client string) int64 {
+	if free := o.free[client]; len(free) > 0 {
+		p := free[len(free)-1]
+		o.free[client] = free[:len(free)-1]
 		return p
 	}
 	return o.newProcess()

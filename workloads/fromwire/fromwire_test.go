@@ -541,3 +541,50 @@ func TestCommitted_AnswersThatMayBeOldAreLeftOut(t *testing.T) {
 		assert.Equal(t, s.want, x.story, s.about)
 	}
 }
+
+// A client may be killed before it is told that its offsets are in the transaction, and its
+// next life, with the next epoch, is not of that transaction.
+func TestTransaction_OffsetsWithoutAnAnswerMayBeCommitted(t *testing.T) {
+	offsets := func(x *conversation, epoch int16, offset int64) {
+		req := kmsg.NewPtrTxnOffsetCommitRequest()
+		req.Version, req.Group, req.ProducerID, req.ProducerEpoch, req.Generation = 6, "g", 7, epoch, 2
+		p := kmsg.NewTxnOffsetCommitRequestTopicPartition()
+		p.Offset = offset
+		req.Topics = []kmsg.TxnOffsetCommitRequestTopic{{TopicID: ordersID, Partitions: []kmsg.TxnOffsetCommitRequestTopicPartition{p}}}
+		x.ask("a", req)
+	}
+	answer := func(x *conversation, code int16) {
+		resp := kmsg.NewPtrTxnOffsetCommitResponse()
+		resp.Version = 6
+		resp.Topics = []kmsg.TxnOffsetCommitResponseTopic{{TopicID: ordersID, Partitions: []kmsg.TxnOffsetCommitResponseTopicPartition{{ErrorCode: code}}}}
+		x.answer("a", resp)
+	}
+	begin := func(x *conversation, epoch int16) {
+		req := kmsg.NewPtrInitProducerIDRequest()
+		req.Version, req.TransactionalID = 4, kmsg.StringPtr("t")
+		x.ask("a", req)
+		resp := kmsg.NewPtrInitProducerIDResponse()
+		resp.Version, resp.ProducerID, resp.ProducerEpoch = 4, 7, epoch
+		x.answer("a", resp)
+	}
+	x := converse()
+	begin(x, 0)
+	offsets(x, 0, 5)
+	answer(x, kerr.CoordinatorLoadInProgress.Code)
+	offsets(x, 0, 6) // and it is killed
+	delete(x.c, "a")
+	begin(x, 1)
+	offsets(x, 1, 8)
+	answer(x, 0)
+	x.Finish()
+	var txns []string
+	for _, l := range x.story {
+		if strings.Contains(l, "txn") {
+			txns = append(txns, l)
+		}
+	}
+	assert.Equal(t, []string{
+		"1 txn invoke orders/0=5 by  in 0", "1 txn info orders/0=6 by g in 2",
+		"3 txn invoke orders/0=8 by  in 0", "3 txn info orders/0=8 by g in 2",
+	}, txns)
+}
