@@ -35,7 +35,7 @@ var anchors = []anchor{
 	{
 		"net/net_fake.go",
 		"\tfd := &netFD{\n\t\tfamily: family,\n",
-		"\tif peer, is := raddr.(*TCPAddr); is && peer != nil {\n\t\treturn dialWorld(ctx, net, family, sotype, peer)\n\t}\n\tfd := &netFD{\n\t\tfamily: family,\n",
+		"\tif peer, is := raddr.(*TCPAddr); is && peer != nil {\n\t\treturn dialWorld(ctx, net, family, sotype, peer)\n\t}\n\tif at, is := laddr.(*TCPAddr); is && raddr == nil {\n\t\treturn listenWorld(net, family, sotype, at)\n\t}\n\tfd := &netFD{\n\t\tfamily: family,\n",
 	},
 	{
 		"net/hosts.go",

@@ -147,6 +147,32 @@ func TestHabits_WhatIsNotSyncedIsLostWithThePower(t *testing.T) {
 	assert.NotZero(t, lost)
 }
 
+// A program is asked over TCP by another one, and by itself.
+func TestHabits_AProgramListens(t *testing.T) {
+	p, err := Load(habits(t))
+	require.NoError(t, err)
+	for _, asks := range []string{"asker", "program"} {
+		trial := put(p, 1, wasi.Process{Args: []string{"serve"}})
+		trial.w.Run(time.Second) //nolint:errcheck // as above
+		require.Equal(t, []string{
+			"stdout: listening at 8080", "stdout: listen tcp :8080: listen: Address already in use", "stdout: and at 127.0.0.1:32768",
+		}, trial.lines())
+		h := trial.w.Host(asks)
+		ask := func(h env.Host) { trial.err = p.Run(h, wasi.Process{Args: []string{"ask", "program:8080"}}) }
+		if asks == "program" {
+			h.Process().Go("ask", func() { ask(h.Process()) })
+		} else {
+			h.Start(ask)
+		}
+		trial.w.Run(2 * time.Second) //nolint:errcheck // as above
+		require.NoError(t, trial.err)
+		assert.Equal(t, []string{
+			"stdout: 200 /orders of 0 bytes", "stdout: 200 /orders of 100000 bytes", "stdout: 200 /orders of 200000 bytes",
+		}, trial.lines()[3:], asks)
+		trial.w.Close()
+	}
+}
+
 // One that listens and goes on all the same is killed.
 func TestHabits_AProgramThatDoesNotEndIsKilled(t *testing.T) {
 	p, err := Load(habits(t))

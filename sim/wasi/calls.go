@@ -47,6 +47,7 @@ var calls = []call{
 	{world, "dialed", "ii", dialed},
 	{world, "resolve", "iiii", resolve},
 	{world, "stopping", "i", listen},
+	{world, "listen", "iii", listenOn},
 
 	{preview1, "fd_prestat_get", "ii", givenDirectory},
 	{preview1, "fd_prestat_dir_name", "iii", givenName},
@@ -75,7 +76,7 @@ var calls = []call{
 	{preview1, "path_symlink", "iiiii", nil},
 	{preview1, "path_unlink_file", "iii", remove(regularFile, isDirectory)},
 	{preview1, "proc_raise", "i", nil},
-	{preview1, "sock_accept", "iii", nil},
+	{preview1, "sock_accept", "iii", accepted},
 	{preview1, "sock_recv", "iiiiii", nil},
 	{preview1, "sock_send", "iiiii", nil},
 }

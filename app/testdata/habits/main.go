@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -41,6 +43,31 @@ func main() {
 		fmt.Println("goes on")
 	case "impatient":
 		impatient(os.Args[2])
+	case "serve":
+		l, err := net.Listen("tcp", ":8080")
+		must(err)
+		fmt.Println("listening at", l.Addr().(*net.TCPAddr).Port)
+		_, err = net.Listen("tcp", ":8080")
+		fmt.Println(err)
+		any, err := net.Listen("tcp", "127.0.0.1:0")
+		must(err)
+		fmt.Println("and at", any.Addr())
+		any.Close()
+		must(http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			b, _ := io.ReadAll(r.Body)
+			fmt.Fprintf(w, "%s of %d bytes", r.URL.Path, len(b))
+		})))
+	case "ask":
+		for i := range 3 {
+			resp, err := http.Post("http://"+os.Args[2]+"/orders", "text/plain", strings.NewReader(strings.Repeat("x", 100_000*i)))
+			if err != nil {
+				fmt.Println(err)
+				time.Sleep(time.Second)
+				continue
+			}
+			b, _ := io.ReadAll(resp.Body)
+			fmt.Println(resp.StatusCode, string(b))
+		}
 	case "files":
 		files()
 	case "store":
