@@ -36,7 +36,7 @@ var layers = map[string][]string{
 	"conformance":         {"scenarios"},
 	// What builds users' programs, and loads them: nothing of a world needs it.
 	"app":            {"sim/wasi"},
-	"workloads":      {"broker/client", "broker/config", "broker/kafka", "broker/planted", "broker/record", "broker/wire", "checkers/history", "sim/env", "sim/wasi"},
+	"workloads":      {"broker/client", "broker/config", "broker/kafka", "broker/planted", "broker/record", "broker/wire", "broker/witness", "checkers/history", "sim/env", "sim/wasi"},
 	"faults":         {"sim"},
 	"checkers":       {},
 	"broker":         {"sim/env"},

@@ -3,7 +3,7 @@
 // of the simulated host. Nothing of the program is changed.
 //
 // The library is changed by an overlay (go build -overlay) that is made from the
-// user's own GOROOT: four files of package net and os/signal get one call each, at an
+// user's own GOROOT: five files of package net and os/signal get one call each, at an
 // anchor that must be there exactly once, and two files are added. A Go release that
 // moved an anchor is refused with the anchor's name.
 package app
@@ -35,12 +35,17 @@ var anchors = []anchor{
 	{
 		"net/net_fake.go",
 		"\tfd := &netFD{\n\t\tfamily: family,\n",
-		"\tif peer, is := raddr.(*TCPAddr); is && peer != nil {\n\t\treturn dialWorld(ctx, net, family, sotype, peer)\n\t}\n\tfd := &netFD{\n\t\tfamily: family,\n",
+		"\tif peer, is := raddr.(*TCPAddr); is && peer != nil {\n\t\treturn dialWorld(ctx, net, family, sotype, peer)\n\t}\n\tif at, is := laddr.(*TCPAddr); is && raddr == nil {\n\t\treturn listenWorld(net, family, sotype, at)\n\t}\n\tfd := &netFD{\n\t\tfamily: family,\n",
 	},
 	{
 		"net/hosts.go",
 		"func lookupStaticHost(host string) ([]string, string) {\n",
 		"func lookupStaticHost(host string) ([]string, string) {\n\tif found := lookupWorld(host); found != nil {\n\t\treturn found, host\n\t}\n",
+	},
+	{
+		"net/net.go",
+		"\tif err := c.fd.SetReadDeadline(t); err != nil {\n",
+		"\tletOthersRun()\n\tif err := c.fd.SetReadDeadline(t); err != nil {\n",
 	},
 	{
 		"os/signal/signal_unix.go",

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,11 +62,13 @@ func TestOverlay_NamesAnAnchorThatHasMoved(t *testing.T) {
 	}
 	_, err := writeOverlay(goroot, "go1.99", t.TempDir())
 	require.NoError(t, err)
-	for _, content := range []string{"", anchors[2].is + anchors[2].is} {
-		require.NoError(t, os.WriteFile(filepath.Join(goroot, "src", "os", "signal", "signal_unix.go"), []byte(content), 0o644))
+	const moved = "os/signal/signal_unix.go"
+	is := anchors[slices.IndexFunc(anchors, func(a anchor) bool { return a.file == moved })].is
+	for _, content := range []string{"", is + is} {
+		require.NoError(t, os.WriteFile(filepath.Join(goroot, "src", filepath.FromSlash(moved)), []byte(content), 0o644))
 		_, err = writeOverlay(goroot, "go1.99", t.TempDir())
 		require.Error(t, err)
-		assert.Contains(t, err.Error(), "os/signal/signal_unix.go of go1.99 has the anchor")
+		assert.Contains(t, err.Error(), moved+" of go1.99 has the anchor")
 	}
 }
 
@@ -78,17 +81,24 @@ func TestCommand(t *testing.T) {
 		{"orders.wasm", []string{"orders.wasm"}, ""},
 		{"  bin/orders.wasm  -rate 50 ", []string{"bin/orders.wasm", "-rate", "50"}, ""},
 		{`orders.wasm -name 'a b' "" -x="c d"`, []string{"orders.wasm", "-name", "a b", "", "-x=c d"}, ""},
+		{"member-1=orders.wasm -rate 50", []string{"member-1", "orders.wasm", "-rate", "50"}, ""},
+		{"./a=b/orders.wasm", []string{"./a=b/orders.wasm"}, ""},
+		{"member-1=", nil, "found no FILE behind the host member-1"},
 		{"orders.wasm 'open", nil, "a quote (') that does not end"},
 		{"   ", nil, "expected a FILE"},
 	} {
-		file, args, err := Command(x.text)
+		c, err := ReadCommand(x.text)
 		if x.err != "" {
 			require.Error(t, err, x.text)
 			assert.Contains(t, err.Error(), x.err)
 			continue
 		}
 		require.NoError(t, err, x.text)
-		assert.Equal(t, x.want, append([]string{file}, args...), x.text)
+		got := append([]string{c.File}, c.Args...)
+		if c.Host != "" {
+			got = append([]string{c.Host}, got...)
+		}
+		assert.Equal(t, x.want, got, x.text)
 	}
 }
 

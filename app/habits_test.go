@@ -17,15 +17,15 @@ import (
 
 // trial is a world with an echo server, a host that is cut off, and a program.
 type trial struct {
-	w     *sim.World
-	stop  func()
+	w *sim.World
+	wasi.Signals
 	ended bool
 	err   error
 }
 
 func put(p *wasi.Program, seed uint64, proc wasi.Process) *trial {
 	x := &trial{w: sim.NewWorld(sim.Config{Seed: seed})}
-	proc.Started = func(stop func()) { x.stop = stop }
+	proc.Started = func(s wasi.Signals) { x.Signals = s }
 	x.w.Host("server").Start(func(h env.Host) {
 		l, err := h.Listen(7)
 		if err != nil {
@@ -91,6 +91,14 @@ func TestHabits(t *testing.T) {
 		{[]string{"listen-for-signals"}, 10 * time.Second, []string{"stdout: asked to end after 10s"}, "", 11 * time.Second},
 		{[]string{"listen-and-go-on"}, 0, []string{"stdout: goes on"}, "", time.Second},
 		{[]string{"deaf"}, 10 * time.Second, nil, "habits exited with status 143", 11 * time.Second},
+		{[]string{"impatient", "server:7"}, 0, []string{"stdout: it has come"}, "", 2 * time.Second},
+		{[]string{"files"}, 0, []string{
+			"stdout: mkdir a/b: No such file or directory", "stdout: mkdir /a: File exists",
+			"stdout: os: invalid use of WriteAt on file opened with O_APPEND", "stdout: second", "stdout: 5 true",
+			"stdout: open a/b/one: File exists", "stdout: open a/b/one: No such file or directory true", "stdout: first <nil>",
+			"stdout: 100 a-rather-long-name-of-a-file-099 <nil>", "stdout: [d b/ - two]", "stdout: remove a: Directory not empty",
+			"stdout: open no/such/place: No such file or directory", "stdout: stat a: No such file or directory", "stdout: /",
+		}, "", time.Second},
 		{[]string{"since"}, 0, []string{"stdout: 10ms are over"}, "", 20 * time.Millisecond},
 		{[]string{"panic"}, 0, []string{"stderr: panic: something was wrong", "stderr: ", "stderr: goroutine 1 [running]:"}, "habits exited with status 2: panic: something was wrong", time.Second},
 		{[]string{"exit"}, 0, nil, "habits exited with status 3", time.Second},
@@ -99,7 +107,7 @@ func TestHabits(t *testing.T) {
 			trial := put(p, 1, wasi.Process{Args: x.args})
 			defer trial.w.Close()
 			if x.stopAt > 0 {
-				trial.w.After(x.stopAt, "SIGTERM", func() { trial.stop() })
+				trial.w.After(x.stopAt, "SIGTERM", func() { trial.Stop() })
 			}
 			trial.w.Run(x.after) //nolint:errcheck // the server waits for ever: a deadlock is fine
 			require.True(t, trial.ended, "it has not ended after %v: %v", x.after, trial.lines())
@@ -111,6 +119,73 @@ func TestHabits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A store that does not sync loses what it did not sync, when the power goes.
+func TestHabits_WhatIsNotSyncedIsLostWithThePower(t *testing.T) {
+	p, err := Load(habits(t))
+	require.NoError(t, err)
+	lost := 0
+	for seed := range uint64(6) {
+		trial := put(p, seed, wasi.Process{Args: []string{"store"}})
+		trial.w.Run(time.Second) //nolint:errcheck // as above
+		require.Equal(t, []string{"stdout: stored"}, trial.lines())
+		h := trial.w.Host("program")
+		h.PowerOff()
+		h.Start(func(process env.Host) {
+			trial.err = p.Run(process, wasi.Process{Args: []string{"look"}})
+		})
+		trial.w.Run(2 * time.Second) //nolint:errcheck // as above
+		require.NoError(t, trial.err)
+		lines := trial.lines()
+		assert.Equal(t, "stdout: what synced <nil>", lines[1])
+		if lines[2] != "stdout: what not-synced <nil>" {
+			lost++
+		}
+		trial.w.Close()
+	}
+	assert.NotZero(t, lost)
+}
+
+// A program is asked over TCP by another one, and by itself.
+func TestHabits_AProgramListens(t *testing.T) {
+	p, err := Load(habits(t))
+	require.NoError(t, err)
+	for _, asks := range []string{"asker", "program"} {
+		trial := put(p, 1, wasi.Process{Args: []string{"serve"}})
+		trial.w.Run(time.Second) //nolint:errcheck // as above
+		require.Equal(t, []string{
+			"stdout: listening at 8080", "stdout: listen tcp :8080: listen: Address already in use", "stdout: and at 127.0.0.1:32768",
+		}, trial.lines())
+		h := trial.w.Host(asks)
+		ask := func(h env.Host) { trial.err = p.Run(h, wasi.Process{Args: []string{"ask", "program:8080"}}) }
+		if asks == "program" {
+			h.Process().Go("ask", func() { ask(h.Process()) })
+		} else {
+			h.Start(ask)
+		}
+		trial.w.Run(2 * time.Second) //nolint:errcheck // as above
+		require.NoError(t, trial.err)
+		assert.Equal(t, []string{
+			"stdout: 200 /orders of 0 bytes", "stdout: 200 /orders of 100000 bytes", "stdout: 200 /orders of 200000 bytes",
+		}, trial.lines()[3:], asks)
+		trial.w.Close()
+	}
+}
+
+// One that listens and goes on all the same is killed.
+func TestHabits_AProgramThatDoesNotEndIsKilled(t *testing.T) {
+	p, err := Load(habits(t))
+	require.NoError(t, err)
+	trial := put(p, 1, wasi.Process{Args: []string{"stubborn"}})
+	defer trial.w.Close()
+	trial.w.After(time.Second, "SIGTERM", func() { trial.Stop() })
+	trial.w.After(3*time.Second, "SIGKILL", func() { trial.Kill() })
+	trial.w.Run(2 * time.Second) //nolint:errcheck // as above
+	require.False(t, trial.ended)
+	trial.w.Run(4 * time.Second) //nolint:errcheck // as above
+	require.EqualError(t, trial.err, "habits exited with status 137")
+	assert.Equal(t, []string{"stdout: not now"}, trial.lines())
 }
 
 // A program that computes without end is named; nothing else of the process hangs.

@@ -11,17 +11,31 @@ import (
 	"github.com/ktrial/ktrial/sim/wasi"
 )
 
-// Command is a program with its arguments, as --app has it: a file, and words, which
-// quotes keep together.
-func Command(text string) (file string, args []string, err error) {
+// Command is a program with its arguments, as --app has it.
+type Command struct {
+	// Host is where it runs; empty: on one with a name of its own.
+	Host string
+	File string
+	Args []string
+}
+
+// ReadCommand reads "FILE ARGS", or "HOST=FILE ARGS". Quotes keep words together.
+func ReadCommand(text string) (Command, error) {
 	words, err := words(text)
 	if err != nil {
-		return "", nil, fmt.Errorf("--app %q: %w", text, err)
+		return Command{}, fmt.Errorf("--app %q: %w", text, err)
 	}
 	if len(words) == 0 {
-		return "", nil, errors.New("--app: found nothing, expected a FILE that `ktrial app build` wrote, and its arguments: --app 'orders.wasm -rate 50'")
+		return Command{}, errors.New("--app: found nothing, expected a FILE that `ktrial app build` wrote, and its arguments: --app 'orders.wasm -rate 50'")
 	}
-	return words[0], words[1:], nil
+	c := Command{File: words[0], Args: words[1:]}
+	if host, file, named := strings.Cut(words[0], "="); named && !strings.ContainsAny(host, "/\\") {
+		c.Host, c.File = host, file
+	}
+	if c.File == "" {
+		return Command{}, fmt.Errorf("--app %q: found no FILE behind the host %s, expected one that `ktrial app build` wrote", text, c.Host)
+	}
+	return c, nil
 }
 
 // words splits at spaces, but for those within quotes.

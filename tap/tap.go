@@ -241,7 +241,7 @@ func (t *Tap) Judge(strict bool, given checkers.Expectations) Result {
 func (t *Tap) claims() string {
 	c := t.observer.Claims
 	if !c.Produced {
-		return "acks=all"
+		c.LeastAcks = -1
 	}
 	text := "acks=" + c.Acks()
 	if c.NotIdempotent {
@@ -249,6 +249,9 @@ func (t *Tap) claims() string {
 	}
 	if c.ReadUncommitted {
 		text += ",isolation.level=read_uncommitted"
+	}
+	if c.MemberEpochs {
+		text += ",group.protocol=consumer"
 	}
 	return text
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/client"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/internal/nearest"
 	"github.com/ktrial/ktrial/ledger"
@@ -23,13 +24,17 @@ import (
 // A program is told where the cluster is by its environment: KAFKA is
 // bootstrap.servers, TOPICS the scenario's topics, HOSTNAME its host. When the work is
 // over it is sent SIGTERM; one that has sent nothing is given some time more, to read
-// what is left. A program that exits is done; one that was killed is started again.
+// what is left. One that has not ended half a minute later is killed. A program that exits is done;
+// one that a fault has killed is started again.
 type Programs struct {
 	List []Program
 	// Topics are what the auditor reads.
 	Topics []string
 	// Duration is how long they work. 0: a minute.
 	Duration time.Duration
+	// Instead, if set, is the workload whose clients' hosts the programs may take: one that
+	// does is the member of the group, and has the transactional id, that faults know there.
+	Instead Workload
 
 	seen *seen
 }
@@ -68,14 +73,21 @@ func (w Programs) UsesTopics() []string { return w.Topics }
 // wire: the weakest of all requests. Until something was sent nothing is promised.
 func (w Programs) Config() map[string]string {
 	claims := fromwire.Claims{NotIdempotent: true, ReadUncommitted: true}
-	if w.seen != nil && w.seen.Observer != nil && w.seen.Claims.Produced {
-		claims = w.seen.Claims
+	if w.seen != nil && w.seen.Observer != nil {
+		if w.seen.Claims.Produced {
+			claims = w.seen.Claims
+		}
+		claims.MemberEpochs = w.seen.Claims.MemberEpochs
 	}
 	isolation := client.ReadCommitted
 	if claims.ReadUncommitted {
 		isolation = client.ReadUncommitted
 	}
-	return map[string]string{"acks": claims.Acks(), "enable.idempotence": fmt.Sprint(!claims.NotIdempotent), "isolation.level": isolation.String()}
+	out := map[string]string{"acks": claims.Acks(), "enable.idempotence": fmt.Sprint(!claims.NotIdempotent), "isolation.level": isolation.String()}
+	if claims.MemberEpochs {
+		out["group.protocol"] = "consumer"
+	}
+	return out
 }
 
 // ForRun is a copy for one run.
@@ -121,7 +133,11 @@ func (w Programs) Clients(s *Stage) []Client {
 	var out []Client
 	for _, p := range w.List {
 		running := &running{w: w, s: s, p: p}
-		out = append(out, Client{Host: p.Host, Role: Writes, Main: running.main})
+		c := Client{Host: p.Host, Role: Writes, Stops: true, Main: running.main}
+		if before, is := w.before(s, p.Host); is {
+			c.Group, c.TransactionalID = before.Group, before.TransactionalID
+		}
+		out = append(out, c)
 	}
 	for i, topic := range w.Topics {
 		ask := &asking{w: ProduceConsume{Topic: topic}, s: s}
@@ -129,6 +145,19 @@ func (w Programs) Clients(s *Stage) []Client {
 	}
 	audit := &observedAudit{w: w, s: s}
 	return append(out, Client{Host: "auditor", Role: Reads, Main: audit.main})
+}
+
+// before is the client whose host a program has taken.
+func (w Programs) before(s *Stage, host string) (Client, bool) {
+	if w.Instead == nil {
+		return Client{}, false
+	}
+	clients := w.Instead.Clients(s)
+	i := slices.IndexFunc(clients, func(c Client) bool { return c.Host == host })
+	if i < 0 {
+		return Client{}, false
+	}
+	return clients[i], true
 }
 
 // numbered is the name of the host with that index: asker, asker-2, ...
@@ -157,15 +186,17 @@ func (r *running) main(h env.Host) {
 	if r.until == 0 {
 		r.until = r.s.Now() + r.w.Lasts()
 	}
+	r.w.seen.Ended(r.named(h)) // it was killed
 	r.life++
-	o := &observedHost{Host: h, o: r.w.seen.Observer, life: fmt.Sprintf("%s-%d", h.Name(), r.life)}
+	o := &observedHost{Host: h, o: r.w.seen.Observer, life: r.named(h)}
 	err := r.p.Program.Run(o, wasi.Process{
 		Args: r.expand(h, r.p.Args),
 		Env: append([]string{
 			"KAFKA=" + strings.Join(r.s.Bootstrap, ","), "TOPICS=" + strings.Join(r.w.Topics, ","), "HOSTNAME=" + h.Name(),
 		}, r.expand(h, r.p.Env)...),
-		Started: func(stop func()) { r.stopInTime(h, o, stop) },
+		Started: func(s wasi.Signals) { r.stopInTime(h, o, s) },
 	})
+	r.w.seen.Ended(o.life)
 	ended := &ProgramEnded{Program: r.p.Program.Name}
 	if err != nil {
 		ended.Reason = err.Error()
@@ -174,8 +205,20 @@ func (r *running) main(h env.Host) {
 	h.Tell(ended)
 }
 
-// stopInTime sends SIGTERM when the work is over.
-func (r *running) stopInTime(h env.Host, o *observedHost, stop func()) {
+// named is the life that the process is in.
+func (r *running) named(h env.Host) string { return fmt.Sprintf("%s-%d", h.Name(), r.life) }
+
+// grace is how long a program has to end in order, as orchestrators give it. A client that
+// waits for a broker which was cut off silently may need minutes.
+const grace = 30 * time.Second
+
+// stopInTime sends SIGTERM when the work is over, or when a fault asks the program to stop.
+func (r *running) stopInTime(h env.Host, o *observedHost, s wasi.Signals) {
+	stop := func() {
+		s.Stop()
+		h.After(grace, "SIGKILL", s.Kill)
+	}
+	r.s.WhenStopping(h.Name(), stop)
 	h.After(max(0, r.until-r.s.Now()), "SIGTERM", func() {
 		if o.o.Wrote(o.life) {
 			stop()
@@ -207,7 +250,18 @@ func (h *observedHost) Dial(addr string, timeout time.Duration) (env.Conn, error
 	if err != nil {
 		return nil, err
 	}
-	return &observedConn{Conn: conn, seen: h.o.Connect(h.Name(), h.life)}, nil
+	seen := h.o.Connect(h.Name(), h.life)
+	seen.Refused = h.refused
+	return &observedConn{Conn: conn, seen: seen}, nil
+}
+
+// refused tells what a client of ours tells by itself: trials must have met it.
+func (h *observedHost) refused(r fromwire.Refusal) {
+	as := &witness.Membership{Group: r.Group, Member: r.Member, Generation: int32(r.Generation), Instance: r.Instance}
+	h.Tell(&witness.ConsumerFenced{Membership: as, Error: witness.ErrorOf(r.Err)})
+	if len(r.Lost) > 0 {
+		h.Tell(&witness.PartitionsLost{Membership: as, Partitions: r.Lost})
+	}
 }
 
 // observedConn passes on what goes through it.

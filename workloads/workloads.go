@@ -147,6 +147,7 @@ type Stage struct {
 	keys      map[kafka.TopicPartition]history.Value
 	done      map[string]bool
 	stops     map[string]func() // called when a client that was asked to stop has
+	asked     map[string]func() // called when a client is asked to stop
 	failures  map[string]map[string]int64
 }
 
@@ -154,7 +155,7 @@ type Stage struct {
 func NewStage(bootstrap []string, now func() time.Duration) *Stage {
 	return &Stage{
 		Bootstrap: bootstrap, Recorder: history.NewRecorder(), Now: now, Topics: map[string]int32{},
-		keys: map[kafka.TopicPartition]history.Value{}, done: map[string]bool{}, stops: map[string]func(){}, failures: map[string]map[string]int64{},
+		keys: map[kafka.TopicPartition]history.Value{}, done: map[string]bool{}, stops: map[string]func(){}, asked: map[string]func(){}, failures: map[string]map[string]int64{},
 	}
 }
 
@@ -198,7 +199,16 @@ func (s *Stage) Main(c Client) func(env.Host) {
 
 // Stop asks the client on a host to leave in order. stopped is called when it
 // has, unless its process dies first.
-func (s *Stage) Stop(host string, stopped func()) { s.stops[host] = stopped }
+func (s *Stage) Stop(host string, stopped func()) {
+	s.stops[host] = stopped
+	if hear := s.asked[host]; hear != nil {
+		hear()
+	}
+}
+
+// WhenStopping has hear called when the client on a host is asked to stop, for one that
+// does not look at Stopping by itself.
+func (s *Stage) WhenStopping(host string, hear func()) { s.asked[host] = hear }
 
 // Stopping reports whether the client on a host has been asked to stop.
 func (s *Stage) Stopping(host string) bool { return s.stops[host] != nil }

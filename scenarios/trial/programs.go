@@ -12,45 +12,56 @@ import (
 
 // App is a user's program that plays instead of the scenario's own clients.
 type App struct {
+	Host    string        // where it runs; empty: on one with a name of its own
 	File    string        // as it was given
 	Args    []string      // $KAFKA, $TOPICS and $HOSTNAME are replaced
 	Program *wasi.Program // that is in the file
 }
 
-// NewApp reads a program with its arguments: 'orders.wasm -rate 50'.
+// NewApp reads a program with its arguments: 'orders.wasm -rate 50', or, where a plan names
+// the host, 'member-1=orders.wasm -rate 50'.
 func NewApp(command string) (App, error) {
-	file, args, err := app.Command(command)
+	c, err := app.ReadCommand(command)
 	if err != nil {
 		return App{}, err
 	}
-	p, err := app.Load(file)
-	return App{File: file, Args: args, Program: p}, err
+	p, err := app.Load(c.File)
+	return App{Host: c.Host, File: c.File, Args: c.Args, Program: p}, err
 }
 
 // command is what --app is given.
-func (a App) command() string { return reports.Command(append([]string{a.File}, a.Args...)...) }
+func (a App) command() string {
+	file := a.File
+	if a.Host != "" {
+		file = a.Host + "=" + file
+	}
+	return reports.Command(append([]string{file}, a.Args...)...)
+}
 
 // String is the command, and which program it was.
 func (a App) String() string { return a.command() + " (SHA-256 " + a.Program.SHA256 + ")" }
 
 // withApps is the scenario with programs in place of its workload, on as many hosts:
-// orders-1, orders-2.
+// orders-1, orders-2, unless their hosts are named.
 func withApps(s scenarios.Scenario, apps []App) scenarios.Scenario {
 	if len(apps) == 0 {
 		return s
 	}
-	w := workloads.Programs{Duration: s.Workload.Lasts()}
+	w := workloads.Programs{Duration: s.Workload.Lasts(), Instead: s.Workload}
 	for _, t := range s.Topics {
 		w.Topics = append(w.Topics, t.Name)
 	}
 	count := map[string]int{}
 	for _, a := range apps {
-		count[a.Program.Name]++
-		w.List = append(w.List, workloads.Program{
-			Host: fmt.Sprintf("%s-%d", a.Program.Name, count[a.Program.Name]), Program: a.Program, Args: a.Args,
-		})
+		host := a.Host
+		if host == "" {
+			count[a.Program.Name]++
+			host = fmt.Sprintf("%s-%d", a.Program.Name, count[a.Program.Name])
+		}
+		w.List = append(w.List, workloads.Program{Host: host, Program: a.Program, Args: a.Args})
 	}
 	s.Workload = w
+	s.OwnChecks = nil // they know the records of the scenario's own clients
 	return s
 }
 

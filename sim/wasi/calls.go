@@ -47,35 +47,36 @@ var calls = []call{
 	{world, "dialed", "ii", dialed},
 	{world, "resolve", "iiii", resolve},
 	{world, "stopping", "i", listen},
+	{world, "listen", "iii", listenOn},
 
-	{preview1, "fd_prestat_get", "ii", func(caller, []uint64) errno { return badDescriptor }},
-	{preview1, "fd_prestat_dir_name", "iii", func(caller, []uint64) errno { return badDescriptor }},
+	{preview1, "fd_prestat_get", "ii", givenDirectory},
+	{preview1, "fd_prestat_dir_name", "iii", givenName},
 	{preview1, "fd_advise", "iIIi", nil},
 	{preview1, "fd_allocate", "iII", nil},
-	{preview1, "fd_datasync", "i", nil},
+	{preview1, "fd_datasync", "i", sync},
 	{preview1, "fd_fdstat_set_rights", "iII", nil},
-	{preview1, "fd_filestat_get", "ii", nil},
-	{preview1, "fd_filestat_set_size", "iI", nil},
+	{preview1, "fd_filestat_get", "ii", statDescriptor},
+	{preview1, "fd_filestat_set_size", "iI", ofFile(resize)},
 	{preview1, "fd_filestat_set_times", "iIIi", nil},
-	{preview1, "fd_pread", "iiiIi", nil},
-	{preview1, "fd_pwrite", "iiiIi", nil},
-	{preview1, "fd_readdir", "iiiIi", nil},
+	{preview1, "fd_pread", "iiiIi", positioned((*file).readAt)},
+	{preview1, "fd_pwrite", "iiiIi", positioned((*file).writeAt)},
+	{preview1, "fd_readdir", "iiiIi", readDirectory},
 	{preview1, "fd_renumber", "ii", nil},
-	{preview1, "fd_seek", "iIii", nil},
-	{preview1, "fd_sync", "i", nil},
-	{preview1, "fd_tell", "ii", nil},
-	{preview1, "path_create_directory", "iii", nil},
-	{preview1, "path_filestat_get", "iiiii", nil},
+	{preview1, "fd_seek", "iIii", ofFile(seek)},
+	{preview1, "fd_sync", "i", sync},
+	{preview1, "fd_tell", "ii", ofFile(func(c caller, f *file, a []uint64) errno { return c.put64(a[1], uint64(f.at)) })},
+	{preview1, "path_create_directory", "iii", makeDirectory},
+	{preview1, "path_filestat_get", "iiiii", statPath},
 	{preview1, "path_filestat_set_times", "iiiiIIi", nil},
 	{preview1, "path_link", "iiiiiii", nil},
-	{preview1, "path_open", "iiiiiIIii", nil},
+	{preview1, "path_open", "iiiiiIIii", openPath},
 	{preview1, "path_readlink", "iiiiii", nil},
-	{preview1, "path_remove_directory", "iii", nil},
-	{preview1, "path_rename", "iiiiii", nil},
+	{preview1, "path_remove_directory", "iii", remove(directoryFile, notDirectory)},
+	{preview1, "path_rename", "iiiiii", rename},
 	{preview1, "path_symlink", "iiiii", nil},
-	{preview1, "path_unlink_file", "iii", nil},
+	{preview1, "path_unlink_file", "iii", remove(regularFile, isDirectory)},
 	{preview1, "proc_raise", "i", nil},
-	{preview1, "sock_accept", "iii", nil},
+	{preview1, "sock_accept", "iii", accepted},
 	{preview1, "sock_recv", "iiiiii", nil},
 	{preview1, "sock_send", "iiiii", nil},
 }
@@ -132,7 +133,7 @@ func (c call) function() api.GoModuleFunc {
 		in := of(ctx)
 		in.calls.Add(1)
 		in.inside.Store(false)
-		in.obeyStop()
+		in.obeySignals()
 		for i, a := range c.arguments {
 			if a == 'i' {
 				stack[i] = uint64(uint32(stack[i])) // the upper half is not defined
@@ -211,7 +212,7 @@ func (c caller) texts(texts []string, a []uint64) errno {
 
 // clockTime: id, precision, where. 0 is the wall clock, 1 the monotonic one.
 func clockTime(c caller, a []uint64) errno {
-	c.in.pace.spend(readingTheClock)
+	c.in.pace.spend(c.in.pace.reading())
 	switch a[0] {
 	case 0:
 		return c.put64(a[2], uint64(c.in.pace.wall()))

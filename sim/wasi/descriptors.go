@@ -10,8 +10,8 @@ import (
 	"github.com/ktrial/ktrial/sim/env"
 )
 
-// descriptor is what a number stands for: a connection, an output, the wish to stop.
-// None of its methods blocks.
+// descriptor is what a number stands for: a connection, an output, a file, the wish to stop.
+// Only a file's methods block.
 type descriptor interface {
 	// read takes up to len(p) bytes; errno again: there are none yet. 0 bytes: the end.
 	read(p []byte) (int, errno)
@@ -26,6 +26,8 @@ type descriptor interface {
 // Kinds of files, as WASI numbers them.
 const (
 	characterDevice uint8 = 2
+	directoryFile   uint8 = 3
+	regularFile     uint8 = 4
 	streamSocket    uint8 = 6
 )
 
@@ -117,8 +119,11 @@ func (stopping) writable() bool            { return false }
 func (stopping) fileType() uint8           { return streamSocket }
 func (stopping) close()                    {}
 
-// sigterm is its number in package syscall of wasip1.
-const sigterm = 15
+// Numbers of signals in package syscall of wasip1.
+const (
+	sigkill = 9
+	sigterm = 15
+)
 
 // Sizes of a connection's buffers in bytes, as an operating system has them.
 const (

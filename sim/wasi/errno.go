@@ -13,11 +13,19 @@ const (
 	success       errno = 0
 	again         errno = 6
 	badDescriptor errno = 8
+	portUsed      errno = 3
 	refused       errno = 14
 	reset         errno = 15
+	exists        errno = 20
 	invalid       errno = 28
 	inputOutput   errno = 29
+	isDirectory   errno = 31
+	notFound      errno = 44
+	noSpace       errno = 51
 	notHere       errno = 52 // ENOSYS
+	notDirectory  errno = 54
+	notEmpty      errno = 55
+	noSeek        errno = 70
 	timedOut      errno = 73
 )
 
@@ -30,6 +38,14 @@ func number(err error) errno {
 		return refused
 	case errors.Is(err, env.ErrReset), errors.Is(err, env.ErrClosed):
 		return reset
+	case errors.Is(err, env.ErrPortUsed):
+		return portUsed
+	case errors.Is(err, env.ErrNotExist):
+		return notFound
+	case errors.Is(err, env.ErrExist):
+		return exists
+	case errors.Is(err, env.ErrNoSpace):
+		return noSpace
 	}
 	return inputOutput
 }

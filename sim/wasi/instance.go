@@ -31,6 +31,7 @@ type instance struct {
 
 	stopped bool // it was asked to end
 	listens bool // it hears of that
+	killed  bool
 
 	inside atomic.Bool  // compiled code runs, not a call of its host
 	calls  atomic.Int64 // to its host
@@ -43,7 +44,7 @@ func newInstance(p *Program, h env.Host, proc Process) *instance {
 	in := &instance{program: p, h: h, proc: proc, next: firstDescriptor, names: map[string]string{}, addresses: map[string]string{}}
 	in.pace.h = h
 	in.ready = h.NewSignal("program")
-	in.open = map[int32]descriptor{0: empty{}, 1: &lines{in: in, stream: "stdout"}, 2: &lines{in: in, stream: "stderr"}}
+	in.open = map[int32]descriptor{0: empty{}, 1: &lines{in: in, stream: "stdout"}, 2: &lines{in: in, stream: "stderr"}, root: directory{}}
 	return in
 }
 
@@ -71,13 +72,25 @@ func (in *instance) stop() {
 	in.ready.Broadcast()
 }
 
-// killedBySignal is the status of a program that SIGTERM has ended.
-const killedBySignal = 128 + sigterm
+// kill ends the program.
+func (in *instance) kill() {
+	in.killed = true
+	in.ready.Broadcast()
+}
 
-// obeyStop ends a program that was asked to end and does not listen.
-func (in *instance) obeyStop() {
-	if in.stopped && !in.listens {
-		panic(sys.NewExitError(killedBySignal))
+// Statuses of a program that a signal has ended.
+const (
+	terminated = 128 + sigterm
+	killed     = 128 + sigkill
+)
+
+// obeySignals ends a program that was killed, or asked to end and does not listen.
+func (in *instance) obeySignals() {
+	switch {
+	case in.killed:
+		panic(sys.NewExitError(killed))
+	case in.stopped && !in.listens:
+		panic(sys.NewExitError(terminated))
 	}
 }
 

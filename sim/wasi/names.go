@@ -30,8 +30,12 @@ func (in *instance) named(addr string) string {
 	if colon < 0 {
 		return addr
 	}
-	if name, known := in.names[addr[:colon]]; known {
+	host := addr[:colon]
+	if name, known := in.names[host]; known {
 		return name + addr[colon:]
+	}
+	if strings.HasPrefix(host, "127.") || host == "[::1]" || host == "0.0.0.0" || host == "[::]" {
+		return in.h.Name() + addr[colon:]
 	}
 	return addr
 }

@@ -15,6 +15,13 @@ const (
 	yielding        = 10 * time.Microsecond
 )
 
+// A program that reads its clock over and over, and waits for nothing meanwhile, spins until
+// time has passed: each reading costs it more then, or the world would hardly go on.
+const (
+	spinning       = 1000 // readings
+	readingOnAndOn = 10 * time.Microsecond
+)
+
 // mostAhead is how far the program's clock may run ahead of its host's.
 const mostAhead = 50 * time.Microsecond
 
@@ -24,6 +31,16 @@ const mostAhead = 50 * time.Microsecond
 type pace struct {
 	h    env.Host
 	last time.Duration // of the monotonic clock, as the program has seen it
+	read int           // readings of the clock since the program waited last
+}
+
+// reading is what a reading of the clock costs.
+func (p *pace) reading() time.Duration {
+	p.read++
+	if p.read > spinning {
+		return readingOnAndOn
+	}
+	return readingTheClock
 }
 
 // monotonic is the program's clock. It never goes back.

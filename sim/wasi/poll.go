@@ -55,6 +55,7 @@ func poll(c caller, a []uint64) errno {
 	for i := range subs {
 		subs[i] = parse(in[i*subscriptionSize:])
 	}
+	c.in.pace.read = 0
 	c.in.pace.spend(polling)
 	n := c.in.await(subs, out)
 	return c.put32(a[3], uint32(n))
@@ -81,7 +82,7 @@ func (in *instance) await(subs []subscription, out []byte) int {
 			}
 		}
 		in.ready.Wait(rest)
-		in.obeyStop()
+		in.obeySignals()
 	}
 }
 

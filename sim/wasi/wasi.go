@@ -105,14 +105,21 @@ func (p *Program) Close() { p.runtime.Close(context.Background()) }
 type Process struct {
 	Args []string // without the program's name
 	Env  []string // "NAME=value"
-	// Started, if set, is called before the program begins. stop asks it to end, as
-	// SIGTERM does: one that has called signal.Notify hears of it, another ends at
-	// once with status 143. stop may be called outside of any task, more than once,
-	// and after the end.
-	Started func(stop func())
+	// Started, if set, is called before the program begins.
+	Started func(Signals)
 	// Wall is how long the program may compute without calling its host, in time of
 	// the real clock; then it is stopped with ErrSpins. 0: 20 s.
 	Wall time.Duration
+}
+
+// Signals are what an operating system sends to a process. They may be called outside of any
+// task, more than once, and after the end.
+type Signals struct {
+	// Stop asks the program to end, as SIGTERM does: one that has called signal.Notify hears
+	// of it, another ends at once with status 143.
+	Stop func()
+	// Kill ends it with status 137 when it calls its host next, as SIGKILL does.
+	Kill func()
 }
 
 // ExitError is the end of a program with a status other than 0.
@@ -151,7 +158,7 @@ func (p *Program) Run(h env.Host, proc Process) error {
 	defer mod.Close(context.Background()) // also when the process is killed, which unwinds
 	defer in.close()
 	if proc.Started != nil {
-		proc.Started(in.stop)
+		proc.Started(Signals{in.stop, in.kill})
 	}
 	start := mod.ExportedFunction("_start")
 	if start == nil {

@@ -30,6 +30,7 @@ func (c *Connection) commit(r *request, req *kmsg.OffsetCommitRequest) {
 		t := &req.Topics[i]
 		topic, known := c.o.topic(t.Topic, t.TopicID)
 		if !known {
+			c.o.unsure[req.Group] = true
 			continue
 		}
 		for j := range t.Partitions {

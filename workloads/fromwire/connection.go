@@ -11,6 +11,9 @@ import (
 
 // Connection is one connection of a client to a broker.
 type Connection struct {
+	// Refused, if set, is called when a member of a group learns that it is none.
+	Refused func(Refusal)
+
 	o      *Observer
 	client string // its name in the history
 	life   string // of the process: producers without an id are known by it
@@ -147,6 +150,24 @@ func (c *Connection) interpret(r *request) {
 		c.fetch(r, req)
 	case *kmsg.OffsetCommitRequest:
 		c.commit(r, req)
+	case *kmsg.OffsetFetchRequest:
+		c.committed(r, req)
+	case *kmsg.OffsetDeleteRequest:
+		c.o.unsure[req.Group] = true
+	case *kmsg.DeleteGroupsRequest:
+		for _, group := range req.Groups {
+			c.o.unsure[group] = true
+		}
+	case *kmsg.JoinGroupRequest:
+		c.joinGroup(r, req)
+	case *kmsg.SyncGroupRequest:
+		c.syncGroup(r, req)
+	case *kmsg.HeartbeatRequest:
+		c.heartbeat(r, req)
+	case *kmsg.LeaveGroupRequest:
+		c.leaveGroup(req)
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		c.modernHeartbeat(r, req)
 	case *kmsg.InitProducerIDRequest:
 		c.initProducer(r, req)
 	case *kmsg.TxnOffsetCommitRequest:

@@ -14,6 +14,8 @@
 //     to EndTxn; without one its outcome is not known.
 //   - The records of a Fetch answer are a poll, of a process for each connection and
 //     partition. That the application has processed them only a commit says.
+//   - A member of a group owns what SyncGroup or ConsumerGroupHeartbeat answered it, until it
+//     says or hears otherwise. Which records the application was given of it is not to be seen.
 //   - An error that refuses a send leaves it open too: most clients send it again, and
 //     whether one gives up is not to be seen.
 package fromwire
@@ -43,10 +45,14 @@ type Observer struct {
 	keys   map[kafka.TopicPartition]history.Value
 	sends  map[identity]*send          // that are open, or were acknowledged
 	last   map[identity]kafka.Sequence // highest that was seen, by producer and partition
-	free   []int64                     // processes with nothing under way
+	free   map[string][]int64          // processes with nothing under way, by client
 	wrote  map[string]bool             // lives that have produced
-	open   map[kafka.ProducerID]*transaction
+	open   map[epoch]*transaction
 	names  map[kafka.ProducerID]string // transactional ids
+
+	members        map[memberID]*membership
+	inTransactions map[string]bool // groups whose offsets are committed in transactions, too
+	unsure         map[string]bool // groups whose offsets are deleted, or were committed of a topic without a known name
 }
 
 // Claims are what producers and consumers asked for on the wire.
@@ -56,6 +62,9 @@ type Claims struct {
 	NotIdempotent bool  // a record came without a producer id
 	// ReadUncommitted: a consumer asked for what is not committed, too.
 	ReadUncommitted bool
+	// MemberEpochs: a consumer was a member of a group in the newer protocol (KIP-848), so
+	// that generations are the members' own.
+	MemberEpochs bool
 }
 
 // Acks is the weakest acks that was asked for, as Kafka's configuration has it.
@@ -87,7 +96,8 @@ func New(r *history.Recorder, now func() time.Duration, newProcess func() int64)
 	return &Observer{
 		recorder: r, now: now, newProcess: newProcess,
 		topics: map[kafka.UUID]string{}, keys: map[kafka.TopicPartition]history.Value{}, sends: map[identity]*send{}, last: map[identity]kafka.Sequence{}, wrote: map[string]bool{},
-		open: map[kafka.ProducerID]*transaction{}, names: map[kafka.ProducerID]string{},
+		free: map[string][]int64{}, open: map[epoch]*transaction{}, names: map[kafka.ProducerID]string{},
+		members: map[memberID]*membership{}, inTransactions: map[string]bool{}, unsure: map[string]bool{},
 	}
 }
 
@@ -118,11 +128,11 @@ func internal(topic string) bool {
 	return topic == kafka.OffsetsTopic || topic == kafka.TransactionsTopic
 }
 
-// process is one that has nothing under way.
-func (o *Observer) process() int64 {
-	if n := len(o.free); n > 0 {
-		p := o.free[n-1]
-		o.free = o.free[:n-1]
+// process is one of a client that has nothing under way.
+func (o *Observer) process(client string) int64 {
+	if free := o.free[client]; len(free) > 0 {
+		p := free[len(free)-1]
+		o.free[client] = free[:len(free)-1]
 		return p
 	}
 	return o.newProcess()

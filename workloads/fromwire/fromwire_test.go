@@ -2,6 +2,7 @@ package fromwire
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -338,4 +339,252 @@ func TestTransaction_EndsWithItsAnswer(t *testing.T) {
 		o.Finish()
 		assert.Equal(t, []string{"0 txn invoke a#7.0.0", "0 txn " + x.want + " a#7.0.0 at 4 b#7.0.1 at 5"}, o.story, x.about)
 	}
+}
+
+// conversation is a group as its members see it: requests and their answers, in order.
+type conversation struct {
+	*observed
+	c map[string]*Connection
+}
+
+func converse() *conversation {
+	x := &conversation{observe(), map[string]*Connection{}}
+	metadata := kmsg.NewPtrMetadataResponse()
+	topic := kmsg.NewMetadataResponseTopic()
+	topic.Topic, topic.TopicID = kmsg.StringPtr("orders"), ordersID
+	metadata.Topics = append(metadata.Topics, topic)
+	x.learn(metadata)
+	return x
+}
+
+var ordersID = [16]byte{1}
+
+func (x *conversation) ask(client string, req kmsg.Request) {
+	if x.c[client] == nil {
+		x.c[client] = x.Connect(client, client+"-1")
+	}
+	x.c[client].Sent(x.frame(req))
+}
+
+func (x *conversation) answer(client string, resp kmsg.Response) {
+	x.c[client].Received(x.answered(0, resp))
+}
+
+func (x *conversation) join(member string, owned ...int32) {
+	req := kmsg.NewPtrJoinGroupRequest()
+	req.Version, req.Group, req.MemberID, req.ProtocolType = 5, "g", member, "consumer"
+	m := kmsg.NewConsumerMemberMetadata()
+	m.Version, m.Topics = 1, []string{"orders"}
+	if len(owned) > 0 {
+		m.OwnedPartitions = []kmsg.ConsumerMemberMetadataOwnedPartition{{Topic: "orders", Partitions: owned}}
+	}
+	req.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "p", Metadata: m.AppendTo(nil)}}
+	x.ask(member, req)
+	resp := kmsg.NewPtrJoinGroupResponse()
+	resp.Version, resp.MemberID = 5, member
+	x.answer(member, resp)
+}
+
+func (x *conversation) sync(member string, generation int32, code int16, partitions ...int32) {
+	req := kmsg.NewPtrSyncGroupRequest()
+	req.Version, req.Group, req.MemberID, req.Generation = 3, "g", member, generation
+	x.ask(member, req)
+	resp := kmsg.NewPtrSyncGroupResponse()
+	resp.Version, resp.ErrorCode = 3, code
+	a := kmsg.NewConsumerMemberAssignment()
+	a.Topics = []kmsg.ConsumerMemberAssignmentTopic{{Topic: "orders", Partitions: partitions}}
+	resp.MemberAssignment = a.AppendTo(nil)
+	x.answer(member, resp)
+}
+
+func (x *conversation) beat(member string, generation int32, code int16) {
+	req := kmsg.NewPtrHeartbeatRequest()
+	req.Version, req.Group, req.MemberID, req.Generation = 3, "g", member, generation
+	x.ask(member, req)
+	resp := kmsg.NewPtrHeartbeatResponse()
+	resp.Version, resp.ErrorCode = 3, code
+	x.answer(member, resp)
+}
+
+// modern is a heartbeat of KIP-848: what the member says that it owns (nil: nothing is said),
+// and what it is answered (nil: no change).
+func (x *conversation) modern(member string, epoch int32, owned []int32, code int16, next int32, assigned []int32) {
+	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	req.Version, req.Group, req.MemberID, req.MemberEpoch = 1, "g", member, epoch
+	if owned != nil {
+		req.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{{TopicID: ordersID, Partitions: owned}}
+	}
+	x.ask(member, req)
+	resp := kmsg.NewPtrConsumerGroupHeartbeatResponse()
+	resp.Version, resp.ErrorCode, resp.MemberID, resp.MemberEpoch = 1, code, &member, next
+	if assigned != nil {
+		resp.Assignment = &kmsg.ConsumerGroupHeartbeatResponseAssignment{Topics: []kmsg.ConsumerGroupHeartbeatResponseAssignmentTopic{{TopicID: ordersID, Partitions: assigned}}}
+	}
+	x.answer(member, resp)
+}
+
+func TestGroup_OwnershipIsWhatMembersWereAnsweredUntilTheyGiveItUp(t *testing.T) {
+	for _, s := range []struct {
+		about string
+		plays func(x *conversation)
+		want  []string
+	}{
+		{"an eager member gives all up when it joins", func(x *conversation) {
+			x.join("a")
+			x.sync("a", 1, 0, 0, 1)
+			x.join("a")
+			x.sync("a", 2, 0, 1)
+		}, []string{"a assigned [0 1] in 1", "a revoked [0 1] in 1", "a assigned [1] in 2"}},
+		{"a cooperative one keeps what it names, and owns that in the next generation, too", func(x *conversation) {
+			x.join("a")
+			x.sync("a", 1, 0, 0, 1)
+			x.join("a", 0, 1)
+			x.sync("a", 2, 0, 0)
+			x.join("a", 0)
+			x.sync("a", 3, 0, 0)
+		}, []string{"a assigned [0 1] in 1", "a revoked [1] in 1", "a assigned [] in 2", "a assigned [] in 3"}},
+		{"what a refused SyncGroup says is nothing", func(x *conversation) {
+			x.join("a")
+			x.sync("a", 1, kerr.RebalanceInProgress.Code, 0)
+		}, nil},
+		{"a heartbeat tells that it is no member any more", func(x *conversation) {
+			x.join("a")
+			x.sync("a", 4, 0, 0)
+			x.beat("a", 4, kerr.RebalanceInProgress.Code)
+			x.beat("a", 3, kerr.IllegalGeneration.Code) // it came late
+			x.beat("a", 4, kerr.UnknownMemberID.Code)
+		}, []string{"a assigned [0] in 4", "a lost [0] in 4"}},
+		{"one that leaves has given all up", func(x *conversation) {
+			x.join("a")
+			x.sync("a", 1, 0, 2)
+			req := kmsg.NewPtrLeaveGroupRequest()
+			req.Version, req.Group, req.Members = 3, "g", []kmsg.LeaveGroupRequestMember{{MemberID: "a"}}
+			x.ask("a", req)
+		}, []string{"a assigned [2] in 1", "a revoked [2] in 1"}},
+		{"a life that is over owns nothing", func(x *conversation) {
+			x.join("a")
+			x.sync("a", 1, 0, 2)
+			x.Ended("a-1")
+			x.Ended("a-1")
+		}, []string{"a assigned [2] in 1", "crash"}},
+		{"KIP-848: a partition is owned until the member says that it is not", func(x *conversation) {
+			x.modern("a", 0, []int32{}, 0, 3, []int32{0, 1})
+			x.modern("a", 3, []int32{0, 1}, 0, 3, []int32{0}) // 1 is to be given up
+			x.modern("a", 3, nil, 0, 3, nil)
+			x.modern("a", 3, []int32{0}, 0, 4, nil)
+			x.modern("a", 4, nil, 0, 4, []int32{0, 2})
+		}, []string{"a assigned [0 1] in 3", "a revoked [1] in 3", "a assigned [] in 4", "a assigned [2] in 4"}},
+		{"KIP-848: a member that is fenced has lost all, and one that leaves has given all up", func(x *conversation) {
+			x.modern("a", 0, []int32{}, 0, 3, []int32{0})
+			x.modern("a", 3, nil, kerr.FencedMemberEpoch.Code, 0, nil)
+			x.modern("a", 0, []int32{}, 0, 5, []int32{1})
+			x.modern("a", -1, nil, 0, -1, nil)
+		}, []string{"a assigned [0] in 3", "a lost [0] in 3", "a assigned [1] in 5", "a revoked [1] in 5"}},
+	} {
+		x := converse()
+		var got []string
+		x.recorder.Told = func(e *history.Event, _ int64) {
+			switch {
+			case e.F.OfListener():
+				partitions := []string{}
+				for _, k := range e.Keys {
+					partitions = append(partitions, strings.TrimPrefix(k.String(), "orders/"))
+				}
+				got = append(got, fmt.Sprintf("%s %v [%s] in %d", e.Member, e.F, strings.Join(partitions, " "), e.Generation))
+			case e.F == history.Crash && e.Type == history.OK:
+				got = append(got, "crash")
+			}
+		}
+		s.plays(x)
+		assert.Equal(t, s.want, got, s.about)
+	}
+}
+
+// What a group has committed is told, but for answers that may be of before, and legally so.
+func TestCommitted_AnswersThatMayBeOldAreLeftOut(t *testing.T) {
+	ask := func(x *conversation, stable bool, code int16) {
+		req := kmsg.NewPtrOffsetFetchRequest()
+		req.Version, req.RequireStable = 8, stable
+		req.Groups = []kmsg.OffsetFetchRequestGroup{{Group: "g"}}
+		x.ask("a", req)
+		resp := kmsg.NewPtrOffsetFetchResponse()
+		resp.Version = 8
+		p := kmsg.NewOffsetFetchResponseGroupTopicPartition()
+		p.Offset, p.ErrorCode = 7, code
+		resp.Groups = []kmsg.OffsetFetchResponseGroup{{Group: "g", Topics: []kmsg.OffsetFetchResponseGroupTopic{{Topic: "orders", Partitions: []kmsg.OffsetFetchResponseGroupTopicPartition{p}}}}}
+		x.answer("a", resp)
+	}
+	transactional := func(x *conversation) {
+		req := kmsg.NewPtrTxnOffsetCommitRequest()
+		req.Version, req.Group = 3, "g"
+		x.ask("b", req)
+	}
+	deleted := func(x *conversation) {
+		req := kmsg.NewPtrOffsetDeleteRequest()
+		req.Group = "g"
+		x.ask("b", req)
+	}
+	told, failed := []string{"0 committed invoke", "0 committed ok"}, []string{"0 committed invoke", "0 committed fail"}
+	for _, s := range []struct {
+		about string
+		plays func(x *conversation)
+		want  []string
+	}{
+		{"plain", func(x *conversation) { ask(x, false, 0) }, told},
+		{"of an error nothing is known", func(x *conversation) { ask(x, true, kerr.UnstableOffsetCommit.Code) }, failed},
+		{"a transaction's offsets may be on their way", func(x *conversation) { transactional(x); ask(x, false, 0) }, nil},
+		{"but not to one that waits for them", func(x *conversation) { transactional(x); ask(x, true, 0) }, told},
+		{"offsets may be deleted", func(x *conversation) { deleted(x); ask(x, true, 0) }, nil},
+	} {
+		x := converse()
+		s.plays(x)
+		assert.Equal(t, s.want, x.story, s.about)
+	}
+}
+
+// A client may be killed before it is told that its offsets are in the transaction, and its
+// next life, with the next epoch, is not of that transaction.
+func TestTransaction_OffsetsWithoutAnAnswerMayBeCommitted(t *testing.T) {
+	offsets := func(x *conversation, epoch int16, offset int64) {
+		req := kmsg.NewPtrTxnOffsetCommitRequest()
+		req.Version, req.Group, req.ProducerID, req.ProducerEpoch, req.Generation = 6, "g", 7, epoch, 2
+		p := kmsg.NewTxnOffsetCommitRequestTopicPartition()
+		p.Offset = offset
+		req.Topics = []kmsg.TxnOffsetCommitRequestTopic{{TopicID: ordersID, Partitions: []kmsg.TxnOffsetCommitRequestTopicPartition{p}}}
+		x.ask("a", req)
+	}
+	answer := func(x *conversation, code int16) {
+		resp := kmsg.NewPtrTxnOffsetCommitResponse()
+		resp.Version = 6
+		resp.Topics = []kmsg.TxnOffsetCommitResponseTopic{{TopicID: ordersID, Partitions: []kmsg.TxnOffsetCommitResponseTopicPartition{{ErrorCode: code}}}}
+		x.answer("a", resp)
+	}
+	begin := func(x *conversation, epoch int16) {
+		req := kmsg.NewPtrInitProducerIDRequest()
+		req.Version, req.TransactionalID = 4, kmsg.StringPtr("t")
+		x.ask("a", req)
+		resp := kmsg.NewPtrInitProducerIDResponse()
+		resp.Version, resp.ProducerID, resp.ProducerEpoch = 4, 7, epoch
+		x.answer("a", resp)
+	}
+	x := converse()
+	begin(x, 0)
+	offsets(x, 0, 5)
+	answer(x, kerr.CoordinatorLoadInProgress.Code)
+	offsets(x, 0, 6) // and it is killed
+	delete(x.c, "a")
+	begin(x, 1)
+	offsets(x, 1, 8)
+	answer(x, 0)
+	x.Finish()
+	var txns []string
+	for _, l := range x.story {
+		if strings.Contains(l, "txn") {
+			txns = append(txns, l)
+		}
+	}
+	assert.Equal(t, []string{
+		"1 txn invoke orders/0=5 by  in 0", "1 txn info orders/0=6 by g in 2",
+		"3 txn invoke orders/0=8 by  in 0", "3 txn info orders/0=8 by g in 2",
+	}, txns)
 }

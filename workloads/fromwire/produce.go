@@ -201,10 +201,11 @@ func (c *Connection) begin(r *record.Record, id identity, transactional bool) *s
 		s.mop[0].RecordKey = history.TextOf(r.Key)
 	}
 	if transactional {
-		s.in, s.index = c.transactionOf(id.producer, id.epoch, s.mop[0])
+		s.in = c.transactionOf(epoch{id.producer, id.epoch}, s.mop[:])
+		s.index = s.in.sends(s.mop[0])
 		return s
 	}
-	s.process = o.process()
+	s.process = o.process(c.client)
 	s.event = history.Event{Process: s.process, Client: c.client, F: history.Send, Time: o.now(), Mops: s.mop[:]}
 	if o.inOrder(id) {
 		s.event.Session = fmt.Sprintf("%d-%d", id.producer, id.epoch)
@@ -267,5 +268,5 @@ func (o *Observer) answer(s *send, index int64, p *kmsg.ProduceResponseTopicPart
 	}
 	s.event.Type, s.event.Time = history.OK, o.now()
 	o.recorder.Complete(s.event)
-	o.free = append(o.free, s.process)
+	o.free[s.event.Client] = append(o.free[s.event.Client], s.process)
 }

@@ -1,6 +1,7 @@
 package fromwire
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -16,40 +17,65 @@ type transaction struct {
 	process int64
 	event   history.Event
 	mops    []history.Mop
+	offsets []*offsets
+}
+
+// offsets are what a request commits in a transaction. Until they are refused they may
+// have been taken: the client may have been killed before it was answered.
+type offsets struct {
+	mops    []history.Mop
+	refused bool
+}
+
+// epoch is one of a producer: a transaction belongs to it alone.
+type epoch struct {
+	id    kafka.ProducerID
+	epoch kafka.ProducerEpoch
+}
+
+func (e epoch) compare(other epoch) int {
+	return cmp.Or(cmp.Compare(e.id, other.id), cmp.Compare(e.epoch, other.epoch))
 }
 
 // transactionOf is the open transaction of a producer; it begins one with first, unless
-// one is open. The index is that of the step within it.
-func (c *Connection) transactionOf(id kafka.ProducerID, epoch kafka.ProducerEpoch, first history.Mop) (t *transaction, index int) {
+// one is open.
+func (c *Connection) transactionOf(of epoch, first []history.Mop) *transaction {
 	o := c.o
-	t = o.open[id]
+	t := o.open[of]
 	if t == nil {
-		t = &transaction{process: o.process()}
+		t = &transaction{process: o.process(c.client)}
 		t.event = history.Event{
-			Process: t.process, Client: c.client, F: history.Txn, Time: o.now(), Transaction: o.names[id],
-			Producer: int64(id), ProducerEpoch: int64(epoch),
+			Process: t.process, Client: c.client, F: history.Txn, Time: o.now(), Transaction: o.names[of.id],
+			Producer: int64(of.id), ProducerEpoch: int64(of.epoch), Mops: first,
 		}
-		o.open[id] = t
-		t.mops = []history.Mop{first}
-		t.event.Mops = t.mops
+		o.open[of] = t
 		o.recorder.Invoke(t.event)
-		return t, 0
 	}
-	t.mops = append(t.mops, first)
-	return t, len(t.mops) - 1
+	return t
+}
+
+// sends adds the sending of a record. The index is that of the step.
+func (t *transaction) sends(m history.Mop) (index int) {
+	t.mops = append(t.mops, m)
+	return len(t.mops) - 1
 }
 
 // ends records how a transaction ended.
-func (o *Observer) ends(id kafka.ProducerID, as history.Type, why string) {
-	t := o.open[id]
+func (o *Observer) ends(of epoch, as history.Type, why string) {
+	t := o.open[of]
 	if t == nil {
 		return // nothing was seen in it
 	}
-	delete(o.open, id)
+	delete(o.open, of)
+	for _, taken := range t.offsets {
+		if !taken.refused {
+			t.mops = append(t.mops, taken.mops...)
+		}
+	}
 	t.event.Type, t.event.Time, t.event.Mops, t.event.Error = as, o.now(), t.mops, why
 	o.recorder.Complete(t.event)
 	if as != history.Unknown {
-		o.free = append(o.free, t.process)
+		o.free[t.event.Client] = append(o.free[t.event.Client], t.process)
 	}
 }
 
@@ -60,8 +86,15 @@ func (o *Observer) Transactions() bool { return len(o.open) > 0 }
 // Finish records, when all is over, what open transactions are made of: whether they
 // were committed is not known.
 func (o *Observer) Finish() {
-	for _, id := range slices.Sorted(maps.Keys(o.open)) {
-		o.ends(id, history.Unknown, "its end was not seen")
+	o.endThose(func(epoch) bool { return true }, "its end was not seen")
+}
+
+// endThose ends open transactions of which it is not known how they ended.
+func (o *Observer) endThose(which func(epoch) bool, why string) {
+	for _, of := range slices.SortedFunc(maps.Keys(o.open), epoch.compare) {
+		if which(of) {
+			o.ends(of, history.Unknown, why)
+		}
 	}
 }
 
@@ -78,7 +111,10 @@ func (c *Connection) initProducer(r *request, req *kmsg.InitProducerIDRequest) {
 		e.Time, e.Type = o.now(), history.Unknown
 		if got.ErrorCode == 0 {
 			e.Type, e.Producer, e.ProducerEpoch = history.OK, got.ProducerID, int64(got.ProducerEpoch)
-			o.names[kafka.ProducerID(got.ProducerID)] = e.Transaction
+			id := kafka.ProducerID(got.ProducerID)
+			o.names[id] = e.Transaction
+			// What the life before left open the coordinator has ended: which way is not seen.
+			o.endThose(func(of epoch) bool { return of.id == id && int16(of.epoch) < got.ProducerEpoch }, "its producer began anew")
 		} else {
 			e.Error = kerr.ErrorForCode(got.ErrorCode).Error()
 		}
@@ -89,7 +125,7 @@ func (c *Connection) initProducer(r *request, req *kmsg.InitProducerIDRequest) {
 // endTxn ends a transaction with the answer, if that is certain. Most clients ask again
 // after another one.
 func (c *Connection) endTxn(r *request, req *kmsg.EndTxnRequest) {
-	id := kafka.ProducerID(req.ProducerID)
+	id := epoch{kafka.ProducerID(req.ProducerID), kafka.ProducerEpoch(req.ProducerEpoch)}
 	r.answered = func(resp kmsg.Response) {
 		switch code := resp.(*kmsg.EndTxnResponse).ErrorCode; {
 		case code == 0 && req.Commit:
@@ -104,22 +140,29 @@ func (c *Connection) endTxn(r *request, req *kmsg.EndTxnRequest) {
 
 // txnOffsets are the offsets that a transaction commits.
 func (c *Connection) txnOffsets(r *request, req *kmsg.TxnOffsetCommitRequest) {
+	c.o.inTransactions[req.Group] = true
 	var mops []history.Mop
 	for i := range req.Topics {
 		t := &req.Topics[i]
+		topic, known := c.o.topic(t.Topic, t.TopicID)
+		if !known {
+			c.o.unsure[req.Group] = true
+			continue
+		}
 		for j := range t.Partitions {
-			tp := kafka.TopicPartition{Topic: t.Topic, Partition: t.Partitions[j].Partition}
+			tp := kafka.TopicPartition{Topic: topic, Partition: t.Partitions[j].Partition}
 			mops = append(mops, history.Mop{Kind: history.MopCommit, Key: c.o.key(tp), Offset: history.At(t.Partitions[j].Offset)})
 		}
 	}
+	if len(mops) == 0 {
+		return
+	}
+	t := c.transactionOf(epoch{kafka.ProducerID(req.ProducerID), kafka.ProducerEpoch(req.ProducerEpoch)}, mops)
+	t.event.Group, t.event.Generation, t.event.Member = req.Group, max(0, int64(req.Generation)), req.MemberID
+	asked := &offsets{mops: mops}
+	t.offsets = append(t.offsets, asked)
 	r.answered = func(resp kmsg.Response) {
-		if !taken(resp.(*kmsg.TxnOffsetCommitResponse)) {
-			return // asked again, or aborted
-		}
-		for _, m := range mops {
-			t, _ := c.transactionOf(kafka.ProducerID(req.ProducerID), kafka.ProducerEpoch(req.ProducerEpoch), m)
-			t.event.Group, t.event.Generation, t.event.Member = req.Group, max(0, int64(req.Generation)), req.MemberID
-		}
+		asked.refused = !taken(resp.(*kmsg.TxnOffsetCommitResponse)) // asked again, or aborted
 	}
 }
 
