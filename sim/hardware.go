@@ -22,8 +22,7 @@ type Hardware struct {
 type Machine struct {
 	*machine.Machine
 	Card  *network.Card
-	Cache *disk.Cache
-	files *disk.Costs
+	Disks *disk.Devices
 }
 
 // Machines are those of the world, in the order in which their first host was made.
@@ -42,13 +41,10 @@ func (w *World) machineFor(host string) *Machine {
 			return m
 		}
 	}
-	files := hw.Files
-	cache := *files.Cache
-	files.Cache = &cache
 	cfg := hw.Config
 	m := &Machine{
 		Machine: machine.New(w.k, &cfg), Card: &network.Card{In: network.Lane{Rate: hw.In}, Out: network.Lane{Rate: hw.Out}},
-		Cache: &cache, files: &files,
+		Disks: disk.NewDevices(hw.Files),
 	}
 	w.machines = append(w.machines, m)
 	return m

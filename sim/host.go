@@ -36,7 +36,7 @@ func newHost(w *World, name string) *Host {
 	dc := w.cfg.Disk
 	if h.on = w.machineFor(name); h.on != nil {
 		h.node.SetCard(h.on.Card)
-		dc.Costs = h.on.files
+		dc.Devices = h.on.Disks
 	}
 	h.disk = disk.New(w.k, name, w.cfg.Seed, dc)
 	h.disk.Tell = func(e ledger.Event) { w.enter(name, h.incarnation, e) }

@@ -9,8 +9,8 @@ import (
 // Costs are what files take of a machine: of several devices with a queue each, and of
 // a page cache that is written back.
 type Costs struct {
-	// Devices is how many disks there are. Directories are spread over them in turn.
-	Devices int
+	// Disks is how many there are. Directories are spread over them in turn.
+	Disks int
 	// Sync is how long a sync of little data takes a device that has nothing else to do.
 	Sync Distribution
 	// Write and Read are what one device moves, in bytes per second.
@@ -66,9 +66,13 @@ type Cache struct {
 // Dirty is how many bytes are not on the disks.
 func (c *Cache) Dirty() int64 { return c.dirty }
 
-// Fill makes the cache as dirty as it is after a long time of more writes than the
-// disks take.
-func (c *Cache) Fill() { c.dirty = c.slowFrom() }
+// burst is what a steady cache takes in before writers come to the pace of the disks.
+const burst = 256 << 20
+
+// Steady makes the cache what it is after a long time of the same load: as dirty as it
+// gets before it is written back, and with little room for more. A cache of gigabytes
+// takes minutes to get there.
+func (c *Cache) Steady() { c.dirty, c.Limit = c.Background, c.Background+2*burst }
 
 // Written is how many bytes were written back without a sync, and for how long writes
 // were held up meanwhile.
@@ -105,11 +109,11 @@ func (c *Cache) write(n int64, now time.Duration) time.Duration {
 // synced takes out n bytes that a sync wrote.
 func (c *Cache) synced(n int64) { c.dirty = max(0, c.dirty-n) }
 
-// costed is the state of a disk with Costs.
-type costed struct {
-	*Costs
+// Devices are the disks of a machine with Costs. The hosts on it share them.
+type Devices struct {
+	Costs
 	devices []device
-	of      map[string]int // by directory
+	of      map[string]int // by host and directory
 }
 
 type device struct {
@@ -118,20 +122,23 @@ type device struct {
 	bytes int64
 }
 
-func newCosted(c *Costs) *costed {
-	return &costed{Costs: c, devices: make([]device, max(1, c.Devices)), of: map[string]int{}}
+// NewDevices makes the disks of a machine.
+func NewDevices(c Costs) *Devices {
+	cache := *c.Cache
+	c.Cache = &cache
+	return &Devices{Costs: c, devices: make([]device, max(1, c.Disks)), of: map[string]int{}}
 }
 
-// device is the one that holds a file.
-func (c *costed) device(path string) *device {
+// device is the one that holds a file of a host.
+func (c *Devices) device(host, path string) *device {
 	dir := path
 	if i := strings.LastIndexByte(path, '/'); i >= 0 {
 		dir = path[:i]
 	}
-	i, known := c.of[dir]
+	i, known := c.of[host+dir]
 	if !known {
 		i = len(c.of) % len(c.devices)
-		c.of[dir] = i
+		c.of[host+dir] = i
 	}
 	return &c.devices[i]
 }
@@ -151,30 +158,19 @@ func perSecond(bytes, rate int64) time.Duration {
 	return time.Duration(bytes*1000/rate*int64(time.Millisecond) + bytes*1000%rate*int64(time.Millisecond)/rate)
 }
 
-// Devices says for how long each device was busy, and how many bytes it moved for
-// syncs and reads. Without Costs there are none.
-func (d *Disk) Devices() (busy []time.Duration, bytes []int64) {
-	if d.costed == nil {
-		return nil, nil
-	}
-	for _, v := range d.costed.devices {
+// Used says for how long each disk was busy with syncs and reads, and how many bytes
+// it moved for them.
+func (c *Devices) Used() (busy []time.Duration, bytes []int64) {
+	for _, v := range c.devices {
 		busy, bytes = append(busy, v.busy), append(bytes, v.bytes)
 	}
 	return busy, bytes
 }
 
-// Cache is the page cache of the machine; nil without Costs.
-func (d *Disk) Cache() *Cache {
-	if d.costed == nil {
-		return nil
-	}
-	return d.costed.Cache
-}
-
 // sync blocks until the device of a file has written so many bytes.
-func (c *costed) sync(d *Disk, path string, bytes int64) {
+func (c *Devices) sync(d *Disk, path string, bytes int64) {
 	cost := c.Sync.draw(d.rng) + perSecond(bytes, c.Write)
-	at := c.device(path).take(d.k.Now(), cost, bytes)
+	at := c.device(d.host, path).take(d.k.Now(), cost, bytes)
 	d.k.Block("sync", path, nil, at)
 	c.Cache.synced(bytes)
 }
@@ -185,7 +181,7 @@ const chunk = 1 << 20
 
 // wrote brings what a file was written into the cache, and holds the writer up while too
 // much is dirty.
-func (c *costed) wrote(d *Disk, f *inode, off, n int64) {
+func (c *Devices) wrote(d *Disk, f *inode, off, n int64) {
 	wait := c.Cache.write(n, d.k.Now())
 	f.seen(off+n-1, c.Cache.filled)
 	if wait > 0 && d.k.Current() != nil {
@@ -194,7 +190,7 @@ func (c *costed) wrote(d *Disk, f *inode, off, n int64) {
 }
 
 // read blocks until what is not in memory was read from the device.
-func (c *costed) read(d *Disk, f *inode, off, n int64) {
+func (c *Devices) read(d *Disk, f *inode, off, n int64) {
 	if c.Cache.Size <= 0 || d.k.Current() == nil {
 		return
 	}
@@ -206,7 +202,7 @@ func (c *costed) read(d *Disk, f *inode, off, n int64) {
 		if rate <= 0 {
 			rate = c.Write
 		}
-		done := c.device(f.path).take(d.k.Now(), c.Seek+perSecond(chunk, rate), chunk)
+		done := c.device(d.host, f.path).take(d.k.Now(), c.Seek+perSecond(chunk, rate), chunk)
 		c.Cache.filled += chunk
 		f.inMemory[at] = c.Cache.filled
 		d.k.Block("read", f.path, nil, done)

@@ -35,9 +35,11 @@ type Config struct {
 	WriteBack time.Duration
 	// Capacity in bytes; 0: no limit.
 	Capacity int64
-	// Costs, if set, are those of a machine that is modelled in detail. Sync,
+	// Devices, if set, are those of a machine that is modelled in detail. Sync,
 	// SyncJitter, Tail and Bandwidth have no meaning then.
-	Costs *Costs
+	Devices *Devices
+	// Pack keeps what was written in little memory where it is mostly zeros.
+	Pack bool
 }
 
 // SSD is a solid state disk.
@@ -63,9 +65,11 @@ type Disk struct {
 	flawed []*inode // whose media differ from the cache, or whose bytes are damaged
 	used   int64
 	free   time.Duration // when the device has done what it was asked
-	costed *costed       // nil: without Costs
-	rules  []*Rule
-	stats  Stats
+	costed *Devices      // nil: without Costs
+	// packing is how files are kept small in memory; nil: they are not.
+	packing *packing
+	rules   []*Rule
+	stats   Stats
 	// Tell, if set, is called with each event of the disk.
 	Tell func(ledger.Event)
 }
@@ -78,9 +82,9 @@ type Stats struct {
 
 // New makes an empty disk.
 func New(k *kernel.Kernel, host string, seed uint64, cfg Config) *Disk {
-	d := &Disk{k: k, host: host, cfg: cfg, rng: kernel.Stream(seed, "disk "+host), root: newDir()}
-	if cfg.Costs != nil {
-		d.costed = newCosted(cfg.Costs)
+	d := &Disk{k: k, host: host, cfg: cfg, rng: kernel.Stream(seed, "disk "+host), root: newDir(), costed: cfg.Devices}
+	if cfg.Pack {
+		d.packing = &packing{}
 	}
 	return d
 }

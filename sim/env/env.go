@@ -92,6 +92,10 @@ type Host interface {
 // Kind is a kind of work. What kinds there are is for the processes to say.
 type Kind uint8
 
+// Stage is a part of a way that is measured. What stages there are is for the
+// processes to say.
+type Stage uint8
+
 // Work is so much of one kind.
 type Work struct {
 	Kind Kind
@@ -106,6 +110,9 @@ type Machine interface {
 	// SpendAhead is Spend for code that must not block: as with Host.Work, what the
 	// host sends and receives next is later.
 	SpendAhead(work ...Work)
+	// Took says how long a stage took of the way of n units, such as bytes. It changes
+	// nothing: results tell where the time went.
+	Took(stage Stage, d time.Duration, n int64)
 	// Threads makes a pool of so many threads, before which at most queue tasks wait
 	// (0: any number).
 	Threads(name string, threads, queue int) Threads
@@ -180,6 +187,10 @@ type Conn interface {
 	// SetReadDeadline sets the Uptime at which Read gives up; zero: never.
 	// It also holds for a Read that is already waiting.
 	SetReadDeadline(uptime time.Duration)
+	// SetBuffers says how many bytes the operating system keeps for this end, of what it
+	// has written and of what it has not read; 0 or less: as many as it likes. It counts
+	// on hosts whose work takes time.
+	SetBuffers(send, receive int)
 	// Close ends both directions. Bytes already written may still arrive.
 	// A Read or Write that waits on this end returns ErrClosed.
 	Close() error

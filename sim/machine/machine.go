@@ -46,11 +46,12 @@ type Machine struct {
 	k     *kernel.Kernel
 	cores []time.Duration // when each is free
 
-	used  time.Duration      // of all cores
-	spent [256]time.Duration // by kind
-	did   [256]int64         // by kind
-	names map[string]*Pool   // one for each name: the sum of its pools
-	pools []*Pool            // in the order of their making
+	used  time.Duration                // of all cores
+	spent [256]time.Duration           // by kind
+	did   [256]int64                   // by kind
+	names map[string]*Pool             // one for each name: the sum of its pools
+	pools []*Pool                      // in the order of their making
+	took  [16]struct{ sum, n float64 } // by stage
 }
 
 // New makes a machine.
@@ -73,6 +74,11 @@ func (m *Machine) Used() time.Duration { return m.used }
 // Spent is the time that a kind of work has taken, and how much of it was done.
 func (m *Machine) Spent(kind env.Kind) (time.Duration, int64) { return m.spent[kind], m.did[kind] }
 
+// Took is the time that a stage took, summed over all units, and how many there were.
+func (m *Machine) Took(stage env.Stage) (seconds, n float64) {
+	return m.took[stage].sum, m.took[stage].n
+}
+
 // price is what work takes, counted as done.
 func (m *Machine) price(work []env.Work) time.Duration {
 	var sum int64
@@ -94,8 +100,10 @@ func (m *Machine) run(d, notBefore time.Duration) time.Duration {
 		}
 	}
 	start := max(m.k.Now(), notBefore, m.cores[first])
-	m.cores[first] = start + d
 	m.used += d
+	if start == max(m.k.Now(), m.cores[first]) {
+		m.cores[first] = start + d
+	} // else it begins later, and the core is free until then: others may have it
 	return start + d
 }
 
@@ -151,6 +159,13 @@ func (v *Process) Spend(work ...env.Work) {
 		notBefore = max(notBefore, h.from)
 	}
 	v.m.k.Block("compute", "", nil, v.m.run(d, notBefore))
+}
+
+// Took counts what a stage took.
+func (v *Process) Took(stage env.Stage, d time.Duration, n int64) {
+	t := &v.m.took[stage]
+	t.sum += d.Seconds() * float64(n)
+	t.n += float64(n)
 }
 
 // SpendAhead has the host send and receive later by what the work takes.

@@ -29,6 +29,8 @@ type Config struct {
 	// Window is how many bytes of one direction of a connection may be under
 	// way or unread.
 	Window int
+	// Wakeup is what passes until a task that waits for bytes, and so sleeps, reads them.
+	Wakeup time.Duration
 	// RTO is how late a lost packet is; it doubles with each further loss.
 	RTO time.Duration
 	// RetransmitCap limits how long after a link has healed a connection may
