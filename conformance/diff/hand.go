@@ -32,8 +32,9 @@ var hands = []hand{
 		s.do("known", 1, s.metadata(false, false, t))
 		s.do("known, ops", 2, s.metadata(false, true, t))
 		s.do("unknown", 3, s.metadata(false, false, t+"-nope"))
-		if s.v(3) < 4 { // it is made now, by each at its own pace: v4 is the first that may say no
+		if s.v(3) < 4 { // it is made now, at the pace of each and placed by chance: v4 is the first that may say no
 			s.settle(t+"-nope", 1)
+			s.vanish(t + "-nope")
 		}
 		s.do("none", 1, s.metadata(false, false, []string{}...))
 		s.do("no topics", 1, func(*side) kmsg.Request {

@@ -448,6 +448,32 @@ func (s *session) settle(topic string, parts int) {
 	})
 }
 
+// vanish deletes a topic and waits until no broker of either side lists it.
+func (s *session) vanish(topic string) {
+	remove := s.remove(topic)
+	s.both(func(sd *side) {
+		req := remove(sd)
+		req.SetVersion(s.v(req.Key()))
+		sd.ask(line{broker: 1}, req)
+		if !eventually(func() bool { return !sd.lists(topic) }) {
+			s.found = append(s.found, finding{session: s.name, step: "vanish", api: "driver", path: sd.what, kafka: "gone", ours: "still there: " + topic})
+		}
+	})
+}
+
+// lists says whether any broker names a topic among all of them, or does not answer.
+func (sd *side) lists(topic string) bool {
+	for b := 1; b <= len(sd.addrs); b++ {
+		req := kmsg.NewPtrMetadataRequest()
+		req.SetVersion(12) // without topics: all
+		resp, ok := quiet[*kmsg.MetadataResponse](sd, b, req)
+		if !ok || slices.ContainsFunc(resp.Topics, func(t kmsg.MetadataResponseTopic) bool { return t.Topic != nil && *t.Topic == topic }) {
+			return true
+		}
+	}
+	return false
+}
+
 // reach waits until the high watermark of a partition is an offset on both sides.
 func (s *session) reach(topic string, part int32, broker int, want int64) {
 	s.both(func(sd *side) {
