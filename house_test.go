@@ -32,11 +32,17 @@ var layers = map[string][]string{
 	// What settings do: it plays clusters as scenarios do, for their numbers.
 	"lab":         {"scenarios", "reports", "checkers", "workloads", "faults", "broker", "sim"},
 	"lab/profile": {},
-	"scenarios":   {"app", "workloads", "faults", "reports", "checkers", "broker", "sim"},
+	// Arithmetic, pictures, and the measurements of a real cluster: none plays a world.
+	"lab/design":    {},
+	"lab/published": {},
+	"lab/baseline":  {"lab/published"},
+	"lab/plots":     {"lab/design"},
+	"lab/calibrate": {"lab/design", "lab/profile", "broker/record"},
+	"scenarios":     {"app", "workloads", "faults", "reports", "checkers", "broker", "sim"},
 	// It knows no trial, so that the tests of broker may use it.
 	"scenarios/inspector": {"broker/kafka", "broker/record", "broker/witness", "checkers/laws"},
 	"reports":             {"checkers"},
-	"conformance":         {"scenarios"},
+	"conformance":         {"scenarios", "lab"},
 	// What builds users' programs, and loads them: nothing of a world needs it.
 	"app":            {"sim/wasi"},
 	"workloads":      {"broker/client", "broker/config", "broker/kafka", "broker/planted", "broker/record", "broker/wire", "checkers/history", "sim/env", "sim/wasi"},
