@@ -187,3 +187,33 @@ func TestText_SaysWhatBindsAndWhatTheProfileLacks(t *testing.T) {
 	require.Len(t, lines, 2)
 	assert.True(t, strings.HasPrefix(lines[1], "teaching,1,"), lines[1])
 }
+
+// What is said to act does: with another value the run is another.
+func TestActs_EachSettingChangesTheRun(t *testing.T) {
+	// Enough load that a single thread, a small buffer and a short queue are felt.
+	base := Options{
+		Profile: with(t, "teaching", map[string]float64{profile.IORequest: 150}), Seed: 1, Producers: 4, Consumers: 2, Partitions: 8, RecordBytes: 500,
+		Payload: Text, Rate: 20_000, Warmup: 100 * time.Millisecond, Measure: 300 * time.Millisecond,
+		Settings: map[string]string{"linger.ms": "3", "fetch.max.wait.ms": "100"},
+	}
+	before := measure(t, base)
+	for _, name := range Acting() {
+		o := base
+		o.Settings = map[string]string{"linger.ms": "3", "fetch.max.wait.ms": "100"}
+		o.Settings[name] = acting[name]
+		switch name {
+		case "fetch.max.wait.ms", "replica.fetch.wait.max.ms": // it is felt by fetches that wait
+			o.Settings["fetch.min.bytes"], o.Settings["replica.fetch.min.bytes"] = "200000", "200000"
+			p := o
+			p.Settings = map[string]string{"linger.ms": "3", "fetch.max.wait.ms": "100", "fetch.min.bytes": "200000", "replica.fetch.min.bytes": "200000"}
+			assert.NotEqual(t, measure(t, p).Hash, measure(t, o).Hash, name)
+		case "queued.max.requests":
+			o.Settings["num.io.threads"] = "1"
+			p := o
+			p.Settings = map[string]string{"linger.ms": "3", "fetch.max.wait.ms": "100", "num.io.threads": "1"}
+			assert.NotEqual(t, measure(t, p).Hash, measure(t, o).Hash, name)
+		default:
+			assert.NotEqual(t, before.Hash, measure(t, o).Hash, name)
+		}
+	}
+}
