@@ -14,8 +14,9 @@ type Load string
 
 // The kinds of load.
 const (
-	// Open: records come at their times, whatever became of those before; what a
-	// producer cannot take yet waits, and its latency counts from when it was due.
+	// Open: records come at their times, whatever became of those before. Latency
+	// counts from the call of Send, as Kafka's own tools count; a producer that blocks
+	// there falls behind the rate.
 	Open Load = "open"
 	// Closed: each producer sends one record when the one before was answered.
 	Closed Load = "closed"
@@ -28,7 +29,7 @@ type Payload string
 
 // The kinds of payload.
 const (
-	Zeros  Payload = "zeros"
+	Zeros  Payload = "zeros" // kept in little memory: for anything but compression
 	Text   Payload = "text"
 	JSON   Payload = "json"
 	Random Payload = "random"
@@ -46,11 +47,18 @@ type Options struct {
 	Producers   int // 1
 	Consumers   int // 0
 	Groups      int // 1, of Consumers each
+	// ClientMachines is how many machines producers and consumers share: as many as
+	// there are of the more numerous kind.
+	ClientMachines int
 
 	RecordBytes int     // of the value; 1024
 	Payload     Payload // Zeros
 	Load        Load    // Open if there is a Rate, else Full
 	Rate        float64 // records a second, of all producers
+
+	// FreshCache begins with an empty page cache, which takes gigabytes before the disks
+	// hold anything up. Else it is as after a long time of the same load.
+	FreshCache bool
 
 	// Settings by Kafka's names: of brokers, topics, producers and consumers. A name
 	// that several of them have goes to all; "producer.", "consumer.", "broker." and

@@ -48,6 +48,7 @@ const (
 	CacheReadRate = "cache.read.rate"
 
 	ThreadHandoff = "thread.handoff"
+	ThreadWakeup  = "thread.wakeup"
 
 	NetworkRequest = "broker.network.request"
 	NetworkByte    = "broker.network.byte"
@@ -88,7 +89,7 @@ var All = []Definition{
 	{BrokerNIC, BytesPerSecond, "line rate of a broker's network card, in and out apart", false},
 	{ClientNIC, BytesPerSecond, "line rate of a client's network card, in and out apart", false},
 	{NetworkShare, Share, "of the line rate that is left for payload: 1448/1538 with 1500-byte frames", false},
-	{NetworkLatency, Microseconds, "one way between two hosts, with both kernels and the wakeup of the thread that reads, for a small packet on an idle network", false},
+	{NetworkLatency, Microseconds, "one way between two hosts, with both kernels, for a small packet on an idle network", false},
 	{NetworkJitter, Microseconds, "mean of what comes on top of the latency (exponential)", false},
 
 	{DiskCount, Count, "disks of a broker, with a queue each; partitions are spread over them", false},
@@ -101,6 +102,8 @@ var All = []Definition{
 	{CacheReadRate, BytesPerSecond, "rate at which written pages are copied in memory, per machine; left out: part of the costs per byte", true},
 
 	{ThreadHandoff, Microseconds, "delay, without CPU, until a thread that is given work begins: request queue, response queue, purgatory", false},
+
+	{ThreadWakeup, Microseconds, "delay, without CPU, until a thread that sleeps in a read from the network goes on; left out: part of the latency", true},
 
 	{NetworkRequest, Microseconds, "CPU of a network thread for a request and its answer", false},
 	{NetworkByte, Nanoseconds, "CPU of a network thread per byte received or sent", false},
