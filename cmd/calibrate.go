@@ -59,7 +59,7 @@ func calibrateCommand() *cobra.Command {
 	f.IntVar(&k.maxMB, "max-mb", int(k.cfg.MostBytes/1e6), "ask before more than so many megabytes are sent, a `NUMBER`")
 	f.BoolVar(&k.yes, "yes", false, "do not ask")
 	f.StringVar(&k.producer, "producer", "", "measure this producer too, a `COMMAND` with {bootstrap} {topic} {records} {size} {batch} in it")
-	f.IntVar(&k.records, "producer-records", 400_000, "it sends so many in a short run, a `NUMBER`")
+	f.IntVar(&k.records, "producer-records", 200_000, "it sends so many in a short run, a `NUMBER`")
 	f.StringVar(&k.cfg.Disk, "disk", "", "measure the disk of this `DIR` with a file of 64 MiB: one like those of the brokers")
 	f.StringArrayVar(&k.figures, "figure", nil, "`NAME=VALUE`: a figure that is known already, in its unit (see: docs/tuning.md)")
 	f.BoolVar(&k.json, "json", false, "print JSON")

@@ -1,6 +1,7 @@
 // Tuning measures many settings on a real cluster with Kafka's own
 // kafka-producer-perf-test, predicts the same ones from a profile, and compares.
 //
+//	tuning plan [-vary ...] >plan.csv       what measure would measure
 //	tuning measure -servers HOST:PORT -out measured.csv [-vary linger.ms=0,10]... [-loads 5000,max] [-repeat 3] [-pairwise]
 //	tuning predict -profile this-machine.json -like measured.csv -out predicted.csv
 //	tuning compare -profile this-machine.json -calibration calibration.json measured.csv predicted.csv [-plots DIR]
@@ -27,12 +28,12 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fail(errors.New("found no command, expected measure, predict or compare"))
+		fail(errors.New("found no command, expected plan, measure, predict or compare"))
 	}
-	commands := map[string]func([]string) error{"measure": measure, "predict": predict, "compare": compare}
+	commands := map[string]func([]string) error{"plan": plan, "measure": measure, "predict": predict, "compare": compare}
 	do, ok := commands[os.Args[1]]
 	if !ok {
-		fail(fmt.Errorf("found command %q, expected measure, predict or compare", os.Args[1]))
+		fail(fmt.Errorf("found command %q, expected plan, measure, predict or compare", os.Args[1]))
 	}
 	if err := do(os.Args[2:]); err != nil {
 		fail(err)

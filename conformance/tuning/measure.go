@@ -22,43 +22,73 @@ import (
 
 // meter is what measures one row.
 type meter struct {
-	servers    string
-	tool       []string // what runs Kafka's tools: conformance/tool
-	partitions int32
-	replicas   int16
-	seconds    float64 // of a run with a rate
-	warmup     float64 // seconds of it that do not count
-	megabytes  float64 // of a run at full speed
-	records    int     // at most, of such a run
+	servers   string
+	tool      []string // what runs Kafka's tools: conformance/tool
+	seconds   float64  // of a run with a rate
+	warmup    float64  // seconds before it that do not count
+	megabytes float64  // of a run at full speed
+	records   int      // at most, of such a run
+}
+
+// measuring are the flags of measure and of plan.
+type measuring struct {
+	m      meter
+	tool   string
+	out    string
+	vary   texts
+	loads  string
+	repeat int
+	pairs  bool
+	seed   uint64
+}
+
+// parse reads the flags and makes the rows to be measured.
+func (k *measuring) parse(command string, args []string) ([]experiment.Row, error) {
+	f := flags(command)
+	f.StringVar(&k.m.servers, "servers", "", "bootstrap `servers`")
+	f.StringVar(&k.tool, "tool", "conformance/tool", "what runs Kafka's tools")
+	f.StringVar(&k.out, "out", "measured.csv", "the table")
+	f.Var(&k.vary, "vary", "`setting=value,value,...`, any number of times")
+	f.StringVar(&k.loads, "loads", "5000,max", "records a second; max: as fast as it goes")
+	f.IntVar(&k.repeat, "repeat", 3, "how often all of it is repeated")
+	f.BoolVar(&k.pairs, "pairwise", false, "only so many settings that each two values meet")
+	f.Uint64Var(&k.seed, "seed", 1, "of the order, and of a pairwise design")
+	f.Float64Var(&k.m.seconds, "seconds", 8, "of a run with a rate")
+	f.Float64Var(&k.m.warmup, "warmup", 3, "seconds of warming up before it")
+	f.Float64Var(&k.m.megabytes, "mb", 200, "of records in a run at full speed")
+	f.IntVar(&k.m.records, "records", 1_500_000, "at most in a run at full speed")
+	f.Parse(args)
+	if f.NArg() > 0 {
+		return nil, fmt.Errorf("found %q, expected flags only", f.Arg(0))
+	}
+	k.m.tool = strings.Fields(k.tool)
+	g, err := makeGrid(k.vary, k.loads, k.pairs, k.seed)
+	return g.rows(k.repeat, k.seed), err
+}
+
+// plan prints the rows that measure would measure, without numbers.
+func plan(args []string) error {
+	var k measuring
+	rows, err := k.parse("plan", args)
+	if err != nil {
+		return err
+	}
+	w, err := experiment.NewWriter(os.Stdout, false)
+	for _, r := range rows {
+		err = errors.Join(err, w.Write(r))
+	}
+	return err
 }
 
 func measure(args []string) error {
-	f := flags("measure")
-	var m meter
-	var vary texts
-	f.StringVar(&m.servers, "servers", "", "bootstrap `servers`")
-	tool := f.String("tool", "conformance/tool", "what runs Kafka's tools")
-	out := f.String("out", "measured.csv", "the table")
-	f.Var(&vary, "vary", "`setting=value,value,...`, any number of times")
-	loads := f.String("loads", "5000,max", "records a second; max: as fast as it goes")
-	repeat := f.Int("repeat", 3, "how often all of it is repeated")
-	pairwise := f.Bool("pairwise", false, "only so many settings that each two values meet")
-	seed := f.Uint64("seed", 1, "of the order, and of a pairwise design")
-	partitions := f.Int("partitions", 6, "of the topic")
-	replicas := f.Int("replicas", 3, "of each partition")
-	f.Float64Var(&m.seconds, "seconds", 8, "of a run with a rate")
-	f.Float64Var(&m.warmup, "warmup", 3, "seconds of warming up before it")
-	f.Float64Var(&m.megabytes, "mb", 200, "of records in a run at full speed")
-	f.IntVar(&m.records, "records", 1_500_000, "at most in a run at full speed")
-	f.Parse(args)
-	m.tool, m.partitions, m.replicas = strings.Fields(*tool), int32(*partitions), int16(*replicas)
-	g, err := makeGrid(vary, *loads, *pairwise, *seed)
+	var k measuring
+	rows, err := k.parse("measure", args)
 	if err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return m.all(ctx, g.rows(*repeat, *seed), *out)
+	return k.m.all(ctx, rows, k.out)
 }
 
 // all measures what is not in the table yet.
@@ -107,7 +137,7 @@ func repeated(r experiment.Row) string { return fmt.Sprintf("%s #%d", r.Case(), 
 // one measures a row, on a topic of its own.
 func (m meter) one(ctx context.Context, cl *kgo.Client, r *experiment.Row) (err error) {
 	topic := fmt.Sprintf("tuning-%d", time.Now().UnixNano())
-	if err := m.create(ctx, cl, topic); err != nil {
+	if err := create(ctx, cl, topic); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, drop(cl, topic)) }()
@@ -167,10 +197,10 @@ func read(r *experiment.Row, out string) error {
 }
 
 // create makes a topic and waits for its leaders.
-func (m meter) create(ctx context.Context, cl *kgo.Client, topic string) error {
+func create(ctx context.Context, cl *kgo.Client, topic string) error {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	t := kmsg.NewCreateTopicsRequestTopic()
-	t.Topic, t.NumPartitions, t.ReplicationFactor = topic, m.partitions, m.replicas
+	t.Topic, t.NumPartitions, t.ReplicationFactor = topic, partitions, replicas
 	req.Topics, req.TimeoutMillis = append(req.Topics, t), 30_000
 	resp, err := req.RequestWith(ctx, cl)
 	if err != nil {
