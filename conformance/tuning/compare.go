@@ -31,20 +31,33 @@ func compare(args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Print(experiment.Table("", nil))
+	var predicted []experiment.Row
 	if f.NArg() > 1 {
-		predicted, err := readTable(f.Arg(1))
-		if err != nil {
-			return err
-		}
-		if err := model(measured, predicted, *cases, *plotsDir); err != nil {
+		if predicted, err = readTable(f.Arg(1)); err != nil {
 			return err
 		}
 	}
-	if *profilePath == "" || *calibration == "" {
-		return nil
+	model, unpaired := experiment.Compare(measured, predicted)
+	for _, c := range unpaired {
+		fmt.Fprintf(os.Stderr, "tuning: %s: measured and not predicted\n", c)
 	}
-	h, err := readHardware(*profilePath, *calibration)
+	fmt.Print(experiment.Table("ktrial bench", model))
+	if *profilePath != "" && *calibration != "" {
+		if err := beside(measured, *profilePath, *calibration); err != nil {
+			return err
+		}
+	}
+	if *cases {
+		for _, c := range model {
+			fmt.Printf("\n%s\n\n%s", c.Metric.Name, experiment.Cases(c))
+		}
+	}
+	return drawAll(model, *plotsDir)
+}
+
+// beside prints how the baselines did.
+func beside(measured []experiment.Row, profilePath, calibration string) error {
+	h, err := readHardware(profilePath, calibration)
 	if err != nil {
 		return err
 	}
@@ -59,21 +72,12 @@ func compare(args []string) error {
 	return nil
 }
 
-// model prints and draws how the model did.
-func model(measured, predicted []experiment.Row, cases bool, plotsDir string) error {
-	all, unpaired := experiment.Compare(measured, predicted)
-	fmt.Print(experiment.Lines("ktrial bench", all))
-	for _, c := range unpaired {
-		fmt.Fprintf(os.Stderr, "tuning: %s: measured and not predicted\n", c)
+func drawAll(model []experiment.Comparison, dir string) error {
+	if dir == "" {
+		return nil
 	}
-	for _, c := range all {
-		if cases {
-			defer fmt.Printf("\n%s\n\n%s", c.Metric.Name, experiment.Cases(c))
-		}
-		if plotsDir == "" {
-			continue
-		}
-		if err := plots.Save(picture(c), filepath.Join(plotsDir, strings.ReplaceAll(c.Metric.Name, " ", "-")+".svg")); err != nil {
+	for _, c := range model {
+		if err := plots.Save(picture(c), filepath.Join(dir, strings.ReplaceAll(c.Metric.Name, " ", "-")+".svg")); err != nil {
 			return err
 		}
 	}
