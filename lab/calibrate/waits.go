@@ -7,3 +7,6 @@ const (
 	WaitAppendAll = loadAll
 	WaitDelivery  = loadDeliver
 )
+
+// PartitionsEach is how many partitions each measured broker leads.
+const PartitionsEach = spread
