@@ -43,6 +43,7 @@ func (f *benchFlags) add(c *cobra.Command) {
 	fs.StringVar(&f.payload, "payload", "zeros", "what values are made of: zeros, text, json or random (`KIND`)")
 	fs.Float64Var(&f.o.Rate, "rate", 0, "records a second that all producers offer together (`NUMBER`); without it they send as fast as it goes")
 	fs.StringVar(&f.load, "load", "", "how producers send: open (at the rate), closed (one record at a time) or full (`KIND`)")
+	fs.DurationVar(&f.o.Backlog, "backlog", 0, "first producers fill the topic for this `DURATION` and stop; then consumers read it from its start")
 	fs.DurationVar(&f.o.Warmup, "warmup", 2*time.Second, "`DURATION` of virtual time before it is measured")
 	fs.DurationVar(&f.o.Measure, "for", 10*time.Second, "`DURATION` of virtual time that is measured")
 	fs.BoolVar(&f.o.FreshCache, "fresh-cache", false, "begin with an empty page cache, instead of one as it is after a long time of the load")
@@ -111,6 +112,7 @@ func shape(v *int, of int) {
 func benchCommand() *cobra.Command {
 	var f benchFlags
 	var asJSON, asCSV bool
+	var published string
 	c := &cobra.Command{
 		Use:   "bench [SCENARIO]",
 		Short: "measure a cluster whose work costs what a profile says",
@@ -122,6 +124,7 @@ func benchCommand() *cobra.Command {
 		Example: examples(
 			"bench --rate 20000 --consumers 1", "three brokers at 20,000 records a second",
 			"bench --profile linkedin-2014 --set acks=1 --record-size 100", "as fast as it goes",
+			"bench --published CFLa-pub-p50", "the model beside a published measurement",
 			"bench standard --set linger.ms=0 --json", "the cluster of a scenario, for a program",
 		),
 		Args: func(c *cobra.Command, args []string) error {
@@ -131,6 +134,9 @@ func benchCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if published != "" {
+				return benchPublished(c, published)
+			}
 			o, err := f.options(strings.Join(args, ""))
 			if err != nil {
 				return err
@@ -154,6 +160,7 @@ func benchCommand() *cobra.Command {
 		},
 	}
 	f.add(c)
+	c.Flags().StringVar(&published, "published", "", "play what others have measured, the `FIGURE` of that id or all, and set the model's numbers beside theirs")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&asCSV, "csv", false, "print CSV: a line of names and a line of values")
 	return c

@@ -45,9 +45,10 @@ const (
 	InFlight                   // until the answer: it holds all those that follow
 	Queueing                   // for the network thread and for an io thread
 	Appending                  // by the io thread
-	Syncing                    // of that, waiting for the disk
 	Replicating
 	Answering
+	AppendingEach // the same as Appending, by requests
+	Syncing       // of that, waiting for the disk: by batches
 )
 
 // Compress is the work of compressing a byte with a codec.

@@ -81,7 +81,7 @@ func (l *Log) Append(batches []byte, how Append) (AppendInfo, error) {
 		from := l.host.Uptime()
 		err = l.flushIfMany()
 		if machine := l.host.Machine(); machine != nil {
-			machine.Took(cost.Syncing, l.host.Uptime()-from, int64(len(batches)))
+			machine.Took(cost.Syncing, l.host.Uptime()-from, 1)
 		}
 	}
 	return info, err

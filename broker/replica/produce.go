@@ -121,6 +121,7 @@ func (m *Manager) ProduceInto(resp *kmsg.ProduceResponse, req *kmsg.ProduceReque
 	}
 	appended := m.host.Uptime()
 	m.took(cost.Appending, appended-from, bytes)
+	m.took(cost.AppendingEach, appended-from, min(bytes, 1))
 	m.wait(waiting, time.Duration(req.TimeoutMillis)*time.Millisecond)
 	m.took(cost.Replicating, m.host.Uptime()-appended, bytes)
 	for _, x := range waiting.all {

@@ -65,6 +65,10 @@ type Options struct {
 	// "topic." in front of a name says of which it is.
 	Settings map[string]string
 
+	// Backlog is for how long producers fill the topic before consumers begin to read it
+	// from its start, and stop; zero: all begin together.
+	Backlog time.Duration
+
 	Warmup  time.Duration // 2 s, of virtual time
 	Measure time.Duration // 10 s, of virtual time
 
@@ -86,7 +90,8 @@ type Result struct {
 	Failed    int64   `json:"records_failed"`
 	Consumed  int64   `json:"records_consumed"`
 	PerSecond float64 `json:"records_per_second"` // acknowledged
-	MBPerSec  float64 `json:"mib_per_second"`     // of values acknowledged
+	ReadRate  float64 `json:"records_consumed_per_second"`
+	MBPerSec  float64 `json:"mib_per_second"` // of values acknowledged
 	Offered   float64 `json:"offered_per_second,omitempty"`
 
 	Publish  Latency `json:"publish_latency"`

@@ -163,6 +163,7 @@ func (c *consumer) main(h env.Host) {
 	for {
 		records, err := k.Poll(time.Second)
 		if err != nil {
+			h.Sleep(time.Millisecond) // an error of one partition: the others go on
 			continue
 		}
 		now := c.r.w.Now()

@@ -13,10 +13,10 @@ const variety = 256
 // words are what text is made of: common English words, so that codecs find what they
 // find in texts.
 var words = strings.Fields(`the of and to in is you that it he was for on are as with his they at be this have from or one
-had by word but not what all were we when your can said there use an each which she do how their if will up other about out
+had by word but not what all were we when your can said there use an each which do how their if will up other about out
 many then them these so some her would make like him into time has look two more write go see number no way could people my
-than first water been call who oil its now find long down day did get come made may part over new sound take only little
-work know place year live me back give most very after thing our just name good sentence man think say great where help
+than first water been call oil its now find long down day did get come may part over new sound take only little
+work know year live me back give most very after thing our just name good sentence man think say great where help
 through much before line right too mean old any same tell boy follow came want show also around form three small set put`)
 
 // payload makes values of a kind.

@@ -32,7 +32,7 @@ type machineTotals struct {
 	took      [stages]struct{ sum, n float64 }
 }
 
-const stages = int(cost.Answering) + 1
+const stages = int(cost.Syncing) + 1
 
 func (r *run) totals() totals {
 	t := totals{netBytes: r.w.Network().Stats().Bytes}
@@ -79,7 +79,7 @@ func (r *run) result(from, to totals) Result {
 		Profile: r.o.Profile.Name, Missing: r.o.Profile.Missing(), Seed: r.o.Seed, Config: r.o.configured(),
 		Hash: fmt.Sprintf("%016x", r.w.Hash()), Events: r.w.Events(),
 		Seconds: seconds, Sent: m.sent, Acked: m.acked, Failed: m.failed, Consumed: m.consumed,
-		PerSecond: float64(m.acked) / seconds, Offered: r.o.Rate,
+		PerSecond: float64(m.acked) / seconds, ReadRate: float64(m.consumed) / seconds, Offered: r.o.Rate,
 		Publish: m.publish.latency(), EndToEnd: m.endToEnd.latency(),
 		ISRShrinks: r.shrinks, ISRExpands: r.expands,
 		NetworkBytes: float64(to.netBytes-from.netBytes) / seconds,
@@ -229,8 +229,19 @@ func (r *run) stages(from, to totals, res Result) []Stage {
 		}
 		return sum / n * 1000
 	}
+	sum := func(stage env.Stage) (seconds float64) {
+		for i := range from.machines {
+			seconds += to.machines[i].took[stage].sum - from.machines[i].took[stage].sum
+		}
+		return seconds
+	}
 	batching, inFlight := mean(cost.Batching), mean(cost.InFlight)
-	queueing, appending, syncing := mean(cost.Queueing), mean(cost.Appending), mean(cost.Syncing)
+	queueing, appending := mean(cost.Queueing), mean(cost.Appending)
+	// A request may sync several partitions, one after the other.
+	syncing := 0.0
+	if all := sum(cost.AppendingEach); all > 0 {
+		syncing = appending * min(1, sum(cost.Syncing)/all)
+	}
 	replicating, answering := mean(cost.Replicating), mean(cost.Answering)
 	out := []Stage{
 		{"send: CPU and waiting for buffer.memory", max(0, res.Publish.Mean-batching-inFlight)},

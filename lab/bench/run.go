@@ -43,7 +43,7 @@ func Run(o Options) (Result, error) {
 		return Result{}, err
 	}
 	r := &run{o: o, cfg: cfg, f: figures{o.Profile}, meter: newMeter()}
-	r.place()
+	r.arrange()
 	r.w = sim.NewWorld(sim.Config{
 		Seed: o.Seed, Network: r.f.network(), Disk: r.f.disk(), Steady: true, InOrder: true, Lucky: true,
 		Hardware: r.f.hardware(&r.l), Keep: ledger.KeepNothing, Read: r.read,
@@ -61,9 +61,9 @@ func Run(o Options) (Result, error) {
 	return res, nil
 }
 
-// place says which hosts there are. Producers and consumers of the same number share a
+// arrange says which hosts there are. Producers and consumers of the same number share a
 // machine; with machine.shared all hosts do.
-func (r *run) place() {
+func (r *run) arrange() {
 	r.l.machines = map[string]string{}
 	put := func(list *[]string, host, machine string) {
 		*list = append(*list, host)
@@ -156,14 +156,22 @@ func (r *run) until(done func() bool) error {
 // play lets clients work, and returns what was used when the measuring began and when it
 // ended.
 func (r *run) play() (from, to totals, err error) {
-	start := r.w.Now()
-	r.begin = start + r.o.Warmup
-	r.end = r.begin + r.o.Measure
 	for i, host := range r.l.producers {
 		p := &producer{r: r, index: i, cfg: r.cfg.producer}
 		r.producers = append(r.producers, p)
 		r.w.Host(host).Start(p.main)
 	}
+	if r.o.Backlog > 0 {
+		if err := r.w.Run(r.w.Now() + r.o.Backlog); err != nil {
+			return from, to, err
+		}
+		for _, host := range r.l.producers {
+			r.w.Host(host).Kill()
+		}
+	}
+	start := r.w.Now()
+	r.begin = start + r.o.Warmup
+	r.end = r.begin + r.o.Measure
 	for i, host := range r.l.consumers {
 		c := &consumer{r: r, index: i, cfg: r.cfg.consumer}
 		r.consumers = append(r.consumers, c)

@@ -17,6 +17,9 @@ func (r *Result) Text() string {
 	}
 	fmt.Fprintf(&b, "bench with profile %s, seed %d, %g s of virtual time\n", r.Profile, r.Seed, r.Seconds)
 	line("throughput", "%s records/s acknowledged, %.1f MiB/s%s", grouped(r.PerSecond), r.MBPerSec, r.offered())
+	if r.ReadRate > 0 {
+		line("consumed", "%s records/s", grouped(r.ReadRate))
+	}
 	line("publish", "%s", r.Publish.text())
 	if r.EndToEnd.Count > 0 {
 		line("end to end", "%s", r.EndToEnd.text())

@@ -97,7 +97,7 @@ var All = []Definition{
 	{DiskWrite, BytesPerSecond, "sequential writes of one disk", false},
 	{DiskRead, BytesPerSecond, "sequential reads of one disk; left out: as fast as it writes", true},
 	{DiskSeek, Microseconds, "what a read that is not in the page cache waits before its first byte", false},
-	{DiskFsync, Microseconds, "service time of an fsync of little data, alone on its disk (distribution)", false},
+	{DiskFsync, Microseconds, "service time of an fsync of a log segment with little data and of its indexes, alone on its disk (distribution)", false},
 	{DirtyLimit, Bytes, "dirty page cache of a broker's machine at which writes wait for the disks (vm.dirty_ratio)", false},
 	{DirtyBack, Bytes, "dirty page cache at which the operating system begins to write back (vm.dirty_background_ratio)", false},
 	{CacheReadRate, BytesPerSecond, "rate at which written pages are copied in memory, per machine; left out: part of the costs per byte", true},

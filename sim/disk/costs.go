@@ -67,7 +67,7 @@ type Cache struct {
 func (c *Cache) Dirty() int64 { return c.dirty }
 
 // burst is what a steady cache takes in before writers come to the pace of the disks.
-const burst = 256 << 20
+const burst = 16 << 20
 
 // Steady makes the cache what it is after a long time of the same load: as dirty as it
 // gets before it is written back, and with little room for more. A cache of gigabytes
@@ -113,7 +113,8 @@ func (c *Cache) synced(n int64) { c.dirty = max(0, c.dirty-n) }
 type Devices struct {
 	Costs
 	devices []device
-	of      map[string]int // by host and directory
+	of      map[string]int           // by host and directory
+	began   map[string]time.Duration // of the last sync in a directory of a host
 }
 
 type device struct {
@@ -126,21 +127,21 @@ type device struct {
 func NewDevices(c Costs) *Devices {
 	cache := *c.Cache
 	c.Cache = &cache
-	return &Devices{Costs: c, devices: make([]device, max(1, c.Disks)), of: map[string]int{}}
+	return &Devices{Costs: c, devices: make([]device, max(1, c.Disks)), of: map[string]int{}, began: map[string]time.Duration{}}
 }
 
-// device is the one that holds a file of a host.
-func (c *Devices) device(host, path string) *device {
-	dir := path
-	if i := strings.LastIndexByte(path, '/'); i >= 0 {
-		dir = path[:i]
+// device is the one that holds the directory of a file of a host.
+func (c *Devices) device(host, path string) (d *device, dir string) {
+	dir = host + path
+	if i := strings.LastIndexByte(dir, '/'); i >= 0 {
+		dir = dir[:i]
 	}
-	i, known := c.of[host+dir]
+	i, known := c.of[dir]
 	if !known {
 		i = len(c.of) % len(c.devices)
-		c.of[host+dir] = i
+		c.of[dir] = i
 	}
-	return &c.devices[i]
+	return &c.devices[i], dir
 }
 
 // take reserves the device and returns when it is done.
@@ -167,10 +168,17 @@ func (c *Devices) Used() (busy []time.Duration, bytes []int64) {
 	return busy, bytes
 }
 
-// sync blocks until the device of a file has written so many bytes.
-func (c *Devices) sync(d *Disk, path string, bytes int64) {
-	cost := c.Sync.draw(d.rng) + perSecond(bytes, c.Write)
-	at := c.device(d.host, path).take(d.k.Now(), cost, bytes)
+// sync blocks until the device of a file has written so many bytes, the last of which
+// were written to the page cache at a time. A sync commits the journal of the file system:
+// of a file beside it that was written before, only the bytes are left to write.
+func (c *Devices) sync(d *Disk, path string, bytes int64, newest time.Duration) {
+	on, dir := c.device(d.host, path)
+	cost := perSecond(bytes, c.Write)
+	if began, ok := c.began[dir]; !ok || newest > began || bytes == 0 {
+		cost += c.Sync.draw(d.rng)
+		c.began[dir] = d.k.Now()
+	}
+	at := on.take(d.k.Now(), cost, bytes)
 	d.k.Block("sync", path, nil, at)
 	c.Cache.synced(bytes)
 }
@@ -202,7 +210,8 @@ func (c *Devices) read(d *Disk, f *inode, off, n int64) {
 		if rate <= 0 {
 			rate = c.Write
 		}
-		done := c.device(d.host, f.path).take(d.k.Now(), c.Seek+perSecond(chunk, rate), chunk)
+		on, _ := c.device(d.host, f.path)
+		done := on.take(d.k.Now(), c.Seek+perSecond(chunk, rate), chunk)
 		c.Cache.filled += chunk
 		f.inMemory[at] = c.Cache.filled
 		d.k.Block("read", f.path, nil, done)

@@ -118,10 +118,10 @@ func (d *Disk) wait(doing, path string, cost time.Duration) {
 }
 
 // waitSync blocks for as long as it takes to make so many bytes of a file durable, or
-// the names in a directory.
-func (d *Disk) waitSync(path, file string, bytes int64) {
+// the names in a directory. newest is when the last of them was written.
+func (d *Disk) waitSync(path, file string, bytes int64, newest time.Duration) {
 	if d.costed != nil {
-		d.costed.sync(d, file, bytes)
+		d.costed.sync(d, file, bytes, newest)
 		return
 	}
 	d.wait("sync", path, d.syncCost(bytes))

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"io"
+	"time"
 
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/kernel"
@@ -186,7 +187,7 @@ func (v *view) SyncDir(dir string) error {
 	}
 	v.trace(OpSyncDir, dir)
 	v.d.stats.Syncs++
-	v.d.waitSync(dir, dir+"/", 0)
+	v.d.waitSync(dir, dir+"/", 0, 0)
 	if err := v.begin(OpSyncDir, dir); err != nil {
 		return err
 	}
@@ -302,7 +303,11 @@ func (h *handle) Sync() error {
 	for _, o := range f.ops {
 		bytes += o.n
 	}
-	d.waitSync(h.path, h.path, bytes)
+	newest := time.Duration(0)
+	if n := len(f.ops); n > 0 {
+		newest = f.ops[n-1].at
+	}
+	d.waitSync(h.path, h.path, bytes, newest)
 	err := h.begin(OpSync)
 	n := int(max(upTo, f.first) - f.first)
 	if err != nil {
