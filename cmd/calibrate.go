@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ktrial/ktrial/internal/nearest"
+	"github.com/ktrial/ktrial/lab/bench"
 	"github.com/ktrial/ktrial/lab/calibrate"
 	"github.com/ktrial/ktrial/lab/profile"
 	"github.com/ktrial/ktrial/reports"
@@ -59,7 +61,7 @@ func calibrateCommand() *cobra.Command {
 	f.IntVar(&k.maxMB, "max-mb", int(k.cfg.MostBytes/1e6), "ask before more than so many megabytes are sent, a `NUMBER`")
 	f.BoolVar(&k.yes, "yes", false, "do not ask")
 	f.StringVar(&k.producer, "producer", "", "measure this producer too, a `COMMAND` with {bootstrap} {topic} {records} {size} {batch} in it")
-	f.IntVar(&k.records, "producer-records", 400_000, "it sends so many in a short run, a `NUMBER`")
+	f.IntVar(&k.records, "producer-records", 200_000, "it sends so many in a short run, a `NUMBER`")
 	f.StringVar(&k.cfg.Disk, "disk", "", "measure the disk of this `DIR` with a file of 64 MiB: one like those of the brokers")
 	f.StringArrayVar(&k.figures, "figure", nil, "`NAME=VALUE`: a figure that is known already, in its unit (see: docs/tuning.md)")
 	f.BoolVar(&k.json, "json", false, "print JSON")
@@ -91,6 +93,9 @@ func (k *calibration) run() error {
 		return reports.WriteJSON(stdout, res)
 	}
 	fmt.Fprint(stdout, describeCalibration(res))
+	if err := checkItself(stdout, res); err != nil {
+		return err
+	}
 	fmt.Fprintf(stdout, "\nwritten: %s\nnext:    %s\n", k.out, commandLine("bench", "--profile", k.out))
 	return nil
 }
@@ -193,10 +198,7 @@ func describeCalibration(res *calibrate.Result) string {
 	if res.Threads {
 		b.WriteString("the brokers run on this machine: costs are the CPU time of their threads\n")
 	}
-	fmt.Fprintf(&b, "\n%-44s %9s %9s %9s %9s %9s\n", "times in microseconds", "min", "p50", "p90", "p99", "max")
-	for _, w := range res.Waits {
-		fmt.Fprintf(&b, "%-44s %9.0f %9.0f %9.0f %9.0f %9.0f\n", w.Name, w.Min, w.P50, w.P90, w.P99, w.Max)
-	}
+	describeWaits(&b, res)
 	fmt.Fprintf(&b, "\n%-26s %14s %-8s %s\n", "figure", "value", "unit", "least and greatest of all samples")
 	for _, d := range profile.All {
 		f, ok := res.Profile.Figures[d.Name]
@@ -209,6 +211,43 @@ func describeCalibration(res *calibrate.Result) string {
 		fmt.Fprintf(&b, "\nnot known, and free of cost until --figure gives it: %s\n", strings.Join(res.Missing, ", "))
 	}
 	return b.String()
+}
+
+// checkItself plays two of the loads in a simulation of the profile: what it was made of, it
+// should give again.
+func checkItself(w io.Writer, res *calibrate.Result) error {
+	fmt.Fprintf(w, "\n%-38s %9s %9s\n", "one record at a time, p50 in microseconds", "measured", "simulated")
+	for _, wait := range res.Waits {
+		acks, ok := map[string]string{calibrate.WaitAppend: "1", calibrate.WaitAppendAll: "all"}[wait.Name]
+		if !ok {
+			continue
+		}
+		b, err := bench.Run(bench.Options{
+			Profile: res.Profile, Seed: 1, Brokers: max(res.Replicas, min(res.Of, 3)), Replicas: res.Replicas, Partitions: calibrate.PartitionsEach * len(res.Brokers), Producers: 1, RecordBytes: 100, Load: bench.Closed,
+			Settings: map[string]string{"acks": acks, "linger.ms": "0", "enable.idempotence": "false"}, Warmup: 3 * time.Second, Measure: 2 * time.Second,
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%-38s %9.0f %9.0f\n", wait.Name, wait.P50, 1000*b.Publish.P50)
+	}
+	return nil
+}
+
+// describeWaits prints what requests took, and, if it is known, what threads spent on them.
+func describeWaits(b *strings.Builder, res *calibrate.Result) {
+	fmt.Fprintf(b, "\n%-38s %7s %7s %7s %7s %7s", "times in microseconds", "min", "p50", "p90", "p99", "max")
+	if res.Threads {
+		b.WriteString("   CPU of network threads, request handlers, replica fetchers")
+	}
+	b.WriteString("\n")
+	for _, w := range res.Waits {
+		fmt.Fprintf(b, "%-38s %7.0f %7.0f %7.0f %7.0f %7.0f", w.Name, w.Min, w.P50, w.P90, w.P99, w.Max)
+		if res.Threads {
+			fmt.Fprintf(b, " %9.0f %7.0f %7.0f", w.NetworkCPU, w.IOCPU, w.FollowerCPU)
+		}
+		b.WriteString("\n")
+	}
 }
 
 func spreadOf(f profile.Figure) string {

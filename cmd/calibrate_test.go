@@ -55,6 +55,8 @@ func TestCalibrate(t *testing.T) {
 	assert.Contains(t, string(out), "3 of 3 brokers (127.0.0.1:")
 	assert.Contains(t, string(out), "append, acks=all")
 	assert.Contains(t, string(out), "not known, and free of cost until --figure gives it: ")
+	assert.Regexp(t, `(?m)^append, acks=1 +\d+ +\d+$`, string(out), "it checks itself")
+	assert.Regexp(t, `(?m)^append, acks=all +\d+ +\d+$`, string(out))
 	assert.Contains(t, string(out), "next:    ktrial bench --profile "+file)
 	assert.Equal(t, []string{"orders"}, topicsOf(t, s), "no topic of its own is left")
 

@@ -16,6 +16,7 @@ const (
 	ProduceByte
 	FetchPartition // that a fetch looks at
 	FetchByte      // that it reads
+	FollowRequest  // of a replica fetcher: an answer that has something
 	FollowPartition
 	FollowBatch
 	FollowByte

@@ -60,7 +60,10 @@ func (m *Manager) spendOnFetched(resp *kmsg.FetchResponse) {
 			bytes += int64(len(records))
 		}
 	}
-	machine.Spend(env.Work{Kind: cost.FollowPartition, N: partitions}, env.Work{Kind: cost.FollowBatch, N: batches},
+	if partitions == 0 {
+		return // nothing was new
+	}
+	machine.Spend(env.Work{Kind: cost.FollowRequest, N: 1}, env.Work{Kind: cost.FollowPartition, N: partitions}, env.Work{Kind: cost.FollowBatch, N: batches},
 		env.Work{Kind: cost.FollowByte, N: bytes})
 }
 

@@ -34,7 +34,7 @@ var prices = []struct {
 	{cost.NetworkRequest, profile.NetworkRequest}, {cost.NetworkByte, profile.NetworkByte}, {cost.IORequest, profile.IORequest},
 	{cost.ProduceBatch, profile.ProduceBatch}, {cost.ProduceByte, profile.ProduceByte},
 	{cost.FetchPartition, profile.FetchPartition}, {cost.FetchByte, profile.FetchByte},
-	{cost.FollowPartition, profile.FollowPart}, {cost.FollowBatch, profile.FollowBatch}, {cost.FollowByte, profile.FollowByte},
+	{cost.FollowRequest, profile.FollowRequest}, {cost.FollowPartition, profile.FollowPart}, {cost.FollowBatch, profile.FollowBatch}, {cost.FollowByte, profile.FollowByte},
 	{cost.ProducerRecord, profile.ProducerRecord}, {cost.ProducerByte, profile.ProducerByte}, {cost.ProducerBatch, profile.ProducerBatch},
 	{cost.ProducerRequest, profile.ProducerRequest}, {cost.SenderByte, profile.SenderByte},
 	{cost.ConsumerRecord, profile.ConsumerRecord}, {cost.ConsumerByte, profile.ConsumerByte}, {cost.ConsumerRequest, profile.ConsumerRequest},

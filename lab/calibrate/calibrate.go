@@ -97,6 +97,10 @@ type Wait struct {
 	P90   float64 `json:"p90_us"`
 	P99   float64 `json:"p99_us"`
 	Max   float64 `json:"max_us"`
+	// CPU time of the threads of all brokers for a request, in microseconds, if it was read.
+	NetworkCPU  float64 `json:"network_threads_us,omitempty"`
+	IOCPU       float64 `json:"request_handlers_us,omitempty"`
+	FollowerCPU float64 `json:"replica_fetchers_us,omitempty"`
 }
 
 // LeftError says that topics of ours could not be deleted.

@@ -259,7 +259,7 @@ func TestEveryMeasuredFigureSaysHow(t *testing.T) {
 		assert.NotEmpty(t, how[name], name)
 		assert.NotNil(t, profile.Find(name), name)
 	}
-	for name := range s.fromThreads() {
+	for name := range s.fromThreads(3) {
 		assert.NotEmpty(t, how[name]+howThreads[name], name)
 	}
 }

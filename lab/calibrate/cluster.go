@@ -155,8 +155,9 @@ func (cl *cluster) exists(ctx context.Context, addr, name string) (bool, error) 
 	return false, nil
 }
 
-// spread is how many partitions each measured broker leads.
-const spread = 16
+// spread is how many partitions each measured broker leads. A fetch of a follower looks at
+// all of them: with many, that would be a greater part of its cost than it usually is.
+const spread = 6
 
 // assignment gives each measured broker its partitions, with the next brokers as followers.
 func (cl *cluster) assignment(measured []*target, replicas int) (all []kmsg.CreateTopicsRequestTopicReplicaAssignment) {

@@ -206,15 +206,14 @@ func (f *fake) produce(req *kmsg.ProduceRequest) kmsg.Response {
 	return resp
 }
 
-// fetch answers with a batch. One that waits is answered when something was produced.
+// fetch answers with a batch. One that waits is answered when there is something at its
+// offset; a topic counts offsets for all its partitions together.
 func (f *fake) fetch(req *kmsg.FetchRequest) kmsg.Response {
 	resp := kmsg.NewPtrFetchResponse()
 	for _, t := range req.Topics {
 		f.touched[t.Topic] = true
-		if before := f.produced; req.MaxWaitMillis > 0 {
-			for f.produced == before {
-				f.changed.Wait()
-			}
+		for req.MaxWaitMillis > 0 && f.end[t.Topic] <= t.Partitions[0].FetchOffset {
+			f.changed.Wait()
 		}
 		rt := kmsg.NewFetchResponseTopic()
 		rt.Topic = t.Topic

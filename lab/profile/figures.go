@@ -57,6 +57,7 @@ const (
 	ProduceByte    = "broker.produce.byte"
 	FetchPartition = "broker.fetch.partition"
 	FetchByte      = "broker.fetch.byte"
+	FollowRequest  = "follower.request"
 	FollowPart     = "follower.partition"
 	FollowBatch    = "follower.batch"
 	FollowByte     = "follower.byte"
@@ -112,6 +113,7 @@ var All = []Definition{
 	{ProduceByte, Nanoseconds, "CPU of an io thread per byte appended: CRC and copy into the page cache", false},
 	{FetchPartition, Microseconds, "CPU of an io thread per partition that a fetch looks at", false},
 	{FetchByte, Nanoseconds, "CPU of an io thread per byte that a fetch reads", false},
+	{FollowRequest, Microseconds, "CPU of a replica fetcher per answer that has something; left out: part of the costs per partition and batch", true},
 	{FollowPart, Microseconds, "CPU of a replica fetcher per partition in an answer", false},
 	{FollowBatch, Microseconds, "CPU of a replica fetcher per batch appended", false},
 	{FollowByte, Nanoseconds, "CPU of a replica fetcher per byte appended: CRC and copy", false},
