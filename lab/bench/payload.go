@@ -12,7 +12,7 @@ const variety = 256
 
 // words are what text is made of: common English words, so that codecs find what they
 // find in texts.
-var words = strings.Fields(`the of and to in is you that it he was for on are as with his they at be this have from or one
+var words = strings.Fields(`the of and to in is you that it was for on are as with his they at be this have from or one
 had by word but not what all were we when your can said there use an each which do how their if will up other about out
 many then them these so some her would make like him into time has look two more write go see number no way could people my
 than first water been call oil its now find long down day did get come may part over new sound take only little
