@@ -25,15 +25,24 @@ const module = "github.com/ktrial/ktrial"
 // nothing in broker knows that it is simulated, sim knows no Kafka, checkers
 // know no broker.
 var layers = map[string][]string{
-	"":          {"scenarios", "reports", "checkers", "faults", "broker/planted", "workloads"},
-	"ledger":    {},
-	"tap":       {"workloads/fromwire", "checkers", "broker/wire"},
-	"cmd":       {"", "app", "tap", "scenarios", "reports", "checkers", "workloads", "faults", "broker", "sim"},
-	"scenarios": {"app", "workloads", "faults", "reports", "checkers", "broker", "sim"},
+	"":       {"scenarios", "reports", "checkers", "faults", "broker/planted", "workloads"},
+	"ledger": {},
+	"tap":    {"workloads/fromwire", "checkers", "broker/wire"},
+	"cmd":    {"", "app", "tap", "lab", "scenarios", "reports", "checkers", "workloads", "faults", "broker", "sim"},
+	// What settings do: it plays clusters as scenarios do, for their numbers.
+	"lab":         {"scenarios", "reports", "checkers", "workloads", "faults", "broker", "sim"},
+	"lab/profile": {},
+	// Arithmetic, pictures, and the measurements of a real cluster: none plays a world.
+	"lab/design":    {},
+	"lab/published": {},
+	"lab/baseline":  {"lab/published"},
+	"lab/plots":     {"lab/design"},
+	"lab/calibrate": {"lab/design", "lab/profile", "broker/record"},
+	"scenarios":     {"app", "workloads", "faults", "reports", "checkers", "broker", "sim"},
 	// It knows no trial, so that the tests of broker may use it.
 	"scenarios/inspector": {"broker/kafka", "broker/record", "broker/witness", "checkers/laws"},
 	"reports":             {"checkers"},
-	"conformance":         {"scenarios"},
+	"conformance":         {"scenarios", "lab"},
 	// What builds users' programs, and loads them: nothing of a world needs it.
 	"app":            {"sim/wasi"},
 	"workloads":      {"broker/client", "broker/config", "broker/kafka", "broker/planted", "broker/record", "broker/wire", "broker/witness", "checkers/history", "sim/env", "sim/wasi"},
@@ -105,8 +114,8 @@ func TestHouse_PlotsAreForReports(t *testing.T) {
 	for _, file := range sources(t) {
 		for _, spec := range file.syntax.Imports {
 			imported := strings.Trim(spec.Path.Value, `"`)
-			if (strings.HasPrefix(imported, "gonum.org/") || strings.HasPrefix(imported, "github.com/HdrHistogram/")) && !within(file.folder, "reports") {
-				t.Errorf("%s: imports %s, which only reports may", file.path, imported)
+			if (strings.HasPrefix(imported, "gonum.org/") || strings.HasPrefix(imported, "github.com/HdrHistogram/")) && !within(file.folder, "reports") && !within(file.folder, "lab") {
+				t.Errorf("%s: imports %s, which only reports and lab may", file.path, imported)
 			}
 		}
 	}

@@ -152,7 +152,7 @@ func command() *cobra.Command {
 	fitHelp(root)
 	root.AddCommand(
 		listCommand(), runCommand(), huntCommand(), mergeCommand(), campaignCommand(), zooCommand(), replayCommand(), shrinkCommand(), traceCommand(), reportCommand(), compareCommand(),
-		checkCommand(), serveCommand(), appCommand(), tapCommand(), completionCommand(),
+		checkCommand(), serveCommand(), appCommand(), tapCommand(), benchCommand(), tuneCommand(), calibrateCommand(), completionCommand(),
 	)
 	return root
 }

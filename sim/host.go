@@ -23,6 +23,7 @@ type Host struct {
 	clock clock
 	node  *network.Node
 	disk  *disk.Disk
+	on    *Machine // nil: work is free
 
 	main        func(env.Host)
 	proc        *process // nil or dead: none runs
@@ -33,7 +34,12 @@ type Host struct {
 
 func newHost(w *World, name string) *Host {
 	h := &Host{w: w, name: name, node: w.net.Attach(name)}
-	h.disk = disk.New(w.k, name, w.cfg.Seed, w.cfg.Disk)
+	dc := w.cfg.Disk
+	if h.on = w.machineFor(name); h.on != nil {
+		h.node.SetCard(h.on.Card)
+		dc.Devices = h.on.Disks
+	}
+	h.disk = disk.New(w.k, name, w.cfg.Seed, dc)
 	h.disk.Tell = func(e ledger.Event) { w.enter(name, h.incarnation, e) }
 	h.clock.init(w, name)
 	h.node.Virtual = h.clock.virtual
@@ -42,6 +48,9 @@ func newHost(w *World, name string) *Host {
 
 // Name is the host's name.
 func (h *Host) Name() string { return h.name }
+
+// Machine is what the host is on; nil: its work is free.
+func (h *Host) Machine() *Machine { return h.on }
 
 // Disk is the host's disk, with its faults and what a checker may ask.
 func (h *Host) Disk() *disk.Disk { return h.disk }
@@ -65,6 +74,10 @@ func (h *Host) Start(main func(env.Host)) {
 	p.disk = h.disk.View(p.Process)
 	if fs := h.w.cfg.FileSystem; fs != nil {
 		p.disk = fs(h.name, p)
+	}
+	if h.on != nil {
+		luck := kernel.Stream(h.w.cfg.Seed, fmt.Sprintf("pauses of %s %d", h.name, h.incarnation))
+		p.machine = h.on.Machine.Process(p.Process, h.node.Busy, h.node.SetBusy, luck)
 	}
 	h.happens(&Started{}, "starts")
 	p.Process.Go("main", func() { main(p) })

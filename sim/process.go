@@ -9,6 +9,7 @@ import (
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/kernel"
+	"github.com/ktrial/ktrial/sim/machine"
 )
 
 // process is one incarnation of a process: what its code knows as env.Host.
@@ -19,6 +20,8 @@ type process struct {
 	rng    *rand.Rand // draws from luck
 	disk   env.Disk
 	pauses int // that were not taken back
+	// machine is what work costs; nil: nothing.
+	machine *machine.Process
 }
 
 var _ env.Host = (*process)(nil)
@@ -100,6 +103,13 @@ func (p *process) Work(d time.Duration) {
 	if d > 0 && !p.Dead() {
 		p.h.node.SetBusy(max(p.h.node.Busy(), p.h.w.k.Now()) + d)
 	}
+}
+
+func (p *process) Machine() env.Machine {
+	if p.machine == nil {
+		return nil
+	}
+	return p.machine
 }
 
 func (p *process) Exit(err error) {

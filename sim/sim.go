@@ -63,6 +63,10 @@ type Config struct {
 	// Keep says which events are kept for World.Ledger.
 	Keep ledger.Keep
 
+	// Hardware is the machine that a host is, or is on. Nil, for all or for one:
+	// work is free there.
+	Hardware func(host string) *Hardware
+
 	// FileSystem replaces the simulated disk of a process; nil: it does not.
 	FileSystem func(host string, h env.Host) env.Disk
 

@@ -26,6 +26,7 @@ type World struct {
 	// beforeDark is called when a host is about to lose power.
 	beforeDark []func(*Host)
 	dog        watchdog
+	machines   []*Machine // in the order in which their first host was made
 }
 
 // NewWorld makes a world without hosts at virtual time zero.

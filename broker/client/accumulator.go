@@ -223,6 +223,9 @@ func (p *Producer) add(t *producerTopic, b *batch, ts int64, r *ProducerRecord, 
 	before := b.builder.Size()
 	b.builder.Append(ts, r.Key, r.Value, r.Headers...)
 	b.sends = append(b.sends, send{done, ts})
+	if machine := p.net.host.Machine(); machine != nil {
+		b.added += p.net.host.Uptime() - b.created
+	}
 	b.queue.taken++
 	if p.txn != nil {
 		p.txn.sentTo(b.queue)

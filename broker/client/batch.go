@@ -20,7 +20,8 @@ type batch struct {
 	sends   []send          // one per record
 
 	created  time.Duration
-	reserved int64 // of buffer.memory
+	added    time.Duration // the sum over all records of when they came, where work takes time
+	reserved int64         // of buffer.memory
 
 	attempts int32
 	retryAt  time.Duration

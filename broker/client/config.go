@@ -27,6 +27,8 @@ type Common struct {
 	ConnectionSetup     time.Duration `kafka:"socket.connection.setup.timeout.ms"`
 	ConnectionSetupMax  time.Duration `kafka:"socket.connection.setup.timeout.max.ms"`
 	ConnectionsMaxIdle  time.Duration `kafka:"connections.max.idle.ms"`
+	SendBuffer          int32         `kafka:"send.buffer.bytes"`
+	ReceiveBuffer       int32         `kafka:"receive.buffer.bytes"`
 	// Rebootstrap asks the bootstrap servers again when no known broker has
 	// answered for RebootstrapTrigger (KIP-899, KIP-1102).
 	Recovery           Recovery      `kafka:"metadata.recovery.strategy"`

@@ -57,11 +57,12 @@ type Consumer struct {
 	cfg ConsumerConfig
 	net *network
 
-	assigned []*assigned // in the order of their partitions
-	sources  []*source   // in the order of their first use
-	fetched  []*fetched  // in the order of their arrival
-	failing  bool        // a partition may have an error to return
-	group    *group      // nil: there is no group.id
+	assigned []*assigned  // in the order of their partitions
+	sources  []*source    // in the order of their first use
+	fetched  []*fetched   // in the order of their arrival
+	codec    record.Codec // of the batch that was opened last
+	failing  bool         // a partition may have an error to return
+	group    *group       // nil: there is no group.id
 
 	schedule *schedule  // of the fetcher; a duty for each source
 	attended []*source  // by the work that is going on
@@ -230,6 +231,7 @@ func (c *Consumer) Poll(timeout time.Duration) ([]ConsumerRecord, error) {
 		}
 		records, err := c.collect()
 		if len(records) > 0 || err != nil {
+			c.spendOnPoll(records)
 			return records, err
 		}
 		left := env.Forever
@@ -259,6 +261,9 @@ func (c *Consumer) collect() (records []ConsumerRecord, err error) {
 	for _, f := range c.fetched {
 		if err == nil && !f.a.paused && !f.a.revoking && len(records) < limit {
 			records, err = f.take(records, limit, c.cfg.CheckCRCs)
+			if len(f.batch) > 0 {
+				c.codec = f.batch.Codec()
+			}
 		}
 		if err != nil && len(records) > 0 {
 			// First the records before the bad one: the error will be met again.

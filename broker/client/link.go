@@ -264,6 +264,7 @@ func (l *link) dial() (*wire.Conn, *kmsg.ApiVersionsResponse, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	conn.SetBuffers(cfg.SendBuffer, cfg.ReceiveBuffer)
 	answer, err := negotiate(conn, cfg.RequestTimeout)
 	if err != nil {
 		conn.Close()

@@ -81,6 +81,8 @@ type Producer struct {
 	identity identity
 	txn      *transactions // nil: there is no transactional.id
 
+	unpaid struct{ records, bytes int64 } // see spendOnSend
+
 	memory      int64   // of buffer.memory that is free
 	memoryQueue []*byte // tasks that wait for it, in turn
 	memoryFree  env.Signal
@@ -151,6 +153,7 @@ func (p *Producer) Send(r ProducerRecord, done Callback) error {
 	if p.identity.state == fatal {
 		return fmt.Errorf("client: send to %s: %w", r.Topic, p.identity.err)
 	}
+	p.spendOnSend(&r)
 	err := p.take(&r, done)
 	if err != nil && p.txn != nil {
 		p.txn.sendFailed(err)

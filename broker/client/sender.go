@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/ktrial/ktrial/broker/cost"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -20,6 +21,7 @@ type shipment struct {
 	link    *link
 	batches []*batch
 	size    int32
+	sent    time.Duration       // where work takes time
 	req     kmsg.ProduceRequest // its memory is used again
 	done    func(kmsg.Response, error)
 }
@@ -221,6 +223,7 @@ func (s *shipment) send() {
 		rt := s.topic(b.queue.tp.Topic)
 		rt.Partitions = append(rt.Partitions, part)
 	}
+	p.spendOnShipment(s)
 	s.link.send(&s.req, s.done)
 }
 
@@ -248,6 +251,9 @@ func (s *shipment) answered(resp kmsg.Response, err error) {
 		a.resp = resp.(*kmsg.ProduceResponse)
 	}
 	p := s.p
+	if machine := p.net.host.Machine(); machine != nil {
+		machine.Took(cost.InFlight, p.net.host.Uptime()-s.sent, s.records())
+	}
 	p.answers = append(p.answers, a)
 	p.schedule.soon(p.shipping)
 	if p.schedule.running || p.closed {

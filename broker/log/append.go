@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/ktrial/ktrial/broker/cost"
 	"github.com/ktrial/ktrial/broker/files"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/planted"
@@ -78,7 +79,11 @@ func (l *Log) Append(batches []byte, how Append) (AppendInfo, error) {
 	info, err := l.appendValid(batches, how)
 	l.changing.leave()
 	if err == nil && !info.Duplicate {
+		from := l.host.Uptime()
 		err = l.flushIfMany()
+		if machine := l.host.Machine(); machine != nil {
+			machine.Took(cost.Syncing, l.host.Uptime()-from, 1)
+		}
 	}
 	return info, err
 }

@@ -16,12 +16,14 @@ type Config struct {
 	TopicDefaults *log.Config
 
 	LagTimeMax        time.Duration `kafka:"replica.lag.time.max.ms"`
+	Fetchers          int32         `kafka:"num.replica.fetchers"`
 	FetchMinBytes     int32         `kafka:"replica.fetch.min.bytes"`
 	FetchMaxBytes     int32         `kafka:"replica.fetch.max.bytes"`
 	FetchResponseMax  int32         `kafka:"replica.fetch.response.max.bytes"`
 	FetchWaitMax      time.Duration `kafka:"replica.fetch.wait.max.ms"`
 	FetchBackoff      time.Duration `kafka:"replica.fetch.backoff.ms"`
 	SocketTimeout     time.Duration `kafka:"replica.socket.timeout.ms"`
+	ReceiveBuffer     int32         `kafka:"replica.socket.receive.buffer.bytes"`
 	HWCheckpoint      time.Duration `kafka:"replica.high.watermark.checkpoint.interval.ms"`
 	FlushCheckpoint   time.Duration `kafka:"log.flush.offset.checkpoint.interval.ms"`
 	RetentionCheck    time.Duration `kafka:"log.retention.check.interval.ms"`

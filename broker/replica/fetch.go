@@ -144,8 +144,8 @@ func (q *fetch) dropRepeated() {
 	q.parts = kept
 }
 
-// read reads all partitions and reports whether that is enough of an answer.
-// count is of the first time: then a follower's fetch says how far it is.
+// read reads all partitions and reports whether that is enough of an answer. It
+// blocks for as long as that takes. count is of the first time: then a follower's fetch says how far it is.
 func (q *fetch) read(count bool) (enough bool) {
 	var total int64
 	left, minOne := q.maxBytes, true
@@ -165,6 +165,7 @@ func (q *fetch) read(count bool) (enough bool) {
 			enough = true
 		}
 	}
+	q.m.spendOnFetch(len(q.parts), total)
 	return enough || total >= q.minBytes || len(q.parts) == 0
 }
 

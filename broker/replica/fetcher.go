@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf16"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -14,18 +15,42 @@ import (
 	"github.com/ktrial/ktrial/sim/env"
 )
 
-// fetcher is the task that follows one other broker: it fetches for all
+// fetcher is a task that follows one other broker: it fetches for its share of the
 // partitions which that broker leads and this one has a replica of, one request
-// at a time. It ends when there are none left.
+// at a time. It ends when there are none left. There are num.replica.fetchers for
+// each broker.
 type fetcher struct {
-	m      *Manager
-	leader kafka.NodeID
-	parts  []*fetching
-	byKey  map[partKey]*fetching
-	wake   env.Signal
-	conn   *wire.Conn
+	m *Manager
+	fetcherKey
+	parts []*fetching
+	byKey map[partKey]*fetching
+	wake  env.Signal
+	conn  *wire.Conn
 	session
 	ended bool
+}
+
+// fetcherKey names a fetcher: of the broker that it follows there may be several.
+type fetcherKey struct {
+	leader kafka.NodeID
+	id     int32
+}
+
+// fetcherOf is the one of n fetchers that has a partition, as in Kafka's
+// AbstractFetcherManager.getFetcherId.
+func fetcherOf(tp kafka.TopicPartition, n int32) int32 {
+	if n <= 1 {
+		return 0
+	}
+	var hash int32 // Java's, of the topic's name
+	for _, c := range utf16.Encode([]rune(tp.Topic)) {
+		hash = 31*hash + int32(c)
+	}
+	hash = 31*hash + tp.Partition
+	if hash < 0 {
+		hash = max(0, -hash) // of the least number there is no opposite
+	}
+	return hash % n
 }
 
 // partKey names a partition within a fetch session.
@@ -63,10 +88,11 @@ const fetchVersion = 17
 
 // follow has p fetch from its leader.
 func (m *Manager) follow(p *Partition) {
-	f := m.fetchers[p.leader]
+	key := fetcherKey{p.leader, fetcherOf(p.tp, m.cfg.Fetchers)}
+	f := m.fetchers[key]
 	if f == nil {
-		f = &fetcher{m: m, leader: p.leader, byKey: map[partKey]*fetching{}, wake: m.host.NewSignal("fetcher")}
-		m.fetchers[p.leader] = f
+		f = &fetcher{m: m, fetcherKey: key, byKey: map[partKey]*fetching{}, wake: m.host.NewSignal("fetcher")}
+		m.fetchers[key] = f
 		m.host.Go("fetcher from broker "+strconv.Itoa(int(p.leader)), f.run)
 	}
 	part := &fetching{fetcher: f, p: p, key: partKey{p.topic, p.tp.Partition}, epoch: p.epoch}
@@ -97,7 +123,7 @@ func (f *fetcher) remove(part *fetching) {
 
 func (f *fetcher) end() {
 	f.ended = true
-	delete(f.m.fetchers, f.leader)
+	delete(f.m.fetchers, f.fetcherKey)
 	f.disconnect()
 	f.wake.Notify()
 }
@@ -157,6 +183,7 @@ func (f *fetcher) once() {
 		return
 	}
 	f.m.host.Yield("replica fetch")
+	f.m.spendOnFetched(resp.(*kmsg.FetchResponse))
 	if !f.ended {
 		f.handle(resp.(*kmsg.FetchResponse))
 	}
@@ -180,6 +207,7 @@ func (f *fetcher) call(req kmsg.Request, timeout time.Duration) (kmsg.Response, 
 			conn.Close()
 			return nil, env.ErrClosed
 		}
+		conn.SetBuffers(0, f.m.cfg.ReceiveBuffer)
 		conn.Borrow() // what was fetched is in the log before the next fetch
 		f.conn = conn
 	}

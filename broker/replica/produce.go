@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/ktrial/ktrial/broker/cost"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/record"
@@ -100,6 +101,8 @@ func (m *Manager) Produce(req *kmsg.ProduceRequest) *kmsg.ProduceResponse {
 // whose transaction was verified.
 func (m *Manager) ProduceInto(resp *kmsg.ProduceResponse, req *kmsg.ProduceRequest, guards map[kafka.TopicPartition]log.Guard) {
 	resp.Topics = slices.Grow(resp.Topics, len(req.Topics))[:len(req.Topics)]
+	from := m.host.Uptime()
+	bytes := m.spendOnProduce(req)
 	waiting := m.newPendings()
 	defer m.donePendings(waiting)
 	for i := range req.Topics {
@@ -116,7 +119,11 @@ func (m *Manager) ProduceInto(resp *kmsg.ProduceResponse, req *kmsg.ProduceReque
 			}
 		}
 	}
+	appended := m.host.Uptime()
+	m.took(cost.Appending, appended-from, bytes)
+	m.took(cost.AppendingEach, appended-from, min(bytes, 1))
 	m.wait(waiting, time.Duration(req.TimeoutMillis)*time.Millisecond)
+	m.took(cost.Replicating, m.host.Uptime()-appended, bytes)
 	for _, x := range waiting.all {
 		// What was appended and is in doubt keeps its offsets, as in Kafka.
 		resp.Topics[x.topic].Partitions[x.at].ErrorCode = kafka.Code(x.err)

@@ -55,7 +55,7 @@ type Manager struct {
 	sorted      []*Partition // by name
 	onRole      []func(tp kafka.TopicPartition, epoch kafka.LeaderEpoch, leads bool)
 
-	fetchers  map[kafka.NodeID]*fetcher
+	fetchers  map[fetcherKey]*fetcher
 	cleaners  int // tasks of the log cleaner
 	alter     alterer
 	sessions  fetchSessions
@@ -80,7 +80,7 @@ func NewManager(host env.Host, cfg Config, dir *log.Dir, ctl Controller, bugs *p
 		configs:     map[string]log.Config{},
 		byName:      map[kafka.TopicPartition]*Partition{},
 		byID:        map[partKey]*Partition{},
-		fetchers:    map[kafka.NodeID]*fetcher{},
+		fetchers:    map[fetcherKey]*fetcher{},
 		sessions:    fetchSessions{host: host, slots: int(cfg.FetchSessionSlots)},
 		purgatory:   purgatory{host: host},
 		stop:        host.NewSignal("replicas stop"),

@@ -71,6 +71,9 @@ func (r routes) listen(host env.Host, s Settings, port int, all wire.Versions) (
 		Versions:        r.versions(all),
 		MaxRequestBytes: s.MaxRequestBytes,
 		Cost:            s.cost(),
+		SendBuffer:      int(s.SendBuffer),
+		ReceiveBuffer:   int(s.ReceiveBuffer),
+		Threads:         wire.NewThreads(host, int(s.NetworkThreads), int(s.IOThreads), int(s.QueuedRequests)),
 		Malformed: func(peer string, err error) {
 			host.Tell(&witness.Malformed{Client: peer, Error: witness.ErrorOf(err)})
 		},

@@ -26,6 +26,15 @@ type Settings struct {
 
 	MaxDescribedPartitions int32 `kafka:"max.request.partition.size.limit"`
 
+	// The buffers of a connection's socket. They count on a host whose work takes time.
+	SendBuffer    int32 `kafka:"socket.send.buffer.bytes"`
+	ReceiveBuffer int32 `kafka:"socket.receive.buffer.bytes"`
+
+	// The threads of a listener. They count on a host whose work takes time.
+	NetworkThreads int32 `kafka:"num.network.threads"`
+	IOThreads      int32 `kafka:"num.io.threads"`
+	QueuedRequests int32 `kafka:"queued.max.requests"`
+
 	// The CPU that a request takes on a simulated host, the answer included:
 	// about what a broker of this decade needs for a small produce, and a
 	// gigabyte per second for copying and checksums. 0 on the wall clock.

@@ -229,6 +229,9 @@ func (c *Conn) Recycle(resp kmsg.Response) {
 	}
 }
 
+// SetBuffers sets the sizes of the socket's buffers; 0 or less: the operating system's.
+func (c *Conn) SetBuffers(send, receive int32) { c.conn.SetBuffers(int(send), int(receive)) }
+
 // Borrow has the bytes that answers hold be valid only until the next one is
 // read, which saves a copy of all that is fetched.
 func (c *Conn) Borrow() { c.keepHead = func([]byte) bool { return false } }

@@ -45,6 +45,12 @@ type Server struct {
 	MaxIdle time.Duration
 	// Cost is the time for which a request keeps the host's CPU busy.
 	Cost Cost
+	// Threads are those that serve requests on a host whose work takes time; nil: work
+	// is free.
+	Threads *Threads
+	// SendBuffer and ReceiveBuffer are those of each connection's socket; 0: the operating
+	// system's.
+	SendBuffer, ReceiveBuffer int
 	// Malformed is called with why a connection was closed on the peer. May be nil.
 	Malformed func(remoteAddr string, err error)
 
@@ -75,6 +81,7 @@ type Accepted struct {
 
 	server *Server
 	conn   env.Conn
+	thread *networkThread // nil: work is free
 	in     frames
 	ctx    Context
 	// between is set once messages were told.
@@ -113,10 +120,14 @@ func (s *Server) Serve(l env.Listener) error {
 			conn.Close()
 			continue
 		}
+		conn.SetBuffers(s.SendBuffer, s.ReceiveBuffer)
 		s.lastID++
 		a := &Accepted{ID: s.lastID, server: s, conn: conn}
 		a.in = frames{src: conn, max: s.maxRequestBytes()}
 		a.ctx = Context{Host: s.Host, RemoteAddr: conn.RemoteAddr(), Conn: a}
+		if s.Threads != nil {
+			a.thread = s.Threads.network(a.ID)
+		}
 		s.conns = append(s.conns, a)
 		if s.Host.Traced() {
 			a.tellAccepted()
@@ -216,8 +227,14 @@ func (a *Accepted) one(frame []byte) error {
 	if s.Host.Traced() {
 		a.tellArrived(h, len(frame))
 	}
+	if a.thread != nil {
+		a.thread.received(h.Key, len(frame))
+	}
 	resp := s.Handler(ctx, req)
 	if resp == nil {
+		if a.thread != nil {
+			a.thread.handled()
+		}
 		s.Host.Work(s.Cost.of(len(frame)))
 		return nil
 	}
@@ -266,6 +283,9 @@ func (a *Accepted) write(resp kmsg.Response, correlationID int32, received int) 
 	}
 	if s.Cost != (Cost{}) {
 		s.Host.Work(s.Cost.of(received + len(out)))
+	}
+	if a.thread != nil {
+		a.thread.answers(resp.Key(), len(out), received)
 	}
 	_, err := a.conn.Write(out)
 	if cap(out) <= 4*firstStep {

@@ -5,6 +5,9 @@ package disk
 type content struct {
 	pieces [][]byte
 	size   int64
+	// packed are pieces that were packed, by index: what is here is not in pieces.
+	packed  [][]byte
+	packing *packing // nil: nothing is packed
 }
 
 const piece = 16 << 10
@@ -18,7 +21,9 @@ func (c *content) read(p []byte, off int64) int {
 		i, at := int(off/piece), int(off%piece)
 		part := p[done:min(len(p), done+piece-at)]
 		n := 0
-		if i < len(c.pieces) && at < len(c.pieces[i]) {
+		if i < len(c.packed) && c.packed[i] != nil {
+			n = unpackInto(part, c.packed[i], at)
+		} else if i < len(c.pieces) && at < len(c.pieces[i]) {
 			n = copy(part, c.pieces[i][at:])
 		}
 		clear(part[n:])
@@ -43,6 +48,15 @@ func (c *content) write(p []byte, off int64) {
 			c.pieces = append(c.pieces, nil)
 		}
 		part := p[:min(len(p), piece-at)]
+		if c.packing != nil {
+			c.unpack(i)
+			if i > 0 && at == 0 && len(c.pieces[i]) == 0 {
+				c.pieces[i] = c.packing.buffer()
+				if i > 1 { // the first piece grows, and so do most small files
+					c.pack(i - 1)
+				}
+			}
+		}
 		c.pieces[i] = put(c.pieces[i], part, at, i > 0)
 		p = p[len(part):]
 		off += int64(len(part))
@@ -76,6 +90,7 @@ func put(b, part []byte, at int, full bool) []byte {
 // truncate changes the size and returns what was cut off. The pieces change
 // hands, they are not copied: files of megabytes are created and emptied often.
 func (c *content) truncate(size int64) (cut tail) {
+	c.unpackFrom(int(size / piece))
 	if i, at := int(size/piece), int(size%piece); size < c.size && i < len(c.pieces) {
 		cut.pieces = append(cut.pieces, c.pieces[i:]...)
 		cut.pieces[0] = nil
@@ -112,6 +127,7 @@ func (c *content) graft(cut tail, off, size int64) {
 }
 
 func (c *content) clone() content {
+	c.unpackFrom(0)
 	d := content{pieces: make([][]byte, len(c.pieces)), size: c.size}
 	for i, p := range c.pieces {
 		d.pieces[i] = append([]byte(nil), p...)

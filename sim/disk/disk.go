@@ -35,6 +35,11 @@ type Config struct {
 	WriteBack time.Duration
 	// Capacity in bytes; 0: no limit.
 	Capacity int64
+	// Devices, if set, are those of a machine that is modelled in detail. Sync,
+	// SyncJitter, Tail and Bandwidth have no meaning then.
+	Devices *Devices
+	// Pack keeps what was written in little memory where it is mostly zeros.
+	Pack bool
 }
 
 // SSD is a solid state disk.
@@ -61,8 +66,11 @@ type Disk struct {
 	flawed []*inode // whose media differ from the cache, or whose bytes are damaged
 	used   int64
 	free   time.Duration // when the device has done what it was asked
-	rules  []*Rule
-	stats  Stats
+	costed *Devices      // nil: without Costs
+	// packing is how files are kept small in memory; nil: they are not.
+	packing *packing
+	rules   []*Rule
+	stats   Stats
 	// Tell, if set, is called with each event of the disk.
 	Tell func(ledger.Event)
 }
@@ -75,8 +83,11 @@ type Stats struct {
 
 // New makes an empty disk.
 func New(k *kernel.Kernel, host string, seed uint64, cfg Config) *Disk {
-	d := &Disk{k: k, host: host, cfg: cfg, luck: k.Source(seed, "disk "+host), root: newDir()}
+	d := &Disk{k: k, host: host, cfg: cfg, luck: k.Source(seed, "disk "+host), root: newDir(), costed: cfg.Devices}
 	d.rng = rand.New(&d.luck)
+	if cfg.Pack {
+		d.packing = &packing{}
+	}
 	return d
 }
 
@@ -113,6 +124,16 @@ func (d *Disk) wait(doing, path string, cost time.Duration) {
 	}
 	d.free = max(d.free, d.k.Now()) + cost
 	d.k.Block(doing, path, nil, d.free)
+}
+
+// waitSync blocks for as long as it takes to make so many bytes of a file durable, or
+// the names in a directory. newest is when the last of them was written.
+func (d *Disk) waitSync(path, file string, bytes int64, newest time.Duration) {
+	if d.costed != nil {
+		d.costed.sync(d, file, bytes, newest)
+		return
+	}
+	d.wait("sync", path, d.syncCost(path, bytes))
 }
 
 // syncCost draws how long it takes to make so many bytes of a file durable.

@@ -9,6 +9,9 @@ type inode struct {
 	ops   []op   // on the cache and not yet durable, in order
 	first uint64 // number of the first of ops, counted over the file's life
 	links int    // names it has
+	// inMemory says of each chunk how much had been brought into the page cache when it
+	// was last; only with Costs.
+	inMemory []int64
 
 	// media are ranges where the disk holds something else than the cache:
 	// seen once the cache is gone.

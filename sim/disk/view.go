@@ -2,6 +2,7 @@ package disk
 
 import (
 	"io"
+	"time"
 
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/kernel"
@@ -66,6 +67,7 @@ func (v *view) Create(path string) (env.File, error) {
 		return nil, wrap("create", path, err)
 	}
 	f := &inode{path: clean(path), links: 1}
+	f.cache.packing = v.d.packing
 	v.d.apply(change{dir, name, f.path, nil, &node{file: f}})
 	return &handle{v: v, f: f, path: f.path}, nil
 }
@@ -185,7 +187,7 @@ func (v *view) SyncDir(dir string) error {
 	}
 	v.trace(OpSyncDir, dir)
 	v.d.stats.Syncs++
-	v.d.wait("sync", dir, v.d.syncCost(dir, 0))
+	v.d.waitSync(dir, dir+"/", 0, 0)
 	if err := v.begin(OpSyncDir, dir); err != nil {
 		return err
 	}
@@ -215,6 +217,9 @@ func (h *handle) ReadAt(p []byte, off int64) (int, error) {
 	if err := h.begin(OpRead); err != nil {
 		return 0, err
 	}
+	if c := h.v.d.costed; c != nil && len(p) > 0 {
+		c.read(h.v.d, h.f, off, int64(len(p)))
+	}
 	n := h.f.cache.read(p, off)
 	if n < len(p) {
 		return n, io.EOF
@@ -240,6 +245,9 @@ func (h *handle) WriteAt(p []byte, off int64) (int, error) {
 	}
 	if len(h.v.d.rules) > 0 {
 		h.v.d.interrupt(h.f)
+	}
+	if c := h.v.d.costed; c != nil {
+		c.wrote(h.v.d, h.f, off, int64(len(p)))
 	}
 	return len(p), nil
 }
@@ -295,7 +303,11 @@ func (h *handle) Sync() error {
 	for _, o := range f.ops {
 		bytes += o.n
 	}
-	d.wait("sync", h.path, d.syncCost(h.path, bytes))
+	newest := time.Duration(0)
+	if n := len(f.ops); n > 0 {
+		newest = f.ops[n-1].at
+	}
+	d.waitSync(h.path, h.path, bytes, newest)
 	err := h.begin(OpSync)
 	n := int(max(upTo, f.first) - f.first)
 	if err != nil {

@@ -58,6 +58,9 @@ type Host interface {
 	// Work says that the host's one CPU is busy for d on behalf of the caller.
 	// It does not block: it delays what the host sends and receives next.
 	Work(d time.Duration)
+	// Machine says what work costs on this host. Nil: work is free, as it is
+	// without a profile and on the wall clock, where it takes its own time.
+	Machine() Machine
 	// Exit ends this process at once, as Kafka halts when a log directory is
 	// bad. It does not return.
 	Exit(err error)
@@ -84,6 +87,48 @@ type Host interface {
 
 	// Disk is the host's disk: it outlives the process.
 	Disk() Disk
+}
+
+// Kind is a kind of work. What kinds there are is for the processes to say.
+type Kind uint8
+
+// Stage is a part of a way that is measured. What stages there are is for the
+// processes to say.
+type Stage uint8
+
+// Work is so much of one kind.
+type Work struct {
+	Kind Kind
+	N    int64
+}
+
+// Machine has processes pay for their work with time.
+type Machine interface {
+	// Spend says that the calling task does work. It blocks until a core of the
+	// host has done it.
+	Spend(work ...Work)
+	// SpendAhead is Spend for code that must not block: as with Host.Work, what the
+	// host sends and receives next is later.
+	SpendAhead(work ...Work)
+	// Took says how long a stage took of the way of n units, such as bytes. It changes
+	// nothing: results tell where the time went.
+	Took(stage Stage, d time.Duration, n int64)
+	// Threads makes a pool of so many threads, before which at most queue tasks wait
+	// (0: any number).
+	Threads(name string, threads, queue int) Threads
+}
+
+// Threads is a pool of threads. A task that has entered holds one of them while it
+// computes and while it waits for a disk. It gives it back when it waits for anything
+// else: such waits are purgatory in Kafka, where no thread waits.
+type Threads interface {
+	// Queue blocks until there is room to wait for a thread. A thread that the task
+	// holds of another pool is held on to.
+	Queue()
+	// Enter blocks until a thread is free.
+	Enter()
+	// Leave gives the thread back, if the task still holds it.
+	Leave()
 }
 
 // Timer is a pending call of After.
@@ -142,6 +187,10 @@ type Conn interface {
 	// SetReadDeadline sets the Uptime at which Read gives up; zero: never.
 	// It also holds for a Read that is already waiting.
 	SetReadDeadline(uptime time.Duration)
+	// SetBuffers says how many bytes the operating system keeps for this end, of what it
+	// has written and of what it has not read; 0 or less: as many as it likes. It counts
+	// on hosts whose work takes time.
+	SetBuffers(send, receive int)
 	// Close ends both directions. Bytes already written may still arrive.
 	// A Read or Write that waits on this end returns ErrClosed.
 	Close() error

@@ -28,6 +28,8 @@ type Task struct {
 	alarm        time.Duration // when Event is scheduled; may be too early
 	woken        bool
 
+	holds Holder // what it gives back when it waits in a list; nil: nothing
+
 	named uint64 // see identity
 	turns uint64 // among the last before a limit of the kernel
 	dump  []byte // where it stands, while the kernel lists its tasks
@@ -48,6 +50,9 @@ func (t *Task) run() {
 
 func (t *Task) finish() {
 	t.done = true
+	if !t.proc.dead {
+		t.Release()
+	}
 	if v := recover(); v != nil && !t.proc.dead {
 		t.proc.panicked(t.name, v)
 	}
@@ -104,11 +109,34 @@ func (k *Kernel) Block(call, object string, in *WaitList, deadline time.Duration
 	t.call, t.object, t.since = call, object, k.now
 	t.woken = false
 	if in != nil {
+		if t.holds != nil {
+			t.Release()
+		}
 		in.tasks.Push(&t.waits)
 	}
 	k.setDeadline(t, deadline)
 	k.park(t)
 	return t.woken
+}
+
+// Holder is something that a task holds while it works, such as a thread of a pool.
+type Holder interface {
+	// Release is called when the task gives it back. It must not block.
+	Release()
+}
+
+// Hold has the task hold h, until it waits in a list, ends, or is told to Release.
+func (t *Task) Hold(h Holder) { t.holds = h }
+
+// Held is what the task holds, or nil.
+func (t *Task) Held() Holder { return t.holds }
+
+// Release gives back what the task holds, if anything.
+func (t *Task) Release() {
+	if h := t.holds; h != nil {
+		t.holds = nil
+		h.Release()
+	}
 }
 
 // park switches to the kernel. A task that is asked where it stands says so

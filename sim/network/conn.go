@@ -28,14 +28,16 @@ type Conn struct {
 	lost        bool // what this end sends is dropped on the way
 	err         error
 
-	in        pipe
-	deadline  time.Duration // of Read
-	sent      uint64        // packets, but for resets
-	wrote     int64         // bytes
-	taken     int64         // of those the peer had read when it was last looked at
-	arrive    time.Duration // when the last packet arrives
-	held      int           // packets of this end that its link cannot carry
-	heldSince time.Duration
+	in            pipe
+	deadline      time.Duration // of Read
+	sent          uint64        // packets, but for resets
+	wrote         int64         // bytes
+	taken         int64         // of those the peer had read when it was last looked at
+	arrive        time.Duration // when the last packet arrives
+	sendBuffer    int           // the socket's buffer for what was written; 0: no limit of its own
+	receiveBuffer int           // and for what was not read
+	held          int           // packets of this end that its link cannot carry
+	heldSince     time.Duration
 
 	dialing  kernel.WaitList
 	listener *Listener       // that the handshake is with
@@ -225,6 +227,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 			return 0, c.fail("read from", env.ErrTimeout)
 		}
 		c.n.k.Block("read from", c.remote, &c.in.readers, c.deadline)
+		if wakeup := c.n.cfg.Wakeup; wakeup > 0 && c.in.first != nil {
+			c.n.k.Block("wake up to read from", c.remote, nil, c.n.k.Now()+wakeup)
+		}
 	}
 }
 
@@ -255,7 +260,7 @@ func (c *Conn) take(p []byte) int {
 // half of the window is free.
 func (c *Conn) freed(bytes int) {
 	c.in.read += int64(bytes)
-	if !c.in.writers.Empty() && !c.in.crediting && c.peer.wrote-c.in.read <= int64(c.n.cfg.Window/2) {
+	if !c.in.writers.Empty() && !c.in.crediting && c.peer.wrote-c.in.read <= c.peer.window()/2 {
 		c.in.crediting = true
 		c.n.send(credit, c, nil)
 	}
@@ -295,9 +300,27 @@ func (c *Conn) Room() int {
 	return c.room(math.MaxInt)
 }
 
+// window is how many bytes that this end wrote may be under way or unread.
+func (c *Conn) window() int64 {
+	w := c.n.cfg.Window
+	if c.node.card == nil {
+		return int64(w)
+	}
+	if c.sendBuffer > 0 {
+		w = min(w, c.sendBuffer)
+	}
+	if c.peer.receiveBuffer > 0 {
+		w = min(w, c.peer.receiveBuffer)
+	}
+	return int64(w)
+}
+
+// SetBuffers sets the sizes of the socket's buffers; 0 or less: those of the network.
+func (c *Conn) SetBuffers(send, receive int) { c.sendBuffer, c.receiveBuffer = send, receive }
+
 // room is how many bytes fit into the window, or enough for what is wanted.
 func (c *Conn) room(wanted int) int {
-	window := int64(c.n.cfg.Window)
+	window := c.window()
 	if left := window - (c.wrote - c.taken); left >= int64(wanted) {
 		return int(left)
 	}

@@ -148,6 +148,7 @@ func (l *Link) arrival(c *Conn, size int) time.Duration {
 		l.free = max(at, l.free) + time.Duration(int64(size)*int64(time.Second)/p.Bandwidth)
 		at = l.free
 	}
+	at = l.throughCards(at, size)
 	at += p.Latency + l.delay + kernel.Exponential(&l.rng, p.Jitter)
 	if kernel.Chance(&l.rng, p.TailIn) {
 		at += kernel.Exponential(&l.rng, p.Tail)
@@ -156,6 +157,25 @@ func (l *Link) arrival(c *Conn, size int) time.Duration {
 		at += rto
 	}
 	return max(at, l.to.busy)
+}
+
+// throughCards is when a packet that is sent at a time is through the cards of both
+// hosts, without the way between them. The receiver's takes its first byte while the
+// sender's is at the later ones.
+func (l *Link) throughCards(at time.Duration, size int) time.Duration {
+	out, in := l.from.card, l.to.card
+	if out == in {
+		return at
+	}
+	end := at
+	if out != nil {
+		at, end = out.Out.take(at, size)
+	}
+	if in != nil {
+		_, through := in.In.take(at, size)
+		end = max(end, through)
+	}
+	return end
 }
 
 // hold keeps a packet that the link cannot carry: its sender retransmits.

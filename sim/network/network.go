@@ -29,6 +29,8 @@ type Config struct {
 	// Window is how many bytes of one direction of a connection may be under
 	// way or unread.
 	Window int
+	// Wakeup is what passes until a task that waits for bytes, and so sleeps, reads them.
+	Wakeup time.Duration
 	// RTO is how late a lost packet is; it doubles with each further loss.
 	RTO time.Duration
 	// RetransmitCap limits how long after a link has healed a connection may
@@ -95,7 +97,9 @@ type Node struct {
 	name  string
 	down  bool
 	// busy is until when the host's CPU is taken: nothing leaves earlier.
-	busy      time.Duration
+	busy time.Duration
+	// card is the network card; nil: it is as fast as the links.
+	card      *Card
 	links     []*Link // to each node, by index; nil until used
 	listeners map[int]*Listener
 	ephemeral int
@@ -130,6 +134,39 @@ func (d *Node) SetBusy(until time.Duration) { d.busy = until }
 
 // Busy is until when the host's CPU is taken.
 func (d *Node) Busy() time.Duration { return d.busy }
+
+// Card is the network card of a machine, which several hosts may share. What they
+// send each other does not pass through it.
+type Card struct{ In, Out Lane }
+
+// Lane is one direction of a card. It carries one packet after the other.
+type Lane struct {
+	// Rate is bytes per second; 0: no limit.
+	Rate  int64
+	free  time.Duration
+	busy  time.Duration
+	bytes int64
+}
+
+// Carried is for how long the lane was busy, in all, and how many bytes it carried.
+func (l *Lane) Carried() (busy time.Duration, bytes int64) { return l.busy, l.bytes }
+
+// take reserves the lane for so many bytes, from a time on: the times at which the
+// first and the last are through.
+func (l *Lane) take(from time.Duration, size int) (start, end time.Duration) {
+	l.bytes += int64(size)
+	if l.Rate <= 0 {
+		return from, from
+	}
+	took := time.Duration(int64(size) * int64(time.Second) / l.Rate)
+	start = max(from, l.free)
+	l.free = start + took
+	l.busy += took
+	return start, l.free
+}
+
+// SetCard gives the host a network card.
+func (d *Node) SetCard(c *Card) { d.card = c }
 
 // EndProcess closes what a process leaves behind, as an operating system does
 // that lives on: the peers hear of it.

@@ -1,0 +1,176 @@
+// Package machine is what work costs: a host's cores, the threads of its processes,
+// its pauses. It knows kinds of work by number and what one of each takes; the
+// processes say how much they do.
+//
+// Cores serve bursts of work in the order in which they come, each to its end: a
+// burst is some microseconds long, so that it makes no difference that operating
+// systems would take turns.
+package machine
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/ktrial/ktrial/sim/env"
+	"github.com/ktrial/ktrial/sim/kernel"
+)
+
+// Config is what a machine is made from.
+type Config struct {
+	// Name distinguishes machines. Hosts with the same name share one.
+	Name string
+	// Cores is how many bursts of work run at once.
+	Cores int
+	// Prices are what one of each kind of work takes of a core.
+	Prices Prices
+	// Handoff is what passes, without CPU, until a thread that was given work begins.
+	Handoff time.Duration
+	// Pauses are how a process is stopped from time to time.
+	Pauses []Pause
+}
+
+// Prices are in picoseconds, by kind of work.
+type Prices [256]int64
+
+// Pause says that a process is stopped for between Least and Most, once in Every on
+// average.
+type Pause struct {
+	Least, Most time.Duration
+	Every       time.Duration
+}
+
+// Machine is one machine: what its hosts share.
+type Machine struct {
+	cfg   *Config
+	k     *kernel.Kernel
+	cores []time.Duration // when each is free
+
+	used  time.Duration                // of all cores
+	spent [256]time.Duration           // by kind
+	did   [256]int64                   // by kind
+	names map[string]*Pool             // one for each name: the sum of its pools
+	pools []*Pool                      // in the order of their making
+	took  [16]struct{ sum, n float64 } // by stage
+}
+
+// New makes a machine.
+func New(k *kernel.Kernel, cfg *Config) *Machine {
+	if cfg.Cores < 1 {
+		panic(fmt.Sprintf("machine: %s: %d cores, expected at least 1", cfg.Name, cfg.Cores))
+	}
+	return &Machine{cfg: cfg, k: k, cores: make([]time.Duration, cfg.Cores)}
+}
+
+// Config is what it was made from.
+func (m *Machine) Config() *Config { return m.cfg }
+
+// Cores is how many there are.
+func (m *Machine) Cores() int { return len(m.cores) }
+
+// Used is the time of all cores together that was spent.
+func (m *Machine) Used() time.Duration { return m.used }
+
+// Spent is the time that a kind of work has taken, and how much of it was done.
+func (m *Machine) Spent(kind env.Kind) (time.Duration, int64) { return m.spent[kind], m.did[kind] }
+
+// Took is the time that a stage took, summed over all units, and how many there were.
+func (m *Machine) Took(stage env.Stage) (seconds, n float64) {
+	return m.took[stage].sum, m.took[stage].n
+}
+
+// price is what work takes, counted as done.
+func (m *Machine) price(work []env.Work) time.Duration {
+	var sum int64
+	for _, w := range work {
+		ps := m.cfg.Prices[w.Kind] * w.N
+		m.spent[w.Kind] += time.Duration(ps / 1000)
+		m.did[w.Kind] += w.N
+		sum += ps
+	}
+	return time.Duration(sum / 1000)
+}
+
+// run has a core do work of that length, not before a time, and returns when it is done.
+func (m *Machine) run(d, notBefore time.Duration) time.Duration {
+	first := 0
+	for i, free := range m.cores {
+		if free < m.cores[first] {
+			first = i
+		}
+	}
+	start := max(m.k.Now(), notBefore, m.cores[first])
+	m.used += d
+	if start == max(m.k.Now(), m.cores[first]) {
+		m.cores[first] = start + d
+	} // else it begins later, and the core is free until then: others may have it
+	return start + d
+}
+
+// Process is the machine as one process sees it: an env.Machine.
+type Process struct {
+	m       *Machine
+	p       *kernel.Process
+	ahead   func(until time.Duration) // see SpendAhead
+	busy    func() time.Duration
+	stopped time.Duration // until when a pause lasts
+	luck    *rand.Rand
+}
+
+var _ env.Machine = (*Process)(nil)
+
+// Process makes the view of one process. busy and setBusy are until when what its host
+// sends and receives is held up; luck draws its pauses.
+func (m *Machine) Process(p *kernel.Process, busy func() time.Duration, setBusy func(time.Duration), luck *rand.Rand) *Process {
+	v := &Process{m: m, p: p, busy: busy, ahead: setBusy, luck: luck}
+	for i := range m.cfg.Pauses {
+		v.pauseSometimes(&m.cfg.Pauses[i])
+	}
+	return v
+}
+
+// pauseSometimes has the process stopped again and again. Its tasks may be woken
+// meanwhile, but no core works for them.
+func (v *Process) pauseSometimes(pause *Pause) {
+	next := v.m.k.Now() + kernel.Exponential(v.luck, pause.Every)
+	v.m.k.At(next, func() {
+		if v.p.Dead() {
+			return
+		}
+		long := pause.Least
+		if pause.Most > pause.Least {
+			long += time.Duration(v.luck.Int64N(int64(pause.Most - pause.Least)))
+		}
+		now := v.m.k.Now()
+		v.stopped = max(v.stopped, now) + long
+		v.ahead(max(v.busy(), v.stopped))
+		v.pauseSometimes(pause)
+	})
+}
+
+// Spend blocks the running task until the work is done.
+func (v *Process) Spend(work ...env.Work) {
+	d := v.m.price(work)
+	if d <= 0 || v.p.Dead() {
+		return
+	}
+	notBefore := v.stopped
+	if h, ok := v.m.k.Current().Held().(*thread); ok {
+		notBefore = max(notBefore, h.from)
+	}
+	v.m.k.Block("compute", "", nil, v.m.run(d, notBefore))
+}
+
+// Took counts what a stage took.
+func (v *Process) Took(stage env.Stage, d time.Duration, n int64) {
+	t := &v.m.took[stage]
+	t.sum += d.Seconds() * float64(n)
+	t.n += float64(n)
+}
+
+// SpendAhead has the host send and receive later by what the work takes.
+func (v *Process) SpendAhead(work ...env.Work) {
+	if d := v.m.price(work); d > 0 && !v.p.Dead() {
+		v.ahead(v.m.run(d, max(v.busy(), v.stopped)))
+	}
+}
