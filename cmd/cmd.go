@@ -149,7 +149,7 @@ func command() *cobra.Command {
 	fitHelp(root)
 	root.AddCommand(
 		listCommand(), runCommand(), huntCommand(), mergeCommand(), zooCommand(), replayCommand(), shrinkCommand(), traceCommand(), reportCommand(), compareCommand(),
-		checkCommand(), serveCommand(), appCommand(), tapCommand(), benchCommand(), calibrateCommand(), completionCommand(),
+		checkCommand(), serveCommand(), appCommand(), tapCommand(), benchCommand(), tuneCommand(), calibrateCommand(), completionCommand(),
 	)
 	return root
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/ktrial/ktrial/broker"
 	"github.com/ktrial/ktrial/broker/client"
 	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/lab/bench"
 )
 
 // configs are all settings of the catalogue. Kinds that have the very same one are
@@ -22,7 +23,7 @@ func configs() (items []item) {
 	kinds := [][]string{}
 	for _, kind := range []config.Kind{config.Broker, config.Topic, config.Producer, config.Consumer, config.Admin, config.Group} {
 		for _, d := range config.All(kind) {
-			s := same{d.Name, aboutConfig(d, reads[d])}
+			s := same{d.Name, aboutConfig(d, reads[d]) + inBench(d, reads[d])}
 			i, known := at[s]
 			if !known {
 				i = len(items)
@@ -64,6 +65,14 @@ func aboutConfig(d *config.Definition, isRead bool) string {
 		return about + "; default of the topics' " + config.DefaultOf(d.Name).Name
 	}
 	return about + "; " + d.About
+}
+
+// inBench marks a setting that changes what bench measures.
+func inBench(d *config.Definition, isRead bool) string {
+	if isRead && bench.Acts(d.Name) {
+		return " (acts in bench)"
+	}
+	return ""
 }
 
 func orQuotes(s string) string {

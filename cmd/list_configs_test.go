@@ -13,9 +13,10 @@ func TestListConfigs(t *testing.T) {
 	s := typed(t, "list", "configs")
 	require.Equal(t, 0, s.code)
 	for _, line := range []string{
-		"  linger.ms                                   producer: long, default 5, [0,...]; how long a batch waits for more records\n",
+		"  linger.ms                                   producer: long, default 5, [0,...]; how long a batch waits for more records (acts in bench)\n",
 		"  log.retention.hours                         broker: int, default 168; default of the topics' retention.ms\n",
-		"  num.io.threads                              broker: int, default 8, [1,...]; no effect here\n",
+		"  num.io.threads                              broker: int, default 8, [1,...]; threads that handle requests, of each listener; with a profile only (acts in bench)\n",
+		"  num.recovery.threads.per.data.dir           broker: int, default 2, [1,...]; no effect here\n",
 		"  node.id                                     broker: int, no default, [0,...]; given by the shape of the cluster, not to be set\n",
 		"  client.id                                   producer, consumer, admin: string, default \"\"; no effect here\n",
 		"  internal.segment.bytes                      topic: int, default null, internal; no effect here\n",

@@ -73,7 +73,7 @@ type Options struct {
 	Measure time.Duration // 10 s, of virtual time
 
 	// Progress, if set, is called now and then with the virtual time that has passed.
-	Progress func(done, of time.Duration)
+	Progress func(done, of time.Duration) `json:"-"`
 }
 
 // Result is what was measured, after the warm-up.

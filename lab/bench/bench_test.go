@@ -94,7 +94,7 @@ func TestRun_ALoadThatIsCarriedIsAcknowledgedAndConsumed(t *testing.T) {
 // full is three producers at full speed on LinkedIn's machines of 2014.
 func full(t testing.TB, p *profile.Profile) Options {
 	return Options{
-		Profile: p, Seed: 1, Producers: 3, RecordBytes: 100, Warmup: time.Second, Measure: time.Second,
+		Profile: p, Seed: 1, Producers: 3, RecordBytes: 100, Warmup: 400 * time.Millisecond, Measure: 400 * time.Millisecond,
 		Settings: map[string]string{"acks": "1", "producer.batch.size": "8196"},
 	}
 }
@@ -106,7 +106,7 @@ func TestControl_FollowersFallBehindOnOneGigabit(t *testing.T) {
 	carried := full(t, load(t, "linkedin-2014"))
 	carried.Rate = 600_000
 	fast := measure(t, carried)
-	assert.Greater(t, float64(slow.ReplicationLag), slow.PerSecond, "more than a second behind")
+	assert.Greater(t, float64(slow.ReplicationLag), 0.5*slow.PerSecond, "behind by a good part of all that was sent")
 	assert.Less(t, float64(fast.ReplicationLag), 0.1*fast.PerSecond)
 }
 
@@ -133,24 +133,24 @@ func TestControl_MeanLatencyAtSaturationIsBufferOverThroughput(t *testing.T) {
 
 // A resource that does not bind may be doubled: nothing changes.
 func TestControl_DoublingWhatDoesNotBindChangesNothing(t *testing.T) {
-	o := full(t, load(t, "linkedin-2014"))
-	o.Producers, o.Settings = 1, map[string]string{"acks": "1"}
+	// Ten times what a record costs the producer: it is bound by that, and the run is short.
+	slow := map[string]float64{profile.ProducerRecord: 12}
+	o := full(t, with(t, "linkedin-2014", slow))
+	o.Producers, o.Settings, o.Measure = 1, map[string]string{"acks": "1"}, time.Second
 	before := measure(t, o)
 	require.Contains(t, before.Binds, "application threads", "one producer is bound by its own thread")
 	for _, figure := range []string{profile.BrokerCores, profile.ClientCores, profile.DiskWrite, profile.BrokerMemory} {
 		f, _ := o.Profile.Get(figure)
 		doubled := o
-		doubled.Profile = with(t, "linkedin-2014", map[string]float64{figure: 2 * f.Value})
+		doubled.Profile = with(t, "linkedin-2014", map[string]float64{profile.ProducerRecord: 12, figure: 2 * f.Value})
 		after := measure(t, doubled)
 		assert.InEpsilon(t, before.PerSecond, after.PerSecond, 0.001, figure)
 		assert.InEpsilon(t, before.Publish.Mean, after.Publish.Mean, 0.01, figure)
 	}
 	doubled := o
-	f, _ := o.Profile.Get(profile.ProducerRecord)
-	g, _ := o.Profile.Get(profile.ProducerByte)
-	doubled.Profile = with(t, "linkedin-2014", map[string]float64{profile.ProducerRecord: f.Value / 2, profile.ProducerByte: g.Value / 2})
+	doubled.Profile = with(t, "linkedin-2014", map[string]float64{profile.ProducerRecord: 6})
 	after := measure(t, doubled)
-	assert.Greater(t, after.PerSecond, 1.2*before.PerSecond, "what binds does change it")
+	assert.Greater(t, after.PerSecond, 1.5*before.PerSecond, "what binds does change it")
 }
 
 func TestCheck_RefusesWhatCannotBePlayed(t *testing.T) {
@@ -186,4 +186,34 @@ func TestText_SaysWhatBindsAndWhatTheProfileLacks(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(csv.String()), "\n")
 	require.Len(t, lines, 2)
 	assert.True(t, strings.HasPrefix(lines[1], "teaching,1,"), lines[1])
+}
+
+// What is said to act does: with another value the run is another.
+func TestActs_EachSettingChangesTheRun(t *testing.T) {
+	// Enough load that a single thread, a small buffer and a short queue are felt.
+	base := Options{
+		Profile: with(t, "teaching", map[string]float64{profile.IORequest: 150}), Seed: 1, Producers: 4, Consumers: 2, Partitions: 8, RecordBytes: 500,
+		Payload: Text, Rate: 20_000, Warmup: 100 * time.Millisecond, Measure: 300 * time.Millisecond,
+		Settings: map[string]string{"linger.ms": "3", "fetch.max.wait.ms": "100"},
+	}
+	before := measure(t, base)
+	for _, name := range Acting() {
+		o := base
+		o.Settings = map[string]string{"linger.ms": "3", "fetch.max.wait.ms": "100"}
+		o.Settings[name] = acting[name]
+		switch name {
+		case "fetch.max.wait.ms", "replica.fetch.wait.max.ms": // it is felt by fetches that wait
+			o.Settings["fetch.min.bytes"], o.Settings["replica.fetch.min.bytes"] = "200000", "200000"
+			p := o
+			p.Settings = map[string]string{"linger.ms": "3", "fetch.max.wait.ms": "100", "fetch.min.bytes": "200000", "replica.fetch.min.bytes": "200000"}
+			assert.NotEqual(t, measure(t, p).Hash, measure(t, o).Hash, name)
+		case "queued.max.requests":
+			o.Settings["num.io.threads"] = "1"
+			p := o
+			p.Settings = map[string]string{"linger.ms": "3", "fetch.max.wait.ms": "100", "num.io.threads": "1"}
+			assert.NotEqual(t, measure(t, p).Hash, measure(t, o).Hash, name)
+		default:
+			assert.NotEqual(t, before.Hash, measure(t, o).Hash, name)
+		}
+	}
 }

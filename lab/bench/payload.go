@@ -12,9 +12,9 @@ const variety = 256
 
 // words are what text is made of: common English words, so that codecs find what they
 // find in texts.
-var words = strings.Fields(`the of and to in is you that it he was for on are as with his they at be this have from or one
+var words = strings.Fields(`the of and to in is you that it was for on are as with they at be this have from or one
 had by word but not what all were we when your can said there use an each which do how their if will up other about out
-many then them these so some her would make like him into time has look two more write go see number no way could people my
+many then them these so some her would make like into time has look two more write go see number no way could people my
 than first water been call oil its now find long down day did get come may part over new sound take only little
 work know year live me back give most very after thing our just name good sentence man think say great where help
 through much before line right too mean old any same tell boy follow came want show also around form three small set put`)

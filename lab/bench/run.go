@@ -258,7 +258,7 @@ func (o Options) Check() error {
 	o = o.withDefaults()
 	switch {
 	case o.Profile == nil:
-		return fmt.Errorf("bench: profile: found none, expected one: see ktrial list profiles")
+		return fmt.Errorf("bench: profile: found none, expected one")
 	case o.Load == Open && o.Rate <= 0:
 		return fmt.Errorf("bench: rate: found %v, expected records per second for an open load", o.Rate)
 	case !slices.Contains([]Load{Open, Closed, Full}, o.Load):

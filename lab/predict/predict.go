@@ -39,7 +39,7 @@ type Line struct {
 func (l Line) Error() float64 { return l.Model/l.Row.Value - 1 }
 
 // fitted are the figures that the profiles were chosen to match.
-var fitted = []string{"LI1", "LI8a", "CFLa-pub-p50", "CFLa-pub-p99", "CFLa-ccdf-10", "CFLs-pub-avg"}
+var fitted = []string{"LI1", "LI8a", "CFLa-pub-p50", "CFLa-pub-p99", "CFLa-ccdf-10"}
 
 const (
 	linkedin = "format 1 had 14 bytes more of overhead for a record: values are 114 bytes"
