@@ -106,3 +106,14 @@ func (s *story) near(at time.Duration) bool {
 	}
 	return false
 }
+
+// aroundStory is how far from its steps a story goes on.
+const aroundStory = 5 * time.Second
+
+// around reports whether a time is within the story, or a few seconds from it.
+func (s *story) around(at time.Duration) bool {
+	if len(s.steps) == 0 {
+		return false
+	}
+	return at >= s.steps[0]-aroundStory && at <= s.steps[len(s.steps)-1]+aroundStory
+}

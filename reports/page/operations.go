@@ -27,6 +27,8 @@ type operations struct {
 	// EmptyPolls is how many are left out.
 	EmptyPolls int
 
+	far     int                  // how many were left out far from the story,
+	sampled int                  // of so many there
 	open    map[int64]*operation // by process
 	order   []int64              // processes, as their open operations began
 	element map[reflect.Type]*fields
@@ -81,10 +83,31 @@ func (o *operations) completed(k *packer, f *fields, e *ledger.Entry) {
 	if sends := f.list(v, "sends"); sends.IsValid() {
 		op.sends = sends
 	}
+	if k.leavesOut(op, e.At) {
+		return
+	}
 	o.row(k, op, f.int(v, "op")-op.op, int64(e.At-op.from), outcome, f.text(v, "error"))
 	o.elements(k, &o.Sends, op.sends, "partition", "offset", "epoch")
 	o.elements(k, &o.Polled, polled, "partition", "first", "last", "epoch")
 	o.elements(k, &o.Marks, marks, "kind", "partition", "offset")
+}
+
+// sample is of how many operations far from the story one is packed, by thrift.
+var sample = [thriftiest + 1]int{1, 1, 8, 32, 128}
+
+// leavesOut reports whether an operation that ended at a time is left out: far from the
+// story there is a sample.
+func (k *packer) leavesOut(op *operation, at time.Duration) bool {
+	n := sample[k.thrift]
+	if n == 1 || k.story.around(op.from) || k.story.around(at) {
+		return false
+	}
+	o := k.out.Operations
+	if o.sampled++; o.sampled%n == 0 {
+		return false
+	}
+	o.far++
+	return true
 }
 
 // finish adds the operations that did not end.

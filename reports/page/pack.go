@@ -76,12 +76,57 @@ type packer struct {
 	last  time.Duration
 	// quorum: the story is about the metadata quorum.
 	quorum bool
+	// thrift says how much of what is far from the story is left out.
+	thrift int
+	shown  map[shownLine]time.Duration // when a point of a line was packed last
 }
 
-// pack packs the run. The same run gives the same bytes.
+// shownLine is a line in the picture: a log's end, or its high watermark.
+type shownLine struct {
+	host, partition string
+	mark            bool
+}
+
+// gaps is how far apart points of a line are that are far from the story, by thrift.
+var gaps = [thriftiest + 1]time.Duration{0, 0, 50 * time.Millisecond, 250 * time.Millisecond, time.Second}
+
+// fewer reports whether a point of a line is left out.
+func (k *packer) fewer(kind *kind, e *ledger.Entry) bool {
+	gap := gaps[k.thrift]
+	if gap == 0 || kind.fields == nil || k.story.around(e.At) {
+		return false
+	}
+	line := shownLine{e.Host, kind.fields.text(kind.fields.of(e.Event), "partition"), kind.name == "high-watermark-moved"}
+	if last, known := k.shown[line]; known && e.At-last < gap {
+		return true
+	}
+	k.shown[line] = e.At
+	return false
+}
+
+// mostBytes is how large the packed run of a page may be, before it is written as
+// base64: a page is to be 5 MB at most.
+const mostBytes = 3_600_000
+
+// thriftiest is how often more may be left out, of what is far from the story: at first
+// messages, then most operations, then marks and ends of logs between which a line
+// looks the same. Never roles, ISR, truncations and faults.
+const thriftiest = 4
+
+// pack packs the run, as much of it as there is room for. The same run gives the same bytes.
 func (p Page) pack() ([]byte, error) {
+	for thrift := 0; ; thrift++ {
+		packed, err := p.packWith(thrift)
+		if err != nil || len(packed) <= mostBytes || thrift == thriftiest {
+			return packed, err
+		}
+	}
+}
+
+func (p Page) packWith(thrift int) ([]byte, error) {
 	main := p.Run.Main()
 	k := &packer{
+		thrift: thrift, shown: map[shownLine]time.Duration{},
 		out: packed{
 			Format: format, About: p.About, Report: p.Run, Story: main, Left: map[string]int{},
 			Columns: map[string]map[string]*column{}, Operations: newOperations(),
@@ -96,6 +141,9 @@ func (p Page) pack() ([]byte, error) {
 		}
 	}
 	k.out.Operations.finish(k)
+	if n := k.out.Operations.far; n > 0 {
+		k.out.Left["operations far from the story"] = n
+	}
 	for _, kind := range k.known { //det:allow into a map
 		if kind.left > 0 {
 			k.out.Left[kind.name] = kind.left
@@ -133,7 +181,10 @@ func (k *packer) add(e *ledger.Entry) error {
 	kind := k.kindOf(e.Event)
 	f := kind.fields
 	switch {
-	case kind.dull, kind.message && !k.story.keeps(e):
+	case kind.dull, kind.message && (k.thrift > 0 || !k.story.keeps(e)):
+		kind.left++
+		return nil
+	case (kind.name == "appended" || kind.name == "high-watermark-moved") && k.fewer(kind, e):
 		kind.left++
 		return nil
 	case f != nil && kind.name == "operation-invoked":

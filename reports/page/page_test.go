@@ -5,7 +5,10 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
+	"iter"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -132,8 +135,10 @@ func TestPage_IsOneFile(t *testing.T) {
 	assert.Contains(t, text, "<li>5s broker-1 &lt;/script&gt;", "without script there are the steps")
 }
 
-// unpacked is what a written page holds.
-func unpacked(t *testing.T, p Page) (got struct {
+// unpacked is what a page holds when it is written.
+func unpacked(t *testing.T, p Page) held { return unpackedText(t, written(t, p)) }
+
+type held struct {
 	Format     string
 	Hosts      []string
 	Kinds      []string
@@ -152,16 +157,18 @@ func unpacked(t *testing.T, p Page) (got struct {
 	Left  map[string]int
 	End   int64
 	Story reports.Violation
-}) {
-	data := regexp.MustCompile(`id="data" hidden>([^<]*)<`).FindStringSubmatch(written(t, p))
+}
+
+func unpackedText(t *testing.T, text string) (got held) {
+	data := regexp.MustCompile(`id="data" hidden>([^<]*)<`).FindStringSubmatch(text)
 	require.Len(t, data, 2)
 	zipped, err := base64.StdEncoding.DecodeString(data[1])
 	require.NoError(t, err)
 	z, err := gzip.NewReader(bytes.NewReader(zipped))
 	require.NoError(t, err)
-	text, err := io.ReadAll(z)
+	plain, err := io.ReadAll(z)
 	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(text, &got))
+	require.NoError(t, json.Unmarshal(plain, &got))
 	return got
 }
 
@@ -248,4 +255,45 @@ func TestPage_OddNames(t *testing.T) {
 	var text string
 	require.NoError(t, tab.Eval(`document.getElementById("card").textContent`, &text))
 	assert.Contains(t, text, nasty)
+}
+
+// A page of very many events stays small: far from the story fewer points of lines and
+// operations are packed, the page counts them, and what decides is never left out.
+func TestPage_StaysSmall(t *testing.T) {
+	const events = 700_000
+	long := func(n, each int) iter.Seq[*ledger.Entry] {
+		return func(yield func(*ledger.Entry) bool) {
+			luck := rand.New(rand.NewPCG(1, 2))
+			at, ends := time.Duration(0), [6]int{}
+			for i := range n {
+				at += time.Duration(luck.Int64N(400_000))
+				replica := luck.IntN(6)
+				host, partition := fmt.Sprintf("broker-%d", replica%3+1), fmt.Sprintf("orders/%d", replica/3)
+				var e ledger.Event
+				switch grows := luck.IntN(4); {
+				case i%each == 0:
+					e = &cut{partition, ends[replica], ends[replica]}
+				case i%2 == 0:
+					e = &completed{op{i, i % 50, "client", "send"}, "ok", "", []sentRecord{{partition, fmt.Sprintf("p%d-0-%d@%s", i%7, i, partition), ends[replica], 0}}, nil, nil}
+				default:
+					e = &grown{replica%3 + 1, partition, ends[replica], ends[replica] + grows, 0}
+					ends[replica] += grows
+				}
+				if !yield(&ledger.Entry{At: at, Host: host, Event: e}) {
+					return
+				}
+			}
+		}
+	}
+	text := written(t, Page{Run: &reports.Run{Verdict: reports.Holds}, Events: long(events, 1000)})
+	assert.Less(t, len(text), 5<<20)
+	got := unpackedText(t, text)
+	assert.Greater(t, got.Left["appended"], events/4, "it says how many are left out")
+	cuts := 0
+	for _, k := range got.K {
+		if got.Kinds[k] == "truncated" {
+			cuts++
+		}
+	}
+	assert.Equal(t, events/1000, cuts, "all of them")
 }

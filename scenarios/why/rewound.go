@@ -254,6 +254,69 @@ func (r *rewind) forgotten() string {
 	return ""
 }
 
+// explainForgottenCommit explains that a coordinator tells of an older committed offset than
+// the one that it, or the one before it, had taken.
+func explainForgottenCommit(t *transactions, v *reports.Violation) *reports.Why {
+	var asked *txnOp
+	told := int64(-1)
+	for _, op := range t.ops {
+		if !slices.Contains(v.Ops, int(op.op)) && !slices.Contains(v.Ops, int(op.done)) {
+			continue
+		}
+		for _, m := range op.told {
+			if m.partition == v.Subject {
+				asked, told = op, m.first
+			}
+		}
+	}
+	if asked == nil {
+		return nil
+	}
+	var own *pendingOffset
+	for i := range t.decided {
+		if c := &t.decided[i]; c.partition == v.Subject && c.commit && !c.kept && int64(c.offset) > told && c.before(asked.from) {
+			own = c
+		}
+	}
+	if own == nil {
+		return nil
+	}
+	r := &rewind{tale: tale{transactions: t, partition: v.Subject, group: own.group}, again: asked, own: own, to: told}
+	r.add(own.step(own.host, reports.Staged, onGroup, fmt.Sprintf("takes the commit of %s up to offset %d%s", own.partition, own.offset, ofGeneration(own.generation))).in(own.partition))
+	because := r.loadedTooLate()
+	r.add(asked.to.step(asked.client, reports.Read, onClient, fmt.Sprintf("is told that offset %d of %s is committed", told, v.Subject)).of(asked.done))
+	what := fmt.Sprintf("Group %s had committed offset %d of %s, and %s later its coordinator tells of offset %d", own.group, own.offset, v.Subject, reports.Lasting(asked.to.at-own.at), told)
+	return r.conclude(reports.Rewound, what, because)
+}
+
+// loadedTooLate: the coordinator answered before it had read its log, or what it read did
+// not have the commit.
+func (r *rewind) loadedTooLate() string {
+	var began, loaded *shardStep
+	for i := range r.offsets {
+		x := &r.offsets[i]
+		switch {
+		case !x.before(r.again.to):
+		case x.loading:
+			began, loaded = x, nil
+		case began != nil && x.host == began.host:
+			loaded = x
+		}
+	}
+	if began == nil || began.before(r.own.moment) {
+		return ""
+	}
+	r.add(began.step(began.host, reports.Led, onGroup, fmt.Sprintf("begins to load %s, epoch %d", began.name, began.epoch)))
+	if loaded == nil {
+		r.remark(began.moment, began.host, "has not read its log yet")
+		return fmt.Sprintf("%s had begun to load %s, epoch %d, %s before, and answered from what it had read by then. A coordinator must answer COORDINATOR_LOAD_IN_PROGRESS until it has read its log to the end.",
+			began.host, began.name, began.epoch, reports.Lasting(r.again.to.at-began.at))
+	}
+	r.add(loaded.step(loaded.host, reports.Led, onGroup, fmt.Sprintf("coordinates %s, epoch %d, after reading %d records", loaded.name, loaded.epoch, loaded.records)))
+	r.remark(loaded.moment, loaded.host, "without the commit")
+	return fmt.Sprintf("%s took over %s from its log after %s had taken the commit, and the commit was not in it: it was answered when it was appended, and not yet committed (KAFKA-2017).", loaded.host, loaded.name, r.own.host)
+}
+
 // staleOf explains a commit of a generation that was over: generations are the present one
 // and that of the commit.
 func (g *groups) staleOf(partition string, generations []int64) *reports.Why {

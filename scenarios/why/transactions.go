@@ -28,7 +28,8 @@ type transactions struct {
 	resets   []offsetReset
 	owners   []ownership
 	lives    []life
-	loads    []shard // of the topic of transactional ids
+	loads    []shard     // of the topic of transactional ids
+	offsets  []shardStep // of the topic of groups
 	broke    *ledger.Entry
 	at       moment // of what broke a law
 	last     moment
@@ -43,6 +44,12 @@ type (
 	replicaOn struct {
 		partition string
 		node      kafka.NodeID
+	}
+	// shardStep: a broker begins to load a partition of a coordinators' topic, has loaded it, or
+	// gives it up.
+	shardStep struct {
+		shard
+		loading bool
 	}
 	// txnMove: a transactional id is in another state.
 	txnMove struct {
@@ -97,6 +104,7 @@ type (
 		sends    []sentRecord
 		polls    []polledRun
 		commits  []polledRun // first is the offset
+		told     []polledRun // committed offsets that were asked for; first is the offset
 	}
 	sentRecord struct {
 		partition, value string
@@ -169,8 +177,15 @@ func (t *transactions) read(e *ledger.Entry) {
 	case *witness.OffsetPending, *witness.OffsetDecided, *witness.OffsetCommitted, *witness.PositionReset:
 		t.readOffset(e)
 	case *witness.ShardLoaded:
+		of := shard{now, e.Host, x.Subject(), x.Epoch, true, false, x.Records}
 		if x.Shard.Shard.Topic == kafka.TransactionsTopic {
-			t.loads = append(t.loads, shard{now, e.Host, x.Subject(), x.Epoch, true, false, x.Records})
+			t.loads = append(t.loads, of)
+		} else {
+			t.offsets = append(t.offsets, shardStep{of, false})
+		}
+	case *witness.ShardLoading:
+		if x.Shard.Shard.Topic == kafka.OffsetsTopic {
+			t.offsets = append(t.offsets, shardStep{shard{now, e.Host, x.Subject(), x.Epoch, false, false, 0}, true})
 		}
 	case *witness.PartitionsAssigned:
 		t.owns(e.Host, x.Membership, x.Added, true)
@@ -260,8 +275,11 @@ func (t *transactions) completed(x *workloads.Completed) {
 		op.polls = append(op.polls, polledRun{p.Partition.String(), p.First, p.Last, p.Epoch})
 	}
 	for _, m := range x.Marks {
-		if m.Kind == "commit" {
-			op.commits = append(op.commits, polledRun{partition: m.Partition.String(), first: m.Offset})
+		switch of := (polledRun{partition: m.Partition.String(), first: m.Offset}); m.Kind {
+		case "commit":
+			op.commits = append(op.commits, of)
+		case "committed":
+			op.told = append(op.told, of)
 		}
 	}
 }

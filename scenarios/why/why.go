@@ -82,8 +82,10 @@ func explainTransaction(events iter.Seq[*ledger.Entry], v *reports.Violation) *r
 		return explainHanging(t, v.Subject)
 	case "stuck-LSO":
 		return explainHanging(t, v.Subject)
-	case "nonmonotonic-poll", "int-nonmonotonic-poll", "group-rewind", "duplicate-processing", "processed-twice", "commit-order", "committed-offset":
+	case "nonmonotonic-poll", "int-nonmonotonic-poll", "group-rewind", "duplicate-processing", "processed-twice", "commit-order":
 		return explainRewind(t, v)
+	case "committed-offset":
+		return explainForgottenCommit(t, v)
 	case "": // something did not come to its end
 		if why := explainHanging(t, ""); why != nil {
 			return why

@@ -496,7 +496,7 @@ class Lanes {
   rate() {
     const acks = this.state.acks;
     return {
-      id: "rate", title: "Acknowledged records a second", label: "", height: 44,
+      id: "rate", title: "Acknowledged records a second", hint: this.run.left?.["operations far from the story"] ? `${count(this.run.left["operations far from the story"])} operations far from the story are left out, here too` : "", label: "", height: 44,
       says: `${acks.length} records were acknowledged`,
       draw: (scale) => {
         const bars = 120, width = (scale.right - scale.left) / bars, rates = [];
