@@ -123,7 +123,7 @@ func later(by int16) lie { return func(c claims) { *c.epoch += by } }
 
 func as(id string) lie { return func(c claims) { *c.id = id } }
 
-// unknownProducer says a producer id that nobody was given.
+// unknownProducer says a producer id that no producer was given.
 func unknownProducer(c claims) { *c.producer = 1<<40 + 77 }
 
 // begin initialises the transactional id.
@@ -138,7 +138,7 @@ func (x *txn) begin(letter string, edits ...func(*side, *kmsg.InitProducerIDRequ
 	}
 }
 
-// known has a producer say who it is when it initialises (KIP-360).
+// known has a producer say its id and epoch when it initialises (KIP-360).
 func (x *txn) known(letter string, by int16) func(*side, *kmsg.InitProducerIDRequest) {
 	return func(sd *side, r *kmsg.InitProducerIDRequest) {
 		p := x.of(sd, letter)

@@ -57,7 +57,7 @@ func txnInit(s *session) {
 	i("with what it knew before", "B", x.known("B", -1))
 	i("with what it knew long before", "B", x.known("B", -2))
 	i("with an epoch to come", "B", x.known("B", 1))
-	i("with an id of nobody", "B", func(sd *side, r *kmsg.InitProducerIDRequest) {
+	i("with an id of no producer", "B", func(sd *side, r *kmsg.InitProducerIDRequest) {
 		r.ProducerID, r.ProducerEpoch = 1<<40+5, x.of(sd, "B").epoch
 	})
 	i("empty id", "", func(_ *side, r *kmsg.InitProducerIDRequest) { r.TransactionalID = kmsg.StringPtr("") })
@@ -116,7 +116,7 @@ func txnAddPartitions(s *session) {
 	a("older epoch", one, later(-1))
 	a("epoch to come", one, later(1))
 	a("another producer", one, unknownProducer)
-	a("another transactional id", one, as(s.prefix+"nobody"))
+	a("another transactional id", one, as(s.prefix+"another"))
 	a("empty transactional id", one, as(""))
 	a("no partition", nil)
 	a("one", one)
@@ -137,7 +137,7 @@ func txnAddPartitions(s *session) {
 	v("verify: older epoch", one, later(-1))
 	v("verify: epoch to come", one, later(1))
 	v("verify: another producer", one, unknownProducer)
-	v("verify: another transactional id", one, as(s.prefix+"nobody"))
+	v("verify: another transactional id", one, as(s.prefix+"another"))
 	x.ask("end", "A", x.end("A", false))
 	x.settle()
 	v("verify: ended", one)
@@ -156,7 +156,7 @@ func txnAddOffsets(s *session) {
 	a("older epoch", g.name, later(-1))
 	a("epoch to come", g.name, later(1))
 	a("another producer", g.name, unknownProducer)
-	a("another transactional id", g.name, as(s.prefix+"nobody"))
+	a("another transactional id", g.name, as(s.prefix+"another"))
 	a("empty transactional id", g.name, as(""))
 	a("empty group", "")
 	x.describe("empty group, described")
@@ -190,7 +190,7 @@ func txnEnd(s *session) {
 	e("older epoch", true, later(-1))
 	e("epoch to come", true, later(1))
 	e("another producer", true, unknownProducer)
-	e("another transactional id", true, as(s.prefix+"nobody"))
+	e("another transactional id", true, as(s.prefix+"another"))
 	e("empty transactional id", true, as(""))
 	e("commit", true)
 	e("commit, once more", true)
@@ -235,7 +235,7 @@ func txnOffsets(s *session) {
 	c("older epoch", one, later(-1))
 	c("epoch to come", one, later(1))
 	c("another producer", one, unknownProducer)
-	c("another transactional id", one, as(s.prefix+"nobody"))
+	c("another transactional id", one, as(s.prefix+"another"))
 	c("empty transactional id", one, as(""))
 	c("again, and another", []committed{{t, 0, 6, ""}, {t, 1, 7, "n"}})
 	c("a partition twice", []committed{{t, 0, 8, ""}, {t, 0, 9, ""}})
@@ -324,7 +324,7 @@ func txnProduce(s *session) {
 	p := func(step string, at spot, b rb, lies ...lie) {
 		s.do(step, int(at.part)%3+1, x.produce("A", at, b, lies...))
 	}
-	p("of nobody", first, rb{n: 1})
+	p("of no producer", first, rb{n: 1})
 	x.ask("init", "A", x.begin("A"))
 	byLeader := s.v(0) >= 12 // the leader adds the partition itself (KIP-890)
 	if !byLeader {
@@ -338,7 +338,7 @@ func txnProduce(s *session) {
 	p("older epoch", first, rb{n: 1, seq: 3}, later(-1))
 	p("epoch to come", first, rb{n: 1, seq: 0}, later(1))
 	p("another producer", first, rb{n: 1, seq: 0}, unknownProducer)
-	p("another transactional id", first, rb{n: 1, seq: 3}, as(s.prefix+"nobody"))
+	p("another transactional id", first, rb{n: 1, seq: 3}, as(s.prefix+"another"))
 	p("empty transactional id", first, rb{n: 1, seq: 3}, as(""))
 	s.do("no transactional id", 1, func(sd *side) kmsg.Request {
 		r := x.produce("A", first, rb{n: 1, seq: 3})(sd).(*kmsg.ProduceRequest)
@@ -435,7 +435,7 @@ func txnMarkers(s *session) {
 	m := func(step string, broker int, at spot, commit bool, coordinator int32, version int8, lies ...lie) {
 		s.do(step, broker, x.marker("A", at, commit, coordinator, version, lies...))
 	}
-	m("of nobody", 1, at, true, 0, 0, unknownProducer)
+	m("of no producer", 1, at, true, 0, 0, unknownProducer)
 	m("without records", 1, at, false, 0, 0)
 	s.seen("after two markers", at)
 	x.ask("add", "A", x.add("A", []spot{at}))
@@ -472,11 +472,11 @@ func txnDescribe(s *session) {
 	t := s.make("td", 2)
 	x := s.started("d")
 	x.describe("empty")
-	x.ask("unknown", "", describeTxns(s.prefix+"nobody"))
+	x.ask("unknown", "", describeTxns(s.prefix+"another"))
 	x.ask("none", "", describeTxns([]string{}...))
 	x.ask("twice", "", describeTxns(x.id, x.id))
 	x.ask("empty id", "", describeTxns(""))
-	x.ask("known and unknown", "", describeTxns(x.id, s.prefix+"nobody"))
+	x.ask("known and unknown", "", describeTxns(x.id, s.prefix+"another"))
 	x.ask("add", "A", x.add("A", []spot{{t, 0}, {t, 1}}))
 	x.describe("open")
 	x.ask("commit", "A", x.end("A", true))
