@@ -133,7 +133,7 @@ func TestCard_CarriesOnePacketAfterTheOther(t *testing.T) {
 		h.Sleep(time.Second)
 	})
 	require.NoError(t, w.Run(time.Second))
-	assert.InDelta(t, 100, (second - first).Seconds()*1000, 5, "50,000 bytes at the 500,000 a second that b takes in")
+	assert.InDelta(t, 100, (second-first).Seconds()*1000, 5, "50,000 bytes at the 500,000 a second that b takes in")
 }
 
 func TestCache_WritersComeToThePaceOfTheDisks(t *testing.T) {
