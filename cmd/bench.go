@@ -2,7 +2,9 @@ package cmd
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -112,7 +114,7 @@ func shape(v *int, of int) {
 func benchCommand() *cobra.Command {
 	var f benchFlags
 	var asJSON, asCSV bool
-	var published string
+	var published, plots string
 	c := &cobra.Command{
 		Use:   "bench [SCENARIO]",
 		Short: "measure a cluster whose work costs what a profile says",
@@ -151,16 +153,23 @@ func benchCommand() *cobra.Command {
 					return fmt.Sprintf("%s %.1f of %.1f s of virtual time", drawBar(done.Seconds()/of.Seconds()), done.Seconds(), of.Seconds())
 				})
 			}
+			collectAt(gcPercentOfBench)
 			res, err := bench.Run(o)
 			clearLine()
 			if err != nil {
 				return usage{err}
+			}
+			if plots != "" {
+				if err := errors.Join(os.MkdirAll(plots, 0o755), res.Plot(plots)); err != nil {
+					return cannotWrite("the plots", err)
+				}
 			}
 			return printBench(c, res, asJSON, asCSV)
 		},
 	}
 	f.add(c)
 	c.Flags().StringVar(&published, "published", "", "play what others have measured, the `FIGURE` of that id or all, and set the model's numbers beside theirs")
+	c.Flags().StringVar(&plots, "plots", "", "draw where a record's time goes and what resources are used into this `DIR`")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&asCSV, "csv", false, "print CSV: a line of names and a line of values")
 	return c

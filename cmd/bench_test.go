@@ -29,7 +29,10 @@ func TestBench_PrintsTextJSONAndCSV(t *testing.T) {
 	assert.InEpsilon(t, 2000, got.PerSecond, 0.05)
 	assert.Contains(t, text.out, got.Hash, "the same run")
 
-	asCSV := typed(t, append(smallBench, "--csv")...)
+	dir := t.TempDir()
+	asCSV := typed(t, append(smallBench, "--csv", "--plots", dir)...)
+	assert.FileExists(t, filepath.Join(dir, "budget.svg"))
+	assert.FileExists(t, filepath.Join(dir, "resources.svg"))
 	assert.Equal(t, 2, strings.Count(asCSV.out, "\n"))
 	assert.True(t, strings.HasPrefix(asCSV.out, "profile,seed,settings,records_per_second,"), asCSV.out)
 }
@@ -67,6 +70,9 @@ func TestTune_TellsTheBestAndGoesOnWhereItWas(t *testing.T) {
 	require.Equal(t, 0, first.code, first.err)
 	assert.Contains(t, first.out, "2 cells of 2 combinations")
 	assert.Contains(t, first.out, "best by mean: linger.ms=0")
+	for _, name := range []string{"effects-p99.svg", "effects-throughput.svg", "front.svg"} {
+		assert.FileExists(t, filepath.Join(dir, name))
+	}
 	again := typed(t, args...)
 	assert.Equal(t, first.out, again.out)
 }

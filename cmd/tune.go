@@ -60,7 +60,7 @@ func tuneCommand() *cobra.Command {
 	fs.StringVar(&f.under, "under", "", "try each combination in this `SCENARIO`, too, with its faults")
 	fs.IntVar(&f.seeds, "seeds", 3, "`NUMBER` of seeds of --under")
 	fs.IntVar(&f.jobs, "jobs", runtime.NumCPU(), "`NUMBER` of combinations that are measured at once")
-	fs.StringVar(&f.out, "out", "", "keep the cells in this `DIR`, and go on from those that are there")
+	fs.StringVar(&f.out, "out", "", "keep the cells in this `DIR`, go on from those that are there, and draw main effects, heat maps and the front")
 	fs.BoolVar(&f.asJSON, "json", false, "print JSON")
 	fs.BoolVar(&f.asCSV, "csv", false, "print CSV: a line for each combination")
 	return c
@@ -71,6 +71,7 @@ func (f *tuneFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	collectAt(gcPercentOfBench)
 	began := time.Now()
 	show := statusLine("tuning", 10*time.Second)
 	o.Progress = func(done, of int) {
@@ -85,6 +86,11 @@ func (f *tuneFlags) run(c *cobra.Command) error {
 		return usage{err}
 	}
 	report := tune.NewReport(o.Design, cells, by, goals)
+	if f.out != "" {
+		if err := report.Plot(f.out); err != nil {
+			return cannotWrite("the plots of --out", err)
+		}
+	}
 	out := c.OutOrStdout()
 	switch {
 	case f.asCSV:

@@ -127,6 +127,7 @@ type Latency struct {
 	P95   float64 `json:"p95_ms"`
 	P99   float64 `json:"p99_ms"`
 	P999  float64 `json:"p999_ms"`
+	P9999 float64 `json:"p9999_ms"`
 	Max   float64 `json:"max_ms"`
 	// Above is the share of records that took longer, by milliseconds.
 	Above map[string]float64 `json:"above,omitempty"`

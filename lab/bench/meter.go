@@ -43,7 +43,7 @@ func (l *latencies) latency() Latency {
 	ms := func(ns int64) float64 { return float64(ns) / 1e6 }
 	at := func(q float64) float64 { return ms(l.h.ValueAtQuantile(q)) }
 	out := Latency{
-		Count: n, Mean: ms(int64(l.sum) / n), P50: at(50), P75: at(75), P95: at(95), P99: at(99), P999: at(99.9),
+		Count: n, Mean: ms(int64(l.sum) / n), P50: at(50), P75: at(75), P95: at(95), P99: at(99), P999: at(99.9), P9999: at(99.99),
 		Max: ms(l.h.Max()), Above: map[string]float64{},
 	}
 	for _, bound := range bounds {
