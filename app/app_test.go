@@ -82,6 +82,7 @@ func TestCommand(t *testing.T) {
 		{"  bin/orders.wasm  -rate 50 ", []string{"bin/orders.wasm", "-rate", "50"}, ""},
 		{`orders.wasm -name 'a b' "" -x="c d"`, []string{"orders.wasm", "-name", "a b", "", "-x=c d"}, ""},
 		{"member-1=orders.wasm -rate 50", []string{"member-1", "orders.wasm", "-rate", "50"}, ""},
+		{"BROKERS=$KAFKA TOPIC='my orders' member-1=orders.wasm a=b", []string{"BROKERS=$KAFKA", "TOPIC=my orders", "member-1", "orders.wasm", "a=b"}, ""},
 		{"./a=b/orders.wasm", []string{"./a=b/orders.wasm"}, ""},
 		{"member-1=", nil, "found no FILE behind the host member-1"},
 		{"orders.wasm 'open", nil, "a quote (') that does not end"},
@@ -98,6 +99,7 @@ func TestCommand(t *testing.T) {
 		if c.Host != "" {
 			got = append([]string{c.Host}, got...)
 		}
+		got = append(slices.Clone(c.Env), got...)
 		assert.Equal(t, x.want, got, x.text)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -15,11 +16,17 @@ import (
 type Command struct {
 	// Host is where it runs; empty: on one with a name of its own.
 	Host string
+	Env  []string // "NAME=VALUE"
 	File string
 	Args []string
 }
 
-// ReadCommand reads "FILE ARGS", or "HOST=FILE ARGS". Quotes keep words together.
+// environment is a word before the file that sets a variable. A host with a file has the
+// same form, and the file's name ends in .wasm.
+var environment = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
+
+// ReadCommand reads "FILE ARGS". Words NAME=VALUE before the file are the environment, and
+// HOST=FILE names the host. Quotes keep words together.
 func ReadCommand(text string) (Command, error) {
 	words, err := words(text)
 	if err != nil {
@@ -28,7 +35,11 @@ func ReadCommand(text string) (Command, error) {
 	if len(words) == 0 {
 		return Command{}, errors.New("--app: found nothing, expected a FILE that `ktrial app build` wrote, and its arguments: --app 'orders.wasm -rate 50'")
 	}
-	c := Command{File: words[0], Args: words[1:]}
+	c := Command{}
+	for len(words) > 1 && environment.MatchString(words[0]) && !strings.HasSuffix(words[0], ".wasm") {
+		c.Env, words = append(c.Env, words[0]), words[1:]
+	}
+	c.File, c.Args = words[0], words[1:]
 	if host, file, named := strings.Cut(words[0], "="); named && !strings.ContainsAny(host, "/\\") {
 		c.Host, c.File = host, file
 	}

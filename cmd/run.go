@@ -40,7 +40,7 @@ func (f *runFlags) add(c *cobra.Command) {
 		c.Flags().IntVar(n.value, n.name, 0, n.about)
 	}
 	c.Flags().StringArrayVar(&f.plant, "plant", nil, "plant this historical `BUG` (see: ktrial list)")
-	c.Flags().StringArrayVar(&f.apps, "app", nil, "your own program instead of the scenario's clients: '`FILE` ARGS' or 'HOST=FILE ARGS' (see: ktrial app); repeat it for more")
+	c.Flags().StringArrayVar(&f.apps, "app", nil, "your own program instead of the scenario's clients: '`FILE` ARGS', with NAME=VALUE before it and HOST= at it, if need be (see: ktrial app); repeat it for more")
 	c.Flags().StringVar(&f.planFile, "plan", "", "a `FILE` with a plan of faults, instead of the scenario's own")
 	c.Flags().BoolVar(&f.noFaults, "no-faults", false, "no faults at all: no plan, and no host that stays cut off at the end")
 	c.Flags().BoolVar(&f.strict, "strict", false, "what a setting or a fault permits is a violation, too")

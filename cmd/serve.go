@@ -5,22 +5,32 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ktrial/ktrial/checkers"
+	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/scenarios/serve"
+	"github.com/ktrial/ktrial/tap"
 )
 
 func serveCommand() *cobra.Command {
 	var cfg serve.Config
 	var set []string
 	var story bool
+	var plan, record string
+	var topics []string
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "serve the cluster on TCP to real clients",
-		Args:  exactly(0, "none"),
+		Long: "serve puts the cluster on the wall clock, with TCP in front. With --plan faults strike at their times, counted from when all " +
+			"brokers serve: processes are killed, stopped and paused, networks cut and slowed, leaders moved; clients are the host gateway. With " +
+			"--record what clients sent and received is judged at the end, as by tap. Real time does not repeat: there is no seed, and the same plan " +
+			"may find something once and not again.",
+		Args: exactly(0, "none"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			for name, n := range map[string]int{"brokers": cfg.Brokers, "controllers": cfg.Controllers} {
 				if c.Flags().Changed(name) && n < 1 {
@@ -34,7 +44,10 @@ func serveCommand() *cobra.Command {
 			if story {
 				cfg.Read = storyTo(os.Stderr, ledger.Filter{})
 			}
-			return runServe(cfg)
+			if err := planned(&cfg, plan, topics); err != nil {
+				return err
+			}
+			return runServe(cfg, record)
 		},
 	}
 	c.Flags().IntVar(&cfg.Brokers, "brokers", 0, "number of brokers (default 3, or as many as the data directory has)")
@@ -43,11 +56,52 @@ func serveCommand() *cobra.Command {
 	c.Flags().StringVar(&cfg.Dir, "data", "", "directory for the data; without it a temporary one that is removed at the end")
 	c.Flags().StringArrayVar(&set, "set", nil, "key=value: a broker's or controller's configuration by Kafka's name")
 	c.Flags().BoolVar(&story, "story", false, "tell on standard error what the nodes do")
+	c.Flags().StringVar(&plan, "plan", "", "a `FILE` with faults and their times, as plan.txt of a run")
+	c.Flags().StringArrayVar(&topics, "topic", nil, "`NAME=PARTITIONS` of a topic that the plan names")
+	c.Flags().StringVar(&record, "record", "", "judge what clients see, and keep the history in this `DIR`")
 	return c
 }
 
-// runServe serves until it is interrupted.
-func runServe(cfg serve.Config) error {
+// planned reads the plan and what it names.
+func planned(cfg *serve.Config, plan string, topics []string) error {
+	cfg.Topics = map[string]int32{}
+	for _, t := range topics {
+		name, digits, _ := strings.Cut(t, "=")
+		n, err := strconv.ParseInt(digits, 10, 32)
+		if name == "" || err != nil || n < 1 {
+			return wrong("--topic %q: expected NAME=PARTITIONS", t)
+		}
+		cfg.Topics[name] = int32(n)
+	}
+	if plan == "" {
+		return nil
+	}
+	text, err := os.ReadFile(plan)
+	if err != nil {
+		return usage{fmt.Errorf("--plan: %w", err)}
+	}
+	if cfg.Plan, err = faults.ParsePlan(string(text)); err != nil {
+		return usage{fmt.Errorf("--plan %s: %w", plan, err)}
+	}
+	return nil
+}
+
+// verdictOn is the verdict on what was recorded.
+func verdictOn(r serve.Recording) tap.Result {
+	j := checkers.Judge(r.History, checkers.Options{})
+	return tap.Result{History: r.History, Judgement: j, Counts: r.Observer.Counts}
+}
+
+// runServe serves until it is interrupted. record is the directory for what clients saw;
+// empty: that is not judged.
+func runServe(cfg serve.Config, record string) error {
+	var recorded *serve.Recording
+	if record != "" {
+		if err := os.MkdirAll(record, 0o755); err != nil {
+			return usage{err}
+		}
+		cfg.Recorded = func(r serve.Recording) { recorded = &r }
+	}
 	about := ""
 	if cfg.Dir == "" {
 		dir, err := os.MkdirTemp("", "ktrial-serve-")
@@ -72,6 +126,9 @@ func runServe(cfg serve.Config) error {
 	err := serve.Run(ctx, cfg)
 	if errors.As(err, &serve.UsageError{}) {
 		return usage{err}
+	}
+	if err == nil && recorded != nil {
+		return reportWire(verdictOn(*recorded), record, false)
 	}
 	return err
 }

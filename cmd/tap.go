@@ -121,8 +121,12 @@ func (k *tapping) tls() error {
 }
 
 // report prints the verdict, and keeps the history.
-func (k *tapping) report(r tap.Result) error {
-	if k.json {
+func (k *tapping) report(r tap.Result) error { return reportWire(r, k.out, k.json) }
+
+// reportWire prints the verdict on what was read off the wire, and keeps the history in a
+// directory, if one is named.
+func reportWire(r tap.Result, out string, json bool) error {
+	if json {
 		if err := reports.WriteJSON(stdout, r.Judgement); err != nil {
 			return err
 		}
@@ -134,8 +138,8 @@ func (k *tapping) report(r tap.Result) error {
 			fmt.Fprintf(stdout, "  alike    %d records without a producer id equal others: a duplicate of one cannot be told from the other\n", r.Counts.Alike)
 		}
 	}
-	if k.out != "" {
-		file := filepath.Join(k.out, "history.jsonl")
+	if out != "" {
+		file := filepath.Join(out, "history.jsonl")
 		if err := r.History.WriteFile(file); err != nil {
 			return unwritten{err}
 		}

@@ -230,30 +230,11 @@ func (t *Tap) Judge(strict bool, given checkers.Expectations) Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.observer.Finish()
-	t.recorder.Note(history.Event{Type: history.Unknown, Actor: "ktrial tap", F: history.Config, Text: t.claims(), Time: time.Since(t.begun)})
+	t.recorder.Note(history.Event{Type: history.Unknown, Actor: "ktrial tap", F: history.Config, Text: t.observer.Claims.Text(), Time: time.Since(t.begun)})
 	return Result{
 		History: t.recorder.History(), Judgement: checkers.Judge(t.recorder.History(), checkers.Options{Expect: given, Strict: strict}),
 		Counts: t.observer.Counts, Full: t.full,
 	}
-}
-
-// claims are what clients asked for, as a history has its configuration.
-func (t *Tap) claims() string {
-	c := t.observer.Claims
-	if !c.Produced {
-		c.LeastAcks = -1
-	}
-	text := "acks=" + c.Acks()
-	if c.NotIdempotent {
-		text += ",enable.idempotence=false,retries=2147483647"
-	}
-	if c.ReadUncommitted {
-		text += ",isolation.level=read_uncommitted"
-	}
-	if c.MemberEpochs {
-		text += ",group.protocol=consumer"
-	}
-	return text
 }
 
 // ErrNotKafka is what a client is refused with that does not speak Kafka's protocol.

@@ -6,7 +6,9 @@ import (
 
 	"github.com/ktrial/ktrial/broker"
 	"github.com/ktrial/ktrial/broker/server"
+	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/scenarios/cluster"
+	"github.com/ktrial/ktrial/scenarios/nemesis"
 	"github.com/ktrial/ktrial/sim/live"
 )
 
@@ -18,6 +20,8 @@ type served struct {
 	dir                  *dir
 	brokers, controllers []*cluster.Server
 	ready                func(Cluster)
+	plan                 faults.Plan
+	nemesis              *nemesis.Nemesis // nil: nothing is to strike
 
 	isReady  bool
 	stopping bool
@@ -60,7 +64,7 @@ func (c *served) checkNodes() {
 		return
 	}
 	for _, n := range c.Servers {
-		if !n.Host.IsRunning() {
+		if killed := c.nemesis != nil && n.Host.ExitError() == nil; !n.Host.IsRunning() && !killed {
 			err := ended(n)
 			if !c.isReady {
 				err = UsageError{err}
@@ -102,6 +106,9 @@ func (c *served) maybeReady() {
 	if c.ready != nil {
 		c.ready(out)
 	}
+	if len(c.plan) > 0 {
+		c.play(c.plan)
+	}
 }
 
 // shutdown stops the brokers while there are controllers to relieve them, then
@@ -111,6 +118,9 @@ func (c *served) shutdown() {
 		return
 	}
 	c.stopping = true
+	if c.nemesis != nil {
+		c.nemesis.HealAll()
+	}
 	c.stop(c.brokers, (*broker.Node).Shutdown, func() {
 		c.stop(c.controllers, leaveQuorum, c.w.Stop)
 	})

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/broker"
+	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/scenarios/cluster"
 	"github.com/ktrial/ktrial/sim/live"
@@ -32,6 +33,12 @@ type Config struct {
 	Set map[string]string
 	// Read is called with each event as it happens; nil: it is not.
 	Read func(*ledger.Entry)
+	// Plan is what is to strike, counted from when all brokers serve; and Topics are how
+	// many partitions the topics have that it names.
+	Plan   faults.Plan
+	Topics map[string]int32
+	// Recorded, if set, is called at the end with what clients did and saw.
+	Recorded func(Recording)
 	// Ready is called when all brokers serve; may be nil.
 	Ready func(Cluster)
 	// Notice is called, from any goroutine, with what was found damaged, was cut, set
@@ -86,7 +93,9 @@ func Run(ctx context.Context, cfg Config) error {
 	if _, err := openDir(cfg.Dir, cfg.Brokers, cfg.Controllers); err != nil {
 		return UsageError{err} // before there is even a lock in it
 	}
-	w, err := live.New(liveConfig(cfg))
+	var w *live.World
+	record := newRecording(func() time.Duration { return w.Now() })
+	w, err := live.New(liveConfig(cfg, record))
 	if err != nil {
 		return UsageError{err}
 	}
@@ -99,6 +108,13 @@ func Run(ctx context.Context, cfg Config) error {
 		return UsageError{err}
 	}
 	c := newServed(w, d, settings, cfg.Ready)
+	c.addTopics(cfg.Topics)
+	if len(cfg.Plan) > 0 {
+		if err := c.checkPlan(cfg.Plan); err != nil {
+			return UsageError{err}
+		}
+		c.plan = cfg.Plan
+	}
 	// The doors come before anything is written: a port in use is the most
 	// frequent of errors.
 	if err := c.openDoors(cfg.Listen); err != nil {
@@ -110,6 +126,9 @@ func Run(ctx context.Context, cfg Config) error {
 	c.start()
 	if err := w.Run(ctx, c.shutdown); err != nil {
 		c.fail(err)
+	}
+	if cfg.Recorded != nil {
+		cfg.Recorded(record.finish(w.Now()))
 	}
 	return c.failed
 }
@@ -136,13 +155,17 @@ func fitFew(settings *broker.Settings, brokers int, given map[string]string) err
 	return nil
 }
 
-func liveConfig(cfg Config) live.Config {
+func liveConfig(cfg Config, record *recording) live.Config {
 	out := live.Config{Dir: cfg.Dir, Seed: rand.Uint64(), Read: cfg.Read, MaxConns: maxConns, Grace: grace}
+	if cfg.Recorded != nil {
+		out.Connected = record.connected
+	}
 	if cfg.Notice != nil {
 		n := &notices{print: cfg.Notice}
 		out.Refused = n.refused
 		out.Read = func(e *ledger.Entry) {
 			n.read(e)
+			readFaults(e, cfg.Notice)
 			if cfg.Read != nil {
 				cfg.Read(e)
 			}

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/ktrial/ktrial/app"
 	"github.com/ktrial/ktrial/reports"
@@ -13,8 +14,9 @@ import (
 // App is a user's program that plays instead of the scenario's own clients.
 type App struct {
 	Host    string        // where it runs; empty: on one with a name of its own
+	Env     []string      // "NAME=VALUE"
 	File    string        // as it was given
-	Args    []string      // $KAFKA, $TOPICS and $HOSTNAME are replaced
+	Args    []string      // in them and in Env $KAFKA, $TOPICS and $HOSTNAME are replaced
 	Program *wasi.Program // that is in the file
 }
 
@@ -26,7 +28,7 @@ func NewApp(command string) (App, error) {
 		return App{}, err
 	}
 	p, err := app.Load(c.File)
-	return App{Host: c.Host, File: c.File, Args: c.Args, Program: p}, err
+	return App{Host: c.Host, Env: c.Env, File: c.File, Args: c.Args, Program: p}, err
 }
 
 // command is what --app is given.
@@ -35,7 +37,7 @@ func (a App) command() string {
 	if a.Host != "" {
 		file = a.Host + "=" + file
 	}
-	return reports.Command(append([]string{file}, a.Args...)...)
+	return reports.Command(slices.Concat(a.Env, []string{file}, a.Args)...)
 }
 
 // String is the command, and which program it was.
@@ -58,7 +60,7 @@ func withApps(s scenarios.Scenario, apps []App) scenarios.Scenario {
 			count[a.Program.Name]++
 			host = fmt.Sprintf("%s-%d", a.Program.Name, count[a.Program.Name])
 		}
-		w.List = append(w.List, workloads.Program{Host: host, Program: a.Program, Args: a.Args})
+		w.List = append(w.List, workloads.Program{Host: host, Program: a.Program, Args: a.Args, Env: a.Env})
 	}
 	s.Workload = w
 	s.OwnChecks = nil // they know the records of the scenario's own clients

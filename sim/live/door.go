@@ -171,9 +171,10 @@ type bridge struct {
 
 	// Of the world's thread.
 	conn    env.Conn
-	arrived []byte // from TCP, not yet passed on
-	ended   bool   // TCP has no more
-	broken  bool   // and takes no more
+	seen    Observer // nil: nothing is to see it
+	arrived []byte   // from TCP, not yet passed on
+	ended   bool     // TCP has no more
+	broken  bool     // and takes no more
 	news    env.Signal
 	sent    bool // TCP has taken the last chunk
 	room    env.Signal
@@ -194,6 +195,9 @@ func (b *bridge) open() {
 			return
 		}
 		b.conn = c
+		if connected := b.d.w.cfg.Connected; connected != nil {
+			b.seen = connected(b.d.host, b.tcp.RemoteAddr().String())
+		}
 		c.(*network.Conn).SetLocalAddr(b.tcp.RemoteAddr().String())
 		go b.readTCP()
 		go b.writeTCP()
@@ -237,6 +241,9 @@ func (b *bridge) up() {
 	for {
 		for len(b.arrived) == 0 && !b.ended {
 			b.news.Wait(env.Forever)
+		}
+		if b.seen != nil {
+			b.seen.Sent(b.arrived)
 		}
 		_, err := b.conn.Write(b.arrived)
 		if b.broken || err != nil {
@@ -284,6 +291,9 @@ func (b *bridge) down() {
 	buf := make([]byte, chunk)
 	for {
 		n, err := b.conn.Read(buf)
+		if b.seen != nil {
+			b.seen.Received(buf[:n])
+		}
 		if n > 0 {
 			b.sent = false
 			b.out <- buf[:n]
@@ -292,6 +302,9 @@ func (b *bridge) down() {
 			}
 		}
 		if err != nil {
+			if b.seen != nil {
+				b.seen.Closed()
+			}
 			b.conn.Close()
 			close(b.out)
 			return

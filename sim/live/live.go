@@ -35,12 +35,24 @@ type Config struct {
 	// Refused is called, from any goroutine, when a door at addr has closed a
 	// connection because so many are served already. May be nil.
 	Refused func(addr string, served int)
+	// Connected, if set, is called in the world when a client has been connected to a host,
+	// and may return what is to see the bytes of the connection.
+	Connected func(host, remote string) Observer
 	// Descriptors is how many files and connections may be open. Zero: what the
 	// operating system allows.
 	Descriptors int
 	// Grace is how long the processes have to shut down once Run was asked to
 	// end. Zero: 30 s.
 	Grace time.Duration
+}
+
+// Observer sees what passes between a client and a host. It is called in the world.
+type Observer interface {
+	// Sent and Received are bytes of the client, in order. They are the caller's again
+	// when it returns.
+	Sent(p []byte)
+	Received(p []byte)
+	Closed()
 }
 
 // World is a sim.World on the wall clock.

@@ -75,6 +75,24 @@ func (c Claims) Acks() string {
 	return strconv.Itoa(int(c.LeastAcks))
 }
 
+// Text is how a history has them, as its configuration.
+func (c Claims) Text() string {
+	if !c.Produced {
+		c.LeastAcks = -1
+	}
+	text := "acks=" + c.Acks()
+	if c.NotIdempotent {
+		text += ",enable.idempotence=false,retries=2147483647"
+	}
+	if c.ReadUncommitted {
+		text += ",isolation.level=read_uncommitted"
+	}
+	if c.MemberEpochs {
+		text += ",group.protocol=consumer"
+	}
+	return text
+}
+
 // Counts tell what an Observer has seen.
 type Counts struct {
 	Requests int64
