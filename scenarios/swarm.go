@@ -189,10 +189,13 @@ var clientDraws = []setting{
 }
 
 // protocol draws which protocol the group has, and the client's assignor of the classic
-// one. In the other the brokers assign.
+// one. In the other the brokers assign, and a static member that comes back before the
+// session of its killed process has ended is told UNRELEASED_INSTANCE_ID, which ends a consumer
+// for good, and nothing here would start another one.
 func (d *Drawn) protocol(luck *rand.Rand) {
 	if luck.IntN(2) == 0 {
 		d.Set["group.protocol"] = "consumer"
+		delete(d.Set, "static")
 		return
 	}
 	if assignor := oneOf(luck, "", "RoundRobinAssignor", "StickyAssignor", "CooperativeStickyAssignor"); assignor != "" {
