@@ -40,6 +40,8 @@ func TestSwarm_WhatIsDrawnCanBePlayed(t *testing.T) {
 	_, o = trial.Resolve(scenarios.Swarm, trial.Options{Seed: 644})
 	assert.Equal(t, "consumer", o.Set["group.protocol"])
 	assert.NotContains(t, o.Set, "static", "each of its members was killed and came back within its session")
+	_, o = trial.Resolve(scenarios.Swarm, trial.Options{Seed: 798})
+	assert.NotContains(t, o.Set, "max.partition.fetch.bytes", "a transaction for each record")
 	assert.Len(t, names, 5)
 	assert.Greater(t, len(settings), 60)
 	assert.Contains(t, settings["metadata.log.max.record.bytes.between.snapshots"], "1500")
