@@ -180,7 +180,7 @@ func (f *flattener) key(e reflect.Value) string {
 		return cutTo(f.side.anonymous("MemberID", v.String()), 60)
 	}
 	var parts []string
-	for _, n := range []string{"ApiKey", "Group", "Topic", "TopicID", "Name", "Partition", "NodeID", "BrokerID", "ReplicaID", "ResourceType", "ResourceName", "Feature", "PartitionIndex"} {
+	for _, n := range []string{"ApiKey", "Group", "TransactionalID", "Topic", "TopicID", "Name", "Partition", "NodeID", "BrokerID", "ReplicaID", "ResourceType", "ResourceName", "Feature", "PartitionIndex"} {
 		v := e.FieldByName(n)
 		if !v.IsValid() || v.Kind() == reflect.Slice {
 			continue
