@@ -9,6 +9,7 @@ import (
 	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/sim/kernel"
+	"github.com/ktrial/ktrial/workloads"
 )
 
 // Swarm draws everything from the seed: which of the everyday trials is played, in
@@ -75,17 +76,12 @@ func drawSwarm(seed uint64) Drawn {
 	case StandardGroups.Name:
 		d.draw(seed, coordinatorDraws)
 		d.draw(seed, groupDraws)
-		d.relieve()
+		d.relieve(d.processes, "group.coordinator.append.linger.ms", "rate", "producers", "work", "commit")
 		d.protocol(lot(seed, "group.protocol"))
 	case StandardEOS.Name:
 		d.draw(seed, coordinatorDraws)
 		d.draw(seed, transactionDraws)
-		// A transaction that follows another waits for its markers, and that is how long its
-		// first request is put off (CONCURRENT_TRANSACTIONS): with 1000 ms and few records
-		// in each a pipeline never gets through.
-		if d.number("retry.backoff.ms", 0) == 1000 {
-			delete(d.Set, "retry.backoff.ms")
-		}
+		d.relieve(d.transacts, "retry.backoff.ms", "max.partition.fetch.bytes", "fetch.max.bytes", "max.poll.records", "rate", "producers")
 		d.protocol(lot(seed, "group.protocol"))
 	case StandardTable.Name:
 		d.Set["duration"] = "60s"
@@ -189,10 +185,13 @@ var clientDraws = []setting{
 }
 
 // protocol draws which protocol the group has, and the client's assignor of the classic
-// one. In the other the brokers assign.
+// one. In the other the brokers assign, and a static member that comes back before the
+// session of its killed process has ended is told UNRELEASED_INSTANCE_ID, which ends a consumer
+// for good, and nothing here would start another one.
 func (d *Drawn) protocol(luck *rand.Rand) {
 	if luck.IntN(2) == 0 {
 		d.Set["group.protocol"] = "consumer"
+		delete(d.Set, "static")
 		return
 	}
 	if assignor := oneOf(luck, "", "RoundRobinAssignor", "StickyAssignor", "CooperativeStickyAssignor"); assignor != "" {
@@ -214,28 +213,41 @@ var groupDraws = []setting{
 	{name: "auto.commit.interval.ms", values: []string{"2000", "3000"}},
 }
 
-// relieve takes settings back until the members of the group need less than half of their time
-// for what is sent: else they would still be at work when the run is over, whatever the
-// stack does.
-func (d *Drawn) relieve() {
-	for _, name := range []string{"group.coordinator.append.linger.ms", "rate", "producers", "work", "commit"} {
-		if d.busy() < time.Second/2 {
+// relieve takes settings back, in this order, until what is sent in a second takes less than
+// half a second: else the work would not be done when the run is over, whatever the stack does.
+func (d *Drawn) relieve(second func() time.Duration, settings ...string) {
+	for _, name := range settings {
+		if second() < time.Second/2 {
 			return
 		}
 		delete(d.Set, name)
 	}
 }
 
-// busy is how much of each second a member works, if all partitions have as much.
-func (d *Drawn) busy() time.Duration {
+// processes is how long a member of the group takes for what is sent in a second, if all
+// partitions have as much.
+func (d *Drawn) processes() time.Duration {
 	each, _ := time.ParseDuration(d.Set["work"]) // what is not set takes no time
 	if d.Set["commit"] == "per-record" {
 		const commit = 5 * time.Millisecond // there, to the followers, and back
 		each += commit + time.Duration(d.number("group.coordinator.append.linger.ms", 0))*time.Millisecond
 	}
-	sent := d.number("producers", Billing.Input.Producers) * d.number("rate", Billing.Input.Rate)
-	at := min(d.Partitions, d.number("members", Billing.Members))
-	return time.Duration(sent/at) * each
+	return time.Duration(d.sent(Billing.Input, d.number("members", Billing.Members))) * each
+}
+
+// transacts is that of a worker of the pipeline. A transaction that follows another is put off
+// until the markers of that one are written (CONCURRENT_TRANSACTIONS), for retry.backoff.ms.
+func (d *Drawn) transacts() time.Duration {
+	const byDefault = 100 // ms
+	each := time.Duration(max(byDefault, d.number("retry.backoff.ms", byDefault))) * time.Millisecond
+	bytes := min(d.number("max.partition.fetch.bytes", 1<<20), d.number("fetch.max.bytes", 1<<20))
+	records := max(1, min(d.number("max.poll.records", 50), bytes/d.number("size", 100)))
+	return time.Duration(d.sent(Settling.Input, Settling.Workers)) * each / time.Duration(records)
+}
+
+// sent is how many records one of so many workers is sent in a second.
+func (d *Drawn) sent(in workloads.ProduceConsume, workers int) int {
+	return d.number("producers", in.Producers) * d.number("rate", in.Rate) / min(d.Partitions, workers)
 }
 
 // number is a setting that was drawn, or what it is by default.
