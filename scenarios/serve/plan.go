@@ -2,7 +2,6 @@ package serve
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/ktrial/ktrial/checkers/history"
@@ -73,7 +72,7 @@ func (c *served) checkPlan(plan faults.Plan) error {
 
 // play begins with the plan. Its times count from when all brokers serve.
 func (c *served) play(plan faults.Plan) {
-	c.nemesis = nemesis.New(c.Cluster, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), false)
+	c.nemesis = nemesis.New(c.Cluster, c.World().Source("nemesis"), false)
 	var last time.Duration
 	for _, t := range plan {
 		last = max(last, t.At)
