@@ -728,7 +728,11 @@ func TestNoFalseAlarmOfPipelines(t *testing.T) {
 	if *long {
 		n = 100_000
 	}
-	for seed := range n {
+	cut := []int{39725} // what a poll was given was sent before the history began, which only its end shows
+	for seed := range n + len(cut) {
+		if seed >= n {
+			seed = cut[seed-n]
+		}
 		h, cfg, o := pipelineHistory(seed)
 		j := Judge(h, o)
 		if !assert.NotEqual(t, Violated, j.Verdict, "seed %d: %+v: %s", seed, cfg, j) {

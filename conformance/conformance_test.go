@@ -241,7 +241,7 @@ func TestDriver(t *testing.T) {
 	require.NoError(t, err, tail(string(out)))
 
 	cmd := exec.Command(diff, "-kafka", fmt.Sprintf("127.0.0.1:%d", theirs), "-ours", fmt.Sprintf("127.0.0.1:%d", ours),
-		"-differences", "differences.md", "-hand", "-ends", "-seeds", *seeds, "-groups", *seeds, "-limit", limit.String())
+		"-differences", "differences.md", "-hand", "-ends", "-seeds", *seeds, "-groups", *seeds, "-txns", *seeds, "-limit", limit.String())
 	out, err = cmd.CombinedOutput()
 	t.Log(tail(string(out)))
 	require.NoError(t, err, "differences that are not listed in differences.md")

@@ -8,18 +8,18 @@ import (
 
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/kafka"
-	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/txn"
 	"github.com/ktrial/ktrial/broker/wire"
 )
 
 // AddPartitionsToTxn 0-5.
 //
-//   - 0-3 are for clients, and of one transaction. A partition that does not exist refuses
-//     them all: it is UNKNOWN_TOPIC_OR_PARTITION, the others OPERATION_NOT_ATTEMPTED.
+//   - 0-3 are for clients, and of one transaction.
 //   - 4-5 are for brokers, and of many transactions (KIP-890): each is verified, which changes
-//     nothing, or added to, for clients that leave that to the leader. Whether partitions
-//     exist is not asked.
+//     nothing, or added to, for clients that leave that to the leader.
+//   - A partition that does not exist refuses all of its transaction: it is
+//     UNKNOWN_TOPIC_OR_PARTITION, the others OPERATION_NOT_ATTEMPTED.
+//   - A partition that is added twice is answered twice; in the other answers there is each once.
 //   - An id that is null or empty is INVALID_REQUEST.
 //   - Below v2 a fenced producer is told INVALID_PRODUCER_EPOCH.
 //
@@ -34,14 +34,14 @@ func (b *Broker) addPartitionsToTxn(_ *wire.Context, req *kmsg.AddPartitionsToTx
 		return resp
 	}
 	partitions := addedPartitions(req.Topics, func(t kmsg.AddPartitionsToTxnRequestTopic) (string, []int32) { return t.Topic, t.Partitions })
-	var codes func(kafka.TopicPartition) int16
-	if im := b.image(); slices.ContainsFunc(partitions, func(tp kafka.TopicPartition) bool { return im.Partition(tp) == nil }) {
-		codes = notAttempted(im)
-	} else {
-		code := fencedBefore(2, req.Version, kafka.Code(b.addPartitions(req.TransactionalID, req.ProducerID, req.ProducerEpoch, partitions, 0)))
+	answered := distinct(partitions)
+	codes := b.notAttempted(answered)
+	if codes == nil {
+		code := fencedBefore(2, req.Version, kafka.Code(b.addPartitions(req.TransactionalID, req.ProducerID, req.ProducerEpoch, answered, 0)))
+		answered = partitions
 		codes = func(kafka.TopicPartition) int16 { return code }
 	}
-	for _, of := range byTopic(partitions) {
+	for _, of := range byTopic(answered) {
 		t := kmsg.NewAddPartitionsToTxnResponseTopic()
 		t.Topic = of[0].Topic
 		for _, tp := range of {
@@ -54,8 +54,12 @@ func (b *Broker) addPartitionsToTxn(_ *wire.Context, req *kmsg.AddPartitionsToTx
 	return resp
 }
 
-// notAttempted is the answer for each partition of which some do not exist.
-func notAttempted(im *metadata.Image) func(tp kafka.TopicPartition) int16 {
+// notAttempted is the answer for each partition of which some do not exist; nil if all do.
+func (b *Broker) notAttempted(partitions []kafka.TopicPartition) func(tp kafka.TopicPartition) int16 {
+	im := b.image()
+	if !slices.ContainsFunc(partitions, func(tp kafka.TopicPartition) bool { return im.Partition(tp) == nil }) {
+		return nil
+	}
 	return func(tp kafka.TopicPartition) int16 {
 		if im.Partition(tp) == nil {
 			return kerr.UnknownTopicOrPartition.Code
@@ -64,7 +68,7 @@ func notAttempted(im *metadata.Image) func(tp kafka.TopicPartition) int16 {
 	}
 }
 
-// addedPartitions are the partitions that a request names, each once, by name.
+// addedPartitions are the partitions that a request names, in order.
 func addedPartitions[T any](topics []T, of func(T) (string, []int32)) (all []kafka.TopicPartition) {
 	for _, t := range topics {
 		topic, partitions := of(t)
@@ -73,7 +77,12 @@ func addedPartitions[T any](topics []T, of func(T) (string, []int32)) (all []kaf
 		}
 	}
 	slices.SortFunc(all, kafka.TopicPartition.Compare)
-	return slices.Compact(all)
+	return all
+}
+
+// distinct are partitions, in order, each once.
+func distinct(partitions []kafka.TopicPartition) []kafka.TopicPartition {
+	return slices.Compact(slices.Clone(partitions))
 }
 
 func producerOf(id int64, epoch int16) coordinator.Producer {
@@ -92,6 +101,31 @@ func (b *Broker) addPartitions(id string, producer int64, epoch int16, partition
 // addForBroker answers a leader about one transaction.
 func (b *Broker) addForBroker(t *kmsg.AddPartitionsToTxnRequestTransaction) kmsg.AddPartitionsToTxnResponseTransaction {
 	partitions := addedPartitions(t.Topics, func(t kmsg.AddPartitionsToTxnRequestTransactionTopic) (string, []int32) { return t.Topic, t.Partitions })
+	answered := distinct(partitions)
+	codes := b.notAttempted(answered)
+	if codes == nil {
+		codes = b.addOrVerify(t, answered)
+		if !t.VerifyOnly {
+			answered = partitions
+		}
+	}
+	out := kmsg.NewAddPartitionsToTxnResponseTransaction()
+	out.TransactionalID = t.TransactionalID
+	for _, of := range byTopic(answered) {
+		topic := kmsg.NewAddPartitionsToTxnResponseTransactionTopic()
+		topic.Topic = of[0].Topic
+		for _, tp := range of {
+			p := kmsg.NewAddPartitionsToTxnResponseTransactionTopicPartition()
+			p.Partition, p.ErrorCode = tp.Partition, codes(tp)
+			topic.Partitions = append(topic.Partitions, p)
+		}
+		out.Topics = append(out.Topics, topic)
+	}
+	return out
+}
+
+// addOrVerify does what a leader asks for partitions that exist, and returns the answer for each.
+func (b *Broker) addOrVerify(t *kmsg.AddPartitionsToTxnRequestTransaction, partitions []kafka.TopicPartition) func(kafka.TopicPartition) int16 {
 	var errs map[kafka.TopicPartition]error
 	var err error
 	switch {
@@ -105,20 +139,10 @@ func (b *Broker) addForBroker(t *kmsg.AddPartitionsToTxnRequestTransaction) kmsg
 	default:
 		err = b.addPartitions(t.TransactionalID, t.ProducerID, t.ProducerEpoch, partitions, 2)
 	}
-	out := kmsg.NewAddPartitionsToTxnResponseTransaction()
-	out.TransactionalID = t.TransactionalID
-	for _, of := range byTopic(partitions) {
-		topic := kmsg.NewAddPartitionsToTxnResponseTransactionTopic()
-		topic.Topic = of[0].Topic
-		for _, tp := range of {
-			p := kmsg.NewAddPartitionsToTxnResponseTransactionTopicPartition()
-			p.Partition, p.ErrorCode = tp.Partition, kafka.Code(err)
-			if err == nil {
-				p.ErrorCode = kafka.Code(errs[tp])
-			}
-			topic.Partitions = append(topic.Partitions, p)
+	return func(tp kafka.TopicPartition) int16 {
+		if err != nil {
+			return kafka.Code(err)
 		}
-		out.Topics = append(out.Topics, topic)
+		return kafka.Code(errs[tp])
 	}
-	return out
 }

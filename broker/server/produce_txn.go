@@ -105,6 +105,9 @@ func (b *Broker) verifyProduce(req *kmsg.ProduceRequest, r *produceRefusals) (*k
 	v := verification{adds: req.Version >= produceAdds, abortable: req.Version >= produceKnowsAbortable}
 	several := false
 	eachTransactional(req, func(tp kafka.TopicPartition, batch record.Batch) {
+		if !batch.HasProducer() {
+			return // a plain one, whatever its attributes say
+		}
 		by := coordinator.Producer{ID: batch.ProducerID(), Epoch: batch.ProducerEpoch()}
 		several = several || len(v.partitions) > 0 && by.ID != v.by.ID
 		v.by = by

@@ -23,7 +23,8 @@ import (
 //   - A partition without a replica here is UNKNOWN_TOPIC_OR_PARTITION, as one that does not
 //     exist.
 //   - One of __consumer_offsets is the group coordinator's, which makes offsets count or forgets
-//     them. Where it is not ready the answer is NOT_LEADER_OR_FOLLOWER.
+//     them, and one of __transaction_state, which a transaction may name as any other, the
+//     transaction coordinator's. Where it is not ready the answer is NOT_LEADER_OR_FOLLOWER.
 //   - From v2 on a marker says by which transaction.version its transaction was (KIP-1228).
 //
 // The rest is package log's.
@@ -44,7 +45,7 @@ type markerWrites struct {
 	local []replica.Marker // of data partitions
 	codes []*int16         // of local
 
-	groups  int  // coordinators that have not answered
+	waiting int  // for coordinators that have not answered
 	refused bool // one has refused
 	wake    env.Signal
 }
@@ -72,9 +73,9 @@ func (w *markerWrites) one(m *kmsg.WriteTxnMarkersRequestMarker, tp kafka.TopicP
 	case w.b.Replicas.Partition(tp) == nil:
 		*code = kerr.UnknownTopicOrPartition.Code
 	case tp.Topic == kafka.OffsetsTopic:
-		w.inGroups(tp.Partition, coordinator.Marker{
-			By: producerOf(m.ProducerID, m.ProducerEpoch), CoordinatorEpoch: m.CoordinatorEpoch, Commit: m.Committed, Version: m.TransactionVersion,
-		}, code)
+		w.inGroups(tp.Partition, markerOf(m), code)
+	case tp.Topic == kafka.TransactionsTopic:
+		w.byCoordinator(w.b.Transactions.runtime, tp.Partition, markerOf(m), code)
 	default:
 		kind := record.Abort
 		if m.Committed {
@@ -90,19 +91,30 @@ func (w *markerWrites) one(m *kmsg.WriteTxnMarkersRequestMarker, tp kafka.TopicP
 
 // inGroups has the group coordinator write a marker.
 func (w *markerWrites) inGroups(partition int32, m coordinator.Marker, code *int16) {
-	timeout := w.b.Settings.RequestTimeout
 	if bugs := w.b.Bugs; bugs.On(planted.AckMarkerEarly) {
 		bugs.Infected(planted.AckMarkerEarly, true)
-		w.b.Host.After(lateMarker, "late marker", func() { w.b.Groups.endTxn(partition, m, timeout, func(error) {}) })
+		timeout := w.b.Settings.RequestTimeout
+		w.b.Host.After(lateMarker, "late marker", func() { w.b.Groups.runtime.StartEndTxn(partition, m, timeout, func(error) {}) })
 		return
 	}
-	w.groups++
-	w.b.Groups.endTxn(partition, m, timeout, func(err error) {
+	w.byCoordinator(w.b.Groups.runtime, partition, m, code)
+}
+
+// byCoordinator has the coordinator that writes a partition write a marker there, too.
+func (w *markerWrites) byCoordinator(of *coordinator.Runtime, partition int32, m coordinator.Marker, code *int16) {
+	w.waiting++
+	of.StartEndTxn(partition, m, w.b.Settings.RequestTimeout, func(err error) {
 		*code = kafka.Code(asMarkerError(err))
 		w.refused = w.refused || err != nil
-		w.groups--
+		w.waiting--
 		w.wake.Notify()
 	})
+}
+
+func markerOf(m *kmsg.WriteTxnMarkersRequestMarker) coordinator.Marker {
+	return coordinator.Marker{
+		By: producerOf(m.ProducerID, m.ProducerEpoch), CoordinatorEpoch: m.CoordinatorEpoch, Commit: m.Committed, Version: m.TransactionVersion,
+	}
 }
 
 // lateMarker is how late the planted bug lets a group coordinator have a marker.
@@ -118,7 +130,7 @@ func (w *markerWrites) wait() {
 	for i, err := range w.b.Replicas.WaitMarkers(w.local, w.b.Settings.RequestTimeout) {
 		*w.codes[i] = kafka.Code(err)
 	}
-	for w.groups > 0 {
+	for w.waiting > 0 {
 		w.wake.Wait(env.Forever)
 	}
 }
@@ -131,10 +143,4 @@ func asMarkerError(err error) error {
 		}
 	}
 	return err
-}
-
-// endTxn has the marker of a transaction written to a partition of __consumer_offsets. It
-// does not block.
-func (g *Groups) endTxn(partition int32, m coordinator.Marker, timeout time.Duration, done func(error)) {
-	g.runtime.StartEndTxn(partition, m, timeout, done)
 }

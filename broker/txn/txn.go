@@ -17,7 +17,6 @@ package txn
 
 import (
 	"cmp"
-	"fmt"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/coordinator"
@@ -141,10 +140,9 @@ func (m *Machine) Apply(_ kafka.Offset, rec coordinator.Record, _ coordinator.Pr
 	return nil
 }
 
-// ApplyMarker: nothing here is part of a transaction.
-func (m *Machine) ApplyMarker(at kafka.Offset, by coordinator.Producer, _ bool) error {
-	return fmt.Errorf("txn: apply offset %d: a marker of producer %d, expected none in this topic", at, by.ID)
-}
+// ApplyMarker changes nothing: Kafka lets a transaction name a partition of this topic, and then
+// writes a marker to it, but nothing in it is part of a transaction.
+func (m *Machine) ApplyMarker(kafka.Offset, coordinator.Producer, bool) error { return nil }
 
 // Hash is a fingerprint of the logged state: equal states have equal ones.
 func (m *Machine) Hash(at timeline.Cut) uint64 { return m.digest.GetAt(at) }

@@ -15,7 +15,7 @@ type groupOf struct {
 	lowest    map[history.Key]int64
 	committed map[history.Key]bound   // the highest
 	inTxn     map[history.Key][]write // of transactions that succeeded
-	untold    map[history.Key][]write // of transactions that may have committed and do not tell what they were given
+	untold    map[history.Key][]write // of operations that may have committed and tell nothing that they were given
 	plain     map[history.Key]bool    // some commit was not of a transaction, or its client seeks
 	registers map[history.Key][]registerOp
 }
@@ -79,7 +79,7 @@ func (g *groupOf) gather(l *Log, op *history.Op, ends map[history.Key]Ends, seek
 		case o.Kind == history.MopCommit && aborted:
 		case o.Kind == history.MopCommit && op.Type != history.Failed:
 			g.order(op, o, seeks)
-			if op.Type == history.Unknown && !l.polledOf(op, o.Key) {
+			if op.Type == history.Unknown && len(op.Polled) == 0 {
 				g.untold[o.Key] = append(g.untold[o.Key], write{op.Invoked, noEnd, o.Offset, op.Row})
 			}
 			r := registerOp{write: true, value: o.Offset, call: op.Invoked, ret: op.Completed, row: op.Row}
@@ -209,11 +209,6 @@ func (g *groupOf) judgeOrder(key history.Key, emit Emit) {
 			emit(f)
 		}
 	}
-}
-
-// polledOf: the operation tells that it was given something of a partition.
-func (l *Log) polledOf(op *history.Op, key history.Key) bool {
-	return slices.ContainsFunc(op.Polled, func(p history.Polled) bool { return l.H.KeyOf(p.Rec) == key })
 }
 
 // mayCover are the records that operations may have been given which never told: a client

@@ -19,6 +19,12 @@ func (l *Log) startsLate(key history.Key) bool {
 	return !l.FromTheStart && !l.jepsen && l.parts[key].min > 0
 }
 
+// mayBeMiddle reports whether the history began in the middle of a cluster's life, or may
+// show that yet.
+func (l *Log) mayBeMiddle() bool {
+	return l.middle || !l.finished && !l.FromTheStart && !l.jepsen
+}
+
 // unacked is the oldest offset of a partition in which nothing was acknowledged.
 const unacked = 1<<63 - 1
 

@@ -198,10 +198,11 @@ func (l *Log) judgeRead(op *history.Op, p history.Polled, emit Emit) {
 	f.Reader = op.Row
 	// What was sent before the history began may arrive late, or be read for a
 	// value that failed since.
+	middle := l.mayBeMiddle()
 	if anomaly == PhantomRead {
-		f.Undecided = l.middle || l.startsLate(f.Key) || l.untoldFrom >= 0 && l.untoldFrom < op.Completed
+		f.Undecided = middle || l.startsLate(f.Key) || l.untoldFrom >= 0 && l.untoldFrom < op.Completed
 	} else {
-		f.Undecided = l.middle && l.older(f.Key, p.Offset) && !l.toldAt(f.Record)
+		f.Undecided = middle && l.older(f.Key, p.Offset) && !l.toldAt(f.Record)
 	}
 	emit(f)
 }

@@ -25,16 +25,13 @@ func TestSessions_AsApacheKafkaAnswered(t *testing.T) {
 	addrs := served(t)
 	ours := &side{what: "ours", addrs: addrs}
 	require.NoError(t, ours.greet())
-	for i, h := range slices.Concat(hands, groupHands) {
+	for i, h := range allHands() {
 		if h.unrecorded {
 			continue
 		}
 		t.Run(h.name, func(t *testing.T) {
 			if !strings.Contains(h.name, "configs") { // those change what others see
 				t.Parallel()
-			}
-			if i >= len(hands) && ours.noGroups != "" {
-				t.Skip("ktrial serve lacks ", ours.noGroups)
 			}
 			script, err := readTranscript(filepath.Join("testdata", h.name+".txt"))
 			require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"reflect"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 
@@ -30,10 +31,40 @@ func flatten(s *side, req kmsg.Request, o outcome) answer {
 	if o.fault != "" {
 		f.out["!fault"] = o.fault
 	}
+	if r, ok := o.resp.(*kmsg.FetchResponse); ok {
+		cutAborted(r)
+	}
 	if o.resp != nil {
 		f.value("", "", reflect.ValueOf(o.resp).Elem())
 	}
 	return f.out
+}
+
+// cutAborted leaves out the aborted transactions that begin behind the records of an answer:
+// Kafka names those up to where the next entry of the offset index points, or the segment
+// ends, and clients need none of them.
+func cutAborted(r *kmsg.FetchResponse) {
+	for i := range r.Topics {
+		for j := range r.Topics[i].Partitions {
+			p := &r.Topics[i].Partitions[j]
+			end := endOf(p.RecordBatches)
+			p.AbortedTransactions = slices.DeleteFunc(p.AbortedTransactions, func(a kmsg.FetchResponseTopicPartitionAbortedTransaction) bool { return a.FirstOffset >= end })
+		}
+	}
+}
+
+// endOf is the offset behind the last whole batch, -1 if there is none.
+func endOf(batches []byte) int64 {
+	end := int64(-1)
+	for len(batches) >= 61 {
+		size := int(binary.BigEndian.Uint32(batches[8:])) + 12
+		if size > len(batches) || size < 61 {
+			break
+		}
+		end = int64(binary.BigEndian.Uint64(batches)) + int64(binary.BigEndian.Uint32(batches[23:])) + 1
+		batches = batches[size:]
+	}
+	return end
 }
 
 func (f *flattener) value(path, name string, v reflect.Value) {
@@ -180,7 +211,7 @@ func (f *flattener) key(e reflect.Value) string {
 		return cutTo(f.side.anonymous("MemberID", v.String()), 60)
 	}
 	var parts []string
-	for _, n := range []string{"ApiKey", "Group", "Topic", "TopicID", "Name", "Partition", "NodeID", "BrokerID", "ReplicaID", "ResourceType", "ResourceName", "Feature", "PartitionIndex"} {
+	for _, n := range []string{"ApiKey", "Group", "TransactionalID", "Topic", "TopicID", "Name", "Partition", "NodeID", "BrokerID", "ReplicaID", "ResourceType", "ResourceName", "Feature", "PartitionIndex"} {
 		v := e.FieldByName(n)
 		if !v.IsValid() || v.Kind() == reflect.Slice {
 			continue

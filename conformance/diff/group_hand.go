@@ -8,8 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// groupHands are the sessions by hand of the group APIs. They are played where
-// both sides have them.
+// groupHands are the sessions by hand of the group APIs.
 var groupHands = []hand{
 	{"find-coordinator", 10, findCoordinator, false},
 	{"offset-commit", 8, offsetCommit, false},

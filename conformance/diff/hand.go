@@ -32,7 +32,7 @@ var hands = []hand{
 		s.do("known", 1, s.metadata(false, false, t))
 		s.do("known, ops", 2, s.metadata(false, true, t))
 		s.do("unknown", 3, s.metadata(false, false, t+"-nope"))
-		if s.v(3) < 4 { // it is made now, at the pace of each and placed by chance: v4 is the first that may say no
+		if s.v(3) < 4 { // each side makes it now, in its own time and on replicas of its own choice: v4 is the first that may say no
 			s.settle(t+"-nope", 1)
 			s.vanish(t + "-nope")
 		}

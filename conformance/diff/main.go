@@ -8,6 +8,7 @@
 //	diff -only fetch-sessions       one of them
 //	diff -seeds 1..300 -steps 60    random sessions; each ends at its first difference
 //	diff -groups 1..300             the same of groups
+//	diff -txns 1..300               and of transactions
 //	diff -record testdata           writes Kafka's answers down for the tests, which need no Kafka
 //
 // The exit code is 1 if there is a difference that is not listed, 2 if a cluster
@@ -51,6 +52,7 @@ func main() {
 	version := flag.Int("version", -1, "of the sessions by hand only this version of their key")
 	seeds := flag.String("seeds", "", "random sessions, FROM..TO")
 	groupSeeds := flag.String("groups", "", "random sessions of groups, FROM..TO")
+	txnSeeds := flag.String("txns", "", "random sessions of transactions, FROM..TO")
 	steps := flag.Int("steps", 60, "steps of a random session")
 	list := flag.String("differences", "conformance/differences.md", "the differences that are passed over")
 	out := flag.String("json", "", "file for all findings, as JSON lines")
@@ -68,7 +70,7 @@ func main() {
 		fail(err)
 	}
 	if *record != "" {
-		for _, h := range d.hands() {
+		for _, h := range allHands() {
 			if (*only == "" || *only == h.name) && !h.unrecorded {
 				d.record(h.name, 1, h.play, *record)
 			}
@@ -91,7 +93,7 @@ func main() {
 		return false
 	}
 	if *byHand || *only != "" {
-		for _, h := range d.hands() {
+		for _, h := range allHands() {
 			if *only == "" || *only == h.name {
 				d.playHand(h, *ends, *version, within)
 			}
@@ -103,11 +105,16 @@ func main() {
 			d.play(fmt.Sprint("random ", seed), true, nil, seed, func(s *session) { random(s, *steps) })
 		}
 	}
-	if from, to = seedRange(*groupSeeds); d.noGroups() == "" {
-		for seed := from; seed <= to; seed++ {
-			if within() {
-				d.playTwice(fmt.Sprint("random group ", seed), seed, func(s *session) { randomGroup(s, *steps) })
-			}
+	from, to = seedRange(*groupSeeds)
+	for seed := from; seed <= to; seed++ {
+		if within() {
+			d.playTwice(fmt.Sprint("random group ", seed), seed, func(s *session) { randomGroup(s, *steps) })
+		}
+	}
+	from, to = seedRange(*txnSeeds)
+	for seed := from; seed <= to; seed++ {
+		if within() {
+			d.play(fmt.Sprint("random transactions ", seed), true, nil, seed, func(s *session) { randomTxns(s, *steps) })
 		}
 	}
 	d.report(*byHand && *only == "" && !*ends && leftOut == 0)
@@ -130,25 +137,8 @@ func main() {
 	}
 }
 
-// noGroups says what of the group APIs one of the clusters lacks; "" if they
-// have all.
-func (d *driver) noGroups() string {
-	for _, sd := range []*side{d.kafka, d.ours} {
-		if sd != nil && sd.noGroups != "" {
-			return sd.what + ": " + sd.noGroups
-		}
-	}
-	return ""
-}
-
-// hands are the sessions by hand that the clusters can play.
-func (d *driver) hands() []hand {
-	if lack := d.noGroups(); lack != "" {
-		fmt.Printf("sessions of groups are not played: %s\n", lack)
-		return hands
-	}
-	return append(slices.Clone(hands), groupHands...)
-}
+// allHands are all sessions by hand.
+func allHands() []hand { return slices.Concat(hands, groupHands, txnHands) }
 
 func fail(err error) {
 	fmt.Fprintln(os.Stderr, "diff:", err)
@@ -190,10 +180,11 @@ func (s *side) greet() error {
 	for _, k := range resp.ApiKeys {
 		says[k.ApiKey] = [2]int16{k.MinVersion, k.MaxVersion}
 	}
-	if lack := lacks(says, spoken); lack != "" {
-		return fmt.Errorf("%s: %s", s.what, lack)
+	for _, keys := range []map[int16][2]int16{spoken, groupSpoken, txnSpoken} {
+		if lack := lacks(says, keys); lack != "" {
+			return fmt.Errorf("%s: %s", s.what, lack)
+		}
 	}
-	s.noGroups = lacks(says, groupSpoken)
 	s.warmUp()
 	return nil
 }

@@ -27,8 +27,6 @@ func errName(c int16) string {
 type side struct {
 	what  string
 	addrs []string // brokers 1, 2, 3
-	// noGroups is what of the group APIs it does not speak; "" if it has all.
-	noGroups string
 
 	conns  map[line]*conn
 	ids    map[string][16]byte
@@ -40,9 +38,10 @@ type side struct {
 	epoch  []int16
 	marks  map[string]int64
 
-	coordinators map[string]int    // brokers of groups
-	members      map[string]member // of groups, by "group/letter"
-	memberIDs    []string          // in the order in which they were seen
+	coordinators map[string]int      // brokers of groups
+	members      map[string]member   // of groups, by "group/letter"
+	memberIDs    []string            // in the order in which they were seen
+	producers    map[string]producer // of transactional ids, by "id/letter"
 }
 
 // line is a connection to a broker. What a member of a group sends may wait for
@@ -62,6 +61,7 @@ func (s *side) fresh(prefix string) {
 	s.pidOf, s.epoch = nil, nil
 	s.marks = map[string]int64{}
 	s.coordinators, s.members, s.memberIDs = map[string]int{}, map[string]member{}, nil
+	s.producers = map[string]producer{}
 }
 
 func (s *side) close() {
@@ -143,6 +143,10 @@ func (s *side) pid(n int64) string {
 func (s *side) strange(name string, e reflect.Value) bool {
 	for e.Kind() == reflect.Pointer {
 		e = e.Elem()
+	}
+	if name == "TransactionStates" {
+		id := e.FieldByName("TransactionalID").String()
+		return strings.HasPrefix(id, "s") && strings.Contains(id, "-x-") && !strings.HasPrefix(id, s.prefix)
 	}
 	if name != "Topics" && name != "Dirs" && name != "Groups" {
 		return false

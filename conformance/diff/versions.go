@@ -39,7 +39,7 @@ var spoken = map[int16][2]int16{
 	75: {0, 0},  // DescribeTopicPartitions
 }
 
-// groupSpoken are those of the group APIs, which a cluster may lack.
+// groupSpoken are those of the group APIs.
 var groupSpoken = map[int16][2]int16{
 	8:  {2, 10}, // OffsetCommit
 	9:  {1, 10}, // OffsetFetch
@@ -56,8 +56,22 @@ var groupSpoken = map[int16][2]int16{
 	69: {0, 1},  // ConsumerGroupDescribe
 }
 
+// txnSpoken are those of the APIs of transactions.
+var txnSpoken = map[int16][2]int16{
+	24: {0, 5}, // AddPartitionsToTxn
+	25: {0, 4}, // AddOffsetsToTxn
+	26: {0, 5}, // EndTxn
+	27: {1, 2}, // WriteTxnMarkers
+	28: {0, 6}, // TxnOffsetCommit
+	65: {0, 0}, // DescribeTransactions
+	66: {0, 2}, // ListTransactions
+}
+
 func common(key int16) [2]int16 {
 	if v, ok := groupSpoken[key]; ok {
+		return v
+	}
+	if v, ok := txnSpoken[key]; ok {
 		return v
 	}
 	return spoken[key]
@@ -66,6 +80,8 @@ func common(key int16) [2]int16 {
 func commonKeys() []int16 { return slices.Sorted(maps.Keys(spoken)) }
 
 func groupKeys() []int16 { return slices.Sorted(maps.Keys(groupSpoken)) }
+
+func txnKeys() []int16 { return slices.Sorted(maps.Keys(txnSpoken)) }
 
 // lacks names a version of these keys that a cluster does not speak, "" if there
 // is none.
