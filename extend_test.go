@@ -143,7 +143,6 @@ var plantedInStories = map[string]string{
 	"CleanTxnStatePerGroup": "broker/log/cleaner_test.go", // the same
 
 	// Of transactions, until there are scenarios that have them.
-	"TxnMarkersUncommitted": "broker/txn/testdata/stories/planted.txt",
 	"TxnVerifyNotRechecked": "broker/log/verification_test.go",
 	"UpdateBeforeAppend":    "broker/replica/zootxn_test.go",
 	"DoubleReadLSO":         "broker/replica/zootxn_test.go",

@@ -497,3 +497,27 @@ func TestTransactions_TheInternalTopic(t *testing.T) {
 		}, set)
 	})
 }
+
+// transaction.partition.verification.enable may be changed while brokers run (KIP-890).
+func TestTransactions_VerificationIsDynamic(t *testing.T) {
+	txnCluster(t, nil, func(u *user) {
+		late := func(id string) error {
+			p := u.producer(id, tv1)
+			require.NoError(t, p.init())
+			_, err := p.trySend(0, 0, "never added")
+			return err
+		}
+		assert.Equal(t, kerr.TransactionAbortable, late("a"))
+		require.NoError(t, u.alter(1, ofBroker, "", "transaction.partition.verification.enable", "false"))
+		n := 0
+		u.eventually(10*time.Second, "a leader that asks nobody", func() bool {
+			n++
+			return late(fmt.Sprintf("b%d", n)) == nil
+		})
+		require.NoError(t, u.alter(1, ofBroker, "", "transaction.partition.verification.enable", "true"))
+		u.eventually(10*time.Second, "a leader that asks again", func() bool {
+			n++
+			return late(fmt.Sprintf("b%d", n)) == kerr.TransactionAbortable
+		})
+	})
+}

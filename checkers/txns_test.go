@@ -199,6 +199,15 @@ var txnTables = []struct {
 		1: txn poll orders/10@0 send bills/20@0 commit orders@1 group=g txn=t
 		2: txn poll orders/10@0 orders/11@1 send bills/30@2 commit orders@2 group=g txn=u
 		3: poll bills/20@0 bills/30@2`, "", Violated, "duplicate-processing group-rewind"},
+	{"that is permitted where offsets are not fenced", three + `
+		1: txn poll orders/10@0 send bills/20@0 commit orders@1 group=g txn=t
+		2: txn poll orders/10@0 orders/11@1 send bills/30@2 commit orders@2 group=g txn=u
+		3: poll bills/20@0 bills/30@2`, "offsets.fenced=false", Allowed, "duplicate-processing group-rewind"},
+	{"but no reader without a group may go back", three + `
+		1: txn poll orders/10@0 send bills/20@0 commit orders@1 group=g txn=t
+		1: txn poll orders/11@1 send bills/30@2 commit orders@2 group=g txn=t
+		3: poll bills/20@0 bills/30@2
+		3: poll bills/20@0`, "offsets.fenced=false", Violated, "nonmonotonic-poll"},
 	{"of one of them it is known by what was read", three + `
 		1: txn poll orders/10@0 send bills/20 commit orders@1 group=g txn=t info
 		2: txn poll orders/10@0 orders/11@1 send bills/30@2 commit orders@2 group=g txn=u

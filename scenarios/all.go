@@ -56,6 +56,7 @@ func All() []Scenario {
 		ZombieProducer,
 		CoordinatorInPrepare,
 		LateProduce,
+		DecisionLost,
 		LateMarkers,
 		EpochsUsedUp,
 		LongTransactionAndRetention,

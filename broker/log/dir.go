@@ -57,6 +57,8 @@ type Dir struct {
 
 	// producerExpiry is what the logs go by now.
 	producerExpiry time.Duration
+	// verify is whether the logs refuse transactions that were not verified, now.
+	verify bool
 
 	id         kafka.UUID
 	clean      bool
@@ -83,7 +85,7 @@ func OpenDir(host env.Host, dir string, opts DirOptions) (*Dir, error) {
 		host: host, disk: host.Disk(), path: dir, opts: opts,
 		logs: map[kafka.TopicPartition]*Log{}, topicIDs: map[kafka.TopicPartition]kafka.UUID{},
 		stored:         map[string]offsets{},
-		producerExpiry: opts.ProducerExpiry,
+		producerExpiry: opts.ProducerExpiry, verify: opts.VerifyTransactions,
 	}
 	if err := d.open(); err != nil {
 		return nil, fmt.Errorf("log: open directory %s: %w", dir, err)
@@ -201,7 +203,7 @@ func (d *Dir) openLog(name string, found checkpoints) error {
 
 // adopt opens a log and makes it one of the directory's.
 func (d *Dir) adopt(tp kafka.TopicPartition, cfg Config, opts Options) error {
-	opts.ProducerExpiry, opts.VerifyTransactions, opts.Bugs = d.producerExpiry, d.opts.VerifyTransactions, d.opts.Bugs
+	opts.ProducerExpiry, opts.VerifyTransactions, opts.Bugs = d.producerExpiry, d.verify, d.opts.Bugs
 	l, err := Open(d.host, d.file(tp.Dir()), tp, cfg, opts)
 	if err != nil {
 		return err
@@ -250,6 +252,21 @@ func (d *Dir) SetProducerExpiry(after time.Duration) {
 		d.logs[tp].setProducerExpiry(after)
 	}
 }
+
+// SetVerifyTransactions changes transaction.partition.verification.enable of all logs; nil: back to
+// what the directory was opened with.
+func (d *Dir) SetVerifyTransactions(on *bool) {
+	d.verify = d.opts.VerifyTransactions
+	if on != nil {
+		d.verify = *on
+	}
+	for _, tp := range d.Partitions() {
+		d.logs[tp].opts.VerifyTransactions = d.verify
+	}
+}
+
+// VerifiesTransactions reports whether the logs take only transactions that were verified.
+func (d *Dir) VerifiesTransactions() bool { return d.verify }
 
 // Create makes a new log. Its topic id is there before the log is, so that no
 // log is ever without one. It blocks.

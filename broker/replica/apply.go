@@ -73,6 +73,7 @@ func (m *Manager) ApplyImage(im *metadata.Image) {
 		p.setConfig(m.configOf(p.tp.Topic))
 	}
 	m.setProducerExpiry()
+	m.setVerification()
 	m.brokersChanged()
 	if first {
 		m.startUpkeep()
@@ -184,6 +185,7 @@ func (m *Manager) reconfigure(changed []metadata.Resource) {
 		return
 	}
 	m.setProducerExpiry()
+	m.setVerification()
 	for _, p := range m.Partitions() {
 		concerns := func(r metadata.Resource) bool {
 			return r.Type == metadata.BrokerResource || r.Type == metadata.TopicResource && r.Name == p.tp.Topic
@@ -246,19 +248,44 @@ func (m *Manager) findConfig(topic string) log.Config {
 	return cfg
 }
 
-// setProducerExpiry has the logs forget idle producers when they now must
-// to: what is set on this broker, else on all, else in the broker's own file.
+// setProducerExpiry has the logs forget idle producers when they now must.
 func (m *Manager) setProducerExpiry() {
 	var after time.Duration
-	for _, r := range []metadata.Resource{{Type: metadata.BrokerResource}, metadata.BrokerConfig(m.cfg.NodeID)} {
-		if v, ok := m.im.ConfigValue(r, "producer.id.expiration.ms"); ok {
-			n, err := strconv.ParseInt(config.Find(config.Broker, "producer.id.expiration.ms").Shown(v), 10, 32)
-			if err != nil {
-				m.host.Tell(&witness.ConfigIgnored{Error: witness.ErrorOf(err)})
-				continue
-			}
+	m.eachSet("producer.id.expiration.ms", func(v string) error {
+		n, err := strconv.ParseInt(v, 10, 32)
+		if err == nil {
 			after = time.Duration(n) * time.Millisecond
 		}
-	}
+		return err
+	})
 	m.dir.SetProducerExpiry(after)
+}
+
+// setVerification has the logs refuse unverified transactions of clients of transaction.version 1,
+// if they now must (KIP-890).
+func (m *Manager) setVerification() {
+	var on *bool
+	m.eachSet("transaction.partition.verification.enable", func(v string) error {
+		b, err := strconv.ParseBool(v)
+		if err == nil {
+			on = &b
+		}
+		return err
+	})
+	m.dir.SetVerifyTransactions(on)
+}
+
+// VerifiesTransactions reports whether leaders take only transactions that were verified.
+func (m *Manager) VerifiesTransactions() bool { return m.dir.VerifiesTransactions() }
+
+// eachSet calls take with what is set dynamically of a broker's setting: for all brokers, then for this
+// one, which counts. What it refuses is ignored.
+func (m *Manager) eachSet(name string, take func(value string) error) {
+	for _, r := range []metadata.Resource{{Type: metadata.BrokerResource}, metadata.BrokerConfig(m.cfg.NodeID)} {
+		if v, ok := m.im.ConfigValue(r, name); ok {
+			if err := take(config.Find(config.Broker, name).Shown(v)); err != nil {
+				m.host.Tell(&witness.ConfigIgnored{Error: witness.ErrorOf(err)})
+			}
+		}
+	}
 }

@@ -44,7 +44,7 @@ func (v *verification) want(tp kafka.TopicPartition, first kafka.Sequence) {
 // not over yet is asked about again for so long. It blocks.
 func (b *Broker) verify(v *verification, patience time.Duration) (map[kafka.TopicPartition]log.Guard, map[kafka.TopicPartition]error) {
 	guards, refused := map[kafka.TopicPartition]log.Guard{}, map[kafka.TopicPartition]error{}
-	if !v.adds && !b.Transactions.settings.Verify {
+	if !v.adds && !b.Replicas.VerifiesTransactions() {
 		return guards, refused
 	}
 	q := question{id: v.id, by: v.by, verifyOnly: !v.adds}

@@ -36,7 +36,7 @@ type TransactionSettings struct {
 	FirstEpoch int16 `kafka:"ktrial.transaction.first.epoch"`
 
 	// Verify: leaders ask the coordinator before the first record of a transaction
-	// whose client has added the partition itself (KIP-890).
+	// whose client has added the partition itself (KIP-890), unless that is changed while they run.
 	Verify         bool          `kafka:"transaction.partition.verification.enable"`
 	AddBackoff     time.Duration `kafka:"add.partitions.to.txn.retry.backoff.ms"`
 	AddBackoffMax  time.Duration `kafka:"add.partitions.to.txn.retry.backoff.max.ms"`

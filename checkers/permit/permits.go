@@ -515,6 +515,22 @@ func endedByAnother(p *Permits, f *detect.Finding) bool {
 	return false
 }
 
+// ofWorkers: what is wrong came about in a transaction that processes records of a group. A reader that
+// has no group is given everything once and in order, whatever members of groups commit.
+func ofWorkers(p *Permits, f *detect.Finding) bool {
+	for _, row := range []int{f.Later.Row, f.Earlier.Row, f.Reader, f.Again} {
+		if row == detect.None {
+			continue
+		}
+		var op history.Op
+		p.log.H.Read(row, &op)
+		if op.F == history.Txn && op.Group != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // inTransactions: the offset that was passed over was committed in a transaction.
 func inTransactions(p *Permits, f *detect.Finding) bool {
 	return f.Anomaly != detect.GroupRewind || p.log.H.Brief(f.Earlier.Row).F == history.Txn

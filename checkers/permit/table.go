@@ -151,7 +151,7 @@ var table = []row{
 		permits: []detect.Anomaly{detect.DuplicateProcessing}},
 	{reason: "offsets.fenced=false: offsets sent without the group's metadata are accepted of a member that was replaced",
 		when:    func(e *Expectations) bool { return e.Is(OffsetsFenced, "false") },
-		permits: []detect.Anomaly{detect.DuplicateProcessing, detect.CommitOrder, detect.GroupRewind, detect.GroupJump, detect.KeyOrder, detect.NonmonotonicPoll, detect.PollSkip}},
+		permits: []detect.Anomaly{detect.DuplicateProcessing, detect.CommitOrder, detect.GroupRewind, detect.GroupJump, detect.KeyOrder, detect.NonmonotonicPoll, detect.PollSkip}, only: ofWorkers},
 	{reason: "processing=at-least-once: after a crash a consumer starts over from the committed offset",
 		when:    func(e *Expectations) bool { return e.Is(Processing, "at-least-once") },
 		permits: []detect.Anomaly{detect.DuplicateProcessing}},

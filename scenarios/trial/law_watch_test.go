@@ -72,6 +72,7 @@ var plants = []struct {
 	{planted.TxnMarkerStrictNoRetry, scenarios.StandardEOS, 10, "every client and replica makes progress", ""},
 	{planted.TxnNoVerify, scenarios.LateProduce, 5, "every client and replica makes progress", ""},
 	{planted.TxnSharedEpoch, scenarios.LateEndTxn, 3, "nothing is read that was not sent", "transaction.version=2"},
+	{planted.TxnMarkersUncommitted, scenarios.DecisionLost, 10, "acknowledged records are never lost", ""},
 	{planted.TxnMarkerEpochGE, scenarios.LateMarkers, 10, "acknowledged records are never lost", ""},
 	{planted.TxnPendingByID, scenarios.LateMarkers, 25, "every client and replica makes progress", ""},
 	{planted.TxnRotateWrongPair, scenarios.EpochsUsedUp, 3, "epochs grow", ""},
