@@ -34,11 +34,11 @@ func TestWhatHasAnEffectIsExplained(t *testing.T) {
 func TestSettingsKeepWhatHasNoEffect(t *testing.T) {
 	s := DefaultSettings()
 	before := s
-	require.NoError(t, s.SetAll(map[string]string{"num.io.threads": " 3 ", "log.preallocate": "TRUE"}))
-	assert.Equal(t, map[string]string{"num.io.threads": "3", "log.preallocate": "true"}, s.Given())
+	require.NoError(t, s.SetAll(map[string]string{"num.recovery.threads.per.data.dir": " 3 ", "log.preallocate": "TRUE"}))
+	assert.Equal(t, map[string]string{"num.recovery.threads.per.data.dir": "3", "log.preallocate": "true"}, s.Given())
 	s.given = nil
 	assert.True(t, reflect.DeepEqual(before, s))
-	assert.EqualError(t, s.Set("num.io.threads", "0"), "Invalid value 0 for configuration num.io.threads: Value must be at least 1")
+	assert.EqualError(t, s.Set("num.recovery.threads.per.data.dir", "0"), "Invalid value 0 for configuration num.recovery.threads.per.data.dir: Value must be at least 1")
 	assert.ErrorContains(t, s.Set("node.id", "3"), "the shape of the cluster gives it")
 }
 
