@@ -139,10 +139,8 @@ func TestExtend_EveryProbeIsReached(t *testing.T) {
 // plantedInStories are bugs that no scenario meets: stories and tests of their own
 // package show what they do.
 var plantedInStories = map[string]string{
-	"CleanIndexCleanedOnly": "broker/log/cleaner_test.go", // until a scenario has transactions
-	"CleanTxnStatePerGroup": "broker/log/cleaner_test.go", // the same
-
-	// Of transactions, until there are scenarios that have them.
+	"CleanIndexCleanedOnly": "broker/log/cleaner_test.go",
+	"CleanTxnStatePerGroup": "broker/log/cleaner_test.go",
 	"TxnVerifyNotRechecked": "broker/log/verification_test.go",
 	"UpdateBeforeAppend":    "broker/replica/zootxn_test.go",
 	"DoubleReadLSO":         "broker/replica/zootxn_test.go",

@@ -185,7 +185,7 @@ func TestTenKillsLoseNothing(t *testing.T) {
 	const kills = 10
 	hunt := []string{"standard", "--set", "duration=2s"}
 	dir := filepath.Join(t.TempDir(), "found")
-	s := serve(t, dir, append([]string{"--seeds", "1..120", "--item", "4", "--patience", "2s", "--"}, hunt...)...)
+	s := serve(t, dir, append([]string{"--seeds", "1..320", "--item", "4", "--patience", "2s", "--"}, hunt...)...)
 	team := map[string]*exec.Cmd{}
 	join := func(i int) { name := fmt.Sprintf("worker-%02d", i); team[name] = s.work(name) }
 	for i := range 4 {
@@ -193,7 +193,7 @@ func TestTenKillsLoseNothing(t *testing.T) {
 	}
 	killed := 0
 	for v := s.board(); killed < kills && v.Done < v.Items; v = s.board() {
-		time.Sleep(300 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
 		for _, w := range v.Workers {
 			if victim := team[w.Name]; victim != nil && strings.HasPrefix(w.Doing, "plays") && w.Heard < 1 {
 				victim.Process.Kill()
@@ -217,13 +217,13 @@ func TestTenKillsLoseNothing(t *testing.T) {
 		}
 	}
 	whole := filepath.Join(t.TempDir(), "whole")
-	if out, err := exec.Command(built.ktrial, append(append([]string{"hunt"}, hunt...), "--seeds", "1..120", "--out", whole)...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(built.ktrial, append(append([]string{"hunt"}, hunt...), "--seeds", "1..320", "--out", whole)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if got, want := hashes(t, parts(t, dir)...), hashes(t, whole); !slices.Equal(got, want) {
 		t.Errorf("found %d runs, expected the %d of one hunt", len(got), len(want))
 	}
-	if !strings.Contains(s.out.String(), "ok 120 runs") {
+	if !strings.Contains(s.out.String(), "ok 320 runs") {
 		t.Errorf("merge says:\n%s", s.out.String())
 	}
 }

@@ -49,7 +49,6 @@ type Machine struct {
 	used  time.Duration                // of all cores
 	spent [256]time.Duration           // by kind
 	did   [256]int64                   // by kind
-	names map[string]*Pool             // one for each name: the sum of its pools
 	pools []*Pool                      // in the order of their making
 	took  [16]struct{ sum, n float64 } // by stage
 }
