@@ -10,6 +10,7 @@ package design
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -102,12 +103,12 @@ func (d Design) Settings(run int) []string {
 	return settings
 }
 
-// Combinations are how many there are of all levels; at most 1<<62.
+// Combinations are how many there are of all levels; at most the largest int.
 func Combinations(factors []Factor) int {
 	n := 1
 	for _, f := range factors {
-		if n > 1<<62/len(f.Levels) {
-			return 1 << 62
+		if n > math.MaxInt/len(f.Levels) {
+			return math.MaxInt
 		}
 		n *= len(f.Levels)
 	}
