@@ -71,6 +71,8 @@ func TestServe_LivesWithFewDescriptors(t *testing.T) {
 	for _, c := range idle {
 		c.Close()
 	}
+	// The server lets go of them one after the other: until it has, a new connection is closed, too.
+	require.Eventually(t, func() bool { return s.franz().Ping(ctx) == nil }, time.Minute, 100*time.Millisecond)
 
 	lines := goSource(t)[:5000]
 	s.createTopic("lines")
