@@ -36,7 +36,7 @@ var layers = map[string][]string{
 	"lab/design":    {},
 	"lab/published": {},
 	"lab/baseline":  {"lab/published"},
-	"lab/plots":     {"lab/design"},
+	"lab/plots":     {"lab/design", "reports/drawing"},
 	"lab/calibrate": {"lab/design", "lab/profile", "broker/record"},
 	"scenarios":     {"app", "workloads", "faults", "reports", "checkers", "broker", "sim"},
 	// It knows no trial, so that the tests of broker may use it.

@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"bytes"
 	"fmt"
 	"image/color"
 	"io"
@@ -9,26 +8,17 @@ import (
 	"time"
 
 	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
-	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/ktrial/ktrial/reports/drawing"
 )
 
-// The colours of the picture, which colour-blind readers can distinguish too
-// (Okabe and Ito).
 var (
-	ink     = color.NRGBA{0x22, 0x22, 0x22, 0xff}
-	faint   = color.NRGBA{0x77, 0x77, 0x77, 0xff}
-	grid    = color.NRGBA{0xe4, 0xe4, 0xe4, 0xff}
-	blue    = color.NRGBA{0x00, 0x72, 0xb2, 0xff}
-	teal    = color.NRGBA{0x00, 0x9e, 0x73, 0xff}
-	orange  = color.NRGBA{0xe6, 0x9f, 0x00, 0xff}
-	vermeil = color.NRGBA{0xd5, 0x5e, 0x00, 0xff}
-	purple  = color.NRGBA{0xaa, 0x44, 0x88, 0xff}
+	ink, faint, grid                    = drawing.Ink, drawing.Faint, drawing.Grid
+	blue, teal, orange, vermeil, purple = drawing.Blue, drawing.Teal, drawing.Orange, drawing.Vermeil, drawing.Purple
+	styled                              = drawing.Style
 )
 
 // Sizes of the picture, in points.
@@ -45,35 +35,18 @@ const (
 	perMark    = 80 // of the axis of time
 )
 
-// typeface is the sans serif that the plots are measured with; fonts like it
-// are on every machine.
-var typeface = font.Font{Typeface: "Liberation", Variant: "Sans"}
-
 // WriteSVG draws the run: above, what clients did and how long records took;
 // below, what the cluster did, and the faults, whose spans shade all of it. The
 // same run gives the same bytes.
 func (t *Timeline) WriteSVG(w io.Writer) error {
 	panels, height := t.panels()
-	page := vgsvg.New(pageWidth, height)
-	t.draw(draw.New(page), panels, height)
-	var out bytes.Buffer
-	if _, err := page.WriteTo(&out); err != nil {
-		return err
-	}
-	_, err := strings.NewReplacer("font-family:Liberation Sans;", "font-family:Liberation Sans,Arial,Helvetica,sans-serif;").WriteString(w, out.String())
-	return err
+	return drawing.WriteSVG(w, pageWidth, height, func(c draw.Canvas) { t.draw(c, panels, height) })
 }
-
-// pixelsPerInch of a PNG: two for each point, for screens and for chats.
-const pixelsPerInch = 144
 
 // WritePNG draws the same as pixels.
 func (t *Timeline) WritePNG(w io.Writer) error {
 	panels, height := t.panels()
-	page := vgimg.NewWith(vgimg.UseWH(pageWidth, height), vgimg.UseDPI(pixelsPerInch), vgimg.UseBackgroundColor(color.White))
-	t.draw(draw.New(page), panels, height)
-	_, err := vgimg.PngCanvas{Canvas: page}.WriteTo(w)
-	return err
+	return drawing.WritePNG(w, pageWidth, height, func(c draw.Canvas) { t.draw(c, panels, height) })
 }
 
 // panels are the plots that stand over each other, and the height of all.
@@ -134,13 +107,6 @@ func (t *Timeline) anomalies() string {
 		return ""
 	}
 	return "allowed here: " + strings.Join(parts, ", ")
-}
-
-// styled is a style of text.
-func styled(size font.Length, ink color.Color) draw.TextStyle {
-	f := typeface
-	f.Size = size
-	return draw.TextStyle{Color: ink, Font: f, Handler: text.Plain{Fonts: font.DefaultCache}, XAlign: draw.XLeft}
 }
 
 // panel is one of the plots that stand over each other.

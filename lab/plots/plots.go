@@ -15,22 +15,19 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
-	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/ktrial/ktrial/reports/drawing"
 )
 
-// The colours, which colour-blind readers can distinguish too (Okabe and Ito).
 var (
-	ink     = color.NRGBA{0x22, 0x22, 0x22, 0xff}
-	faint   = color.NRGBA{0x77, 0x77, 0x77, 0xff}
-	grid    = color.NRGBA{0xe4, 0xe4, 0xe4, 0xff}
-	blue    = color.NRGBA{0x00, 0x72, 0xb2, 0xff}
-	vermeil = color.NRGBA{0xd5, 0x5e, 0x00, 0xff}
+	ink, faint, grid = drawing.Ink, drawing.Faint, drawing.Grid
+	blue, vermeil    = drawing.Blue, drawing.Vermeil
+	styled           = drawing.Style
+
 	palette = []color.NRGBA{
-		blue, vermeil, {0x00, 0x9e, 0x73, 0xff}, {0xe6, 0x9f, 0x00, 0xff}, {0xaa, 0x44, 0x88, 0xff}, {0x56, 0xb4, 0xe9, 0xff}, {0x99, 0x88, 0x00, 0xff}, {0x66, 0x66, 0x66, 0xff},
+		blue, vermeil, drawing.Teal, drawing.Orange, drawing.Purple, {0x56, 0xb4, 0xe9, 0xff}, {0x99, 0x88, 0x00, 0xff}, {0x66, 0x66, 0x66, 0xff},
 	}
 )
 
@@ -47,10 +44,6 @@ const (
 	lineSpace = 14
 	keyGap    = 14
 )
-
-// typeface is the sans serif that texts are measured with; it is part of the library, and
-// fonts like it are on every machine.
-var typeface = font.Font{Typeface: "Liberation", Variant: "Sans"}
 
 // Picture is a plot with its heading, ready to be written.
 type Picture struct {
@@ -88,27 +81,10 @@ func Save(d Drawn, path string) error {
 }
 
 // WriteSVG draws lines and texts.
-func (p *Picture) WriteSVG(w io.Writer) error {
-	page := vgsvg.New(width, p.total())
-	p.draw(draw.New(page))
-	var out bytes.Buffer
-	if _, err := page.WriteTo(&out); err != nil {
-		return err
-	}
-	_, err := strings.NewReplacer("font-family:Liberation Sans;", "font-family:Liberation Sans,Arial,Helvetica,sans-serif;").WriteString(w, out.String())
-	return err
-}
-
-// pixelsPerInch are two for each point.
-const pixelsPerInch = 144
+func (p *Picture) WriteSVG(w io.Writer) error { return drawing.WriteSVG(w, width, p.total(), p.draw) }
 
 // WritePNG draws the same as pixels.
-func (p *Picture) WritePNG(w io.Writer) error {
-	page := vgimg.NewWith(vgimg.UseWH(width, p.total()), vgimg.UseDPI(pixelsPerInch), vgimg.UseBackgroundColor(color.White))
-	p.draw(draw.New(page))
-	_, err := vgimg.PngCanvas{Canvas: page}.WriteTo(w)
-	return err
-}
+func (p *Picture) WritePNG(w io.Writer) error { return drawing.WritePNG(w, width, p.total(), p.draw) }
 
 // newPicture makes one with empty axes.
 func newPicture(title, about string) *Picture {
@@ -194,13 +170,6 @@ func shortened(text string, style draw.TextStyle, room vg.Length) string {
 		runes = runes[:len(runes)-1]
 	}
 	return string(runes) + "..."
-}
-
-// styled is a style of text.
-func styled(size font.Length, ink color.Color) draw.TextStyle {
-	f := typeface
-	f.Size = size
-	return draw.TextStyle{Color: ink, Font: f, Handler: text.Plain{Fonts: font.DefaultCache}, XAlign: draw.XLeft}
 }
 
 // centred is a style whose texts have their middle where they are put.

@@ -30,10 +30,7 @@ type account struct {
 	refused   []refused
 	hosts     map[kafka.NodeID]string
 
-	// broke is the event that broke a law; nil: none is known.
-	broke   *ledger.Entry
-	brokeAt moment
-	last    moment
+	reading
 
 	leads map[kafka.NodeID]bool
 	logs  map[kafka.NodeID]kafka.Offset // where each log ends
@@ -139,16 +136,7 @@ func accountOf(events iter.Seq[*ledger.Entry], partition string, ofLaw bool) *ac
 		partition: partition, hosts: map[kafka.NodeID]string{}, leads: map[kafka.NodeID]bool{},
 		logs: map[kafka.NodeID]kafka.Offset{}, open: map[int64]send{},
 	}
-	var before ledger.Entry // the memory of an entry may be used for the next
-	for e := range events {
-		if ofLaw && e.Event.Kind().Name == promiseBroken && before.Event != nil {
-			a.broke, a.brokeAt = &before, a.last
-			break
-		}
-		a.last = moment{e.At, a.last.seq + 1}
-		a.read(e)
-		before = *e
-	}
+	a.readAll(events, ofLaw, a.read)
 	for _, s := range a.open {
 		a.sends = append(a.sends, s)
 	}

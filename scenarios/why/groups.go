@@ -26,9 +26,7 @@ type groups struct {
 	polls  []groupPoll
 	took   []tookCommit
 	downs  []life
-	broke  *ledger.Entry // that broke a law
-	at     moment        // of it
-	last   moment
+	reading
 	ids    map[string]string // host by id of a member
 	kip848 map[string]bool   // by group
 }
@@ -88,16 +86,7 @@ type (
 
 func groupsOf(events iter.Seq[*ledger.Entry], ofLaw bool) *groups {
 	g := &groups{leads: map[string]shard{}, asked: map[string]*asked{}, ids: map[string]string{}, kip848: map[string]bool{}}
-	var before ledger.Entry // the memory of an entry may be used for the next
-	for e := range events {
-		if ofLaw && e.Event.Kind().Name == promiseBroken && before.Event != nil {
-			g.broke, g.at = &before, g.last
-			break
-		}
-		g.last = moment{e.At, g.last.seq + 1}
-		g.read(e)
-		before = *e
-	}
+	g.readAll(events, ofLaw, g.read)
 	return g
 }
 
@@ -216,7 +205,7 @@ func (g *groups) explainLaw() *reports.Why {
 	switch e := g.broke.Event.(type) {
 	case *witness.PartitionsAssigned:
 		for _, tp := range e.Added {
-			if why := g.twoOwners(tp.String(), g.at); why != nil {
+			if why := g.twoOwners(tp.String(), g.last); why != nil {
 				return why
 			}
 		}

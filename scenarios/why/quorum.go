@@ -25,8 +25,7 @@ type quorum struct {
 	lives     []life
 	hosts     map[kafka.NodeID]string
 	ends      map[kafka.NodeID]kafka.Offset
-	broke     *ledger.Entry
-	last      moment
+	reading
 }
 
 // quorumEvent: something became of a member.
@@ -42,16 +41,7 @@ type quorumEvent struct {
 
 func quorumOf(events iter.Seq[*ledger.Entry]) *quorum {
 	q := &quorum{hosts: map[kafka.NodeID]string{}, ends: map[kafka.NodeID]kafka.Offset{}}
-	var before ledger.Entry // the memory of an entry may be used for the next
-	for e := range events {
-		if e.Event.Kind().Name == promiseBroken && before.Event != nil {
-			q.broke = &before
-			break
-		}
-		q.last = moment{e.At, q.last.seq + 1}
-		q.read(e)
-		before = *e
-	}
+	q.readAll(events, true, q.read)
 	return q
 }
 

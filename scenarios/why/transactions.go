@@ -30,9 +30,7 @@ type transactions struct {
 	lives    []life
 	loads    []shard     // of the topic of transactional ids
 	offsets  []shardStep // of the topic of groups
-	broke    *ledger.Entry
-	at       moment // of what broke a law
-	last     moment
+	reading
 
 	leads map[replicaOn]bool
 	led   map[string]string // host that began to lead last, by partition
@@ -146,16 +144,7 @@ type (
 // transactionsOf reads the events. ofLaw: a law broke, and they end with the event that broke it.
 func transactionsOf(events iter.Seq[*ledger.Entry], ofLaw bool) *transactions {
 	t := &transactions{leads: map[replicaOn]bool{}, led: map[string]string{}, hosts: map[kafka.NodeID]string{}, open: map[int64]*txnOp{}}
-	var before ledger.Entry // the memory of an entry may be used for the next
-	for e := range events {
-		if ofLaw && e.Event.Kind().Name == promiseBroken && before.Event != nil {
-			t.broke, t.at = &before, t.last
-			break
-		}
-		t.last = moment{e.At, t.last.seq + 1}
-		t.read(e)
-		before = *e
-	}
+	t.readAll(events, ofLaw, t.read)
 	return t
 }
 

@@ -133,9 +133,9 @@ func (a *account) explainLaw() *reports.Why {
 	case *witness.Truncated:
 		return a.lostBy(e.Node, e.To, e.From)
 	case *witness.Restarted:
-		return a.lostBy(e.Node, e.At, a.endBefore(e.Node, a.brokeAt))
+		return a.lostBy(e.Node, e.At, a.endBefore(e.Node, a.last))
 	case *witness.Opened:
-		return a.lostBy(e.Node, e.End, a.endBefore(e.Node, a.brokeAt))
+		return a.lostBy(e.Node, e.End, a.endBefore(e.Node, a.last))
 	case *witness.BecameLeader:
 		return a.lostBy(e.Node, e.End, a.committedBelow())
 	case *witness.FollowerFetched:
@@ -163,6 +163,26 @@ type moment struct {
 }
 
 func (m moment) before(other moment) bool { return m.seq < other.seq }
+
+// reading is a position in the events, and the event that broke a law where it ends.
+type reading struct {
+	last  moment
+	broke *ledger.Entry // nil: none is known
+}
+
+// readAll has every event read, or, ofLaw, those up to the one that broke a law.
+func (r *reading) readAll(events iter.Seq[*ledger.Entry], ofLaw bool, read func(*ledger.Entry)) {
+	var before ledger.Entry // the memory of an entry may be used for the next
+	for e := range events {
+		if ofLaw && e.Event.Kind().Name == promiseBroken && before.Event != nil {
+			r.broke = &before
+			return
+		}
+		r.last = moment{e.At, r.last.seq + 1}
+		read(e)
+		before = *e
+	}
+}
 
 // step makes a step of a moment.
 func (m moment) step(host string, kind reports.StepKind, lane, text string) step {
