@@ -56,15 +56,23 @@ func cutAborted(r *kmsg.FetchResponse) {
 // endOf is the offset behind the last whole batch, -1 if there is none.
 func endOf(batches []byte) int64 {
 	end := int64(-1)
+	eachBatch(batches, func(one []byte) {
+		end = int64(binary.BigEndian.Uint64(one)) + int64(binary.BigEndian.Uint32(one[23:])) + 1
+	})
+	return end
+}
+
+// eachBatch calls fn with each whole batch, and returns what lies behind them.
+func eachBatch(batches []byte, fn func(one []byte)) (tail []byte) {
 	for len(batches) >= 61 {
 		size := int(binary.BigEndian.Uint32(batches[8:])) + 12
 		if size > len(batches) || size < 61 {
 			break
 		}
-		end = int64(binary.BigEndian.Uint64(batches)) + int64(binary.BigEndian.Uint32(batches[23:])) + 1
+		fn(batches[:size])
 		batches = batches[size:]
 	}
-	return end
+	return batches
 }
 
 func (f *flattener) value(path, name string, v reflect.Value) {
@@ -287,30 +295,24 @@ func (f *flattener) bytes(path, name string, v reflect.Value) {
 // batches writes the heads of record batches and a sum of their records.
 func (f *flattener) batches(path string, b []byte) {
 	n := 0
-	for len(b) >= 61 {
-		size := int(binary.BigEndian.Uint32(b[8:])) + 12
-		if size > len(b) || size < 61 {
-			break
-		}
-		one := b[:size]
-		b = b[size:]
+	tail := eachBatch(b, func(one []byte) {
+		at := fmt.Sprintf("%s.batch%d", path, n)
+		n++
 		var rb kmsg.RecordBatch
 		if err := rb.ReadFrom(one); err != nil {
-			f.put(fmt.Sprintf("%s.batch%d", path, n), "", "undecodable")
-			n++
-			continue
+			f.put(at, "", "undecodable")
+			return
 		}
 		sum := "crc ok"
 		if crc32.Checksum(one[21:], crc32.MakeTable(crc32.Castagnoli)) != uint32(rb.CRC) {
 			sum = "crc BAD"
 		}
-		f.put(fmt.Sprintf("%s.batch%d", path, n), "", fmt.Sprintf("base %d epoch %d magic %d attrs %d last %d first %s max %s %s producerEpoch %d seq %d records %d bytes %08x %s",
+		f.put(at, "", fmt.Sprintf("base %d epoch %d magic %d attrs %d last %d first %s max %s %s producerEpoch %d seq %d records %d bytes %08x %s",
 			rb.FirstOffset, rb.PartitionLeaderEpoch, rb.Magic, rb.Attributes, rb.LastOffsetDelta, f.number("", "", rb.FirstTimestamp), f.number("", "", rb.MaxTimestamp),
 			f.side.pid(rb.ProducerID), rb.ProducerEpoch, rb.FirstSequence, rb.NumRecords, crc32.ChecksumIEEE(rb.Records), sum))
-		n++
-	}
+	})
 	f.put(path+".batches", "", fmt.Sprint(n))
-	if len(b) > 0 {
+	if len(tail) > 0 {
 		f.put(path+".tail", "", "partial batch")
 	}
 }

@@ -40,26 +40,35 @@ func (s *session) groupNamed(name string) *group {
 // coordinator is the broker that coordinates a group, and has loaded it; 1 if none
 // says so.
 func (sd *side) coordinator(group string) int {
-	if b, ok := sd.coordinators[group]; ok {
-		return b
-	}
-	broker := 1
-	eventually(func() bool {
-		req := kmsg.NewPtrFindCoordinatorRequest()
-		req.SetVersion(3)
-		req.CoordinatorKey = group
-		resp, ok := quiet[*kmsg.FindCoordinatorResponse](sd, 1, req)
-		if !ok || resp.ErrorCode != 0 || int(resp.NodeID) > len(sd.addrs) {
-			return false
-		}
-		broker = int(resp.NodeID)
+	return sd.coordinatorOf(0, group, func(broker int) bool {
 		offsets := kmsg.NewPtrOffsetFetchRequest()
 		offsets.SetVersion(7)
 		offsets.Group = group
 		fetched, ok := quiet[*kmsg.OffsetFetchResponse](sd, broker, offsets)
 		return ok && fetched.ErrorCode == 0
 	})
-	sd.coordinators[group] = broker
+}
+
+// coordinatorOf is the broker that coordinates a group (kind 0) or a transactional id
+// (kind 1), and says that it has loaded it; 1 if none does.
+func (sd *side) coordinatorOf(kind int8, key string, loaded func(broker int) bool) int {
+	of := coordinated{kind, key}
+	if b, ok := sd.coordinators[of]; ok {
+		return b
+	}
+	broker := 1
+	eventually(func() bool {
+		req := kmsg.NewPtrFindCoordinatorRequest()
+		req.SetVersion(3)
+		req.CoordinatorKey, req.CoordinatorType = key, kind
+		resp, ok := quiet[*kmsg.FindCoordinatorResponse](sd, 1, req)
+		if !ok || resp.ErrorCode != 0 || int(resp.NodeID) > len(sd.addrs) {
+			return false
+		}
+		broker = int(resp.NodeID)
+		return loaded(broker)
+	})
+	sd.coordinators[of] = broker
 	return broker
 }
 

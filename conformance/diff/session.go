@@ -38,7 +38,7 @@ type side struct {
 	epoch  []int16
 	marks  map[string]int64
 
-	coordinators map[string]int      // brokers of groups
+	coordinators map[coordinated]int // brokers
 	members      map[string]member   // of groups, by "group/letter"
 	memberIDs    []string            // in the order in which they were seen
 	producers    map[string]producer // of transactional ids, by "id/letter"
@@ -51,6 +51,12 @@ type line struct {
 	name   string
 }
 
+// coordinated is a group (kind 0) or a transactional id (kind 1).
+type coordinated struct {
+	kind int8
+	key  string
+}
+
 func (s *side) fresh(prefix string) {
 	s.close()
 	s.conns = map[line]*conn{}
@@ -60,7 +66,7 @@ func (s *side) fresh(prefix string) {
 	s.sess = 0
 	s.pidOf, s.epoch = nil, nil
 	s.marks = map[string]int64{}
-	s.coordinators, s.members, s.memberIDs = map[string]int{}, map[string]member{}, nil
+	s.coordinators, s.members, s.memberIDs = map[coordinated]int{}, map[string]member{}, nil
 	s.producers = map[string]producer{}
 }
 

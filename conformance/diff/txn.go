@@ -26,24 +26,10 @@ func (s *session) txn(name string) *txn {
 // txnCoordinator is the broker that coordinates a transactional id, and has loaded
 // it; 1 if none says so.
 func (sd *side) txnCoordinator(id string) int {
-	if b, ok := sd.coordinators["txn "+id]; ok {
-		return b
-	}
-	broker := 1
-	eventually(func() bool {
-		req := kmsg.NewPtrFindCoordinatorRequest()
-		req.SetVersion(3)
-		req.CoordinatorKey, req.CoordinatorType = id, 1
-		resp, ok := quiet[*kmsg.FindCoordinatorResponse](sd, 1, req)
-		if !ok || resp.ErrorCode != 0 || int(resp.NodeID) > len(sd.addrs) {
-			return false
-		}
-		broker = int(resp.NodeID)
+	return sd.coordinatorOf(1, id, func(broker int) bool {
 		state, known := sd.describedTxn(broker, id)
 		return known && (state.ErrorCode == 0 || state.ErrorCode == transactionalIDNotFound)
 	})
-	sd.coordinators["txn "+id] = broker
-	return broker
 }
 
 const transactionalIDNotFound = 105
@@ -109,22 +95,31 @@ func (x *txn) settle() {
 	})
 }
 
-// claims is how a request says which producer sends it. An edit may lie.
+// claims are what a request says of the producer that sends it.
 type claims struct {
-	id       *string
-	producer *int64
-	epoch    *int16
+	txnID string
+	producer
 }
 
-type lie = func(claims)
+// lie changes what a request says.
+type lie = func(*claims)
 
 // later says an epoch that is so much higher; one below 0 is an older one.
-func later(by int16) lie { return func(c claims) { *c.epoch += by } }
+func later(by int16) lie { return func(c *claims) { c.epoch += by } }
 
-func as(id string) lie { return func(c claims) { *c.id = id } }
+func as(id string) lie { return func(c *claims) { c.txnID = id } }
 
 // unknownProducer says a producer id that no producer was given.
-func unknownProducer(c claims) { *c.producer = 1<<40 + 77 }
+func unknownProducer(c *claims) { c.id = 1<<40 + 77 }
+
+// claims are those of a producer on a side, and its lies.
+func (x *txn) claims(sd *side, letter string, lies []lie) claims {
+	c := claims{x.id, x.of(sd, letter)}
+	for _, l := range lies {
+		l(&c)
+	}
+	return c
+}
 
 // begin initialises the transactional id.
 func (x *txn) begin(letter string, edits ...func(*side, *kmsg.InitProducerIDRequest)) maker {
@@ -161,11 +156,8 @@ type spot struct {
 func (x *txn) add(letter string, spots []spot, lies ...lie) maker {
 	return func(sd *side) kmsg.Request {
 		r := auto(kmsg.NewPtrAddPartitionsToTxnRequest())
-		p := x.of(sd, letter)
-		r.TransactionalID, r.ProducerID, r.ProducerEpoch = x.id, p.id, p.epoch
-		for _, l := range lies {
-			l(claims{&r.TransactionalID, &r.ProducerID, &r.ProducerEpoch})
-		}
+		c := x.claims(sd, letter, lies)
+		r.TransactionalID, r.ProducerID, r.ProducerEpoch = c.txnID, c.id, c.epoch
 		t := kmsg.NewAddPartitionsToTxnRequestTransaction()
 		t.TransactionalID, t.ProducerID, t.ProducerEpoch = r.TransactionalID, r.ProducerID, r.ProducerEpoch
 		for _, at := range spots { // those of one topic follow each other
@@ -196,11 +188,8 @@ func (x *txn) verify(letter string, spots []spot, lies ...lie) maker {
 func (x *txn) addOffsets(letter, group string, lies ...lie) maker {
 	return func(sd *side) kmsg.Request {
 		r := auto(kmsg.NewPtrAddOffsetsToTxnRequest())
-		p := x.of(sd, letter)
-		r.TransactionalID, r.ProducerID, r.ProducerEpoch, r.Group = x.id, p.id, p.epoch, group
-		for _, l := range lies {
-			l(claims{&r.TransactionalID, &r.ProducerID, &r.ProducerEpoch})
-		}
+		c := x.claims(sd, letter, lies)
+		r.TransactionalID, r.ProducerID, r.ProducerEpoch, r.Group = c.txnID, c.id, c.epoch, group
 		return r
 	}
 }
@@ -208,11 +197,8 @@ func (x *txn) addOffsets(letter, group string, lies ...lie) maker {
 func (x *txn) end(letter string, commit bool, lies ...lie) maker {
 	return func(sd *side) kmsg.Request {
 		r := auto(kmsg.NewPtrEndTxnRequest())
-		p := x.of(sd, letter)
-		r.TransactionalID, r.ProducerID, r.ProducerEpoch, r.Commit = x.id, p.id, p.epoch, commit
-		for _, l := range lies {
-			l(claims{&r.TransactionalID, &r.ProducerID, &r.ProducerEpoch})
-		}
+		c := x.claims(sd, letter, lies)
+		r.TransactionalID, r.ProducerID, r.ProducerEpoch, r.Commit = c.txnID, c.id, c.epoch, commit
 		return r
 	}
 }
@@ -222,14 +208,11 @@ func (x *txn) end(letter string, commit bool, lies ...lie) maker {
 func (x *txn) commit(letter string, g *group, member string, what []committed, lies ...lie) maker {
 	return func(sd *side) kmsg.Request {
 		r := auto(kmsg.NewPtrTxnOffsetCommitRequest())
-		p := x.of(sd, letter)
-		r.TransactionalID, r.ProducerID, r.ProducerEpoch, r.Group = x.id, p.id, p.epoch, g.name
+		c := x.claims(sd, letter, lies)
+		r.TransactionalID, r.ProducerID, r.ProducerEpoch, r.Group = c.txnID, c.id, c.epoch, g.name
 		r.Generation, r.MemberID = -1, ""
 		if member != "" {
 			r.Generation, r.MemberID = g.generation(sd, member), g.id(sd, member)
-		}
-		for _, l := range lies {
-			l(claims{&r.TransactionalID, &r.ProducerID, &r.ProducerEpoch})
 		}
 		for _, c := range what {
 			t := kmsg.NewTxnOffsetCommitRequestTopic()
@@ -246,15 +229,11 @@ func (x *txn) commit(letter string, g *group, member string, what []committed, l
 // produce appends a batch of the transaction.
 func (x *txn) produce(letter string, at spot, b rb, lies ...lie) maker {
 	return func(sd *side) kmsg.Request {
-		p := x.of(sd, letter)
-		id := x.id
+		c := x.claims(sd, letter, lies)
 		b := b
-		b.pid, b.epoch, b.txn = p.id, p.epoch, true
-		for _, l := range lies {
-			l(claims{&id, &b.pid, &b.epoch})
-		}
+		b.pid, b.epoch, b.txn = c.id, c.epoch, true
 		r := x.s.produce(at.topic, at.part, -1, build(b))(sd).(*kmsg.ProduceRequest)
-		r.TransactionID = kmsg.StringPtr(id)
+		r.TransactionID = kmsg.StringPtr(c.txnID)
 		return r
 	}
 }
@@ -263,13 +242,9 @@ func (x *txn) produce(letter string, at spot, b rb, lies ...lie) maker {
 func (x *txn) marker(letter string, at spot, commit bool, coordinatorEpoch int32, version int8, lies ...lie) maker {
 	return func(sd *side) kmsg.Request {
 		r := auto(kmsg.NewPtrWriteTxnMarkersRequest())
-		p := x.of(sd, letter)
-		id := x.id
+		c := x.claims(sd, letter, lies)
 		m := kmsg.NewWriteTxnMarkersRequestMarker()
-		m.ProducerID, m.ProducerEpoch, m.Committed, m.CoordinatorEpoch, m.TransactionVersion = p.id, p.epoch, commit, coordinatorEpoch, version
-		for _, l := range lies {
-			l(claims{&id, &m.ProducerID, &m.ProducerEpoch})
-		}
+		m.ProducerID, m.ProducerEpoch, m.Committed, m.CoordinatorEpoch, m.TransactionVersion = c.id, c.epoch, commit, coordinatorEpoch, version
 		t := kmsg.NewWriteTxnMarkersRequestMarkerTopic()
 		t.Topic, t.Partitions = at.topic, []int32{at.part}
 		m.Topics = append(m.Topics, t)
