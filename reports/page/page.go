@@ -33,7 +33,7 @@ import (
 var web embed.FS
 
 // scripts are the modules in the order in which they need each other.
-var scripts = []string{"data.js", "reducer.js", "scale.js", "lanes.js", "card.js", "main.js"}
+var scripts = []string{"data.js", "reducer.js", "scale.js", "lanes.js", "card.js", "window.js", "main.js"}
 
 // Page is a run to be shown.
 type Page struct {

@@ -1,8 +1,9 @@
 // Two runs on one axis: each lane of the one above that of the other, from the first
 // event in which they differ.
 
-class Compare {
+class Compare extends TimeWindow {
   constructor(runs) {
+    super();
     this.sides = runs.map((run) => this.side(run));
     this.end = Math.max(...runs.map((r) => r.end));
     const names = [...new Set(this.sides.flatMap((s) => [...s.state.partitions.keys()]))].sort(byPartition);
@@ -52,11 +53,6 @@ class Compare {
     const v = this.view;
     return `t=${Math.round(v.from)},${Math.round(v.to)}&s=${v.mode}&c=${Math.round(v.cursor)}&p=${encodeURIComponent(v.focus || "")}${v.txn ? "&x=" + encodeURIComponent(v.txn) : ""}`;
   }
-  toAddress() {
-    clearTimeout(this.addressSoon);
-    this.addressSoon = setTimeout(() => history.replaceState(null, "", "#" + this.address()), 200);
-  }
-  say(text) { document.getElementById("said").textContent = text; }
 
   /** The lanes of both, those of one thing together: A above B. */
   build() {
@@ -96,20 +92,10 @@ class Compare {
         (end < width ? `<line class="run-end" x1="${end}" x2="${end}" y1="0" y2="${lane.height}"/>` : "") +
         (parted >= 0 && parted <= width ? `<line class="parted" x1="${parted}" x2="${parted}" y1="0" y2="${lane.height}"><title>here they part</title></line>` : "");
     });
-    this.drawAxis(width, folds);
+    this.drawAxis(width);
     this.drawOverview();
     this.drawCursor();
     document.getElementById("mode").textContent = `scale: ${v.mode}`;
-  }
-
-  drawAxis(width, folds) {
-    const axis = document.getElementById("axis"), ticks = this.scale.ticks(96);
-    const step = ticks.length > 1 ? Math.min(...ticks.slice(1).map((t, i) => t - ticks[i])) : this.view.to - this.view.from;
-    axis.setAttribute("viewBox", `0 0 ${width} 34`);
-    axis.innerHTML = folds.map((f) => {
-      const a = this.scale.x(f.from), b = this.scale.x(f.to);
-      return b - a > 70 ? `<text class="fold-text" x="${((a + b) / 2).toFixed(1)}" y="11" text-anchor="middle">⋯ ${lasting(f.to - f.from)} ⋯</text>` : "";
-    }).join("") + ticks.map((t) => `<line class="tick" x1="${this.scale.x(t).toFixed(1)}" x2="${this.scale.x(t).toFixed(1)}" y1="18" y2="34"/><text class="tick-text" x="${(this.scale.x(t) + 3).toFixed(1)}" y="30">${seconds(t, step)}</text>`).join("");
   }
 
   /** How much happens when: A above, B below. */
@@ -158,29 +144,7 @@ class Compare {
     v.to = v.from + length;
     this.draw();
   }
-  pan(pixels) {
-    const v = this.view, by = Math.round(this.scale.inverse(this.scale.right / 2 + pixels) - this.scale.inverse(this.scale.right / 2));
-    v.from += by;
-    v.to += by;
-    this.draw();
-  }
-  focus(name) { this.view.focus = name; this.build(); this.draw(); this.say(`partition ${name} in focus`); }
-  focusTransaction(id) { this.view.txn = id; this.build(); this.draw(); this.say(`transactional id ${id} in focus`); }
   next(list, now) { return list[(list.indexOf(now) + 1) % list.length]; }
-
-  theme() {
-    const root = document.documentElement, dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
-    this.drawOverview();
-  }
-  async copy(text) {
-    try {
-      await navigator.clipboard.writeText(text);
-      this.say("copied");
-    } catch {
-      this.say(`to copy: ${text}`);
-    }
-  }
 
   listen() {
     const sheet = document.getElementById("help"), modes = ["folded", "linear", "steps"];
@@ -209,34 +173,6 @@ class Compare {
     this.listenToDragging();
   }
 
-  /** In the lanes a drag pans and a click sets the cursor; on the overview both move the window. */
-  listenToDragging() {
-    const lanes = document.getElementById("lanes"), overview = document.getElementById("overview"), box = () => lanes.querySelector(".lane svg").getBoundingClientRect();
-    let from = null, begun = null;
-    lanes.addEventListener("pointerdown", (e) => { if (e.target.closest(".lane svg")) from = { x: e.clientX, moved: false }; });
-    addEventListener("pointermove", (e) => {
-      if (!from || Math.abs(e.clientX - from.x) < 4) return;
-      this.pan(from.x - e.clientX);
-      from = { x: e.clientX, moved: true };
-    });
-    addEventListener("pointerup", (e) => {
-      if (from && !from.moved) this.goTo(this.scale.inverse(e.clientX - box().left));
-      from = null;
-    });
-    lanes.addEventListener("wheel", (e) => {
-      if (!e.ctrlKey) return; // a plain wheel must scroll
-      e.preventDefault();
-      this.zoom(e.deltaY > 0 ? 1.25 : 0.8, this.scale.inverse(e.clientX - box().left));
-    }, { passive: false });
-    overview.addEventListener("pointerdown", (e) => { begun = e.offsetX; overview.setPointerCapture(e.pointerId); });
-    overview.addEventListener("pointerup", (e) => {
-      if (begun === null) return;
-      const t = (x) => Math.round(x / overview.clientWidth * this.end), v = this.view, length = v.to - v.from;
-      [v.from, v.to] = Math.abs(e.offsetX - begun) > 4 ? [t(Math.min(begun, e.offsetX)), t(Math.max(begun, e.offsetX)) + 1] : [t(e.offsetX) - length / 2, t(e.offsetX) + length / 2].map(Math.round);
-      begun = null;
-      this.draw();
-    });
-  }
 }
 
 Promise.all([readRun("data-a"), readRun("data-b")]).then((runs) => { window.main = new Compare(runs); }).catch((e) => { document.getElementById("said").textContent = `this page cannot be read: ${e.message}`; throw e; });
