@@ -125,17 +125,20 @@ type Run struct {
 
 // Violation is one broken promise.
 type Violation struct {
-	Check   string   `json:"check"`
-	Message string   `json:"message"`
-	Ops     []int    `json:"ops"` // the operations that prove it, by index in the history
-	At      Seconds  `json:"at"`
-	Anomaly string   `json:"anomaly,omitempty"` // as `ktrial check` names it
-	Subject string   `json:"subject,omitempty"` // the partition or group that it is about
-	Where   string   `json:"where,omitempty"`   // the topic of that partition, or the group
-	Inside  bool     `json:"inside,omitempty"`  // a law broke inside the cluster: clients may have seen nothing
-	Proof   []string `json:"proof,omitempty"`   // the argument, step by step
-	Lanes   string   `json:"lanes,omitempty"`   // the operations, drawn
-	Story   []Moment `json:"story,omitempty"`   // these operations and what happened around them
+	Check   string  `json:"check"`
+	Message string  `json:"message"`
+	Ops     []int   `json:"ops"` // the operations that prove it, by index in the history
+	At      Seconds `json:"at"`
+	Anomaly string  `json:"anomaly,omitempty"` // as `ktrial check` names it
+	Subject string  `json:"subject,omitempty"` // the partition or group that it is about
+	Where   string  `json:"where,omitempty"`   // the topic of that partition, or the group
+	Inside  bool    `json:"inside,omitempty"`  // a law broke inside the cluster: clients may have seen nothing
+	Host    string  `json:"host,omitempty"`    // where that law broke
+	// Producer is the id of the producer that a law is about; nil: of none in particular.
+	Producer *int64   `json:"producer,omitempty"`
+	Proof    []string `json:"proof,omitempty"` // the argument, step by step
+	Lanes    string   `json:"lanes,omitempty"` // the operations, drawn
+	Story    []Moment `json:"story,omitempty"` // these operations and what happened around them
 	// Values and Offsets are of the records that it is about, as far as it is known.
 	Values  []string `json:"values,omitempty"`
 	Offsets []int64  `json:"offsets,omitempty"`

@@ -40,6 +40,8 @@ const (
 	Diverged        WhyKind = "diverged replica"
 	JoinedTooEarly  WhyKind = "joined the ISR too early"
 	TwoOwnersAtOnce WhyKind = "two owners"
+	// TwoAssignments: a coordinator told of two assignments in one generation.
+	TwoAssignments  WhyKind = "two assignments"
 	StuckGroup      WhyKind = "stuck group"
 	TornTransaction WhyKind = "torn transaction"
 	// AbortedDelivered: a consumer was given a record of a transaction that did not commit.
@@ -55,6 +57,12 @@ const (
 	TwoLeaders  WhyKind = "two leaders"
 	// MetadataLost: metadata that was committed is gone, or was not safe.
 	MetadataLost WhyKind = "lost metadata"
+	// ImagesDiffer: nodes made different things of the same metadata.
+	ImagesDiffer WhyKind = "images differ"
+	// AppliedUncommitted: a node applied metadata that is not committed.
+	AppliedUncommitted WhyKind = "applied uncommitted metadata"
+	// ForgottenProducer: what replicas know of a producer is not what their logs say.
+	ForgottenProducer WhyKind = "forgotten producer"
 	// ValueLost: a compacted log lacks the last value of a key.
 	ValueLost WhyKind = "lost value"
 )

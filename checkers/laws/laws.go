@@ -29,6 +29,8 @@ type Failure struct {
 	Node    Node  // NoNode: none in particular
 	Subject string
 	Message string // without the subject
+	// Producer is the id of the producer that it is about; nil: of none in particular.
+	Producer *int64
 }
 
 // Text is the message with its subject.
@@ -70,6 +72,11 @@ func (t *tally) Fail(law Law, node Node, format string, args ...any) {
 }
 
 func (t *tally) fail(law Law, node Node, format string, args ...any) {
+	t.failOf(nil, law, node, format, args...)
+}
+
+// failOf is fail of what is about one producer.
+func (t *tally) failOf(producer *int64, law Law, node Node, format string, args ...any) {
 	t.Broken++
 	if len(t.Failures) >= 100 && t.Report == nil {
 		return
@@ -86,7 +93,7 @@ func (t *tally) fail(law Law, node Node, format string, args ...any) {
 			args[i] = names
 		}
 	}
-	f := Failure{law, t.events, node, t.subject, fmt.Sprintf(format, args...)}
+	f := Failure{law, t.events, node, t.subject, fmt.Sprintf(format, args...), producer}
 	if len(t.Failures) < 100 {
 		t.Failures = append(t.Failures, f)
 	}

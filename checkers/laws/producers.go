@@ -93,7 +93,7 @@ func (r *Replication) Producers(node Node, known []Known) {
 			continue
 		}
 		if k, ok := p.knows(s.producer); ok && k != s.known() || !ok && s.end > p.oldest() {
-			r.fail(ProducersKnown, node, "%v knows of producer %d %v; its log has sequence %d in epoch %d, up to offset %d", node, s.producer, k, s.last, s.epoch, s.end)
+			r.failOf(&s.producer, ProducersKnown, node, "%v knows of producer %d %v; its log has sequence %d in epoch %d, up to offset %d", node, s.producer, k, s.last, s.epoch, s.end)
 			return
 		}
 	}
@@ -104,7 +104,7 @@ func (r *Replication) Producers(node Node, known []Known) {
 		if id, differ := p.differs(other); differ {
 			a, _ := p.knows(id)
 			b, _ := other.knows(id)
-			r.fail(ProducersKnown, node, "%v knows of producer %d %v, %v %v", node, id, a, other.node, b)
+			r.failOf(&id, ProducersKnown, node, "%v knows of producer %d %v, %v %v", node, id, a, other.node, b)
 			return
 		}
 	}

@@ -100,6 +100,7 @@ func (r *run) lawBroke(law string, f laws.Failure) {
 	r.violate(law, f.Text())
 	v := &r.violations[len(r.violations)-1]
 	v.Story, v.Inside, v.Subject = r.around(f), true, f.Subject
+	v.Host, v.Producer = r.c.HostOf(kafka.NodeID(f.Node)), f.Producer
 	r.w.Tell(&PromiseBroken{law, f.Text()})
 	r.w.Fail(errBroken)
 }

@@ -12,103 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ktrial/ktrial/broker/kafka"
-	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/checkers/permit"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/ledger"
-	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/sim/env"
 )
-
-// plants says where each planted bug shows itself, within how many seeds, and
-// what finds it first.
-var plants = []struct {
-	bug      planted.Bug
-	scenario scenarios.Scenario
-	seeds    uint64
-	check    string // begins with this
-	set      string // a setting of the run, as key=value; empty: none
-}{
-	{planted.CountDivergedFetch, scenarios.LeadershipPingPong, 3, "law 5:", ""},
-	{planted.NoDivergenceCheck, scenarios.SplitNetwork, 3, "law 5:", ""},
-	{planted.TruncateToHW, scenarios.LeadershipPingPong, 3, "law 23:", ""},
-	{planted.ISRNoLESO, scenarios.Standard, 20, "law 12:", ""},
-	{planted.HWCommittedISR, scenarios.ReturnOfTheReplica, 3, "law 9:", ""},
-	{planted.HWUnderMinISR, scenarios.LastInSync, 3, "law 9:", ""},
-	{planted.NoELR, scenarios.LastInSync, 5, "law 18:", ""},
-	{planted.IgnoreBrokerEpoch, scenarios.LateISRJoin, 3, "law 12:", ""},
-	{planted.NoDuplicateWindow, scenarios.LateRequests, 3, "records are not duplicated", ""},
-	{planted.SnapshotWindow, scenarios.RetriesAfterRestart, 3, "records are not duplicated", ""},
-	{planted.RaftNoFlush, scenarios.ControllerStorm, 1, "law 35:", ""},
-	{planted.RaftForgetVote, scenarios.VotesInTheDark, 20, "law 33:", ""},
-	{planted.RaftRestartAsLeader, scenarios.ControllerStorm, 3, "law 28:", ""},
-	{planted.AckBeforeCommit, scenarios.SlowLoad, 5, "committed offsets are what was committed", ""},
-	{planted.ServeWhileLoading, scenarios.SlowLoad, 5, "committed offsets are what was committed", ""},
-	{planted.UnloadIgnoresEpoch, scenarios.SlowLoad, 5, "every client and replica makes progress", ""},
-	{planted.CleanTombstoneNow, scenarios.CompactedTable, 3, "what a reader has of a table is the table", ""},
-	{planted.CleanDropLastBatch, scenarios.CompactedTable, 3, "law 62:", ""},
-	{planted.CommitNoGeneration, scenarios.ZombieMember, 3, "law 47:", ""},
-	{planted.IgnoreGeneration, scenarios.ZombieMember, 3, "law 45:", "partition.assignment.strategy=sticky"},
-	{planted.StaleAssignment, scenarios.CoordinatorLoss, 5, "law 45:", ""},
-	{planted.RespondBeforePersist, scenarios.CoordinatorAlone, 3, "law 45:", ""},
-	{planted.NoInstanceFence, scenarios.StaticTwin, 3, "law 54:", ""},
-	{planted.StaticSwapVolatile, scenarios.StaticTwin, 5, "law 54:", ""},
-	{planted.ExpireAnyState, scenarios.OffsetsAndClocks, 5, "groups leave nothing out", ""},
-	{planted.ProposeFenced, scenarios.SplitNetwork, 3, "law 76:", ""},
-	{planted.DupAckWrongOffset, scenarios.SplitNetwork, 3, "records are not duplicated", ""},
-	{planted.ListNoEpochStart, scenarios.SplitNetwork, 3, "law 11:", ""},
-	{planted.FetchNoCurrentEpoch, scenarios.LeadershipPingPong, 3, "law 13:", ""},
-	{planted.BatchExpireFromBase, scenarios.Standard, 5, "law 1:", ""},
-	{planted.SnapNoFsync, scenarios.ControllerStorm, 3, "every client and replica makes progress", "metadata.log.max.record.bytes.between.snapshots=1500"},
-	{planted.TxnTimeoutNoBump, scenarios.StandardEOS, 5, "law 63:", ""},
-	{planted.AckMarkerEarly, scenarios.StandardEOS, 5, "consumers read in order and without holes", ""},
-	{planted.TxnCommitNoGeneration, scenarios.StandardEOS, 8, "a partition has one owner in a generation", ""},
-	{planted.FetchDelayedNoAbortedList, scenarios.StandardEOS, 3, "nothing is read that was not sent", ""},
-	{planted.TxnCompleteTwice, scenarios.StandardEOS, 5, "law 65:", ""},
-	{planted.TxnVolatile, scenarios.StandardEOS, 6, "every client and replica makes progress", ""},
-	{planted.TxnMarkerStrictNoRetry, scenarios.StandardEOS, 10, "every client and replica makes progress", ""},
-	{planted.TxnNoVerify, scenarios.LateProduce, 5, "every client and replica makes progress", ""},
-	{planted.TxnSharedEpoch, scenarios.LateEndTxn, 3, "nothing is read that was not sent", "transaction.version=2"},
-	{planted.TxnMarkersUncommitted, scenarios.DecisionLost, 10, "acknowledged records are never lost", ""},
-	{planted.TxnMarkerEpochGE, scenarios.LateMarkers, 10, "acknowledged records are never lost", ""},
-	{planted.TxnPendingByID, scenarios.LateMarkers, 25, "every client and replica makes progress", ""},
-	{planted.TxnRotateWrongPair, scenarios.EpochsUsedUp, 3, "epochs grow", ""},
-	{planted.TxnDoubleBump, scenarios.EpochsUsedUp, 10, "law 63:", ""},
-	{planted.TxnNoPersistPrevNext, scenarios.CoordinatorInPrepare, 15, "law 63:", "ktrial.transaction.first.epoch=32762"},
-	{planted.FetchDelayedUncommitted, scenarios.ZombieProducer, 3, "law 67:", ""},
-	{planted.EpochAddThenRemove, scenarios.SlowToGiveUp, 10, "law 50:", ""},
-	{planted.NullAcknowledges, scenarios.SlowToGiveUp, 5, "law 49:", ""},
-	{planted.HeartbeatOwnsTarget, scenarios.SlowToGiveUp, 3, "law 49:", ""},
-	{planted.HeartbeatEmptyIsNoChange, scenarios.SlowToGiveUp, 3, "members give up in time what they are to", ""},
-	{planted.HeartbeatNoReset, scenarios.LostAnswers, 5, "every client and replica makes progress", ""},
-}
-
-func TestPlantedBugsAreFound(t *testing.T) {
-	for _, p := range plants {
-		t.Run(string(p.bug), func(t *testing.T) {
-			t.Parallel()
-			set := map[string]string{}
-			if name, value, ok := strings.Cut(p.set, "="); ok {
-				set[name] = value
-			}
-			for seed := uint64(1); seed <= p.seeds; seed++ {
-				r, err := Run(p.scenario, Options{Seed: seed, Set: set, Plant: []planted.Bug{p.bug}})
-				require.NoError(t, err)
-				if r.Report.Verdict != reports.Violated {
-					continue
-				}
-				first := r.Report.Violations[0]
-				assert.Truef(t, strings.HasPrefix(first.Check, p.check), "seed %d: %s: %s", seed, first.Check, first.Message)
-				assert.Positive(t, r.Report.Planted[string(p.bug)].Infected)
-				return
-			}
-			t.Errorf("%s does not find %s in %d seeds", p.scenario.Name, p.bug, p.seeds)
-		})
-	}
-}
 
 // acted is a run whose nodes are played by the test.
 func acted(t testing.TB) *run {
@@ -229,39 +140,4 @@ func TestLossBeyondThePromiseIsExcused(t *testing.T) {
 	assert.Contains(t, r.violations[0].Check, "law 16: ")
 }
 
-var (
-	long      = flag.Bool("long", false, "run the long tests, too")
-	longSeeds = flag.Uint64("seeds", 100, "how many seeds the long tests play of each scenario")
-)
-
-// TestTableOfPlantedBugs plants each bug in each scenario and prints the first
-// seed that finds it, and the law or check that did. Nothing is demanded: most
-// bugs have no part in most scenarios.
-func TestTableOfPlantedBugs(t *testing.T) {
-	if !*long {
-		t.Skip("it takes minutes; -long")
-	}
-	for _, e := range planted.All {
-		for _, s := range scenarios.Promising() {
-			t.Run(string(e.Bug)+"/"+s.Name, func(t *testing.T) {
-				t.Parallel()
-				t.Log(firstSeed(t, e.Bug, s))
-			})
-		}
-	}
-}
-
-func firstSeed(t *testing.T, bug planted.Bug, s scenarios.Scenario) string {
-	var reached, infected int64
-	for seed := uint64(1); seed <= *longSeeds; seed++ {
-		r, err := Run(s, Options{Seed: seed, Plant: []planted.Bug{bug}})
-		require.NoError(t, err)
-		p := r.Report.Planted[string(bug)]
-		reached, infected = reached+p.Reached, infected+p.Infected
-		if len(r.Report.Violations) > 0 {
-			check, _, _ := strings.Cut(r.Report.Violations[0].Check, ":")
-			return fmt.Sprintf("| %s | %s | %d | %s |", bug, s.Name, seed, check)
-		}
-	}
-	return fmt.Sprintf("| %s | %s | none of %d | reached %d, infected %d |", bug, s.Name, *longSeeds, reached, infected)
-}
+var long = flag.Bool("long", false, "run the long tests, too")

@@ -28,6 +28,7 @@ type account struct {
 	polls     []poll
 	lost      []abandoned
 	refused   []refused
+	rewrites  []rewritten
 	hosts     map[kafka.NodeID]string
 
 	reading
@@ -161,6 +162,10 @@ func (a *account) read(e *ledger.Entry) {
 	case *witness.PartitionCommitted:
 		if x.Subject() == a.partition && (len(a.decisions) == 0 || x.At > a.decisions[len(a.decisions)-1].At) {
 			a.decisions = append(a.decisions, decision{now, e.Host, x.LeaderEpoch, *x})
+		}
+	case *witness.SegmentsReplaced:
+		if x.Subject() == a.partition {
+			a.rewrites = append(a.rewrites, rewritten{now, e.Host, *x})
 		}
 	case *witness.LeaderChosen:
 		if x.Subject() == a.partition {

@@ -25,6 +25,7 @@ type groups struct {
 	asked  map[string]*asked
 	polls  []groupPoll
 	took   []tookCommit
+	given  []given
 	downs  []life
 	reading
 	ids    map[string]string // host by id of a member
@@ -125,6 +126,8 @@ func (g *groups) read(e *ledger.Entry) {
 		g.took = append(g.took, tookCommit{now, e.Host, x.Group, x.Partition.String(), x.Member, x.Offset, x.Generation, false})
 	case *witness.OffsetPending:
 		g.took = append(g.took, tookCommit{now, e.Host, x.Group, x.Partition.String(), x.Member, x.Offset, x.Generation, true})
+	case *witness.GroupAssigned:
+		g.given = append(g.given, given{now, e.Host, *x})
 	case *witness.CoordinatorForgotten:
 		g.forgotten(e.Host, x)
 	case *workloads.Completed:
@@ -209,6 +212,8 @@ func (g *groups) explainLaw() *reports.Why {
 				return why
 			}
 		}
+	case *witness.GroupAssigned:
+		return g.explainGiven()
 	case *witness.OffsetCommitted, *witness.OffsetPending:
 		if n := len(g.took); n > 0 {
 			return g.staleCommit(&g.took[n-1])

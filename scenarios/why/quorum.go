@@ -22,6 +22,7 @@ type quorum struct {
 	flushed   []quorumEvent // end
 	committed []quorumEvent // epoch; high watermark
 	truncated []quorumEvent // epoch; end; was
+	images    []image
 	lives     []life
 	hosts     map[kafka.NodeID]string
 	ends      map[kafka.NodeID]kafka.Offset
@@ -54,6 +55,7 @@ func (q *quorum) read(e *ledger.Entry) {
 		q.lives = append(q.lives, life{q.last, e.Host, e.Event.Sentence(), true})
 		return
 	}
+	q.readImage(e)
 	r, ok := e.Event.(interface{ Of() *witness.Replica })
 	if !ok || r.Of() == nil || r.Of().Subject() != kafka.MetadataPartition.String() {
 		return
@@ -120,6 +122,8 @@ func explainQuorum(events iter.Seq[*ledger.Entry], v *reports.Violation) *report
 		return q.cutCommitted(lastOfAll(q.truncated))
 	case *witness.QuorumFollows:
 		return q.twoFollowed(lastOfAll(q.follows))
+	case *witness.Applied, *witness.SnapshotWritten, *witness.SnapshotLoaded:
+		return q.explainImage()
 	}
 	return nil
 }

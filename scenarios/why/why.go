@@ -9,10 +9,10 @@
 // guesses.
 //
 // The files: account.go reads the events of a partition, way.go follows a record;
-// lost.go, duplicate.go and early.go hold the rules of its log. transactions.go and
-// tale.go do so for transactions, with rules in aborted.go, torn.go and endings.go. The
-// rules of groups are in groups.go and rewound.go, those of the quorum in quorum.go, of
-// compacted topics in compacted.go.
+// lost.go, duplicate.go, early.go and producers.go hold the rules of its log.
+// transactions.go and tale.go do so for transactions, with rules in aborted.go, torn.go
+// and endings.go. The rules of groups are in groups.go, assigned.go and rewound.go, those
+// of the quorum in quorum.go and images.go, of compacted topics in compacted.go.
 package why
 
 import (
@@ -25,9 +25,9 @@ import (
 	"github.com/ktrial/ktrial/reports"
 )
 
-// Explain says how a violation came about. events are all of the run; they may be valid
-// only until the next (ledger.Passing). Nil: there
-// is no rule for what it is about, or the events do not show it.
+// Explain says how a violation came about. events are all of the run; they
+// may be valid only until the next (ledger.Passing). Nil: there is no rule for what it is
+// about, or the events do not show it.
 func Explain(events iter.Seq[*ledger.Entry], v *reports.Violation) *reports.Why {
 	if v.Subject == kafka.MetadataPartition.String() {
 		return explainQuorum(events, v)
@@ -57,7 +57,10 @@ func explainLog(events iter.Seq[*ledger.Entry], v *reports.Violation) *reports.W
 		return nil
 	}
 	a := accountOf(events, v.Subject, v.Inside)
-	if v.Inside {
+	switch {
+	case v.Producer != nil:
+		return a.explainProducer(kafka.ProducerID(*v.Producer), v.Host)
+	case v.Inside:
 		return a.explainLaw()
 	}
 	return a.explainAnomaly(v)

@@ -138,6 +138,9 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.RaftForgetVote, scenario: "votes-in-the-dark", kind: reports.TwoLeaders, because: "was not on its disk", long: true},
 		{bug: planted.RaftNoFlush, scenario: "standard", kind: reports.MetadataLost, because: "not when it is in the page cache"},
 		{bug: planted.CleanTombstoneNow, scenario: "compacted-table", kind: reports.ValueLost, because: "must stay for delete.retention.ms", long: true},
+		{bug: planted.CleanDropLastBatch, scenario: "compacted-table", kind: reports.ForgottenProducer, because: "KAFKA-5490", long: true},
+		{bug: planted.RespondBeforePersist, scenario: "coordinator-alone", kind: reports.TwoAssignments, because: "only when it is committed"},
+		{bug: planted.StaleAssignment, scenario: "eager-versus-cooperative-versus-848", kind: reports.TwoAssignments, because: "waits for the leader's SyncGroup"},
 		{bug: planted.SnapshotWindow, scenario: "retries-after-restart", kind: reports.Duplicated, because: "opened its log in between", long: true},
 	} {
 		t.Run(string(c.bug), func(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 )
 
 // WriteMarkdown writes the kill matrix: each bug with the cheapest way to find it from
-// inside and from outside, then each bug in each scenario. eventsPerSecond is how many
+// inside and from outside, then where each was found. eventsPerSecond is how many
 // events a CPU second plays, which makes seconds out of events.
 func (z Zoo) WriteMarkdown(w io.Writer, runs []Run, eventsPerSecond float64) {
 	m := z.Matrix(runs)
@@ -24,11 +24,7 @@ func (z Zoo) WriteMarkdown(w io.Writer, runs []Run, eventsPerSecond float64) {
 		out, outCost := how(row, outsideOf, eventsPerSecond)
 		fmt.Fprintf(w, "| %s | %s | %s (%s) | %s | %s | %s | %s |\n", row[0].name(), e.Zoo, e.About, e.Ref, in, inCost, out, outCost)
 	}
-	z.writeMatrix(w, m)
-	fmt.Fprintf(w, "\n## What broke\n\n| bug | checks that broke in some run |\n| --- | --- |\n")
-	for _, row := range m {
-		fmt.Fprintf(w, "| %s | %s |\n", row[0].name(), strings.Join(checksOf(row), "; "))
-	}
+	z.writePlaces(w, m)
 }
 
 func (z Zoo) writeHead(w io.Writer, m [][]Found, runs []Run, eventsPerSecond float64) {
@@ -54,8 +50,8 @@ func (z Zoo) writeHead(w io.Writer, m [][]Found, runs []Run, eventsPerSecond flo
 		}
 	}
 	fmt.Fprintf(w, "# The zoo: what finds which planted bug\n\nWritten by `ktrial zoo`. Each bug was played alone, with seeds 1 to %d at most, in each of %d scenarios: until clients saw it\n"+
-		"(from outside: also when something does not make progress any more), further seeds only where its branch was reached. From inside: a law\n"+
-		"broke, or an assertion of the stack. %s runs, %s events.\n\n", z.Last, len(z.Scenarios), reports.Count(int64(len(runs))), reports.Count(int64(events)))
+		"(from outside: also when something does not make progress any more), further seeds only where its branch was reached; with\n"+
+		"the setting that it needs (`docs/planted.md`). From inside: a law broke, or an assertion of the stack. %s runs, %s events.\n\n", z.Last, len(z.Scenarios), reports.Count(int64(len(runs))), reports.Count(int64(events)))
 	fmt.Fprintf(w, "Of %d rows (a bug alone, or with those that take away what hides it) %d were found from inside, %d from outside.", len(m)-len(unplayed), inside, outside)
 	if len(unplayed) > 0 {
 		fmt.Fprintf(w, " Not played: %s.", strings.Join(unplayed, ", "))
@@ -98,37 +94,26 @@ func how(row []Found, of func(*Found) *Find, eventsPerSecond float64) (text, cos
 	return fmt.Sprintf("%s, seed %d: %s", f.Scenario, find.Seed, find.Check), fmt.Sprintf("%.2f", float64(find.Events)/eventsPerSecond)
 }
 
-// writeMatrix writes a row for each scenario: there are more of them than of bugs that
-// a page is wide.
-func (z Zoo) writeMatrix(w io.Writer, m [][]Found) {
-	fmt.Fprintf(w, "\n## Each bug in each scenario\n\nA cell has the first seed that found the bug from inside, and behind the stroke from outside; `-`: none did. `i`: the branch was\n"+
-		"infected, `r`: it was only reached. An empty cell: it was not reached. `?`: it was not played.\n\n| scenario |")
+// writePlaces writes for each bug where it was found, and where it was met and not seen.
+func (z Zoo) writePlaces(w io.Writer, m [][]Found) {
+	fmt.Fprintf(w, "\n## Where each bug was found\n\nBehind a scenario stands the first seed that found the bug from inside, and behind the stroke from outside; `-`: none did. Unseen: its\n"+
+		"branch made a difference there, and nothing showed it. Reached: in how many scenarios it was only evaluated.\n\n"+
+		"| bug | found in | unseen in | reached | checks that broke in some run |\n| --- | --- | --- | --- | --- |\n")
 	for _, row := range m {
-		fmt.Fprintf(w, " %s |", row[0].name())
-	}
-	fmt.Fprintf(w, "\n| --- |%s\n", strings.Repeat(" --- |", len(m)))
-	for i, s := range z.Scenarios {
-		fmt.Fprintf(w, "| %s |", s.Name)
-		for _, row := range m {
-			fmt.Fprintf(w, " %s |", row[i].cell())
+		var found, unseen []string
+		reached := 0
+		for i := range row {
+			switch f := &row[i]; {
+			case f.Inside != nil || f.Outside != nil:
+				found = append(found, fmt.Sprintf("%s %s/%s", f.Scenario, f.Inside.seed(), f.Outside.seed()))
+			case f.Infected > 0:
+				unseen = append(unseen, f.Scenario)
+			case f.Reached > 0:
+				reached++
+			}
 		}
-		fmt.Fprintln(w)
+		fmt.Fprintf(w, "| %s | %s | %s | %d | %s |\n", row[0].name(), strings.Join(found, ", "), strings.Join(unseen, ", "), reached, strings.Join(checksOf(row), "; "))
 	}
-}
-
-// cell is a bug in a scenario, in a few letters.
-func (f *Found) cell() string {
-	switch {
-	case f.Inside != nil || f.Outside != nil:
-		return f.Inside.seed() + "/" + f.Outside.seed()
-	case f.Infected > 0:
-		return "i"
-	case f.Reached > 0:
-		return "r"
-	case f.Seeds == 0:
-		return "?"
-	}
-	return ""
 }
 
 func (f *Find) seed() string {

@@ -1,7 +1,8 @@
 // Package zoo measures what finds a planted bug: which checks, in which scenarios,
 // after how many seeds. It plays each bug in each scenario until it is found from
 // outside, by what clients saw, and says when it was found from inside, by a law or an
-// assertion of the stack. It leaves out scenarios that never reach the bug's branch.
+// assertion of the stack. It leaves out scenarios that never reach the bug's branch. Where
+// a bug is known to need a setting (Finders), its scenario is played with it.
 //
 // A run in which a law breaks ends there. It is played once more without laws, to see
 // what clients would have seen.
@@ -189,7 +190,7 @@ func (h *hunt) once(c cell, seed uint64, outside bool) (r Run, ok bool) {
 		return known, true
 	}
 	begun := time.Now()
-	result, err := trial.Run(c.scenario, trial.Options{Seed: seed, Plant: c.plants(), Outside: outside, Keep: ledger.KeepStory})
+	result, err := trial.Run(c.scenario, trial.Options{Seed: seed, Set: settings(c.Bug, c.scenario.Name), Plant: c.plants(), Outside: outside, Keep: ledger.KeepStory})
 	if err != nil {
 		h.fail(fmt.Errorf("zoo: %s: %w", c.Bug, err))
 		return r, false

@@ -37,8 +37,6 @@ func TestMatrix(t *testing.T) {
 		Bug: planted.TruncateToHW, Scenario: "standard", Seeds: 2, Reached: 2, Infected: 1, Inside: &law,
 		Outside: &Find{Seed: 2, Check: "all observations agree", Events: 1900}, Checks: []string{"all observations agree", law.Check},
 	}, m[1][0])
-	assert.Equal(t, []string{"", "-/1"}, []string{m[0][0].cell(), m[0][1].cell()})
-	assert.Equal(t, []string{"2/2", "i"}, []string{m[1][0].cell(), m[1][1].cell()})
 	var text strings.Builder
 	z.WriteMarkdown(&text, runs, 100)
 	golden.File(t, "testdata/zoo.md", text.String())
@@ -60,7 +58,7 @@ func TestZoo(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, played, len(runs))
 	m := z.Matrix(runs)
-	assert.Equal(t, "1/1", m[0][0].cell(), "%+v", m[0][0])
+	assert.Equal(t, []string{"1", "1"}, []string{m[0][0].Inside.seed(), m[0][0].Outside.seed()}, "%+v", m[0][0])
 	assert.Less(t, m[0][0].Inside.Events, m[0][0].Outside.Events, "a law ends its run")
 	assert.Equal(t, Found{Bug: planted.HeartbeatNoReset, Scenario: "leadership-ping-pong", Seeds: 1, Checks: []string{}}, m[1][0], "there is no group: one seed is enough")
 
