@@ -324,6 +324,8 @@ var kinds = []struct {
 	{"two leaders of the quorum", []string{"controller-storm", "--seed", "1", "--plant", "raft.restart_as_leader"}, []string{"controller-3 began to lead __cluster_metadata/0 in epoch 1 twice", "no vote was asked for", "★ LEADER epoch 1"}, true},
 	{"metadata that is not safe", []string{"standard", "--seed", "1", "--plant", "raft.no_flush"}, []string{"have appended and none synced", "synced by 0"}, true},
 	{"a tombstone that is gone", []string{"compacted-table", "--seed", "1", "--plant", "clean.tombstone_now"}, []string{"was not given the tombstone at offset 846", "cleaned up to 866"}, true},
+	{"a producer that is forgotten", []string{"compacted-table", "--seed", "1", "--plant", "clean.drop_last_batch"}, []string{"not all replicas know of it", "cleaned over offset 2712"}, true},
+	{"two assignments of a generation", []string{"coordinator-alone", "--seed", "1", "--plant", "group.respond_before_persist"}, []string{"took the group over after broker-1 had answered", "another assignment"}, true},
 	{"what is permitted", []string{"acks-one", "--seed", "1", "--set", "duration=22s"}, []string{"ALLOWED", "was acknowledged"}, true},
 	{"a run that holds", []string{"leader-loses-power", "--seed", "1", "--set", "duration=6s"}, nil, true},
 }
