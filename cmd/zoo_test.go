@@ -25,7 +25,7 @@ func TestZoo(t *testing.T) {
 	assert.Equal(t, "all observations agree", row["outside"].(map[string]any)["check"])
 	matrix, err := os.ReadFile(filepath.Join(dir, "zoo.md"))
 	require.NoError(t, err)
-	assert.Contains(t, string(matrix), "| leadership-ping-pong | 1/1 |\n")
+	assert.Contains(t, string(matrix), "| leadership-ping-pong 1/1 |")
 
 	file := filepath.Join(dir, "zoo.jsonl")
 	text, err := os.ReadFile(file)

@@ -8,8 +8,8 @@ import (
 	"github.com/ktrial/ktrial/reports"
 )
 
-// rewritten: the cleaner put other segments in the place of those that held some offsets
-// of a replica's log.
+// rewritten: the cleaner put one segment instead of those that held some offsets of a
+// replica's log.
 type rewritten struct {
 	moment
 	host string

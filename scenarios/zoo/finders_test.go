@@ -2,6 +2,8 @@ package zoo_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +23,7 @@ func TestFinders_FindTheirBugs(t *testing.T) {
 			t.Parallel()
 			for i := range f.Within {
 				seed := (f.First-1+i)%f.Within + 1 // the known one first
-				r, err := trial.Run(f.Scenario, trial.Options{Seed: seed, Set: f.Settings(), Plant: []planted.Bug{f.Bug}})
+				r, err := trial.Run(f.Scenario, trial.Options{Seed: seed, Set: f.Set, Plant: []planted.Bug{f.Bug}})
 				require.NoError(t, err)
 				if r.Report.Verdict != reports.Violated {
 					continue
@@ -60,9 +62,9 @@ func TestFinders_AreDescribed(t *testing.T) {
 	golden.File(t, "../../docs/planted.md", b.String())
 }
 
-func with(set string) string {
-	if set == "" {
-		return ""
+func with(set map[string]string) (text string) {
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		text += fmt.Sprintf(", `%s=%s`", name, set[name])
 	}
-	return ", `" + set + "`"
+	return text
 }
