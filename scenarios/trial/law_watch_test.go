@@ -79,10 +79,11 @@ var plants = []struct {
 	{planted.TxnDoubleBump, scenarios.EpochsUsedUp, 10, "law 63:", ""},
 	{planted.TxnNoPersistPrevNext, scenarios.CoordinatorInPrepare, 15, "law 63:", "ktrial.transaction.first.epoch=32762"},
 	{planted.FetchDelayedUncommitted, scenarios.ZombieProducer, 3, "law 67:", ""},
-	{planted.EpochAddThenRemove, scenarios.SlowToGiveUp, 10, "law 50:", ""},
+	{planted.EpochAddThenRemove, scenarios.SlowToGiveUp, 3, "law 52:", ""},
 	{planted.NullAcknowledges, scenarios.SlowToGiveUp, 5, "law 49:", ""},
 	{planted.HeartbeatOwnsTarget, scenarios.SlowToGiveUp, 3, "law 49:", ""},
 	{planted.HeartbeatEmptyIsNoChange, scenarios.SlowToGiveUp, 3, "members give up in time what they are to", ""},
+	{planted.NoSessionInRebalance, scenarios.ScaleOut, 3, "law 55:", ""},
 	{planted.HeartbeatNoReset, scenarios.LostAnswers, 5, "every client and replica makes progress", ""},
 }
 
