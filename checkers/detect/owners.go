@@ -15,6 +15,8 @@ import (
 type owners struct {
 	log          *Log
 	memberEpochs bool
+	reset        Reset
+	atEnd        map[history.Key]bool // partitions in which some position began anew at the end
 	emit         Emit
 
 	newest  map[member]*floors   // by group, or by member of it
@@ -95,11 +97,18 @@ func (f *floors) before(event int64) (bound, bool) {
 	return bound{}, false
 }
 
-func (l *Log) findOwners(memberEpochs bool, emit Emit) {
-	o := &owners{log: l, memberEpochs: memberEpochs, emit: emit, newest: map[member]*floors{}, owner: map[ownedIn]Sight{},
+func (l *Log) findOwners(memberEpochs bool, reset Reset, emit Emit) {
+	o := &owners{log: l, memberEpochs: memberEpochs, reset: reset, atEnd: map[history.Key]bool{}, emit: emit, newest: map[member]*floors{}, owner: map[ownedIn]Sight{},
 		told: map[ownedIn]bool{}, gone: map[int32]int64{}, commits: map[groupKey][]write{}, member: map[member]*membership{}, seeks: map[int32]bool{}, last: map[groupKey]lastGiven{}}
 	if !l.anyGroup {
 		return
+	}
+	for i := range l.H.Notes() {
+		if n := &l.H.Notes()[i]; n.Fault == history.OffsetReset {
+			for _, key := range n.Keys {
+				o.atEnd[key] = true
+			}
+		}
 	}
 	l.H.Each(func(op *history.Op) bool {
 		o.gather(op)
@@ -326,6 +335,8 @@ func (o *owners) begin(op *history.Op, m *membership, since int64, sure bool, ke
 	}
 	lowest, highest, ok := mayBeCommitted(o.commits[groupKey{op.Group, key}], since, op.Completed)
 	switch {
+	case !ok && sure:
+		o.beginAnew(op, key, now)
 	case !ok:
 	case now.Offset < lowest.value:
 		f := about(GroupRewind, key)
@@ -334,6 +345,21 @@ func (o *owners) begin(op *history.Op, m *membership, since int64, sure bool, ke
 	case sure && now.Offset > highest.value:
 		o.jumped(op, key, highest, now)
 	}
+}
+
+// beginAnew: where a group had committed nothing that a new owner may have been told, it begins at the
+// start of the log, if auto.offset.reset says so. With latest it owes that no less: what is
+// passed over is what the setting permits, where the history tells that a position began at the end.
+func (o *owners) beginAnew(op *history.Op, key history.Key, now Sight) {
+	if !o.log.FromTheStart || o.reset != ResetEarliest && !(o.reset == ResetLatest && o.atEnd[key]) {
+		return
+	}
+	for _, w := range o.commits[groupKey{op.Group, key}] {
+		if w.began < op.Completed {
+			return
+		}
+	}
+	o.jumped(op, key, write{row: None}, now)
 }
 
 func (o *owners) jumped(op *history.Op, key history.Key, from write, now Sight) {
