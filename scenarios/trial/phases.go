@@ -113,19 +113,27 @@ func (r *run) liveness() error {
 	if bound == 0 {
 		bound = defaultLiveness
 	}
+	r.health.begin(false)
 	if err := r.converge(bound, r.settled); err != nil {
 		return err
 	}
+	moving := r.health.moving
 	ends := r.c.Ends(r.partitions)
 	r.stage.Drain(ends)
+	idle := true // the clients are done, so that nothing is written any more
 	if err := r.converge(bound, r.drained); err != nil {
 		if s := (stuck{}); !errors.As(err, &s) || !r.waitsForClock() {
 			return err
 		}
+		idle = false
 	}
 	if len(r.core.without) > 0 {
 		r.core.rejoin("the core has done without")
 		r.c.StartAll()
+		moving = true
+	}
+	if moving {
+		r.health.begin(idle)
 		if err := r.converge(bound, r.settled); err != nil {
 			return err
 		}
