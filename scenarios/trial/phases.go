@@ -121,7 +121,7 @@ func (r *run) liveness() error {
 	ends := r.c.Ends(r.partitions)
 	r.stage.Drain(ends)
 	idle := true // the clients are done, so that nothing is written any more
-	if err := r.converge(bound, r.drained); err != nil {
+	if err := r.converge(bound+r.discovery(), r.drained); err != nil {
 		if s := (stuck{}); !errors.As(err, &s) || !r.waitsForClock() {
 			return err
 		}
@@ -190,6 +190,9 @@ func (r *run) converge(bound time.Duration, well func(all bool) (problems []stri
 func (r *run) settled(all bool) (problems []string) {
 	if missing := r.c.Unready(r.core.without); missing != "" {
 		return []string{missing}
+	}
+	if waits := r.c.Operating(); waits != "" {
+		return []string{waits}
 	}
 	for _, c := range r.clients {
 		if c.Role == workloads.Writes && !r.stage.Done(c.Host) {
