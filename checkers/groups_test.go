@@ -227,6 +227,15 @@ var groupTables = []struct {
 	{"which latest does not promise", three + `
 		1: assigned orders group=g generation=1
 		1: poll orders/11@1 orders/12@2 group=g`, "from-the-start=true,auto.offset.reset=latest", Holds, ""},
+	{"and yet it is a loss to a group that was at work: a partition was added", `
+		0: send orders/0/10@0
+		1: poll orders/0/10@0 group=g
+		0: send orders/1/11@0
+		fault: offset-reset orders/1
+		0: send orders/1/12@1
+		1: assigned orders/1 group=g generation=1
+		1: poll orders/1/12@1 group=g
+		9: poll orders/0/10@0 orders/1/11@0 orders/1/12@1`, "from-the-start=true,auto.offset.reset=latest", Allowed, "group-jump"},
 	{"nor a history that begins in the middle", three + `
 		1: assigned orders group=g generation=1
 		1: poll orders/11@1 orders/12@2 group=g`, "auto.offset.reset=earliest", Holds, ""},

@@ -17,6 +17,7 @@ type owners struct {
 	memberEpochs bool
 	reset        Reset
 	atEnd        map[history.Key]bool // partitions in which some position began anew at the end
+	working      map[string]int64     // since when a group was given records
 	emit         Emit
 
 	newest  map[member]*floors   // by group, or by member of it
@@ -98,7 +99,7 @@ func (f *floors) before(event int64) (bound, bool) {
 }
 
 func (l *Log) findOwners(memberEpochs bool, reset Reset, emit Emit) {
-	o := &owners{log: l, memberEpochs: memberEpochs, reset: reset, atEnd: map[history.Key]bool{}, emit: emit, newest: map[member]*floors{}, owner: map[ownedIn]Sight{},
+	o := &owners{log: l, memberEpochs: memberEpochs, reset: reset, atEnd: map[history.Key]bool{}, working: map[string]int64{}, emit: emit, newest: map[member]*floors{}, owner: map[ownedIn]Sight{},
 		told: map[ownedIn]bool{}, gone: map[int32]int64{}, commits: map[groupKey][]write{}, member: map[member]*membership{}, seeks: map[int32]bool{}, last: map[groupKey]lastGiven{}}
 	if !l.anyGroup {
 		return
@@ -183,6 +184,9 @@ func (o *owners) operation(op *history.Op) {
 		m.listen(op)
 	}
 	m.joined = m.joined || op.F == history.Subscribe || op.F == history.Join
+	if len(op.Polled) > 0 && o.working[op.Group] == 0 {
+		o.working[op.Group] = op.Completed
+	}
 	for i, p := range op.Polled {
 		key := o.log.H.KeyOf(p.Rec)
 		if i > 0 && key == o.log.H.KeyOf(op.Polled[i-1].Rec) {
@@ -343,15 +347,23 @@ func (o *owners) begin(op *history.Op, m *membership, since int64, sure bool, ke
 		f.Name, f.Earlier, f.Later = op.Group, Sight{Offset: lowest.value, Row: lowest.row}, now
 		o.emit(f)
 	case sure && now.Offset > highest.value:
-		o.jumped(op, key, highest, now)
+		o.jumped(op, key, highest, now, 0)
 	}
 }
 
 // beginAnew: where a group had committed nothing that a new owner may have been told, it begins at the
-// start of the log, if auto.offset.reset says so. With latest it owes that no less: what is
-// passed over is what the setting permits, where the history tells that a position began at the end.
+// start of the log, if auto.offset.reset says so. With latest it passes over what was there: that is
+// no more than was asked for of a group that begins, and a loss to one that was at work when
+// the record was sent. The history tells that a position began at the end.
 func (o *owners) beginAnew(op *history.Op, key history.Key, now Sight) {
-	if !o.log.FromTheStart || o.reset != ResetEarliest && !(o.reset == ResetLatest && o.atEnd[key]) {
+	since := int64(0)
+	switch {
+	case !o.log.FromTheStart:
+		return
+	case o.reset == ResetEarliest:
+	case o.reset == ResetLatest && o.atEnd[key] && o.working[op.Group] > 0:
+		since = o.working[op.Group]
+	default:
 		return
 	}
 	for _, w := range o.commits[groupKey{op.Group, key}] {
@@ -359,13 +371,21 @@ func (o *owners) beginAnew(op *history.Op, key history.Key, now Sight) {
 			return
 		}
 	}
-	o.jumped(op, key, write{row: None}, now)
+	o.jumped(op, key, write{row: None}, now, since)
 }
 
-func (o *owners) jumped(op *history.Op, key history.Key, from write, now Sight) {
+// jumped: a member began above where its group was, and a record lies between that was sent after
+// an event.
+func (o *owners) jumped(op *history.Op, key history.Key, from write, now Sight, since int64) {
 	l := o.log
+	sent := func(rec history.Rec) int64 {
+		if w := l.Writer(rec); w >= 0 {
+			return int64(l.H.Brief(w).Invoked)
+		}
+		return 0
+	}
 	offset, passed := l.parts[key].next(from.value, now.Offset, func(offset int64, rec history.Rec) bool {
-		return l.flags[rec]&committed != 0 && l.flags[rec]&(tied|alsoOlder) == 0 && l.isThere(offset, rec)
+		return l.flags[rec]&committed != 0 && l.flags[rec]&(tied|alsoOlder) == 0 && l.isThere(offset, rec) && sent(rec) >= since
 	})
 	if !passed {
 		return
