@@ -215,6 +215,34 @@ var groupTables = []struct {
 		1: revoked orders group=g generation=1
 		2: assigned orders group=g generation=2
 		2: poll orders/12@2 group=g`, "enable.auto.commit=true", Allowed, "group-jump"},
+	{"a group that has committed nothing begins at the start of the log", three + `
+		1: assigned orders group=g generation=1
+		1: poll orders/10@0 orders/11@1 group=g
+		1: revoked orders group=g generation=1
+		2: assigned orders group=g generation=2
+		2: poll orders/10@0 group=g`, "from-the-start=true,auto.offset.reset=earliest", Holds, ""},
+	{"and not above it", three + `
+		1: assigned orders group=g generation=1
+		1: poll orders/11@1 orders/12@2 group=g`, "from-the-start=true,auto.offset.reset=earliest", Violated, "group-jump"},
+	{"which latest does not promise", three + `
+		1: assigned orders group=g generation=1
+		1: poll orders/11@1 orders/12@2 group=g`, "from-the-start=true,auto.offset.reset=latest", Holds, ""},
+	{"and yet it is a loss to a group that was at work: a partition was added", `
+		0: send orders/0/10@0
+		1: poll orders/0/10@0 group=g
+		0: send orders/1/11@0
+		fault: offset-reset orders/1
+		0: send orders/1/12@1
+		1: assigned orders/1 group=g generation=1
+		1: poll orders/1/12@1 group=g
+		9: poll orders/0/10@0 orders/1/11@0 orders/1/12@1`, "from-the-start=true,auto.offset.reset=latest", Allowed, "group-jump"},
+	{"nor a history that begins in the middle", three + `
+		1: assigned orders group=g generation=1
+		1: poll orders/11@1 orders/12@2 group=g`, "auto.offset.reset=earliest", Holds, ""},
+	{"it may have been told of a commit that was under way", three + `
+		3: commit orders@1 group=g info
+		1: assigned orders group=g generation=1
+		1: poll orders/11@1 orders/12@2 group=g`, "from-the-start=true,auto.offset.reset=earliest", Holds, ""},
 
 	// Coverage and processing.
 	{"every record is given to some member", three + `
@@ -226,6 +254,23 @@ var groupTables = []struct {
 		3: poll orders/11@1 group=other
 		2: poll orders/12@2 group=g
 		2: commit orders@3 group=g`, "", Violated, "group-skip"},
+	{"a commit that is ahead of what was given, for a while", three + `
+		1: poll orders/10@0 group=g
+		1: commit orders@3 group=g
+		1: poll orders/11@1 orders/12@2 group=g`, "from-the-start=true", Violated, "commit-ahead"},
+	{"the poll was under way", three + `
+		1: poll orders/10@0 group=g
+		1> poll group=g
+		2: commit orders@3 group=g
+		1< poll orders/11@1 orders/12@2 group=g`, "from-the-start=true", Holds, ""},
+	{"an older commit, and what comes after it", three + `
+		1: poll orders/10@0 group=g
+		1: commit orders@1 group=g
+		1: poll orders/11@1 orders/12@2 group=g
+		1: commit orders@3 group=g`, "from-the-start=true", Holds, ""},
+	{"it may have been given before the history began", three + `
+		1: commit orders@3 group=g
+		1: poll orders/11@1 orders/12@2 group=g`, "", Holds, ""},
 	{"processed, then committed", three + `
 		1: poll orders/10@0 orders/11@1 group=g
 		1: processed orders@0 orders@1 group=g

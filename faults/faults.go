@@ -127,6 +127,11 @@ type Cluster interface {
 	ElectPreferred()
 	// ResignController makes the active controller give up its leadership.
 	ResignController()
+	// AddPartitions gives a topic so many more; DeleteTopic deletes one, and MakeTopic makes it
+	// again, with the partitions that it had. While no controller is active they wait for one.
+	AddPartitions(topic string, count int32)
+	DeleteTopic(topic string)
+	MakeTopic(topic string)
 	// SetFeature finalizes another level of a feature.
 	SetFeature(feature string, level int16)
 }

@@ -37,6 +37,8 @@ var examples = []Fault{
 	PingPongCoordinator{"billing", time.Second}, MoveCoordinator{"billing"},
 	PingPongTransactionCoordinator{"till", time.Second}, MoveTransactionCoordinator{"till"}, Isolate{TransactionCoordinator("till")},
 	SetFeature{"transaction.version", 2},
+	AddPartitions{2, "orders"},
+	DeleteTopic{"orders"},
 	Kill{Coordinator("billing")}, Pause{Member("billing")}, Stop{Members("billing")},
 }
 

@@ -89,6 +89,8 @@ var grammar = []form{
 	{"elect preferred leaders", ElectPreferred{}, LeadershipGroup, "preferred replicas become leaders"},
 	{"resign active controller", ResignController{}, LeadershipGroup, "the active controller gives up its leadership"},
 
+	{"add {Count} partitions to {Topic}", AddPartitions{}, OperationGroup, "an operator gives a topic more partitions"},
+	{"delete topic {Topic}", DeleteTopic{}, OperationGroup, "an operator deletes a topic; the cure makes another one of its name"},
 	{"set feature {Feature} to {Level}", SetFeature{}, OperationGroup, "an operator upgrades or downgrades a feature, such as transaction.version"},
 }
 

@@ -34,6 +34,8 @@ type stage struct {
 	moves                      []string
 	elected, resigned, stopped int
 	features                   map[string]int16
+	partitions                 int32    // of the topic
+	topics                     []string // what became of it
 }
 
 // sight is what one process saw of another's pings.
@@ -280,7 +282,10 @@ func (s *stage) OffsetsPartition(string) (string, int32)      { return "__consum
 func (s *stage) TransactionalIDs() []string                   { return []string{"till"} }
 func (s *stage) TransactionsPartition(string) (string, int32) { return "__transaction_state", 2 }
 func (s *stage) Topics() []string                             { return []string{"orders"} }
-func (s *stage) Partitions(string) int32                      { return 3 }
+func (s *stage) Partitions(string) int32                      { return 3 + s.partitions }
+func (s *stage) AddPartitions(_ string, count int32)          { s.partitions += count }
+func (s *stage) DeleteTopic(topic string)                     { s.topics = append(s.topics, topic+" is deleted") }
+func (s *stage) MakeTopic(topic string)                       { s.topics = append(s.topics, topic+" is made") }
 func (s *stage) Leader(string, int32) string                  { return s.leader }
 func (s *stage) Followers(string, int32) []string {
 	return others(s.Brokers(), []string{s.leader})

@@ -450,6 +450,19 @@ func TestSetFeature(t *testing.T) {
 	assert.ErrorContains(t, err, "found level -1, expected at least 0")
 }
 
+func TestTopics(t *testing.T) {
+	s := newStage(t, 1)
+	s.strike("add 2 partitions to orders")()
+	assert.EqualValues(t, 5, s.Partitions("orders"))
+	heal := s.strike("delete topic orders")
+	assert.Equal(t, []string{"orders is deleted"}, s.topics)
+	heal()
+	assert.Equal(t, []string{"orders is deleted", "orders is made"}, s.topics)
+	_, err := Parse("add 0 partitions to orders")
+	assert.ErrorContains(t, err, "found 0 partitions, expected at least 1")
+	assert.ErrorContains(t, Plan{{Fault: DeleteTopic{"oders"}}}.Check(s), `topic "oders" is unknown; did you mean orders?`)
+}
+
 // The coordinator of a group is moved by moving its partition of __consumer_offsets.
 func TestCoordinators(t *testing.T) {
 	s := newStage(t, 1)
@@ -488,7 +501,7 @@ func TestEveryFaultIsStruck(t *testing.T) {
 		"move leader of orders/0", "move leader of orders/0 every 200ms", "elect preferred leaders", "resign active controller",
 		"move coordinator of billing", "move coordinator of billing every 200ms",
 		"move transaction coordinator of till", "move transaction coordinator of till every 200ms",
-		"set feature transaction.version to 1",
+		"set feature transaction.version to 1", "add 1 partitions to orders", "delete topic orders",
 	} {
 		f, err := Parse(text)
 		require.NoError(t, err)

@@ -33,6 +33,9 @@ const (
 	GroupMembers Family = "group members" // killed, paused, stopped, cut off
 	Coordinators Family = "coordinators"  // moved, killed, isolated, cut off
 
+	// Growth: a topic is given more partitions, if the swarm says that it grows.
+	Growth Family = "growth"
+
 	// Transactions: of a transactional id, if the swarm has one: its coordinator is moved,
 	// killed, isolated, cut off; it hears of what clients sent long ago.
 	Transactions Family = "transactions"
@@ -61,8 +64,10 @@ type Swarm struct {
 	Group string
 	// TransactionalID is one whose coordinator is struck too; empty: none.
 	TransactionalID string
-	// Families that may be on; nil: EveryFamily, those of groups if there is one, and
-	// Transactions if there is a transactional id.
+	// Grows: the topic is given partitions, too.
+	Grows bool
+	// Families that may be on; nil: EveryFamily, those of groups if there is one, Growth if
+	// the topic grows, and Transactions if there is a transactional id.
 	Families []Family
 }
 
@@ -95,6 +100,9 @@ func (s Swarm) choose(seed uint64) []Family {
 		}
 		if s.TransactionalID != "" {
 			families = append(families, Transactions)
+		}
+		if s.Grows {
+			families = append(families, Growth)
 		}
 	}
 	lot := func(f Family) uint64 { return kernel.Stream(seed, "lot of "+string(f)).Uint64() }
@@ -183,6 +191,8 @@ func (s Swarm) draw(family Family, luck *rand.Rand, c Cluster) Fault {
 		return s.drawOfCoordinator(luck)
 	case Transactions:
 		return s.drawOfTransactions(luck)
+	case Growth:
+		return AddPartitions{1 + luck.Int32N(2), s.Topic}
 	}
 	panic("faults: family " + string(family) + " draws nothing")
 }

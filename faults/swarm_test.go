@@ -51,7 +51,7 @@ func TestASwarmDrawsEveryFamily(t *testing.T) {
 		for _, f := range families {
 			on[f]++
 		}
-		ofGroup := Swarm{Topic: "orders", Partitions: 3, Group: "billing", TransactionalID: "till", Families: []Family{GroupMembers, Coordinators, Transactions}}
+		ofGroup := Swarm{Topic: "orders", Partitions: 3, Group: "billing", TransactionalID: "till", Families: []Family{GroupMembers, Coordinators, Transactions, Growth}}
 		for _, x := range ofGroup.Draw(rand.New(rand.NewPCG(seed, 0)), nil, time.Minute) {
 			struck[reflect.TypeOf(x.Fault)] = true
 		}
@@ -67,7 +67,7 @@ func TestASwarmDrawsEveryFamily(t *testing.T) {
 		assert.InDelta(t, seeds*3/len(EveryFamily), on[f], 80, "%s", f)
 	}
 	// Those that take more than is promised, or change what the cluster is, are for scenarios that say so.
-	onPurpose := kinds([]Fault{LyingFsync{}, LostWrite{}, MisdirectedWrite{}, Rot{}, Wipe{}, SetFeature{}})
+	onPurpose := kinds([]Fault{LyingFsync{}, LostWrite{}, MisdirectedWrite{}, Rot{}, Wipe{}, SetFeature{}, DeleteTopic{}})
 	for _, f := range grammar {
 		assert.Equal(t, !onPurpose[f.text], struck[reflect.TypeOf(f.fault)], "%s", f.text)
 	}

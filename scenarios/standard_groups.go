@@ -58,6 +58,6 @@ var StandardGroups = Scenario{
 	Cluster:  Grouped,
 	Topics:   []Topic{Orders},
 	Workload: Billing,
-	Faults:   faults.Swarm{Topic: "orders", Partitions: 3, Group: "billing"},
+	Faults:   faults.Swarm{Topic: "orders", Partitions: 3, Group: "billing", Grows: true},
 	Checks:   PromisesToGroups,
 }

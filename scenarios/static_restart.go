@@ -7,6 +7,7 @@ import (
 	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/workloads"
 )
 
 // StaticRestart: an upgrade of static members (KIP-345). Each comes back as the same
@@ -25,6 +26,43 @@ var StaticRestart = Scenario{
 	},
 	Checks: PromisesToGroups,
 	Laws:   []Law{{Name: "restarts of static members move nothing", About: "no rebalance begins while each is back within its session", Watch: nothingMoves}},
+}
+
+// StaticRestart848 is the same in a KIP-848 group. A member that stops in order says that it comes back
+// (epoch -2), and nothing is moved while it is away. One that is killed says nothing: until its
+// session has ended its next life is refused with UNRELEASED_INSTANCE_ID, which ends a consumer, and
+// the service is started again and again; then its partitions are moved, as without
+// group.instance.id.
+var StaticRestart848 = Scenario{
+	Name:     "static-restart-848",
+	About:    "static members of a KIP-848 group are restarted in turn and nothing is rebalanced; those that are killed are refused until their sessions end",
+	Cluster:  Grouped,
+	Topics:   []Topic{Orders},
+	Workload: modern(static(Billing)),
+	Faults: faults.Plan{
+		{At: 8 * time.Second, For: 16 * time.Second, Fault: faults.RollingRestart{Hosts: faults.Members("billing"), Down: 2 * time.Second}},
+		{At: 26 * time.Second, Fault: faults.MoveCoordinator{Group: "billing"}},
+		{At: 32 * time.Second, For: time.Second, Fault: faults.Kill{Host: faults.Host("member-2")}},
+		{At: 44 * time.Second, For: time.Second, Fault: faults.Kill{Host: faults.Members("billing")}},
+	},
+	Checks: PromisesToGroups,
+	Laws:   []Law{{Name: "restarts of static members move nothing", About: "no rebalance begins while each stops in order and is back within its session", Watch: nothingMovesInOrder}},
+	Probes: []*ledger.Probe{ProbeMemberExpelled, workloads.ProbeRefusedForGood},
+}
+
+// nothingMovesInOrder is nothingMoves until a member is killed.
+func nothingMovesInOrder() func(*ledger.Entry) (checked bool, broken string) {
+	moves, killed := nothingMoves(), false
+	return func(e *ledger.Entry) (checked bool, broken string) {
+		if x, strikes := e.Event.(*faults.Struck); strikes {
+			_, kills := x.Fault.(faults.Kill)
+			killed = killed || kills
+		}
+		if killed {
+			return false, ""
+		}
+		return moves(e)
+	}
 }
 
 // nothingMoves reports a rebalance that begins after the first fault, when all members

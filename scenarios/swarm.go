@@ -185,13 +185,10 @@ var clientDraws = []setting{
 }
 
 // protocol draws which protocol the group has, and the client's assignor of the classic
-// one. In the other the brokers assign, and a static member that comes back before the
-// session of its killed process has ended is told UNRELEASED_INSTANCE_ID, which ends a consumer
-// for good, and nothing here would start another one.
+// one. In the other the brokers assign.
 func (d *Drawn) protocol(luck *rand.Rand) {
 	if luck.IntN(2) == 0 {
 		d.Set["group.protocol"] = "consumer"
-		delete(d.Set, "static")
 		return
 	}
 	if assignor := oneOf(luck, "", "RoundRobinAssignor", "StickyAssignor", "CooperativeStickyAssignor"); assignor != "" {
@@ -200,9 +197,6 @@ func (d *Drawn) protocol(luck *rand.Rand) {
 }
 
 // groupDraws are those of the members of a group: how many there are, when they commit.
-// Members that commit by themselves do so as long as they live. A follower hears of the high
-// watermark with its next fetch, which may wait for replica.fetch.wait.max.ms: with commits
-// in faster succession no look at the cluster would find it at rest.
 var groupDraws = []setting{
 	{name: "group.consumer.assignors", values: []string{"range", "uniform"}},
 	{name: "members", values: []string{"1", "2", "5"}},
@@ -210,7 +204,7 @@ var groupDraws = []setting{
 	{name: "static", values: []string{"true"}},
 	{name: "commit", values: []string{"auto", "per-record"}},
 	{name: "work", values: []string{"2ms", "10ms"}},
-	{name: "auto.commit.interval.ms", values: []string{"2000", "3000"}},
+	{name: "auto.commit.interval.ms", values: []string{"200", "2000"}},
 }
 
 // relieve takes settings back, in this order, until what is sent in a second takes less than

@@ -22,6 +22,12 @@ func static(w workloads.GroupConsume) workloads.GroupConsume {
 	return w
 }
 
+// modern is work of a KIP-848 group.
+func modern(w workloads.GroupConsume) workloads.GroupConsume {
+	w.Input.Client = merged(w.Input.Client, map[string]string{"group.protocol": "consumer"})
+	return w
+}
+
 // committing is work that is committed at other times.
 func committing(w workloads.GroupConsume, when workloads.CommitWhen) workloads.GroupConsume {
 	w.Commit = when

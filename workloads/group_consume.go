@@ -172,7 +172,7 @@ func (w GroupConsume) Clients(s *Stage) []Client { return w.group(s).clients() }
 func (g *group) clients() []Client {
 	w := g.w
 	out := w.Input.Clients(g.s)
-	audit := &groupAudit{s: g.s, group: w.Group, topics: w.UsesTopics(), done: g.done}
+	audit := &groupAudit{s: g.s, group: w.Group, topics: g.topics, done: g.done}
 	for i := range w.Members + w.Late {
 		m := &processing{g: g, number: i + 1, late: i >= w.Members}
 		out = append(out, Client{Host: fmt.Sprintf("member-%d", i+1), Role: Reads, Group: w.Group, Stops: true, Main: m.main})
@@ -182,14 +182,19 @@ func (g *group) clients() []Client {
 
 // group is one that all clients of the workload know, for a stage.
 func (w GroupConsume) group(s *Stage) *group {
-	return &group{w: w, s: s, reached: map[kafka.TopicPartition]kafka.Offset{}}
+	return &group{w: w, s: s, topics: w.UsesTopics(), reached: map[kafka.TopicPartition]kafka.Offset{}}
 }
 
 // group is what all members know of each other. No real member does: it is how the
 // trial knows that all is read.
 type group struct {
-	w GroupConsume
-	s *Stage
+	w      GroupConsume
+	s      *Stage
+	topics []string // that it reads
+	// before, if set, is called before each poll of a member.
+	before func(*processing)
+	// stage, if set, is where a new member is recorded.
+	stage func() *Stage
 	// life, if set, is the work as the next life of a member has it.
 	life    func(number int) GroupConsume
 	reached map[kafka.TopicPartition]kafka.Offset // the end of what was given to members
@@ -223,8 +228,28 @@ func (p *processing) main(h env.Host) {
 	if p.late {
 		h.Sleep(g.w.Lasts() / 3)
 	}
-	p.live(h, func() bool { return false })
+	for wait := restartAfter; ; wait = min(2*wait, restartAtMost) {
+		begun := g.s.Now()
+		p.live(h, func() bool { return p.member.Fenced() })
+		if !p.member.Fenced() || g.done() || g.s.Stopping(h.Name()) {
+			return
+		}
+		h.Reached(ProbeRefusedForGood)
+		if g.s.Now() > begun+restartAtMost {
+			wait = restartAfter // it has worked meanwhile
+		}
+		h.Sleep(wait)
+	}
 }
+
+// A service whose consumer is refused for good ends, and what supervises it starts it again: after
+// a second, and after twice as long each time that this comes to nothing. FENCED_INSTANCE_ID and
+// UNRELEASED_INSTANCE_ID are such refusals. A static KIP-848 member that was killed is told the second
+// until the session of its life before has ended (ConsumerGroupHeartbeat with epoch 0, KIP-848).
+const (
+	restartAfter  = time.Second
+	restartAtMost = 10 * time.Second
+)
 
 // live is the member from when it joins until all is read, it is asked to stop, or ends
 // says so.
@@ -234,13 +259,20 @@ func (p *processing) live(h env.Host, ends func() bool) {
 	if g.life != nil {
 		w = g.life(p.number)
 	}
-	m, err := g.s.NewMember(h, checked(client.ReadConsumer(w.given(p.number))), w.UsesTopics()...)
+	s := g.s
+	if g.stage != nil {
+		s = g.stage()
+	}
+	m, err := s.NewMember(h, checked(client.ReadConsumer(w.given(p.number))), g.topics...)
 	if err != nil {
 		panic("workloads: member: " + err.Error())
 	}
 	p.member = m
 	for !ends() && !g.done() && !g.s.Stopping(h.Name()) {
 		begun := g.s.Now()
+		if g.before != nil {
+			g.before(p)
+		}
 		p.process(h, m.Poll())
 		if g.s.Now() == begun {
 			h.Sleep(pollTimeout) // a poll that fails at once

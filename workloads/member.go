@@ -33,6 +33,8 @@ type Member struct {
 	owned  []kafka.TopicPartition
 	next   map[kafka.TopicPartition]kafka.Offset // of what was polled and is owned
 	moved  []kafka.TopicPartition                // within the poll under way
+	// forgets, if set, says of which records nothing is said, and that they are not returned.
+	forgets func(*client.ConsumerRecord) bool
 	// unfenced: its offsets in transactions do not say as what it is in the group.
 	unfenced bool
 	// Moved, if set, is called when partitions are given to the member, or taken from it.
@@ -141,6 +143,9 @@ func (m *Member) Poll() []client.ConsumerRecord {
 		m.s.CountFailure(history.Poll, err)
 		return nil
 	}
+	if m.forgets != nil {
+		records = slices.DeleteFunc(records, func(r client.ConsumerRecord) bool { return m.forgets(&r) })
+	}
 	m.s.Recorder.Complete(m.polled(history.OK, records))
 	return records
 }
@@ -193,6 +198,21 @@ func (m *Member) GoBack() bool {
 		}
 	}
 	return true
+}
+
+// SubscribeTo changes what the member is subscribed to, if that is another list of topics.
+func (m *Member) SubscribeTo(topics ...string) error {
+	if slices.Equal(topics, m.topics) {
+		return nil
+	}
+	m.h.Reached(ProbeResubscribed)
+	m.topics = topics
+	m.subscribed(history.Invoke)
+	if err := m.consumer.Subscribe(topics, m.listener()); err != nil {
+		return err
+	}
+	m.subscribed(history.OK)
+	return nil
 }
 
 // goOnAsAnother has the member be another process of the history: an operation of this
@@ -270,21 +290,22 @@ func (m *Member) Commit(offsets map[kafka.TopicPartition]client.Position) bool {
 // committing records an attempt to commit. Each is an operation of its own, by a
 // process of its own: one without an answer may be carried out late, after others.
 func (m *Member) committing(c client.Commit) (ended func(error)) {
+	s := m.s
 	e := m.event(history.Commit)
-	e.Process, e.Generation, e.Member = m.s.NewProcess(), max(0, int64(c.Generation)), c.Member
+	e.Process, e.Generation, e.Member = s.NewProcess(), max(0, int64(c.Generation)), c.Member
 	for _, tp := range slices.SortedFunc(maps.Keys(c.Offsets), kafka.TopicPartition.Compare) {
-		e.Mops = append(e.Mops, history.Mop{Kind: history.MopCommit, Key: m.s.Key(tp), Offset: history.At(int64(c.Offsets[tp].Offset))})
+		e.Mops = append(e.Mops, history.Mop{Kind: history.MopCommit, Key: s.Key(tp), Offset: history.At(int64(c.Offsets[tp].Offset))})
 	}
-	m.s.Recorder.Invoke(e)
+	s.Recorder.Invoke(e)
 	return func(err error) {
-		e.Time, e.Type = m.s.Now(), history.OK
+		e.Time, e.Type = s.Now(), history.OK
 		if err != nil {
 			e.Error, e.Type = err.Error(), history.Unknown
 			if slices.ContainsFunc(fromwire.CommitRefusals, func(k *kerr.Error) bool { return errors.Is(err, k) }) {
 				e.Type = history.Failed
 			}
 		}
-		m.s.Recorder.Complete(e)
+		s.Recorder.Complete(e)
 	}
 }
 

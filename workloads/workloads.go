@@ -141,6 +141,8 @@ type Stage struct {
 	Topics map[string]int32
 
 	begun     bool
+	gone      map[string]bool // topics that were deleted since the work began
+	again     map[string]bool // those of them that were made again
 	draining  bool
 	ends      map[kafka.TopicPartition]kafka.Offset
 	processes int64
@@ -155,7 +157,7 @@ type Stage struct {
 func NewStage(bootstrap []string, now func() time.Duration) *Stage {
 	return &Stage{
 		Bootstrap: bootstrap, Recorder: history.NewRecorder(), Now: now, Topics: map[string]int32{},
-		keys: map[kafka.TopicPartition]history.Value{}, done: map[string]bool{}, stops: map[string]func(){}, asked: map[string]func(){}, failures: map[string]map[string]int64{},
+		gone: map[string]bool{}, again: map[string]bool{}, keys: map[kafka.TopicPartition]history.Value{}, done: map[string]bool{}, stops: map[string]func(){}, asked: map[string]func(){}, failures: map[string]map[string]int64{},
 	}
 }
 
@@ -168,6 +170,19 @@ func (s *Stage) AwaitWork(h env.Host) {
 		h.Sleep(100 * time.Millisecond)
 	}
 }
+
+// TopicGone and TopicMade say that a topic was deleted, and that another one of its name was made.
+func (s *Stage) TopicGone(topic string) { s.gone[topic] = true }
+
+// TopicMade: see TopicGone.
+func (s *Stage) TopicMade(topic string) { s.again[topic] = s.gone[topic] }
+
+// IsGone reports whether a topic was deleted since the work began, and WasMade whether there is
+// another one of its name.
+func (s *Stage) IsGone(topic string) bool { return s.gone[topic] }
+
+// WasMade: see IsGone.
+func (s *Stage) WasMade(topic string) bool { return s.again[topic] }
 
 // Drain lets the clients know that nothing more is written: readers are done when
 // they have read to these ends.

@@ -8,7 +8,7 @@ import (
 // A group of n members that divides 10 partitions each, settled, and one of
 // them leaves. The cost of a member should not grow with their number.
 func BenchmarkAssign(b *testing.B) {
-	for _, members := range []int{10, 100, 1000} {
+	for _, members := range []int{10, 100, 250, 500, 1000} {
 		for _, name := range everyName {
 			for _, alike := range []bool{true, false} {
 				b.Run(fmt.Sprintf("%s/alike=%v/members=%d", name, alike, members), func(b *testing.B) {
@@ -47,7 +47,7 @@ func large(members int, alike bool) crowd {
 }
 
 func BenchmarkServerAssign(b *testing.B) {
-	for _, members := range []int{10, 100, 1000} {
+	for _, members := range []int{10, 100, 250, 500, 1000} {
 		for _, name := range []string{Uniform, ServerRange} {
 			for _, alike := range []bool{true, false} {
 				b.Run(fmt.Sprintf("%s/alike=%v/members=%d", name, alike, members), func(b *testing.B) {

@@ -136,7 +136,7 @@ func TestMembers_CostThemselves(t *testing.T) {
 
 // BenchmarkRebalance: a round costs linear in members.
 func BenchmarkRebalance(b *testing.B) {
-	for _, members := range []int{10, 100, 1_000, 10_000} {
+	for _, members := range []int{10, 100, 250, 500, 1_000, 10_000} {
 		b.Run(fmt.Sprintf("members=%d", members), func(b *testing.B) {
 			c := newClassicCrowd(members, 0)
 			c.rebalance(10 * members)

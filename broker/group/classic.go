@@ -60,6 +60,8 @@ type classicGroup struct {
 	pending map[string]bool
 	// waiting is how many members' JoinGroup requests are parked.
 	waiting int
+	// joinTime is how long members have in the join phase that goes on, or the last one.
+	joinTime time.Duration
 	// unsynced are members that were told of the generation, and sent no SyncGroup since.
 	unsynced map[string]bool
 	// support is how many members support a protocol.
@@ -196,7 +198,7 @@ func (g *classicGroup) add(mb *member) {
 // remove removes a member, or an id that was given away. Requests of it that are
 // parked are answered: its client, if it still runs, is to join anew. Leadership goes
 // to the member that came first of those left.
-func (g *classicGroup) remove(id, reason string, expelled bool) {
+func (g *classicGroup) remove(id string, why witness.MemberLeft) {
 	g.m.env.CancelTimer(g.sessionTimer(id))
 	delete(g.pending, id)
 	mb := g.members[id]
@@ -217,7 +219,8 @@ func (g *classicGroup) remove(id, reason string, expelled bool) {
 			g.leader = first.id
 		}
 	}
-	g.m.env.Tell(&witness.MemberLeft{Group: g.id, Generation: g.generation, Member: id, Instance: deref(mb.instance), Reason: reason, Expelled: expelled})
+	why.Group, why.Generation, why.Member, why.Instance = g.id, g.generation, id, deref(mb.instance)
+	g.m.env.Tell(&why)
 }
 
 // count counts the protocols that a member supports, or no longer does.

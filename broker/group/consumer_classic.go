@@ -7,6 +7,7 @@ import (
 	"github.com/ktrial/ktrial/broker/assignor"
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // Members of the classic protocol in a KIP-848 group. The coordinator assigns them
@@ -133,7 +134,7 @@ func (h *heartbeat) joinClassic(j joining, said assignor.Subscription) (coordina
 		m.stopJoinTimer(g.id, h.member.id)
 		if !downgrade {
 			m.scheduleConsumerSession(g.id, h.member.id, millis(j.SessionTimeoutMillis))
-			m.expelLater("sync", g.id, h.member.id, millis(j.RebalanceTimeoutMillis), "it sent no SyncGroup within the rebalance timeout")
+			m.expelLater("sync", g.id, h.member.id, millis(j.RebalanceTimeoutMillis), witness.MemberLeft{Reason: "it sent no SyncGroup within the rebalance timeout"})
 		}
 		j.answer.send(resp)
 	}
@@ -242,6 +243,7 @@ func (m *Machine) heartbeatConsumerGroup(of group, req *kmsg.HeartbeatRequest) (
 		m.tellRefused(g.id, req.MemberID, deref(req.InstanceID), err)
 		return coordinator.Decision{}, err
 	}
+	m.env.Tell(&witness.MemberHeard{Group: g.id, Member: member.id})
 	m.scheduleConsumerSession(g.id, member.id, member.classicSession())
 	if member.epoch < g.target.Get().epoch || member.state == unrevoked || member.state == unreleased && !g.waits(member) {
 		m.startJoinTimer(g.id, member)
@@ -274,7 +276,7 @@ func (m *Machine) startJoinTimer(group string, member *consumerMember) {
 		if is == nil {
 			return coordinator.Decision{}
 		}
-		return m.removeMembers(g, "it did not join again within the rebalance timeout", true, is)
+		return m.removeMembers(g, witness.MemberLeft{Reason: "it did not join again within the rebalance timeout", Expelled: true}, is)
 	})
 }
 
@@ -297,7 +299,7 @@ func (m *Machine) leaveConsumerGroup(of group, leaving []kmsg.LeaveGroupRequestM
 			gone = append(gone, member)
 		}
 	}
-	return m.removeMembers(g, "it left", false, gone...), answers
+	return m.removeMembers(g, itLeft, gone...), answers
 }
 
 // leaver is the member that LeaveGroup names. An administrator names one by its

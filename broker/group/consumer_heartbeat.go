@@ -126,6 +126,7 @@ func (h *heartbeat) decide() (coordinator.Decision, error) {
 	epoch := h.updateEpoch(bump)
 	target, share := h.updateTarget(epoch)
 	h.reconcile(target, share, owned)
+	h.m.env.Tell(&witness.MemberHeard{Group: h.group.id, Member: id})
 	h.m.scheduleConsumerSession(h.group.id, id, h.m.sessionTimeout(h.group.id))
 	h.answer()
 	return h.decision(), nil

@@ -30,7 +30,7 @@ func (m *Machine) leaveConsumer(req *kmsg.ConsumerGroupHeartbeatRequest, resp *k
 		if !ok {
 			return coordinator.Decision{}, g.unknownMember(req.MemberID)
 		}
-		return m.removeMembers(g, "it left", false, member), nil
+		return m.removeMembers(g, itLeft, member), nil
 	}
 	member := g.staticMember(*req.InstanceID)
 	if err := judgeInstance(member, req.MemberID, *req.InstanceID); err != nil {
@@ -39,7 +39,7 @@ func (m *Machine) leaveConsumer(req *kmsg.ConsumerGroupHeartbeatRequest, resp *k
 	if req.MemberEpoch == leaveStaticEpoch {
 		return m.awaitStatic(g, member), nil
 	}
-	return m.removeMembers(g, "it left", false, member), nil
+	return m.removeMembers(g, itLeft, member), nil
 }
 
 // awaitStatic keeps what a static member has until its session ends: it has what it
@@ -55,12 +55,12 @@ func (m *Machine) awaitStatic(g *consumerGroup, member *consumerMember) coordina
 
 // removeMembers removes members. What they had is free at once; the others get it
 // with the next target assignment, which the next heartbeat computes.
-func (m *Machine) removeMembers(g *consumerGroup, reason string, expelled bool, members ...*consumerMember) coordinator.Decision {
+func (m *Machine) removeMembers(g *consumerGroup, why witness.MemberLeft, members ...*consumerMember) coordinator.Decision {
 	if len(members) == 0 {
 		return coordinator.Decision{}
 	}
 	if m.mayDowngradeWithout(g, members) {
-		return m.downgradeWithout(g, reason, expelled, members)
+		return m.downgradeWithout(g, why, members)
 	}
 	var records []coordinator.Record
 	for _, member := range members {
@@ -79,15 +79,20 @@ func (m *Machine) removeMembers(g *consumerGroup, reason string, expelled bool, 
 	}
 	return coordinator.Decision{Records: records, Appended: func(err error) {
 		if err == nil {
-			m.tellLeft(g.id, reason, expelled, members)
+			m.tellLeft(g.id, why, members)
 			m.tellState(g.id)
 		}
 	}}
 }
 
-func (m *Machine) tellLeft(group, reason string, expelled bool, members []*consumerMember) {
+// itLeft is why a member is gone that said so.
+var itLeft = witness.MemberLeft{Reason: "it left"}
+
+func (m *Machine) tellLeft(group string, why witness.MemberLeft, members []*consumerMember) {
 	for _, member := range members {
-		m.env.Tell(&witness.MemberLeft{Group: group, Generation: member.epoch, Member: member.id, Instance: member.instance(), Reason: reason, Expelled: expelled})
+		left := why
+		left.Group, left.Generation, left.Member, left.Instance = group, member.epoch, member.id, member.instance()
+		m.env.Tell(&left)
 	}
 }
 
@@ -121,7 +126,7 @@ func consumerTimer(kind, group, member string) string {
 
 // scheduleConsumerSession removes a member that is not heard of for so long.
 func (m *Machine) scheduleConsumerSession(group, member string, after time.Duration) {
-	m.expelLater("session", group, member, after, "its session ended")
+	m.expelLater("session", group, member, after, witness.MemberLeft{Reason: "its session ended", Timeout: after})
 }
 
 // scheduleRebalanceTimeout removes a member that does not give up its partitions in
@@ -134,18 +139,19 @@ func (m *Machine) scheduleRebalanceTimeout(group string, member *consumerMember)
 			return coordinator.Decision{}
 		}
 		m.env.Reached(ProbeNotRevoked)
-		return m.removeMembers(g, "it did not revoke its partitions within the rebalance timeout", true, is)
+		return m.removeMembers(g, witness.MemberLeft{Reason: "it did not revoke its partitions within the rebalance timeout", Expelled: true}, is)
 	})
 }
 
 // expelLater removes a member after a time, unless the timer is set anew.
-func (m *Machine) expelLater(kind, group, member string, after time.Duration, reason string) {
+func (m *Machine) expelLater(kind, group, member string, after time.Duration, why witness.MemberLeft) {
+	why.Expelled = true
 	m.env.Timer(consumerTimer(kind, group, member), after, consumerRetry, func() coordinator.Decision {
 		g, is := m.findConsumer(group, member)
 		if is == nil {
 			return coordinator.Decision{}
 		}
-		return m.removeMembers(g, reason, true, is)
+		return m.removeMembers(g, why, is)
 	})
 }
 
@@ -216,8 +222,35 @@ func (m *Machine) tellState(id string) {
 	soft, is := m.soft(id), g.state(timeline.Written)
 	if soft.told != is {
 		m.env.Tell(&witness.GroupState{Group: id, From: string(soft.told), To: string(is), Generation: g.epoch.Get()})
+		m.tellHolds(g, is)
 		soft.told = is
 	}
+}
+
+// What a group of more members or partitions holds is not told: with each member that joins there is
+// more to tell, and the ledger would grow with the square.
+const (
+	mostMembersTold    = 64
+	mostPartitionsTold = 1024
+)
+
+// tellHolds tells the ledger what the log holds of a group.
+func (m *Machine) tellHolds(g *consumerGroup, is State) {
+	if g.members.Len() > mostMembersTold || g.owned.Len() > mostPartitionsTold {
+		return
+	}
+	told := &witness.GroupHolds{Group: g.id, State: string(is), Epoch: g.epoch.Get(), Target: g.target.Get().epoch}
+	for id, member := range g.members.All() {
+		target, _ := g.targets.Get(id)
+		told.Members = append(told.Members, witness.MemberHolds{
+			Member: id, Epoch: member.epoch, State: member.state.String(),
+			Has: m.named(member.assigned), Gives: m.named(member.pending), Target: m.named(target),
+		})
+	}
+	for p := range g.owned.All() {
+		told.Taken = append(told.Taken, m.named([]topicPartitions{{topic: p.topic, partitions: []int32{p.partition}}})...)
+	}
+	m.env.Tell(told)
 }
 
 // tellAssigned tells the ledger what a member has, in an answer.

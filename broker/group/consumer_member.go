@@ -20,6 +20,11 @@ const (
 	unreleased memberState = 2
 )
 
+// String is Kafka's name of the state.
+func (s memberState) String() string {
+	return [...]string{"STABLE", "UNREVOKED_PARTITIONS", "UNRELEASED_PARTITIONS"}[s]
+}
+
 // consumerMember is a member of a KIP-848 group. It is never changed: a change
 // makes a new one.
 type consumerMember struct {

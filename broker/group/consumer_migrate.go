@@ -10,6 +10,7 @@ import (
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/metadata"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // Groups change their protocol while they work: a classic group becomes a KIP-848
@@ -209,7 +210,7 @@ func (m *Machine) mayDowngradeReplaced(g *consumerGroup, replaced *consumerMembe
 
 // downgradeWithout makes a classic group of what members leave behind. It rebalances
 // at once: what they had has to be given out.
-func (m *Machine) downgradeWithout(g *consumerGroup, reason string, expelled bool, leaving []*consumerMember) coordinator.Decision {
+func (m *Machine) downgradeWithout(g *consumerGroup, why witness.MemberLeft, leaving []*consumerMember) coordinator.Decision {
 	gone := map[string]bool{}
 	for _, member := range leaving {
 		gone[member.id] = true
@@ -225,7 +226,7 @@ func (m *Machine) downgradeWithout(g *consumerGroup, reason string, expelled boo
 	d.Appended = func(err error) {
 		appended(err)
 		if err == nil {
-			m.tellLeft(g.id, reason, expelled, leaving)
+			m.tellLeft(g.id, why, leaving)
 		}
 	}
 	to.prepareRebalance()

@@ -312,7 +312,9 @@ func (st consumerStory) takeSaid() []string {
 	}
 	st.said = nil
 	for _, e := range st.told[st.events:] {
-		if _, ok := e.(*witness.GroupAssigned); !ok {
+		switch e.(type) {
+		case *witness.GroupAssigned, *witness.MemberHeard, *witness.GroupHolds:
+		default:
 			out = append(out, short(". "+e.Sentence()))
 		}
 	}

@@ -476,7 +476,7 @@ func BenchmarkConsumerHeartbeat(b *testing.B) {
 // A member leaves, and all others are rebalanced: the cost of a member should not
 // grow with their number.
 func BenchmarkConsumerRebalance(b *testing.B) {
-	for _, members := range []int{10, 100, 1000} {
+	for _, members := range []int{10, 100, 250, 500, 1000} {
 		b.Run(fmt.Sprintf("members=%d", members), func(b *testing.B) {
 			p := rebalanced(members)
 			for b.Loop() {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
+	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // Heartbeat decides a classic member's heartbeat. The error is what the answer
@@ -33,6 +35,11 @@ func (g *classicGroup) heartbeat(req *kmsg.HeartbeatRequest) error {
 	}
 	// Members send heartbeats from the answer of JoinGroup on, so they are legal in
 	// CompletingRebalance too (KAFKA-10122).
+	g.m.env.Tell(&witness.MemberHeard{Group: g.id, Member: mb.id})
+	if bugs := g.m.env.Bugs(); bugs.On(planted.NoSessionInRebalance) && g.at == PreparingRebalance {
+		bugs.Infected(planted.NoSessionInRebalance, true)
+		return kerr.RebalanceInProgress
+	}
 	g.scheduleSession(mb.id, mb.sessionTimeout)
 	if g.at == PreparingRebalance {
 		return kerr.RebalanceInProgress

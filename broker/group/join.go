@@ -117,7 +117,7 @@ func (m *Machine) joinClassic(g *classicGroup, isNew bool, j joining) coordinato
 	var d coordinator.Decision
 	switch {
 	case !g.accepts(j.MemberID):
-		g.remove(j.MemberID, "the group is full", true)
+		g.remove(j.MemberID, witness.MemberLeft{Reason: "the group is full", Expelled: true})
 		j.answer.send(refuseJoin("", kerr.GroupMaxSizeReached))
 	case j.MemberID == "":
 		d = g.joinNew(j)

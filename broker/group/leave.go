@@ -7,6 +7,7 @@ import (
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // leaveOfMany is the version of LeaveGroup from which it names several members.
@@ -86,6 +87,6 @@ func (g *classicGroup) leaves(l kmsg.LeaveGroupRequestMember) error {
 	if l.Reason != nil && *l.Reason != "" {
 		reason = *l.Reason
 	}
-	g.remove(id, reason, false)
+	g.remove(id, witness.MemberLeft{Reason: reason})
 	return nil
 }

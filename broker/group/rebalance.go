@@ -66,7 +66,8 @@ func (g *classicGroup) scheduleInitial(delay, remaining time.Duration) {
 const leastJoinRetry = 10 * time.Millisecond
 
 func (g *classicGroup) scheduleJoin(least time.Duration) {
-	g.schedule(g.timer("join"), max(g.rebalanceTimeout(), least), g.completeJoin)
+	g.joinTime = max(g.rebalanceTimeout(), least)
+	g.schedule(g.timer("join"), g.joinTime, g.completeJoin)
 }
 
 // allJoined reports whether every member waits, and every id that was given away is
@@ -93,7 +94,7 @@ func (g *classicGroup) completeJoin() coordinator.Decision {
 			g.m.env.Reached(ProbeStaticAbsent)
 		default:
 			g.m.env.Reached(ProbeMissedJoin)
-			g.remove(mb.id, "it did not join within the rebalance timeout", true)
+			g.remove(mb.id, witness.MemberLeft{Reason: "it did not join within the rebalance timeout", Expelled: true, Timeout: g.joinTime, Rebalance: true})
 		}
 		mb = next
 	}
@@ -154,14 +155,14 @@ func (g *classicGroup) answerJoins() {
 // scheduleSync removes members that send no SyncGroup within the rebalance timeout:
 // their heartbeats alone would keep them (KAFKA-12890, KAFKA-10122).
 func (g *classicGroup) scheduleSync() {
-	generation := g.generation
-	g.schedule(g.timer("sync"), g.rebalanceTimeout(), func() coordinator.Decision {
+	generation, timeout := g.generation, g.rebalanceTimeout()
+	g.schedule(g.timer("sync"), timeout, func() coordinator.Decision {
 		if g.generation != generation || g.at != CompletingRebalance && g.at != Stable || len(g.unsynced) == 0 {
 			return coordinator.Decision{}
 		}
 		g.m.env.Reached(ProbeNoSync)
 		for _, id := range slices.Sorted(maps.Keys(g.unsynced)) {
-			g.remove(id, "it sent no SyncGroup within the rebalance timeout", true)
+			g.remove(id, witness.MemberLeft{Reason: "it sent no SyncGroup within the rebalance timeout", Expelled: true, Timeout: timeout, Rebalance: true})
 		}
 		return g.prepareRebalance()
 	})
@@ -225,13 +226,13 @@ func (g *classicGroup) schedule(key string, after time.Duration, event func() co
 
 // scheduleSession ends a member's session after so long.
 func (g *classicGroup) scheduleSession(id string, after time.Duration) {
-	g.schedule(g.sessionTimer(id), after, func() coordinator.Decision { return g.expire(id) })
+	g.schedule(g.sessionTimer(id), after, func() coordinator.Decision { return g.expire(id, after) })
 }
 
-// expire removes a member whose session has ended. One that waits for an answer is
+// expire removes a member whose session, of so long, has ended. One that waits for an answer is
 // there, unless it is new: it cannot send heartbeats yet, and its client may be gone
 // (KAFKA-9752).
-func (g *classicGroup) expire(id string) coordinator.Decision {
+func (g *classicGroup) expire(id string, session time.Duration) coordinator.Decision {
 	mb := g.members[id]
 	switch {
 	case mb == nil && !g.pending[id]:
@@ -242,7 +243,7 @@ func (g *classicGroup) expire(id string) coordinator.Decision {
 	if mb != nil {
 		g.m.env.Reached(ProbeSessionEnded)
 	}
-	g.remove(id, "its session ended", true)
+	g.remove(id, witness.MemberLeft{Reason: "its session ended", Expelled: true, Timeout: session})
 	switch {
 	case mb != nil && (g.at == Stable || g.at == CompletingRebalance):
 		return g.rebalanceOrComplete()

@@ -89,7 +89,7 @@ func (st *story) takeSaid() []string {
 	st.said = nil
 	for _, e := range st.told[st.events:] {
 		switch e.(type) {
-		case *witness.GroupAssigned:
+		case *witness.GroupAssigned, *witness.MemberHeard, *witness.GroupHolds:
 		default:
 			out = append(out, ". "+e.Sentence())
 		}

@@ -41,6 +41,7 @@ const (
 	ExpireAnyState       Bug = "group.expire_any_state"
 	RespondBeforePersist Bug = "group.respond_before_persist"
 	StaleAssignment      Bug = "group.stale_assignment"
+	NoSessionInRebalance Bug = "group.no_session_in_rebalance"
 	IgnoreGeneration     Bug = "assignor.ignore_generation"
 	EpochAddThenRemove   Bug = "group848.epoch_add_then_remove"
 	NullAcknowledges     Bug = "group848.null_acknowledges"
@@ -158,6 +159,7 @@ var All = []Entry{
 	{ExpireAnyState, "Z69", "offsets expire by the age of their commit, whatever the group does", "KAFKA-13636, KAFKA-4682"},
 	{NullAcknowledges, "new", "a heartbeat that says nothing of what its member has counts as giving up all that it is to give up", "found here"},
 	{StaleAssignment, "new", "a member that syncs before its leader gets the assignment of the generation before", "found here"},
+	{NoSessionInRebalance, "new", "the heartbeats of a member do not keep its session while its group waits for it to join again", "found here"},
 	{CleanIndexCleanedOnly, "Z26", "the cleaner forgets aborted transactions beyond what its full map of keys covers", "KAFKA-13727"},
 	{CleanTxnStatePerGroup, "Z26", "the cleaner forgets between two groups of segments which transactions have data", "KAFKA-8351"},
 	{CleanTombstoneNow, "Z79", "the cleaner removes tombstones without waiting for delete.retention.ms", "KIP-534, KAFKA-8522"},

@@ -137,6 +137,38 @@ type (
 		Reason     string `json:"reason"`
 		// Expelled: the member did not ask for it.
 		Expelled bool `json:"expelled,omitempty"`
+		// Timeout is the time that was over, of a member that was removed because it was; 0:
+		// there was another reason.
+		Timeout time.Duration `json:"timeout_ns,omitempty"`
+		// Rebalance: the time to take part in a rebalance, else that of the session.
+		Rebalance bool `json:"rebalance,omitempty"`
+	}
+	// MemberHeard: the coordinator takes a heartbeat for that of a member. Its session begins
+	// anew.
+	MemberHeard struct {
+		Group  string `json:"group"`
+		Member string `json:"member"`
+	}
+	// GroupHolds: what the log holds of a KIP-848 group, up to the last record written, when the
+	// group comes into another state. It is not told of large groups.
+	GroupHolds struct {
+		Group  string `json:"group"`
+		State  string `json:"state"`
+		Epoch  int32  `json:"generation"`
+		Target int32  `json:"target_epoch"` // of the target assignment
+		// Members in the order of their ids.
+		Members []MemberHolds `json:"members"`
+		// Taken are the partitions that the coordinator counts as some member's.
+		Taken Partitions `json:"taken"`
+	}
+	// MemberHolds is what the log holds of a member of a KIP-848 group.
+	MemberHolds struct {
+		Member string     `json:"member"`
+		Epoch  int32      `json:"epoch"`
+		State  string     `json:"member_state"` // by Kafka's names
+		Has    Partitions `json:"has"`
+		Gives  Partitions `json:"gives"` // what it is to give up
+		Target Partitions `json:"target"`
 	}
 	// MemberFenced: a member's request is refused because another replaced it or
 	// its epoch is old.
@@ -187,6 +219,8 @@ var (
 	groupAssigned       = ledger.Declare[GroupAssigned]("group-assigned", "a member of a group is given its partitions", ledger.Detail)
 	memberJoined        = ledger.Declare[MemberJoined]("member-joined", "a group has a new member", ledger.Notable)
 	memberLeft          = ledger.Declare[MemberLeft]("member-left", "a member is gone from its group", ledger.Notable)
+	memberHeard         = ledger.Declare[MemberHeard]("member-heard", "a coordinator takes the heartbeat of a member", ledger.Detail)
+	groupHolds          = ledger.Declare[GroupHolds]("group-holds", "what a KIP-848 group holds when its state changes", ledger.Detail)
 	memberFenced        = ledger.Declare[MemberFenced]("member-fenced", "a member learns that it is not one any more", ledger.Notable)
 	memberReplaced      = ledger.Declare[MemberReplaced]("member-replaced", "another process has become a static member", ledger.Notable)
 	offsetCommitted     = ledger.Declare[OffsetCommitted]("offset-committed", "a commit of an offset is answered with success", ledger.Detail)
@@ -207,6 +241,8 @@ func (e *GenerationCompleted) Kind() *ledger.Kind { return generationCompleted }
 func (e *GroupAssigned) Kind() *ledger.Kind       { return groupAssigned }
 func (e *MemberJoined) Kind() *ledger.Kind        { return memberJoined }
 func (e *MemberLeft) Kind() *ledger.Kind          { return memberLeft }
+func (e *MemberHeard) Kind() *ledger.Kind         { return memberHeard }
+func (e *GroupHolds) Kind() *ledger.Kind          { return groupHolds }
 func (e *MemberFenced) Kind() *ledger.Kind        { return memberFenced }
 func (e *MemberReplaced) Kind() *ledger.Kind      { return memberReplaced }
 func (e *OffsetCommitted) Kind() *ledger.Kind     { return offsetCommitted }
@@ -311,6 +347,24 @@ func (e *MemberLeft) Sentence() string {
 		verb = "is removed"
 	}
 	return fmt.Sprintf("group %s, generation %d: %s %s: %s", e.Group, e.Generation, named(e.Member, e.Instance), verb, e.Reason)
+}
+
+// Subject is the group.
+func (e *MemberHeard) Subject() string { return e.Group }
+
+func (e *MemberHeard) Sentence() string {
+	return fmt.Sprintf("group %s hears of %s", e.Group, e.Member)
+}
+
+// Subject is the group.
+func (e *GroupHolds) Subject() string { return e.Group }
+
+func (e *GroupHolds) Sentence() string {
+	members := make([]string, len(e.Members))
+	for i, m := range e.Members {
+		members[i] = fmt.Sprintf("%s, epoch %d, %s: has %v, gives up %v, is to have %v", m.Member, m.Epoch, m.State, m.Has, m.Gives, m.Target)
+	}
+	return fmt.Sprintf("group %s is %s, epoch %d, target assignment of epoch %d; %s", e.Group, e.State, e.Epoch, e.Target, strings.Join(members, "; "))
 }
 
 // Subject is the group.

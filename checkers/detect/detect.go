@@ -161,7 +161,7 @@ func (d *Detection) Finish(s Settings, emit Emit) {
 	l.findMarks(s.ReadCommitted, s.MemberEpochs, emit)
 	l.findFenced(emit)
 	d.findGroups(emit)
-	l.findOwners(s.MemberEpochs, emit)
+	l.findOwners(s.MemberEpochs, s.Reset, emit)
 	l.findProcessing(emit)
 }
 

@@ -118,6 +118,8 @@ func (f *Finding) aboutRecord() bool {
 		return f.Direct
 	case NonmonotonicEnd:
 		return f.Record.Row != None
+	case CommitAhead:
+		return f.Reader != None
 	}
 	return false
 }

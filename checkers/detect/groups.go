@@ -11,6 +11,7 @@ import (
 type groupOf struct {
 	name      string
 	given     []bool              // by record
+	first     []given             // by record: the first poll that returned it
 	aborted   map[history.Rec]int // row of a transaction that failed and was given it
 	lowest    map[history.Key]int64
 	committed map[history.Key]bound   // the highest
@@ -18,6 +19,12 @@ type groupOf struct {
 	untold    map[history.Key][]write // of operations that may have committed and tell nothing that they were given
 	plain     map[history.Key]bool    // some commit was not of a transaction, or its client seeks
 	registers map[history.Key][]registerOp
+}
+
+// given is a poll that returned a record, and the event at which it began; the zero value: none.
+type given struct {
+	event int64
+	row   int
 }
 
 // findGroups: below the offset that a group committed, every record was given
@@ -40,7 +47,7 @@ func (d *Detection) findGroups(emit Emit) {
 		if op.Group != "" && len(op.Polled)+len(op.Offsets) > 0 {
 			g := groups[op.Group]
 			if g == nil {
-				g = &groupOf{op.Group, make([]bool, len(l.flags)), map[history.Rec]int{}, map[history.Key]int64{}, map[history.Key]bound{},
+				g = &groupOf{op.Group, make([]bool, len(l.flags)), make([]given, len(l.flags)), map[history.Rec]int{}, map[history.Key]int64{}, map[history.Key]bound{},
 					map[history.Key][]write{}, map[history.Key][]write{}, map[history.Key]bool{}, map[history.Key][]registerOp{}}
 				groups[op.Group] = g
 			}
@@ -67,6 +74,8 @@ func (g *groupOf) gather(l *Log, op *history.Op, ends map[history.Key]Ends, seek
 		g.given[p.Rec] = g.given[p.Rec] || !aborted
 		if aborted {
 			g.aborted[p.Rec] = op.Row
+		} else if f := &g.first[p.Rec]; f.event == 0 || op.Invoked < f.event {
+			*f = given{op.Invoked, op.Row}
 		}
 		if key := l.H.KeyOf(p.Rec); p.Offset >= 0 {
 			if low, ok := g.lowest[key]; !ok || p.Offset < low {
@@ -120,8 +129,48 @@ func (g *groupOf) judge(d *Detection, key history.Key, ends map[history.Key]Ends
 			emit(f)
 		})
 	}
+	g.judgeAhead(l, key, emit)
 	g.judgeOrder(key, emit)
 	g.judgeCommitted(d, key, emit)
+}
+
+// judgeAhead: when a commit was known to have happened, a member had begun to be given each record below
+// it, or none ever is. A client that commits where it has fetched to, and not what it has
+// handed out, is ahead for a while.
+func (g *groupOf) judgeAhead(l *Log, key history.Key, emit Emit) {
+	if !l.FromTheStart {
+		return // a record may have been given before
+	}
+	var commits []registerOp
+	for _, r := range g.registers[key] {
+		if r.write && r.ret != noEnd && r.value > 0 {
+			commits = append(commits, r)
+		}
+	}
+	slices.SortStableFunc(commits, func(a, b registerOp) int { return compare(a.value, b.value) })
+	may := g.mayCover(key)
+	var last given // of the records below an offset, the one that was given last
+	var what Sight
+	judge := func(c registerOp) {
+		if last.event > c.ret {
+			f := about(CommitAhead, key)
+			f.Name, f.Record, f.Reader, f.Later = g.name, what, last.row, Sight{Offset: c.value, Row: c.row}
+			emit(f)
+			last = given{} // one is bad enough
+		}
+	}
+	l.parts[key].each(false, func(offset int64, rec history.Rec) {
+		for len(commits) > 0 && commits[0].value <= offset {
+			judge(commits[0])
+			commits = commits[1:]
+		}
+		if by := g.first[rec]; by.event > last.event && l.flags[rec]&committed != 0 && l.flags[rec]&(tied|alsoOlder) == 0 && !may.holds(offset) {
+			last, what = by, Sight{rec, offset, l.Writer(rec)}
+		}
+	})
+	for _, c := range commits {
+		judge(c)
+	}
 }
 
 // judgeCommitted: what is read of a register is what was written last. A read that

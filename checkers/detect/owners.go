@@ -15,6 +15,9 @@ import (
 type owners struct {
 	log          *Log
 	memberEpochs bool
+	reset        Reset
+	atEnd        map[history.Key]bool // partitions in which some position began anew at the end
+	working      map[string]int64     // since when a group was given records
 	emit         Emit
 
 	newest  map[member]*floors   // by group, or by member of it
@@ -95,11 +98,18 @@ func (f *floors) before(event int64) (bound, bool) {
 	return bound{}, false
 }
 
-func (l *Log) findOwners(memberEpochs bool, emit Emit) {
-	o := &owners{log: l, memberEpochs: memberEpochs, emit: emit, newest: map[member]*floors{}, owner: map[ownedIn]Sight{},
+func (l *Log) findOwners(memberEpochs bool, reset Reset, emit Emit) {
+	o := &owners{log: l, memberEpochs: memberEpochs, reset: reset, atEnd: map[history.Key]bool{}, working: map[string]int64{}, emit: emit, newest: map[member]*floors{}, owner: map[ownedIn]Sight{},
 		told: map[ownedIn]bool{}, gone: map[int32]int64{}, commits: map[groupKey][]write{}, member: map[member]*membership{}, seeks: map[int32]bool{}, last: map[groupKey]lastGiven{}}
 	if !l.anyGroup {
 		return
+	}
+	for i := range l.H.Notes() {
+		if n := &l.H.Notes()[i]; n.Fault == history.OffsetReset {
+			for _, key := range n.Keys {
+				o.atEnd[key] = true
+			}
+		}
 	}
 	l.H.Each(func(op *history.Op) bool {
 		o.gather(op)
@@ -174,6 +184,9 @@ func (o *owners) operation(op *history.Op) {
 		m.listen(op)
 	}
 	m.joined = m.joined || op.F == history.Subscribe || op.F == history.Join
+	if len(op.Polled) > 0 && o.working[op.Group] == 0 {
+		o.working[op.Group] = op.Completed
+	}
 	for i, p := range op.Polled {
 		key := o.log.H.KeyOf(p.Rec)
 		if i > 0 && key == o.log.H.KeyOf(op.Polled[i-1].Rec) {
@@ -326,20 +339,53 @@ func (o *owners) begin(op *history.Op, m *membership, since int64, sure bool, ke
 	}
 	lowest, highest, ok := mayBeCommitted(o.commits[groupKey{op.Group, key}], since, op.Completed)
 	switch {
+	case !ok && sure:
+		o.beginAnew(op, key, now)
 	case !ok:
 	case now.Offset < lowest.value:
 		f := about(GroupRewind, key)
 		f.Name, f.Earlier, f.Later = op.Group, Sight{Offset: lowest.value, Row: lowest.row}, now
 		o.emit(f)
 	case sure && now.Offset > highest.value:
-		o.jumped(op, key, highest, now)
+		o.jumped(op, key, highest, now, 0)
 	}
 }
 
-func (o *owners) jumped(op *history.Op, key history.Key, from write, now Sight) {
+// beginAnew: where a group had committed nothing that a new owner may have been told, it begins at the
+// start of the log, if auto.offset.reset says so. With latest it passes over what was there: that is
+// no more than was asked for of a group that begins, and a loss to one that was at work when
+// the record was sent. The history tells that a position began at the end.
+func (o *owners) beginAnew(op *history.Op, key history.Key, now Sight) {
+	since := int64(0)
+	switch {
+	case !o.log.FromTheStart:
+		return
+	case o.reset == ResetEarliest:
+	case o.reset == ResetLatest && o.atEnd[key] && o.working[op.Group] > 0:
+		since = o.working[op.Group]
+	default:
+		return
+	}
+	for _, w := range o.commits[groupKey{op.Group, key}] {
+		if w.began < op.Completed {
+			return
+		}
+	}
+	o.jumped(op, key, write{row: None}, now, since)
+}
+
+// jumped: a member began above where its group was, and a record lies between that was sent after
+// an event.
+func (o *owners) jumped(op *history.Op, key history.Key, from write, now Sight, since int64) {
 	l := o.log
+	sent := func(rec history.Rec) int64 {
+		if w := l.Writer(rec); w >= 0 {
+			return int64(l.H.Brief(w).Invoked)
+		}
+		return 0
+	}
 	offset, passed := l.parts[key].next(from.value, now.Offset, func(offset int64, rec history.Rec) bool {
-		return l.flags[rec]&committed != 0 && l.flags[rec]&(tied|alsoOlder) == 0 && l.isThere(offset, rec)
+		return l.flags[rec]&committed != 0 && l.flags[rec]&(tied|alsoOlder) == 0 && l.isThere(offset, rec) && sent(rec) >= since
 	})
 	if !passed {
 		return

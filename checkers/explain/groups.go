@@ -1,6 +1,10 @@
 package explain
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/ktrial/ktrial/checkers/detect"
+)
 
 func (s *telling) ownedTwice() {
 	f := s.f
@@ -36,6 +40,14 @@ func (s *telling) readAfterRevoke() {
 
 func (s *telling) groupJump() {
 	f := s.f
+	if f.Earlier.Row == detect.None {
+		s.message("%s began at %s, though group %s had committed nothing of it and %s lies below", s.actor(f.Later.Row), s.spot(f.Key, f.Later.Offset), f.Name, s.recordAt(f.Record.Rec, f.Key, f.Record.Offset))
+		s.prove("no commit of group %s of %s had begun by then", f.Name, s.partition(f.Key))
+		s.prove("a member that becomes the owner of %s begins where auto.offset.reset says, and with earliest at the start of the log", s.partition(f.Key))
+		s.prove("%s: contradiction", s.polledAt(f.Later.Row, f.Later.Rec, f.Later.Offset))
+		s.recs = append(s.recs, f.Later.Rec)
+		return
+	}
 	s.message("%s began at %s, though group %s had committed offset %d and %s lies between", s.actor(f.Later.Row), s.spot(f.Key, f.Later.Offset), f.Name, f.Earlier.Offset, s.recordAt(f.Record.Rec, f.Key, f.Record.Offset))
 	s.prove("%s committed offset %d%s, and nothing above it was committed by then", s.actor(f.Earlier.Row), f.Earlier.Offset, s.ended(f.Earlier.Row))
 	s.prove("a member that becomes the owner of %s afterwards begins there, with %s", s.partition(f.Key), s.value(f.Record.Rec))

@@ -481,6 +481,14 @@ func (s *telling) groupSkip() {
 
 func (s *telling) commitAhead() {
 	f := s.f
+	if f.Reader != detect.None {
+		s.in.Reader = s.indexOf(f.Reader)
+		s.message("group %s committed offset %d of %s before any member was given %s", f.Name, f.Later.Offset, s.partition(f.Key), s.recordAt(f.Record.Rec, f.Key, f.Record.Offset))
+		s.prove("%s committed offset %d%s", s.actor(f.Later.Row), f.Later.Offset, s.ended(f.Later.Row))
+		s.prove("so every record below it had been given to a member of the group by then")
+		s.prove("%s; that poll began %s, and none of the group's that began before it returned %s: contradiction", s.polledAt(f.Reader, f.Record.Rec, f.Record.Offset), s.began(f.Reader), s.value(f.Record.Rec))
+		return
+	}
 	s.message("group %s committed offset %d of %s, whose log ends at %d", f.Name, f.Later.Offset, s.partition(f.Key), f.Earlier.Offset)
 	s.prove("%s committed offset %d%s", s.actor(f.Later.Row), f.Later.Offset, s.ended(f.Later.Row))
 	s.prove("nothing beyond offset %d can have been given to it: contradiction", f.Earlier.Offset)

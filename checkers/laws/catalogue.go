@@ -35,8 +35,7 @@ func Groups() []Group {
 
 // All is the catalogue, by number. Each of them is asked: a number that is missing
 // is of no law here. Numbers up to 75 are those of the design; of these, 39 (changes
-// of the voters, which never change here), 51, 52 and 55 (of groups, what their
-// coordinators do not tell), 57, 58, 60, 64, 68 to 70 and
+// of the voters, which never change here), 57, 58, 60, 64, 68 to 70 and
 // 74 (what histories show), 71 (what histories and the timers of coordinators show), 73 and 75 (the
 // insides of clients) are of none.
 func All() []Law { return slices.Clone(catalogue) }
@@ -201,10 +200,16 @@ var (
 		"each time that a member's listener is told what it owns", "NoDoubleClientAssignment of Vanlightly's kip-848; KIP-429")
 	RevokedFirst = declare(50, OfGroup, "a member of a KIP-848 group is given a partition only once the member that had it has been told to give it up, or is gone",
 		"each answer that gives a member its partitions by the consumer protocol", "ValidMemberEpoch of Vanlightly's kip-848; CurrentAssignmentBuilder")
+	StableGroup = declare(51, OfGroup, "a KIP-848 group is Stable only when each member is in its epoch, has all that the target assignment gives it, and has nothing to give up",
+		"each time that such a group of up to 64 members becomes Stable", "ValidStableGroupState of Vanlightly's kip-848; ConsumerGroup.maybeUpdateGroupState")
+	OneTarget = declare(52, OfGroup, "the target assignment of a KIP-848 group gives a partition to one member; a partition that a member has, or has not given up, is known to be taken, and no other",
+		"each time that such a group of up to 64 members comes into another state", "LegalTargetAssignment and partitionEpoch of Vanlightly's kip-848; ConsumerGroup.currentPartitionEpoch, KAFKA-16147")
 	EpochsOfMembers = declare(53, OfGroup, "the epoch of a member never falls while it is one",
 		"each answer that gives a member its partitions", "Vanlightly's kip-848; ConsumerGroupMember.memberEpoch")
 	OneInstance = declare(54, OfGroup, "a group.instance.id has one member, and one that was replaced commits nothing",
 		"each member that joins with one, and each commit that is answered with success", "KIP-345; ClassicGroup.replaceStaticMember")
+	ExpelledInTime = declare(55, OfGroup, "a member is removed for its silence only when its coordinator has not heard of it for its session, and of a classic group for missing a rebalance only when that has lasted its rebalance timeout",
+		"each member that is removed because a time was over; a tenth less is let pass, because clocks drift", "KIP-62; ClassicGroup.completeClassicGroupHeartbeat, GroupMetadataManager.scheduleConsumerGroupSessionTimeout")
 	AllOwned = declare(59, OfGroup, "in a group that has been stable for 10 s while nothing disturbed the cluster each member owns what it was given, and no partition that the group had before is left out",
 		"a member gives something up, or the group enters another state", "the liveness properties of Vanlightly's kip-848; KIP-62")
 	GroupsEnd = declare(81, OfGroup, "in the end no group waits for members that have left",

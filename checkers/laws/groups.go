@@ -1,6 +1,9 @@
 package laws
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Coordination is the ghost of consumer groups: what their coordinators decide, where those
 // keep it, and what members believe to own. It outlives coordinators.
@@ -12,6 +15,9 @@ type Coordination struct {
 	groups map[string]*group
 	shards map[string]*shard
 	loads  map[Coordinator]int // how often each has loaded anything
+	// loadedAt is when each has for the first time: of the groups that it has loaded, sessions
+	// begin anew then, or later.
+	loadedAt map[Coordinator]time.Duration
 }
 
 // Coordinator is a process that coordinates groups: of a host, by its number there.
@@ -27,10 +33,12 @@ type group struct {
 	loads int
 
 	// The rest of what one coordinator says.
-	completed   int32             // the generation that was completed last; -1: none
-	instances   map[string]string // member by group.instance.id
-	epochs      map[string]int32  // the newest generation or epoch of each member
-	generations []generation      // the newest, of all coordinators
+	completed   int32                    // the generation that was completed last; -1: none
+	instances   map[string]string        // member by group.instance.id
+	heard       map[string]time.Duration // when its session began, by member
+	rebalancing time.Duration            // since when members are to join, or to sync
+	epochs      map[string]int32         // the newest generation or epoch of each member
+	generations []generation             // the newest, of all coordinators
 
 	// commits are those that were accepted, by the member that made them and the
 	// partition; the zero value stands for all of a classic group.
@@ -87,7 +95,7 @@ type shard struct {
 
 // NewCoordination knows of none. name is how messages name a node; nil: its number.
 func NewCoordination(name func(Node) string) *Coordination {
-	return &Coordination{tally: tally{name: name}, groups: map[string]*group{}, shards: map[string]*shard{}, loads: map[Coordinator]int{}}
+	return &Coordination{tally: tally{name: name}, groups: map[string]*group{}, shards: map[string]*shard{}, loads: map[Coordinator]int{}, loadedAt: map[Coordinator]time.Duration{}}
 }
 
 // of is what is known of a group; its messages are about it.
@@ -95,7 +103,7 @@ func (g *Coordination) of(id string) *group {
 	g.subject = "group " + id
 	x := g.groups[id]
 	if x == nil {
-		x = &group{completed: -1, instances: map[string]string{}, epochs: map[string]int32{},
+		x = &group{completed: -1, instances: map[string]string{}, heard: map[string]time.Duration{}, epochs: map[string]int32{},
 			commits: map[committer]*committedRange{}, tenures: map[string]tenure{}, replaced: map[string]string{}, members: newMembersOf(), owners: map[string]owner{}, gone: map[string]bool{}}
 		g.groups[id] = x
 	}
@@ -112,6 +120,8 @@ func (g *Coordination) told(by Coordinator, id string) *group {
 		x.completed = -1
 		clear(x.instances)
 		clear(x.epochs)
+		clear(x.heard)
+		x.rebalancing = 0
 	}
 	return x
 }
@@ -121,6 +131,9 @@ func (g *Coordination) told(by Coordinator, id string) *group {
 func (g *Coordination) Loaded(by Coordinator, node Node, id string, epoch Epoch, end int64, state uint64) {
 	g.events++
 	g.loads[by]++
+	if _, before := g.loadedAt[by]; !before {
+		g.loadedAt[by] = g.now()
+	}
 	for _, x := range g.groups {
 		x.members.state = "" // what a coordinator loads it does not tell
 	}
@@ -179,6 +192,9 @@ func (g *Coordination) State(by Coordinator, id, from, to string) {
 	x := g.told(by, id)
 	g.owned(x)
 	x.members.enter(to, g.now())
+	if to == "PreparingRebalance" {
+		x.rebalancing = g.now()
+	}
 	x.members.loaded = x.members.loaded && to != "Empty"
 	switch {
 	case from == "" || to == "Dead": // what follows is another group of the name
@@ -198,7 +214,7 @@ func (g *Coordination) State(by Coordinator, id, from, to string) {
 func (g *Coordination) Completed(by Coordinator, id string, number int32, protocol string, members []string) {
 	g.events++
 	x := g.told(by, id)
-	x.classic = true
+	x.classic, x.rebalancing = true, g.now()
 	if number <= x.completed {
 		g.fail(GenerationsGrow, NoNode, "generation %d was completed after generation %d", number, x.completed)
 	}
@@ -297,7 +313,7 @@ func (g *Coordination) Joined(by Coordinator, id, member, instance string) {
 	x := g.told(by, id)
 	delete(x.gone, member)
 	delete(x.epochs, member)
-	x.members.live[member] = true
+	x.members.live[member], x.heard[member] = true, g.now()
 	if instance == "" {
 		return
 	}
@@ -319,6 +335,7 @@ func (g *Coordination) Left(by Coordinator, id, member string) {
 	x := g.told(by, id)
 	x.gone[member] = true
 	delete(x.epochs, member)
+	delete(x.heard, member)
 	x.members.leave(member)
 	for instance, m := range x.instances {
 		if m == member {

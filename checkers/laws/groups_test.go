@@ -1,6 +1,7 @@
 package laws
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,13 @@ func gather(t *testing.T, events string) *tally {
 			g.Quiet()
 		case "join": // host member [instance]
 			g.Joined(w.host(), "g", w.text(), strings.Join(w.texts(), ""))
+		case "hold": // state epoch target epoch, then members: m/epoch/state/has/gives/target, and what is taken
+			g.Holds("g", w.held())
+		case "heard": // host member
+			g.Heard(w.host(), "g", w.text())
+		case "expel": // host member, after so many seconds; with rebalance: because it missed one
+			host, member, seconds := w.host(), w.text(), w.num()
+			g.TimedOut(host, "g", member, time.Duration(seconds)*time.Second, len(w.texts()) > 0)
 		case "left": // host member
 			g.Left(w.host(), "g", w.text())
 		case "replace": // host member by
@@ -59,6 +67,30 @@ func gather(t *testing.T, events string) *tally {
 		}
 	})
 	return &g.tally
+}
+
+// held reads "Stable 7 7 m/7/stable/x0,x1//x0,x1 taken x0,x1".
+func (w *words) held() Held {
+	h := Held{State: w.text(), Epoch: int32(w.num()), Target: int32(w.num())}
+	list := func(text string) (all []string) {
+		if text != "" {
+			all = strings.Split(text, ",")
+		}
+		return all
+	}
+	for len(w.rest) > 0 {
+		text := w.text()
+		if text == "taken" {
+			h.Taken = list(w.text())
+			continue
+		}
+		field := strings.Split(text, "/")
+		require.Len(w.t, field, 6, w.line)
+		epoch, err := strconv.Atoi(field[1])
+		require.NoError(w.t, err, w.line)
+		h.Members = append(h.Members, HeldBy{field[0], int32(epoch), field[2] == "stable", list(field[3]), list(field[4]), list(field[5])})
+	}
+	return h
 }
 
 // host is a letter, and the number of its process.
@@ -447,6 +479,85 @@ var gatherings = []tale{
 		left a m
 		load b 1 6 7
 		quiet`},
+
+	{"a KIP-848 group on its way", 0, `
+		hold Reconciling 7 7 m/6/waits/x0/x1/x0 n/7/waits///x1 taken x0,x1`},
+	{"and when it is there", 0, `
+		hold Stable 7 7 m/7/stable/x0//x0 n/7/stable/x1//x1 taken x0,x1`},
+	{"it is called stable, and a member is in an old epoch", 51, `
+		hold Stable 7 7 m/6/stable/x0//x0 n/7/stable/x1//x1 taken x0,x1`},
+	{"the target is of an old epoch", 51, `
+		hold Stable 7 6 m/7/stable/x0//x0 taken x0`},
+	{"a member has something to give up", 51, `
+		hold Stable 7 7 m/7/waits/x0/x1/x0 taken x0,x1`},
+	{"a member has less than its target", 51, `
+		hold Stable 7 7 m/7/stable/x0//x0 n/7/stable///x1 taken x0`},
+	{"the target gives a partition to two", 52, `
+		hold Reconciling 7 7 m/7/stable/x0//x0 n/6/waits///x0 taken x0`},
+	{"a partition that is not given up looks free", 52, `
+		hold Reconciling 7 7 m/6/waits/x0/x1/x0 n/7/waits///x1 taken x0`},
+	{"a partition is taken for ever", 52, `
+		hold Reconciling 7 7 m/7/stable/x0//x0 taken x0,x1`},
+	{"two members have a partition", 52, `
+		hold Reconciling 7 7 m/6/waits/x0/x1/x0 n/7/stable/x1//x1 taken x0,x1`},
+
+	{"a member is silent for its session", 0, `
+		join a m
+		at 5
+		heard a m
+		at 11
+		expel a m 6`},
+	{"a member is removed though it was heard of", 55, `
+		join a m
+		at 5
+		heard a m
+		at 7
+		expel a m 6`},
+	{"the clock of its coordinator is fast", 0, `
+		join a m
+		at 100
+		heard a m
+		at 157
+		expel a m 60`},
+	{"the session begins anew with the next coordinator", 55, `
+		join a m
+		heard a m
+		at 8
+		load b 2 6 7
+		at 9
+		expel b m 6`},
+	{"which has loaded another shard since", 0, `
+		load b 2 6 7
+		at 4
+		load b 2 7 7
+		at 6
+		expel b m 6`},
+	{"and ends there", 0, `
+		join a m
+		heard a m
+		at 8
+		load b 2 6 7
+		at 14
+		expel b m 6`},
+	{"a member misses a rebalance", 0, `
+		join a m
+		at 20
+		heard a m
+		state a PreparingRebalance
+		at 35
+		heard a m
+		expel a m 15 rebalance`},
+	{"which had only begun", 55, `
+		join a m
+		at 20
+		state a PreparingRebalance
+		at 24
+		expel a m 15 rebalance`},
+	{"a member does not sync", 55, `
+		at 10
+		complete a 2 range m n
+		at 12
+		expel a m 15 rebalance`},
 
 	{"a coordinator holds what its log says", 0, `
 		compare 1 5 77 77

@@ -96,6 +96,10 @@ type Cluster struct {
 	txnIDs      []string                     // of clients
 	settings    broker.Settings
 	topics      map[string]Topic
+	// What an operator waits for: topics with the number of partitions that they are to have,
+	// and topics that are made again, with the id of the one that goes.
+	growing  map[string]int32
+	remaking map[string]kafka.UUID
 }
 
 // Server is one node of the cluster, over all lives of its process.
@@ -130,7 +134,8 @@ func New(w *sim.World, cfg Config) *Cluster {
 	if cfg.Bugs == nil {
 		cfg.Bugs = planted.Plant()
 	}
-	c := &Cluster{world: w, settings: cfg.Settings, byHost: map[string]*Server{}, byID: map[kafka.NodeID]*Server{}, topics: map[string]Topic{}, stops: map[string]func(func()){}, groups: map[string][]string{}}
+	c := &Cluster{world: w, settings: cfg.Settings, byHost: map[string]*Server{}, byID: map[kafka.NodeID]*Server{}, topics: map[string]Topic{}, stops: map[string]func(func()){}, groups: map[string][]string{},
+		growing: map[string]int32{}, remaking: map[string]kafka.UUID{}}
 	base := broker.Config{
 		ClusterID: cfg.ClusterID, Port: BrokerPort, ControllerPort: ControllerPort, DataDir: cfg.Dir,
 		Settings: cfg.Settings, Decoder: new(raft.Decoder), Bugs: cfg.Bugs,

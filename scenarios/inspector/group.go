@@ -37,7 +37,14 @@ func (in *Inspector) readGroup(e *ledger.Entry) {
 		in.groups.Assigned(coordinator(e), x.Group, x.Member, x.Generation, x.Classic, partitions(x.Partitions))
 	case *witness.MemberJoined:
 		in.groups.Joined(coordinator(e), x.Group, x.Member, x.Instance)
+	case *witness.MemberHeard:
+		in.groups.Heard(coordinator(e), x.Group, x.Member)
+	case *witness.GroupHolds:
+		in.groups.Holds(x.Group, heldOf(x))
 	case *witness.MemberLeft:
+		if x.Timeout > 0 {
+			in.groups.TimedOut(coordinator(e), x.Group, x.Member, x.Timeout, x.Rebalance)
+		}
 		in.groups.Left(coordinator(e), x.Group, x.Member)
 	case *witness.MemberFenced:
 		if x.Name != kerr.IllegalGeneration.Message { // a member may be late
@@ -50,6 +57,18 @@ func (in *Inspector) readGroup(e *ledger.Entry) {
 	default:
 		in.readMember(e)
 	}
+}
+
+// heldOf is what the log holds of a group, as the laws have it.
+func heldOf(x *witness.GroupHolds) laws.Held {
+	h := laws.Held{State: x.State, Epoch: x.Epoch, Target: x.Target, Taken: partitions(x.Taken)}
+	for _, m := range x.Members {
+		h.Members = append(h.Members, laws.HeldBy{
+			Member: m.Member, Epoch: m.Epoch, Stable: m.State == "STABLE",
+			Has: partitions(m.Has), Gives: partitions(m.Gives), Target: partitions(m.Target),
+		})
+	}
+	return h
 }
 
 // readMember puts before the laws what a member is told that it owns.

@@ -141,6 +141,9 @@ func (in *Inspector) name() func(laws.Node) string {
 // again has both the old ones and the new.
 func (in *Inspector) Partitions() []*Partition { return in.partitions }
 
+// IsDeleted reports whether the partition's topic is: there may be another of its name.
+func (p *Partition) IsDeleted() bool { return p.deleted }
+
 // Committed is the offset below which the metadata log is known to be committed.
 func (in *Inspector) Committed() kafka.Offset { return in.committed }
 
@@ -245,7 +248,7 @@ func (in *Inspector) ProcessEnded(id kafka.NodeID) {
 func (in *Inspector) PowerLost(id kafka.NodeID, synced func(kafka.TopicPartition) (end kafka.Offset, known bool)) {
 	for _, p := range in.partitions {
 		p.loses(id)
-		if synced == nil || in.of(id).damaged {
+		if synced == nil || in.of(id).damaged || p.deleted {
 			continue
 		}
 		if end, known := synced(p.Partition); known {
@@ -287,7 +290,7 @@ func (in *Inspector) Disturbed() {
 // Quiet: all is healed and had its time. but says which partitions are let off.
 func (in *Inspector) Quiet(but func(*Partition) bool) {
 	for _, p := range in.partitions {
-		if !but(p) {
+		if !p.deleted && !but(p) {
 			p.Laws.Quiet()
 			in.hangs(p)
 			in.settle(p)

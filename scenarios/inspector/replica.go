@@ -9,8 +9,15 @@ import (
 	"github.com/ktrial/ktrial/ledger"
 )
 
-// readReplica: a replica of p tells.
+// readReplica: a replica of p tells. Of a topic that is deleted nothing is promised.
 func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Event) {
+	if p.deleted {
+		switch event.(type) {
+		case *witness.Stopped, *witness.Deleted:
+			in.learned(p, id)
+		}
+		return
+	}
 	l, node := p.Laws, laws.Node(id)
 	switch e := event.(type) {
 	case *witness.Opened:

@@ -113,19 +113,27 @@ func (r *run) liveness() error {
 	if bound == 0 {
 		bound = defaultLiveness
 	}
+	r.health.begin(false)
 	if err := r.converge(bound, r.settled); err != nil {
 		return err
 	}
+	moving := r.health.moving
 	ends := r.c.Ends(r.partitions)
 	r.stage.Drain(ends)
-	if err := r.converge(bound, r.drained); err != nil {
+	idle := true // the clients are done, so that nothing is written any more
+	if err := r.converge(bound+r.discovery(), r.drained); err != nil {
 		if s := (stuck{}); !errors.As(err, &s) || !r.waitsForClock() {
 			return err
 		}
+		idle = false
 	}
 	if len(r.core.without) > 0 {
 		r.core.rejoin("the core has done without")
 		r.c.StartAll()
+		moving = true
+	}
+	if moving {
+		r.health.begin(idle)
 		if err := r.converge(bound, r.settled); err != nil {
 			return err
 		}
@@ -182,6 +190,9 @@ func (r *run) converge(bound time.Duration, well func(all bool) (problems []stri
 func (r *run) settled(all bool) (problems []string) {
 	if missing := r.c.Unready(r.core.without); missing != "" {
 		return []string{missing}
+	}
+	if waits := r.c.Operating(); waits != "" {
+		return []string{waits}
 	}
 	for _, c := range r.clients {
 		if c.Role == workloads.Writes && !r.stage.Done(c.Host) {

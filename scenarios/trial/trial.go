@@ -105,6 +105,8 @@ type run struct {
 	bugs    *planted.Set
 
 	partitions []kafka.TopicPartition
+	grown      bool                // topics have more partitions than when the work began
+	made       map[kafka.UUID]bool // topics that there are or were
 	health     health
 	core       core
 	plan       faults.Plan // that is played
@@ -169,6 +171,7 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	}
 	r := &run{s: config.scenario, bare: s, o: o, config: config, bugs: planted.Plant(o.Plant...)}
 	r.partitions = cluster.Parts(r.s.Topics)
+	r.made = map[kafka.UUID]bool{}
 	limits := o.Limits.orDefault(r.s)
 	r.w = sim.NewWorld(sim.Config{
 		Seed: o.Seed, Read: o.Read, Keep: o.Keep, Tracing: o.Tracing, Record: o.Record, Follow: o.Follow,
@@ -189,6 +192,7 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	r.n = nemesis.New(r.c, r.w.Source("nemesis"), r.s.Lesson != "" || r.s.Exact && o.Plan == nil)
 	r.clocks = clockWaits{}
 	r.w.Ledger().Read(r.clocks.read)
+	r.w.Ledger().Read(r.grows)
 	r.laws = r.watchLaws()
 	r.countNumbers(r.laws.minISR)
 	if !o.Outside {

@@ -67,11 +67,12 @@ var Finders = []Finder{
 	{planted.TxnDoubleBump, scenarios.EpochsUsedUp, 6, 10, "law 63:", nil},
 	{planted.TxnNoPersistPrevNext, scenarios.CoordinatorInPrepare, 2, 15, "law 63:", map[string]string{"ktrial.transaction.first.epoch": "32762"}},
 	{planted.FetchDelayedUncommitted, scenarios.ZombieProducer, 1, 3, "law 67:", nil},
-	{planted.EpochAddThenRemove, scenarios.SlowToGiveUp, 5, 10, "law 50:", nil},
+	{planted.EpochAddThenRemove, scenarios.SlowToGiveUp, 1, 3, "law 52:", nil},
 	{planted.NullAcknowledges, scenarios.SlowToGiveUp, 1, 5, "law 49:", nil},
 	{planted.HeartbeatOwnsTarget, scenarios.SlowToGiveUp, 1, 3, "law 49:", nil},
 	{planted.HeartbeatEmptyIsNoChange, scenarios.SlowToGiveUp, 1, 3, "members give up in time what they are to", nil},
 	{planted.HeartbeatNoReset, scenarios.LostAnswers, 1, 5, "every client and replica makes progress", nil},
+	{planted.NoSessionInRebalance, scenarios.ScaleOut, 1, 3, "law 55:", nil},
 }
 
 // settings are those under which a scenario is known to show a bug.

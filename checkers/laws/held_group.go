@@ -1,0 +1,113 @@
+package laws
+
+import (
+	"slices"
+	"time"
+)
+
+// Held is what the log holds of a KIP-848 group.
+type Held struct {
+	State         string // by Kafka's names
+	Epoch, Target int32
+	Members       []HeldBy
+	Taken         []string // partitions that the coordinator counts as some member's
+}
+
+// HeldBy is what it holds of a member. Stable: it waits for nothing.
+type HeldBy struct {
+	Member             string
+	Epoch              int32
+	Stable             bool
+	Has, Gives, Target []string
+}
+
+// Holds: a KIP-848 group comes into another state, and the log holds this of it.
+func (g *Coordination) Holds(id string, h Held) {
+	g.events++
+	g.of(id)
+	g.target(h)
+	g.taken(h)
+	if h.State == "Stable" {
+		g.stable(h)
+	}
+}
+
+// target: law 52, of the target assignment.
+func (g *Coordination) target(h Held) {
+	of := map[string]string{}
+	for _, m := range h.Members {
+		for _, p := range m.Target {
+			if other, twice := of[p]; twice {
+				g.fail(OneTarget, NoNode, "the target assignment of epoch %d gives %s to %s and to %s", h.Target, p, other, m.Member)
+			}
+			of[p] = m.Member
+		}
+	}
+}
+
+// taken: law 52, of what members have.
+func (g *Coordination) taken(h Held) {
+	of := map[string]string{}
+	for _, m := range h.Members {
+		for _, p := range slices.Concat(m.Has, m.Gives) {
+			switch other, twice := of[p]; {
+			case twice:
+				g.fail(OneTarget, NoNode, "both %s and %s have %s, or have not given it up", other, m.Member, p)
+			case !slices.Contains(h.Taken, p):
+				g.fail(OneTarget, NoNode, "%s has %s, or has not given it up, and the coordinator takes it for free", m.Member, p)
+			}
+			of[p] = m.Member
+		}
+	}
+	for _, p := range h.Taken {
+		if _, has := of[p]; !has {
+			g.fail(OneTarget, NoNode, "the coordinator counts %s as taken, and no member has it", p)
+		}
+	}
+}
+
+// stable: law 51.
+func (g *Coordination) stable(h Held) {
+	if h.Target != h.Epoch {
+		g.fail(StableGroup, NoNode, "it is Stable in epoch %d, and its target assignment is of epoch %d", h.Epoch, h.Target)
+	}
+	for _, m := range h.Members {
+		switch {
+		case m.Epoch != h.Epoch:
+			g.fail(StableGroup, NoNode, "it is Stable in epoch %d, and %s is in epoch %d", h.Epoch, m.Member, m.Epoch)
+		case !m.Stable || len(m.Gives) > 0:
+			g.fail(StableGroup, NoNode, "it is Stable, and %s is not: it has to give up %v", m.Member, m.Gives)
+		case !slices.Equal(m.Has, m.Target):
+			g.fail(StableGroup, NoNode, "it is Stable, and %s has %v instead of %v", m.Member, m.Has, m.Target)
+		}
+	}
+}
+
+// Heard: the coordinator takes a heartbeat for that of a member, whose session begins anew.
+func (g *Coordination) Heard(by Coordinator, id, member string) {
+	g.events++
+	g.told(by, id).heard[member] = g.now()
+}
+
+// TimedOut: the coordinator removes a member because its session of so long is over or, with
+// rebalance, because it has not taken part in one for so long. Left is told next.
+func (g *Coordination) TimedOut(by Coordinator, id, member string, timeout time.Duration, rebalance bool) {
+	g.events++
+	x := g.told(by, id)
+	from, known := x.heard[member]
+	what := "it was heard of"
+	if rebalance {
+		from, known, what = x.rebalancing, x.rebalancing > 0, "the rebalance began"
+	}
+	at, loaded := g.loadedAt[by]
+	if loaded && at > from {
+		from = at
+	}
+	if !known && !loaded || g.Calm == nil {
+		return
+	}
+	const tenth = 10
+	if passed := g.now() - from; passed < timeout-timeout/tenth {
+		g.fail(ExpelledInTime, NoNode, "%s is removed %v after %s, before its %v are over", member, passed, what, timeout)
+	}
+}
