@@ -109,6 +109,8 @@ type Client struct {
 	Watches string
 	// TransactionalID is that of its producer; empty: it has none.
 	TransactionalID string
+	// Compares: it tells what it finds, and whether that is what it was told (ClientFound).
+	Compares bool
 	// Stops: Main returns soon after Stage.Stopping says so, having left in order,
 	// as a program does that is sent SIGTERM. Other clients are killed instead.
 	Stops bool

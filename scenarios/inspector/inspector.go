@@ -102,7 +102,7 @@ type Partition struct {
 	Replicas []kafka.NodeID
 
 	known   bool
-	deleted bool // its topic
+	deleted bool // its topic: another one may have its name
 	leader  kafka.NodeID
 	members []kafka.NodeID // of ISR or ELR
 	// lost: the nodes that lost power or disk since they last opened the log. A
@@ -112,6 +112,9 @@ type Partition struct {
 	unaware  []kafka.NodeID
 	forgiven bool
 }
+
+// Deleted reports whether the topic is no more. Another one may have its name.
+func (p *Partition) Deleted() bool { return p.deleted }
 
 // New makes an inspector. Its Read is to be given to the ledger.
 func New(cfg Config) *Inspector {
@@ -287,7 +290,7 @@ func (in *Inspector) Disturbed() {
 // Quiet: all is healed and had its time. but says which partitions are let off.
 func (in *Inspector) Quiet(but func(*Partition) bool) {
 	for _, p := range in.partitions {
-		if !but(p) {
+		if !p.deleted && !but(p) {
 			p.Laws.Quiet()
 			in.hangs(p)
 			in.settle(p)

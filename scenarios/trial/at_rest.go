@@ -20,7 +20,9 @@ func (r *run) quiet(bound time.Duration) error {
 	}
 	r.laws.Quiet(func(p *inspector.Partition) bool { return r.laws.beyond[p].Any() })
 	for _, p := range r.laws.Partitions() {
-		r.caches(p)
+		if !p.Deleted() {
+			r.caches(p)
+		}
 	}
 	if r.laws.broken {
 		return errBroken

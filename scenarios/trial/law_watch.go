@@ -2,6 +2,7 @@ package trial
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -81,9 +82,16 @@ func (r *run) watchLaws() *lawWatch {
 		voters = append(voters, r.c.Server(name).ID())
 	}
 	w.minISR = func(topic string) (int, bool) { n, ours := least[topic]; return n, ours }
+	inspected := func(topic string) (int, bool) {
+		n, ours := w.minISR(topic)
+		if !ours && r.administered() && !slices.Contains(kafka.InternalTopics, topic) {
+			return r.administeredMinISR(topic), true
+		}
+		return n, ours
+	}
 	w.Inspector = inspector.New(inspector.Config{
 		Voters: voters, Name: r.c.HostOf,
-		MinISR: w.minISR,
+		MinISR: inspected,
 		Broken: w.failed, Unclean: w.uncleanElection, Replaced: w.replaced,
 		Messages: func(wanted bool) { w.wantMessages(wanted, messages) }, FetchWait: r.config.fetchWait(),
 		Turns: w.turns, Hasty: r.config.hasty(),

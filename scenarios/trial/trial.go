@@ -199,6 +199,7 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 		r.tellOperations()
 	}
 	r.clients = r.s.Workload.Clients(r.stage)
+	r.watchFindings()
 	for _, c := range r.clients {
 		r.c.AddClients(c.Host)
 		if c.Group != "" {
