@@ -179,7 +179,8 @@ func (a *acting) make() {
 	t.logs, t.replicas = map[int32]*ownLog{}, map[int32]*register[string]{}
 	t.partitions.is(count)
 	replicas := min(3, len(a.nodes))
-	t.configs = map[string]*register[string]{"segment.bytes": {settled: "3000"}, "min.insync.replicas": {settled: fmt.Sprint(max(1, replicas-1))}}
+	a.s.MinInsync[t.name] = max(1, replicas-1)
+	t.configs = map[string]*register[string]{"segment.bytes": {settled: "3000"}, "min.insync.replicas": {settled: fmt.Sprint(a.s.MinInsync[t.name])}}
 	topic := client.NewTopic{Name: t.name, Partitions: count, Replicas: int16(replicas), Configs: map[string]string{}}
 	for name, value := range t.configs { //det:allow each has its own
 		topic.Configs[name] = value.settled

@@ -141,6 +141,8 @@ type Stage struct {
 	Bugs *planted.Set
 	// Topics are the partitions of each topic, by its name.
 	Topics map[string]int32
+	// MinInsync is the min.insync.replicas of each topic that an administrator makes.
+	MinInsync map[string]int
 
 	begun     bool
 	draining  bool
@@ -156,7 +158,7 @@ type Stage struct {
 // NewStage makes the stage of a trial whose work has not begun.
 func NewStage(bootstrap []string, now func() time.Duration) *Stage {
 	return &Stage{
-		Bootstrap: bootstrap, Recorder: history.NewRecorder(), Now: now, Topics: map[string]int32{},
+		Bootstrap: bootstrap, Recorder: history.NewRecorder(), Now: now, Topics: map[string]int32{}, MinInsync: map[string]int{},
 		keys: map[kafka.TopicPartition]history.Value{}, done: map[string]bool{}, stops: map[string]func(){}, asked: map[string]func(){}, failures: map[string]map[string]int64{},
 	}
 }

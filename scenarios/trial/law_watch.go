@@ -2,7 +2,6 @@ package trial
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -83,11 +82,11 @@ func (r *run) watchLaws() *lawWatch {
 	}
 	w.minISR = func(topic string) (int, bool) { n, ours := least[topic]; return n, ours }
 	inspected := func(topic string) (int, bool) {
-		n, ours := w.minISR(topic)
-		if !ours && r.administered() && !slices.Contains(kafka.InternalTopics, topic) {
-			return r.administeredMinISR(topic), true
+		if n, ours := w.minISR(topic); ours {
+			return n, true
 		}
-		return n, ours
+		n, made := r.stage.MinInsync[topic]
+		return n, made
 	}
 	w.Inspector = inspector.New(inspector.Config{
 		Voters: voters, Name: r.c.HostOf,

@@ -27,25 +27,9 @@ func (r *run) watchOwnLaws() {
 // watchFindings has clients that compare what they find with what they were told be
 // believed: not of a design hazard, whose configuration promises less.
 func (r *run) watchFindings() {
-	if r.s.Lesson == "" && r.administered() {
+	if r.s.Lesson == "" && slices.ContainsFunc(r.clients, func(c workloads.Client) bool { return c.Compares }) {
 		r.w.Ledger().Read(r.watchOwn(scenarios.FoundAsTold, false))
 	}
-}
-
-// administered reports whether clients compare what they find with what they were told, as
-// administrators do.
-func (r *run) administered() bool {
-	return slices.ContainsFunc(r.clients, func(c workloads.Client) bool { return c.Compares })
-}
-
-// administeredMinISR is how many replicas must be in sync of a topic that an administrator
-// has made: not more than there are.
-func (r *run) administeredMinISR(topic string) int {
-	n := r.c.MinInsync(topic)
-	if t := r.c.Image().Topic(topic); t != nil && len(t.Partitions) > 0 {
-		n = min(n, len(t.Partitions[0].Replicas))
-	}
-	return n
 }
 
 // watchOwn watches a law of the scenario, or (not inside) one of what its clients see.
