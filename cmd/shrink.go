@@ -33,6 +33,7 @@ func shrinkCommand() *cobra.Command {
 		Long: "shrink plays the recorded run with fewer and shorter faults, less work, a smaller cluster and fewer settings, and " +
 			"keeps what still breaks the same promise by the same anomaly. What is left is written to --out as each smaller run " +
 			"is found; shrink its run.json to go on where it ended.\n\n" +
+			"A run that another build recorded is played with what luck decided then (decisions.bin beside FILE). If it holds now, that is told.\n\n" +
 			"Of at most eight faults it says which are needed, and with which of them alone the run fails.",
 		Example: examples(
 			"shrink found/standard-7/run.json", "into found/standard-7/smallest",
@@ -95,6 +96,11 @@ func failingRun(file string) (scenarios.Scenario, trial.Options, error) {
 	if err == nil {
 		if _, fails := shrink.FingerprintOf(&rec.Report); !fails {
 			err = wrong("%s: found a run whose verdict is %q, expected one that breaks a promise", file, rec.Report.Verdict)
+		}
+	}
+	if err == nil {
+		if o.Follow, err = rec.Decisions(file); err != nil {
+			err = usage{fmt.Errorf("%s: %w", file, err)}
 		}
 	}
 	return s, o, err

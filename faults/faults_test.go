@@ -24,7 +24,7 @@ func TestEverySentenceParsesBack(t *testing.T) {
 
 // examples has each fault once, and each target at least once.
 var examples = []Fault{
-	Kill{Leader("orders", 2)}, PowerOff{Rack("b")}, Pause{AnyClient}, Stop{Host("broker-1")},
+	Kill{Leader("orders", 2)}, PowerOff{Rack("b")}, Pause{AnyClient}, Stop{Host("broker-1")}, StopAndPowerOff{AnyBroker},
 	RollingRestart{AllBrokers, 3 * time.Second},
 	Isolate{ActiveController}, Split{Brokers(2)}, Bridge{AnyBroker}, CutFromControllers{Host("broker-1", "broker-2")},
 	CutOneWay{AllControllers, AnyController}, SlowLink{AllClients, Followers("a-topic", 0), 1500 * time.Millisecond},

@@ -51,6 +51,7 @@ var grammar = []form{
 	{"kill {Host}", Kill{}, ProcessGroup, "the process dies; the page cache lives on"},
 	{"power off {Host}", PowerOff{}, ProcessGroup, "the host loses power: what was not synced may be lost or torn"},
 	{"pause {Host}", Pause{}, ProcessGroup, "the process stands still, its connections live"},
+	{"stop and power off {Host}", StopAndPowerOff{}, ProcessGroup, "a controlled shutdown, and then the power goes"},
 	{"stop {Host}", Stop{}, ProcessGroup, "a controlled shutdown"},
 	{"restart {Hosts} one by one, each down for {Down}", RollingRestart{}, ProcessGroup, "a rolling restart in order"},
 

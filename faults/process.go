@@ -114,6 +114,31 @@ func (f Stop) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	})
 }
 
+// StopAndPowerOff shuts the process down in order, and takes the power when it has gone:
+// what is behind the mark of a clean shutdown must be on the disk. One that does not come to
+// its end keeps its power; one that is down already, or has no time to close its logs, loses
+// what it had not synced. The cure switches on and starts it again.
+type StopAndPowerOff struct{ Host Target }
+
+func (f StopAndPowerOff) String() string { return sentence(f) }
+
+func (f StopAndPowerOff) Crashes() (Target, bool) { return f.Host, true }
+
+func (f StopAndPowerOff) Inject(c Cluster, luck *rand.Rand) (heal func()) {
+	return each(c, f.Host, luck, func(h *sim.Host) func() {
+		healed := false
+		start := shutDown(c, h, func() {
+			if !healed {
+				h.PowerOff()
+			}
+		})
+		return func() {
+			healed = true
+			start()
+		}
+	})
+}
+
 // shutDown asks a process to go in order and calls gone when it has. start
 // starts it again: at once if it is down, else when it has gone.
 func shutDown(c Cluster, h *sim.Host, gone func()) (start func()) {

@@ -15,13 +15,14 @@ import (
 
 // lasting are the faults that go on until they are cured, and how each shows.
 var lasting = map[string]func(s *stage) bool{
-	"kill broker-2":              func(s *stage) bool { return s.down("broker-2") },
-	"kill broker-1+controller-1": func(s *stage) bool { return s.down("broker-1", "controller-1") },
-	"power off broker-2":         func(s *stage) bool { return s.down("broker-2") },
-	"power off rack a":           func(s *stage) bool { return s.down("broker-1", "broker-2") && !s.down("broker-3") },
-	"kill all brokers":           func(s *stage) bool { return s.down(s.Brokers()...) },
-	"stop leader of orders/0":    func(s *stage) bool { return s.down("broker-1") },
-	"wipe broker-2":              func(s *stage) bool { return s.down("broker-2") && len(s.w.Host("broker-2").Disk().Files()) == 0 },
+	"kill broker-2":               func(s *stage) bool { return s.down("broker-2") },
+	"kill broker-1+controller-1":  func(s *stage) bool { return s.down("broker-1", "controller-1") },
+	"power off broker-2":          func(s *stage) bool { return s.down("broker-2") },
+	"power off rack a":            func(s *stage) bool { return s.down("broker-1", "broker-2") && !s.down("broker-3") },
+	"kill all brokers":            func(s *stage) bool { return s.down(s.Brokers()...) },
+	"stop leader of orders/0":     func(s *stage) bool { return s.down("broker-1") },
+	"stop and power off broker-2": func(s *stage) bool { return s.down("broker-2") },
+	"wipe broker-2":               func(s *stage) bool { return s.down("broker-2") && len(s.w.Host("broker-2").Disk().Files()) == 0 },
 	"tear next write of broker-2": func(s *stage) bool {
 		return s.down("broker-2")
 	},

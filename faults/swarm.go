@@ -28,6 +28,7 @@ const (
 	BrokenDisks Family = "broken disks" // full, failing: the process gives up
 	Clocks      Family = "clocks"
 	Leadership  Family = "leadership" // moves without deaths
+	Outages     Family = "cold stops" // the power goes after a controlled shutdown
 
 	// Of consumer groups, if the swarm has one.
 	GroupMembers Family = "group members" // killed, paused, stopped, cut off
@@ -46,7 +47,7 @@ const (
 // scenario that wants them says so.
 var EveryFamily = []Family{
 	Crashes, PowerCuts, Pauses, Clients, Restarts, Partitions, OneWayCuts,
-	Controllers, SlowNet, LateBytes, SlowDisks, BrokenDisks, Clocks, Leadership,
+	Controllers, SlowNet, LateBytes, SlowDisks, BrokenDisks, Clocks, Leadership, Outages,
 }
 
 // Swarm draws a plan from the seed: for each run which families are on, how
@@ -185,6 +186,8 @@ func (s Swarm) draw(family Family, luck *rand.Rand, c Cluster) Fault {
 	case Leadership:
 		p := luck.Int32N(max(1, s.Partitions))
 		return one[Fault](luck, MoveLeader{s.Topic, p}, PingPong{s.Topic, p, time.Duration(50+luck.Int64N(1000)) * time.Millisecond}, ElectPreferred{}, ResignController{})
+	case Outages:
+		return StopAndPowerOff{victim}
 	case GroupMembers:
 		return s.drawOfMembers(luck)
 	case Coordinators:

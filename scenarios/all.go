@@ -14,6 +14,7 @@ func All() []Scenario {
 		StandardGroups,
 		StandardEOS,
 		StandardTable,
+		Administration,
 		Swarm,
 		LeaderLosesPower,
 		SplitNetwork,

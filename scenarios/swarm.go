@@ -87,6 +87,7 @@ func drawSwarm(seed uint64) Drawn {
 		d.Set["duration"] = "60s"
 	default:
 		d.draw(seed, topicDraws)
+		d.draw(seed, administrationDraws)
 	}
 	return d
 }
@@ -162,6 +163,11 @@ var topicDraws = []setting{
 	{name: "min.insync.replicas", values: []string{"3"}},
 }
 
+// administrationDraws have administrators at work beside the clients.
+var administrationDraws = []setting{
+	{name: "admins", values: []string{"1", "2"}, with: map[string]string{"auto.create.topics.enable": "false"}},
+}
+
 // clientDraws are settings of producers and of any consumer, and the work itself.
 var clientDraws = []setting{
 	{name: "producers", values: []string{"1", "2", "8"}},
@@ -205,6 +211,7 @@ var groupDraws = []setting{
 	{name: "commit", values: []string{"auto", "per-record"}},
 	{name: "work", values: []string{"2ms", "10ms"}},
 	{name: "auto.commit.interval.ms", values: []string{"200", "2000"}},
+	{name: "restless", values: []string{"1"}},
 }
 
 // relieve takes settings back, in this order, until what is sent in a second takes less than

@@ -20,7 +20,7 @@ func TestSwarm_WhatIsDrawnCanBePlayed(t *testing.T) {
 	names, settings, runs := map[string]int{}, map[string]map[string]bool{}, map[string]bool{}
 	for seed := uint64(1); seed <= last; seed++ {
 		require.NoError(t, trial.Check(scenarios.Swarm, trial.Options{Seed: seed}), "seed %d", seed)
-		s, o := trial.Resolve(scenarios.Swarm, trial.Options{Seed: seed})
+		s, o := resolved(t, scenarios.Swarm, trial.Options{Seed: seed})
 		names[s.Name]++
 		for name, value := range o.Set {
 			if settings[name] == nil {
@@ -31,16 +31,16 @@ func TestSwarm_WhatIsDrawnCanBePlayed(t *testing.T) {
 		o.Seed = 0
 		runs[o.Command(s.Name)] = true
 	}
-	_, o := trial.Resolve(scenarios.Swarm, trial.Options{Seed: 80})
+	_, o := resolved(t, scenarios.Swarm, trial.Options{Seed: 80})
 	assert.NotContains(t, o.Set, "group.coordinator.append.linger.ms", "8 producers, a commit for each record and 20 ms for each: that is more than a second each second")
 	assert.NotContains(t, o.Set, "producers")
 	assert.Equal(t, "per-record", o.Set["commit"])
-	_, o = trial.Resolve(scenarios.Swarm, trial.Options{Seed: 226})
+	_, o = resolved(t, scenarios.Swarm, trial.Options{Seed: 226})
 	assert.NotContains(t, o.Set, "retry.backoff.ms", "a second for each transaction of at most five records")
-	_, o = trial.Resolve(scenarios.Swarm, trial.Options{Seed: 644})
+	_, o = resolved(t, scenarios.Swarm, trial.Options{Seed: 644})
 	assert.Equal(t, "consumer", o.Set["group.protocol"])
 	assert.Equal(t, "true", o.Set["static"], "each of its members is killed and comes back within its session")
-	_, o = trial.Resolve(scenarios.Swarm, trial.Options{Seed: 798})
+	_, o = resolved(t, scenarios.Swarm, trial.Options{Seed: 798})
 	assert.NotContains(t, o.Set, "max.partition.fetch.bytes", "a transaction for each record")
 	assert.Len(t, names, 5)
 	assert.Greater(t, len(settings), 60)
@@ -56,7 +56,7 @@ func TestSwarm_IsTheRunThatItNames(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "swarm", swarm.Report.Scenario)
 	assert.Equal(t, "ktrial run swarm --seed 5 --brokers 4 --set duration=6s --set rate=7", swarm.Report.Again)
-	s, drawn := trial.Resolve(scenarios.Swarm, o)
+	s, drawn := resolved(t, scenarios.Swarm, o)
 	assert.Equal(t, drawn.Command(s.Name), swarm.Report.Drawn)
 	assert.Equal(t, []string{"7", "6s"}, []string{drawn.Set["rate"], drawn.Set["duration"]})
 	assert.Equal(t, 4, drawn.Shape.Brokers)
@@ -66,7 +66,15 @@ func TestSwarm_IsTheRunThatItNames(t *testing.T) {
 	assert.Empty(t, named.Report.Drawn)
 	assert.Equal(t, swarm.Report.Config, named.Report.Config)
 
-	same, unchanged := trial.Resolve(scenarios.Standard, trial.Options{Seed: 5})
+	same, unchanged := resolved(t, scenarios.Standard, trial.Options{Seed: 5})
 	assert.Equal(t, "standard", same.Name)
 	assert.Nil(t, unchanged.Set)
+}
+
+// resolved is what is played of a scenario.
+func resolved(t *testing.T, s scenarios.Scenario, o trial.Options) (scenarios.Scenario, trial.Options) {
+	t.Helper()
+	s, o, err := trial.Resolve(s, o)
+	require.NoError(t, err)
+	return s, o
 }

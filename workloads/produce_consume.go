@@ -11,6 +11,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/client"
 	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/internal/nearest"
 )
 
@@ -27,7 +28,11 @@ type ProduceConsume struct {
 	Rate      int // records a second and producer; 0: 50
 	Size      int // bytes of a record's value, at least
 	Consumers int
-	Duration  time.Duration // 0: 60s
+	// Restless consumers seek, pause, are assigned other partitions, commit and go on from there.
+	Restless int
+	// Admins make topics of their own, grow, configure, trim, move and delete them.
+	Admins   int
+	Duration time.Duration // 0: 60s
 
 	Acks       client.Acks
 	Idempotent bool
@@ -55,7 +60,7 @@ func (w ProduceConsume) Lasts() time.Duration {
 func (w ProduceConsume) UsesTopics() []string { return []string{w.Topic} }
 
 // parameters are what `--set` changes, beside Kafka's own names.
-var parameters = []string{"producers", "rate", "size", "consumers", "duration"}
+var parameters = []string{"producers", "rate", "size", "consumers", "restless", "admins", "duration"}
 
 // Set changes a parameter, or a client configuration by Kafka's name.
 func (w ProduceConsume) Set(name, value string) (Workload, error) {
@@ -69,6 +74,10 @@ func (w ProduceConsume) Set(name, value string) (Workload, error) {
 		w.Size, err = number(value, 0)
 	case "consumers":
 		w.Consumers, err = number(value, 0)
+	case "restless":
+		w.Restless, err = number(value, 0)
+	case "admins":
+		w.Admins, err = number(value, 0)
 	case "duration":
 		w.Duration, err = duration(value)
 	default:
@@ -196,6 +205,14 @@ func (w ProduceConsume) Clients(s *Stage) []Client {
 	for i := range w.Consumers {
 		c := &consuming{w: w, s: s}
 		out = append(out, Client{Host: fmt.Sprintf("consumer-%d", i+1), Role: Reads, Main: c.main})
+	}
+	for i := range w.Restless {
+		c := &restless{w: w, s: s, group: fmt.Sprintf("restless-%d", i+1), committed: map[kafka.TopicPartition]*register[kafka.Offset]{}}
+		out = append(out, Client{Host: c.group, Compares: true, Main: c.main})
+	}
+	for i := range w.Admins {
+		a := &administering{w: w, s: s, name: fmt.Sprintf("a%d", i+1)}
+		out = append(out, Client{Host: fmt.Sprintf("admin-%d", i+1), Compares: true, Main: a.main})
 	}
 	ask := &asking{w: w, s: s, stable: w.Client["isolation.level"] == client.ReadCommitted.String()}
 	audit := &auditing{w: w, s: s}

@@ -109,6 +109,8 @@ type Client struct {
 	Watches string
 	// TransactionalID is that of its producer; empty: it has none.
 	TransactionalID string
+	// Compares: it tells what it finds, and whether that is what it was told (ClientFound).
+	Compares bool
 	// Stops: Main returns soon after Stage.Stopping says so, having left in order,
 	// as a program does that is sent SIGTERM. Other clients are killed instead.
 	Stops bool
@@ -139,6 +141,8 @@ type Stage struct {
 	Bugs *planted.Set
 	// Topics are the partitions of each topic, by its name.
 	Topics map[string]int32
+	// MinInsync is the min.insync.replicas of each topic that an administrator makes.
+	MinInsync map[string]int
 
 	begun     bool
 	gone      map[string]bool // topics that were deleted since the work began
@@ -156,7 +160,7 @@ type Stage struct {
 // NewStage makes the stage of a trial whose work has not begun.
 func NewStage(bootstrap []string, now func() time.Duration) *Stage {
 	return &Stage{
-		Bootstrap: bootstrap, Recorder: history.NewRecorder(), Now: now, Topics: map[string]int32{},
+		Bootstrap: bootstrap, Recorder: history.NewRecorder(), Now: now, Topics: map[string]int32{}, MinInsync: map[string]int{},
 		gone: map[string]bool{}, again: map[string]bool{}, keys: map[kafka.TopicPartition]history.Value{}, done: map[string]bool{}, stops: map[string]func(){}, asked: map[string]func(){}, failures: map[string]map[string]int64{},
 	}
 }

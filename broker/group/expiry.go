@@ -141,7 +141,7 @@ func (m *Machine) MetadataChanged(im *metadata.Image, ch *metadata.Changes) {
 // removeDeleted removes the offsets of topics that are gone. One that was committed
 // for another topic of that name, made since, stays.
 func (m *Machine) removeDeleted() coordinator.Decision {
-	topics := m.deleted
+	topics := slices.Clone(m.deleted)
 	d := coordinator.Decision{Divisible: true}
 	var told []*witness.OffsetsExpired
 	for _, id := range slices.Sorted(maps.Keys(m.offsets)) {
@@ -160,7 +160,8 @@ func (m *Machine) removeDeleted() coordinator.Decision {
 	d.Done = func(err error) {
 		tell(err)
 		if err == nil {
-			m.deleted = m.deleted[len(topics):]
+			// Another removal may have ended before this one, and more topics may be gone since.
+			m.deleted = slices.DeleteFunc(m.deleted, func(t metadata.DeletedTopic) bool { return slices.Contains(topics, t) })
 		}
 	}
 	return d

@@ -11,11 +11,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ktrial/ktrial/broker"
 	"github.com/ktrial/ktrial/broker/group"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/metadata"
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/raft"
 	"github.com/ktrial/ktrial/broker/txn"
@@ -390,10 +392,18 @@ func (c *Cluster) mayKill(s *Server) bool {
 	return true
 }
 
-// MinInsync is the min.insync.replicas of a topic: its own, or that of the brokers.
+// MinInsync is the min.insync.replicas of a topic: its own, or that of the brokers. What
+// an administrator has set on a topic of its own the metadata say.
 func (c *Cluster) MinInsync(topic string) int {
-	if own := c.topics[topic].MinInsync; own > 0 {
-		return own
+	own, known := c.topics[topic]
+	if own.MinInsync > 0 {
+		return own.MinInsync
+	}
+	if im := c.Image(); !known && im != nil {
+		text, _ := im.ConfigValue(metadata.Resource{Type: metadata.TopicResource, Name: topic}, "min.insync.replicas")
+		if n, err := strconv.Atoi(text); err == nil {
+			return n
+		}
 	}
 	return int(c.settings.Topic.MinInsyncReplicas)
 }

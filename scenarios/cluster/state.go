@@ -42,13 +42,30 @@ func (c *Cluster) InternalPartitions() (out []kafka.TopicPartition) {
 		return nil
 	}
 	for _, name := range kafka.InternalTopics {
-		t := im.Topic(name)
-		if t == nil {
-			continue
+		if t := im.Topic(name); t != nil {
+			out = appendParts(out, t)
 		}
-		for _, p := range t.Partitions {
-			out = append(out, kafka.TopicPartition{Topic: name, Partition: p.ID})
+	}
+	return out
+}
+
+// OtherPartitions are those of all topics that are not the scenario's: the cluster has
+// made them for itself, or an administrator has.
+func (c *Cluster) OtherPartitions() []kafka.TopicPartition {
+	out := c.InternalPartitions()
+	if im := c.Image(); im != nil {
+		for _, t := range im.Topics() {
+			if _, known := c.topics[t.Name]; !known && !slices.Contains(kafka.InternalTopics, t.Name) {
+				out = appendParts(out, t)
+			}
 		}
+	}
+	return out
+}
+
+func appendParts(out []kafka.TopicPartition, t *metadata.Topic) []kafka.TopicPartition {
+	for _, p := range t.Partitions {
+		out = append(out, p.TP())
 	}
 	return out
 }

@@ -102,7 +102,7 @@ type Partition struct {
 	Replicas []kafka.NodeID
 
 	known   bool
-	deleted bool // its topic
+	deleted bool // its topic: another one may have its name
 	leader  kafka.NodeID
 	members []kafka.NodeID // of ISR or ELR
 	// lost: the nodes that lost power or disk since they last opened the log. A

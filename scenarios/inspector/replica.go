@@ -19,6 +19,10 @@ func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Eve
 		return
 	}
 	l, node := p.Laws, laws.Node(id)
+	if p.deleted {
+		in.afterTheEnd(p, id, event)
+		return
+	}
 	switch e := event.(type) {
 	case *witness.Opened:
 		in.opened(p, id, e)
@@ -74,6 +78,15 @@ func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Eve
 	case *witness.Deleted:
 		in.learned(p, id)
 		l.Wiped(node)
+	}
+}
+
+// afterTheEnd: the topic is deleted, and nothing is asked of what its replicas still do. A
+// leader that was replaced hears of that all the same.
+func (in *Inspector) afterTheEnd(p *Partition, id kafka.NodeID, event ledger.Event) {
+	switch event.(type) {
+	case *witness.BecameLeader, *witness.BecameFollower, *witness.Stopped, *witness.Deleted:
+		in.learned(p, id)
 	}
 }
 

@@ -19,6 +19,9 @@ import (
 // own. It holds as long as the mistake is mended.
 func (s *Smallest) GoTest() (string, error) {
 	o := s.Options
+	if o.Follow != nil {
+		return "", s.needsDecisions("a Go test")
+	}
 	var b strings.Builder
 	name := fmt.Sprintf("%s-seed-%d", s.Scenario.Name, o.Seed)
 	fmt.Fprintf(&b, "package regressions\n\n")
@@ -66,6 +69,12 @@ func (s *Smallest) GoTest() (string, error) {
 		return "", fmt.Errorf("shrink: the test of the smallest run is no Go: %w\n%s", err, b.String())
 	}
 	return string(source), nil
+}
+
+// needsDecisions says that a seed and a plan do not play the smallest run.
+func (s *Smallest) needsDecisions(what string) error {
+	return fmt.Errorf("shrink: scenario %s, seed %d: the smallest run follows what luck decided in the recorded one, for which %s has no place; keep its directory, and play it by replay",
+		s.Scenario.Name, s.Options.Seed, what)
 }
 
 // message is what the smallest run says of its failure.

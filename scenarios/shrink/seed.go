@@ -15,6 +15,9 @@ import (
 // by every go test, and the name of the file beside it that holds its plan. Its danger is
 // the probe that the run reached most seldom, of those that no run in peace reaches.
 func (s *Smallest) SeedLine() (line, planFile string, err error) {
+	if s.Options.Follow != nil {
+		return "", "", s.needsDecisions("a line of seeds.txt")
+	}
 	danger, err := s.danger()
 	if err != nil {
 		return "", "", err

@@ -6,6 +6,10 @@
 // its own line of the plan (package nemesis), so that those that are left do the
 // same when others are taken out; timing shifts all the same, and what cannot be
 // left out with one seed may be with the next.
+//
+// A run of another build is followed (trial.Options.Follow): luck decides what it decided
+// then, by name. If its plan fails alike by a seed of this build, too, nothing is followed from
+// there on, so that the smallest run is a seed and a plan like any other.
 package shrink
 
 import (
@@ -126,8 +130,10 @@ func (t Task) Shrink() (*Smallest, error) {
 
 // start plays the run as it was recorded, and then with what struck as its plan: a
 // plan that was drawn is written down, so that faults can be taken out of it.
-func (s *search) start() error {
-	s.Scenario, s.Options = trial.Resolve(s.Scenario, s.Options)
+func (s *search) start() (err error) {
+	if s.Scenario, s.Options, err = trial.Resolve(s.Scenario, s.Options); err != nil {
+		return err
+	}
 	o := s.Options
 	result, err := trial.Run(s.Scenario, o)
 	if err != nil {
@@ -135,7 +141,7 @@ func (s *search) start() error {
 	}
 	f, fails := FingerprintOf(&result.Report)
 	if !fails {
-		return fmt.Errorf("shrink: scenario %s, seed %d: the run does not fail: its verdict is %q", s.Scenario.Name, o.Seed, result.Report.Verdict)
+		return fmt.Errorf("shrink: scenario %s, seed %d: the run does not fail%s: its verdict is %q", s.Scenario.Name, o.Seed, byThis(&o), result.Report.Verdict)
 	}
 	plan, err := struck(&result.Report)
 	if err != nil {
@@ -146,10 +152,31 @@ func (s *search) start() error {
 	s.best.Original.Faults = len(plan)
 	o.Plan, o.PlanFile = plan, ""
 	s.seeds = 20 // a plan that is given keeps to the budget where the scenario's own need not
+	if o.Follow != nil && s.failsUnfollowed(o) {
+		return nil
+	}
 	if !o.NoFaults && !s.fails(o, "the plan as it struck") {
 		s.best.Kept = append(s.best.Kept, "the faults: the plan as it struck does not fail in this way without the scenario's own")
 	}
 	return nil
+}
+
+// byThis says which build plays a run that another one recorded.
+func byThis(o *trial.Options) string {
+	if o.Follow == nil {
+		return ""
+	}
+	return " by this build, though luck decides what it decided then"
+}
+
+// failsUnfollowed tries the plan by seeds of this build alone.
+func (s *search) failsUnfollowed(o trial.Options) bool {
+	o.Follow = nil
+	if s.fails(o, "the plan as it struck, by the seed alone") {
+		return true
+	}
+	s.best.Kept = append(s.best.Kept, "the decisions of the recorded run: with the luck of this build the plan does not fail in this way")
+	return false
 }
 
 // struck is the plan of what really struck in a run. A fault that was to heal when
@@ -223,7 +250,7 @@ func (s *search) play(o trial.Options, trying string) *trial.Result {
 		s.Progress(s.best.Runs, trying)
 	}
 	s.best.Runs++
-	o.Keep = ledger.KeepStory
+	o.Keep, o.Record = ledger.KeepStory, o.Follow != nil // a run that follows is kept with what it decided
 	result, err := trial.Run(s.Scenario, o)
 	if err != nil || !failsBy(&result.Report, s.best.Fingerprint) {
 		s.tried[what] = true
@@ -234,7 +261,7 @@ func (s *search) play(o trial.Options, trying string) *trial.Result {
 
 // describe is what a candidate is, and nothing else.
 func describe(o trial.Options) string {
-	return fmt.Sprintf("%d %v %v\n%v", o.Seed, o.Shape, o.Set, o.Plan)
+	return fmt.Sprintf("%d %v %v %t\n%v", o.Seed, o.Shape, o.Set, o.Follow != nil, o.Plan)
 }
 
 func (s *search) take(o trial.Options, result *trial.Result) {

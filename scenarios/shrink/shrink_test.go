@@ -2,6 +2,8 @@ package shrink
 
 import (
 	"flag"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,9 +14,11 @@ import (
 
 	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/scenarios/trial"
+	"github.com/ktrial/ktrial/workloads"
 )
 
 var long = flag.Bool("long", false, "also shrink a run of every planted bug")
@@ -131,7 +135,8 @@ func TestShrink_OfASwarm(t *testing.T) {
 	}
 	s, err := Task{Scenario: scenarios.Swarm, Options: trial.Options{Seed: seed, Plant: bug}, For: 15 * time.Second}.Shrink()
 	require.NoError(t, err)
-	drawn, o := trial.Resolve(scenarios.Swarm, trial.Options{Seed: seed})
+	drawn, o, err := trial.Resolve(scenarios.Swarm, trial.Options{Seed: seed})
+	require.NoError(t, err)
 	assert.Equal(t, drawn.Name, s.Scenario.Name)
 	assert.Less(t, len(s.Options.Set), len(o.Set)+3, "at most what makes it smaller was added")
 	again, err := trial.Run(s.Scenario, s.Options)
@@ -141,4 +146,99 @@ func TestShrink_OfASwarm(t *testing.T) {
 	source, err := s.GoTest()
 	require.NoError(t, err)
 	assert.Contains(t, source, `scenarios.Find("`+drawn.Name+`")`)
+}
+
+// likeThen is a law that breaks, a while later, in a run whose first sends go to the same
+// partitions as in another: what no seed does by chance.
+func likeThen(then *[]string) scenarios.Law {
+	const first, last = 20, 400
+	return scenarios.Law{Name: "records do not go where they went then", About: "the first sends have other partitions", Watch: func() func(*ledger.Entry) (bool, string) {
+		var now []string
+		return func(e *ledger.Entry) (bool, string) {
+			sent, ok := e.Event.(*workloads.Invoked)
+			if !ok || len(sent.Sends) == 0 {
+				return false, ""
+			}
+			now = append(now, sent.Sends[0].Partition.String())
+			if len(now) != last {
+				return true, ""
+			}
+			if *then == nil {
+				*then = now[:first]
+			}
+			if !slices.Equal(*then, now[:first]) {
+				return true, ""
+			}
+			return true, "they went to " + strings.Join(now[:first], ", ")
+		}
+	}}
+}
+
+// A run of another build, by whose seed this one plays another run, is made smaller by what
+// luck decided then; and the smallest run is kept with what it decided itself, so that it is
+// played again, and shrunk further.
+func TestShrink_OfAnotherBuild(t *testing.T) {
+	var then []string
+	s := scenarios.Standard
+	s.Laws = []scenarios.Law{likeThen(&then)}
+	plan := faults.Plan{
+		{At: 500 * time.Millisecond, For: time.Second, Fault: faults.SlowFsync{Host: faults.AnyBroker, By: 10 * time.Millisecond}},
+		{At: time.Second, For: time.Second, Fault: faults.Pause{Host: faults.Host("consumer-1")}},
+	}
+	set := map[string]string{"duration": "5s", "linger.ms": "5"}
+	was, err := trial.Run(s, trial.Options{Seed: 3, Set: set, Plan: plan, Record: true})
+	require.NoError(t, err)
+	require.Equal(t, reports.Violated, was.Report.Verdict)
+	o := trial.Options{Seed: 4, Set: set, Plan: plan} // to a build that draws otherwise seed 3 is as good as another
+	_, err = Task{Scenario: s, Options: o}.Shrink()
+	require.ErrorContains(t, err, "the run does not fail: its verdict is")
+
+	o.Follow = was.Decisions
+	smallest, err := Task{Scenario: s, Options: o, For: time.Minute}.Shrink()
+	require.NoError(t, err)
+	assert.Empty(t, smallest.Options.Plan)
+	assert.NotContains(t, smallest.Options.Set, "linger.ms")
+	assert.Less(t, smallest.Size().Events, smallest.Original.Events)
+	require.NotNil(t, smallest.Options.Follow)
+	assert.Contains(t, strings.Join(smallest.Kept, "; "), "the decisions of the recorded run")
+	_, err = smallest.GoTest()
+	require.ErrorContains(t, err, "a Go test has no place")
+	_, _, err = smallest.SeedLine()
+	require.ErrorContains(t, err, "a line of seeds.txt has no place")
+
+	dir := t.TempDir()
+	file := filepath.Join(dir, "run.json")
+	require.NoError(t, smallest.Result.WriteTo(dir, smallest.Options))
+	rec, err := trial.ReadRecord(file)
+	require.NoError(t, err)
+	kept, err := rec.Options()
+	require.NoError(t, err)
+	again, err := rec.Replay(file, s, kept)
+	require.NoError(t, err)
+	assert.Equal(t, smallest.Result.Report.TraceHash, again.Report.TraceHash)
+	assert.Equal(t, smallest.Fingerprint, again.Report.Violations[0].Fingerprint())
+	assert.Nil(t, again.Report.Replayed, "the build is the same")
+	require.NoError(t, os.Remove(filepath.Join(dir, "decisions.bin")))
+	_, err = rec.Replay(file, s, kept)
+	require.ErrorContains(t, err, "found no decisions.bin beside it")
+}
+
+// What fails by a seed of this build, too, follows nothing any longer.
+func TestShrink_FollowsOnlyAsLongAsItMust(t *testing.T) {
+	bug := []planted.Bug{planted.TruncateToHW}
+	was, err := trial.Run(scenarios.LeadershipPingPong, trial.Options{Seed: 1, Plant: bug, Record: true})
+	require.NoError(t, err)
+	s, err := Task{Scenario: scenarios.LeadershipPingPong, Options: trial.Options{Seed: 1, Plant: bug, Follow: was.Decisions}, For: 5 * time.Second}.Shrink()
+	require.NoError(t, err)
+	assert.Nil(t, s.Options.Follow)
+	_, err = s.GoTest()
+	require.NoError(t, err)
+}
+
+// What is mended in this build says so.
+func TestShrink_WhatIsMendedIsRefused(t *testing.T) {
+	was, err := trial.Run(scenarios.LeadershipPingPong, trial.Options{Seed: 1, Plant: []planted.Bug{planted.TruncateToHW}, Record: true})
+	require.NoError(t, err)
+	_, err = Task{Scenario: scenarios.LeadershipPingPong, Options: trial.Options{Seed: 1, Follow: was.Decisions}}.Shrink()
+	require.ErrorContains(t, err, `the run does not fail by this build, though luck decides what it decided then: its verdict is "holds"`)
 }

@@ -81,9 +81,16 @@ func (r *run) watchLaws() *lawWatch {
 		voters = append(voters, r.c.Server(name).ID())
 	}
 	w.minISR = func(topic string) (int, bool) { n, ours := least[topic]; return n, ours }
+	inspected := func(topic string) (int, bool) {
+		if n, ours := w.minISR(topic); ours {
+			return n, true
+		}
+		n, made := r.stage.MinInsync[topic]
+		return n, made
+	}
 	w.Inspector = inspector.New(inspector.Config{
 		Voters: voters, Name: r.c.HostOf,
-		MinISR: w.minISR,
+		MinISR: inspected,
 		Broken: w.failed, Unclean: w.uncleanElection, Replaced: w.replaced,
 		Messages: func(wanted bool) { w.wantMessages(wanted, messages) }, FetchWait: r.config.fetchWait(),
 		Turns: w.turns, Hasty: r.config.hasty(),

@@ -1,9 +1,12 @@
 package trial
 
 import (
+	"slices"
+
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/workloads"
 )
 
 // ownLaw is a law of the scenario while a run is watched.
@@ -17,25 +20,38 @@ type ownLaw struct {
 // the run.
 func (r *run) watchOwnLaws() {
 	for _, l := range r.s.Laws {
-		o := &ownLaw{law: l}
-		r.ownLaws = append(r.ownLaws, o)
-		watch := l.Watch()
-		r.w.Ledger().ReadAll(func(e *ledger.Entry) {
-			if o.broken {
-				return
-			}
-			checked, message := watch(e)
-			if checked {
-				o.checked++
-			}
-			if message != "" {
-				o.broken = true
-				r.violate(l.Name, message)
-				r.violations[len(r.violations)-1].Inside = true
-				r.w.Tell(&PromiseBroken{l.Name, message})
-				r.w.Fail(errBroken)
-			}
-		})
+		r.w.Ledger().ReadAll(r.watchOwn(l, true))
+	}
+}
+
+// watchFindings has clients that compare what they find with what they were told be
+// believed: not of a design hazard, whose configuration promises less.
+func (r *run) watchFindings() {
+	if r.s.Lesson == "" && slices.ContainsFunc(r.clients, func(c workloads.Client) bool { return c.Compares }) {
+		r.w.Ledger().Read(r.watchOwn(scenarios.FoundAsTold, false))
+	}
+}
+
+// watchOwn watches a law of the scenario, or (not inside) one of what its clients see.
+func (r *run) watchOwn(l scenarios.Law, inside bool) func(*ledger.Entry) {
+	o := &ownLaw{law: l}
+	r.ownLaws = append(r.ownLaws, o)
+	watch := l.Watch()
+	return func(e *ledger.Entry) {
+		if o.broken {
+			return
+		}
+		checked, message := watch(e)
+		if checked {
+			o.checked++
+		}
+		if message != "" {
+			o.broken = true
+			r.violate(l.Name, message)
+			r.violations[len(r.violations)-1].Inside = inside
+			r.w.Tell(&PromiseBroken{l.Name, message})
+			r.w.Fail(errBroken)
+		}
 	}
 }
 

@@ -142,10 +142,10 @@ func (r *run) liveness() error {
 	return r.quiet(bound)
 }
 
-// allPartitions are those of the scenario's topics, and of the topics that the
-// cluster has made for itself by now.
+// allPartitions are those of the scenario's topics, and of the topics that there are
+// beside them by now.
 func (r *run) allPartitions() []kafka.TopicPartition {
-	return append(slices.Clip(r.partitions), r.c.InternalPartitions()...)
+	return append(slices.Clip(r.partitions), r.c.OtherPartitions()...)
 }
 
 // startCore starts every process that is down, but for those left out.

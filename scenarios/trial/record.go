@@ -26,7 +26,10 @@ type Record struct {
 	Set    map[string]string `json:"set"`
 	Shape  Shape             `json:"shape,omitzero"`
 	// Plan was given by hand; nil: it was not. An empty one is one, too.
-	Plan     *string     `json:"plan,omitempty"`
+	Plan *string `json:"plan,omitempty"`
+	// Follows: luck decided as in another run where that was asked by the same name, and by
+	// the seed elsewhere. The decisions beside this file play it again, the seed alone does not.
+	Follows  bool        `json:"follows,omitempty"`
 	NoFaults bool        `json:"no_faults,omitempty"`
 	Strict   bool        `json:"strict,omitempty"`
 	Plant    []string    `json:"plant"`
@@ -95,7 +98,7 @@ func (rec *Record) IsOf(scenario string, o Options) bool {
 
 // recordOf is a record of options, without a run.
 func recordOf(o Options) Record {
-	rec := Record{Format: recordFormat, Build: build.ID(), Set: o.Set, Shape: o.Shape, NoFaults: o.NoFaults, Strict: o.Strict, Plant: []string{}, Apps: appRecords(o.Apps)}
+	rec := Record{Format: recordFormat, Build: build.ID(), Set: o.Set, Shape: o.Shape, NoFaults: o.NoFaults, Strict: o.Strict, Plant: []string{}, Apps: appRecords(o.Apps), Follows: o.Follow != nil}
 	if o.Plan != nil {
 		plan := o.Plan.String()
 		rec.Plan = &plan

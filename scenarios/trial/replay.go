@@ -11,6 +11,7 @@ import (
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/sim"
 )
 
 // Replay plays the run of a run.json again. The build that recorded it must play the same
@@ -19,23 +20,22 @@ import (
 // says where the two part.
 func (rec *Record) Replay(file string, s scenarios.Scenario, o Options) (*Result, error) {
 	var recorded *comparison
-	if !build.Same(rec.Build, build.ID()) {
-		var err error
-		if o.Follow, err = ReadDecisions(filepath.Dir(file)); err != nil {
+	var err error
+	if o.Follow, err = rec.Decisions(file); err != nil {
+		return nil, optionError{err}
+	}
+	another := !build.Same(rec.Build, build.ID())
+	if o.Follow != nil && another {
+		if recorded, err = compareWith(filepath.Dir(file)); err != nil {
 			return nil, optionError{err}
 		}
-		if o.Follow != nil {
-			if recorded, err = compareWith(filepath.Dir(file)); err != nil {
-				return nil, optionError{err}
-			}
-			o.Keep, o.Read = ledger.KeepAll, recorded.read
-		}
+		o.Keep, o.Read = ledger.KeepAll, recorded.read
 	}
 	result, err := Run(s, o)
 	if err != nil {
 		return nil, err
 	}
-	if o.Follow == nil {
+	if o.Follow == nil || !another {
 		rec.Compare(file, s, o, result)
 		return result, nil
 	}
@@ -43,6 +43,20 @@ func (rec *Record) Replay(file string, s scenarios.Scenario, o Options) (*Result
 		result.Report.Replayed = rec.replayed(result.Followed, recorded)
 	}
 	return result, nil
+}
+
+// Decisions are those that play the run of a run.json again: of a run by another build, and
+// of one that followed another. nil: the seed plays it, or nothing better is kept.
+func (rec *Record) Decisions(file string) (*sim.Recorded, error) {
+	another := !build.Same(rec.Build, build.ID())
+	if !another && !rec.Follows {
+		return nil, nil
+	}
+	d, err := ReadDecisions(filepath.Dir(file))
+	if err == nil && d == nil && rec.Follows {
+		return nil, fmt.Errorf("found no %s beside it, expected one: luck decided as in another run, and the seed alone plays another one", decisionsFile)
+	}
+	return d, err
 }
 
 func (rec *Record) replayed(f *Followed, recorded *comparison) *reports.Replayed {

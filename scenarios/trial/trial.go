@@ -203,6 +203,7 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 		r.tellOperations()
 	}
 	r.clients = r.s.Workload.Clients(r.stage)
+	r.watchFindings()
 	for _, c := range r.clients {
 		r.c.AddClients(c.Host)
 		if c.Group != "" {
@@ -223,12 +224,15 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 
 // Resolve is what is played of a scenario that draws it from the seed: the drawn one,
 // and options that make it the same run. What the options say themselves goes before
-// what was drawn. Any other scenario is played as it is.
-func Resolve(s scenarios.Scenario, o Options) (scenarios.Scenario, Options) {
+// what was drawn, and what was drawn in the run that is followed before the seed. Any
+// other scenario is played as it is. An error says that this program does not know what
+// was drawn there.
+func Resolve(s scenarios.Scenario, o Options) (scenarios.Scenario, Options, error) {
 	if s.Draw == nil {
-		return s, o
+		return s, o, nil
 	}
-	return o.playing(s.Draw(o.Seed))
+	s, o, _, err := resolve(s, o)
+	return s, o, err
 }
 
 // playing is what is played of a scenario that was drawn.
