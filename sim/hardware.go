@@ -10,6 +10,8 @@ import (
 // whose hardware has the same name are on one machine.
 type Hardware struct {
 	machine.Config
+	// Stops are those of each process of the host.
+	machine.Stops
 	// In and Out are what the network card carries each way, in bytes per second; 0: no
 	// limit.
 	In, Out int64
@@ -28,17 +30,18 @@ type Machine struct {
 // Machines are those of the world, in the order in which their first host was made.
 func (w *World) Machines() []*Machine { return w.machines }
 
-func (w *World) machineFor(host string) *Machine {
+// machineFor is the machine of a host, and how its processes are stopped there.
+func (w *World) machineFor(host string) (*Machine, machine.Stops) {
 	if w.cfg.Hardware == nil {
-		return nil
+		return nil, machine.Stops{}
 	}
 	hw := w.cfg.Hardware(host)
 	if hw == nil {
-		return nil
+		return nil, machine.Stops{}
 	}
 	for _, m := range w.machines {
 		if m.Config().Name == hw.Name {
-			return m
+			return m, hw.Stops
 		}
 	}
 	cfg := hw.Config
@@ -47,5 +50,5 @@ func (w *World) machineFor(host string) *Machine {
 		Disks: disk.NewDevices(hw.Files),
 	}
 	w.machines = append(w.machines, m)
-	return m
+	return m, hw.Stops
 }

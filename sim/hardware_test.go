@@ -136,6 +136,32 @@ func TestCard_CarriesOnePacketAfterTheOther(t *testing.T) {
 	assert.InDelta(t, 100, (second-first).Seconds()*1000, 5, "50,000 bytes at the 500,000 a second that b takes in")
 }
 
+// What was written beside a file before its sync began goes with that sync: it does not
+// wait behind the syncs of others that came meanwhile.
+func TestSync_TheIndexOfALogTakesNoTurnOfItsOwn(t *testing.T) {
+	w := hardware(t, func(hw *sim.Hardware) {
+		hw.Files = disk.Costs{Disks: 1, Write: 1_000_000, Cache: &disk.Cache{}, Sync: disk.Distribution{{Millionths: 1_000_000, At: 5 * time.Millisecond}}}
+	})
+	appends := func(dir string) func(h env.Host) {
+		return func(h env.Host) {
+			require.NoError(t, h.Disk().MkdirAll(dir))
+			var files []env.File
+			for _, name := range []string{"log", "index"} {
+				f, err := h.Disk().Create(dir + "/" + name)
+				require.NoError(t, err)
+				_, err = f.WriteAt(make([]byte, 1000), 0)
+				require.NoError(t, err)
+				files = append(files, f)
+			}
+			for _, f := range files {
+				require.NoError(t, f.Sync())
+			}
+		}
+	}
+	// Each takes 6 ms of the disk for its log, and a millisecond for the bytes of its index.
+	assert.Equal(t, []float64{7, 13}, ends(t, w, appends("a"), appends("b")))
+}
+
 func TestCache_WritersComeToThePaceOfTheDisks(t *testing.T) {
 	w := hardware(t, func(hw *sim.Hardware) {
 		hw.Files.Cache = &disk.Cache{Rate: 1_000_000, Background: 100_000, Limit: 300_000}
@@ -162,6 +188,46 @@ func TestPause_NoCoreWorksForAProcessThatIsPaused(t *testing.T) {
 	})
 	assert.Greater(t, got[0], 1300.0, "a second of work, and a third of the time paused")
 	assert.Less(t, got[0], 2200.0)
+}
+
+// A process that does nothing makes no garbage: it is never stopped for it. Of two on one
+// machine each is stopped for its own.
+func TestCollections_ComeWithTheWorkOfTheProcess(t *testing.T) {
+	w := hardware(t, func(hw *sim.Hardware) {
+		hw.Collections = []machine.Pause{{Least: 20 * time.Millisecond, Most: 20 * time.Millisecond, Every: 100 * time.Millisecond}}
+	})
+	var idle time.Duration
+	w.Host("b").Start(func(h env.Host) {
+		h.Sleep(3 * time.Second)
+		spend(1)(h)
+		idle = w.Now() - 3*time.Second
+	})
+	got := ends(t, w, func(h env.Host) {
+		for range 1000 {
+			spend(1)(h)
+			h.Sleep(time.Millisecond)
+		}
+	})
+	assert.Greater(t, got[0], 2100.0, "a second of work, a second of sleep, and about ten stops of 20 ms")
+	assert.Less(t, got[0], 2350.0)
+	assert.Equal(t, time.Millisecond, idle)
+}
+
+// Work of which there is little is paid for in parts of ten microseconds.
+func TestOwe_IsPaidOnceItIsEnough(t *testing.T) {
+	w := hardware(t, func(hw *sim.Hardware) { hw.Prices[milli] = int64(3*time.Microsecond) * 1000 })
+	var at []time.Duration
+	w.Host("a").Start(func(h env.Host) {
+		for range 8 {
+			h.Machine().Owe(milli, 1)
+			at = append(at, w.Now()/time.Microsecond)
+		}
+		h.Machine().Spend(env.Work{Kind: milli, N: 1})
+		at = append(at, w.Now()/time.Microsecond)
+	})
+	require.NoError(t, w.Run(time.Second))
+	assert.Equal(t, []time.Duration{0, 0, 0, 12, 12, 12, 12, 24, 27}, at)
+	assert.Equal(t, 27*time.Microsecond, w.Machines()[0].Used())
 }
 
 func TestMachine_HostsThatShareOneShareItsCores(t *testing.T) {

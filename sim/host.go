@@ -9,6 +9,7 @@ import (
 	"github.com/ktrial/ktrial/sim/disk"
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/kernel"
+	"github.com/ktrial/ktrial/sim/machine"
 	"github.com/ktrial/ktrial/sim/network"
 )
 
@@ -24,6 +25,7 @@ type Host struct {
 	node  *network.Node
 	disk  *disk.Disk
 	on    *Machine // nil: work is free
+	stops machine.Stops
 
 	main        func(env.Host)
 	proc        *process // nil or dead: none runs
@@ -35,7 +37,7 @@ type Host struct {
 func newHost(w *World, name string) *Host {
 	h := &Host{w: w, name: name, node: w.net.Attach(name)}
 	dc := w.cfg.Disk
-	if h.on = w.machineFor(name); h.on != nil {
+	if h.on, h.stops = w.machineFor(name); h.on != nil {
 		h.node.SetCard(h.on.Card)
 		dc.Devices = h.on.Disks
 	}
@@ -77,7 +79,7 @@ func (h *Host) Start(main func(env.Host)) {
 	}
 	if h.on != nil {
 		luck := kernel.Stream(h.w.cfg.Seed, fmt.Sprintf("pauses of %s %d", h.name, h.incarnation))
-		p.machine = h.on.Machine.Process(p.Process, h.node.Busy, h.node.SetBusy, luck)
+		p.machine = h.on.Machine.Process(p.Process, h.node.Busy, h.node.SetBusy, h.stops, luck)
 	}
 	h.happens(&Started{}, "starts")
 	p.Process.Go("main", func() { main(p) })

@@ -93,7 +93,7 @@ func (p *Producer) choose(t *producerTopic, known *topic, r *ProducerRecord) (pa
 	case r.Key != nil && !p.cfg.IgnoreKeys:
 		return partitionForKey(r.Key, partitions), false
 	}
-	from := spread{topic: known, adaptive: p.cfg.Adaptive, queued: func(partition int32) int {
+	from := spread{topic: known, adaptive: p.cfg.Adaptive && !p.cfg.StickyForABatch, queued: func(partition int32) int {
 		if int(partition) >= len(t.queues) || t.queues[partition] == nil {
 			return 0
 		}
@@ -110,7 +110,7 @@ func (p *Producer) append(r *ProducerRecord, done Callback, deadline time.Durati
 	}
 	t := p.topic(r.Topic)
 	reserved := int64(0)
-	partition, bySticky := int32(-1), true
+	partition, bySticky, left := int32(-1), true, false
 	for {
 		known, err := p.topicFor(r, deadline)
 		if err == nil && p.closing {
@@ -131,10 +131,18 @@ func (p *Producer) append(r *ProducerRecord, done Callback, deadline time.Durati
 		}
 		q := p.queue(t, partition)
 		last := q.batches.last()
+		if bySticky && !p.cfg.StickyForABatch && (last == nil || last.full) && t.sticky.moveOn(p.cfg.BatchSize) {
+			continue
+		}
 		if !p.fits(t, last, ts, r) {
 			if last != nil && !last.full {
 				last.full = true
 				p.shipSoon()
+			}
+			if bySticky && p.cfg.StickyForABatch && !left {
+				t.sticky.leave(spread{topic: known}, p.net.host.Rand())
+				left = true
+				continue
 			}
 			if reserved == 0 {
 				// Waiting for memory, others may have moved on: look again.
@@ -166,7 +174,7 @@ func (p *Producer) newBatch(q *queue, reserved int64) *batch {
 	b := p.emptyBatch()
 	b.queue, b.reserved, b.created = q, reserved, p.net.host.Uptime()
 	b.tried, b.appendTime = kafka.NoEpoch, record.NoTimestamp
-	opts := record.Options{Codec: p.cfg.Compression, Transactional: p.txn != nil}
+	opts := record.Options{Codec: p.cfg.Compression, Level: p.cfg.Level(p.cfg.Compression), Transactional: p.txn != nil}
 	if n := len(p.builders); n > 0 {
 		b.builder = p.builders[n-1]
 		p.builders = p.builders[:n-1]
@@ -220,7 +228,10 @@ func (p *Producer) busyFrom(index int) int {
 }
 
 func (p *Producer) add(t *producerTopic, b *batch, ts int64, r *ProducerRecord, done Callback, bySticky bool) {
-	before := b.builder.Size()
+	before := 0
+	if b.count() > 0 {
+		before = t.estimate(b.builder.Size(), p.cfg.Compression)
+	}
 	b.builder.Append(ts, r.Key, r.Value, r.Headers...)
 	b.sends = append(b.sends, send{done, ts})
 	if machine := p.net.host.Machine(); machine != nil {
@@ -230,9 +241,9 @@ func (p *Producer) add(t *producerTopic, b *batch, ts int64, r *ProducerRecord, 
 	if p.txn != nil {
 		p.txn.sentTo(b.queue)
 	}
-	after := b.builder.Size()
-	b.full = t.estimate(after, p.cfg.Compression) >= int(p.cfg.BatchSize)
-	if bySticky {
+	after := t.estimate(b.builder.Size(), p.cfg.Compression)
+	b.full = after >= int(p.cfg.BatchSize)
+	if bySticky && !p.cfg.StickyForABatch {
 		t.sticky.appended(int32(after-before), p.cfg.BatchSize, b.full)
 	}
 	switch {

@@ -146,7 +146,7 @@ func (b *batch) delivery(i int32) Delivery {
 // parts splits b, which was too large for the broker, into batches of at most
 // size bytes before compression (KIP-126). They share its position, its sequences
 // and its doubts.
-func (b *batch) parts(size int, codec record.Codec) []*batch {
+func (b *batch) parts(size int, opts record.Options) []*batch {
 	var parts []*batch
 	var builder *record.Builder
 	at := int32(0)
@@ -162,7 +162,7 @@ func (b *batch) parts(size int, codec record.Codec) []*batch {
 			if builder != nil {
 				finish()
 			}
-			builder = record.NewBuilder(record.Options{Codec: codec})
+			builder = record.NewBuilder(opts)
 			part := *b
 			part.split, part.reserved, part.sends, part.encoded = true, 0, nil, nil
 			part.sequence = b.sequence.Add(at)

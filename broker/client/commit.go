@@ -364,6 +364,7 @@ func (c *Consumer) CommitOffsetsAsync(offsets Offsets, done func(Offsets, error)
 			done(offsets, err)
 		}
 	})
+	c.unpaid++
 	c.group.run()
 	return nil
 }

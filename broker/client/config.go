@@ -45,6 +45,9 @@ type ProducerConfig struct {
 	BufferMemory     int64            `kafka:"buffer.memory"`
 	MaxBlock         time.Duration    `kafka:"max.block.ms"`
 	Compression      record.Codec     `kafka:"compression.type"`
+	GzipLevel        record.Level     `kafka:"compression.gzip.level"`
+	LZ4Level         record.Level     `kafka:"compression.lz4.level"`
+	ZstdLevel        record.Level     `kafka:"compression.zstd.level"`
 	MaxRequestSize   int32            `kafka:"max.request.size"`
 	MaxInFlight      int32            `kafka:"max.in.flight.requests.per.connection"`
 	DeliveryTimeout  time.Duration    `kafka:"delivery.timeout.ms"`
@@ -62,9 +65,25 @@ type ProducerConfig struct {
 	TransactionVersion int16 `kafka:"ktrial.transaction.version"`
 	// Partitioner chooses partitions instead of PartitionerClass, if set.
 	Partitioner Partitioner
+	// StickyForABatch has UniformSticky choose another partition for each new batch, as
+	// clients from 2.4 to 3.2 did (KIP-480), and not after batch.size bytes (KIP-794).
+	StickyForABatch bool
 	// FirstSequence is where a new producer id begins to number each partition;
 	// 0 in Kafka. Near 2^31 it brings about what a wrap does.
 	FirstSequence kafka.Sequence
+}
+
+// Level is how hard a codec tries (KIP-390).
+func (cfg *ProducerConfig) Level(codec record.Codec) record.Level {
+	switch codec {
+	case record.Gzip:
+		return cfg.GzipLevel
+	case record.LZ4:
+		return cfg.LZ4Level
+	case record.Zstd:
+		return cfg.ZstdLevel
+	}
+	return 0
 }
 
 // ConfigKind says that these are producers' settings.

@@ -61,6 +61,7 @@ type Consumer struct {
 	sources  []*source    // in the order of their first use
 	fetched  []*fetched   // in the order of their arrival
 	codec    record.Codec // of the batch that was opened last
+	unpaid   int64        // requests: see spendOnPoll
 	failing  bool         // a partition may have an error to return
 	group    *group       // nil: there is no group.id
 

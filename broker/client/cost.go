@@ -9,30 +9,22 @@ import (
 )
 
 // What clients do costs on a host whose work takes time: the application's thread pays
-// in Send and in Poll, the sender and the fetcher hold up what they send.
+// in Send and in Poll, the sender holds up what it sends.
 
-// sendsAtOnce is how many records the application's thread pays for at once. A core is
-// not asked for each microsecond.
-const sendsAtOnce = 16
-
-// spendOnSend blocks for what a record costs the application's thread.
+// spendOnSend is what a record costs the application's thread: KafkaProducer.doSend
+// serializes, chooses a partition and appends to the batch, which compresses, all in the
+// caller's thread and record by record. The sender takes whole batches.
 func (p *Producer) spendOnSend(r *ProducerRecord) {
 	machine := p.net.host.Machine()
 	if machine == nil {
 		return
 	}
-	p.unpaid.records++
-	p.unpaid.bytes += int64(len(r.Key) + len(r.Value))
-	if p.unpaid.records < sendsAtOnce {
-		return
-	}
-	records, bytes := p.unpaid.records, p.unpaid.bytes
-	p.unpaid.records, p.unpaid.bytes = 0, 0
-	work := []env.Work{{Kind: cost.ProducerRecord, N: records}, {Kind: cost.ProducerByte, N: bytes}}
+	bytes := int64(len(r.Key) + len(r.Value))
 	if codec := p.cfg.Compression; codec != record.None {
-		work = append(work, env.Work{Kind: cost.Compress(codec), N: bytes})
+		machine.Owe(cost.Compress(codec), bytes)
 	}
-	machine.Spend(work...)
+	machine.Owe(cost.ProducerByte, bytes)
+	machine.Owe(cost.ProducerRecord, 1)
 }
 
 // spendOnShipment has the sender work on a request, which leaves after that.
@@ -58,13 +50,8 @@ func (s *shipment) records() (n int64) {
 	return n
 }
 
-func (c *Consumer) spendOnFetch() {
-	if machine := c.net.host.Machine(); machine != nil {
-		machine.SpendAhead(env.Work{Kind: cost.ConsumerRequest, N: 1})
-	}
-}
-
-// spendOnPoll blocks for what the records cost the application's thread.
+// spendOnPoll blocks for what the records cost the application's thread, and the answers
+// and commits since the last time: a consumer of Kafka has no other thread for them.
 func (c *Consumer) spendOnPoll(records []ConsumerRecord) {
 	machine := c.net.host.Machine()
 	if machine == nil || len(records) == 0 {
@@ -74,7 +61,8 @@ func (c *Consumer) spendOnPoll(records []ConsumerRecord) {
 	for i := range records {
 		bytes += int64(len(records[i].Key) + len(records[i].Value))
 	}
-	work := []env.Work{{Kind: cost.ConsumerRecord, N: int64(len(records))}, {Kind: cost.ConsumerByte, N: bytes}}
+	work := []env.Work{{Kind: cost.ConsumerRequest, N: c.unpaid}, {Kind: cost.ConsumerRecord, N: int64(len(records))}, {Kind: cost.ConsumerByte, N: bytes}}
+	c.unpaid = 0
 	if c.codec != record.None {
 		work = append(work, env.Work{Kind: cost.Decompress(c.codec), N: bytes})
 	}

@@ -247,7 +247,7 @@ func (c *Consumer) fetch(s *source) {
 // fetchDone takes in how a fetch ended.
 func (c *Consumer) fetchDone(s *source, resp kmsg.Response) {
 	s.busy = false
-	c.spendOnFetch()
+	c.unpaid++
 	fetch, _ := resp.(*kmsg.FetchResponse)
 	ok, atOnce := s.answered(fetch)
 	if ok {

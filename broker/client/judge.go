@@ -233,6 +233,6 @@ func (p *Producer) split(b *batch) {
 	}
 	t := p.topic(b.queue.tp.Topic)
 	t.ratio = max(t.ratio, ratioOne)
-	b.queue.batches.replace(b, b.parts(size, p.cfg.Compression))
+	b.queue.batches.replace(b, b.parts(size, record.Options{Codec: p.cfg.Compression, Level: p.cfg.Level(p.cfg.Compression)}))
 	p.oldest = nil
 }

@@ -98,6 +98,46 @@ func (s *sticky) appended(bytes, share int32, batchFull bool) {
 	}
 }
 
+// moveOn lets go of a partition that has had its share and has no batch that could be filled:
+// what comes next would begin one, and leave it with a record or two (KAFKA-14156).
+func (s *sticky) moveOn(share int32) bool {
+	if s.chosen && s.bytes >= share {
+		s.chosen = false
+		return true
+	}
+	return false
+}
+
+// leave goes to another partition, if there is another that has a leader.
+func (s *sticky) leave(from spread, rng *rand.Rand) {
+	others := 0
+	for i := range from.topic.parts {
+		if from.other(i, s) {
+			others++
+		}
+	}
+	if others == 0 {
+		*s = sticky{chosen: true, partition: from.next(rng)}
+		return
+	}
+	at := rng.IntN(others)
+	for i := range from.topic.parts {
+		if !from.other(i, s) {
+			continue
+		}
+		if at == 0 {
+			*s = sticky{chosen: true, partition: int32(i)}
+			return
+		}
+		at--
+	}
+}
+
+// other reports whether a partition has a leader and is not the one that s has.
+func (f spread) other(i int, s *sticky) bool {
+	return f.topic.parts[i].leader != kafka.NoNode && (!s.chosen || s.partition != int32(i))
+}
+
 // next draws a partition that has a leader, all alike; if queues differ in
 // length, those with shorter ones are likelier. Without any leader it draws
 // from all.

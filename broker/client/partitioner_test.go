@@ -55,6 +55,38 @@ func TestSticky_StaysForABatchAndThenMoves(t *testing.T) {
 	}
 }
 
+func TestSticky_MovesOnOnceItHadItsShare(t *testing.T) {
+	s := sticky{chosen: true, partition: 1}
+	s.appended(99, 100, false)
+	assert.False(t, s.moveOn(100))
+	assert.Equal(t, sticky{chosen: true, partition: 1, bytes: 99}, s)
+	s.appended(1, 100, false)
+	assert.True(t, s.moveOn(100))
+	assert.False(t, s.chosen)
+	assert.False(t, s.moveOn(100), "it has none to let go of")
+}
+
+// KIP-480: each new batch goes to another partition.
+func TestSticky_LeavesForAnotherPartition(t *testing.T) {
+	luck := rand.New(rand.NewPCG(1, 1))
+	from := spread{topic: topicOf(1, 2, kafka.NoNode, 3)}
+	seen := map[int32]int{}
+	s := sticky{chosen: true, partition: 1}
+	for range 1500 {
+		before := s.partition
+		s.leave(from, luck)
+		assert.NotEqual(t, before, s.partition)
+		seen[s.partition]++
+	}
+	assert.Zero(t, seen[2], "a partition without a leader is not chosen")
+	for _, p := range []int32{0, 1, 3} {
+		assert.InDelta(t, 500, seen[p], 80)
+	}
+	alone := sticky{chosen: true}
+	alone.leave(spread{topic: topicOf(1)}, luck)
+	assert.Equal(t, sticky{chosen: true}, alone, "there is no other")
+}
+
 func TestSticky_PrefersShortQueues(t *testing.T) {
 	luck := rand.New(rand.NewPCG(1, 1))
 	queued := []int{0, 3, 1}

@@ -81,8 +81,6 @@ type Producer struct {
 	identity identity
 	txn      *transactions // nil: there is no transactional.id
 
-	unpaid struct{ records, bytes int64 } // see spendOnSend
-
 	memory      int64   // of buffer.memory that is free
 	memoryQueue []*byte // tasks that wait for it, in turn
 	memoryFree  env.Signal

@@ -89,6 +89,35 @@ func TestProducer_BatchesWhatLingers(t *testing.T) {
 	assert.Len(t, f.parts[orders(0)].values(t), 112)
 }
 
+// A partition gets batches that are as full as they can be, or were sent because their time
+// was over: none is left with a record or two because the partitioner moved on
+// (KAFKA-14156). Clients before 3.3 moved on with each batch.
+func TestProducer_BatchesAreFullAtFullSpeed(t *testing.T) {
+	for _, sticky := range []bool{false, true} {
+		f := newFake(t, 1, 1, map[string]int32{"orders": 4})
+		type sent struct{ partition, records int32 }
+		var all []sent
+		f.onProduce = func(tp kafka.TopicPartition, b record.Batch) act {
+			all = append(all, sent{tp.Partition, b.Count()})
+			return act{}
+		}
+		f.run(func(h env.Host, c *Client) {
+			cfg := quick("linger.ms=1000", "batch.size=1000")
+			cfg.StickyForABatch = sticky
+			p := producer(t, c, cfg)
+			for range 90 { // nine of them fit into a batch
+				require.NoError(t, p.Send(ProducerRecord{Topic: "orders", Value: make([]byte, 90)}, nil))
+			}
+			p.Flush()
+			p.Close(0)
+		})
+		require.Len(t, all, 10)
+		for _, s := range all {
+			assert.Equal(t, int32(9), s.records, "%v", all)
+		}
+	}
+}
+
 func TestProducer_ConflictingConfigurationIsRefused(t *testing.T) {
 	for _, conflict := range []string{"acks=1", "acks=0", "retries=0", "max.in.flight.requests.per.connection=6", "delivery.timeout.ms=100"} {
 		_, err := New(nil, nil, "").NewProducer(quick(conflict))

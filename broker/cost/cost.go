@@ -30,8 +30,9 @@ const (
 	ConsumerByte
 	ConsumerRequest
 
-	compress // and decompress, by codec: see Compress
-	kinds    = compress + 2*codecs
+	compress         // of clients, and decompress, by codec: see Compress
+	brokerCompresses = compress + 2*codecs
+	kinds            = brokerCompresses + 2*codecs
 )
 
 const codecs = 5
@@ -56,3 +57,9 @@ func Compress(codec record.Codec) env.Kind { return compress + 2*env.Kind(codec)
 
 // Decompress is the work of making a byte of what was compressed.
 func Decompress(codec record.Codec) env.Kind { return Compress(codec) + 1 }
+
+// BrokerCompress is Compress by a leader whose log has another codec than the producer.
+func BrokerCompress(codec record.Codec) env.Kind { return brokerCompresses + 2*env.Kind(codec) }
+
+// BrokerDecompress is Decompress by a leader that looks at the records of a batch.
+func BrokerDecompress(codec record.Codec) env.Kind { return BrokerCompress(codec) + 1 }

@@ -15,6 +15,9 @@ import (
 type Config struct {
 	CleanupPolicy       CleanupPolicy   `kafka:"cleanup.policy"`
 	CompressionType     CompressionType `kafka:"compression.type"`
+	GzipLevel           record.Level    `kafka:"compression.gzip.level"`
+	LZ4Level            record.Level    `kafka:"compression.lz4.level"`
+	ZstdLevel           record.Level    `kafka:"compression.zstd.level"`
 	DeleteRetention     time.Duration   `kafka:"delete.retention.ms"`
 	FileDeleteDelay     time.Duration   `kafka:"file.delete.delay.ms"`
 	FlushMessages       int64           `kafka:"flush.messages"`
@@ -98,6 +101,19 @@ func (c *CompressionType) Set(s string) error {
 	}
 	*c = CompressionType{Fixed: true, Codec: codec}
 	return nil
+}
+
+// Level is how hard a codec tries (KIP-390).
+func (cfg *Config) Level(codec record.Codec) record.Level {
+	switch codec {
+	case record.Gzip:
+		return cfg.GzipLevel
+	case record.LZ4:
+		return cfg.LZ4Level
+	case record.Zstd:
+		return cfg.ZstdLevel
+	}
+	return 0
 }
 
 func (c CompressionType) String() string {

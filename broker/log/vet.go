@@ -7,8 +7,10 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/ktrial/ktrial/broker/cost"
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/sim/env"
 )
 
 // vet checks what is to be appended as the leader and makes of it what the
@@ -79,6 +81,9 @@ func (l *Log) vetClient(b record.Batch, now int64) (record.Batch, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b.Codec() != record.None {
+		l.spend(env.Work{Kind: cost.BrokerDecompress(b.Codec()), N: int64(sum.PlainBytes)})
+	}
 	if sum.Gaps {
 		// Kafka looks at this in compressed batches only.
 		return nil, fmt.Errorf("%w: offsets of the records are not 0, 1, ... %d", kerr.InvalidRecord, b.Count()-1)
@@ -96,12 +101,21 @@ func (l *Log) vetClient(b record.Batch, now int64) (record.Batch, error) {
 		b.SetCreateTime(max(sum.MaxTimestamp, record.NoTimestamp)) // as Kafka counts: never below -1
 	}
 	if c := l.cfg.CompressionType; c.Fixed && c.Codec != b.Codec() {
+		l.spend(env.Work{Kind: cost.BrokerCompress(c.Codec), N: int64(sum.PlainBytes)})
 		if b, err = l.recompress(b, c.Codec); err != nil {
 			return nil, err
 		}
 		return b, l.vetSize(b)
 	}
 	return b, nil
+}
+
+// spend pays for work where work takes time. A leader decompresses each batch to look at
+// its records, whatever codec the log has (Kafka's LogValidator).
+func (l *Log) spend(work env.Work) {
+	if machine := l.host.Machine(); machine != nil && work.N > 0 {
+		machine.Spend(work)
+	}
 }
 
 // suspect reports whether records have to be looked at one by one.
@@ -143,7 +157,7 @@ func (l *Log) vetSize(b record.Batch) error {
 // recompress makes the same batch with another codec.
 func (l *Log) recompress(b record.Batch, codec record.Codec) (record.Batch, error) {
 	builder := record.NewBuilder(record.Options{
-		Codec: codec, Idempotent: b.HasProducer(),
+		Codec: codec, Level: l.cfg.Level(codec), Idempotent: b.HasProducer(),
 		ProducerID: b.ProducerID(), ProducerEpoch: b.ProducerEpoch(), BaseSequence: b.BaseSequence(),
 		Transactional: b.IsTransactional(),
 	})

@@ -13,6 +13,7 @@ import (
 // no producer.
 type Options struct {
 	Codec       Codec
+	Level       Level
 	BaseOffset  kafka.Offset
 	LeaderEpoch kafka.LeaderEpoch
 
@@ -111,7 +112,7 @@ func (b *Builder) BuildInto(memory []byte) Batch {
 }
 
 func (b *Builder) finish(memory []byte) Batch {
-	out := Batch(b.packing.compress(b.opts.Codec, b.header(memory), b.buf[HeaderSize:]))
+	out := Batch(b.packing.compress(b.opts.Codec, b.opts.Level, b.header(memory), b.buf[HeaderSize:]))
 	if len(out)-LogOverhead > math.MaxInt32 {
 		panic(fmt.Sprintf("record: batch of %d bytes, expected at most %d", len(out), math.MaxInt32))
 	}

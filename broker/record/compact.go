@@ -79,7 +79,7 @@ func (c *Compactor) rewrite(dst []byte, b Batch, base int64, horizon bool) []byt
 	}
 	start := len(dst)
 	dst = append(dst, b[:HeaderSize]...)
-	dst = c.packing.compress(b.Codec(), dst, raw)
+	dst = c.packing.compress(b.Codec(), 0, dst, raw)
 	return finishRewrite(dst, start, attributes, base, newest, int32(len(c.kept)))
 }
 

@@ -9,12 +9,30 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
+// Level is how hard a codec tries, by Kafka's number for the codec: gzip has 1 to 9,
+// lz4 1 to 17, zstd -131072 to 22. 0 is the codec's default in Kafka: -1, which zlib takes
+// for 6, 9 and 3.
+type Level int32
+
+// DefaultLevel is that of the codec; 0 of one that has no levels.
+func (c Codec) DefaultLevel() Level {
+	switch c {
+	case Gzip:
+		return gzip.DefaultCompression
+	case LZ4:
+		return 9
+	case Zstd:
+		return 3
+	}
+	return 0
+}
+
 // compressor keeps the codecs' tables from one batch to the next. Its settings
-// are those of the Java producer where that can be said: gzip at its default
-// level, xerial frames of snappy, lz4 frames of independent 64 KiB blocks. The
-// zstd window is small since batches are; concurrency 1 keeps it from starting
-// goroutines.
+// are those of the Java producer where that can be said: xerial frames of snappy, lz4
+// frames of independent 64 KiB blocks. The zstd window is small since batches are;
+// concurrency 1 keeps it from starting goroutines.
 type compressor struct {
+	level  Level // that the writers below were made for
 	gzip   *gzip.Writer
 	lz4    *lz4.Writer
 	zstd   *zstd.Encoder
@@ -22,7 +40,13 @@ type compressor struct {
 }
 
 // compress appends src, compressed, to dst.
-func (c *compressor) compress(codec Codec, dst, src []byte) []byte {
+func (c *compressor) compress(codec Codec, level Level, dst, src []byte) []byte {
+	if level == 0 {
+		level = codec.DefaultLevel()
+	}
+	if level != c.level {
+		*c = compressor{level: level, snappy: c.snappy}
+	}
 	switch codec {
 	case None:
 		return append(dst, src...)
@@ -44,7 +68,9 @@ func (c *compressor) compress(codec Codec, dst, src []byte) []byte {
 func (c *compressor) compressGzip(dst, src []byte) []byte {
 	out := bytes.NewBuffer(dst)
 	if c.gzip == nil {
-		c.gzip = gzip.NewWriter(out)
+		var err error
+		c.gzip, err = gzip.NewWriterLevel(out, int(c.level))
+		must(0, err)
 	} else {
 		c.gzip.Reset(out)
 	}
@@ -57,7 +83,7 @@ func (c *compressor) compressLZ4(dst, src []byte) []byte {
 	out := bytes.NewBuffer(dst)
 	if c.lz4 == nil {
 		c.lz4 = lz4.NewWriter(out)
-		must(0, c.lz4.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false)))
+		must(0, c.lz4.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false), lz4.CompressionLevelOption(lz4Depth(c.level))))
 	} else {
 		c.lz4.Reset(out)
 	}
@@ -66,10 +92,21 @@ func (c *compressor) compressLZ4(dst, src []byte) []byte {
 	return out.Bytes()
 }
 
+// lz4Depth is the level of this library for one of Kafka's. At 9, its default, Kafka
+// takes lz4's fast compressor, at all others the one that searches, level by level twice
+// as far (KIP-390). This library begins that search where level 10 has it.
+func lz4Depth(level Level) lz4.CompressionLevel {
+	const first = 9
+	if level == first {
+		return lz4.Fast
+	}
+	return lz4.Level1 << min(max(0, level-first-1), 8)
+}
+
 func (c *compressor) compressZstd(dst, src []byte) []byte {
 	if c.zstd == nil {
 		var err error
-		c.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1),
+		c.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(int(c.level))),
 			zstd.WithWindowSize(64<<10), zstd.WithZeroFrames(true))
 		must(0, err)
 	}

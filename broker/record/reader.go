@@ -44,6 +44,7 @@ type Summary struct {
 	MinTimestamp int64        // NoTimestamp if no record has one
 	NullKeys     bool         // a record has no key
 	Gaps         bool         // the records' offsets are not base, base+1, ...
+	PlainBytes   int          // of the records, decompressed
 }
 
 // Summarize looks at every record, without making any of them.
@@ -56,6 +57,7 @@ func (d *Decoder) each(b Batch, fn func(Record) error) (Summary, error) {
 	if err != nil {
 		return sum, err
 	}
+	sum.PlainBytes = len(raw)
 	count, lastDelta := b.Count(), int64(b.int32(lastOffsetDeltaAt))
 	if count < 0 || int64(count) > lastDelta+1 {
 		return sum, malformed("%d records at offset %d, the offsets hold %d", count, b.BaseOffset(), lastDelta+1)

@@ -284,7 +284,7 @@ func recordsOf(t *testing.T, b Batch) (out []Record) {
 func TestDecompressionIsBounded(t *testing.T) {
 	zeros := make([]byte, 1<<20)
 	for _, codec := range codecs[1:] {
-		small := new(compressor).compress(codec, nil, zeros)
+		small := new(compressor).compress(codec, 0, nil, zeros)
 		var d Decoder
 		_, err := d.decompress(codec, small, 1<<19)
 		assert.Error(t, err, "%v", codec)
@@ -369,7 +369,7 @@ func TestSummarize(t *testing.T) {
 	b.Append(9, []byte("k"), nil)
 	sum, err := new(Decoder).Summarize(b.Build())
 	require.NoError(t, err)
-	assert.Equal(t, Summary{MaxTimestamp: 9, MaxAt: 11, MinTimestamp: 5}, sum)
+	assert.Equal(t, Summary{MaxTimestamp: 9, MaxAt: 11, MinTimestamp: 5, PlainBytes: 24}, sum)
 }
 
 func TestAccessorsDoNotAllocate(t *testing.T) {

@@ -5,6 +5,7 @@
 //	tuning measure -servers HOST:PORT -out measured.csv [-vary linger.ms=0,10]... [-loads 5000,max] [-repeat 3] [-pairwise]
 //	tuning predict -profile this-machine.json -like measured.csv -out predicted.csv
 //	tuning compare -profile this-machine.json -calibration calibration.json measured.csv predicted.csv [-plots DIR]
+//	tuning payload -kind json               values as ktrial bench sends them, for conformance/tuning/codecs/run
 //
 // The settings are those of a producer, by Kafka's names, and record.size in bytes. The
 // runs are interleaved: all settings once, in an order drawn from -seed, then all again.
@@ -28,12 +29,12 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fail(errors.New("found no command, expected plan, measure, predict or compare"))
+		fail(errors.New("found no command, expected plan, measure, predict, compare or payload"))
 	}
-	commands := map[string]func([]string) error{"plan": plan, "measure": measure, "predict": predict, "compare": compare}
+	commands := map[string]func([]string) error{"plan": plan, "measure": measure, "predict": predict, "compare": compare, "payload": payload}
 	do, ok := commands[os.Args[1]]
 	if !ok {
-		fail(fmt.Errorf("found command %q, expected plan, measure, predict or compare", os.Args[1]))
+		fail(fmt.Errorf("found command %q, expected plan, measure, predict, compare or payload", os.Args[1]))
 	}
 	if err := do(os.Args[2:]); err != nil {
 		fail(err)

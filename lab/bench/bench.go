@@ -56,6 +56,14 @@ type Options struct {
 	Load        Load    // Open if there is a Rate, else Full
 	Rate        float64 // records a second, of all producers
 
+	// StickyForABatch has producers without keys go to another partition with each new
+	// batch, as clients before Kafka 3.3 did (KIP-480), and not after batch.size bytes.
+	StickyForABatch bool
+
+	// CommitEachPoll has consumers be members of their group by name, and commit after each
+	// poll that brought something, without waiting.
+	CommitEachPoll bool
+
 	// FreshCache begins with an empty page cache, which takes gigabytes before the disks
 	// hold anything up. Else it is as after a long time of the same load.
 	FreshCache bool

@@ -151,6 +151,9 @@ type consumer struct {
 }
 
 func (c *consumer) main(h env.Host) {
+	if c.r.o.CommitEachPoll {
+		c.cfg.GroupID, c.cfg.EnableAutoCommit = fmt.Sprintf("bench-%d", c.index/c.r.o.Consumers), false
+	}
 	k, err := client.New(h, c.r.c.Bootstrap(), h.Name()).NewConsumer(c.cfg)
 	if err != nil {
 		panic(fmt.Sprintf("bench: %v, though it was checked", err))
@@ -177,5 +180,20 @@ func (c *consumer) main(h env.Host) {
 				c.r.meter.endToEnd.record(now - sent)
 			}
 		}
+		if c.r.o.CommitEachPoll {
+			c.commit(k, records)
+		}
+	}
+}
+
+// commit commits the positions behind the records.
+func (c *consumer) commit(k *client.Consumer, records []client.ConsumerRecord) {
+	offsets := client.Offsets{}
+	for i := range records {
+		r := &records[i]
+		offsets[r.Partition] = client.OffsetAndMetadata{Offset: r.Offset + 1, LeaderEpoch: r.LeaderEpoch}
+	}
+	if len(offsets) > 0 {
+		_ = k.CommitOffsetsAsync(offsets, nil) // one that fails is not made again
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/ktrial/ktrial/broker"
 	"github.com/ktrial/ktrial/broker/client"
 	"github.com/ktrial/ktrial/broker/config"
+	"github.com/ktrial/ktrial/broker/log"
 )
 
 // configuration is what the settings of a measurement say to each of the parts.
@@ -17,6 +18,7 @@ type configuration struct {
 	topic    map[string]string
 	producer client.ProducerConfig
 	consumer client.ConsumerConfig
+	log      log.Config
 }
 
 // configure checks the options, and reads each setting for all kinds that have it.
@@ -42,9 +44,16 @@ func configure(o Options) (configuration, error) {
 		return c, fmt.Errorf("bench: topic: %w", err)
 	}
 	var err error
+	c.log = c.settings.Topic
+	for name, value := range c.topic {
+		if config.Has(&c.log, name) { // it has an effect, and was checked
+			_ = config.Set(&c.log, name, value)
+		}
+	}
 	if c.producer, err = client.ReadProducer(given[config.Producer]); err != nil {
 		return c, fmt.Errorf("bench: producer: %w", err)
 	}
+	c.producer.StickyForABatch = o.StickyForABatch
 	if c.consumer, err = client.ReadConsumer(given[config.Consumer]); err != nil {
 		return c, fmt.Errorf("bench: consumer: %w", err)
 	}

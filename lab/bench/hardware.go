@@ -1,11 +1,13 @@
 package bench
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/cost"
 	"github.com/ktrial/ktrial/broker/record"
+	"github.com/ktrial/ktrial/lab/codecs"
 	"github.com/ktrial/ktrial/lab/profile"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/disk"
@@ -38,18 +40,28 @@ var prices = []struct {
 	{cost.ProducerRecord, profile.ProducerRecord}, {cost.ProducerByte, profile.ProducerByte}, {cost.ProducerBatch, profile.ProducerBatch},
 	{cost.ProducerRequest, profile.ProducerRequest}, {cost.SenderByte, profile.SenderByte},
 	{cost.ConsumerRecord, profile.ConsumerRecord}, {cost.ConsumerByte, profile.ConsumerByte}, {cost.ConsumerRequest, profile.ConsumerRequest},
-	{cost.Compress(record.Gzip), "codec.gzip.compress.byte"}, {cost.Decompress(record.Gzip), "codec.gzip.decompress.byte"},
-	{cost.Compress(record.Snappy), "codec.snappy.compress.byte"}, {cost.Decompress(record.Snappy), "codec.snappy.decompress.byte"},
-	{cost.Compress(record.LZ4), "codec.lz4.compress.byte"}, {cost.Decompress(record.LZ4), "codec.lz4.decompress.byte"},
-	{cost.Compress(record.Zstd), "codec.zstd.compress.byte"}, {cost.Decompress(record.Zstd), "codec.zstd.decompress.byte"},
 }
 
-func (f figures) prices() (out machine.Prices) {
+func (f figures) prices(c *configuration, payload Payload) (out machine.Prices) {
 	for _, p := range prices {
-		perUnit := map[profile.Unit]float64{profile.Microseconds: 1e6, profile.Nanoseconds: 1e3}[profile.Find(p.figure).Unit]
-		out[p.kind] = int64(f.value(p.figure)*perUnit + 0.5)
+		out[p.kind] = f.price(p.figure)
+	}
+	for _, codec := range []record.Codec{record.Gzip, record.Snappy, record.LZ4, record.Zstd} {
+		compress, decompress := float64(f.price(fmt.Sprintf(profile.CompressByte, codec))), float64(f.price(fmt.Sprintf(profile.DecompressByte, codec)))
+		sent := codecs.Relative(codec, c.producer.Level(codec), string(payload))
+		kept := codecs.Relative(codec, c.log.Level(codec), string(payload))
+		out[cost.Compress(codec)] = int64(compress*sent.Compress + 0.5)
+		out[cost.Decompress(codec)] = int64(decompress*sent.Decompress + 0.5)
+		out[cost.BrokerCompress(codec)] = int64(compress*kept.Compress + 0.5)
+		out[cost.BrokerDecompress(codec)] = int64(decompress*sent.Decompress + 0.5)
 	}
 	return out
+}
+
+// price is a figure in picoseconds.
+func (f figures) price(figure string) int64 {
+	perUnit := map[profile.Unit]float64{profile.Microseconds: 1e6, profile.Nanoseconds: 1e3}[profile.Find(figure).Unit]
+	return int64(f.value(figure)*perUnit + 0.5)
 }
 
 func (f figures) pauses(name string) (out []machine.Pause) {
@@ -89,7 +101,9 @@ func (f figures) network() network.Config {
 }
 
 // disk is what the hardware does not say of disks.
-func (f figures) disk() disk.Config { return disk.Config{WriteBack: 30 * time.Second, Pack: true} }
+func (f figures) disk() disk.Config {
+	return disk.Config{WriteBack: 30 * time.Second, Packing: new(disk.Packing)}
+}
 
 func (f figures) files() disk.Costs {
 	disks := max(1, int(f.value(profile.DiskCount)))
@@ -105,12 +119,12 @@ func (f figures) files() disk.Costs {
 
 // hardware is the machine of each host. Controllers and the admin have machines of their
 // own, on which work is free: they are not what is measured.
-func (f figures) hardware(l *layout) func(host string) *sim.Hardware {
+func (f figures) hardware(l *layout, prices machine.Prices) func(host string) *sim.Hardware {
 	goodput := f.value(profile.NetworkShare)
 	if goodput == 0 {
 		goodput = 1
 	}
-	base := machine.Config{Prices: f.prices(), Handoff: f.micros(profile.ThreadHandoff)}
+	base := machine.Config{Prices: prices, Handoff: f.micros(profile.ThreadHandoff)}
 	shared := f.value(profile.SharedHost) > 0
 	return func(host string) *sim.Hardware {
 		broker := slices.Contains(l.brokers, host)
@@ -121,14 +135,15 @@ func (f figures) hardware(l *layout) func(host string) *sim.Hardware {
 		cfg := base
 		cfg.Name = l.machines[host]
 		nic := f.value(profile.ClientNIC)
-		cfg.Cores, cfg.Pauses = max(1, int(f.value(profile.ClientCores))), f.pauses(profile.ClientPauses)
+		cfg.Cores = max(1, int(f.value(profile.ClientCores)))
+		stops := machine.Stops{Pauses: f.pauses(profile.ClientPauses)}
 		if broker || shared {
 			cfg.Cores, nic = max(1, int(f.value(profile.BrokerCores))), f.value(profile.BrokerNIC)
 		}
 		if broker {
-			cfg.Pauses = f.pauses(profile.BrokerPauses)
+			stops = machine.Stops{Pauses: f.pauses(profile.BrokerPauses), Collections: f.pauses(profile.BrokerCollections)}
 		}
-		return &sim.Hardware{Config: cfg, In: int64(nic * goodput), Out: int64(nic * goodput), Files: f.files()}
+		return &sim.Hardware{Config: cfg, Stops: stops, In: int64(nic * goodput), Out: int64(nic * goodput), Files: f.files()}
 	}
 }
 

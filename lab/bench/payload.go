@@ -24,7 +24,16 @@ func payload(kind Payload, size int, luck *rand.Rand) [][]byte {
 	if kind == Zeros {
 		return [][]byte{make([]byte, size)}
 	}
-	out := make([][]byte, variety)
+	return values(kind, size, variety, luck)
+}
+
+// Sample is n values as a producer sends them, but for the time at their start.
+func Sample(kind Payload, size, n int, seed uint64) [][]byte {
+	return values(kind, size, n, rand.New(rand.NewPCG(seed, 0)))
+}
+
+func values(kind Payload, size, n int, luck *rand.Rand) [][]byte {
+	out := make([][]byte, n)
 	for i := range out {
 		out[i] = make([]byte, size)
 		fill(out[i], kind, luck)

@@ -46,7 +46,7 @@ func Run(o Options) (Result, error) {
 	r.arrange()
 	r.w = sim.NewWorld(sim.Config{
 		Seed: o.Seed, Network: r.f.network(), Disk: r.f.disk(), Steady: true, InOrder: true, Lucky: true,
-		Hardware: r.f.hardware(&r.l), Keep: ledger.KeepNothing, Read: r.read,
+		Hardware: r.f.hardware(&r.l, r.f.prices(&cfg, o.Payload)), Keep: ledger.KeepNothing, Read: r.read,
 	})
 	defer r.w.Close()
 	if err := r.setUp(); err != nil {

@@ -255,8 +255,10 @@ func rounded(x float64) float64 {
 	return short
 }
 
-// fsyncQuantiles are those of the distribution that a profile gets.
-var fsyncQuantiles = []float64{0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1}
+// fsyncQuantiles are those of the distribution that a profile gets. It goes straight from one
+// to the next, so that without the one before the last a single sync of 300 ms would weigh as
+// if half of the slowest hundredth took 150.
+var fsyncQuantiles = []float64{0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 1}
 
 // setFsync sets what syncing adds to an append, quantile by quantile. Kafka syncs the log
 // and, where they changed, its indexes.
@@ -280,30 +282,22 @@ func (r *run) setFsync(p *profile.Profile) {
 	p.Set(profile.DiskFsync, f)
 }
 
-// pauseBounds are the lengths of pauses that are counted apart, in milliseconds. What is
+// pauseBounds are the lengths of pauses that are counted apart, in milliseconds: each some
+// two fifths more than the one before, for within them all lengths are alike. What is
 // shorter than the first is no pause.
-var pauseBounds = []float64{5, 10, 20, 50, 100, 200, 500}
+var pauseBounds = []float64{5, 7, 10, 14, 20, 28, 40, 56, 80, 110, 160, 220, 320, 450}
 
 // setPauses sets how often a broker stood still: how often a request that waits for no
-// other broker took so much longer than usual, for each second that one was under way.
+// other broker took so much longer than usual. Where CPU time was read it is counted by the
+// CPU that network threads and request handlers used meanwhile, for what stops a broker is
+// mostly its own garbage, and work makes that; else by the time that one was under way.
 func (r *run) setPauses(p *profile.Profile) {
-	f := profile.Figure{Unit: profile.Find(profile.BrokerPauses).Unit, Basis: profile.Measured}
-	var lengths []float64
-	seconds := 0.0
-	for _, s := range r.samples() {
-		for _, l := range r.loads {
-			if l.together || l.synced || l.acks < 0 || l.op != asking && l.op != producing {
-				continue
-			}
-			usual := s.typical(l.name)
-			for _, micros := range s[l.name].micros {
-				seconds += micros / 1e6
-				if long := (micros - usual) / 1e3; long >= pauseBounds[0] {
-					lengths = append(lengths, min(long, pauseBounds[len(pauseBounds)-1]*0.999))
-				}
-			}
-		}
+	name, by := profile.BrokerPauses, "in which one was under way"
+	if r.threads != nil {
+		name, by = profile.BrokerCollections, "of CPU of brokers meanwhile"
 	}
+	f := profile.Figure{Unit: profile.Find(name).Unit, Basis: profile.Measured}
+	lengths, seconds := r.longWaits()
 	for i, to := range pauseBounds[1:] {
 		n := 0
 		for _, long := range lengths {
@@ -315,12 +309,36 @@ func (r *run) setPauses(p *profile.Profile) {
 			f.Rates = append(f.Rates, profile.Rate{From: pauseBounds[i], To: to, PerSecond: rounded(float64(n) / seconds)})
 		}
 	}
-	f.Source = fmt.Sprintf("ktrial calibrate, %s: %d of the requests that wait for one broker took at least %v ms longer than usual, in %.0f s that one was under way",
-		r.day(), len(lengths), pauseBounds[0], seconds)
+	f.Source = fmt.Sprintf("ktrial calibrate, %s: %d of the requests that wait for one broker took at least %v ms longer than usual, in %.0f s %s",
+		r.day(), len(lengths), pauseBounds[0], seconds, by)
 	if len(lengths) > 0 {
 		f.Value = rounded(design.Summarize(lengths).P50)
 	}
-	p.Set(profile.BrokerPauses, f)
+	p.Set(name, f)
+}
+
+// longWaits are by how many milliseconds requests took longer than usual that wait for one
+// broker, if it was a pause; and in how much of its CPU, or of time, in seconds.
+func (r *run) longWaits() (lengths []float64, seconds float64) {
+	for _, s := range r.samples() {
+		for _, l := range r.loads {
+			if l.together || l.synced || l.acks < 0 || l.op != asking && l.op != producing {
+				continue
+			}
+			usual, took := s.typical(l.name), s[l.name]
+			for _, micros := range took.micros {
+				if r.threads == nil {
+					seconds += micros / 1e6
+				} else {
+					seconds += (took.cpu.network + took.cpu.io) / 1e6
+				}
+				if long := (micros - usual) / 1e3; long >= pauseBounds[0] {
+					lengths = append(lengths, min(long, pauseBounds[len(pauseBounds)-1]*0.999))
+				}
+			}
+		}
+	}
+	return lengths, seconds
 }
 
 // setHere sets what is seen on this machine, if the brokers run here too.

@@ -110,19 +110,35 @@ func TestTheLatencyIsNotMoreThanARoundTripLeaves(t *testing.T) {
 	assert.Zero(t, f[profile.ThreadHandoff])
 }
 
-func TestPausesAreCountedBySecond(t *testing.T) {
+// slow is a run in which requests take 5 ms, and three much longer.
+func slow(each cpu) *run {
 	usual := make([]float64, 200)
 	for i := range usual {
 		usual[i] = 5000
 	}
-	usual[3], usual[50], usual[120] = 12_000, 26_000, 3_000_000 // 7, 21 and 2995 ms longer
+	usual[3], usual[50], usual[120] = 11_000, 26_000, 3_000_000 // 6, 21 and 2995 ms longer
 	l := load{name: loadAppend, op: producing, acks: 1}
-	r := &run{cfg: &Config{}, res: &Result{Rounds: 1}, measured: []*target{{broker: node{id: 1}}}, loads: []load{l}, taken: map[takeKey][]take{{loadAppend, 1}: {{micros: usual}}}}
+	return &run{cfg: &Config{}, res: &Result{Rounds: 1}, measured: []*target{{broker: node{id: 1}}}, loads: []load{l}, taken: map[takeKey][]take{{loadAppend, 1}: {{micros: usual, cpu: each}}}}
+}
+
+func TestPausesAreCountedBySecond(t *testing.T) {
 	p := &profile.Profile{Name: "x"}
-	r.setPauses(p)
+	slow(cpu{}).setPauses(p)
 	f, ok := p.Get(profile.BrokerPauses)
 	assert.True(t, ok)
-	seconds := (197*5.0 + 12 + 26 + 3000) / 1000
-	assert.Equal(t, []profile.Rate{{From: 5, To: 10, PerSecond: rounded(1 / seconds)}, {From: 20, To: 50, PerSecond: rounded(1 / seconds)}, {From: 200, To: 500, PerSecond: rounded(1 / seconds)}}, f.Rates)
+	seconds := (197*5.0 + 11 + 26 + 3000) / 1000
+	assert.Equal(t, []profile.Rate{{From: 5, To: 7, PerSecond: rounded(1 / seconds)}, {From: 20, To: 28, PerSecond: rounded(1 / seconds)}, {From: 320, To: 450, PerSecond: rounded(1 / seconds)}}, f.Rates)
 	assert.Equal(t, 21.0, f.Value)
+}
+
+// Where the brokers' CPU time is known, pauses are counted by that.
+func TestPausesAreCountedByWork(t *testing.T) {
+	r, p := slow(cpu{network: 700, io: 300, follower: 5000}), &profile.Profile{Name: "x"}
+	r.threads = &brokerThreads{}
+	r.setPauses(p)
+	f, ok := p.Get(profile.BrokerCollections)
+	assert.True(t, ok)
+	assert.Equal(t, profile.Rate{From: 5, To: 7, PerSecond: 5}, f.Rates[0], "one in 200 requests of a millisecond")
+	_, byTime := p.Get(profile.BrokerPauses)
+	assert.False(t, byTime)
 }

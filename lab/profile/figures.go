@@ -63,6 +63,8 @@ const (
 	FollowByte     = "follower.byte"
 	BrokerPauses   = "broker.pauses"
 
+	BrokerCollections = "broker.collections"
+
 	ProducerRecord  = "producer.record"
 	ProducerByte    = "producer.byte"
 	ProducerBatch   = "producer.batch"
@@ -118,6 +120,7 @@ var All = []Definition{
 	{FollowBatch, Microseconds, "CPU of a replica fetcher per batch appended", false},
 	{FollowByte, Nanoseconds, "CPU of a replica fetcher per byte appended: CRC and copy", false},
 	{BrokerPauses, Milliseconds, "pauses of a broker's process, by length (rates)", true},
+	{BrokerCollections, Milliseconds, "pauses that come with a broker's work, as those for garbage do: by length, for each second of CPU that it uses (rates)", true},
 
 	{ProducerRecord, Microseconds, "CPU of the application's thread per record sent", false},
 	{ProducerByte, Nanoseconds, "CPU of the application's thread per byte of a record", false},
@@ -126,17 +129,17 @@ var All = []Definition{
 	{SenderByte, Nanoseconds, "CPU of the producer's sender per byte sent: CRC and copy into the socket", false},
 	{ConsumerRecord, Microseconds, "CPU of the application's thread per record polled", false},
 	{ConsumerByte, Nanoseconds, "CPU of the application's thread per byte polled: CRC and copies", false},
-	{ConsumerRequest, Microseconds, "CPU of a consumer per fetch and its answer", false},
+	{ConsumerRequest, Microseconds, "CPU of a consumer per fetch or commit and its answer", false},
 	{ClientPauses, Milliseconds, "pauses of a client's process, by length (rates)", true},
 
-	{"codec.gzip.compress.byte", Nanoseconds, "CPU of compressing a byte with gzip", true},
-	{"codec.gzip.decompress.byte", Nanoseconds, "CPU of decompressing to a byte with gzip", true},
-	{"codec.snappy.compress.byte", Nanoseconds, "CPU of compressing a byte with snappy", true},
-	{"codec.snappy.decompress.byte", Nanoseconds, "CPU of decompressing to a byte with snappy", true},
-	{"codec.lz4.compress.byte", Nanoseconds, "CPU of compressing a byte with lz4", true},
-	{"codec.lz4.decompress.byte", Nanoseconds, "CPU of decompressing to a byte with lz4", true},
-	{"codec.zstd.compress.byte", Nanoseconds, "CPU of compressing a byte with zstd", true},
-	{"codec.zstd.decompress.byte", Nanoseconds, "CPU of decompressing to a byte with zstd", true},
+	{"codec.gzip.compress.byte", Nanoseconds, "CPU of compressing a byte with gzip at its default level, of JSON; other levels and payloads in proportion (lab/codecs)", true},
+	{"codec.gzip.decompress.byte", Nanoseconds, "CPU of decompressing to a byte with gzip, the same", true},
+	{"codec.snappy.compress.byte", Nanoseconds, "CPU of compressing a byte with snappy of JSON; other levels and payloads in proportion (lab/codecs)", true},
+	{"codec.snappy.decompress.byte", Nanoseconds, "CPU of decompressing to a byte with snappy, the same", true},
+	{"codec.lz4.compress.byte", Nanoseconds, "CPU of compressing a byte with lz4 at its default level, of JSON; other levels and payloads in proportion (lab/codecs)", true},
+	{"codec.lz4.decompress.byte", Nanoseconds, "CPU of decompressing to a byte with lz4, the same", true},
+	{"codec.zstd.compress.byte", Nanoseconds, "CPU of compressing a byte with zstd at its default level, of JSON; other levels and payloads in proportion (lab/codecs)", true},
+	{"codec.zstd.decompress.byte", Nanoseconds, "CPU of decompressing to a byte with zstd, the same", true},
 }
 
 // Find is the definition of a figure, or nil.

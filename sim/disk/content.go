@@ -7,7 +7,7 @@ type content struct {
 	size   int64
 	// packed are pieces that were packed, by index: what is here is not in pieces.
 	packed  [][]byte
-	packing *packing // nil: nothing is packed
+	packing *Packing // nil: nothing is packed
 }
 
 const piece = 16 << 10

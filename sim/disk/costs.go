@@ -170,15 +170,22 @@ func (c *Devices) Used() (busy []time.Duration, bytes []int64) {
 
 // sync blocks until the device of a file has written so many bytes, the last of which
 // were written to the page cache at a time. A sync commits the journal of the file system:
-// of a file beside it that was written before, only the bytes are left to write.
+// of a file beside it that was written before, only the bytes are left to write, and they do
+// not wait for a turn of their own. So the indexes of a segment go with its log, as the
+// figure disk.fsync has it, which is of an append.
 func (c *Devices) sync(d *Disk, path string, bytes int64, newest time.Duration) {
 	on, dir := c.device(d.host, path)
-	cost := perSecond(bytes, c.Write)
-	if began, ok := c.began[dir]; !ok || newest > began || bytes == 0 {
+	now, cost := d.k.Now(), perSecond(bytes, c.Write)
+	began, ok := c.began[dir]
+	commits := !ok || newest > began || bytes == 0
+	if commits {
 		cost += c.Sync.draw(d.rng)
-		c.began[dir] = d.k.Now()
+		c.began[dir] = now
 	}
-	at := on.take(d.k.Now(), cost, bytes)
+	at := on.take(now, cost, bytes)
+	if !commits {
+		at = now + cost
+	}
 	d.k.Block("sync", path, nil, at)
 	c.Cache.synced(bytes)
 }

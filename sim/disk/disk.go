@@ -38,8 +38,8 @@ type Config struct {
 	// Devices, if set, are those of a machine that is modelled in detail. Sync,
 	// SyncJitter, Tail and Bandwidth have no meaning then.
 	Devices *Devices
-	// Pack keeps what was written in little memory where it is mostly zeros.
-	Pack bool
+	// Packing, if set, keeps what was written in little memory where it is mostly zeros.
+	Packing *Packing
 }
 
 // SSD is a solid state disk.
@@ -67,10 +67,8 @@ type Disk struct {
 	used   int64
 	free   time.Duration // when the device has done what it was asked
 	costed *Devices      // nil: without Costs
-	// packing is how files are kept small in memory; nil: they are not.
-	packing *packing
-	rules   []*Rule
-	stats   Stats
+	rules  []*Rule
+	stats  Stats
 	// Tell, if set, is called with each event of the disk.
 	Tell func(ledger.Event)
 }
@@ -85,9 +83,6 @@ type Stats struct {
 func New(k *kernel.Kernel, host string, seed uint64, cfg Config) *Disk {
 	d := &Disk{k: k, host: host, cfg: cfg, luck: k.Source(seed, "disk "+host), root: newDir(), costed: cfg.Devices}
 	d.rng = rand.New(&d.luck)
-	if cfg.Pack {
-		d.packing = &packing{}
-	}
 	return d
 }
 

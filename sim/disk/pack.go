@@ -5,11 +5,42 @@ import (
 	"encoding/binary"
 )
 
-// packing keeps the memory of pieces that were packed, for others.
-type packing struct{ free [][]byte }
+// Packing keeps what is written in little memory where it is mostly zeros. Disks that have
+// the same one keep what they all hold once, as replicas of a log do.
+type Packing struct {
+	free   [][]byte           // memory of pieces that were packed, for others
+	recent [remembered][]byte // packed of late, by their sums: never written to
+}
+
+// remembered is how many packed pieces are looked at for one that is alike: followers write
+// what their leader wrote some milliseconds before.
+const remembered = 1 << 14
+
+// keep is a copy of a packed piece, or one that is kept already.
+func (p *Packing) keep(small []byte) []byte {
+	at := &p.recent[sum(small)%remembered]
+	if !bytes.Equal(*at, small) {
+		*at = bytes.Clone(small)
+	}
+	return *at
+}
+
+// sum is FNV-1a, by eight bytes.
+func sum(b []byte) uint64 {
+	const offset, prime = 14695981039346656037, 1099511628211
+	h := uint64(offset)
+	for ; len(b) >= 8; b = b[8:] {
+		h = (h ^ binary.LittleEndian.Uint64(b)) * prime
+		h ^= h >> 32
+	}
+	for _, c := range b {
+		h = (h ^ uint64(c)) * prime
+	}
+	return h ^ h>>29
+}
 
 // buffer is memory for a whole piece.
-func (p *packing) buffer() []byte {
+func (p *Packing) buffer() []byte {
 	n := len(p.free) - 1
 	if n < 0 {
 		return make([]byte, 0, piece)
@@ -34,12 +65,12 @@ func (c *content) pack(i int) {
 	for len(c.packed) <= i {
 		c.packed = append(c.packed, nil)
 	}
-	c.packed[i] = bytes.Clone(small)
+	c.packed[i] = c.packing.keep(small)
 	c.pieces[i] = nil
 	c.packing.free = append(c.packing.free, b)
 }
 
-func (p *packing) scratch() []byte {
+func (p *Packing) scratch() []byte {
 	b := p.buffer()
 	p.free = append(p.free, b) // it is used again before any other asks
 	return b

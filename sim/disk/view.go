@@ -67,7 +67,7 @@ func (v *view) Create(path string) (env.File, error) {
 		return nil, wrap("create", path, err)
 	}
 	f := &inode{path: clean(path), links: 1}
-	f.cache.packing = v.d.packing
+	f.cache.packing = v.d.cfg.Packing
 	v.d.apply(change{dir, name, f.path, nil, &node{file: f}})
 	return &handle{v: v, f: f, path: f.path}, nil
 }

@@ -107,6 +107,9 @@ type Machine interface {
 	// Spend says that the calling task does work. It blocks until a core of the
 	// host has done it.
 	Spend(work ...Work)
+	// Owe is Spend for work that is too little to ask a core for each time: the process
+	// owes it, and a task that calls pays for all as soon as it is ten microseconds.
+	Owe(kind Kind, n int64)
 	// SpendAhead is Spend for code that must not block: as with Host.Work, what the
 	// host sends and receives next is later.
 	SpendAhead(work ...Work)

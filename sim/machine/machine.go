@@ -26,8 +26,16 @@ type Config struct {
 	Prices Prices
 	// Handoff is what passes, without CPU, until a thread that was given work begins.
 	Handoff time.Duration
-	// Pauses are how a process is stopped from time to time.
+}
+
+// Stops are how a process is stopped now and then. Its tasks may be woken meanwhile, but
+// no core works for them, and its host neither sends nor receives.
+type Stops struct {
+	// Pauses come with time, whatever the process does.
 	Pauses []Pause
+	// Collections come with work: Every is time of cores that the process has used. So
+	// come those of garbage, for it is work that makes it.
+	Collections []Pause
 }
 
 // Prices are in picoseconds, by kind of work.
@@ -108,48 +116,79 @@ func (m *Machine) run(d, notBefore time.Duration) time.Duration {
 
 // Process is the machine as one process sees it: an env.Machine.
 type Process struct {
-	m       *Machine
-	p       *kernel.Process
-	ahead   func(until time.Duration) // see SpendAhead
-	busy    func() time.Duration
-	stopped time.Duration // until when a pause lasts
-	luck    *rand.Rand
+	m           *Machine
+	p           *kernel.Process
+	ahead       func(until time.Duration) // see SpendAhead
+	busy        func() time.Duration
+	stopped     time.Duration // until when a stop lasts
+	owed        time.Duration // see Owe
+	owing       [1]env.Work
+	collections []collection
+	luck        *rand.Rand
+}
+
+// collection is a kind of stop, and after how much more work the next comes.
+type collection struct {
+	*Pause
+	after time.Duration
 }
 
 var _ env.Machine = (*Process)(nil)
 
 // Process makes the view of one process. busy and setBusy are until when what its host
-// sends and receives is held up; luck draws its pauses.
-func (m *Machine) Process(p *kernel.Process, busy func() time.Duration, setBusy func(time.Duration), luck *rand.Rand) *Process {
+// sends and receives is held up; luck draws its stops.
+func (m *Machine) Process(p *kernel.Process, busy func() time.Duration, setBusy func(time.Duration), stops Stops, luck *rand.Rand) *Process {
 	v := &Process{m: m, p: p, busy: busy, ahead: setBusy, luck: luck}
-	for i := range m.cfg.Pauses {
-		v.pauseSometimes(&m.cfg.Pauses[i])
+	for i := range stops.Pauses {
+		v.pauseSometimes(&stops.Pauses[i])
+	}
+	for i := range stops.Collections {
+		c := &stops.Collections[i]
+		v.collections = append(v.collections, collection{c, kernel.Exponential(luck, c.Every)})
 	}
 	return v
 }
 
-// pauseSometimes has the process stopped again and again. Its tasks may be woken
-// meanwhile, but no core works for them.
+// pauseSometimes has the process stopped again and again.
 func (v *Process) pauseSometimes(pause *Pause) {
 	next := v.m.k.Now() + kernel.Exponential(v.luck, pause.Every)
 	v.m.k.At(next, func() {
-		if v.p.Dead() {
-			return
+		if !v.p.Dead() {
+			v.stop(pause)
+			v.pauseSometimes(pause)
 		}
-		long := pause.Least
-		if pause.Most > pause.Least {
-			long += time.Duration(v.luck.Int64N(int64(pause.Most - pause.Least)))
-		}
-		now := v.m.k.Now()
-		v.stopped = max(v.stopped, now) + long
-		v.ahead(max(v.busy(), v.stopped))
-		v.pauseSometimes(pause)
 	})
 }
 
-// Spend blocks the running task until the work is done.
-func (v *Process) Spend(work ...env.Work) {
+// stop stops the process from now on.
+func (v *Process) stop(pause *Pause) {
+	long := pause.Least
+	if pause.Most > pause.Least {
+		long += time.Duration(v.luck.Int64N(int64(pause.Most - pause.Least)))
+	}
+	v.stopped = max(v.stopped, v.m.k.Now()) + long
+	v.ahead(max(v.busy(), v.stopped))
+}
+
+// price is what work takes of the process, which may have to be stopped for it.
+func (v *Process) price(work []env.Work) time.Duration {
 	d := v.m.price(work)
+	if v.p.Dead() {
+		return d
+	}
+	for i := range v.collections {
+		c := &v.collections[i]
+		for c.after -= d; c.after <= 0; c.after += kernel.Exponential(v.luck, c.Every) {
+			v.stop(c.Pause)
+		}
+	}
+	return d
+}
+
+// Spend blocks the running task until the work is done, and all that is owed.
+func (v *Process) Spend(work ...env.Work) {
+	d := v.price(work) + v.owed
+	v.owed = 0
 	if d <= 0 || v.p.Dead() {
 		return
 	}
@@ -158,6 +197,20 @@ func (v *Process) Spend(work ...env.Work) {
 		notBefore = max(notBefore, h.from)
 	}
 	v.m.k.Block("compute", "", nil, v.m.run(d, notBefore))
+}
+
+// grain is how much a process may owe. Each time that a core is asked for is an event of
+// the simulation, so that paying for each microsecond would double what a record costs it;
+// a record that is paid for later was sent, in virtual time, at most this much too early.
+const grain = 10 * time.Microsecond
+
+// Owe adds to what the process owes, and pays once it is enough.
+func (v *Process) Owe(kind env.Kind, n int64) {
+	v.owing[0] = env.Work{Kind: kind, N: n}
+	v.owed += v.price(v.owing[:])
+	if v.owed >= grain {
+		v.Spend()
+	}
 }
 
 // Took counts what a stage took.
@@ -169,7 +222,7 @@ func (v *Process) Took(stage env.Stage, d time.Duration, n int64) {
 
 // SpendAhead has the host send and receive later by what the work takes.
 func (v *Process) SpendAhead(work ...env.Work) {
-	if d := v.m.price(work); d > 0 && !v.p.Dead() {
+	if d := v.price(work); d > 0 && !v.p.Dead() {
 		v.ahead(v.m.run(d, max(v.busy(), v.stopped)))
 	}
 }
