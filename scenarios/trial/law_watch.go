@@ -83,7 +83,7 @@ func (r *run) watchLaws() *lawWatch {
 	w.minISR = func(topic string) (int, bool) { n, ours := least[topic]; return n, ours }
 	w.Inspector = inspector.New(inspector.Config{
 		Voters: voters, Name: r.c.HostOf,
-		MinISR: w.minISR,
+		MinISR: w.minISR, LagTimeMax: r.config.settings.Replica.LagTimeMax,
 		Broken: w.failed, Unclean: w.uncleanElection, Replaced: w.replaced,
 		Messages: func(wanted bool) { w.wantMessages(wanted, messages) }, FetchWait: r.config.fetchWait(),
 		Turns: w.turns, Hasty: r.config.hasty(),

@@ -24,7 +24,7 @@ func (r *run) watchOwnLaws() {
 			if o.broken {
 				return
 			}
-			checked, message := watch(e)
+			checked, message := o.look(watch, e)
 			if checked {
 				o.checked++
 			}
@@ -37,6 +37,12 @@ func (r *run) watchOwnLaws() {
 			}
 		})
 	}
+}
+
+// look puts an event before the law. One that panics is named.
+func (o *ownLaw) look(watch func(*ledger.Entry) (bool, string), e *ledger.Entry) (checked bool, message string) {
+	defer named("law", o.law.Name)
+	return watch(e)
 }
 
 // check is what the report says of the law.
