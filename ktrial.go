@@ -46,14 +46,21 @@ type trying struct {
 	err      error
 }
 
+// mostSeeds is how many seeds one Seeds may name. A hunt plays more.
+const mostSeeds = 1_000_000
+
 // Seeds are first to last, both included. Several add up.
 func Seeds(first, last uint64) Option {
 	return func(y *trying) {
-		if last < first {
+		switch {
+		case last < first:
 			y.err = fmt.Errorf("ktrial.Seeds(%d, %d): found a last seed below the first", first, last)
-		}
-		for seed := first; seed <= last; seed++ {
-			y.seeds = append(y.seeds, seed)
+		case last-first >= mostSeeds:
+			y.err = fmt.Errorf("ktrial.Seeds(%d, %d): found more than %d seeds; ktrial hunt plays as many as there is time for", first, last, mostSeeds)
+		default:
+			for n := range last - first + 1 {
+				y.seeds = append(y.seeds, first+n)
+			}
 		}
 	}
 }

@@ -2,6 +2,8 @@ package ktrial
 
 import (
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"path/filepath"
 	"testing"
 	"time"
@@ -10,7 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/checkers"
+	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/faults"
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/scenarios"
 	"github.com/ktrial/ktrial/workloads"
 )
@@ -109,6 +114,26 @@ func TestTry_SaysWhatIsPermitted(t *testing.T) {
 	assert.Len(t, try(t, scenarios.AcksOne, Seeds(1, 1), Strict()).errors, 1)
 }
 
+// crowd is a workload with a mistake in each of its clients.
+type crowd struct {
+	workloads.Workload
+	mistake func(*workloads.Client)
+}
+
+func (w crowd) Clients(s *workloads.Stage) []workloads.Client {
+	clients := w.Workload.Clients(s)
+	for i := range clients {
+		w.mistake(&clients[i])
+	}
+	return clients
+}
+
+// hush is a fault that its author forgot to declare.
+type hush struct{ hosts []string }
+
+func (hush) String() string                                  { return "hush" }
+func (hush) Inject(faults.Cluster, *rand.Rand) (heal func()) { return func() {} }
+
 // What the command line refuses is refused here, too.
 func TestTry_RefusesMistakes(t *testing.T) {
 	with := func(change func(*scenarios.Scenario)) scenarios.Scenario {
@@ -128,16 +153,41 @@ func TestTry_RefusesMistakes(t *testing.T) {
 		options  []Option
 		says     string
 	}{
-		"no seeds": {quick(), nil, "found no seeds"},
-		"seeds":    {quick(), []Option{Seeds(20, 1)}, "found a last seed below the first"},
-		"a plan":   {quick(), []Option{Seeds(1, 1), Plan("at 1s: kil broker-1")}, `did you mean "kill {Host}"`},
+		"no seeds":       {quick(), nil, "found no seeds"},
+		"seeds":          {quick(), []Option{Seeds(20, 1)}, "found a last seed below the first"},
+		"too many seeds": {quick(), []Option{Seeds(0, math.MaxUint64)}, "found more than 1000000 seeds"},
+		"no fault":       {with(func(s *scenarios.Scenario) { s.Faults = faults.Plan{{At: time.Second}} }), []Option{Seeds(1, 1)}, "found no Fault"},
+		"a fault that no plan can name": {with(func(s *scenarios.Scenario) {
+			s.Faults = faults.Plan{{Fault: hush{}}}
+		}), []Option{Seeds(1, 1)}, "plan: line 1: ktrial.hush is not declared: call faults.Declare("},
+		"a fault that is no struct": {with(func(s *scenarios.Scenario) {
+			s.Faults = faults.Plan{{Fault: &hush{}}}
+		}), []Option{Seeds(1, 1)}, "found a fault of type *ktrial.hush, expected a struct"},
+		"a time before the start": {with(func(s *scenarios.Scenario) {
+			s.Faults = faults.Plan{{At: -time.Second, Fault: faults.Pause{Host: faults.AnyBroker}}}
+		}), []Option{Seeds(1, 1)}, "found -1s for 0s, expected no time below 0"},
+		"a check that panics": {with(func(s *scenarios.Scenario) {
+			s.OwnChecks = []checkers.Check{{Name: "my check", Run: func(*history.History) checkers.Checked { panic("an index") }}}
+		}), []Option{Seeds(1, 1)}, `check "my check" panics: an index`},
+		"a law that panics": {with(func(s *scenarios.Scenario) {
+			s.Laws = []scenarios.Law{{Name: "my law", Watch: func() func(*ledger.Entry) (bool, string) {
+				return func(*ledger.Entry) (bool, string) { panic("a map") }
+			}}}
+		}), []Option{Seeds(1, 1)}, `law "my law" panics: a map`},
+		"a plan": {quick(), []Option{Seeds(1, 1), Plan("at 1s: kil broker-1")}, `did you mean "kill {Host}"`},
 		"a host": {with(func(s *scenarios.Scenario) {
 			s.Faults = faults.Plan{{Fault: faults.Kill{Host: faults.Host("brokr-9")}}}
 		}), []Option{Seeds(1, 1)}, `host "brokr-9" is unknown`},
-		"a topic":     {work(func(w *workloads.ProduceConsume) { w.Topic = "odrers" }), []Option{Seeds(1, 1)}, `topic "odrers" is unknown; did you mean orders?`},
-		"a setting":   {work(func(w *workloads.ProduceConsume) { w.Client = map[string]string{"linger": "5"} }), []Option{Seeds(1, 1)}, `"linger" is unknown`},
-		"a value":     {quick(), []Option{Seeds(1, 1), Set("linger.ms", "soon")}, "linger.ms"},
-		"a config":    {with(func(s *scenarios.Scenario) { s.Cluster.Config = map[string]string{"num.partitons": "3"} }), []Option{Seeds(1, 1)}, "num.partitons"},
+		"a topic":   {work(func(w *workloads.ProduceConsume) { w.Topic = "odrers" }), []Option{Seeds(1, 1)}, `topic "odrers" is unknown; did you mean orders?`},
+		"a setting": {work(func(w *workloads.ProduceConsume) { w.Client = map[string]string{"linger": "5"} }), []Option{Seeds(1, 1)}, `"linger" is unknown`},
+		"a value":   {quick(), []Option{Seeds(1, 1), Set("linger.ms", "soon")}, "linger.ms"},
+		"a config":  {with(func(s *scenarios.Scenario) { s.Cluster.Config = map[string]string{"num.partitons": "3"} }), []Option{Seeds(1, 1)}, "num.partitons"},
+		"two clients on a host": {with(func(s *scenarios.Scenario) {
+			s.Workload = crowd{s.Workload, func(c *workloads.Client) { c.Host = "producer-1" }}
+		}), []Option{Seeds(1, 1)}, "found two clients on host producer-1"},
+		"a client that does nothing": {with(func(s *scenarios.Scenario) {
+			s.Workload = crowd{s.Workload, func(c *workloads.Client) { c.Main = nil }}
+		}), []Option{Seeds(1, 1)}, `client "producer-1": expected a Host and a Main`},
 		"no checks":   {with(func(s *scenarios.Scenario) { s.Checks = nil }), []Option{Seeds(1, 1)}, "found no Checks and no Laws"},
 		"no workload": {with(func(s *scenarios.Scenario) { s.Workload = nil }), []Option{Seeds(1, 1)}, "found no Workload"},
 		"no brokers":  {with(func(s *scenarios.Scenario) { s.Cluster.Brokers = 0 }), []Option{Seeds(1, 1)}, "found 0 brokers"},

@@ -27,7 +27,7 @@ type Judgement struct {
 	Allowed   []Permission `json:"allowed"`   // those of them that are permitted, and why
 	Examined  Examined     `json:"examined"`
 	Config    string       `json:"config"`            // under which it was judged; what it does not say is as the baseline has it
-	Ignored   []string     `json:"ignored,omitempty"` // fields of the file that mean nothing here
+	Ignored   []string     `json:"ignored,omitempty"` // what of the file means nothing here: History.Ignored
 	Notes     []string     `json:"notes,omitempty"`   // why it is inconclusive; what did not show
 
 	expect Expectations
@@ -173,6 +173,8 @@ func examined(h *history.History, log *detect.Log) Examined {
 // vacuity says what a history must contain before its silence means anything.
 func vacuity(h *history.History, e Examined) (why []string) {
 	switch {
+	case h.Len() == 0 && h.ClientsByWord() != "":
+		return []string{fmt.Sprintf("no operation of a client: its process is an integer, and %q is none", h.ClientsByWord())}
 	case h.Len() == 0:
 		return []string{"no operation at all"}
 	case foreign(h) != "":

@@ -6,6 +6,7 @@ import (
 	"github.com/ktrial/ktrial/checkers/detect"
 	"github.com/ktrial/ktrial/checkers/explain"
 	"github.com/ktrial/ktrial/checkers/history"
+	"github.com/ktrial/ktrial/checkers/permit"
 )
 
 // Live judges a history while it is recorded, so that a run can stop at the
@@ -94,7 +95,7 @@ func (l *Live) abandon(process int) {
 
 // certain takes a finding; words are found only for the first.
 func (l *Live) certain(f detect.Finding) {
-	if l.First != nil || f.Undecided || !l.strict[f.Anomaly] {
+	if l.First != nil || f.Undecided || !l.strict[f.Anomaly] || l.d.Log().Deletes() && permit.MayBeDeleted(f.Anomaly) {
 		return
 	}
 	in := explain.New(l.d.Log(), []*detect.Finding{&f}).Explain(&f)

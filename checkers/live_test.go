@@ -119,6 +119,7 @@ func TestLiveStopsAtTheFirstCertainViolation(t *testing.T) {
 		{"going back", "", "0: send x/10@0 x/11@1\n1: poll x/10@0 x/11@1\n1: poll x/10@0", NonmonotonicPoll, 5},
 		{"assigned anew", "", "0: send x/10@0\n1: assign x\n1: poll x/10@0\n1: assign x seek=1\n1: poll x/10@0", "", 0},
 		{"a jump", "", "0: send x/10@0 x/11@1 x/12@2\n1: poll x/10@0\n1: poll x/12@2", PollSkip, 5},
+		{"a jump over what a client deletes", "", "0: send x/10@0 x/11@1 x/12@2\n1: poll x/10@0\n2> delete x@2\n1: poll x/12@2", "", 0},
 		{"a jump over what failed", "", "0: txn send x/10@0\n0: txn send x/11@2 fail\n0: txn send x/12@4\n1: poll x/10@0 x/12@4", "", 0},
 		{"overlapping appends", "", "0> send x/10\n1: send x/11@1\n0< send x/10@0", "", 0},
 	} {

@@ -47,6 +47,7 @@ type modelConfig struct {
 	Fair               bool // a poll returns something if there is something
 	Repeat             bool // a few values are sent again and again
 	Compact            bool // logs are compacted at times
+	Seek               bool // the application moves its consumers
 	Back               bool // a consumer that comes back to a partition may go on where it, or the client before it, left off
 }
 
@@ -164,6 +165,9 @@ func (m *model) begin(i int, c *modelClient) {
 	case n == 0:
 		m.assign(i, c)
 		return
+	case m.cfg.Seek && n > 17:
+		m.seek(c)
+		return
 	case m.cfg.Odd && n < 4:
 		m.odd(op)
 		if op.f == history.Crash {
@@ -260,6 +264,27 @@ func (m *model) assign(i int, c *modelClient) {
 	m.rec.Invoke(e)
 	m.now += time.Millisecond
 	e.Type, e.Time = history.OK, m.now
+	m.rec.Complete(e)
+}
+
+// seek moves the client to anywhere on some of its partitions, or to where it is not known.
+func (m *model) seek(c *modelClient) {
+	e := history.Event{Process: c.process, F: history.Seek, Time: m.now}
+	e.Type = []history.Type{history.OK, history.OK, history.Unknown, history.Failed}[m.rng.IntN(4)]
+	for k := range m.cfg.Keys {
+		if !c.assigned[k] || m.rng.IntN(2) == 0 {
+			continue
+		}
+		e.Keys = append(e.Keys, m.key(k))
+		if at := m.rng.Int64N(int64(len(m.logs[k].entries)) + 1); e.Type == history.OK || e.Type == history.Unknown && m.rng.IntN(2) == 0 {
+			c.position[k], c.committed[k] = at, at
+		}
+	}
+	as := e.Type
+	e.Type = history.Invoke
+	m.rec.Invoke(e)
+	m.now += time.Millisecond
+	e.Type, e.Time = as, m.now
 	m.rec.Complete(e)
 }
 

@@ -55,7 +55,7 @@ func TestNoFalseAlarm(t *testing.T) {
 }
 
 // part is a legal history of which something is missing, or that is odd in
-// another way that proves nothing: values repeat, readers begin at the end or come
+// another way that proves nothing: values repeat, readers begin at the end, seek, or come
 // back to where another left off, polls are empty although there is something, logs
 // are compacted.
 func part(seed int) (*history.History, Options) {
@@ -70,6 +70,7 @@ func part(seed int) (*history.History, Options) {
 	if !cfg.Fair {
 		_ = o.Expect.Set("empty-polls", "unknown")
 	}
+	cfg.Seek = seed%5 == 2
 	cfg.Lazy = cfg.Latest && !cfg.Group && yes()
 	cfg.Latest = cfg.Latest && !cfg.Group
 	if cfg.Group {

@@ -89,7 +89,7 @@ var storyFs = map[string]history.F{
 	"crash": history.Crash, "commit": history.Commit, "committed": history.Committed, "end": history.ListOffsets,
 	"start": history.ListOffsets, "stable": history.ListOffsets, "delete": history.DeleteRecords,
 	"init": history.InitProducer, "join": history.Join, "log": history.Log, "fault": history.Fault,
-	"assigned": history.Assigned, "revoked": history.Revoked, "lost": history.Lost, "processed": history.Process,
+	"assigned": history.Assigned, "revoked": history.Revoked, "lost": history.Lost, "processed": history.Process, "seek": history.Seek,
 }
 
 var storyMops = map[string]history.MopKind{

@@ -31,7 +31,7 @@ func (j *Judgement) String() string {
 		}
 	}
 	if len(j.Ignored) > 0 {
-		fmt.Fprintf(&b, "  ignored fields: %s\n", strings.Join(j.Ignored, ", "))
+		fmt.Fprintf(&b, "  ignored: %s\n", strings.Join(j.Ignored, ", "))
 	}
 	e := j.Examined
 	fmt.Fprintf(&b, "  examined %d operations, %d acknowledged records, %d read of them, %d polled in all\n",

@@ -179,12 +179,15 @@ func parseSeeds(s string, endless bool) (first, last uint64, err error) {
 	return first, last, nil
 }
 
+// mostShards is more than there are machines: merge counts them.
+const mostShards = 1_000_000
+
 func parseShard(s string) (i, n int, err error) {
 	a, b, _ := strings.Cut(s, "/")
 	i, err1 := strconv.Atoi(a)
 	n, err2 := strconv.Atoi(b)
-	if err1 != nil || err2 != nil || n < 1 || i < 0 || i >= n {
-		return 0, 0, usage{fmt.Errorf("--shard %q: expected i/n with 0 <= i < n, such as 0/4", s)}
+	if err1 != nil || err2 != nil || n < 1 || n > mostShards || i < 0 || i >= n {
+		return 0, 0, usage{fmt.Errorf("--shard %q: expected i/n with 0 <= i < n <= %d, such as 0/4", s, mostShards)}
 	}
 	return i, n, nil
 }

@@ -35,17 +35,35 @@ func atLeast(what string, found, least time.Duration) error {
 // line that was parsed, or else that of String.
 func (p Plan) Check(c Cluster) error {
 	for i, t := range p {
+		line := i + 1
+		if t.line > 0 {
+			line = t.line
+		}
+		if err := t.check(); err != nil {
+			return fmt.Errorf("plan: line %d: %w", line, err)
+		}
 		err := check(t.Fault)
 		if err == nil {
 			err = checkTargets(t.Fault, c)
 		}
 		if err != nil {
-			line := i + 1
-			if t.line > 0 {
-				line = t.line
-			}
 			return fmt.Errorf("plan: line %d: fault %q: %w", line, t.Fault, err)
 		}
+	}
+	return nil
+}
+
+// check says what of a plan written in Go no parser could have read.
+func (t Timed) check() error {
+	switch kind := reflect.TypeOf(t.Fault); {
+	case t.Fault == nil:
+		return fmt.Errorf("found no Fault, expected one such as faults.Kill{Host: faults.AnyBroker}")
+	case kind.Kind() != reflect.Struct:
+		return fmt.Errorf("found a fault of type %v, expected a struct: its fields are its parameters", kind)
+	case !isDeclared(kind):
+		return undeclared(kind)
+	case t.At < 0 || t.For < 0:
+		return fmt.Errorf("found %v for %v, expected no time below 0", t.At, t.For)
 	}
 	return nil
 }
@@ -69,6 +87,9 @@ func checkTargets(f Fault, c Cluster) error {
 	}
 	v := reflect.ValueOf(f)
 	for i := range v.NumField() {
+		if !v.Field(i).CanInterface() {
+			continue // what is not exported is no parameter
+		}
 		if t, ok := v.Field(i).Interface().(Target); ok {
 			if err := t.exists(c); err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -290,6 +291,9 @@ func Resolve(fault Fault, c Cluster, luck *rand.Rand) (Fault, error) {
 	v := reflect.New(reflect.TypeOf(fault)).Elem()
 	v.Set(reflect.ValueOf(fault))
 	for i := range v.NumField() {
+		if !v.Field(i).CanInterface() {
+			continue
+		}
 		t, ok := v.Field(i).Interface().(Target)
 		if !ok {
 			continue
@@ -309,5 +313,13 @@ func formOf(t reflect.Type) form {
 			return f
 		}
 	}
-	panic(fmt.Sprintf("faults: %v is not declared: call faults.Declare(\"... {Field} ...\", %v{}, \"what it does\") when the program starts", t, t))
+	panic(fmt.Sprintf("faults: %v", undeclared(t)))
+}
+
+func isDeclared(t reflect.Type) bool {
+	return slices.ContainsFunc(grammar, func(f form) bool { return reflect.TypeOf(f.fault) == t })
+}
+
+func undeclared(t reflect.Type) error {
+	return fmt.Errorf("%v is not declared: call faults.Declare(\"... {Field} ...\", %v{}, \"what it does\") when the program starts", t, t)
 }

@@ -112,7 +112,9 @@ func parseDouble(s string) (float64, error) {
 		if strings.ContainsAny(s, "iInN_") { // what only Go reads
 			return 0, strconv.ErrSyntax
 		}
-		s = strings.TrimRight(s, "dDfF")
+		if n := len(s); n > 0 && strings.ContainsRune("dDfF", rune(s[n-1])) {
+			s = s[:n-1]
+		}
 	}
 	x, err := strconv.ParseFloat(s, 64)
 	if errors.Is(err, strconv.ErrRange) {

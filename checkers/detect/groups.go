@@ -18,6 +18,7 @@ type groupOf struct {
 	inTxn     map[history.Key][]write // of transactions that succeeded
 	untold    map[history.Key][]write // of operations that may have committed and tell nothing that they were given
 	plain     map[history.Key]bool    // some commit was not of a transaction, or its client seeks
+	left      map[history.Key]bool    // a client that seeks was given something, and may have left out what it liked
 	registers map[history.Key][]registerOp
 }
 
@@ -42,13 +43,13 @@ func (d *Detection) findGroups(emit Emit) {
 	if !facts {
 		return
 	}
-	groups, ends, seeks := map[string]*groupOf{}, LogEnds(l.H), l.seeking()
+	groups, ends, seeks := map[string]*groupOf{}, LogEnds(l.H), l.back()
 	l.H.EachOf(history.HasPolls|history.HasFacts, func(op *history.Op) bool {
 		if op.Group != "" && len(op.Polled)+len(op.Offsets) > 0 {
 			g := groups[op.Group]
 			if g == nil {
 				g = &groupOf{op.Group, make([]bool, len(l.flags)), make([]given, len(l.flags)), map[history.Rec]int{}, map[history.Key]int64{}, map[history.Key]bound{},
-					map[history.Key][]write{}, map[history.Key][]write{}, map[history.Key]bool{}, map[history.Key][]registerOp{}}
+					map[history.Key][]write{}, map[history.Key][]write{}, map[history.Key]bool{}, map[history.Key]bool{}, map[history.Key][]registerOp{}}
 				groups[op.Group] = g
 			}
 			g.gather(l, op, ends, seeks[op.ProcessNo])
@@ -69,13 +70,16 @@ func (d *Detection) findGroups(emit Emit) {
 
 func (g *groupOf) gather(l *Log, op *history.Op, ends map[history.Key]Ends, seeks bool) {
 	// What a transaction that failed was given the group was not: it rewinds.
-	aborted := l.neverCommitted(op, ends)
+	aborted, free := l.neverCommitted(op, ends), l.seekers()[op.ProcessNo]
 	for _, p := range op.Polled {
 		g.given[p.Rec] = g.given[p.Rec] || !aborted
 		if aborted {
 			g.aborted[p.Rec] = op.Row
 		} else if f := &g.first[p.Rec]; f.event == 0 || op.Invoked < f.event {
 			*f = given{op.Invoked, op.Row}
+		}
+		if free {
+			g.left[l.H.KeyOf(p.Rec)] = true
 		}
 		if key := l.H.KeyOf(p.Rec); p.Offset >= 0 {
 			if low, ok := g.lowest[key]; !ok || p.Offset < low {
@@ -118,7 +122,7 @@ func (g *groupOf) judge(d *Detection, key history.Key, ends map[history.Key]Ends
 		low, given := g.lowest[key]
 		may := g.mayCover(key)
 		l.parts[key].each(false, func(offset int64, rec history.Rec) {
-			if !given || offset < low || offset >= c.value || l.flags[rec]&committed == 0 || l.flags[rec]&tied != 0 || g.given[rec] || may.holds(offset) {
+			if !given || g.left[key] || offset < low || offset >= c.value || l.flags[rec]&committed == 0 || l.flags[rec]&tied != 0 || g.given[rec] || may.holds(offset) {
 				return
 			}
 			f := about(GroupSkip, key)
@@ -215,11 +219,11 @@ func withoutLastRead(ops []registerOp, rows []int) []registerOp {
 	return slices.Delete(slices.Clone(ops), last, last+1)
 }
 
-// seeking are the processes that sought the beginning of a log at any time.
-func (l *Log) seeking() map[int32]bool {
+// back are the processes that sought the beginning of a log, or anything, at any time.
+func (l *Log) back() map[int32]bool {
 	seeks := map[int32]bool{}
 	l.H.EachOf(history.HasKeys, func(op *history.Op) bool {
-		if op.Seek && op.Type != history.Failed {
+		if (op.Seek || op.F == history.Seek) && op.Type != history.Failed {
 			seeks[op.ProcessNo] = true
 		}
 		return true

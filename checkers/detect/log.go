@@ -79,6 +79,8 @@ type Log struct {
 	ackedRead  int64                      // acknowledged records that were read
 	lastOK     int                        // row of the operation that succeeded last; -1
 	lastDone   int64
+	seeking    map[int32]bool // see seekers
+	deletes    bool           // some client asked for records to be deleted
 
 	// FromTheStart: the history began with the cluster, and nothing is older.
 	FromTheStart bool
@@ -155,6 +157,7 @@ func (l *Log) grow() {
 // is recorded needs it.
 func (l *Log) Begin(op *history.Op) {
 	l.grow()
+	l.deletes = l.deletes || op.F == history.DeleteRecords
 	if op.F == history.Txn && len(op.Sends) == 0 {
 		l.untold[op.Row] = true
 	}
@@ -168,6 +171,9 @@ func (l *Log) Begin(op *history.Op) {
 		}
 	}
 }
+
+// Deletes reports whether some client has asked for records to be deleted by now.
+func (l *Log) Deletes() bool { return l.deletes }
 
 // Learn takes in an operation that is over, or will never be.
 func (l *Log) Learn(op *history.Op) {

@@ -135,7 +135,7 @@ func (o *owners) gather(op *history.Op) {
 			o.gone[op.ProcessNo] = op.Invoked
 		}
 	}
-	if op.Group != "" || op.F == history.Crash || op.F == history.Assign || op.F == history.Subscribe {
+	if op.Group != "" || op.F == history.Crash || op.F == history.Assign || op.F == history.Subscribe || op.F == history.Seek {
 		o.rows = append(o.rows, op.Row)
 	}
 	if op.Group == "" {
@@ -171,6 +171,9 @@ func (o *owners) floorsOf(op *history.Op) *floors {
 func (o *owners) operation(op *history.Op) {
 	if op.F == history.Assign && op.Type != history.Failed {
 		o.seeks[op.ProcessNo] = op.Seek
+	}
+	if op.F == history.Seek && op.Type != history.Failed {
+		o.seeks[op.ProcessNo] = true
 	}
 	if op.Group == "" {
 		return

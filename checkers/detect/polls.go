@@ -33,7 +33,8 @@ type pollOrder struct {
 	walk    perKey
 	doubts  []step
 	readers []*reader
-	moves   map[readerOf][]int64 // events at which a listener was told of a partition, in order
+	moves   map[readerOf][]int64  // events at which a listener was told of a partition, in order
+	sought  map[history.Key]int64 // event at which the first consumer was moved there by its application
 	checked int64
 	// firstUnsure is the event at which the first poll of unknown outcome began; -1: none did.
 	firstUnsure int64
@@ -54,7 +55,8 @@ type step struct {
 type consumer struct {
 	assigned *reader // nil: never told
 	at       map[history.Key]*standing
-	told     *standing // used last
+	free     map[history.Key]bool // where the application has moved it; nil: nowhere
+	told     *standing            // used last
 	toldKey  history.Key
 }
 
@@ -102,7 +104,7 @@ type standing struct {
 }
 
 func newPollOrder(l *Log) *pollOrder {
-	o := &pollOrder{log: l, firstUnsure: -1, moves: map[readerOf][]int64{}}
+	o := &pollOrder{log: l, firstUnsure: -1, moves: map[readerOf][]int64{}, sought: map[history.Key]int64{}}
 	// What a listener is told belongs into the middle of the poll that it is told in, but
 	// is an operation that comes after it.
 	if l.H.Listeners() {
@@ -181,8 +183,57 @@ func (o *pollOrder) assign(c *consumer, op *history.Op) {
 			at.reader = r
 		}
 	}
+	for key := range c.free {
+		if op.F == history.Crash || op.Seek || !slices.Contains(op.Keys, key) {
+			delete(c.free, key)
+		}
+	}
 	c.toldKey = -1
 }
+
+// seek: the application moves its consumer. What the consumer is given there, again or
+// not at all, is the application's doing: it owes nothing of what lies below. It may leave
+// off anywhere, and another go on from there.
+func (o *pollOrder) seek(c *consumer, op *history.Op) {
+	free := func(key history.Key) {
+		if at := c.at[key]; at != nil {
+			o.leave(key, at)
+			delete(c.at, key)
+		}
+		if c.free == nil {
+			c.free = map[history.Key]bool{}
+		}
+		c.free[key] = true
+		if since, known := o.sought[key]; !known || op.Invoked < since {
+			o.sought[key] = op.Invoked
+		}
+	}
+	for _, key := range op.Keys {
+		free(key)
+	}
+	for _, m := range op.Offsets {
+		free(m.Key)
+	}
+	c.toldKey = -1
+}
+
+// seekers are the processes of which some position was moved to anywhere.
+func (l *Log) seekers() map[int32]bool {
+	if l.seeking == nil {
+		l.seeking = map[int32]bool{}
+		l.H.EachOf(history.HasKeys, func(op *history.Op) bool {
+			if op.F == history.Seek && op.Type != history.Failed {
+				l.seeking[op.ProcessNo] = true
+			}
+			return true
+		})
+	}
+	return l.seeking
+}
+
+// soughtBy: the process of an operation had a position moved, so that it may be given again what it
+// was given before.
+func (l *Log) soughtBy(row int) bool { return !l.jepsen && l.seekers()[l.H.Brief(row).ProcessNo] }
 
 // goOn: a consumer that is assigned a partition again goes on from where it
 // stands, so that it may have begun under the assignment before.
@@ -222,6 +273,10 @@ func (o *pollOrder) operation(op *history.Op) {
 	}
 	if op.F.OfListener() {
 		o.listen(op)
+		return
+	}
+	if op.F == history.Seek && op.Type != history.Failed && !l.jepsen {
+		o.seek(o.client(op.ProcessNo), op)
 		return
 	}
 	polls := op.F == history.Poll || op.F == history.Txn && hasPoll(op)
@@ -289,7 +344,7 @@ func (o *pollOrder) polledNothing(c *consumer, r *reader, op *history.Op) {
 	case op.Type == history.OK:
 		if r.seek {
 			for _, key := range r.keys {
-				if at := c.at[key]; at == nil || !at.stands {
+				if at := c.at[key]; (at == nil || !at.stands) && !c.free[key] {
 					o.log.drained(key, history.NoOffset, op.Invoked, true)
 				}
 			}
@@ -334,7 +389,7 @@ func (o *pollOrder) move(c *consumer, r *reader, op *history.Op, w *keyWalk, at 
 	case !w.first.known || !w.last.known:
 		at.from = w.last.low
 	case !at.stands || !at.known:
-		if !at.stands {
+		if !at.stands && !c.free[w.key] {
 			r.starts = append(r.starts, start{key: w.key, offset: w.first.low, rec: w.first.rec, given: op.Completed, unsure: r.unsure})
 		}
 		at.from = w.first.low

@@ -22,6 +22,7 @@ type processing struct {
 // work is what a group processed of a partition.
 type work struct {
 	name string
+	free bool          // a member that seeks may have left out what it liked
 	done map[int64]int // by offset: row+1 of the first operation that may have processed it, or maybe, or none
 	low  int64         // lowest offset of all
 }
@@ -117,7 +118,7 @@ func (p *processing) operation(op *history.Op) {
 // given them for the first time.
 func (p *processing) give(op *history.Op, r history.Polled) {
 	now, sent := p.sent[r.Rec]
-	if !sent {
+	if !sent || p.log.seekers()[op.ProcessNo] {
 		return
 	}
 	key := p.log.H.KeyOf(r.Rec)
@@ -160,6 +161,7 @@ func (p *processing) process(op *history.Op, m history.OffsetMop) {
 		p.works[at] = w
 	}
 	w.low = min(w.low, m.Offset)
+	w.free = w.free || p.log.seekers()[op.ProcessNo]
 	before := w.done[m.Offset] - 1
 	switch {
 	case op.F == history.Txn && !p.log.hasCommitted(op): // it may have, and then its offsets went with it
@@ -209,7 +211,7 @@ func (p *processing) finish(rows []int) {
 func (p *processing) unprocessed(at groupKey, w *work, commit Sight) {
 	l := p.log
 	l.parts[at.key].each(false, func(offset int64, rec history.Rec) {
-		if offset < w.low || offset >= commit.Offset || w.done[offset] != none || l.flags[rec]&committed == 0 || l.flags[rec]&(tied|alsoOlder) != 0 || !l.isThere(offset, rec) {
+		if w.free || offset < w.low || offset >= commit.Offset || w.done[offset] != none || l.flags[rec]&committed == 0 || l.flags[rec]&(tied|alsoOlder) != 0 || !l.isThere(offset, rec) {
 			return
 		}
 		f := about(Unprocessed, at.key)

@@ -148,7 +148,7 @@ func (b *badReads) finish(emit Emit) int64 {
 	}
 	for _, f := range b.twice {
 		several := l.flags[f.Record.Rec]&(resent|several|alsoOlder) != 0
-		if l.flags[f.Record.Rec]&resent == 0 && !(several && f.Record.Offset < 0) {
+		if l.flags[f.Record.Rec]&resent == 0 && !(several && f.Record.Offset < 0) && !l.soughtBy(f.Again) {
 			emit(f)
 		}
 	}

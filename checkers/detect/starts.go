@@ -35,6 +35,9 @@ type owing struct {
 	// nothing was given of it, so that it may have stood at its end; -1: there is none.
 	idle  []int64
 	scans int // of the whole history
+	// sought is, by partition, the event at which the first consumer was moved there by its
+	// application.
+	sought map[history.Key]int64
 }
 
 // mostScans bounds how often the whole history is looked through.
@@ -73,7 +76,8 @@ func (o *owing) owes(r *reader, s *start, offset int64, writer int) bool {
 // the offset was committed by a group that the history does not name.
 func (o *owing) leftOff(s *start, offset int64) bool {
 	earlier := func(event int64) bool { return event >= 0 && event < s.given }
-	return s.resumable > offset || earlier(o.firstUnsure) || earlier(o.idle[s.key])
+	since, sought := o.sought[s.key]
+	return s.resumable > offset || earlier(o.firstUnsure) || earlier(o.idle[s.key]) || sought && earlier(since)
 }
 
 // possible reports whether the reader may have begun at the ends of all its
@@ -171,7 +175,7 @@ type readerStart struct {
 
 func newBelowStarts(o *pollOrder, reset Reset) *belowStarts {
 	n := len(o.log.parts)
-	b := &belowStarts{owing: owing{log: o.log, reset: reset, firstUnsure: o.firstUnsure, idle: slices.Repeat([]int64{-1}, n)},
+	b := &belowStarts{owing: owing{log: o.log, reset: reset, firstUnsure: o.firstUnsure, idle: slices.Repeat([]int64{-1}, n), sought: o.sought},
 		of: make([][]readerStart, n), unknown: make([]bool, n)}
 	not := make([]int, len(o.log.parts))
 	for n, r := range o.readers {
@@ -186,6 +190,9 @@ func newBelowStarts(o *pollOrder, reset Reset) *belowStarts {
 	}
 	for _, all := range b.of {
 		findResumable(all)
+	}
+	for key := range o.sought {
+		b.unknown[key] = true
 	}
 	return b
 }

@@ -217,7 +217,7 @@ func (r *raw) has() (bits uint8) {
 			bits |= HasFacts
 		}
 	}
-	if r.f == Assign || r.f == Subscribe || r.f == Crash {
+	if r.f == Assign || r.f == Subscribe || r.f == Crash || r.f == Seek {
 		bits |= HasKeys
 	}
 	if r.f == InitProducer || r.f == Join || r.f.OfListener() || r.producer != 0 || r.epoch != 0 {
@@ -268,6 +268,39 @@ func (p *process) mentionedInOrder(r *raw) bool {
 		n++
 	}
 	return n == len(p.asked)
+}
+
+// mistaken tells of a completion that it is not that of the operation under way: both
+// name records to send, and none of them the same. They are the first of each.
+func (h *History) mistaken(r *raw) (asked, told Value, is bool) {
+	i := int32(-1)
+	if r.client && r.typ != Invoke && !r.f.OfListener() {
+		i = h.processAt(r.process)
+	}
+	if i < 0 || !h.processes[i].open {
+		return asked, told, false
+	}
+	open := h.processes[i].asked
+	first, other := -1, -1
+	for k := range r.mops {
+		if r.mops[k].kind != MopSend {
+			continue
+		}
+		first = max(first, k)
+		for n := range open {
+			if open[n].kind != MopSend {
+				continue
+			}
+			if open[n].rec == r.mops[k].rec {
+				return asked, told, false
+			}
+			other = n
+		}
+	}
+	if first < 0 || other < 0 {
+		return asked, told, false
+	}
+	return h.ValueOf(open[other].rec), h.ValueOf(r.mops[first].rec), true
 }
 
 func (p *process) fillInMove(r *raw, move rawMop) {

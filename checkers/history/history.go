@@ -54,7 +54,8 @@ type History struct {
 	added Op
 	enc   []byte
 
-	ignored  map[string]bool // fields that mean nothing here
+	ignored  map[string]bool // what means nothing here
+	byWord   string          // a process that is no integer and did what a client does
 	said     [64]said        // texts unpacked last
 	saidLast [32]said        // and packed
 }
@@ -182,9 +183,29 @@ func (h *History) IndexOf(event int64) int64 {
 	return *h.indexes.at(int(event))
 }
 
-// Ignored names the fields of a file that mean nothing here, each once.
+// Ignored names what of a file means nothing here, each once: fields, functions
+// ("f=debug-topics") and processes that are words, of what clients do
+// ("process=consumer-1").
 func (h *History) Ignored() []string {
 	return slices.Sorted(maps.Keys(h.ignored))
+}
+
+// ClientsByWord names a process that is no integer and did what a client does, which
+// counts for nothing; empty: there is none.
+func (h *History) ClientsByWord() string { return h.byWord }
+
+// ignoreOf records what is passed over of an event beside its fields: a client's
+// function that none of Kafka's is, and a client whose process is a word.
+func (h *History) ignoreOf(r *raw) {
+	switch {
+	case r.client && r.f == Other && r.name != "":
+		h.ignore("f=" + r.name)
+	case !r.client && r.f.ofClient():
+		if h.byWord == "" {
+			h.byWord = r.actor
+		}
+		h.ignore("process=" + r.actor)
+	}
 }
 
 func (h *History) ignore(field string) {

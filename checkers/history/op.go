@@ -69,14 +69,29 @@ const (
 	// Config tells under which configuration the history came about: Text is
 	// key=value pairs. It comes from the program that ran the clients.
 	Config
+	// Seek moves the consumer's positions on Keys. Where to need not be told: a
+	// MopPosition does.
+	Seek
 )
 
 var fNames = [...]string{"", "send", "poll", "txn", "assign", "subscribe", "crash", "commit", "committed",
-	"list-offsets", "delete-records", "init-producer", "join", "assigned", "revoked", "lost", "process", "log", "fault", "config"}
+	"list-offsets", "delete-records", "init-producer", "join", "assigned", "revoked", "lost", "process", "log", "fault", "config", "seek"}
 
 // OfListener reports whether f is Assigned, Revoked or Lost: an event by itself, that
 // needs no invocation.
 func (f F) OfListener() bool { return f == Assigned || f == Revoked || f == Lost }
+
+// ofClient reports whether f is what a client does.
+func (f F) ofClient() bool { return f >= Send && f <= Process || f == Seek }
+
+// toldBySteps reports whether the value of f is a list of micro-operations.
+func (f F) toldBySteps() bool {
+	switch f {
+	case Send, Poll, Txn, Commit, Committed, ListOffsets, DeleteRecords, Process:
+		return true
+	}
+	return false
+}
 
 // String is the function's name in a file; empty for Other.
 func (f F) String() string { return fNames[f] }
@@ -161,7 +176,7 @@ type Event struct {
 	Time    time.Duration
 
 	Mops []Mop
-	Keys []Value // of Assign, Subscribe, Assigned, Revoked, Lost and Fault
+	Keys []Value // of Assign, Subscribe, Seek, Assigned, Revoked, Lost and Fault
 
 	SeekToBeginning bool    // Assign: positions go back to the log's start
 	Rebalanced      []Value // keys that moved to or from the consumer meanwhile

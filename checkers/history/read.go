@@ -9,6 +9,7 @@ import (
 	"os"
 	//text:allow finds which format a history file has
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,6 +84,8 @@ type reader struct {
 	// odd is why the value of the operation being read is none that checks know.
 	// Whether that matters depends on its function, which may come later.
 	odd error
+	// shapeless is why the value has no micro-operations in it.
+	shapeless error
 }
 
 // file reads either layout: one vector of maps, or maps without a vector.
@@ -112,7 +115,7 @@ func (r *reader) file() {
 func (r *reader) event() {
 	raw := &r.h.raw
 	raw.reset()
-	r.odd = nil
+	r.odd, r.shapeless = nil, nil
 	line, column := r.Line, r.Column
 	hasType, hasProcess := false, false
 	for r.Next() != edn.Close {
@@ -192,11 +195,37 @@ func (r *reader) event() {
 		r.Fail("an operation with a :process")
 	case r.odd != nil && raw.client && (raw.f != Other || raw.name == ""):
 		r.Err = r.odd
-	case !r.inTime(raw, line):
+	case r.shapeless != nil && raw.needsSteps():
+		r.Err = r.shapeless
+	case !r.inTime(raw, line) || !r.inTurn(raw, line):
 	default:
 		raw.share(r.h)
+		r.h.ignoreOf(raw)
 		r.h.add(raw)
 	}
+}
+
+// needsSteps: without its micro-operations the event would claim what it does not
+// say, that a poll found nothing or that nothing was sent.
+func (r *raw) needsSteps() bool {
+	switch {
+	case !r.client || len(r.mops) > 0:
+		return false
+	case r.typ == Invoke:
+		return r.f == Send || r.f == Txn
+	}
+	return r.typ == OK && r.f.toldBySteps()
+}
+
+// inTurn: a process does one thing at a time. A completion that tells of none of the
+// records that its invocation asked to send is that of another operation.
+func (r *reader) inTurn(raw *raw, line int) bool {
+	asked, told, ok := r.h.mistaken(raw)
+	if ok {
+		r.Err = fmt.Errorf("%s:%d: found that process %d sent %v, but what it has under way sends %v, expected a process to do one thing at a time, and values as they were asked for: give each operation that is under way a process of its own",
+			r.File(), line, raw.process, told, asked)
+	}
+	return !ok
 }
 
 // inTime: events are in the order of time, which their proofs speak of.
@@ -204,7 +233,7 @@ func (r *reader) inTime(raw *raw, line int) bool {
 	if !raw.timed {
 		return true
 	}
-	if raw.time < r.lastTime {
+	if r.lastLine > 0 && raw.time < r.lastTime {
 		r.Err = fmt.Errorf("%s:%d: found an event at %v behind one at %v in line %d, expected events in the order of time: sort the lines by their time, if one clock made all of them",
 			r.File(), line, time.Duration(raw.time), time.Duration(r.lastTime), r.lastLine)
 		return false
@@ -246,7 +275,7 @@ func (r *reader) process(raw *raw) bool {
 	case edn.Int:
 		raw.client, raw.process = true, r.Int
 		if r.Int < 0 {
-			raw.client = false
+			raw.client, raw.actor = false, strconv.FormatInt(r.Int, 10)
 		}
 	case edn.Keyword, edn.Symbol, edn.String:
 		//text:allow a word of a history file
@@ -329,12 +358,11 @@ func (r *reader) thisText() string {
 		r.Fail("a value for the key before")
 		return ""
 	}
-	return r.form()
+	return r.form(200)
 }
 
-// form is the present form as text, cut off where it gets long.
-func (r *reader) form() string {
-	const enough = 200
+// form is the present form as text, cut off where it gets longer than enough.
+func (r *reader) form(enough int) string {
 	depth := r.Depth()
 	if r.Kind == edn.Open {
 		depth--
@@ -453,7 +481,7 @@ func (r *reader) spell(expected string) (n code, isInt bool) {
 	case edn.Symbol, edn.Number, edn.Bool:
 		h.enc = append(h.enc[:0], r.Text...)
 	case edn.Open, edn.Char:
-		h.enc = append(h.enc[:0], r.form()...)
+		h.enc = append(h.enc[:0], r.form(math.MaxInt)...) // two that only begin alike are two
 	default:
 		r.Fail(expected)
 	}
@@ -555,13 +583,19 @@ func (r *reader) headers() []Header {
 		headers = append(headers, Header{name, r.text()})
 		r.closing()
 	}
+	if isMap { // which has no order
+		slices.SortFunc(headers, func(a, b Header) int { return strings.Compare(a.Key, b.Key) })
+	}
 	return headers
 }
 
 // value reads what an operation asked or was told: micro-operations, or the
 // keys of an assign. Anything else means nothing to checks.
 func (r *reader) value(raw *raw) {
-	if r.Next() != edn.Open || string(r.Text) == "{" || string(r.Text) == "#{" {
+	if r.Next() != edn.Open || string(r.Text) == "{" {
+		if r.Kind != edn.Nil {
+			r.shape()
+		}
 		raw.text = r.thisText()
 		return
 	}
@@ -570,11 +604,21 @@ func (r *reader) value(raw *raw) {
 			r.mop(raw)
 			continue
 		}
+		if r.Kind != edn.Nil {
+			r.shape()
+		}
 		if r.Kind == edn.Nil || r.Kind == edn.Open {
 			r.Skip()
 			continue
 		}
 		raw.keys = append(raw.keys, r.key())
+	}
+}
+
+// shape records that the present token is no list of micro-operations.
+func (r *reader) shape() {
+	if r.shapeless == nil {
+		r.shapeless = r.Wrong("a list of micro-operations, such as [[:poll {partition [[offset value]]}]]")
 	}
 }
 
@@ -610,7 +654,7 @@ func (r *reader) mop(raw *raw) {
 	case MopSend:
 		r.Next()
 		m.key = r.key()
-		pair := r.Next() == edn.Open
+		pair := r.Next() == edn.Open && r.Text[0] != '{' && string(r.Text) != "#{" // which is a value
 		if pair {
 			m.offset = r.offset()
 			r.Next()

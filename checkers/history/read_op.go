@@ -24,7 +24,7 @@ type Op struct {
 	Offsets []OffsetMop
 	Shape   []Step // the micro-operations in their order
 
-	Keys          []Key // of Assign, Subscribe, Assigned, Revoked and Lost
+	Keys          []Key // of Assign, Subscribe, Seek, Assigned, Revoked and Lost
 	Rebalanced    []Key
 	Seek          bool
 	Group         string
@@ -92,7 +92,7 @@ func (h *History) Each(fn func(op *Op) bool) {
 const (
 	HasSends = 1 << iota
 	HasPolls // which delivered something
-	HasKeys  // Assign, Subscribe or Crash
+	HasKeys  // Assign, Subscribe, Crash or Seek
 	HasFacts // offsets, epochs, generations, ownership
 )
 

@@ -198,7 +198,7 @@ func (w *writer) value(asked bool) {
 	op := &w.op
 	w.field("value")
 	if len(op.Shape) == 0 {
-		if len(op.Keys) > 0 || op.F == Assign || op.F == Subscribe || op.F.OfListener() {
+		if len(op.Keys) > 0 || op.F == Assign || op.F == Subscribe || op.F == Seek || op.F.OfListener() {
 			w.keys(op.Keys)
 		} else if op.F == Send || op.F == Poll || op.F == Txn {
 			w.line = append(w.line, "[]"...)

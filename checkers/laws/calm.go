@@ -64,9 +64,11 @@ func (p *replica) committed(hw int64) {
 	p.waiting = append(p.waiting[:0], p.waiting[n:]...)
 }
 
-// ShrinkProposed: the leader asks the controller to take late out of the ISR. Law 78.
+// ShrinkProposed: the leader asks the controller to take late out of the ISR. Laws 78
+// and 97.
 func (r *Replication) ShrinkProposed(leader Node, late []Node) {
 	r.events++
+	r.askedToLeave(r.of(leader), late)
 	if c := r.cfg.Calm; c != nil && c.from(c.Now) {
 		r.fail(UndisturbedMembers, leader, "leader %v asks to take %v out of the ISR, though nothing has disturbed the cluster since %v", leader, late, c.since)
 	}

@@ -116,6 +116,8 @@ var (
 		"each proposal of a leader, each committed change of the partition, and each time a broker is fenced", "KIP-841, KIP-966; ReplicationControlManager.ineligibleReplicasForIsr")
 	CleanerBounds = declare(82, OfPartition, "what the cleaner replaces lies below the high watermark and the first open transaction",
 		"each time that segments of a log are replaced", "LogCleanerManager.cleanableOffsets")
+	LateBeforeOut = declare(97, OfPartition, "a leader asks no replica out of the ISR that had all of its log a short time ago: within a quarter of replica.lag.time.max.ms, for clocks may run fast",
+		"each proposal to shrink an ISR", "KIP-16; Partition.maybeShrinkIsr, isFollowerOutOfSync")
 	KnownMarks = declare(80, OfPartition, "a replica opens its log and begins to lead with a high watermark that it had before, and after a clean shutdown with the last one",
 		"each start of a replica, and each beginning of leadership", "ReplicaManager.checkpointHighWatermarks; KIP-207")
 )

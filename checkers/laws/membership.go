@@ -24,6 +24,9 @@ func (r *Replication) ControllerState(s PartitionState) {
 		r.forgive(s.Leader)
 	}
 	unasked := r.members(s)
+	if s.LeaderEpoch != r.leaderEpoch && r.cfg.Calm != nil {
+		r.leaderSince = r.cfg.Calm.Now
+	}
 	r.leader, r.leaderEpoch, r.partitionEpoch = s.Leader, s.LeaderEpoch, s.PartitionEpoch
 	set(&r.isr, s.ISR)
 	set(&r.elr, s.ELR)

@@ -1,5 +1,7 @@
 package laws
 
+import "time"
+
 // ReplicationConfig says what a partition promises.
 type ReplicationConfig struct {
 	Subject string            // the partition, for messages
@@ -10,6 +12,8 @@ type ReplicationConfig struct {
 	// Calm is when nothing disturbs the cluster; nil: never, so laws 78 and 79 are
 	// not asked.
 	Calm *Calm
+	// LagTimeMax is replica.lag.time.max.ms; 0: law 97 is not asked.
+	LagTimeMax time.Duration
 	// HWNeedsMinISR: the high watermark stands still below MinISR (KIP-966).
 	HWNeedsMinISR bool
 }
@@ -37,6 +41,7 @@ type Replication struct {
 	// What the controller has committed.
 	leader         Node
 	leaderEpoch    Epoch
+	leaderSince    time.Duration // when leaderEpoch was committed
 	partitionEpoch int32
 	isr, elr       []Node
 	known          bool
@@ -79,6 +84,7 @@ type replica struct {
 	epochStart int64
 	maximal    []Node
 	fetched    []fetched // by follower, in this epoch
+	caughtUp   []caughtUp
 	waiting    []waiting // its own appends, oldest first
 	asked      calmJoins
 }
@@ -355,7 +361,12 @@ func (r *Replication) BecameLeader(node Node, epoch Epoch, end, hw int64, isr []
 		r.fail(KnownMarks, node, "%v leads with high watermark %d; the last one that it knew is %d", node, hw, p.hw)
 	}
 	if epoch > p.epoch || !p.leads {
-		p.epochStart, p.fetched, p.waiting = end, p.fetched[:0], p.waiting[:0]
+		p.epochStart, p.fetched, p.waiting, p.caughtUp = end, p.fetched[:0], p.waiting[:0], p.caughtUp[:0]
+		if epoch == r.leaderEpoch {
+			for _, n := range isr {
+				p.hasAll(n, r.leaderSince)
+			}
+		}
 	}
 	p.leads, p.epoch, p.up = true, epoch, true
 	p.hw, p.met = hw, true
@@ -450,6 +461,9 @@ func (r *Replication) FollowerFetched(leader, follower Node, offset int64, epoch
 	}
 	if len(p.waiting) > 0 {
 		r.overdue(p)
+	}
+	if r.cfg.Calm != nil && offset >= p.log.end() {
+		p.hasAll(follower, r.cfg.Calm.Now)
 	}
 	for i := range p.fetched {
 		if p.fetched[i].node == follower {

@@ -120,6 +120,8 @@ func replicate(t *testing.T, events string) *tally {
 			calm.Disturbed()
 		case "at":
 			calm.Now = time.Duration(w.num()) * time.Second
+		case "lag": // replica.lag.time.max.ms, in seconds
+			r.cfg.LagTimeMax = time.Duration(w.num()) * time.Second
 		case "shrink":
 			r.ShrinkProposed(w.node(), w.list())
 		case "kept":
@@ -667,6 +669,30 @@ var replications = []tale{
 		batch 1 4 7 0 0 1
 		append 1 4 6 0
 		batch 1 6 7 0 6 7`},
+	{"a leader asks a replica out that has been behind for long", 0, replicated + `
+		lag 30
+		at 31
+		append 1 4 5 0
+		shrink 1 [3]`},
+	{"a leader asks a replica out that had all just now", 97, replicated + `
+		lag 30
+		at 31
+		fetch 1 3 4 0
+		at 38
+		shrink 1 [2 3]`},
+	{"or that was in sync when its epoch began", 97, replicated + `
+		lag 30
+		at 31
+		state 1 1 [1 2 3]
+		leads 1 1 4 [1 2 3]
+		append 1 4 5 1
+		shrink 1 [3]`},
+	{"one that asks for less than there is has not all", 0, replicated + `
+		lag 30
+		at 31
+		append 1 4 5 0
+		fetch 1 3 4 0
+		shrink 1 [3]`},
 	{"replicas differ when all is quiet", 27, replicated + `
 		append 1 4 5 0
 		quiet`},

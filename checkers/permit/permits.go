@@ -44,6 +44,7 @@ type Permits struct {
 	members    map[int32]bool
 	heard      map[int32]int64 // by process: when its listener was told something first
 	compaction *compaction     // made when it is needed
+	deletions  map[history.Key][]deletion
 	told       bool
 }
 

@@ -14,7 +14,9 @@ type row struct {
 	when   func(e *Expectations) bool
 	fault  history.FaultKind // which must have happened, too
 	// legal: nothing was ever promised, whatever is configured.
-	legal   bool
+	legal bool
+	// asked: what a client asked for permits it, so that a history shows whether anything does.
+	asked   bool
 	permits []detect.Anomaly
 	only    func(p *Permits, f *detect.Finding) bool // nil: every instance
 	// laws are those of what happens inside that need not hold any longer, where
@@ -167,6 +169,9 @@ var table = []row{
 		when:    func(e *Expectations) bool { return e.Is(AutoOffsetReset, "earliest") },
 		fault:   history.OffsetReset,
 		permits: []detect.Anomaly{detect.NonmonotonicPoll, detect.GroupRewind, detect.KeyOrder}, only: oncePerReader},
+	{reason: "delete-records: a client had asked for it to be deleted",
+		when: always, legal: true, asked: true,
+		permits: gaps, only: deletedByClient},
 	{reason: "retention: records below the log's start were deleted",
 		when:    retention,
 		permits: gaps, only: belowLogStart},
@@ -266,9 +271,12 @@ func (e *Expectations) Offers() (all []Offer) {
 // May reports whether some row may permit instances of an anomaly.
 func (e *Expectations) May(anomaly detect.Anomaly) bool {
 	for i := range table {
-		if r := &table[i]; r.when(e) && slices.Contains(r.permits, anomaly) {
+		if r := &table[i]; !r.asked && r.when(e) && slices.Contains(r.permits, anomaly) {
 			return true
 		}
 	}
 	return false
 }
+
+// MayBeDeleted reports whether what a client asked to be deleted may be why.
+func MayBeDeleted(anomaly detect.Anomaly) bool { return slices.Contains(gaps, anomaly) }

@@ -138,7 +138,7 @@ func main() {
 }
 
 // allHands are all sessions by hand.
-func allHands() []hand { return slices.Concat(hands, groupHands, txnHands) }
+func allHands() []hand { return slices.Concat(hands, oddHands, groupHands, txnHands) }
 
 func fail(err error) {
 	fmt.Fprintln(os.Stderr, "diff:", err)

@@ -28,6 +28,9 @@ type Config struct {
 	// for which it reports false are not inspected. Nil: 1, of each topic.
 	MinISR func(topic string) (min int, inspected bool)
 
+	// LagTimeMax is replica.lag.time.max.ms; 0: the law that needs it is not asked.
+	LagTimeMax time.Duration
+
 	// Broken is called with each law that breaks: of a partition, or (nil) of the
 	// quorum. forgiven: from now on what is left of the partition is the truth.
 	Broken func(p *Partition, f laws.Failure) (forgiven bool)
@@ -177,7 +180,7 @@ func (in *Inspector) meet(id witness.PartitionID) *Partition {
 			return nil
 		}
 	}
-	p.Laws = laws.NewReplication(laws.ReplicationConfig{Subject: id.Partition.String(), Name: in.name(), MinISR: p.MinISR, HWNeedsMinISR: true, Brokers: in.brokers, Calm: &in.calm})
+	p.Laws = laws.NewReplication(laws.ReplicationConfig{Subject: id.Partition.String(), Name: in.name(), MinISR: p.MinISR, HWNeedsMinISR: true, Brokers: in.brokers, Calm: &in.calm, LagTimeMax: in.cfg.LagTimeMax})
 	p.Laws.Report = func(f laws.Failure) {
 		if in.cfg.Broken(p, f) {
 			p.forgiven = true

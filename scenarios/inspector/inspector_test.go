@@ -134,6 +134,7 @@ type inspected struct {
 	forgive bool
 	said    []string
 	wants   func(messages bool)
+	turns   uint64 // how often the process of each host was woken
 }
 
 func inspect() *inspected {
@@ -146,7 +147,9 @@ func inspect() *inspected {
 			}
 			return fmt.Sprintf("broker-%d", id)
 		},
-		MinISR: func(topic string) (int, bool) { return 2, topic == "orders" },
+		MinISR:     func(topic string) (int, bool) { return 2, topic == "orders" },
+		LagTimeMax: 30 * time.Second,
+		Turns:      func(string) uint64 { return in.turns },
 		Broken: func(_ *inspector.Partition, f laws.Failure) bool {
 			in.broken = append(in.broken, f)
 			return in.forgive

@@ -146,7 +146,7 @@ func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement
 		}
 	}
 	for _, c := range r.s.OwnChecks {
-		found := c.Run(h)
+		found := ask(c, h)
 		report.Checks = append(report.Checks, reports.Check{Name: c.Name, Verdict: found.Verdict(), Checked: found.Count})
 		for _, b := range found.Broken {
 			report.Violations = append(report.Violations, reports.Violation{
@@ -170,6 +170,19 @@ func (r *run) judge(h *history.History, report *reports.Run) *checkers.Judgement
 		panic(fmt.Sprintf("scenarios: %s was certain while the run went on, and is not seen in its history: %s", first.Anomaly, first.Message))
 	}
 	return j
+}
+
+// ask runs a check of the scenario's own. One that panics is named.
+func ask(c checkers.Check, h *history.History) checkers.Checked {
+	defer named("check", c.Name)
+	return c.Run(h)
+}
+
+// named says in a panic of what of the scenario's own it is.
+func named(what, name string) {
+	if p := recover(); p != nil {
+		panic(fmt.Sprintf("%s %q panics: %v", what, name, p))
+	}
 }
 
 // breaks reports whether an anomaly that was found makes the run violated.

@@ -90,7 +90,7 @@ func (r *run) watchLaws() *lawWatch {
 	}
 	w.Inspector = inspector.New(inspector.Config{
 		Voters: voters, Name: r.c.HostOf,
-		MinISR: inspected,
+		MinISR: inspected, LagTimeMax: r.config.settings.Replica.LagTimeMax,
 		Broken: w.failed, Unclean: w.uncleanElection, Replaced: w.replaced,
 		Messages: func(wanted bool) { w.wantMessages(wanted, messages) }, FetchWait: r.config.fetchWait(),
 		Turns: w.turns, Hasty: r.config.hasty(),

@@ -41,7 +41,7 @@ func (r *run) watchOwn(l scenarios.Law, inside bool) func(*ledger.Entry) {
 		if o.broken {
 			return
 		}
-		checked, message := watch(e)
+		checked, message := o.look(watch, e)
 		if checked {
 			o.checked++
 		}
@@ -53,6 +53,12 @@ func (r *run) watchOwn(l scenarios.Law, inside bool) func(*ledger.Entry) {
 			r.w.Fail(errBroken)
 		}
 	}
+}
+
+// look puts an event before the law. One that panics is named.
+func (o *ownLaw) look(watch func(*ledger.Entry) (bool, string), e *ledger.Entry) (checked bool, message string) {
+	defer named("law", o.law.Name)
+	return watch(e)
 }
 
 // check is what the report says of the law.

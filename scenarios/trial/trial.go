@@ -204,6 +204,10 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	}
 	r.clients = r.s.Workload.Clients(r.stage)
 	r.watchFindings()
+	if err := r.checkClients(); err != nil {
+		r.w.Close()
+		return nil, optionError{err}
+	}
 	for _, c := range r.clients {
 		r.c.AddClients(c.Host)
 		if c.Group != "" {
@@ -243,6 +247,21 @@ func (o Options) playing(d scenarios.Drawn) (scenarios.Scenario, Options) {
 	maps.Copy(set, o.Set)
 	o.Set = set
 	return d.Scenario, o
+}
+
+// checkClients says what is missing in the clients of a workload.
+func (r *run) checkClients() error {
+	hosts := map[string]bool{}
+	for _, c := range r.clients {
+		switch {
+		case c.Host == "" || c.Main == nil:
+			return fmt.Errorf("scenario %s: Workload: client %q: expected a Host and a Main", r.s.Name, c.Host)
+		case hosts[c.Host]:
+			return fmt.Errorf("scenario %s: Workload: found two clients on host %s, expected one on each", r.s.Name, c.Host)
+		}
+		hosts[c.Host] = true
+	}
+	return nil
 }
 
 // checkPlans says what cannot be played in this cluster: of the plan given for

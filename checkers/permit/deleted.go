@@ -1,0 +1,53 @@
+package permit
+
+import (
+	"github.com/ktrial/ktrial/checkers/detect"
+	"github.com/ktrial/ktrial/checkers/history"
+)
+
+// deletion is a client's request to delete what lies below an offset.
+type deletion struct {
+	began, done int64
+	below       int64 // history.NoOffset: all that there was
+}
+
+// deletedByClient: a client had asked for the record to be deleted when it was missed.
+func deletedByClient(p *Permits, f *detect.Finding) bool {
+	if p.deletions == nil {
+		p.gatherDeletions()
+	}
+	all := p.deletions[f.Key]
+	if len(all) == 0 {
+		return false
+	}
+	lost, writer, missed := f.Record.Offset, f.Record.Row, int64(-1)
+	switch f.Anomaly {
+	case detect.PollSkip, detect.IntPollSkip, detect.GroupJump:
+		lost, missed = p.lastSkipped(f), int64(p.log.H.Brief(f.Later.Row).Completed)
+		if rec, there := p.log.At(f.Key, lost); there {
+			writer = p.log.Writer(rec)
+		}
+	default:
+		missed = p.missedFirst(f.Key, lost, writer)
+	}
+	for _, d := range all {
+		switch {
+		case lost < 0, missed >= 0 && d.began > missed:
+		case d.below > lost, d.below == history.NoOffset && writer >= 0 && int64(p.log.H.Brief(writer).Invoked) < d.done:
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Permits) gatherDeletions() {
+	p.deletions = map[history.Key][]deletion{}
+	p.log.H.EachOf(history.HasFacts, func(op *history.Op) bool {
+		for _, m := range op.Offsets {
+			if m.Kind == history.MopDelete && op.Type != history.Failed {
+				p.deletions[m.Key] = append(p.deletions[m.Key], deletion{op.Invoked, op.Completed, m.Offset})
+			}
+		}
+		return true
+	})
+}
