@@ -152,7 +152,7 @@ var forPeople = map[string][]string{
 		"witness.AutoCreateFailed", "witness.Malformed",
 		"cluster.ShutdownFailed", "ledger.Said", "witness.EpochRefused",
 	},
-	"what a user's program wrote, and how it ended": {"wasi.Line", "workloads.ProgramEnded"},
+	"what a user's program wrote, and how it ended": {"workloads.TellingRefused", "workloads.ProgramEnded"},
 	"a moment of a node's life; laws look at what follows from it": {
 		"witness.ControllerResigned", "witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
 		"witness.BrokerRegistering", "witness.TopicCreated",

@@ -27,7 +27,7 @@ const module = "github.com/ktrial/ktrial"
 var layers = map[string][]string{
 	"":       {"scenarios", "reports", "checkers", "faults", "broker/planted", "workloads"},
 	"ledger": {},
-	"tap":    {"workloads/fromwire", "checkers", "broker/wire"},
+	"tap":    {"workloads/fromwire", "checkers", "broker/wire", "broker/record"},
 	"cmd":    {"", "app", "tap", "lab", "scenarios", "reports", "checkers", "workloads", "faults", "broker", "sim"},
 	// What settings do: it plays clusters as scenarios do, for their numbers.
 	"lab":         {"scenarios", "reports", "checkers", "workloads", "faults", "broker", "sim"},

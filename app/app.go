@@ -190,7 +190,7 @@ func writeOverlay(goroot, release, scratch string) (string, error) {
 			return "", fmt.Errorf("app: reading the standard library of %s: %w", release, err)
 		}
 		if n := strings.Count(string(original), a.is); n != 1 {
-			return "", fmt.Errorf("app: %s of %s has the anchor %q %d times, expected once: this Go release is not known to `ktrial app build` yet; build with another one (GOTOOLCHAIN=go1.26.0), or give your client a dialer of its own", a.file, release, strings.TrimSpace(a.is), n)
+			return "", fmt.Errorf("app: %s of %s has the anchor %q %d times, expected once: this Go release is not known to `ktrial app build` yet; build with another one (GOTOOLCHAIN=go1.26.0), or build with the go command alone and give your client the dialer of github.com/ktrial/ktrial/sim/wasi/inside", a.file, release, strings.TrimSpace(a.is), n)
 		}
 		if err := put(a.file, []byte(strings.Replace(string(original), a.is, a.will, 1))); err != nil {
 			return "", fmt.Errorf("app: writing the overlay: %w", err)

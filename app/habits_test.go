@@ -2,6 +2,8 @@ package app
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -215,6 +217,71 @@ func TestHabits_LuckIsTheSeeds(t *testing.T) {
 		drawn[once[0]]++
 	}
 	assert.Len(t, drawn, 8, "each seed draws otherwise")
+}
+
+// A program that the go command has built alone, without the overlay, has a dialer instead.
+func TestInside_AProgramWithoutTheOverlayDialsByAnOption(t *testing.T) {
+	if testing.Short() {
+		t.Skip("building a program takes the go command some seconds")
+	}
+	file := filepath.Join(t.TempDir(), "plain.wasm")
+	_, err := run(Target{Go: "go", Dir: "testdata/inside", Package: "."}, "build", "-o", file, ".")
+	require.NoError(t, err)
+	p, err := Load(file)
+	require.NoError(t, err)
+	trial := put(p, 1, wasi.Process{Args: []string{"server:7", "server:8", "dark:7"}})
+	defer trial.w.Close()
+	trial.w.After(20*time.Second, "SIGTERM", func() { trial.Stop() })
+	trial.w.Run(30 * time.Second) //nolint:errcheck // the server waits for ever: a deadlock is fine
+	require.True(t, trial.ended, "%v", trial.lines())
+	require.NoError(t, trial.err)
+	assert.Equal(t, []string{
+		"stdout: connected to server:7 read 200000 bytes back <nil>", "stdout: read tcp: i/o timeout",
+		"stdout: dial tcp server:8: connect: Connection refused", "stdout: dial tcp dark:7: context deadline exceeded", "stdout: asked to end after 17s",
+	}, trial.lines())
+}
+
+// Compiled code and the interpreter play the same.
+func TestHabits_TheInterpreterPlaysTheSame(t *testing.T) {
+	file := habits(t)
+	module, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for _, args := range [][]string{{"talk", "server:7"}, {"luck"}, {"files"}} {
+		hashes := map[uint64]bool{}
+		for _, interpreter := range []bool{false, true} {
+			p, err := wasi.Load("habits", module, wasi.Options{Cache: cacheDir(), Interpreter: interpreter})
+			require.NoError(t, err)
+			trial := put(p, 3, wasi.Process{Args: args})
+			trial.w.Run(5 * time.Second) //nolint:errcheck // the server waits for ever: a deadlock is fine
+			require.True(t, trial.ended)
+			hashes[trial.w.Hash()] = true
+			trial.w.Close()
+			p.Close()
+		}
+		assert.Len(t, hashes, 1, args[0])
+	}
+}
+
+// BenchmarkStart is what a program costs before its first step: it is loaded from the cache
+// of compiled modules, and its runtime starts.
+func BenchmarkStart(b *testing.B) {
+	file := filepath.Join(b.TempDir(), "habits.wasm")
+	require.NoError(b, Build(Target{Dir: "testdata/habits", Package: ".", Output: file}))
+	module, err := os.ReadFile(file)
+	require.NoError(b, err)
+	cache := b.TempDir()
+	for i := -1; i < b.N; i++ { // the first compiles it
+		if i == 0 {
+			b.ResetTimer()
+		}
+		p, err := wasi.Load("habits", module, wasi.Options{Cache: cache})
+		require.NoError(b, err)
+		trial := put(p, 1, wasi.Process{Args: []string{"exit"}})
+		trial.w.Run(time.Second) //nolint:errcheck // the server waits for ever: a deadlock is fine
+		require.True(b, trial.ended)
+		trial.w.Close()
+		p.Close()
+	}
 }
 
 // A killed program never writes another byte, and leaves nothing behind.

@@ -45,6 +45,17 @@ var kinds = []struct {
 		0: send x/10@0 x/11@1
 		1: assign x
 		1: poll x/10@0`, "", Inconclusive, "unseen"},
+	{"what lies above all that consumers were given they do not owe", `
+		0: send x/10@0 x/11@1
+		1: assign x
+		1: poll x/10@0
+		log: log position x@1`, "", Holds, ""},
+	{"unless one of them came to where it should be", `
+		0: send x/10@0 x/11@1
+		1: assign x
+		1: poll x/10@0
+		1: poll
+		log: log position x@1`, "", Violated, "unseen"},
 	{"an empty poll shows that it did not", `
 		0: send x/10@0 x/11@1
 		1: assign x

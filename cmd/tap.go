@@ -47,6 +47,7 @@ func tapCommand() *cobra.Command {
 	c.Flags().StringVar(&k.cfg.Listen, "listen", "127.0.0.1:19092", "`HOST:PORT` in front of the first broker; the others have the ports that follow")
 	c.Flags().StringVar(&k.out, "out", "", "keep the history in this `DIR`, for ktrial check")
 	c.Flags().StringArrayVar(&k.config, "config", nil, "`KEY=VALUE`,...: what else is known of the configuration")
+	c.Flags().DurationVar(&k.cfg.DropEvery, "drop-every", 0, "close all connections of clients every so often, a `DURATION`, as a broken network does; 0: never")
 	c.Flags().BoolVar(&k.live, "live", false, "say what is certain while it runs")
 	c.Flags().BoolVar(&k.strict, "strict", false, "what a setting permits is a violation, too")
 	c.Flags().BoolVar(&k.json, "json", false, "print JSON")
@@ -73,6 +74,9 @@ func (k *tapping) run() error {
 		if err := os.MkdirAll(k.out, 0o755); err != nil {
 			return usage{err}
 		}
+	}
+	if k.cfg.DropEvery < 0 {
+		return wrong("tap: found --drop-every %v, expected a time above 0", k.cfg.DropEvery)
 	}
 	k.cfg.MostOperations = k.mostOperations
 	k.cfg.Notice = func(text string) { fmt.Fprintln(os.Stderr, "ktrial: "+text) }
@@ -134,6 +138,9 @@ func reportWire(r tap.Result, out string, json bool) error {
 		fmt.Fprint(stdout, r.Judgement)
 		fmt.Fprintf(stdout, "  wire     %d requests, %d records sent, %d of them seen again, %d answers missing, %d frames not understood\n",
 			r.Counts.Requests, r.Counts.Records, r.Counts.Again, r.Counts.Unanswered, r.Counts.Unread)
+		if r.Counts.Ahead > 0 {
+			fmt.Fprintf(stdout, "  ahead    %d acknowledged records lie above all that consumers have read\n", r.Counts.Ahead)
+		}
 		if r.Counts.Alike > 0 {
 			fmt.Fprintf(stdout, "  alike    %d records without a producer id equal others: a duplicate of one cannot be told from the other\n", r.Counts.Alike)
 		}

@@ -127,6 +127,42 @@ func TestTap_DroppedConnections(t *testing.T) {
 	}
 }
 
+// A tap decodes and records what passes, and costs less than half of a direct connection's
+// throughput: both are measured in turn, so that what else the machine does is the same to both.
+func TestTap_CostsLessThanHalfOfTheThroughput(t *testing.T) {
+	if !*long {
+		t.Skip("throughput is measured with -long")
+	}
+	s, p := tapped(t, tap.Config{})
+	const records = 60_000
+	through := func(addr string, topic string) time.Duration {
+		s.createTopic(topic)
+		client, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.DefaultProduceTopic(topic), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.MaxBufferedRecords(records))
+		require.NoError(t, err)
+		defer client.Close()
+		begun := time.Now()
+		for i := range records {
+			client.Produce(context.Background(), kgo.StringRecord(fmt.Sprintf("%s-%d-%090d", topic, i, i)), nil)
+		}
+		require.NoError(t, client.Flush(context.Background()))
+		for read := 0; read < records; {
+			read += client.PollFetches(context.Background()).NumRecords()
+		}
+		return time.Since(begun)
+	}
+	through(s.addrs[0], "warm-direct")
+	through(p.Addr(), "warm-tapped")
+	var ratios []float64
+	for i := range 5 {
+		direct := through(s.addrs[0], fmt.Sprint("direct-", i))
+		tapped := through(p.Addr(), fmt.Sprint("tapped-", i))
+		ratios = append(ratios, direct.Seconds()/tapped.Seconds())
+	}
+	slices.Sort(ratios)
+	t.Logf("of a direct connection's throughput: %.2f", ratios)
+	assert.GreaterOrEqual(t, ratios[len(ratios)/2], 0.5)
+}
+
 func TestTap_SaysWhatIsWrongWithItsArguments(t *testing.T) {
 	for _, x := range []struct {
 		args []string
@@ -136,6 +172,7 @@ func TestTap_SaysWhatIsWrongWithItsArguments(t *testing.T) {
 		{[]string{"tap", "--upstream", "127.0.0.1:1"}, "--upstream 127.0.0.1:1: dial tcp"},
 		{[]string{"tap", "--upstream", "127.0.0.1:1", "--tls-cert", "x"}, "expected both"},
 		{[]string{"tap", "--upstream", "127.0.0.1:1", "--config", "acks=7"}, "acks"},
+		{[]string{"tap", "--upstream", "127.0.0.1:1", "--drop-every", "-1s"}, "expected a time above 0"},
 	} {
 		says := typed(t, x.args...)
 		assert.Equal(t, exitUsage, says.code)

@@ -24,6 +24,10 @@ import (
 var (
 	only    = flag.String("clients", "", "only clients whose name and mode have this in them, such as sarama or java cooperative")
 	against = flag.String("against", "", "bootstrap servers of a cluster that runs, instead of a ktrial serve of the test's own; it is not restarted")
+
+	tapped    = flag.Bool("tap", false, "clients pass through a ktrial tap, which must accuse none of them")
+	dropEvery = flag.Duration("drop-every", 0, "with -tap: all connections are broken so often")
+	lasting   = flag.Duration("for", 0, "how long the clients work on before the end")
 )
 
 // modes are what each client is tried in: the first of them is its smoke.
@@ -82,6 +86,7 @@ func TestClients(t *testing.T) {
 		now = c.produced.Load()
 		c.each("it goes on after the cluster was killed", members, func(m *trial) { m.sees("the second member", m.b, now) })
 	}
+	time.Sleep(*lasting)
 	c.stop()
 	c.each("everything was seen and is committed", members, func(m *trial) {
 		m.until("every record is seen", func() bool { return m.missing() == 0 })
@@ -89,6 +94,7 @@ func TestClients(t *testing.T) {
 		m.until("the member ends", func() bool { return m.b.ended() })
 		m.until("all is committed", func() bool { return m.committed() })
 	})
+	c.judged()
 	for _, m := range members {
 		t.Run(m.name, func(t *testing.T) {
 			if m.failed != "" {
@@ -104,6 +110,7 @@ type stage struct {
 	port     int
 	dir      string
 	server   *process
+	tap      *process // nil: clients are connected directly
 	addr     string
 	client   *kgo.Client
 	produced atomic.Int64
@@ -121,6 +128,9 @@ func newStage(t *testing.T) *stage {
 		c.addr = fmt.Sprintf("127.0.0.1:%d", c.port)
 		c.serve()
 	}
+	if *tapped {
+		c.tapIn()
+	}
 	c.client = client(t, c.addr, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RecordDeliveryTimeout(time.Minute))
 	needsGroups(t, c.client)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -134,6 +144,26 @@ func newStage(t *testing.T) *stage {
 	require.NoError(t, err)
 	require.Zero(t, resp.Topics[0].ErrorCode)
 	return c
+}
+
+// tapIn puts a tap in front of the cluster.
+func (c *stage) tapIn() {
+	program, err := ktrial()
+	require.NoError(c.t, err)
+	upstream, _, _ := strings.Cut(c.addr, ",")
+	c.addr = fmt.Sprintf("127.0.0.1:%d", freePorts(c.t, 4))
+	c.tap = start(c.t, "ktrial tap", program, "tap", "--upstream", upstream, "--listen", c.addr, "--drop-every", fmt.Sprint(*dropEvery))
+	c.tap.until("ready", func() bool { return strings.Contains(c.tap.out.String(), "judging what passes") })
+}
+
+// judged stops the tap: what passed through it holds, or is allowed.
+func (c *stage) judged() {
+	if c.tap == nil {
+		return
+	}
+	c.tap.end(syscall.SIGINT)
+	c.t.Logf("the tap says:\n%s", c.tap.out.String())
+	require.Zero(c.t, c.tap.cmd.ProcessState.ExitCode())
 }
 
 // topic is one of its own, for a cluster may have been used before.

@@ -189,6 +189,11 @@ const (
 	RecordsFailed       = "records failed"
 	RecordsInDoubt      = "records in doubt"
 	RecordsPolled       = "records polled"
+	// Of users' programs: see workloads.Counted.
+	RecordsAlike  = "records alike"
+	SendsTold     = "sends told"
+	SendsUnproven = "sends told and not seen acknowledged"
+	LinesRefused  = "told lines refused"
 )
 
 // Skipped is a fault that did not strike as it was planned.

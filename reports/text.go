@@ -85,6 +85,12 @@ func (r *Run) writeWork(w io.Writer, style Style) {
 	if records := r.records(); records != "" {
 		row("records", records)
 	}
+	if n := r.Counts[RecordsAlike]; n > 0 {
+		row("alike", count(n)+" records without a producer id equal others: a duplicate of one cannot be told from the other")
+	}
+	if told := r.told(); told != "" {
+		row("told", told)
+	}
 	if polls := r.Errors["poll"]; len(polls) > 0 {
 		row("polls", failed(polls))
 	}
@@ -130,6 +136,20 @@ func (r *Run) records() string {
 		return text + failed(sends)
 	}
 	return text + count(n) + " failed"
+}
+
+// told sums up what programs told themselves.
+func (r *Run) told() string {
+	var parts []string
+	for _, c := range []struct{ key, word string }{
+		{SendsTold, "sends that programs count on"}, {SendsUnproven, "of them not acknowledged on the wire by then"},
+		{LinesRefused, "lines not understood (see --story)"},
+	} {
+		if n := r.Counts[c.key]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", count(n), c.word))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // failed is such as: 612 failed: 611 INVALID_RECORD, 1 NOT_LEADER_OR_FOLLOWER.

@@ -33,6 +33,9 @@ type Config struct {
 	// MostOperations is how many events the history may have: then the proxy goes on and
 	// records no more. 0: no limit.
 	MostOperations int64
+	// DropEvery, if set, is how often all connections of clients are closed, as a broken
+	// network does: what is under way then clients send again.
+	DropEvery time.Duration
 	// Live, if set, is called when an anomaly is certain while the proxy runs.
 	Live func(checkers.Found)
 	// Notice, if set, is called with what a person should know.
@@ -212,8 +215,21 @@ func (t *Tap) Stop() {
 
 // Run runs until the context ends.
 func (t *Tap) Run(ctx context.Context) {
-	<-ctx.Done()
-	t.Stop()
+	defer t.Stop()
+	var drop <-chan time.Time
+	if t.cfg.DropEvery > 0 {
+		tick := time.NewTicker(t.cfg.DropEvery)
+		defer tick.Stop()
+		drop = tick.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-drop:
+			t.DropConnections()
+		}
+	}
 }
 
 // Result is what was seen.
@@ -230,6 +246,7 @@ func (t *Tap) Judge(strict bool, given checkers.Expectations) Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.observer.Finish()
+	t.observer.NotePositions()
 	t.recorder.Note(history.Event{Type: history.Unknown, Actor: "ktrial tap", F: history.Config, Text: t.observer.Claims.Text(), Time: time.Since(t.begun)})
 	return Result{
 		History: t.recorder.History(), Judgement: checkers.Judge(t.recorder.History(), checkers.Options{Expect: given, Strict: strict}),

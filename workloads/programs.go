@@ -21,6 +21,9 @@ import (
 // and what it did is read from its connections. When all is over an auditor reads every
 // partition once more from its beginning.
 //
+// What the wire does not show, a program may tell in lines of its standard output
+// (fromwire.Observer.Tell).
+//
 // A program is told where the cluster is by its environment: KAFKA is
 // bootstrap.servers, TOPICS the scenario's topics, HOSTNAME its host. When the work is
 // over it is sent SIGTERM; one that has sent nothing is given some time more, to read
@@ -97,7 +100,14 @@ func (w Programs) ForRun() Workload {
 }
 
 // Finish records what is known of transactions whose end was not seen.
-func (w Programs) Finish() { w.seen.Finish() }
+func (w Programs) Finish() Counted {
+	if w.seen.Observer == nil {
+		return Counted{} // the run did not come to its work
+	}
+	w.seen.Finish()
+	c := &w.seen.Counts
+	return Counted{Alike: c.Alike, Told: c.Told, Unproven: c.Unproven, Refused: c.Refused}
+}
 
 // Set changes the only parameter there is.
 func (w Programs) Set(name, value string) (Workload, error) {
@@ -130,6 +140,7 @@ func (w Programs) Check() error {
 // Clients are the programs, one that asks where the logs end, and the auditor.
 func (w Programs) Clients(s *Stage) []Client {
 	w.seen.Observer = fromwire.New(s.Recorder, s.Now, s.NewProcess)
+	w.seen.ClientsAreProcesses = true
 	var out []Client
 	for _, p := range w.List {
 		running := &running{w: w, s: s, p: p}
@@ -188,7 +199,7 @@ func (r *running) main(h env.Host) {
 	}
 	r.w.seen.Ended(r.named(h)) // it was killed
 	r.life++
-	o := &observedHost{Host: h, o: r.w.seen.Observer, life: r.named(h)}
+	o := &observedHost{Host: h, o: r.w.seen.Observer, life: r.named(h), refuses: func(err error) { r.s.CountFailure(history.Other, err) }}
 	err := r.p.Program.Run(o, wasi.Process{
 		Args: r.expand(h, r.p.Args),
 		Env: append([]string{
@@ -237,11 +248,26 @@ func (r *running) expand(h env.Host, words []string) []string {
 	return out
 }
 
-// observedHost is a host whose connections are observed.
+// observedHost is a host whose connections are observed, and on whose standard output a
+// program may tell what they do not show.
 type observedHost struct {
 	env.Host
-	o    *fromwire.Observer
-	life string
+	o       *fromwire.Observer
+	life    string
+	refuses func(error) // is called with what was not understood; nil: no program runs here
+}
+
+// Tell implements env.Host.
+func (h *observedHost) Tell(e ledger.Event) {
+	h.Host.Tell(e)
+	line, is := e.(*wasi.Line)
+	if !is || h.refuses == nil || line.Stream != wasi.Stdout || !fromwire.Tells(line.Text) {
+		return
+	}
+	if err := h.o.Tell(h.Name(), h.life, line.Text); err != nil {
+		h.Host.Tell(&TellingRefused{Line: line.Text, Reason: err.Error()})
+		h.refuses(err)
+	}
 }
 
 // Dial implements env.Host.
@@ -332,6 +358,22 @@ func (a *observedAudit) reached(c *client.Consumer, all []kafka.TopicPartition) 
 		at, err := c.Position(tp)
 		return err != nil || at.Offset < a.s.Ends()[tp]
 	})
+}
+
+// TellingRefused: a program told an operation that was not understood.
+type TellingRefused struct {
+	Line   string `json:"line"`   // as it was written
+	Reason string `json:"reason"` // what was found, and what was expected
+}
+
+var tellingRefused = ledger.Declare[TellingRefused]("telling-refused", "a program told an operation that was not understood", ledger.Notable)
+
+// Kind implements ledger.Event.
+func (e *TellingRefused) Kind() *ledger.Kind { return tellingRefused }
+
+// Sentence implements ledger.Event.
+func (e *TellingRefused) Sentence() string {
+	return fmt.Sprintf("tells what is not understood: %s: %s", e.Reason, e.Line)
 }
 
 // ProgramEnded: a user's program came to its end.

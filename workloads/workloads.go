@@ -48,8 +48,21 @@ type Configured interface {
 type PerRun interface {
 	Workload
 	ForRun() Workload
-	// Finish is called when the run is over, and may record what is known then.
-	Finish()
+	// Finish is called when the run is over, and may record what is known then. It
+	// returns what the history does not have.
+	Finish() Counted
+}
+
+// Counted is what was seen of programs beside their history.
+type Counted struct {
+	// Alike are records without a producer id that equal others: a duplicate of one cannot
+	// be told from the other.
+	Alike int64
+	// Told are sends of which a program itself said that they are acknowledged; Unproven
+	// are those of them of which its connections did not show it.
+	Told, Unproven int64
+	// Refused are lines that begin as what a program tells, and were not understood.
+	Refused int64
 }
 
 // Settable is a workload with parameters that `--set` changes.

@@ -213,7 +213,8 @@ func (l *Log) findStuck(emit Emit) (checked int64) {
 // over is known by where the logs end, by the position of a consumer, or, where
 // empty polls are said to mean it, by one that found nothing where the record
 // should have been; else it is undecided. What lies below all that any reader
-// began with need not have been read.
+// began with need not have been read, nor what lies above all that the history says
+// consumers were given, where it tells no end of the log.
 func (l *Log) unseen(lost map[history.Rec]bool, starts *belowStarts, emit Emit) {
 	ends := LogEnds(l.H)
 	for i, flags := range l.flags {
@@ -227,7 +228,13 @@ func (l *Log) unseen(lost map[history.Rec]bool, starts *belowStarts, emit Emit) 
 			if starts.beganAbove(f.Key, f.Record.Offset, f.Record.Row) {
 				continue
 			}
-			_, told := ends[f.Key]
+			end, told := ends[f.Key]
+			if told && end.End == notTold {
+				if f.Record.Offset >= end.Drained && !l.wasDrained(&f) {
+					continue
+				}
+				told = false
+			}
 			f.Undecided = told && l.beganBefore(f.Record.Row) || !told && (flags&resent != 0 || !l.wasDrained(&f))
 		}
 		emit(f)

@@ -43,6 +43,7 @@ func (r *recording) connected(_, remote string) live.Observer {
 // finish is the recording when all is over. What the clients asked to be promised is in it.
 func (r *recording) finish(now time.Duration) Recording {
 	r.observer.Finish()
+	r.observer.NotePositions()
 	r.recorder.Note(history.Event{Type: history.Unknown, Actor: "ktrial serve", F: history.Config, Text: r.observer.Claims.Text(), Time: now})
 	return Recording{r.recorder.History(), r.observer}
 }

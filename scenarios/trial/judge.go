@@ -18,8 +18,9 @@ import (
 
 // result judges the history and writes the report.
 func (r *run) result() *Result {
+	var counted workloads.Counted
 	if w, ok := r.s.Workload.(workloads.PerRun); ok {
-		w.Finish()
+		counted = w.Finish()
 	}
 	r.tellConfig()
 	struck, skipped := faultsOf(r.w.Ledger())
@@ -31,7 +32,7 @@ func (r *run) result() *Result {
 		Violations:     slices.Clip(r.violations),
 		Allowed:        append([]reports.Permitted{}, r.allowed...), Checks: []reports.Check{},
 		Faults: struck, Probes: r.w.Probes(), Planted: map[string]reports.Planted{},
-		Config: r.config.named(), Counts: counts(h), Errors: r.stage.Failures(),
+		Config: r.config.named(), Counts: counts(h, counted), Errors: r.stage.Failures(),
 		Again: r.o.Command(r.s.Name), Program: r.o.program(), Stopped: r.stopped(), Skipped: skipped, OwnPlan: r.o.Plan != nil,
 		Unworkable: r.unworkable,
 		Drawn:      r.drawn(), NoFaults: r.o.NoFaults, Strict: r.o.Strict, WorkBegan: reports.Seconds(r.workBegan),
@@ -348,7 +349,7 @@ func (c *configuration) expectations() checkers.Expectations {
 var ended = map[history.Type]string{history.OK: reports.RecordsAcknowledged, history.Failed: reports.RecordsFailed, history.Unknown: reports.RecordsInDoubt}
 
 // counts is the work that was done.
-func counts(h *history.History) map[string]int64 {
+func counts(h *history.History, beside workloads.Counted) map[string]int64 {
 	sent, polled, polls := map[history.Type]int64{}, int64(0), 0
 	h.Each(func(op *history.Op) bool {
 		switch op.F {
@@ -366,6 +367,13 @@ func counts(h *history.History) map[string]int64 {
 	}
 	if polls > 0 {
 		out[reports.RecordsPolled] = polled
+	}
+	for name, n := range map[string]int64{ //det:allow into a map
+		reports.RecordsAlike: beside.Alike, reports.SendsTold: beside.Told, reports.SendsUnproven: beside.Unproven, reports.LinesRefused: beside.Refused,
+	} {
+		if n > 0 {
+			out[name] = n
+		}
 	}
 	return out
 }

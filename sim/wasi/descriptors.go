@@ -72,14 +72,14 @@ func (l *lines) write(p []byte) (int, errno) {
 func (l *lines) tell() {
 	text := strings.ToValidUTF8(string(l.partial[:min(len(l.partial), longest)]), "\uFFFD")
 	l.partial = l.partial[:0]
-	if l.stream == "stderr" && text != "" {
+	if l.stream == Stderr && text != "" {
 		l.remember(text)
 	}
 	// The stacks of a panic name addresses, which say nothing to a reader.
 	if !l.panics {
 		l.in.h.Tell(&Line{l.in.program.Name, l.stream, text})
 	}
-	if l.stream == "stderr" && strings.HasPrefix(text, "goroutine ") {
+	if l.stream == Stderr && strings.HasPrefix(text, "goroutine ") {
 		l.panics = true
 	}
 }

@@ -6,6 +6,12 @@ import (
 	"github.com/ktrial/ktrial/ledger"
 )
 
+// The streams of a program's lines.
+const (
+	Stdout = "stdout"
+	Stderr = "stderr"
+)
+
 // Line: a program wrote a line to its standard output or error.
 type Line struct {
 	Program string `json:"program"` // its name

@@ -44,7 +44,7 @@ func newInstance(p *Program, h env.Host, proc Process) *instance {
 	in := &instance{program: p, h: h, proc: proc, next: firstDescriptor, names: map[string]string{}, addresses: map[string]string{}}
 	in.pace.h = h
 	in.ready = h.NewSignal("program")
-	in.open = map[int32]descriptor{0: empty{}, 1: &lines{in: in, stream: "stdout"}, 2: &lines{in: in, stream: "stderr"}, root: directory{}}
+	in.open = map[int32]descriptor{0: empty{}, 1: &lines{in: in, stream: Stdout}, 2: &lines{in: in, stream: Stderr}, root: directory{}}
 	return in
 }
 

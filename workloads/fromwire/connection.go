@@ -143,11 +143,17 @@ func (c *Connection) sentRequest(h wire.Header, req kmsg.Request, err error) {
 func (c *Connection) interpret(r *request) {
 	switch req := r.req.(type) {
 	case *kmsg.MetadataRequest:
-		r.answered = func(resp kmsg.Response) { c.o.learn(resp.(*kmsg.MetadataResponse)) }
+		r.answered = func(resp kmsg.Response) {
+			m := resp.(*kmsg.MetadataResponse)
+			c.o.learn(m)
+			c.hearsMetadata(m)
+		}
 	case *kmsg.ProduceRequest:
 		c.produce(r, req)
 	case *kmsg.FetchRequest:
 		c.fetch(r, req)
+	case *kmsg.ListOffsetsRequest:
+		c.listOffsets(r, req)
 	case *kmsg.OffsetCommitRequest:
 		c.commit(r, req)
 	case *kmsg.OffsetFetchRequest:

@@ -60,6 +60,7 @@ func (c *Connection) fetchedRecords(resp *kmsg.FetchResponse) {
 		}
 		for j := range t.Partitions {
 			tp := kafka.TopicPartition{Topic: topic, Partition: t.Partitions[j].Partition}
+			c.hears(tp, t.Partitions[j].CurrentLeader.LeaderEpoch) // KIP-951
 			if f := c.fetching[tp]; f != nil && t.Partitions[j].ErrorCode == 0 {
 				c.poll(tp, f, &t.Partitions[j])
 			}
@@ -71,6 +72,7 @@ func (c *Connection) fetchedRecords(resp *kmsg.FetchResponse) {
 // one begins another process: a consumer that was assigned anew, or has sought.
 func (c *Connection) poll(tp kafka.TopicPartition, f *fetched, p *kmsg.FetchResponseTopicPartition) {
 	records, next := c.read(tp, f, p)
+	c.o.reaches(tp, f.asked, next)
 	if next == f.asked && !c.atEnd(f, p) {
 		return
 	}
@@ -140,7 +142,7 @@ func (c *Connection) read(tp kafka.TopicPartition, f *fetched, p *kmsg.FetchResp
 
 func (c *Connection) seen(r *record.Record, id identity, b record.Batch) history.Record {
 	seen := history.Record{
-		Key: c.o.key(id.partition), Offset: history.At(int64(r.Offset)), Value: name(r, id),
+		Key: c.o.key(id.partition), Offset: history.At(int64(r.Offset)), Value: c.o.name(r, id),
 		Attributes: history.Attributes{LeaderEpoch: history.At(int64(b.LeaderEpoch()))},
 	}
 	if r.Key != nil {

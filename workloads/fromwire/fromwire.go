@@ -16,6 +16,9 @@
 //     partition. That the application has processed them only a commit says.
 //   - A member of a group owns what SyncGroup or ConsumerGroupHeartbeat answered it, until it
 //     says or hears otherwise. Which records the application was given of it is not to be seen.
+//   - Of a record that carries the header ktrial the program may tell itself, in lines of its
+//     standard output (see Tell): then it says how the send ended. What an application
+//     processes only such lines say.
 //   - An error that refuses a send leaves it open too: most clients send it again, and
 //     whether one gives up is not to be seen.
 package fromwire
@@ -36,6 +39,9 @@ type Observer struct {
 	now        func() time.Duration
 	newProcess func() int64
 
+	// ClientsAreProcesses: what has one client's name is one process at a time, so that it
+	// knows what it has heard.
+	ClientsAreProcesses bool
 	// Claims are what the clients asked to be promised, as far as they were seen to.
 	Claims Claims
 	// Counts tell what was seen and what was not understood.
@@ -43,7 +49,9 @@ type Observer struct {
 
 	topics map[kafka.UUID]string // by the ids that answers to Metadata named
 	keys   map[kafka.TopicPartition]history.Value
-	sends  map[identity]*send          // that are open, or were acknowledged
+	sends  map[identity]*send // that are open, or were acknowledged
+	acked  []identity         // the latest of these, from oldest on, and then from the beginning
+	oldest int
 	last   map[identity]kafka.Sequence // highest that was seen, by producer and partition
 	free   map[string][]int64          // processes with nothing under way, by client
 	wrote  map[string]bool             // lives that have produced
@@ -53,6 +61,14 @@ type Observer struct {
 	members        map[memberID]*membership
 	inTransactions map[string]bool // groups whose offsets are committed in transactions, too
 	unsure         map[string]bool // groups whose offsets are deleted, or were committed of a topic without a known name
+
+	leaders         map[known]int32 // leader epochs, by the clients that heard of them
+	reached         map[kafka.TopicPartition]*reached
+	lowest, highest map[kafka.TopicPartition]kafka.Offset // of what was acknowledged
+
+	told    map[string]*told // sends that programs tell of, by their names
+	tellers map[tellerID]*teller
+	unsent  map[string]bool // topics with sends that were told and never seen
 }
 
 // Claims are what producers and consumers asked for on the wire.
@@ -103,6 +119,12 @@ type Counts struct {
 	Unanswered int64
 	// Records sent, and those of them that were seen more than once: retries.
 	Records, Again int64
+	// Ahead are offsets of acknowledged records to which no consumer had come.
+	Ahead int64
+	// Told are sends of which the program said itself that they are acknowledged;
+	// Unproven are those of them of which the wire did not show it by then. Refused are
+	// lines that were not understood.
+	Told, Unproven, Refused int64
 	// Alike are records without a producer id that are equal to others: a
 	// duplicate of one cannot be told from the other.
 	Alike int64
@@ -116,6 +138,8 @@ func New(r *history.Recorder, now func() time.Duration, newProcess func() int64)
 		topics: map[kafka.UUID]string{}, keys: map[kafka.TopicPartition]history.Value{}, sends: map[identity]*send{}, last: map[identity]kafka.Sequence{}, wrote: map[string]bool{},
 		free: map[string][]int64{}, open: map[epoch]*transaction{}, names: map[kafka.ProducerID]string{},
 		members: map[memberID]*membership{}, inTransactions: map[string]bool{}, unsure: map[string]bool{},
+		leaders: map[known]int32{}, reached: map[kafka.TopicPartition]*reached{}, lowest: map[kafka.TopicPartition]kafka.Offset{}, highest: map[kafka.TopicPartition]kafka.Offset{},
+		told: map[string]*told{}, tellers: map[tellerID]*teller{}, unsent: map[string]bool{},
 	}
 }
 

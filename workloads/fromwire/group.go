@@ -285,8 +285,10 @@ func ofKnownVersion(data []byte) []byte {
 	return data
 }
 
-// Ended records that a life of a client is over: its members own nothing any more.
+// Ended records that a life of a client is over: its members own nothing any more, and it
+// tells nothing any more.
 func (o *Observer) Ended(life string) {
+	o.endLife(life)
 	var over []memberID
 	for at, m := range o.members { //det:allow they are sorted
 		if m.life == life {

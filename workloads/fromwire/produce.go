@@ -1,7 +1,6 @@
 package fromwire
 
 import (
-	"fmt"
 	"hash/fnv"
 	"strconv"
 	"unicode"
@@ -30,30 +29,67 @@ type identity struct {
 
 // send is a record that a client has sent, once or more often.
 type send struct {
+	id      identity
 	process int64
 	event   history.Event
 	mop     [1]history.Mop
-	flying  int  // requests with it that wait for their answers
-	acked   bool // it has completed
+	flying  int   // requests with it that wait for their answers
+	acked   bool  // an answer has acknowledged it
+	told    *told // its program tells how it ended; nil: it does not
 	// Of a record in a transaction: which, and which step of it.
 	in    *transaction
 	index int
 }
 
-// name is how the history names the value of a record. With a producer id the
-// name is unique; the value in front is for people.
-func name(r *record.Record, id identity) history.Value {
+// acked stands for every send that an answer has acknowledged, and of which nothing more
+// need be known: of what passes a tap in an hour there are many.
+var acked = &send{acked: true}
+
+// keepAcked is how many of them are known. A client that has lost the answer sends again
+// within its delivery.timeout.ms; one that does so after so many others is taken for another.
+const keepAcked = 1 << 20
+
+// done records that a send is acknowledged.
+func (o *Observer) done(s *send) {
+	s.acked = true
+	if o.sends[s.id] != s {
+		return // it was sent again by its application
+	}
+	o.sends[s.id] = acked
+	if len(o.acked) < keepAcked {
+		o.acked = append(o.acked, s.id)
+		return
+	}
+	if oldest := o.acked[o.oldest]; o.sends[oldest] == acked {
+		delete(o.sends, oldest)
+	}
+	o.acked[o.oldest] = s.id
+	o.oldest = (o.oldest + 1) % keepAcked
+}
+
+// name is how the history names the value of a record: as its program does, if it tells of
+// it. With a producer id the name is unique; the value in front is for people.
+func (o *Observer) name(r *record.Record, id identity) history.Value {
+	if t := o.toldOf(r); t != nil {
+		return history.Text(t.name)
+	}
 	if id.producer == kafka.NoProducer {
 		if r.Value == nil {
 			return history.Null()
 		}
 		return history.Text(readable(r.Value))
 	}
-	text := "null"
-	if r.Value != nil {
-		text = readable(r.Value)
+	b := make([]byte, 0, 96) // on the stack: a tap names each record that passes
+	if r.Value == nil {
+		b = append(b, "null"...)
+	} else {
+		b = append(b, readable(r.Value)...)
 	}
-	return history.Text(fmt.Sprintf("%s#%d.%d.%d", text, id.producer, id.epoch, id.sequence))
+	for i, n := range []int64{int64(id.producer), int64(id.epoch), int64(id.sequence)} {
+		b = append(b, "#.."[i])
+		b = strconv.AppendInt(b, n, 10)
+	}
+	return history.Text(string(b))
 }
 
 // shown is how many bytes of a value a name has at most.
@@ -145,7 +181,9 @@ func (c *Connection) produce(r *request, req *kmsg.ProduceRequest) {
 	r.failed = func() {
 		for _, sends := range carried { //det:allow each is counted down on its own
 			for _, s := range sends {
-				s.flying--
+				if s != acked {
+					s.flying--
+				}
 			}
 		}
 	}
@@ -187,30 +225,41 @@ func (c *Connection) begin(r *record.Record, id identity, transactional bool) *s
 	s := o.sends[id]
 	if s != nil && (id.producer != kafka.NoProducer || !s.acked && s.flying == 0) {
 		o.Counts.Again++
-		s.flying++
+		if s != acked {
+			s.flying++
+		}
 		return s
+	}
+	t := o.toldOf(r)
+	if again := o.sentAgain(t, id.partition); again != nil {
+		o.Counts.Again++
+		again.flying++
+		o.sends[id] = again
+		return again
 	}
 	if s != nil {
 		o.Counts.Alike++
 	}
 	o.Counts.Records++
-	s = &send{flying: 1}
+	s = &send{id: id, flying: 1}
 	o.sends[id] = s
-	s.mop[0] = history.Mop{Kind: history.MopSend, Key: o.key(id.partition), Value: name(r, id)}
+	s.mop[0] = history.Mop{Kind: history.MopSend, Key: o.key(id.partition), Value: o.name(r, id)}
 	if r.Key != nil {
 		s.mop[0].RecordKey = history.TextOf(r.Key)
 	}
 	if transactional {
 		s.in = c.transactionOf(epoch{id.producer, id.epoch}, s.mop[:])
 		s.index = s.in.sends(s.mop[0])
+		o.join(t, s)
 		return s
 	}
 	s.process = o.process(c.client)
 	s.event = history.Event{Process: s.process, Client: c.client, F: history.Send, Time: o.now(), Mops: s.mop[:]}
 	if o.inOrder(id) {
-		s.event.Session = fmt.Sprintf("%d-%d", id.producer, id.epoch)
+		s.event.Session = strconv.FormatInt(int64(id.producer), 10) + "-" + strconv.FormatInt(int64(id.epoch), 10)
 	}
 	o.recorder.Invoke(s.event)
+	o.join(t, s)
 	return s
 }
 
@@ -242,29 +291,38 @@ func (c *Connection) produced(carried map[kafka.TopicPartition][]*send, resp *km
 		}
 		for j := range t.Partitions {
 			p := &t.Partitions[j]
-			sends := carried[kafka.TopicPartition{Topic: topic, Partition: p.Partition}]
-			delete(carried, kafka.TopicPartition{Topic: topic, Partition: p.Partition})
+			tp := kafka.TopicPartition{Topic: topic, Partition: p.Partition}
+			sends := carried[tp]
+			delete(carried, tp)
+			c.hears(tp, p.CurrentLeader.LeaderEpoch) // KIP-951
 			for k, s := range sends {
-				c.o.answer(s, int64(k), p)
+				c.o.answer(s, tp, int64(k), p)
 			}
 		}
 	}
 }
 
 // answer takes the answer to one request with a send.
-func (o *Observer) answer(s *send, index int64, p *kmsg.ProduceResponseTopicPartition) {
+func (o *Observer) answer(s *send, tp kafka.TopicPartition, index int64, p *kmsg.ProduceResponseTopicPartition) {
+	if s == acked {
+		return
+	}
 	s.flying--
 	duplicate := p.ErrorCode == kerr.DuplicateSequenceNumber.Code
 	if s.acked || p.ErrorCode != 0 && !duplicate {
 		return
 	}
-	s.acked = true
+	o.done(s)
 	if p.ErrorCode == 0 && p.BaseOffset >= 0 {
 		s.mop[0].Offset = history.At(p.BaseOffset + index)
+		o.acknowledged(tp, kafka.Offset(p.BaseOffset+index))
 	}
 	if s.in != nil {
 		s.in.mops[s.index].Offset = s.mop[0].Offset
 		return
+	}
+	if s.told != nil {
+		return // its program says when it counts on it
 	}
 	s.event.Type, s.event.Time = history.OK, o.now()
 	o.recorder.Complete(s.event)

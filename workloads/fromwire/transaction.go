@@ -84,9 +84,11 @@ func (o *Observer) ends(of epoch, as history.Type, why string) {
 func (o *Observer) Transactions() bool { return len(o.open) > 0 }
 
 // Finish records, when all is over, what open transactions are made of: whether they
-// were committed is not known.
+// were committed is not known. And what programs counted on that they never sent is
+// nowhere.
 func (o *Observer) Finish() {
 	o.endThose(func(epoch) bool { return true }, "its end was not seen")
+	o.noteNeverSent()
 }
 
 // endThose ends open transactions of which it is not known how they ended.

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ktrial/ktrial/app/kgohook"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -34,6 +35,8 @@ func main() {
 	flags.BoolVar(&s.modern, "modern", false, "the group protocol of KIP-848")
 	flags.BoolVar(&s.eager, "eager", false, "the range assignor, instead of cooperative-sticky")
 	flags.BoolVar(&s.early, "early", false, "commit before the records are processed")
+	flags.DurationVar(&s.work, "work", 0, "how long a record is processed")
+	flags.BoolVar(&s.tell, "tell", false, "tell what becomes of records, and which are processed")
 	flags.StringVar(&s.topic, "topic", topics[0], "the topic that is written or read")
 	flags.StringVar(&s.output, "output", topics[len(topics)-1], "the topic that transact writes to")
 	flags.Parse(os.Args[2:])
@@ -52,10 +55,15 @@ func main() {
 type service struct {
 	rate, acks                  int
 	plain, modern, eager, early bool
+	tell                        bool
+	work                        time.Duration
 	topic, group, output        string
 }
 
 func (s service) options(more ...kgo.Opt) []kgo.Opt {
+	if s.tell {
+		more = append(more, kgo.WithHooks(kgohook.New(os.Stdout)))
+	}
 	return append([]kgo.Opt{kgo.SeedBrokers(strings.Split(os.Getenv("KAFKA"), ",")...), kgo.DefaultProduceTopic(s.topic)}, more...)
 }
 
@@ -116,7 +124,10 @@ func (s service) consume(ctx context.Context) error {
 		if s.early {
 			s.commit(ctx, client)
 		}
-		fetched.EachRecord(func(*kgo.Record) { read++ })
+		fetched.EachRecord(func(r *kgo.Record) {
+			s.process(r)
+			read++
+		})
 		if !s.early {
 			s.commit(ctx, client)
 		}
@@ -124,6 +135,18 @@ func (s service) consume(ctx context.Context) error {
 	}
 	fmt.Printf("read %d records\n", read)
 	return nil
+}
+
+// process is what is done for a record.
+func (s service) process(r *kgo.Record) {
+	tell := func(as string) {
+		if s.tell {
+			fmt.Printf("ktrial {\"type\":%q,\"process\":0,\"f\":\"process\",\"group\":%q,\"value\":[[\"processed\",\"%s/%d\",%d]]}\n", as, s.group, r.Topic, r.Partition, r.Offset)
+		}
+	}
+	tell("invoke")
+	time.Sleep(s.work)
+	tell("ok")
 }
 
 func (s service) commit(ctx context.Context, client *kgo.Client) {

@@ -1,0 +1,3 @@
+module github.com/ktrial/ktrial/sim/wasi/inside
+
+go 1.24
