@@ -179,6 +179,7 @@ func (t *Transactor) steps(x *Transaction, offsets []history.Number) []history.M
 		if s.Key != "" {
 			m.RecordKey = history.Text(s.Key)
 		}
+		m.Headers = t.s.headers(s.Headers)
 		if offsets != nil {
 			m.Offset = offsets[i]
 		}
