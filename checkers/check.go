@@ -12,7 +12,10 @@ import (
 type Check struct {
 	Name  string
 	About string // in a line
-	Run   func(h *history.History) Checked
+	// Config declares the check as --config does, and a history's configuration: it is judged there, too. Empty: only the
+	// program that has it can ask for it.
+	Config string
+	Run    func(h *history.History) Checked
 }
 
 // Checked is what a check has looked at, and what is wrong. A check that looked
@@ -24,11 +27,11 @@ type Checked struct {
 
 // Broken is one thing that is wrong, with the fewest operations that prove it.
 type Broken struct {
-	Message string
-	Ops     []int64 // by History.Index
+	Message string  `json:"message"`
+	Ops     []int64 `json:"ops"` // by History.Index
 	// Values are those of the records that it is about: reports tell of these.
-	Values []string
-	At     time.Duration
+	Values []string      `json:"values,omitempty"`
+	At     time.Duration `json:"at"`
 }
 
 // Verdict is violated, holds or inconclusive.

@@ -29,6 +29,16 @@ const aborted = `
 	0: txn send x/11@2
 	1: poll x/10@0 x/11@2`
 
+// lateEnd: a transaction that its client aborts is committed by a late EndTxn, as is told of this transactional id.
+func lateEnd(id string) string {
+	return `
+	0> txn send x/10 txn=t
+	fault: delayed-endtxn txn=` + id + `
+	0< txn send x/10@0 txn=t fail
+	0: txn send x/11@2 txn=t
+	1: poll x/10@0 x/11@2`
+}
+
 const deleted = `
 	1: assign x
 	0: send x/10@0
@@ -111,6 +121,11 @@ func TestExpectations(t *testing.T) {
 		{"an aborted read", aborted, "isolation=read_uncommitted", Allowed},
 		{"an aborted read", aborted, "isolation.level=read-committed", Violated},
 		{"a late EndTxn", aborted, "transaction.version=1", Allowed},
+		{"it ended this one", lateEnd("t"), "transaction.version=1", Allowed},
+		{"it ended one of another producer", lateEnd("u"), "transaction.version=1", Violated},
+		{"it ended one, and another one is torn as well", lateEnd("t") + "\n0: txn send x/20@4 y/21@4 txn=t\n2: txn send x/22@6 y/23@6 txn=u\n1: poll x/20@4 x/22@6 y/23@6\nlog: log end x@7 position x@7 end y@7 position y@7", "transaction.version=1", Violated},
+		{"it ended one that was over", "0: txn send x/10@0 txn=t fail\nfault: delayed-endtxn txn=t\n0: txn send x/11@2 txn=t\n1: poll x/10@0 x/11@2", "transaction.version=1", Violated},
+		{"it ended one, and the protocol permits none", lateEnd("t"), "transaction.version=2", Violated},
 		{"no late EndTxn", aborted, "transaction.version=1,delayed-endtxn=0", Violated},
 		{"a duplicate", "0: send x/10@0\n1: poll x/10@0 x/10@1", "", Violated},
 		{"a duplicate without idempotence", "0: send x/10@0\n1: poll x/10@0 x/10@1", "enable.idempotence=false", Allowed},

@@ -23,8 +23,9 @@ type Options struct {
 type Judgement struct {
 	File      string       `json:"file"`
 	Verdict   Verdict      `json:"verdict"`
-	Anomalies []Report     `json:"anomalies"` // all that were found, permitted or not
-	Allowed   []Permission `json:"allowed"`   // those of them that are permitted, and why
+	Anomalies []Report     `json:"anomalies"`       // all that were found, permitted or not
+	Allowed   []Permission `json:"allowed"`         // those of them that are permitted, and why
+	Rules     []RuleReport `json:"rules,omitempty"` // of the application, as the configuration declares them
 	Examined  Examined     `json:"examined"`
 	Config    string       `json:"config"`            // under which it was judged; what it does not say is as the baseline has it
 	Ignored   []string     `json:"ignored,omitempty"` // what of the file means nothing here: History.Ignored
@@ -148,6 +149,7 @@ func conclude(d *detect.Detection, h *history.History, o Options, notes []string
 	for i := range j.Anomalies {
 		j.Verdict = Worst(j.Verdict, j.Anomalies[i].verdict(o.Strict))
 	}
+	j.judgeRules(h)
 	return j
 }
 

@@ -21,6 +21,7 @@ import (
 //	2: assigned x y group=g generation=4
 //	2: processed x@5 group=g
 //	0: send x/10@0 key=k           with a record key; header, timestamp and leader likewise
+//	0: txn send x/10@0,-5 y/1@0,#k with a header "amount" of its own, or a record key
 //	log: start x@0 end x@9         what is known of the logs in the end
 //	fault: unclean-election x
 //	config: acks=1,retention=true
@@ -157,29 +158,48 @@ func storyEvent(t testing.TB, text string) (e history.Event) {
 	}
 	for i := range e.Mops {
 		m := &e.Mops[i]
-		m.Attributes = shared
+		m.Attributes = sharing(m.Attributes, shared)
 		for j := range m.Records {
-			m.Records[j].Attributes = shared
+			m.Records[j].Attributes = sharing(m.Records[j].Attributes, shared)
 		}
 	}
 	return e
 }
 
+// sharing is what a record has of its own, or what all have.
+func sharing(own, shared history.Attributes) history.Attributes {
+	if own.RecordKey == (history.Value{}) && own.Headers == nil {
+		return shared
+	}
+	return own
+}
+
+// storyAttribute reads an amount (-5) or a record key (#k).
+func storyAttribute(text string) (a history.Attributes) {
+	if key, isKey := strings.CutPrefix(text, "#"); isKey {
+		a.RecordKey = history.Text(key)
+	} else if text != "" {
+		a.Headers = []history.Header{{Key: "amount", Value: text}}
+	}
+	return a
+}
+
 func storyMop(mops []history.Mop, kind history.MopKind, w string) []history.Mop {
+	w, attribute, _ := strings.Cut(w, ",")
 	place, at, known := strings.Cut(w, "@")
 	offset := history.NoOffset
 	if known && at != "?" {
 		offset, _ = strconv.ParseInt(at, 10, 64)
 	}
 	key, value := place, ""
-	if i := strings.LastIndexByte(place, '/'); i > 0 {
+	if i := strings.LastIndexByte(place, '/'); i > 0 && (kind == history.MopSend || kind == history.MopPoll) {
 		key, value = place[:i], place[i+1:]
 	}
-	m := history.Mop{Kind: kind, Key: storyKey(key), Value: storyKey(value), Offset: history.At(offset)}
+	m := history.Mop{Kind: kind, Key: storyKey(key), Value: storyKey(value), Offset: history.At(offset), Attributes: storyAttribute(attribute)}
 	if kind != history.MopPoll {
 		return append(mops, m)
 	}
 	last := &mops[len(mops)-1]
-	last.Records = append(last.Records, history.Record{Key: m.Key, Offset: history.At(offset), Value: m.Value})
+	last.Records = append(last.Records, history.Record{Key: m.Key, Offset: history.At(offset), Value: m.Value, Attributes: m.Attributes})
 	return mops
 }

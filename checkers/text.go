@@ -18,6 +18,7 @@ func (j *Judgement) String() string {
 		fmt.Fprintf(&b, "  %s\n", note)
 	}
 	j.writeBroken(&b)
+	j.writeRules(&b)
 	for _, p := range j.Allowed {
 		if p.Legal {
 			continue
@@ -68,6 +69,21 @@ func (j *Judgement) writeBroken(b *strings.Builder) {
 		b.WriteString("  and what follows from it\n" + strings.Join(followed, ""))
 	}
 	b.WriteString(strings.Join(undecided, ""))
+}
+
+// writeRules tells of the rules of the application, each with what broke it first.
+func (j *Judgement) writeRules(b *strings.Builder) {
+	for i := range j.Rules {
+		r := &j.Rules[i]
+		fmt.Fprintf(b, "  %s: %s, checked %d times\n", r.Name, r.Verdict, r.Checked)
+		if len(r.Broken) == 0 {
+			continue
+		}
+		fmt.Fprintf(b, "    %s\n      operations %s\n", r.Broken[0].Message, strings.Trim(fmt.Sprint(r.Broken[0].Ops), "[]"))
+		if more := len(r.Broken) - 1; more > 0 {
+			fmt.Fprintf(b, "    and %d more\n", more)
+		}
+	}
 }
 
 // followsFrom is the anomaly from which all broken instances that are told

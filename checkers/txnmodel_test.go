@@ -42,6 +42,9 @@ type pipelineConfig struct {
 	Uncommitted                            bool // readers see what is not committed; members do not
 	TellGeneration, TellListener, TellIDs  bool
 	TellOffsets, TellSends, TellInputs, V2 bool
+	// Rules: each output names its input, and in each transaction their amounts add up to nothing; readers say that
+	// they begin at the start.
+	Rules bool
 	// AskAll: a member polls before its transaction begins, which then names all that it
 	// will send and commit.
 	AskAll bool
@@ -53,6 +56,7 @@ type pipelineLog struct{ entries []pipelineEntry }
 type pipelineEntry struct {
 	value int64
 	txn   *pipelineTxn // nil: it is of no transaction
+	told  history.Attributes
 }
 
 type pipelineTxn struct {
@@ -109,8 +113,23 @@ func newPipelineModel(seed uint64, cfg pipelineConfig) *pipelineModel {
 	for range 2 {
 		m.process++
 		m.readers = append(m.readers, &pipelineReader{m.process - 1, make([]int64, len(m.logs))})
+		m.assign(m.process - 1)
 	}
 	return m
+}
+
+// assign: a reader begins all partitions at their starts.
+func (m *pipelineModel) assign(process int64) {
+	if !m.cfg.Rules {
+		return
+	}
+	e := history.Event{Process: process, F: history.Assign, SeekToBeginning: true}
+	for k := range m.logs {
+		e.Keys = append(e.Keys, m.key(k))
+	}
+	m.rec.Invoke(e)
+	e.Type = history.OK
+	m.rec.Complete(e)
 }
 
 func (m *pipelineModel) newMember(slot int) *pipelineMember {
@@ -175,7 +194,7 @@ func (m *pipelineModel) produce() {
 
 func (m *pipelineModel) append(k int, value int64, txn *pipelineTxn) int64 {
 	l := &m.logs[k]
-	l.entries = append(l.entries, pipelineEntry{value, txn})
+	l.entries = append(l.entries, pipelineEntry{value: value, txn: txn})
 	if txn != nil && !slices.Contains(txn.in, k) {
 		txn.in = append(txn.in, k)
 	}
@@ -201,7 +220,7 @@ func (m *pipelineModel) fetch(k int, from int64, uncommitted bool, mop *history.
 	for from < end && !m.yes(5) {
 		e := m.logs[k].entries[from]
 		if e.value != 0 && (uncommitted || e.txn == nil || e.txn.state == stateCommitted) {
-			mop.Records = append(mop.Records, history.Record{Key: m.key(k), Offset: history.At(from), Value: history.Int(e.value)})
+			mop.Records = append(mop.Records, history.Record{Key: m.key(k), Offset: history.At(from), Value: history.Int(e.value), Attributes: e.told})
 		}
 		from++
 	}
@@ -525,9 +544,16 @@ func (m *pipelineModel) poll(c *pipelineMember) {
 		for _, r := range c.op.polls.Records[from:] {
 			v, _ := r.Value.IsInt()
 			to := m.cfg.Inputs + m.rng.IntN(m.cfg.Outputs)
-			c.op.todo = append(c.op.todo, history.Mop{Kind: history.MopSend, Key: m.key(to), Value: history.Int(1_000_000*(1+m.rng.Int64N(1_000_000)) + v)})
+			mop := history.Mop{Kind: history.MopSend, Key: m.key(to), Value: history.Int(1_000_000*(1+m.rng.Int64N(1_000_000)) + v)}
+			if m.cfg.Rules {
+				mop.RecordKey = history.Text(r.Value.String())
+			}
+			c.op.todo = append(c.op.todo, mop)
 		}
 		c.op.txn.offsets[k] = c.at[k]
+	}
+	if m.cfg.Rules {
+		balanced(m.rng, c.op.todo)
 	}
 	if c.op.step++; m.cfg.AskAll {
 		m.invoke(c)
@@ -547,7 +573,10 @@ func (m *pipelineModel) send(c *pipelineMember) {
 	}
 	mop := op.todo[0]
 	value, _ := mop.Value.IsInt()
-	if at := m.append(m.numberOf(mop.Key), value, op.txn); m.cfg.TellSends {
+	k := m.numberOf(mop.Key)
+	at := m.append(k, value, op.txn)
+	m.logs[k].entries[at].told = mop.Attributes
+	if m.cfg.TellSends {
 		mop.Offset = history.At(at)
 	}
 	op.sends, op.todo = append(op.sends, mop), op.todo[1:]

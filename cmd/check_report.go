@@ -52,6 +52,14 @@ func runOf(h *history.History, j *checkers.Judgement, strict bool) *reports.Run 
 			}
 		}
 	}
+	for _, rule := range j.Rules {
+		run.Checks = append(run.Checks, reports.Check{Name: rule.Name, Verdict: rule.Verdict, Checked: rule.Checked})
+		for _, b := range rule.Broken {
+			v := violationOf(h, "", checkers.Instance{Message: b.Message, Ops: b.Ops, At: b.At})
+			v.Check = rule.Name
+			run.Violations = append(run.Violations, v)
+		}
+	}
 	for _, a := range j.Allowed {
 		if !a.Legal {
 			example := violationOf(h, string(a.Anomaly), a.Example)

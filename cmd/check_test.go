@@ -17,6 +17,17 @@ import (
 
 const corpus = "../checkers/testdata/corpus"
 
+// halfATransfer: of two transfers a reader is given one and a half.
+const halfATransfer = `{"type":"invoke","process":1,"f":"assign","client":"reader","value":["accounts/0","accounts/1"],"seek-to-beginning?":true}
+{"type":"ok","process":1,"f":"assign","client":"reader","value":["accounts/0","accounts/1"],"seek-to-beginning?":true}
+{"type":"invoke","process":0,"f":"txn","client":"till","txn":"till","value":[["send","accounts/0","rent-"],["send","accounts/1","rent+"]]}
+{"type":"ok","process":0,"f":"txn","client":"till","txn":"till","value":[["send","accounts/0",[0,"rent-"]],["send","accounts/1",[0,"rent+"]]]}
+{"type":"invoke","process":0,"f":"txn","client":"till","txn":"till","value":[["send","accounts/0","wine-"],["send","accounts/1","wine+"]]}
+{"type":"ok","process":0,"f":"txn","client":"till","txn":"till","value":[["send","accounts/0",[2,"wine-"]],["send","accounts/1",[2,"wine+"]]]}
+{"type":"invoke","process":1,"f":"poll","client":"reader","value":[["poll"]]}
+{"type":"ok","process":1,"f":"poll","client":"reader","value":[["poll",{"accounts/0":[[0,"rent-",{"headers":[["amount","-5"]]}],[2,"wine-",{"headers":[["amount","-9"]]}]],"accounts/1":[[2,"wine+",{"headers":[["amount","9"]]}]]}]]}
+`
+
 // What a person is told.
 func TestCheckTells(t *testing.T) {
 	dir, err := filepath.Abs("testdata")
@@ -35,6 +46,7 @@ func TestCheckTells(t *testing.T) {
 		{"permitted", "", []string{"own-16-lost-write.edn", "--config", "acks=1"}, 0},
 		{"inconclusive", unread, []string{"-"}, 2},
 		{"as-jepsen", "", []string{"own-44-many-anomalies.edn", "--jepsen"}, 1},
+		{"rules", halfATransfer, []string{"-", "--config", "zero-sum=accounts:amount"}, 1},
 		{"many", "", []string{"own-01-valid-basic.edn", "own-12-aborted-read.edn", "own-16-lost-write.edn",
 			"--config", "isolation=read_uncommitted", "--config", "acks=1"}, 0},
 	} {

@@ -32,6 +32,6 @@ var ExactlyOncePipeline = Scenario{
 		{At: 50 * time.Second, Fault: faults.MoveCoordinator{Group: workloads.Step(2)}},
 	},
 	Checks:    PromisesToPipelines,
-	OwnChecks: []checkers.Check{EachInputHasOneOutput(Orders, Invoices), EachInputHasOneOutput(Invoices, Receipts)},
+	OwnChecks: []checkers.Check{checkers.OneOutput(Orders.Name, Invoices.Name), checkers.OneOutput(Invoices.Name, Receipts.Name)},
 	Probes:    []*ledger.Probe{ProbeTransactionAborted},
 }

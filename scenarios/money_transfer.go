@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/broker/client"
+	"github.com/ktrial/ktrial/checkers"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/workloads"
@@ -46,9 +47,10 @@ var MoneyTransfer = Scenario{
 		{At: 42 * time.Second, For: 2 * time.Second, Fault: faults.Kill{Host: faults.Host("teller-1", "teller-2")}},
 		{At: 48 * time.Second, Fault: faults.MoveTransactionCoordinator{ID: "teller-3"}},
 	},
-	Checks: slices.Concat(Promises, TransactionPromises),
-	Laws:   []Law{MoneyStays},
-	Probes: []*ledger.Probe{ProbeTransactionAborted, ProbeStockTaken},
+	Checks:    slices.Concat(Promises, TransactionPromises),
+	OwnChecks: []checkers.Check{checkers.ZeroSum(Accounts.Name, workloads.Amount)},
+	Laws:      []Law{MoneyStays},
+	Probes:    []*ledger.Probe{ProbeTransactionAborted, ProbeStockTaken},
 }
 
 // MoneyStays: all accounts together hold what they held at the start, which is nothing.

@@ -28,6 +28,6 @@ var RebalanceInsideTransaction = Scenario{
 		{At: 46 * time.Second, For: 8 * time.Second, Fault: faults.Pause{Host: faults.Host("worker-2", "worker-3")}},
 	},
 	Checks:    PromisesToPipelines,
-	OwnChecks: []checkers.Check{EachInputHasOneOutput(Orders, Invoices)},
+	OwnChecks: []checkers.Check{checkers.OneOutput(Orders.Name, Invoices.Name)},
 	Probes:    []*ledger.Probe{client.ProbeOffsetsRefused, ProbeMemberExpelled, ProbePartitionsLost},
 }

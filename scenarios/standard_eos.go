@@ -66,7 +66,7 @@ var StandardEOS = Scenario{
 	Cluster:   Transactional,
 	Topics:    []Topic{Orders, Invoices},
 	Workload:  Settling,
-	OwnChecks: []checkers.Check{EachInputHasOneOutput(Orders, Invoices)},
+	OwnChecks: []checkers.Check{checkers.OneOutput(Orders.Name, Invoices.Name)},
 	Faults:    faults.Swarm{Topic: "invoices", Partitions: 3, Group: workloads.Step(1), TransactionalID: "worker-1"},
 	Checks:    PromisesToPipelines,
 }

@@ -37,7 +37,7 @@ var UpgradeOfTransactions = Scenario{
 		{At: 52 * time.Second, Fault: faults.SetFeature{Feature: transactionVersion, Level: 2}},
 	},
 	Checks:    PromisesToPipelines,
-	OwnChecks: []checkers.Check{EachInputHasOneOutput(Orders, Invoices)},
+	OwnChecks: []checkers.Check{checkers.OneOutput(Orders.Name, Invoices.Name)},
 	Probes:    []*ledger.Probe{client.ProbeTransactionsUpgraded, client.ProbeTransactionsDowngraded, ProbeTransactionAborted},
 }
 

@@ -38,6 +38,7 @@ func (a *auditing) main(h env.Host) {
 	}
 	r := a.w.readerOf(a.s, h, topics)
 	r.ReadUntil(func() bool { return r.Reached(a.s.Ends()) })
+	r.noteReached(a.s.Ends())
 	r.Close()
 }
 

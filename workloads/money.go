@@ -67,6 +67,7 @@ func (w MoneyTransfer) Names() []string {
 // auditor.
 func (w MoneyTransfer) Clients(s *Stage) []Client {
 	w.TransactionalWrites = w.transactional()
+	s.TellHeaders = true
 	out := slices.DeleteFunc(w.ProduceConsume.Clients(s), func(c Client) bool { return c.Role == Writes || c.Role == Reads && c.Host != "auditor" })
 	b := &bank{w: w, s: s, busy: map[string]bool{}, stops: map[string]bool{}}
 	for i := range w.Producers {
@@ -132,8 +133,8 @@ func (p *teller) main(h env.Host) {
 	t.Close()
 }
 
-// amountHeader holds what a record adds to its account.
-const amountHeader = "amount"
+// Amount is the header that holds what a record adds to its account.
+const Amount = "amount"
 
 // drawTransfers draws one to three transfers.
 func (p *teller) drawTransfers(h env.Host, session int, seq int64) *Transaction {
@@ -151,7 +152,7 @@ func (p *teller) drawTransfers(h env.Host, session int, seq int64) *Transaction 
 			x.Sends = append(x.Sends, Outgoing{
 				To: at, Key: fmt.Sprintf("account-%d", half.account), Size: p.w.Size,
 				Value:   Numbered{at, p.name, session, seq + int64(len(x.Sends))}.String(),
-				Headers: []record.Header{{Key: amountHeader, Value: strconv.AppendInt(nil, half.amount, 10)}},
+				Headers: []record.Header{{Key: Amount, Value: strconv.AppendInt(nil, half.amount, 10)}},
 			})
 		}
 	}
@@ -207,7 +208,7 @@ func (a *balances) poll() {
 	records := a.reader.Poll()
 	for i := range records {
 		for _, header := range records[i].Headers {
-			if header.Key != amountHeader {
+			if header.Key != Amount {
 				continue
 			}
 			amount, err := strconv.ParseInt(string(header.Value), 10, 64)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/client"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -102,6 +103,17 @@ func (r *Reader) Reached(ends map[kafka.TopicPartition]kafka.Offset) bool {
 	return true
 }
 
+// noteReached tells the history that the reader was given everything below ends.
+func (r *Reader) noteReached(ends map[kafka.TopicPartition]kafka.Offset) {
+	e := history.Event{Type: history.OK, Actor: r.host, F: history.Log, Time: r.s.Now()}
+	for _, tp := range r.assigned {
+		if end, told := ends[tp]; told {
+			e.Mops = append(e.Mops, history.Mop{Kind: history.MopPosition, Key: r.s.Key(tp), Offset: history.At(int64(end))})
+		}
+	}
+	r.s.Recorder.Note(e)
+}
+
 // Close leaves the cluster.
 func (r *Reader) Close() { r.consumer.Close() }
 
@@ -133,5 +145,17 @@ func (s *Stage) seen(rec *client.ConsumerRecord) history.Record {
 	if rec.Key != nil {
 		seen.RecordKey = history.TextOf(rec.Key)
 	}
+	seen.Headers = s.headers(rec.Headers)
 	return seen
+}
+
+// headers are those of a record as the history has them; nil: it does not tell any.
+func (s *Stage) headers(of []record.Header) (told []history.Header) {
+	if !s.TellHeaders {
+		return nil
+	}
+	for _, h := range of {
+		told = append(told, history.Header{Key: h.Key, Value: string(h.Value)})
+	}
+	return told
 }

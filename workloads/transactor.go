@@ -60,6 +60,7 @@ type Outgoing struct {
 // NewTransactor makes a producer with the transactional.id of cfg, and blocks until it
 // has fenced the one before. An error is one of the configuration.
 func (s *Stage) NewTransactor(h env.Host, session string, cfg client.ProducerConfig) (*Transactor, error) {
+	cfg.Bugs = s.Bugs
 	t := &Transactor{s: s, h: h, cfg: cfg, session: session}
 	return t, t.renew()
 }
@@ -178,6 +179,7 @@ func (t *Transactor) steps(x *Transaction, offsets []history.Number) []history.M
 		if s.Key != "" {
 			m.RecordKey = history.Text(s.Key)
 		}
+		m.Headers = t.s.headers(s.Headers)
 		if offsets != nil {
 			m.Offset = offsets[i]
 		}

@@ -150,6 +150,8 @@ type Stage struct {
 	// Now is the true time of the world, which no client knows: the order of
 	// events in a history must not depend on skewed clocks.
 	Now func() time.Duration
+	// TellHeaders: the history has the headers of records, too.
+	TellHeaders bool
 	// Bugs are planted in clients, as they are in brokers; nil: none.
 	Bugs *planted.Set
 	// Topics are the partitions of each topic, by its name.

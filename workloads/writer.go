@@ -33,6 +33,7 @@ type Writer struct {
 // sends are in the order in which Send was called. An error is one of the
 // configuration.
 func (s *Stage) NewWriter(h env.Host, session string, cfg client.ProducerConfig) (*Writer, error) {
+	cfg.Bugs = s.Bugs
 	producer, err := client.New(h, s.Bootstrap, h.Name()).NewProducer(cfg)
 	if err != nil {
 		return nil, err

@@ -71,6 +71,8 @@ type ProducerConfig struct {
 	// FirstSequence is where a new producer id begins to number each partition;
 	// 0 in Kafka. Near 2^31 it brings about what a wrap does.
 	FirstSequence kafka.Sequence
+	// Bugs are those that are planted in the producer; nil: none.
+	Bugs *planted.Set
 }
 
 // Level is how hard a codec tries (KIP-390).

@@ -83,7 +83,10 @@ type numbering struct {
 	// known: the leader has answered a batch under this id, so its log knows the
 	// producer. A leader that does not takes any sequence to begin with, so until
 	// then one batch goes at a time: else the second could get in when the first
-	// is refused.
+	// is refused, and the first never again. Java's producer sends up to five at once, and
+	// then the first one in vain until delivery.timeout.ms is over (KAFKA-14359): as the planted bug
+	// client.first_together does. Leaders of 4.5 refuse the second only where the log was never
+	// written (KAFKA-15591). It costs one round trip for each partition and producer id.
 	known bool
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/config"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/record"
 	"github.com/ktrial/ktrial/sim/env"
 )
@@ -116,6 +117,35 @@ func TestProducer_BatchesAreFullAtFullSpeed(t *testing.T) {
 			assert.Equal(t, int32(9), s.records, "%v", all)
 		}
 	}
+}
+
+// A leader that does not know the producer takes any batch for its first. If the first is refused, the second must not be on
+// its way (KAFKA-14359, KAFKA-15591).
+func TestProducer_TheFirstBatchGoesAlone(t *testing.T) {
+	write := func(bugs *planted.Set) []string {
+		f := newFake(t, 1, 1, map[string]int32{"orders": 1})
+		seen := 0
+		f.onProduce = func(kafka.TopicPartition, record.Batch) act {
+			if seen++; seen == 1 { // it has yet to hear that it leads
+				return act{err: kerr.NotLeaderForPartition}
+			}
+			return act{}
+		}
+		f.run(func(h env.Host, c *Client) {
+			cfg := quick("batch.size=1")
+			cfg.Bugs = bugs
+			p := producer(t, c, cfg)
+			for _, value := range []string{"first", "second", "third"} {
+				require.NoError(t, p.Send(to(0, value), func(d Delivery) { assert.NoError(t, d.Err) }))
+			}
+			p.Close(env.Forever)
+		})
+		return f.parts[orders(0)].values(t)
+	}
+	assert.Equal(t, []string{"first", "second", "third"}, write(nil))
+	together := planted.Plant(planted.FirstTogether)
+	assert.Equal(t, []string{"second", "third", "first"}, write(together))
+	assert.Positive(t, together.Count(planted.FirstTogether).Infected)
 }
 
 func TestProducer_ConflictingConfigurationIsRefused(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 )
 
 // queue is one partition as its producer sees it. It lives as long as the
@@ -60,7 +61,7 @@ func (q *queue) next(p *Producer, now time.Duration, epoch kafka.LeaderEpoch) (*
 		if ahead > 0 && p.cfg.MaxInFlight == 1 {
 			return nil, nothing, 0
 		}
-		if p.idempotent() && !q.maySend(b, ahead, &p.identity) {
+		if p.idempotent() && !q.maySend(b, ahead, p) {
 			return nil, nothing, 0
 		}
 		if p.txn != nil && q.transaction != inside {
@@ -80,7 +81,8 @@ func (q *queue) next(p *Producer, now time.Duration, epoch kafka.LeaderEpoch) (*
 
 // maySend reports whether b, the first that is not in flight, may be sent by the
 // rules of idempotence.
-func (q *queue) maySend(b *batch, ahead int, i *identity) bool {
+func (q *queue) maySend(b *batch, ahead int, p *Producer) bool {
+	i := &p.identity
 	if b.numbered && !b.lost {
 		// A retry goes only when it is next in line: all that came before it are
 		// settled. That keeps the order.
@@ -98,12 +100,22 @@ func (q *queue) maySend(b *batch, ahead int, i *identity) bool {
 	if i.state != ready {
 		return false
 	}
-	if !q.numbering.of(i) || !q.numbering.known {
+	if !q.numbering.of(i) || !q.numbering.known && !q.goesTogether(p.cfg.Bugs) {
 		return q.inFlight == 0
 	}
 	// What the leader cannot distinguish from a new batch must not be in doubt.
 	first := q.first()
 	return first == b || q.numbering.batches-first.ordinal < rememberedBatches
+}
+
+// goesTogether reports whether batches of a producer id go together though the leader has answered none of it. Only the
+// planted bug has them do so.
+func (q *queue) goesTogether(bugs *planted.Set) bool {
+	if !bugs.On(planted.FirstTogether) {
+		return false
+	}
+	bugs.Infected(planted.FirstTogether, q.inFlight > 0)
+	return true
 }
 
 // rememberedBatches is how many batches of a producer a broker can recognise

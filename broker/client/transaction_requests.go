@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // transactionKind is a kind of request. The smaller goes first (Kafka's
@@ -204,6 +205,11 @@ func (t *transactions) cannotFind(co *coordinator, now time.Duration) {
 
 func (t *transactions) ask(co *coordinator, r *transactionRequest) {
 	t.asking = true
+	if r.kind == endTxn {
+		t.p.net.host.Tell(&witness.EndAsked{
+			TxnID: t.p.cfg.TransactionalID, ProducerID: t.p.identity.id, Epoch: t.p.identity.epoch, Commit: r.commit,
+		})
+	}
 	co.send(t.request(r), t.p.cfg.RequestTimeout, func(resp kmsg.Response, err error) {
 		t.asking = false
 		if r.kind == endTxn && r.commit {

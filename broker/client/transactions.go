@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -320,6 +321,7 @@ func (p *Producer) BeginTransaction() error {
 		return err
 	}
 	t.inDoubt = false
+	p.net.host.Tell(&witness.TransactionBegun{TxnID: p.cfg.TransactionalID, ProducerID: p.identity.id, Epoch: p.identity.epoch})
 	return nil
 }
 

@@ -88,6 +88,9 @@ const (
 	SnapNoFsync         Bug = "snap.no_fsync"
 )
 
+// Of a producer.
+const FirstTogether Bug = "client.first_together"
+
 // Of a member of a group.
 const (
 	HeartbeatOwnsTarget      Bug = "client848.forget_last_topics"
@@ -156,6 +159,7 @@ var All = []Entry{
 	{HeartbeatNoReset, "Z64", "a KIP-848 member whose heartbeat failed does not say all again", "franz-go eca3a457"},
 	{DoubleReadLSO, "Z77", "the last stable offset is computed from two readings of the high watermark", "KAFKA-9807"},
 	{TxnMarkersUncommitted, "new", "a coordinator that takes over sends the markers of an end that may yet be lost (as in Kafka)", "found here"},
+	{FirstTogether, "new", "a producer sends several batches before the leader knows its producer id (as Java's does)", "KAFKA-14359, KAFKA-15591"},
 	{ExpireAnyState, "Z69", "offsets expire by the age of their commit, whatever the group does", "KAFKA-13636, KAFKA-4682"},
 	{NullAcknowledges, "new", "a heartbeat that says nothing of what its member has counts as giving up all that it is to give up", "found here"},
 	{StaleAssignment, "new", "a member that syncs before its leader gets the assignment of the generation before", "found here"},

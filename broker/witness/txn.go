@@ -7,8 +7,22 @@ import (
 	"github.com/ktrial/ktrial/ledger"
 )
 
-// What a coordinator does with a transactional id, and what partitions are told of it.
+// What a producer does with its transactions, what a coordinator does with a transactional id, and what
+// partitions are told of it.
 type (
+	// TransactionBegun: a producer begins a transaction, of which no broker knows yet.
+	TransactionBegun struct {
+		TxnID      string              `json:"txn_id"`
+		ProducerID kafka.ProducerID    `json:"producer"`
+		Epoch      kafka.ProducerEpoch `json:"producer_epoch"`
+	}
+	// EndAsked: a producer asks for the end of its transaction, for the first time or once more.
+	EndAsked struct {
+		TxnID      string              `json:"txn_id"`
+		ProducerID kafka.ProducerID    `json:"producer"`
+		Epoch      kafka.ProducerEpoch `json:"producer_epoch"`
+		Commit     bool                `json:"commit"`
+	}
 	// TxnState: the newest state of a transactional id is committed, by Kafka's names; From is
 	// empty for an id that is new. To is Dead when it is forgotten.
 	TxnState struct {
@@ -103,6 +117,8 @@ type (
 )
 
 var (
+	transactionBegun      = ledger.Declare[TransactionBegun]("transaction-begun", "a producer begins a transaction", ledger.Detail)
+	endAsked              = ledger.Declare[EndAsked]("end-asked", "a producer asks its coordinator for the end of its transaction", ledger.Detail)
 	txnState              = ledger.Declare[TxnState]("txn-state", "a transactional id is in another state", ledger.Detail)
 	txnFenced             = ledger.Declare[TxnFenced]("txn-fenced", "a producer learns that another has its transactional id", ledger.Notable)
 	txnTimedOut           = ledger.Declare[TxnTimedOut]("txn-timed-out", "a coordinator aborts a transaction that is open for too long", ledger.Notable)
@@ -114,6 +130,8 @@ var (
 	markerRefused         = ledger.Declare[MarkerRefused]("marker-refused", "the marker of a transaction is refused for good", ledger.Notable)
 )
 
+func (e *TransactionBegun) Kind() *ledger.Kind      { return transactionBegun }
+func (e *EndAsked) Kind() *ledger.Kind              { return endAsked }
 func (e *TxnState) Kind() *ledger.Kind              { return txnState }
 func (e *TxnFenced) Kind() *ledger.Kind             { return txnFenced }
 func (e *TxnTimedOut) Kind() *ledger.Kind           { return txnTimedOut }
@@ -123,6 +141,24 @@ func (e *LastStableOffsetMoved) Kind() *ledger.Kind { return lastStableOffsetMov
 func (e *OffsetPending) Kind() *ledger.Kind         { return offsetPending }
 func (e *OffsetDecided) Kind() *ledger.Kind         { return offsetDecided }
 func (e *MarkerRefused) Kind() *ledger.Kind         { return markerRefused }
+
+// Subject is the transactional id.
+func (e *TransactionBegun) Subject() string { return e.TxnID }
+
+func (e *TransactionBegun) Sentence() string {
+	return fmt.Sprintf("begins a transaction of %s, producer %d, epoch %d", e.TxnID, e.ProducerID, e.Epoch)
+}
+
+// Subject is the transactional id.
+func (e *EndAsked) Subject() string { return e.TxnID }
+
+func (e *EndAsked) Sentence() string {
+	verb := "abort"
+	if e.Commit {
+		verb = "commit"
+	}
+	return fmt.Sprintf("asks to %s the transaction of %s, producer %d, epoch %d", verb, e.TxnID, e.ProducerID, e.Epoch)
+}
 
 // Subject is the transactional id.
 func (e *TxnState) Subject() string { return e.TxnID }

@@ -323,7 +323,7 @@ func (h *History) note(r *raw, number int64) {
 	}
 	n := Note{Number: number, Time: time.Duration(r.time), Actor: r.actor, Type: r.typ, F: r.f, Name: r.name, Text: r.text}
 	if r.f == Fault {
-		n.Fault = FaultNamed(r.name)
+		n.Fault, n.Txn = FaultNamed(r.name), r.txn
 	}
 	n.Keys = append(n.Keys, r.keys...)
 	for _, m := range r.mops {

@@ -14,7 +14,8 @@ const (
 	LastISRLost
 	// LossyCrashes: several replicas lost at once what they had not synced.
 	LossyCrashes
-	// DelayedEndTxn: a request that ends a transaction arrived late.
+	// DelayedEndTxn: a request that ends a transaction arrived late, and ended the one of
+	// Event.Transaction, for which it was not meant.
 	DelayedEndTxn
 	// OffsetReset: a position began anew as auto.offset.reset says.
 	OffsetReset

@@ -102,6 +102,7 @@ type Note struct {
 	Name   string
 	Fault  FaultKind // of a Fault: what lets a configuration off something
 	Keys   []Key
+	Txn    string // of a Fault: the transactional id that it hit; empty: not told
 	Mops   []NoteMop
 	Text   string // what else was said, as it was written
 }

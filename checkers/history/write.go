@@ -190,6 +190,9 @@ func (w *writer) note(n *Note) {
 		w.null()
 	}
 	w.number("time", int64(n.Time))
+	if n.Txn != "" {
+		w.text("txn", n.Txn)
+	}
 	w.line = append(w.line, '}')
 }
 

@@ -61,6 +61,8 @@ const (
 	CutShort
 	FromTheStart
 	EmptyPolls
+	ZeroSum
+	OneOutput
 	HappenedUncleanElections
 	HappenedLastISRLost
 	HappenedLossyCrashes
@@ -79,6 +81,9 @@ type setting struct {
 	about   string
 	counts  history.FaultKind // of this fault it says how often it happened
 }
+
+// pairs stands for values such as A:B+C:D, which declare rules of the application; said again, they are more of them.
+var pairs = []string{"A:B"}
 
 var yesNo = []string{"true", "false"}
 
@@ -109,11 +114,13 @@ var settings = [...]setting{
 	WriteOrder:               {"ww-deps", []string{"ww"}, yesNo, "infer an order of transactions from that of their writes", 0},
 	CutShort:                 {"cut-short", nil, yesNo, "the run ended before its time", 0},
 	FromTheStart:             {"from-the-start", nil, yesNo, "the history began with the cluster: nothing is older", 0},
+	ZeroSum:                  {"zero-sum", nil, pairs, "TOPIC:HEADER+...: of each transaction the numbers that its records have in a header add up to 0", 0},
+	OneOutput:                {"one-output", nil, pairs, "FROM:TO+...: each record of a topic has one in the other, with its value as the key", 0},
 	EmptyPolls:               {"empty-polls", nil, []string{"drained", "unknown"}, "drained, unless told otherwise: a poll returns nothing only where there is nothing more", 0},
 	HappenedUncleanElections: {"unclean-elections", nil, nil, "how many happened", history.UncleanElection},
 	HappenedLastISRLost:      {"last-isr-lost", nil, nil, "how often the last in-sync replica lost data", history.LastISRLost},
 	HappenedLossyCrashes:     {"lossy-crashes", nil, nil, "how many replicas were down uncleanly when unsynced data was lost", history.LossyCrashes},
-	HappenedDelayedEndTxn:    {"delayed-endtxn", nil, nil, "how many requests that end a transaction arrived late", history.DelayedEndTxn},
+	HappenedDelayedEndTxn:    {"delayed-endtxn", nil, nil, "how many transactions were ended by a late EndTxn of an earlier one", history.DelayedEndTxn},
 	HappenedOffsetResets:     {"offset-resets", nil, nil, "how many positions began anew as auto.offset.reset says", history.OffsetReset},
 	HappenedReplacedLeaders:  {"replaced-leaders", nil, nil, "how often a partition got another leader", history.ReplacedLeader},
 	HappenedDamagedDisks:     {"damaged-disks", nil, nil, "how many disks lied or rotted", history.DamagedDisk},
@@ -126,21 +133,29 @@ var settings = [...]setting{
 func ParseConfig(texts ...string) (Expectations, error) {
 	e := Expectations{}
 	for _, text := range texts {
-		for _, pair := range strings.Split(text, ",") {
-			if pair = strings.TrimSpace(pair); pair == "" {
-				continue
-			}
-			//text:allow the value of --config
-			name, value, given := strings.Cut(pair, "=")
-			if !given {
-				value = "true"
-			}
-			if err := e.Set(strings.TrimSpace(name), strings.TrimSpace(value)); err != nil {
-				return e, err
-			}
+		if err := e.Read(text); err != nil {
+			return e, err
 		}
 	}
 	return e, nil
+}
+
+// Read says what ParseConfig reads.
+func (e *Expectations) Read(text string) error {
+	for _, pair := range strings.Split(text, ",") {
+		if pair = strings.TrimSpace(pair); pair == "" {
+			continue
+		}
+		//text:allow the value of --config
+		name, value, given := strings.Cut(pair, "=")
+		if !given {
+			value = "true"
+		}
+		if err := e.Set(strings.TrimSpace(name), strings.TrimSpace(value)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Set says one thing about the configuration.
@@ -150,6 +165,9 @@ func (e *Expectations) Set(name, value string) error {
 		return unknownSetting(name)
 	}
 	s := &settings[which]
+	if s.declares() {
+		return e.declare(which, value)
+	}
 	value = strings.ToLower(value)
 	if which == Acks && value == "-1" {
 		value = "all"
@@ -178,6 +196,52 @@ func (e *Expectations) Set(name, value string) error {
 	}
 	e.values[which] = value
 	return nil
+}
+
+// declares: the setting's values are rules.
+func (s *setting) declares() bool { return len(s.values) == 1 && s.values[0] == pairs[0] }
+
+// declare adds rules to those that a setting has.
+func (e *Expectations) declare(which Setting, value string) error {
+	for _, pair := range strings.Split(value, "+") {
+		//text:allow the value of --config
+		a, b, ok := strings.Cut(pair, ":")
+		if !ok || a == "" || b == "" || strings.Contains(b, ":") {
+			return fmt.Errorf("config %s=%s: found %q, expected two names with a colon in between, as in accounts:amount", settings[which].name, value, pair)
+		}
+	}
+	if e.values == nil {
+		e.values = map[Setting]string{}
+	}
+	if before := e.values[which]; before != "" {
+		value = before + "+" + value
+	}
+	e.values[which] = value
+	return nil
+}
+
+// Pairs are the rules that were declared with a setting: ZeroSum or OneOutput.
+func (e *Expectations) Pairs(which Setting) (all [][2]string) {
+	if e.values[which] == "" {
+		return nil
+	}
+	for _, pair := range strings.Split(e.values[which], "+") {
+		//text:allow the value of --config
+		a, b, _ := strings.Cut(pair, ":")
+		all = append(all, [2]string{a, b})
+	}
+	return all
+}
+
+// Withholds is why consumers need not be given all that is committed, and nothing else; empty: they must.
+func (e *Expectations) Withholds() string {
+	switch {
+	case readUncommitted(e):
+		return "isolation.level=read_uncommitted: consumers are given what is not committed"
+	case compact(e) || retention(e):
+		return "cleanup.policy: consumers need not be given what is gone from the log"
+	}
+	return ""
 }
 
 // Knows reports whether name is a setting that permits or forbids anything.

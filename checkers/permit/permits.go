@@ -501,19 +501,40 @@ func (p *Permits) gatherLows() {
 	}
 }
 
-// endedByAnother: an aborted transaction came out committed, or the other way
-// round.
+// endedByAnother: a transaction that an EndTxn of an earlier one ended came out committed though it was
+// aborted, or the other way round.
 func endedByAnother(p *Permits, f *detect.Finding) bool {
 	switch f.Anomaly {
 	case detect.PollSkip, detect.IntPollSkip:
-		return p.skippedAll(f, func(_ int64, rec history.Rec) bool { return !p.log.Read(rec) })
-	case detect.G1a, detect.AbortedRead:
-		return true
+		return p.skippedAll(f, func(_ int64, rec history.Rec) bool { return !p.log.Read(rec) && p.endedLate(rec) })
 	}
-	if w := p.log.Writer(f.Record.Rec); w >= 0 {
-		return p.log.H.Brief(w).F == history.Txn
+	return p.endedLate(f.Record.Rec)
+}
+
+// endedLate: a late EndTxn ended the record's transaction, while its producer had not ended it yet. A history that
+// does not tell which transactions were ended so may have had it happen to any.
+func (p *Permits) endedLate(rec history.Rec) bool {
+	writer := p.log.Writer(rec)
+	if writer < 0 {
+		return false
 	}
-	return false
+	var op history.Op
+	p.log.H.Read(writer, &op)
+	if op.F != history.Txn {
+		return false
+	}
+	told := false
+	for i := range p.log.H.Notes() {
+		n := &p.log.H.Notes()[i]
+		if n.Fault != history.DelayedEndTxn {
+			continue
+		}
+		if n.Txn == "" || n.Txn == op.Txn && op.Invoked < n.Number && n.Number < op.Completed {
+			return true
+		}
+		told = true
+	}
+	return !told
 }
 
 // ofWorkers: what is wrong came about in a transaction that processes records of a group. A reader that

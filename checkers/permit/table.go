@@ -184,7 +184,7 @@ var table = []row{
 	{reason: "cleanup.policy=compact: a later record, of a record key or with an outcome that is not told, may have superseded it",
 		when:    compact,
 		permits: gaps, only: maybeSuperseded},
-	{reason: "known protocol flaw KAFKA-17754: before transaction.version=2 a late EndTxn ends a later transaction",
+	{reason: "known protocol flaw KAFKA-17754: before transaction.version=2 a late EndTxn ended this transaction, which was not its own",
 		when:    func(e *Expectations) bool { return e.number(TransactionVersion, 2) < 2 },
 		fault:   history.DelayedEndTxn,
 		permits: []detect.Anomaly{detect.G1a, detect.AbortedRead, detect.LostWrite, detect.TornTransaction, detect.Unseen, detect.PollSkip, detect.IntPollSkip}, only: endedByAnother},

@@ -97,9 +97,6 @@ func (w *lawWatch) strikes(f faults.Fault) {
 			w.losing(hosts.Hosts())
 		}
 	}
-	if f, ok := f.(faults.LateDelivery); ok && w.endsTransactions(f.From.Hosts()) {
-		w.happensTo(history.DelayedEndTxn)
-	}
 	if f, ok := f.(faults.Deceiver); ok {
 		w.each(f.Deceives(), w.Damaged)
 	}
@@ -149,19 +146,23 @@ func (w *lawWatch) happens(what history.FaultKind, p *inspector.Partition) {
 }
 
 func (w *lawWatch) happensTo(what history.FaultKind, partitions ...kafka.TopicPartition) {
-	w.happened[what]++
-	e := history.Event{Type: history.OK, Actor: "cluster", F: history.Fault, Fault: what, Time: w.w.Now()}
+	e := history.Event{Fault: what}
 	for _, tp := range partitions {
 		e.Keys = append(e.Keys, history.Partition(tp.Topic, tp.Partition))
 	}
-	w.history.Note(e)
-	w.permitted()
+	w.tellFault(e)
 }
 
-// endsTransactions reports whether there are clients with transactions on these hosts:
-// what they sent may arrive when they have given it up, an EndTxn as well.
-func (w *lawWatch) endsTransactions(hosts []string) bool {
-	return len(w.c.TransactionalIDs()) > 0 && slices.ContainsFunc(hosts, func(h string) bool { return slices.Contains(w.c.Clients(), h) })
+// endedLate: an EndTxn that was meant for an earlier transaction ended the one of a producer.
+func (w *lawWatch) endedLate(transactionalID string) {
+	w.tellFault(history.Event{Fault: history.DelayedEndTxn, Transaction: transactionalID})
+}
+
+func (w *lawWatch) tellFault(e history.Event) {
+	w.happened[e.Fault]++
+	e.Type, e.Actor, e.F, e.Time = history.OK, "cluster", history.Fault, w.w.Now()
+	w.history.Note(e)
+	w.permitted()
 }
 
 // note adds a fault to the history, for its readers.

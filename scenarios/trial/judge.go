@@ -116,6 +116,11 @@ func (o *Options) Command(scenario string) string {
 // clients saw, so that `ktrial check` says the same of it as the run.
 func (r *run) tellConfig() {
 	e := r.expectations()
+	for _, c := range r.s.OwnChecks {
+		if err := e.Read(c.Config); err != nil {
+			panic("scenarios: check " + c.Name + ": " + err.Error())
+		}
+	}
 	r.stage.Recorder.Note(history.Event{Type: history.Unknown, Actor: "ktrial", F: history.Config, Text: e.String(), Time: r.w.Now()})
 }
 

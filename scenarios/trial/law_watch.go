@@ -48,6 +48,7 @@ type lawWatch struct {
 	allowed  []reports.Permitted
 	// coordinators are those of the groups, of which one that was replaced answers on.
 	coordinators *coordinators
+	lateEnds     *lateEnds
 	happened     map[history.FaultKind]int
 	// disturbing is how many faults are not healed; settings were altered, so there
 	// is no saying what a healthy cluster would do.
@@ -70,6 +71,7 @@ func (r *run) watchLaws() *lawWatch {
 		beyond:  map[*inspector.Partition]permit.Faults{}, unclean: map[string]bool{}, happened: map[history.FaultKind]int{},
 	}
 	w.coordinators = newCoordinators(func(what history.FaultKind, tp kafka.TopicPartition) { w.happensTo(what, tp) })
+	w.lateEnds = newLateEnds(w.endedLate)
 	least := map[string]int{}
 	for _, t := range r.s.Topics {
 		minISR, unclean := r.config.promises(t)
@@ -154,6 +156,7 @@ func (w *lawWatch) read(e *ledger.Entry) {
 		}
 	default:
 		w.coordinators.read(e)
+		w.lateEnds.read(e)
 		w.Read(e)
 	}
 }
