@@ -40,6 +40,8 @@ func TestSwarm_WhatIsDrawnCanBePlayed(t *testing.T) {
 	_, o = resolved(t, scenarios.Swarm, trial.Options{Seed: 644})
 	assert.Equal(t, "consumer", o.Set["group.protocol"])
 	assert.Equal(t, "true", o.Set["static"], "each of its members is killed and comes back within its session")
+	_, o = resolved(t, scenarios.Swarm, trial.Options{Seed: 385})
+	assert.Equal(t, "200", o.Set["auto.commit.interval.ms"], "its followers are always a commit behind, as long as its member lives")
 	_, o = resolved(t, scenarios.Swarm, trial.Options{Seed: 798})
 	assert.NotContains(t, o.Set, "max.partition.fetch.bytes", "a transaction for each record")
 	assert.Len(t, names, 5)
