@@ -23,11 +23,13 @@ import (
 
 // zooFlags say which bugs are looked for, and where.
 type zooFlags struct {
-	in    []string
-	seeds uint64
-	jobs  int
-	out   string
-	json  bool
+	in     []string
+	seeds  uint64
+	jobs   int
+	out    string
+	json   bool
+	chance int
+	cpu    time.Duration
 }
 
 func zooCommand() *cobra.Command {
@@ -39,11 +41,13 @@ func zooCommand() *cobra.Command {
 			"found from inside, by a law or an assertion of the stack. A scenario that never reaches the bug's branch is left after one seed. A run that a law " +
 			"ended is played once more without laws.\n\n" +
 			"With --out each run is written when it is over (zoo.jsonl); the same command goes on where it ended, and with more seeds " +
-			"further. The matrix is zoo.md.",
+			"further. The matrix is zoo.md.\n\n" +
+			"--chance measures how long a hunt takes instead: with one job, of all scenarios in turn, until the bug is found for the first time.",
 		Example: examples(
 			"zoo", "every bug in every scenario that promises something",
 			"zoo repl.truncate_to_hw --in standard --in swarm --seeds 50", "how soon is this bug found?",
 			"zoo --seeds 20 --out zoo", "the matrix, and its runs",
+			"zoo --chance 20 --out zoo", "what pure chance needs: quartiles of CPU seconds, and the share found",
 		),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
 			for _, b := range planted.All {
@@ -57,6 +61,8 @@ func zooCommand() *cobra.Command {
 	c.Flags().Uint64Var(&f.seeds, "seeds", 5, "seeds 1 to `N` at most")
 	c.Flags().IntVar(&f.jobs, "jobs", runtime.NumCPU(), "`NUMBER` of worlds at the same time")
 	c.Flags().StringVar(&f.out, "out", "", "keep the runs and the matrix in this `DIR`, and go on with those that are there")
+	c.Flags().IntVar(&f.chance, "chance", 0, "hunt `N` times for each bug, and measure how long it takes to find it")
+	c.Flags().DurationVar(&f.cpu, "cpu", 100*time.Second, "give up a hunt of --chance after so much CPU `TIME`")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	return c
 }
@@ -65,6 +71,9 @@ func (f *zooFlags) zoo(args []string) error {
 	z, err := f.describe(args)
 	if err != nil {
 		return err
+	}
+	if f.chance > 0 {
+		return f.measureChance(z)
 	}
 	stop := make(chan struct{})
 	z.Interrupt = stop
@@ -136,6 +145,12 @@ func (f *zooFlags) describe(args []string) (z zoo.Zoo, err error) {
 	}
 	if f.jobs < 1 {
 		return z, wrong("--jobs %d: expected 1 or more", f.jobs)
+	}
+	if f.chance < 0 {
+		return z, wrong("--chance %d: expected 0 or more", f.chance)
+	}
+	if f.cpu <= 0 {
+		return z, wrong("--cpu %v: expected a time above 0", f.cpu)
 	}
 	z.Last, z.Jobs = f.seeds, f.jobs
 	if z.Scenarios, err = findAll(f.in, scenarios.Promising); err != nil {
