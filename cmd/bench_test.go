@@ -80,5 +80,6 @@ func TestTune_TellsTheBestAndGoesOnWhereItWas(t *testing.T) {
 func TestListConfigs_MarksWhatActsInBench(t *testing.T) {
 	s := typed(t, "list", "configs")
 	assert.Regexp(t, `(?m)num\.io\.threads .*\(acts in bench\)`, s.out)
+	assert.Regexp(t, `(?m)compression\.zstd\.level .*\(acts in bench\)`, s.out)
 	assert.NotRegexp(t, `(?m)^ *transactional\.id .*\(acts in bench\)`, s.out)
 }

@@ -15,7 +15,7 @@ var acting = map[string]string{
 	"replica.fetch.min.bytes": "100000", "replica.fetch.wait.max.ms": "5", "replica.fetch.max.bytes": "1000", "replica.fetch.response.max.bytes": "1000",
 	"flush.messages": "1", "log.flush.interval.messages": "1", "flush.ms": "100", "log.flush.interval.ms": "100",
 	"segment.bytes": "1048576", "log.segment.bytes": "1048576", "log.index.interval.bytes": "100", "index.interval.bytes": "100",
-	"acks": "1", "linger.ms": "0", "batch.size": "1024", "buffer.memory": "65536", "compression.type": "lz4",
+	"acks": "1", "linger.ms": "0", "batch.size": "1024", "buffer.memory": "65536", "compression.type": "lz4", "compression.gzip.level": "9", "compression.lz4.level": "12", "compression.zstd.level": "10",
 	"max.in.flight.requests.per.connection": "1", "max.request.size": "4096", "enable.idempotence": "false", "partitioner.class": "org.apache.kafka.clients.producer.RoundRobinPartitioner",
 	"fetch.min.bytes": "200000", "fetch.max.wait.ms": "20", "max.partition.fetch.bytes": "2000", "fetch.max.bytes": "2000", "max.poll.records": "5",
 }

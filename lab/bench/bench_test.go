@@ -123,9 +123,7 @@ func TestControl_MeanLatencyAtSaturationIsBufferOverThroughput(t *testing.T) {
 			Warmup: 4 * time.Second, Measure: 3 * time.Second,
 			Settings: map[string]string{"acks": c.acks, "buffer.memory": fmt.Sprint(int64(c.buffer)), "producer.batch.size": "16384"},
 		})
-		// A batch takes batch.size of the buffer, however full it is.
-		perRecord := 16384 / r.BatchRecords
-		law := c.buffer / (r.PerSecond * perRecord) * 1000
+		law := c.buffer / (r.PerSecond * r.BatchBytes / r.BatchRecords) * 1000
 		assert.InEpsilon(t, law, r.Publish.Mean, 0.05, "%+v: %s", c, r.Text())
 		assert.Contains(t, r.Binds, "network out")
 	}
@@ -211,6 +209,11 @@ func TestActs_EachSettingChangesTheRun(t *testing.T) {
 			o.Settings["num.io.threads"] = "1"
 			p := o
 			p.Settings = map[string]string{"linger.ms": "3", "fetch.max.wait.ms": "100", "num.io.threads": "1"}
+			assert.NotEqual(t, measure(t, p).Hash, measure(t, o).Hash, name)
+		case "compression.gzip.level", "compression.lz4.level", "compression.zstd.level":
+			o.Settings["compression.type"] = strings.Split(name, ".")[1]
+			p := o
+			p.Settings = map[string]string{"linger.ms": "3", "fetch.max.wait.ms": "100", "compression.type": o.Settings["compression.type"]}
 			assert.NotEqual(t, measure(t, p).Hash, measure(t, o).Hash, name)
 		default:
 			assert.NotEqual(t, before.Hash, measure(t, o).Hash, name)
