@@ -141,10 +141,8 @@ func TestExtend_EveryProbeIsReached(t *testing.T) {
 var plantedInStories = map[string]string{
 	"CleanIndexCleanedOnly": "broker/log/cleaner_test.go",
 	"CleanTxnStatePerGroup": "broker/log/cleaner_test.go",
-	"TxnVerifyNotRechecked": "broker/log/verification_test.go",
 	"UpdateBeforeAppend":    "broker/replica/zootxn_test.go",
 	"DoubleReadLSO":         "broker/replica/zootxn_test.go",
-	"TxnMarkerDoubleCount":  "broker/transactions_planted_test.go",
 }
 
 // A planted bug is one branch, or its counters mean nothing.

@@ -50,7 +50,7 @@ var oneMeaning = map[string]struct {
 	"watch": {"to be called at each change: a request in purgatory, the laws of a run, a recorder's observer", "read, judge, check", []string{"broker/replica", "checkers/history", "checkers", "scenarios", "tap", "examples"}},
 	"tell":  {"to report an event to the ledger", "answer, name, report, print", []string{"broker", "sim", "workloads", "faults", "scenarios/trial", "scenarios/inspector", "scenarios/cluster", "scenarios/nemesis", "examples"}},
 	"place": {"to put replicas on brokers", "position, index, entry", []string{"broker/controller"}},
-	"note":  {"an event of a history that is not a client's", "record, count, add, remember", []string{"checkers", "scenarios/trial", "scenarios/serve", "tap", "workloads/fromwire"}},
+	"note":  {"an event of a history that is not a client's", "record, count, add, remember", []string{"checkers", "scenarios/trial", "scenarios/serve", "tap", "workloads"}},
 }
 
 // inComments are words of the table that comments use with that one meaning, too.

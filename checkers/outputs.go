@@ -20,7 +20,7 @@ func OneOutput(from, to string) Check {
 		Run: func(h *history.History) Checked {
 			o := outputs{
 				h: h, to: to, ins: newFromStart(h, from), outs: newFromStart(h, to),
-				inputs: map[string]*input{}, made: map[string][]int{}, seen: map[place]bool{}, reached: map[groupPart]int64{},
+				inputs: map[string]*input{}, made: map[string][]int{}, seen: map[spot]bool{}, reached: map[groupPart]int64{},
 			}
 			h.Each(o.learn)
 			return o.judge()
@@ -28,8 +28,8 @@ func OneOutput(from, to string) Check {
 	}
 }
 
-// place is where a record is.
-type place struct {
+// spot is where a record is.
+type spot struct {
 	key    history.Key
 	offset int64
 }
@@ -48,7 +48,7 @@ type input struct {
 	row          int   // of the poll
 	sends        int   // that may have taken effect
 	acknowledged bool
-	several      bool // places
+	several      bool // it is at several offsets, or in several partitions
 }
 
 // outputs are the inputs and outputs that clients know of.
@@ -60,7 +60,7 @@ type outputs struct {
 	order     []*input
 	made      map[string][]int // rows of the polls, by the value that outputs name
 	named     []string         // in order
-	seen      map[place]bool   // outputs
+	seen      map[spot]bool    // outputs
 	unnamed   bool             // some output has no key that was told
 	reached   map[groupPart]int64
 }
@@ -114,7 +114,7 @@ func (o *outputs) input(key history.Key, rec history.Rec) *input {
 }
 
 func (o *outputs) output(op *history.Op, key history.Key, p history.Polled) {
-	at := place{key, p.Offset}
+	at := spot{key, p.Offset}
 	switch {
 	case o.seen[at]:
 		return

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/log"
@@ -21,29 +22,37 @@ var ChangelogRestore = Scenario{
 	Cluster: withConfig(Transactional, map[string]string{
 		"log.cleaner.backoff.ms": "1000", "log.cleaner.dedupe.buffer.size": "2097152", "log.cleaner.io.buffer.load.factor": "0.0003",
 		"log.cleaner.io.buffer.size": "4096",
+		"replica.lag.time.max.ms":    "1200", "replica.fetch.wait.max.ms": "300", // brokers that are slow to each other go on alone
 	}),
 	Topics: []Topic{Orders, {Name: "counts", Partitions: 3, Replicas: 3, MinInsync: 2, Config: map[string]string{
 		"cleanup.policy": "compact", "segment.bytes": "8192", "min.cleanable.dirty.ratio": "0.1", "delete.retention.ms": "5000", "file.delete.delay.ms": "2000",
 	}}},
 	Workload: Counted,
-	Faults: faults.Plan{
-		{At: 6 * time.Second, For: 2 * time.Second, Fault: faults.Kill{Host: faults.Host("worker-1")}},
-		{At: 12 * time.Second, For: 3 * time.Second, Fault: faults.Kill{Host: faults.Leader("counts", 0)}},
-		{At: 16 * time.Second, For: 9 * time.Second, Fault: faults.Pause{Host: faults.Host("worker-2")}},
-		{At: 19 * time.Second, For: time.Second, Fault: faults.Kill{Host: faults.Host("worker-3")}},
-		{At: 27 * time.Second, For: 3 * time.Second, Fault: faults.PowerOff{Host: faults.Leader("counts", 1)}},
-		{At: 28 * time.Second, For: time.Second, Fault: faults.Kill{Host: faults.Host("worker-1", "worker-2")}},
-		// Markers come late to the changelog, and the offsets are committed already.
-		{At: 33 * time.Second, For: 8 * time.Second, Fault: faults.CutOneWay{From: faults.TransactionCoordinator("worker-1"), To: faults.Leader("counts", 0)}},
-		{At: 34 * time.Second, For: time.Second, Fault: faults.Kill{Host: faults.Members(workloads.Step(1))}},
-		{At: 42 * time.Second, For: 8 * time.Second, Fault: faults.CutOneWay{From: faults.TransactionCoordinator("worker-2"), To: faults.Leader("counts", 2)}},
-		{At: 43 * time.Second, For: time.Second, Fault: faults.Kill{Host: faults.Members(workloads.Step(1))}},
-		{At: 50 * time.Second, For: 3 * time.Second, Fault: faults.Kill{Host: faults.Coordinator(workloads.Step(1))}},
-	},
+	Faults: slices.Concat(
+		handedOver(4*time.Second, "worker-1", 0), handedOver(9*time.Second, "worker-2", 1), handedOver(14*time.Second, "worker-3", 2),
+		faults.Plan{
+			{At: 20 * time.Second, For: 2 * time.Second, Fault: faults.Kill{Host: faults.Host("worker-1")}},
+			{At: 26 * time.Second, For: 3 * time.Second, Fault: faults.Kill{Host: faults.Leader("counts", 0)}},
+			{At: 30 * time.Second, For: 9 * time.Second, Fault: faults.Pause{Host: faults.Host("worker-2")}},
+			{At: 33 * time.Second, For: time.Second, Fault: faults.Kill{Host: faults.Host("worker-3")}},
+			{At: 41 * time.Second, For: 3 * time.Second, Fault: faults.PowerOff{Host: faults.Leader("counts", 1)}},
+			{At: 42 * time.Second, For: time.Second, Fault: faults.Kill{Host: faults.Host("worker-1", "worker-2")}},
+			{At: 50 * time.Second, For: 3 * time.Second, Fault: faults.Kill{Host: faults.Coordinator(workloads.Step(1))}},
+		},
+	),
 	Checks:    PromisesToPipelines,
 	OwnChecks: []checkers.Check{TableIsKept},
 	Laws:      []Law{CountsAreRight},
 	Probes:    []*ledger.Probe{ProbeStateRestored, ProbeTransactionAborted, log.ProbeSegmentsReplaced},
+}
+
+// handedOver has the markers of a worker's transactions come late to its partition of the changelog, and stops the worker: the
+// offsets are committed by then, and another worker goes on behind them at once.
+func handedOver(at time.Duration, worker string, partition int32) faults.Plan {
+	return faults.Plan{
+		{At: at, For: 4500 * time.Millisecond, Fault: faults.SlowLink{From: faults.TransactionCoordinator(worker), To: faults.Leader("counts", partition), By: 3 * time.Second}},
+		{At: at + 1800*time.Millisecond, For: time.Second, Fault: faults.Stop{Host: faults.Host(worker)}},
+	}
 }
 
 // Counted is the usual work of workers with a state.

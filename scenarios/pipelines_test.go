@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/ledger"
@@ -96,4 +97,38 @@ func TestPipelinesWithoutTransactions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A store that is restored up to the last stable offset lacks what was committed last, where its marker
+// is on its way still (KAFKA-10167).
+func TestChangelogRestore_UpToTheLastStableOffset(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(10) {
+		r, err := trial.Run(scenarios.ChangelogRestore, trial.Options{Seed: seed + 1, Set: map[string]string{"restore.committed": "true"}})
+		require.NoError(t, err)
+		if r.Report.Verdict != reports.Violated {
+			continue
+		}
+		assert.Equal(t, scenarios.CountsAreRight.Name, r.Report.Violations[0].Check)
+		assert.Contains(t, r.Report.Violations[0].Message, "counts")
+		return
+	}
+	t.Error("it does not show in 10 seeds")
+}
+
+// KAFKA-17754 lets off the transactions that a late EndTxn has ended, and no others: what else goes wrong in the same run
+// is a violation.
+func TestLateEndTxn_PermitsWhatItEnded(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(10) {
+		r, err := trial.Run(scenarios.LateEndTxn, trial.Options{Seed: seed + 1, Plant: []planted.Bug{planted.FetchDelayedNoAbortedList}})
+		require.NoError(t, err)
+		if r.Report.Verdict != reports.Violated || len(r.Report.Allowed) == 0 {
+			continue
+		}
+		assert.Equal(t, "G1a", r.Report.Violations[0].Anomaly)
+		assert.Contains(t, r.Report.Allowed[0].Reason, "KAFKA-17754")
+		return
+	}
+	t.Error("no run in 10 seeds has both")
 }

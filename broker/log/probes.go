@@ -23,6 +23,8 @@ var (
 		"recovery found a batch whose base offset does not follow the batch before it, and no checksum covers that")
 	ProbeMarksKept = ledger.NewProbe("high watermarks kept of logs without metadata",
 		"a checkpoint was written while the broker had logs that no metadata had named to it yet")
+	ProbeVerifiedTooLate = ledger.NewProbe("record verified for a transaction that is over",
+		"the coordinator said that a partition is in a transaction, and its marker came before the record was appended (KAFKA-14884)")
 	ProbeSegmentRolled = ledger.ProbeOn[witness.SegmentRolled](new(witness.SegmentRolled).Kind(), "segment rolled",
 		"a log went on in a new segment", nil)
 	ProbeRetention = ledger.ProbeOn[witness.RetentionDeleted](new(witness.RetentionDeleted).Kind(), "retention deleted segments",

@@ -88,6 +88,9 @@ func (l *Log) checkVerified(batches []byte, how Append) error {
 			return fmt.Errorf("%w: producer %d has epoch %d, expected at least %d",
 				kerr.InvalidProducerEpoch, p.id, b.ProducerEpoch(), p.epoch)
 		}
+		if how.Guard != 0 {
+			l.host.Reached(ProbeVerifiedTooLate)
+		}
 		if bugs := l.opts.Bugs; how.Guard != 0 && bugs.On(planted.TxnVerifyNotRechecked) {
 			bugs.Infected(planted.TxnVerifyNotRechecked, true)
 			continue

@@ -122,14 +122,20 @@ const lateMarker = 300 * time.Millisecond
 
 // wait waits until all are committed, refused or in doubt. It blocks.
 func (w *markerWrites) wait() {
-	if bugs := w.b.Bugs; w.refused && bugs.On(planted.TxnMarkerDoubleCount) {
-		// A refusal counts twice, so the answer leaves when one partition has yet to be written.
-		bugs.Infected(planted.TxnMarkerDoubleCount, len(w.local) > 0)
-		return
+	if bugs := w.b.Bugs; bugs.On(planted.TxnMarkerDoubleCount) {
+		if w.awaitCoordinators(); w.refused {
+			// A refusal counts twice, so the answer leaves when one partition has yet to be written.
+			bugs.Infected(planted.TxnMarkerDoubleCount, len(w.local) > 0)
+			return
+		}
 	}
 	for i, err := range w.b.Replicas.WaitMarkers(w.local, w.b.Settings.RequestTimeout) {
 		*w.codes[i] = kafka.Code(err)
 	}
+	w.awaitCoordinators()
+}
+
+func (w *markerWrites) awaitCoordinators() {
 	for w.waiting > 0 {
 		w.wake.Wait(env.Forever)
 	}

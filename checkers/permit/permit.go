@@ -206,7 +206,8 @@ func (e *Expectations) declare(which Setting, value string) error {
 	for _, pair := range strings.Split(value, "+") {
 		//text:allow the value of --config
 		a, b, ok := strings.Cut(pair, ":")
-		if !ok || a == "" || b == "" || strings.Contains(b, ":") {
+		//text:allow the value of --config
+		if _, _, more := strings.Cut(b, ":"); !ok || a == "" || b == "" || more {
 			return fmt.Errorf("config %s=%s: found %q, expected two names with a colon in between, as in accounts:amount", settings[which].name, value, pair)
 		}
 	}

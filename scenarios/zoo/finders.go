@@ -73,6 +73,9 @@ var Finders = []Finder{
 	{planted.HeartbeatEmptyIsNoChange, scenarios.SlowToGiveUp, 1, 3, "members give up in time what they are to", nil},
 	{planted.HeartbeatNoReset, scenarios.LostAnswers, 1, 5, "every client and replica makes progress", nil},
 	{planted.NoSessionInRebalance, scenarios.ScaleOut, 1, 3, "law 55:", nil},
+	{planted.TxnVerifyNotRechecked, scenarios.LateVerification, 1, 3, "nothing is read that was not sent", nil},
+	{planted.TxnMarkerDoubleCount, scenarios.RefusedMarker, 1, 5, "nothing is read that was not sent", nil},
+	{planted.FirstTogether, scenarios.FirstBatches, 1, 2, "producers' records stay in order", nil},
 }
 
 // settings are those under which a scenario is known to show a bug.
