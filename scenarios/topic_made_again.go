@@ -3,15 +3,10 @@ package scenarios
 import (
 	"time"
 
-	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/workloads"
 )
-
-// ProbeTopicDeleted is reached when a topic is deleted.
-var ProbeTopicDeleted = ledger.ProbeOn[witness.TopicDeleted](new(witness.TopicDeleted).Kind(), "topic was deleted",
-	"another one of its name is another topic", nil)
 
 // TopicMadeAgain: a topic is deleted, and another one of its name is made ten seconds later, while a
 // group is there that has read and committed the first. Its coordinator removes what was committed of a
