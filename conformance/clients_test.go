@@ -5,8 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"os/exec"
-	"path/filepath"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,9 +31,9 @@ var (
 
 // modes are what each client is tried in: the first of them is its smoke.
 var modes = map[string][]string{
-	"java":            {"consumer", "eager", "cooperative", "static"},
-	"franz-go":        {"cooperative", "eager", "static", "consumer"},
-	"confluent-kafka": {"consumer", "eager", "cooperative", "static"},
+	"java":            {"consumer", "eager", "cooperative", "static", "consumer-static", "pipeline"},
+	"franz-go":        {"cooperative", "eager", "static", "consumer", "consumer-static", "pipeline"},
+	"confluent-kafka": {"consumer", "eager", "cooperative", "static", "consumer-static", "pipeline"},
 	"kcat":            {"eager", "cooperative", "static"},
 	"sarama":          {"eager", "sticky", "static"},
 	"kafka-go":        {"eager"},
@@ -71,24 +70,32 @@ func TestClients(t *testing.T) {
 	}
 	c.produce()
 
-	c.each("first member", members, func(m *trial) { m.a = m.start("a") })
-	c.each("all partitions have a record", members, func(m *trial) { m.sees("the first member", m.a, 0) })
-	c.each("second member", members, func(m *trial) { m.b = m.start("b") })
-	c.each("both have records", members, func(m *trial) {
+	each(t, "first member", members, func(m *trial) { m.a = m.start("a") })
+	each(t, "all partitions have a record", members, func(m *trial) { m.sees("the first member", m.a, 0) })
+	each(t, "second member", members, func(m *trial) { m.b = m.start("b") })
+	each(t, "both have records", members, func(m *trial) {
 		m.until("the second member is given a record", func() bool { return m.b.records() > 0 })
 		n := m.a.records()
 		m.until("the first member goes on", func() bool { return m.a.records() > n })
 	})
-	c.each("kill -9 of the first member", members, func(m *trial) { m.a.kill() })
+	each(t, "the groups are of the protocols", members, func(m *trial) {
+		m.until("the group is listed with the type of its protocol", m.ofItsType)
+	})
+	each(t, "kill -9 of the first member", members, func(m *trial) { m.a.kill() })
 	now := c.produced.Load()
-	c.each("the second has all partitions", members, func(m *trial) { m.sees("the second member", m.b, now) })
+	each(t, "the second has all partitions", members, func(m *trial) { m.sees("the second member", m.b, now) })
 	if c.restart() {
 		now = c.produced.Load()
-		c.each("it goes on after the cluster was killed", members, func(m *trial) { m.sees("the second member", m.b, now) })
+		each(t, "it goes on after the cluster was killed", members, func(m *trial) { m.sees("the second member", m.b, now) })
+	}
+	if *whole && c.cluster != nil {
+		c.cluster.untilKilled()
+		now = c.produced.Load()
+		each(t, "it goes on after each broker was killed", members, func(m *trial) { m.sees("the second member", m.b, now) })
 	}
 	time.Sleep(*lasting)
 	c.stop()
-	c.each("everything was seen and is committed", members, func(m *trial) {
+	each(t, "everything was seen and is committed", members, func(m *trial) {
 		m.until("every record is seen", func() bool { return m.missing() == 0 })
 		m.b.signal(syscall.SIGTERM)
 		m.until("the member ends", func() bool { return m.b.ended() })
@@ -98,7 +105,7 @@ func TestClients(t *testing.T) {
 	for _, m := range members {
 		t.Run(m.name, func(t *testing.T) {
 			if m.failed != "" {
-				t.Errorf("%s\nthe first member said:\n%s\nthe second:\n%s", m.failed, m.a.tail(), m.b.tail())
+				t.Errorf("%s\nthe first member said:\n%s\nthe second:\n%s", m.failed, m.a.said(), m.b.said())
 			}
 		})
 	}
@@ -107,10 +114,8 @@ func TestClients(t *testing.T) {
 // stage is a cluster with a topic, in which records are produced.
 type stage struct {
 	t        *testing.T
-	port     int
-	dir      string
-	server   *process
 	tap      *process // nil: clients are connected directly
+	cluster  *served  // nil: it is another's
 	addr     string
 	client   *kgo.Client
 	produced atomic.Int64
@@ -124,25 +129,15 @@ const partitions = 6
 func newStage(t *testing.T) *stage {
 	c := &stage{t: t, done: make(chan struct{}), addr: *against, began: time.Now().Unix()}
 	if c.addr == "" {
-		c.dir, c.port = t.TempDir(), freePorts(t, 3)
-		c.addr = fmt.Sprintf("127.0.0.1:%d", c.port)
-		c.serve()
+		c.cluster = newServed(t, quickGroups...)
+		c.addr = c.cluster.addr
 	}
 	if *tapped {
 		c.tapIn()
 	}
 	c.client = client(t, c.addr, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RecordDeliveryTimeout(time.Minute))
 	needsGroups(t, c.client)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	req := kmsg.NewPtrCreateTopicsRequest()
-	req.TimeoutMillis = 30_000
-	topic := kmsg.NewCreateTopicsRequestTopic()
-	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = c.topic(), partitions, 3
-	req.Topics = append(req.Topics, topic)
-	resp, err := req.RequestWith(ctx, c.client)
-	require.NoError(t, err)
-	require.Zero(t, resp.Topics[0].ErrorCode)
+	createTopic(t, c.client, c.topic(), partitions, 3)
 	return c
 }
 
@@ -169,17 +164,16 @@ func (c *stage) judged() {
 // topic is one of its own, for a cluster may have been used before.
 func (c *stage) topic() string { return fmt.Sprint("orders-", c.began) }
 
-func (c *stage) serve() {
-	c.server = serve(c.t, c.port, filepath.Join(c.dir, "data"), withSettings([]string{"--brokers", "3"}, quickGroups)...)
-}
-
 // restart kills the cluster and starts it again, if it is the test's own.
 func (c *stage) restart() bool {
-	if c.server == nil {
+	if c.cluster == nil {
 		return false
 	}
-	c.server.end(syscall.SIGKILL)
-	c.serve()
+	if *whole {
+		c.cluster.killAll(rolling(c.t)...)
+	} else {
+		c.cluster.killAll()
+	}
 	return true
 }
 
@@ -214,110 +208,89 @@ func (c *stage) stop() {
 	c.stopped.Wait()
 }
 
-// members are the clients that are here, in each of their modes.
+// members are the clients that are here, in each of their modes that is wanted.
 func (c *stage) members() (all []*trial) {
-	programs := map[string][]string{}
-	out, err := exec.Command("./clients/get").Output()
-	require.NoError(c.t, err)
-	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
-		words := strings.Fields(line)
-		if len(words) > 2 && words[1] == "skipped:" {
-			c.t.Run(words[0], func(t *testing.T) { t.Skip(strings.Join(words[2:], " ")) })
-			continue
-		}
-		programs[words[0]] = words[1:]
-	}
+	here, missing := programsHere()
+	here = maps.Clone(here)
 	if why := bring(); why == "" {
-		programs["java"] = nil
+		here["java"] = nil
 	} else {
-		c.t.Run("java", func(t *testing.T) { t.Skip(why) })
+		missing = maps.Clone(missing)
+		missing["java"] = why
+	}
+	for name := range missing {
+		c.t.Run(name, func(t *testing.T) { t.Skip(missing[name]) })
 	}
 	for name := range modes {
-		program, here := programs[name]
+		program, found := here[name]
 		for i, mode := range modes[name] {
 			full := name + " " + mode
-			wanted := *only != "" && strings.Contains(full, *only) || *only == "" && i == 0 || *only == "all"
-			if here && wanted {
-				all = append(all, &trial{stage: c, name: full, client: name, mode: mode, program: program, group: fmt.Sprint(strings.ReplaceAll(full, " ", "-"), "-", c.began)})
+			wanted := *only != "" && strings.Contains(full, *only) || *only == "" && (i == 0 || *whole) || *only == "all"
+			if found && wanted {
+				all = append(all, &trial{attempt: attempt{name: full}, stage: c, client: name, mode: mode, program: program,
+					group: fmt.Sprint(strings.ReplaceAll(full, " ", "-"), "-", c.began)})
 			}
 		}
 	}
 	slices.SortFunc(all, func(a, b *trial) int { return strings.Compare(a.name, b.name) })
-	return all
-}
-
-// each does a step for all members that have not failed, side by side.
-func (c *stage) each(step string, members []*trial, do func(*trial)) {
-	began := time.Now()
-	var wg sync.WaitGroup
-	for _, m := range members {
-		if m.failed != "" {
-			continue
+	for _, m := range all {
+		if m.mode == "pipeline" {
+			createTopic(c.t, c.client, m.output(), partitions, 3)
 		}
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			m.step = step
-			do(m)
-		}()
 	}
-	wg.Wait()
-	c.t.Logf("%s: %v", step, time.Since(began).Round(100*time.Millisecond))
+	return all
 }
 
 // trial is a client in one of its modes: a group with two members.
 type trial struct {
+	attempt
 	*stage
-	name, client, mode, group string
-	program                   []string
-	step, failed              string
-	a, b                      *consumer
+	client, mode, group string
+	program             []string
+	a, b                *consumer
 }
 
-// start starts a member. Java's is Kafka's verifiable consumer.
+// output is the topic into which a pipeline writes what it reads.
+func (m *trial) output() string { return m.topic() + "-" + m.group }
+
+// start starts a member.
 func (m *trial) start(letter string) *consumer {
 	args := append(slices.Clone(m.program), m.addr, m.topic(), m.group, m.mode)
-	if m.mode == "static" {
+	if m.mode == "pipeline" || strings.HasSuffix(m.mode, "static") {
 		args = append(args, letter)
 	}
 	if m.client == "java" {
-		args = []string{"./tool", "verifiable-consumer", "--bootstrap-server", m.addr, "--topic", m.topic(), "--group-id", m.group, "--verbose", "--reset-policy", "earliest"}
-		switch m.mode {
-		case "consumer":
-			args = append(args, "--group-protocol", "consumer")
-		case "cooperative":
-			args = append(args, "--assignment-strategy", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor")
-		case "static":
-			args = append(args, "--group-instance-id", letter)
-		}
-		if m.mode != "consumer" {
-			args = append(args, "--session-timeout", "6000")
-		}
+		args = m.java(letter)
 	}
-	c := &consumer{seen: map[int64]int32{}, latest: map[int32]int64{}, over: make(chan struct{})}
-	c.cmd = exec.Command(args[0], args[1:]...)
-	c.cmd.Stdout, c.cmd.Stderr = c, c
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := c.cmd.Start(); err != nil {
+	c := &consumer{seen: map[int64]int32{}, latest: map[int32]int64{}}
+	var err error
+	if c.program, err = launch(m.t, c.take, args...); err != nil {
 		m.failed = err.Error()
-		close(c.over)
-		return c
 	}
-	go func() {
-		c.cmd.Wait()
-		close(c.over)
-	}()
-	m.t.Cleanup(c.kill)
 	return c
 }
 
-// until waits for a condition.
-func (m *trial) until(what string, holds func() bool) {
-	for deadline := time.Now().Add(90 * time.Second); m.failed == "" && !holds(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			m.failed = fmt.Sprintf("%s: %s: not within 90 seconds", m.step, what)
+// java is Kafka's verifiable consumer, or a pipeline of clients/java.
+func (m *trial) java(letter string) []string {
+	if m.mode == "pipeline" {
+		if _, why := javaPrograms(); why != "" {
+			m.failed = why
 		}
+		return javaProgram("Transactions", m.addr, m.topic(), m.group, m.mode, letter)
 	}
+	args := []string{"./tool", "verifiable-consumer", "--bootstrap-server", m.addr, "--topic", m.topic(), "--group-id", m.group, "--verbose", "--reset-policy", "earliest"}
+	if strings.HasPrefix(m.mode, "consumer") {
+		args = append(args, "--group-protocol", "consumer")
+	} else {
+		args = append(args, "--session-timeout", "6000")
+	}
+	if m.mode == "cooperative" {
+		args = append(args, "--assignment-strategy", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor")
+	}
+	if strings.HasSuffix(m.mode, "static") {
+		args = append(args, "--group-instance-id", letter)
+	}
+	return args
 }
 
 // sees waits until a member is given a record of each partition that was
@@ -333,14 +306,33 @@ func (m *trial) sees(which string, c *consumer, n int64) {
 	})
 }
 
-// missing counts the records that neither member was given.
+// missing counts the records that neither member was given; of a pipeline those that it has
+// not written. What a pipeline has written twice fails it.
 func (m *trial) missing() (n int) {
+	if m.mode == "pipeline" {
+		return m.notPiped()
+	}
 	for v := range m.produced.Load() {
 		if !m.a.saw(v) && !m.b.saw(v) {
 			n++
 		}
 	}
 	return n
+}
+
+func (m *trial) notPiped() int {
+	records, err := committedRecords(m.addr, m.output(), partitions)
+	if err != nil {
+		m.failed = err.Error()
+		return 0
+	}
+	times := map[string]int{}
+	for _, r := range records {
+		if times[string(r.Value)]++; times[string(r.Value)] > 1 {
+			m.failed = fmt.Sprintf("%s: record %s is in the output %d times at read_committed, expected once", m.step, r.Value, times[string(r.Value)])
+		}
+	}
+	return int(m.produced.Load()) - len(times)
 }
 
 // committed reports whether all that was produced is committed.
@@ -365,32 +357,30 @@ func (m *trial) committed() bool {
 	return sum == m.produced.Load()
 }
 
-// consumer is a member's program and what it said.
-type consumer struct {
-	cmd  *exec.Cmd
-	over chan struct{}
+// ofItsType reports whether the group is of the protocol that the mode names.
+func (m *trial) ofItsType() bool {
+	want := "classic"
+	if strings.HasPrefix(m.mode, "consumer") {
+		want = "consumer"
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	resp, err := kmsg.NewPtrListGroupsRequest().RequestWith(ctx, m.stage.client)
+	return err == nil && slices.ContainsFunc(resp.Groups, func(g kmsg.ListGroupsResponseGroup) bool {
+		return g.Group == m.group && strings.EqualFold(g.GroupType, want)
+	})
+}
 
-	mu     sync.Mutex
-	rest   string // of a line
-	lines  []string
+// consumer is a member's program and what it was given.
+type consumer struct {
+	*program
 	seen   map[int64]int32 // numbers of records, and their partitions
 	latest map[int32]int64 // the highest number of each partition
 }
 
-func (c *consumer) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	lines := strings.Split(c.rest+string(b), "\n")
-	c.rest = lines[len(lines)-1]
-	for _, line := range lines[:len(lines)-1] {
-		c.read(line)
-	}
-	return len(b), nil
-}
-
-// read takes a line: "record PARTITION OFFSET vNUMBER", or JSON of the
+// take takes a line: "record PARTITION OFFSET vNUMBER", or JSON of the
 // verifiable consumer.
-func (c *consumer) read(line string) {
+func (c *consumer) take(line string) bool {
 	words := strings.Fields(line)
 	var told struct {
 		Name, Value string
@@ -400,17 +390,16 @@ func (c *consumer) read(line string) {
 		words = []string{"record", fmt.Sprint(told.Partition), "", told.Value}
 	}
 	if len(words) != 4 || words[0] != "record" || !strings.HasPrefix(words[3], "v") {
-		c.lines = append(c.lines, line)
-		return
+		return false
 	}
 	n, err := strconv.ParseInt(words[3][1:], 10, 64)
 	p, _ := strconv.ParseInt(words[1], 10, 32)
 	if err != nil || n%partitions != p {
-		c.lines = append(c.lines, "a record that was not sent: "+line)
-		return
+		return false // it was not sent so, and is kept to be read
 	}
 	c.seen[n] = int32(p)
 	c.latest[int32(p)] = max(c.latest[int32(p)], n)
+	return true
 }
 
 func (c *consumer) records() int {
@@ -433,31 +422,9 @@ func (c *consumer) last(p int32) (int64, bool) {
 	return n, ok
 }
 
-func (c *consumer) tail() string {
+func (c *consumer) said() string {
 	if c == nil {
 		return "(it was not started)"
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return fmt.Sprintf("(%d records) %s", len(c.seen), tail(strings.Join(c.lines, "\n")))
-}
-
-func (c *consumer) signal(s syscall.Signal) {
-	if c.cmd.Process != nil {
-		_ = syscall.Kill(-c.cmd.Process.Pid, s)
-	}
-}
-
-func (c *consumer) kill() {
-	c.signal(syscall.SIGKILL)
-	<-c.over
-}
-
-func (c *consumer) ended() bool {
-	select {
-	case <-c.over:
-		return true
-	default:
-		return false
-	}
+	return fmt.Sprintf("(%d records) %s", c.records(), c.tail())
 }

@@ -25,6 +25,7 @@ import (
 
 var (
 	long  = flag.Bool("long", false, "run the long tests, too: all of these are")
+	whole = flag.Bool("whole", false, "with -long: clients are not tried for a few seconds, but at full length and in all their modes")
 	seeds = flag.String("seeds", "1..20", "random sessions of the driver")
 	limit = flag.Duration("limit", 4*time.Minute, "no session of the driver begins after this time")
 )
@@ -66,13 +67,10 @@ func lastLine(out []byte) string {
 var ktrial = sync.OnceValues(func() (string, error) { return build("../cmd/ktrial", "ktrial") })
 
 func build(source, name string) (string, error) {
-	dir, err := os.MkdirTemp("", "conformance-")
+	dir, err := programDir()
 	if err != nil {
 		return "", err
 	}
-	programsMu.Lock()
-	programs = append(programs, dir)
-	programsMu.Unlock()
 	file := filepath.Join(dir, name)
 	out, err := exec.Command("go", "build", "-o", file, source).CombinedOutput()
 	if err != nil {
@@ -82,6 +80,17 @@ func build(source, name string) (string, error) {
 }
 
 // programs are the directories of what was built.
+// programDir is a directory for programs, which is removed at the end.
+func programDir() (string, error) {
+	dir, err := os.MkdirTemp("", "conformance-")
+	if err == nil {
+		programsMu.Lock()
+		programs = append(programs, dir)
+		programsMu.Unlock()
+	}
+	return dir, err
+}
+
 var (
 	programs   []string
 	programsMu sync.Mutex

@@ -25,7 +25,7 @@ func useTools(t *testing.T, bootstrap string, steps []toolStep) {
 		t.Run(step.what, func(t *testing.T) {
 			words := strings.Fields(step.args)
 			at := len(words)
-			if words[0] == "metadata-quorum" || words[0] == "features" {
+			if words[0] == "metadata-quorum" || words[0] == "features" || words[0] == "transactions" {
 				at = 1 // before the subcommand
 			}
 			args := append(append(append([]string{}, words[:at]...), "--bootstrap-server", bootstrap), words[at:]...)

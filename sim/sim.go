@@ -43,6 +43,9 @@ type Config struct {
 	InOrder bool
 	// Lucky switches Unlucky and Yield sites off.
 	Lucky bool
+	// Unhashed leaves the bytes that hosts send out of the trace hash, which is then of no use:
+	// for a world on the wall clock.
+	Unhashed bool
 
 	// MaxEvents ends a run that goes on for too long with a livelock; 0: never.
 	MaxEvents uint64

@@ -47,6 +47,7 @@ func NewWorld(cfg Config) *World {
 	if cfg.Tracing != nil {
 		kc.Trace = cfg.Tracing.cfg
 	}
+	kc.Trace.WithoutBytes = cfg.Unhashed
 	if !cfg.InOrder {
 		kc.Order = kernel.Stream(cfg.Seed, "order of tasks")
 	}

@@ -159,8 +159,12 @@ func (d *door) close() {
 	}
 }
 
-// chunk is how much of a connection is on the bridge at a time, each way.
-const chunk = 32 << 10
+// chunk is how much of a connection is on the bridge at a time, each way; of answers, once one
+// fills it, as much as the window of the network.
+const (
+	chunk      = 32 << 10
+	largeChunk = window
+)
 
 // bridge joins a TCP connection with one of the world. Each direction passes
 // one chunk at a time and waits until it was taken, so that a slow side slows
@@ -300,6 +304,9 @@ func (b *bridge) down() {
 			for !b.sent {
 				b.room.Wait(env.Forever)
 			}
+		}
+		if n == chunk && len(buf) == chunk {
+			buf = make([]byte, largeChunk)
 		}
 		if err != nil {
 			if b.seen != nil {

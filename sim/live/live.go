@@ -104,11 +104,11 @@ func New(cfg Config) (*World, error) {
 		start: time.Now(), inbox: make(chan func(), 256), done: make(chan struct{}),
 	}
 	w.World = sim.NewWorld(sim.Config{
-		Seed: cfg.Seed, Read: cfg.Read, Steady: true, Lucky: true, Keep: ledger.KeepNothing,
+		Seed: cfg.Seed, Read: cfg.Read, Steady: true, Lucky: true, Unhashed: true, Keep: ledger.KeepNothing,
 		Birth: env.Time(w.start.UnixNano()),
 		// Not zero, so that time passes while hosts talk to each other and what
 		// comes from outside has its turn.
-		Network:    network.Config{Default: wire, Loopback: wire, Window: 128 << 10},
+		Network:    network.Config{Default: wire, Loopback: wire, Window: window},
 		FileSystem: w.fileSystem,
 	})
 	w.Host(gateway).Start(func(h env.Host) {
@@ -117,6 +117,9 @@ func New(cfg Config) (*World, error) {
 	})
 	return w, w.RunDue(0)
 }
+
+// window is how much may be under way from one host to another that has not read it.
+const window = 128 << 10
 
 // wire is how hosts inside the world are connected.
 var wire = network.Profile{Latency: 2 * time.Microsecond}

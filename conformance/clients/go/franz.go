@@ -8,7 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// franz is a member by franz-go. Modes: eager, cooperative, static, consumer.
+// franz is a member by franz-go. Modes: eager, cooperative, static, consumer,
+// consumer-static.
 func franz(ctx context.Context, m member) error {
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(m.brokers...),
@@ -27,9 +28,8 @@ func franz(ctx context.Context, m member) error {
 	switch m.mode {
 	case "cooperative":
 		opts = append(opts, kgo.Balancers(kgo.CooperativeStickyBalancer()))
-	case "consumer":
-		// franz-go asks that its KIP-848 member be wanted.
-		opts = append(opts, kgo.WithContext(context.WithValue(context.Background(), "opt_in_kafka_next_gen_balancer_beta", true)), kgo.Balancers(kgo.CooperativeStickyBalancer()))
+	case "consumer", "consumer-static":
+		opts = append(opts, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
 	default:
 		opts = append(opts, kgo.Balancers(kgo.RangeBalancer(), kgo.RoundRobinBalancer()))
 	}

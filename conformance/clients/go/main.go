@@ -3,6 +3,8 @@
 // is not needed by ktrial.
 //
 //	goclients CLIENT BOOTSTRAP TOPIC GROUP MODE [INSTANCE]
+//	goclients CLIENT BOOTSTRAP TOPIC GROUP pipeline INSTANCE      copies TOPIC to TOPIC-GROUP in transactions
+//	goclients CLIENT BOOTSTRAP TOPIC ID transactions FIRST        writes transactions from number FIRST on
 package main
 
 import (
@@ -20,6 +22,18 @@ type member struct {
 	topic, group, mode, instance string
 }
 
+// clients are what they do as members, by client and, where it is no mode of a group, mode.
+var clients = map[string]func(context.Context, member) error{
+	"franz-go": franz, "sarama": saramaMember, "kafka-go": kafkaGo,
+	"franz-go pipeline": franzPipeline,
+	"franz-go transactions": func(ctx context.Context, m member) error {
+		return transactions(ctx, m, newFranzProducer)
+	},
+	"sarama transactions": func(ctx context.Context, m member) error {
+		return transactions(ctx, m, newSaramaProducer)
+	},
+}
+
 func main() {
 	if len(os.Args) < 6 {
 		fmt.Fprintln(os.Stderr, "goclients: found too few arguments, expected CLIENT BOOTSTRAP TOPIC GROUP MODE [INSTANCE]")
@@ -31,9 +45,13 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	run, ok := map[string]func(context.Context, member) error{"franz-go": franz, "sarama": saramaMember, "kafka-go": kafkaGo}[os.Args[1]]
+	name := os.Args[1]
+	if m.mode == "pipeline" || m.mode == "transactions" {
+		name += " " + m.mode
+	}
+	run, ok := clients[name]
 	if !ok {
-		fmt.Fprintln(os.Stderr, "goclients: client", os.Args[1], "is unknown")
+		fmt.Fprintln(os.Stderr, "goclients: client", name, "is unknown")
 		os.Exit(64)
 	}
 	if err := run(ctx, m); err != nil {
