@@ -236,7 +236,7 @@ func TestInside_AProgramWithoutTheOverlayDialsByAnOption(t *testing.T) {
 	require.True(t, trial.ended, "%v", trial.lines())
 	require.NoError(t, trial.err)
 	assert.Equal(t, []string{
-		"stdout: connected to server:7 read 200000 bytes back <nil>", "stdout: read tcp: i/o timeout",
+		"stdout: connected to server:7 read 200000 bytes back <nil>", "stdout: read tcp :0->:0: i/o timeout",
 		"stdout: dial tcp server:8: connect: Connection refused", "stdout: dial tcp dark:7: context deadline exceeded", "stdout: asked to end after 17s",
 	}, trial.lines())
 }

@@ -86,7 +86,7 @@ func TestClients_MistakesOfTheApplicationAreFoundInWhatItTells(t *testing.T) {
 	orders, franz := builtExample(t, "orders"), builtClient(t, "franz")
 	clerks := func(flags string) (apps []string) {
 		for i := range 3 {
-			apps = append(apps, fmt.Sprintf("member-%d=%s group -group billing -tell -work 20ms %s", i+1, franz, flags))
+			apps = append(apps, fmt.Sprintf("member-%d=%s group -group billing -tell -work 100ms %s", i+1, franz, flags))
 		}
 		return append(apps, "producer-1="+franz+" produce -tell")
 	}

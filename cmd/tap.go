@@ -92,6 +92,7 @@ func (k *tapping) run() error {
 	defer cancel()
 	onInterrupt(cancel)
 	t.Run(ctx)
+	fmt.Fprintln(os.Stderr, "ktrial: stopped; judges what was seen (another Ctrl-C ends without a verdict)")
 	return k.report(t.Judge(k.strict, expect))
 }
 
