@@ -51,7 +51,7 @@ func TestASwarmDrawsEveryFamily(t *testing.T) {
 		for _, f := range families {
 			on[f]++
 		}
-		ofGroup := Swarm{Topic: "orders", Partitions: 3, Group: "billing", TransactionalID: "till", Families: []Family{GroupMembers, Coordinators, Transactions, Growth}}
+		ofGroup := Swarm{Topic: "orders", Partitions: 3, Group: "billing", TransactionalID: "till", Families: []Family{GroupMembers, Coordinators, Transactions, Growth, Outages}}
 		for _, x := range ofGroup.Draw(rand.New(rand.NewPCG(seed, 0)), nil, time.Minute) {
 			struck[reflect.TypeOf(x.Fault)] = true
 		}

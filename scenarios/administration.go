@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/client"
@@ -28,7 +29,7 @@ var Administration = Scenario{
 		Duration: time.Minute,
 		Client:   map[string]string{"delivery.timeout.ms": "8000", "request.timeout.ms": "2000"},
 	},
-	Faults: faults.Swarm{Topic: "orders", Partitions: 3},
+	Faults: faults.Swarm{Topic: "orders", Partitions: 3, Families: append(slices.Clone(faults.EveryFamily), faults.Outages)},
 	Checks: Promises,
 }
 

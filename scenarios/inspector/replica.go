@@ -121,6 +121,22 @@ func (in *Inspector) cleaned(host string, e *witness.SegmentsReplaced) {
 	}
 }
 
+// strayKept: a host has put a log aside that it finds and is no replica of any longer. If it
+// becomes one again, it begins anew.
+func (in *Inspector) strayKept(host string, e *witness.StrayKept) {
+	for id := range in.nodes { //det:allow one has the name
+		if in.cfg.Name == nil || in.cfg.Name(id) != host {
+			continue
+		}
+		for _, p := range in.partitions {
+			if p.Partition == e.Partition && !p.deleted && !slices.Contains(p.Replicas, id) {
+				p.Laws.Wiped(laws.Node(id))
+				in.settle(p)
+			}
+		}
+	}
+}
+
 // opened: what a process finds that was only killed is all that its predecessor
 // wrote. After a loss of power it is at least what was synced.
 func (in *Inspector) opened(p *Partition, id kafka.NodeID, e *witness.Opened) {

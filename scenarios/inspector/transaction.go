@@ -20,6 +20,8 @@ func (in *Inspector) readTransaction(e *ledger.Entry) {
 		in.txns.Marker(x.Partition.String(), int64(x.ProducerID), int16(x.Epoch), laws.Epoch(x.CoordinatorEpoch), x.Commit)
 	case *witness.SegmentsReplaced:
 		in.cleaned(e.Host, x)
+	case *witness.StrayKept:
+		in.strayKept(e.Host, x)
 	}
 }
 
