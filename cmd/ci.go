@@ -72,11 +72,18 @@ func writeIndex(dir, title string, sum *reports.Hunt) error {
 	return writeWhole(filepath.Join(dir, hunts.IndexFile), func(w io.Writer) error { return sum.WriteIndex(w, title, "") })
 }
 
-// writeWhole writes a file that is there as it was, or whole.
+// writeWhole writes a file that is there as it was, or whole. What is no file, such
+// as /dev/stdout or a pipe, is written to and never replaced; a link stays one.
 func writeWhole(file string, write func(io.Writer) error) error {
 	var text bytes.Buffer
 	if err := write(&text); err != nil {
 		return err
+	}
+	if at, err := os.Stat(file); err == nil && !at.Mode().IsRegular() {
+		return os.WriteFile(file, text.Bytes(), 0o644)
+	}
+	if target, err := filepath.EvalSymlinks(file); err == nil {
+		file = target
 	}
 	part := file + unfinished
 	if err := os.WriteFile(part, text.Bytes(), 0o644); err != nil {

@@ -210,10 +210,51 @@ func TestCheckUpdate(t *testing.T) {
 	}
 }
 
+// A pool of threads changes by the factor of two at once.
+func TestCheckThreads(t *testing.T) {
+	for _, x := range []struct {
+		now, next map[string]string
+		says      string
+	}{
+		{nil, map[string]string{"num.io.threads": "16"}, ""},
+		{nil, map[string]string{"num.io.threads": "4"}, ""},
+		{nil, map[string]string{"num.io.threads": "17"}, "num.io.threads=17, value should not be greater than double the current value 8"},
+		{nil, map[string]string{"num.io.threads": "3"}, "num.io.threads=3, value should be at least half the current value 8"},
+		{map[string]string{"num.io.threads": "16"}, map[string]string{"num.io.threads": "32"}, ""},
+		{map[string]string{"num.io.threads": "20"}, nil, "num.io.threads=8, value should be at least half the current value 20"},
+	} {
+		err := CheckThreads(x.now, x.next)
+		if x.says == "" {
+			assert.NoError(t, err, "%v", x)
+			continue
+		}
+		assert.ErrorContains(t, err, "ConfigException: Dynamic thread count update validation failed for "+x.says+" for configuration")
+	}
+	for set, ok := range map[string]bool{"0": true, " 5 ": true, "-1": false, "x": false} {
+		assert.Equal(t, ok, CheckUpdate(map[string]string{"leader.replication.throttled.rate": set}, true, nil, nil) == nil, set)
+	}
+}
+
+// Java reads the digits of every script.
+func TestDigitsOfOtherScripts(t *testing.T) {
+	for given, want := range map[string]string{"\u0663": "3", "\uff11\uff12": "12", "-\u0967": "-1", "+\u06f5": "5"} {
+		v, err := Long.parse("retention.ms", given)
+		assert.NoError(t, err, given)
+		assert.Equal(t, want, v.text, given)
+	}
+	for _, given := range []string{"\u00b2", "\u2163", "1_0", "0x1", "\u0663\u00b2", "\U0001d7ce"} { // a power, a Roman four
+		_, err := Long.parse("retention.ms", given)
+		assert.Error(t, err, given)
+	}
+}
+
 func TestAlterList(t *testing.T) {
 	assert.Equal(t, "delete,compact", AlterList("delete", "compact", true))
 	assert.Equal(t, "delete", AlterList("delete", "delete", true))
-	assert.Equal(t, "delete", AlterList("delete", "", true))
+	assert.Equal(t, "delete,", AlterList("delete", "", true))
+	assert.Equal(t, "delete,compact", AlterList("delete", "compact,,", true))
+	assert.Equal(t, "delete", AlterList("delete", ",", true))
+	assert.Equal(t, "delete", AlterList("delete", "", false))
 	assert.Equal(t, "", AlterList("delete,compact", "compact,delete", false))
 	assert.Equal(t, "a", AlterList("", "a", true))
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -46,7 +47,51 @@ func Updatable(name, value string) bool {
 	return !readOnly(name) && !perListener(name) && checkValue(name, value) == nil
 }
 
+// threads are the pools that a running broker makes larger or smaller
+// (DynamicThreadPool, SocketServer).
+var threads = []string{"background.threads", "num.io.threads", "num.network.threads", "num.recovery.threads.per.data.dir", "num.replica.fetchers"}
+
+// CheckThreads refuses a pool that would grow to more than twice its size at once, or shrink to less
+// than half of it.
+func CheckThreads(now, next map[string]string) error {
+	for _, name := range threads {
+		d := Find(Broker, name)
+		have, err1 := Int.parse(name, cmp.Or(now[name], d.Default))
+		want, err2 := Int.parse(name, cmp.Or(next[name], d.Default))
+		if err1 != nil || err2 != nil {
+			continue // another check says so
+		}
+		why := ""
+		switch {
+		case want.whole < have.whole/2:
+			why = fmt.Sprintf("value should be at least half the current value %d", have.whole)
+		case want.whole > have.whole*2:
+			why = fmt.Sprintf("value should not be greater than double the current value %d", have.whole)
+		default:
+			continue
+		}
+		return &Invalid{name, fmt.Sprintf("Invalid value org.apache.kafka.common.config.ConfigException: Dynamic thread count update validation failed for %s=%d, %s for configuration Invalid dynamic configuration", name, want.whole, why)}
+	}
+	return nil
+}
+
+// isThrottle: quotas of replication are settings of running brokers alone (KIP-73).
+func isThrottle(name string) bool {
+	switch name {
+	case "leader.replication.throttled.rate", "follower.replication.throttled.rate", "replica.alter.log.dirs.io.max.bytes.per.second":
+		return true
+	}
+	return false
+}
+
 func checkValue(name, value string) error {
+	if isThrottle(name) {
+		v, err := Long.parse(name, value)
+		if err == nil && v.whole < 0 {
+			err = invalid(name, v.text, "Value must be at least 0")
+		}
+		return err
+	}
 	d := Find(Broker, baseName(name))
 	if d == nil {
 		return nil
@@ -119,13 +164,18 @@ func Synonyms(broker string) []string {
 	return d.BrokerNames
 }
 
-// AlterList adds the items of a list to another, or takes them away (KIP-339).
+// AlterList adds the items of a list to another, or takes them away (KIP-339). A
+// change that is empty is one item that is empty, and no list takes it.
 func AlterList(have, change string, add bool) string {
 	list := slices.DeleteFunc(strings.Split(have, ","), func(item string) bool { return item == "" })
-	for item := range strings.SplitSeq(change, ",") {
+	changes := strings.Split(change, ",")
+	for change != "" && len(changes) > 0 && changes[len(changes)-1] == "" { // Java's split
+		changes = changes[:len(changes)-1]
+	}
+	for _, item := range changes {
 		i := slices.Index(list, item)
 		switch {
-		case add && i < 0 && item != "":
+		case add && i < 0:
 			list = append(list, item)
 		case !add && i >= 0:
 			list = slices.Delete(list, i, i+1)

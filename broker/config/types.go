@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Type is the type of a value, with the number that DescribeConfigs has for it.
@@ -67,7 +68,7 @@ func (t Type) parse(name, given string) (v parsed, err error) {
 			return v, invalid(name, given, "Expected value to be either true or false")
 		}
 	case Short, Int, Long:
-		if v.whole, err = strconv.ParseInt(v.text, 10, bits[t]); err != nil {
+		if v.whole, err = strconv.ParseInt(strings.Map(digit, v.text), 10, bits[t]); err != nil {
 			return v, invalid(name, given, "Not a number of type "+strings.ToUpper(t.String()))
 		}
 		v.text, v.number = strconv.FormatInt(v.whole, 10), float64(v.whole)
@@ -85,6 +86,18 @@ func (t Type) parse(name, given string) (v parsed, err error) {
 		}
 	}
 	return v, nil
+}
+
+// digit makes a decimal digit of any script one of ASCII, as Java reads them:
+// char by char, so that those above U+FFFF are none. Those of one script are ten
+// in a row.
+func digit(r rune) rune {
+	for _, row := range unicode.Nd.R16 {
+		if lo := rune(row.Lo); lo <= r && r <= rune(row.Hi) {
+			return '0' + (r-lo)%10
+		}
+	}
+	return r
 }
 
 // items are the parts of a list.

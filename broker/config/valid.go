@@ -121,7 +121,7 @@ func nonEmptyList(valid string, words check) check {
 	}
 }
 
-var throttled = regexp.MustCompile(`^\d+:\d+$`)
+var throttled = regexp.MustCompile(`^(\d+:\d+)?$`)
 
 // throttledReplicas takes "*" or a list of partition:broker.
 func throttledReplicas(form string) check {

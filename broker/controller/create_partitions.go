@@ -67,12 +67,12 @@ func (b *brain) growTopic(asked *kmsg.CreatePartitionsRequestTopic) (records, er
 		return nil, kerr.UnknownTopicOrPartition
 	}
 	have := int32(len(topic.Partitions))
-	more := asked.Count - have
+	more := asked.Count - have // which is no number if the count is far below 0
 	switch {
+	case asked.Count < have:
+		return nil, refuse(kerr.InvalidPartitions, "The topic %s currently has %d partition(s); %d would not be an increase.", topic.Name, have, asked.Count)
 	case more == 0:
 		return nil, refuse(kerr.InvalidPartitions, "Topic already has %d partition(s).", have)
-	case more < 0:
-		return nil, refuse(kerr.InvalidPartitions, "The topic %s currently has %d partition(s); %d would not be an increase.", topic.Name, have, asked.Count)
 	case more > maxRecords:
 		return nil, refuse(kerr.PolicyViolation, "Excessively large number of additional partitions per request.")
 	}

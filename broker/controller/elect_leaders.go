@@ -54,7 +54,7 @@ func (b *brain) electLeaders(req *kmsg.ElectLeadersRequest) (*kmsg.ElectLeadersR
 			}
 			t.Partitions = append(t.Partitions, elected(id, err))
 		}
-		if len(t.Partitions) > 0 {
+		if !all || len(t.Partitions) > 0 {
 			resp.Topics = append(resp.Topics, t)
 		}
 	}

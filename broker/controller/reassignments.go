@@ -70,7 +70,7 @@ func (b *brain) reassign(topic string, target kmsg.AlterPartitionAssignmentsRequ
 		return nil, err
 	}
 	if factor := len(before(p)); sameFactor && len(want) != factor {
-		return nil, refuse(kerr.InvalidReplicationFactor, "%v: %d replicas found, %d expected", p.TP(), len(want), factor)
+		return nil, refuse(kerr.InvalidReplicationFactor, "The replication factor is changed from %d to %d", factor, len(want))
 	}
 	c := b.change(p)
 	c.adding, c.removing = without(want, p.Replicas...), without(p.Replicas, want...)

@@ -36,21 +36,50 @@ func (ts trims) ready(i int) bool {
 func (x *trim) judge() {
 	switch {
 	case x.p.role != Leader:
-		x.judged, x.err = true, kerr.NotLeaderForPartition
+		x.judged, x.err, x.out.LowWatermark = true, kerr.NotLeaderForPartition, -1
 	case x.p.lowWatermark() >= x.start:
 		x.judged = true
 		x.out.LowWatermark = int64(x.p.lowWatermark())
 	}
 }
 
+// deletions are what is asked of each partition: of one that is named several times
+// the last counts, as in Kafka's map of them.
+func deletions(req *kmsg.DeleteRecordsRequest) (topics []kmsg.DeleteRecordsRequestTopic) {
+	at := map[string]int{}
+	for _, asked := range req.Topics {
+		i, named := at[asked.Topic]
+		if !named {
+			i = len(topics)
+			at[asked.Topic] = i
+			topics = append(topics, kmsg.DeleteRecordsRequestTopic{Topic: asked.Topic})
+		}
+		t := &topics[i]
+		where := map[int32]int{}
+		for j, p := range t.Partitions {
+			where[p.Partition] = j
+		}
+		for _, p := range asked.Partitions {
+			if j, again := where[p.Partition]; again {
+				t.Partitions[j] = p
+				continue
+			}
+			where[p.Partition] = len(t.Partitions)
+			t.Partitions = append(t.Partitions, p)
+		}
+	}
+	return topics
+}
+
 // DeleteRecords raises log start offsets. It blocks until the followers have
-// done so too (KIP-107).
+// done so too (KIP-107). What they have not done in time is answered with how far they are.
 func (m *Manager) DeleteRecords(req *kmsg.DeleteRecordsRequest) *kmsg.DeleteRecordsResponse {
 	resp := kmsg.NewPtrDeleteRecordsResponse()
 	resp.Version = req.Version
 	var waiting trims
-	resp.Topics = make([]kmsg.DeleteRecordsResponseTopic, len(req.Topics))
-	for i, t := range req.Topics {
+	asked := deletions(req)
+	resp.Topics = make([]kmsg.DeleteRecordsResponseTopic, len(asked))
+	for i, t := range asked {
 		resp.Topics[i].Topic = t.Topic
 		resp.Topics[i].Partitions = make([]kmsg.DeleteRecordsResponseTopicPartition, len(t.Partitions))
 		for j, in := range t.Partitions {
@@ -62,6 +91,7 @@ func (m *Manager) DeleteRecords(req *kmsg.DeleteRecordsRequest) *kmsg.DeleteReco
 				start, err = p.deleteBelow(kafka.Offset(in.Offset))
 			}
 			if err == nil {
+				out.LowWatermark = int64(p.lowWatermark())
 				waiting = append(waiting, trim{p: p, start: start, out: out})
 			}
 			out.ErrorCode = kafka.Code(err)

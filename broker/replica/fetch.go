@@ -274,10 +274,13 @@ func (part *fetchPart) find(m *Manager) (p *Partition, err error) {
 
 // serveFollower checks and counts a follower's fetch.
 func (p *Partition) serveFollower(q *fetch, part *fetchPart, count bool) (diverging bool, err error) {
+	// Perhaps a replica that the metadata log has not named yet, or one that does
+	// not say which leader it means: neither may count.
 	f := find(p.followers, q.replica)
-	if f == nil || part.epoch == kafka.NoEpoch {
-		// Perhaps a replica that the metadata log has not named yet, or one
-		// that does not say which leader it means: neither may count.
+	switch {
+	case part.epoch == kafka.NoEpoch:
+		return false, kerr.NotLeaderForPartition
+	case f == nil:
 		return false, kerr.UnknownLeaderEpoch
 	}
 	if err := p.checkDivergence(part); err != nil {

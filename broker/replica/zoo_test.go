@@ -227,7 +227,7 @@ func TestZ44_EveryFetchIsFencedByTheLeaderEpoch(t *testing.T) {
 		}{
 			{0, kerr.FencedLeaderEpoch},
 			{2, kerr.UnknownLeaderEpoch},
-			{kafka.NoEpoch, kerr.UnknownLeaderEpoch},
+			{kafka.NoEpoch, kerr.NotLeaderForPartition},
 			{1, nil},
 		} {
 			resp := s.call(1, followerFetch(2, s.nodes[2].epoch, c.epoch, 0, kafka.NoEpoch)).(*kmsg.FetchResponse)

@@ -24,8 +24,11 @@ func (b *Broker) incrementalAlterConfigs(_ *wire.Context, req *kmsg.IncrementalA
 	refused := make([]error, len(asked))
 	req.Resources = nil
 	for i, r := range asked {
-		if r.ResourceType == kmsg.ConfigResourceTypeBroker {
+		switch r.ResourceType {
+		case kmsg.ConfigResourceTypeBroker:
 			refused[i] = b.checkUpdate(r.ResourceName, b.setOn(r.ResourceName), r.Configs)
+		case kmsg.ConfigResourceTypeBrokerLogger:
+			refused[i] = b.isLogger(r.ResourceName)
 		}
 		if refused[i] == nil {
 			req.Resources = append(req.Resources, r)
@@ -96,7 +99,12 @@ func (b *Broker) checkUpdate(resource string, set map[string]string, changes []k
 	if resource != "" {
 		below, above = config.Overlay(b.Given, all), nil
 	}
-	if err := config.CheckUpdate(set, resource != "", below, above); err != nil {
+	err := config.CheckUpdate(set, resource != "", below, above)
+	if err == nil {
+		now := config.Overlay(config.Overlay(b.Given, all), one)
+		err = config.CheckThreads(now, config.Overlay(config.Overlay(below, set), above))
+	}
+	if err != nil {
 		return kafka.Refuse(kerr.InvalidRequest, "%s", err.Error())
 	}
 	return nil
@@ -154,6 +162,15 @@ func (b *Broker) isSelf(name string) error {
 		return kafka.Refuse(kerr.InvalidRequest, "%s", "Node id must be an integer, but it is: "+name)
 	case kafka.NodeID(id) != b.NodeID:
 		return kafka.Refuse(kerr.InvalidRequest, "Unexpected broker id, expected %d, but received %s", b.NodeID, name)
+	}
+	return nil
+}
+
+// isLogger says what is wrong with the name of a broker whose loggers are meant, if it is
+// another's.
+func (b *Broker) isLogger(name string) error {
+	if id, err := strconv.ParseInt(name, 10, 32); err == nil && kafka.NodeID(id) != b.NodeID {
+		return kafka.Refuse(kerr.InvalidRequest, "Unexpected node id. Expected %d, but received %s", b.NodeID, name)
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ var oddHands = []hand{
 		for _, name := range []string{t + " ", " " + t, ".", "..", "__cluster_metadata", strings.Repeat("n", 250), "ä"} {
 			s.do("alter topic "+strings.TrimPrefix(name, t), 1, s.alter(true, 2, name, change{name: "retention.ms", value: "5"}))
 		}
-	}, false},
+	}, true},
 	{"odd-broker-configs", 44, func(s *session) {
 		for _, v := range oddBrokerValues {
 			s.do("one "+v, 1, s.alter(true, 4, "1", changeOf(v)))
@@ -101,7 +101,7 @@ var oddHands = []hand{
 		}
 		s.do("logger of another", 1, s.alter(true, 8, "2", change{name: "root", value: "INFO"}))
 		s.do("logger of none", 1, s.alter(true, 8, "", change{name: "root", value: "INFO"}))
-	}, false},
+	}, true},
 	{"odd-topics", 19, func(s *session) {
 		n := s.topic
 		mk := func(step string, change func(*kmsg.CreateTopicsRequest), ts ...newTopic) {
@@ -135,15 +135,16 @@ var oddHands = []hand{
 		mk("one good, one bad", nil, newTopic{name: n("good"), parts: 1, rf: 1}, newTopic{name: n("bad"), parts: 1, rf: 9})
 		mk("the good one again", nil, newTopic{name: n("good"), parts: 1, rf: 1})
 		mk("offsets", nil, newTopic{name: "__consumer_offsets", parts: 1, rf: 1, configs: [][2]string{{"x", "y"}}})
-	}, false},
+	}, true},
 	{"odd-fetch", 1, func(s *session) {
 		t := s.make("of", 3)
 		s.do("fill", 1, s.produce(t, 0, -1, build(plain(5))))
 		as := func(step string, replica int32, epoch int64, p fetchPart) {
 			s.do(step, 1, func(sd *side) kmsg.Request {
 				r := s.fetch(fetchOpt{}, p)(sd).(*kmsg.FetchRequest)
-				r.ReplicaID = replica
-				r.ReplicaState.ID, r.ReplicaState.Epoch = replica, epoch
+				if r.ReplicaID = replica; s.v(1) >= 15 { // before, there is no such tag
+					r.ReplicaState.ID, r.ReplicaState.Epoch = replica, epoch
+				}
 				return r
 			})
 		}
@@ -170,7 +171,7 @@ var oddHands = []hand{
 			f("forgets without a session", fetchOpt{epoch: -1, forget: []fetchPart{{topic: t}}}, whole)
 			f("forgets what it fetches", fetchOpt{epoch: 0, forget: []fetchPart{{topic: t}}}, whole)
 		}
-	}, false},
+	}, true},
 	{"odd-offsets", 2, func(s *session) {
 		t := s.make("oo", 3)
 		s.do("fill", 1, s.produce(t, 0, -1, build(plain(5))))
@@ -197,7 +198,7 @@ var oddHands = []hand{
 			r.TimeoutMillis = -5
 			return r
 		})
-	}, false},
+	}, true},
 	{"odd-deletions", 21, func(s *session) {
 		t := s.make("od", 3)
 		s.do("fill", 1, s.produce(t, 0, -1, build(plain(5))))
@@ -220,7 +221,7 @@ var oddHands = []hand{
 		s.do("start", 1, s.list(t, 0, -2, 0, -1))
 		s.do("produce", 1, s.produce(t, 0, -1, build(plain(1))))
 		s.do("fetch", 1, s.fetch(fetchOpt{}, fetchPart{topic: t, offset: 4, epoch: -1}))
-	}, false},
+	}, true},
 	{"odd-reassignments", 45, func(s *session) {
 		t := s.make("or", 2)
 		ask := func(step string, change func(*kmsg.AlterPartitionAssignmentsRequest), part int32, replicas ...[]int32) {
@@ -269,7 +270,7 @@ var oddHands = []hand{
 			r.Topics = append(r.Topics, x)
 			return r
 		})
-	}, false},
+	}, true},
 	{"odd-administration", 43, func(s *session) {
 		t := s.make("oe", 2)
 		elect := func(step string, typ int8, topic string, parts ...int32) {
@@ -344,5 +345,5 @@ var oddHands = []hand{
 			s.do("describe type", 1, s.describeConfigs(typ, "1", false, false))
 		}
 		s.do("describe a key twice", 1, s.describeConfigs(2, t, false, false, "retention.ms", "retention.ms"))
-	}, false},
+	}, true},
 }
