@@ -47,6 +47,9 @@ broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=3
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=3
 group.initial.rebalance.delay.ms=0
 num.network.threads=2
 num.io.threads=4
@@ -103,18 +106,19 @@ func (c *cluster) stop(signal syscall.Signal) {
 	}
 }
 
-// create makes the topic.
-func (c *cluster) create() {
+// create makes a topic, and returns its id.
+func (c *cluster) create(name string) [16]byte {
 	c.t.Helper()
 	cl := client(c.t, c.addr())
 	topic := kmsg.NewCreateTopicsRequestTopic()
-	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = "orders", 1, 1
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, 1, 1
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = 10000
 	req.Topics = append(req.Topics, topic)
 	resp, err := req.RequestWith(context.Background(), cl)
 	require.NoError(c.t, err)
 	require.NoError(c.t, kerr.ErrorForCode(resp.Topics[0].ErrorCode))
+	return resp.Topics[0].TopicID
 }
 
 // write appends n records, with acknowledgements.
@@ -205,14 +209,27 @@ func (c *cluster) pass(first, second func()) {
 // back, with every record.
 func TestDirectories_OursFirst(t *testing.T) {
 	c := newCluster(t)
-	c.broker = serve(t, c.port, c.dir, "--brokers", "1", "--controllers", "1", "--set", "offsets.topic.num.partitions=3")
-	c.create()
+	c.makeOurs()
+	c.create("orders")
 	c.pass(c.startOurs, c.startKafka)
 }
 
 // And the other way round.
 func TestDirectories_KafkaFirst(t *testing.T) {
 	c := newCluster(t)
+	c.makeKafka()
+	c.create("orders")
+	c.pass(c.startKafka, c.startOurs)
+}
+
+// makeOurs makes the directory with ktrial serve, which runs on.
+func (c *cluster) makeOurs() {
+	c.broker = serve(c.t, c.port, c.dir, "--brokers", "1", "--controllers", "1", "--set", "offsets.topic.num.partitions=3", "--set", "transaction.state.log.num.partitions=3")
+}
+
+// makeKafka makes the directory with Apache Kafka, which runs on.
+func (c *cluster) makeKafka() {
+	t := c.t
 	require.NoError(t, os.MkdirAll(c.dir, 0o755))
 	id := make([]byte, 16)
 	rand.Read(id)
@@ -224,6 +241,4 @@ func TestDirectories_KafkaFirst(t *testing.T) {
 	ours := fmt.Sprintf("brokers=1\ncluster.id=%s\ncontrollers=1\nformatted=true\nversion=1\n", clusterID)
 	require.NoError(t, os.WriteFile(filepath.Join(c.dir, "ktrial.properties"), []byte(ours), 0o644))
 	c.startKafka()
-	c.create()
-	c.pass(c.startKafka, c.startOurs)
 }
