@@ -52,6 +52,17 @@ func BenchmarkStandard(b *testing.B) {
 	t.report(b)
 }
 
+// BenchmarkStandardEOS is a pipeline of transactions, under whatever trouble the seeds draw.
+func BenchmarkStandardEOS(b *testing.B) {
+	tuned(b)
+	b.ReportAllocs()
+	var t tally
+	for i := range b.N {
+		t.play(b, scenarios.StandardEOS, uint64(i+1))
+	}
+	t.report(b)
+}
+
 // BenchmarkLedger is the same runs in turn with the ledger kept whole, as a
 // report needs it, and with the notable events kept: ratio says how much longer
 // the first take.

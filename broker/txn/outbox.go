@@ -89,12 +89,14 @@ func (o *Outbox) Brokers() []kafka.NodeID { return slices.Sorted(maps.Keys(o.que
 
 // Take takes all parcels for a broker out, one for each transaction.
 func (o *Outbox) Take(broker kafka.NodeID) (parcels []Parcel) {
+	at := make(map[*delivery]int, len(o.queues[broker])) // among the parcels
 	for _, p := range o.queues[broker] {
 		if p.of.over {
 			continue
 		}
-		i := slices.IndexFunc(parcels, func(have Parcel) bool { return have.of == p.of })
-		if i < 0 {
+		i, some := at[p.of]
+		if !some {
+			at[p.of] = len(parcels)
 			parcels = append(parcels, p)
 			continue
 		}
