@@ -230,6 +230,30 @@ func TestOwe_IsPaidOnceItIsEnough(t *testing.T) {
 	assert.Equal(t, 27*time.Microsecond, w.Machines()[0].Used())
 }
 
+// While others have all cores it is a slice that is paid for at once: a thread that computes
+// gets its share of a core, and not one small part for each large one of the others.
+func TestOwe_AThreadThatComputesKeepsItsCoreForASlice(t *testing.T) {
+	const small env.Kind = 2
+	w := hardware(t, func(hw *sim.Hardware) {
+		hw.Cores = 1
+		hw.Prices[small] = int64(10*time.Microsecond) * 1000
+	})
+	var mine, others int
+	w.Host("a").Start(func(h env.Host) {
+		h.Go("broker", func() {
+			for ; ; others++ {
+				spend(1)(h)
+			}
+		})
+		for ; ; mine++ {
+			h.Machine().Owe(small, 1)
+		}
+	})
+	require.NoError(t, w.Run(time.Second))
+	assert.InDelta(t, 500, others, 20, "half of the core")
+	assert.InDelta(t, 50_000, mine, 2000)
+}
+
 func TestMachine_HostsThatShareOneShareItsCores(t *testing.T) {
 	w := hardware(t, func(hw *sim.Hardware) { hw.Cores = 1 })
 	var a, b time.Duration

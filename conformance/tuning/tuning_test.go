@@ -132,3 +132,29 @@ func TestHardwareIsThatOfTheCalibration(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, baseline.Hardware{Disk: 100e6, RoundTrip: 400 * time.Microsecond, ReplicationWait: 900 * time.Microsecond, ProducerRecord: 500 * time.Nanosecond, Fsync: 1500 * time.Microsecond}, h)
 }
+
+// The tables of docs/tuning.md follow from what is kept in results: the calibration, what was
+// predicted before and after the model's changes, and what was measured.
+func TestWhatIsPublishedFollowsFromWhatIsKept(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/tuning.md")
+	require.NoError(t, err)
+	measured, err := readTable("results/measured.csv")
+	require.NoError(t, err)
+	require.NotEmpty(t, measured)
+	for name, file := range map[string]string{"ktrial bench, before": "results/predicted-before.csv", "ktrial bench": "results/predicted.csv"} {
+		predicted, err := readTable(file)
+		require.NoError(t, err)
+		all, _ := experiment.Compare(measured, predicted)
+		require.Contains(t, string(doc), experiment.Lines(name, all))
+	}
+	h, err := readHardware("results/this-machine.json", "results/calibration.json")
+	require.NoError(t, err)
+	for _, b := range baselines {
+		var rows []experiment.Row
+		for _, r := range measured {
+			rows = append(rows, b.of(r, h))
+		}
+		all, _ := experiment.Compare(measured, rows)
+		require.Contains(t, string(doc), experiment.Lines(b.name, all))
+	}
+}

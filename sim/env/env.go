@@ -108,7 +108,8 @@ type Machine interface {
 	// host has done it.
 	Spend(work ...Work)
 	// Owe is Spend for work that is too little to ask a core for each time: the process
-	// owes it, and a task that calls pays for all as soon as it is ten microseconds.
+	// owes it, and a task that calls pays for all as soon as it is ten microseconds, or
+	// a slice of the scheduler while all cores are busy.
 	Owe(kind Kind, n int64)
 	// SpendAhead is Spend for code that must not block: as with Host.Work, what the
 	// host sends and receives next is later.

@@ -10,6 +10,7 @@ package machine
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/sim/env"
@@ -199,19 +200,31 @@ func (v *Process) Spend(work ...env.Work) {
 	v.m.k.Block("compute", "", nil, v.m.run(d, notBefore))
 }
 
-// grain is how much a process may owe. Each time that a core is asked for is an event of
-// the simulation, so that paying for each microsecond would double what a record costs it;
-// a record that is paid for later was sent, in virtual time, at most this much too early.
-const grain = 10 * time.Microsecond
+// grain is how much a process may owe while a core is free. Each time that a core is asked
+// for is an event of the simulation, so that paying for each microsecond would double what a
+// record costs it; a record that is paid for later was sent, in virtual time, at most this
+// much too early.
+//
+// slice is how much it may owe while none is: a thread that computes without waiting keeps
+// its core for a slice of the scheduler, whatever else wants it (Linux: 0.7 ms times 1 +
+// log2 of the cores). In parts of ten microseconds it would have one such part for each
+// request of a broker, and starve.
+const (
+	grain = 10 * time.Microsecond
+	slice = time.Millisecond
+)
 
 // Owe adds to what the process owes, and pays once it is enough.
 func (v *Process) Owe(kind env.Kind, n int64) {
 	v.owing[0] = env.Work{Kind: kind, N: n}
 	v.owed += v.price(v.owing[:])
-	if v.owed >= grain {
+	if v.owed >= slice || v.owed >= grain && v.m.idle() {
 		v.Spend()
 	}
 }
+
+// idle reports whether a core has nothing to do.
+func (m *Machine) idle() bool { return slices.Min(m.cores) <= m.k.Now() }
 
 // Took counts what a stage took.
 func (v *Process) Took(stage env.Stage, d time.Duration, n int64) {
