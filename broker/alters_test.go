@@ -30,9 +30,11 @@ var altersOtherwise = []struct {
 	{"Kafka lists them in the order of a hash table", [][3]string{
 		{"broker 1", "set:broker.heartbeat.interval.ms=5|set:num.partitions=3", "42 Cannot update these configs dynamically: [broker.heartbeat.interval.ms, num.partitions]"},
 	}},
+	{"Kafka's node was started with num.io.threads=4", [][3]string{
+		{"broker 1", "set:num.io.threads=100", "42 Invalid value org.apache.kafka.common.config.ConfigException: Dynamic thread count update validation failed for num.io.threads=100, value should not be greater than double the current value 8 for configuration Invalid dynamic configuration"},
+	}},
 	{"it has no effect here, and what Kafka says comes of what it does", [][3]string{
 		{"broker 1", "set:listeners=PLAINTEXT://x:1", "0 "},
-		{"broker 1", "set:num.io.threads=100", "0 "},
 		{"broker 1", "set:max.connections.per.ip.overrides=x", "0 "},
 		{"broker 1", "set:metric.reporters=foo", "0 "},
 	}},

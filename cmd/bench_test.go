@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var smallBench = []string{"bench", "--rate", "2000", "--consumers", "1", "--warmup", "200ms", "--for", "300ms"}
+var smallBench = []string{"bench", "--rate", "2000", "--consumers", "1", "--warmup", "1s", "--for", "1s"}
 
 func TestBench_PrintsTextJSONAndCSV(t *testing.T) {
 	text := typed(t, smallBench...)

@@ -19,7 +19,7 @@ const (
 	// answered when there is one.
 	idleRequests = 10
 	// In a second a host may be woken idleTurns times, and turnsPerEvent times more for
-	// each request, answer and append.
+	// each request, answer, append and log that is opened.
 	idleTurns     = 100
 	turnsPerEvent = 4
 )
@@ -206,6 +206,13 @@ func (t *Traffic) Appended(host string) {
 	}
 }
 
+// Opened: a node has made the log of a replica, or opened it.
+func (t *Traffic) Opened(host string) {
+	if t.watches() {
+		t.host(host).events++
+	}
+}
+
 // failed is law 91.
 func (t *Traffic) failed(h *trafficHost, server, what string, args ...any) {
 	now := t.cfg.Calm.Now
@@ -288,7 +295,7 @@ func (t *Traffic) restless(h *trafficHost) {
 		return
 	}
 	if n := h.turns - before; n > uint64(idleTurns+turnsPerEvent*h.events) {
-		t.fail(UndisturbedTurns, NoNode, "%s was woken %d times in the second before %v, for %d requests, answers and appends", h.name, n, t.second, h.events)
+		t.fail(UndisturbedTurns, NoNode, "%s was woken %d times in the second before %v, for %d requests, answers, appends and logs that were opened", h.name, n, t.second, h.events)
 	}
 }
 

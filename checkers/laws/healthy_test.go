@@ -46,6 +46,10 @@ func rest(t *testing.T, events string) *tally {
 			for range l.num() {
 				w.Appended("s")
 			}
+		case "open": // logs
+			for range l.num() {
+				w.Opened("s")
+			}
 		case "wake": // host times
 			turns[word(l)] += uint64(l.num())
 		case "start": // a new process on host, that was woken so often
@@ -153,6 +157,11 @@ var rests = []tale{
 		append 1
 		wake s 104
 		at 2000
+		append 1`},
+	{"a host makes the logs of a topic", 0, `
+		open 100
+		wake s 500
+		at 1000
 		append 1`},
 	{"a host is woken for nothing", 93, `
 		append 100

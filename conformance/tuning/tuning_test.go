@@ -141,7 +141,7 @@ func TestWhatIsPublishedFollowsFromWhatIsKept(t *testing.T) {
 	measured, err := readTable("results/measured.csv")
 	require.NoError(t, err)
 	require.NotEmpty(t, measured)
-	for name, file := range map[string]string{"ktrial bench, before": "results/predicted-before.csv", "ktrial bench": "results/predicted.csv"} {
+	for name, file := range map[string]string{"ktrial bench, before": "results/predicted-before.csv", "ktrial bench": "results/predicted.csv", "ktrial bench, after": "results/predicted-after.csv"} {
 		predicted, err := readTable(file)
 		require.NoError(t, err)
 		all, _ := experiment.Compare(measured, predicted)

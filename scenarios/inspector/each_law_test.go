@@ -102,8 +102,15 @@ var breaches = map[int]func(in *inspected){
 	48: after(&witness.ShardCommitted{Shard: shard[1], Epoch: 5, To: 7}, &witness.ShardLoaded{Shard: shard[2], Epoch: 6, End: 6}),
 	49: after(owns("m"), owns("n")),
 	50: after(&witness.MemberJoined{Group: "g", Member: "m"}, &witness.MemberJoined{Group: "g", Member: "n"}, given("m", 6, false), given("n", 7, false)),
+	51: after(&witness.GroupHolds{Group: "g", State: "Stable", Epoch: 7, Target: 6}),
+	52: after(&witness.GroupHolds{Group: "g", State: "Reconciling", Epoch: 7, Target: 7, Taken: witness.Partitions{{Topic: "orders"}}}),
 	53: after(given("m", 4, false), given("m", 3, false)),
 	54: after(&witness.MemberJoined{Group: "g", Member: "m", Instance: "till"}, &witness.MemberJoined{Group: "g", Member: "n", Instance: "till"}),
+	55: func(in *inspected) {
+		in.at(0, &witness.MemberJoined{Group: "g", Member: "m"})
+		in.at(time.Second, &witness.MemberHeard{Group: "g", Member: "m"})
+		in.at(2*time.Second, &witness.MemberLeft{Group: "g", Member: "m", Expelled: true, Timeout: 6 * time.Second})
+	},
 	56: after(&witness.ShardLoaded{Shard: shard[1], Epoch: 5}, &witness.ShardLoaded{Shard: shard[2], Epoch: 5}),
 	59: func(in *inspected) {
 		in.Undisturbed(0)

@@ -60,6 +60,8 @@ func (in *Inspector) watchTraffic(e *ledger.Entry) {
 	switch e.Event.(type) {
 	case *witness.Appended, *witness.QuorumAppended:
 		in.Traffic.Appended(e.Host)
+	case *witness.Opened:
+		in.Traffic.Opened(e.Host)
 	}
 }
 
