@@ -74,6 +74,9 @@ func (im *Image) apply(rec Record) error {
 		return nil
 	case *ProducerIdsRecord:
 		return im.setProducerIDs(r)
+	case *ClearElrRecord:
+		im.clearELR(r)
+		return nil
 	case *NoOpRecord:
 		return nil
 	default:
@@ -245,6 +248,23 @@ func (im *Image) changePartition(r *PartitionChangeRecord) error {
 	}
 	im.putPartition(t, r.partition.of(old, func() *Partition { return im.sealPartition(old.Merge(r)) }))
 	return nil
+}
+
+// clearELR changes the partitions that have an ELR, or had one last, as
+// ReplicationControlManager does.
+func (im *Image) clearELR(r *ClearElrRecord) {
+	none := NewPartitionChange(kafka.UUID{}, 0)
+	none.ELR, none.LastKnownELR = []kafka.NodeID{}, []kafka.NodeID{}
+	for _, t := range im.topics {
+		if r.TopicName != "" && t.Name != r.TopicName {
+			continue
+		}
+		for _, p := range t.Partitions {
+			if p != nil && len(p.ELR)+len(p.LastKnownELR) > 0 {
+				im.putPartition(t, im.sealPartition(p.Merge(none)))
+			}
+		}
+	}
 }
 
 // Merge is the partition as r leaves it. A record that names a leader begins a

@@ -275,6 +275,28 @@ func TestKIP868_TransactionsCountWhole(t *testing.T) {
 	}
 }
 
+// A change of min.insync.replicas clears the ELR of one topic or of all. A partition that
+// has none stays as it is.
+func TestKIP966_ClearElr(t *testing.T) {
+	partition := func(im *Image, topic byte, elr ...kafka.NodeID) {
+		name := string('a' + rune(topic))
+		require.NoError(t, im.Apply(&TopicRecord{Name: name, TopicID: kafka.UUID{topic}}))
+		require.NoError(t, im.Apply(&PartitionRecord{TopicID: kafka.UUID{topic}, Replicas: []kafka.NodeID{1, 2}, ISR: []kafka.NodeID{1}, ELR: elr}))
+	}
+	for name, want := range map[string][3]kafka.PartitionEpoch{"b": {0, 1, 0}, "": {0, 1, 1}} {
+		im := NewImage()
+		partition(im, 0)
+		partition(im, 1, 2)
+		partition(im, 2, 2)
+		require.NoError(t, im.Apply(&ClearElrRecord{name}))
+		for i, topic := range im.Topics() {
+			p := topic.Partition(0)
+			assert.Equal(t, want[i], p.PartitionEpoch, "%s after a record for %q", topic.Name, name)
+			assert.Equal(t, p.PartitionEpoch == 0 && i > 0, len(p.ELR) > 0, topic.Name)
+		}
+	}
+}
+
 func TestRemovedTopicTakesItsConfigAlong(t *testing.T) {
 	im, value := NewImage(), "1"
 	require.NoError(t, im.Apply(&TopicRecord{Name: "orders", TopicID: kafka.UUID{1}}))

@@ -32,6 +32,7 @@ var kinds = [...]struct {
 	25: {func() Record { return new(AbortTransactionRecord) }, 0},
 	26: {func() Record { return new(RemoveDelegationTokenRecord) }, 0},
 	27: {func() Record { return new(RegisterControllerRecord) }, 0},
+	28: {func() Record { return new(ClearElrRecord) }, 0},
 }
 
 // Endpoint is where a listener of a broker or controller is.
@@ -406,6 +407,19 @@ func (r *RegisterControllerRecord) fields(c *coder) {
 	c.bool(&r.ZkMigrationReady)
 	list(c, &r.EndPoints, endpoint)
 	list(c, &r.Features, featureRange)
+	c.endTags()
+}
+
+// ClearElrRecord takes the ELR and the last known one from all partitions of a topic, or of
+// all topics: min.insync.replicas changed, which they depend on (KIP-966). Kafka writes it.
+type ClearElrRecord struct {
+	TopicName string // empty: all topics
+}
+
+func (*ClearElrRecord) APIKey() int16 { return 28 }
+
+func (r *ClearElrRecord) fields(c *coder) {
+	c.string(&r.TopicName)
 	c.endTags()
 }
 
