@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -41,8 +42,9 @@ const franzEarly = "Test848RegexBrokerResolves"
 // franzSuite is franz-go's tests as a program.
 func franzSuite(t *testing.T) string {
 	t.Helper()
-	if !*long {
-		t.Skip("takes minutes: use conformance/run")
+	named := strings.Contains(flag.Lookup("test.run").Value.String(), "Franz")
+	if !*long || !*whole && !named {
+		t.Skip("takes minutes: use conformance/run -run TestFranz")
 	}
 	file, err := franzProgram()
 	if err != nil {
