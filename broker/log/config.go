@@ -105,15 +105,7 @@ func (c *CompressionType) Set(s string) error {
 
 // Level is how hard a codec tries (KIP-390).
 func (cfg *Config) Level(codec record.Codec) record.Level {
-	switch codec {
-	case record.Gzip:
-		return cfg.GzipLevel
-	case record.LZ4:
-		return cfg.LZ4Level
-	case record.Zstd:
-		return cfg.ZstdLevel
-	}
-	return 0
+	return record.Levels{Gzip: cfg.GzipLevel, LZ4: cfg.LZ4Level, Zstd: cfg.ZstdLevel}.Of(codec)
 }
 
 func (c CompressionType) String() string {

@@ -14,6 +14,22 @@ import (
 // for 6, 9 and 3.
 type Level int32
 
+// Levels are how hard the codecs that have levels try.
+type Levels struct{ Gzip, LZ4, Zstd Level }
+
+// Of is the level of a codec; 0: it has none.
+func (l Levels) Of(codec Codec) Level {
+	switch codec {
+	case Gzip:
+		return l.Gzip
+	case LZ4:
+		return l.LZ4
+	case Zstd:
+		return l.Zstd
+	}
+	return 0
+}
+
 // DefaultLevel is that of the codec; 0 of one that has no levels.
 func (c Codec) DefaultLevel() Level {
 	switch c {
