@@ -58,11 +58,14 @@ func goSource(t testing.TB) []string {
 	return lines
 }
 
-// franz makes a franz-go client.
+// franz makes a franz-go client. It waits for a topic that was made as long as it is
+// given time: each broker learns of it when it follows the metadata log, on a busy machine
+// later than the four tries that are the default.
 func (s *serving) franz(opts ...kgo.Opt) *kgo.Client {
 	s.t.Helper()
 	client, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(s.addrs...),
+		kgo.UnknownTopicRetries(-1),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 	}, opts...)...)
 	require.NoError(s.t, err)

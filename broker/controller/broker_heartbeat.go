@@ -27,7 +27,7 @@ func (c *Controller) BrokerHeartbeat(req *kmsg.BrokerHeartbeatRequest) *kmsg.Bro
 		return out, err
 	}, func(last kafka.Offset) {
 		c.sessions.heard(id, next, c.host.Uptime(), kafka.Offset(req.CurrentMetadataOffset), last)
-		if next == unfenced && len(c.sessions.all) == 1 {
+		if next == unfenced && c.sessions.unfenced() == 1 {
 			c.wake.Broadcast() // the first session: there is something to expire
 		}
 	})

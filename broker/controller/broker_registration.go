@@ -16,8 +16,9 @@ import (
 // fenced. Its epoch is the offset of the record that says so.
 //
 // Behavior:
-//   - A broker id is taken while its holder's session is valid, unless the
-//     holder is shutting down.
+//   - A broker id is taken while its holder's session is valid, also that of a
+//     holder which is fenced or has shut down: the next process tries again
+//     until the session is over.
 //   - The same incarnation may register again and keeps its epoch: it amends.
 //   - A new incarnation that does not know the epoch of the one before had no
 //     clean shutdown: it leaves every ISR and ELR (KIP-966).
@@ -92,8 +93,7 @@ func (b *brain) checkRegistration(req *kmsg.BrokerRegistrationRequest, existing 
 	if req.ClusterID != b.cfg.ClusterID {
 		return refuse(kerr.InconsistentClusterID, "cluster id %q found, %q expected", req.ClusterID, b.cfg.ClusterID)
 	}
-	if existing != nil && existing.IncarnationID != req.IncarnationID &&
-		b.sessions.valid(existing.ID, b.now) && !existing.InControlledShutdown {
+	if existing != nil && existing.IncarnationID != req.IncarnationID && b.sessions.valid(existing.ID, b.now) {
 		return refuse(kerr.DuplicateBrokerRegistration, "another process is registered with the id, and its session is valid")
 	}
 	if req.IsMigratingZkBroker {

@@ -93,7 +93,7 @@ func (b *brain) expire() (id kafka.NodeID, out records) {
 	if b.cfg.Bugs.On(planted.BatchExpireFromBase) {
 		alone := len(out)
 		for _, other := range b.sessions.all {
-			if other != x && !b.sessions.valid(other.id, b.now) {
+			if other != x && !other.fenced && !b.sessions.valid(other.id, b.now) {
 				out = append(out, b.fence(other.id)...)
 			}
 		}

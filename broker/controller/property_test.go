@@ -227,7 +227,7 @@ func (t *trial) check() []string {
 			bad("broker %d: epoch %d was given away before", b.ID, b.Epoch)
 		}
 		t.epochs[b.Epoch] = b.IncarnationID
-		if !b.Fenced && t.s.get(b.ID) == nil || b.Fenced && t.s.get(b.ID) != nil {
+		if x := t.s.get(b.ID); x == nil && !b.Fenced || x != nil && x.fenced != b.Fenced {
 			bad("broker %d: fenced is %v, which its session contradicts", b.ID, b.Fenced)
 		}
 	}

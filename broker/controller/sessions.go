@@ -11,15 +11,17 @@ import (
 
 // sessions is what the active controller knows of brokers from their
 // heartbeats alone. It is in no log: a new active controller begins with a
-// fresh session for each broker, so none is fenced for the silence of an old
-// controller.
+// fresh session for each unfenced broker, so none is fenced for the silence of
+// an old controller. A fenced broker that sends heartbeats has a session, too,
+// which keeps its id from other processes (Kafka: BrokerHeartbeatTracker).
 type sessions struct {
 	timeout time.Duration
-	all     []*session // by id; only of unfenced brokers
+	all     []*session // by id
 }
 
 type session struct {
-	id kafka.NodeID
+	id     kafka.NodeID
+	fenced bool
 	// contact is the uptime of the last heartbeat.
 	contact time.Duration
 	// metadataOffset is how far the broker said it has applied the metadata log.
@@ -34,7 +36,7 @@ func newSessions(timeout time.Duration, image *metadata.Image, now time.Duration
 	s := &sessions{timeout: timeout}
 	for _, broker := range image.Brokers() {
 		if !broker.Fenced {
-			s.touch(broker.ID, now, -1)
+			s.touch(broker.ID, false, now, -1)
 		}
 	}
 	return s
@@ -53,27 +55,28 @@ func (s *sessions) get(id kafka.NodeID) *session {
 }
 
 // touch renews a session, or begins one.
-func (s *sessions) touch(id kafka.NodeID, now time.Duration, at kafka.Offset) {
+func (s *sessions) touch(id kafka.NodeID, fenced bool, now time.Duration, at kafka.Offset) {
 	i, ok := s.find(id)
 	if !ok {
 		s.all = slices.Insert(s.all, i, &session{id: id, shutdownOffset: -1})
 	}
-	s.all[i].contact, s.all[i].metadataOffset = now, at
+	x := s.all[i]
+	x.fenced, x.contact, x.metadataOffset = fenced, now, at
+	if fenced {
+		x.shutdownOffset = -1
+	}
 }
 
 // heard records a heartbeat that put a broker in state next. last is the offset
 // of what was decided last.
 func (s *sessions) heard(id kafka.NodeID, next brokerState, now time.Duration, at, last kafka.Offset) {
-	if next.fenced() {
-		return
-	}
-	s.touch(id, now, at)
+	s.touch(id, next.fenced(), now, at)
 	if x := s.get(id); next == shuttingDown && x.shutdownOffset < 0 {
 		x.shutdownOffset = last
 	}
 }
 
-// follow keeps the sessions in step with the fenced brokers.
+// follow keeps the sessions in step with the registrations.
 func (s *sessions) follow(r metadata.Record, now time.Duration) {
 	switch r := r.(type) {
 	case *metadata.RegisterBrokerRecord:
@@ -85,9 +88,11 @@ func (s *sessions) follow(r metadata.Record, now time.Duration) {
 	case *metadata.BrokerRegistrationChangeRecord:
 		switch r.Fenced {
 		case metadata.Fence:
-			s.end(r.BrokerID)
+			if x := s.get(r.BrokerID); x != nil {
+				x.fenced, x.shutdownOffset = true, -1
+			}
 		case metadata.Unfence:
-			s.touch(r.BrokerID, now, -1)
+			s.touch(r.BrokerID, false, now, -1)
 		}
 	}
 }
@@ -105,18 +110,29 @@ func (s *sessions) valid(id kafka.NodeID, now time.Duration) bool {
 	return x != nil && now <= x.contact+s.timeout
 }
 
-// stalest is the session that has waited longest for a heartbeat, or nil.
+// stalest is the session of an unfenced broker that has waited longest for a
+// heartbeat, or nil.
 func (s *sessions) stalest() *session {
 	var oldest *session
 	for _, x := range s.all {
-		if oldest == nil || x.contact < oldest.contact {
+		if !x.fenced && (oldest == nil || x.contact < oldest.contact) {
 			oldest = x
 		}
 	}
 	return oldest
 }
 
-// nextExpiry is the uptime after which a session has expired.
+// unfenced counts the brokers that must be heard of.
+func (s *sessions) unfenced() (n int) {
+	for _, x := range s.all {
+		if !x.fenced {
+			n++
+		}
+	}
+	return n
+}
+
+// nextExpiry is the uptime after which an unfenced broker's session has expired.
 func (s *sessions) nextExpiry() (at time.Duration, ok bool) {
 	x := s.stalest()
 	if x == nil {
@@ -125,12 +141,12 @@ func (s *sessions) nextExpiry() (at time.Duration, ok bool) {
 	return x.contact + s.timeout, true
 }
 
-// lowestActive is the metadata offset that all brokers which are not shutting
-// down have passed.
+// lowestActive is the metadata offset that all unfenced brokers which are not
+// shutting down have passed.
 func (s *sessions) lowestActive() kafka.Offset {
 	lowest := kafka.Offset(math.MaxInt64)
 	for _, x := range s.all {
-		if x.shutdownOffset < 0 {
+		if !x.fenced && x.shutdownOffset < 0 {
 			lowest = min(lowest, x.metadataOffset)
 		}
 	}

@@ -105,23 +105,30 @@ func (r *Rule) matches(d *Disk, op Op, p string) bool {
 	return true
 }
 
-// strike lets the faults that delay or fail an operation do so.
+// strike lets the faults that delay or fail an operation do so. Whether one fails is
+// decided when it ends: a fault that was taken away while the operation waited does
+// not fail it.
 func (d *Disk) strike(op Op, p string) error {
 	p = clean(p)
-	var err error
+	var failing []*Rule
 	for _, r := range slices.Clone(d.rules) {
 		if !slices.Contains(d.rules, r) || r.Flaw != None || !r.matches(d, op, p) {
-			continue // or it was taken away while another delayed the operation
+			continue
 		}
 		if r.Delay > 0 {
 			d.decides(op.String(), p)
 			d.wait(op.String(), p, kernel.Exponential(d.rng, r.Delay))
 		}
-		if err == nil {
-			err = r.Err
+		if r.Err != nil {
+			failing = append(failing, r)
 		}
 	}
-	return err
+	for _, r := range failing {
+		if slices.Contains(d.rules, r) {
+			return r.Err
+		}
+	}
+	return nil
 }
 
 // flaw is the deception that a sync meets.
