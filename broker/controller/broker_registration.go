@@ -94,6 +94,9 @@ func (b *brain) checkRegistration(req *kmsg.BrokerRegistrationRequest, existing 
 		return refuse(kerr.InconsistentClusterID, "cluster id %q found, %q expected", req.ClusterID, b.cfg.ClusterID)
 	}
 	if existing != nil && existing.IncarnationID != req.IncarnationID && b.sessions.valid(existing.ID, b.now) {
+		if existing.Fenced && !existing.InControlledShutdown {
+			b.reached(ProbeFencedKeepsID)
+		}
 		return refuse(kerr.DuplicateBrokerRegistration, "another process is registered with the id, and its session is valid")
 	}
 	if req.IsMigratingZkBroker {

@@ -27,6 +27,8 @@ var (
 		"a broker registered again after a controlled shutdown")
 	ProbeUncleanRestart = ledger.NewProbe("unclean restart detected",
 		"a broker registered again without the mark of a clean shutdown (KIP-966)")
+	ProbeFencedKeepsID = ledger.NewProbe("controller: a fenced broker keeps its id",
+		"a registration was refused because the fenced broker that has the id sends heartbeats")
 	ProbeShuttingDownKeptOut = ledger.NewProbe("controller: replica that is shutting down kept out of the ISR",
 		"an AlterPartition request was refused for a broker in controlled shutdown")
 	ProbeFencedKeptOut = ledger.NewProbe("controller: fenced replica kept out of the ISR",
