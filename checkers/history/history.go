@@ -50,7 +50,9 @@ type History struct {
 
 	told  column[Details]
 	notes []Note
-	raw   raw // being built; then the event added last
+	raw   *raw   // being built
+	last  *raw   // the event added last
+	free  []*raw // to build others with
 	added Op
 	enc   []byte
 
@@ -87,9 +89,7 @@ type process struct {
 	client string
 	open   bool
 	row    int
-	start  int64
-	asked  []rawMop // by the invocation: to send, commit or delete
-	detail []byte   // the operation as it stands if no completion comes
+	begun  *raw // the event that began it; nil: none is open
 }
 
 // Note is an event that is not a client's.

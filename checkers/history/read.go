@@ -113,8 +113,7 @@ func (r *reader) file() {
 
 // event reads one map, from its opening bracket.
 func (r *reader) event() {
-	raw := &r.h.raw
-	raw.reset()
+	raw := r.h.next()
 	r.odd, r.shapeless = nil, nil
 	line, column := r.Line, r.Column
 	hasType, hasProcess := false, false
