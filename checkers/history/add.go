@@ -2,7 +2,6 @@ package history
 
 import (
 	"encoding/binary"
-	"slices"
 	"time"
 )
 
@@ -80,24 +79,14 @@ type rawMop struct {
 	silent  bool // of the invocation only: the completion did not mention it
 }
 
-// next is an empty event to be filled and added.
-func (h *History) next() *raw {
-	if n := len(h.free); h.raw == nil && n > 0 {
-		h.raw, h.free = h.free[n-1], h.free[:n-1]
-	} else if h.raw == nil {
-		h.raw = new(raw)
-	}
-	h.raw.reset()
-	return h.raw
-}
-
 func (r *raw) reset() {
 	*r = raw{index: -1, processNo: -1, mops: r.mops[:0], polled: r.polled[:0], keys: r.keys[:0], moved: r.moved[:0]}
 }
 
 // Add appends an event. Its slices are the caller's again when it returns.
 func (h *History) Add(e *Event) {
-	r := h.next()
+	r := &h.raw
+	r.reset()
 	r.typ, r.f, r.time = e.Type, e.F, int64(e.Time)
 	r.client, r.process, r.actor = e.Process != NoProcess, e.Process, e.Actor
 	r.name, r.clientName, r.err, r.text = e.Name, e.Client, e.Error, e.Text
@@ -145,7 +134,6 @@ func epochOf(n Number) Epoch { return Epoch(n.plus) }
 
 // add joins the event to its operation.
 func (h *History) add(r *raw) {
-	h.last = r
 	if r.index >= 0 || h.indexes.n > 0 {
 		if r.index < 0 {
 			r.index = int64(h.events)
@@ -177,40 +165,41 @@ func (h *History) add(r *raw) {
 		// A completion whose beginning is not told may have begun at any time.
 		h.rows.add(row{process: pi, invoked: number, bits: isHeadless})
 		h.headless++
-		p.row = h.rows.n - 1
+		p.row, p.start, p.asked = h.rows.n-1, r.time, p.asked[:0]
 	}
-	start := r.time
-	if p.open {
-		start = p.begun.time
-		p.fillIn(r)
-		h.free = append(h.free, p.begun)
-	}
-	p.open, p.begun, r.row = false, nil, p.row
+	p.open, r.row = false, p.row
+	p.fillIn(r)
 	at := h.rows.at(p.row)
 	at.f, at.typ, at.done = r.f, r.typ, number
 	at.bits = at.bits&isHeadless | r.has()
-	at.at = h.pack(r, start)
+	h.enc = pack(h.enc[:0], r, p.start, r.time, h)
+	at.at = h.details.put(h.enc)
 }
 
 // addByItself adds an operation of one event, beside the one that its process may
 // have under way.
 func (h *History) addByItself(r *raw, number uint32) {
 	r.row = h.rows.n
-	h.rows.add(row{at: h.pack(r, r.time), process: r.processNo, invoked: number, done: number, f: r.f, typ: r.typ, bits: r.has()})
+	h.enc = pack(h.enc[:0], r, r.time, r.time, h)
+	h.rows.add(row{at: h.details.put(h.enc), process: r.processNo, invoked: number, done: number, f: r.f, typ: r.typ, bits: r.has()})
 }
 
-// invoke begins an operation. Its event stays with its process, as it was told, until
-// the completion comes: most invocations are never packed.
 func (h *History) invoke(r *raw, pi int32, number uint32) {
 	p := &h.processes[pi]
 	if p.open { // it will never be told how that one ended
 		at := h.rows.at(p.row)
 		at.bits &^= isOpen
-		at.at = h.pack(p.begun, p.begun.time)
-		h.free = append(h.free, p.begun)
+		at.at = h.details.put(p.detail)
 	}
-	p.open, p.row, p.begun = true, h.rows.n, r
-	r.row, h.raw = p.row, nil
+	p.open, p.row, p.start = true, h.rows.n, r.time
+	r.row = p.row
+	p.asked = p.asked[:0]
+	for _, m := range r.mops {
+		if m.kind.asked() {
+			p.asked = append(p.asked, m)
+		}
+	}
+	p.detail = pack(p.detail[:0], r, r.time, r.time, h)
 	h.rows.add(row{process: pi, invoked: number, done: Never, f: r.f, typ: Unknown, bits: r.has() | isOpen})
 }
 
@@ -250,10 +239,7 @@ func (p *process) fillIn(r *raw) {
 			told[r.mops[i].rec]++
 		}
 	}
-	for _, m := range p.begun.mops {
-		if !m.kind.asked() {
-			continue
-		}
+	for _, m := range p.asked {
 		if m.kind != MopSend {
 			p.fillInMove(r, m)
 		} else if told[m.rec]--; told[m.rec] < 0 {
@@ -266,25 +252,22 @@ func (p *process) fillIn(r *raw) {
 // mentionedInOrder: the completion has just what the invocation asked for, as
 // most do. Key, headers and timestamp the invocation knows, if the completion does not.
 func (p *process) mentionedInOrder(r *raw) bool {
-	asked := p.begun.mops
+	n := 0
 	for i := range r.mops {
 		m := &r.mops[i]
 		if !m.kind.asked() {
 			continue
 		}
-		for len(asked) > 0 && !asked[0].kind.asked() {
-			asked = asked[1:]
-		}
-		if len(asked) == 0 || asked[0].kind != m.kind || asked[0].rec != m.rec || asked[0].key != m.key ||
-			m.kind != MopSend && m.offset == NoOffset || m.kind == MopProcessed && m.offset != asked[0].offset {
+		if n >= len(p.asked) || p.asked[n].kind != m.kind || p.asked[n].rec != m.rec || p.asked[n].key != m.key ||
+			m.kind != MopSend && m.offset == NoOffset || m.kind == MopProcessed && m.offset != p.asked[n].offset {
 			return false
 		}
 		if m.details == 0 {
-			m.details = asked[0].details
+			m.details = p.asked[n].details
 		}
-		asked = asked[1:]
+		n++
 	}
-	return !slices.ContainsFunc(asked, func(m rawMop) bool { return m.kind.asked() })
+	return n == len(p.asked)
 }
 
 // mistaken tells of a completion that it is not that of the operation under way: both
@@ -297,7 +280,7 @@ func (h *History) mistaken(r *raw) (asked, told Value, is bool) {
 	if i < 0 || !h.processes[i].open {
 		return asked, told, false
 	}
-	open := h.processes[i].begun.mops
+	open := h.processes[i].asked
 	first, other := -1, -1
 	for k := range r.mops {
 		if r.mops[k].kind != MopSend {
@@ -386,12 +369,6 @@ func appendMore(b []byte, epoch Epoch, details uint32, last *Epoch) []byte {
 	b = binary.AppendVarint(b, int64(epoch)-int64(*last))
 	*last = epoch
 	return binary.AppendUvarint(b, uint64(details))
-}
-
-// pack keeps the detail of an operation that began at start, and tells where.
-func (h *History) pack(r *raw, start int64) uint64 {
-	h.enc = pack(h.enc[:0], r, start, r.time, h)
-	return h.details.put(h.enc)
 }
 
 // pack writes an operation's detail; unpack reads it. Records and offsets are

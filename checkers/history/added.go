@@ -6,33 +6,18 @@ import "time"
 // told; nil if the event is not a client's. Of one that began, Type is Invoke and
 // Completed is Never. It is valid until the next event is added.
 func (h *History) Added() *Op {
-	r, op := h.last, &h.added
-	if r == nil || !r.client {
+	r, op := &h.raw, &h.added
+	if !r.client {
 		return nil
 	}
 	at := h.rows.at(r.row)
-	op.Row, op.Invoked, op.Completed = r.row, int64(at.began()), int64(at.done)
-	op.Process, op.ProcessNo, op.F, op.Type = r.process, r.processNo, r.f, r.typ
-	op.Start, op.End = 0, time.Duration(r.time)
-	op.Polled, op.Keys, op.Rebalanced = r.polled, r.keys, r.moved
-	op.fill(r)
-	return op
-}
-
-// readOpen gives an operation what the event that began it told.
-func (op *Op) readOpen(r *raw) {
-	op.Start, op.End = time.Duration(r.time), time.Duration(r.time)
-	op.Polled = append(op.Polled[:0], r.polled...)
-	op.Keys, op.Rebalanced = append(op.Keys[:0], r.keys...), append(op.Rebalanced[:0], r.moved...)
-	op.fill(r)
-}
-
-// fill gives an operation what else its event told.
-func (op *Op) fill(r *raw) {
-	op.Seek, op.Group, op.Generation, op.Member, op.Instance = r.seek, r.group, r.gen, r.member, r.instance
-	op.Txn, op.Session, op.Producer, op.ProducerEpoch, op.Name, op.Error = r.txn, r.session, r.producer, r.epoch, r.name, r.err
-	op.rest = true
-	op.Sends, op.Offsets, op.Shape = op.Sends[:0], op.Offsets[:0], op.Shape[:0]
+	*op = Op{
+		Row: r.row, Invoked: int64(at.began()), Completed: int64(at.done), Process: r.process, ProcessNo: r.processNo,
+		F: r.f, Type: r.typ, End: time.Duration(r.time),
+		Sends: op.Sends[:0], Polled: r.polled, Offsets: op.Offsets[:0], Shape: op.Shape[:0],
+		Keys: r.keys, Rebalanced: r.moved, Seek: r.seek, Group: r.group, Generation: r.gen, Member: r.member, Instance: r.instance,
+		Txn: r.txn, Session: r.session, Producer: r.producer, ProducerEpoch: r.epoch, Name: r.name, Error: r.err, rest: true,
+	}
 	for i := range r.mops {
 		m := &r.mops[i]
 		step := Step{m.kind, 1}
@@ -46,4 +31,5 @@ func (op *Op) fill(r *raw) {
 		}
 		op.Shape = append(op.Shape, step)
 	}
+	return op
 }

@@ -50,9 +50,7 @@ type History struct {
 
 	told  column[Details]
 	notes []Note
-	raw   *raw   // being built
-	last  *raw   // the event added last
-	free  []*raw // to build others with
+	raw   raw // being built; then the event added last
 	added Op
 	enc   []byte
 
@@ -89,7 +87,9 @@ type process struct {
 	client string
 	open   bool
 	row    int
-	begun  *raw // the event that began it; nil: none is open
+	start  int64
+	asked  []rawMop // by the invocation: to send, commit or delete
+	detail []byte   // the operation as it stands if no completion comes
 }
 
 // Note is an event that is not a client's.

@@ -113,7 +113,8 @@ func (r *reader) file() {
 
 // event reads one map, from its opening bracket.
 func (r *reader) event() {
-	raw := r.h.next()
+	raw := &r.h.raw
+	raw.reset()
 	r.odd, r.shapeless = nil, nil
 	line, column := r.Line, r.Column
 	hasType, hasProcess := false, false

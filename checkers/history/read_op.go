@@ -166,11 +166,11 @@ func (h *History) Read(i int, op *Op) {
 	op.Process, op.ProcessNo, op.F, op.Type = p.number, r.process, r.f, r.typ
 	op.Sends, op.Polled, op.Offsets, op.Shape = op.Sends[:0], op.Polled[:0], op.Offsets[:0], op.Shape[:0]
 	op.Keys, op.Rebalanced = op.Keys[:0], op.Rebalanced[:0]
-	if r.bits&isOpen != 0 {
-		op.readOpen(p.begun)
-		return
+	b := p.detail
+	if r.bits&isOpen == 0 {
+		b = h.details.from(r.at)
 	}
-	h.unpack(h.details.from(r.at), op)
+	h.unpack(b, op)
 }
 
 type unpacker struct{ b []byte }
