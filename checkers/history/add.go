@@ -86,7 +86,9 @@ func (r *raw) reset() {
 // Add appends an event. Its slices are the caller's again when it returns.
 func (h *History) Add(e *Event) {
 	r := &h.raw
-	r.reset()
+	// Field by field: a store of the whole costs more, for most of its pointers stay nil.
+	r.processNo, r.row, r.index, r.timed, r.leader, r.shared = -1, 0, -1, false, 0, Details{}
+	r.mops, r.polled, r.keys, r.moved = r.mops[:0], r.polled[:0], r.keys[:0], r.moved[:0]
 	r.typ, r.f, r.time = e.Type, e.F, int64(e.Time)
 	r.client, r.process, r.actor = e.Process != NoProcess, e.Process, e.Actor
 	r.name, r.clientName, r.err, r.text = e.Name, e.Client, e.Error, e.Text

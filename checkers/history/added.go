@@ -11,13 +11,14 @@ func (h *History) Added() *Op {
 		return nil
 	}
 	at := h.rows.at(r.row)
-	*op = Op{
-		Row: r.row, Invoked: int64(at.began()), Completed: int64(at.done), Process: r.process, ProcessNo: r.processNo,
-		F: r.f, Type: r.typ, End: time.Duration(r.time),
-		Sends: op.Sends[:0], Polled: r.polled, Offsets: op.Offsets[:0], Shape: op.Shape[:0],
-		Keys: r.keys, Rebalanced: r.moved, Seek: r.seek, Group: r.group, Generation: r.gen, Member: r.member, Instance: r.instance,
-		Txn: r.txn, Session: r.session, Producer: r.producer, ProducerEpoch: r.epoch, Name: r.name, Error: r.err, rest: true,
-	}
+	op.Row, op.Invoked, op.Completed = r.row, int64(at.began()), int64(at.done)
+	op.Process, op.ProcessNo, op.F, op.Type = r.process, r.processNo, r.f, r.typ
+	op.Start, op.End = 0, time.Duration(r.time)
+	op.Polled, op.Keys, op.Rebalanced, op.Seek = r.polled, r.keys, r.moved, r.seek
+	op.Group, op.Generation, op.Member, op.Instance = r.group, r.gen, r.member, r.instance
+	op.Txn, op.Session, op.Producer, op.ProducerEpoch, op.Name, op.Error = r.txn, r.session, r.producer, r.epoch, r.name, r.err
+	op.rest = true
+	op.Sends, op.Offsets, op.Shape = op.Sends[:0], op.Offsets[:0], op.Shape[:0]
 	for i := range r.mops {
 		m := &r.mops[i]
 		step := Step{m.kind, 1}

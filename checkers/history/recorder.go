@@ -9,7 +9,7 @@ type Recorder struct {
 	// was recorded; number counts the events from 0. It must not keep the event.
 	Told  func(e *Event, number int64)
 	h     *History
-	event Event // the one being recorded
+	event Event // the one being told
 }
 
 // NewRecorder starts an empty history.
@@ -17,23 +17,28 @@ func NewRecorder() *Recorder { return &Recorder{h: New()} }
 
 // Invoke records that a client begins an operation.
 func (r *Recorder) Invoke(e Event) {
-	r.event = e
-	r.event.Type = Invoke
-	r.Add(&r.event)
+	e.Type = Invoke
+	r.record(e)
 }
 
 // Complete records how the operation of e.Process ended: e.Type is OK, Failed
 // or Unknown, and e.Mops carries what was learned.
-func (r *Recorder) Complete(e Event) {
-	r.event = e
-	r.Add(&r.event)
-}
+func (r *Recorder) Complete(e Event) { r.record(e) }
 
 // Note records what happened to the cluster: not a client's doing.
 func (r *Recorder) Note(e Event) {
-	r.event = e
-	r.event.Process = NoProcess
-	r.Add(&r.event)
+	e.Process = NoProcess
+	r.record(e)
+}
+
+// record keeps the event off the heap, where nothing is told of it.
+func (r *Recorder) record(e Event) {
+	r.h.Add(&e)
+	if r.Told != nil {
+		r.event = e
+		r.tell(&r.event)
+	}
+	r.watch()
 }
 
 // Add records any event. The event and its slices are the caller's again
@@ -41,8 +46,14 @@ func (r *Recorder) Note(e Event) {
 func (r *Recorder) Add(e *Event) {
 	r.h.Add(e)
 	if r.Told != nil {
-		r.Told(e, int64(r.h.Events())-1)
+		r.tell(e)
 	}
+	r.watch()
+}
+
+func (r *Recorder) tell(e *Event) { r.Told(e, int64(r.h.Events())-1) }
+
+func (r *Recorder) watch() {
 	if r.Watch == nil {
 		return
 	}
