@@ -143,6 +143,7 @@ func tellsALostRecord(t *testing.T, s shown) {
 		assert.Equal(t, "knows high watermark 264; true: 266", value[string](s, `document.querySelector(".remark text").textContent`))
 		state := value[string](s, `(main.goToStep(main.steps.length), document.getElementById("state").innerText)`)
 		assert.Contains(t, state, "264 ✂ was 266")
+		assert.Contains(t, state, "faults now: slow controller-1+controller-2+controller-3 to broker-2 by 60ms; move leader of orders/0 every 300ms")
 		assert.Contains(t, state, "Topic: orders\tPartition: 0\tLeader: 3\tReplicas: 3,2,1\tIsr: 2,3,1\tElr: \tLastKnownElr: ")
 	})
 	t.Run("time has an inverse in each scale", func(t *testing.T) {
@@ -310,7 +311,7 @@ var kinds = []struct {
 	long bool
 }{
 	{"a duplicate", []string{"late-requests", "--seed", "1", "--plant", "idem.no_window"}, []string{"is in orders/0 at offsets", "OUT_OF_ORDER_SEQUENCE_NUMBER"}, true},
-	{"two owners", []string{"scale-out", "--seed", "1", "--set", "group.protocol=consumer", "--plant", "client848.forget_last_topics"}, []string{"both owned", "of group billing"}, false},
+	{"two owners", []string{"scale-out", "--seed", "1", "--set", "group.protocol=consumer", "--plant", "client848.forget_last_topics"}, []string{"both owned", "of group billing", "orders/11: member-6 and member-1"}, false},
 	{"a stuck group", []string{"slow-load", "--seed", "1", "--plant", "coord.unload_ignores_epoch"}, []string{"No broker coordinates the group"}, true},
 	{"an aborted record that is delivered", []string{"standard-eos", "--seed", "1", "--plant", "fetch.delayed_no_aborted_list"},
 		[]string{"(offset 0 of invoices/0), of a transaction of worker-1 that was aborted", "its abort marker is at offset 27", "Transactional id worker-1", "✗ PrepareAbort epoch 1", "✗ abort, epoch 1, marker at 27"}, false},

@@ -74,7 +74,7 @@ class Card {
       : this.state.quorum && topic === "__cluster_metadata" ? this.quorumAt(p, t) : `Topic: ${topic}\tPartition: ${number}\tnot yet created`;
     const rows = [...p.replicas.values()].filter((r) => valueAt(r.ends, t) !== undefined).sort((a, b) => a.node - b.node).map((r) => this.replicaAt(r, t));
     const controller = stretchAt(this.state.controllers, t);
-    const faults = this.state.faults.filter((f) => f && f.from <= t && f.to > t).map((f) => f.text);
+    const faults = inForce(this.state.faults, t, this.state.end).map((f) => f.text);
     return `<pre>${esc(line)}</pre><table><thead><tr><th>replica<th>role<th>epoch<th>ISR<th>HW<th>LSO<th>log end</thead><tbody>${rows.join("")}</tbody></table>` +
       `<p>active controller: ${controller ? `${esc(controller.host)}, epoch ${controller.epoch}` : "none"}</p>` +
       this.transactionsAt(t) + this.groupsAt(t) +
@@ -116,7 +116,7 @@ class Card {
     const begun = (list) => list.length > 0 && list[0].from <= t;
     return [...this.state.groups.values()].filter((g) => begun(g.states) || [...g.owners.values()].some(begun)).map((g) => {
       const state = stretchAt(g.states, t);
-      const rows = [...g.owners.keys()].filter((name) => begun(g.owners.get(name))).sort(byPartition).map((name) => `${name}: ${g.owners.get(name).filter((o) => o.from <= t && o.to > t).map((o) => o.member).join(" and ") || "no member"}`);
+      const rows = [...g.owners.keys()].filter((name) => begun(g.owners.get(name))).sort(byPartition).map((name) => `${name}: ${inForce(g.owners.get(name), t, this.state.end).map((o) => o.member).join(" and ") || "no member"}`);
       return `<p>group ${esc(g.name)}${state ? `, ${esc(state.state)}, generation ${state.generation}` : ""}: ${rows.map(esc).join("; ")}</p>`;
     }).join("");
   }

@@ -321,6 +321,9 @@ class Reducer {
 /** A partition as events have it: text, or topic and number. */
 function partitionName(tp) { return typeof tp === "string" ? tp : `${tp.Topic ?? tp.topic}/${tp.Partition ?? tp.partition}`; }
 
+/** What of a list is in force at t; at the end of the run all that has not ended before. */
+function inForce(list, t, end) { return list.filter((x) => x && x.from <= t && (x.to > t || x.to === end)); }
+
 /** The stretch of a list that holds t; undefined: none does. */
 function stretchAt(list, t) {
   for (let i = list.length - 1; i >= 0; i--) {
