@@ -1,12 +1,9 @@
 package cmd
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -30,7 +27,12 @@ func (f *zooFlags) measureChance(z zoo.Zoo) error {
 	var file *os.File
 	if f.out != "" {
 		var err error
-		if file, c.Known, err = openChance(f.out); err != nil {
+		if file, err = resumeLines(f.out, chanceFile, func(line []byte) error {
+			var s zoo.Search
+			err := json.Unmarshal(line, &s)
+			c.Known = append(c.Known, s)
+			return err
+		}); err != nil {
 			return wrong("--out %s: %w", f.out, err)
 		}
 		defer file.Close()
@@ -71,31 +73,4 @@ func (f *zooFlags) measureChance(z zoo.Zoo) error {
 	default:
 		return nil
 	}
-}
-
-// openChance reads the searches of a directory, to add to them. What a program that was
-// killed left of a line is cut off.
-func openChance(dir string) (file *os.File, known []zoo.Search, err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, nil, err
-	}
-	name := filepath.Join(dir, chanceFile)
-	text, err := os.ReadFile(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, err
-	}
-	whole := text[:bytes.LastIndexByte(text, '\n')+1]
-	number := 0
-	for line := range bytes.Lines(whole) {
-		number++
-		var s zoo.Search
-		if err := json.Unmarshal(line, &s); err != nil {
-			return nil, nil, fmt.Errorf("%s:%d: %w", name, number, err)
-		}
-		known = append(known, s)
-	}
-	if file, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644); err != nil {
-		return nil, nil, err
-	}
-	return file, known, file.Truncate(int64(len(whole)))
 }

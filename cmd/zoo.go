@@ -1,16 +1,12 @@
 package cmd
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -206,30 +202,10 @@ type zooLine struct {
 	zoo.Run
 }
 
-func openZoo(dir string) (*zooFile, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
-	name := filepath.Join(dir, "zoo.jsonl")
-	text, err := os.ReadFile(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	f := &zooFile{}
-	whole := text[:bytes.LastIndexByte(text, '\n')+1] // a program that was killed left a part of a line
-	for i, line := range strings.Split(string(whole), "\n") {
-		if line == "" {
-			continue
-		}
-		if err := f.read([]byte(line)); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", name, i+1, err)
-		}
-	}
-	f.File, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	return f, f.Truncate(int64(len(whole)))
+func openZoo(dir string) (f *zooFile, err error) {
+	f = &zooFile{}
+	f.File, err = resumeLines(dir, "zoo.jsonl", f.read)
+	return f, err
 }
 
 func (f *zooFile) read(line []byte) error {
