@@ -15,9 +15,11 @@ function bar(scale, from, to, y, height, cls, text, title) {
   const x0 = Math.max(scale.x(from), scale.left - 2), x1 = Math.min(scale.x(to), scale.right + 2);
   if (x1 < scale.left || x0 > scale.right) return "";
   const w = Math.max(1, x1 - x0);
-  const label = text ? fit(text, w - 8, cls.includes("strong")) : "";
+  const badge = (scale.badges || []).find((b) => Math.abs(b.y - y - height / 2) < 9 && b.x > x0 - 9 && b.x < x0 + 13);
+  const start = badge ? badge.x + 11 : x0 + 4; // a step's number would hide how the text begins
+  const label = text ? fit(text, x0 + w - 4 - start, cls.includes("strong")) : "";
   return `<g><title>${esc(title || text || "")}</title><rect class="${cls}" x="${x0.toFixed(2)}" y="${y}" width="${w.toFixed(2)}" height="${height}"/>` +
-    (label ? `<text class="on-${cls.split(" ")[0]}" x="${(x0 + 4).toFixed(2)}" y="${y + height - Math.max(3, (height - 9) / 2)}">${esc(label)}</text>` : "") + "</g>";
+    (label ? `<text class="on-${cls.split(" ")[0]}" x="${start.toFixed(2)}" y="${y + height - Math.max(3, (height - 9) / 2)}">${esc(label)}</text>` : "") + "</g>";
 }
 
 /** The points of a step line between two times, one a pixel at most. */

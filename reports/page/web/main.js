@@ -121,12 +121,11 @@ class Main extends TimeWindow {
     svg.setAttribute("viewBox", `0 0 ${width} ${lane.height}`);
     const folds = this.scale.folds().map((f) => `<rect class="fold" x="${this.scale.x(f.from).toFixed(1)}" width="${(this.scale.x(f.to) - this.scale.x(f.from)).toFixed(1)}" y="0" height="${lane.height}"/>`).join("");
     const end = this.scale.x(this.run.end);
+    const here = (s) => (this.anchors[s.n] ? undefined : lane.y?.(s, this.scale));
+    this.scale.badges = this.steps.map((s) => ({ step: s, x: this.scale.x(s.t), y: here(s) })).filter((b) => b.y !== undefined);
     svg.innerHTML = folds + lane.draw(this.scale) + (end < width ? `<line class="run-end" x1="${end}" x2="${end}" y1="0" y2="${lane.height}"/>` : "");
     const top = el.offsetTop;
-    this.steps.forEach((s) => {
-      const y = lane.y?.(s, this.scale);
-      if (y !== undefined && !this.anchors[s.n]) this.anchors[s.n] = { x: this.scale.x(s.t), y: top + y };
-    });
+    for (const b of this.scale.badges) this.anchors[b.step.n] = { x: b.x, y: top + b.y };
     (this.run.story?.why?.remarks || []).forEach((m, i) => {
       if (lane.remarkY === undefined || this.remarked[i] || !this.remarkFits(lane, m)) return;
       this.remarked[i] = { x: this.scale.x(m.at * 1e9), y: top + lane.remarkY, text: m.text };
