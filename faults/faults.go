@@ -114,6 +114,10 @@ type Cluster interface {
 	// ActiveController is its host, or "".
 	ActiveController() string
 
+	// Serving reports whether the process of a host has begun its work: a broker when the
+	// controller has unfenced it, any other when it runs.
+	Serving(host string) bool
+
 	// Start starts the process of a host that is down. It does nothing if the
 	// process runs.
 	Start(host string)

@@ -161,9 +161,10 @@ func shutDown(c Cluster, h *sim.Host, gone func()) (start func()) {
 }
 
 // RollingRestart restarts hosts one after another, as an upgrade does: each is
-// shut down in order, stays down, and the next follows when it has had the
-// same time to come back. A host that dies on its way down ends the round. So
-// does the cure, and starts the hosts that are down.
+// shut down in order, stays down, and has the same time to come back. The next
+// follows when it serves again: a broker is fenced until the session of its last
+// process is over. A host that dies on its way down ends the round. So does the
+// cure, and starts the hosts that are down.
 type RollingRestart struct {
 	Hosts Target
 	Down  time.Duration
@@ -177,16 +178,23 @@ func (f RollingRestart) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 	hosts, _ := f.Hosts.hosts(c, luck)
 	healed := false
 	start := func() {} // the host whose turn it is
-	var next func(i int)
+	var next, follow func(i int)
 	next = func(i int) {
 		if healed || i == len(hosts) {
 			return
 		}
 		begin := shutDown(c, c.World().Host(hosts[i]), func() {
 			c.World().After(f.Down, "fault", func() { start() })
-			c.World().After(2*f.Down, "fault", func() { next(i + 1) })
+			c.World().After(2*f.Down, "fault", func() { follow(i) })
 		})
 		start = once(begin)
+	}
+	follow = func(i int) {
+		if !healed && !c.Serving(hosts[i]) {
+			c.World().After(lookAgain, "fault", func() { follow(i) })
+			return
+		}
+		next(i + 1)
 	}
 	next(0)
 	return func() {
@@ -194,6 +202,9 @@ func (f RollingRestart) Inject(c Cluster, luck *rand.Rand) (heal func()) {
 		start()
 	}
 }
+
+// lookAgain is how often a rolling restart looks whether a host is back.
+const lookAgain = 200 * time.Millisecond
 
 // once is f, the first time that it is called.
 func once(f func()) func() { return all([]func(){f}) }

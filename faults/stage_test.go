@@ -36,6 +36,9 @@ type stage struct {
 	features                   map[string]int16
 	partitions                 int32    // of the topic
 	topics                     []string // what became of it
+
+	started   map[string]time.Duration // when a host was last started
+	registers time.Duration            // how long a host takes until it serves
 }
 
 // sight is what one process saw of another's pings.
@@ -59,7 +62,8 @@ const record = 1300
 func newStage(t *testing.T, seed uint64) *stage {
 	s := &stage{
 		t: t, w: sim.NewWorld(sim.Config{Seed: seed, MaxEvents: 20_000_000}), luck: rand.New(rand.NewPCG(seed, 1)), leader: "broker-1",
-		seen: map[[2]string]*sight{}, disks: map[string]*writer{}, resets: map[string]int{}, features: map[string]int16{},
+		seen: map[[2]string]*sight{}, disks: map[string]*writer{},
+		started: map[string]time.Duration{}, resets: map[string]int{}, features: map[string]int16{},
 	}
 	t.Cleanup(s.w.Close)
 	for _, a := range allHosts(s) {
@@ -296,6 +300,7 @@ func (s *stage) ActiveController() string               { return "controller-2" 
 
 func (s *stage) Start(host string) {
 	if h := s.w.Host(host); !h.IsRunning() {
+		s.started[host] = s.w.Now()
 		h.Start(s.process)
 	}
 }
@@ -317,6 +322,9 @@ func (s *stage) MoveLeader(topic string, partition int32) {
 	next := slices.Index(s.Brokers(), s.leader) + 1
 	s.leader = s.Brokers()[next%3]
 	s.moves = append(s.moves, s.leader)
+}
+func (s *stage) Serving(host string) bool {
+	return s.w.Host(host).IsRunning() && s.w.Now() >= s.started[host]+s.registers
 }
 func (s *stage) ElectPreferred()   { s.elected++ }
 func (s *stage) ResignController() { s.resigned++ }

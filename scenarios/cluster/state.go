@@ -146,6 +146,23 @@ func (c *Cluster) Unready(but []string) string {
 	return ""
 }
 
+// Serving reports whether the process of a host has begun its work: a broker when the
+// active controller has unfenced it, any other when it runs.
+func (c *Cluster) Serving(host string) bool {
+	if !c.world.Host(host).IsRunning() {
+		return false
+	}
+	if !slices.Contains(c.brokers, host) {
+		return true
+	}
+	s := c.Active()
+	if s == nil {
+		return false
+	}
+	b := s.Node().Controller.Image().Broker(c.byHost[host].ID())
+	return b != nil && !b.Fenced
+}
+
 // View is what a broker's replica of a partition holds now.
 func (c *Cluster) View(id kafka.NodeID, tp kafka.TopicPartition) (replica.View, bool) {
 	s := c.byID[id]
