@@ -15,9 +15,11 @@ import (
 // others learn of it when they connect to a broker, as they do in a rolling restart, each at
 // its own time; by which version a transaction goes is said by each request (KIP-890).
 var UpgradeOfTransactions = Scenario{
-	Name:     "upgrade-of-transactions",
-	About:    "transaction.version is raised and lowered under load, with old clients and new ones; each input has one output",
-	Cluster:  withConfig(Transactional, map[string]string{"transaction.version": "1"}),
+	Name:  "upgrade-of-transactions",
+	About: "transaction.version is raised and lowered under load, with old clients and new ones; each input has one output",
+	Cluster: withConfig(Transactional, map[string]string{
+		"transaction.version": "1", "broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500", // for restarts that take little
+	}),
 	Topics:   []Topic{Orders, Invoices},
 	Workload: partlyOld(holding(Settling, time.Second), 1),
 	Faults: faults.Plan{
