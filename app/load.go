@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -105,6 +106,7 @@ func Load(file string) (*wasi.Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--app %s: %w", file, err)
 	}
+	debug.FreeOSMemory() // what compiling left: twice what the code takes
 	loaded[key] = p
 	return p, nil
 }
