@@ -47,7 +47,6 @@ func main() {
 	kafka := flag.String("kafka", "127.0.0.1:21000", "first broker of Apache Kafka")
 	ours := flag.String("ours", "127.0.0.1:22000", "first broker of ktrial serve")
 	byHand := flag.Bool("hand", false, "play the sessions written by hand")
-	odd := flag.Bool("odd", false, "with -hand: the odd sessions, too, of which not all differences are known yet")
 	ends := flag.Bool("ends", false, "of the sessions by hand only the lowest and the highest version")
 	only := flag.String("only", "", "only the session by hand of this name")
 	version := flag.Int("version", -1, "of the sessions by hand only this version of their key")
@@ -94,11 +93,7 @@ func main() {
 		return false
 	}
 	if *byHand || *only != "" {
-		sessions := slices.Concat(hands, groupHands, txnHands)
-		if *odd || *only != "" {
-			sessions = allHands()
-		}
-		for _, h := range sessions {
+		for _, h := range allHands() {
 			if *only == "" || *only == h.name {
 				d.playHand(h, *ends, *version, within)
 			}
@@ -122,7 +117,7 @@ func main() {
 			d.play(fmt.Sprint("random transactions ", seed), true, nil, seed, func(s *session) { randomTxns(s, *steps) })
 		}
 	}
-	d.report(*byHand && *odd && *only == "" && !*ends && leftOut == 0)
+	d.report(*byHand && *only == "" && !*ends && leftOut == 0)
 	if leftOut > 0 {
 		fmt.Printf("%d sessions were not played: %v have passed\n", leftOut, *limit)
 	}
