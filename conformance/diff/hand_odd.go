@@ -206,7 +206,9 @@ var oddHands = []hand{
 				return r
 			})
 			for _, t := range ts {
-				s.tops = append(s.tops, t.name)
+				if strings.Contains(t.name, s.prefix) { // the others' are not to be deleted when all is over, above all that of offsets
+					s.tops = append(s.tops, t.name)
+				}
 			}
 		}
 		mk("as long as may be", nil, newTopic{name: s.prefix + strings.Repeat("l", 249-len(s.prefix)), parts: 1, rf: 1})

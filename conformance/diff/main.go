@@ -102,7 +102,7 @@ func main() {
 	from, to := seedRange(*seeds)
 	for seed := from; seed <= to; seed++ {
 		if within() {
-			d.play(fmt.Sprint("random ", seed), true, nil, seed, func(s *session) { random(s, *steps) })
+			d.playAgain(fmt.Sprint("random ", seed), seed, func(s *session) { random(s, *steps) })
 		}
 	}
 	from, to = seedRange(*groupSeeds)
@@ -114,7 +114,7 @@ func main() {
 	from, to = seedRange(*txnSeeds)
 	for seed := from; seed <= to; seed++ {
 		if within() {
-			d.play(fmt.Sprint("random transactions ", seed), true, nil, seed, func(s *session) { randomTxns(s, *steps) })
+			d.playAgain(fmt.Sprint("random transactions ", seed), seed, func(s *session) { randomTxns(s, *steps) })
 		}
 	}
 	d.report(*byHand && *only == "" && !*ends && leftOut == 0)
@@ -227,7 +227,8 @@ func (d *driver) play(name string, stop bool, pin map[int16]int16, seed uint64, 
 
 // playAgain plays a session again, up to three times, that finds a difference: in one of
 // some hundred a timer of Kafka's coordinator is late, a read comes before the offset
-// that it needs, or a leader is chosen in the order of a hash map. What does not come each
+// that it needs, a broker shows a configuration before it has heard of the last change, or a leader is
+// chosen in the order of a hash map. What does not come each
 // time is told, and not counted.
 func (d *driver) playAgain(name string, seed uint64, f func(*session)) {
 	before := len(d.found)
