@@ -33,11 +33,6 @@ var altersOtherwise = []struct {
 	{"Kafka's node was started with num.io.threads=4", [][3]string{
 		{"broker 1", "set:num.io.threads=100", "42 Invalid value org.apache.kafka.common.config.ConfigException: Dynamic thread count update validation failed for num.io.threads=100, value should not be greater than double the current value 8 for configuration Invalid dynamic configuration"},
 	}},
-	{"it has no effect here, and what Kafka says comes of what it does", [][3]string{
-		{"broker 1", "set:listeners=PLAINTEXT://x:1", "0 "},
-		{"broker 1", "set:max.connections.per.ip.overrides=x", "0 "},
-		{"broker 1", "set:metric.reporters=foo", "0 "},
-	}},
 	{"the topics' defaults are what the controllers were started with; Kafka's node was a broker too, and knew flush.ms=-1 of it", [][3]string{
 		{"topic nosuch", "retention.ms=6", "3 The topic 'nosuch' does not exist."},
 	}},

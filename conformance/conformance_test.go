@@ -246,7 +246,9 @@ func TestDriver(t *testing.T) {
 	theirs := freePorts(t, 6)
 	cluster := filepath.Join(dir, "kafka")
 	t.Cleanup(func() { exec.Command("./stop", cluster).Run() })
-	out, err := exec.Command("./start", append([]string{"3", fmt.Sprint(theirs), cluster}, set...)...).CombinedOutput()
+	start := exec.Command("./start", append([]string{"3", fmt.Sprint(theirs), cluster}, set...)...)
+	start.Env = append(os.Environ(), "KAFKA_BROKER=1") // as ours: what a node may be set to depends on its roles
+	out, err := start.CombinedOutput()
 	require.NoError(t, err, tail(string(out)))
 
 	cmd := exec.Command(diff, "-kafka", fmt.Sprintf("127.0.0.1:%d", theirs), "-ours", fmt.Sprintf("127.0.0.1:%d", ours),

@@ -71,6 +71,9 @@ func readLine(out *[kindCount]definitions, line string) error {
 	if d.check, err = checkOf(d.Valid); err != nil {
 		return err
 	}
+	if d.Type == List && d.Valid == "" {
+		d.check = noEmptyItem // (KIP-1161)
+	}
 	if f[8] != "" {
 		d.BrokerNames = strings.Split(f[8], ", ")
 	}

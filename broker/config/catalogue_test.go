@@ -211,7 +211,7 @@ func TestCheckUpdate(t *testing.T) {
 }
 
 // A pool of threads changes by the factor of two at once.
-func TestCheckThreads(t *testing.T) {
+func TestCheckRunning_Threads(t *testing.T) {
 	for _, x := range []struct {
 		now, next map[string]string
 		says      string
@@ -223,7 +223,7 @@ func TestCheckThreads(t *testing.T) {
 		{map[string]string{"num.io.threads": "16"}, map[string]string{"num.io.threads": "32"}, ""},
 		{map[string]string{"num.io.threads": "20"}, nil, "num.io.threads=8, value should be at least half the current value 20"},
 	} {
-		err := CheckThreads(x.now, x.next)
+		err := CheckRunning(x.now, x.next)
 		if x.says == "" {
 			assert.NoError(t, err, "%v", x)
 			continue
@@ -232,6 +232,109 @@ func TestCheckThreads(t *testing.T) {
 	}
 	for set, ok := range map[string]bool{"0": true, " 5 ": true, "-1": false, "x": false} {
 		assert.Equal(t, ok, CheckUpdate(map[string]string{"leader.replication.throttled.rate": set}, true, nil, nil) == nil, set)
+	}
+}
+
+// What parts of a running broker do not take, in the words of Apache Kafka 4.4 (odd-dynamic-configs of
+// conformance/diff has some hundred more).
+func TestCheckRunning(t *testing.T) {
+	const two, map2 = "PLAINTEXT://h:1,X://h:2", "PLAINTEXT:PLAINTEXT,X:PLAINTEXT"
+	for _, x := range []struct{ now, next, says string }{
+		{"", "max.connections=0", "Invalid max.connections 0"},
+		{"", "max.connection.creation.rate=0", "Invalid max.connection.creation.rate 0"},
+		{"max.connections=0", "max.connections=0 log.retention.ms=5", ""}, // so it began
+		{"listener.name.plaintext.max.connections=5", "listener.name.plaintext.max.connections=5 max.connections=0", ""},
+		{"", "listener.name.other.max.connections=0", ""},
+		{"", "listener.name.plaintext.max.connections=0", "Invalid max.connections 0"},
+		{"", "listener.name.plaintext.num.network.threads=7", "Dynamic thread count update validation failed for num.network.threads=7, value should not be greater than double the current value 3"},
+		{"", "metric.reporters=", ""},
+		{"", "metric.reporters=org.apache.kafka.common.metrics.JmxReporter", ""},
+		{"", "metric.reporters=x", "Validation of dynamic config update of Set(metric.reporters) failed with class class kafka.server.DynamicMetricsReporters"},
+		{"log.retention.ms=5", "metric.reporters=x log.preallocate=true", "Validation of dynamic config update of Set(log.preallocate, metric.reporters) failed with class class kafka.server.DynamicMetricsReporters"},
+		{"", "log.cleaner.threads=2", ""},
+		{"", "log.cleaner.threads=3", "Log cleaner threads cannot be increased to more than double the current value 1"},
+		{"log.cleaner.threads=4", "log.cleaner.threads=1", "Log cleaner threads cannot be reduced to less than half the current value 4"},
+		{"", "remote.log.reader.threads=4", "Dynamic thread count update validation failed for remote.log.reader.threads=4, value should be at least half the current value 10"},
+		{"", "log.local.retention.ms=604800000", ""},
+		{"", "log.local.retention.ms=604800001", "Invalid value 604800001 for configuration log.local.retention.ms: Value must not be more than log.retention.ms property value: 604800000"},
+		{"", "log.local.retention.ms=-1", "Invalid value -1 for configuration log.local.retention.ms: Value must not be -1 as log.retention.ms value is set as 604800000."},
+		{"", "log.retention.ms=-1 log.local.retention.ms=-1", ""},
+		{"log.retention.bytes=9", "log.retention.bytes=9 log.local.retention.bytes=10", "Invalid value 10 for configuration log.local.retention.bytes: Value must not be more than log.retention.bytes property value: 9"},
+		{"log.local.retention.ms=5 log.retention.ms=1", "log.local.retention.ms=5 log.retention.ms=1 log.preallocate=true", ""}, // so it began
+		{"", "listener.security.protocol.map=PLAINTEXT:SSL", "Security protocol cannot be updated for existing listener ListenerName(PLAINTEXT)"},
+		{"", "listeners=" + two + " listener.security.protocol.map=" + map2, ""},
+		{"", "listener.name.plaintext.foo=5", ""},
+		{"", "listeners=PLAINTEXT://h:1 listener.name.plaintext.foo=5",
+			"Configs cannot be updated dynamically for existing listener ListenerName(PLAINTEXT), restart broker or create a new listener for update"},
+		{"", "listeners=PLAINTEXT://h:1 listener.name.plaintext.ssl.key.password=5", ""},
+	} {
+		set := func(all string) map[string]string {
+			out := map[string]string{}
+			for pair := range strings.FieldsSeq(all) {
+				name, value, _ := strings.Cut(pair, "=")
+				out[name] = value
+			}
+			return out
+		}
+		err := CheckRunning(set(x.now), set(x.next))
+		if x.says == "" {
+			assert.NoError(t, err, "%v", x)
+			continue
+		}
+		assert.EqualError(t, err, "Invalid value org.apache.kafka.common.config.ConfigException: "+x.says+" for configuration Invalid dynamic configuration", "%v", x)
+	}
+}
+
+// A list that is set while a broker runs names nothing twice; in a file the second is passed over (KIP-1161).
+func TestCheckUpdate_Lists(t *testing.T) {
+	for set, says := range map[string]string{
+		"log.cleanup.policy=compact,compact":               "Configuration 'log.cleanup.policy' values must not be duplicated.",
+		"log.cleanup.policy=,":                             "Configuration 'log.cleanup.policy' values must not be duplicated.",
+		"metric.reporters=x,":                              "Configuration 'metric.reporters' values must not be empty.",
+		"config.providers=a,a":                             "",
+		"max.connections.per.ip.overrides=x":               "Error parsing configuration property 'max.connections.per.ip.overrides': begin 0, end -1, length 1",
+		"max.connections.per.ip.overrides=a/b:5,c d:6,e:7": "max.connections.per.ip.overrides contains invalid addresses : a/b,c d",
+	} {
+		name, value, _ := strings.Cut(set, "=")
+		err := CheckUpdate(map[string]string{name: value}, true, nil, nil)
+		if says == "" {
+			assert.NoError(t, err, set)
+			continue
+		}
+		assert.EqualError(t, err, says, set)
+	}
+}
+
+// What a node listens to must fit to what it is, and to what it advertises.
+func TestListeners(t *testing.T) {
+	const plain = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,X:SSL"
+	for _, x := range []struct{ roles, listeners, protocols, says string }{
+		{"broker", "PLAINTEXT://:1", plain, ""},
+		{"broker", "plaintext://[::1]:0,X://h:0", plain, ""},
+		{"broker", "PLAINTEXT://1.2.3.4:1,X://[::1]:1", plain, ""},
+		{"broker,controller", "PLAINTEXT://:1,CONTROLLER://:2", plain, ""},
+		{"broker", "PLAINTEXT://:1,CONTROLLER://:2", plain, "must not contain a value appearing in the 'listeners'"},
+		{"broker,controller", "PLAINTEXT://:1", plain, "must contain at least one value appearing in the 'listeners'"},
+		{"broker", "PLAINTEXT://:1", "PLAINTEXT:PLAINTEXT", "Controller listener with name CONTROLLER defined in controller.listener.names not found"},
+		{"broker", "X://:1", plain, "Found PLAINTEXT. The valid options based on the current configuration are X"},
+		{"broker", "X://:1", "X:SSL,CONTROLLER:PLAINTEXT", "Error creating broker listeners from '[PLAINTEXT://h:1]': No security protocol defined for listener PLAINTEXT"},
+		{"broker", "Y://:1", plain, "No security protocol defined for listener Y"},
+		{"broker", "PLAINTEXT://h/:1", plain, "Unable to parse PLAINTEXT://h/:1 to a broker endpoint"},
+		{"broker", "PLAINTEXT://h:99999999999", plain, `For input string: "99999999999"`},
+		{"broker", "://h:1", plain, "The provided listener name is null or empty string"},
+		{"broker", "PLAINTEXT://h:1", ":SSL", "The provided listener name is null or empty string"},
+		{"broker", "PLAINTEXT://h:1", "PLAINTEXT:TLS", "Invalid security protocol `TLS` defined in listener.security.protocol.map"},
+		{"broker", "PLAINTEXT://h:1,X://h:1", plain, "Each listener must have a different port, listeners: [PLAINTEXT://h:1, X://h:1]"},
+		{"broker", "PLAINTEXT://1.2.3.4:1,X://h:1", plain, "unless exactly one listener has an IPv4 address and the other IPv6 address, listeners: [PLAINTEXT://1.2.3.4:1, X://h:1], port: 1"},
+		{"broker", "PLAINTEXT://1.2.3.4:1,X://5.6.7.8:1", plain, "one needs to be IPv4 and the other IPv6, listeners: [PLAINTEXT://1.2.3.4:1, X://5.6.7.8:1], port: 1"},
+	} {
+		err := Check(Broker, map[string]string{"process.roles": x.roles, "listeners": x.listeners, "listener.security.protocol.map": x.protocols,
+			"controller.listener.names": "CONTROLLER", "advertised.listeners": "PLAINTEXT://h:1"})
+		if x.says == "" {
+			assert.NoError(t, err, "%v", x)
+			continue
+		}
+		assert.ErrorContains(t, err, x.says, "%v", x)
 	}
 }
 

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,6 +14,8 @@ import (
 //
 // A name that Kafka does not know is taken: it may be a plugin's.
 func CheckUpdate(update map[string]string, perBroker bool, below, above map[string]string) error {
+	update = maps.Clone(update)
+	maps.DeleteFunc(update, func(name, _ string) bool { return strings.HasPrefix(name, "config.providers") }) // what they provide, here nothing, is looked at
 	names := slices.Sorted(maps.Keys(update))
 	refused := func(says string, is func(name string) bool) error {
 		found := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !is(name) })
@@ -47,34 +48,6 @@ func Updatable(name, value string) bool {
 	return !readOnly(name) && !perListener(name) && checkValue(name, value) == nil
 }
 
-// threads are the pools that a running broker makes larger or smaller
-// (DynamicThreadPool, SocketServer).
-var threads = []string{"background.threads", "num.io.threads", "num.network.threads", "num.recovery.threads.per.data.dir", "num.replica.fetchers"}
-
-// CheckThreads refuses a pool that would grow to more than twice its size at once, or shrink to less
-// than half of it.
-func CheckThreads(now, next map[string]string) error {
-	for _, name := range threads {
-		d := Find(Broker, name)
-		have, err1 := Int.parse(name, cmp.Or(now[name], d.Default))
-		want, err2 := Int.parse(name, cmp.Or(next[name], d.Default))
-		if err1 != nil || err2 != nil {
-			continue // another check says so
-		}
-		why := ""
-		switch {
-		case want.whole < have.whole/2:
-			why = fmt.Sprintf("value should be at least half the current value %d", have.whole)
-		case want.whole > have.whole*2:
-			why = fmt.Sprintf("value should not be greater than double the current value %d", have.whole)
-		default:
-			continue
-		}
-		return &Invalid{name, fmt.Sprintf("Invalid value org.apache.kafka.common.config.ConfigException: Dynamic thread count update validation failed for %s=%d, %s for configuration Invalid dynamic configuration", name, want.whole, why)}
-	}
-	return nil
-}
-
 // isThrottle: quotas of replication are settings of running brokers alone (KIP-73).
 func isThrottle(name string) bool {
 	switch name {
@@ -96,8 +69,17 @@ func checkValue(name, value string) error {
 	if d == nil {
 		return nil
 	}
+	if d.Type == List && d.repeats(value) { // in a file the second is passed over (KIP-1161)
+		return &Invalid{name, fmt.Sprintf("Configuration '%s' values must not be duplicated.", d.Name)}
+	}
 	_, err := d.Parse(value)
 	return err
+}
+
+func (d *Definition) repeats(list string) bool {
+	all := items(d.Shown(list))
+	slices.Sort(all)
+	return len(slices.Compact(all)) < len(all)
 }
 
 func readOnly(name string) bool {
@@ -120,8 +102,7 @@ func perListener(name string) bool {
 func ofOneBroker(name string) bool {
 	d := Find(Broker, name)
 	if base := baseName(name); base != name {
-		d = Find(Broker, base)
-		return d == nil || d.Update != ClusterWide
+		return !ofListeners(base)
 	}
 	return d != nil && d.Update == PerBroker
 }

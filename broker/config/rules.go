@@ -106,7 +106,8 @@ type rule func(Values) string
 // rules are in the order in which Kafka looks, for the first one that is broken
 // is told.
 var rules = map[Kind][]rule{
-	Broker: slices.Concat(groupRules, []rule{
+	Broker: slices.Concat([]rule{consumerAssignors, offsetsCodec}, groupRules, []rule{
+		listenersParse,
 		requirement("log.roll.ms must be greater than or equal to 1",
 			func(v Values) bool { return v.ofTopics("segment.ms") >= 1 }),
 		requirement("log.roll.jitter.ms must be greater than or equal to 0",
@@ -118,6 +119,8 @@ var rules = map[Kind][]rule{
 			func(v Values) bool { return v.Int("replica.fetch.wait.max.ms") <= v.Int("replica.socket.timeout.ms") }),
 		requirement("replica.fetch.wait.max.ms should always be less than or equal to replica.lag.time.max.ms to prevent frequent changes in ISR",
 			func(v Values) bool { return v.Int("replica.fetch.wait.max.ms") <= v.Int("replica.lag.time.max.ms") }),
+		listenersFit,
+		cordoned,
 		requirement("queued.max.request.bytes must be larger or equal to socket.request.max.bytes",
 			func(v Values) bool {
 				queued := v.Int("queued.max.request.bytes")
@@ -127,15 +130,9 @@ var rules = map[Kind][]rule{
 			func(v Values) bool {
 				return v.Int("max.connections.per.ip") != 0 || v.Text("max.connections.per.ip.overrides") != ""
 			}),
+		overridesPerIP,
 		idleConnections,
-		cordoned,
-		consumerAssignors,
-		func(v Values) string {
-			if codec := v.Int("offsets.topic.compression.codec"); codec < 0 || codec > 4 {
-				return fmt.Sprintf("Unknown compression type id: %d", codec)
-			}
-			return ""
-		},
+		principals,
 	}),
 	Topic:    {compactionLag, tiered},
 	Producer: {idempotentRetries, idempotentAcks, idempotentInFlight, transactional, twoPhase, deliveryTimeout},
@@ -173,6 +170,9 @@ func idleConnections(v Values) string {
 }
 
 func cordoned(v Values) string {
+	if all := items(v.Text("cordoned.log.dirs")); len(all) > 1 && slices.Contains(all, "*") {
+		return "requirement failed: When cordoned.log.dirs is set to *, it must not contain other values"
+	}
 	dirs := items(v.Text("log.dirs"))
 	if !v.Has("log.dirs") {
 		dirs = items(v.Text("log.dir"))
@@ -186,6 +186,14 @@ func cordoned(v Values) string {
 	return "requirement failed: All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries : " + strings.Join(missing, ", ")
 }
 
+// principals are built by a class that can also write them down, of which there is one here.
+func principals(v Values) string {
+	if v.Text("principal.builder.class") == "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder" {
+		return ""
+	}
+	return "requirement failed: principal.builder.class must implement KafkaPrincipalSerde"
+}
+
 // consumerAssignors: names of classes are those of guests in Kafka, and none here.
 func consumerAssignors(v Values) string {
 	const name = "group.consumer.assignors"
@@ -193,6 +201,13 @@ func consumerAssignors(v Values) string {
 		if item != "uniform" && item != "range" {
 			return fmt.Sprintf("Invalid value %s for configuration %s: Class cannot be found", item, name)
 		}
+	}
+	return ""
+}
+
+func offsetsCodec(v Values) string {
+	if codec := v.Int("offsets.topic.compression.codec"); codec < 0 || codec > 4 {
+		return fmt.Sprintf("Unknown compression type id: %d", codec)
 	}
 	return ""
 }

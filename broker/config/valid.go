@@ -107,18 +107,22 @@ func nonEmptyString(name string, v parsed) error {
 
 // nonEmptyList refuses an empty list, and then what words refuses.
 func nonEmptyList(valid string, words check) check {
+	if words == nil {
+		words = noEmptyItem
+	}
 	return func(name string, v parsed) error {
 		if len(v.items) == 0 {
 			return &Invalid{name, fmt.Sprintf("Configuration '%s' must not be empty. Valid values include: %s", name, valid)}
 		}
-		if words != nil {
-			return words(name, v)
-		}
-		if slices.Contains(v.items, "") {
-			return emptyItem(name)
-		}
-		return nil
+		return words(name, v)
 	}
+}
+
+func noEmptyItem(name string, v parsed) error {
+	if slices.Contains(v.items, "") {
+		return emptyItem(name)
+	}
+	return nil
 }
 
 var throttled = regexp.MustCompile(`^(\d+:\d+)?$`)

@@ -73,7 +73,8 @@ func (c *Controller) expireSessions() {
 		if fenced == 1 {
 			c.host.Reached(ProbeTwoSessions)
 		}
-		c.host.Tell(&witness.SessionExpired{Broker: id, Timeout: c.cfg.Settings.SessionTimeout})
+		silent := c.host.Uptime() - c.sessions.get(id).contact
+		c.host.Tell(&witness.SessionExpired{Broker: id, Timeout: c.cfg.Settings.SessionTimeout, Silent: silent})
 		if c.append(recs) != nil {
 			return
 		}

@@ -102,7 +102,7 @@ func (b *Broker) checkUpdate(resource string, set map[string]string, changes []k
 	err := config.CheckUpdate(set, resource != "", below, above)
 	if err == nil {
 		now := config.Overlay(config.Overlay(b.Given, all), one)
-		err = config.CheckThreads(now, config.Overlay(config.Overlay(below, set), above))
+		err = config.CheckRunning(now, config.Overlay(config.Overlay(below, set), above))
 	}
 	if err != nil {
 		return kafka.Refuse(kerr.InvalidRequest, "%s", err.Error())

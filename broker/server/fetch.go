@@ -14,7 +14,8 @@ import (
 //   - Topics by name up to v12, by id from v13; sessions (KIP-227); waits for
 //     fetch.min.bytes, at most fetch.max.wait.ms: all that is package replica's.
 //
-//   - v16: the leader of a partition that this broker does not lead (KIP-951).
+//   - v16: the leader of a partition that this broker does not lead, and, for consumers, where it
+//     listens (KIP-951). Followers know brokers from the metadata, and Kafka tells them none.
 //
 //   - v17, v18 of followers: their directory id and high watermark are read and
 //     not used. KIP-1166 only saves the leader an answer.
@@ -29,7 +30,7 @@ func (b *Broker) fetch(ctx *wire.Context, req *kmsg.FetchRequest) kmsg.Response 
 	resp := ctx.FetchResponse()
 	b.Replicas.FetchInto(resp, req)
 	if req.Version >= 16 {
-		b.hintFetch(resp)
+		b.hintFetch(resp, req.ReplicaState.ID >= 0)
 	}
 	emptyNotNull(resp)
 	return resp
@@ -49,7 +50,7 @@ func emptyNotNull(resp *kmsg.FetchResponse) {
 }
 
 // hintFetch names the leader of each partition that this broker does not lead.
-func (b *Broker) hintFetch(resp *kmsg.FetchResponse) {
+func (b *Broker) hintFetch(resp *kmsg.FetchResponse, follower bool) {
 	var hints leaderHints
 	for i := range resp.Topics {
 		t := &resp.Topics[i]
@@ -62,6 +63,9 @@ func (b *Broker) hintFetch(resp *kmsg.FetchResponse) {
 			leader, epoch := hints.leader(b.image(), kafka.TopicPartition{Topic: name, Partition: p.Partition})
 			p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = leader, epoch
 		}
+	}
+	if follower {
+		return
 	}
 	for _, at := range hints.brokers {
 		node := kmsg.NewFetchResponseBroker()

@@ -108,6 +108,7 @@ type (
 	SessionExpired struct {
 		Broker  kafka.NodeID  `json:"broker"`
 		Timeout time.Duration `json:"timeout_ns"`
+		Silent  time.Duration `json:"silent_ns"` // since the last one, in nanoseconds of the controller's clock
 	}
 	// LeaderChosen: the controller gives a partition another leader, or none.
 	LeaderChosen struct {

@@ -74,9 +74,13 @@ func (r *Replication) ShrinkProposed(leader Node, late []Node) {
 	}
 }
 
-// SessionExpired: no heartbeat of the broker came for a session. Law 78.
-func (q *Quorum) SessionExpired(broker Node) {
+// SessionExpired: no heartbeat of the broker came for the time silent, as the clock of its controller has it;
+// a session is as long as timeout. Laws 78 and 98.
+func (q *Quorum) SessionExpired(broker Node, silent, timeout time.Duration) {
 	q.events++
+	if silent < timeout {
+		q.fail(WholeSession, broker, "the session of %v expired %v after its last heartbeat; broker.session.timeout.ms is %v", broker, silent, timeout)
+	}
 	if q.calm != nil && q.calm.from(q.calm.Now) {
 		q.fail(UndisturbedMembers, broker, "the session of %v expired, though nothing has disturbed the cluster since %v", broker, q.calm.since)
 	}

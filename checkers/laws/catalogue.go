@@ -97,7 +97,7 @@ var (
 	AckedIsCommitted = declare(21, OfPartition, "with acks=all a batch is appended, and answered below the high watermark, only with min.insync.replicas replicas in sync",
 		"each append for acks=all, and each answer to one with success", "KIP-966; Partition.appendRecordsToLeader, checkEnoughReplicasReachOffset")
 	MarksInOrder = declare(22, OfPartition, "log start <= high watermark <= log end, and an append begins at the log's end",
-		"each append, start, move of a mark, and beginning of leadership", "UnifiedLog")
+		"each append, start, cut, move of a mark, and beginning of leadership", "UnifiedLog")
 	NoTruncation = declare(23, OfPartition, "no replica truncates below the true high watermark",
 		"each truncation", "KIP-101, KIP-279; KAFKA-1211")
 	RecoveredPrefix = declare(24, OfPartition, "after a crash a log is a prefix of what it was, and holds all that was synced",
@@ -158,6 +158,8 @@ var (
 		"each committed registration", "KIP-380, KIP-631; ClusterControlManager.registerBroker")
 	QuorumLives = declare(44, OfQuorum, "in the end a leader has a majority that follows it",
 		"the end of a run, when all is healed", "the liveness properties of Vanlightly's KRaft specification")
+	WholeSession = declare(98, OfQuorum, "the session of a broker expires only when its controller has not heard of it for broker.session.timeout.ms",
+		"each session that expires", "KIP-631; BrokerHeartbeatTracker.hasValidSession")
 	UnfencedCaughtUp = declare(77, OfQuorum, "a broker is unfenced only once it has applied its own registration",
 		"each time the controller decides to unfence a broker", "KIP-631; BrokerHeartbeatManager.calculateNextBrokerState")
 )

@@ -42,8 +42,12 @@ func conspire(t *testing.T, events string) *tally {
 			brokers.Applied(w.node(), w.num())
 		case "unfenced": // broker epoch
 			q.Unfenced(w.node(), w.num())
-		case "expired":
-			q.SessionExpired(w.node())
+		case "expired": // broker [silent timeout], in seconds
+			broker, silent, timeout := w.node(), time.Second, time.Second
+			if len(w.rest) > 0 {
+				silent, timeout = time.Duration(w.num())*time.Second, time.Duration(w.num())*time.Second
+			}
+			q.SessionExpired(broker, silent, timeout)
 		case "calm":
 			calm.Undisturbed(time.Duration(w.num()) * time.Second)
 		case "at":
@@ -369,6 +373,10 @@ var quorums = []tale{
 		calm 5
 		at 6
 		leads 3 2 3`},
+	{"a session expires when it is over", 0, elected + `
+		expired 7 9 9`},
+	{"a session expires before it is over", 98, elected + `
+		expired 7 8 9`},
 	{"a session expires when something was wrong", 0, elected + `
 		calm 5
 		at 4

@@ -291,9 +291,12 @@ func (r *Replication) Appended(node Node, first, end int64, epoch Epoch, hash ui
 }
 
 // Truncated: the node's log now ends at to.
-func (r *Replication) Truncated(node Node, to int64) {
+func (r *Replication) Truncated(node Node, to, hw int64) {
 	r.events++
 	p := r.of(node)
+	if hw > to {
+		r.fail(MarksInOrder, node, "%v truncated to %d; its high watermark is %d", node, to, hw)
+	}
 	// What departs from the truth must go; the first to go tells. A leader of an
 	// earlier epoch may have it cut what a later one commits.
 	if first := p.log.at(to); to < r.commits.before(p.epoch+1) && first.digest != 0 && !differ(first, r.truth.at(to)) {

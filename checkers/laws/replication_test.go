@@ -62,8 +62,12 @@ func replicate(t *testing.T, events string) *tally {
 			r.Cleaned(w.node(), w.num())
 		case "cutting":
 			r.Truncating(w.node(), w.num())
-		case "truncate":
-			r.Truncated(w.node(), w.num())
+		case "truncate": // node to [high watermark]
+			node, to, hw := w.node(), w.num(), int64(0)
+			if len(w.rest) > 0 {
+				hw = w.num()
+			}
+			r.Truncated(node, to, hw)
 		case "compact": // up to
 			r.Compacted(w.num())
 		case "restart":
@@ -561,6 +565,9 @@ var replications = []tale{
 		state 1 0 [1]
 		counts 1 [1]
 		ack 1 3 4`},
+	{"a high watermark stays above the end of a log that was cut", 22, replicated + `
+		append 3 4 6 1
+		truncate 3 4 6`},
 	{"an append leaves a gap", 22, replicated + `
 		append 1 5 6 0`},
 	{"the log start passes the high watermark", 22, replicated + `

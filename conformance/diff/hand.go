@@ -701,19 +701,11 @@ var hands = []hand{
 	{"legacy-alter-configs", 33, func(s *session) {
 		t := s.make("lac", 1)
 		a := func(step string, validate bool, typ int8, name string, kv ...string) {
-			s.do(step, 1, func(sd *side) kmsg.Request {
-				r := auto(kmsg.NewPtrAlterConfigsRequest())
-				r.ValidateOnly = validate
-				x := kmsg.NewAlterConfigsRequestResource()
-				x.ResourceType, x.ResourceName = kmsg.ConfigResourceType(typ), name
-				for i := 0; i+1 < len(kv); i += 2 {
-					c := kmsg.NewAlterConfigsRequestResourceConfig()
-					c.Name, c.Value = kv[i], kmsg.StringPtr(kv[i+1])
-					x.Configs = append(x.Configs, c)
-				}
-				r.Resources = append(r.Resources, x)
-				return r
-			})
+			var cs []change
+			for i := 0; i+1 < len(kv); i += 2 {
+				cs = append(cs, change{name: kv[i], value: kv[i+1]})
+			}
+			s.do(step, 1, s.replaceConfigs(validate, typ, name, cs...))
 		}
 		a("set", false, 2, t, "retention.ms", "5")
 		a("replace", false, 2, t, "segment.ms", "5000")

@@ -303,6 +303,23 @@ func (s *session) alter(validate bool, typ int8, name string, cs ...change) make
 	}
 }
 
+// replaceConfigs is the older way to alter: what is not named is no longer set.
+func (s *session) replaceConfigs(validate bool, typ int8, name string, cs ...change) maker {
+	return func(*side) kmsg.Request {
+		req := auto(kmsg.NewPtrAlterConfigsRequest())
+		req.ValidateOnly = validate
+		r := kmsg.NewAlterConfigsRequestResource()
+		r.ResourceType, r.ResourceName = kmsg.ConfigResourceType(typ), name
+		for _, c := range cs {
+			k := kmsg.NewAlterConfigsRequestResourceConfig()
+			k.Name, k.Value = c.name, kmsg.StringPtr(c.value)
+			r.Configs = append(r.Configs, k)
+		}
+		req.Resources = append(req.Resources, r)
+		return req
+	}
+}
+
 func (s *session) initPID(txid *string, pid int64, epoch int16) maker {
 	return func(sd *side) kmsg.Request {
 		req := auto(kmsg.NewPtrInitProducerIDRequest())

@@ -484,6 +484,26 @@ func (sd *side) lists(topic string) bool {
 	return false
 }
 
+// configure sets something on a topic and waits until broker 1 of both sides shows it, and with it all
+// that was set before.
+func (s *session) configure(topic, name, value string) {
+	set, ask := s.alter(false, 2, topic, change{name: name, value: value}), s.describeConfigs(2, topic, false, false, name)
+	s.both(func(sd *side) {
+		at := func(make maker) kmsg.Request {
+			req := make(sd)
+			req.SetVersion(s.v(req.Key()))
+			return req
+		}
+		sd.ask(line{broker: 1}, at(set))
+		eventually(func() bool {
+			resp, ok := quiet[*kmsg.DescribeConfigsResponse](sd, 1, at(ask))
+			return ok && len(resp.Resources) == 1 && slices.ContainsFunc(resp.Resources[0].Configs, func(c kmsg.DescribeConfigsResponseResourceConfig) bool {
+				return c.Name == name && c.Value != nil && *c.Value == value
+			})
+		})
+	})
+}
+
 // reach waits until the high watermark of a partition is an offset on both sides.
 func (s *session) reach(topic string, part int32, broker int, want int64) {
 	s.both(func(sd *side) {

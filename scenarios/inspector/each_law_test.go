@@ -94,6 +94,7 @@ var breaches = map[int]func(in *inspected){
 	42: after(append(quorum(), &witness.ControllerAnswered{Node: 3001, Epoch: 1, Offset: 2})...),
 	43: after(registration(20, 20, true), &witness.BrokerCommitted{At: 21, Broker: 1, BrokerEpoch: 19, Incarnation: kafka.UUID{2}, Fenced: true}),
 	44: func(in *inspected) { in.quiet() },
+	98: after(&witness.SessionExpired{Broker: 1, Timeout: 9 * time.Second, Silent: 9*time.Second - 1}),
 	77: after(registration(20, 20, true), &witness.Applied{Node: 1, Offset: 19}, &witness.BrokerUnfenced{Broker: 1, BrokerEpoch: 20}),
 
 	45: after(generation(4, "m", "n"), given("m", 4, true), given("n", 4, true)),
@@ -149,7 +150,7 @@ var breaches = map[int]func(in *inspected){
 
 	78: func(in *inspected) {
 		in.Undisturbed(time.Second)
-		in.at(2*time.Second, &witness.SessionExpired{Broker: 1})
+		in.at(2*time.Second, &witness.SessionExpired{Broker: 1, Timeout: time.Second, Silent: time.Second})
 	},
 	79: func(in *inspected) {
 		in.tell(replicated()...)

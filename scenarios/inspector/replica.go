@@ -34,7 +34,7 @@ func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Eve
 		l.Appended(node, int64(e.From), int64(e.End), laws.Epoch(e.Epoch), e.Digest)
 		in.appended(p, node, &e.Batch)
 	case *witness.Truncated:
-		l.Truncated(node, int64(e.To))
+		l.Truncated(node, int64(e.To), int64(e.HW))
 	case *witness.Restarted:
 		l.Restarted(node, int64(e.At))
 	case *witness.EpochsCached:
@@ -173,7 +173,7 @@ func (in *Inspector) readController(event ledger.Event) (known bool) {
 	case *witness.BrokerUnfenced:
 		in.Quorum.Unfenced(laws.Node(e.Broker), int64(e.BrokerEpoch))
 	case *witness.SessionExpired:
-		in.Quorum.SessionExpired(laws.Node(e.Broker))
+		in.Quorum.SessionExpired(laws.Node(e.Broker), e.Silent, e.Timeout)
 	case *witness.TopicDeleted:
 		in.txns.TopicDeleted(e.Topic)
 		for _, p := range in.partitions {
