@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,17 @@ import (
 
 	"github.com/ktrial/ktrial/scenarios/serve"
 )
+
+// Sessions wait for timers of groups most of the time: many of them wait side by side.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", "8")
+	}
+	os.Exit(m.Run())
+}
 
 // TestSessions_AsApacheKafkaAnswered plays the sessions by hand in their highest
 // versions with a served cluster, and compares its answers with those that
