@@ -47,6 +47,7 @@ func withOrders(t *testing.T) *serving {
 }
 
 func TestCalibrate(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	s := withOrders(t)
 	file := filepath.Join(t.TempDir(), "mine.json")
@@ -78,6 +79,7 @@ func TestCalibrate(t *testing.T) {
 }
 
 func TestCalibrateIsInterrupted(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	s := withOrders(t)
 	file := filepath.Join(t.TempDir(), "mine.json")

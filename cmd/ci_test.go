@@ -20,6 +20,7 @@ const ciDir = "../docs/ci"
 // The shards of docs/ci, played here, find what one hunt finds; one that fails does not
 // keep the others from being joined.
 func TestShardsOfTheDocumentedCI(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	want := allFound(t)
 	dir := t.TempDir()

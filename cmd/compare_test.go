@@ -12,6 +12,7 @@ import (
 // A scenario is played twice with one seed, and kept; two kept runs are compared in the
 // same way.
 func TestCompare(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	out := filepath.Join(t.TempDir(), "both")
 	s := apart(t, "compare", "standard", "--seed", "3", "--no-faults", "--set", "duration=2s", "--set", "acks=all", "--set", "acks=1", "--set", "enable.idempotence=false", "--out", out)

@@ -71,6 +71,7 @@ func TestWithoutFaults(t *testing.T) {
 // What is permitted is allowed, and with --strict violated; of a hunt's runs the
 // worst counts.
 func TestStrict(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	run := []string{"run", "acks-one", "--seed", "1", "--set", "rate=20"}
 	s := apart(t, run...)

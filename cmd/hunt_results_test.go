@@ -58,6 +58,7 @@ var (
 // A hunt that is killed at any moment goes on with --resume, and has found in the end
 // what it would have found at once.
 func TestAKilledHuntGoesOn(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	want := allFound(t)
 	dir := t.TempDir()
@@ -130,6 +131,7 @@ func TestResume_WrongArguments(t *testing.T) {
 // The smallest run of a group is searched for, kept, named in the line of the group and
 // linked from the page; it is played again like any other.
 func TestHuntShrinksTheFirstOfEachGroup(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	dir := t.TempDir()
 	s := apart(t, "hunt", "late-requests", "--seeds", "1..3", "--plant", "idem.no_window", "--set", "duration=12s", "--shrink", "20s", "--out", dir)
@@ -148,6 +150,7 @@ func TestHuntShrinksTheFirstOfEachGroup(t *testing.T) {
 // In a GitHub workflow the failures are annotations, and the summary of the step has
 // them; JUnit has them everywhere.
 func TestHuntInACI(t *testing.T) {
+	skipIfShort(t)
 	dir := t.TempDir()
 	step, junit := filepath.Join(dir, "step.md"), filepath.Join(dir, "junit.xml")
 	t.Setenv("GITHUB_ACTIONS", "true")

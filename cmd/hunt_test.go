@@ -46,6 +46,7 @@ func TestInterrupted(t *testing.T) {
 
 // Shards play every job once among them.
 func TestShardsShareTheJobs(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	runs := 0.0
 	seeds := map[string]bool{}

@@ -62,6 +62,7 @@ func TestOutIsNotOverwritten(t *testing.T) {
 
 // A hunt that is killed at any moment has kept what it told.
 func TestAKilledHuntHasKeptWhatItTold(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	dir := t.TempDir()
 	cmd := program("hunt", "late-requests", "--plant", "idem.no_window", "--seeds", "1..100000", "--jobs", "2", "--json", "--out", dir)
@@ -104,6 +105,7 @@ func TestAKilledHuntHasKeptWhatItTold(t *testing.T) {
 
 // A failing run of a hunt has its whole trace, as that of `ktrial run --out` has.
 func TestAHuntKeepsTheWholeTrace(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	dir := t.TempDir()
 	one, many := filepath.Join(dir, "one"), filepath.Join(dir, "many")

@@ -54,6 +54,7 @@ func TestAFullDevice(t *testing.T) {
 
 // What was to be kept and is not is said, and the verdict told all the same.
 func TestWhatCannotBeKept(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	dir := t.TempDir()
 	// A file stands where the run's own directory is to be written.

@@ -25,6 +25,7 @@ type shown struct {
 }
 
 func TestPage(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	program := browser.Find()
 	if program == "" {

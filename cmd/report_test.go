@@ -14,6 +14,7 @@ import (
 // What was written when a run was kept is made again from its trace, byte for byte, and
 // in further formats; the directory of a hunt stands for its runs.
 func TestReport(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	hunt := t.TempDir()
 	dir := filepath.Join(hunt, "leadership-ping-pong-1")

@@ -184,6 +184,7 @@ func TestCheckAgreesWithTheRun(t *testing.T) {
 
 // A run.json that is damaged is told by its place.
 func TestDamagedRunJSON(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	dir := t.TempDir()
 	require.Equal(t, 0, apart(t, "run", "standard", "--seed", "3", "--set", "duration=2s", "--out", dir, "--json").code)

@@ -75,6 +75,7 @@ func (c *consumed) waitFor(t *testing.T, n int) {
 // A group of franz-go's reads a topic to its end, a second member joins, the first one
 // leaves, and the second goes on from where the group was.
 func TestServe_GroupsOfFranz(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	for name, opts := range map[string][]kgo.Opt{
 		"range":              {kgo.Balancers(kgo.RangeBalancer())},

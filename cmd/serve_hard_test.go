@@ -263,6 +263,7 @@ func TestServe_SaysThatBrokersAreUnregistered(t *testing.T) {
 // A broker that has been killed says nothing at all until it knows the cluster:
 // never that there are no brokers, or that a topic does not exist.
 func TestServe_AnswersOnlyOnceItKnowsTheCluster(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	dir := t.TempDir()
 	listen := fmt.Sprintf("127.0.0.1:%d", freePorts(t, 3))

@@ -18,6 +18,7 @@ import (
 // Faults strike the served cluster, real clients live through them, and what they saw is
 // judged: with idempotence nothing is lost or written twice.
 func TestServe_PlaysAPlanAndJudgesWhatClientsSaw(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	dir := t.TempDir()
 	plan := filepath.Join(dir, "plan.txt")

@@ -314,6 +314,7 @@ func TestServe_EndsWhenANodeDoes(t *testing.T) {
 
 // An idle cluster must not eat the machine it is forgotten on.
 func TestServe_IdlesWithoutWork(t *testing.T) {
+	skipIfShort(t)
 	if runtime.GOOS != "linux" {
 		t.Skip("CPU time of a process is read from /proc, which is Linux's")
 	}

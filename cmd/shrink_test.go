@@ -10,6 +10,7 @@ import (
 
 // A failing run is kept, made smaller, and what is left is played again.
 func TestShrink(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "run")
 	require.Equal(t, 1, apart(t, "run", "leadership-ping-pong", "--seed", "1", "--plant", "repl.truncate_to_hw", "--out", dir).code)

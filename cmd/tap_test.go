@@ -77,6 +77,7 @@ func verdictOf(t *testing.T, p *tap.Tap, given ...string) *checkers.Judgement {
 }
 
 func TestTap_AnHonestClusterHolds(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	_, p := tapped(t, tap.Config{})
 	require.Zero(t, produceThrough(t, p, 3000))
@@ -93,6 +94,7 @@ func TestTap_AnHonestClusterHolds(t *testing.T) {
 // Connections that break with their answers make a producer send again: with idempotence
 // nothing is seen twice, without it duplicates are, and are what was to be expected.
 func TestTap_DroppedConnections(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	for _, x := range []struct {
 		name    string

@@ -148,3 +148,11 @@ var (
 	long      = flag.Bool("long", false, "run the long tests, too")
 	longSeeds = flag.Uint64("seeds", 100, "how many seeds the long tests play of each scenario")
 )
+
+// skipIfShort skips what plays whole runs.
+func skipIfShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("short: whole runs")
+	}
+}

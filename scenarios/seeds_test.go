@@ -58,6 +58,7 @@ func TestSeedsThatFoundSomething(t *testing.T) {
 // A run in which nothing strikes meets none of the dangers that seeds name: what
 // any run meets would be no danger.
 func TestDangersAreNotMetInPeace(t *testing.T) {
+	skipIfShort(t)
 	all := map[string]*danger{}
 	committed, err := scenarios.CommittedSeeds()
 	require.NoError(t, err)

@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 // versions with a served cluster, and compares its answers with those that
 // Apache Kafka 4.4.0 gave when they were recorded (diff -record testdata).
 func TestSessions_AsApacheKafkaAnswered(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: half a minute of waiting")
+	}
 	listed, err := readDifferences("../differences.md")
 	require.NoError(t, err)
 	addrs := served(t)
