@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -174,10 +175,17 @@ type source struct {
 	fset         *token.FileSet
 }
 
-// sources parses the tree itself: a test that asks `go list` is served from
-// the test cache when a file is added.
+// sources are all Go files, parsed once for all tests, which only read them.
 func sources(t *testing.T) []source {
 	t.Helper()
+	files, err := parseTree()
+	require.NoError(t, err)
+	return files
+}
+
+// parseTree parses the tree itself: a test that asks `go list` is served from
+// the test cache when a file is added.
+var parseTree = sync.OnceValues(func() ([]source, error) {
 	fset := token.NewFileSet()
 	var files []source
 	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
@@ -208,9 +216,8 @@ func sources(t *testing.T) []source {
 		files = append(files, source{p, folder, strings.HasSuffix(p, "_test.go"), text, syntax, fset})
 		return nil
 	})
-	require.NoError(t, err)
-	return files
-}
+	return files, err
+})
 
 func exists(file string) bool {
 	_, err := os.Stat(file)

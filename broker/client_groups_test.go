@@ -156,6 +156,7 @@ var ofEachProtocol = []struct {
 }
 
 func TestConsumers_OfAGroupShareATopic(t *testing.T) {
+	skipIfShort(t)
 	seeds := uint64(2)
 	if *long {
 		seeds = 50
@@ -261,6 +262,7 @@ func TestConsumers_AZombieLosesWhatItHad(t *testing.T) {
 // An application that takes longer than max.poll.interval.ms loses its partitions and has
 // them again; a second member has them meanwhile.
 func TestConsumers_ASlowApplicationLosesWhatItHad(t *testing.T) {
+	skipIfShort(t)
 	for _, x := range ofEachProtocol {
 		t.Run(x.name, func(t *testing.T) {
 			c := separate(t, 6, 3, 3)

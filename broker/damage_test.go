@@ -42,6 +42,7 @@ func flip(sound []byte, at int) []byte {
 // Whatever file is damaged, in whatever way: the node starts all the same, or
 // says which file it cannot use and has changed none. It never panics.
 func TestDamagedFilesAreNoticed(t *testing.T) {
+	skipIfShort(t)
 	for _, clean := range []bool{true, false} {
 		for i, file := range stopped(t, clean).w.Host("node-1").Disk().Files() {
 			for j, damage := range damages {

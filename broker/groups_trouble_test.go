@@ -19,6 +19,7 @@ import (
 // Coordinators that are killed, paused and cut off, one at a time, lose no commit that
 // they acknowledged, hold what their log says, and serve their groups when it is over.
 func TestGroups_SurviveTrouble(t *testing.T) {
+	skipIfShort(t)
 	seeds := []uint64{0, 1, 2, 3}
 	if *long {
 		for seed := range uint64(500) {
@@ -39,6 +40,7 @@ func TestGroups_SurviveTrouble(t *testing.T) {
 
 // The bugs of coordinators show themselves to these clients.
 func TestGroups_PlantedBugsShowInTrouble(t *testing.T) {
+	skipIfShort(t)
 	for bug, seed := range map[planted.Bug]uint64{ // that shows it, not to search each time
 		planted.AckBeforeCommit: 3, planted.ServeWhileLoading: 0, planted.UnloadIgnoresEpoch: 3,
 	} {

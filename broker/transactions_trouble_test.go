@@ -210,6 +210,7 @@ func judgeTransactions(u *user, clients []*transactor, report func(string, ...an
 // Transactions are all or nothing while brokers are killed, paused and cut off, one at a
 // time, and clients are slower than their time-out; and none hangs when it is over.
 func TestTransactions_SurviveTrouble(t *testing.T) {
+	skipIfShort(t)
 	seeds := []uint64{0, 1}
 	if *long {
 		for seed := range uint64(300) {
@@ -229,6 +230,7 @@ func TestTransactions_SurviveTrouble(t *testing.T) {
 
 // The bugs of transactions that show themselves to these clients.
 func TestTransactions_PlantedBugsShowInTrouble(t *testing.T) {
+	skipIfShort(t)
 	exhausted := map[string]string{"ktrial.transaction.first.epoch": "32763"}
 	for _, plant := range []struct {
 		bug    planted.Bug
@@ -265,6 +267,7 @@ func TestTransactions_SurviveExhaustion(t *testing.T) {
 }
 
 func TestTransactions_TroubleIsTheSameAgain(t *testing.T) {
+	skipIfShort(t)
 	a, _, _ := surviveInTransactions(t, 7, tv2, nil, nil)
 	b, _, _ := surviveInTransactions(t, 7, tv2, nil, nil)
 	require.Equal(t, a.w.Hash(), b.w.Hash())

@@ -131,3 +131,11 @@ func (c *cluster) settle(u *user) {
 		return true
 	})
 }
+
+// skipIfShort skips what takes seconds of a core.
+func skipIfShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("short: seconds of a core")
+	}
+}

@@ -503,7 +503,7 @@ func partOf(h *history.History, rng *rand.Rand) *history.History {
 // A legal history of a group, whole or cut at either end, raises no alarm, neither at the
 // end nor on the way.
 func TestNoFalseAlarmOfGroups(t *testing.T) {
-	n := 3000
+	n := 1000
 	if *long {
 		n = 100_000
 	}

@@ -38,7 +38,7 @@ func legal(seed int, odd bool) (*history.History, Options) {
 // model crashes clients, aborts, leaves outcomes unknown, commits late and
 // moves partitions about.
 func TestNoFalseAlarm(t *testing.T) {
-	n := 2000
+	n := 1000
 	if *long {
 		n = 100_000
 	}
@@ -97,7 +97,7 @@ func part(seed int) (*history.History, Options) {
 // Histories that begin late, end early, were not drained, repeat values, or have
 // readers that begin at the end raise no alarm.
 func TestNoFalseAlarmOfParts(t *testing.T) {
-	n := 8000
+	n := 2000
 	if *long {
 		n = 100_000
 	}
@@ -560,7 +560,7 @@ func (m *mutant) next(x, y history.Op) bool {
 
 // Damage of every kind is found under its name.
 func TestEveryMutationIsFound(t *testing.T) {
-	want := 30
+	want := 12
 	if *long {
 		want = 1000
 	}

@@ -545,7 +545,7 @@ func (m *mutant) committedBeyond(op *history.Op) bool {
 
 // Damage of every kind to a pipeline is found under its name.
 func TestEveryMutationOfPipelinesIsFound(t *testing.T) {
-	want := 15
+	want := 6
 	if *long {
 		want = 500
 	}

@@ -18,9 +18,10 @@ func builtOrders(t *testing.T) string {
 		t.Skip("building a program takes the go command some seconds")
 	}
 	file := filepath.Join(t.TempDir(), "orders.wasm")
-	t.Chdir("../examples/orders")
-	s := typed(t, "app", "build", ".", "-o", file)
-	require.Zero(t, s.code, s.err)
+	build := program("app", "build", ".", "-o", file)
+	build.Dir = "../examples/orders"
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
 	return file
 }
 
@@ -28,6 +29,8 @@ var traceOf = regexp.MustCompile(`trace [0-9a-f]{16}`)
 
 // A service that nothing of ktrial is linked into is tried, kept, replayed, and found guilty
 // of what its configuration does not promise.
+//
+// All commands are of this process, which compiles the service once.
 func TestApp_AServiceOnTrial(t *testing.T) {
 	orders := builtOrders(t)
 	dir := filepath.Join(t.TempDir(), "kept")

@@ -47,6 +47,8 @@ func withOrders(t *testing.T) *serving {
 }
 
 func TestCalibrate(t *testing.T) {
+	skipIfShort(t)
+	t.Parallel()
 	s := withOrders(t)
 	file := filepath.Join(t.TempDir(), "mine.json")
 	cmd := program("calibrate", "--bootstrap", s.addrs[0], "--rounds", "3", "--fsync", "--name", "mine", "--out", file, "--figure", "disk.write.rate=5e8")
@@ -77,6 +79,8 @@ func TestCalibrate(t *testing.T) {
 }
 
 func TestCalibrateIsInterrupted(t *testing.T) {
+	skipIfShort(t)
+	t.Parallel()
 	s := withOrders(t)
 	file := filepath.Join(t.TempDir(), "mine.json")
 	cmd := program("calibrate", "--bootstrap", s.addrs[0], "--rounds", "100", "--yes", "--out", file)

@@ -100,7 +100,7 @@ func (j judged) names() map[string]bool {
 
 // checkJSON checks with --json and takes the answer apart, by file name.
 func checkJSON(t *testing.T, args ...string) (byFile map[string]judged, code int, lines map[string]string) {
-	s := typed(t, append([]string{"check", "--json"}, args...)...)
+	s := apart(t, append([]string{"check", "--json"}, args...)...)
 	require.Empty(t, s.err)
 	byFile, lines = map[string]judged{}, map[string]string{}
 	for line := range strings.Lines(s.out) {
@@ -117,6 +117,7 @@ func checkJSON(t *testing.T, args ...string) (byFile map[string]judged, code int
 // nothing of it is lost on the way from the checkers, whose own tests compare
 // every instance.
 func TestCheckOwesWhatTheManifestSays(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(corpus, "MANIFEST.json"))
 	require.NoError(t, err)
 	var m manifest

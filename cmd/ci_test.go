@@ -20,6 +20,8 @@ const ciDir = "../docs/ci"
 // The shards of docs/ci, played here, find what one hunt finds; one that fails does not
 // keep the others from being joined.
 func TestShardsOfTheDocumentedCI(t *testing.T) {
+	skipIfShort(t)
+	t.Parallel()
 	want := allFound(t)
 	dir := t.TempDir()
 	script := exec.Command("/bin/sh", append([]string{filepath.Join(ciDir, "shards.sh"), "3", dir, "hunt", "--shrink", "0"}, manyFail...)...)
@@ -29,7 +31,7 @@ func TestShardsOfTheDocumentedCI(t *testing.T) {
 	parts, err := filepath.Glob(filepath.Join(dir, "part-?"))
 	require.NoError(t, err)
 	require.Len(t, parts, 3)
-	s := typed(t, append([]string{"merge", "--json"}, parts...)...)
+	s := apart(t, append([]string{"merge", "--json"}, parts...)...)
 	got := without(summary(t, s.out), "kept")
 	assert.Equal(t, bare(t, want), bare(t, got))
 	for _, file := range []string{"index.html", "junit.xml"} {
@@ -37,22 +39,23 @@ func TestShardsOfTheDocumentedCI(t *testing.T) {
 	}
 
 	require.NoError(t, os.RemoveAll(parts[1]))
-	s = typed(t, append([]string{"merge"}, parts[0], parts[2])...)
+	s = apart(t, append([]string{"merge"}, parts[0], parts[2])...)
 	assert.Contains(t, s.out, "  gap: seeds 1..4: shard 1/3 is missing\n")
 }
 
 // A gap alone is exit code 2.
 func TestMergeFailsOnAGap(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var parts []string
 	for shard := range 3 {
 		part := filepath.Join(dir, fmt.Sprint("part-", shard))
-		s := typed(t, "hunt", "standard", "--seeds", "3..5", "--set", "duration=4s", "--no-faults", "--shard", fmt.Sprintf("%d/3", shard), "--out", part)
+		s := apart(t, "hunt", "standard", "--seeds", "3..5", "--set", "duration=4s", "--no-faults", "--shard", fmt.Sprintf("%d/3", shard), "--out", part)
 		require.Equal(t, 0, s.code, s.out)
 		parts = append(parts, part)
 	}
-	assert.Equal(t, 0, typed(t, append([]string{"merge"}, parts...)...).code)
-	s := typed(t, "merge", parts[2], parts[0])
+	assert.Equal(t, 0, apart(t, append([]string{"merge"}, parts...)...).code)
+	s := apart(t, "merge", parts[2], parts[0])
 	assert.Equal(t, 2, s.code)
 	assert.Contains(t, s.out, "  gap: seeds 3..5: shard 1/3 is missing\n")
 }

@@ -47,6 +47,14 @@ func piped(t *testing.T, input string, args ...string) (s said) {
 	return s
 }
 
+// skipIfShort skips what plays whole runs, or serves a cluster for seconds.
+func skipIfShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("short: whole runs, a browser, or a served cluster")
+	}
+}
+
 // golden compares text with a file of testdata.
 func golden(t *testing.T, file, text string) {
 	t.Helper()

@@ -71,25 +71,27 @@ func TestWithoutFaults(t *testing.T) {
 // What is permitted is allowed, and with --strict violated; of a hunt's runs the
 // worst counts.
 func TestStrict(t *testing.T) {
+	skipIfShort(t)
+	t.Parallel()
 	run := []string{"run", "acks-one", "--seed", "1", "--set", "rate=20"}
-	s := typed(t, run...)
+	s := apart(t, run...)
 	assert.Equal(t, 0, s.code)
 	assert.Contains(t, s.out, "ALLOWED acks-one seed 1 ")
 	assert.Regexp(t, `(?m)^  allowed +acknowledged records are never lost: [\d,]+ checked$`, s.out)
-	assert.Equal(t, "allowed", decoded(t, typed(t, append(run, "--json")...).out)["verdict"])
+	assert.Equal(t, "allowed", decoded(t, apart(t, append(run, "--json")...).out)["verdict"])
 
 	dir := t.TempDir()
-	s = typed(t, append(run, "--strict", "--out", dir)...)
+	s = apart(t, append(run, "--strict", "--out", dir)...)
 	assert.Equal(t, 1, s.code)
 	assert.Contains(t, s.out, "FAIL acks-one seed 1 ")
 	assert.Contains(t, s.out, "acknowledged records are never lost at ")
 	assert.Regexp(t, `(?m)^  violated +acknowledged records are never lost: [\d,]+ checked$`, s.out)
 	assert.Contains(t, s.out, "again:   ktrial run acks-one --seed 1 --set rate=20 --strict\n")
-	assert.Equal(t, 1, typed(t, "replay", filepath.Join(dir, "run.json")).code)
+	assert.Equal(t, 1, apart(t, "replay", filepath.Join(dir, "run.json")).code)
 
 	hunt := []string{"hunt", "acks-one", "standard", "--seeds", "1", "--set", "duration=4s"}
 	for flags, code := range map[string]int{"": 0, "--strict": 1} {
-		s = typed(t, append(hunt, strings.Fields(flags)...)...)
+		s = apart(t, append(hunt, strings.Fields(flags)...)...)
 		assert.Contains(t, []int{code, 2}, s.code, s.out) // in four seconds the danger may not be met
 	}
 }

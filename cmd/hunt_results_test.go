@@ -46,7 +46,7 @@ var manyFail = strings.Fields("late-requests standard --seeds 1..4 --jobs 2 --pl
 // allFound is what a hunt of these finds at once, without the directories of what is kept.
 func allFound(t *testing.T) map[string]any {
 	t.Helper()
-	foundAtOnce.Do(func() { foundText = typed(t, append([]string{"hunt", "--json"}, manyFail...)...).out })
+	foundAtOnce.Do(func() { foundText = apart(t, append([]string{"hunt", "--json"}, manyFail...)...).out })
 	return without(summary(t, foundText), "kept")
 }
 
@@ -58,6 +58,8 @@ var (
 // A hunt that is killed at any moment goes on with --resume, and has found in the end
 // what it would have found at once.
 func TestAKilledHuntGoesOn(t *testing.T) {
+	skipIfShort(t)
+	t.Parallel()
 	want := allFound(t)
 	dir := t.TempDir()
 	hunt := append([]string{"hunt", "--json", "--shrink", "0", "--out", dir}, manyFail...)
@@ -72,14 +74,14 @@ func TestAKilledHuntGoesOn(t *testing.T) {
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait()
 
-	s := typed(t, "merge", dir)
+	s := apart(t, "merge", dir)
 	assert.Equal(t, 1, s.code, "what is violated stays so")
 	assert.Regexp(t, `(?m)^  gap: .*: seeds 1\.\.4, shard 0/1: it was killed, or is still under way after \d+ of 8 runs \(go on: hunt --resume\)$`, s.out)
-	s = typed(t, append(hunt, "--resume")...)
+	s = apart(t, append(hunt, "--resume")...)
 	assert.Equal(t, 1, s.code)
 	got := summary(t, s.out)
 	assert.FileExists(t, filepath.Join(dir, "index.html"))
-	s = typed(t, "merge", dir, "--json")
+	s = apart(t, "merge", dir, "--json")
 	assert.Equal(t, bare(t, got), bare(t, summary(t, s.out), dir))
 	assert.Equal(t, 1, s.code)
 	assert.Equal(t, bare(t, want), bare(t, without(got, "kept")))
@@ -106,8 +108,9 @@ func without(o any, key string) map[string]any {
 }
 
 func TestResume_WrongArguments(t *testing.T) {
+	t.Parallel()
 	dir, other := t.TempDir(), t.TempDir()
-	require.Less(t, typed(t, "hunt", "standard", "--seeds", "3", "--set", "duration=1s", "--out", dir).code, exitUsage)
+	require.Less(t, apart(t, "hunt", "standard", "--seeds", "3", "--set", "duration=1s", "--out", dir).code, exitUsage)
 	for _, c := range []struct{ args, says string }{
 		{"hunt standard --seeds 3 --resume", "--resume goes on with the hunt in the directory of --out: expected --out, too"},
 		{"hunt standard --seeds 3 --resume --force --out " + dir, "--resume --force: expected one of them"},
@@ -118,22 +121,24 @@ func TestResume_WrongArguments(t *testing.T) {
 		{"merge", "merge: found no arguments, expected DIR..., directories of hunt --out"},
 		{"merge " + other, "hunt.json: no such file or directory"},
 	} {
-		s := typed(t, strings.Fields(c.args)...)
+		s := apart(t, strings.Fields(c.args)...)
 		assert.Equal(t, exitUsage, s.code, c.args)
 		assert.Contains(t, s.err, c.says)
 	}
-	assert.Less(t, typed(t, "hunt", "standard", "--seeds", "3", "--set", "duration=1s", "--out", dir, "--resume").code, exitUsage)
+	assert.Less(t, apart(t, "hunt", "standard", "--seeds", "3", "--set", "duration=1s", "--out", dir, "--resume").code, exitUsage)
 }
 
 // The smallest run of a group is searched for, kept, named in the line of the group and
 // linked from the page; it is played again like any other.
 func TestHuntShrinksTheFirstOfEachGroup(t *testing.T) {
+	skipIfShort(t)
+	t.Parallel()
 	dir := t.TempDir()
-	s := typed(t, "hunt", "late-requests", "--seeds", "1..3", "--plant", "idem.no_window", "--set", "duration=12s", "--shrink", "20s", "--out", dir)
+	s := apart(t, "hunt", "late-requests", "--seeds", "1..3", "--plant", "idem.no_window", "--set", "duration=12s", "--shrink", "20s", "--out", dir)
 	require.Equal(t, 1, s.code)
 	smallest := filepath.Join(dir, "late-requests-1", "smallest")
 	assert.Regexp(t, `(?m)^  violated     ktrial run late-requests --seed 1 .*   # records are not duplicated: .* \(3 runs; smallest: \d faults?, [\d,]+ events in `+smallest+`\)$`, s.out)
-	assert.Equal(t, 1, typed(t, "replay", filepath.Join(smallest, "run.json")).code)
+	assert.Equal(t, 1, apart(t, "replay", filepath.Join(smallest, "run.json")).code)
 	page, err := os.ReadFile(filepath.Join(dir, "index.html"))
 	require.NoError(t, err)
 	for _, link := range []string{"late-requests-1/report.html", "late-requests-3/report.html", "late-requests-1/smallest/report.html"} {
@@ -145,6 +150,7 @@ func TestHuntShrinksTheFirstOfEachGroup(t *testing.T) {
 // In a GitHub workflow the failures are annotations, and the summary of the step has
 // them; JUnit has them everywhere.
 func TestHuntInACI(t *testing.T) {
+	skipIfShort(t)
 	dir := t.TempDir()
 	step, junit := filepath.Join(dir, "step.md"), filepath.Join(dir, "junit.xml")
 	t.Setenv("GITHUB_ACTIONS", "true")

@@ -46,12 +46,14 @@ func TestInterrupted(t *testing.T) {
 
 // Shards play every job once among them.
 func TestShardsShareTheJobs(t *testing.T) {
+	skipIfShort(t)
+	t.Parallel()
 	runs := 0.0
 	seeds := map[string]bool{}
 	for shard := range 3 {
 		dir := t.TempDir()
-		s := typed(t, "hunt", "late-requests", "standard", "--seeds", "1..3", "--shard", fmt.Sprintf("%d/3", shard),
-			"--plant", "idem.no_window", "--set", "duration=25s", "--json", "--shrink", "0", "--out", dir)
+		s := apart(t, "hunt", "late-requests", "standard", "--seeds", "1..3", "--shard", fmt.Sprintf("%d/3", shard),
+			"--plant", "idem.no_window", "--set", "duration=12s", "--json", "--shrink", "0", "--out", dir)
 		lines := strings.Split(strings.TrimSpace(s.out), "\n")
 		runs += decoded(t, lines[len(lines)-1])["runs"].(float64)
 		for i, line := range lines[:len(lines)-1] {
@@ -62,7 +64,7 @@ func TestShardsShareTheJobs(t *testing.T) {
 			kept := filepath.Join(dir, name, "run.json")
 			require.FileExists(t, kept)
 			if i == 0 && shard == 0 {
-				assert.Equal(t, 1, typed(t, "replay", kept).code, "what a hunt keeps is played again")
+				assert.Equal(t, 1, apart(t, "replay", kept).code, "what a hunt keeps is played again")
 			}
 		}
 	}
@@ -72,29 +74,32 @@ func TestShardsShareTheJobs(t *testing.T) {
 
 // A run that proves nothing is told with what it never met.
 func TestHuntTellsOfInconclusiveRuns(t *testing.T) {
-	s := typed(t, "hunt", "rolling-restart", "--seeds", "1..2", "--jobs", "1", "--set", "duration=2s")
+	t.Parallel()
+	s := apart(t, "hunt", "rolling-restart", "--seeds", "1..2", "--jobs", "1", "--set", "duration=2s")
 	assert.Equal(t, 2, s.code)
 	assert.Contains(t, s.out, `  inconclusive ktrial run rolling-restart --seed 1 --set duration=2s   # never met "controlled shutdown" (2 runs)`)
 }
 
 // With --json there is one object on standard output, also when a story is told.
 func TestStoryBesideJSON(t *testing.T) {
-	s := typed(t, "run", "standard", "--seed", "1", "--set", "duration=1s", "--json", "--story")
+	t.Parallel()
+	s := apart(t, "run", "standard", "--seed", "1", "--set", "duration=1s", "--json", "--story")
 	assert.Equal(t, "standard", decoded(t, s.out)["scenario"])
 	assert.Contains(t, s.err, "becomes leader of orders/0")
-	s = typed(t, "run", "standard", "--seed", "1", "--set", "duration=1s", "--story")
+	s = apart(t, "run", "standard", "--seed", "1", "--set", "duration=1s", "--story")
 	assert.Contains(t, s.out, "becomes leader of orders/0")
 	assert.Empty(t, s.err)
 }
 
 // A hunt ends when its time is over or enough has failed.
 func TestHuntEnds(t *testing.T) {
+	t.Parallel()
 	begun := time.Now()
-	s := typed(t, "hunt", "standard", "--for", "1s", "--set", "duration=2s")
+	s := apart(t, "hunt", "standard", "--for", "1s", "--set", "duration=2s")
 	assert.Equal(t, 0, s.code, s.out)
 	assert.Less(t, time.Since(begun), time.Minute)
 
-	s = typed(t, "hunt", "late-requests", "--seeds", "1..1000", "--jobs", "1", "--stop-at", "1", "--plant", "idem.no_window")
+	s = apart(t, "hunt", "late-requests", "--seeds", "1..1000", "--jobs", "1", "--stop-at", "1", "--plant", "idem.no_window")
 	assert.Equal(t, 1, s.code)
 	assert.Regexp(t, `(?m)^  violated     ktrial run late-requests --seed \d+ --plant idem.no_window   # `, s.out)
 }
@@ -119,8 +124,9 @@ func TestHeartbeat(t *testing.T) {
 
 // Every verdict and every way to end has its exit code, and each was seen.
 func TestExitCodes(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	run := func(args string) int { return typed(t, strings.Fields(args)...).code }
+	run := func(args string) int { return apart(t, strings.Fields(args)...).code }
 	assert.Equal(t, 0, run("run standard --seed 3 --set duration=3s --out "+dir))
 	assert.Equal(t, 1, run("run late-requests --seed 1 --plant idem.no_window"))
 	assert.Equal(t, 1, run("hunt late-requests --seeds 1 --plant idem.no_window"))

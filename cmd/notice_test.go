@@ -99,6 +99,7 @@ func TestNoticeIsUpToDate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it asks the go command for all that is linked")
 	}
+	t.Parallel()
 	dirs := linked(t)
 	var inside, outside []string
 	for _, module := range required(t) {

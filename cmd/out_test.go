@@ -15,12 +15,13 @@ import (
 // What was kept before is not overwritten, unless it is the same run or it is
 // asked for.
 func TestOutIsNotOverwritten(t *testing.T) {
+	t.Parallel()
 	const short = "duration=1s"
 	run := func(dir string, more ...string) said {
-		return typed(t, append([]string{"run", "standard", "--set", short, "--out", dir}, more...)...)
+		return apart(t, append([]string{"run", "standard", "--set", short, "--out", dir}, more...)...)
 	}
 	hunt := func(dir string, more ...string) said {
-		return typed(t, append([]string{"hunt", "rolling-restart", "--seeds", "1..2", "--set", short, "--out", dir}, more...)...)
+		return apart(t, append([]string{"hunt", "rolling-restart", "--seeds", "1..2", "--set", short, "--out", dir}, more...)...)
 	}
 	hint := "expected an empty directory (name another one, or add --force to replace what is in it)"
 
@@ -46,7 +47,7 @@ func TestOutIsNotOverwritten(t *testing.T) {
 	require.DirExists(t, filepath.Join(dir, "rolling-restart-2"))
 	mine := filepath.Join(dir, "notes.txt")
 	require.NoError(t, os.WriteFile(mine, []byte("mine"), 0o644))
-	s = typed(t, "hunt", "standard", "--seeds", "3", "--set", "duration=4s", "--out", dir, "--force")
+	s = apart(t, "hunt", "standard", "--seeds", "3", "--set", "duration=4s", "--out", dir, "--force")
 	assert.Less(t, s.code, exitUsage)
 	assert.NoDirExists(t, filepath.Join(dir, "rolling-restart-2"), "the runs of the other hunt are gone")
 	assert.FileExists(t, mine, "and nothing else is")
@@ -56,11 +57,13 @@ func TestOutIsNotOverwritten(t *testing.T) {
 	s = hunt("testdata")
 	assert.Equal(t, exitUsage, s.code)
 	assert.Contains(t, s.err, "--out testdata: found check and more, "+hint)
-	assert.Equal(t, exitUsage, typed(t, "run", "standard", "--force").code)
+	assert.Equal(t, exitUsage, apart(t, "run", "standard", "--force").code)
 }
 
 // A hunt that is killed at any moment has kept what it told.
 func TestAKilledHuntHasKeptWhatItTold(t *testing.T) {
+	skipIfShort(t)
+	t.Parallel()
 	dir := t.TempDir()
 	cmd := program("hunt", "late-requests", "--plant", "idem.no_window", "--seeds", "1..100000", "--jobs", "2", "--json", "--out", dir)
 	errs, err := cmd.StderrPipe()
@@ -89,8 +92,8 @@ func TestAKilledHuntHasKeptWhatItTold(t *testing.T) {
 	runs, err := filepath.Glob(filepath.Join(dir, "late-requests-*", "run.json"))
 	require.NoError(t, err)
 	assert.GreaterOrEqual(t, len(runs), 3)
-	assert.Equal(t, 1, typed(t, "replay", filepath.Join(told[0], "run.json")).code)
-	assert.Equal(t, 0, typed(t, "trace", told[0]).code, "the trace can be read")
+	assert.Equal(t, 1, apart(t, "replay", filepath.Join(told[0], "run.json")).code)
+	assert.Equal(t, 0, apart(t, "trace", told[0]).code, "the trace can be read")
 	text, err := os.ReadFile(objects.Name())
 	require.NoError(t, err)
 	whole := strings.Split(strings.TrimSpace(string(text)), "\n")
@@ -102,11 +105,13 @@ func TestAKilledHuntHasKeptWhatItTold(t *testing.T) {
 
 // A failing run of a hunt has its whole trace, as that of `ktrial run --out` has.
 func TestAHuntKeepsTheWholeTrace(t *testing.T) {
+	skipIfShort(t)
+	t.Parallel()
 	dir := t.TempDir()
 	one, many := filepath.Join(dir, "one"), filepath.Join(dir, "many")
 	bug := []string{"late-requests", "--plant", "idem.no_window", "--out"}
-	require.Equal(t, 1, typed(t, append([]string{"run", "--seed", "1"}, append(bug, one)...)...).code)
-	require.Equal(t, 1, typed(t, append([]string{"hunt", "--seeds", "1", "--shrink", "0"}, append(bug, many)...)...).code)
+	require.Equal(t, 1, apart(t, append([]string{"run", "--seed", "1"}, append(bug, one)...)...).code)
+	require.Equal(t, 1, apart(t, append([]string{"hunt", "--seeds", "1", "--shrink", "0"}, append(bug, many)...)...).code)
 	for _, name := range []string{"trace.jsonl.gz", "story.txt", "plan.txt", "history.jsonl"} {
 		want, err := os.ReadFile(filepath.Join(one, name))
 		require.NoError(t, err)

@@ -54,11 +54,13 @@ func TestAFullDevice(t *testing.T) {
 
 // What was to be kept and is not is said, and the verdict told all the same.
 func TestWhatCannotBeKept(t *testing.T) {
+	skipIfShort(t)
+	t.Parallel()
 	dir := t.TempDir()
 	// A file stands where the run's own directory is to be written.
 	blocked := filepath.Join(dir, "late-requests-1"+unfinished)
 	require.NoError(t, os.WriteFile(blocked, nil, 0o644))
-	s := typed(t, "hunt", "late-requests", "--seeds", "1", "--plant", "idem.no_window", "--out", dir, "--force")
+	s := apart(t, "hunt", "late-requests", "--seeds", "1", "--plant", "idem.no_window", "--out", dir, "--force")
 	assert.Equal(t, exitUsage, s.code)
 	assert.Contains(t, s.out, "FAIL 1 run, ")
 	assert.Contains(t, s.err, "# records are not duplicated: ")
@@ -67,7 +69,7 @@ func TestWhatCannotBeKept(t *testing.T) {
 
 	dir = t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "history.jsonl"), 0o755))
-	s = typed(t, "run", "late-requests", "--seed", "1", "--plant", "idem.no_window", "--out", dir, "--force")
+	s = apart(t, "run", "late-requests", "--seed", "1", "--plant", "idem.no_window", "--out", dir, "--force")
 	assert.Equal(t, exitUsage, s.code)
 	assert.Contains(t, s.out, "FAIL late-requests seed 1 ")
 	assert.Contains(t, s.err, "ktrial: --out "+dir+": ")

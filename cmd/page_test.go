@@ -25,6 +25,8 @@ type shown struct {
 }
 
 func TestPage(t *testing.T) {
+	skipIfShort(t)
+	t.Parallel()
 	program := browser.Find()
 	if program == "" {
 		t.Skip("there is no Chromium on this machine, so no page is looked at (apt install chromium)")
@@ -35,7 +37,7 @@ func TestPage(t *testing.T) {
 	lost := kept(t, "leadership-ping-pong", "--seed", "1", "--plant", "repl.truncate_to_hw") // committed records
 	t.Run("tells a lost record", func(t *testing.T) { tellsALostRecord(t, pageOf(t, b, lost, 1440)) })
 	t.Run("is used by keyboard", func(t *testing.T) { isUsedByKeyboard(t, pageOf(t, b, lost, 1280)) })
-	t.Run("fits the screen", func(t *testing.T) { fitsTheScreen(t, pageOf(t, b, lost, 1440)) })
+	t.Run("fits the screen", func(t *testing.T) { fitsTheScreen(t, pageOf(t, b, lost, 1440), 390, 480, 1000, 1280, 1440, 2560, 390) })
 	for _, c := range kinds {
 		t.Run("tells "+c.kind, func(t *testing.T) {
 			if c.long && !*long {
@@ -43,12 +45,12 @@ func TestPage(t *testing.T) {
 			}
 			s := pageOf(t, b, kept(t, c.run...), 1440)
 			tellsAKind(t, s, c.says)
-			fitsTheScreen(t, s)
+			fitsTheScreen(t, s, 390, 1280)
 		})
 	}
 	t.Run("compares two runs", func(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "both")
-		require.Zero(t, typed(t, "compare", "standard", "--seed", "3", "--no-faults", "--set", "duration=2s", "--set", "acks=all", "--set", "acks=1", "--set", "enable.idempotence=false", "--out", out).code)
+		require.Zero(t, apart(t, "compare", "standard", "--seed", "3", "--no-faults", "--set", "duration=2s", "--set", "acks=all", "--set", "acks=1", "--set", "enable.idempotence=false", "--out", out).code)
 		comparesTwoRuns(t, pageAt(t, b, filepath.Join(out, "compare.html"), 1440))
 	})
 	t.Run("of a large run", func(t *testing.T) {
@@ -63,7 +65,7 @@ func TestPage(t *testing.T) {
 func kept(t *testing.T, run ...string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "run")
-	require.Less(t, typed(t, append(append([]string{"run"}, run...), "--out", dir)...).code, exitUsage)
+	require.Less(t, apart(t, append(append([]string{"run"}, run...), "--out", dir)...).code, exitUsage)
 	return dir
 }
 
@@ -293,8 +295,8 @@ func isUsedByKeyboard(t *testing.T, s shown) {
 	assert.Empty(t, s.Errors())
 }
 
-func fitsTheScreen(t *testing.T, s shown) {
-	for _, width := range []int{390, 480, 1000, 1280, 1440, 2560, 390} {
+func fitsTheScreen(t *testing.T, s shown, widths ...int) {
+	for _, width := range widths {
 		require.NoError(t, s.Resize(width, 900))
 		require.NoError(t, s.WaitFor(fmt.Sprintf(`innerWidth === %d && (main.draw(), true)`, width)))
 		assert.LessOrEqual(t, value[int](s, `document.documentElement.scrollWidth`), width, "no scrolling sideways at %d", width)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -45,9 +46,10 @@ func first(t *testing.T, o object, key string) any {
 
 // The JSON keys that scripts rely on.
 func TestJSONContract(t *testing.T) {
+	t.Parallel()
 	const runKeys = "scenario seed verdict trace_hash events virtual_seconds wall_seconds violations allowed checks faults probes planted config"
 	t.Run("list", func(t *testing.T) {
-		s := typed(t, "list", "--json")
+		s := apart(t, "list", "--json")
 		require.Equal(t, 0, s.code)
 		o := decoded(t, s.out)
 		for _, part := range strings.Fields("scenarios workloads faults checks probes configs planted") {
@@ -55,7 +57,7 @@ func TestJSONContract(t *testing.T) {
 		}
 	})
 	t.Run("run that holds", func(t *testing.T) {
-		s := typed(t, "run", "standard", "--seed", "3", "--set", "duration=4s", "--json")
+		s := apart(t, "run", "standard", "--seed", "3", "--set", "duration=4s", "--json")
 		require.Equal(t, 0, s.code, s.out)
 		o := decoded(t, s.out)
 		requireKeys(t, o, runKeys)
@@ -71,11 +73,11 @@ func TestJSONContract(t *testing.T) {
 		assert.Equal(t, 1, strings.Count(s.out, "\n"), "one object on one line")
 	})
 	t.Run("run that is permitted to lose", func(t *testing.T) {
-		o := decoded(t, typed(t, "run", "acks-one", "--seed", "1", "--set", "rate=50", "--json").out)
+		o := decoded(t, apart(t, "run", "acks-one", "--seed", "1", "--set", "rate=50", "--json").out)
 		requireKeys(t, first(t, o, "allowed"), "anomaly reason count")
 	})
 	t.Run("run that fails", func(t *testing.T) {
-		s := typed(t, failing...)
+		s := apart(t, failing...)
 		require.Equal(t, 1, s.code)
 		o := decoded(t, s.out)
 		requireKeys(t, o, runKeys)
@@ -87,7 +89,7 @@ func TestJSONContract(t *testing.T) {
 		requireKeys(t, o["planted"].(object)["idem.no_window"], "reached infected detected")
 	})
 	t.Run("hunt", func(t *testing.T) {
-		s := typed(t, "hunt", "late-requests", "--seeds", "1..2", "--plant", "idem.no_window", "--json")
+		s := apart(t, "hunt", "late-requests", "--seeds", "1..2", "--plant", "idem.no_window", "--json")
 		require.Equal(t, 1, s.code)
 		lines := strings.Split(strings.TrimSpace(s.out), "\n")
 		require.Greater(t, len(lines), 1, "an object for each failing run, then the summary")
@@ -109,8 +111,13 @@ var failing = []string{"run", "late-requests", "--seed", "1", "--plant", "idem.n
 // The history of a run is judged as the run was: by the same checks, for the
 // same reasons.
 func TestCheckAgreesWithTheRun(t *testing.T) {
+	t.Parallel()
 	plain := []string{"--set", "duration=10s"}
-	permitted, violated := 0, 0
+	var permitted, violated atomic.Int64
+	t.Cleanup(func() {
+		assert.Positive(t, permitted.Load(), "nothing was permitted in any run, so this proves little")
+		assert.Positive(t, violated.Load(), "nothing was violated in any run, so this proves little")
+	})
 	for _, c := range []struct {
 		scenario string
 		seed     string
@@ -128,12 +135,13 @@ func TestCheckAgreesWithTheRun(t *testing.T) {
 		{"late-requests", "1", []string{"--plant", "idem.no_window"}},
 		{"return-of-the-replica", "1", []string{"--plant", "repl.hw_committed_isr"}},
 	} {
-		if testing.Short() && c.seed != "1" {
-			continue // the second seeds of the same scenarios
+		if testing.Short() && !slices.Contains([]string{"standard 1", "acks-one 1", "late-requests 1"}, c.scenario+" "+c.seed) {
+			continue // one that holds, one that is permitted to lose, one that is violated
 		}
 		t.Run(c.scenario+" "+c.seed, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
-			s := typed(t, append([]string{"run", c.scenario, "--seed", c.seed, "--json", "--out", dir}, c.args...)...)
+			s := apart(t, append([]string{"run", c.scenario, "--seed", c.seed, "--json", "--out", dir}, c.args...)...)
 			require.Less(t, s.code, exitUsage, s.err)
 			var run reports.Run
 			require.NoError(t, json.Unmarshal([]byte(s.out), &run))
@@ -169,21 +177,22 @@ func TestCheckAgreesWithTheRun(t *testing.T) {
 			case undecided > 0: // the run broke a law before clients could notice
 				want = 2
 			}
-			permitted, violated = permitted+len(run.Allowed), violated+len(ran)
+			permitted.Add(int64(len(run.Allowed)))
+			violated.Add(int64(len(ran)))
 			assert.Equal(t, want, code, "%v", got)
 
-			text := typed(t, "replay", filepath.Join(dir, "run.json"))
+			text := apart(t, "replay", filepath.Join(dir, "run.json"))
 			assert.Equal(t, s.code, text.code, text.out)
 		})
 	}
-	assert.Positive(t, permitted, "nothing was permitted in any run, so this proves little")
-	assert.Positive(t, violated, "nothing was violated in any run, so this proves little")
 }
 
 // A run.json that is damaged is told by its place.
 func TestDamagedRunJSON(t *testing.T) {
+	skipIfShort(t)
+	t.Parallel()
 	dir := t.TempDir()
-	require.Equal(t, 0, typed(t, "run", "standard", "--seed", "3", "--set", "duration=2s", "--out", dir, "--json").code)
+	require.Equal(t, 0, apart(t, "run", "standard", "--seed", "3", "--set", "duration=2s", "--out", dir, "--json").code)
 	text, err := os.ReadFile(filepath.Join(dir, "run.json"))
 	require.NoError(t, err)
 	whole := string(text)
@@ -204,7 +213,7 @@ func TestDamagedRunJSON(t *testing.T) {
 		{"another plan", edited(`"plant": []`, `"plan": "at noon: kill broker-1", "plant": []`), "plan: line 1: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := typed(t, "replay", write(t, "run.json", c.text))
+			s := apart(t, "replay", write(t, "run.json", c.text))
 			assert.Equal(t, exitUsage, s.code, s.out)
 			assert.Contains(t, s.err, "run.json")
 			assert.Contains(t, s.err, c.says)
@@ -212,22 +221,22 @@ func TestDamagedRunJSON(t *testing.T) {
 		})
 	}
 	t.Run("another trace", func(t *testing.T) {
-		s := typed(t, "replay", write(t, "run.json", edited(`"trace_hash": "`, `"trace_hash": "0`)))
+		s := apart(t, "replay", write(t, "run.json", edited(`"trace_hash": "`, `"trace_hash": "0`)))
 		assert.Equal(t, 3, s.code)
 		assert.Contains(t, s.out, "NOT DETERMINISTIC")
 		otherBuild := strings.Replace(edited(`"trace_hash": "`, `"trace_hash": "0`), `"build": "`, `"build": "another `, 1)
-		s = typed(t, "replay", write(t, "run.json", otherBuild))
+		s = apart(t, "replay", write(t, "run.json", otherBuild))
 		assert.Equal(t, 2, s.code)
 		assert.Contains(t, s.out, "it was recorded by build another ")
 
 		// With what luck decided then, the verdict of now counts.
 		file := filepath.Join(dir, "run.json")
 		require.NoError(t, os.WriteFile(file, []byte(otherBuild), 0o644))
-		s = typed(t, "replay", file)
+		s = apart(t, "replay", file)
 		assert.Equal(t, 0, s.code, s.out+s.err)
 		assert.Regexp(t, `(?s)replay   build another .* decisions are those recorded by the same name`, s.out)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "decisions.bin"), []byte("dust"), 0o644))
-		s = typed(t, "replay", file)
+		s = apart(t, "replay", file)
 		assert.Equal(t, exitUsage, s.code)
 		assert.Contains(t, s.err, "decisions.bin: ")
 	})
@@ -256,9 +265,10 @@ func TestRunTells(t *testing.T) {
 // What --out keeps of a run is the same for the same run, the picture too: only
 // the time that it took is another.
 func TestWhatIsKeptIsTheSame(t *testing.T) {
+	t.Parallel()
 	kept := func() map[string]string {
 		dir := t.TempDir()
-		require.Equal(t, 0, typed(t, "run", "standard", "--seed", "3", "--set", "duration=4s", "--out", dir).code)
+		require.Equal(t, 0, apart(t, "run", "standard", "--seed", "3", "--set", "duration=4s", "--out", dir).code)
 		files := map[string]string{}
 		entries, err := os.ReadDir(dir)
 		require.NoError(t, err)

@@ -193,6 +193,7 @@ func requireSame(t testing.TB, want map[int32][]string, got map[int32][]*kgo.Rec
 // A real text goes through three partitions on three brokers, in all codecs,
 // and comes back complete and in order, by the same process and by the next.
 func TestServe_KeepsARealText(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	lines := goSource(t)
 	dir := t.TempDir()
@@ -222,6 +223,7 @@ func TestServe_KeepsARealText(t *testing.T) {
 // What was acknowledged is there after kill -9: it was in the page cache of the
 // operating system before the acknowledgement left.
 func TestServe_LosesNothingToAKill(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	dir := t.TempDir()
 	acked := acknowledged{0: {}, 1: {}, 2: {}}
@@ -279,6 +281,7 @@ func (s *serving) killWhileProducing(topic string, acked acknowledged) {
 
 // kcat is librdkafka: another implementation of the protocol.
 func TestServe_Kcat(t *testing.T) {
+	skipIfShort(t)
 	kcat := tool(t, "kcat")
 	t.Parallel()
 	lines := goSource(t)
@@ -320,6 +323,7 @@ func withoutEmpty(text []byte) []byte {
 
 // kafkajs speaks old versions of the protocol, none of them flexible.
 func TestServe_Kafkajs(t *testing.T) {
+	skipIfShort(t)
 	node, npm := tool(t, "node"), tool(t, "npm")
 	t.Parallel()
 	modules := t.TempDir()

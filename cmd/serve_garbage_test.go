@@ -50,6 +50,7 @@ func isClosed(c net.Conn) bool {
 
 // Nothing that an unknown client sends takes the cluster down.
 func TestServe_OutlivesGarbage(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	s := startServing(t, t.TempDir(), "--set", "socket.request.max.bytes=1000000")
 	s.createTopic("source")
@@ -214,6 +215,7 @@ func (s *serving) leader(client *kgo.Client, topic string, p int32) int32 {
 // A thousand connections that say nothing, or begin and never end, take memory
 // for what they sent and no more; the cluster serves others beside them.
 func TestServe_BearsAThousandConnections(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	s := startServing(t, t.TempDir())
 	s.createTopic("source")
@@ -243,6 +245,7 @@ func TestServe_BearsAThousandConnections(t *testing.T) {
 
 // Clients that ask for much and read nothing hold up only themselves.
 func TestServe_BearsClientsThatDoNotRead(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	s := startServing(t, t.TempDir(), "--brokers", "1", "--controllers", "1")
 	s.createTopic("source")

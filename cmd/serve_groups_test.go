@@ -75,6 +75,8 @@ func (c *consumed) waitFor(t *testing.T, n int) {
 // A group of franz-go's reads a topic to its end, a second member joins, the first one
 // leaves, and the second goes on from where the group was.
 func TestServe_GroupsOfFranz(t *testing.T) {
+	skipIfShort(t)
+	t.Parallel()
 	for name, opts := range map[string][]kgo.Opt{
 		"range":              {kgo.Balancers(kgo.RangeBalancer())},
 		"cooperative-sticky": {kgo.Balancers(kgo.CooperativeStickyBalancer())},
@@ -128,6 +130,7 @@ func TestServe_GroupsOfFranz(t *testing.T) {
 // On one broker __consumer_offsets has one replica, as with the server.properties that
 // comes with Kafka.
 func TestServe_AGroupOnOneBroker(t *testing.T) {
+	t.Parallel()
 	s := startServing(t, "", "--brokers", "1", "--controllers", "1", "--set", "group.initial.rebalance.delay.ms=0")
 	s.createTopic("text")
 	s.produce("text", goSource(t)[:1000])

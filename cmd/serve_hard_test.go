@@ -5,6 +5,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -38,6 +39,7 @@ func TestServe_LivesWithFewDescriptors(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Parallel()
 	dir := t.TempDir()
 	s := startWithDescriptors(t, 200, dir)
 	ctx := deadline(t)
@@ -88,15 +90,14 @@ func TestServe_LivesWithFewDescriptors(t *testing.T) {
 	s.stop()
 }
 
-// freePorts finds so many ports in a row that are free.
+// freePorts finds so many ports in a row that are free. They lie below those that the
+// operating system gives to a connection or to port 0: one of these may be gone when a
+// broker that was killed comes back.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
 next:
 	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		first := l.Addr().(*net.TCPAddr).Port
-		l.Close()
+		first := 20_000 + rand.IntN(12_000)
 		for p := first; p < first+n; p++ {
 			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
 			if err != nil {
@@ -117,6 +118,7 @@ func TestServe_KilledAgainAndAgainUnderAProducer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Parallel()
 	kills := 1
 	if *long {
 		kills = 30
@@ -192,6 +194,7 @@ func TestServe_SaysWhatIsDamaged(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Parallel()
 	dir := t.TempDir()
 	s := startServing(t, dir)
 	s.createTopic("lines")
@@ -243,6 +246,7 @@ func flipByte(t *testing.T, name string, at int64) {
 
 // A cluster that was told to forget its brokers serves no client, and says so.
 func TestServe_SaysThatBrokersAreUnregistered(t *testing.T) {
+	t.Parallel()
 	s := startServing(t, t.TempDir())
 	client := s.franz()
 	for id := range int32(3) {
@@ -259,6 +263,8 @@ func TestServe_SaysThatBrokersAreUnregistered(t *testing.T) {
 // A broker that has been killed says nothing at all until it knows the cluster:
 // never that there are no brokers, or that a topic does not exist.
 func TestServe_AnswersOnlyOnceItKnowsTheCluster(t *testing.T) {
+	skipIfShort(t)
+	t.Parallel()
 	dir := t.TempDir()
 	listen := fmt.Sprintf("127.0.0.1:%d", freePorts(t, 3))
 	s := startServingAs(t, program("serve", "--listen", listen, "--data", dir))

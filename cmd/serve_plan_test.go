@@ -18,6 +18,8 @@ import (
 // Faults strike the served cluster, real clients live through them, and what they saw is
 // judged: with idempotence nothing is lost or written twice.
 func TestServe_PlaysAPlanAndJudgesWhatClientsSaw(t *testing.T) {
+	skipIfShort(t)
+	t.Parallel()
 	dir := t.TempDir()
 	plan := filepath.Join(dir, "plan.txt")
 	require.NoError(t, os.WriteFile(plan, []byte("at 1s for 2s: kill leader of orders/0\nat 4s: reset connections of gateway\n"), 0o644))
@@ -44,12 +46,13 @@ func TestServe_PlaysAPlanAndJudgesWhatClientsSaw(t *testing.T) {
 	s.stop()
 	assert.Contains(t, s.errors.String(), "fault: kill broker-")
 	assert.Contains(t, s.errors.String(), "fault: reset connections of gateway")
-	checked := typed(t, "check", filepath.Join(dir, "seen", "history.jsonl"))
+	checked := apart(t, "check", filepath.Join(dir, "seen", "history.jsonl"))
 	assert.Zero(t, checked.code, checked.out)
 	assert.Contains(t, checked.out, fmt.Sprintf("%d acknowledged records", sent))
 }
 
 func TestServe_RefusesWhatItCannotPlay(t *testing.T) {
+	t.Parallel()
 	for _, x := range []struct{ line, says string }{
 		{"at 1s for 2s: power off broker-1", "use kill"},
 		{"at 1s for 2s: slow fsync of broker-1 by 1s", "the machine's own"},

@@ -35,7 +35,31 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		Main("ktrial")
 	}
+	sideBySide(6)
 	os.Exit(m.Run())
+}
+
+// sideBySide lets so many tests run at the same time if the user has not said how many:
+// most of them wait for a program more than they need a processor.
+func sideBySide(tests int) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(tests))
+	}
+}
+
+// apart runs a command in a process of its own, so that tests may do it side by side.
+// Nothing of it is a terminal.
+func apart(t *testing.T, args ...string) said {
+	t.Helper()
+	cmd := program(args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	_ = cmd.Run()
+	require.NotNil(t, cmd.ProcessState, "it does not start")
+	return said{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
 }
 
 func program(args ...string) *exec.Cmd {
@@ -290,6 +314,7 @@ func TestServe_EndsWhenANodeDoes(t *testing.T) {
 
 // An idle cluster must not eat the machine it is forgotten on.
 func TestServe_IdlesWithoutWork(t *testing.T) {
+	skipIfShort(t)
 	if runtime.GOOS != "linux" {
 		t.Skip("CPU time of a process is read from /proc, which is Linux's")
 	}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -27,8 +28,17 @@ var (
 	long  = flag.Bool("long", false, "run the long tests, too: all of these are")
 	whole = flag.Bool("whole", false, "with -long: clients are not tried for a few seconds, but at full length and in all their modes")
 	seeds = flag.String("seeds", "1..20", "random sessions of the driver")
-	limit = flag.Duration("limit", 4*time.Minute, "no session of the driver begins after this time")
+	limit = flag.Duration("limit", 150*time.Second, "no session of the driver begins after this time")
 )
+
+// atLength skips a test that is played with -whole, or when it is asked for by its name.
+func atLength(t *testing.T) {
+	t.Helper()
+	named := strings.Contains(flag.Lookup("test.run").Value.String(), strings.TrimPrefix(t.Name(), "Test"))
+	if !*long || !*whole && !named {
+		t.Skipf("minutes more: conformance/run -run %s", t.Name())
+	}
+}
 
 // kafka makes sure that Apache Kafka is here, or skips. The tests wait for each
 // other's programs most of the time, so they run side by side.
@@ -202,18 +212,13 @@ func tool(t *testing.T, stdin string, args ...string) string {
 	return string(out)
 }
 
-// freePorts finds so many ports in a row that are free.
+// freePorts finds so many ports in a row that are free. They lie below those that the operating
+// system gives to connections: one of these may be gone when a node that was killed comes back.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
 next:
 	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		first := l.Addr().(*net.TCPAddr).Port
-		l.Close()
-		if first+n > 1<<16 {
-			continue
-		}
+		first := 20_000 + rand.IntN(12_000)
 		for p := first; p < first+n; p++ {
 			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
 			if err != nil {

@@ -19,6 +19,7 @@ import (
 // write them from there into another file, while the cluster is killed and then one broker after the
 // other. The connectors promise that no line is lost, and keep their order.
 func TestConnect(t *testing.T) {
+	atLength(t)
 	kafka(t)
 	plugins, err := exec.Command("./get", "connect-file").Output()
 	if err != nil {

@@ -1,7 +1,6 @@
 package conformance_test
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -42,10 +41,7 @@ const franzEarly = "Test848RegexBrokerResolves"
 // franzSuite is franz-go's tests as a program.
 func franzSuite(t *testing.T) string {
 	t.Helper()
-	named := strings.Contains(flag.Lookup("test.run").Value.String(), "Franz")
-	if !*long || !*whole && !named {
-		t.Skip("takes minutes: use conformance/run -run TestFranz")
-	}
+	atLength(t)
 	file, err := franzProgram()
 	if err != nil {
 		t.Skipf("go build of franz-go's tests: %v", err)

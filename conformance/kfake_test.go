@@ -35,9 +35,7 @@ type load struct {
 // TestBesideKfake produces incompressible records of 1 kB to one broker and consumes them in a group,
 // at franz-go's kfake and at ktrial serve in turn, and compares what the two processes cost.
 func TestBesideKfake(t *testing.T) {
-	if !*long {
-		t.Skip("takes a minute: use conformance/run")
-	}
+	atLength(t)
 	kfake, err := buildKfake()
 	if err != nil {
 		t.Skipf("go build of kfake: %v", err)

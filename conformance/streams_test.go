@@ -22,6 +22,7 @@ import (
 // then the whole cluster is killed, then one broker after the other. At exactly_once_v2 the counts
 // of a word are 1, 2, 3 ... to as many as were sent; at at_least_once none is missing at the end.
 func TestStreams(t *testing.T) {
+	atLength(t)
 	kafka(t)
 	if _, why := javaPrograms(); why != "" {
 		t.Skip(why)

@@ -263,6 +263,7 @@ func TestJudgeTransactions(t *testing.T) {
 // TestTransactionalPerf has Kafka's own transactional producer write numbers while the cluster is
 // killed and then one broker after the other: at read_committed each number is there once.
 func TestTransactionalPerf(t *testing.T) {
+	atLength(t)
 	kafka(t)
 	records, rate := 24_000, 1000
 	if *whole {

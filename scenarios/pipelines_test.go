@@ -20,6 +20,7 @@ import (
 // The consume-transform-produce loop counts each record once in both group protocols and with
 // both generations of transactions, whatever happens to its workers.
 func TestTheLoopCountsEachRecordOnce(t *testing.T) {
+	skipIfShort(t)
 	for _, set := range []map[string]string{
 		{"group.protocol": "classic", "transaction.version": "2"},
 		{"group.protocol": "consumer", "transaction.version": "2"},
@@ -41,6 +42,7 @@ func TestTheLoopCountsEachRecordOnce(t *testing.T) {
 // While transaction.version is changed, an old client goes by version 1 all the time, and new
 // ones by both.
 func TestUpgradeOfTransactions_ClientsOfBothKinds(t *testing.T) {
+	skipIfShort(t)
 	t.Parallel()
 	versions := map[string]map[int8]bool{}
 	r := play(t, scenarios.UpgradeOfTransactions, trial.Options{Seed: 1, Read: func(e *ledger.Entry) {
@@ -69,6 +71,7 @@ func TestHangingTransaction_WithoutAnAdministrator(t *testing.T) {
 // Without transactions a pipeline counts a record at least once or at most once, by when it
 // commits, and workers that are killed show the difference.
 func TestPipelinesWithoutTransactions(t *testing.T) {
+	skipIfShort(t)
 	for _, x := range []struct {
 		guarantee workloads.Guarantee
 		says      string

@@ -30,6 +30,9 @@ func TestSeedsThatFoundSomething(t *testing.T) {
 		require.False(t, known[f.String()], "%v is listed twice", &f)
 		known[f.String()] = true
 		t.Run(f.String(), func(t *testing.T) {
+			if testing.Short() {
+				t.Skip("short: a whole run")
+			}
 			t.Parallel()
 			met := newDanger(f.Danger)
 			o := trial.Options{Seed: f.Seed, Set: f.Set, Shape: trial.ShapeOf(f.Shape), Plan: f.Plan, Read: met.read}
@@ -55,6 +58,7 @@ func TestSeedsThatFoundSomething(t *testing.T) {
 // A run in which nothing strikes meets none of the dangers that seeds name: what
 // any run meets would be no danger.
 func TestDangersAreNotMetInPeace(t *testing.T) {
+	skipIfShort(t)
 	all := map[string]*danger{}
 	committed, err := scenarios.CommittedSeeds()
 	require.NoError(t, err)

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,8 @@ import (
 	"github.com/ktrial/ktrial/sim/env"
 	"github.com/ktrial/ktrial/sim/internal/storm"
 )
+
+var long = flag.Bool("long", false, "run the long tests, too")
 
 func hash(t *testing.T, seed uint64) uint64 {
 	t.Helper()
@@ -53,8 +56,8 @@ func TestWorldsLeaveNothingBehind(t *testing.T) {
 
 // Other machines must give the same run: a 32-bit one and one without threads.
 func TestPortable(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds programs")
+	if !*long {
+		t.Skip("long, for it compiles for other machines: go test ./sim -run Portable -long, as .ci/run does")
 	}
 	want := output(t, build(t, "native"))
 	t.Run("386", func(t *testing.T) {

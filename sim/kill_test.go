@@ -157,13 +157,13 @@ func TestTenThousandKillsLeaveNothing(t *testing.T) {
 	goroutines, bytes := heap()
 	cycle(10_000)
 	goroutinesNow, bytesNow := heap()
-	assert.Equal(t, goroutines, goroutinesNow)
+	assert.LessOrEqual(t, goroutinesNow, goroutines, "after a hundred times as many kills; those of earlier tests may have ended meanwhile")
 	assert.Less(t, bytesNow, bytes+bytes/2+1<<20)
 }
 
 func TestCloseLeavesNoGoroutines(t *testing.T) {
 	before := runtime.NumGoroutine()
-	for seed := range uint64(20) {
+	for seed := range uint64(100) {
 		w := sim.NewWorld(sim.Config{Seed: seed})
 		for _, name := range []string{"a", "b", "c"} {
 			w.Host(name).Start(func(h env.Host) {
@@ -176,7 +176,12 @@ func TestCloseLeavesNoGoroutines(t *testing.T) {
 		require.NoError(t, w.Run(2*time.Second))
 		w.Close()
 	}
-	assert.Equal(t, before, runtime.NumGoroutine())
+	// Goroutines of earlier tests may end meanwhile, but not one for each of the worlds; the
+	// watchdog of the last world may be about to end.
+	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	assert.LessOrEqual(t, runtime.NumGoroutine(), before)
 }
 
 func TestKillOneself(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,10 +17,24 @@ import (
 	"github.com/ktrial/ktrial/scenarios/serve"
 )
 
+// Sessions wait for timers of groups most of the time: many of them wait side by side.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", "8")
+	}
+	os.Exit(m.Run())
+}
+
 // TestSessions_AsApacheKafkaAnswered plays the sessions by hand in their highest
 // versions with a served cluster, and compares its answers with those that
 // Apache Kafka 4.4.0 gave when they were recorded (diff -record testdata).
 func TestSessions_AsApacheKafkaAnswered(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: half a minute of waiting")
+	}
 	listed, err := readDifferences("../differences.md")
 	require.NoError(t, err)
 	addrs := served(t)

@@ -102,6 +102,7 @@ func full(t testing.TB, p *profile.Profile) Options {
 // With 1 GbE producers that do not wait for followers leave them too little of the
 // network: they fall behind. With a load that the network carries three times they keep up.
 func TestControl_FollowersFallBehindOnOneGigabit(t *testing.T) {
+	skipIfShort(t)
 	slow := measure(t, full(t, load(t, "linkedin-2014")))
 	carried := full(t, load(t, "linkedin-2014"))
 	carried.Rate = 600_000
@@ -113,6 +114,7 @@ func TestControl_FollowersFallBehindOnOneGigabit(t *testing.T) {
 // At saturation each record waits for the whole of the buffer before it: the mean latency is
 // buffer.memory over what leaves it.
 func TestControl_MeanLatencyAtSaturationIsBufferOverThroughput(t *testing.T) {
+	skipIfShort(t)
 	for _, c := range []struct {
 		buffer float64
 		acks   string
@@ -133,6 +135,7 @@ func TestControl_MeanLatencyAtSaturationIsBufferOverThroughput(t *testing.T) {
 
 // A resource that does not bind may be doubled: nothing changes.
 func TestControl_DoublingWhatDoesNotBindChangesNothing(t *testing.T) {
+	skipIfShort(t)
 	// Ten times what a record costs the producer: it is bound by that, and the run is short.
 	slow := map[string]float64{profile.ProducerRecord: 12}
 	o := full(t, with(t, "linkedin-2014", slow))
@@ -190,6 +193,7 @@ func TestText_SaysWhatBindsAndWhatTheProfileLacks(t *testing.T) {
 
 // What is said to act does: with another value the run is another.
 func TestActs_EachSettingChangesTheRun(t *testing.T) {
+	skipIfShort(t)
 	// Enough load that a single thread, a small buffer and a short queue are felt.
 	base := Options{
 		Profile: with(t, "teaching", map[string]float64{profile.IORequest: 150}), Seed: 1, Producers: 4, Consumers: 2, Partitions: 8, RecordBytes: 500,
@@ -220,5 +224,12 @@ func TestActs_EachSettingChangesTheRun(t *testing.T) {
 		default:
 			assert.NotEqual(t, before.Hash, measure(t, o).Hash, name)
 		}
+	}
+}
+
+func skipIfShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("short: seconds of a core")
 	}
 }

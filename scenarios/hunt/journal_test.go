@@ -84,6 +84,7 @@ func merged(t *testing.T, dirs ...string) reports.Hunt {
 // Shards, joined, are the whole hunt: each run once, whatever their number and in
 // whichever order they are joined.
 func TestMerge_ShardsAreTheWhole(t *testing.T) {
+	skipIfShort(t)
 	whole := hunt.Hunt{Scenarios: []scenarios.Scenario{breaksOften(t), samples.Short()}, First: 1, Last: 8, Jobs: 2}
 	whole.Scenarios[1].Name = "short"
 	want, err := whole.Run()
@@ -188,6 +189,7 @@ func TestJournal_GoesOn(t *testing.T) {
 // A program that is killed while it writes a line leaves a part of one; that run is
 // played again, and no other. Nothing else of the file may be damaged.
 func TestJournal_AtEachByte(t *testing.T) {
+	skipIfShort(t)
 	h := hunt.Hunt{Scenarios: []scenarios.Scenario{breaksOften(t)}, First: 1, Last: 4, Jobs: 1}
 	whole := t.TempDir()
 	want := in(t, whole, h)
@@ -241,6 +243,7 @@ func TestJournal_WhyItEnded(t *testing.T) {
 // The smallest run of each group is searched for once, and is known when the hunt
 // goes on.
 func TestShrinking(t *testing.T) {
+	skipIfShort(t)
 	dir := t.TempDir()
 	h := hunt.Hunt{Scenarios: []scenarios.Scenario{breaksOften(t)}, First: 1, Last: 12, Jobs: 2}
 	sum := in(t, dir, h)

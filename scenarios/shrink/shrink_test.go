@@ -26,6 +26,7 @@ var long = flag.Bool("long", false, "also shrink a run of every planted bug")
 // A kill that has nothing to do with the failure goes, and so do most of the
 // records, servers and partitions; the failure is the same.
 func TestShrink_KeepsWhatTheFailureNeeds(t *testing.T) {
+	skipIfShort(t)
 	plan := faults.Plan{
 		{At: time.Second, For: time.Second, Fault: faults.Kill{Host: faults.Host("producer-1")}},
 		{At: 2 * time.Second, For: 4 * time.Second, Fault: faults.SlowFsync{Host: faults.Host("broker-1", "broker-2"), By: 10 * time.Millisecond}},
@@ -123,6 +124,7 @@ func TestShrink_EveryPlantedBug(t *testing.T) {
 // What is left of a swarm is a run of the scenario that was drawn: settings that were
 // drawn and are not needed are back at their defaults.
 func TestShrink_OfASwarm(t *testing.T) {
+	skipIfShort(t)
 	bug := []planted.Bug{planted.NoDuplicateWindow}
 	seed := uint64(1)
 	for ; ; seed++ {
@@ -178,6 +180,7 @@ func likeThen(then *[]string) scenarios.Law {
 // luck decided then; and the smallest run is kept with what it decided itself, so that it is
 // played again, and shrunk further.
 func TestShrink_OfAnotherBuild(t *testing.T) {
+	skipIfShort(t)
 	var then []string
 	s := scenarios.Standard
 	s.Laws = []scenarios.Law{likeThen(&then)}
@@ -241,4 +244,12 @@ func TestShrink_WhatIsMendedIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	_, err = Task{Scenario: scenarios.LeadershipPingPong, Options: trial.Options{Seed: 1, Follow: was.Decisions}}.Shrink()
 	require.ErrorContains(t, err, `the run does not fail by this build, though luck decides what it decided then: its verdict is "holds"`)
+}
+
+// skipIfShort skips what plays whole runs.
+func skipIfShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("short: whole runs")
+	}
 }

@@ -47,6 +47,9 @@ func TestChance_Quartiles(t *testing.T) {
 // A search ends with the first run that finds the bug, or when its time is over; what is known
 // is not searched for again.
 func TestChance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: whole runs")
+	}
 	s := scenarios.LeadershipPingPong
 	w, err := workloads.Set(s.Workload, "duration", "6s")
 	require.NoError(t, err)

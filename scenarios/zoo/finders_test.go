@@ -20,6 +20,9 @@ import (
 func TestFinders_FindTheirBugs(t *testing.T) {
 	for _, f := range zoo.Finders {
 		t.Run(string(f.Bug), func(t *testing.T) {
+			if testing.Short() {
+				t.Skip("short: a whole run")
+			}
 			t.Parallel()
 			for i := range f.Within {
 				seed := (f.First-1+i)%f.Within + 1 // the known one first

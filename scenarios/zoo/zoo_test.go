@@ -45,6 +45,9 @@ func TestMatrix(t *testing.T) {
 // A bug is looked for until clients see it, only where its branch is reached; what is
 // known is not played again.
 func TestZoo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: whole runs")
+	}
 	z := Zoo{
 		Bugs: []planted.Bug{planted.TruncateToHW, planted.HeartbeatNoReset}, Last: 4, Jobs: 2,
 		Scenarios: []scenarios.Scenario{scenarios.LeadershipPingPong},
