@@ -118,29 +118,50 @@ func (s *served) work(name string) *exec.Cmd {
 }
 
 // board reads the board.
-func (s *served) board() (v view) {
+func (s *served) board() view {
 	s.t.Helper()
-	r, err := http.Get(s.page + "board.json")
+	v, err := s.tryBoard()
 	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer r.Body.Close()
-	if err := json.NewDecoder(r.Body).Decode(&v); err != nil {
 		s.t.Fatal(err)
 	}
 	return v
 }
 
+func (s *served) tryBoard() (v view, err error) {
+	r, err := http.Get(s.page + "board.json")
+	if err != nil {
+		return v, err
+	}
+	defer r.Body.Close()
+	return v, json.NewDecoder(r.Body).Decode(&v)
+}
+
+// stuck is how long workers may take for an item, on a machine that is slow and busy.
+const stuck = time.Minute
+
 // end waits for the server, and returns its exit code.
 func (s *served) end() int {
 	s.t.Helper()
-	limit := time.AfterFunc(2*time.Minute, func() {
-		s.t.Errorf("not all is done after two minutes, something was lost: %+v", s.board())
-		s.cmd.Process.Kill()
-	})
-	defer limit.Stop()
-	_ = s.cmd.Wait()
-	return s.cmd.ProcessState.ExitCode()
+	over := make(chan error, 1)
+	go func() { over <- s.cmd.Wait() }()
+	done, since := -1, time.Now()
+	for {
+		select {
+		case <-over:
+			return s.cmd.ProcessState.ExitCode()
+		case <-time.After(time.Second):
+		}
+		v, err := s.tryBoard()
+		switch {
+		case err == nil && v.Done > done:
+			done, since = v.Done, time.Now()
+		case time.Since(since) > stuck:
+			s.t.Errorf("no item was done for %v, something was lost: %+v", stuck, v)
+			s.cmd.Process.Kill()
+			<-over
+			return s.cmd.ProcessState.ExitCode()
+		}
+	}
 }
 
 // hashes are the runs of some directories: scenario, seed and hash of each.
