@@ -36,7 +36,7 @@ func (r *Recorder) record(e Event) {
 	r.h.Add(&e)
 	if r.Told != nil {
 		r.event = e
-		r.tell(&r.event)
+		r.report(&r.event)
 	}
 	r.watch()
 }
@@ -46,12 +46,12 @@ func (r *Recorder) record(e Event) {
 func (r *Recorder) Add(e *Event) {
 	r.h.Add(e)
 	if r.Told != nil {
-		r.tell(e)
+		r.report(e)
 	}
 	r.watch()
 }
 
-func (r *Recorder) tell(e *Event) { r.Told(e, int64(r.h.Events())-1) }
+func (r *Recorder) report(e *Event) { r.Told(e, int64(r.h.Events())-1) }
 
 func (r *Recorder) watch() {
 	if r.Watch == nil {

@@ -237,6 +237,10 @@ func consumerStatic(s *session) {
 	g.beatAs("D comes back with its id", "D", g.first("D", t), instance("d"))
 }
 
+// seen is how long a coordinator may take to hear of a topic that each broker knows: nothing
+// but a heartbeat shows that it has, and a heartbeat changes what is compared.
+const seen = 2 * time.Second
+
 func consumerSubscriptions(s *session) {
 	t, u := s.makeKnown("sub-a", 2), s.make("sub-b", 2)
 	g := s.group("s")
@@ -254,11 +258,11 @@ func consumerSubscriptions(s *session) {
 	g.ask("the group of no topics", "", describeConsumerGroups(false, g.name))
 	g.beatAs("A wants one that is not there", "A", names(t+"-later"))
 	s.make("sub-a-later", 1)
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(seen)
 	g.beatAs("A asks when it is there", "A")
 	g.ask("the group of a topic that came later", "", describeConsumerGroups(false, g.name))
 	s.do("it is deleted", 1, s.remove(s.topic("sub-a-later")))
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(seen)
 	g.beatAs("A asks when it is gone", "A")
 	for _, assignor := range []string{"range", "uniform"} {
 		h := s.group(assignor)
