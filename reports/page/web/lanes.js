@@ -10,6 +10,9 @@ function fit(text, width, bold) {
   return text.length <= letters ? text : text.slice(0, letters - 1) + "…";
 }
 
+/** What a column of pixels with many operations shows: the worst of their outcomes. */
+const ranks = { ok: 1, open: 2, died: 2, unknown: 3, failed: 4 }, outcomes = ["", "ok", "open", "unknown", "failed"];
+
 /** A bar from one time to another with a text in it. */
 function bar(scale, from, to, y, height, cls, text, title) {
   const x0 = Math.max(scale.x(from), scale.left - 2), x1 = Math.min(scale.x(to), scale.right + 2);
@@ -110,7 +113,7 @@ class Lanes {
   /** Operations of a client as bars; very short ones of many are drawn together, a column of pixels each. */
   operationsOf(scale, operations, y) {
     let out = "", shown = 0, right = -1, above = "";
-    const signs = { ok: "✓", failed: "✗", unknown: "?", open: "…", died: "…" }, columns = new Map();
+    const signs = { ok: "✓", failed: "✗", unknown: "?", open: "…", died: "…" }, columns = new Uint8Array(2001);
     const first = from(operations, scale.from - this.longest(operations), (o) => o.from);
     for (let i = first; i < operations.length && operations[i].from <= scale.to; i++) {
       const o = operations[i];
@@ -126,20 +129,16 @@ class Lanes {
       if (told) above += drawn; else out += drawn;
     }
     const paths = {};
-    for (const [x, outcome] of columns) paths[outcome] = (paths[outcome] || "") + `M${x} ${y}h2v15h-2z`;
+    columns.forEach((rank, i) => { if (rank) paths[outcomes[rank]] = (paths[outcomes[rank]] || "") + `M${i * 2} ${y}h2v15h-2z`; });
     return Object.entries(paths).map(([outcome, d]) => `<path class="crowd ${outcome}" d="${d}"><title>many operations: ${outcome}; go closer to see each</title></path>`).join("") + out + above;
   }
 
   /** Marks the pixels of an operation: of several the worst outcome is shown. */
   crowd(columns, o, x0, x1) {
-    const rank = { ok: 0, open: 1, died: 1, unknown: 2, failed: 3 };
-    for (let x = Math.floor(Math.max(0, x0) / 2) * 2; x <= Math.min(x1, 4000); x += 2) {
-      const was = columns.get(x);
-      if (was === undefined || rank[was] < rank[o.outcome]) columns.set(x, o.outcome);
-    }
+    const rank = ranks[o.outcome], last = Math.min(x1 / 2, columns.length - 1);
+    for (let i = Math.floor(Math.max(0, x0) / 2); i <= last; i++) if (columns[i] < rank) columns[i] = rank;
   }
 
-  /** How long the longest of some operations took. */
   longest(operations) {
     if (operations.most === undefined) operations.most = operations.reduce((most, o) => Math.max(most, o.to - o.from), 0);
     return operations.most;
@@ -472,21 +471,21 @@ class Lanes {
 
   latency() {
     const acks = this.state.acks, high = Math.max(...acks.map((a) => a.took).slice(0, 1e5), 1e6), wide = 6;
+    const took = Float64Array.from(acks, (a) => a.took); // as they were answered
     const y = (took) => 60 - Math.log10(Math.max(took, 1e5) / 1e5) / Math.max(1, Math.log10(high / 1e5)) * 52;
     const rule = (took) => `<line class="grid" x1="0" x2="100%" y1="${y(took)}" y2="${y(took)}"/><text class="offset" x="2" y="${y(took) - 2}">${lasting(took)}</text>`;
     return {
       id: "latency", title: "Acknowledgements", hint: "from send to acknowledgement, logarithmic: ▮ slowest, ◆ 99 of 100, ● half within", label: `to ${lasting(high)}`, height: 64,
       says: `${acks.length} acknowledged sends, the slowest took ${lasting(high)}`,
       draw: (scale) => {
-        const bins = new Map();
-        for (const a of acks.slice(from(acks, scale.from, (x) => x.t), from(acks, scale.to + 1, (x) => x.t))) {
-          const x = Math.round(scale.x(a.t) / wide) * wide;
-          if (!bins.has(x)) bins.set(x, []);
-          bins.get(x).push(a.took);
+        const bins = [], last = from(acks, scale.to + 1, (a) => a.t);
+        for (let i = from(acks, scale.from, (a) => a.t); i < last;) {
+          const x = Math.round(scale.x(acks[i].t) / wide) * wide, begun = i;
+          while (i < last && Math.round(scale.x(acks[i].t) / wide) * wide === x) i++;
+          bins.push([x, took.slice(begun, i).sort()]);
         }
         const quantile = (list, q) => list[Math.max(0, Math.ceil(list.length * q) - 1)];
-        return [1e6, 1e8, 1e10].filter((t) => t < high).map(rule).join("") + [...bins].map(([x, list]) => {
-          list.sort((a, b) => a - b);
+        return [1e6, 1e8, 1e10].filter((t) => t < high).map(rule).join("") + bins.map(([x, list]) => {
           const most = list[list.length - 1], p99 = quantile(list, 0.99), p50 = quantile(list, 0.5);
           return `<g><title>${list.length}: half within ${lasting(p50)}, 99 of 100 within ${lasting(p99)}, slowest ${lasting(most)}</title><rect class="slowest" x="${x - 2}" y="${y(most).toFixed(1)}" width="4" height="${(62 - y(most)).toFixed(1)}"/>` +
             (list.length > 2 ? `<path class="p99" d="M${x} ${(y(p99) - 3).toFixed(1)}l3 3l-3 3l-3 -3z"/>` : "") + `<circle class="p50" cx="${x}" cy="${y(p50).toFixed(1)}" r="2"/></g>`;
