@@ -133,7 +133,8 @@ func (s *served) tryBoard() (v view, err error) {
 		return v, err
 	}
 	defer r.Body.Close()
-	return v, json.NewDecoder(r.Body).Decode(&v)
+	err = json.NewDecoder(r.Body).Decode(&v)
+	return v, err
 }
 
 // stuck is how long workers may take for an item, on a machine that is slow and busy.

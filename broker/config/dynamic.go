@@ -107,6 +107,9 @@ func ofOneBroker(name string) bool {
 	return d != nil && d.Update == PerBroker
 }
 
+// prefixOf begins the names of what is set for one listener alone.
+func prefixOf(listener string) string { return "listener.name." + strings.ToLower(listener) + "." }
+
 // baseName is a name without the prefix "listener.name.NAME.", by which one
 // listener is configured.
 func baseName(name string) string {

@@ -70,7 +70,7 @@ func (c change) names() (out []string) {
 // set for it alone holds before what is set for all.
 func limits(c change) string {
 	for _, e := range c.now.listeners() {
-		prefix := "listener.name." + strings.ToLower(e) + "."
+		prefix := prefixOf(e)
 		for _, name := range []string{"max.connections", "max.connection.creation.rate"} {
 			if was, is := c.now.of(prefix, name), c.next.of(prefix, name); was != is && is <= 0 {
 				return fmt.Sprintf("Invalid %s %d", name, is)
@@ -170,7 +170,7 @@ func ofListeners(name string) bool {
 
 // ofOneListener is what is set for a listener alone and stays as it is.
 func (v Values) ofOneListener(listener string) map[string]string {
-	prefix := "listener.name." + strings.ToLower(listener) + "."
+	prefix := prefixOf(listener)
 	out := maps.Clone(v.Given)
 	maps.DeleteFunc(out, func(name, _ string) bool {
 		base, ok := strings.CutPrefix(name, prefix)

@@ -134,16 +134,18 @@ func (c *Cluster) Unready(but []string) string {
 	if s == nil {
 		return "no controller is active"
 	}
-	im := s.Node().Controller.Image()
 	for _, name := range c.brokers {
-		if slices.Contains(but, name) {
-			continue
-		}
-		if b := im.Broker(c.byHost[name].ID()); b == nil || b.Fenced {
+		if !slices.Contains(but, name) && !c.unfenced(s, name) {
 			return fmt.Sprintf("%s is not unfenced", name)
 		}
 	}
 	return ""
+}
+
+// unfenced reports whether a broker is registered and unfenced at an active controller.
+func (c *Cluster) unfenced(active *Server, broker string) bool {
+	b := active.Node().Controller.Image().Broker(c.byHost[broker].ID())
+	return b != nil && !b.Fenced
 }
 
 // Serving reports whether the process of a host has begun its work: a broker when the
@@ -156,11 +158,7 @@ func (c *Cluster) Serving(host string) bool {
 		return true
 	}
 	s := c.Active()
-	if s == nil {
-		return false
-	}
-	b := s.Node().Controller.Image().Broker(c.byHost[host].ID())
-	return b != nil && !b.Fenced
+	return s != nil && c.unfenced(s, host)
 }
 
 // View is what a broker's replica of a partition holds now.

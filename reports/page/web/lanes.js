@@ -139,6 +139,7 @@ class Lanes {
     for (let i = Math.floor(Math.max(0, x0) / 2); i <= last; i++) if (columns[i] < rank) columns[i] = rank;
   }
 
+  /** How long the longest of some operations took. */
   longest(operations) {
     if (operations.most === undefined) operations.most = operations.reduce((most, o) => Math.max(most, o.to - o.from), 0);
     return operations.most;
