@@ -2,6 +2,16 @@ package laws
 
 import "time"
 
+// The laws that are asked here.
+var (
+	UndisturbedMembers = declare(78, OfHealth, "while nothing disturbs the cluster no replica leaves the ISR, no session of a broker expires and the quorum keeps its leader",
+		"each proposal to shrink an ISR, expired session and election, before the first fault and once all have been healed for a while", "replica.lag.time.max.ms, broker.session.timeout.ms, controller.quorum.fetch.timeout.ms")
+	UndisturbedCommits = declare(79, OfHealth, "while nothing disturbs the cluster, what a leader appends is committed within two seconds",
+		"each append and high watermark of a leader, before the first fault and once all have been healed for a while", "replica.fetch.wait.max.ms: a fetch that waits is answered as soon as there is a record")
+	WholeSession = declare(98, OfQuorum, "the session of a broker expires only when its controller has not heard of it for broker.session.timeout.ms",
+		"each session that expires", "KIP-631; BrokerHeartbeatTracker.hasValidSession")
+)
+
 // Calm says since when nothing disturbs the cluster. All ghosts share it.
 type Calm struct {
 	// Now is the time of the event that is told.

@@ -5,6 +5,28 @@ import (
 	"time"
 )
 
+// The laws that are asked here.
+var (
+	OneAssignment = declare(45, OfGroup, "in a generation a partition is given to one member, and a member of a classic group is given the same whenever it asks",
+		"each answer that gives a member its partitions; of classic groups with Kafka's assignors only", "KIP-62; GroupMetadataManager.classicGroupSync, TargetAssignmentBuilder")
+	GenerationsGrow = declare(46, OfGroup, "the generation of a classic group grows with each rebalance that is completed",
+		"each generation that is completed by the coordinator that completed the one before", "KIP-62; ClassicGroup.initNextGeneration")
+	FencedCommits = declare(47, OfGroup, "a commit is accepted only in the present generation, and without one only while the group has no members",
+		"each commit that is answered with success: along the log of the coordinators' topic generations never fall, of a classic group, or of a KIP-848 member's partition below the epoch in which it got it (KIP-1251)", "KIP-62, KIP-848, KIP-1251; ClassicGroup.validateOffsetCommit, ConsumerGroup.validateOffsetCommit")
+	CommitsStay = declare(48, OfCoordinator, "a coordinator begins with all that coordinators before it answered, and holds the same state where they did",
+		"each shard that is loaded; each move of what a coordinator answers, where it makes fingerprints of its state", "CoordinatorRuntime; KAFKA-8896")
+	OneOwner = declare(49, OfGroup, "no two members own a partition, unless the group has removed one of them and it does not know yet",
+		"each time that a member's listener is told what it owns", "NoDoubleClientAssignment of Vanlightly's kip-848; KIP-429")
+	EpochsOfMembers = declare(53, OfGroup, "the epoch of a member never falls while it is one",
+		"each answer that gives a member its partitions", "Vanlightly's kip-848; ConsumerGroupMember.memberEpoch")
+	OneInstance = declare(54, OfGroup, "a group.instance.id has one member, and one that was replaced commits nothing",
+		"each member that joins with one, and each commit that is answered with success", "KIP-345; ClassicGroup.replaceStaticMember")
+	OneCoordinator = declare(56, OfCoordinator, "in a leader epoch one broker coordinates what a partition of the coordinators' topic holds",
+		"each shard that is loaded", "KIP-848; CoordinatorRuntime.scheduleLoadOperation")
+	CoordinatorFolds = declare(84, OfCoordinator, "what a coordinator answers from is the fold of the committed log of its partition, and nothing else",
+		"each move of the high watermark under a coordinator, with ktrial.coordinator.check", "KIP-848; CoordinatorRuntime, SnapshottableCoordinator")
+)
+
 // Coordination is the ghost of consumer groups: what their coordinators decide, where those
 // keep it, and what members believe to own. It outlives coordinators.
 type Coordination struct {

@@ -4,6 +4,20 @@ import (
 	"time"
 )
 
+// The laws that are asked here.
+var (
+	UndisturbedJoins = declare(90, OfHealth, "a leader asks for no replica to join the ISR that it counts, and while nothing disturbs the cluster for each once",
+		"each proposal to expand an ISR", "KIP-497; Partition.maybeExpandIsr")
+	UndisturbedAnswers = declare(91, OfHealth, "while nothing disturbs the cluster, no more than ten requests of a host to a server fail in ten seconds",
+		"each answer with an error code, request that is given up, and attempt to connect that fails, before the first fault and once all have been healed for a while", "retry.backoff.ms, KIP-580; NetworkClient")
+	UndisturbedRequests = declare(92, OfHealth, "while nothing disturbs the cluster, no client asks a server the same more than ten times in a second, and once for each batch that was appended there lately",
+		"each second, before the first fault and once all have been healed for a while, of each API and connection", "fetch.max.wait.ms, replica.fetch.wait.max.ms, metadata.max.age.ms, broker.heartbeat.interval.ms")
+	UndisturbedTurns = declare(93, OfHealth, "while nothing disturbs the cluster, a server is woken in a second no more than a hundred times, and four times for each request, answer, append and log that is opened",
+		"each second, before the first fault and once all have been healed for a while, of each server", "purgatories, timers and selectors wake for what happens (DelayedOperationPurgatory, SystemTimer)")
+	UndisturbedWaits = declare(94, OfHealth, "while nothing disturbs the cluster, a request is answered within two seconds, beyond what it may wait for",
+		"each answer, and each second, before the first fault and once all have been healed for a while; not of JoinGroup and SyncGroup", "request.timeout.ms; fetch.max.wait.ms")
+)
+
 // Bounds of what goes on in a cluster that nothing disturbs. They are wide: ordinary work
 // comes to half of them at most.
 const (

@@ -5,6 +5,16 @@ import (
 	"time"
 )
 
+// The laws that are asked here.
+var (
+	StableGroup = declare(51, OfGroup, "a KIP-848 group is Stable only when each member is in its epoch, has all that the target assignment gives it, and has nothing to give up",
+		"each time that such a group of up to 64 members becomes Stable", "ValidStableGroupState of Vanlightly's kip-848; ConsumerGroup.maybeUpdateGroupState")
+	OneTarget = declare(52, OfGroup, "the target assignment of a KIP-848 group gives a partition to one member; a partition that a member has, or has not given up, is known to be taken, and no other",
+		"each time that such a group of up to 64 members comes into another state", "LegalTargetAssignment and partitionEpoch of Vanlightly's kip-848; ConsumerGroup.currentPartitionEpoch, KAFKA-16147")
+	ExpelledInTime = declare(55, OfGroup, "a member is removed for its silence only when its coordinator has not heard of it for its session, and of a classic group for missing a rebalance only when that has lasted its rebalance timeout",
+		"each member that is removed because a time was over; a tenth less is let pass, because clocks drift", "KIP-62; ClassicGroup.completeClassicGroupHeartbeat, GroupMetadataManager.scheduleConsumerGroupSessionTimeout")
+)
+
 // Held is what the log holds of a KIP-848 group.
 type Held struct {
 	State         string // by Kafka's names

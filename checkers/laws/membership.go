@@ -1,5 +1,27 @@
 package laws
 
+// The laws that are asked here.
+var (
+	LeaderInISR = declare(1, OfPartition, "the leader is in the ISR, or there is none",
+		"each committed change of the partition", "LeaderInIsr of Gustafson's KafkaReplication.tla; PartitionRegistration")
+	CandidateComplete = declare(7, OfPartition, "every member of ISR and ELR has every record below the true high watermark",
+		"each committed change of the partition, of members that are up", "LeaderCandidateCompleteness of kafka-tlaplus; KIP-966")
+	JoinCaughtUp = declare(12, OfPartition, "a replica joins the ISR only with all that is committed, up to the start of the leader's epoch, and after a fetch in it",
+		"a leader counts one more replica; each replica that joins the committed ISR", "Kip320.tla, rule 4; KAFKA-7128; Partition.isFollowerInSync")
+	OneLeader = declare(14, OfPartition, "an epoch has one leader, and epochs grow with every change of leader",
+		"each committed change of the partition, each change of a replica's role, each append of a leader", "KIP-101; PartitionRegistration")
+	PartitionEpochs = declare(16, OfPartition, "each change of a partition counts its epoch up by one",
+		"each committed change of the partition", "KIP-497; PartitionChangeRecord")
+	SaneISR = declare(17, OfPartition, "ISR and ELR are replicas and disjoint, not both empty while there is a leader, and an ELR exists only below min.insync.replicas",
+		"each committed change of the partition", "MinIsrRecoveryQuorum of kafka-tlaplus; KIP-966")
+	UncleanExcluded = declare(18, OfPartition, "a replica that came back from an unclean shutdown, or lost data, is no member of ISR or ELR until it joined the ISR anew",
+		"each committed change of the partition, and each time a broker is unfenced", "kafka-tlaplus 6.5.1; KIP-966")
+	ReassignKeeps = declare(26, OfPartition, "only replicas that the leader asked for join the ISR, in a reassignment, too",
+		"each replica that joins the committed ISR", "kafka-tlaplus 6.7; KIP-455")
+	ActiveMembers = declare(76, OfPartition, "a broker that is fenced or in controlled shutdown is asked into no ISR, joins none and is elected nowhere, and a fenced one stays in none",
+		"each proposal of a leader, each committed change of the partition, and each time a broker is fenced", "KIP-841, KIP-966; ReplicationControlManager.ineligibleReplicasForIsr")
+)
+
 // PartitionState is what the controller committed of a partition.
 type PartitionState struct {
 	At             int64 // offset of the record in the metadata log

@@ -1,5 +1,13 @@
 package laws
 
+// The laws that are asked here.
+var (
+	StableRead = declare(67, OfPartition, "the last stable offset is where the first transaction begins that is open, or whose end is above the high watermark, and never falls; what a read_committed consumer is given lies below it",
+		"each move of the last stable offset, and each batch that a read_committed consumer is given", "KIP-98; UnifiedLog.lastStableOffset")
+	CleanerBounds = declare(82, OfPartition, "what the cleaner replaces lies below the high watermark and the first open transaction",
+		"each time that segments of a log are replaced", "LogCleanerManager.cleanableOffsets")
+)
+
 // span is a transaction as a log has it: from its first record to its marker.
 type span struct {
 	producer int64

@@ -2,6 +2,14 @@ package laws
 
 import "fmt"
 
+// The laws that are asked here.
+var (
+	ContiguousBatches = declare(61, OfPartition, "the sequences of a producer follow each other in a log without a gap or a repetition, from 0 in each producer epoch",
+		"each append of a batch of an idempotent producer", "KIP-98; ProducerAppendInfo")
+	ProducersKnown = declare(62, OfPartition, "what a replica knows of its producers is what its log says, and what the other replicas know",
+		"the end of a run, when all is healed", "KIP-98; ProducerStateManager")
+)
+
 // sent is a batch of an idempotent producer as a log has it.
 type sent struct {
 	producer int64

@@ -1,5 +1,45 @@
 package laws
 
+// The laws that are asked here.
+var (
+	BrokerPrefix = declare(25, OfQuorum, "what a node applies of the metadata is a prefix of what is committed",
+		"each time a node has applied metadata", "MetadataLogMatching of kafka-tlaplus; KIP-595")
+	ElectionSafety = declare(28, OfQuorum, "an epoch of the quorum has one leader",
+		"each election, and each member that follows a leader", "ElectionSafety of Raft; KIP-595")
+	QuorumMatching = declare(29, OfQuorum, "voters and observers agree on every record below both their high watermarks, and records of one epoch and offset are the same",
+		"each append, and each move of a high watermark", "Log Matching of Raft; KIP-595")
+	QuorumComplete = declare(30, OfQuorum, "a quorum leader has every committed record",
+		"each election", "Leader Completeness of Raft")
+	QuorumDurable = declare(31, OfQuorum, "a majority of the voters holds every committed record",
+		"each start of a member, and each loss of a disk", "Raft 5.4; KIP-595")
+	RoleFits = declare(32, OfQuorum, "only voters vote and lead",
+		"each vote and election", "KIP-595; QuorumState")
+	OneVote = declare(33, OfQuorum, "a voter votes once in an epoch, and its epoch never falls, restarts included",
+		"each vote, change of role and start", "Raft 5.2; KIP-595; FileQuorumStateStore")
+	VoteForComplete = declare(34, OfQuorum, "a vote goes only to a candidate whose log is no shorter than the voter's",
+		"each vote", "Raft 5.4.1; KIP-595")
+	CommitCurrent = declare(35, OfQuorum, "a leader commits only records of its epoch that a majority of the voters has synced",
+		"each advance of the quorum leader's high watermark", "Raft 5.4.2; KIP-595; KAFKA-13884")
+	LeaderAppendOnly = declare(36, OfQuorum, "a quorum leader never overwrites its own log",
+		"each append, truncation and new beginning of a leader's log", "Leader Append-Only of Raft")
+	SameImage = declare(37, OfQuorum, "all nodes that applied an offset have the same image",
+		"each time a node has applied metadata, each snapshot, and each log replayed at the end", "State Machine Safety of Raft; KIP-630")
+	CommittedStays = declare(38, OfQuorum, "what is committed is never truncated",
+		"each truncation of the metadata log", "KIP-595; KafkaRaftClient.truncateToEndOffset")
+	PreVoteHarmless = declare(40, OfQuorum, "a pre-vote is asked for in an epoch that exists, is no vote, and is refused by a voter that is in touch with a leader",
+		"each vote and pre-vote", "KIP-996")
+	SnapshotBelowHW = declare(41, OfQuorum, "a snapshot ends at or below the high watermark, and logs begin no later than at one",
+		"each snapshot that is written or loaded, and each new beginning of a log", "KIP-630")
+	ActiveCaughtUp = declare(42, OfQuorum, "a controller acts only as leader of the quorum, once the start of its epoch is committed, and answers only what is committed",
+		"a controller begins to act; each answer to a request that it decided", "KAFKA-15345; QuorumController, DeferredEventQueue")
+	BrokerEpochGrows = declare(43, OfQuorum, "broker epochs are unique and grow",
+		"each committed registration", "KIP-380, KIP-631; ClusterControlManager.registerBroker")
+	QuorumLives = declare(44, OfQuorum, "in the end a leader has a majority that follows it",
+		"the end of a run, when all is healed", "the liveness properties of Vanlightly's KRaft specification")
+	UnfencedCaughtUp = declare(77, OfQuorum, "a broker is unfenced only once it has applied its own registration",
+		"each time the controller decides to unfence a broker", "KIP-631; BrokerHeartbeatManager.calculateNextBrokerState")
+)
+
 // Quorum is the ghost of the metadata log.
 type Quorum struct {
 	tally

@@ -2,6 +2,48 @@ package laws
 
 import "time"
 
+// The laws that are asked here.
+var (
+	WeakISR = declare(2, OfPartition, "of what a leader shows as committed, all that it counts as in sync have the same records",
+		"a leader's high watermark moves, or the set that it counts changes", "WeakIsr of KafkaReplication.tla; KIP-101")
+	StrongISR = declare(3, OfPartition, "of what a leader shows as committed, all of the controller's ISR have the same records",
+		"a leader's high watermark moves, or the controller's ISR changes", "StrongIsr of KafkaReplication.tla; KIP-497")
+	LogMatching = declare(4, OfPartition, "replicas agree on every record below both their high watermarks",
+		"each move of a replica's high watermark", "LogMatching of Vanlightly's kafka-tlaplus; KIP-101, KIP-279")
+	SamePrefix = declare(5, OfPartition, "what a leader counts as replicated is the same record as its own",
+		"each fetch of a follower that a leader counts", "Log Matching of Raft (Ongaro); KAFKA-13141")
+	LeaderComplete = declare(6, OfPartition, "a leader has every record below the true high watermark",
+		"a replica begins to lead; an election from outside of ISR and ELR", "LeaderCompleteness of kafka-tlaplus; KIP-966")
+	QuorumSuperset = declare(8, OfPartition, "the ISR that a leader counts contains that of the controller",
+		"the set that a leader counts changes, or the controller's ISR", "ReplicationQuorumSuperset of kafka-tlaplus; KIP-497")
+	HWIsReplicated = declare(9, OfPartition, "the high watermark advances only to what every member of the counted ISR has, and not below min.insync.replicas",
+		"each advance of a leader's high watermark", "Kip320.tla, rule 3; KIP-497, KIP-966, KAFKA-15583; Partition.maybeIncrementLeaderHW")
+	HWNeverFalls = declare(10, OfPartition, "a leader's high watermark never falls within its epoch",
+		"each move of a leader's high watermark", "KIP-207; Partition.maybeIncrementLeaderHW")
+	EndAfterEpoch = declare(11, OfPartition, "a leader tells its end only when its high watermark reached the start of its epoch",
+		"each ListOffsets that is answered with the end of the log", "KIP-207; Partition.fetchOffsetForTimestamp")
+	FetchInEpoch = declare(13, OfPartition, "a leader counts a fetch only if the follower named the leader's own epoch",
+		"each fetch of a follower that a leader counts", "Kip320.tla, rules 1 and 2; KIP-320")
+	EpochsGrow = declare(15, OfPartition, "the leader epochs of a log never fall, and its cache of them says what the log says",
+		"each append; the cache after each start, cut, and beginning of leadership, and of every offset at the end", "KIP-101, KIP-279; LeaderEpochFileCache")
+	KeptSomewhere = declare(19, OfPartition, "some replica holds every acknowledged record",
+		"a replica loses, cuts off or drops records", "NoCommittedRecordLostGlobally of kafka-tlaplus")
+	ConsistentRead = declare(20, OfPartition, "what a consumer was given is what is committed there",
+		"each batch that a consumer is given", "ConsistentRead of kafka-tlaplus")
+	AckedIsCommitted = declare(21, OfPartition, "with acks=all a batch is appended, and answered below the high watermark, only with min.insync.replicas replicas in sync",
+		"each append for acks=all, and each answer to one with success", "KIP-966; Partition.appendRecordsToLeader, checkEnoughReplicasReachOffset")
+	MarksInOrder = declare(22, OfPartition, "log start <= high watermark <= log end, and an append begins at the log's end",
+		"each append, start, cut, move of a mark, and beginning of leadership", "UnifiedLog")
+	NoTruncation = declare(23, OfPartition, "no replica truncates below the true high watermark",
+		"each truncation", "KIP-101, KIP-279; KAFKA-1211")
+	RecoveredPrefix = declare(24, OfPartition, "after a crash a log is a prefix of what it was, and holds all that was synced",
+		"each start of a replica, and of a member of the quorum", "LogLoader; KAFKA-10533")
+	Converged = declare(27, OfPartition, "in the end all in-sync replicas are the same",
+		"the end of a run, when all is healed", "the liveness properties of kafka-tlaplus")
+	KnownMarks = declare(80, OfPartition, "a replica opens its log and begins to lead with a high watermark that it had before, and after a clean shutdown with the last one",
+		"each start of a replica, and each beginning of leadership", "ReplicaManager.checkpointHighWatermarks; KIP-207")
+)
+
 // ReplicationConfig says what a partition promises.
 type ReplicationConfig struct {
 	Subject string            // the partition, for messages

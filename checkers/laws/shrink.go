@@ -2,6 +2,12 @@ package laws
 
 import "time"
 
+// The laws that are asked here.
+var (
+	LateBeforeOut = declare(97, OfPartition, "a leader asks no replica out of the ISR that had all of its log a short time ago: within a quarter of replica.lag.time.max.ms, for clocks may run fast",
+		"each proposal to shrink an ISR", "KIP-16; Partition.maybeShrinkIsr, isFollowerOutOfSync")
+)
+
 // caughtUp is when a replica was last known to have all of its leader's log.
 type caughtUp struct {
 	node Node

@@ -6,6 +6,16 @@ import (
 	"time"
 )
 
+// The laws that are asked here.
+var (
+	RevokedFirst = declare(50, OfGroup, "a member of a KIP-848 group is given a partition only once the member that had it has been told to give it up, or is gone",
+		"each answer that gives a member its partitions by the consumer protocol", "ValidMemberEpoch of Vanlightly's kip-848; CurrentAssignmentBuilder")
+	AllOwned = declare(59, OfGroup, "in a group that has been stable for 10 s while nothing disturbed the cluster each member owns what it was given, and no partition that the group had before is left out",
+		"a member gives something up, or the group enters another state", "the liveness properties of Vanlightly's kip-848; KIP-62")
+	GroupsEnd = declare(81, OfGroup, "in the end no group waits for members that have left",
+		"the end of a run, when all is healed", "ClassicGroup.transitionTo; KIP-394")
+)
+
 // membersOf is what a group's members were given last, whatever the generation.
 type membersOf struct {
 	live  map[string]bool // the coordinator has them as members

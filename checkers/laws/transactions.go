@@ -2,6 +2,18 @@ package laws
 
 import "slices"
 
+// The laws that are asked here.
+var (
+	ProducerEpochsGrow = declare(63, OfTransaction, "the epoch of a transactional id's producer never falls, with transaction.version 2 each end takes a new one, and a producer id is of one transactional id",
+		"each state of a transactional id that is committed", "KIP-98, KIP-360, KIP-890; TransactionMetadata.prepareTransitionTo")
+	LegalStates = declare(65, OfTransaction, "a transactional id goes from state to state as Kafka's does, what is decided stays decided, and no marker comes before the decision",
+		"each state of a transactional id that is committed, and each marker that a leader appends", "KIP-98; TransactionState.VALID_PREVIOUS_STATES")
+	MarkersEverywhere = declare(66, OfTransaction, "the markers of a transaction say what was decided, and each of its partitions has one when it is complete",
+		"each marker that a leader appends, and each transaction that is complete", "KIP-98; TransactionMarkerChannelManager")
+	TransactionsEnd = declare(72, OfTransaction, "in the end what is decided is complete, and a log has only transactions open that their coordinators have open",
+		"the end of a run, when all is healed", "KIP-664, KIP-890")
+)
+
 // Transactions is the ghost of transactional ids: what their coordinators decide, and
 // which markers follow. It outlives coordinators.
 type Transactions struct {
