@@ -60,11 +60,14 @@ func (b *brain) checkEpoch(id kafka.NodeID, epoch kafka.BrokerEpoch) error {
 	return nil
 }
 
-// usable lists the brokers that new replicas may be placed on.
+// usable lists the brokers that new replicas may be placed on: all but those that are
+// shutting down. One that has shut down is fenced, and is usable like any that is
+// (BrokerHeartbeatManager.usableBrokers; Kafka's asks its sessions, which know of no
+// shutdown that began under another controller).
 func (b *brain) usable() []usableBroker {
 	var out []usableBroker
 	for _, broker := range b.image.Brokers() {
-		if !broker.InControlledShutdown {
+		if !broker.InControlledShutdown || broker.Fenced {
 			u := usableBroker{id: broker.ID, fenced: broker.Fenced}
 			if broker.Rack != nil {
 				u.rack = *broker.Rack

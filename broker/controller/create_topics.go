@@ -183,6 +183,9 @@ func (b *brain) place(partitions, replicas int32) ([][]kafka.NodeID, error) {
 		if len(b.activeOf(nodes)) == 0 {
 			panic(fmt.Sprintf("controller: placed replicas %s, none of which is active", nodeList(nodes)))
 		}
+		if slices.ContainsFunc(nodes, func(n kafka.NodeID) bool { return b.image.Broker(n).InControlledShutdown }) {
+			b.reached(ProbePlacedOnStopped)
+		}
 	}
 	return out, nil
 }

@@ -29,6 +29,8 @@ var (
 		"a broker registered again without the mark of a clean shutdown (KIP-966)")
 	ProbeFencedKeepsID = ledger.NewProbe("controller: a fenced broker keeps its id",
 		"a registration was refused because the fenced broker that has the id sends heartbeats")
+	ProbePlacedOnStopped = ledger.NewProbe("controller: replica placed on a broker that has shut down",
+		"a new partition was given a replica on a broker that has shut down in order and is not registered again yet")
 	ProbeShuttingDownKeptOut = ledger.NewProbe("controller: replica that is shutting down kept out of the ISR",
 		"an AlterPartition request was refused for a broker in controlled shutdown")
 	ProbeFencedKeptOut = ledger.NewProbe("controller: fenced replica kept out of the ISR",
