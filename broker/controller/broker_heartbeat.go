@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // BrokerHeartbeat (key 63, v0-1) keeps a broker's session alive and moves it
@@ -23,7 +24,11 @@ func (c *Controller) BrokerHeartbeat(req *kmsg.BrokerHeartbeatRequest) *kmsg.Bro
 	id := kafka.NodeID(req.BrokerID)
 	var next brokerState
 	err := c.writeThen(commitTimeout, func(b *brain) (out records, err error) {
+		was := b.sessions.get(id)
 		next, out, err = b.heartbeat(req)
+		if err == nil && next == shutDownNow && was != nil && was.shutdownOffset >= 0 {
+			c.host.Tell(&witness.ShutdownGranted{Broker: id})
+		}
 		return out, err
 	}, func(last kafka.Offset) {
 		c.sessions.heard(id, next, c.host.Uptime(), kafka.Offset(req.CurrentMetadataOffset), last)
@@ -118,7 +123,11 @@ func (b *brain) nextState(now brokerState, req *kmsg.BrokerHeartbeatRequest) bro
 		}
 		return unfenced
 	}
-	if b.leads(id) || b.sessions.get(id).shutdownOffset > b.sessions.lowestActive() {
+	switch {
+	case b.leads(id):
+		return shuttingDown
+	case b.sessions.get(id).shutdownOffset > b.sessions.lowestActive():
+		b.reached(ProbeLeftUnknown)
 		return shuttingDown
 	}
 	return shutDownNow

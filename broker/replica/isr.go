@@ -96,12 +96,19 @@ func (p *Partition) maybeShrinkISR() {
 		return
 	}
 	end, now := p.end, p.uptime()
-	var late []kafka.NodeID
+	var late, kept []kafka.NodeID
 	for i := range p.followers {
 		f := &p.followers[i]
-		if p.isr.has(f.id) && mustLeave(f.progress, end, now, p.m.cfg.LagTimeMax) {
+		switch {
+		case !p.isr.has(f.id):
+		case mustLeave(f.progress, end, now, p.m.cfg.LagTimeMax):
 			late = append(late, f.id)
+		case f.end < end:
+			kept = append(kept, f.id)
 		}
+	}
+	if len(kept) > 0 {
+		p.m.host.Tell(&witness.LagsChecked{Replica: p.self, Epoch: p.epoch, Kept: kept})
 	}
 	if len(late) == 0 {
 		return

@@ -104,6 +104,10 @@ type (
 	BrokerLeaving struct {
 		Broker kafka.NodeID `json:"broker"`
 	}
+	// ShutdownGranted: the controller lets a broker end that is in controlled shutdown.
+	ShutdownGranted struct {
+		Broker kafka.NodeID `json:"broker"`
+	}
 	// SessionExpired: no heartbeat of a broker came for a session.
 	SessionExpired struct {
 		Broker  kafka.NodeID  `json:"broker"`
@@ -156,6 +160,7 @@ var (
 	brokerFenced       = ledger.Declare[BrokerFenced]("broker-fenced", "the controller fences a broker", ledger.Notable)
 	brokerUnfenced     = ledger.Declare[BrokerUnfenced]("broker-unfenced", "the controller unfences a broker", ledger.Notable)
 	brokerLeaving      = ledger.Declare[BrokerLeaving]("broker-leaving", "a broker begins its controlled shutdown", ledger.Notable)
+	shutdownGranted    = ledger.Declare[ShutdownGranted]("shutdown-granted", "a broker in controlled shutdown may end", ledger.Detail)
 	sessionExpired     = ledger.Declare[SessionExpired]("session-expired", "no heartbeat of a broker came for a session", ledger.Notable)
 	leaderChosen       = ledger.Declare[LeaderChosen]("leader-chosen", "the controller gives a partition another leader, or none", ledger.Notable)
 	refused            = ledger.Declare[Refused]("request-refused", "the controller refuses a request", ledger.Notable)
@@ -173,6 +178,7 @@ func (e *BrokerRegistering) Kind() *ledger.Kind  { return brokerRegistering }
 func (e *BrokerFenced) Kind() *ledger.Kind       { return brokerFenced }
 func (e *BrokerUnfenced) Kind() *ledger.Kind     { return brokerUnfenced }
 func (e *BrokerLeaving) Kind() *ledger.Kind      { return brokerLeaving }
+func (e *ShutdownGranted) Kind() *ledger.Kind    { return shutdownGranted }
 func (e *SessionExpired) Kind() *ledger.Kind     { return sessionExpired }
 func (e *LeaderChosen) Kind() *ledger.Kind       { return leaderChosen }
 func (e *Refused) Kind() *ledger.Kind            { return refused }
@@ -227,6 +233,10 @@ func (e *BrokerFenced) Sentence() string {
 
 func (e *BrokerUnfenced) Sentence() string {
 	return fmt.Sprintf("controller: unfences broker %d", e.Broker)
+}
+
+func (e *ShutdownGranted) Sentence() string {
+	return fmt.Sprintf("controller: lets broker %d end", e.Broker)
 }
 
 func (e *BrokerLeaving) Sentence() string {

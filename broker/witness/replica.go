@@ -125,6 +125,13 @@ type (
 		End   kafka.Offset      `json:"end"`
 		HW    kafka.Offset      `json:"hw"`
 	}
+	// LagsChecked: the leader looked for replicas of the ISR that have been behind for too
+	// long; Kept lack some of its log, and stay.
+	LagsChecked struct {
+		*Replica
+		Epoch kafka.LeaderEpoch `json:"epoch"`
+		Kept  []kafka.NodeID    `json:"kept"` // they stay in the ISR
+	}
 	// ExpandProposed: the leader asks the controller to take Joins into the ISR,
 	// which is ISR.
 	ExpandProposed struct {
@@ -234,6 +241,7 @@ var (
 	becameFollower     = ledger.Declare[BecameFollower]("became-follower", "a replica follows from now on", ledger.Notable)
 	maximalISR         = ledger.Declare[MaximalISR]("isr-counted", "which replicas a leader now counts for its high watermark (KIP-497)", ledger.Detail)
 	shrinkProposed     = ledger.Declare[ShrinkProposed]("isr-shrink-proposed", "a leader asks to take replicas that are behind out of the ISR", ledger.Notable)
+	lagsChecked        = ledger.Declare[LagsChecked]("isr-lags-checked", "a leader keeps replicas in the ISR that are behind, but not for long", ledger.Detail)
 	expandProposed     = ledger.Declare[ExpandProposed]("isr-expand-proposed", "a leader asks to take a replica into the ISR", ledger.Detail)
 	isrChanged         = ledger.Declare[ISRChanged]("isr-changed", "a leader learns that the change it proposed is committed", ledger.Notable)
 	isrRefused         = ledger.Declare[ISRRefused]("isr-refused", "a leader learns that the change it proposed is refused", ledger.Detail)
@@ -264,6 +272,7 @@ func (e *BecameLeader) Kind() *ledger.Kind       { return becameLeader }
 func (e *BecameFollower) Kind() *ledger.Kind     { return becameFollower }
 func (e *MaximalISR) Kind() *ledger.Kind         { return maximalISR }
 func (e *ShrinkProposed) Kind() *ledger.Kind     { return shrinkProposed }
+func (e *LagsChecked) Kind() *ledger.Kind        { return lagsChecked }
 func (e *ExpandProposed) Kind() *ledger.Kind     { return expandProposed }
 func (e *ISRChanged) Kind() *ledger.Kind         { return isrChanged }
 func (e *ISRRefused) Kind() *ledger.Kind         { return isrRefused }
@@ -340,6 +349,10 @@ func (e *MaximalISR) Sentence() string {
 
 func (e *ShrinkProposed) Sentence() string {
 	return fmt.Sprintf("shrinks the isr of %s from %v: %v behind, log end offset %d, high watermark %d", e.Subject(), e.ISR, e.Late, e.End, e.HW)
+}
+
+func (e *LagsChecked) Sentence() string {
+	return fmt.Sprintf("keeps %v in the isr of %s: behind, but not for long", e.Kept, e.Subject())
 }
 
 func (e *ExpandProposed) Sentence() string {

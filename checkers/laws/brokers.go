@@ -11,6 +11,7 @@ type broker struct {
 	epoch   int64
 	applied int64 // offset of the last record; -1: none
 	changes []standing
+	fencing bool // a controller has decided to fence it
 }
 
 // standing is what a broker is from an offset of the metadata log on.
@@ -66,4 +67,31 @@ func (b *Brokers) isActive(node Node, from, to int64) bool {
 		}
 	}
 	return true
+}
+
+// Fencing: a controller decides to fence a broker, or to unfence it.
+func (b *Brokers) Fencing(node Node, fenced bool) { b.of(node).fencing = fenced }
+
+// left is the offset of the metadata log at which a broker ceased to be active; -1: it is.
+func (b *Brokers) left(node Node) int64 {
+	at := int64(-1)
+	for _, c := range b.of(node).changes {
+		switch {
+		case c.active:
+			at = -1
+		case at < 0:
+			at = c.from
+		}
+	}
+	return at
+}
+
+// unaware is the first active broker that has not applied the metadata up to offset.
+func (b *Brokers) unaware(offset int64) (*broker, bool) {
+	for _, x := range b.all {
+		if n := len(x.changes); n > 0 && x.changes[n-1].active && !x.fencing && x.applied < offset {
+			return x, true
+		}
+	}
+	return nil, false
 }

@@ -36,6 +36,8 @@ var (
 		"each committed registration", "KIP-380, KIP-631; ClusterControlManager.registerBroker")
 	QuorumLives = declare(44, OfQuorum, "in the end a leader has a majority that follows it",
 		"the end of a run, when all is healed", "the liveness properties of Vanlightly's KRaft specification")
+	LeftKnown = declare(100, OfQuorum, "a broker in controlled shutdown may end only when each active broker has applied that it leaves",
+		"each answer that lets a broker in controlled shutdown end", "KIP-631; BrokerHeartbeatManager.calculateNextBrokerState")
 	UnfencedCaughtUp = declare(77, OfQuorum, "a broker is unfenced only once it has applied its own registration",
 		"each time the controller decides to unfence a broker", "KIP-631; BrokerHeartbeatManager.calculateNextBrokerState")
 )
@@ -475,6 +477,18 @@ func (q *Quorum) Answered(node Node, offset int64) {
 	q.events++
 	if end := q.truth.end(); offset >= end && end > 0 {
 		q.fail(ActiveCaughtUp, node, "%v answers what it decided from the records up to %d; %d are committed", node, offset, end)
+	}
+}
+
+// ShutdownGranted: the controller lets a broker end that is in controlled shutdown. Law 100.
+func (q *Quorum) ShutdownGranted(broker Node) {
+	q.events++
+	if q.known == nil {
+		return
+	}
+	at := q.known.left(broker)
+	if x, found := q.known.unaware(at); found {
+		q.fail(LeftKnown, x.node, "%v may end, which leaves since offset %d of the metadata log; %v has applied it up to %d", broker, at, x.node, x.applied)
 	}
 }
 

@@ -1,6 +1,7 @@
 package laws
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -42,6 +43,14 @@ func conspire(t *testing.T, events string) *tally {
 			brokers.Applied(w.node(), w.num())
 		case "unfenced": // broker epoch
 			q.Unfenced(w.node(), w.num())
+		case "changed": // broker at [fenced] [leaving]
+			node, at := w.node(), w.num()
+			brokers.Changed(at, node, at, slices.Contains(w.rest, "fenced"), slices.Contains(w.rest, "leaving"))
+			w.rest = nil
+		case "fencing":
+			brokers.Fencing(w.node(), true)
+		case "may-end":
+			q.ShutdownGranted(w.node())
 		case "expired": // broker [silent timeout], in seconds
 			broker, silent, timeout := w.node(), time.Second, time.Second
 			if len(w.rest) > 0 {
@@ -364,6 +373,30 @@ var quorums = []tale{
 	{"a broker is unfenced that has not applied its registration", 77, elected + `
 		has-applied 7 19
 		unfenced 7 20`},
+	{"a broker may end before another one has applied that it leaves", 100, elected + `
+		changed 7 20
+		changed 8 21
+		changed 9 22
+		changed 7 30 leaving
+		has-applied 8 30
+		has-applied 9 29
+		may-end 7`},
+	{"it may when all have applied that, but one that is fenced and one that leaves, too", 0, elected + `
+		changed 7 20
+		changed 8 21
+		changed 9 22
+		changed 6 23
+		changed 7 30 leaving
+		changed 9 31 fenced
+		changed 6 32 leaving
+		has-applied 8 30
+		may-end 7`},
+	{"or one that the controller is about to fence", 0, elected + `
+		changed 7 20
+		changed 8 21
+		changed 7 30 leaving
+		fencing 8
+		may-end 7`},
 	{"a session expires, and nothing is wrong", 78, elected + `
 		calm 5
 		at 6

@@ -127,6 +127,7 @@ type replica struct {
 	maximal    []Node
 	fetched    []fetched // by follower, in this epoch
 	caughtUp   []caughtUp
+	grown      []grown   // its own log, in this epoch
 	waiting    []waiting // its own appends, oldest first
 	asked      calmJoins
 }
@@ -329,6 +330,7 @@ func (r *Replication) Appended(node Node, first, end int64, epoch Epoch, hash ui
 	p.up, p.writes = true, false
 	if p.leads {
 		r.waits(p, end)
+		r.grows(p, end)
 	}
 }
 
@@ -406,7 +408,7 @@ func (r *Replication) BecameLeader(node Node, epoch Epoch, end, hw int64, isr []
 		r.fail(KnownMarks, node, "%v leads with high watermark %d; the last one that it knew is %d", node, hw, p.hw)
 	}
 	if epoch > p.epoch || !p.leads {
-		p.epochStart, p.fetched, p.waiting, p.caughtUp = end, p.fetched[:0], p.waiting[:0], p.caughtUp[:0]
+		p.epochStart, p.fetched, p.waiting, p.caughtUp, p.grown = end, p.fetched[:0], p.waiting[:0], p.caughtUp[:0], p.grown[:0]
 		if epoch == r.leaderEpoch {
 			for _, n := range isr {
 				p.hasAll(n, r.leaderSince)

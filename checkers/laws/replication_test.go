@@ -128,6 +128,8 @@ func replicate(t *testing.T, events string) *tally {
 			r.cfg.LagTimeMax = time.Duration(w.num()) * time.Second
 		case "shrink":
 			r.ShrinkProposed(w.node(), w.list())
+		case "keep":
+			r.LagsChecked(w.node(), w.list())
 		case "kept":
 			r.Kept(w.node())
 		case "damage":
@@ -700,6 +702,60 @@ var replications = []tale{
 		append 1 4 5 0
 		fetch 1 3 4 0
 		shrink 1 [3]`},
+	{"a leader keeps a replica that has been behind for too long", 99, replicated + `
+		lag 5
+		at 31
+		fetch 1 3 4 0
+		append 1 4 5 0
+		at 40
+		append 1 5 6 0
+		at 52
+		fetch 1 3 4 0
+		keep 1 [3]`},
+	{"one that falls behind further and further, though it fetches", 99, replicated + `
+		lag 5
+		at 31
+		fetch 1 3 4 0
+		append 1 4 6 0
+		at 35
+		append 1 6 9 0
+		append 3 4 6 0
+		at 45
+		fetch 1 3 6 0
+		append 1 9 12 0
+		append 3 6 9 0
+		at 66
+		fetch 1 3 9 0
+		keep 1 [3]`},
+	{"one that never has all, and is not far behind, stays", 0, replicated + `
+		lag 5
+		at 31
+		fetch 1 3 4 0
+		append 1 4 6 0
+		at 45
+		append 1 6 9 0
+		append 3 4 6 0
+		fetch 1 3 6 0
+		at 60
+		append 1 9 12 0
+		keep 1 [3]`},
+	{"so does one that was in sync when the epoch began a short time ago", 0, replicated + `
+		lag 5
+		at 31
+		append 1 4 5 0
+		at 60
+		state 1 1 [1 2 3]
+		leads 1 1 5 [1 2 3]
+		append 1 5 6 1
+		keep 1 [3]`},
+	{"and is out when it has not fetched since for too long", 99, replicated + `
+		lag 5
+		at 31
+		state 1 1 [1 2 3]
+		leads 1 1 4 [1 2 3]
+		append 1 4 5 1
+		at 52
+		keep 1 [3]`},
 	{"replicas differ when all is quiet", 27, replicated + `
 		append 1 4 5 0
 		quiet`},

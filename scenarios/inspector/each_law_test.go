@@ -95,6 +95,8 @@ var breaches = map[int]func(in *inspected){
 	43: after(registration(20, 20, true), &witness.BrokerCommitted{At: 21, Broker: 1, BrokerEpoch: 19, Incarnation: kafka.UUID{2}, Fenced: true}),
 	44: func(in *inspected) { in.quiet() },
 	98: after(&witness.SessionExpired{Broker: 1, Timeout: 9 * time.Second, Silent: 9*time.Second - 1}),
+	100: after(registration(20, 20, false), &witness.BrokerCommitted{At: 21, Broker: 2, BrokerEpoch: 21, Incarnation: kafka.UUID{3}},
+		&witness.BrokerCommitted{At: 22, Broker: 1, BrokerEpoch: 20, Incarnation: kafka.UUID{2}, Leaving: true}, &witness.ShutdownGranted{Broker: 1}),
 	77: after(registration(20, 20, true), &witness.Applied{Node: 1, Offset: 19}, &witness.BrokerUnfenced{Broker: 1, BrokerEpoch: 20}),
 
 	45: after(generation(4, "m", "n"), given("m", 4, true), given("n", 4, true)),
@@ -143,6 +145,11 @@ var breaches = map[int]func(in *inspected){
 	76: after(registration(20, 20, true), &witness.Applied{Node: 1, Offset: 20}, registration(21, 20, false), registration(22, 20, true)),
 	80: after(&witness.BecameLeader{Replica: of[1], Epoch: 1, End: 2, HW: 1, ISR: everyone}),
 	97: after(&witness.ShrinkProposed{Replica: of[1], Late: []kafka.NodeID{3}}),
+	99: func(in *inspected) {
+		in.tell(replicated()...)
+		in.at(time.Second, appended(of[1], batch(2, 1, 0, "c")))
+		in.at(time.Hour, &witness.LagsChecked{Replica: of[1], Kept: []kafka.NodeID{3}})
+	},
 	82: func(in *inspected) {
 		in.tell(replicated()...)
 		in.Read(&ledger.Entry{Host: "broker-1", Event: &witness.SegmentsReplaced{Log: witness.Log{Partition: orders0.Partition}, To: 3}})

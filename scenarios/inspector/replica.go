@@ -59,6 +59,8 @@ func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Eve
 		l.MaximalISR(node, in.list(0, e.Nodes))
 	case *witness.ShrinkProposed:
 		l.ShrinkProposed(node, in.list(0, e.Late))
+	case *witness.LagsChecked:
+		l.LagsChecked(node, in.list(0, e.Kept))
 	case *witness.ExpandProposed:
 		l.Proposed(node, laws.Node(e.Joins), int64(in.committed))
 	case *witness.FollowerFetched:
@@ -171,7 +173,12 @@ func (in *Inspector) readController(event ledger.Event) (known bool) {
 			in.Quorum.Applied(laws.Node(e.Node), int64(e.Offset), e.Hash)
 		}
 	case *witness.BrokerUnfenced:
+		in.brokers.Fencing(laws.Node(e.Broker), false)
 		in.Quorum.Unfenced(laws.Node(e.Broker), int64(e.BrokerEpoch))
+	case *witness.ShutdownGranted:
+		in.Quorum.ShutdownGranted(laws.Node(e.Broker))
+	case *witness.BrokerFenced:
+		in.brokers.Fencing(laws.Node(e.Broker), true)
 	case *witness.SessionExpired:
 		in.Quorum.SessionExpired(laws.Node(e.Broker), e.Silent, e.Timeout)
 	case *witness.TopicDeleted:
