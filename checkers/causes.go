@@ -59,14 +59,10 @@ func (c *causes) skipped(f *detect.Finding) (recs []history.Rec) {
 		return nil
 	}
 	const enough = 8
-	for from := f.Earlier.Offset; len(recs) < enough; {
-		offset, ok := c.log.Between(f.Key, from, f.Later.Offset)
-		if !ok {
+	for _, rec := range c.log.Skipped(f) {
+		if recs = append(recs, rec); len(recs) == enough {
 			break
 		}
-		rec, _ := c.log.At(f.Key, offset)
-		recs = append(recs, rec)
-		from = offset
 	}
 	return recs
 }

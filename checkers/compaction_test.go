@@ -89,6 +89,31 @@ func TestCompaction(t *testing.T) {
 			0: send x/13@3 key=b
 			2: poll x/10@0 x/11@1 x/12@2 x/13@3
 			1: poll x/10@0 x/13@3`, Violated, "int-poll-skip"},
+		{"a poll of unknown outcome brought what was not superseded, and what was jumped over after it was", `
+			1: assign x seek=1
+			0: send x/10@0 key=a
+			0: send x/11@1 key=b
+			0: send x/12@2 key=c
+			0: send x/13@3 key=d
+			2: poll x/10@0 x/11@1 x/12@2 x/13@3
+			1: poll x/10@0
+			1: poll x/11@1 info
+			0: send x/14@4 key=c
+			1: poll x/13@3
+			1: poll x/14@4`, Holds, ""},
+		{"but if that did not bring it either", `
+			1: assign x seek=1
+			0: send x/10@0 key=a
+			0: send x/11@1 key=b
+			0: send x/12@2 key=c
+			0: send x/13@3 key=d
+			2: poll x/10@0 x/11@1 x/12@2 x/13@3
+			1: poll x/10@0
+			1: poll info
+			0: send x/14@4 key=d
+			1: poll x/11@1
+			1: poll x/13@3
+			1: poll x/14@4`, Violated, "poll-skip"},
 		{"a value that was sent twice supersedes itself", `
 			1: assign x seek=1
 			0: send x/10@0 key=a

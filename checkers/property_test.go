@@ -101,7 +101,11 @@ func TestNoFalseAlarmOfParts(t *testing.T) {
 	if *long {
 		n = 100_000
 	}
-	for seed := range n {
+	cut := []int{50212} // a poll of unknown outcome had brought what was not superseded; what was jumped over after it was
+	for seed := range n + len(cut) {
+		if seed >= n {
+			seed = cut[seed-n]
+		}
 		h, o := part(seed)
 		j := Judge(h, o)
 		if !assert.NotEqual(t, Violated, j.Verdict, "seed %d: %s", seed, j) {

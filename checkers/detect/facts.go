@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/ktrial/ktrial/checkers/history"
@@ -183,6 +184,29 @@ func (l *Log) Between(key history.Key, low, high int64) (offset int64, ok bool) 
 		return 0, false
 	}
 	return l.parts[key].next(low+1, high, l.isThere)
+}
+
+// Skipped are the records that a consumer, a group or a producer jumped over, with their offsets.
+func (l *Log) Skipped(f *Finding) iter.Seq2[int64, history.Rec] {
+	at := f.Earlier.Offset
+	switch f.Anomaly {
+	case PollSkip, IntPollSkip:
+		at = f.Reached
+	case GroupJump: // the offset that was committed is the first of them
+		at--
+	}
+	return func(yield func(int64, history.Rec) bool) {
+		for {
+			offset, ok := l.Between(f.Key, at, f.Later.Offset)
+			if !ok {
+				return
+			}
+			if rec, _ := l.At(f.Key, offset); !yield(offset, rec) {
+				return
+			}
+			at = offset
+		}
+	}
 }
 
 // Tied reports whether another record was seen at an offset of the record.

@@ -29,6 +29,9 @@ type Finding struct {
 	// have something between them: polled, sent, appended, or values of what
 	// only grows, as one operation knew it and another was told.
 	Earlier, Later Sight
+	// Reached is how far a consumer may have been before it jumped: at Earlier, or further, by
+	// operations of unknown outcome (poll-skip, int-poll-skip).
+	Reached int64
 
 	// Recs are the records at one offset (inconsistent-offsets), or what was
 	// handed on along Path.

@@ -447,7 +447,9 @@ func (o *pollOrder) judge(s *step, emit Emit) {
 	case stepOver:
 		from := s.from
 		if from.high = max(from.high, s.reach); !s.anywhere && o.log.step(s.key, &from, &s.to) == stepOver {
-			emit(pair(skip, s.key, &s.from, &s.to))
+			f := pair(skip, s.key, &s.from, &s.to)
+			f.Reached = from.high
+			emit(f)
 		}
 	}
 }

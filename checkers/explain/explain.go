@@ -132,23 +132,20 @@ func (t *Explainer) boundary(f *detect.Finding) (history.Rec, bool) {
 
 // skipped are the records between the two of a jump, at most so many.
 func (t *Explainer) skipped(f *detect.Finding, most int) (recs []history.Rec) {
-	low, high := f.Earlier.Offset, f.Later.Offset
-	for len(recs) < most {
-		offset, ok := t.log.Between(f.Key, low, high)
-		if !ok {
+	for _, rec := range t.log.Skipped(f) {
+		if recs = append(recs, rec); len(recs) == most {
 			break
 		}
-		rec, _ := t.log.At(f.Key, offset)
-		recs = append(recs, rec)
-		low = offset
 	}
 	return recs
 }
 
 // firstSkipped is where the first record of a jump lies.
 func (t *Explainer) firstSkipped(f *detect.Finding) int64 {
-	offset, _ := t.log.Between(f.Key, f.Earlier.Offset, f.Later.Offset)
-	return offset
+	for offset := range t.log.Skipped(f) {
+		return offset
+	}
+	return history.NoOffset
 }
 
 // Explain is a finding in words.

@@ -249,7 +249,10 @@ func (s *telling) jumped() {
 	if from != to {
 		s.prove("%s", s.polledAt(from, f.Earlier.Rec, f.Earlier.Offset))
 	}
-	s.prove("the next that %s is given of %s must be the next record above offset %d", s.client(to), s.partition(f.Key), f.Earlier.Offset)
+	if f.Reached > f.Earlier.Offset {
+		s.prove("operations of unknown outcome may have brought %s to offset %d since", s.client(to), f.Reached)
+	}
+	s.prove("the next that %s is given of %s must be the next record above offset %d", s.client(to), s.partition(f.Key), f.Reached)
 	if len(skipped) > 0 {
 		s.witness(skipped[0], s.firstSkipped(f))
 	}

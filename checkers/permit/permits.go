@@ -163,20 +163,12 @@ func firstGivenUp(p *Permits, f *detect.Finding) bool {
 
 // skippedAll reports whether all records that a skip jumped over are such.
 func (p *Permits) skippedAll(f *detect.Finding, such func(int64, history.Rec) bool) bool {
-	from := f.Earlier.Offset
-	if f.Anomaly == detect.GroupJump { // the offset that was committed is the first of them
-		from--
-	}
-	for {
-		offset, ok := p.log.Between(f.Key, from, f.Later.Offset)
-		if !ok {
-			return true
-		}
-		if rec, _ := p.log.At(f.Key, offset); !such(offset, rec) {
+	for offset, rec := range p.log.Skipped(f) {
+		if !such(offset, rec) {
 			return false
 		}
-		from = offset
 	}
+	return true
 }
 
 // afterTheFault: on a partition that it hit, and not before. A fault that
@@ -418,14 +410,11 @@ func belowLogStart(p *Permits, f *detect.Finding) bool {
 }
 
 func (p *Permits) lastSkipped(f *detect.Finding) int64 {
-	lost := f.Earlier.Offset
-	for {
-		offset, ok := p.log.Between(f.Key, lost, f.Later.Offset)
-		if !ok {
-			return lost
-		}
-		lost = offset
+	last := f.Earlier.Offset
+	for offset := range p.log.Skipped(f) {
+		last = offset
 	}
+	return last
 }
 
 // jump is a poll that was given what lies above and below some offsets.
