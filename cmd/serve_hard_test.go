@@ -5,7 +5,6 @@ package cmd
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -21,6 +20,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/internal/ports"
 )
 
 // startWithDescriptors starts a served cluster that may have so many files and
@@ -90,27 +91,6 @@ func TestServe_LivesWithFewDescriptors(t *testing.T) {
 	s.stop()
 }
 
-// freePorts finds so many ports in a row that are free. They lie below those that the
-// operating system gives to a connection or to port 0: one of these may be gone when a
-// broker that was killed comes back.
-func freePorts(t *testing.T, n int) int {
-	t.Helper()
-next:
-	for range 100 {
-		first := 20_000 + rand.IntN(12_000)
-		for p := first; p < first+n; p++ {
-			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
-			if err != nil {
-				continue next
-			}
-			l.Close()
-		}
-		return first
-	}
-	t.Fatal("no free ports")
-	return 0
-}
-
 // A producer with the defaults of franz-go notices of restarts only that it
 // takes a while: no acknowledged record is lost, none is there twice, and no
 // promise is given an error. Each restart is after kill -9.
@@ -124,7 +104,7 @@ func TestServe_KilledAgainAndAgainUnderAProducer(t *testing.T) {
 		kills = 30
 	}
 	dir := t.TempDir()
-	listen := fmt.Sprintf("127.0.0.1:%d", freePorts(t, 3))
+	listen := fmt.Sprintf("127.0.0.1:%d", ports.Free(t, 3))
 	start := func() *serving { return startServingAs(t, program("serve", "--listen", listen, "--data", dir)) }
 	s := start()
 	s.createTopic("orders")
@@ -266,7 +246,7 @@ func TestServe_AnswersOnlyOnceItKnowsTheCluster(t *testing.T) {
 	skipIfShort(t)
 	t.Parallel()
 	dir := t.TempDir()
-	listen := fmt.Sprintf("127.0.0.1:%d", freePorts(t, 3))
+	listen := fmt.Sprintf("127.0.0.1:%d", ports.Free(t, 3))
 	s := startServingAs(t, program("serve", "--listen", listen, "--data", dir))
 	s.createTopic("orders")
 	s.kill()

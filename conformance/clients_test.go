@@ -18,6 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/internal/ports"
 )
 
 var (
@@ -146,7 +148,7 @@ func (c *stage) tapIn() {
 	program, err := ktrial()
 	require.NoError(c.t, err)
 	upstream, _, _ := strings.Cut(c.addr, ",")
-	c.addr = fmt.Sprintf("127.0.0.1:%d", freePorts(c.t, 4))
+	c.addr = fmt.Sprintf("127.0.0.1:%d", ports.Free(c.t, 4))
 	c.tap = start(c.t, "ktrial tap", program, "tap", "--upstream", upstream, "--listen", c.addr, "--drop-every", fmt.Sprint(*dropEvery))
 	c.tap.until("ready", func() bool { return strings.Contains(c.tap.out.String(), "judging what passes") })
 }

@@ -9,8 +9,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +20,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/ktrial/ktrial/internal/ports"
 )
 
 var (
@@ -212,26 +212,6 @@ func tool(t *testing.T, stdin string, args ...string) string {
 	return string(out)
 }
 
-// freePorts finds so many ports in a row that are free. They lie below those that the operating
-// system gives to connections: one of these may be gone when a node that was killed comes back.
-func freePorts(t *testing.T, n int) int {
-	t.Helper()
-next:
-	for range 100 {
-		first := 20_000 + rand.IntN(12_000)
-		for p := first; p < first+n; p++ {
-			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
-			if err != nil {
-				continue next
-			}
-			l.Close()
-		}
-		return first
-	}
-	require.Fail(t, "there are no free ports")
-	return 0
-}
-
 // TestDriver has the driver ask Apache Kafka and ktrial serve the same, and
 // expects no difference that differences.md does not list.
 func TestDriver(t *testing.T) {
@@ -246,9 +226,9 @@ func TestDriver(t *testing.T) {
 	for _, s := range set {
 		args = append(args, "--set", s)
 	}
-	ours := freePorts(t, 3)
+	ours := ports.Free(t, 3)
 	serve(t, ours, filepath.Join(dir, "ours"), args...)
-	theirs := freePorts(t, 6)
+	theirs := ports.Free(t, 6)
 	cluster := filepath.Join(dir, "kafka")
 	t.Cleanup(func() { exec.Command("./stop", cluster).Run() })
 	start := exec.Command("./start", append([]string{"3", fmt.Sprint(theirs), cluster}, set...)...)

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/internal/ports"
 )
 
 // TestConnect has a standalone worker of Kafka Connect read the lines of a file into a topic and
@@ -36,7 +38,7 @@ func TestConnect(t *testing.T) {
 	const text = "org.apache.kafka.connect.storage.StringConverter"
 	args := []string{"./tool", "connect-standalone",
 		properties("worker.properties", "bootstrap.servers="+c.addr, "plugin.path="+strings.TrimSpace(string(plugins)), "offset.storage.file.filename="+path("offsets"),
-			"offset.flush.interval.ms=500", "key.converter="+text, "value.converter="+text, fmt.Sprintf("listeners=http://127.0.0.1:%d", freePorts(t, 1)),
+			"offset.flush.interval.ms=500", "key.converter="+text, "value.converter="+text, fmt.Sprintf("listeners=http://127.0.0.1:%d", ports.Free(t, 1)),
 			"metadata.max.age.ms=2000", "consumer.metadata.max.age.ms=2000", "consumer.session.timeout.ms=6000", "consumer.heartbeat.interval.ms=500"),
 		properties("source.properties", "name=source", "connector.class=org.apache.kafka.connect.file.FileStreamSourceConnector", "tasks.max=1", "file="+path("in"), "topic=lines"),
 		properties("sink.properties", "name=sink", "connector.class=org.apache.kafka.connect.file.FileStreamSinkConnector", "tasks.max=1", "file="+path("out"), "topics=lines"),

@@ -17,6 +17,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/internal/ports"
 )
 
 // cluster is one broker and one controller whose files both Apache Kafka and
@@ -183,7 +185,7 @@ func (c *cluster) consume(when string) {
 
 func newCluster(t *testing.T) *cluster {
 	kafka(t)
-	return &cluster{t: t, dir: filepath.Join(t.TempDir(), "data"), port: freePorts(t, 2)}
+	return &cluster{t: t, dir: filepath.Join(t.TempDir(), "data"), port: ports.Free(t, 2)}
 }
 
 // pass has both run on the directory in turn, and write, after an orderly stop

@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/internal/ports"
 )
 
 // servesGroups reports whether a cluster has the group APIs.
@@ -44,7 +46,7 @@ func TestGroupTools(t *testing.T) {
 	bootstrap := *against
 	var server *process
 	if bootstrap == "" {
-		port := freePorts(t, 3)
+		port := ports.Free(t, 3)
 		server = serve(t, port, dir, withSettings([]string{"--brokers", "3"}, append(slices.Clone(quickGroups), "offsets.topic.num.partitions=1"))...)
 		bootstrap = fmt.Sprintf("127.0.0.1:%d", port)
 	}

@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/ktrial/ktrial/internal/ports"
 )
 
 // What ktrial serve may cost beside kfake, which keeps all in memory.
@@ -47,12 +49,12 @@ func TestBesideKfake(t *testing.T) {
 	}
 	var theirs, ours []load
 	for range rounds {
-		port := freePorts(t, 1)
+		port := ports.Free(t, 1)
 		p := start(t, "kfake", kfake, fmt.Sprint(port))
 		p.until("ready", func() bool { return strings.Contains(p.out.String(), "ready") })
 		theirs = append(theirs, measure(t, p, port, records))
 
-		port = freePorts(t, 1)
+		port = ports.Free(t, 1)
 		p = serve(t, port, filepath.Join(t.TempDir(), "data"), "--brokers", "1", "--controllers", "1", "--set", "group.initial.rebalance.delay.ms=0")
 		ours = append(ours, measure(t, p, port, records))
 	}

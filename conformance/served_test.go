@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/internal/ports"
 )
 
 // served is a ktrial serve with three brokers that is killed and started again
@@ -31,7 +33,7 @@ type served struct {
 
 func newServed(t *testing.T, settings ...string) *served {
 	t.Helper()
-	c := &served{t: t, port: freePorts(t, 3), dir: t.TempDir(), args: withSettings([]string{"--brokers", "3"}, settings)}
+	c := &served{t: t, port: ports.Free(t, 3), dir: t.TempDir(), args: withSettings([]string{"--brokers", "3"}, settings)}
 	c.addr = fmt.Sprintf("127.0.0.1:%d", c.port)
 	c.process = serve(t, c.port, filepath.Join(c.dir, "data"), c.args...)
 	return c

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ktrial/ktrial/internal/ports"
 )
 
 // toolStep is one use of a tool.
@@ -45,7 +47,7 @@ func useTools(t *testing.T, bootstrap string, steps []toolStep) {
 func TestTools(t *testing.T) {
 	kafka(t)
 	dir := t.TempDir()
-	port := freePorts(t, 3)
+	port := ports.Free(t, 3)
 	server := serve(t, port, dir, "--brokers", "3")
 	bootstrap := fmt.Sprintf("127.0.0.1:%d,127.0.0.1:%d", port, port+1)
 	file := func(name, content string) string {
