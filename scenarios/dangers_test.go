@@ -15,6 +15,7 @@ import (
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios/trial"
 	"github.com/ktrial/ktrial/sim"
+	"github.com/ktrial/ktrial/sim/network"
 )
 
 // danger is what a run must meet to be of use as a seed: a probe that it must
@@ -64,6 +65,22 @@ var dangers = map[string]func() func(*ledger.Entry) bool{
 	"an outvoted leader has records cut that are committed later": outvotedCut,
 	"a replica is out of sync half a minute after all healed":     longOutOfSync,
 	"a commit of an epoch before the last is accepted":            olderEpoch,
+	"a request vanishes when all faults have healed":              lateVanished,
+}
+
+// lateVanished: a connection that a firewall forgot is used when all faults have healed. Its
+// sender waits for the answer until the request times out.
+func lateVanished() func(*ledger.Entry) bool {
+	healing := false
+	return func(e *ledger.Entry) bool {
+		switch e.Event.(type) {
+		case *trial.HealingBegan:
+			healing = true
+		case *network.Vanished:
+			return healing
+		}
+		return false
+	}
 }
 
 // replacedLeader: a client is told the end of a log by a leader after another

@@ -1,6 +1,9 @@
 package laws
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // The laws that are asked here.
 var (
@@ -216,16 +219,26 @@ func (t *Transactions) TopicDeleted(topic string) {
 	t.deleted[topic] = true
 }
 
+// decided: the transaction has ended, and not all of its markers are written.
+func (x *transactional) decided() bool {
+	return x.state == "PrepareCommit" || x.state == "PrepareAbort"
+}
+
+// Ending reports whether some transaction is decided and not complete.
+func (t *Transactions) Ending() bool {
+	for _, x := range t.ids {
+		if x.decided() {
+			return true
+		}
+	}
+	return false
+}
+
 // Quiet: all is healed and had its time. Law 72: what is decided is complete.
 func (t *Transactions) Quiet() {
 	t.events++
-	var ids []string
-	for id := range t.ids {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	for _, id := range ids {
-		if x := t.ids[id]; x.state == "PrepareCommit" || x.state == "PrepareAbort" {
+	for _, id := range slices.Sorted(maps.Keys(t.ids)) {
+		if x := t.ids[id]; x.decided() {
 			t.subject = "transactional id " + id
 			t.fail(TransactionsEnd, NoNode, "it is %s in the end", x.state)
 		}

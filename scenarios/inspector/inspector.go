@@ -290,6 +290,9 @@ func (in *Inspector) Disturbed() {
 	in.endTraffic() // at once: with all nodes dead, only clients tell something
 }
 
+// TransactionsEnding reports whether some transaction is decided and not complete.
+func (in *Inspector) TransactionsEnding() bool { return in.txns.Ending() }
+
 // Quiet: all is healed and had its time. but says which partitions are let off.
 func (in *Inspector) Quiet(but func(*Partition) bool) {
 	for _, p := range in.partitions {

@@ -18,6 +18,10 @@ func (r *run) quiet(bound time.Duration) error {
 	if err := r.converge(bound, r.unsettled); err != nil {
 		return err
 	}
+	// A marker that a cut swallowed is sent again when its request has timed out.
+	if err := r.until(bound, func() bool { return !r.laws.TransactionsEnding() }); err != nil {
+		return err
+	}
 	r.laws.Quiet(func(p *inspector.Partition) bool { return r.laws.beyond[p].Any() })
 	for _, p := range r.laws.Partitions() {
 		if !p.IsDeleted() {

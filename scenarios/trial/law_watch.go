@@ -16,6 +16,7 @@ import (
 	"github.com/ktrial/ktrial/scenarios/cluster"
 	"github.com/ktrial/ktrial/scenarios/inspector"
 	"github.com/ktrial/ktrial/sim"
+	"github.com/ktrial/ktrial/sim/network"
 )
 
 // lawWatch puts the laws to what happens while a run is played, and knows what
@@ -196,9 +197,9 @@ func (w *lawWatch) disturbed(e *ledger.Entry) {
 		if !f.Momentary {
 			w.disturbing++
 		}
-	case *CoreChosen:
+	case *CoreChosen, *network.Vanished:
 		w.disturbing++
-	case *faults.Healed, *CoreRejoined:
+	case *faults.Healed, *CoreRejoined, *network.GivenUp:
 		w.disturbing--
 	default:
 		return

@@ -26,6 +26,7 @@ type Conn struct {
 	closed      bool // by this end: it only answers with resets
 	finished    bool // this end writes no more (CloseWrite)
 	lost        bool // what this end sends is dropped on the way
+	waits       bool // something was, and this end does not know
 	err         error
 
 	in            pipe
@@ -385,6 +386,10 @@ func (c *Conn) close() {
 
 // closeSilently closes this end without a signal to the peer.
 func (c *Conn) closeSilently() {
+	if c.waits {
+		c.waits = false
+		c.n.tell(&GivenUp{c.link.direction()})
+	}
 	c.closed = true
 	c.item.Remove()
 	for p := c.in.first; p != nil; {

@@ -69,6 +69,10 @@ func (p *packet) Fire() {
 	from := p.from
 	n, to := from.node.n, from.peer
 	if from.lost {
+		if p.kind == data && !from.closed && !from.waits {
+			from.waits = true
+			n.tell(&Vanished{from.link.direction()})
+		}
 		n.recycle(p)
 		return
 	}
