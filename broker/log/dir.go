@@ -88,7 +88,7 @@ func OpenDir(host env.Host, dir string, opts DirOptions) (*Dir, error) {
 		producerExpiry: opts.ProducerExpiry, verify: opts.VerifyTransactions,
 	}
 	if err := d.open(); err != nil {
-		return nil, fmt.Errorf("log: open directory %s: %w", dir, err)
+		return nil, fmt.Errorf("log: open directory %s: %w", path.Clean(dir), err)
 	}
 	return d, nil
 }

@@ -70,6 +70,9 @@ func parseProperties(content string) map[string]string {
 	return props
 }
 
+// ErrOtherCluster is why a directory is not opened that is of another cluster than was expected.
+var ErrOtherCluster = errors.New("the directory belongs to another cluster")
+
 // identify checks that the directory is the node's own. An empty one becomes
 // it; in any other case nothing is written.
 func identify(host env.Host, dir string, opts DirOptions) (kafka.UUID, error) {
@@ -82,8 +85,7 @@ func identify(host env.Host, dir string, opts DirOptions) (kafka.UUID, error) {
 	case err != nil:
 		return kafka.UUID{}, err
 	case found.cluster != opts.ClusterID:
-		return kafka.UUID{}, fmt.Errorf("%s: cluster.id is %q, expected %q: the directory belongs to another cluster",
-			name, found.cluster, opts.ClusterID)
+		return kafka.UUID{}, fmt.Errorf("%s: cluster.id is %q, expected %q: %w", name, found.cluster, opts.ClusterID, ErrOtherCluster)
 	case found.node != opts.NodeID:
 		return kafka.UUID{}, fmt.Errorf("%s: node.id is %d, expected %d: the directory belongs to another node",
 			name, found.node, opts.NodeID)

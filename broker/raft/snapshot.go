@@ -168,7 +168,9 @@ func (n *Node) loadLatest() {
 	bytes, err := files.Read(n.host.Disk(), n.snapshotPath(id))
 	n.must(err)
 	im, err := parseSnapshot(id, bytes)
-	n.must(err)
+	if err != nil {
+		n.must(fmt.Errorf("%s: %w", n.snapshotPath(id), err))
+	}
 	n.load(id, im)
 }
 

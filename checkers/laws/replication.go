@@ -102,6 +102,7 @@ type replica struct {
 	// closed: its process closed it in order; clean: so did the last process that had
 	// the disk, and left its mark.
 	closed, clean bool
+	ended         int // processes since it was closed
 	// member is the offset of the metadata log since which it is in the ISR, or in
 	// the ELR that it left the ISR for.
 	member int64
@@ -236,7 +237,8 @@ func (r *Replication) knownMark(p *replica, start, end, hw int64) {
 // Closed: the process closed the log in order, and ends.
 func (r *Replication) Closed(node Node) {
 	r.Stopped(node)
-	r.of(node).closed = true
+	p := r.of(node)
+	p.closed, p.ended = true, 0
 }
 
 // Clean: the process that opens the log next has found the mark of a clean shutdown.
@@ -265,6 +267,9 @@ func (r *Replication) Stopped(node Node) {
 	r.events++
 	p := r.of(node)
 	p.up, p.leads = false, false
+	if p.ended++; p.ended > 1 {
+		p.closed = false // the mark may be of a process that did not open the log
+	}
 }
 
 // Damaged: bits of the disk were flipped, or it lied about what is on it. What

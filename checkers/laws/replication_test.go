@@ -901,6 +901,19 @@ var replications = []tale{
 		close 2
 		clean 2
 		recover 2 0 4 3`},
+	{"a process that is killed while it closes its logs leaves no mark, and the next one may pass one on", 0, replicated + `
+		recover 2 0 4 4
+		close 2
+		stop 2
+		stop 2
+		clean 2
+		recover 2 0 4 3`},
+	{"a process that has closed them does", 80, replicated + `
+		recover 2 0 4 4
+		close 2
+		stop 2
+		clean 2
+		recover 2 0 4 3`},
 	{"a kill may lose some of the high watermark", 0, replicated + `
 		recover 2 0 4 4
 		close 2

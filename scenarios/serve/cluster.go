@@ -1,10 +1,12 @@
 package serve
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/ktrial/ktrial/broker"
+	"github.com/ktrial/ktrial/broker/log"
 	"github.com/ktrial/ktrial/broker/server"
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/scenarios/cluster"
@@ -47,8 +49,12 @@ func (c *served) names() (names []string) {
 }
 
 // ended says why a server's process is no more.
-func ended(s *cluster.Server) error {
-	return fmt.Errorf("%s has ended: %w", s.Name(), s.Host.ExitError())
+func (c *served) ended(s *cluster.Server) error {
+	err := s.Host.ExitError()
+	if errors.Is(err, log.ErrOtherCluster) {
+		err = fmt.Errorf("%w, or what %s says of this one is damaged", err, c.dir.file())
+	}
+	return fmt.Errorf("%s has ended: %w", s.Name(), err)
 }
 
 func (c *served) start() {
@@ -65,7 +71,7 @@ func (c *served) checkNodes() {
 	}
 	for _, n := range c.Servers {
 		if killed := c.nemesis != nil && n.Host.ExitError() == nil; !n.Host.IsRunning() && !killed {
-			err := ended(n)
+			err := c.ended(n)
 			if !c.isReady {
 				err = UsageError{err}
 			}
@@ -163,7 +169,7 @@ func (c *served) await(servers []*cluster.Server, done func()) {
 			return
 		}
 		if !c.stopped[n] && n.Host.ExitError() != nil {
-			c.fail(ended(n))
+			c.fail(c.ended(n))
 		}
 	}
 	done()
