@@ -66,6 +66,24 @@ var dangers = map[string]func() func(*ledger.Entry) bool{
 	"a replica is out of sync half a minute after all healed":     longOutOfSync,
 	"a commit of an epoch before the last is accepted":            olderEpoch,
 	"a request vanishes when all faults have healed":              lateVanished,
+	"a mark of a process that had opened nothing":                 emptyMark,
+}
+
+// emptyMark: a replica is opened after a clean shutdown, and the process before had opened none.
+func emptyMark() func(*ledger.Entry) bool {
+	opened, before := map[string]bool{}, map[string]bool{}
+	return func(e *ledger.Entry) bool {
+		switch event := e.Event.(type) {
+		case *sim.Started:
+			_, known := before[e.Host]
+			before[e.Host] = opened[e.Host] || !known
+			opened[e.Host] = false
+		case *witness.Opened:
+			opened[e.Host] = true
+			return event.Clean && !before[e.Host]
+		}
+		return false
+	}
 }
 
 // lateVanished: a connection that a firewall forgot is used when all faults have healed. Its
