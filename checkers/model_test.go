@@ -48,6 +48,9 @@ type modelConfig struct {
 	Repeat             bool // a few values are sent again and again
 	Compact            bool // logs are compacted at times
 	Seek               bool // the application moves its consumers
+	Trim               bool // records are deleted from the start of a log on request,
+	Retain             bool // or by retention, of which nobody is told
+	Reset              bool // a consumer whose position is gone begins anew at the end (auto.offset.reset=latest), not at the start
 	Back               bool // a consumer that comes back to a partition may go on where it, or the client before it, left off
 }
 
@@ -68,6 +71,7 @@ type modelTxn struct{ state int }
 // modelLog: an offset without an entry is a marker.
 type modelLog struct {
 	entries []modelEntry
+	start   int64 // what lies below it is deleted
 }
 
 type modelClient struct {
@@ -128,6 +132,10 @@ func (m *model) step() {
 	if m.cfg.Compact && m.rng.IntN(10) == 0 {
 		m.logs[m.rng.IntN(m.cfg.Keys)].compact()
 	}
+	if m.cfg.Retain && m.rng.IntN(20) == 0 {
+		l := &m.logs[m.rng.IntN(m.cfg.Keys)]
+		l.trim(l.start + m.rng.Int64N(4))
+	}
 	i := m.rng.IntN(len(m.clients))
 	c := m.clients[i]
 	switch {
@@ -174,6 +182,8 @@ func (m *model) begin(i int, c *modelClient) {
 			m.crash(i, c)
 			return
 		}
+	case m.cfg.Trim && n == 19:
+		m.trim(op)
 	case n < 10:
 		op.f = history.Send
 		op.mops = append(op.mops, m.send())
@@ -199,6 +209,22 @@ func (m *model) begin(i int, c *modelClient) {
 	c.op = op
 	m.rec.Invoke(history.Event{Process: c.process, F: op.f, Time: m.now, Mops: op.mops, Group: op.group})
 }
+
+// trim asks where a log begins, or has it begin further up: at an offset, or where it ends.
+func (m *model) trim(op *modelOp) {
+	k := m.rng.IntN(m.cfg.Keys)
+	mop := history.Mop{Kind: history.MopStart, Key: m.key(k)}
+	op.f = history.ListOffsets
+	if m.rng.IntN(3) > 0 {
+		op.f, mop.Kind = history.DeleteRecords, history.MopDelete
+		if m.rng.IntN(4) > 0 {
+			mop.Offset = history.At(m.cfg.Base + m.rng.Int64N(int64(len(m.logs[k].entries))+1))
+		}
+	}
+	op.mops = append(op.mops, mop)
+}
+
+func (l *modelLog) trim(to int64) { l.start = max(l.start, min(to, int64(len(l.entries)))) }
 
 // odd is an operation of a kind that not every history has.
 func (m *model) odd(op *modelOp) {
@@ -296,7 +322,7 @@ func (m *model) start(k int) int64 {
 	case m.cfg.Latest:
 		return m.logs[k].stable()
 	}
-	return 0
+	return m.logs[k].start
 }
 
 // move gives a partition to another member, which starts at what the group
@@ -343,6 +369,14 @@ func (m *model) change(mop *history.Mop, op *modelOp) {
 		mop.Offset = history.At(m.cfg.Base + int64(len(l.entries)))
 	case history.MopStable:
 		mop.Offset = history.At(m.cfg.Base + l.stable())
+	case history.MopStart:
+		mop.Offset = history.At(m.cfg.Base + l.start)
+	case history.MopDelete:
+		to := int64(len(l.entries))
+		if n := mop.Offset.Or(history.NoOffset); n >= 0 {
+			to = n - m.cfg.Base
+		}
+		l.trim(to)
 	case history.MopCommit:
 		m.registers[k] = mop.Offset.Or(history.NoOffset)
 	case history.MopCommitted:
@@ -393,6 +427,13 @@ func (m *model) poll(c *modelClient, k int, mop *history.Mop, room int) {
 	l := &m.logs[k]
 	if c.position[k] < 0 {
 		c.position[k] = l.stable()
+		c.committed[k] = c.position[k]
+	}
+	if c.position[k] < l.start {
+		c.position[k] = l.start
+		if m.cfg.Reset {
+			c.position[k] = l.stable()
+		}
 		c.committed[k] = c.position[k]
 	}
 	for c.position[k] < int64(len(l.entries)) && room > 0 {
@@ -532,7 +573,7 @@ func (m *model) leave(op *modelOp) {
 			return
 		}
 		m.late = append(m.late, func() { m.finish(op, stateCommitted) })
-	case op.f == history.Send || op.f == history.Commit:
+	case op.f == history.Send || op.f == history.Commit || op.f == history.DeleteRecords:
 		rest := slices.Clone(op.mops[op.effect:])
 		if m.rng.IntN(2) == 0 {
 			m.late = append(m.late, func() {
@@ -575,11 +616,11 @@ func (m *model) drain() {
 		effect()
 	}
 	m.late = nil
-	m.cfg.Group = false
+	m.cfg.Group, m.cfg.Reset = false, false
 	c := m.client()
 	e := history.Event{Process: c.process, F: history.Assign, Time: m.now, SeekToBeginning: true}
 	for k := range m.cfg.Keys {
-		c.assigned[k] = true
+		c.assigned[k], c.position[k] = true, m.logs[k].start
 		e.Keys = append(e.Keys, m.key(k))
 	}
 	m.rec.Invoke(e)

@@ -58,7 +58,10 @@ func TestNoFalseAlarm(t *testing.T) {
 // another way that proves nothing: values repeat, readers begin at the end, seek, or come
 // back to where another left off, polls are empty although there is something, logs
 // are compacted.
-func part(seed int) (*history.History, Options) {
+func part(seed int) (*history.History, Options) { return oddHistory(seed, false) }
+
+// oddHistory may also have logs whose beginnings are deleted, by clients or by retention.
+func oddHistory(seed int, trim bool) (*history.History, Options) {
 	rng := rand.New(rand.NewPCG(uint64(seed), 11))
 	yes := func() bool { return rng.IntN(2) == 0 }
 	var o Options
@@ -78,6 +81,15 @@ func part(seed int) (*history.History, Options) {
 	}
 	if cfg.Latest && yes() {
 		_ = o.Expect.Set("auto.offset.reset", "latest")
+	}
+	if trim {
+		cfg.Trim, cfg.Retain, cfg.Reset = yes(), rng.IntN(3) == 0, rng.IntN(4) == 0
+		if cfg.Retain {
+			_ = o.Expect.Set("retention", "true")
+		}
+		if cfg.Reset {
+			_ = o.Expect.Set("auto.offset.reset", "latest")
+		}
 	}
 	events := eventsOf(newModel(uint64(seed), cfg).run())
 	from, to := 0, len(events)
@@ -107,6 +119,21 @@ func TestNoFalseAlarmOfParts(t *testing.T) {
 			seed = cut[seed-n]
 		}
 		h, o := part(seed)
+		j := Judge(h, o)
+		if !assert.NotEqual(t, Violated, j.Verdict, "seed %d: %s", seed, j) {
+			return
+		}
+	}
+}
+
+// Nor do those in which records are deleted.
+func TestNoFalseAlarmOfDeletions(t *testing.T) {
+	n := 2000
+	if *long {
+		n = 100_000
+	}
+	for seed := range n {
+		h, o := oddHistory(seed, true)
 		j := Judge(h, o)
 		if !assert.NotEqual(t, Violated, j.Verdict, "seed %d: %s", seed, j) {
 			return

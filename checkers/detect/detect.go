@@ -142,9 +142,9 @@ func (d *Detection) Finish(s Settings, emit Emit) {
 	}
 	emit = l.doubtful(emit)
 	l.bijection(emit)
-	starts := newBelowStarts(d.polls, s.Reset)
-	lost := l.findLost(starts, emit)
-	l.unseen(lost, starts, emit)
+	l.starts = newBelowStarts(d.polls, s.Reset)
+	lost := l.findLost(l.starts, emit)
+	l.unseen(lost, l.starts, emit)
 	l.findStuck(emit)
 	d.reads.finish(emit)
 	d.told.finish(s.AppendTime, emit)

@@ -51,6 +51,7 @@ type Log struct {
 	parts    []partition
 	ties     map[spot][]history.Rec // where several records were seen at one offset
 	inDoubt  []int                  // rows of operations of unknown outcome with sends
+	starts   *belowStarts           // of readers; set when all is over
 	coverage []coverage             // by partition: what readers passed over; set by the order of polls
 	hasTxn   bool                   // some operation is a transaction of several steps
 	mixed    bool                   // some operation sends and polls

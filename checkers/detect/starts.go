@@ -245,6 +245,18 @@ func (b *belowStarts) passed(key history.Key, offset int64, writer int) (at int6
 	return at, ok
 }
 
+// Owed is the event by which a reader was given something first that owes the record at an
+// offset below it; -1 if no reader is known to owe it.
+func (l *Log) Owed(key history.Key, offset int64, writer int) int64 {
+	event := int64(-1)
+	for _, rs := range l.starts.of[key] {
+		if s := rs.start; s.offset > offset && (event < 0 || s.given < event) && l.starts.owes(rs.reader, s, offset, writer) {
+			event = s.given
+		}
+	}
+	return event
+}
+
 // beganAbove: all readers of the partition began above an offset, and owe
 // nothing of what is there.
 func (b *belowStarts) beganAbove(key history.Key, offset int64, writer int) bool {

@@ -1,6 +1,8 @@
 package permit
 
 import (
+	"slices"
+
 	"github.com/ktrial/ktrial/checkers/detect"
 	"github.com/ktrial/ktrial/checkers/history"
 )
@@ -13,10 +15,7 @@ type deletion struct {
 
 // deletedByClient: a client had asked for the record to be deleted when it was missed.
 func deletedByClient(p *Permits, f *detect.Finding) bool {
-	if p.deletions == nil {
-		p.gatherDeletions()
-	}
-	all := p.deletions[f.Key]
+	all := p.deletionsOf(f.Key)
 	if len(all) == 0 {
 		return false
 	}
@@ -38,6 +37,35 @@ func deletedByClient(p *Permits, f *detect.Finding) bool {
 		}
 	}
 	return false
+}
+
+// passedByReset: each reader that came past the record stood at what was deleted by then.
+func passedByReset(p *Permits, f *detect.Finding) bool {
+	over := p.over(f.Key, f.Record.Offset)
+	if f.Record.Row < 0 || p.log.Owed(f.Key, f.Record.Offset, f.Record.Row) >= 0 {
+		return false
+	}
+	for _, j := range over {
+		if !p.outOfRange(f.Key, j) {
+			return false
+		}
+	}
+	return len(over) > 0
+}
+
+// outOfRange: what followed the last record before a jump may have been deleted when it was made.
+func (p *Permits) outOfRange(key history.Key, j jump) bool {
+	return retention(p.e) || slices.ContainsFunc(p.deletionsOf(key), func(d deletion) bool {
+		return d.began < j.completed && (d.below == history.NoOffset || d.below > j.from+1)
+	})
+}
+
+// deletionsOf are those that clients asked for.
+func (p *Permits) deletionsOf(key history.Key) []deletion {
+	if p.deletions == nil {
+		p.gatherDeletions()
+	}
+	return p.deletions[key]
 }
 
 func (p *Permits) gatherDeletions() {

@@ -2,6 +2,7 @@ package permit
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 
@@ -426,20 +427,33 @@ type jump struct {
 // missedFirst is the event by which a reader had passed over an offset; -1: none
 // had.
 func (p *Permits) missedFirst(key history.Key, offset int64, writer int) int64 {
-	if p.lows == nil {
-		p.gatherLows()
-	}
 	acked := int64(0)
 	if writer >= 0 {
 		acked = int64(p.log.H.Brief(writer).Invoked)
 	}
 	first := int64(-1)
-	for _, j := range p.jumps[key] {
-		if j.from < offset && offset < j.to && j.completed > acked && (first < 0 || j.completed < first) {
+	if writer >= 0 {
+		first = p.log.Owed(key, offset, writer)
+	}
+	for _, j := range p.over(key, offset) {
+		if j.completed > acked && (first < 0 || j.completed < first) {
 			first = j.completed
 		}
 	}
 	return first
+}
+
+// over are the jumps over an offset.
+func (p *Permits) over(key history.Key, offset int64) (over []jump) {
+	if p.lows == nil {
+		p.gatherLows()
+	}
+	for _, j := range p.jumps[key] {
+		if j.from < offset && offset < j.to {
+			over = append(over, j)
+		}
+	}
+	return over
 }
 
 // lowestFrom is the lowest offset of the partition that a poll returned which
@@ -463,23 +477,32 @@ type low struct{ began, offset int64 }
 func (p *Permits) gatherLows() {
 	p.lows = make([][]low, p.log.Partitions())
 	p.jumps = make([][]jump, p.log.Partitions())
-	last := map[[2]int]int64{} // by process and key
+	last := map[int32]map[history.Key]int64{} // where a process stands
 	p.log.H.Each(func(op *history.Op) bool {
+		switch {
+		case op.F == history.Assign && op.Type == history.OK && !op.Seek: // what it had it reads on
+			maps.DeleteFunc(last[op.ProcessNo], func(key history.Key, _ int64) bool { return !slices.Contains(op.Keys, key) })
+		case moves(op):
+			delete(last, op.ProcessNo)
+		}
+		at := last[op.ProcessNo]
+		if at == nil {
+			at = map[history.Key]int64{}
+			last[op.ProcessNo] = at
+		}
 		for _, r := range op.Polled {
 			if r.Offset < 0 {
 				continue
 			}
 			key := p.log.H.KeyOf(r.Rec)
 			p.lows[key] = append(p.lows[key], low{op.Invoked, r.Offset})
-			reader := [2]int{int(op.ProcessNo), int(key)}
-			from, there := last[reader]
-			if !there {
-				from = -1
-			}
-			if r.Offset > from+1 {
+			if from, stands := at[key]; stands && r.Offset > from+1 {
 				p.jumps[key] = append(p.jumps[key], jump{from, r.Offset, op.Completed})
 			}
-			last[reader] = r.Offset
+			at[key] = r.Offset
+		}
+		if len(op.Polled) > 0 && op.Type != history.OK { // it may stand anywhere
+			delete(last, op.ProcessNo)
 		}
 		return true
 	})
@@ -488,6 +511,15 @@ func (p *Permits) gatherLows() {
 			lows[i].offset = min(lows[i].offset, lows[i+1].offset)
 		}
 	}
+}
+
+// moves reports whether a consumer may stand elsewhere since the operation.
+func moves(op *history.Op) bool {
+	switch op.F {
+	case history.Assign, history.Subscribe, history.Crash, history.Seek:
+		return op.Type != history.Failed
+	}
+	return op.F.OfListener() || len(op.Rebalanced) > 0
 }
 
 // endedByAnother: a transaction that an EndTxn of an earlier one ended came out committed though it was
