@@ -73,7 +73,7 @@ func (a *tale) recent(now *txnMove) {
 			a.add(x.step(x.host, reports.Fenced, onTransaction, fmt.Sprintf("refuses producer %d, epoch %d: it is fenced", x.producer, x.epoch)))
 		}
 	}
-	for _, l := range a.takeovers(since, now.moment) {
+	for _, l := range a.takeovers(a.id, since, now.moment) {
 		if l.host == now.host {
 			a.add(takesOver(l))
 		}

@@ -42,6 +42,7 @@ func TestExplain_Stories(t *testing.T) {
 		{"forgotten", reports.Violation{Subject: "accounts/3", Anomaly: "G1a", Values: []string{"t2-0-221@accounts/3"}, Offsets: []int64{250}, Ops: []int{1321, 1582}}, reports.AbortedDelivered},
 		{"torn", reports.Violation{Subject: "orders/1", Anomaly: "lost-write", Values: []string{"p4-0-53@orders/1"}, Offsets: []int64{134, 182}, Ops: []int{569, 633}}, reports.TornTransaction},
 		{"hanging", reports.Violation{}, reports.Hanging},
+		{"hanging-untold", reports.Violation{}, reports.Hanging}, // the leader's last stable offset did not move
 		{"marker-refused", reports.Violation{}, reports.Hanging},
 		{"read-unstable", law("invoices/2"), reports.ReadUnstable},
 		{"completed-twice", law("transactional id worker-2"), reports.WrongEnd},
@@ -55,7 +56,8 @@ func TestExplain_Stories(t *testing.T) {
 		{"led-twice", law("__cluster_metadata/0"), reports.TwoLeaders},
 		{"vote-forgotten", law("__cluster_metadata/0"), reports.TwoLeaders},
 		{"committed-unsynced", law("__cluster_metadata/0"), reports.MetadataLost},
-		{"tombstone-gone", reports.Violation{Ops: []int{15521, 7380, 89714}}, reports.ValueLost},
+		{"tombstone-gone", reports.Violation{Ops: []int{40235, 35891, 89194}}, reports.ValueLost},
+		{"tombstone-polled", reports.Violation{Ops: []int{76360, 65419, 77563}}, reports.ValueLost},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			y := why.Explain(slices.Values(traceOf(t, c.name)), &c.of)
