@@ -149,11 +149,29 @@ func (a *tale) whyTorn(halves []*half) string {
 		a.remark(lost.batch.moment, lost.batch.host, "no marker follows")
 		return a.unmarked(lost.batch)
 	}
+	if text := a.markerOfBefore(lost); text != "" {
+		return text
+	}
 	if len(epochs) == 1 {
 		a.remark(lost.marker.moment, lost.marker.host, "an abort marker")
 		return fmt.Sprintf("The partitions have markers of one epoch (%d) that say different things: an end has one decision, and all its markers say the same.", lost.marker.epoch)
 	}
 	return ""
+}
+
+// markerOfBefore: the marker of a transaction before ended one that had begun since.
+func (a *tale) markerOfBefore(lost *half) string {
+	w := lost.marker
+	if w == nil || w.epoch > lost.batch.ProducerEpoch {
+		return ""
+	}
+	m := a.decidedBy(w)
+	if m == nil || !m.before(lost.batch.moment) {
+		return ""
+	}
+	a.remark(w.moment, w.host, "decided before the transaction began")
+	return fmt.Sprintf("That %s marker was decided at %s, of epoch %d, for the transaction before; it came %s later, when the next transaction of the producer, of epoch %d, was open in %s, and ended that. A leader must refuse a marker whose epoch is not above that of the open transaction (KIP-890).",
+		end(w.commit), reports.Seconds(m.at), w.epoch, reports.Lasting(w.moment.at-m.at), lost.batch.ProducerEpoch, lost.partition)
 }
 
 // forgotten: a coordinator that took over did not know of the transaction, and the markers

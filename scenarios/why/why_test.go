@@ -144,6 +144,14 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.RespondBeforePersist, scenario: "coordinator-alone", kind: reports.TwoAssignments, because: "only when it is committed"},
 		{bug: planted.StaleAssignment, scenario: "eager-versus-cooperative-versus-848", kind: reports.TwoAssignments, because: "waits for the leader's SyncGroup"},
 		{bug: planted.SnapshotWindow, scenario: "retries-after-restart", kind: reports.Duplicated, because: "opened its log in between", long: true},
+		{bug: planted.HWCommittedISR, scenario: "return-of-the-replica", kind: reports.ShownTooHigh, because: "counts from the moment at which the leader asks for it", long: true},
+		{bug: planted.ProposeFenced, scenario: "split-network", kind: reports.JoinedTooEarly, because: "is fenced", long: true},
+		{bug: planted.FetchNoCurrentEpoch, scenario: "leadership-ping-pong", kind: reports.OtherEpoch, because: "UNKNOWN_LEADER_EPOCH", long: true},
+		{bug: planted.ListNoEpochStart, scenario: "split-network", kind: reports.EndTooEarly, because: "OFFSET_NOT_AVAILABLE", long: true},
+		{bug: planted.DupAckWrongOffset, scenario: "split-network", kind: reports.Duplicated, because: "must answer with the offset at which it has it", long: true},
+		{bug: planted.TxnMarkerEpochGE, scenario: "late-markers", kind: reports.TornTransaction, because: "for the transaction before", long: true},
+		{bug: planted.TxnDoubleBump, scenario: "epochs-used-up", kind: reports.WrongEnd, because: "goes on with a new producer id", long: true},
+		{bug: planted.IgnoreGeneration, scenario: "zombie-member", set: map[string]string{"partition.assignment.strategy": "sticky"}, kind: reports.TwoAssignments, because: "the older claim must not count"},
 	} {
 		t.Run(string(c.bug), func(t *testing.T) {
 			if c.long && !*long {
