@@ -142,6 +142,9 @@ func (a *tale) whyTorn(halves []*half) string {
 			epochs[h.marker.epoch] = true
 		}
 	}
+	if text := a.undecided(halves); text != "" {
+		return text
+	}
 	if text := a.forgotten(halves); text != "" {
 		return text
 	}
@@ -174,6 +177,32 @@ func (a *tale) markerOfBefore(lost *half) string {
 		end(w.commit), reports.Seconds(m.at), w.epoch, reports.Lasting(w.moment.at-m.at), lost.batch.ProducerEpoch, lost.partition)
 }
 
+// undecided: a marker was sent of a decision that was not committed, and a coordinator after decided otherwise.
+func (a *tale) undecided(halves []*half) string {
+	lost := halves[0].marker
+	if lost == nil || a.decidedBy(lost) == nil {
+		return ""
+	}
+	for _, h := range halves[1:] {
+		w := h.marker
+		if w == nil || w.commit == lost.commit || w.epoch != lost.epoch || a.decidedBy(w) != nil {
+			continue
+		}
+		took := a.takeovers(a.id, moment{}, w.moment)
+		later := a.takeovers(a.id, w.moment, lost.moment)
+		if len(took) == 0 || len(later) == 0 {
+			return ""
+		}
+		by, next := took[len(took)-1], later[len(later)-1]
+		a.add(takesOver(by))
+		a.add(takesOver(next))
+		a.remark(w.moment, w.host, "no decision is committed yet")
+		return fmt.Sprintf("The %s marker of %s was appended at %s, when no decision was committed to %s: %s, which coordinated it then, had it in its own log at most. %s took over, did not find it, and decided to %s. Markers may be sent only when the decision is committed (KIP-98).",
+			end(w.commit), h.partition, reports.Seconds(w.moment.at), by.name, by.host, next.host, end(lost.commit))
+	}
+	return ""
+}
+
 // forgotten: a coordinator that took over did not know of the transaction, and the markers
 // of later ones ended it.
 func (a *tale) forgotten(halves []*half) string {
@@ -200,6 +229,11 @@ func (a *tale) forgotten(halves []*half) string {
 		return ""
 	}
 	l := took[len(took)-1]
+	if a.moveBefore(a.id, l.moment, func(m *txnMove) bool {
+		return m.To == "Ongoing" && m.Epoch == lost.batch.ProducerEpoch && m.ProducerID == lost.batch.ProducerID && !slices.ContainsFunc(halves, func(h *half) bool { return !m.has(h.partition) })
+	}) != nil {
+		return "" // it was committed there
+	}
 	a.add(takesOver(l))
 	a.remark(l.moment, l.host, "does not know of the transaction")
 	return fmt.Sprintf("%s took over %s from its log, and the transaction (epoch %d) was not in it with all its partitions. So it was not ended as one: %s ended it, each for a transaction of its own.",

@@ -36,7 +36,8 @@ type transactions struct {
 
 	leads map[replicaOn]bool
 	led   map[string]string // host that began to lead last, by partition
-	marks map[logOn]int     // the last of stable, by log
+	since []ledSince
+	marks map[logOn]int // the last of stable, by log
 	hosts map[kafka.NodeID]string
 	open  map[int64]*txnOp // by process
 }
@@ -47,6 +48,11 @@ type (
 		node      kafka.NodeID
 	}
 	logOn struct{ partition, host string }
+	// ledSince: a host began to lead a partition.
+	ledSince struct {
+		moment
+		logOn
+	}
 	// shardStep: a broker begins to load a partition of a coordinators' topic, has loaded it, or
 	// gives it up.
 	shardStep struct {
@@ -215,6 +221,7 @@ func (t *transactions) readReplica(e *ledger.Entry) {
 	switch x := e.Event.(type) {
 	case *witness.BecameLeader:
 		t.leads[replicaOn{x.Subject(), x.Node}], t.hosts[x.Node], t.led[x.Subject()] = true, e.Host, e.Host
+		t.since = append(t.since, ledSince{now, logOn{x.Subject(), e.Host}})
 	case *witness.BecameFollower:
 		t.leads[replicaOn{x.Subject(), x.Node}], t.hosts[x.Node] = false, e.Host
 	case *witness.Opened:
@@ -355,11 +362,24 @@ func (t *transactions) moveAfter(id string, since moment, want func(*txnMove) bo
 // marked is the first marker of a producer in a partition after a moment.
 func (t *transactions) marked(partition string, producer kafka.ProducerID, since moment) *txnMarker {
 	for i := range t.written {
-		if w := &t.written[i]; w.partition == partition && w.producer == producer && since.before(w.moment) {
+		if w := &t.written[i]; w.partition == partition && w.producer == producer && since.before(w.moment) && !t.cutOff(w) {
 			return w
 		}
 	}
 	return nil
+}
+
+// cutOff reports whether a marker is gone: a leader after it wrote another one at its offset, or below.
+func (t *transactions) cutOff(w *txnMarker) bool {
+	for i := range t.written {
+		x := &t.written[i]
+		if x.partition == w.partition && w.before(x.moment) && x.at <= w.at && slices.ContainsFunc(t.since, func(l ledSince) bool {
+			return l.logOn == logOn{x.partition, x.host} && w.before(l.moment) && l.before(x.moment)
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // stableAt is what a broker said last of the last stable offset, before a moment.

@@ -150,6 +150,7 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.ListNoEpochStart, scenario: "split-network", kind: reports.EndTooEarly, because: "OFFSET_NOT_AVAILABLE", long: true},
 		{bug: planted.DupAckWrongOffset, scenario: "split-network", kind: reports.Duplicated, because: "must answer with the offset at which it has it", long: true},
 		{bug: planted.TxnMarkerEpochGE, scenario: "late-markers", kind: reports.TornTransaction, because: "for the transaction before", long: true},
+		{bug: planted.TxnMarkersUncommitted, scenario: "decision-lost", kind: reports.TornTransaction, because: "only when the decision is committed", long: true},
 		{bug: planted.TxnDoubleBump, scenario: "epochs-used-up", kind: reports.WrongEnd, because: "goes on with a new producer id", long: true},
 		{bug: planted.IgnoreGeneration, scenario: "zombie-member", set: map[string]string{"partition.assignment.strategy": "sticky"}, kind: reports.TwoAssignments, because: "the older claim must not count"},
 	} {
