@@ -3,7 +3,6 @@ package why
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/witness"
@@ -82,7 +81,7 @@ func (g *groups) whyContradicted(a, b given, partition string) string {
 // in different generations.
 func (g *groups) claimedTwice(a, b given, partition string) string {
 	protocol := g.protocols[generationOf{b.Group, b.Generation}]
-	if partition == "" || !strings.Contains(protocol, "sticky") || !g.stableBefore(a) || !g.stableBefore(b) {
+	if partition == "" || protocol != "sticky" && protocol != "cooperative-sticky" || !g.stableBefore(a) || !g.stableBefore(b) {
 		return ""
 	}
 	var newest, older *owned
