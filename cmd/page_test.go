@@ -37,6 +37,7 @@ func TestPage(t *testing.T) {
 	lost := kept(t, "leadership-ping-pong", "--seed", "1", "--plant", "repl.truncate_to_hw") // committed records
 	t.Run("tells a lost record", func(t *testing.T) { tellsALostRecord(t, pageOf(t, b, lost, 1440)) })
 	t.Run("is used by keyboard", func(t *testing.T) { isUsedByKeyboard(t, pageOf(t, b, lost, 1280)) })
+	t.Run("is drawn in full when the window rests", func(t *testing.T) { restsInFull(t, pageOf(t, b, lost, 1280)) })
 	t.Run("fits the screen", func(t *testing.T) { fitsTheScreen(t, pageOf(t, b, lost, 1440), 390, 480, 1000, 1280, 1440, 2560, 390) })
 	for _, c := range kinds {
 		t.Run("tells "+c.kind, func(t *testing.T) {
@@ -292,6 +293,19 @@ func isUsedByKeyboard(t *testing.T, s shown) {
 	s.ready()
 	assert.Contains(t, value[string](s, `document.getElementById("said").textContent`), "zz=9")
 	assert.Equal(t, "linear", value[string](s, `main.view.mode`), "the rest applies")
+	assert.Empty(t, s.Errors())
+}
+
+// While the window moves, what is pointed at has no title, and what is out of sight waits; the steps move along.
+func restsInFull(t *testing.T, s shown) {
+	const titles = `document.querySelectorAll("#lanes .lane svg title").length`
+	still := value[int](s, titles)
+	moving := value[[]int](s, `(main.pan(30), [[...document.querySelectorAll("#lanes .lane")].filter((l) => l.getBoundingClientRect().bottom < innerHeight).flatMap((l) => [...l.querySelectorAll("svg g title")]).length,
+		document.querySelectorAll("#path .badge").length, document.querySelectorAll("#lanes .lane svg text").length])`)
+	assert.Equal(t, []int{0, value[int](s, `main.steps.filter((x) => main.anchors[x.n] && main.anchors[x.n].x >= 0 && main.anchors[x.n].x <= main.scale.right).length`)}, moving[:2])
+	assert.Positive(t, moving[2])
+	require.NoError(t, s.WaitFor(fmt.Sprintf(`main.scale.moving === false && %s > %d`, titles, still/2)))
+	assert.True(t, value[bool](s, `((lanes) => (main.draw(), lanes === document.getElementById("lanes").innerHTML))(document.getElementById("lanes").innerHTML)`), "at rest the picture is what a first one is")
 	assert.Empty(t, s.Errors())
 }
 

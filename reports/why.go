@@ -65,6 +65,10 @@ const (
 	ForgottenProducer WhyKind = "forgotten producer"
 	// ValueLost: a compacted log lacks the last value of a key.
 	ValueLost WhyKind = "lost value"
+	// A leader counts what a follower asked of the leader of another epoch.
+	OtherEpoch WhyKind = "fetch of another epoch"
+	// A leader tells an end of its log that lies below what was committed.
+	EndTooEarly WhyKind = "end told too early"
 )
 
 // RecordAt names records by the leader epoch in which they were appended and their

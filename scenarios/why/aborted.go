@@ -100,7 +100,7 @@ func (d *delivery) committedByOther() string {
 		return ""
 	}
 	own := d.moveAfter(d.id, d.batch.moment, func(m *txnMove) bool { return m.ends() })
-	took := d.takeovers(d.batch.moment, d.ended.moment)
+	took := d.takeovers(d.id, d.batch.moment, d.ended.moment)
 	later := fmt.Sprintf("The commit marker of a later transaction (epoch %d, offset %d) made the record committed.", w.epoch, w.at)
 	switch {
 	case own != nil && own.before(d.ended.moment) && own.To == "PrepareAbort" && !own.has(d.partition):

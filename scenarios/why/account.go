@@ -29,6 +29,9 @@ type account struct {
 	lost      []abandoned
 	refused   []refused
 	rewrites  []rewritten
+	fetches   map[fetchOf]fetched             // the last one of each follower
+	counted   map[kafka.NodeID][]kafka.NodeID // the ISR by which each leader counts
+	fencings  map[kafka.NodeID]fencing        // the last one of each broker
 	hosts     map[kafka.NodeID]string
 
 	reading
@@ -39,6 +42,18 @@ type account struct {
 }
 
 type (
+	fetchOf struct{ leader, follower kafka.NodeID }
+	// fetched: a follower asked for what begins at from, of the leader of an epoch.
+	fetched struct {
+		moment
+		from  kafka.Offset
+		epoch kafka.LeaderEpoch
+	}
+	// fencing: the controllers committed that a broker is fenced, or shuts down.
+	fencing struct {
+		moment
+		fenced, leaving bool
+	}
 	// appended: a batch came into a replica's log.
 	appended struct {
 		moment
@@ -135,6 +150,7 @@ const (
 func accountOf(events iter.Seq[*ledger.Entry], partition string, ofLaw bool) *account {
 	a := &account{
 		partition: partition, hosts: map[kafka.NodeID]string{}, leads: map[kafka.NodeID]bool{},
+		fetches: map[fetchOf]fetched{}, counted: map[kafka.NodeID][]kafka.NodeID{}, fencings: map[kafka.NodeID]fencing{},
 		logs: map[kafka.NodeID]kafka.Offset{}, open: map[int64]send{},
 	}
 	a.readAll(events, ofLaw, a.read)
@@ -162,6 +178,10 @@ func (a *account) read(e *ledger.Entry) {
 	case *witness.PartitionCommitted:
 		if x.Subject() == a.partition && (len(a.decisions) == 0 || x.At > a.decisions[len(a.decisions)-1].At) {
 			a.decisions = append(a.decisions, decision{now, e.Host, x.LeaderEpoch, *x})
+		}
+	case *witness.BrokerCommitted:
+		if old, known := a.fencings[x.Broker]; !known || old.fenced != x.Fenced || old.leaving != x.Leaving {
+			a.fencings[x.Broker] = fencing{now, x.Fenced, x.Leaving}
 		}
 	case *witness.SegmentsReplaced:
 		if x.Subject() == a.partition {
@@ -235,6 +255,10 @@ func (a *account) readReplica(node kafka.NodeID, event ledger.Event) {
 	case *witness.Appended:
 		a.appends = append(a.appends, appended{now, node, e.From, e.End, e.Batch.Epoch, a.leads[node], e.Batch})
 		a.logs[node] = e.End
+	case *witness.FollowerFetched:
+		a.fetches[fetchOf{node, e.Follower}] = fetched{now, e.From, e.Epoch}
+	case *witness.MaximalISR:
+		a.counted[node] = slices.Clone(e.Nodes)
 	case *witness.HighWatermarkMoved:
 		a.marks = append(a.marks, mark{now, node, e.To, a.leads[node]})
 	case *witness.BecameLeader:

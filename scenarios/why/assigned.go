@@ -55,7 +55,7 @@ func (g *groups) explainContradiction(a, b given, partition, what string) *repor
 		}
 	}
 	s.add(b.answer(g, reports.Broke))
-	why := s.conclude(reports.TwoAssignments, b.Group, what, g.whyContradicted(a, b))
+	why := s.conclude(reports.TwoAssignments, b.Group, what, g.whyContradicted(a, b, partition))
 	why.Remarks = append(why.Remarks, reports.Remark{At: reports.Seconds(b.at), Host: b.host, Text: "another assignment"})
 	return why
 }
@@ -65,7 +65,7 @@ func (x given) answer(g *groups, kind reports.StepKind) step {
 }
 
 // whyContradicted is why two answers of one generation contradict each other.
-func (g *groups) whyContradicted(a, b given) string {
+func (g *groups) whyContradicted(a, b given, partition string) string {
 	if a.host != b.host {
 		return fmt.Sprintf("%s took the group over after %s had answered, and found another assignment in its log, or none. A coordinator may tell members of an assignment only when it is committed: one that comes after it must find it (KAFKA-2720).", b.host, a.host)
 	}
@@ -74,7 +74,33 @@ func (g *groups) whyContradicted(a, b given) string {
 			return fmt.Sprintf("What %s was told is its assignment of generation %d: %s answered before the leader of generation %d had sent a new one. A member that syncs first waits for the leader's SyncGroup (KIP-62).", g.nameOf(x.Member), old.Generation, x.host, x.Generation)
 		}
 	}
-	return ""
+	return g.claimedTwice(a, b, partition)
+}
+
+// claimedTwice: a sticky assignor of the group's leader gave a partition to two members that had owned it
+// in different generations.
+func (g *groups) claimedTwice(a, b given, partition string) string {
+	protocol := g.protocols[generationOf{b.Group, b.Generation}]
+	if partition == "" || protocol != "sticky" && protocol != "cooperative-sticky" || !g.stableBefore(a) || !g.stableBefore(b) {
+		return ""
+	}
+	var newest, older *owned
+	for _, o := range g.owned {
+		if o.group != b.Group || o.partition != partition || o.generation >= b.Generation {
+			continue
+		}
+		switch {
+		case newest == nil || o.generation > newest.generation:
+			older, newest = newest, o
+		case o.generation < newest.generation && (older == nil || o.generation > older.generation):
+			older = o
+		}
+	}
+	if older == nil || older.host == newest.host {
+		return ""
+	}
+	return fmt.Sprintf("The group's leader assigns by %s, and members name what they own. %s had owned %s in generation %d, and %s in generation %d: the older claim must not count (KIP-341).",
+		protocol, older.host, partition, older.generation, newest.host, newest.generation)
 }
 
 // givenBefore is what a member was assigned in the generation before.

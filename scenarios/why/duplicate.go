@@ -21,6 +21,9 @@ func (a *account) explainDuplicate(v *reports.Violation) *reports.Why {
 	if first != nil {
 		second = a.leaderAppend(offsets[1], first.moment)
 	}
+	if first != nil && second == nil {
+		return a.explainOtherOffset(v, first, offsets)
+	}
 	if second == nil {
 		return nil
 	}
@@ -54,6 +57,30 @@ func (a *account) explainDuplicate(v *reports.Violation) *reports.Why {
 	}
 	what := fmt.Sprintf("%s, which %s sent once, is in %s at offsets %d and %d", value, client, a.partition, offsets[0], offsets[1])
 	return w.conclude(reports.Duplicated, what, a.whyTwice(w, first, second))
+}
+
+// explainOtherOffset: a record is in the log once, and its producer was told another offset.
+func (a *account) explainOtherOffset(v *reports.Violation, first *appended, offsets []int64) *reports.Why {
+	told := a.sendOfValue(v.Values)
+	if told == nil || told.offset != offsets[1] || told.to.seq == 0 || !first.before(told.to) {
+		return nil
+	}
+	w := a.follow(first.epoch, kafka.Offset(offsets[0]), kafka.Offset(offsets[0]))
+	if w == nil {
+		return nil
+	}
+	w.sent = told
+	w.spread()
+	for _, gone := range w.lost {
+		if gone.client == told.client && told.from.before(gone.moment) && gone.before(told.to) {
+			w.add(gone.step(gone.client, reports.Answered, onClient, "waits for the answer to a Produce request no longer: "+gone.why))
+			break
+		}
+	}
+	w.remark(told.to, first.node, "it is at offset %d", offsets[0])
+	what := fmt.Sprintf("%s is in %s at offset %d, once, and its producer %s was told that it is at offset %d", told.value, a.partition, offsets[0], told.client, told.offset)
+	return w.conclude(reports.Duplicated, what, fmt.Sprintf("%s had the batch (producer %d, sequence %d) at offset %d since %s. A leader that is sent a batch once more must answer with the offset at which it has it, not with one of its own (KIP-98).",
+		a.name(first.node), first.batch.ProducerID, first.batch.FirstSequence, first.from, reports.Seconds(first.at)))
 }
 
 // refusedRetry is the last error with which a leader answered a request of the

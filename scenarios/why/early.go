@@ -26,6 +26,9 @@ func (a *account) wayOf(node kafka.NodeID, offset, last kafka.Offset) *way {
 // explainDivergence: a leader counts a follower whose log has other records.
 func (a *account) explainDivergence(e *witness.FollowerFetched) *reports.Why {
 	leader, follower := e.Node, e.Follower
+	if role, known := a.roleBefore(leader, after(a.last)); known && role.leads && role.epoch != e.Epoch {
+		return a.explainOtherEpoch(e, role)
+	}
 	end := a.last
 	end.seq++
 	for offset := kafka.Offset(0); offset < e.From; offset++ {
@@ -48,6 +51,65 @@ func (a *account) explainDivergence(e *witness.FollowerFetched) *reports.Why {
 				a.name(follower), theirs, ours))
 	}
 	return nil
+}
+
+// explainOtherEpoch: a leader counts a fetch that was not meant for its epoch.
+func (a *account) explainOtherEpoch(e *witness.FollowerFetched, leads role) *reports.Why {
+	w := &way{account: a, epoch: leads.epoch, first: e.From, last: e.From}
+	w.add(leads.step(a.name(leads.node), reports.Led, onReplica, fmt.Sprintf("leads in epoch %d; its log ends at %d", leads.epoch, leads.end)).on(leads.end))
+	for _, l := range a.lives {
+		if l.host == a.name(leads.node) && leads.before(l.moment) {
+			w.add(l.step(l.host, reports.Died, onReplica, l.text))
+		}
+	}
+	for _, d := range a.decisions {
+		if d.LeaderEpoch == e.Epoch {
+			w.add(d.step(d.host, reports.Elected, onControllers, fmt.Sprintf("commits that %s leads, epoch %d", a.name(d.Leader), d.LeaderEpoch)))
+			break
+		}
+	}
+	if f, known := a.roleBefore(e.Follower, after(a.last)); known {
+		w.add(w.following(f))
+	}
+	w.add(a.last.step(a.name(leads.node), reports.Broke, onReplica, fmt.Sprintf("counts a fetch of %s from offset %d, which names epoch %d", a.name(e.Follower), e.From, e.Epoch)).on(e.From))
+	w.remark(a.last, leads.node, "epoch %d; the fetch names %d", leads.epoch, e.Epoch)
+	answer := "UNKNOWN_LEADER_EPOCH"
+	if e.Epoch < leads.epoch {
+		answer = "FENCED_LEADER_EPOCH"
+	}
+	why := w.conclude(reports.OtherEpoch,
+		fmt.Sprintf("%s leads %s in epoch %d, and counted a fetch of %s that was meant for the leader of epoch %d", a.name(leads.node), a.partition, leads.epoch, a.name(e.Follower), e.Epoch),
+		fmt.Sprintf("A leader must answer a fetch that names another epoch than its own with %s, and not count it (KIP-320): what %s has of epoch %d need not be what %s has.", answer, a.name(e.Follower), e.Epoch, a.name(leads.node)))
+	why.Record = nil
+	return why
+}
+
+// explainEnd: a leader tells where its log ends for consumers before it can know that.
+func (a *account) explainEnd(e *witness.EndServed) *reports.Why {
+	leads, known := a.roleBefore(e.Node, after(a.last))
+	if !known || !leads.leads || e.End >= leads.end {
+		return nil
+	}
+	w := &way{account: a, epoch: leads.epoch, first: e.End, last: leads.end - 1}
+	w.leadsHow(leads)
+	w.add(leads.step(a.name(e.Node), reports.Led, onReplica, fmt.Sprintf("leads in epoch %d; its log ends at %d, its high watermark is %d", leads.epoch, leads.end, leads.hw)).on(leads.end))
+	w.add(a.last.step(a.name(e.Node), reports.Broke, onReplica, fmt.Sprintf("tells a client that the log ends at %d", e.End)).on(e.End))
+	w.remark(a.last, e.Node, "epoch %d began at %d", leads.epoch, leads.end)
+	because := fmt.Sprintf("Its high watermark is that of a follower: it lags behind what the leader before had shown as committed, which may be all of its log up to offset %d. Until its own high watermark has come there, a leader must answer OFFSET_NOT_AVAILABLE (KIP-207): else the end seems to go back.", leads.end)
+	if before := a.highest(leads.moment); before > e.End {
+		because += fmt.Sprintf(" The high watermark had been %d.", before)
+	}
+	return w.conclude(reports.EndTooEarly, fmt.Sprintf("%s told that %s ends at %d, though its epoch %d began at offset %d", a.name(e.Node), a.partition, e.End, leads.epoch, leads.end), because)
+}
+
+// leadsHow adds the decision by which a leader leads.
+func (w *way) leadsHow(leads role) {
+	for _, d := range w.decisions {
+		if d.LeaderEpoch == leads.epoch && d.Leader == leads.node {
+			w.add(d.step(d.host, reports.Elected, onControllers, fmt.Sprintf("commits that %s leads, epoch %d, ISR %s", w.name(d.Leader), d.LeaderEpoch, w.names(d.ISR))))
+			return
+		}
+	}
 }
 
 // explainHighWatermark: a leader's high watermark passed records that replicas which
@@ -81,6 +143,13 @@ func (a *account) explainHighWatermark(leader kafka.NodeID, to kafka.Offset) *re
 		what += fmt.Sprintf(" when %s alone was in sync", a.names(isr))
 		because = fmt.Sprintf("The ISR was %s: fewer than min.insync.replicas, and the high watermark must stand still then (KIP-966).", a.names(isr))
 		w.remark(a.last, leader, "the ISR is %s", a.names(isr))
+	case a.asksFor(leader, to) != nil:
+		f := a.asksFor(leader, to)
+		asked := a.fetches[fetchOf{leader, *f}]
+		what += fmt.Sprintf("; %s, in the ISR by which it counts, had asked for offset %d last", a.name(*f), asked.from)
+		w.add(asked.step(a.name(*f), reports.Copied, onReplica, fmt.Sprintf("asks for what begins at offset %d", asked.from)).on(asked.from))
+		because = fmt.Sprintf("The high watermark may only pass what every replica that counts has asked for more after: only that tells the leader that it is on the follower. %s counts from the moment at which the leader asks for it to join (KIP-497), and has told of nothing from offset %d on.", a.name(*f), asked.from)
+		w.remark(a.last, *f, "known to have all below %d; high watermark %d", asked.from, to)
 	default:
 		joining := a.joining(end, isr)
 		if len(joining) > 0 {
@@ -91,6 +160,16 @@ func (a *account) explainHighWatermark(leader kafka.NodeID, to kafka.Offset) *re
 		}
 	}
 	return w.conclude(reports.ShownTooHigh, what, because)
+}
+
+// asksFor is a follower that counts for a leader's high watermark, and whose last fetch was for less; nil: none.
+func (a *account) asksFor(leader kafka.NodeID, to kafka.Offset) *kafka.NodeID {
+	for _, n := range a.counted[leader] {
+		if f, known := a.fetches[fetchOf{leader, n}]; known && n != leader && f.from < to {
+			return &n
+		}
+	}
+	return nil
 }
 
 // joining are replicas outside of the ISR whose log ends below the last mark.
@@ -180,6 +259,9 @@ func (a *account) explainJoin(node kafka.NodeID) *reports.Why {
 	}
 	w.spread()
 	w.trouble(end)
+	if f := a.fencings[node]; has >= committed && f.fenced {
+		w.add(f.step(a.name(node), reports.Died, onReplica, "is fenced, as the controllers commit"))
+	}
 	w.add(a.last.step(a.name(node), reports.Broke, onReplica, fmt.Sprintf("counts as in sync; its log ends at %d", has)).on(has))
 	w.remark(a.last, node, "log ends at %d", has)
 	what := fmt.Sprintf("%s counts as in sync for %s with a log that ends at %d", a.name(node), a.partition, has)
@@ -200,7 +282,17 @@ func (a *account) whyJoined(node kafka.NodeID, has, committed kafka.Offset) stri
 	if leader := a.leader(); leader != nil && has >= committed && has < leader.end {
 		return fmt.Sprintf("Its leader began epoch %d at offset %d. A replica that has not come so far may lack records that an earlier leader had shown as committed (KAFKA-7128).", leader.epoch, leader.end)
 	}
-	return fmt.Sprintf("It lacks %d committed records; as leader it would lose them.", max(0, committed-has))
+	if f := a.fencings[node]; has >= committed && (f.fenced || f.leaving) {
+		is := "is fenced: it sends no heartbeats"
+		if !f.fenced {
+			is = "is in controlled shutdown"
+		}
+		return fmt.Sprintf("%s %s, as the controllers committed at %s. Such a broker must not be asked into the ISR (KIP-841): it may be gone at any moment, and with it what only the ISR has.", a.name(node), is, reports.Seconds(f.at))
+	}
+	if has >= committed {
+		return ""
+	}
+	return fmt.Sprintf("It lacks %d committed records; as leader it would lose them.", committed-has)
 }
 
 // leader is the last replica that began to lead; nil: none did.

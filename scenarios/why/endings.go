@@ -73,7 +73,7 @@ func (a *tale) recent(now *txnMove) {
 			a.add(x.step(x.host, reports.Fenced, onTransaction, fmt.Sprintf("refuses producer %d, epoch %d: it is fenced", x.producer, x.epoch)))
 		}
 	}
-	for _, l := range a.takeovers(since, now.moment) {
+	for _, l := range a.takeovers(a.id, since, now.moment) {
 		if l.host == now.host {
 			a.add(takesOver(l))
 		}
@@ -163,7 +163,12 @@ func (a *tale) epochFell(now, before *txnMove) (what, because string) {
 	}
 	a.remark(now.moment, now.host, "epoch %d; it had %d", now.Epoch, before.Epoch)
 	what = fmt.Sprintf("%s takes %s from epoch %d back to epoch %d of producer %d", now.host, a.id, before.Epoch, now.Epoch, now.ProducerID)
-	return what, "An epoch that falls lets in what was fenced."
+	because = "An epoch that falls lets in what was fenced."
+	const last = 32766 // of a client: one above is only for markers
+	if before.Epoch >= last-1 {
+		because = fmt.Sprintf("Epoch %d is the last in which a producer may write: then its transactional id goes on with a new producer id, from epoch 0 (KIP-360, KIP-890). ", last) + because
+	}
+	return what, because
 }
 
 // explainMarker explains that a leader appended a marker that it must not.

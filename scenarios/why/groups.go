@@ -30,6 +30,13 @@ type groups struct {
 	reading
 	ids    map[string]string // host by id of a member
 	kip848 map[string]bool   // by group
+	// protocols are those by which the leaders of classic groups assign.
+	protocols map[generationOf]string
+}
+
+type generationOf struct {
+	group      string
+	generation int32
 }
 
 type (
@@ -86,7 +93,7 @@ type (
 )
 
 func groupsOf(events iter.Seq[*ledger.Entry], ofLaw bool) *groups {
-	g := &groups{leads: map[string]shard{}, asked: map[string]*asked{}, ids: map[string]string{}, kip848: map[string]bool{}}
+	g := &groups{protocols: map[generationOf]string{}, leads: map[string]shard{}, asked: map[string]*asked{}, ids: map[string]string{}, kip848: map[string]bool{}}
 	g.readAll(events, ofLaw, g.read)
 	return g
 }
@@ -151,6 +158,7 @@ func (g *groups) readCoordinator(e *ledger.Entry) {
 		}
 	case *witness.GenerationCompleted:
 		t.group, t.generation = x.Group, x.Generation
+		g.protocols[generationOf{x.Group, x.Generation}] = x.Protocol
 	}
 	if t.state == "Assigning" || t.state == "Reconciling" {
 		g.kip848[t.group] = true

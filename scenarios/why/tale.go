@@ -46,6 +46,13 @@ func (a *tale) begins(b *txnBatch) {
 	})
 	if began != nil {
 		a.add(a.moved(began))
+		return
+	}
+	for i := len(a.begun) - 1; i >= 0; i-- { // its coordinator told of none
+		if x := a.begun[i]; x.producer == b.ProducerID && x.epoch == b.ProducerEpoch && x.before(b.moment) {
+			a.add(x.step(x.host, reports.Began, onClient, x.text))
+			return
+		}
 	}
 }
 
@@ -182,14 +189,30 @@ func (a *tale) answers(s *answeredRead, reader *txnOp, offset int64) {
 	}
 }
 
-// takeovers are the brokers that began to coordinate transactions between two moments.
-func (t *transactions) takeovers(since, until moment) (out []shard) {
+// takeovers are the brokers that began to coordinate a transactional id between two moments.
+func (t *transactions) takeovers(id string, since, until moment) (out []shard) {
+	name := t.shardOf(id)
 	for _, l := range t.loads {
-		if since.before(l.moment) && l.before(until) {
+		if l.name == name && since.before(l.moment) && l.before(until) {
 			out = append(out, l)
 		}
 	}
 	return out
+}
+
+// shardOf is the partition of __transaction_state that a transactional id belongs to. Each has been
+// loaded by the time that there are transactions.
+func (t *transactions) shardOf(id string) string {
+	partitions := int32(0)
+	for _, l := range t.loads {
+		if tp, err := kafka.ParseTopicPartition(l.name); err == nil {
+			partitions = max(partitions, tp.Partition+1)
+		}
+	}
+	if partitions == 0 {
+		return ""
+	}
+	return kafka.TopicPartition{Topic: kafka.TransactionsTopic, Partition: kafka.CoordinatorPartition(id, partitions)}.String()
 }
 
 // takesOver is such a beginning as a step.

@@ -1,6 +1,7 @@
 package why
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -141,6 +142,9 @@ func (a *tale) whyTorn(halves []*half) string {
 			epochs[h.marker.epoch] = true
 		}
 	}
+	if text := a.undecided(halves); text != "" {
+		return text
+	}
 	if text := a.forgotten(halves); text != "" {
 		return text
 	}
@@ -148,9 +152,53 @@ func (a *tale) whyTorn(halves []*half) string {
 		a.remark(lost.batch.moment, lost.batch.host, "no marker follows")
 		return a.unmarked(lost.batch)
 	}
+	if text := a.markerOfBefore(lost); text != "" {
+		return text
+	}
 	if len(epochs) == 1 {
 		a.remark(lost.marker.moment, lost.marker.host, "an abort marker")
 		return fmt.Sprintf("The partitions have markers of one epoch (%d) that say different things: an end has one decision, and all its markers say the same.", lost.marker.epoch)
+	}
+	return ""
+}
+
+// markerOfBefore: the marker of a transaction before ended one that had begun since.
+func (a *tale) markerOfBefore(lost *half) string {
+	w := lost.marker
+	if w == nil || w.epoch > lost.batch.ProducerEpoch {
+		return ""
+	}
+	m := a.decidedBy(w)
+	if m == nil || !m.before(lost.batch.moment) {
+		return ""
+	}
+	a.remark(w.moment, w.host, "decided before the transaction began")
+	return fmt.Sprintf("That %s marker was decided at %s, of epoch %d, for the transaction before; it came %s later, when the next transaction of the producer, of epoch %d, was open in %s, and ended that. A leader must refuse a marker whose epoch is not above that of the open transaction (KIP-890).",
+		end(w.commit), reports.Seconds(m.at), w.epoch, reports.Lasting(w.moment.at-m.at), lost.batch.ProducerEpoch, lost.partition)
+}
+
+// undecided: a marker was sent of a decision that was not committed, and a coordinator after decided otherwise.
+func (a *tale) undecided(halves []*half) string {
+	lost := halves[0].marker
+	if lost == nil || a.decidedBy(lost) == nil {
+		return ""
+	}
+	for _, h := range halves[1:] {
+		w := h.marker
+		if w == nil || w.commit == lost.commit || w.epoch != lost.epoch || a.decidedBy(w) != nil {
+			continue
+		}
+		took := a.takeovers(a.id, moment{}, w.moment)
+		later := a.takeovers(a.id, w.moment, lost.moment)
+		if len(took) == 0 || len(later) == 0 {
+			return ""
+		}
+		by, next := took[len(took)-1], later[len(later)-1]
+		a.add(takesOver(by))
+		a.add(takesOver(next))
+		a.remark(w.moment, w.host, "no decision is committed yet")
+		return fmt.Sprintf("The %s marker of %s was appended at %s, when no decision was committed to %s: %s, which coordinated it then, had it in its own log at most. %s took over, did not find it, and decided to %s. Markers may be sent only when the decision is committed (KIP-98).",
+			end(w.commit), h.partition, reports.Seconds(w.moment.at), by.name, by.host, next.host, end(lost.commit))
 	}
 	return ""
 }
@@ -166,7 +214,7 @@ func (a *tale) forgotten(halves []*half) string {
 		}
 	}
 	own := a.moveAfter(a.id, lost.batch.moment, func(m *txnMove) bool { return m.ends() && m.before(until) && m.has(lost.partition) })
-	if own != nil && own.before(until) && lost.marker != nil && own.Epoch == lost.marker.epoch && len(a.takeovers(lost.batch.moment, own.moment)) == 0 {
+	if own != nil && own.before(until) && lost.marker != nil && own.Epoch == lost.marker.epoch && len(a.takeovers(a.id, lost.batch.moment, own.moment)) == 0 {
 		return ""
 	}
 	var by []string
@@ -176,11 +224,16 @@ func (a *tale) forgotten(halves []*half) string {
 		}
 		by = append(by, fmt.Sprintf("the %s marker of epoch %d in %s", end(h.marker.commit), h.marker.epoch, h.partition))
 	}
-	took := a.takeovers(lost.batch.moment, until)
+	took := a.takeovers(a.id, lost.batch.moment, until)
 	if len(by) < 2 || len(took) == 0 {
 		return ""
 	}
 	l := took[len(took)-1]
+	if a.moveBefore(a.id, l.moment, func(m *txnMove) bool {
+		return m.To == "Ongoing" && m.Epoch == lost.batch.ProducerEpoch && m.ProducerID == lost.batch.ProducerID && !slices.ContainsFunc(halves, func(h *half) bool { return !m.has(h.partition) })
+	}) != nil {
+		return "" // it was committed there
+	}
 	a.add(takesOver(l))
 	a.remark(l.moment, l.host, "does not know of the transaction")
 	return fmt.Sprintf("%s took over %s from its log, and the transaction (epoch %d) was not in it with all its partitions. So it was not ended as one: %s ended it, each for a transaction of its own.",
@@ -206,9 +259,10 @@ func (a *tale) unmarked(b *txnBatch) string {
 		a.add(a.moved(decided))
 		a.remark(decided.moment, decided.host, "without %s", b.partition)
 		text := fmt.Sprintf("%s decided to %s the transaction with %s: without %s, so it sent no marker there.", decided.host, end(decided.To == "PrepareCommit"), with(decided), b.partition)
-		if took := a.takeovers(b.moment, decided.moment); len(took) > 0 {
+		if took := a.takeovers(a.id, b.moment, decided.moment); len(took) > 0 {
 			a.add(takesOver(took[len(took)-1]))
 			text += fmt.Sprintf(" It had read the transaction from %s before: what is not in that log, the next coordinator does not know.", took[len(took)-1].name)
+			text += a.neverWritten(b)
 		}
 		return text
 	case decided != nil:
@@ -222,13 +276,26 @@ func (a *tale) unmarked(b *txnBatch) string {
 		a.remark(complete.moment, complete.host, "no marker in %s", b.partition)
 		return text + fmt.Sprintf(": %s took it for written, and has the transaction as %s.%s", complete.host, complete.To, a.earlyAnswer(b.partition))
 	}
-	if took := a.takeovers(b.moment, a.last); len(took) > 0 {
+	if took := a.takeovers(a.id, b.moment, a.last); len(took) > 0 {
 		l := took[len(took)-1]
 		a.add(takesOver(l))
 		a.remark(l.moment, l.host, "does not know of the transaction")
-		return fmt.Sprintf("%s took over %s from its log, and the transaction was not in it: no coordinator knows that it is open, and none ends it.", l.host, l.name)
+		return fmt.Sprintf("%s took over %s from its log, and the transaction was not in it: no coordinator knows that it is open, and none ends it.%s", l.host, l.name, a.neverWritten(b))
 	}
 	return ""
+}
+
+// neverWritten says that the coordinator let a partition into a transaction, and that its log never said so.
+func (a *tale) neverWritten(b *txnBatch) string {
+	written := a.moveBefore(a.id, a.last, func(m *txnMove) bool {
+		return m.To == "Ongoing" && m.ProducerID == b.ProducerID && m.Epoch == b.ProducerEpoch && m.has(b.partition)
+	})
+	first := a.takeovers(a.id, moment{}, b.moment)
+	if written != nil || len(first) == 0 {
+		return ""
+	}
+	l := first[len(first)-1]
+	return fmt.Sprintf(" %s, which coordinated it before, had never committed to %s that %s is in the transaction: that must be there before the first record is let in (KIP-98).", l.host, l.name, b.partition)
 }
 
 // earlyAnswer says how a marker of a group's offsets comes to be taken for written.
@@ -275,56 +342,100 @@ func (t *transactions) lateAppend(b *txnBatch) (found *txnMarker) {
 // stillOpen is for how long a transaction must be open at the end to be hanging.
 const stillOpen = 20 * time.Second
 
+// stuck is a last stable offset that stands still to the end, below the high watermark.
+type stuck struct {
+	since stability // when it was first below the high watermark
+	hw    kafka.Offset
+	open  *txnBatch // that it stands at
+}
+
 // explainHanging explains that the last stable offset of a partition stands still; of any
 // partition, if none is named.
 func explainHanging(t *transactions, partition string) *reports.Why {
-	s := t.stuckAt(partition)
-	if s == nil {
+	all := t.stuckAt(partition)
+	if len(all) == 0 {
 		return nil
 	}
-	b := t.batchAt(s.partition, int64(s.to), t.last)
-	if b == nil || b.Control {
-		return nil
-	}
+	s, b := all[0].since, all[0].open
 	a := &tale{transactions: t, id: t.idOf(b.ProducerID), partition: s.partition}
 	a.record = &reports.RecordAt{Partition: s.partition, Epoch: int32(b.Batch.Epoch), First: int64(b.From), Last: int64(b.End) - 1}
 	a.begins(b)
 	a.appended(b, int64(b.From))
 	a.add(s.step(s.host, reports.Committed, onReplica, fmt.Sprintf("holds %s stable up to offset %d; high watermark %d", s.partition, s.to, s.hw)).on(s.to))
 	what := fmt.Sprintf("%s is stable up to offset %d only, from %s to the end of the run: a transaction of %s is open there, and hides %d offsets from read_committed consumers",
-		s.partition, s.to, reports.Seconds(b.at), a.id, s.hw-s.to)
+		s.partition, s.to, reports.Seconds(b.at), a.id, all[0].hw-s.to)
 	because := a.unmarked(b)
 	if because != "" && len(a.remarks) == 0 {
 		a.remark(b.moment, b.host, "open to the end")
 	}
+	if because != "" {
+		because += a.unstableOffsets(all)
+	}
 	return a.conclude(reports.Hanging, what, because)
 }
 
-// stuckAt is the last stable offset of a leader that stood still for longest, to the end,
-// with a transaction open there.
-func (t *transactions) stuckAt(partition string) (worst *stability) {
-	now := map[string]*stability{} // since when each stands where it is
-	for i := range t.stable {
-		s := &t.stable[i]
-		if partition != "" && s.partition != partition || t.led[s.partition] != s.host {
+// unstableOffsets says what an open transaction means to the groups whose offsets it was to commit.
+func (a *tale) unstableOffsets(all []stuck) string {
+	for _, s := range all {
+		tp, err := kafka.ParseTopicPartition(s.since.partition)
+		if err != nil || tp.Topic != kafka.OffsetsTopic || a.idOf(s.open.ProducerID) != a.id {
 			continue
 		}
-		if was := now[s.partition]; was != nil && was.to == s.to && was.to < was.hw && s.to < s.hw {
+		for _, p := range a.pending {
+			if p.producer == s.open.ProducerID && p.epoch == s.open.ProducerEpoch && s.open.before(p.moment) {
+				a.add(p.step(p.host, reports.Staged, onGroup, fmt.Sprintf("has offset %d of %s pending for group %s, until the transaction ends", p.offset, p.partition, p.group)).in(s.since.partition))
+				a.waits(p)
+				break
+			}
+		}
+		return fmt.Sprintf(" %s holds offsets of a group that the transaction was to commit: as long as it is open, members that ask where to go on are answered UNSTABLE_OFFSET_COMMIT, and read nothing (KIP-447).", s.since.partition)
+	}
+	return ""
+}
+
+// waits adds the last member that owns a partition whose offset is pending, and reads nothing of it.
+func (a *tale) waits(p pendingOffset) {
+	for i := len(a.owners) - 1; i >= 0; i-- {
+		o := a.owners[i]
+		if o.group != p.group || o.partition != p.partition || !o.owns {
+			continue
+		}
+		reads := slices.ContainsFunc(a.ops, func(op *txnOp) bool {
+			return op.client == o.host && o.before(op.to) && slices.ContainsFunc(op.polls, func(r polledRun) bool { return r.partition == p.partition })
+		})
+		if p.before(o.moment) && !reads {
+			a.add(o.step(o.host, reports.Assigned, onClient, fmt.Sprintf("owns %s of group %s from now on, and reads nothing of it to the end", p.partition, p.group)))
+		}
+		return
+	}
+}
+
+// stuckAt is where a leader's last stable offset stands still to the end, with a transaction open there,
+// what was appended first at the head.
+func (t *transactions) stuckAt(partition string) (all []stuck) {
+	now := map[string]*stuck{} // where each stands
+	for _, s := range t.stable {
+		was := now[s.partition]
+		switch {
+		case partition != "" && s.partition != partition || t.led[s.partition] != s.host:
+		case was != nil && was.since.to == s.to && s.to < s.hw:
+			if was.since.to == was.since.hw {
+				was.since = s // now it is below
+			}
 			was.hw = s.hw
-			continue
-		}
-		now[s.partition] = s
-	}
-	for _, s := range now { //det:allow the first is the same in any order
-		b := t.batchAt(s.partition, int64(s.to), t.last)
-		if s.to >= s.hw || partition == "" && t.last.at-s.at < stillOpen || b == nil || t.marked(s.partition, b.ProducerID, b.moment) != nil {
-			continue
-		}
-		if worst == nil || s.before(worst.moment) {
-			worst = s
+		default:
+			now[s.partition] = &stuck{s, s.hw, nil}
 		}
 	}
-	return worst
+	for _, s := range now { //det:allow they are sorted
+		s.open = t.batchAt(s.since.partition, int64(s.since.to), t.last)
+		if s.since.to < s.hw && s.open != nil && !s.open.Control && t.marked(s.since.partition, s.open.ProducerID, s.open.moment) == nil &&
+			(partition != "" || t.last.at-s.open.at >= stillOpen) {
+			all = append(all, *s)
+		}
+	}
+	slices.SortFunc(all, func(x, y stuck) int { return cmp.Compare(x.open.seq, y.open.seq) })
+	return all
 }
 
 // explainUnfinished is about a transactional id that is decided, and never complete.

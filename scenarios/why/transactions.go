@@ -32,8 +32,12 @@ type transactions struct {
 	offsets  []shardStep // of the topic of groups
 	reading
 
+	begun []txnEvent // by their producers
+
 	leads map[replicaOn]bool
 	led   map[string]string // host that began to lead last, by partition
+	since []ledSince
+	marks map[logOn]int // the last of stable, by log
 	hosts map[kafka.NodeID]string
 	open  map[int64]*txnOp // by process
 }
@@ -42,6 +46,12 @@ type (
 	replicaOn struct {
 		partition string
 		node      kafka.NodeID
+	}
+	logOn struct{ partition, host string }
+	// ledSince: a host began to lead a partition.
+	ledSince struct {
+		moment
+		logOn
 	}
 	// shardStep: a broker begins to load a partition of a coordinators' topic, has loaded it, or
 	// gives it up.
@@ -95,6 +105,7 @@ type (
 	txnOp struct {
 		from, to moment // to is zero: it never ended
 		client   string
+		process  int64
 		f        string
 		op, done int64
 		outcome  string
@@ -143,7 +154,7 @@ type (
 
 // transactionsOf reads the events. ofLaw: a law broke, and they end with the event that broke it.
 func transactionsOf(events iter.Seq[*ledger.Entry], ofLaw bool) *transactions {
-	t := &transactions{leads: map[replicaOn]bool{}, led: map[string]string{}, hosts: map[kafka.NodeID]string{}, open: map[int64]*txnOp{}}
+	t := &transactions{leads: map[replicaOn]bool{}, led: map[string]string{}, marks: map[logOn]int{}, hosts: map[kafka.NodeID]string{}, open: map[int64]*txnOp{}}
 	t.readAll(events, ofLaw, t.read)
 	return t
 }
@@ -161,6 +172,8 @@ func (t *transactions) read(e *ledger.Entry) {
 		t.refused = append(t.refused, txnMarker{moment: now, host: e.Host, id: x.TxnID, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, err: x.Text})
 	case *witness.TxnTimedOut:
 		t.timeouts = append(t.timeouts, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
+	case *witness.TransactionBegun:
+		t.begun = append(t.begun, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
 	case *witness.TxnFenced:
 		t.fenced = append(t.fenced, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
 	case *witness.OffsetPending, *witness.OffsetDecided, *witness.OffsetCommitted, *witness.PositionReset:
@@ -185,7 +198,7 @@ func (t *transactions) read(e *ledger.Entry) {
 	case *sim.Killed, *sim.PoweredOff, *sim.Exited, *sim.Paused:
 		t.lives = append(t.lives, life{now, e.Host, e.Event.Sentence(), true})
 	case *workloads.Invoked:
-		op := &txnOp{from: now, client: x.Client, f: x.Function, op: x.Index}
+		op := &txnOp{from: now, client: x.Client, process: x.Process, f: x.Function, op: x.Index}
 		op.sent(x.Sends)
 		t.open[x.Process] = op
 		t.ops = append(t.ops, op)
@@ -208,19 +221,37 @@ func (t *transactions) readReplica(e *ledger.Entry) {
 	switch x := e.Event.(type) {
 	case *witness.BecameLeader:
 		t.leads[replicaOn{x.Subject(), x.Node}], t.hosts[x.Node], t.led[x.Subject()] = true, e.Host, e.Host
+		t.since = append(t.since, ledSince{now, logOn{x.Subject(), e.Host}})
 	case *witness.BecameFollower:
 		t.leads[replicaOn{x.Subject(), x.Node}], t.hosts[x.Node] = false, e.Host
 	case *witness.Opened:
 		t.leads[replicaOn{x.Subject(), x.Node}] = false
+		delete(t.marks, logOn{x.Subject(), e.Host}) // it tells anew, unless all is stable
 	case *witness.Appended:
 		if x.Transactional && t.leads[replicaOn{x.Subject(), x.Node}] {
 			t.batches = append(t.batches, txnBatch{now, e.Host, x.Subject(), x.Batch})
 		}
 	case *witness.LastStableOffsetMoved:
-		t.stable = append(t.stable, stability{now, e.Host, x.Subject(), x.To, x.HW})
+		t.stands(stability{now, e.Host, x.Subject(), x.To, x.HW})
+	case *witness.HighWatermarkMoved:
+		if i, known := t.marks[logOn{x.Subject(), e.Host}]; known { // what is stable is told only when it moves
+			t.stands(stability{now, e.Host, x.Subject(), t.stable[i].to, x.To})
+		}
 	case *witness.ReadServed:
 		t.served = append(t.served, answeredRead{now, e.Host, x.Subject(), x.From, x.End, x.Batch.Epoch, x.Committed})
 	}
+}
+
+// stands remembers what is stable of a log. A move of its high watermark comes before that of what is
+// stable, in the same moment.
+func (t *transactions) stands(s stability) {
+	log := logOn{s.partition, s.host}
+	if i, known := t.marks[log]; known && t.stable[i].at == s.at && t.stable[i].hw == s.hw {
+		t.stable[i] = s
+		return
+	}
+	t.marks[log] = len(t.stable)
+	t.stable = append(t.stable, s)
 }
 
 // readOffset reads what becomes of a group's offsets.
@@ -331,11 +362,24 @@ func (t *transactions) moveAfter(id string, since moment, want func(*txnMove) bo
 // marked is the first marker of a producer in a partition after a moment.
 func (t *transactions) marked(partition string, producer kafka.ProducerID, since moment) *txnMarker {
 	for i := range t.written {
-		if w := &t.written[i]; w.partition == partition && w.producer == producer && since.before(w.moment) {
+		if w := &t.written[i]; w.partition == partition && w.producer == producer && since.before(w.moment) && !t.cutOff(w) {
 			return w
 		}
 	}
 	return nil
+}
+
+// cutOff reports whether a marker is gone: a leader after it wrote another one at its offset, or below.
+func (t *transactions) cutOff(w *txnMarker) bool {
+	for i := range t.written {
+		x := &t.written[i]
+		if x.partition == w.partition && w.before(x.moment) && x.at <= w.at && slices.ContainsFunc(t.since, func(l ledSince) bool {
+			return l.logOn == logOn{x.partition, x.host} && w.before(l.moment) && l.before(x.moment)
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // stableAt is what a broker said last of the last stable offset, before a moment.

@@ -147,6 +147,8 @@ func (a *account) explainLaw() *reports.Why {
 		return a.explainHighWatermark(e.Node, e.To)
 	case *witness.ReadServed:
 		return a.explainRead(e)
+	case *witness.EndServed:
+		return a.explainEnd(e)
 	case *witness.ExpandProposed:
 		return a.explainJoin(e.Joins)
 	case *witness.MaximalISR:

@@ -42,6 +42,7 @@ func TestExplain_Stories(t *testing.T) {
 		{"forgotten", reports.Violation{Subject: "accounts/3", Anomaly: "G1a", Values: []string{"t2-0-221@accounts/3"}, Offsets: []int64{250}, Ops: []int{1321, 1582}}, reports.AbortedDelivered},
 		{"torn", reports.Violation{Subject: "orders/1", Anomaly: "lost-write", Values: []string{"p4-0-53@orders/1"}, Offsets: []int64{134, 182}, Ops: []int{569, 633}}, reports.TornTransaction},
 		{"hanging", reports.Violation{}, reports.Hanging},
+		{"hanging-untold", reports.Violation{}, reports.Hanging}, // the leader's last stable offset did not move
 		{"marker-refused", reports.Violation{}, reports.Hanging},
 		{"read-unstable", law("invoices/2"), reports.ReadUnstable},
 		{"completed-twice", law("transactional id worker-2"), reports.WrongEnd},
@@ -55,7 +56,8 @@ func TestExplain_Stories(t *testing.T) {
 		{"led-twice", law("__cluster_metadata/0"), reports.TwoLeaders},
 		{"vote-forgotten", law("__cluster_metadata/0"), reports.TwoLeaders},
 		{"committed-unsynced", law("__cluster_metadata/0"), reports.MetadataLost},
-		{"tombstone-gone", reports.Violation{Ops: []int{15521, 7380, 89714}}, reports.ValueLost},
+		{"tombstone-gone", reports.Violation{Ops: []int{40235, 35891, 89194}}, reports.ValueLost},
+		{"tombstone-polled", reports.Violation{Ops: []int{76360, 65419, 77563}}, reports.ValueLost},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			y := why.Explain(slices.Values(traceOf(t, c.name)), &c.of)
@@ -142,6 +144,15 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.RespondBeforePersist, scenario: "coordinator-alone", kind: reports.TwoAssignments, because: "only when it is committed"},
 		{bug: planted.StaleAssignment, scenario: "eager-versus-cooperative-versus-848", kind: reports.TwoAssignments, because: "waits for the leader's SyncGroup"},
 		{bug: planted.SnapshotWindow, scenario: "retries-after-restart", kind: reports.Duplicated, because: "opened its log in between", long: true},
+		{bug: planted.HWCommittedISR, scenario: "return-of-the-replica", kind: reports.ShownTooHigh, because: "counts from the moment at which the leader asks for it", long: true},
+		{bug: planted.ProposeFenced, scenario: "split-network", kind: reports.JoinedTooEarly, because: "is fenced", long: true},
+		{bug: planted.FetchNoCurrentEpoch, scenario: "leadership-ping-pong", kind: reports.OtherEpoch, because: "UNKNOWN_LEADER_EPOCH", long: true},
+		{bug: planted.ListNoEpochStart, scenario: "split-network", kind: reports.EndTooEarly, because: "OFFSET_NOT_AVAILABLE", long: true},
+		{bug: planted.DupAckWrongOffset, scenario: "split-network", kind: reports.Duplicated, because: "must answer with the offset at which it has it", long: true},
+		{bug: planted.TxnMarkerEpochGE, scenario: "late-markers", kind: reports.TornTransaction, because: "for the transaction before", long: true},
+		{bug: planted.TxnMarkersUncommitted, scenario: "decision-lost", kind: reports.TornTransaction, because: "only when the decision is committed", long: true},
+		{bug: planted.TxnDoubleBump, scenario: "epochs-used-up", kind: reports.WrongEnd, because: "goes on with a new producer id", long: true},
+		{bug: planted.IgnoreGeneration, scenario: "zombie-member", set: map[string]string{"partition.assignment.strategy": "sticky"}, kind: reports.TwoAssignments, because: "the older claim must not count"},
 	} {
 		t.Run(string(c.bug), func(t *testing.T) {
 			if c.long && !*long {

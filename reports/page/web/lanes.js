@@ -21,9 +21,12 @@ function bar(scale, from, to, y, height, cls, text, title) {
   const badge = (scale.badges || []).find((b) => Math.abs(b.y - y - height / 2) < 9 && b.x > x0 - 9 && b.x < x0 + 13);
   const start = badge ? badge.x + 11 : x0 + 4; // a step's number would hide how the text begins
   const label = text ? fit(text, x0 + w - 4 - start, cls.includes("strong")) : "";
-  return `<g><title>${esc(title || text || "")}</title><rect class="${cls}" x="${x0.toFixed(2)}" y="${y}" width="${w.toFixed(2)}" height="${height}"/>` +
-    (label ? `<text class="on-${cls.split(" ")[0]}" x="${start.toFixed(2)}" y="${y + height - Math.max(3, (height - 9) / 2)}">${esc(label)}</text>` : "") + "</g>";
+  return titled(scale, title || text || "", `<rect class="${cls}" x="${x0.toFixed(2)}" y="${y}" width="${w.toFixed(2)}" height="${height}"/>` +
+    (label ? `<text class="on-${cls.split(" ")[0]}" x="${start.toFixed(2)}" y="${y + height - Math.max(3, (height - 9) / 2)}">${esc(label)}</text>` : ""));
 }
+
+/** What is shown with a title, a text or what makes one; without, while the window moves: nothing is pointed at then. */
+const titled = (scale, title, shown) => (scale.moving ? shown : `<g><title>${esc(typeof title === "function" ? title() : title)}</title>${shown}</g>`);
 
 /** The points of a step line between two times, one a pixel at most. */
 function stepLine(scale, points, y, from, to) {
@@ -113,6 +116,7 @@ class Lanes {
   /** Operations of a client as bars; very short ones of many are drawn together, a column of pixels each. */
   operationsOf(scale, operations, y) {
     let out = "", shown = 0, right = -1, above = "";
+    const bars = {}; // while the window moves: one path for all without a text, for each outcome
     const signs = { ok: "✓", failed: "✗", unknown: "?", open: "…", died: "…" }, columns = new Uint8Array(2001);
     const first = from(operations, scale.from - this.longest(operations), (o) => o.from);
     for (let i = first; i < operations.length && operations[i].from <= scale.to; i++) {
@@ -124,13 +128,21 @@ class Lanes {
       }
       shown++;
       const text = told || x0 >= right ? `${signs[o.outcome]} ${what(o)}` : ""; // several are under way at once
-      const drawn = bar(scale, o.from, o.to, y, 15, `op ${o.outcome}${told ? " told" : ""}`, text, describe(o));
+      if (scale.moving && !text) {
+        const a = Math.max(x0, scale.left - 2), w = Math.max(1, Math.min(x1, scale.right + 2) - a).toFixed(1);
+        bars[o.outcome] = (bars[o.outcome] || "") + `M${a.toFixed(1)} ${y}h${w}v15h-${w}z`;
+        continue;
+      }
+      const drawn = bar(scale, o.from, o.to, y, 15, `op ${o.outcome}${told ? " told" : ""}`, text, () => describe(o));
       right = Math.max(right, x1);
       if (told) above += drawn; else out += drawn;
     }
-    const paths = {};
-    columns.forEach((rank, i) => { if (rank) paths[outcomes[rank]] = (paths[outcomes[rank]] || "") + `M${i * 2} ${y}h2v15h-2z`; });
-    return Object.entries(paths).map(([outcome, d]) => `<path class="crowd ${outcome}" d="${d}"><title>many operations: ${outcome}; go closer to see each</title></path>`).join("") + out + above;
+    const paths = {}, together = Object.entries(bars).map(([outcome, d]) => `<path class="op ${outcome}" d="${d}"/>`).join("");
+    for (let i = 0, end; i < columns.length; i = end) {
+      for (end = i + 1; columns[end] === columns[i];) end++;
+      if (columns[i]) paths[outcomes[columns[i]]] = (paths[outcomes[columns[i]]] || "") + `M${i * 2} ${y}H${end * 2}v15H${i * 2}z`;
+    }
+    return Object.entries(paths).map(([outcome, d]) => `<path class="crowd ${outcome}" d="${d}"><title>many operations: ${outcome}; go closer to see each</title></path>`).join("") + together + out + above;
   }
 
   /** Marks the pixels of an operation: of several the worst outcome is shown. */
@@ -321,8 +333,8 @@ class Lanes {
     const cls = m.to ? (m.error ? "message refused" : "message") : "message lost";
     const text = `${m.api} ${m.direction} #${m.correlation}, ${m.sender} to ${m.receiver}${m.error ? `, error code ${m.error}` : ""}${m.to ? `, ${lasting(m.to - m.from)}` : ", not arrived"}`;
     const label = m.to && !m.error && Math.abs(x1 - x0) > 26 && m.direction === "request" ? `<text class="message-text" x="${((x0 + x1) / 2 + 3).toFixed(1)}" y="${((y0 + y1) / 2 + 3).toFixed(1)}">${esc(m.api)}</text>` : "";
-    return `<g><title>${esc(text)}</title>${label}<line class="${cls}" x1="${x0.toFixed(1)}" y1="${y0}" x2="${x1.toFixed(1)}" y2="${m.to ? y1 : y0 + (y1 - y0) / 3}"/>` +
-      (m.to ? `<circle class="${cls}" cx="${x1.toFixed(1)}" cy="${y1}" r="2"/>` : `<text class="message-lost" x="${x1.toFixed(1)}" y="${y0 + (y1 - y0) / 3}">✗</text>`) + "</g>";
+    return titled(scale, text, `${label}<line class="${cls}" x1="${x0.toFixed(1)}" y1="${y0}" x2="${x1.toFixed(1)}" y2="${m.to ? y1 : y0 + (y1 - y0) / 3}"/>` +
+      (m.to ? `<circle class="${cls}" cx="${x1.toFixed(1)}" cy="${y1}" r="2"/>` : `<text class="message-lost" x="${x1.toFixed(1)}" y="${y0 + (y1 - y0) / 3}">✗</text>`));
   }
 
   group(g) {
@@ -390,7 +402,7 @@ class Lanes {
     const paths = {};
     for (let i = from(list, scale.from, (s) => s.to); i < list.length && list[i].from <= scale.to; i++) {
       const s = list[i], x0 = scale.x(s.from), x1 = scale.x(s.to), c = cls(s);
-      if (x1 - x0 >= 3) { out += bar(scale, s.from, s.to, y, 16, c, text(s), title(s)); continue; }
+      if (x1 - x0 >= 3) { out += bar(scale, s.from, s.to, y, 16, c, text(s), () => title(s)); continue; }
       const at = Math.floor(Math.max(x0, scale.left) * 2) / 2, p = (paths[c] = paths[c] || { d: "", last: -9 });
       if (at - p.last < 0.5) continue;
       p.d += `M${at} ${y}h${Math.max(1, x1 - x0).toFixed(1)}v16h${(-Math.max(1, x1 - x0)).toFixed(1)}z`;
@@ -486,11 +498,16 @@ class Lanes {
           bins.push([x, took.slice(begun, i).sort()]);
         }
         const quantile = (list, q) => list[Math.max(0, Math.ceil(list.length * q) - 1)];
-        return [1e6, 1e8, 1e10].filter((t) => t < high).map(rule).join("") + bins.map(([x, list]) => {
+        const marks = bins.map(([x, list]) => {
           const most = list[list.length - 1], p99 = quantile(list, 0.99), p50 = quantile(list, 0.5);
-          return `<g><title>${list.length}: half within ${lasting(p50)}, 99 of 100 within ${lasting(p99)}, slowest ${lasting(most)}</title><rect class="slowest" x="${x - 2}" y="${y(most).toFixed(1)}" width="4" height="${(62 - y(most)).toFixed(1)}"/>` +
-            (list.length > 2 ? `<path class="p99" d="M${x} ${(y(p99) - 3).toFixed(1)}l3 3l-3 3l-3 -3z"/>` : "") + `<circle class="p50" cx="${x}" cy="${y(p50).toFixed(1)}" r="2"/></g>`;
-        }).join("");
+          return {
+            title: () => `${list.length}: half within ${lasting(p50)}, 99 of 100 within ${lasting(p99)}, slowest ${lasting(most)}`,
+            slowest: `M${x - 2} ${y(most).toFixed(1)}h4V62h-4z`, p99: list.length > 2 ? `M${x} ${(y(p99) - 3).toFixed(1)}l3 3l-3 3l-3 -3z` : "",
+            p50: `M${x - 2} ${y(p50).toFixed(1)}a2 2 0 1 0 4 0a2 2 0 1 0 -4 0z`,
+          };
+        });
+        const paths = (of) => ["slowest", "p99", "p50"].map((cls) => `<path class="${cls}" d="${of.map((m) => m[cls]).join("")}"/>`).join("");
+        return [1e6, 1e8, 1e10].filter((t) => t < high).map(rule).join("") + (scale.moving ? paths(marks) : marks.map((m) => titled(scale, m.title, paths([m]))).join(""));
       },
     };
   }
@@ -509,7 +526,8 @@ class Lanes {
           rates.push(n / wide * 1e9);
         }
         const most = Math.max(...rates, 1);
-        return rates.map((r, i) => `<rect class="rate" x="${(scale.left + i * width).toFixed(1)}" y="${(42 - r / most * 40).toFixed(1)}" width="${(width - 0.5).toFixed(1)}" height="${(r / most * 40).toFixed(1)}"><title>${count(r)} a second</title></rect>`).join("") +
+        const column = (r, i) => `M${(scale.left + i * width).toFixed(1)} 42v${(-r / most * 40).toFixed(1)}h${(width - 0.5).toFixed(1)}V42z`;
+        return (scale.moving ? `<path class="rate" d="${rates.map(column).join("")}"/>` : rates.map((r, i) => `<path class="rate" d="${column(r, i)}"><title>${count(r)} a second</title></path>`).join("")) +
           `<text class="offset" x="${scale.left + 2}" y="9">${count(most)}</text>`;
       },
     };

@@ -102,29 +102,53 @@ class Main extends TimeWindow {
   }
 
   draw() {
-    const v = this.view, lanes = document.getElementById("lanes");
-    const any = lanes.querySelector(".lane svg");
-    const width = Math.max(120, any.clientWidth || any.getBoundingClientRect().width);
-    this.scale = new Scale(v.mode, v.from, v.to, this.landmarks(v.focus), 0, width, this.steps.map((s) => s.t));
-    this.anchors = [];
-    this.remarked = [];
-    lanes.querySelectorAll(".lane").forEach((el, i) => this.drawLane(el, this.laneList[i], width));
-    this.drawAxis(width);
+    this.drawLanes(false);
     this.drawOverview();
-    this.drawPath(width);
     this.drawCursor();
-    document.getElementById("mode").textContent = `scale: ${v.mode}`;
+    document.getElementById("mode").textContent = `scale: ${this.view.mode}`;
   }
 
-  drawLane(el, lane, width) {
-    const svg = el.querySelector("svg");
-    svg.setAttribute("viewBox", `0 0 ${width} ${lane.height}`);
-    const folds = this.scale.folds().map((f) => `<rect class="fold" x="${this.scale.x(f.from).toFixed(1)}" width="${(this.scale.x(f.to) - this.scale.x(f.from)).toFixed(1)}" y="0" height="${lane.height}"/>`).join("");
-    const end = this.scale.x(this.run.end);
+  /** The next frame of a window that moves: what does not change with it, and lanes out of sight, wait until it rests. */
+  drawMoving() {
+    this.drawLanes(true);
+    this.drawOverviewWindow();
+    this.placeCursor();
+  }
+
+  drawLanes(moving) {
+    const v = this.view, room = (this.room = this.measure());
+    this.scale = new Scale(v.mode, v.from, v.to, this.landmarks(v.focus), 0, room.width, this.steps.map((s) => s.t));
+    this.scale.moving = moving;
+    this.anchors = [];
+    this.remarked = [];
+    const folds = this.scale.folds();
+    room.lanes.forEach((el, i) => this.drawLane(el, this.laneList[i], room.width, folds));
+    this.drawAxis(room.width);
+    this.drawPath(room.width);
+  }
+
+  /** Sizes and places, all of them before anything is written: after that the browser would lay out the page anew for each. */
+  measure() {
+    const lanes = document.getElementById("lanes"), all = [...lanes.querySelectorAll(".lane")], any = all[0].querySelector("svg");
+    const width = Math.max(120, any.clientWidth || any.getBoundingClientRect().width), sight = lanes.getBoundingClientRect();
+    return {
+      width, label: all[0].querySelector(".label").offsetWidth, height: lanes.scrollHeight,
+      lanes: all.map((el) => {
+        const top = el.offsetTop, y = sight.top + top;
+        return { el, top, seen: y < innerHeight && y + el.offsetHeight > 0 };
+      }),
+    };
+  }
+
+  drawLane({ el, top, seen }, lane, width, folds) {
     const here = (s) => (this.anchors[s.n] ? undefined : lane.y?.(s, this.scale));
     this.scale.badges = this.steps.map((s) => ({ step: s, x: this.scale.x(s.t), y: here(s) })).filter((b) => b.y !== undefined);
-    svg.innerHTML = folds + lane.draw(this.scale) + (end < width ? `<line class="run-end" x1="${end}" x2="${end}" y1="0" y2="${lane.height}"/>` : "");
-    const top = el.offsetTop;
+    if (seen || !this.scale.moving) {
+      const svg = el.querySelector("svg"), end = this.scale.x(this.run.end);
+      svg.setAttribute("viewBox", `0 0 ${width} ${lane.height}`);
+      svg.innerHTML = (folds.length ? `<path class="fold" d="${folds.map((f) => `M${this.scale.x(f.from).toFixed(1)} 0V${lane.height}H${this.scale.x(f.to).toFixed(1)}V0z`).join("")}"/>` : "") +
+        lane.draw(this.scale) + (end < width ? `<line class="run-end" x1="${end}" x2="${end}" y1="0" y2="${lane.height}"/>` : "");
+    }
     for (const b of this.scale.badges) this.anchors[b.step.n] = { x: b.x, y: top + b.y };
     (this.run.story?.why?.remarks || []).forEach((m, i) => {
       if (lane.remarkY === undefined || this.remarked[i] || !this.remarkFits(lane, m)) return;
@@ -142,11 +166,11 @@ class Main extends TimeWindow {
 
   drawOverview() {
     const canvas = document.getElementById("overview"), width = canvas.clientWidth, height = 46, ratio = window.devicePixelRatio || 1;
-    canvas.width = width * ratio;
-    canvas.height = height * ratio;
-    const g = canvas.getContext("2d"), style = getComputedStyle(document.documentElement), x = (t) => t / this.run.end * width;
+    const still = (this.overview = { canvas: document.createElement("canvas"), width, height, ratio }); // all but the window
+    canvas.width = still.canvas.width = width * ratio;
+    canvas.height = still.canvas.height = height * ratio;
+    const g = still.canvas.getContext("2d"), style = getComputedStyle(document.documentElement), x = (t) => t / this.run.end * width;
     g.scale(ratio, ratio);
-    g.clearRect(0, 0, width, height);
     const bins = this.density(Math.max(1, Math.ceil(width)));
     const most = Math.sqrt(bins.reduce((a, b) => Math.max(a, b), 1));
     g.fillStyle = style.getPropertyValue("--quiet");
@@ -157,7 +181,17 @@ class Main extends TimeWindow {
     for (const c of this.state.leaderChanges) { g.beginPath(); g.moveTo(x(c.t), 18); g.lineTo(x(c.t) - 3, 24); g.lineTo(x(c.t) + 3, 24); g.fill(); }
     g.fillStyle = style.getPropertyValue("--bad");
     for (const v of this.run.report.violations.slice(0, 200)) g.fillRect(x(v.at * 1e9) - 1, 0, 2, 12);
-    g.strokeStyle = style.getPropertyValue("--cursor");
+    still.cursor = style.getPropertyValue("--cursor");
+    this.drawOverviewWindow();
+  }
+
+  drawOverviewWindow() {
+    const { canvas, width, height, ratio, cursor } = this.overview, g = document.getElementById("overview").getContext("2d"), x = (t) => t / this.run.end * width;
+    g.setTransform(1, 0, 0, 1, 0, 0);
+    g.clearRect(0, 0, canvas.width, canvas.height);
+    if (canvas.width) g.drawImage(canvas, 0, 0);
+    g.setTransform(ratio, 0, 0, ratio, 0, 0);
+    g.strokeStyle = cursor;
     g.lineWidth = 2;
     g.strokeRect(x(this.view.from), 1, Math.max(3, x(this.view.to) - x(this.view.from)), height - 2);
   }
@@ -172,12 +206,11 @@ class Main extends TimeWindow {
 
   /** The steps as numbers on one path through the lanes: what moved the record is a line, what was decided is dashed. */
   drawPath(width) {
-    const svg = document.getElementById("path"), lanes = document.getElementById("lanes");
-    const label = lanes.querySelector(".label").offsetWidth;
+    const svg = document.getElementById("path"), { label, height } = this.room;
     svg.style.left = `${label}px`;
     svg.setAttribute("width", width);
-    svg.setAttribute("height", lanes.scrollHeight);
-    svg.setAttribute("viewBox", `0 0 ${width} ${lanes.scrollHeight}`);
+    svg.setAttribute("height", height);
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const within = (s) => this.anchors[s.n] && this.anchors[s.n].x >= 0 && this.anchors[s.n].x <= width;
     const shown = this.steps.filter(within);
     svg.innerHTML = shown.map((s) => this.wayTo(s, within)).join("") + this.remarked.filter(Boolean).map((m) => remarkBox(m, width)).join("") + shown.map((s) => this.badge(s)).join("");
@@ -198,18 +231,22 @@ class Main extends TimeWindow {
     return `<g class="badge ${stepClass(s, this.steps)}${s.n === this.view.step ? " chosen" : ""}" data-step="${s.n}"><title>${esc(s.host + " " + s.text)}</title><circle cx="${a.x.toFixed(1)}" cy="${a.y}" r="8.5"/><text x="${a.x.toFixed(1)}" y="${a.y + 3.5}" text-anchor="middle">${s.n}</text></g>`;
   }
 
-  drawCursor() {
-    const v = this.view, lanes = document.getElementById("lanes"), cursor = document.getElementById("cursor");
-    const label = lanes.querySelector(".label").offsetWidth, x = this.scale.x(v.cursor);
+  placeCursor() {
+    const v = this.view, cursor = document.getElementById("cursor"), x = this.scale.x(v.cursor);
     const visible = x >= 0 && x <= this.scale.right;
     cursor.hidden = !visible;
-    cursor.style.left = `${label + x}px`;
+    cursor.style.left = `${this.room.label + x}px`;
     cursor.className = x > this.scale.right - 80 ? "left" : "";
     cursor.firstElementChild.textContent = seconds(v.cursor, 1e3);
+    this.toAddress();
+  }
+
+  drawCursor() {
+    const v = this.view;
+    this.placeCursor();
     document.getElementById("state").innerHTML = `<h3>State at ${seconds(v.cursor, 1e3)}</h3>` + this.card.stateAt(v.cursor, v.focus);
     this.laneList.forEach((l, i) => { if (l.under) document.querySelector(`[data-under="${i}"]`).textContent = l.under(v.cursor); });
     document.querySelectorAll(".steps button").forEach((b) => b.setAttribute("aria-current", Number(b.dataset.step) === v.step ? "step" : "false"));
-    this.toAddress();
   }
 
   // The list of events.

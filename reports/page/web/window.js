@@ -24,8 +24,18 @@ class TimeWindow {
     const v = this.view, by = Math.round(this.scale.inverse(this.scale.right / 2 + pixels) - this.scale.inverse(this.scale.right / 2));
     v.from += by;
     v.to += by;
-    this.draw();
+    this.drawMoving();
+    this.whenItRests(() => this.draw());
   }
+
+  /** Calls when the window has not moved for a moment. Time is counted from the next frame but one on: a slow machine shows that one first. */
+  whenItRests(call) {
+    const move = (this.moves = (this.moves || 0) + 1), unless = (then) => () => { if (move === this.moves) then(); };
+    requestAnimationFrame(unless(() => requestAnimationFrame(unless(() => setTimeout(unless(call), 150)))));
+  }
+
+  /** A frame while the window moves; all is drawn once more when it rests. */
+  drawMoving() { this.draw(); }
 
   focus(name) {
     this.view.focus = name;
