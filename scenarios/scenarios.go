@@ -42,7 +42,7 @@ type Scenario struct {
 	Danger checkers.Anomaly
 	// Draw draws from the seed which other scenario is played, and how; nil: this one is.
 	Draw func(seed uint64) Drawn
-	// Liveness is how long the healed cluster may take to converge; 0: 90s.
+	// Liveness is how long the healed cluster may take to converge; 0: two minutes.
 	Liveness time.Duration
 }
 

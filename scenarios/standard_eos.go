@@ -69,4 +69,7 @@ var StandardEOS = Scenario{
 	OwnChecks: []checkers.Check{checkers.OneOutput(Orders.Name, Invoices.Name)},
 	Faults:    faults.Swarm{Topic: "invoices", Partitions: 3, Group: workloads.Step(1), TransactionalID: "worker-1"},
 	Checks:    PromisesToPipelines,
+	// What is under way when a broker falls silent waits for a request to time out (30 s), then for its
+	// transaction to, then for a rebalance (max.poll.interval.ms); and the core may lack a broker then.
+	Liveness: 4 * time.Minute,
 }

@@ -54,7 +54,8 @@ type lawWatch struct {
 	// disturbing is how many faults are not healed; settings were altered, so there
 	// is no saying what a healthy cluster would do.
 	disturbing int
-	troubled   bool // by any fault
+	givenUp    time.Duration // when an end of a half-open connection was given up last
+	troubled   bool          // by any fault
 	altered    bool
 }
 
@@ -201,6 +202,9 @@ func (w *lawWatch) disturbed(e *ledger.Entry) {
 		w.disturbing++
 	case *faults.Healed, *CoreRejoined, *network.GivenUp:
 		w.disturbing--
+		if _, is := f.(*network.GivenUp); is {
+			w.givenUp = e.At
+		}
 	default:
 		return
 	}

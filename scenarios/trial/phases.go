@@ -15,6 +15,7 @@ import (
 const (
 	bringUp         = 2 * time.Minute // until the cluster must stand
 	defaultLiveness = 2 * time.Minute // from the last cure until all must be well
+	mostHeldUp      = 5 * time.Minute // by half-open connections
 	// patience is how long a core may be stuck before it is looked at whether
 	// it can do without the hosts left out.
 	patience = 20 * time.Second
@@ -176,7 +177,10 @@ func (r *run) converge(bound time.Duration, well func(all bool) (problems []stri
 		}
 		return len(problems) == 0
 	}
-	if err := r.until(bound, done); err != nil {
+	// What is sent over a half-open connection holds up what it is about until it has timed out,
+	// and the connections between two hosts may do so one after another.
+	due := func() time.Duration { return max(begun, min(r.laws.givenUp, begun+mostHeldUp)) + bound }
+	if err := r.untilDue(due, done); err != nil {
 		return err
 	}
 	if problems := well(true); len(problems) > 0 {

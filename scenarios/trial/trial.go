@@ -284,11 +284,16 @@ func (r *run) checkPlans() error {
 // until runs the world until done, looking now and then, at most for limit.
 func (r *run) until(limit time.Duration, done func() bool) error {
 	deadline := r.w.Now() + limit
-	for r.w.Now() < deadline {
+	return r.untilDue(func() time.Duration { return deadline }, done)
+}
+
+// untilDue is until, for a deadline that may move.
+func (r *run) untilDue(deadline func() time.Duration, done func() bool) error {
+	for r.w.Now() < deadline() {
 		if done() {
 			return nil
 		}
-		if err := r.w.Run(min(r.w.Now()+look, deadline)); err != nil {
+		if err := r.w.Run(min(r.w.Now()+look, deadline())); err != nil {
 			return err
 		}
 	}
