@@ -59,14 +59,31 @@ func (d *danger) in(r *trial.Result) bool {
 // dangers are those that no single line of the stack can see. Each is made anew
 // for a run, and says at which event it is met.
 var dangers = map[string]func() func(*ledger.Entry) bool{
-	"a replaced leader tells its end":                             replacedLeader,
-	"power is lost to a torn write after the logs were opened":    lateTornWrite,
-	"a vote after an append of which only the end is known":       unknownAppend,
-	"an outvoted leader has records cut that are committed later": outvotedCut,
-	"a replica is out of sync half a minute after all healed":     longOutOfSync,
-	"a commit of an epoch before the last is accepted":            olderEpoch,
-	"a request vanishes when all faults have healed":              lateVanished,
-	"a mark of a process that had opened nothing":                 emptyMark,
+	"a replaced leader tells its end":                                         replacedLeader,
+	"power is lost to a torn write after the logs were opened":                lateTornWrite,
+	"a vote after an append of which only the end is known":                   unknownAppend,
+	"an outvoted leader has records cut that are committed later":             outvotedCut,
+	"a replica is out of sync half a minute after all healed":                 longOutOfSync,
+	"a commit of an epoch before the last is accepted":                        olderEpoch,
+	"a request vanishes when all faults have healed":                          lateVanished,
+	"a mark of a process that had opened nothing":                             emptyMark,
+	"a member is told a dozen times within 100ms to look for its coordinator": hotSearch,
+}
+
+// hotSearch: a member looks for its coordinator, and is told by it that it is none, again and again.
+func hotSearch() func(*ledger.Entry) bool {
+	lately := map[string][]time.Duration{}
+	return func(e *ledger.Entry) bool {
+		if _, ok := e.Event.(*witness.CoordinatorForgotten); !ok {
+			return false
+		}
+		all := append(lately[e.Host], e.At)
+		for all[0] < e.At-100*time.Millisecond {
+			all = all[1:]
+		}
+		lately[e.Host] = all
+		return len(all) >= 12
+	}
 }
 
 // emptyMark: a replica is opened after a clean shutdown, and the process before had opened none.

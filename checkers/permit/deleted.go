@@ -1,6 +1,7 @@
 package permit
 
 import (
+	"math"
 	"slices"
 
 	"github.com/ktrial/ktrial/checkers/detect"
@@ -31,7 +32,9 @@ func deletedByClient(p *Permits, f *detect.Finding) bool {
 	}
 	for _, d := range all {
 		switch {
-		case lost < 0, missed >= 0 && d.began > missed:
+		case missed >= 0 && d.began > missed:
+		case lost < 0: // it may have lain there
+			return true
 		case d.below > lost, d.below == history.NoOffset && writer >= 0 && int64(p.log.H.Brief(writer).Invoked) < d.done:
 			return true
 		}
@@ -39,8 +42,20 @@ func deletedByClient(p *Permits, f *detect.Finding) bool {
 	return false
 }
 
+// resetToEnd: what followed the position was deleted, or the position was first needed, which
+// happens to a reader once.
+func resetToEnd(p *Permits, f *detect.Finding) bool {
+	if f.Anomaly == detect.PollSkip && p.outOfRange(f.Key, jump{f.Reached, f.Later.Offset, int64(p.log.H.Brief(f.Later.Row).Completed)}) {
+		return true
+	}
+	return oncePerReader(p, f)
+}
+
 // passedByReset: each reader that came past the record stood at what was deleted by then.
 func passedByReset(p *Permits, f *detect.Finding) bool {
+	if f.Record.Offset < 0 { // it may have lain there
+		return slices.ContainsFunc(p.jumpsOf(f.Key), func(j jump) bool { return p.outOfRange(f.Key, j) })
+	}
 	over := p.over(f.Key, f.Record.Offset)
 	if f.Record.Row < 0 || p.log.Owed(f.Key, f.Record.Offset, f.Record.Row) >= 0 {
 		return false
@@ -71,9 +86,13 @@ func (p *Permits) deletionsOf(key history.Key) []deletion {
 func (p *Permits) gatherDeletions() {
 	p.deletions = map[history.Key][]deletion{}
 	p.log.H.EachOf(history.HasFacts, func(op *history.Op) bool {
+		done := op.Completed
+		if op.Type == history.Unknown { // it may arrive late
+			done = math.MaxInt64
+		}
 		for _, m := range op.Offsets {
 			if m.Kind == history.MopDelete && op.Type != history.Failed {
-				p.deletions[m.Key] = append(p.deletions[m.Key], deletion{op.Invoked, op.Completed, m.Offset})
+				p.deletions[m.Key] = append(p.deletions[m.Key], deletion{op.Invoked, done, m.Offset})
 			}
 		}
 		return true

@@ -445,15 +445,20 @@ func (p *Permits) missedFirst(key history.Key, offset int64, writer int) int64 {
 
 // over are the jumps over an offset.
 func (p *Permits) over(key history.Key, offset int64) (over []jump) {
-	if p.lows == nil {
-		p.gatherLows()
-	}
-	for _, j := range p.jumps[key] {
+	for _, j := range p.jumpsOf(key) {
 		if j.from < offset && offset < j.to {
 			over = append(over, j)
 		}
 	}
 	return over
+}
+
+// jumpsOf are those over what may lie between, in a partition.
+func (p *Permits) jumpsOf(key history.Key) []jump {
+	if p.lows == nil {
+		p.gatherLows()
+	}
+	return p.jumps[key]
 }
 
 // lowestFrom is the lowest offset of the partition that a poll returned which

@@ -160,7 +160,7 @@ var table = []row{
 	{reason: "auto.offset.reset=latest: a position that was not known, or out of range, began anew at the end",
 		when:    func(e *Expectations) bool { return e.Is(AutoOffsetReset, "latest") },
 		fault:   history.OffsetReset,
-		permits: []detect.Anomaly{detect.PollSkip, detect.GroupJump}, only: oncePerReader},
+		permits: []detect.Anomaly{detect.PollSkip, detect.GroupJump}, only: resetToEnd},
 	{reason: "auto.offset.reset=latest: a group that had no committed offset began at the end, and what was sent before that no member processes",
 		when:    func(e *Expectations) bool { return e.Is(AutoOffsetReset, "latest") },
 		fault:   history.OffsetReset,

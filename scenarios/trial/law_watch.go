@@ -64,6 +64,12 @@ type lawWatch struct {
 // and what was to be done by then, to register or to catch up, takes its time after it.
 const settle = time.Minute
 
+// firstMeeting is how long clients and brokers may take to agree where coordinators are, when the
+// work begins: brokers hear of the coordinators' new topics one after another, and a KIP-848
+// member that is told NOT_COORDINATOR asks again at once (AbstractHeartbeatRequestManager
+// resets its backoff), as often as answers come.
+const firstMeeting = time.Second
+
 // watchLaws watches the partitions of the scenario's topics, and the quorum.
 func (r *run) watchLaws() *lawWatch {
 	w := &lawWatch{
@@ -192,7 +198,7 @@ func (w *lawWatch) disturbed(e *ledger.Entry) {
 	after := settle
 	switch f := e.Event.(type) {
 	case *WorkBegan:
-		after = 0
+		after = firstMeeting
 	case *faults.Struck:
 		w.troubled = true
 		if !f.Momentary {
