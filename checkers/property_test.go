@@ -132,7 +132,11 @@ func TestNoFalseAlarmOfDeletions(t *testing.T) {
 	if *long {
 		n = 100_000
 	}
-	for seed := range n {
+	cut := []int{4458, 18000, 26198, 26569, 47785} // found something, and are far up
+	for seed := range n + len(cut) {
+		if seed >= n {
+			seed = cut[seed-n]
+		}
 		h, o := oddHistory(seed, true)
 		j := Judge(h, o)
 		if !assert.NotEqual(t, Violated, j.Verdict, "seed %d: %s", seed, j) {

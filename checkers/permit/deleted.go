@@ -35,7 +35,7 @@ func deletedByClient(p *Permits, f *detect.Finding) bool {
 		case missed >= 0 && d.began > missed:
 		case lost < 0: // it may have lain there
 			return true
-		case d.below > lost, d.below == history.NoOffset && writer >= 0 && int64(p.log.H.Brief(writer).Invoked) < d.done:
+		case d.below > lost, d.below == history.NoOffset && writer >= 0 && int64(p.log.H.Brief(writer).Invoked) <= d.done: // of both the beginning may be older than the history
 			return true
 		}
 	}
@@ -66,6 +66,11 @@ func passedByReset(p *Permits, f *detect.Finding) bool {
 		}
 	}
 	return len(over) > 0
+}
+
+// reset: the consumer may have begun anew at the end.
+func (p *Permits) reset(key history.Key, j jump) bool {
+	return p.e.Is(AutoOffsetReset, "latest") && p.outOfRange(key, j)
 }
 
 // outOfRange: what followed the last record before a jump may have been deleted when it was made.

@@ -436,7 +436,7 @@ func (p *Permits) missedFirst(key history.Key, offset int64, writer int) int64 {
 		first = p.log.Owed(key, offset, writer)
 	}
 	for _, j := range p.over(key, offset) {
-		if j.completed > acked && (first < 0 || j.completed < first) {
+		if j.completed > acked && (first < 0 || j.completed < first) && !p.reset(key, j) {
 			first = j.completed
 		}
 	}
