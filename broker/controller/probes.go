@@ -28,7 +28,7 @@ var (
 	ProbeUncleanRestart = ledger.NewProbe("unclean restart detected",
 		"a broker registered again without the mark of a clean shutdown (KIP-966)")
 	ProbeFencedKeepsID = ledger.NewProbe("controller: a fenced broker keeps its id",
-		"a registration was refused because the fenced broker that has the id sends heartbeats")
+		"a registration was refused because the fenced broker that has the id has a session")
 	ProbeLeftUnknown = ledger.NewProbe("controller: broker stays until others know that it leaves",
 		"a broker that leads nothing any more was not let end, because another one had not applied that yet")
 	ProbePlacedOnStopped = ledger.NewProbe("controller: replica placed on a broker that has shut down",

@@ -83,6 +83,10 @@ func (s *sessions) follow(r metadata.Record, now time.Duration) {
 		if r.Fenced {
 			s.end(r.BrokerID)
 		}
+		// Kafka 4.4 begins the session with the first heartbeat. A registration that a process had sent
+		// before it died, and that arrives between the two, replaces that of its successor there,
+		// which is refused as stale for ever.
+		s.touch(r.BrokerID, r.Fenced, now, -1)
 	case *metadata.UnregisterBrokerRecord:
 		s.end(r.BrokerID)
 	case *metadata.BrokerRegistrationChangeRecord:
