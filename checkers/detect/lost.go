@@ -224,6 +224,7 @@ func (l *Log) unseen(lost map[history.Rec]bool, starts *belowStarts, emit Emit) 
 		rec := history.Rec(i)
 		f := about(Unseen, l.H.KeyOf(rec))
 		f.Record = Sight{rec, l.offset[i], l.Writer(rec)}
+		f.Undecided = lost[rec] && l.middle && l.repeats() // as the loss itself is, see doubtful
 		if !l.jepsen && !lost[rec] {
 			if starts.beganAbove(f.Key, f.Record.Offset, f.Record.Row) {
 				continue
