@@ -485,7 +485,7 @@ func (p *Permits) gatherLows() {
 	last := map[int32]map[history.Key]int64{} // where a process stands
 	p.log.H.Each(func(op *history.Op) bool {
 		switch {
-		case op.F == history.Assign && op.Type == history.OK && !op.Seek: // what it had it reads on
+		case (op.F == history.Assign || op.F == history.Subscribe) && op.Type == history.OK && !op.Seek: // what it had it reads on
 			maps.DeleteFunc(last[op.ProcessNo], func(key history.Key, _ int64) bool { return !slices.Contains(op.Keys, key) })
 		case moves(op):
 			delete(last, op.ProcessNo)
