@@ -24,9 +24,8 @@ func (c *Controller) BrokerHeartbeat(req *kmsg.BrokerHeartbeatRequest) *kmsg.Bro
 	id := kafka.NodeID(req.BrokerID)
 	var next brokerState
 	err := c.writeThen(commitTimeout, func(b *brain) (out records, err error) {
-		was := b.sessions.get(id)
 		next, out, err = b.heartbeat(req)
-		if err == nil && next == shutDownNow && was != nil && was.shutdownOffset >= 0 {
+		if err == nil && next == shutDownNow && b.brokerState(id) == shuttingDown {
 			c.host.Tell(&witness.ShutdownGranted{Broker: id})
 		}
 		return out, err

@@ -30,8 +30,8 @@ func (d *Detection) Jepsen(wwDeps bool, emit Emit) (throws string) {
 		}
 	}
 	l.bijection(emit)
-	l.findLost(nil, own(LostWrite))
-	l.unseen(nil, nil, emit)
+	l.findLost(own(LostWrite))
+	l.unseen(nil, emit)
 	l.unseenLast(emit)
 	d.again(l, newBadReads(l)).finish(own(G1a, PrecommittedRead))
 

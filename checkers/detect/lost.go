@@ -74,17 +74,16 @@ func (l *Log) double(rec history.Rec) Finding {
 // What lies above everything that was read may still be on its way: see unseen.
 // Of a transaction with a lost record, one that was read shows that it is torn.
 type lost struct {
-	log    *Log
-	ends   map[history.Key]Ends
-	starts *belowStarts
-	torn   map[int]bool
-	found  map[history.Rec]bool
-	emit   Emit
+	log   *Log
+	ends  map[history.Key]Ends
+	torn  map[int]bool
+	found map[history.Rec]bool
+	emit  Emit
 }
 
 // findLost returns the records that are lost.
-func (l *Log) findLost(starts *belowStarts, emit Emit) map[history.Rec]bool {
-	d := lost{l, LogEnds(l.H), starts, map[int]bool{}, map[history.Rec]bool{}, emit}
+func (l *Log) findLost(emit Emit) map[history.Rec]bool {
+	d := lost{l, LogEnds(l.H), map[int]bool{}, map[history.Rec]bool{}, emit}
 	for i, flags := range l.flags {
 		if flags&committed == 0 || l.offset[i] < 0 || flags&(sentOK|alsoOlder) == alsoOlder {
 			continue
@@ -147,7 +146,7 @@ func (d *lost) passed(key history.Key, offset int64, writer int) (int64, bool) {
 			return s.high, true
 		}
 	}
-	return d.starts.passed(key, offset, writer)
+	return d.log.starts.passed(key, offset, writer)
 }
 
 // Ends is what is known of a log: where it begins and ends when all is over, and
@@ -215,7 +214,7 @@ func (l *Log) findStuck(emit Emit) (checked int64) {
 // should have been; else it is undecided. What lies below all that any reader
 // began with need not have been read, nor what lies above all that the history says
 // consumers were given, where it tells no end of the log.
-func (l *Log) unseen(lost map[history.Rec]bool, starts *belowStarts, emit Emit) {
+func (l *Log) unseen(lost map[history.Rec]bool, emit Emit) {
 	ends := LogEnds(l.H)
 	for i, flags := range l.flags {
 		if flags&sentOK == 0 || flags&readOK != 0 {
@@ -226,7 +225,7 @@ func (l *Log) unseen(lost map[history.Rec]bool, starts *belowStarts, emit Emit) 
 		f.Record = Sight{rec, l.offset[i], l.Writer(rec)}
 		f.Undecided = lost[rec] && l.middle && l.repeats() // as the loss itself is, see doubtful
 		if !l.jepsen && !lost[rec] {
-			if starts.beganAbove(f.Key, f.Record.Offset, f.Record.Row) {
+			if l.starts.beganAbove(f.Key, f.Record.Offset, f.Record.Row) {
 				continue
 			}
 			end, told := ends[f.Key]

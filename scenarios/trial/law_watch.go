@@ -206,11 +206,11 @@ func (w *lawWatch) disturbed(e *ledger.Entry) {
 		}
 	case *CoreChosen, *network.Vanished:
 		w.disturbing++
-	case *faults.Healed, *CoreRejoined, *network.GivenUp:
+	case *faults.Healed, *CoreRejoined:
 		w.disturbing--
-		if _, is := f.(*network.GivenUp); is {
-			w.givenUp = e.At
-		}
+	case *network.GivenUp:
+		w.disturbing--
+		w.givenUp = e.At
 	default:
 		return
 	}

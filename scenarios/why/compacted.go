@@ -94,10 +94,7 @@ func (t *tables) polledWrite(ops []int) (write *txnOp, w sentRecord) {
 // hasSeen reports whether the process of an operation was given a record by then, or has not come past it.
 func (t *tables) hasSeen(reader *txnOp, w sentRecord) bool {
 	past := false
-	for _, op := range t.ops {
-		if op.process != reader.process || op.to.seq == 0 || reader.to.before(op.to) {
-			continue
-		}
+	for op := range t.upTo(reader) {
 		if op.given(w.partition, w.offset) {
 			return true
 		}
@@ -109,15 +106,23 @@ func (t *tables) hasSeen(reader *txnOp, w sentRecord) bool {
 // passing is the poll that brought a reader past a record, without it; the last one that is known, if that
 // is not shown.
 func (t *tables) passing(reader *txnOp, w sentRecord) *txnOp {
-	for _, op := range t.ops {
-		if op.process != reader.process || op.to.seq == 0 || reader.to.before(op.to) {
-			continue
-		}
+	for op := range t.upTo(reader) {
 		if op.lastOf(w.partition) > w.offset {
 			return op
 		}
 	}
 	return reader
+}
+
+// upTo are the operations of a process that ended up to one of them, that one included.
+func (t *tables) upTo(last *txnOp) iter.Seq[*txnOp] {
+	return func(yield func(*txnOp) bool) {
+		for _, op := range t.ops {
+			if op.process == last.process && op.to.seq != 0 && !last.to.before(op.to) && !yield(op) {
+				return
+			}
+		}
+	}
 }
 
 // lastOf is the last offset of a partition that an operation was given; -1: none.

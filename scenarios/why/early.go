@@ -132,6 +132,7 @@ func (a *account) explainHighWatermark(leader kafka.NodeID, to kafka.Offset) *re
 	}
 	what := fmt.Sprintf("%s moved its high watermark of %s to %d", a.name(leader), a.partition, to)
 	because := ""
+	behind, asked := a.asksFor(leader, to)
 	switch {
 	case len(lack) > 0:
 		what += fmt.Sprintf("; %s, in the ISR, ends before", a.names(lack))
@@ -143,13 +144,11 @@ func (a *account) explainHighWatermark(leader kafka.NodeID, to kafka.Offset) *re
 		what += fmt.Sprintf(" when %s alone was in sync", a.names(isr))
 		because = fmt.Sprintf("The ISR was %s: fewer than min.insync.replicas, and the high watermark must stand still then (KIP-966).", a.names(isr))
 		w.remark(a.last, leader, "the ISR is %s", a.names(isr))
-	case a.asksFor(leader, to) != nil:
-		f := a.asksFor(leader, to)
-		asked := a.fetches[fetchOf{leader, *f}]
-		what += fmt.Sprintf("; %s, in the ISR by which it counts, had asked for offset %d last", a.name(*f), asked.from)
-		w.add(asked.step(a.name(*f), reports.Copied, onReplica, fmt.Sprintf("asks for what begins at offset %d", asked.from)).on(asked.from))
-		because = fmt.Sprintf("The high watermark may only pass what every replica that counts has asked for more after: only that tells the leader that it is on the follower. %s counts from the moment at which the leader asks for it to join (KIP-497), and has told of nothing from offset %d on.", a.name(*f), asked.from)
-		w.remark(a.last, *f, "known to have all below %d; high watermark %d", asked.from, to)
+	case behind != kafka.NoNode:
+		what += fmt.Sprintf("; %s, in the ISR by which it counts, had asked for offset %d last", a.name(behind), asked.from)
+		w.add(asked.step(a.name(behind), reports.Copied, onReplica, fmt.Sprintf("asks for what begins at offset %d", asked.from)).on(asked.from))
+		because = fmt.Sprintf("The high watermark may only pass what every replica that counts has asked for more after: only that tells the leader that it is on the follower. %s counts from the moment at which the leader asks for it to join (KIP-497), and has told of nothing from offset %d on.", a.name(behind), asked.from)
+		w.remark(a.last, behind, "known to have all below %d; high watermark %d", asked.from, to)
 	default:
 		joining := a.joining(end, isr)
 		if len(joining) > 0 {
@@ -162,14 +161,14 @@ func (a *account) explainHighWatermark(leader kafka.NodeID, to kafka.Offset) *re
 	return w.conclude(reports.ShownTooHigh, what, because)
 }
 
-// asksFor is a follower that counts for a leader's high watermark, and whose last fetch was for less; nil: none.
-func (a *account) asksFor(leader kafka.NodeID, to kafka.Offset) *kafka.NodeID {
+// asksFor is a follower that counts for a leader's high watermark, and whose last fetch was for less, with that fetch.
+func (a *account) asksFor(leader kafka.NodeID, to kafka.Offset) (kafka.NodeID, fetched) {
 	for _, n := range a.counted[leader] {
 		if f, known := a.fetches[fetchOf{leader, n}]; known && n != leader && f.from < to {
-			return &n
+			return n, f
 		}
 	}
-	return nil
+	return kafka.NoNode, fetched{}
 }
 
 // joining are replicas outside of the ISR whose log ends below the last mark.
