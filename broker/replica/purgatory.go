@@ -65,8 +65,8 @@ func (w *wait) watch(in *watchers) {
 }
 
 // sleep waits until the condition holds, at most timeout, and reports whether
-// it did. The wait is over then and must not be used again. It blocks, if only
-// for a moment: Kafka completes a waiting request on another thread, which others
+// it did; without time it does not wait at all. The wait is over then and must not
+// be used again. It blocks, if only for a moment: Kafka completes a waiting request on another thread, which others
 // may precede, sometimes by a while.
 func (w *wait) sleep(timeout time.Duration) bool {
 	for i := range w.entries {
@@ -74,7 +74,7 @@ func (w *wait) sleep(timeout time.Duration) bool {
 			break
 		}
 	}
-	waits := !w.done
+	waits := !w.done && timeout > 0
 	if waits {
 		w.wake.Wait(timeout)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -233,8 +234,21 @@ func static(instance string) func(*kmsg.JoinGroupRequest) {
 func (g *group) joined(step, letter string, protocols []protocol, edits ...func(*kmsg.JoinGroupRequest)) {
 	k, o := g.ask(step, letter, g.join(letter, protocols, edits...))
 	if r, ok := theirs[*kmsg.JoinGroupResponse](k, o); ok && r.ErrorCode == memberIDRequired {
-		g.ask(step+", with the id", letter, g.join(letter, protocols, edits...))
+		k, o = g.ask(step+", with the id", letter, g.join(letter, protocols, edits...))
 	}
+	if r, ok := theirs[*kmsg.JoinGroupResponse](k, o); ok && r.ErrorCode == 0 {
+		g.s.both(func(sd *side) { eventually(func() bool { return sd.tellsOf(g.name) }) })
+	}
+}
+
+// tellsOf says whether a group's coordinator lists it. The answer to a join does not
+// wait for the record that makes the group, and who asks about groups hears of what
+// is committed.
+func (sd *side) tellsOf(name string) bool {
+	req := kmsg.NewPtrListGroupsRequest()
+	req.SetVersion(5)
+	resp, ok := quiet[*kmsg.ListGroupsResponse](sd, sd.coordinator(name), req)
+	return ok && slices.ContainsFunc(resp.Groups, func(g kmsg.ListGroupsResponseGroup) bool { return g.Group == name })
 }
 
 // joining begins to join a member that has to wait for others.

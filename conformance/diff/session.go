@@ -405,9 +405,13 @@ func (sd *side) settled(topic string, parts int) bool {
 		if !ok || len(resp.Topics) != 1 || resp.Topics[0].ErrorCode != 0 || len(resp.Topics[0].Partitions) != parts {
 			return false
 		}
+		replicas := 0
 		for _, p := range resp.Topics[0].Partitions {
 			if p.ErrorCode != 0 || len(p.ISR) != len(p.Replicas) {
 				return false
+			}
+			if slices.Contains(p.Replicas, int32(b)) {
+				replicas++
 			}
 			if int(p.Leader) == b {
 				if _, ok := sd.end(topic, p.Partition, b, 0); !ok {
@@ -415,10 +419,31 @@ func (sd *side) settled(topic string, parts int) bool {
 				}
 			}
 		}
+		if sd.logs(topic, b) != replicas {
+			return false
+		}
 		sd.ids[topic] = resp.Topics[0].TopicID
 		sd.names[resp.Topics[0].TopicID] = topic
 	}
 	return true
+}
+
+// logs is how many partitions of a topic a broker has logs of.
+func (sd *side) logs(topic string, broker int) (n int) {
+	req := kmsg.NewPtrDescribeLogDirsRequest()
+	req.SetVersion(4) // without topics: all
+	resp, ok := quiet[*kmsg.DescribeLogDirsResponse](sd, broker, req)
+	if !ok {
+		return -1
+	}
+	for _, dir := range resp.Dirs {
+		for _, t := range dir.Topics {
+			if t.Topic == topic {
+				n += len(t.Partitions)
+			}
+		}
+	}
+	return n
 }
 
 func (sd *side) end(topic string, part int32, broker int, iso int8) (int64, bool) {
