@@ -142,7 +142,7 @@ func (d *Detection) Finish(s Settings, emit Emit) {
 	}
 	emit = l.doubtful(emit)
 	l.bijection(emit)
-	l.starts = newBelowStarts(d.polls, s.Reset)
+	l.starts, l.jumps = newBelowStarts(d.polls, s.Reset), d.polls.jumps()
 	lost := l.findLost(emit)
 	l.unseen(lost, emit)
 	l.findStuck(emit)

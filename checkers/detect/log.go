@@ -52,6 +52,7 @@ type Log struct {
 	ties     map[spot][]history.Rec // where several records were seen at one offset
 	inDoubt  []int                  // rows of operations of unknown outcome with sends
 	starts   *belowStarts           // of readers; set when all is over
+	jumps    [][]Jump               // by partition, when it is finished
 	coverage []coverage             // by partition: what readers passed over; set by the order of polls
 	hasTxn   bool                   // some operation is a transaction of several steps
 	mixed    bool                   // some operation sends and polls

@@ -103,6 +103,9 @@ type standing struct {
 	passed int64
 }
 
+// reached is the highest offset that the consumer had reached before the step.
+func (s *step) reached() int64 { return max(s.from.high, s.reach) }
+
 func newPollOrder(l *Log) *pollOrder {
 	o := &pollOrder{log: l, firstUnsure: -1, moves: map[readerOf][]int64{}, sought: map[history.Key]int64{}}
 	// What a listener is told belongs into the middle of the poll that it is told in, but
@@ -446,12 +449,38 @@ func (o *pollOrder) judge(s *step, emit Emit) {
 		emit(pair(back, s.key, &s.from, &s.to))
 	case stepOver:
 		from := s.from
-		if from.high = max(from.high, s.reach); !s.anywhere && o.log.step(s.key, &from, &s.to) == stepOver {
+		if from.high = s.reached(); !s.anywhere && o.log.step(s.key, &from, &s.to) == stepOver {
 			f := pair(skip, s.key, &s.from, &s.to)
 			f.Reached = from.high
 			emit(f)
 		}
 	}
+}
+
+// Jump is a poll that was given what lies above and below some offsets, by a reader that
+// may have been given nothing between.
+type Jump struct {
+	From, To  int64
+	Completed int64 // the event at which the poll ended
+}
+
+// Jumps are those in a partition, in the order of the history. They are known when it is
+// finished.
+func (l *Log) Jumps(key history.Key) []Jump { return l.jumps[key] }
+
+// jumps are those among the steps that were kept, by partition.
+func (o *pollOrder) jumps() [][]Jump {
+	all := make([][]Jump, len(o.log.parts))
+	if o.log.ranks != nil {
+		return all
+	}
+	for i := range o.doubts {
+		s := &o.doubts[i]
+		if from := s.reached(); !s.anywhere && s.to.low > from+1 {
+			all[s.key] = append(all[s.key], Jump{from, s.to.low, int64(o.log.H.Brief(s.to.row).Completed)})
+		}
+	}
+	return all
 }
 
 // finish judges what was kept. Before it, what readers stand on is recorded as

@@ -203,7 +203,7 @@ func (p *Permits) compacted() *compaction {
 
 // missed reports whether all that a finding misses is such. A record that a consumer
 // jumped over was gone when it was given the next, so that what superseded it had
-// been sent by then.
+// been sent by then; some of them may have been deleted at a client's request.
 func (p *Permits) missed(f *detect.Finding, such func(rec history.Rec, offset, before int64) bool) bool {
 	switch f.Anomaly {
 	case detect.PollSkip, detect.IntPollSkip, detect.GroupJump:
@@ -211,7 +211,9 @@ func (p *Permits) missed(f *detect.Finding, such func(rec history.Rec, offset, b
 		return such(f.Record.Rec, f.Record.Offset, math.MaxInt64)
 	}
 	before := int64(p.log.H.Brief(f.Later.Row).Completed)
-	return p.skippedAll(f, func(offset int64, rec history.Rec) bool { return such(rec, offset, before) })
+	return p.skippedAll(f, func(offset int64, rec history.Rec) bool {
+		return such(rec, offset, before) || p.deleted(f.Key, offset, p.log.Writer(rec), before)
+	})
 }
 
 // superseded: later records of the same record keys replaced them.

@@ -30,22 +30,30 @@ func deletedByClient(p *Permits, f *detect.Finding) bool {
 	default:
 		missed = p.missedFirst(f.Key, lost, writer)
 	}
-	for _, d := range all {
-		switch {
-		case missed >= 0 && d.began > missed:
-		case lost < 0: // it may have lain there
-			return true
-		case d.below > lost, d.below == history.NoOffset && writer >= 0 && int64(p.log.H.Brief(writer).Invoked) <= d.done: // of both the beginning may be older than the history
-			return true
-		}
+	if lost < 0 { // it may have lain there
+		return slices.ContainsFunc(all, func(d deletion) bool { return missed < 0 || d.began <= missed })
 	}
-	return false
+	return p.deleted(f.Key, lost, writer, missed)
+}
+
+// deleted: a client had asked for what lies at an offset to be deleted, by an event; by
+// any if that is -1.
+func (p *Permits) deleted(key history.Key, offset int64, writer int, by int64) bool {
+	return slices.ContainsFunc(p.deletionsOf(key), func(d deletion) bool {
+		switch {
+		case by >= 0 && d.began > by:
+			return false
+		case d.below == history.NoOffset: // of both the beginning may be older than the history
+			return writer >= 0 && int64(p.log.H.Brief(writer).Invoked) <= d.done
+		}
+		return d.below > offset
+	})
 }
 
 // resetToEnd: what followed the position was deleted, or the position was first needed, which
 // happens to a reader once.
 func resetToEnd(p *Permits, f *detect.Finding) bool {
-	if f.Anomaly == detect.PollSkip && p.outOfRange(f.Key, jump{f.Reached, f.Later.Offset, int64(p.log.H.Brief(f.Later.Row).Completed)}) {
+	if f.Anomaly == detect.PollSkip && p.outOfRange(f.Key, detect.Jump{From: f.Reached, To: f.Later.Offset, Completed: int64(p.log.H.Brief(f.Later.Row).Completed)}) {
 		return true
 	}
 	return oncePerReader(p, f)
@@ -54,7 +62,7 @@ func resetToEnd(p *Permits, f *detect.Finding) bool {
 // passedByReset: each reader that came past the record stood at what was deleted by then.
 func passedByReset(p *Permits, f *detect.Finding) bool {
 	if f.Record.Offset < 0 { // it may have lain there
-		return slices.ContainsFunc(p.jumpsOf(f.Key), func(j jump) bool { return p.outOfRange(f.Key, j) })
+		return slices.ContainsFunc(p.log.Jumps(f.Key), func(j detect.Jump) bool { return p.outOfRange(f.Key, j) })
 	}
 	over := p.over(f.Key, f.Record.Offset)
 	if f.Record.Row < 0 || p.log.Owed(f.Key, f.Record.Offset, f.Record.Row) >= 0 {
@@ -69,14 +77,14 @@ func passedByReset(p *Permits, f *detect.Finding) bool {
 }
 
 // reset: the consumer may have begun anew at the end.
-func (p *Permits) reset(key history.Key, j jump) bool {
+func (p *Permits) reset(key history.Key, j detect.Jump) bool {
 	return p.e.Is(AutoOffsetReset, "latest") && p.outOfRange(key, j)
 }
 
 // outOfRange: what followed the last record before a jump may have been deleted when it was made.
-func (p *Permits) outOfRange(key history.Key, j jump) bool {
+func (p *Permits) outOfRange(key history.Key, j detect.Jump) bool {
 	return retention(p.e) || slices.ContainsFunc(p.deletionsOf(key), func(d deletion) bool {
-		return d.began < j.completed && (d.below == history.NoOffset || d.below > j.from+1)
+		return d.began < j.Completed && (d.below == history.NoOffset || d.below > j.From+1)
 	})
 }
 

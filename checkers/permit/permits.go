@@ -2,7 +2,6 @@ package permit
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"sort"
 
@@ -38,7 +37,6 @@ type Permits struct {
 	ends   map[history.Key]detect.Ends
 	resets map[[2]int]bool // reader's process and key that had their one reset
 	lows   [][]low         // by key
-	jumps  [][]jump        // by key
 	firsts map[standing]int
 	// members are the processes that subscribed, if the history tells of any
 	// subscription or assignment; else nil.
@@ -418,12 +416,6 @@ func (p *Permits) lastSkipped(f *detect.Finding) int64 {
 	return last
 }
 
-// jump is a poll that was given what lies above and below some offsets.
-type jump struct {
-	from, to  int64
-	completed int64
-}
-
 // missedFirst is the event by which a reader had passed over an offset; -1: none
 // had.
 func (p *Permits) missedFirst(key history.Key, offset int64, writer int) int64 {
@@ -436,29 +428,21 @@ func (p *Permits) missedFirst(key history.Key, offset int64, writer int) int64 {
 		first = p.log.Owed(key, offset, writer)
 	}
 	for _, j := range p.over(key, offset) {
-		if j.completed > acked && (first < 0 || j.completed < first) && !p.reset(key, j) {
-			first = j.completed
+		if j.Completed > acked && (first < 0 || j.Completed < first) && !p.reset(key, j) {
+			first = j.Completed
 		}
 	}
 	return first
 }
 
 // over are the jumps over an offset.
-func (p *Permits) over(key history.Key, offset int64) (over []jump) {
-	for _, j := range p.jumpsOf(key) {
-		if j.from < offset && offset < j.to {
+func (p *Permits) over(key history.Key, offset int64) (over []detect.Jump) {
+	for _, j := range p.log.Jumps(key) {
+		if j.From < offset && offset < j.To {
 			over = append(over, j)
 		}
 	}
 	return over
-}
-
-// jumpsOf are those over what may lie between, in a partition.
-func (p *Permits) jumpsOf(key history.Key) []jump {
-	if p.lows == nil {
-		p.gatherLows()
-	}
-	return p.jumps[key]
 }
 
 // lowestFrom is the lowest offset of the partition that a poll returned which
@@ -481,33 +465,11 @@ type low struct{ began, offset int64 }
 
 func (p *Permits) gatherLows() {
 	p.lows = make([][]low, p.log.Partitions())
-	p.jumps = make([][]jump, p.log.Partitions())
-	last := map[int32]map[history.Key]int64{} // where a process stands
 	p.log.H.Each(func(op *history.Op) bool {
-		switch {
-		case (op.F == history.Assign || op.F == history.Subscribe) && op.Type == history.OK && !op.Seek: // what it had it reads on
-			maps.DeleteFunc(last[op.ProcessNo], func(key history.Key, _ int64) bool { return !slices.Contains(op.Keys, key) })
-		case moves(op):
-			delete(last, op.ProcessNo)
-		}
-		at := last[op.ProcessNo]
-		if at == nil {
-			at = map[history.Key]int64{}
-			last[op.ProcessNo] = at
-		}
 		for _, r := range op.Polled {
-			if r.Offset < 0 {
-				continue
+			if key := p.log.H.KeyOf(r.Rec); r.Offset >= 0 {
+				p.lows[key] = append(p.lows[key], low{op.Invoked, r.Offset})
 			}
-			key := p.log.H.KeyOf(r.Rec)
-			p.lows[key] = append(p.lows[key], low{op.Invoked, r.Offset})
-			if from, stands := at[key]; stands && r.Offset > from+1 {
-				p.jumps[key] = append(p.jumps[key], jump{from, r.Offset, op.Completed})
-			}
-			at[key] = r.Offset
-		}
-		if len(op.Polled) > 0 && op.Type != history.OK { // it may stand anywhere
-			delete(last, op.ProcessNo)
 		}
 		return true
 	})
@@ -516,15 +478,6 @@ func (p *Permits) gatherLows() {
 			lows[i].offset = min(lows[i].offset, lows[i+1].offset)
 		}
 	}
-}
-
-// moves reports whether a consumer may stand elsewhere since the operation.
-func moves(op *history.Op) bool {
-	switch op.F {
-	case history.Assign, history.Subscribe, history.Crash, history.Seek:
-		return op.Type != history.Failed
-	}
-	return op.F.OfListener() || len(op.Rebalanced) > 0
 }
 
 // endedByAnother: a transaction that an EndTxn of an earlier one ended came out committed though it was
