@@ -64,6 +64,7 @@ var dangers = map[string]func() func(*ledger.Entry) bool{
 	"a vote after an append of which only the end is known":                   unknownAppend,
 	"an outvoted leader has records cut that are committed later":             outvotedCut,
 	"a replica is out of sync half a minute after all healed":                 longOutOfSync,
+	"a leader looks for replicas that lag before it tells that it leads":      earlyLook,
 	"a commit of an epoch before the last is accepted":                        olderEpoch,
 	"a request vanishes when all faults have healed":                          lateVanished,
 	"a mark of a process that had opened nothing":                             emptyMark,
@@ -237,6 +238,22 @@ func olderEpoch() func(*ledger.Entry) bool {
 		before := newest[c.Member]
 		newest[c.Member] = max(before, c.Generation)
 		return c.Generation >= 0 && c.Generation < before
+	}
+}
+
+// earlyLook: a broker has led in an epoch, leads in a later one, and looks for replicas
+// that lag before it has written that the later one began.
+func earlyLook() func(*ledger.Entry) bool {
+	leads := map[*witness.Replica]kafka.LeaderEpoch{}
+	return func(e *ledger.Entry) bool {
+		switch f := e.Event.(type) {
+		case *witness.BecameLeader:
+			leads[f.Replica] = f.Epoch
+		case *witness.LagsChecked:
+			led, ever := leads[f.Replica]
+			return ever && f.Epoch > led
+		}
+		return false
 	}
 }
 

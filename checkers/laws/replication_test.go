@@ -129,7 +129,7 @@ func replicate(t *testing.T, events string) *tally {
 		case "shrink":
 			r.ShrinkProposed(w.node(), w.list())
 		case "keep":
-			r.LagsChecked(w.node(), w.list())
+			r.LagsChecked(w.node(), w.epoch(), w.list())
 		case "kept":
 			r.Kept(w.node())
 		case "damage":
@@ -711,7 +711,7 @@ var replications = []tale{
 		append 1 5 6 0
 		at 52
 		fetch 1 3 4 0
-		keep 1 [3]`},
+		keep 1 0 [3]`},
 	{"one that falls behind further and further, though it fetches", 99, replicated + `
 		lag 5
 		at 31
@@ -726,7 +726,7 @@ var replications = []tale{
 		append 3 6 9 0
 		at 66
 		fetch 1 3 9 0
-		keep 1 [3]`},
+		keep 1 0 [3]`},
 	{"one that never has all, and is not far behind, stays", 0, replicated + `
 		lag 5
 		at 31
@@ -738,7 +738,7 @@ var replications = []tale{
 		fetch 1 3 6 0
 		at 60
 		append 1 9 12 0
-		keep 1 [3]`},
+		keep 1 0 [3]`},
 	{"so does one that was in sync when the epoch began a short time ago", 0, replicated + `
 		lag 5
 		at 31
@@ -747,7 +747,7 @@ var replications = []tale{
 		state 1 1 [1 2 3]
 		leads 1 1 5 [1 2 3]
 		append 1 5 6 1
-		keep 1 [3]`},
+		keep 1 1 [3]`},
 	{"and is out when it has not fetched since for too long", 99, replicated + `
 		lag 5
 		at 31
@@ -755,7 +755,16 @@ var replications = []tale{
 		leads 1 1 4 [1 2 3]
 		append 1 4 5 1
 		at 52
-		keep 1 [3]`},
+		keep 1 1 [3]`},
+	{"a leader looks once more before it tells that it leads anew", 0, replicated + `
+		lag 5
+		at 31
+		append 1 4 5 0
+		state 2 1 [1 2 3]
+		follows 1 1 2 5
+		at 60
+		state 1 2 [1 2 3]
+		keep 1 2 [3]`},
 	{"replicas differ when all is quiet", 27, replicated + `
 		append 1 4 5 0
 		quiet`},

@@ -49,11 +49,12 @@ func (r *Replication) grows(p *replica, end int64) {
 }
 
 // LagsChecked: a leader has looked for replicas that lag, and keeps some in the ISR that lack
-// some of its log. Law 99.
-func (r *Replication) LagsChecked(leader Node, kept []Node) {
+// some of its log. Law 99. A leader may look before it tells that its epoch began, which it
+// does when it has written so: what is known of it then is of an epoch before.
+func (r *Replication) LagsChecked(leader Node, epoch Epoch, kept []Node) {
 	r.events++
 	p, c := r.of(leader), r.cfg.Calm
-	if c == nil || r.cfg.LagTimeMax == 0 {
+	if c == nil || r.cfg.LagTimeMax == 0 || !p.leads || p.epoch != epoch {
 		return
 	}
 	for _, n := range kept {

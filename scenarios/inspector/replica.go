@@ -60,7 +60,7 @@ func (in *Inspector) readReplica(p *Partition, id kafka.NodeID, event ledger.Eve
 	case *witness.ShrinkProposed:
 		l.ShrinkProposed(node, in.list(0, e.Late))
 	case *witness.LagsChecked:
-		l.LagsChecked(node, in.list(0, e.Kept))
+		l.LagsChecked(node, laws.Epoch(e.Epoch), in.list(0, e.Kept))
 	case *witness.ExpandProposed:
 		l.Proposed(node, laws.Node(e.Joins), int64(in.committed))
 	case *witness.FollowerFetched:
