@@ -242,7 +242,7 @@ func (g *group) joined(step, letter string, protocols []protocol, edits ...func(
 }
 
 // tellsOf says whether a group's coordinator lists it. The answer to a join does not
-// wait for the record that makes the group, and who asks about groups hears of what
+// wait for the record that makes the group, and a request about groups is told of what
 // is committed.
 func (sd *side) tellsOf(name string) bool {
 	req := kmsg.NewPtrListGroupsRequest()
