@@ -56,6 +56,13 @@ func TestServe_LivesWithAnyDamagedFile(t *testing.T) {
 	s.createTopic("lines")
 	lines := goSource(t)[:600]
 	s.produce("lines", lines)
+	for _, node := range []string{"broker-1", "controller-1"} {
+		require.Eventually(t, func() bool {
+			snapshots, err := filepath.Glob(filepath.Join(whole, node, "__cluster_metadata-0", "*-*.checkpoint"))
+			require.NoError(t, err)
+			return len(snapshots) > 0
+		}, time.Minute, 100*time.Millisecond, "a snapshot of the metadata in %s", node)
+	}
 	time.Sleep(time.Second)
 	s.kill()
 
@@ -78,6 +85,7 @@ func TestServe_LivesWithAnyDamagedFile(t *testing.T) {
 		seen[kindOfFile(rel)] = true
 		for _, d := range damages {
 			t.Run(kindOfFile(rel)+" "+d.name, func(t *testing.T) {
+				t.Parallel()
 				dir := filepath.Join(t.TempDir(), "data")
 				require.NoError(t, os.CopyFS(dir, os.DirFS(whole)))
 				file := filepath.Join(dir, rel)
