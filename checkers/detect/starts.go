@@ -233,28 +233,32 @@ func findResumable(all []readerStart) {
 	}
 }
 
-// passed is the offset at which a reader was given something that owes the
+// passed is the lowest offset at which a reader was given something first that owes the
 // record at this one; ok is false if no reader is known to owe it.
 func (b *belowStarts) passed(key history.Key, offset int64, writer int) (at int64, ok bool) {
-	at = math.MaxInt64
-	for _, rs := range b.of[key] {
-		if rs.start.offset > offset && rs.start.offset < at && b.owes(rs.reader, rs.start, offset, writer) {
-			at, ok = rs.start.offset, true
-		}
-	}
-	return at, ok
+	at = b.least(key, offset, writer, func(s *start) int64 { return s.offset })
+	return at, at != math.MaxInt64
 }
 
 // Owed is the event by which a reader was given something first that owes the record at an
 // offset below it; -1 if no reader is known to owe it.
 func (l *Log) Owed(key history.Key, offset int64, writer int) int64 {
-	event := int64(-1)
-	for _, rs := range l.starts.of[key] {
-		if s := rs.start; s.offset > offset && (event < 0 || s.given < event) && l.starts.owes(rs.reader, s, offset, writer) {
-			event = s.given
-		}
+	event := l.starts.least(key, offset, writer, func(s *start) int64 { return s.given })
+	if event == math.MaxInt64 {
+		return -1
 	}
 	return event
+}
+
+// least is the least of something of the starts that owe a record; math.MaxInt64 if none does.
+func (b *belowStarts) least(key history.Key, offset int64, writer int, of func(*start) int64) int64 {
+	least := int64(math.MaxInt64)
+	for _, rs := range b.of[key] {
+		if n := of(rs.start); rs.start.offset > offset && n < least && b.owes(rs.reader, rs.start, offset, writer) {
+			least = n
+		}
+	}
+	return least
 }
 
 // beganAbove: all readers of the partition began above an offset, and owe
