@@ -126,7 +126,7 @@ func (h *heartbeat) decide() (coordinator.Decision, error) {
 	epoch := h.updateEpoch(bump)
 	target, share := h.updateTarget(epoch)
 	h.reconcile(target, share, owned)
-	h.m.env.Tell(&witness.MemberHeard{Group: h.group.id, Member: id})
+	h.tellHeard(id, owned)
 	h.m.scheduleConsumerSession(h.group.id, id, h.m.sessionTimeout(h.group.id))
 	h.answer()
 	return h.decision(), nil
@@ -262,6 +262,15 @@ func (m *consumerMember) judgeEpoch(epoch int32, owned *[]topicPartitions) error
 func within(list, of []topicPartitions) bool {
 	_, outside := split(list, func(topic kafka.UUID, n int32) bool { return has(of, topic, n) })
 	return len(outside) == 0
+}
+
+// tellHeard tells the ledger of a member's heartbeat, and what it says that it owns.
+func (h *heartbeat) tellHeard(member string, owned *[]topicPartitions) {
+	e := &witness.MemberHeard{Group: h.group.id, Member: member}
+	if owned != nil {
+		e.Owns = append([]kafka.TopicPartition{}, h.m.named(*owned)...)
+	}
+	h.m.env.Tell(e)
 }
 
 // ownedOf is what a request says that its member owns; nil: it does not say.

@@ -148,6 +148,8 @@ type (
 	MemberHeard struct {
 		Group  string `json:"group"`
 		Member string `json:"member"`
+		// Owns is what the member says that it owns; nil: it does not say.
+		Owns []kafka.TopicPartition `json:"owns"`
 	}
 	// GroupHolds: what the log holds of a KIP-848 group, up to the last record written, when the
 	// group comes into another state. It is not told of large groups.
@@ -353,7 +355,10 @@ func (e *MemberLeft) Sentence() string {
 func (e *MemberHeard) Subject() string { return e.Group }
 
 func (e *MemberHeard) Sentence() string {
-	return fmt.Sprintf("group %s hears of %s", e.Group, e.Member)
+	if e.Owns == nil {
+		return fmt.Sprintf("group %s hears of %s", e.Group, e.Member)
+	}
+	return fmt.Sprintf("group %s hears of %s, which owns %s", e.Group, e.Member, partitions(e.Owns))
 }
 
 // Subject is the group.

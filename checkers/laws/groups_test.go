@@ -46,6 +46,8 @@ func gather(t *testing.T, events string) *tally {
 			g.Holds("g", w.held())
 		case "heard": // host member
 			g.Heard(w.host(), "g", w.text())
+		case "reports": // host member and what it owns
+			g.Reports(w.host(), "g", w.text(), w.texts())
 		case "expel": // host member, after so many seconds; with rebalance: because it missed one
 			host, member, seconds := w.host(), w.text(), w.num()
 			g.TimedOut(host, "g", member, time.Duration(seconds)*time.Second, len(w.texts()) > 0)
@@ -359,6 +361,18 @@ var gatherings = []tale{
 		join a m
 		join a n
 		heartbeat a m 6 x/0 x/1
+		heartbeat a n 7 x/1`},
+	{"or says that it does not own it: the answer that gave it was lost", 0, `
+		join a m
+		join a n
+		heartbeat a m 6 x/0 x/1
+		reports a m x/0
+		heartbeat a n 7 x/1`},
+	{"but not while it says that it does", 50, `
+		join a m
+		join a n
+		heartbeat a m 6 x/0 x/1
+		reports a m x/0 x/1
 		heartbeat a n 7 x/1`},
 	{"or is gone", 0, `
 		join a m

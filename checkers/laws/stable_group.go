@@ -80,6 +80,19 @@ func (x *group) take(g *Coordination, member string, now given) {
 	x.members.since = g.now()
 }
 
+// Reports: a member of a KIP-848 group says what it owns, in a heartbeat that its coordinator takes.
+// What it was given in an answer that was lost, and does not know of, need not be taken back from it.
+func (g *Coordination) Reports(by Coordinator, id, member string, partitions []string) {
+	g.events++
+	x := g.told(by, id)
+	had := x.members.given[member]
+	if had.classic {
+		return
+	}
+	had.partitions = slices.DeleteFunc(slices.Clone(had.partitions), func(p string) bool { return !slices.Contains(partitions, p) })
+	x.members.given[member] = had
+}
+
 // holder is another member that has a partition by the consumer protocol.
 func (x *group) holder(partition, but string) (member string, has bool) {
 	for _, m := range x.given() {

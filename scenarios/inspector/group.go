@@ -39,6 +39,9 @@ func (in *Inspector) readGroup(e *ledger.Entry) {
 		in.groups.Joined(coordinator(e), x.Group, x.Member, x.Instance)
 	case *witness.MemberHeard:
 		in.groups.Heard(coordinator(e), x.Group, x.Member)
+		if x.Owns != nil {
+			in.groups.Reports(coordinator(e), x.Group, x.Member, partitions(x.Owns))
+		}
 	case *witness.GroupHolds:
 		in.groups.Holds(x.Group, heldOf(x))
 	case *witness.MemberLeft:
