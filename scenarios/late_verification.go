@@ -26,7 +26,7 @@ var LateVerification = Scenario{
 		"replica.lag.time.max.ms": "1000", "replica.fetch.wait.max.ms": "300", "replica.fetch.backoff.ms": "50",
 	}),
 	Topics:   []Topic{{Name: "orders", Partitions: 48, Replicas: 3, MinInsync: 2}},
-	Workload: wordy(many(LateProduce.Workload.(workloads.TransactionalWrites), 2)),
+	Workload: wordy(many(LateProduce.Workload.(workloads.TransactionalWrites), 4)),
 	Faults:   lateAnswers(3*time.Second, 57*time.Second),
 	Checks:   PromisesToTransactions,
 	Probes:   []*ledger.Probe{log.ProbeVerifiedTooLate, ProbeTransactionAborted},
@@ -39,9 +39,10 @@ func wordy(w workloads.TransactionalWrites) workloads.TransactionalWrites {
 }
 
 // lateAnswers has what the coordinator sends to one broker that leads partitions, and coordinates no transaction, come late
-// every six seconds.
+// every six seconds or so: not in step with transactions that go on when it is over, which would have a connection for
+// markers again and again.
 func lateAnswers(from, to time.Duration) (plan faults.Plan) {
-	for at := from; at < to; at += 6 * time.Second {
+	for at := from; at < to; at += 5*time.Second + time.Duration(len(plan))*100*time.Millisecond {
 		plan = append(plan,
 			faults.Timed{At: at, Fault: faults.Reset{Host: faults.AllBrokers}},
 			faults.Timed{At: at + 250*time.Millisecond, Fault: faults.LateDelivery{
