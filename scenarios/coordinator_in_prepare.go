@@ -17,7 +17,7 @@ var CoordinatorInPrepare = Scenario{
 	About:    "the coordinator dies between the decision and the last marker; the next one carries it out",
 	Cluster:  Transactional,
 	Topics:   []Topic{Orders},
-	Workload: many(Ledgers, 6),
+	Workload: many(Ledgers, 9),
 	Faults: faults.Plan{
 		{At: 6 * time.Second, For: 7 * time.Second, Fault: faults.CutOneWay{From: faults.TransactionCoordinator("producer-1"), To: faults.AllBrokers}},
 		{At: 9 * time.Second, For: 4 * time.Second, Fault: faults.Kill{Host: faults.TransactionCoordinator("producer-1")}},

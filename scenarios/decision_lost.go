@@ -19,7 +19,7 @@ var DecisionLost = Scenario{
 	About:    "a decision that two coordinators had is lost with them before it was committed; another one is made, and no marker tells the first",
 	Cluster:  withConfig(Transactional, map[string]string{"transaction.state.log.num.partitions": "1"}),
 	Topics:   []Topic{Orders},
-	Workload: many(Ledgers, 8),
+	Workload: many(Ledgers, 12),
 	Faults: faults.Plan{
 		{At: 10 * time.Second, Fault: faults.LateDelivery{From: faults.Host("broker-3"), To: faults.Host("broker-1", "broker-2"), By: 15 * time.Second}},
 		{At: 11 * time.Second, For: 25 * time.Second, Fault: faults.Pause{Host: faults.AllClients}},

@@ -10,8 +10,10 @@ transactions: a producer that writes transactions from number FIRST on and says 
 BOOTSTRAP TOPIC ID transactions FIRST"""
 
 import faulthandler
+import os
 import signal
 import sys
+import threading
 import time
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, Consumer, KafkaException, Producer, TopicPartition
@@ -177,7 +179,12 @@ def pipeline():
             for m in messages:
                 p.produce(f"{topic}-{group}", m.value(), partition=m.partition())
             offsets = [TopicPartition(topic, partition, offset) for partition, offset in ends.items()]
-            p.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata(), 10)
+            hangs = threading.Timer(25, start_again)
+            hangs.start()
+            try:
+                p.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata(), 10)
+            finally:
+                hangs.cancel()
 
         if producer.run(write, True) == "committed":
             for m in messages:
@@ -186,6 +193,13 @@ def pipeline():
             rewind(consumer)
     consumer.close()
     say("closed")
+
+
+def start_again():
+    """What a service's supervisor does. librdkafka does not look at the timeout of this call, and where its group
+    coordinator was not among the brokers for a moment, as when all are restarted, it may never come back."""
+    say("error", "send_offsets_to_transaction hangs (librdkafka #5456, #5511): started again")
+    os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
 def rewind(consumer):
