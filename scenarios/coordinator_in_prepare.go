@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/txn"
@@ -18,23 +19,32 @@ var CoordinatorInPrepare = Scenario{
 	Cluster:  Transactional,
 	Topics:   []Topic{Orders},
 	Workload: many(Ledgers, 9),
-	Faults: faults.Plan{
-		{At: 6 * time.Second, For: 7 * time.Second, Fault: faults.CutOneWay{From: faults.TransactionCoordinator("producer-1"), To: faults.AllBrokers}},
-		{At: 9 * time.Second, For: 4 * time.Second, Fault: faults.Kill{Host: faults.TransactionCoordinator("producer-1")}},
-		{At: 17 * time.Second, For: 4 * time.Second, Fault: faults.Pause{Host: faults.Leader("orders", 0)}},
-		{At: 18500 * time.Millisecond, Fault: faults.MoveTransactionCoordinator{ID: "producer-1"}},
-		{At: 18500 * time.Millisecond, Fault: faults.MoveTransactionCoordinator{ID: "producer-2"}},
-		{At: 18500 * time.Millisecond, Fault: faults.MoveTransactionCoordinator{ID: "producer-3"}},
-		{At: 27 * time.Second, For: 4 * time.Second, Fault: faults.Pause{Host: faults.Leader("orders", 1)}},
-		{At: 28500 * time.Millisecond, For: 2 * time.Second, Fault: faults.PingPongTransactionCoordinator{ID: "producer-1", Every: 300 * time.Millisecond}},
-		{At: 28500 * time.Millisecond, Fault: faults.MoveTransactionCoordinator{ID: "producer-2"}},
-		{At: 28500 * time.Millisecond, Fault: faults.MoveTransactionCoordinator{ID: "producer-3"}},
-		{At: 37 * time.Second, For: 4 * time.Second, Fault: faults.Pause{Host: faults.Leader("orders", 2)}},
-		{At: 38500 * time.Millisecond, For: 3 * time.Second, Fault: faults.PowerOff{Host: faults.TransactionCoordinator("producer-2")}},
-		{At: 38500 * time.Millisecond, Fault: faults.MoveTransactionCoordinator{ID: "producer-3"}},
-		{At: 47 * time.Second, For: 3 * time.Second, Fault: faults.SlowFsync{Host: faults.AllBrokers, By: 500 * time.Millisecond}},
-		{At: 48 * time.Second, For: 3 * time.Second, Fault: faults.Kill{Host: faults.TransactionCoordinator("producer-3")}},
-	},
+	Faults: slices.Concat(
+		faults.Plan{
+			{At: 6 * time.Second, For: 7 * time.Second, Fault: faults.CutOneWay{From: faults.TransactionCoordinator("producer-1"), To: faults.AllBrokers}},
+			{At: 9 * time.Second, For: 4 * time.Second, Fault: faults.Kill{Host: faults.TransactionCoordinator("producer-1")}},
+		},
+		movedInPrepare(15*time.Second, 39*time.Second),
+		faults.Plan{
+			{At: 40 * time.Second, For: 3 * time.Second, Fault: faults.Pause{Host: faults.Leader("orders", 2)}},
+			{At: 41 * time.Second, For: 3 * time.Second, Fault: faults.PowerOff{Host: faults.TransactionCoordinator("producer-2")}},
+			{At: 49 * time.Second, For: 3 * time.Second, Fault: faults.SlowFsync{Host: faults.AllBrokers, By: 500 * time.Millisecond}},
+			{At: 50 * time.Second, For: 3 * time.Second, Fault: faults.Kill{Host: faults.TransactionCoordinator("producer-3")}},
+		},
+	),
 	Checks: PromisesToTransactions,
 	Probes: []*ledger.Probe{txn.ProbePreparedLoaded, txn.ProbeConcurrent},
+}
+
+// movedInPrepare has the leaders of the partitions stand still one after another, and all coordinators move meanwhile,
+// one of them to and fro.
+func movedInPrepare(from, to time.Duration) (plan faults.Plan) {
+	for at := from; at < to; at += 5 * time.Second {
+		plan = append(plan,
+			faults.Timed{At: at, For: 3 * time.Second, Fault: faults.Pause{Host: faults.Leader("orders", int32(len(plan)/4%3))}},
+			faults.Timed{At: at + 1200*time.Millisecond, For: time.Second, Fault: faults.PingPongTransactionCoordinator{ID: "producer-1", Every: 300 * time.Millisecond}},
+			faults.Timed{At: at + 1200*time.Millisecond, Fault: faults.MoveTransactionCoordinator{ID: "producer-2"}},
+			faults.Timed{At: at + 1200*time.Millisecond, Fault: faults.MoveTransactionCoordinator{ID: "producer-3"}})
+	}
+	return plan
 }
