@@ -164,7 +164,7 @@ var forPeople = map[string][]string{
 	},
 	"the course of transactions": {"witness.MarkerQueued"},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
-		"sim.ClockStepped", "sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",
+		"sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",
 		"network.Cut", "network.Mended",
 	},
 	"what a member of a group does: laws look at the group coordinator, and checkers at the history": {

@@ -26,6 +26,10 @@ type transactions struct {
 	pending  []pendingOffset
 	decided  []pendingOffset
 	resets   []offsetReset
+	removed  []removedOffset
+	states   []groupIn
+	deleted  []topicDeleted
+	clocks   []clockStep
 	owners   []ownership
 	lives    []life
 	loads    []shard     // of the topic of transactional ids
@@ -150,6 +154,25 @@ type (
 		moment
 		host, group, partition, policy string
 	}
+	// removedOffset: a coordinator has removed a committed offset.
+	removedOffset struct {
+		moment
+		host, group, partition string
+	}
+	// groupIn: a group is in another state, as its coordinator tells.
+	groupIn struct {
+		moment
+		group, state string
+		generation   int32
+	}
+	topicDeleted struct {
+		moment
+		topic string
+	}
+	clockStep struct {
+		moment
+		host, text string
+	}
 )
 
 // transactionsOf reads the events. ofLaw: a law broke, and they end with the event that broke it.
@@ -176,8 +199,14 @@ func (t *transactions) read(e *ledger.Entry) {
 		t.begun = append(t.begun, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
 	case *witness.TxnFenced:
 		t.fenced = append(t.fenced, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
-	case *witness.OffsetPending, *witness.OffsetDecided, *witness.OffsetCommitted, *witness.PositionReset:
+	case *witness.OffsetPending, *witness.OffsetDecided, *witness.OffsetCommitted, *witness.PositionReset, *witness.OffsetsExpired:
 		t.readOffset(e)
+	case *witness.GroupState:
+		t.states = append(t.states, groupIn{now, x.Group, x.To, x.Generation})
+	case *witness.TopicDeleted:
+		t.deleted = append(t.deleted, topicDeleted{now, x.Topic})
+	case *sim.ClockStepped:
+		t.clocks = append(t.clocks, clockStep{now, e.Host, x.Sentence()})
 	case *witness.ShardLoaded:
 		of := shard{now, e.Host, x.Subject(), x.Epoch, true, false, x.Records}
 		if x.Shard.Shard.Topic == kafka.TransactionsTopic {
@@ -271,6 +300,10 @@ func (t *transactions) readOffset(e *ledger.Entry) {
 		t.decided = append(t.decided, p)
 	case *witness.PositionReset:
 		t.resets = append(t.resets, offsetReset{t.last, e.Host, x.Group, x.Partition.String(), x.Policy})
+	case *witness.OffsetsExpired:
+		for _, tp := range x.Partitions {
+			t.removed = append(t.removed, removedOffset{t.last, e.Host, x.Group, tp.String()})
+		}
 	}
 }
 
@@ -283,8 +316,8 @@ func (o *txnOp) sent(sends []workloads.SentRecord) {
 
 func (t *transactions) completed(x *workloads.Completed) {
 	op := t.open[x.Process]
-	if op == nil {
-		return // it began before the trace
+	if op == nil || op.f != x.Function {
+		return // it began before the trace; or a rebalance was told in the middle of a poll
 	}
 	delete(t.open, x.Process)
 	op.to, op.done, op.outcome, op.err = t.last, x.Index, x.Outcome, x.Error

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -51,6 +52,7 @@ func TestExplain_Stories(t *testing.T) {
 		{"commit-of-no-generation", reports.Violation{Subject: "orders/1", Anomaly: "commit-order", Offsets: []int64{457, 407}, Ops: []int{5717, 6036}}, reports.OutputTwice},
 		{"stale-commit", reports.Violation{Subject: "orders/2", Anomaly: "stale-commit", Offsets: []int64{6, 5}, Ops: []int{5986, 6016}}, reports.StaleCommit},
 		{"loading-coordinator", reports.Violation{Subject: "orders/0", Anomaly: "committed-offset", Ops: []int{3929, 4057}}, reports.Rewound},
+		{"offset-expired", reports.Violation{Subject: "orders/9", Anomaly: "group-rewind", Offsets: []int64{3, 0}, Ops: []int{260, 424}}, reports.Rewound},
 		{"commit-not-kept", reports.Violation{Subject: "orders/1", Anomaly: "committed-offset", Ops: []int{4063, 4279}}, reports.Rewound},
 		{"zombie-commit", law("group billing"), reports.StaleCommit},
 		{"led-twice", law("__cluster_metadata/0"), reports.TwoLeaders},
@@ -99,6 +101,14 @@ func TestExplain_NeverGuesses(t *testing.T) {
 	} {
 		assert.Nil(t, why.Explain(slices.Values(all), &v), "%v", v)
 	}
+
+	expired := traceOf(t, "offset-expired")
+	none := slices.DeleteFunc(slices.Clone(expired), func(e *ledger.Entry) bool {
+		return e.Event.Kind().Name == "partitions-assigned" && e.At < 5*time.Second
+	})
+	rewound := why.Explain(slices.Values(none), &reports.Violation{Subject: "orders/9", Anomaly: "group-rewind", Ops: []int{260, 424}})
+	require.NotNil(t, rewound)
+	assert.NotContains(t, rewound.Because, "does not expire", "it is not known that a member owned the partition then")
 
 	other := slices.DeleteFunc(slices.Clone(all), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "became-follower" })
 	y := why.Explain(slices.Values(other), &reports.Violation{Subject: "orders/0", Inside: true})
@@ -153,6 +163,7 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.TxnMarkersUncommitted, scenario: "decision-lost", kind: reports.TornTransaction, because: "only when the decision is committed", long: true},
 		{bug: planted.TxnDoubleBump, scenario: "epochs-used-up", kind: reports.WrongEnd, because: "goes on with a new producer id", long: true},
 		{bug: planted.IgnoreGeneration, scenario: "zombie-member", set: map[string]string{"partition.assignment.strategy": "sticky"}, kind: reports.TwoAssignments, because: "the older claim must not count"},
+		{bug: planted.ExpireAnyState, scenario: "offsets-and-clocks", kind: reports.Rewound, because: "while the group has members that are subscribed"},
 	} {
 		t.Run(string(c.bug), func(t *testing.T) {
 			if c.long && !*long {
