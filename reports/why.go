@@ -65,6 +65,8 @@ const (
 	ForgottenProducer WhyKind = "forgotten producer"
 	// ValueLost: a compacted log lacks the last value of a key.
 	ValueLost WhyKind = "lost value"
+	// Unstartable: a node cannot start any more.
+	Unstartable WhyKind = "node that cannot start"
 	// A leader counts what a follower asked of the leader of another epoch.
 	OtherEpoch WhyKind = "fetch of another epoch"
 	// A leader tells an end of its log that lies below what was committed.

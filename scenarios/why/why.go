@@ -12,7 +12,7 @@
 // lost.go, duplicate.go, early.go and producers.go hold the rules of its log.
 // transactions.go and tale.go do so for transactions, with rules in aborted.go, torn.go
 // and endings.go. The rules of groups are in groups.go, assigned.go and rewound.go, those
-// of the quorum in quorum.go and images.go, of compacted topics in compacted.go.
+// of the quorum in quorum.go, images.go and snapshots.go, of compacted topics in compacted.go.
 package why
 
 import (
@@ -33,7 +33,7 @@ func Explain(events iter.Seq[*ledger.Entry], v *reports.Violation) *reports.Why 
 		return explainQuorum(events, v)
 	}
 	var without *reports.Why // a cause
-	for _, explain := range []func(iter.Seq[*ledger.Entry], *reports.Violation) *reports.Why{explainTable, explainLog, explainGroup, explainTransaction} {
+	for _, explain := range []func(iter.Seq[*ledger.Entry], *reports.Violation) *reports.Why{explainUnstarted, explainTable, explainLog, explainGroup, explainTransaction} {
 		switch why := explain(events, v); {
 		case why == nil:
 		case why.Because != "":

@@ -58,6 +58,7 @@ func TestExplain_Stories(t *testing.T) {
 		{"led-twice", law("__cluster_metadata/0"), reports.TwoLeaders},
 		{"vote-forgotten", law("__cluster_metadata/0"), reports.TwoLeaders},
 		{"committed-unsynced", law("__cluster_metadata/0"), reports.MetadataLost},
+		{"snapshot-unreadable", reports.Violation{}, reports.Unstartable},
 		{"tombstone-gone", reports.Violation{Ops: []int{40235, 35891, 89194}}, reports.ValueLost},
 		{"tombstone-polled", reports.Violation{Ops: []int{76360, 65419, 77563}}, reports.ValueLost},
 	} {
@@ -109,6 +110,9 @@ func TestExplain_NeverGuesses(t *testing.T) {
 	rewound := why.Explain(slices.Values(none), &reports.Violation{Subject: "orders/9", Anomaly: "group-rewind", Ops: []int{260, 424}})
 	require.NotNil(t, rewound)
 	assert.NotContains(t, rewound.Because, "does not expire", "it is not known that a member owned the partition then")
+
+	unreadable := slices.DeleteFunc(traceOf(t, "snapshot-unreadable"), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "controller-resigned" })
+	assert.Nil(t, why.Explain(slices.Values(unreadable), &reports.Violation{}), "a controller is active without it")
 
 	other := slices.DeleteFunc(slices.Clone(all), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "became-follower" })
 	y := why.Explain(slices.Values(other), &reports.Violation{Subject: "orders/0", Inside: true})
@@ -164,6 +168,7 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.TxnDoubleBump, scenario: "epochs-used-up", kind: reports.WrongEnd, because: "goes on with a new producer id", long: true},
 		{bug: planted.IgnoreGeneration, scenario: "zombie-member", set: map[string]string{"partition.assignment.strategy": "sticky"}, kind: reports.TwoAssignments, because: "the older claim must not count"},
 		{bug: planted.ExpireAnyState, scenario: "offsets-and-clocks", kind: reports.Rewound, because: "while the group has members that are subscribed"},
+		{bug: planted.SnapNoFsync, scenario: "controller-storm", set: map[string]string{"metadata.log.max.record.bytes.between.snapshots": "1500"}, kind: reports.Unstartable, because: "must be synced before it gets its name", long: true},
 	} {
 		t.Run(string(c.bug), func(t *testing.T) {
 			if c.long && !*long {
