@@ -162,7 +162,6 @@ var forPeople = map[string][]string{
 		"witness.ShardNotLoaded",
 		"witness.ShardReverted", "witness.RecordSetAside",
 	},
-	"the course of transactions": {"witness.MarkerQueued"},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
 		"sim.ClockDrifts",
 		"network.Cut", "network.Mended",

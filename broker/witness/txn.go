@@ -75,6 +75,16 @@ type (
 		Commit           bool                 `json:"commit"`
 		At               kafka.Offset         `json:"at"`
 	}
+	// MarkerAnswered: a coordinator is told that a partition has a marker that it sent, as the
+	// coordinator of CoordinatorEpoch.
+	MarkerAnswered struct {
+		TxnID            string               `json:"txn_id"`
+		Partition        kafka.TopicPartition `json:"partition"`
+		ProducerID       kafka.ProducerID     `json:"producer"`
+		Epoch            kafka.ProducerEpoch  `json:"producer_epoch"`
+		CoordinatorEpoch int32                `json:"coordinator_epoch"`
+		Commit           bool                 `json:"commit"`
+	}
 	// LastStableOffsetMoved: what a replica shows readers of committed records ends at To. It is
 	// told of a log from its first open transaction on; until then it is the high watermark.
 	LastStableOffsetMoved struct {
@@ -124,6 +134,7 @@ var (
 	txnTimedOut           = ledger.Declare[TxnTimedOut]("txn-timed-out", "a coordinator aborts a transaction that is open for too long", ledger.Notable)
 	markerQueued          = ledger.Declare[MarkerQueued]("marker-queued", "a coordinator begins to send the marker of a transaction", ledger.Detail)
 	markerWritten         = ledger.Declare[MarkerWritten]("marker-written", "a leader appends the marker of a transaction", ledger.Detail)
+	markerAnswered        = ledger.Declare[MarkerAnswered]("marker-answered", "a coordinator is told that a partition has the marker of a transaction", ledger.Detail)
 	lastStableOffsetMoved = ledger.Declare[LastStableOffsetMoved]("last-stable-offset-moved", "the end of what readers of committed records are shown has moved apart from the high watermark", ledger.Detail)
 	offsetPending         = ledger.Declare[OffsetPending]("offset-pending", "a transaction is to commit a group's offset", ledger.Detail)
 	offsetDecided         = ledger.Declare[OffsetDecided]("offset-decided", "a group's offset that was pending counts, or is forgotten", ledger.Detail)
@@ -137,6 +148,7 @@ func (e *TxnFenced) Kind() *ledger.Kind             { return txnFenced }
 func (e *TxnTimedOut) Kind() *ledger.Kind           { return txnTimedOut }
 func (e *MarkerQueued) Kind() *ledger.Kind          { return markerQueued }
 func (e *MarkerWritten) Kind() *ledger.Kind         { return markerWritten }
+func (e *MarkerAnswered) Kind() *ledger.Kind        { return markerAnswered }
 func (e *LastStableOffsetMoved) Kind() *ledger.Kind { return lastStableOffsetMoved }
 func (e *OffsetPending) Kind() *ledger.Kind         { return offsetPending }
 func (e *OffsetDecided) Kind() *ledger.Kind         { return offsetDecided }
@@ -196,6 +208,13 @@ func (e *MarkerWritten) Subject() string { return e.Partition.String() }
 
 func (e *MarkerWritten) Sentence() string {
 	return fmt.Sprintf("appends the %s of producer %d, epoch %d, to %v at offset %d", outcome(e.Commit), e.ProducerID, e.Epoch, e.Partition, e.At)
+}
+
+// Subject is the transactional id.
+func (e *MarkerAnswered) Subject() string { return e.TxnID }
+
+func (e *MarkerAnswered) Sentence() string {
+	return fmt.Sprintf("is told that %v has the %s of %s, producer %d, epoch %d, which it sent in epoch %d", e.Partition, outcome(e.Commit), e.TxnID, e.ProducerID, e.Epoch, e.CoordinatorEpoch)
 }
 
 // Subject is the transactional id.

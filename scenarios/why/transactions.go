@@ -17,6 +17,8 @@ type transactions struct {
 	moves    []txnMove
 	written  []txnMarker
 	refused  []txnMarker
+	heard    []txnMarker // coordinators were told that partitions have them
+	queued   []txnMarker // coordinators began to send them
 	timeouts []txnEvent
 	fenced   []txnEvent
 	batches  []txnBatch // of transactions, that leaders appended
@@ -37,6 +39,7 @@ type transactions struct {
 	reading
 
 	begun []txnEvent // by their producers
+	asked []txnEvent // for the end, by their producers
 
 	leads map[replicaOn]bool
 	led   map[string]string // host that began to lead last, by partition
@@ -193,6 +196,12 @@ func (t *transactions) read(e *ledger.Entry) {
 		t.written = append(t.written, txnMarker{moment: now, host: e.Host, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, commit: x.Commit, at: x.At})
 	case *witness.MarkerRefused:
 		t.refused = append(t.refused, txnMarker{moment: now, host: e.Host, id: x.TxnID, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, err: x.Text})
+	case *witness.MarkerAnswered:
+		t.heard = append(t.heard, txnMarker{moment: now, host: e.Host, id: x.TxnID, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, commit: x.Commit})
+	case *witness.MarkerQueued:
+		t.queued = append(t.queued, txnMarker{moment: now, host: e.Host, id: x.TxnID, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, commit: x.Commit})
+	case *witness.EndAsked:
+		t.asked = append(t.asked, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
 	case *witness.TxnTimedOut:
 		t.timeouts = append(t.timeouts, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
 	case *witness.TransactionBegun:

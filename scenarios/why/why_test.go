@@ -45,6 +45,7 @@ func TestExplain_Stories(t *testing.T) {
 		{"hanging", reports.Violation{}, reports.Hanging},
 		{"hanging-untold", reports.Violation{}, reports.Hanging}, // the leader's last stable offset did not move
 		{"marker-refused", reports.Violation{}, reports.Hanging},
+		{"answer-of-another-epoch", reports.Violation{}, reports.Hanging},
 		{"read-unstable", law("invoices/2"), reports.ReadUnstable},
 		{"completed-twice", law("transactional id worker-2"), reports.WrongEnd},
 		{"ended-without-new-epoch", law("transactional id worker-2"), reports.WrongEnd},
@@ -114,6 +115,9 @@ func TestExplain_NeverGuesses(t *testing.T) {
 	unreadable := slices.DeleteFunc(traceOf(t, "snapshot-unreadable"), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "controller-resigned" })
 	assert.Nil(t, why.Explain(slices.Values(unreadable), &reports.Violation{}), "a controller is active without it")
 
+	unanswered := slices.DeleteFunc(traceOf(t, "answer-of-another-epoch"), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "marker-answered" })
+	assert.Nil(t, why.Explain(slices.Values(unanswered), &reports.Violation{}), "it is not known what the coordinator was told")
+
 	other := slices.DeleteFunc(slices.Clone(all), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "became-follower" })
 	y := why.Explain(slices.Values(other), &reports.Violation{Subject: "orders/0", Inside: true})
 	require.NotNil(t, y)
@@ -130,6 +134,7 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		kind     reports.WhyKind
 		because  string
 		long     bool
+		first    uint64 // seed; 0: 1
 	}{
 		{bug: planted.TruncateToHW, scenario: "leadership-ping-pong", kind: reports.LostRecord, because: "own high watermark"},
 		{bug: planted.NoDivergenceCheck, scenario: "leadership-ping-pong", kind: reports.Diverged, because: "instead of truncating"},
@@ -168,6 +173,7 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.TxnDoubleBump, scenario: "epochs-used-up", kind: reports.WrongEnd, because: "goes on with a new producer id", long: true},
 		{bug: planted.IgnoreGeneration, scenario: "zombie-member", set: map[string]string{"partition.assignment.strategy": "sticky"}, kind: reports.TwoAssignments, because: "the older claim must not count"},
 		{bug: planted.ExpireAnyState, scenario: "offsets-and-clocks", kind: reports.Rewound, because: "while the group has members that are subscribed"},
+		{bug: planted.TxnPendingByID, scenario: "late-markers", kind: reports.Hanging, because: "an answer to a marker of another epoch", long: true, first: 18},
 		{bug: planted.SnapNoFsync, scenario: "controller-storm", set: map[string]string{"metadata.log.max.record.bytes.between.snapshots": "1500"}, kind: reports.Unstartable, because: "must be synced before it gets its name", long: true},
 	} {
 		t.Run(string(c.bug), func(t *testing.T) {
@@ -177,7 +183,7 @@ func TestExplain_PlantedBugs(t *testing.T) {
 			s, err := scenarios.Find(c.scenario)
 			require.NoError(t, err)
 			for seed := range uint64(12) {
-				r, err := trial.Run(s, trial.Options{Seed: seed + 1, Set: c.set, Plant: []planted.Bug{c.bug}, Keep: ledger.KeepAll})
+				r, err := trial.Run(s, trial.Options{Seed: seed + max(c.first, 1), Set: c.set, Plant: []planted.Bug{c.bug}, Keep: ledger.KeepAll})
 				require.NoError(t, err)
 				v := r.Report.Main()
 				if v == nil || v.Why == nil || v.Why.Kind != c.kind {
