@@ -23,6 +23,13 @@ type (
 		Epoch      kafka.ProducerEpoch `json:"producer_epoch"`
 		Commit     bool                `json:"commit"`
 	}
+	// EndAnswered: a coordinator answers that a transaction ends, with the producer id and epoch of
+	// the next one (EndTxn 5, KIP-890).
+	EndAnswered struct {
+		TxnID      string              `json:"txn_id"`
+		ProducerID kafka.ProducerID    `json:"producer"`
+		Epoch      kafka.ProducerEpoch `json:"producer_epoch"`
+	}
 	// TxnState: the newest state of a transactional id is committed, by Kafka's names; From is
 	// empty for an id that is new. To is Dead when it is forgotten.
 	TxnState struct {
@@ -65,6 +72,9 @@ type (
 		Epoch            kafka.ProducerEpoch  `json:"producer_epoch"`
 		CoordinatorEpoch int32                `json:"coordinator_epoch"`
 		Commit           bool                 `json:"commit"`
+		// Next is the producer id that the transactional id has once all markers are written, as
+		// the decision says; -1: the same.
+		Next kafka.ProducerID `json:"next_producer"`
 	}
 	// MarkerWritten: a leader has appended a marker.
 	MarkerWritten struct {
@@ -129,6 +139,7 @@ type (
 var (
 	transactionBegun      = ledger.Declare[TransactionBegun]("transaction-begun", "a producer begins a transaction", ledger.Detail)
 	endAsked              = ledger.Declare[EndAsked]("end-asked", "a producer asks its coordinator for the end of its transaction", ledger.Detail)
+	endAnswered           = ledger.Declare[EndAnswered]("end-answered", "a coordinator answers with which producer id and epoch a producer goes on", ledger.Detail)
 	txnState              = ledger.Declare[TxnState]("txn-state", "a transactional id is in another state", ledger.Detail)
 	txnFenced             = ledger.Declare[TxnFenced]("txn-fenced", "a producer learns that another has its transactional id", ledger.Notable)
 	txnTimedOut           = ledger.Declare[TxnTimedOut]("txn-timed-out", "a coordinator aborts a transaction that is open for too long", ledger.Notable)
@@ -143,6 +154,7 @@ var (
 
 func (e *TransactionBegun) Kind() *ledger.Kind      { return transactionBegun }
 func (e *EndAsked) Kind() *ledger.Kind              { return endAsked }
+func (e *EndAnswered) Kind() *ledger.Kind           { return endAnswered }
 func (e *TxnState) Kind() *ledger.Kind              { return txnState }
 func (e *TxnFenced) Kind() *ledger.Kind             { return txnFenced }
 func (e *TxnTimedOut) Kind() *ledger.Kind           { return txnTimedOut }
@@ -170,6 +182,13 @@ func (e *EndAsked) Sentence() string {
 		verb = "commit"
 	}
 	return fmt.Sprintf("asks to %s the transaction of %s, producer %d, epoch %d", verb, e.TxnID, e.ProducerID, e.Epoch)
+}
+
+// Subject is the transactional id.
+func (e *EndAnswered) Subject() string { return e.TxnID }
+
+func (e *EndAnswered) Sentence() string {
+	return fmt.Sprintf("answers that the transaction of %s ends; the next is of producer %d, epoch %d", e.TxnID, e.ProducerID, e.Epoch)
 }
 
 // Subject is the transactional id.

@@ -40,6 +40,7 @@ type transactions struct {
 
 	begun []txnEvent // by their producers
 	asked []txnEvent // for the end, by their producers
+	ended []txnEvent // what they are told to go on with
 
 	leads map[replicaOn]bool
 	led   map[string]string // host that began to lead last, by partition
@@ -80,8 +81,9 @@ type (
 		epoch               kafka.ProducerEpoch
 		coordinator         int32
 		commit              bool
-		at                  kafka.Offset // of one that is appended
-		err                 string       // of one that is refused
+		next                kafka.ProducerID // of one that is queued: that its id goes on with
+		at                  kafka.Offset     // of one that is appended
+		err                 string           // of one that is refused
 	}
 	txnEvent struct {
 		moment
@@ -199,7 +201,9 @@ func (t *transactions) read(e *ledger.Entry) {
 	case *witness.MarkerAnswered:
 		t.heard = append(t.heard, txnMarker{moment: now, host: e.Host, id: x.TxnID, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, commit: x.Commit})
 	case *witness.MarkerQueued:
-		t.queued = append(t.queued, txnMarker{moment: now, host: e.Host, id: x.TxnID, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, commit: x.Commit})
+		t.queued = append(t.queued, txnMarker{moment: now, host: e.Host, id: x.TxnID, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, commit: x.Commit, next: x.Next})
+	case *witness.EndAnswered:
+		t.ended = append(t.ended, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
 	case *witness.EndAsked:
 		t.asked = append(t.asked, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
 	case *witness.TxnTimedOut:

@@ -87,6 +87,8 @@ func explainTransaction(events iter.Seq[*ledger.Entry], v *reports.Violation) *r
 		return explainHanging(t, v.Subject)
 	case "nonmonotonic-poll", "int-nonmonotonic-poll", "group-rewind", "duplicate-processing", "processed-twice", "commit-order":
 		return explainRewind(t, v)
+	case "producer-epoch":
+		return explainUsedUp(t, v)
 	case "committed-offset":
 		return explainForgottenCommit(t, v)
 	case "": // something did not come to its end

@@ -49,6 +49,8 @@ func TestExplain_Stories(t *testing.T) {
 		{"read-unstable", law("invoices/2"), reports.ReadUnstable},
 		{"completed-twice", law("transactional id worker-2"), reports.WrongEnd},
 		{"ended-without-new-epoch", law("transactional id worker-2"), reports.WrongEnd},
+		{"answered-used-up", reports.Violation{Anomaly: "producer-epoch", Offsets: []int64{32766, 32767}, Ops: []int{101}}, reports.WrongEnd},
+		{"no-next-producer", law("transactional id producer-4"), reports.WrongEnd},
 		{"output-twice", reports.Violation{Subject: "orders/0", Anomaly: "nonmonotonic-poll", Offsets: []int64{38, 0}, Ops: []int{431, 500}}, reports.OutputTwice},
 		{"commit-of-no-generation", reports.Violation{Subject: "orders/1", Anomaly: "commit-order", Offsets: []int64{457, 407}, Ops: []int{5717, 6036}}, reports.OutputTwice},
 		{"stale-commit", reports.Violation{Subject: "orders/2", Anomaly: "stale-commit", Offsets: []int64{6, 5}, Ops: []int{5986, 6016}}, reports.StaleCommit},
@@ -118,6 +120,9 @@ func TestExplain_NeverGuesses(t *testing.T) {
 	unanswered := slices.DeleteFunc(traceOf(t, "answer-of-another-epoch"), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "marker-answered" })
 	assert.Nil(t, why.Explain(slices.Values(unanswered), &reports.Violation{}), "it is not known what the coordinator was told")
 
+	untold := slices.DeleteFunc(traceOf(t, "answered-used-up"), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "end-answered" })
+	assert.Nil(t, why.Explain(slices.Values(untold), &reports.Violation{Anomaly: "producer-epoch", Ops: []int{101}}), "the producer may have ignored what it was told")
+
 	other := slices.DeleteFunc(slices.Clone(all), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "became-follower" })
 	y := why.Explain(slices.Values(other), &reports.Violation{Subject: "orders/0", Inside: true})
 	require.NotNil(t, y)
@@ -174,6 +179,8 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.IgnoreGeneration, scenario: "zombie-member", set: map[string]string{"partition.assignment.strategy": "sticky"}, kind: reports.TwoAssignments, because: "the older claim must not count"},
 		{bug: planted.ExpireAnyState, scenario: "offsets-and-clocks", kind: reports.Rewound, because: "while the group has members that are subscribed"},
 		{bug: planted.TxnPendingByID, scenario: "late-markers", kind: reports.Hanging, because: "an answer to a marker of another epoch", long: true, first: 18},
+		{bug: planted.TxnRotateWrongPair, scenario: "epochs-used-up", kind: reports.WrongEnd, because: "answered with the one that is used up", long: true},
+		{bug: planted.TxnNoPersistPrevNext, scenario: "coordinator-in-prepare", set: map[string]string{"ktrial.transaction.first.epoch": "32762"}, kind: reports.WrongEnd, because: "must have the next producer id in its record", long: true, first: 2},
 		{bug: planted.SnapNoFsync, scenario: "controller-storm", set: map[string]string{"metadata.log.max.record.bytes.between.snapshots": "1500"}, kind: reports.Unstartable, because: "must be synced before it gets its name", long: true},
 	} {
 		t.Run(string(c.bug), func(t *testing.T) {
