@@ -65,6 +65,8 @@ const (
 	ForgottenProducer WhyKind = "forgotten producer"
 	// ValueLost: a compacted log lacks the last value of a key.
 	ValueLost WhyKind = "lost value"
+	// TakenForFree: a coordinator takes a partition for free that a member has.
+	TakenForFree WhyKind = "partition taken for free"
 	// Unstartable: a node cannot start any more.
 	Unstartable WhyKind = "node that cannot start"
 	// A leader counts what a follower asked of the leader of another epoch.

@@ -26,6 +26,7 @@ type groups struct {
 	polls  []groupPoll
 	took   []tookCommit
 	given  []given
+	holds  []holds
 	downs  []life
 	reading
 	ids    map[string]string // host by id of a member
@@ -135,6 +136,8 @@ func (g *groups) read(e *ledger.Entry) {
 		g.took = append(g.took, tookCommit{now, e.Host, x.Group, x.Partition.String(), x.Member, x.Offset, x.Generation, true})
 	case *witness.GroupAssigned:
 		g.given = append(g.given, given{now, e.Host, *x})
+	case *witness.GroupHolds:
+		g.holds = append(g.holds, holds{now, e.Host, *x})
 	case *witness.CoordinatorForgotten:
 		g.forgotten(e.Host, x)
 	case *workloads.Completed:
@@ -222,6 +225,8 @@ func (g *groups) explainLaw() *reports.Why {
 		}
 	case *witness.GroupAssigned:
 		return g.explainGiven()
+	case *witness.GroupHolds:
+		return g.takenForFree()
 	case *witness.OffsetCommitted, *witness.OffsetPending:
 		if n := len(g.took); n > 0 {
 			return g.staleCommit(&g.took[n-1])

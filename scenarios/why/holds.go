@@ -1,0 +1,103 @@
+package why
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
+	"github.com/ktrial/ktrial/reports"
+)
+
+// holds: what the log holds of a KIP-848 group, as its coordinator tells.
+type holds struct {
+	moment
+	host string
+	witness.GroupHolds
+}
+
+// of is what a group holds of a member; nil: it is none.
+func (h *holds) of(member string) *witness.MemberHolds {
+	i := slices.IndexFunc(h.Members, func(m witness.MemberHolds) bool { return m.Member == member })
+	if i < 0 {
+		return nil
+	}
+	return &h.Members[i]
+}
+
+// takenForFree explains that a coordinator takes a partition for free that a member has.
+func (g *groups) takenForFree() *reports.Why {
+	h := &g.holds[len(g.holds)-1]
+	for i := range h.Members {
+		m := &h.Members[i]
+		for _, tp := range slices.Concat(m.Has, m.Gives) {
+			if !slices.Contains(h.Taken, tp) {
+				return g.explainFree(h, m, tp)
+			}
+		}
+	}
+	return nil
+}
+
+// explainFree is about a partition that was a member's and known to be taken, and is still that member's.
+func (g *groups) explainFree(h *holds, m *witness.MemberHolds, tp kafka.TopicPartition) *reports.Why {
+	var known *holds // when it was counted as taken last
+	for i := range g.holds {
+		if x := &g.holds[i]; x.Group == h.Group && x.before(h.moment) && slices.Contains(x.Taken, tp) {
+			known = x
+		}
+	}
+	if known == nil {
+		return nil
+	}
+	s := &story{g: g, partition: tp.String()}
+	name := g.nameOf(m.Member)
+	if had := known.of(m.Member); had != nil && slices.Contains(slices.Concat(had.Has, had.Gives), tp) {
+		s.add(known.step(known.host, reports.Assigned, onGroup, fmt.Sprintf("counts %s as taken: %s has it, in epoch %d, and is to have %s", tp, name, had.Epoch, listed(had.Target))))
+	}
+	because := s.givenBack(known, h, m.Member, tp)
+	s.add(h.step(h.host, reports.Broke, onGroup, fmt.Sprintf("counts %s as taken, and %s has %s", listed(h.Taken), name, tp)))
+	what := fmt.Sprintf("%s has %s of group %s, and the coordinator takes it for free: it gives it at once to the next member that is to have it, and then two own it", name, tp, h.Group)
+	why := s.conclude(reports.TakenForFree, h.Group, what, because)
+	why.Remarks = append(why.Remarks, reports.Remark{At: reports.Seconds(h.at), Host: h.host, Text: fmt.Sprintf("%s is free", tp)})
+	return why
+}
+
+// givenBack says that a member was to give up a partition, and was given it again before another had it.
+func (s *story) givenBack(known, until *holds, member string, tp kafka.TopicPartition) string {
+	var without, again *given
+	for i := range s.g.given {
+		x := &s.g.given[i]
+		if x.Group != until.Group || !known.before(x.moment) || !x.before(until.moment) {
+			continue
+		}
+		has := slices.Contains(x.Partitions, tp)
+		switch {
+		case x.Member != member && has:
+			return "" // another one was given it meanwhile
+		case x.Member != member:
+		case !has:
+			without, again = x, nil
+		case without != nil && again == nil:
+			again = x
+		}
+	}
+	if without == nil || again == nil {
+		return ""
+	}
+	name := s.g.nameOf(member)
+	s.add(without.answer(s.g, reports.GroupMoved))
+	for _, o := range s.g.owned {
+		if o.member == member && o.partition == tp.String() && without.before(o.to) && o.to.before(until.moment) {
+			s.add(o.to.step(o.host, reports.GaveUp, onGroup, o.ended))
+		}
+	}
+	for _, t := range s.g.told {
+		if t.group == until.Group && known.before(t.moment) && t.before(again.moment) && t.state == "" {
+			s.add(t.step(t.host, t.kind, onGroup, t.text))
+		}
+	}
+	s.add(again.answer(s.g, reports.Assigned))
+	return fmt.Sprintf("%s was to give %s up, and got it back in epoch %d. When the record of a member changes, all that it had and was to give up must be struck off what is taken before what it has now is added: in another order a partition that goes from the one to the other is lost (KAFKA-16147).",
+		name, tp, again.Generation)
+}
