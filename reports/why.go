@@ -67,6 +67,8 @@ const (
 	ValueLost WhyKind = "lost value"
 	// TakenForFree: a coordinator takes a partition for free that a member has.
 	TakenForFree WhyKind = "partition taken for free"
+	// NotGivenUp: a member of a group keeps a partition that it is to give up.
+	NotGivenUp WhyKind = "partition not given up"
 	// Unstartable: a node cannot start any more.
 	Unstartable WhyKind = "node that cannot start"
 	// A leader counts what a follower asked of the leader of another epoch.

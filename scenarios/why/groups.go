@@ -27,6 +27,8 @@ type groups struct {
 	took   []tookCommit
 	given  []given
 	holds  []holds
+	heard  []heard
+	got    []received
 	downs  []life
 	reading
 	ids    map[string]string // host by id of a member
@@ -138,6 +140,10 @@ func (g *groups) read(e *ledger.Entry) {
 		g.given = append(g.given, given{now, e.Host, *x})
 	case *witness.GroupHolds:
 		g.holds = append(g.holds, holds{now, e.Host, *x})
+	case *witness.MemberHeard:
+		g.heard = append(g.heard, heard{now, x.Group, x.Member})
+	case *witness.TargetReceived:
+		g.got = append(g.got, received{now, e.Host, *x})
 	case *witness.CoordinatorForgotten:
 		g.forgotten(e.Host, x)
 	case *workloads.Completed:
@@ -227,6 +233,10 @@ func (g *groups) explainLaw() *reports.Why {
 		return g.explainGiven()
 	case *witness.GroupHolds:
 		return g.takenForFree()
+	case *witness.MemberLeft:
+		if e.Unrevoked {
+			return g.notGivenUp(e)
+		}
 	case *witness.OffsetCommitted, *witness.OffsetPending:
 		if n := len(g.took); n > 0 {
 			return g.staleCommit(&g.took[n-1])

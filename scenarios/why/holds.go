@@ -16,6 +16,20 @@ type holds struct {
 	witness.GroupHolds
 }
 
+type (
+	// heard: a coordinator takes the heartbeat of a member.
+	heard struct {
+		moment
+		group, member string
+	}
+	// received: a member is told what it is to have.
+	received struct {
+		moment
+		host string
+		witness.TargetReceived
+	}
+)
+
 // of is what a group holds of a member; nil: it is none.
 func (h *holds) of(member string) *witness.MemberHolds {
 	i := slices.IndexFunc(h.Members, func(m witness.MemberHolds) bool { return m.Member == member })
@@ -100,4 +114,78 @@ func (s *story) givenBack(known, until *holds, member string, tp kafka.TopicPart
 	s.add(again.answer(s.g, reports.Assigned))
 	return fmt.Sprintf("%s was to give %s up, and got it back in epoch %d. When the record of a member changes, all that it had and was to give up must be struck off what is taken before what it has now is added: in another order a partition that goes from the one to the other is lost (KAFKA-16147).",
 		name, tp, again.Generation)
+}
+
+// notGivenUp explains that a member was removed, for it did not give up in time what it was to.
+func (g *groups) notGivenUp(left *witness.MemberLeft) *reports.Why {
+	var kept *owned
+	var asked *given
+	for _, o := range g.owned {
+		if o.group == left.Group && o.member == left.Member && o.to.seq == 0 {
+			if a := g.askedFor(o); a != nil && (asked == nil || a.before(asked.moment)) {
+				kept, asked = o, a
+			}
+		}
+	}
+	if asked == nil {
+		return nil
+	}
+	s := &story{g: g, partition: kept.partition}
+	s.add(kept.from.step(kept.host, reports.Assigned, onGroup, fmt.Sprintf("is assigned %s, generation %d", kept.partition, kept.generation)))
+	s.add(asked.answer(g, reports.GroupMoved))
+	because := s.whyKept(kept, asked)
+	for _, p := range slices.Backward(g.polls) {
+		if p.client == kept.host && p.partition == kept.partition && asked.before(p.moment) {
+			s.add(p.step(kept.host, reports.Read, onClient, fmt.Sprintf("still reads %s, up to offset %d", kept.partition, p.last)).of(p.op))
+			break
+		}
+	}
+	removed := g.told[len(g.told)-1]
+	s.add(removed.step(removed.host, reports.Broke, onGroup, removed.text))
+	what := fmt.Sprintf("%s was removed from group %s: it was to give up %s, and still had it %s later", kept.host, left.Group, kept.partition, reports.Lasting(removed.at-asked.at))
+	why := s.conclude(reports.NotGivenUp, left.Group, what, because)
+	why.Remarks = append(why.Remarks, reports.Remark{At: reports.Seconds(asked.at), Host: kept.host, Text: fmt.Sprintf("is to give %s up", kept.partition)})
+	return why
+}
+
+// askedFor is the first answer to a member after which it was never again to have what it owns.
+func (g *groups) askedFor(o *owned) (asked *given) {
+	for i := range g.given {
+		x := &g.given[i]
+		switch {
+		case x.Group != o.group || x.Member != o.member || !o.from.before(x.moment):
+		case slices.ContainsFunc(x.Partitions, func(tp kafka.TopicPartition) bool { return tp.String() == o.partition }):
+			asked = nil
+		case asked == nil:
+			asked = x
+		}
+	}
+	return asked
+}
+
+// whyKept says what a member was told, and that it ran meanwhile.
+func (s *story) whyKept(o *owned, asked *given) string {
+	var told *received
+	for i := range s.g.got {
+		if x := &s.g.got[i]; x.host == o.host && x.Membership.Member == o.member && asked.before(x.moment) && !slices.ContainsFunc(x.Partitions, func(tp kafka.TopicPartition) bool { return tp.String() == o.partition }) {
+			told = x
+			break
+		}
+	}
+	down := slices.ContainsFunc(s.g.downs, func(l life) bool { return l.host == o.host && asked.before(l.moment) })
+	if told == nil || down || told.Total != len(told.Partitions) {
+		return ""
+	}
+	s.add(told.step(told.host, reports.Answered, onClient, fmt.Sprintf("is told that it is to have %s", listed(told.Partitions))))
+	times := 0
+	for _, h := range s.g.heard {
+		if h.member == o.member && told.before(h.moment) {
+			times++
+		}
+	}
+	because := fmt.Sprintf("%s was told at %s that it is to have %s. It did not give up %s, though it ran, and %d heartbeats of it came since.", o.host, reports.Seconds(told.at), listed(told.Partitions), o.partition, times)
+	if told.Total == 0 {
+		because += " An assignment that is empty says that a member is to have nothing; only where there is none (null) does nothing change (KIP-848)."
+	}
+	return because
 }

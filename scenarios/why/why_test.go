@@ -182,6 +182,7 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.TxnRotateWrongPair, scenario: "epochs-used-up", kind: reports.WrongEnd, because: "answered with the one that is used up", long: true},
 		{bug: planted.TxnNoPersistPrevNext, scenario: "coordinator-in-prepare", set: map[string]string{"ktrial.transaction.first.epoch": "32762"}, kind: reports.WrongEnd, because: "must have the next producer id in its record", long: true, first: 2},
 		{bug: planted.EpochAddThenRemove, scenario: "slow-to-give-up", kind: reports.TakenForFree, because: "and got it back in epoch"},
+		{bug: planted.HeartbeatEmptyIsNoChange, scenario: "slow-to-give-up", kind: reports.NotGivenUp, because: "An assignment that is empty says"},
 		{bug: planted.SnapNoFsync, scenario: "controller-storm", set: map[string]string{"metadata.log.max.record.bytes.between.snapshots": "1500"}, kind: reports.Unstartable, because: "must be synced before it gets its name", long: true},
 	} {
 		t.Run(string(c.bug), func(t *testing.T) {
