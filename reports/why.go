@@ -65,6 +65,8 @@ const (
 	ForgottenProducer WhyKind = "forgotten producer"
 	// ValueLost: a compacted log lacks the last value of a key.
 	ValueLost WhyKind = "lost value"
+	// OutOfOrder: a record lies behind one that its producer sent later.
+	OutOfOrder WhyKind = "records out of order"
 	// TakenForFree: a coordinator takes a partition for free that a member has.
 	TakenForFree WhyKind = "partition taken for free"
 	// NotGivenUp: a member of a group keeps a partition that it is to give up.

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/internal/golden"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
@@ -34,6 +35,7 @@ func TestExplain_Stories(t *testing.T) {
 		{"truncated-to-own-mark", law("orders/0"), reports.LostRecord},
 		{"acked-by-leader-alone", reports.Violation{Subject: "orders/0", Anomaly: "lost-write", Values: []string{"p2-0-989@orders/0"}}, reports.LostRecord},
 		{"retry-not-known", reports.Violation{Subject: "orders/0", Anomaly: "duplicate", Values: []string{"p3-0-205@orders/0"}, Offsets: []int64{266, 268}}, reports.Duplicated},
+		{"out-of-order", reports.Violation{Subject: "orders/1", Anomaly: "nonmonotonic-send", Values: []string{"p4-2-38@orders/1", "p4-2-46@orders/1"}, Offsets: []int64{243, 201}, Ops: []int{4056, 4131}}, reports.OutOfOrder},
 		{"diverged", law("orders/0"), reports.Diverged},
 		{"given-up-too-early", law("group billing"), reports.TwoOwnersAtOnce},
 		{"not-coordinated", reports.Violation{}, reports.StuckGroup},
@@ -123,6 +125,19 @@ func TestExplain_NeverGuesses(t *testing.T) {
 	untold := slices.DeleteFunc(traceOf(t, "answered-used-up"), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "end-answered" })
 	assert.Nil(t, why.Explain(slices.Values(untold), &reports.Violation{Anomaly: "producer-epoch", Ops: []int{101}}), "the producer may have ignored what it was told")
 
+	known := slices.Clone(traceOf(t, "out-of-order"))
+	for i, e := range known { // broker-1 has a batch of the producer before
+		if x, ok := e.Event.(*witness.Appended); ok && e.Host == "broker-1" && x.From == 201 {
+			before := *x
+			before.From, before.End = 200, 201
+			known = slices.Insert(known, i, &ledger.Entry{At: e.At, Host: e.Host, Event: &before})
+			break
+		}
+	}
+	order := why.Explain(slices.Values(known), &reports.Violation{Subject: "orders/1", Anomaly: "nonmonotonic-send", Values: []string{"p4-2-38@orders/1", "p4-2-46@orders/1"}, Offsets: []int64{243, 201}})
+	require.NotNil(t, order)
+	assert.Empty(t, order.Because, "the leader knew the producer")
+
 	other := slices.DeleteFunc(slices.Clone(all), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "became-follower" })
 	y := why.Explain(slices.Values(other), &reports.Violation{Subject: "orders/0", Inside: true})
 	require.NotNil(t, y)
@@ -183,6 +198,7 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.TxnNoPersistPrevNext, scenario: "coordinator-in-prepare", set: map[string]string{"ktrial.transaction.first.epoch": "32762"}, kind: reports.WrongEnd, because: "must have the next producer id in its record", long: true, first: 2},
 		{bug: planted.EpochAddThenRemove, scenario: "slow-to-give-up", kind: reports.TakenForFree, because: "and got it back in epoch"},
 		{bug: planted.HeartbeatEmptyIsNoChange, scenario: "slow-to-give-up", kind: reports.NotGivenUp, because: "An assignment that is empty says"},
+		{bug: planted.FirstTogether, scenario: "first-batches", kind: reports.OutOfOrder, because: "the first must go alone", long: true},
 		{bug: planted.SnapNoFsync, scenario: "controller-storm", set: map[string]string{"metadata.log.max.record.bytes.between.snapshots": "1500"}, kind: reports.Unstartable, because: "must be synced before it gets its name", long: true},
 	} {
 		t.Run(string(c.bug), func(t *testing.T) {
