@@ -54,7 +54,9 @@ const (
 	OutputTwice WhyKind = "duplicated output"
 	Rewound     WhyKind = "group rewind"
 	StaleCommit WhyKind = "commit of an old generation"
-	TwoLeaders  WhyKind = "two leaders"
+	// ReplacedCommit: a coordinator took a commit of a process that another one had replaced.
+	ReplacedCommit WhyKind = "commit of a replaced member"
+	TwoLeaders     WhyKind = "two leaders"
 	// MetadataLost: metadata that was committed is gone, or was not safe.
 	MetadataLost WhyKind = "lost metadata"
 	// ImagesDiffer: nodes made different things of the same metadata.

@@ -1,6 +1,7 @@
 package why
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -29,7 +30,10 @@ type groups struct {
 	holds  []holds
 	heard  []heard
 	got    []received
-	downs  []life
+	// of static members
+	replaced []replaced
+	fenced   []told
+	downs    []life
 	reading
 	ids    map[string]string // host by id of a member
 	kip848 map[string]bool   // by group
@@ -141,7 +145,11 @@ func (g *groups) read(e *ledger.Entry) {
 	case *witness.GroupHolds:
 		g.holds = append(g.holds, holds{now, e.Host, *x})
 	case *witness.MemberHeard:
-		g.heard = append(g.heard, heard{now, x.Group, x.Member})
+		g.heard = append(g.heard, heard{now, e.Host, x.Group, x.Member})
+	case *witness.MemberReplaced:
+		g.replaced = append(g.replaced, replaced{now, e.Host, *x})
+	case *witness.MemberFenced:
+		g.fenced = append(g.fenced, told{moment: now, host: e.Host, group: x.Group, member: x.Member, text: cmp.Or(x.Name, x.Text)})
 	case *witness.TargetReceived:
 		g.got = append(g.got, received{now, e.Host, *x})
 	case *witness.CoordinatorForgotten:

@@ -20,7 +20,7 @@ type (
 	// heard: a coordinator takes the heartbeat of a member.
 	heard struct {
 		moment
-		group, member string
+		host, group, member string
 	}
 	// received: a member is told what it is to have.
 	received struct {

@@ -421,6 +421,11 @@ func (g *groups) generationAt(group string, at moment) (generation int32) {
 
 // staleCommit explains that a coordinator took a commit of a generation that was over.
 func (g *groups) staleCommit(c *tookCommit) *reports.Why {
+	for i := range g.replaced {
+		if x := &g.replaced[i]; x.Group == c.group && x.MemberReplaced.Member == c.member && x.before(c.moment) {
+			return g.replacedCommit(c, x)
+		}
+	}
 	s := &story{g: g, partition: c.partition}
 	var since moment
 	for _, o := range g.owned {

@@ -199,6 +199,8 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.EpochAddThenRemove, scenario: "slow-to-give-up", kind: reports.TakenForFree, because: "and got it back in epoch"},
 		{bug: planted.HeartbeatEmptyIsNoChange, scenario: "slow-to-give-up", kind: reports.NotGivenUp, because: "An assignment that is empty says"},
 		{bug: planted.FirstTogether, scenario: "first-batches", kind: reports.OutOfOrder, because: "the first must go alone", long: true},
+		{bug: planted.NoInstanceFence, scenario: "static-twin", kind: reports.ReplacedCommit, because: "must be refused with FENCED_INSTANCE_ID"},
+		{bug: planted.StaticSwapVolatile, scenario: "static-twin", kind: reports.ReplacedCommit, because: "must be in the log before its process is answered"},
 		{bug: planted.SnapNoFsync, scenario: "controller-storm", set: map[string]string{"metadata.log.max.record.bytes.between.snapshots": "1500"}, kind: reports.Unstartable, because: "must be synced before it gets its name", long: true},
 	} {
 		t.Run(string(c.bug), func(t *testing.T) {
