@@ -71,7 +71,7 @@ func (g *groups) explainFree(h *holds, m *witness.MemberHolds, tp kafka.TopicPar
 	}
 	because := s.givenBack(known, h, m.Member, tp)
 	s.add(h.step(h.host, reports.Broke, onGroup, fmt.Sprintf("counts %s as taken, and %s has %s", listed(h.Taken), name, tp)))
-	what := fmt.Sprintf("%s has %s of group %s, and the coordinator takes it for free: it gives it at once to the next member that is to have it, and then two own it", name, tp, h.Group)
+	what := fmt.Sprintf("%s has %s of group %s, and the coordinator takes it for free: the next member that is to have it would be given it at once", name, tp, h.Group)
 	why := s.conclude(reports.TakenForFree, h.Group, what, because)
 	why.Remarks = append(why.Remarks, reports.Remark{At: reports.Seconds(h.at), Host: h.host, Text: fmt.Sprintf("%s is free", tp)})
 	return why
@@ -141,7 +141,7 @@ func (g *groups) notGivenUp(left *witness.MemberLeft) *reports.Why {
 		}
 	}
 	removed := g.told[len(g.told)-1]
-	s.add(removed.step(removed.host, reports.Broke, onGroup, removed.text))
+	s.add(removed.step(removed.host, reports.Broke, onGroup, fmt.Sprintf("removes %s from group %s, which did not revoke in time", kept.host, left.Group)))
 	what := fmt.Sprintf("%s was removed from group %s: it was to give up %s, and still had it %s later", kept.host, left.Group, kept.partition, reports.Lasting(removed.at-asked.at))
 	why := s.conclude(reports.NotGivenUp, left.Group, what, because)
 	why.Remarks = append(why.Remarks, reports.Remark{At: reports.Seconds(asked.at), Host: kept.host, Text: fmt.Sprintf("is to give %s up", kept.partition)})

@@ -155,7 +155,7 @@ func (c *council) whyUnreadable(u *unreadable) string {
 		}
 		c.add(l.moment, l.host, reports.Lost, "loses power, and has lost of %s: %s", l.path, l.text)
 		c.remark(l.moment, l.host, "snapshot not synced")
-		because = fmt.Sprintf("The file had its name, and the loss of power at %s took from it what was not synced. A snapshot must be synced before it gets its name: a node that starts begins with the newest that it finds (KAFKA-15312, KIP-630).", reports.Seconds(l.at))
+		because = fmt.Sprintf("The snapshot had its name, and the loss of power at %s took from it what was not synced. A snapshot must be synced before it gets its name: a node that starts begins with the newest that it finds (KAFKA-15312, KIP-630).", reports.Seconds(l.at))
 		if written == nil {
 			because = fmt.Sprintf("The loss of power at %s took from the file what was not synced.", reports.Seconds(l.at))
 		}

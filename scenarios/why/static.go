@@ -39,7 +39,7 @@ func (g *groups) replacedCommit(c *tookCommit, x *replaced) *reports.Why {
 		with = ", in a transaction"
 	}
 	s.add(c.step(c.host, reports.Broke, onGroup, fmt.Sprintf("takes the commit of %s up to offset %d, generation %d, from %s%s", c.partition, c.offset, c.generation, old, with)))
-	what := fmt.Sprintf("Group %s took a commit of %s from %s, whose place as the static member %s %s had taken %s before", c.group, c.partition, old, x.Instance, successor, reports.Lasting(c.at-x.at))
+	what := fmt.Sprintf("Group %s took a commit of %s from %s, %s after %s had replaced it as the static member %s", c.group, c.partition, old, reports.Lasting(c.at-x.at), successor, x.Instance)
 	why := s.conclude(reports.ReplacedCommit, c.group, what, because)
 	why.Remarks = append(why.Remarks, reports.Remark{At: reports.Seconds(c.at), Host: c.host, Text: "replaced by " + successor})
 	return why
