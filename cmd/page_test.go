@@ -353,6 +353,8 @@ var kinds = []struct {
 	{"records out of order", []string{"first-batches", "--seed", "1", "--plant", "client.first_together"}, []string{"lies behind it in orders/1", "sequence 10 first"}, true},
 	{"a commit of a replaced member", []string{"static-twin", "--seed", "1", "--plant", "group.no_instance_fence"}, []string{"after twin had replaced it as the static member member-1", "replaced by twin"}, true},
 	{"a static member that is not in the log", []string{"static-twin", "--seed", "1", "--plant", "group.static_swap_volatile"}, []string{"it refused twin, and took member-1 for the member", "replaced by twin"}, true},
+	{"a leader outside the ISR", []string{"standard", "--seed", "2", "--plant", "ctrl.batch_expire_from_base"}, []string{"which is not in its ISR", "Sessions must expire one at a time"}, true},
+	{"a member that is removed too early", []string{"scale-out", "--seed", "2", "--plant", "group.no_session_in_rebalance"}, []string{"as silent, 4.5s after its last heartbeat", "heard of 4.5s ago"}, true},
 	{"what is permitted", []string{"acks-one", "--seed", "1", "--set", "duration=22s"}, []string{"ALLOWED", "was acknowledged"}, true},
 	{"a run that holds", []string{"leader-loses-power", "--seed", "1", "--set", "duration=6s"}, nil, true},
 }

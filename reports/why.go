@@ -71,6 +71,10 @@ const (
 	OutOfOrder WhyKind = "records out of order"
 	// TakenForFree: a coordinator takes a partition for free that a member has.
 	TakenForFree WhyKind = "partition taken for free"
+	// RemovedEarly: a coordinator removed a member as silent that it had heard of.
+	RemovedEarly WhyKind = "member removed too early"
+	// LeaderOut: the controllers committed a leader that is not in the ISR.
+	LeaderOut WhyKind = "leader outside the ISR"
 	// NotGivenUp: a member of a group keeps a partition that it is to give up.
 	NotGivenUp WhyKind = "partition not given up"
 	// Unstartable: a node cannot start any more.

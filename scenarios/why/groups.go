@@ -242,7 +242,10 @@ func (g *groups) explainLaw() *reports.Why {
 	case *witness.GroupHolds:
 		return g.takenForFree()
 	case *witness.MemberLeft:
-		if e.Unrevoked {
+		switch {
+		case e.Timeout > 0 && !e.Rebalance:
+			return g.removedEarly(e)
+		case e.Unrevoked:
 			return g.notGivenUp(e)
 		}
 	case *witness.OffsetCommitted, *witness.OffsetPending:

@@ -3,6 +3,7 @@ package why
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/witness"
@@ -188,4 +189,52 @@ func (s *story) whyKept(o *owned, asked *given) string {
 		because += " An assignment that is empty says that a member is to have nothing; only where there is none (null) does nothing change (KIP-848)."
 	}
 	return because
+}
+
+// removedEarly explains that a member of a classic group was removed for its silence when it had been heard of within
+// its session.
+func (g *groups) removedEarly(left *witness.MemberLeft) *reports.Why {
+	removed := &g.told[len(g.told)-1]
+	var last, counted *heard // the last heartbeat, and the one from which the session was counted
+	for i := range g.heard {
+		h := &g.heard[i]
+		if h.group != left.Group || h.member != left.Member || h.host != removed.host {
+			continue
+		}
+		last = h
+		if d := removed.at - h.at - left.Timeout; -countsAs < d && d < countsAs {
+			counted = h
+		}
+	}
+	if last == nil || removed.at-last.at >= left.Timeout {
+		return nil
+	}
+	name := g.nameOf(left.Member)
+	s := &story{g: g}
+	s.add(last.step(last.host, reports.Answered, onGroup, fmt.Sprintf("takes a heartbeat of %s", name)))
+	s.add(removed.step(removed.host, reports.Broke, onGroup, fmt.Sprintf("removes %s: its session of %s is over", name, reports.Lasting(left.Timeout))))
+	what := fmt.Sprintf("%s was removed from group %s as silent, %s after its last heartbeat; its session lasts %s", name, left.Group, reports.Lasting(removed.at-last.at), reports.Lasting(left.Timeout))
+	why := s.conclude(reports.RemovedEarly, left.Group, what, s.countedFrom(counted, last, removed, name))
+	why.Remarks = append(why.Remarks, reports.Remark{At: reports.Seconds(removed.at), Host: removed.host, Text: "heard of " + reports.Lasting(removed.at-last.at) + " ago"})
+	return why
+}
+
+// countsAs is by how much a session may differ from its length, for clocks drift.
+const countsAs = 100 * time.Millisecond
+
+// countedFrom says from which heartbeat a session was counted, if a rebalance had begun when the last came.
+func (s *story) countedFrom(counted, last *heard, removed *told, name string) string {
+	var state *told
+	for i := range s.g.told {
+		if t := &s.g.told[i]; t.group == removed.group && t.state != "" && t.before(last.moment) {
+			state = t
+		}
+	}
+	if counted == nil || counted == last || state == nil || state.state != "PreparingRebalance" || !counted.before(state.moment) {
+		return ""
+	}
+	s.add(counted.step(counted.host, reports.Assigned, onGroup, fmt.Sprintf("takes a heartbeat of %s", name)))
+	s.add(state.step(state.host, state.kind, onGroup, state.text))
+	return fmt.Sprintf("%s counted the session from the heartbeat at %s. The one at %s came when the group was in PreparingRebalance, waiting for its members to join again, and did not count: a heartbeat keeps the session in every state of the group, though it is answered REBALANCE_IN_PROGRESS (KIP-62).",
+		removed.host, reports.Seconds(counted.at), reports.Seconds(last.at))
 }

@@ -9,7 +9,7 @@
 // guesses.
 //
 // The files: account.go reads the events of a partition, way.go follows a record;
-// lost.go, duplicate.go, order.go, early.go and producers.go hold the rules of its log.
+// lost.go, duplicate.go, order.go, early.go, contradicted.go and producers.go hold the rules of its log.
 // transactions.go and tale.go do so for transactions, with rules in aborted.go, torn.go
 // and endings.go. The rules of groups are in groups.go, assigned.go, holds.go, static.go and rewound.go, those
 // of the quorum in quorum.go, images.go and snapshots.go, of compacted topics in compacted.go.

@@ -201,6 +201,8 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.FirstTogether, scenario: "first-batches", kind: reports.OutOfOrder, because: "the first must go alone", long: true},
 		{bug: planted.NoInstanceFence, scenario: "static-twin", kind: reports.ReplacedCommit, because: "must be refused with FENCED_INSTANCE_ID"},
 		{bug: planted.StaticSwapVolatile, scenario: "static-twin", kind: reports.ReplacedCommit, because: "must be in the log before its process is answered"},
+		{bug: planted.BatchExpireFromBase, scenario: "standard", kind: reports.LeaderOut, because: "Sessions must expire one at a time", long: true},
+		{bug: planted.NoSessionInRebalance, scenario: "scale-out", kind: reports.RemovedEarly, because: "keeps the session in every state of the group", long: true},
 		{bug: planted.SnapNoFsync, scenario: "controller-storm", set: map[string]string{"metadata.log.max.record.bytes.between.snapshots": "1500"}, kind: reports.Unstartable, because: "must be synced before it gets its name", long: true},
 	} {
 		t.Run(string(c.bug), func(t *testing.T) {
