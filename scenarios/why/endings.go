@@ -169,6 +169,9 @@ func (a *tale) epochFell(now, before *txnMove) (what, because string) {
 	if before.Epoch >= lastEpoch-1 {
 		because = fmt.Sprintf("Epoch %d is the last in which a producer may write: then its transactional id goes on with a new producer id, from epoch 0 (KIP-360, KIP-890). ", lastEpoch) + because
 	}
+	if before.To == "Ongoing" && now.ends() && now.Version >= 2 && uint16(now.Epoch)-uint16(before.Epoch) == 2 {
+		because = "An end takes one epoch, and this one took two: it passed over the one that is only for markers (KAFKA-19367). " + because
+	}
 	if kept := a.keptUsedUp(now.ProducerID, now.moment); kept != "" {
 		because = kept + " An epoch that falls lets in what was fenced."
 	}

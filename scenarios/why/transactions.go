@@ -43,6 +43,7 @@ type transactions struct {
 	ended []txnEvent // what they are told to go on with
 
 	leads map[replicaOn]bool
+	cuts  []logCut
 	led   map[string]string // host that began to lead last, by partition
 	since []ledSince
 	marks map[logOn]int // the last of stable, by log
@@ -174,6 +175,12 @@ type (
 		moment
 		topic string
 	}
+	// logCut: a replica's log ends at to from now on.
+	logCut struct {
+		moment
+		logOn
+		to kafka.Offset
+	}
 	clockStep struct {
 		moment
 		host, text string
@@ -269,6 +276,8 @@ func (t *transactions) readReplica(e *ledger.Entry) {
 	case *witness.Opened:
 		t.leads[replicaOn{x.Subject(), x.Node}] = false
 		delete(t.marks, logOn{x.Subject(), e.Host}) // it tells anew, unless all is stable
+	case *witness.Truncated:
+		t.cuts = append(t.cuts, logCut{now, logOn{x.Subject(), e.Host}, x.To})
 	case *witness.Appended:
 		if x.Transactional && t.leads[replicaOn{x.Subject(), x.Node}] {
 			t.batches = append(t.batches, txnBatch{now, e.Host, x.Subject(), x.Batch})
@@ -415,7 +424,8 @@ func (t *transactions) marked(partition string, producer kafka.ProducerID, since
 	return nil
 }
 
-// cutOff reports whether a marker is gone: a leader after it wrote another one at its offset, or below.
+// cutOff reports whether a marker is gone: a leader after it wrote another one at its offset, or below, or the
+// leader that had written it cut it off.
 func (t *transactions) cutOff(w *txnMarker) bool {
 	for i := range t.written {
 		x := &t.written[i]
@@ -425,7 +435,17 @@ func (t *transactions) cutOff(w *txnMarker) bool {
 			return true
 		}
 	}
-	return false
+	return t.cutOf(w) != nil
+}
+
+// cutOf is when the leader that wrote a marker cut it off again; nil: it did not.
+func (t *transactions) cutOf(w *txnMarker) *logCut {
+	for i := range t.cuts {
+		if c := &t.cuts[i]; c.logOn == (logOn{w.partition, w.host}) && w.before(c.moment) && c.to <= w.at {
+			return c
+		}
+	}
+	return nil
 }
 
 // stableAt is what a broker said last of the last stable offset, before a moment.

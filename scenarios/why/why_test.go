@@ -190,7 +190,7 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.DupAckWrongOffset, scenario: "split-network", kind: reports.Duplicated, because: "must answer with the offset at which it has it", long: true},
 		{bug: planted.TxnMarkerEpochGE, scenario: "late-markers", kind: reports.TornTransaction, because: "for the transaction before", long: true},
 		{bug: planted.TxnMarkersUncommitted, scenario: "decision-lost", kind: reports.TornTransaction, because: "only when the decision is committed", long: true},
-		{bug: planted.TxnDoubleBump, scenario: "epochs-used-up", kind: reports.WrongEnd, because: "goes on with a new producer id", long: true},
+		{bug: planted.TxnDoubleBump, scenario: "epochs-used-up", kind: reports.WrongEnd, because: "this one took two", long: true},
 		{bug: planted.IgnoreGeneration, scenario: "zombie-member", set: map[string]string{"partition.assignment.strategy": "sticky"}, kind: reports.TwoAssignments, because: "the older claim must not count"},
 		{bug: planted.ExpireAnyState, scenario: "offsets-and-clocks", kind: reports.Rewound, because: "while the group has members that are subscribed"},
 		{bug: planted.TxnPendingByID, scenario: "late-markers", kind: reports.Hanging, because: "an answer to a marker of another epoch", long: true, first: 18},
@@ -203,6 +203,7 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.StaticSwapVolatile, scenario: "static-twin", kind: reports.ReplacedCommit, because: "must be in the log before its process is answered"},
 		{bug: planted.BatchExpireFromBase, scenario: "standard", kind: reports.LeaderOut, because: "Sessions must expire one at a time", long: true},
 		{bug: planted.NoSessionInRebalance, scenario: "scale-out", kind: reports.RemovedEarly, because: "keeps the session in every state of the group", long: true},
+		{bug: planted.TxnMarkerDoubleCount, scenario: "refused-marker", kind: reports.AbortedDelivered, because: "must be answered when all in-sync replicas have the markers", long: true},
 		{bug: planted.SnapNoFsync, scenario: "controller-storm", set: map[string]string{"metadata.log.max.record.bytes.between.snapshots": "1500"}, kind: reports.Unstartable, because: "must be synced before it gets its name", long: true},
 	} {
 		t.Run(string(c.bug), func(t *testing.T) {
