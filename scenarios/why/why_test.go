@@ -167,7 +167,7 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.FetchDelayedNoAbortedList, scenario: "standard-eos", kind: reports.AbortedDelivered, because: "must name the aborted transactions"},
 		{bug: planted.TxnCompleteTwice, scenario: "standard-eos", kind: reports.WrongEnd, because: "carried out a second time"},
 		{bug: planted.TxnTimeoutNoBump, scenario: "zombie-producer", kind: reports.WrongEnd, because: "without a new epoch", long: true},
-		{bug: planted.TxnVolatile, scenario: "coordinator-in-prepare", kind: reports.TornTransaction, because: "was not in it", long: true},
+		{bug: planted.TxnVolatile, scenario: "coordinator-in-prepare", kind: reports.AbortedDelivered, because: "what is not in that log is not known to the next coordinator", long: true},
 		{bug: planted.TxnVolatile, scenario: "standard-eos", kind: reports.Hanging, because: "so it sent no marker there", long: true},
 		{bug: planted.TxnMarkerStrictNoRetry, scenario: "coordinator-in-prepare", kind: reports.Hanging, because: "have this very marker already", long: true},
 		{bug: planted.AckMarkerEarly, scenario: "standard-eos", kind: reports.OutputTwice, because: "before the group coordinator had appended it", long: true},
