@@ -154,7 +154,7 @@ var forPeople = map[string][]string{
 	},
 	"what a user's program wrote, and how it ended": {"workloads.TellingRefused", "workloads.ProgramEnded"},
 	"a moment of a node's life; laws look at what follows from it": {
-		"witness.ControllerResigned", "witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
+		"witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
 		"witness.BrokerRegistering", "witness.TopicCreated",
 		"witness.LogUncleanable",
 	},
@@ -162,9 +162,8 @@ var forPeople = map[string][]string{
 		"witness.ShardNotLoaded",
 		"witness.ShardReverted", "witness.RecordSetAside",
 	},
-	"the course of transactions": {"witness.MarkerQueued"},
 	"what happens to hosts, disks and links: laws look at what nodes make of it": {
-		"sim.ClockStepped", "sim.ClockDrifts", "sim.PowerLoss", "disk.Damaged",
+		"sim.ClockDrifts",
 		"network.Cut", "network.Mended",
 	},
 	"what a member of a group does: laws look at the group coordinator, and checkers at the history": {

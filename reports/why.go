@@ -54,7 +54,9 @@ const (
 	OutputTwice WhyKind = "duplicated output"
 	Rewound     WhyKind = "group rewind"
 	StaleCommit WhyKind = "commit of an old generation"
-	TwoLeaders  WhyKind = "two leaders"
+	// ReplacedCommit: a coordinator took a commit of a process that another one had replaced.
+	ReplacedCommit WhyKind = "commit of a replaced member"
+	TwoLeaders     WhyKind = "two leaders"
 	// MetadataLost: metadata that was committed is gone, or was not safe.
 	MetadataLost WhyKind = "lost metadata"
 	// ImagesDiffer: nodes made different things of the same metadata.
@@ -65,6 +67,18 @@ const (
 	ForgottenProducer WhyKind = "forgotten producer"
 	// ValueLost: a compacted log lacks the last value of a key.
 	ValueLost WhyKind = "lost value"
+	// OutOfOrder: a record lies behind one that its producer sent later.
+	OutOfOrder WhyKind = "records out of order"
+	// TakenForFree: a coordinator takes a partition for free that a member has.
+	TakenForFree WhyKind = "partition taken for free"
+	// RemovedEarly: a coordinator removed a member as silent that it had heard of.
+	RemovedEarly WhyKind = "member removed too early"
+	// LeaderOut: the controllers committed a leader that is not in the ISR.
+	LeaderOut WhyKind = "leader outside the ISR"
+	// NotGivenUp: a member of a group keeps a partition that it is to give up.
+	NotGivenUp WhyKind = "partition not given up"
+	// Unstartable: a node cannot start any more.
+	Unstartable WhyKind = "node that cannot start"
 	// A leader counts what a follower asked of the leader of another epoch.
 	OtherEpoch WhyKind = "fetch of another epoch"
 	// A leader tells an end of its log that lies below what was committed.

@@ -92,9 +92,30 @@ func (mg *modernGroup) heartbeat(now time.Duration) {
 			mg.m.HeartbeatBroke(now, backoff, life)
 			return
 		}
-		v := mg.m.HeartbeatAnswered(now, backoff, life, resp.(*kmsg.ConsumerGroupHeartbeatResponse))
+		answer := resp.(*kmsg.ConsumerGroupHeartbeatResponse)
+		mg.tellTarget(as, answer)
+		v := mg.m.HeartbeatAnswered(now, backoff, life, answer)
 		mg.heartbeatAnswered(as, v)
 	})
+}
+
+// tellTarget tells what an answer says that the member is to have.
+func (mg *modernGroup) tellTarget(as member.Generation, answer *kmsg.ConsumerGroupHeartbeatResponse) {
+	if answer.ErrorCode != 0 || answer.Assignment == nil {
+		return
+	}
+	g := mg.g
+	e := &witness.TargetReceived{Membership: g.membershipAs(as)}
+	for _, t := range answer.Assignment.Topics {
+		e.Total += len(t.Partitions)
+		if name := g.c.net.metadata.nameOf(t.TopicID); name != "" {
+			for _, p := range t.Partitions {
+				e.Partitions = append(e.Partitions, kafka.TopicPartition{Topic: name, Partition: p})
+			}
+		}
+	}
+	slices.SortFunc(e.Partitions, kafka.TopicPartition.Compare)
+	g.c.net.host.Tell(e)
 }
 
 // heartbeatAnswered does what comes of the answer to a heartbeat.

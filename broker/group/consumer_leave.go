@@ -139,7 +139,7 @@ func (m *Machine) scheduleRebalanceTimeout(group string, member *consumerMember)
 			return coordinator.Decision{}
 		}
 		m.env.Reached(ProbeNotRevoked)
-		return m.removeMembers(g, witness.MemberLeft{Reason: "it did not revoke its partitions within the rebalance timeout", Expelled: true}, is)
+		return m.removeMembers(g, witness.MemberLeft{Reason: "it did not revoke its partitions within the rebalance timeout", Expelled: true, Unrevoked: true}, is)
 	})
 }
 

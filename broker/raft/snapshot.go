@@ -169,6 +169,7 @@ func (n *Node) loadLatest() {
 	n.must(err)
 	im, err := parseSnapshot(id, bytes)
 	if err != nil {
+		n.host.Tell(&witness.SnapshotUnreadable{Replica: n.self, End: id.End, Epoch: id.Epoch, Path: n.snapshotPath(id), Error: witness.ErrorOf(err)})
 		n.must(fmt.Errorf("%s: %w", n.snapshotPath(id), err))
 	}
 	n.load(id, im)

@@ -8,6 +8,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/txn"
 	"github.com/ktrial/ktrial/broker/wire"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // EndTxn 0-5: commit or abort. From v5 on the answer has the producer id and epoch for
@@ -29,6 +30,7 @@ func (b *Broker) endTxn(_ *wire.Context, req *kmsg.EndTxnRequest) kmsg.Response 
 	resp.ErrorCode = fencedBefore(2, req.Version, kafka.Code(err))
 	if err == nil && clientVersion >= 2 {
 		resp.ProducerID, resp.ProducerEpoch = int64(by.ID), int16(by.Epoch)
+		b.Host.Tell(&witness.EndAnswered{TxnID: req.TransactionalID, ProducerID: by.ID, Epoch: by.Epoch})
 	}
 	return resp
 }

@@ -29,7 +29,7 @@ func (m *Machine) send(id string, t *entry) {
 	}
 	for _, tp := range t.Partitions {
 		m.env.Tell(&witness.MarkerQueued{
-			TxnID: id, Partition: tp, ProducerID: marker.By.ID, Epoch: marker.By.Epoch, CoordinatorEpoch: marker.CoordinatorEpoch, Commit: marker.Commit,
+			TxnID: id, Partition: tp, ProducerID: marker.By.ID, Epoch: marker.By.Epoch, CoordinatorEpoch: marker.CoordinatorEpoch, Commit: marker.Commit, Next: t.Next,
 		})
 	}
 	m.cfg.Outbox.Send(marker, t.Partitions)

@@ -30,6 +30,13 @@ type (
 		Added Partitions `json:"added"` // that it did not own before
 		All   Partitions `json:"all"`   // that it owns now
 	}
+	// TargetReceived: the answer to a heartbeat of a KIP-848 member says what it is to have. An
+	// answer without an assignment, by which nothing changes, is not told.
+	TargetReceived struct {
+		*Membership
+		Partitions Partitions `json:"partitions"` // as far as the member knows the names of their topics
+		Total      int        `json:"total"`      // of partitions
+	}
 	// PartitionsRevoked: the application's listener has returned, and the member no
 	// longer owns Partitions.
 	PartitionsRevoked struct {
@@ -114,6 +121,7 @@ var (
 	coordinatorFound     = ledger.Declare[CoordinatorFound]("coordinator-found", "a consumer finds the coordinator of its group", ledger.Notable)
 	coordinatorForgotten = ledger.Declare[CoordinatorForgotten]("coordinator-forgotten", "a consumer looks for the coordinator of its group again", ledger.Notable)
 	partitionsAssigned   = ledger.Declare[PartitionsAssigned]("partitions-assigned", "a consumer owns partitions", ledger.Notable)
+	targetReceived       = ledger.Declare[TargetReceived]("target-received", "a KIP-848 member is told what it is to have", ledger.Detail)
 	partitionsRevoked    = ledger.Declare[PartitionsRevoked]("partitions-revoked", "a consumer has given partitions up", ledger.Notable)
 	partitionsLost       = ledger.Declare[PartitionsLost]("partitions-lost", "a consumer learns that its partitions may be another's", ledger.Notable)
 	positionReset        = ledger.Declare[PositionReset]("position-reset", "a group has no committed offset of a partition, and begins where auto.offset.reset says", ledger.Detail)
@@ -125,6 +133,7 @@ var (
 func (e *CoordinatorFound) Kind() *ledger.Kind     { return coordinatorFound }
 func (e *CoordinatorForgotten) Kind() *ledger.Kind { return coordinatorForgotten }
 func (e *PartitionsAssigned) Kind() *ledger.Kind   { return partitionsAssigned }
+func (e *TargetReceived) Kind() *ledger.Kind       { return targetReceived }
 func (e *PartitionsRevoked) Kind() *ledger.Kind    { return partitionsRevoked }
 func (e *PartitionsLost) Kind() *ledger.Kind       { return partitionsLost }
 func (e *PositionReset) Kind() *ledger.Kind        { return positionReset }
@@ -145,6 +154,11 @@ func (e *CoordinatorForgotten) Sentence() string {
 // Sentence is the story's.
 func (e *PartitionsAssigned) Sentence() string {
 	return fmt.Sprintf("%v is assigned %v and has %v", e.Membership, e.Added, e.All)
+}
+
+// Sentence is the story's.
+func (e *TargetReceived) Sentence() string {
+	return fmt.Sprintf("%v is told that it is to have %v", e.Membership, e.Partitions)
 }
 
 // Sentence is the story's.

@@ -142,6 +142,8 @@ type (
 		Timeout time.Duration `json:"timeout_ns,omitempty"`
 		// Rebalance: the time to take part in a rebalance, else that of the session.
 		Rebalance bool `json:"rebalance,omitempty"`
+		// Unrevoked: it was removed, for it did not give up in time what it was to (KIP-848).
+		Unrevoked bool `json:"unrevoked,omitempty"`
 	}
 	// MemberHeard: the coordinator takes a heartbeat for that of a member. Its session begins
 	// anew.

@@ -120,6 +120,15 @@ type (
 		From     kafka.NodeID `json:"from"`
 		Error
 	}
+	// SnapshotUnreadable: a member cannot read its newest snapshot. It begins with nothing else,
+	// and ends.
+	SnapshotUnreadable struct {
+		*Replica
+		End   kafka.Offset      `json:"end"`
+		Epoch kafka.LeaderEpoch `json:"epoch"` // of the last record in it
+		Path  string            `json:"path"`
+		Error
+	}
 )
 
 var (
@@ -140,25 +149,27 @@ var (
 	snapshotLoaded    = ledger.Declare[SnapshotLoaded]("snapshot-loaded", "a member's state is that of a snapshot (KIP-630)", ledger.Detail)
 	quorumFetchFailed = ledger.Declare[QuorumFetchFailed]("quorum-fetch-failed", "the answer to a fetch of metadata cannot be read", ledger.Notable)
 	snapshotFailed    = ledger.Declare[SnapshotFailed]("snapshot-failed", "a snapshot that was fetched is of no use", ledger.Notable)
+	snapshotUnread    = ledger.Declare[SnapshotUnreadable]("snapshot-unreadable", "a member cannot read its newest snapshot, and ends", ledger.Notable)
 )
 
-func (e *QuorumOpened) Kind() *ledger.Kind      { return quorumOpened }
-func (e *QuorumVoted) Kind() *ledger.Kind       { return quorumVoted }
-func (e *QuorumPreVoted) Kind() *ledger.Kind    { return quorumPreVoted }
-func (e *QuorumElected) Kind() *ledger.Kind     { return quorumElected }
-func (e *QuorumDeposed) Kind() *ledger.Kind     { return quorumDeposed }
-func (e *QuorumFollows) Kind() *ledger.Kind     { return quorumFollows }
-func (e *QuorumAppending) Kind() *ledger.Kind   { return quorumAppending }
-func (e *QuorumAppended) Kind() *ledger.Kind    { return quorumAppended }
-func (e *QuorumFlushed) Kind() *ledger.Kind     { return quorumFlushed }
-func (e *QuorumTruncating) Kind() *ledger.Kind  { return quorumTruncating }
-func (e *QuorumTruncated) Kind() *ledger.Kind   { return quorumTruncated }
-func (e *QuorumCommitted) Kind() *ledger.Kind   { return quorumCommitted }
-func (e *QuorumRestarted) Kind() *ledger.Kind   { return quorumRestarted }
-func (e *SnapshotWritten) Kind() *ledger.Kind   { return snapshotWritten }
-func (e *SnapshotLoaded) Kind() *ledger.Kind    { return snapshotLoaded }
-func (e *QuorumFetchFailed) Kind() *ledger.Kind { return quorumFetchFailed }
-func (e *SnapshotFailed) Kind() *ledger.Kind    { return snapshotFailed }
+func (e *QuorumOpened) Kind() *ledger.Kind       { return quorumOpened }
+func (e *QuorumVoted) Kind() *ledger.Kind        { return quorumVoted }
+func (e *QuorumPreVoted) Kind() *ledger.Kind     { return quorumPreVoted }
+func (e *QuorumElected) Kind() *ledger.Kind      { return quorumElected }
+func (e *QuorumDeposed) Kind() *ledger.Kind      { return quorumDeposed }
+func (e *QuorumFollows) Kind() *ledger.Kind      { return quorumFollows }
+func (e *QuorumAppending) Kind() *ledger.Kind    { return quorumAppending }
+func (e *QuorumAppended) Kind() *ledger.Kind     { return quorumAppended }
+func (e *QuorumFlushed) Kind() *ledger.Kind      { return quorumFlushed }
+func (e *QuorumTruncating) Kind() *ledger.Kind   { return quorumTruncating }
+func (e *QuorumTruncated) Kind() *ledger.Kind    { return quorumTruncated }
+func (e *QuorumCommitted) Kind() *ledger.Kind    { return quorumCommitted }
+func (e *QuorumRestarted) Kind() *ledger.Kind    { return quorumRestarted }
+func (e *SnapshotWritten) Kind() *ledger.Kind    { return snapshotWritten }
+func (e *SnapshotLoaded) Kind() *ledger.Kind     { return snapshotLoaded }
+func (e *QuorumFetchFailed) Kind() *ledger.Kind  { return quorumFetchFailed }
+func (e *SnapshotFailed) Kind() *ledger.Kind     { return snapshotFailed }
+func (e *SnapshotUnreadable) Kind() *ledger.Kind { return snapshotUnread }
 
 func (e *QuorumOpened) Sentence() string {
 	return fmt.Sprintf("opens its quorum log: [%d, %d), epoch %d", e.Start, e.End, e.Epoch)
@@ -224,4 +235,8 @@ func (e *QuorumFetchFailed) Sentence() string {
 
 func (e *SnapshotFailed) Sentence() string {
 	return fmt.Sprintf("snapshot %s from %d: %s", e.Snapshot, e.From, e.Text)
+}
+
+func (e *SnapshotUnreadable) Sentence() string {
+	return fmt.Sprintf("cannot read the snapshot up to %d, epoch %d: %s", e.End, e.Epoch, e.Text)
 }

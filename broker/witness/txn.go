@@ -23,6 +23,13 @@ type (
 		Epoch      kafka.ProducerEpoch `json:"producer_epoch"`
 		Commit     bool                `json:"commit"`
 	}
+	// EndAnswered: a coordinator answers that a transaction ends, with the producer id and epoch of
+	// the next one (EndTxn 5, KIP-890).
+	EndAnswered struct {
+		TxnID      string              `json:"txn_id"`
+		ProducerID kafka.ProducerID    `json:"producer"`
+		Epoch      kafka.ProducerEpoch `json:"producer_epoch"`
+	}
 	// TxnState: the newest state of a transactional id is committed, by Kafka's names; From is
 	// empty for an id that is new. To is Dead when it is forgotten.
 	TxnState struct {
@@ -65,6 +72,9 @@ type (
 		Epoch            kafka.ProducerEpoch  `json:"producer_epoch"`
 		CoordinatorEpoch int32                `json:"coordinator_epoch"`
 		Commit           bool                 `json:"commit"`
+		// Next is the producer id that the transactional id has once all markers are written, as
+		// the decision says; -1: the same.
+		Next kafka.ProducerID `json:"next_producer"`
 	}
 	// MarkerWritten: a leader has appended a marker.
 	MarkerWritten struct {
@@ -74,6 +84,16 @@ type (
 		CoordinatorEpoch int32                `json:"coordinator_epoch"`
 		Commit           bool                 `json:"commit"`
 		At               kafka.Offset         `json:"at"`
+	}
+	// MarkerAnswered: a coordinator is told that a partition has a marker that it sent, as the
+	// coordinator of CoordinatorEpoch.
+	MarkerAnswered struct {
+		TxnID            string               `json:"txn_id"`
+		Partition        kafka.TopicPartition `json:"partition"`
+		ProducerID       kafka.ProducerID     `json:"producer"`
+		Epoch            kafka.ProducerEpoch  `json:"producer_epoch"`
+		CoordinatorEpoch int32                `json:"coordinator_epoch"`
+		Commit           bool                 `json:"commit"`
 	}
 	// LastStableOffsetMoved: what a replica shows readers of committed records ends at To. It is
 	// told of a log from its first open transaction on; until then it is the high watermark.
@@ -119,11 +139,13 @@ type (
 var (
 	transactionBegun      = ledger.Declare[TransactionBegun]("transaction-begun", "a producer begins a transaction", ledger.Detail)
 	endAsked              = ledger.Declare[EndAsked]("end-asked", "a producer asks its coordinator for the end of its transaction", ledger.Detail)
+	endAnswered           = ledger.Declare[EndAnswered]("end-answered", "a coordinator answers with which producer id and epoch a producer goes on", ledger.Detail)
 	txnState              = ledger.Declare[TxnState]("txn-state", "a transactional id is in another state", ledger.Detail)
 	txnFenced             = ledger.Declare[TxnFenced]("txn-fenced", "a producer learns that another has its transactional id", ledger.Notable)
 	txnTimedOut           = ledger.Declare[TxnTimedOut]("txn-timed-out", "a coordinator aborts a transaction that is open for too long", ledger.Notable)
 	markerQueued          = ledger.Declare[MarkerQueued]("marker-queued", "a coordinator begins to send the marker of a transaction", ledger.Detail)
 	markerWritten         = ledger.Declare[MarkerWritten]("marker-written", "a leader appends the marker of a transaction", ledger.Detail)
+	markerAnswered        = ledger.Declare[MarkerAnswered]("marker-answered", "a coordinator is told that a partition has the marker of a transaction", ledger.Detail)
 	lastStableOffsetMoved = ledger.Declare[LastStableOffsetMoved]("last-stable-offset-moved", "the end of what readers of committed records are shown has moved apart from the high watermark", ledger.Detail)
 	offsetPending         = ledger.Declare[OffsetPending]("offset-pending", "a transaction is to commit a group's offset", ledger.Detail)
 	offsetDecided         = ledger.Declare[OffsetDecided]("offset-decided", "a group's offset that was pending counts, or is forgotten", ledger.Detail)
@@ -132,11 +154,13 @@ var (
 
 func (e *TransactionBegun) Kind() *ledger.Kind      { return transactionBegun }
 func (e *EndAsked) Kind() *ledger.Kind              { return endAsked }
+func (e *EndAnswered) Kind() *ledger.Kind           { return endAnswered }
 func (e *TxnState) Kind() *ledger.Kind              { return txnState }
 func (e *TxnFenced) Kind() *ledger.Kind             { return txnFenced }
 func (e *TxnTimedOut) Kind() *ledger.Kind           { return txnTimedOut }
 func (e *MarkerQueued) Kind() *ledger.Kind          { return markerQueued }
 func (e *MarkerWritten) Kind() *ledger.Kind         { return markerWritten }
+func (e *MarkerAnswered) Kind() *ledger.Kind        { return markerAnswered }
 func (e *LastStableOffsetMoved) Kind() *ledger.Kind { return lastStableOffsetMoved }
 func (e *OffsetPending) Kind() *ledger.Kind         { return offsetPending }
 func (e *OffsetDecided) Kind() *ledger.Kind         { return offsetDecided }
@@ -158,6 +182,13 @@ func (e *EndAsked) Sentence() string {
 		verb = "commit"
 	}
 	return fmt.Sprintf("asks to %s the transaction of %s, producer %d, epoch %d", verb, e.TxnID, e.ProducerID, e.Epoch)
+}
+
+// Subject is the transactional id.
+func (e *EndAnswered) Subject() string { return e.TxnID }
+
+func (e *EndAnswered) Sentence() string {
+	return fmt.Sprintf("answers that the transaction of %s ends; the next is of producer %d, epoch %d", e.TxnID, e.ProducerID, e.Epoch)
 }
 
 // Subject is the transactional id.
@@ -196,6 +227,13 @@ func (e *MarkerWritten) Subject() string { return e.Partition.String() }
 
 func (e *MarkerWritten) Sentence() string {
 	return fmt.Sprintf("appends the %s of producer %d, epoch %d, to %v at offset %d", outcome(e.Commit), e.ProducerID, e.Epoch, e.Partition, e.At)
+}
+
+// Subject is the transactional id.
+func (e *MarkerAnswered) Subject() string { return e.TxnID }
+
+func (e *MarkerAnswered) Sentence() string {
+	return fmt.Sprintf("is told that %v has the %s of %s, producer %d, epoch %d, which it sent in epoch %d", e.Partition, outcome(e.Commit), e.TxnID, e.ProducerID, e.Epoch, e.CoordinatorEpoch)
 }
 
 // Subject is the transactional id.

@@ -42,6 +42,9 @@ func (e *CoreChosen) Kind() *ledger.Kind    { return coreChosen }
 func (e *CoreRejoined) Kind() *ledger.Kind  { return coreRejoined }
 func (e *PromiseBroken) Kind() *ledger.Kind { return promiseBroken }
 
+// LeftOut are the hosts that stay cut off.
+func (e *CoreChosen) LeftOut() []string { return e.Without }
+
 func (e *WorkBegan) Sentence() string    { return "work begins" }
 func (e *HealingBegan) Sentence() string { return "all faults heal" }
 func (e *CoreChosen) Sentence() string   { return "without " + strings.Join(e.Without, " and ") }

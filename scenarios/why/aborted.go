@@ -102,11 +102,17 @@ func (d *delivery) committedByOther() string {
 	own := d.moveAfter(d.id, d.batch.moment, func(m *txnMove) bool { return m.ends() })
 	took := d.takeovers(d.id, d.batch.moment, d.ended.moment)
 	later := fmt.Sprintf("The commit marker of a later transaction (epoch %d, offset %d) made the record committed.", w.epoch, w.at)
+	lost := ""
+	if own != nil && own.before(d.ended.moment) && own.To == "PrepareAbort" && own.has(d.partition) {
+		lost = d.lostMarker(own)
+	}
 	switch {
 	case own != nil && own.before(d.ended.moment) && own.To == "PrepareAbort" && !own.has(d.partition):
 		d.add(d.moved(own))
 		d.remark(own.moment, own.host, "without %s", d.partition)
 		return fmt.Sprintf("%s decided to abort the transaction without knowing that %s belonged to it, so it sent no abort marker there.%s %s", own.host, d.partition, d.readBefore(own, took), later)
+	case lost != "":
+		return lost + " " + later
 	case w.epoch > d.batch.ProducerEpoch+1 && len(took) > 0:
 		l := took[0]
 		d.add(takesOver(l))
@@ -114,6 +120,36 @@ func (d *delivery) committedByOther() string {
 		return fmt.Sprintf("No end was decided for the transaction, of epoch %d: %s took over %s from its log, and the transaction was not in it with all its partitions. %s", d.batch.ProducerEpoch, l.host, l.name, later)
 	}
 	return ""
+}
+
+// lostMarker: the marker of a decision was appended, and its leader cut it off again when another one led, but its
+// coordinator had been told before that the partition has it.
+func (d *delivery) lostMarker(own *txnMove) string {
+	w := d.markerOf(d.partition, own.ProducerID, own.Epoch, d.last)
+	if w == nil {
+		return ""
+	}
+	cut := d.cutOf(w)
+	if cut == nil {
+		return ""
+	}
+	var told *txnMarker
+	for i := range d.heard {
+		if x := &d.heard[i]; x.partition == d.partition && x.producer == own.ProducerID && x.epoch == own.Epoch && w.before(x.moment) && x.before(cut.moment) {
+			told = x
+			break
+		}
+	}
+	if told == nil {
+		return ""
+	}
+	d.add(d.moved(own))
+	d.add(d.tale.marker(w))
+	d.add(told.step(told.host, reports.Broke, onTransaction, fmt.Sprintf("is told that %s has the marker", d.partition)).in(d.partition))
+	d.add(cut.step(cut.host, reports.Cut, onReplica, fmt.Sprintf("truncates %s to %d, and the marker with it", d.partition, cut.to)).on(cut.to).in(d.partition))
+	d.remark(told.moment, told.host, "told too early")
+	return fmt.Sprintf("%s had appended the abort marker at offset %d of %s, and cut it off again: the leader after it did not have it. %s had been told at %s that the marker is there, so it sent none again: WriteTxnMarkers must be answered when all in-sync replicas have the markers (KAFKA-9777).",
+		w.host, w.at, d.partition, told.host, reports.Seconds(told.moment.at))
 }
 
 // readBefore says that the coordinator had read what it knows from a log, if it took over.

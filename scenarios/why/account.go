@@ -31,7 +31,8 @@ type account struct {
 	rewrites  []rewritten
 	fetches   map[fetchOf]fetched             // the last one of each follower
 	counted   map[kafka.NodeID][]kafka.NodeID // the ISR by which each leader counts
-	fencings  map[kafka.NodeID]fencing        // the last one of each broker
+	fences    []fenced
+	fencings  map[kafka.NodeID]fencing // the last one of each broker
 	hosts     map[kafka.NodeID]string
 
 	reading
@@ -183,6 +184,8 @@ func (a *account) read(e *ledger.Entry) {
 		if old, known := a.fencings[x.Broker]; !known || old.fenced != x.Fenced || old.leaving != x.Leaving {
 			a.fencings[x.Broker] = fencing{now, x.Fenced, x.Leaving}
 		}
+	case *witness.BrokerFenced:
+		a.fences = append(a.fences, fenced{now, e.Host, x.Broker})
 	case *witness.SegmentsReplaced:
 		if x.Subject() == a.partition {
 			a.rewrites = append(a.rewrites, rewritten{now, e.Host, *x})

@@ -219,6 +219,9 @@ func (a *account) explainRead(e *witness.ReadServed) *reports.Why {
 // explainCommitted: the controllers committed a change that breaks a law: a member of
 // the ISR that lacks records, or a leader.
 func (a *account) explainCommitted(e *witness.PartitionCommitted) *reports.Why {
+	if e.Leader != kafka.NoNode && !slices.Contains(e.ISR, e.Leader) {
+		return a.explainLeaderOut(e)
+	}
 	committed := a.committedBelow()
 	for _, n := range append(slices.Clone(e.ISR), e.ELR...) {
 		if a.logs[n] < committed && a.hosts[n] != "" {

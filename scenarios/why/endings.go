@@ -1,9 +1,11 @@
 package why
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
+	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/reports"
 )
@@ -164,11 +166,131 @@ func (a *tale) epochFell(now, before *txnMove) (what, because string) {
 	a.remark(now.moment, now.host, "epoch %d; it had %d", now.Epoch, before.Epoch)
 	what = fmt.Sprintf("%s takes %s from epoch %d back to epoch %d of producer %d", now.host, a.id, before.Epoch, now.Epoch, now.ProducerID)
 	because = "An epoch that falls lets in what was fenced."
-	const last = 32766 // of a client: one above is only for markers
-	if before.Epoch >= last-1 {
-		because = fmt.Sprintf("Epoch %d is the last in which a producer may write: then its transactional id goes on with a new producer id, from epoch 0 (KIP-360, KIP-890). ", last) + because
+	if before.Epoch >= lastEpoch-1 {
+		because = fmt.Sprintf("Epoch %d is the last in which a producer may write: then its transactional id goes on with a new producer id, from epoch 0 (KIP-360, KIP-890). ", lastEpoch) + because
+	}
+	if before.To == "Ongoing" && now.ends() && now.Version >= 2 && uint16(now.Epoch)-uint16(before.Epoch) == 2 {
+		because = "An end takes one epoch, and this one took two: it passed over the one that is only for markers (KAFKA-19367). " + because
+	}
+	if kept := a.keptUsedUp(now.ProducerID, now.moment); kept != "" {
+		because = kept + " An epoch that falls lets in what was fenced."
 	}
 	return what, because
+}
+
+// lastEpoch is the last in which a producer may write. The one above it is only for markers.
+const lastEpoch = 32766
+
+// keptUsedUp: a transaction was complete in the epoch that is only for markers, and its id has the same
+// producer id still: the decision that a coordinator had from its log named no other. Below version 2 an id gets
+// another one with the next InitProducerId only.
+func (a *tale) keptUsedUp(producer kafka.ProducerID, until moment) string {
+	complete := a.moveBefore(a.id, until, func(m *txnMove) bool {
+		return (m.To == "CompleteCommit" || m.To == "CompleteAbort") && m.ProducerID == producer && m.Epoch > lastEpoch && m.Version >= 2
+	})
+	if complete == nil {
+		return ""
+	}
+	var sent *txnMarker
+	for i := range a.queued {
+		if q := &a.queued[i]; q.id == a.id && q.host == complete.host && q.producer == producer && q.epoch == complete.Epoch && q.before(complete.moment) {
+			sent = q
+		}
+	}
+	if sent == nil || sent.next != kafka.NoProducer {
+		return ""
+	}
+	open := a.moveBefore(a.id, sent.moment, func(m *txnMove) bool { return m.To == "Ongoing" && m.ProducerID == producer })
+	if open == nil || open.Epoch != lastEpoch {
+		return "" // another step than to the next epoch
+	}
+	took := a.takeovers(a.id, open.moment, sent.moment)
+	if len(took) == 0 || took[len(took)-1].host != sent.host {
+		return ""
+	}
+	l := took[len(took)-1]
+	a.add(a.moved(open))
+	a.add(takesOver(l))
+	a.add(a.moved(complete))
+	a.add(sent.step(sent.host, reports.Broke, onTransaction, fmt.Sprintf("has the decision to %s the transaction of %s, producer %d, epoch %d, without a next producer id, and sends its markers", end(sent.commit), a.id, producer, sent.epoch)))
+	a.remark(sent.moment, sent.host, "no next producer id")
+	a.begunWith(producer, complete.Epoch, until)
+	return fmt.Sprintf("%s had taken over %s from its log, and had from it the decision of epoch %d without the producer id that comes next. So %s kept producer %d, in an epoch that is only for markers. A decision that uses up the epochs must have the next producer id in its record: a coordinator that takes over knows nothing else (KIP-890, KAFKA-20310).",
+		sent.host, l.name, sent.epoch, a.id, producer)
+}
+
+// begunWith adds that a client began a transaction with a producer id and epoch.
+func (a *tale) begunWith(producer kafka.ProducerID, epoch kafka.ProducerEpoch, until moment) (found *txnEvent) {
+	for i := range a.begun {
+		if b := &a.begun[i]; b.id == a.id && b.producer == producer && b.epoch == epoch && b.before(until) {
+			found = b
+		}
+	}
+	if found != nil {
+		a.add(found.step(found.host, reports.Began, onClient, found.text))
+	}
+	return found
+}
+
+// explainUsedUp explains that a client goes on with an epoch that is only for markers.
+func explainUsedUp(t *transactions, v *reports.Violation) *reports.Why {
+	var op *txnOp
+	for _, o := range t.ops {
+		if slices.Contains(v.Ops, int(o.op)) || slices.Contains(v.Ops, int(o.done)) {
+			op = o
+		}
+	}
+	if op == nil {
+		return nil
+	}
+	var with *txnEvent
+	for i := range t.begun {
+		if b := &t.begun[i]; b.host == op.client && !b.before(op.from) && (op.to.seq == 0 || b.before(op.to)) && b.epoch > lastEpoch {
+			with = b
+		}
+	}
+	if with == nil {
+		return nil
+	}
+	a := &tale{transactions: t, id: with.id}
+	what := fmt.Sprintf("%s began a transaction of %s with producer %d, epoch %d, which is only for markers", op.client, a.id, with.producer, with.epoch)
+	if op.to.seq > 0 && op.outcome != "ok" {
+		a.add(op.to.step(op.client, reports.Answered, onClient, "is told: "+short(cmp.Or(op.err, op.outcome))).of(op.done))
+	}
+	if because := a.keptUsedUp(with.producer, with.moment); because != "" {
+		return a.conclude(reports.WrongEnd, what, because)
+	}
+	a.begunWith(with.producer, with.epoch, after(with.moment))
+	because := a.toldUsedUp(with)
+	if because == "" {
+		return nil
+	}
+	return a.conclude(reports.WrongEnd, what, because)
+}
+
+// toldUsedUp: the answer to an EndTxn named a producer id whose epochs it had used up.
+func (a *tale) toldUsedUp(with *txnEvent) string {
+	var told *txnEvent
+	for i := range a.ended {
+		if e := &a.ended[i]; e.id == a.id && e.producer == with.producer && e.epoch == with.epoch && e.before(with.moment) {
+			told = e
+		}
+	}
+	decided := a.moveBefore(a.id, with.moment, func(m *txnMove) bool { return m.ends() && m.ProducerID == with.producer && m.Epoch == with.epoch })
+	if told == nil || decided == nil {
+		return ""
+	}
+	a.add(a.moved(decided))
+	a.add(told.step(told.host, reports.Broke, onTransaction, fmt.Sprintf("answers that the transaction of %s ends, with producer %d, epoch %d, for the next one", a.id, told.producer, told.epoch)))
+	a.remark(told.moment, told.host, "producer %d, epoch %d", told.producer, told.epoch)
+	because := fmt.Sprintf("The end that %s decided used up the epochs of producer %d: epoch %d is only for its markers. ", decided.host, with.producer, with.epoch)
+	if next := a.moveAfter(a.id, decided.moment, func(m *txnMove) bool { return m.ProducerID != with.producer }); next != nil {
+		s := a.moved(next)
+		s.Text += fmt.Sprintf(", with producer %d from now on", next.ProducerID)
+		a.add(s)
+		because += fmt.Sprintf("%s goes on with producer %d, epoch %d. ", a.id, next.ProducerID, next.Epoch)
+	}
+	return because + fmt.Sprintf("The answer to EndTxn must name the producer id that comes next, and epoch 0, but %s answered with the one that is used up (KAFKA-18660, KIP-890).", told.host)
 }
 
 // explainMarker explains that a leader appended a marker that it must not.

@@ -1,6 +1,7 @@
 package why
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -26,7 +27,13 @@ type groups struct {
 	polls  []groupPoll
 	took   []tookCommit
 	given  []given
-	downs  []life
+	holds  []holds
+	heard  []heard
+	got    []received
+	// of static members
+	replaced []replaced
+	fenced   []told
+	downs    []life
 	reading
 	ids    map[string]string // host by id of a member
 	kip848 map[string]bool   // by group
@@ -135,6 +142,16 @@ func (g *groups) read(e *ledger.Entry) {
 		g.took = append(g.took, tookCommit{now, e.Host, x.Group, x.Partition.String(), x.Member, x.Offset, x.Generation, true})
 	case *witness.GroupAssigned:
 		g.given = append(g.given, given{now, e.Host, *x})
+	case *witness.GroupHolds:
+		g.holds = append(g.holds, holds{now, e.Host, *x})
+	case *witness.MemberHeard:
+		g.heard = append(g.heard, heard{now, e.Host, x.Group, x.Member})
+	case *witness.MemberReplaced:
+		g.replaced = append(g.replaced, replaced{now, e.Host, *x})
+	case *witness.MemberFenced:
+		g.fenced = append(g.fenced, told{moment: now, host: e.Host, group: x.Group, member: x.Member, text: cmp.Or(x.Name, x.Text)})
+	case *witness.TargetReceived:
+		g.got = append(g.got, received{now, e.Host, *x})
 	case *witness.CoordinatorForgotten:
 		g.forgotten(e.Host, x)
 	case *workloads.Completed:
@@ -222,6 +239,15 @@ func (g *groups) explainLaw() *reports.Why {
 		}
 	case *witness.GroupAssigned:
 		return g.explainGiven()
+	case *witness.GroupHolds:
+		return g.takenForFree()
+	case *witness.MemberLeft:
+		switch {
+		case e.Timeout > 0 && !e.Rebalance:
+			return g.removedEarly(e)
+		case e.Unrevoked:
+			return g.notGivenUp(e)
+		}
 	case *witness.OffsetCommitted, *witness.OffsetPending:
 		if n := len(g.took); n > 0 {
 			return g.staleCommit(&g.took[n-1])

@@ -23,6 +23,11 @@ type quorum struct {
 	committed []quorumEvent // epoch; high watermark
 	truncated []quorumEvent // epoch; end; was
 	images    []image
+	unread    []unreadable
+	losses    []fileLoss
+	active    []quorumEvent // a controller begins to act
+	resigned  []quorumEvent // it acts no more
+	leftOut   []cutOff
 	lives     []life
 	hosts     map[kafka.NodeID]string
 	ends      map[kafka.NodeID]kafka.Offset
@@ -56,6 +61,7 @@ func (q *quorum) read(e *ledger.Entry) {
 		return
 	}
 	q.readImage(e)
+	q.readDisk(e)
 	r, ok := e.Event.(interface{ Of() *witness.Replica })
 	if !ok || r.Of() == nil || r.Of().Subject() != kafka.MetadataPartition.String() {
 		return

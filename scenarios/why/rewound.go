@@ -238,10 +238,80 @@ func (r *rewind) toldNone() string {
 			continue
 		}
 		r.add(x.step(x.host, reports.Broke, onGroup, fmt.Sprintf("is told of no committed offset of %s, and begins by auto.offset.reset=%s", x.partition, x.policy)).in(x.partition))
+		if because := r.offsetRemoved(x.moment); because != "" {
+			return because
+		}
 		r.remark(x.moment, x.host, "no committed offset")
 		return fmt.Sprintf("%s asked for the committed offset of %s and was told that there is none, though %d had been committed at %s.", x.host, x.partition, r.own.offset, reports.Seconds(r.own.at))
 	}
 	return ""
+}
+
+// offsetRemoved: a coordinator removed the committed offset before a moment.
+func (r *rewind) offsetRemoved(until moment) string {
+	var x *removedOffset
+	for i := range r.removed {
+		if e := &r.removed[i]; e.group == r.group && e.partition == r.partition && r.own.before(e.moment) && e.before(until) {
+			x = e
+		}
+	}
+	if x == nil || r.topicGone(x.moment) {
+		return ""
+	}
+	in, owner := r.stateAt(x.moment), r.ownerAt(x.moment)
+	kept := owner != nil && in != nil && in.state != "Empty" && in.state != "Dead"
+	kind := reports.GroupMoved
+	if kept {
+		kind = reports.Broke
+		r.remark(x.moment, x.host, "%s owns it", owner.host)
+	}
+	r.add(x.step(x.host, kind, onGroup, fmt.Sprintf("removes the committed offset of %s of group %s", x.partition, x.group)).in(x.partition))
+	because := fmt.Sprintf("%s had removed the offset %d, which was committed %s before.", x.host, r.own.offset, reports.Lasting(x.at-r.own.at))
+	for _, c := range r.clocks {
+		if c.host == x.host && r.own.before(c.moment) && c.before(x.moment) {
+			r.add(c.step(c.host, reports.Struck, onFault, c.text))
+			because = fmt.Sprintf("%s had removed the offset %d. It was committed %s before, and the clock of %s had been moved in between.", x.host, r.own.offset, reports.Lasting(x.at-r.own.at), x.host)
+		}
+	}
+	switch {
+	case kept:
+		because += fmt.Sprintf(" The group was %s in generation %d, and its member %s owned %s: an offset does not expire, however old its commit looks, while the group has members that are subscribed to its topic (KIP-211, KAFKA-4682, KAFKA-13636).",
+			in.state, in.generation, owner.host, x.partition)
+	case in != nil && in.state == "Empty":
+		because += " The group was Empty then, and what it has committed is kept for offsets.retention.minutes only (KIP-211)."
+	}
+	return because
+}
+
+// topicGone reports whether the topic had been deleted before a moment: that removes its offsets, too.
+func (r *rewind) topicGone(until moment) bool {
+	return slices.ContainsFunc(r.deleted, func(d topicDeleted) bool {
+		tp, err := kafka.ParseTopicPartition(r.partition)
+		return err == nil && d.topic == tp.Topic && d.before(until)
+	})
+}
+
+// stateAt is the state of the group before a moment, as its coordinators tell; nil: they told of none.
+func (r *rewind) stateAt(until moment) (in *groupIn) {
+	for i := range r.states {
+		if s := &r.states[i]; s.group == r.group && s.before(until) {
+			in = s
+		}
+	}
+	return in
+}
+
+// ownerAt is the member that owned the partition before a moment; nil: none did.
+func (r *rewind) ownerAt(until moment) (owner *ownership) {
+	for i := range r.owners {
+		if o := &r.owners[i]; o.group == r.group && o.partition == r.partition && o.before(until) {
+			owner = o
+		}
+	}
+	if owner == nil || !owner.owns {
+		return nil
+	}
+	return owner
 }
 
 // forgotten: the commit counted, and the member began below it.
@@ -283,9 +353,16 @@ func explainForgottenCommit(t *transactions, v *reports.Violation) *reports.Why 
 	}
 	r := &rewind{tale: tale{transactions: t, partition: v.Subject, group: own.group}, again: asked, own: own, to: told}
 	r.add(own.step(own.host, reports.Staged, onGroup, fmt.Sprintf("takes the commit of %s up to offset %d%s", own.partition, own.offset, ofGeneration(own.generation))).in(own.partition))
-	because := r.loadedTooLate()
-	r.add(asked.to.step(asked.client, reports.Read, onClient, fmt.Sprintf("is told that offset %d of %s is committed", told, v.Subject)).of(asked.done))
-	what := fmt.Sprintf("Group %s had committed offset %d of %s, and %s later its coordinator tells of offset %d", own.group, own.offset, v.Subject, reports.Lasting(asked.to.at-own.at), told)
+	because := r.offsetRemoved(asked.to)
+	if because == "" {
+		because = r.loadedTooLate()
+	}
+	tells := "none"
+	if told >= 0 {
+		tells = fmt.Sprintf("offset %d", told)
+	}
+	r.add(asked.to.step(asked.client, reports.Read, onClient, fmt.Sprintf("is told that %s of %s is committed", tells, v.Subject)).of(asked.done))
+	what := fmt.Sprintf("Group %s had committed offset %d of %s, and %s later its coordinator tells of %s", own.group, own.offset, v.Subject, reports.Lasting(asked.to.at-own.at), tells)
 	return r.conclude(reports.Rewound, what, because)
 }
 
@@ -344,6 +421,11 @@ func (g *groups) generationAt(group string, at moment) (generation int32) {
 
 // staleCommit explains that a coordinator took a commit of a generation that was over.
 func (g *groups) staleCommit(c *tookCommit) *reports.Why {
+	for i := range g.replaced {
+		if x := &g.replaced[i]; x.Group == c.group && x.MemberReplaced.Member == c.member && x.before(c.moment) {
+			return g.replacedCommit(c, x)
+		}
+	}
 	s := &story{g: g, partition: c.partition}
 	var since moment
 	for _, o := range g.owned {

@@ -490,5 +490,69 @@ func (t *transactions) unfinished(m *txnMove) *reports.Why {
 		a.partition = lacks[0]
 		return a.conclude(reports.Hanging, what, fmt.Sprintf("Its marker for %s was never appended.", and(lacks)))
 	}
+	if because := a.neverSentAgain(m); because != "" {
+		return a.conclude(reports.Hanging, what, because)
+	}
 	return nil
+}
+
+// neverSentAgain: all partitions have markers of the decision, but not of the coordinator that took over last. It
+// was told meanwhile of markers that it had sent in an earlier epoch.
+func (a *tale) neverSentAgain(m *txnMove) string {
+	took := a.takeovers(a.id, m.moment, a.last)
+	if len(took) == 0 {
+		return ""
+	}
+	l := took[len(took)-1]
+	of := func(w *txnMarker) bool { return w.producer == m.ProducerID && w.epoch == m.Epoch }
+	present := func(w *txnMarker) bool { return of(w) && w.coordinator == int32(l.epoch) }
+	var lacks []string
+	for i := range a.queued {
+		q := &a.queued[i]
+		has := func(w txnMarker) bool { return w.partition == q.partition && present(&w) }
+		if q.host == l.host && present(q) && !slices.ContainsFunc(a.written, has) && !slices.ContainsFunc(a.heard, has) {
+			lacks = append(lacks, q.partition)
+		}
+	}
+	var old *txnMarker
+	for i := range a.heard {
+		if x := &a.heard[i]; x.host == l.host && of(x) && x.coordinator < int32(l.epoch) && l.before(x.moment) && slices.Contains(lacks, x.partition) {
+			old = x
+		}
+	}
+	if old == nil {
+		return ""
+	}
+	a.partition = old.partition
+	for i := range a.written {
+		if w := &a.written[i]; w.partition == a.partition && of(w) {
+			s := a.marker(w)
+			s.Text += fmt.Sprintf(", of coordinator epoch %d", w.coordinator)
+			a.add(s)
+		}
+	}
+	for _, x := range took {
+		a.add(takesOver(x))
+	}
+	a.add(old.step(old.host, reports.Broke, onTransaction, fmt.Sprintf("is told that %s has the marker of %s, epoch %d, which it had sent in coordinator epoch %d", old.partition, a.id, old.epoch, old.coordinator)).in(old.partition))
+	a.remark(old.moment, old.host, "an answer of epoch %d", old.coordinator)
+	a.asksOn(m)
+	return fmt.Sprintf("%s coordinates it in epoch %d, and had to send the markers once more: %s has none of that epoch to the end. All that it was told of %s since was that it has the marker of epoch %d, in which %s had coordinated before: an answer to a marker of another epoch must not end the delivery of the present one (KAFKA-17877, KAFKA-16352).",
+		l.host, l.epoch, and(lacks), old.partition, old.coordinator, l.host)
+}
+
+// asksOn adds that the producer asks for the end of its transaction, to the end of the run.
+func (a *tale) asksOn(m *txnMove) {
+	var first *txnEvent
+	times := 0
+	for i := range a.asked {
+		if x := &a.asked[i]; x.id == a.id && x.producer == m.ProducerID && m.before(x.moment) {
+			if times++; first == nil {
+				first = x
+			}
+		}
+	}
+	if first != nil {
+		a.add(first.step(first.host, reports.Answered, onClient, fmt.Sprintf("asks for the end of the transaction, %d times from now on", times)))
+	}
 }

@@ -17,6 +17,8 @@ type transactions struct {
 	moves    []txnMove
 	written  []txnMarker
 	refused  []txnMarker
+	heard    []txnMarker // coordinators were told that partitions have them
+	queued   []txnMarker // coordinators began to send them
 	timeouts []txnEvent
 	fenced   []txnEvent
 	batches  []txnBatch // of transactions, that leaders appended
@@ -26,6 +28,10 @@ type transactions struct {
 	pending  []pendingOffset
 	decided  []pendingOffset
 	resets   []offsetReset
+	removed  []removedOffset
+	states   []groupIn
+	deleted  []topicDeleted
+	clocks   []clockStep
 	owners   []ownership
 	lives    []life
 	loads    []shard     // of the topic of transactional ids
@@ -33,8 +39,11 @@ type transactions struct {
 	reading
 
 	begun []txnEvent // by their producers
+	asked []txnEvent // for the end, by their producers
+	ended []txnEvent // what they are told to go on with
 
 	leads map[replicaOn]bool
+	cuts  []logCut
 	led   map[string]string // host that began to lead last, by partition
 	since []ledSince
 	marks map[logOn]int // the last of stable, by log
@@ -73,8 +82,9 @@ type (
 		epoch               kafka.ProducerEpoch
 		coordinator         int32
 		commit              bool
-		at                  kafka.Offset // of one that is appended
-		err                 string       // of one that is refused
+		next                kafka.ProducerID // of one that is queued: that its id goes on with
+		at                  kafka.Offset     // of one that is appended
+		err                 string           // of one that is refused
 	}
 	txnEvent struct {
 		moment
@@ -150,6 +160,31 @@ type (
 		moment
 		host, group, partition, policy string
 	}
+	// removedOffset: a coordinator has removed a committed offset.
+	removedOffset struct {
+		moment
+		host, group, partition string
+	}
+	// groupIn: a group is in another state, as its coordinator tells.
+	groupIn struct {
+		moment
+		group, state string
+		generation   int32
+	}
+	topicDeleted struct {
+		moment
+		topic string
+	}
+	// logCut: a replica's log ends at to from now on.
+	logCut struct {
+		moment
+		logOn
+		to kafka.Offset
+	}
+	clockStep struct {
+		moment
+		host, text string
+	}
 )
 
 // transactionsOf reads the events. ofLaw: a law broke, and they end with the event that broke it.
@@ -170,14 +205,28 @@ func (t *transactions) read(e *ledger.Entry) {
 		t.written = append(t.written, txnMarker{moment: now, host: e.Host, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, commit: x.Commit, at: x.At})
 	case *witness.MarkerRefused:
 		t.refused = append(t.refused, txnMarker{moment: now, host: e.Host, id: x.TxnID, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, err: x.Text})
+	case *witness.MarkerAnswered:
+		t.heard = append(t.heard, txnMarker{moment: now, host: e.Host, id: x.TxnID, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, commit: x.Commit})
+	case *witness.MarkerQueued:
+		t.queued = append(t.queued, txnMarker{moment: now, host: e.Host, id: x.TxnID, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, commit: x.Commit, next: x.Next})
+	case *witness.EndAnswered:
+		t.ended = append(t.ended, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
+	case *witness.EndAsked:
+		t.asked = append(t.asked, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
 	case *witness.TxnTimedOut:
 		t.timeouts = append(t.timeouts, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
 	case *witness.TransactionBegun:
 		t.begun = append(t.begun, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
 	case *witness.TxnFenced:
 		t.fenced = append(t.fenced, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
-	case *witness.OffsetPending, *witness.OffsetDecided, *witness.OffsetCommitted, *witness.PositionReset:
+	case *witness.OffsetPending, *witness.OffsetDecided, *witness.OffsetCommitted, *witness.PositionReset, *witness.OffsetsExpired:
 		t.readOffset(e)
+	case *witness.GroupState:
+		t.states = append(t.states, groupIn{now, x.Group, x.To, x.Generation})
+	case *witness.TopicDeleted:
+		t.deleted = append(t.deleted, topicDeleted{now, x.Topic})
+	case *sim.ClockStepped:
+		t.clocks = append(t.clocks, clockStep{now, e.Host, x.Sentence()})
 	case *witness.ShardLoaded:
 		of := shard{now, e.Host, x.Subject(), x.Epoch, true, false, x.Records}
 		if x.Shard.Shard.Topic == kafka.TransactionsTopic {
@@ -227,6 +276,8 @@ func (t *transactions) readReplica(e *ledger.Entry) {
 	case *witness.Opened:
 		t.leads[replicaOn{x.Subject(), x.Node}] = false
 		delete(t.marks, logOn{x.Subject(), e.Host}) // it tells anew, unless all is stable
+	case *witness.Truncated:
+		t.cuts = append(t.cuts, logCut{now, logOn{x.Subject(), e.Host}, x.To})
 	case *witness.Appended:
 		if x.Transactional && t.leads[replicaOn{x.Subject(), x.Node}] {
 			t.batches = append(t.batches, txnBatch{now, e.Host, x.Subject(), x.Batch})
@@ -271,6 +322,10 @@ func (t *transactions) readOffset(e *ledger.Entry) {
 		t.decided = append(t.decided, p)
 	case *witness.PositionReset:
 		t.resets = append(t.resets, offsetReset{t.last, e.Host, x.Group, x.Partition.String(), x.Policy})
+	case *witness.OffsetsExpired:
+		for _, tp := range x.Partitions {
+			t.removed = append(t.removed, removedOffset{t.last, e.Host, x.Group, tp.String()})
+		}
 	}
 }
 
@@ -283,8 +338,8 @@ func (o *txnOp) sent(sends []workloads.SentRecord) {
 
 func (t *transactions) completed(x *workloads.Completed) {
 	op := t.open[x.Process]
-	if op == nil {
-		return // it began before the trace
+	if op == nil || op.f != x.Function {
+		return // it began before the trace; or a rebalance was told in the middle of a poll
 	}
 	delete(t.open, x.Process)
 	op.to, op.done, op.outcome, op.err = t.last, x.Index, x.Outcome, x.Error
@@ -369,7 +424,8 @@ func (t *transactions) marked(partition string, producer kafka.ProducerID, since
 	return nil
 }
 
-// cutOff reports whether a marker is gone: a leader after it wrote another one at its offset, or below.
+// cutOff reports whether a marker is gone: a leader after it wrote another one at its offset, or below, or the
+// leader that had written it cut it off.
 func (t *transactions) cutOff(w *txnMarker) bool {
 	for i := range t.written {
 		x := &t.written[i]
@@ -379,7 +435,17 @@ func (t *transactions) cutOff(w *txnMarker) bool {
 			return true
 		}
 	}
-	return false
+	return t.cutOf(w) != nil
+}
+
+// cutOf is when the leader that wrote a marker cut it off again; nil: it did not.
+func (t *transactions) cutOf(w *txnMarker) *logCut {
+	for i := range t.cuts {
+		if c := &t.cuts[i]; c.logOn == (logOn{w.partition, w.host}) && w.before(c.moment) && c.to <= w.at {
+			return c
+		}
+	}
+	return nil
 }
 
 // stableAt is what a broker said last of the last stable offset, before a moment.

@@ -9,10 +9,10 @@
 // guesses.
 //
 // The files: account.go reads the events of a partition, way.go follows a record;
-// lost.go, duplicate.go, early.go and producers.go hold the rules of its log.
+// lost.go, duplicate.go, order.go, early.go, contradicted.go and producers.go hold the rules of its log.
 // transactions.go and tale.go do so for transactions, with rules in aborted.go, torn.go
-// and endings.go. The rules of groups are in groups.go, assigned.go and rewound.go, those
-// of the quorum in quorum.go and images.go, of compacted topics in compacted.go.
+// and endings.go. The rules of groups are in groups.go, assigned.go, holds.go, static.go and rewound.go, those
+// of the quorum in quorum.go, images.go and snapshots.go, of compacted topics in compacted.go.
 package why
 
 import (
@@ -33,7 +33,7 @@ func Explain(events iter.Seq[*ledger.Entry], v *reports.Violation) *reports.Why 
 		return explainQuorum(events, v)
 	}
 	var without *reports.Why // a cause
-	for _, explain := range []func(iter.Seq[*ledger.Entry], *reports.Violation) *reports.Why{explainTable, explainLog, explainGroup, explainTransaction} {
+	for _, explain := range []func(iter.Seq[*ledger.Entry], *reports.Violation) *reports.Why{explainUnstarted, explainTable, explainLog, explainGroup, explainTransaction} {
 		switch why := explain(events, v); {
 		case why == nil:
 		case why.Because != "":
@@ -87,6 +87,8 @@ func explainTransaction(events iter.Seq[*ledger.Entry], v *reports.Violation) *r
 		return explainHanging(t, v.Subject)
 	case "nonmonotonic-poll", "int-nonmonotonic-poll", "group-rewind", "duplicate-processing", "processed-twice", "commit-order":
 		return explainRewind(t, v)
+	case "producer-epoch":
+		return explainUsedUp(t, v)
 	case "committed-offset":
 		return explainForgottenCommit(t, v)
 	case "": // something did not come to its end
@@ -123,6 +125,8 @@ func (a *account) explainAnomaly(v *reports.Violation) *reports.Why {
 		return a.explainLost(v)
 	case "duplicate":
 		return a.explainDuplicate(v)
+	case "nonmonotonic-send":
+		return a.explainOrder(v)
 	}
 	return nil
 }

@@ -6,11 +6,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ktrial/ktrial/broker/planted"
+	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/internal/golden"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
@@ -33,6 +35,7 @@ func TestExplain_Stories(t *testing.T) {
 		{"truncated-to-own-mark", law("orders/0"), reports.LostRecord},
 		{"acked-by-leader-alone", reports.Violation{Subject: "orders/0", Anomaly: "lost-write", Values: []string{"p2-0-989@orders/0"}}, reports.LostRecord},
 		{"retry-not-known", reports.Violation{Subject: "orders/0", Anomaly: "duplicate", Values: []string{"p3-0-205@orders/0"}, Offsets: []int64{266, 268}}, reports.Duplicated},
+		{"out-of-order", reports.Violation{Subject: "orders/1", Anomaly: "nonmonotonic-send", Values: []string{"p4-2-38@orders/1", "p4-2-46@orders/1"}, Offsets: []int64{243, 201}, Ops: []int{4056, 4131}}, reports.OutOfOrder},
 		{"diverged", law("orders/0"), reports.Diverged},
 		{"given-up-too-early", law("group billing"), reports.TwoOwnersAtOnce},
 		{"not-coordinated", reports.Violation{}, reports.StuckGroup},
@@ -44,18 +47,23 @@ func TestExplain_Stories(t *testing.T) {
 		{"hanging", reports.Violation{}, reports.Hanging},
 		{"hanging-untold", reports.Violation{}, reports.Hanging}, // the leader's last stable offset did not move
 		{"marker-refused", reports.Violation{}, reports.Hanging},
+		{"answer-of-another-epoch", reports.Violation{}, reports.Hanging},
 		{"read-unstable", law("invoices/2"), reports.ReadUnstable},
 		{"completed-twice", law("transactional id worker-2"), reports.WrongEnd},
 		{"ended-without-new-epoch", law("transactional id worker-2"), reports.WrongEnd},
+		{"answered-used-up", reports.Violation{Anomaly: "producer-epoch", Offsets: []int64{32766, 32767}, Ops: []int{101}}, reports.WrongEnd},
+		{"no-next-producer", law("transactional id producer-4"), reports.WrongEnd},
 		{"output-twice", reports.Violation{Subject: "orders/0", Anomaly: "nonmonotonic-poll", Offsets: []int64{38, 0}, Ops: []int{431, 500}}, reports.OutputTwice},
 		{"commit-of-no-generation", reports.Violation{Subject: "orders/1", Anomaly: "commit-order", Offsets: []int64{457, 407}, Ops: []int{5717, 6036}}, reports.OutputTwice},
 		{"stale-commit", reports.Violation{Subject: "orders/2", Anomaly: "stale-commit", Offsets: []int64{6, 5}, Ops: []int{5986, 6016}}, reports.StaleCommit},
 		{"loading-coordinator", reports.Violation{Subject: "orders/0", Anomaly: "committed-offset", Ops: []int{3929, 4057}}, reports.Rewound},
+		{"offset-expired", reports.Violation{Subject: "orders/9", Anomaly: "group-rewind", Offsets: []int64{3, 0}, Ops: []int{260, 424}}, reports.Rewound},
 		{"commit-not-kept", reports.Violation{Subject: "orders/1", Anomaly: "committed-offset", Ops: []int{4063, 4279}}, reports.Rewound},
 		{"zombie-commit", law("group billing"), reports.StaleCommit},
 		{"led-twice", law("__cluster_metadata/0"), reports.TwoLeaders},
 		{"vote-forgotten", law("__cluster_metadata/0"), reports.TwoLeaders},
 		{"committed-unsynced", law("__cluster_metadata/0"), reports.MetadataLost},
+		{"snapshot-unreadable", reports.Violation{}, reports.Unstartable},
 		{"tombstone-gone", reports.Violation{Ops: []int{40235, 35891, 89194}}, reports.ValueLost},
 		{"tombstone-polled", reports.Violation{Ops: []int{76360, 65419, 77563}}, reports.ValueLost},
 	} {
@@ -100,6 +108,36 @@ func TestExplain_NeverGuesses(t *testing.T) {
 		assert.Nil(t, why.Explain(slices.Values(all), &v), "%v", v)
 	}
 
+	expired := traceOf(t, "offset-expired")
+	none := slices.DeleteFunc(slices.Clone(expired), func(e *ledger.Entry) bool {
+		return e.Event.Kind().Name == "partitions-assigned" && e.At < 5*time.Second
+	})
+	rewound := why.Explain(slices.Values(none), &reports.Violation{Subject: "orders/9", Anomaly: "group-rewind", Ops: []int{260, 424}})
+	require.NotNil(t, rewound)
+	assert.NotContains(t, rewound.Because, "does not expire", "it is not known that a member owned the partition then")
+
+	unreadable := slices.DeleteFunc(traceOf(t, "snapshot-unreadable"), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "controller-resigned" })
+	assert.Nil(t, why.Explain(slices.Values(unreadable), &reports.Violation{}), "a controller is active without it")
+
+	unanswered := slices.DeleteFunc(traceOf(t, "answer-of-another-epoch"), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "marker-answered" })
+	assert.Nil(t, why.Explain(slices.Values(unanswered), &reports.Violation{}), "it is not known what the coordinator was told")
+
+	untold := slices.DeleteFunc(traceOf(t, "answered-used-up"), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "end-answered" })
+	assert.Nil(t, why.Explain(slices.Values(untold), &reports.Violation{Anomaly: "producer-epoch", Ops: []int{101}}), "the producer may have ignored what it was told")
+
+	known := slices.Clone(traceOf(t, "out-of-order"))
+	for i, e := range known { // broker-1 has a batch of the producer before
+		if x, ok := e.Event.(*witness.Appended); ok && e.Host == "broker-1" && x.From == 201 {
+			before := *x
+			before.From, before.End = 200, 201
+			known = slices.Insert(known, i, &ledger.Entry{At: e.At, Host: e.Host, Event: &before})
+			break
+		}
+	}
+	order := why.Explain(slices.Values(known), &reports.Violation{Subject: "orders/1", Anomaly: "nonmonotonic-send", Values: []string{"p4-2-38@orders/1", "p4-2-46@orders/1"}, Offsets: []int64{243, 201}})
+	require.NotNil(t, order)
+	assert.Empty(t, order.Because, "the leader knew the producer")
+
 	other := slices.DeleteFunc(slices.Clone(all), func(e *ledger.Entry) bool { return e.Event.Kind().Name == "became-follower" })
 	y := why.Explain(slices.Values(other), &reports.Violation{Subject: "orders/0", Inside: true})
 	require.NotNil(t, y)
@@ -116,6 +154,7 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		kind     reports.WhyKind
 		because  string
 		long     bool
+		first    uint64 // seed; 0: 1
 	}{
 		{bug: planted.TruncateToHW, scenario: "leadership-ping-pong", kind: reports.LostRecord, because: "own high watermark"},
 		{bug: planted.NoDivergenceCheck, scenario: "leadership-ping-pong", kind: reports.Diverged, because: "instead of truncating"},
@@ -128,7 +167,7 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.FetchDelayedNoAbortedList, scenario: "standard-eos", kind: reports.AbortedDelivered, because: "must name the aborted transactions"},
 		{bug: planted.TxnCompleteTwice, scenario: "standard-eos", kind: reports.WrongEnd, because: "carried out a second time"},
 		{bug: planted.TxnTimeoutNoBump, scenario: "zombie-producer", kind: reports.WrongEnd, because: "without a new epoch", long: true},
-		{bug: planted.TxnVolatile, scenario: "coordinator-in-prepare", kind: reports.TornTransaction, because: "was not in it", long: true},
+		{bug: planted.TxnVolatile, scenario: "coordinator-in-prepare", kind: reports.AbortedDelivered, because: "what is not in that log is not known to the next coordinator", long: true},
 		{bug: planted.TxnVolatile, scenario: "standard-eos", kind: reports.Hanging, because: "so it sent no marker there", long: true},
 		{bug: planted.TxnMarkerStrictNoRetry, scenario: "coordinator-in-prepare", kind: reports.Hanging, because: "have this very marker already", long: true},
 		{bug: planted.AckMarkerEarly, scenario: "standard-eos", kind: reports.OutputTwice, because: "before the group coordinator had appended it", long: true},
@@ -151,8 +190,21 @@ func TestExplain_PlantedBugs(t *testing.T) {
 		{bug: planted.DupAckWrongOffset, scenario: "split-network", kind: reports.Duplicated, because: "must answer with the offset at which it has it", long: true},
 		{bug: planted.TxnMarkerEpochGE, scenario: "late-markers", kind: reports.TornTransaction, because: "for the transaction before", long: true},
 		{bug: planted.TxnMarkersUncommitted, scenario: "decision-lost", kind: reports.TornTransaction, because: "only when the decision is committed", long: true},
-		{bug: planted.TxnDoubleBump, scenario: "epochs-used-up", kind: reports.WrongEnd, because: "goes on with a new producer id", long: true},
+		{bug: planted.TxnDoubleBump, scenario: "epochs-used-up", kind: reports.WrongEnd, because: "this one took two", long: true},
 		{bug: planted.IgnoreGeneration, scenario: "zombie-member", set: map[string]string{"partition.assignment.strategy": "sticky"}, kind: reports.TwoAssignments, because: "the older claim must not count"},
+		{bug: planted.ExpireAnyState, scenario: "offsets-and-clocks", kind: reports.Rewound, because: "while the group has members that are subscribed"},
+		{bug: planted.TxnPendingByID, scenario: "late-markers", kind: reports.Hanging, because: "an answer to a marker of another epoch", long: true, first: 18},
+		{bug: planted.TxnRotateWrongPair, scenario: "epochs-used-up", kind: reports.WrongEnd, because: "answered with the one that is used up", long: true},
+		{bug: planted.TxnNoPersistPrevNext, scenario: "coordinator-in-prepare", set: map[string]string{"ktrial.transaction.first.epoch": "32762"}, kind: reports.WrongEnd, because: "must have the next producer id in its record", long: true, first: 2},
+		{bug: planted.EpochAddThenRemove, scenario: "slow-to-give-up", kind: reports.TakenForFree, because: "and got it back in epoch"},
+		{bug: planted.HeartbeatEmptyIsNoChange, scenario: "slow-to-give-up", kind: reports.NotGivenUp, because: "An assignment that is empty says"},
+		{bug: planted.FirstTogether, scenario: "first-batches", kind: reports.OutOfOrder, because: "the first must go alone", long: true},
+		{bug: planted.NoInstanceFence, scenario: "static-twin", kind: reports.ReplacedCommit, because: "must be refused with FENCED_INSTANCE_ID"},
+		{bug: planted.StaticSwapVolatile, scenario: "static-twin", kind: reports.ReplacedCommit, because: "must be in the log before its process is answered"},
+		{bug: planted.BatchExpireFromBase, scenario: "standard", kind: reports.LeaderOut, because: "Sessions must expire one at a time", long: true},
+		{bug: planted.NoSessionInRebalance, scenario: "scale-out", kind: reports.RemovedEarly, because: "keeps the session in every state of the group", long: true},
+		{bug: planted.TxnMarkerDoubleCount, scenario: "refused-marker", kind: reports.AbortedDelivered, because: "must be answered when all in-sync replicas have the markers", long: true},
+		{bug: planted.SnapNoFsync, scenario: "controller-storm", set: map[string]string{"metadata.log.max.record.bytes.between.snapshots": "1500"}, kind: reports.Unstartable, because: "must be synced before it gets its name", long: true},
 	} {
 		t.Run(string(c.bug), func(t *testing.T) {
 			if c.long && !*long {
@@ -161,7 +213,7 @@ func TestExplain_PlantedBugs(t *testing.T) {
 			s, err := scenarios.Find(c.scenario)
 			require.NoError(t, err)
 			for seed := range uint64(12) {
-				r, err := trial.Run(s, trial.Options{Seed: seed + 1, Set: c.set, Plant: []planted.Bug{c.bug}, Keep: ledger.KeepAll})
+				r, err := trial.Run(s, trial.Options{Seed: seed + max(c.first, 1), Set: c.set, Plant: []planted.Bug{c.bug}, Keep: ledger.KeepAll})
 				require.NoError(t, err)
 				v := r.Report.Main()
 				if v == nil || v.Why == nil || v.Why.Kind != c.kind {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/disk"
 	"github.com/ktrial/ktrial/sim/env"
@@ -286,6 +287,8 @@ func TestLyingSync(t *testing.T) {
 	for seed := range uint64(50) {
 		w := world(t, seed)
 		d := w.Host("h").Disk()
+		var told []ledger.Event
+		d.Tell = func(e ledger.Event) { told = append(told, e) }
 		run(t, w, func(h env.Host, _ env.Disk) {
 			f := write(t, h.Disk(), "f", "")
 			require.NoError(t, h.Disk().SyncDir(""))
@@ -300,6 +303,7 @@ func TestLyingSync(t *testing.T) {
 			lost++
 			require.Len(t, d.Damage(), 1)
 			assert.Equal(t, disk.Lie, d.Damage()[0].Why)
+			assert.Equal(t, []ledger.Event{&disk.Damaged{Path: "f", N: int64(len("promised")), Why: disk.Lie.String()}}, told)
 			p, err := d.Pristine("f")
 			require.NoError(t, err)
 			assert.Equal(t, "promised", string(p))

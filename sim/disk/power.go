@@ -115,6 +115,9 @@ func (d *Disk) cut(f *inode) string {
 		}
 	}
 	f.damage = append(f.damage, lied...)
+	for _, p := range lied {
+		d.tell(f, p)
+	}
 	if lost == 0 {
 		return ""
 	}
