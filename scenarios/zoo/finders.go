@@ -49,7 +49,7 @@ var Finders = []Finder{
 	{planted.DupAckWrongOffset, scenarios.SplitNetwork, 1, 3, "records are not duplicated", nil},
 	{planted.ListNoEpochStart, scenarios.SplitNetwork, 1, 3, "law 11:", nil},
 	{planted.FetchNoCurrentEpoch, scenarios.LeadershipPingPong, 1, 3, "law 13:", nil},
-	{planted.BatchExpireFromBase, scenarios.Standard, 1, 5, "law 1:", nil},
+	{planted.BatchExpireFromBase, scenarios.Standard, 2, 5, "law 1:", nil},
 	{planted.SnapNoFsync, scenarios.ControllerStorm, 1, 3, "every client and replica makes progress", map[string]string{"metadata.log.max.record.bytes.between.snapshots": "1500"}},
 	{planted.TxnTimeoutNoBump, scenarios.StandardEOS, 1, 5, "law 63:", nil},
 	{planted.AckMarkerEarly, scenarios.StandardEOS, 2, 5, "consumers read in order and without holes", nil},
@@ -72,9 +72,9 @@ var Finders = []Finder{
 	{planted.HeartbeatOwnsTarget, scenarios.SlowToGiveUp, 1, 3, "law 49:", nil},
 	{planted.HeartbeatEmptyIsNoChange, scenarios.SlowToGiveUp, 1, 3, "members give up in time what they are to", nil},
 	{planted.HeartbeatNoReset, scenarios.LostAnswers, 1, 5, "every client and replica makes progress", nil},
-	{planted.NoSessionInRebalance, scenarios.ScaleOut, 1, 3, "law 55:", nil},
+	{planted.NoSessionInRebalance, scenarios.ScaleOut, 2, 3, "law 55:", nil},
 	{planted.TxnVerifyNotRechecked, scenarios.LateVerification, 1, 3, "nothing is read that was not sent", nil},
-	{planted.TxnMarkerDoubleCount, scenarios.RefusedMarker, 1, 5, "nothing is read that was not sent", nil},
+	{planted.TxnMarkerDoubleCount, scenarios.RefusedMarker, 3, 5, "nothing is read that was not sent", nil},
 	{planted.FirstTogether, scenarios.FirstBatches, 1, 2, "producers' records stay in order", nil},
 }
 
