@@ -80,7 +80,7 @@ func (m *Machine) judgeEndWithBump(id string, t *entry, pending bool, by coordin
 	// The end before may have used up the epochs of a producer id.
 	rotated := t.Previous == by.ID && t.ProducerID != by.ID && by.Epoch == lastUsableEpoch && t.Epoch == 0
 	bumped := t.ProducerID == by.ID && t.Epoch == by.Epoch+1
-	retry := t.ClientVersion >= bumpsEpoch && (bumped || rotated)
+	retry := bumped || rotated // also where a client of an older version ended it and the epoch stayed, as in Kafka 4.4
 	if bugs := m.env.Bugs(); t.State == Ongoing && bumped && bugs.On(planted.TxnSharedEpoch) {
 		bugs.Infected(planted.TxnSharedEpoch, true)
 		return false, nil
