@@ -24,7 +24,7 @@ var CoordinatorInPrepare = Scenario{
 			{At: 6 * time.Second, For: 7 * time.Second, Fault: faults.CutOneWay{From: faults.TransactionCoordinator("producer-1"), To: faults.AllBrokers}},
 			{At: 9 * time.Second, For: 4 * time.Second, Fault: faults.Kill{Host: faults.TransactionCoordinator("producer-1")}},
 		},
-		movedInPrepare(15*time.Second, 39*time.Second),
+		movedInPrepare(15*time.Second, 5),
 		faults.Plan{
 			{At: 40 * time.Second, For: 3 * time.Second, Fault: faults.Pause{Host: faults.Leader("orders", 2)}},
 			{At: 41 * time.Second, For: 3 * time.Second, Fault: faults.PowerOff{Host: faults.TransactionCoordinator("producer-2")}},
@@ -37,11 +37,12 @@ var CoordinatorInPrepare = Scenario{
 }
 
 // movedInPrepare has the leaders of the partitions stand still one after another, and all coordinators move meanwhile,
-// one of them to and fro.
-func movedInPrepare(from, to time.Duration) (plan faults.Plan) {
-	for at := from; at < to; at += 5 * time.Second {
+// one of them to and fro, so many times.
+func movedInPrepare(from time.Duration, times int) (plan faults.Plan) {
+	for i := range times {
+		at := from + time.Duration(i)*5*time.Second
 		plan = append(plan,
-			faults.Timed{At: at, For: 3 * time.Second, Fault: faults.Pause{Host: faults.Leader("orders", int32(len(plan)/4%3))}},
+			faults.Timed{At: at, For: 3 * time.Second, Fault: faults.Pause{Host: faults.Leader("orders", int32(i%3))}},
 			faults.Timed{At: at + 1200*time.Millisecond, For: time.Second, Fault: faults.PingPongTransactionCoordinator{ID: "producer-1", Every: 300 * time.Millisecond}},
 			faults.Timed{At: at + 1200*time.Millisecond, Fault: faults.MoveTransactionCoordinator{ID: "producer-2"}},
 			faults.Timed{At: at + 1200*time.Millisecond, Fault: faults.MoveTransactionCoordinator{ID: "producer-3"}})

@@ -142,9 +142,7 @@ type markedPartition struct {
 func (s *markerSender) outcome(p txn.Parcel, tp kafka.TopicPartition, err error) bool {
 	switch err {
 	case nil, kerr.UnsupportedForMessageFormat, kerr.UnsupportedVersion:
-		s.host.Tell(&witness.MarkerAnswered{
-			TxnID: p.ID, Partition: tp, ProducerID: p.By.ID, Epoch: p.By.Epoch, CoordinatorEpoch: p.CoordinatorEpoch, Commit: p.Commit,
-		})
+		s.host.Tell(&witness.MarkerAnswered{SentMarker: p.SentTo(tp)})
 		s.Delivered(p, tp)
 	case kerr.InvalidProducerEpoch, kerr.TransactionCoordinatorFenced:
 		// Another coordinator is at it, or will be.

@@ -20,6 +20,11 @@ type Marker struct {
 	Version          int8 // transaction.version of the transaction
 }
 
+// SentTo is what is told of the marker for one of its partitions.
+func (m *Marker) SentTo(tp kafka.TopicPartition) witness.SentMarker {
+	return witness.SentMarker{TxnID: m.ID, Partition: tp, ProducerID: m.By.ID, Epoch: m.By.Epoch, CoordinatorEpoch: m.CoordinatorEpoch, Commit: m.Commit}
+}
+
 // send has the markers of an end written that is decided.
 func (m *Machine) send(id string, t *entry) {
 	m.sent[id] = t
@@ -28,9 +33,7 @@ func (m *Machine) send(id string, t *entry) {
 		Commit: t.State == PrepareCommit, Version: int8(t.ClientVersion),
 	}
 	for _, tp := range t.Partitions {
-		m.env.Tell(&witness.MarkerQueued{
-			TxnID: id, Partition: tp, ProducerID: marker.By.ID, Epoch: marker.By.Epoch, CoordinatorEpoch: marker.CoordinatorEpoch, Commit: marker.Commit, Next: t.Next,
-		})
+		m.env.Tell(&witness.MarkerQueued{SentMarker: marker.SentTo(tp), Next: t.Next})
 	}
 	m.cfg.Outbox.Send(marker, t.Partitions)
 }

@@ -63,15 +63,19 @@ type (
 		Epoch      kafka.ProducerEpoch    `json:"producer_epoch"`
 		Partitions []kafka.TopicPartition `json:"partitions"`
 	}
-	// MarkerQueued: the end of a transaction is decided, and the coordinator begins to send
-	// its marker to a partition.
-	MarkerQueued struct {
+	// SentMarker is a marker that a coordinator sends to a partition.
+	SentMarker struct {
 		TxnID            string               `json:"txn_id"`
 		Partition        kafka.TopicPartition `json:"partition"`
 		ProducerID       kafka.ProducerID     `json:"producer"`
 		Epoch            kafka.ProducerEpoch  `json:"producer_epoch"`
 		CoordinatorEpoch int32                `json:"coordinator_epoch"`
 		Commit           bool                 `json:"commit"`
+	}
+	// MarkerQueued: the end of a transaction is decided, and the coordinator begins to send
+	// its marker to a partition.
+	MarkerQueued struct {
+		SentMarker
 		// Next is the producer id that the transactional id has once all markers are written, as
 		// the decision says; -1: the same.
 		Next kafka.ProducerID `json:"next_producer"`
@@ -87,14 +91,7 @@ type (
 	}
 	// MarkerAnswered: a coordinator is told that a partition has a marker that it sent, as the
 	// coordinator of CoordinatorEpoch.
-	MarkerAnswered struct {
-		TxnID            string               `json:"txn_id"`
-		Partition        kafka.TopicPartition `json:"partition"`
-		ProducerID       kafka.ProducerID     `json:"producer"`
-		Epoch            kafka.ProducerEpoch  `json:"producer_epoch"`
-		CoordinatorEpoch int32                `json:"coordinator_epoch"`
-		Commit           bool                 `json:"commit"`
-	}
+	MarkerAnswered struct{ SentMarker }
 	// LastStableOffsetMoved: what a replica shows readers of committed records ends at To. It is
 	// told of a log from its first open transaction on; until then it is the high watermark.
 	LastStableOffsetMoved struct {
@@ -216,7 +213,7 @@ func (e *TxnTimedOut) Sentence() string {
 }
 
 // Subject is the transactional id.
-func (e *MarkerQueued) Subject() string { return e.TxnID }
+func (m *SentMarker) Subject() string { return m.TxnID }
 
 func (e *MarkerQueued) Sentence() string {
 	return fmt.Sprintf("sends the %s of %s, producer %d, epoch %d, to %v", outcome(e.Commit), e.TxnID, e.ProducerID, e.Epoch, e.Partition)
@@ -228,9 +225,6 @@ func (e *MarkerWritten) Subject() string { return e.Partition.String() }
 func (e *MarkerWritten) Sentence() string {
 	return fmt.Sprintf("appends the %s of producer %d, epoch %d, to %v at offset %d", outcome(e.Commit), e.ProducerID, e.Epoch, e.Partition, e.At)
 }
-
-// Subject is the transactional id.
-func (e *MarkerAnswered) Subject() string { return e.TxnID }
 
 func (e *MarkerAnswered) Sentence() string {
 	return fmt.Sprintf("is told that %v has the %s of %s, producer %d, epoch %d, which it sent in epoch %d", e.Partition, outcome(e.Commit), e.TxnID, e.ProducerID, e.Epoch, e.CoordinatorEpoch)

@@ -14,6 +14,9 @@ type deletion struct {
 	below       int64 // history.NoOffset: all that there was
 }
 
+// by: it had been asked for by an event; by any if that is -1.
+func (d deletion) by(event int64) bool { return event < 0 || d.began <= event }
+
 // deletedByClient: a client had asked for the record to be deleted when it was missed.
 func deletedByClient(p *Permits, f *detect.Finding) bool {
 	all := p.deletionsOf(f.Key)
@@ -31,7 +34,7 @@ func deletedByClient(p *Permits, f *detect.Finding) bool {
 		missed = p.missedFirst(f.Key, lost, writer)
 	}
 	if lost < 0 { // it may have lain there
-		return slices.ContainsFunc(all, func(d deletion) bool { return missed < 0 || d.began <= missed })
+		return slices.ContainsFunc(all, func(d deletion) bool { return d.by(missed) })
 	}
 	return p.deleted(f.Key, lost, writer, missed)
 }
@@ -41,7 +44,7 @@ func deletedByClient(p *Permits, f *detect.Finding) bool {
 func (p *Permits) deleted(key history.Key, offset int64, writer int, by int64) bool {
 	return slices.ContainsFunc(p.deletionsOf(key), func(d deletion) bool {
 		switch {
-		case by >= 0 && d.began > by:
+		case !d.by(by):
 			return false
 		case d.below == history.NoOffset: // of both the beginning may be older than the history
 			return writer >= 0 && int64(p.log.H.Brief(writer).Invoked) <= d.done

@@ -236,7 +236,7 @@ func (a *tale) begunWith(producer kafka.ProducerID, epoch kafka.ProducerEpoch, u
 func explainUsedUp(t *transactions, v *reports.Violation) *reports.Why {
 	var op *txnOp
 	for _, o := range t.ops {
-		if slices.Contains(v.Ops, int(o.op)) || slices.Contains(v.Ops, int(o.done)) {
+		if o.isOf(v) {
 			op = o
 		}
 	}

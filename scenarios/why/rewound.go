@@ -25,7 +25,7 @@ type rewind struct {
 func explainRewind(t *transactions, v *reports.Violation) *reports.Why {
 	r := &rewind{tale: tale{transactions: t, partition: v.Subject}}
 	for _, op := range t.ops {
-		if op.to.seq == 0 || !slices.Contains(v.Ops, int(op.op)) && !slices.Contains(v.Ops, int(op.done)) {
+		if op.to.seq == 0 || !op.isOf(v) {
 			continue
 		}
 		if r.before == nil {
@@ -330,7 +330,7 @@ func explainForgottenCommit(t *transactions, v *reports.Violation) *reports.Why 
 	var asked *txnOp
 	told := int64(-1)
 	for _, op := range t.ops {
-		if !slices.Contains(v.Ops, int(op.op)) && !slices.Contains(v.Ops, int(op.done)) {
+		if !op.isOf(v) {
 			continue
 		}
 		for _, m := range op.told {

@@ -7,6 +7,7 @@ import (
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/ledger"
+	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/workloads"
 )
@@ -206,9 +207,11 @@ func (t *transactions) read(e *ledger.Entry) {
 	case *witness.MarkerRefused:
 		t.refused = append(t.refused, txnMarker{moment: now, host: e.Host, id: x.TxnID, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, err: x.Text})
 	case *witness.MarkerAnswered:
-		t.heard = append(t.heard, txnMarker{moment: now, host: e.Host, id: x.TxnID, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, commit: x.Commit})
+		t.heard = append(t.heard, sentMarker(now, e.Host, &x.SentMarker))
 	case *witness.MarkerQueued:
-		t.queued = append(t.queued, txnMarker{moment: now, host: e.Host, id: x.TxnID, partition: x.Partition.String(), producer: x.ProducerID, epoch: x.Epoch, coordinator: x.CoordinatorEpoch, commit: x.Commit, next: x.Next})
+		queued := sentMarker(now, e.Host, &x.SentMarker)
+		queued.next = x.Next
+		t.queued = append(t.queued, queued)
 	case *witness.EndAnswered:
 		t.ended = append(t.ended, txnEvent{now, e.Host, x.TxnID, x.Sentence(), x.ProducerID, x.Epoch})
 	case *witness.EndAsked:
@@ -436,6 +439,16 @@ func (t *transactions) cutOff(w *txnMarker) bool {
 		}
 	}
 	return t.cutOf(w) != nil
+}
+
+// sentMarker is a marker as the coordinator that sends it tells.
+func sentMarker(now moment, host string, m *witness.SentMarker) txnMarker {
+	return txnMarker{moment: now, host: host, id: m.TxnID, partition: m.Partition.String(), producer: m.ProducerID, epoch: m.Epoch, coordinator: m.CoordinatorEpoch, commit: m.Commit}
+}
+
+// isOf: a violation names the operation, by its beginning or its end.
+func (o *txnOp) isOf(v *reports.Violation) bool {
+	return slices.Contains(v.Ops, int(o.op)) || slices.Contains(v.Ops, int(o.done))
 }
 
 // cutOf is when the leader that wrote a marker cut it off again; nil: it did not.
