@@ -56,8 +56,8 @@ type classicGroup struct {
 	static  map[string]string // member ids of static members, by instance (KIP-345)
 
 	// pending are ids that were given to members that have not joined with them yet
-	// (KIP-394). The join phase waits for them.
-	pending map[string]bool
+	// (KIP-394), and the sessions that they asked for. The join phase waits for them.
+	pending map[string]time.Duration
 	// waiting is how many members' JoinGroup requests are parked.
 	waiting int
 	// joinTime is how long members have in the join phase that goes on, or the last one.
@@ -221,6 +221,11 @@ func (g *classicGroup) remove(id string, why witness.MemberLeft) {
 	}
 	why.Group, why.Generation, why.Member, why.Instance = g.id, g.generation, id, deref(mb.instance)
 	g.m.env.Tell(&why)
+}
+
+func (g *classicGroup) isPending(id string) bool {
+	_, pending := g.pending[id]
+	return pending
 }
 
 // count counts the protocols that a member supports, or no longer does.

@@ -502,12 +502,9 @@ func (h *heartbeat) decision() coordinator.Decision {
 
 // appended tells of what happened, once it did.
 func (h *heartbeat) appended(err error) {
-	switch {
-	case err == nil:
+	if err == nil {
 		h.tellJoined()
 		h.m.tellState(h.group.id)
-	case h.convert != nil:
-		h.convert.failed()
 	}
 }
 

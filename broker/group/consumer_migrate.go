@@ -52,28 +52,17 @@ func (m *Machine) convert(g *classicGroup) (*conversion, error) {
 }
 
 // begin does what cannot wait for the records. Requests that are parked are answered
-// at once, as in Kafka: these members join again.
+// at once, as in Kafka: these members join again. If the records cannot be written, the
+// classic group is as it was (restore).
 func (c *conversion) begin() {
 	if c.preview.members.Len() > 0 {
 		c.m.env.Reached(ProbeUpgraded)
 	}
-	c.from.drop(kerr.RebalanceInProgress)
+	c.from.answerAll(kerr.RebalanceInProgress)
 	for id, member := range c.preview.members.All() {
 		c.m.scheduleConsumerSession(c.from.id, id, member.classicSession())
 	}
 	c.m.soft(c.from.id).told = ""
-}
-
-// failed takes it back as far as it goes: the classic group is as the log says, and
-// a rebalance that went on is lost.
-func (c *conversion) failed() {
-	l, ok := c.m.groups.Get(c.from.id)
-	if !ok || l.classic == nil {
-		return
-	}
-	if g := c.m.classicAt(c.from.id, l.classic, timeline.Written); len(g.members) > 0 {
-		g.loaded()
-	}
 }
 
 // preview folds records into a group that is on a timeline of its own.

@@ -188,7 +188,9 @@ func (m *Machine) applyGroup(id string, v value) {
 	m.groups.Delete(id)
 	m.replacePrint(was.print, 0)
 	if g := m.classic[id]; g != nil {
+		since := g.since
 		g.drop(kerr.UnknownMemberID)
+		m.env.Timeline().OnRevert(func() { g.restore(since) })
 	}
 }
 

@@ -174,10 +174,10 @@ func (g *classicGroup) joinNewDynamic(id string, j joining) coordinator.Decision
 		return g.admit(id, j)
 	}
 	if g.pending == nil {
-		g.pending = map[string]bool{}
+		g.pending = map[string]time.Duration{}
 	}
-	g.pending[id] = true
-	g.scheduleSession(id, millis(j.SessionTimeoutMillis))
+	g.pending[id] = millis(j.SessionTimeoutMillis)
+	g.scheduleSession(id, g.pending[id])
 	j.answer.send(refuseJoin(id, kerr.MemberIDRequired))
 	return coordinator.Decision{}
 }
@@ -189,11 +189,11 @@ func (g *classicGroup) joinKnown(j joining) coordinator.Decision {
 	case !g.supports(j.ProtocolType, j.Protocols):
 		j.answer.send(refuseJoin(id, kerr.InconsistentGroupProtocol))
 		return coordinator.Decision{}
-	case g.pending[id] && j.InstanceID != nil:
+	case g.isPending(id) && j.InstanceID != nil:
 		// Ids are given to dynamic members only. Kafka's coordinator throws here.
 		j.answer.send(refuseJoin("", kerr.UnknownServerError))
 		return coordinator.Decision{}
-	case g.pending[id]:
+	case g.isPending(id):
 		return g.admit(id, j)
 	}
 	mb, err := g.check(id, j.InstanceID)

@@ -75,7 +75,7 @@ func (g *classicGroup) leaves(l kmsg.LeaveGroupRequestMember) error {
 		id = g.static[*l.InstanceID]
 	case id == "":
 		return kerr.UnknownMemberID
-	case g.pending[id]:
+	case g.isPending(id):
 	default:
 		mb, err := g.check(id, l.InstanceID)
 		if err != nil {

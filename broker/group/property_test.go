@@ -221,7 +221,7 @@ func (g *game) checkSoft(rt *rapid.T, c *classicGroup) {
 			support[p.name]++
 		}
 		require.False(rt, mb.sync != nil && c.at != CompletingRebalance, "%s waits for an assignment in %s", mb.id, c.at)
-		require.False(rt, c.pending[mb.id], "a member's id is pending")
+		require.False(rt, c.isPending(mb.id), "a member's id is pending")
 		_, timed := g.timers[c.sessionTimer(mb.id)]
 		require.True(rt, timed || mb.join != nil || mb.sync != nil, "nothing will remove %s", mb.id)
 	}

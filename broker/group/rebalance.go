@@ -208,6 +208,28 @@ func (g *classicGroup) drop(why error) {
 	g.transition(Dead)
 }
 
+// restore brings back what drop forgot: the record that removed the group was not
+// written. Of what the log says of an emptied group, members may be left that are gone
+// since; so it is not asked. Those that waited were refused, and come again. It is in
+// its state since then, in ms.
+func (g *classicGroup) restore(since int64) {
+	g.m.classic[g.id] = g
+	g.transition(g.before)
+	g.since = since
+	for _, id := range slices.Sorted(maps.Keys(g.pending)) {
+		g.scheduleSession(id, g.pending[id])
+	}
+	for mb := g.order.First(); mb != nil; mb = mb.link.Next() {
+		g.scheduleSession(mb.id, mb.sessionTimeout)
+	}
+	switch g.at {
+	case PreparingRebalance:
+		g.scheduleJoin(leastJoinRetry)
+	case CompletingRebalance:
+		g.scheduleSync()
+	}
+}
+
 // timer is the name of one of the group's timers.
 func (g *classicGroup) timer(name string) string { return name + "\x00" + g.id }
 
@@ -235,7 +257,7 @@ func (g *classicGroup) scheduleSession(id string, after time.Duration) {
 func (g *classicGroup) expire(id string, session time.Duration) coordinator.Decision {
 	mb := g.members[id]
 	switch {
-	case mb == nil && !g.pending[id]:
+	case mb == nil && !g.isPending(id):
 		return coordinator.Decision{}
 	case mb != nil && !mb.isNew && (mb.join != nil || mb.sync != nil):
 		return coordinator.Decision{}

@@ -249,8 +249,11 @@ func (st *story) play(cmd command) {
 		st.deleteOffsets(cmd)
 	case "delete-groups": // delete-groups G...
 		d, answers := st.m.DeleteGroups(cmd.Args)
-		d.Done = func(error) {
+		d.Done = func(err error) {
 			for _, a := range answers {
+				if err != nil {
+					a.ErrorCode = kafka.Code(err)
+				}
 				st.say("> %s: %s%s", a.Group, codeName(a.ErrorCode), text(a.ErrorMessage))
 			}
 		}

@@ -117,6 +117,15 @@ func (t *Timeline) record(of changed) bool {
 	return true
 }
 
+// OnRevert has undo run if the record that makes changes now is taken back: for what
+// changed beside the timeline because of it.
+func (t *Timeline) OnRevert(undo func()) { t.record(onRevert(undo)) }
+
+type onRevert func()
+
+func (onRevert) commitOldest()      {}
+func (undo onRevert) revertNewest() { undo() }
+
 // Value is a single value on a timeline.
 type Value[V any] struct {
 	t       *Timeline

@@ -34,6 +34,22 @@ func TestValue_HasTwoCuts(t *testing.T) {
 	assert.Zero(t, line.Pending())
 }
 
+func TestTimeline_TellsWhatIsTakenBack(t *testing.T) {
+	line := New()
+	v := NewValue(line, "empty")
+	var told []string
+	for at, name := range []string{"a", "b", "c"} {
+		apply(line, kafka.Offset(at), func() {
+			v.Set(name)
+			line.OnRevert(func() { told = append(told, name+" is gone, "+v.Get()+" is there") })
+		})
+	}
+	line.Commit(1)
+	line.Revert(1)
+	assert.Equal(t, []string{"c is gone, c is there", "b is gone, b is there"}, told, "what is committed stays; the newest goes first, and what changed before it is there still")
+	assert.Zero(t, line.Pending())
+}
+
 func TestTimeline_RefusesWhatNoRecordDoes(t *testing.T) {
 	line := New()
 	m := NewMap[string, int](line, cmp.Compare[string])
