@@ -83,8 +83,14 @@ type bracket struct {
 
 // NewScanner reads in, whose name in errors is file.
 func NewScanner(file string, in io.Reader) *Scanner {
-	return &Scanner{file: file, in: in, buf: make([]byte, 256<<10), line: 1}
+	return &Scanner{file: file, in: in, buf: make([]byte, firstWindow), line: 1}
 }
+
+// The window grows with the input: one may be a line, read for itself.
+const (
+	firstWindow = 4 << 10
+	window      = 256 << 10
+)
 
 // File is the name of the input, as it stands in errors.
 func (s *Scanner) File() string { return s.file }
@@ -143,7 +149,12 @@ func (s *Scanner) more(keep *int) bool {
 		return false
 	}
 	if *keep > 0 {
-		n := copy(s.buf, s.buf[*keep:s.end])
+		to := s.buf
+		if len(to) < window {
+			to = make([]byte, 2*len(to))
+		}
+		n := copy(to, s.buf[*keep:s.end])
+		s.buf = to
 		s.base += int64(*keep)
 		s.pos -= *keep
 		s.end = n

@@ -22,8 +22,9 @@ type column[T any] struct {
 	n      int
 }
 
+// A chunk is small: a history may be of one operation.
 const (
-	chunkBits = 14
+	chunkBits = 9
 	chunkLen  = 1 << chunkBits
 )
 

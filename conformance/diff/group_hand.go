@@ -135,7 +135,7 @@ func offsetCommit(s *session) {
 	g.ask("the groups", "", listGroups(nil, nil))
 	g.ask("the group", "", describeGroups(false, g.name))
 	s.do("delete the topic", 1, s.remove(t))
-	time.Sleep(500 * time.Millisecond)
+	s.heard(500 * time.Millisecond)
 	see("after the topic's deletion")
 	g.ask("the group after the topic's deletion", "", describeGroups(false, g.name))
 	g.ask("all after the topic's deletion", "", g.offsets(nil))
@@ -263,7 +263,7 @@ func offsetFetch(s *session) {
 	}
 	s.ask("at another broker", func(sd *side) line { return line{broker: sd.coordinator(g.name)%3 + 1} }, g.offsets(both))
 	s.do("delete the topic", 1, s.remove(u))
-	time.Sleep(500 * time.Millisecond)
+	s.heard(500 * time.Millisecond)
 	f("all after a deletion", nil)
 	f("the deleted topic", []asked{{u, []int32{0}}})
 }
@@ -761,7 +761,7 @@ func deleteOfGroups(s *session) {
 
 func groupConfigs(s *session) {
 	name := s.prefix + "cfg"
-	a := func(step, group string, cs ...change) { s.do(step, 1, s.alter(false, 32, group, cs...)) }
+	a := func(step, group string, cs ...change) { s.do(step, 1, s.alter(false, groupResource, group, cs...)) }
 	a("session", name, change{name: "consumer.session.timeout.ms", value: "50000"})
 	a("session too long", name, change{name: "consumer.session.timeout.ms", value: "60001"})
 	a("session below 1", name, change{name: "consumer.session.timeout.ms", value: "0"})
@@ -773,7 +773,7 @@ func groupConfigs(s *session) {
 	a("unknown", name, change{name: "no.such", value: "1"})
 	a("delete", name, change{name: "consumer.heartbeat.interval.ms", op: 1, null: true})
 	a("empty name", "", change{name: "consumer.session.timeout.ms", value: "50000"})
-	time.Sleep(300 * time.Millisecond)
-	s.do("see", 1, s.describeConfigs(32, name, true, false, "consumer.session.timeout.ms", "consumer.heartbeat.interval.ms", "consumer.assignment.interval.ms"))
-	s.do("see one without", 1, s.describeConfigs(32, s.prefix+"none", true, false, "consumer.session.timeout.ms", "consumer.heartbeat.interval.ms", "consumer.assignment.interval.ms"))
+	s.heard(0)
+	s.do("see", 1, s.describeConfigs(groupResource, name, true, false, "consumer.session.timeout.ms", "consumer.heartbeat.interval.ms", "consumer.assignment.interval.ms"))
+	s.do("see one without", 1, s.describeConfigs(groupResource, s.prefix+"none", true, false, "consumer.session.timeout.ms", "consumer.heartbeat.interval.ms", "consumer.assignment.interval.ms"))
 }

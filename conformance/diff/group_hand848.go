@@ -12,7 +12,7 @@ import (
 // do after the brokers that they are.
 func (s *session) makeKnown(name string, parts int) string {
 	t := s.make(name, parts)
-	time.Sleep(300 * time.Millisecond)
+	s.heard(300 * time.Millisecond)
 	return t
 }
 
@@ -47,7 +47,7 @@ func consumerHeartbeat(s *session) {
 	g.beatAs("A goes on", "A")
 	s.do("more partitions", 1, s.partitions(false, grow{t, 8, nil}))
 	s.settle(t, 8)
-	time.Sleep(500 * time.Millisecond)
+	s.heard(500 * time.Millisecond)
 	g.beatAs("A after it grew", "A")
 	g.beatAs("B after it grew", "B")
 	g.beatAs("A owns more", "A", owning(t, 0, 1, 2, 6))
@@ -80,8 +80,8 @@ func consumerHeartbeat(s *session) {
 
 	// With an interval between assignments a second member waits (KIP-1263).
 	i := s.group("interval")
-	s.do("an interval", 1, s.alter(false, 32, i.name, change{name: "consumer.assignment.interval.ms", value: "2000"}))
-	time.Sleep(500 * time.Millisecond)
+	s.do("an interval", 1, s.alter(false, groupResource, i.name, change{name: "consumer.assignment.interval.ms", value: "2000"}))
+	s.heard(500 * time.Millisecond)
 	i.beatAs("A joins with the interval", "A", i.first("A", u))
 	i.beatAs("B joins with the interval", "B", i.first("B", u))
 	i.beatAs("B asks at once", "B")
@@ -195,8 +195,8 @@ func consumerTimers(s *session) {
 	g.ask("the group without A", "", describeConsumerGroups(false, g.name))
 	g.beatAs("B has all", "B")
 	h := s.group("silent")
-	s.do("a short session", 1, s.alter(false, 32, h.name, change{name: "consumer.heartbeat.interval.ms", value: "500"}, change{name: "consumer.session.timeout.ms", value: "1500"}))
-	time.Sleep(500 * time.Millisecond)
+	s.do("a short session", 1, s.alter(false, groupResource, h.name, change{name: "consumer.heartbeat.interval.ms", value: "500"}, change{name: "consumer.session.timeout.ms", value: "1500"}))
+	s.heard(500 * time.Millisecond)
 	h.beatAs("A joins, whose session is short", "A", h.first("A", t))
 	time.Sleep(1000 * time.Millisecond)
 	h.beatAs("A still lives", "A")
@@ -258,11 +258,11 @@ func consumerSubscriptions(s *session) {
 	g.ask("the group of no topics", "", describeConsumerGroups(false, g.name))
 	g.beatAs("A wants one that is not there", "A", names(t+"-later"))
 	s.make("sub-a-later", 1)
-	time.Sleep(seen)
+	s.heard(seen)
 	g.beatAs("A asks when it is there", "A")
 	g.ask("the group of a topic that came later", "", describeConsumerGroups(false, g.name))
 	s.do("it is deleted", 1, s.remove(s.topic("sub-a-later")))
-	time.Sleep(seen)
+	s.heard(seen)
 	g.beatAs("A asks when it is gone", "A")
 	for _, assignor := range []string{"range", "uniform"} {
 		h := s.group(assignor)

@@ -513,7 +513,7 @@ var hands = []hand{
 		f("full and empty", fetchOpt{session: 0, epoch: 0})
 		f("deleted topic", fetchOpt{session: 0, epoch: 0}, fetchPart{topic: u, epoch: -1})
 		s.do("delete", 1, s.remove(u))
-		time.Sleep(400 * time.Millisecond)
+		s.heard(400 * time.Millisecond)
 		f("after deletion", fetchOpt{session: -1, epoch: 1})
 	}, false},
 	{"list-offsets", 2, func(s *session) {
@@ -635,7 +635,7 @@ var hands = []hand{
 		s.do("unknown broker", 1, s.describeConfigs(4, "9", true, false))
 		s.do("bad broker", 1, s.describeConfigs(4, "abc", true, false))
 		s.do("loggers", 1, s.describeConfigs(8, "1", true, false, "no.such"))
-		s.do("group", 1, s.describeConfigs(32, "g", true, false))
+		s.do("group", 1, s.describeConfigs(groupResource, "g", true, false))
 		s.do("client metrics", 1, s.describeConfigs(16, "m", true, false))
 		s.do("type 0", 1, s.describeConfigs(0, "m", true, false))
 		s.do("topic twice", 1, func(sd *side) kmsg.Request {
@@ -684,14 +684,14 @@ var hands = []hand{
 		s.do("broker unknown", 1, s.alter(true, 4, "9", change{name: "log.retention.ms", value: "1"}))
 		s.do("broker bad name", 1, s.alter(false, 4, "abc", change{name: "log.retention.ms", value: "1"}))
 		s.do("broker default", 1, s.alter(false, 4, "", change{name: "log.retention.ms", value: "666000000"}))
-		time.Sleep(500 * time.Millisecond)
+		s.heard(0)
 		s.do("topic sees it", 1, s.describeConfigs(2, t, true, false, "retention.ms", "cleanup.policy", "max.message.bytes"))
 		s.do("broker sees it", 1, s.describeConfigs(4, "1", true, false, "log.retention.ms"))
 		s.do("default sees it", 1, s.describeConfigs(4, "", true, false))
 		s.do("broker back", 1, s.alter(false, 4, "1", change{name: "log.retention.ms", op: 1, null: true}))
 		s.do("default back", 1, s.alter(false, 4, "", change{name: "log.retention.ms", op: 1, null: true}))
 		s.do("type 0", 1, s.alter(false, 0, "x", change{name: "retention.ms", value: "99"}))
-		s.do("group", 1, s.alter(true, 32, "g", change{name: "consumer.session.timeout.ms", value: "50000"}))
+		s.do("group", 1, s.alter(true, groupResource, "g", change{name: "consumer.session.timeout.ms", value: "50000"}))
 		s.do("resource twice", 1, func(sd *side) kmsg.Request {
 			r := s.alter(false, 2, t, change{name: "retention.ms", value: "5"})(sd).(*kmsg.IncrementalAlterConfigsRequest)
 			r.Resources = append(r.Resources, r.Resources[0])
@@ -713,7 +713,7 @@ var hands = []hand{
 		a("unknown", false, 2, t, "no.such", "x")
 		a("unknown topic", false, 2, t+"-nope", "segment.ms", "5")
 		a("validate", true, 2, t, "segment.ms", "5")
-		time.Sleep(300 * time.Millisecond)
+		s.heard(0)
 		s.do("see", 1, s.describeConfigs(2, t, true, false, "retention.ms", "segment.ms"))
 	}, false},
 	{"describe-cluster", 60, func(s *session) {
@@ -873,10 +873,8 @@ var hands = []hand{
 		ask("same", re{t, 0, []int32{1, 2, 3}})
 		ask("fewer", re{t, 0, []int32{2, 1}})
 		ask("none")
-		s.both(func(sd *side) {
-			eventually(func() bool { return sd.settled(t, 2) })
-		})
-		time.Sleep(500 * time.Millisecond)
+		s.heard(0)
+		s.settle(t, 2)
 		s.do("see", 1, s.metadata(false, false, t))
 		s.do("list", 1, func(*side) kmsg.Request {
 			r := auto(kmsg.NewPtrListPartitionReassignmentsRequest())

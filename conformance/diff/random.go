@@ -135,7 +135,7 @@ func random(s *session, steps int) {
 				c = change{name: "retention.ms", value: "1"}
 			}
 			s.do("random alter", r.IntN(3)+1, s.alter(r.IntN(3) == 0, 2, t, c))
-			time.Sleep(150 * time.Millisecond)
+			s.heard(150 * time.Millisecond)
 			s.do("random describe", r.IntN(3)+1, s.describeConfigs(2, t, r.IntN(2) == 0, false))
 		case 13:
 			switch r.IntN(3) {
@@ -143,13 +143,13 @@ func random(s *session, steps int) {
 				n := s.topic(fmt.Sprint("new", r.IntN(3)))
 				s.tops = append(s.tops, n)
 				s.do("random create", r.IntN(3)+1, s.create(r.IntN(2) == 0, newTopic{name: n, parts: pick(r, int32(1), 2, 0, -1), rf: pick(r, int16(1), 3, 4, -1), configs: pick(r, nil, [][2]string{{"retention.ms", "5"}}, [][2]string{{"x", "5"}})}))
-				time.Sleep(150 * time.Millisecond)
+				s.heard(150 * time.Millisecond)
 			case 1:
 				s.do("random partitions", r.IntN(3)+1, s.partitions(true, grow{t, int32(r.IntN(6)), nil}))
 			case 2:
 				extra++
 				s.do("random delete", r.IntN(3)+1, s.remove(s.topic(fmt.Sprint("new", r.IntN(3)))))
-				time.Sleep(150 * time.Millisecond)
+				s.heard(150 * time.Millisecond)
 			}
 		}
 	}

@@ -209,6 +209,8 @@ type session struct {
 	stop   bool // at the first difference that is not of a text
 	over   bool
 	tops   []string
+	// changes are those of heard.
+	changes int
 }
 
 func (s *session) both(f func(*side)) {
@@ -514,18 +516,43 @@ func (sd *side) lists(topic string) bool {
 func (s *session) configure(topic, name, value string) {
 	set, ask := s.alter(false, 2, topic, change{name: name, value: value}), s.describeConfigs(2, topic, false, false, name)
 	s.both(func(sd *side) {
-		at := func(make maker) kmsg.Request {
-			req := make(sd)
-			req.SetVersion(s.v(req.Key()))
-			return req
+		sd.ask(line{broker: 1}, s.versioned(sd, set))
+		eventually(func() bool { return s.shows(sd, 1, ask, name, value) })
+	})
+}
+
+// groupResource is the type of a group as what has a configuration (KIP-848).
+const groupResource int8 = 32
+
+// heard waits until all brokers of both sides have applied what was decided until now, and
+// then the time that their coordinators and logs are given to hear of it. Brokers apply
+// what the controllers decide in its order: a change that is made last is seen last.
+func (s *session) heard(more time.Duration) {
+	s.changes++
+	const name = "consumer.session.timeout.ms"
+	resource, value := s.prefix+"heard", fmt.Sprint(45000+s.changes)
+	set, ask := s.alter(false, groupResource, resource, change{name: name, value: value}), s.describeConfigs(groupResource, resource, false, false, name)
+	s.both(func(sd *side) {
+		sd.ask(line{broker: 1}, s.versioned(sd, set))
+		for b := range sd.addrs {
+			eventually(func() bool { return s.shows(sd, b+1, ask, name, value) })
 		}
-		sd.ask(line{broker: 1}, at(set))
-		eventually(func() bool {
-			resp, ok := quiet[*kmsg.DescribeConfigsResponse](sd, 1, at(ask))
-			return ok && len(resp.Resources) == 1 && slices.ContainsFunc(resp.Resources[0].Configs, func(c kmsg.DescribeConfigsResponseResourceConfig) bool {
-				return c.Name == name && c.Value != nil && *c.Value == value
-			})
-		})
+	})
+	time.Sleep(more)
+}
+
+// versioned is a request of a side, in the version of the session.
+func (s *session) versioned(sd *side, make maker) kmsg.Request {
+	req := make(sd)
+	req.SetVersion(s.v(req.Key()))
+	return req
+}
+
+// shows says whether a broker describes the configuration of one resource with that value.
+func (s *session) shows(sd *side, broker int, describe maker, name, value string) bool {
+	resp, ok := quiet[*kmsg.DescribeConfigsResponse](sd, broker, s.versioned(sd, describe))
+	return ok && len(resp.Resources) == 1 && slices.ContainsFunc(resp.Resources[0].Configs, func(c kmsg.DescribeConfigsResponseResourceConfig) bool {
+		return c.Name == name && c.Value != nil && *c.Value == value
 	})
 }
 

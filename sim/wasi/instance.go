@@ -99,7 +99,7 @@ const spins = 20 * time.Second
 
 // guard stops a program that computes without end. A program that waits is not
 // inside, and one that calls its host is stopped by what guards the world.
-func (in *instance) guard(cancel context.CancelCauseFunc) (end func()) {
+func (in *instance) guard(stop func()) (end func()) {
 	limit := spins
 	if in.proc.Wall > 0 {
 		limit = in.proc.Wall
@@ -121,7 +121,7 @@ func (in *instance) guard(cancel context.CancelCauseFunc) (end func()) {
 				continue
 			}
 			if idle++; idle >= 10 {
-				cancel(ErrSpins)
+				stop()
 				return
 			}
 		}

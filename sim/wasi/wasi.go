@@ -20,7 +20,9 @@ import (
 	"time"
 
 	"github.com/ktrial/ktrial/sim/env"
+	"github.com/ktrial/ktrial/sim/wasi/interrupt"
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/sys"
 )
@@ -51,11 +53,18 @@ type Options struct {
 // it imports what no host here has, such as threads.
 func Load(name string, module []byte, o Options) (*Program, error) {
 	ctx := context.Background()
+	sum := Sum(module)
 	cfg := wazero.NewRuntimeConfig()
 	if o.Interpreter {
 		cfg = wazero.NewRuntimeConfigInterpreter()
 	}
-	cfg = cfg.WithCloseOnContextDone(true) // so that a program that spins can be stopped
+	// A program that spins can be stopped, by its own loops, or else by wazero.
+	asking, err := interrupt.Loops(module)
+	if err == nil && !o.Interpreter {
+		module = asking
+	} else {
+		cfg = cfg.WithCloseOnContextDone(true)
+	}
 	if o.Cache != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(o.Cache)
 		if err != nil {
@@ -77,7 +86,7 @@ func Load(name string, module []byte, o Options) (*Program, error) {
 		p.runtime.Close(ctx)
 		return nil, fmt.Errorf("wasi: %s wants %s of its host, which is not here: build it with `ktrial app build`", name, missing)
 	}
-	p.SHA256 = Sum(module)
+	p.SHA256 = sum
 	return p, nil
 }
 
@@ -148,7 +157,6 @@ func (p *Program) Run(h env.Host, proc Process) error {
 	in := newInstance(p, h, proc)
 	ctx, cancel := context.WithCancelCause(context.WithValue(context.Background(), instanceKey{}, in))
 	defer cancel(nil)
-	defer in.guard(cancel)()
 	ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(reserve))
 	cfg := wazero.NewModuleConfig().WithName("")
 	mod, err := p.runtime.InstantiateModule(ctx, p.compiled, cfg.WithStartFunctions())
@@ -157,6 +165,12 @@ func (p *Program) Run(h env.Host, proc Process) error {
 	}
 	defer mod.Close(context.Background()) // also when the process is killed, which unwinds
 	defer in.close()
+	defer in.guard(func() {
+		cancel(ErrSpins)
+		if stop, ok := mod.ExportedGlobal(interrupt.Variable).(api.MutableGlobal); ok {
+			stop.Set(1)
+		}
+	})()
 	if proc.Started != nil {
 		proc.Started(Signals{in.stop, in.kill})
 	}
