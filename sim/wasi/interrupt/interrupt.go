@@ -54,7 +54,7 @@ func Loops(module []byte) ([]byte, error) {
 	out := append(make([]byte, 0, len(module)+len(module)/16), module[:8]...)
 	var globals uint32 // so far: imported ones, then its own
 	have := map[byte]bool{}
-	// add writes a section that the module does not have, in its place.
+	// add writes a section that the module does not have, before one that comes after it.
 	add := func(before byte) {
 		if rank(before) > rank(sectionGlobal) && !have[sectionGlobal] {
 			out, have[sectionGlobal] = section(out, sectionGlobal, withGlobals(nil, 0)), true
