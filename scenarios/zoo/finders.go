@@ -36,6 +36,8 @@ var Finders = []Finder{
 	{planted.AckBeforeCommit, scenarios.SlowLoad, 2, 5, "committed offsets are what was committed", nil},
 	{planted.ServeWhileLoading, scenarios.SlowLoad, 1, 5, "committed offsets are what was committed", nil},
 	{planted.UnloadIgnoresEpoch, scenarios.SlowLoad, 1, 5, "every client and replica makes progress", nil},
+	{planted.UpdateBeforeAppend, scenarios.RetriesAfterRestart, 1, 3, "law 61:", nil},
+	{planted.DoubleReadLSO, scenarios.MoneyTransfer, 1, 3, "law 67:", nil},
 	{planted.CleanTombstoneNow, scenarios.CompactedTable, 1, 3, "what a reader has of a table is the table", nil},
 	{planted.CleanDropLastBatch, scenarios.CompactedTable, 1, 3, "law 62:", nil},
 	{planted.CommitNoGeneration, scenarios.ZombieMember, 1, 3, "law 47:", nil},

@@ -52,6 +52,9 @@ func (z Zoo) writeHead(w io.Writer, m [][]Found, runs []Run, eventsPerSecond flo
 	fmt.Fprintf(w, "# The zoo: what finds which planted bug\n\nWritten by `ktrial zoo`. Each bug was played alone, with seeds 1 to %d at most, in each of %d scenarios: until clients saw it\n"+
 		"(from outside: also when something does not make progress any more), further seeds only where its branch was reached; with\n"+
 		"the setting that it needs (`docs/planted.md`). From inside: a law broke, or an assertion of the stack. %s runs, %s events.\n\n", z.Last, len(z.Scenarios), reports.Count(int64(len(runs))), reports.Count(int64(events)))
+	if open := z.open(m); len(open) > 0 {
+		fmt.Fprintf(w, "So far the seeds are 1 to %d at least: of %d bugs in scenarios there are further ones.\n\n", slices.Min(open), len(open))
+	}
 	fmt.Fprintf(w, "Of %d rows (a bug alone, or with those that take away what hides it) %d were found from inside, %d from outside.", len(m)-len(unplayed), inside, outside)
 	if len(unplayed) > 0 {
 		fmt.Fprintf(w, " Not played: %s.", strings.Join(unplayed, ", "))
@@ -60,6 +63,18 @@ func (z Zoo) writeHead(w io.Writer, m [][]Found, runs []Run, eventsPerSecond flo
 		fmt.Fprintf(w, " Of %s the result was never another than the right one (infected 0): %s.", plural(len(idle), "row"), strings.Join(idle, ", "))
 	}
 	fmt.Fprintf(w, "\n\nCPU seconds are events of all runs up to the first that finds the bug, at %s events a second of one core, which is the mean\nof these runs. A law ends its run, so what it finds costs less than what clients see.\n", reports.Count(int64(eventsPerSecond)))
+}
+
+// open is how many seeds were played so far of each bug in a scenario that has further ones.
+func (z Zoo) open(m [][]Found) (seeds []int) {
+	for _, row := range m {
+		for _, f := range row {
+			if f.Reached > 0 && f.Outside == nil && uint64(f.Seeds) < z.Last {
+				seeds = append(seeds, f.Seeds)
+			}
+		}
+	}
+	return seeds
 }
 
 // name is the bug, with those that take away what hides it.
