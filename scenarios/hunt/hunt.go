@@ -23,7 +23,7 @@ type Hunt struct {
 	Scenarios []scenarios.Scenario
 	Options   trial.Options // Seed, Keep and Limits.Stuck are the hunt's own
 	// First and Last are the seeds, both included. Seeds go round the
-	// scenarios: each scenario is played with each seed.
+	// scenarios: each scenario is played with each seed, those that cost least first.
 	First, Last uint64
 	// Committed are seeds that have found something. Each is played before the others,
 	// with its own settings and plan.
@@ -231,8 +231,9 @@ func (h Hunt) jobs() iter.Seq[job] {
 				return
 			}
 		}
+		ordered := inOrder(h.Scenarios)
 		for seed := h.First; seed <= h.Last; seed++ {
-			for _, s := range h.Scenarios {
+			for _, s := range ordered {
 				if !next(s, seed, nil) {
 					return
 				}
