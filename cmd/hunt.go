@@ -35,7 +35,7 @@ func huntCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "hunt [SCENARIO...]",
 		Short: "play many seeds; every failing one, and one in twenty of the others, twice",
-		Long: "hunt plays many seeds of scenarios; of those that promise something, if none is named, and of the swarm unless a flag changes what is played. Each failing run is told " +
+		Long: "hunt plays many seeds of scenarios; of those that promise something, if none is named, and of the swarm unless a flag changes what is played. With each seed those come first that cost least. Each failing run is told " +
 			"when it is found, in a line on standard error and with --json as an object, and kept with --out in a directory " +
 			"of its own, SCENARIO-SEED: whatever ends the hunt, at most the runs under way are lost, and --resume goes on. A run that proves " +
 			"nothing counts as failing. Failing runs, and one in twenty of the others, are played twice to see that they " +
