@@ -136,18 +136,25 @@ func TestHardwareIsThatOfTheCalibration(t *testing.T) {
 // The tables of docs/tuning.md follow from what is kept in results: the calibration, what was
 // predicted before and after the model's changes, and what was measured.
 func TestWhatIsPublishedFollowsFromWhatIsKept(t *testing.T) {
+	follows(t, "results", map[string]string{"ktrial bench, before": "predicted-before.csv", "ktrial bench": "predicted.csv", "ktrial bench, after": "predicted-after.csv"})
+	follows(t, "results/other-grid", map[string]string{"ktrial bench": "predicted.csv"})
+}
+
+// follows checks the tables of what is kept in a directory; predictions are files by name.
+func follows(t *testing.T, dir string, predictions map[string]string) {
+	t.Helper()
 	doc, err := os.ReadFile("../../docs/tuning.md")
 	require.NoError(t, err)
-	measured, err := readTable("results/measured.csv")
+	measured, err := readTable(dir + "/measured.csv")
 	require.NoError(t, err)
 	require.NotEmpty(t, measured)
-	for name, file := range map[string]string{"ktrial bench, before": "results/predicted-before.csv", "ktrial bench": "results/predicted.csv", "ktrial bench, after": "results/predicted-after.csv"} {
-		predicted, err := readTable(file)
+	for name, file := range predictions {
+		predicted, err := readTable(dir + "/" + file)
 		require.NoError(t, err)
 		all, _ := experiment.Compare(measured, predicted)
 		require.Contains(t, string(doc), experiment.Lines(name, all))
 	}
-	h, err := readHardware("results/this-machine.json", "results/calibration.json")
+	h, err := readHardware(dir+"/this-machine.json", dir+"/calibration.json")
 	require.NoError(t, err)
 	for _, b := range baselines {
 		var rows []experiment.Row
