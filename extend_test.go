@@ -141,8 +141,6 @@ func TestExtend_EveryProbeIsReached(t *testing.T) {
 var plantedInStories = map[string]string{
 	"CleanIndexCleanedOnly": "broker/log/cleaner_test.go",
 	"CleanTxnStatePerGroup": "broker/log/cleaner_test.go",
-	"UpdateBeforeAppend":    "broker/replica/zootxn_test.go",
-	"DoubleReadLSO":         "broker/replica/zootxn_test.go",
 }
 
 // A planted bug is one branch, or its counters mean nothing.
