@@ -511,14 +511,13 @@ func (sd *side) lists(topic string) bool {
 	return false
 }
 
-// configure sets something on a topic and waits until broker 1 of both sides shows it, and with it all
-// that was set before.
+// configure sets something on a topic and waits until all brokers of both sides have heard of it.
 func (s *session) configure(topic, name, value string) {
-	set, ask := s.alter(false, 2, topic, change{name: name, value: value}), s.describeConfigs(2, topic, false, false, name)
+	set := s.alter(false, 2, topic, change{name: name, value: value})
 	s.both(func(sd *side) {
 		sd.ask(line{broker: 1}, s.versioned(sd, set))
-		eventually(func() bool { return s.shows(sd, 1, ask, name, value) })
 	})
+	s.heard(0)
 }
 
 // groupResource is the type of a group as what has a configuration (KIP-848).
@@ -535,7 +534,9 @@ func (s *session) heard(more time.Duration) {
 	s.both(func(sd *side) {
 		sd.ask(line{broker: 1}, s.versioned(sd, set))
 		for b := range sd.addrs {
-			eventually(func() bool { return s.shows(sd, b+1, ask, name, value) })
+			if !eventually(func() bool { return s.shows(sd, b+1, ask, name, value) }) {
+				s.found = append(s.found, finding{session: s.name, step: "heard", api: "driver", path: sd.what, kafka: "heard", ours: fmt.Sprintf("broker %d has not heard", b+1)})
+			}
 		}
 	})
 	time.Sleep(more)

@@ -23,6 +23,10 @@ type Found struct {
 	Checks []string `json:"checks"`
 }
 
+// isOpen reports whether further seeds are of use: the bug's branch was reached, and
+// clients did not see it yet. They see last.
+func (f *Found) isOpen() bool { return f.Reached > 0 && f.Outside == nil }
+
 // Find is the first run that found a bug.
 type Find struct {
 	Seed  uint64 `json:"seed"`

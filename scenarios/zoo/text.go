@@ -53,7 +53,7 @@ func (z Zoo) writeHead(w io.Writer, m [][]Found, runs []Run, eventsPerSecond flo
 		"(from outside: also when something does not make progress any more), further seeds only where its branch was reached; with\n"+
 		"the setting that it needs (`docs/planted.md`). From inside: a law broke, or an assertion of the stack. %s runs, %s events.\n\n", z.Last, len(z.Scenarios), reports.Count(int64(len(runs))), reports.Count(int64(events)))
 	if open := z.open(m); len(open) > 0 {
-		fmt.Fprintf(w, "So far the seeds are 1 to %d at least: of %d bugs in scenarios there are further ones.\n\n", slices.Min(open), len(open))
+		fmt.Fprintf(w, "Of %s of a bug and a scenario seeds are yet to be played, from %d on.\n\n", plural(len(open), "pair"), slices.Min(open)+1)
 	}
 	fmt.Fprintf(w, "Of %d rows (a bug alone, or with those that take away what hides it) %d were found from inside, %d from outside.", len(m)-len(unplayed), inside, outside)
 	if len(unplayed) > 0 {
@@ -69,7 +69,7 @@ func (z Zoo) writeHead(w io.Writer, m [][]Found, runs []Run, eventsPerSecond flo
 func (z Zoo) open(m [][]Found) (seeds []int) {
 	for _, row := range m {
 		for _, f := range row {
-			if f.Reached > 0 && f.Outside == nil && uint64(f.Seeds) < z.Last {
+			if f.isOpen() && uint64(f.Seeds) < z.Last {
 				seeds = append(seeds, f.Seeds)
 			}
 		}

@@ -223,9 +223,8 @@ func (r *Run) fill(report *reports.Run, bug planted.Bug) {
 	}
 }
 
-// isOpen reports whether further seeds are of use: the bug's branch was reached, and
-// clients did not see it yet. They see last.
+// isOpen reports whether the bug is to be played with the seeds after last, too.
 func (h *hunt) isOpen(c cell, last uint64) bool {
 	f := found(h.runs, c.Row, c.scenario.Name)
-	return f.Reached > 0 && f.Outside == nil && last < h.Last
+	return f.isOpen() && last < h.Last
 }

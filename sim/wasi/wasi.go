@@ -55,12 +55,10 @@ func Load(name string, module []byte, o Options) (*Program, error) {
 	ctx := context.Background()
 	sum := Sum(module)
 	cfg := wazero.NewRuntimeConfig()
-	if o.Interpreter {
-		cfg = wazero.NewRuntimeConfigInterpreter()
-	}
 	// A program that spins can be stopped, by its own loops, or else by wazero.
-	asking, err := interrupt.Loops(module)
-	if err == nil && !o.Interpreter {
+	if o.Interpreter {
+		cfg = wazero.NewRuntimeConfigInterpreter().WithCloseOnContextDone(true)
+	} else if asking, err := interrupt.Loops(module); err == nil {
 		module = asking
 	} else {
 		cfg = cfg.WithCloseOnContextDone(true)

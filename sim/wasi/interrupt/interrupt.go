@@ -145,7 +145,7 @@ func withExport(exports []byte, n, global uint32) []byte {
 // functions are the bodies of a code section, whose loops ask for a global.
 func (r *reader) functions(global uint32) []byte {
 	ask := asking(global)
-	n := r.u32()
+	n := r.count()
 	out := binary.AppendUvarint(make([]byte, 0, len(r.b)+len(r.b)/8), uint64(n))
 	var body []byte
 	for range n {
@@ -161,7 +161,7 @@ func (r *reader) functions(global uint32) []byte {
 
 // function appends the locals and instructions of a function, with ask in each loop.
 func (r *reader) function(out, ask []byte) []byte {
-	for range r.u32() { // locals: how many, of which type
+	for range r.count() { // locals: how many, of which type
 		r.u32()
 		r.skip(1)
 	}
@@ -252,12 +252,12 @@ func (r *reader) instruction() (op byte) {
 		r.leb()
 		r.leb()
 	case table:
-		for range r.u32() {
+		for range r.count() {
 			r.leb()
 		}
 		r.leb()
 	case types:
-		r.skip(int(r.u32()))
+		r.skip(r.count())
 	case fourBytes:
 		r.skip(4)
 	case eightBytes:
@@ -286,7 +286,7 @@ func (r *reader) prefixed(op uint32) {
 
 // importedGlobals counts the globals among the imports.
 func (r *reader) importedGlobals() (n uint32) {
-	for range r.u32() {
+	for range r.count() {
 		r.bytes() // module
 		r.bytes() // name
 		switch kind := r.byte(); kind {
@@ -366,14 +366,21 @@ func (r *reader) skip(n int) {
 	r.at += n
 }
 
+// count is how many follow, of a byte at least each.
+func (r *reader) count() int {
+	n := r.u32()
+	if uint64(n) > uint64(len(r.b)-r.at) {
+		r.fail(errCut)
+		return 0
+	}
+	return int(n)
+}
+
 // bytes are those that follow their number.
 func (r *reader) bytes() []byte {
-	n := int(r.u32())
-	start := r.at
-	if r.skip(n); r.err != nil {
-		return nil
-	}
-	return r.b[start:r.at]
+	n := r.count()
+	r.at += n
+	return r.b[r.at-n : r.at]
 }
 
 func (r *reader) rest() []byte { return r.b[r.at:] }

@@ -97,14 +97,16 @@ func TestLoops_RefusesWhatItDoesNotKnow(t *testing.T) {
 		module []byte
 		says   string
 	}{
-		"nothing":     {nil, "it does not begin as a module does"},
-		"text":        {[]byte("(module (func))"), "it does not begin as a module does"},
-		"no memory":   {module(spins, part(3, "\x01\x00"), export), "it has no memory of its own"},
-		"cut off":     {module(spins, function, export)[:30], "it is cut off"},
-		"vectors":     {module("\x00\xfd\x0c\x0b", function, export), "instruction 0xfd is not known"},
-		"threads":     {module("\x00\xfe\x00\x0b", function, export), "instruction 0xfe is not known"},
-		"later":       {module("\x00\xfc\x63\x0b", function, export), "instruction 0xfc 99 is not known"},
-		"odd imports": {module(spins, part(2, "\x01\x01m\x01g\x09"), function, export), "an import of kind 9 is not known"},
+		"nothing":      {nil, "it does not begin as a module does"},
+		"text":         {[]byte("(module (func))"), "it does not begin as a module does"},
+		"no memory":    {module(spins, part(3, "\x01\x00"), export), "it has no memory of its own"},
+		"cut off":      {module(spins, function, export)[:30], "it is cut off"},
+		"vectors":      {module("\x00\xfd\x0c\x0b", function, export), "instruction 0xfd is not known"},
+		"threads":      {module("\x00\xfe\x00\x0b", function, export), "instruction 0xfe is not known"},
+		"later":        {module("\x00\xfc\x63\x0b", function, export), "instruction 0xfc 99 is not known"},
+		"a long table": {module("\x00\x0e\xff\xff\xff\xff\x0f\x00\x0b", function, export), "it is cut off"},
+		"long locals":  {module("\xff\xff\xff\xff\x0f\x01\x7f\x0b", function, export), "it is cut off"},
+		"odd imports":  {module(spins, part(2, "\x01\x01m\x01g\x09"), function, export), "an import of kind 9 is not known"},
 	} {
 		_, err := Loops(c.module)
 		assert.EqualError(t, err, c.says, name)
