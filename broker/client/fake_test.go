@@ -111,9 +111,11 @@ func newFakeIn(t testing.TB, world sim.Config, brokers int32, topics map[string]
 
 func (f *fake) host(node int32) string { return fmt.Sprintf("broker-%d", node) }
 
-// run runs main on the host "client" until it returns.
+// run runs main on the host "client" until it returns. Of a run before, a connection may
+// still be about to hear that it was closed, which keeps its process alive: it is killed.
 func (f *fake) run(main func(h env.Host, c *Client)) {
 	f.t.Helper()
+	f.w.Host("client").Kill()
 	require.NoError(f.t, f.w.RunMain("client", func(h env.Host) {
 		var bootstrap []string
 		for node := range f.brokers {
