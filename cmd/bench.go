@@ -44,7 +44,7 @@ func (f *benchFlags) add(c *cobra.Command) {
 	}
 	fs.StringVar(&f.payload, "payload", "zeros", "what values are made of: zeros, text, json or random (`KIND`)")
 	fs.Float64Var(&f.o.Rate, "rate", 0, "records a second that all producers offer together (`NUMBER`); without it they send as fast as it goes")
-	fs.StringVar(&f.load, "load", "", "how producers send: open (at the rate), closed (one record at a time) or full (`KIND`)")
+	fs.StringVar(&f.load, "load", "", "how producers send: open (at the rate), bunches (at the rate as kafka-producer-perf-test keeps it), closed (one record at a time) or full (`KIND`)")
 	fs.DurationVar(&f.o.Backlog, "backlog", 0, "first producers fill the topic for this `DURATION` and stop; then consumers read it from its start")
 	fs.DurationVar(&f.o.Warmup, "warmup", 2*time.Second, "`DURATION` of virtual time before it is measured")
 	fs.DurationVar(&f.o.Measure, "for", 10*time.Second, "`DURATION` of virtual time that is measured")

@@ -231,27 +231,46 @@ func TestOwe_IsPaidOnceItIsEnough(t *testing.T) {
 }
 
 // While others have all cores it is a slice that is paid for at once: a thread that computes
-// gets its share of a core, and not one small part for each large one of the others.
+// gets its share of a core, and not one small part for each large one of the others. Before
+// each slice it lets go first who waits, so that threads that sleep now and then get what they
+// want.
 func TestOwe_AThreadThatComputesKeepsItsCoreForASlice(t *testing.T) {
 	const small env.Kind = 2
-	w := hardware(t, func(hw *sim.Hardware) {
-		hw.Cores = 1
-		hw.Prices[small] = int64(10*time.Microsecond) * 1000
-	})
-	var mine, others int
-	w.Host("a").Start(func(h env.Host) {
-		h.Go("broker", func() {
-			for ; ; others++ {
-				spend(1)(h)
+	for _, c := range []struct {
+		threads int           // others
+		sleeps  time.Duration // each, after a millisecond of work
+		others  int           // milliseconds of a second that they have the core together
+	}{
+		{1, 0, 500},
+		{2, 0, 750},
+		{1, 9 * time.Millisecond, 95},
+		{8, 9 * time.Millisecond, 740}, // of 800
+	} {
+		w := hardware(t, func(hw *sim.Hardware) {
+			hw.Cores = 1
+			hw.Prices[small] = int64(10*time.Microsecond) * 1000
+		})
+		var mine, others int
+		w.Host("broker").Start(func(h env.Host) {
+			for i := range c.threads {
+				h.Go("thread", func() {
+					h.Sleep(time.Duration(i) * time.Millisecond)
+					for ; ; others++ {
+						spend(1)(h)
+						h.Sleep(c.sleeps)
+					}
+				})
 			}
 		})
-		for ; ; mine++ {
-			h.Machine().Owe(small, 1)
-		}
-	})
-	require.NoError(t, w.Run(time.Second))
-	assert.InDelta(t, 500, others, 20, "half of the core")
-	assert.InDelta(t, 50_000, mine, 2000)
+		w.Host("client").Start(func(h env.Host) {
+			for ; ; mine++ {
+				h.Machine().Owe(small, 1)
+			}
+		})
+		require.NoError(t, w.Run(time.Second))
+		assert.InDelta(t, c.others, others, 20, "%+v", c)
+		assert.InDelta(t, 100*(1000-c.others), mine, 2000, "%+v", c)
+	}
 }
 
 func TestMachine_HostsThatShareOneShareItsCores(t *testing.T) {

@@ -109,7 +109,7 @@ func predictOne(r experiment.Row, o bench.Options) (experiment.Row, error) {
 	if err != nil {
 		return r, fmt.Errorf("found record.size %q, expected bytes", r.Setting("record.size"))
 	}
-	o.RecordBytes, o.Rate, o.Load = size, r.Rate, bench.Open
+	o.RecordBytes, o.Rate, o.Load = size, r.Rate, bench.Bunches
 	if r.Rate == 0 {
 		o.Load = bench.Full
 	}

@@ -18,6 +18,11 @@ const (
 	// counts from the call of Send, as Kafka's own tools count; a producer that blocks
 	// there falls behind the rate.
 	Open Load = "open"
+	// Bunches is Open as kafka-producer-perf-test keeps a rate (ThroughputThrottler): it
+	// counts in whole milliseconds what it is ahead by, and sleeps once that makes 2 ms. Between
+	// such sleeps it sends as fast as Send returns, so that from 500 records a second on they
+	// come in bunches, and a batch has several without any linger.
+	Bunches Load = "bunches"
 	// Closed: each producer sends one record when the one before was answered.
 	Closed Load = "closed"
 	// Full: each producer sends as fast as Send returns.

@@ -101,6 +101,23 @@ func full(t testing.TB, p *profile.Profile) Options {
 
 // With 1 GbE producers that do not wait for followers leave them too little of the
 // network: they fall behind. With a load that the network carries three times they keep up.
+// Kafka's own tool keeps a rate in bunches, and a batch has several of them without linger.
+// Where each record is 2 ms from the next there are none.
+func TestRun_RecordsComeInBunchesAsKafkasToolSendsThem(t *testing.T) {
+	o := small(t)
+	o.Settings = map[string]string{"producer.linger.ms": "0"}
+	o.Rate, o.Load = 1500, Bunches
+	r := measure(t, o)
+	assert.InDelta(t, 1500, r.PerSecond, 15)
+	assert.Greater(t, r.BatchRecords, 1.5)
+	o.Load = Open
+	assert.InDelta(t, 1, measure(t, o).BatchRecords, 0.1)
+	o.Rate, o.Load = 500, Bunches
+	r = measure(t, o)
+	assert.InDelta(t, 500, r.PerSecond, 10)
+	assert.InDelta(t, 1, r.BatchRecords, 0.1)
+}
+
 func TestControl_FollowersFallBehindOnOneGigabit(t *testing.T) {
 	skipIfShort(t)
 	slow := measure(t, full(t, load(t, "linkedin-2014")))
@@ -162,8 +179,8 @@ func TestCheck_RefusesWhatCannotBePlayed(t *testing.T) {
 		says   string
 	}{
 		{func(o *Options) { o.Profile = nil }, "profile: found none"},
-		{func(o *Options) { o.Load = "fast" }, `load: found "fast", expected open, closed or full`},
-		{func(o *Options) { o.Load, o.Rate = Open, 0 }, "expected records per second for an open load"},
+		{func(o *Options) { o.Load = "fast" }, `load: found "fast", expected open, bunches, closed or full`},
+		{func(o *Options) { o.Load, o.Rate = Open, 0 }, "expected records per second for load open"},
 		{func(o *Options) { o.Payload = "xml" }, `payload: found "xml"`},
 		{func(o *Options) { o.RecordBytes = 4 }, "expected at least 8"},
 		{func(o *Options) { o.Replicas = 4 }, "replicas: found 4, expected at most one on each of 3 brokers"},

@@ -48,6 +48,8 @@ func (p *producer) main(h env.Host) {
 	switch p.r.o.Load {
 	case Open:
 		p.open()
+	case Bunches:
+		p.bunches()
 	case Closed:
 		for {
 			p.closed()
@@ -69,6 +71,31 @@ func (p *producer) open() {
 			p.h.Sleep(wait)
 		}
 		p.send()
+	}
+}
+
+// leastSleep is how far ahead of its rate Kafka's tool is before it sleeps
+// (ThroughputThrottler.MIN_SLEEP_NS).
+const leastSleep = 2 * time.Millisecond
+
+// bunches sends at the rate as Kafka's tool does: each record that is early adds the time of
+// one record to what is slept off, in whole milliseconds, once it is enough.
+func (p *producer) bunches() {
+	perSecond := p.r.o.Rate / float64(p.r.o.Producers)
+	each := time.Duration(float64(time.Second) / perSecond)
+	start := p.h.Uptime()
+	p.h.Sleep(time.Millisecond) // it keeps no rate in its first, in which it waits for metadata
+	var early time.Duration
+	for k := 0; ; k++ {
+		passed := (p.h.Uptime() - start).Truncate(time.Millisecond)
+		p.send()
+		if float64(k)/passed.Seconds() <= perSecond {
+			continue
+		}
+		if early += each; early >= leastSleep {
+			p.h.Sleep((early + time.Millisecond - 1).Truncate(time.Millisecond))
+			early = 0
+		}
 	}
 }
 

@@ -259,10 +259,10 @@ func (o Options) Check() error {
 	switch {
 	case o.Profile == nil:
 		return fmt.Errorf("bench: profile: found none, expected one")
-	case o.Load == Open && o.Rate <= 0:
-		return fmt.Errorf("bench: rate: found %v, expected records per second for an open load", o.Rate)
-	case !slices.Contains([]Load{Open, Closed, Full}, o.Load):
-		return fmt.Errorf("bench: load: found %q, expected open, closed or full", o.Load)
+	case (o.Load == Open || o.Load == Bunches) && o.Rate <= 0:
+		return fmt.Errorf("bench: rate: found %v, expected records per second for load %s", o.Rate, o.Load)
+	case !slices.Contains([]Load{Open, Bunches, Closed, Full}, o.Load):
+		return fmt.Errorf("bench: load: found %q, expected open, bunches, closed or full", o.Load)
 	case !slices.Contains([]Payload{Zeros, Text, JSON, Random}, o.Payload):
 		return fmt.Errorf("bench: payload: found %q, expected zeros, text, json or random", o.Payload)
 	case o.RecordBytes < stampBytes:

@@ -1,6 +1,7 @@
 package calibrate
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -129,6 +130,19 @@ func TestPausesAreCountedBySecond(t *testing.T) {
 	seconds := (197*5.0 + 11 + 26 + 3000) / 1000
 	assert.Equal(t, []profile.Rate{{From: 5, To: 7, PerSecond: rounded(1 / seconds)}, {From: 20, To: 28, PerSecond: rounded(1 / seconds)}, {From: 320, To: 450, PerSecond: rounded(1 / seconds)}}, f.Rates)
 	assert.Equal(t, 21.0, f.Value)
+}
+
+// Neither those of a broker that was just started count, nor what a lot of bytes makes.
+func TestPausesAreThoseOfABrokerThatHasRunForAWhile(t *testing.T) {
+	r, p := slow(cpu{}), &profile.Profile{Name: "x"}
+	key := takeKey{loadAppend, 1}
+	calm := take{micros: slices.Repeat([]float64{5000}, 200)}
+	r.res.Rounds, r.taken[key] = 2, append(r.taken[key], calm)
+	large := load{name: loadBytes, op: producing, acks: 1, records: manyOf}
+	r.loads, r.taken[takeKey{loadBytes, 1}] = append(r.loads, large), []take{calm, slow(cpu{}).taken[key][0]}
+	r.setPauses(p)
+	f, _ := p.Get(profile.BrokerPauses)
+	assert.Empty(t, f.Rates)
 }
 
 // Where the brokers' CPU time is known, pauses are counted by that.

@@ -212,14 +212,30 @@ func (v *Process) Spend(work ...env.Work) {
 const (
 	grain = 10 * time.Microsecond
 	slice = time.Millisecond
+	// patience is for how long a thread that computes is passed over.
+	patience = 2 * slice
 )
 
 // Owe adds to what the process owes, and pays once it is enough.
 func (v *Process) Owe(kind env.Kind, n int64) {
 	v.owing[0] = env.Work{Kind: kind, N: n}
 	v.owed += v.price(v.owing[:])
-	if v.owed >= slice || v.owed >= grain && v.m.idle() {
+	switch {
+	case v.owed >= grain && v.m.idle():
 		v.Spend()
+	case v.owed >= slice:
+		v.giveWay()
+		v.Spend()
+	}
+}
+
+// giveWay lets others have the cores for a while. A thread that has used up its slice comes
+// after those that are woken: they have slept, and so have a right to the next turn. But it
+// gets its own before long.
+func (v *Process) giveWay() {
+	deadline := v.m.k.Now() + patience
+	for v.m.k.Now() < deadline && !v.m.idle() {
+		v.m.k.Block("compute", "", nil, min(deadline, slices.Min(v.m.cores)))
 	}
 }
 
