@@ -39,14 +39,16 @@ var layers = map[string][]string{
 	"lab/baseline":  {"lab/published"},
 	"lab/plots":     {"lab/design", "reports/drawing"},
 	"lab/calibrate": {"lab/design", "lab/profile", "broker/record"},
-	"scenarios":     {"app", "workloads", "faults", "reports", "checkers", "broker", "sim"},
+	"scenarios":     {"app", "workloads", "conformance/sessions", "faults", "reports", "checkers", "broker", "sim"},
 	// It knows no trial, so that the tests of broker may use it.
 	"scenarios/inspector": {"broker/kafka", "broker/record", "broker/witness", "checkers/laws"},
 	"reports":             {"checkers"},
 	"conformance":         {"scenarios", "lab"},
+	// Sessions of requests, and what Kafka answered: a workload plays them.
+	"conformance/sessions": {"sim/env"},
 	// What builds users' programs, and loads them: nothing of a world needs it.
 	"app":            {"sim/wasi"},
-	"workloads":      {"broker/client", "broker/config", "broker/kafka", "broker/planted", "broker/record", "broker/wire", "broker/witness", "checkers/history", "sim/env", "sim/wasi"},
+	"workloads":      {"broker/client", "broker/config", "broker/kafka", "broker/planted", "broker/record", "broker/wire", "broker/witness", "checkers/history", "conformance", "conformance/sessions", "sim/env", "sim/wasi"},
 	"faults":         {"sim"},
 	"checkers":       {},
 	"broker":         {"sim/env"},
@@ -61,7 +63,7 @@ var layers = map[string][]string{
 var shared = []string{"internal", "ledger"}
 
 // simulated folders run inside a world, so nothing from outside may leak in.
-var simulated = []string{"broker", "workloads", "faults"}
+var simulated = []string{"broker", "workloads", "faults", "conformance/sessions"}
 
 // kernel folders are the world itself: they may use iter and runtime, but the
 // world's luck and time still come from the seed.
@@ -69,8 +71,8 @@ var kernel = []string{"sim"}
 
 // outside places of the kernel live on the wall clock or in goroutines: live
 // mode, programs of the tests, the one file that makes coroutines out of
-// goroutines, and the watchdog that tells when a task never parks.
-var outside = []string{"sim/live", "sim/internal", "sim/kernel/coro.go", "sim/watchdog.go"}
+// goroutines, and the watchdog that tells when a task never parks, and how sessions reach a cluster over TCP.
+var outside = []string{"sim/live", "sim/internal", "sim/kernel/coro.go", "sim/watchdog.go", "conformance/sessions/tcp.go"}
 
 func TestHouse_EveryFolderImportsOnlyWhatLiesBelowIt(t *testing.T) {
 	for _, file := range sources(t) {

@@ -219,7 +219,7 @@ func TestDriver(t *testing.T) {
 	diff, err := build("./diff", "diff")
 	require.NoError(t, err)
 	dir := t.TempDir()
-	settings, err := os.ReadFile("diff/settings")
+	settings, err := os.ReadFile("sessions/settings")
 	require.NoError(t, err)
 	set := strings.Fields(string(settings))
 	args := []string{"--brokers", "3"}

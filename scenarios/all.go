@@ -58,7 +58,7 @@ func All() []Scenario {
 		ScaleOut,
 		CompactedTable,
 		ChangelogRestore,
-		CalmAfterTrouble,
+		CalmAfterTrouble, AsKafkaAnswers,
 		ExactlyOncePipeline,
 		MoneyTransfer,
 		ZombieProducer,

@@ -124,6 +124,9 @@ type Client struct {
 	TransactionalID string
 	// Compares: it tells what it finds, and whether that is what it was told (ClientFound).
 	Compares bool
+	// Provokes: it asks for what is refused, again and again. What laws say of a cluster that
+	// nothing disturbs is not asked beside it.
+	Provokes bool
 	// Stops: Main returns soon after Stage.Stopping says so, having left in order,
 	// as a program does that is sent SIGTERM. Other clients are killed instead.
 	Stops bool

@@ -12,8 +12,11 @@ import (
 // trim is a raised log start offset that waits for the followers to have
 // raised theirs.
 type trim struct {
-	p      *Partition
-	start  kafka.Offset
+	p     *Partition
+	start kafka.Offset
+	// low is the lowest of all when the leader's was raised. Storing its epochs takes time,
+	// which Kafka leaves to another thread: a client that gives no time is answered as it was before.
+	low    kafka.Offset
 	judged bool
 	err    error
 	out    *kmsg.DeleteRecordsResponseTopicPartition
@@ -86,13 +89,17 @@ func (m *Manager) DeleteRecords(req *kmsg.DeleteRecordsRequest) *kmsg.DeleteReco
 			out := &resp.Topics[i].Partitions[j]
 			out.Partition, out.LowWatermark = in.Partition, -1
 			p, err := m.lookupName(kafka.TopicPartition{Topic: t.Topic, Partition: in.Partition})
-			var start kafka.Offset
+			x := trim{p: p, out: out}
 			if err == nil {
-				start, err = p.deleteBelow(kafka.Offset(in.Offset))
+				err = x.deleteBelow(kafka.Offset(in.Offset))
 			}
 			if err == nil {
-				out.LowWatermark = int64(p.lowWatermark())
-				waiting = append(waiting, trim{p: p, start: start, out: out})
+				out.LowWatermark = int64(x.low)
+				x.judged = req.TimeoutMillis <= 0 && x.low < x.start
+				if x.judged {
+					x.err = kerr.RequestTimedOut
+				}
+				waiting = append(waiting, x)
 			}
 			out.ErrorCode = kafka.Code(err)
 		}
@@ -124,22 +131,24 @@ func (m *Manager) waitTrims(ts trims, timeout time.Duration) {
 
 // deleteBelow raises the leader's log start offset to start, or to the high
 // watermark if start is -1.
-func (p *Partition) deleteBelow(start kafka.Offset) (kafka.Offset, error) {
+func (x *trim) deleteBelow(start kafka.Offset) error {
+	p := x.p
 	p.gate.enter()
 	defer p.gate.leave()
 	if err := p.checkLeader(kafka.NoEpoch); err != nil {
-		return 0, err
+		return err
 	}
 	// A topic without any policy keeps its records, but they may be deleted by
 	// hand.
 	if policy := p.cfg.CleanupPolicy; policy.Compact && !policy.Delete {
-		return 0, kerr.PolicyViolation
+		return kerr.PolicyViolation
 	}
 	if start == kafka.NoOffset {
 		start = p.hw
 	}
 	if start < 0 || start > p.hw {
-		return 0, kerr.OffsetOutOfRange
+		return kerr.OffsetOutOfRange
 	}
-	return start, p.raiseStart(start)
+	x.start, x.low = start, min(max(start, p.log.StartOffset()), p.followersStart())
+	return p.raiseStart(start)
 }

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
+	"math"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"
@@ -170,7 +171,12 @@ func (p *Partition) verdict(end kafka.Offset) (done bool, err error) {
 
 // lowWatermark is the offset below which no live replica has records any more.
 func (p *Partition) lowWatermark() kafka.Offset {
-	low := p.log.StartOffset()
+	return min(p.log.StartOffset(), p.followersStart())
+}
+
+// followersStart is the lowest log start offset of the followers that are not fenced.
+func (p *Partition) followersStart() kafka.Offset {
+	low := kafka.Offset(math.MaxInt64)
 	for i := range p.followers {
 		f := &p.followers[i]
 		if b := p.m.broker(f.id); b != nil && !b.Fenced {

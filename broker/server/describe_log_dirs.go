@@ -44,6 +44,10 @@ func (b *Broker) describeLogDirs(_ *wire.Context, req *kmsg.DescribeLogDirsReque
 type realDisk interface {
 	// Where is the absolute path of a path.
 	Where(path string) string
+}
+
+// sizedDisk is one that knows how large it is.
+type sizedDisk interface {
 	// Space is the size of the file system, and how much of it may be used yet.
 	Space() (total, usable int64, err error)
 }
@@ -51,7 +55,7 @@ type realDisk interface {
 // dataDir is the absolute path of the log directory, and the space around it.
 func (b *Broker) dataDir() (where string, total, usable int64) {
 	where, total, usable = AbsolutePath(b.Host, b.DataDir), -1, -1
-	if disk, real := b.Host.Disk().(realDisk); real {
+	if disk, sized := b.Host.Disk().(sizedDisk); sized {
 		if t, u, err := disk.Space(); err == nil {
 			total, usable = t, u
 		}

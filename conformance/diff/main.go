@@ -20,28 +20,15 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/ktrial/ktrial/conformance/sessions"
 )
-
-// driver plays sessions and keeps what they find.
-type driver struct {
-	kafka, ours *side
-	listed      differences
-	run         int // numbers the sessions, for the names of their topics
-
-	found           []finding
-	sessions, steps int
-	known           map[*difference]int
-}
 
 func main() {
 	kafka := flag.String("kafka", "127.0.0.1:21000", "first broker of Apache Kafka")
@@ -61,28 +48,38 @@ func main() {
 	flag.Parse()
 
 	start := time.Now()
-	d := &driver{run: int(start.UnixMilli() % 10_000_000), known: map[*difference]int{}}
-	var err error
-	if d.listed, err = readDifferences(*list); err != nil {
-		fail(err)
+	d := &sessions.Driver{Net: sessions.TCP(), Kafka: brokers(*kafka), Run: int(start.UnixMilli() % 10_000_000), Known: map[*sessions.Difference]int{}}
+	text, err := os.ReadFile(*list)
+	if err == nil {
+		d.Listed, err = sessions.ReadDifferences(string(text))
 	}
-	if d.kafka, err = open("kafka", *kafka); err != nil {
+	if err != nil {
+		fail(fmt.Errorf("%s: %w", *list, err))
+	}
+	if *record == "" {
+		d.Ours = brokers(*ours)
+	}
+	if err := d.Greet(); err != nil {
 		fail(err)
 	}
 	if *record != "" {
-		for _, h := range allHands() {
-			if (*only == "" || *only == h.name) && !h.unrecorded {
-				d.record(h.name, 1, h.play, *record)
+		keep := func(name string, script *sessions.Script) {
+			if err := os.WriteFile(filepath.Join(*record, name+".txt"), []byte(script.String()), 0o644); err != nil {
+				fail(err)
+			}
+			fmt.Println("recorded", name)
+		}
+		for _, h := range sessions.Hands() {
+			if (*only == "" || *only == h.Name) && !h.Unrecorded {
+				keep(h.Name, d.Record(h))
 			}
 		}
 		from, to := seedRange(*groupSeeds)
 		for seed := from; seed <= to; seed++ {
-			d.record(fmt.Sprint("random-group-", seed), seed, func(s *session) { randomGroup(s, *steps) }, *record)
+			name := fmt.Sprint("random-group-", seed)
+			keep(name, d.RecordDrawn(name, seed, *steps))
 		}
 		return
-	}
-	if d.ours, err = open("ours", *ours); err != nil {
-		fail(err)
 	}
 	leftOut := 0
 	within := func() bool {
@@ -93,52 +90,44 @@ func main() {
 		return false
 	}
 	if *byHand || *only != "" {
-		for _, h := range allHands() {
-			if *only == "" || *only == h.name {
-				d.playHand(h, *ends, *version, within)
+		for _, h := range sessions.Hands() {
+			if *only == "" || *only == h.Name {
+				playHand(d, h, *ends, *version, within)
 			}
 		}
 	}
-	from, to := seedRange(*seeds)
-	for seed := from; seed <= to; seed++ {
-		if within() {
-			d.playAgain(fmt.Sprint("random ", seed), seed, func(s *session) { random(s, *steps) })
+	for _, k := range []struct {
+		seeds, name string
+		draw        sessions.Draw
+	}{
+		{*seeds, "random", sessions.OfRecords}, {*groupSeeds, "random group", sessions.OfGroups}, {*txnSeeds, "random transactions", sessions.OfTransactions},
+	} {
+		from, to := seedRange(k.seeds)
+		for seed := from; seed <= to; seed++ {
+			if within() {
+				playAgain(d, fmt.Sprint(k.name, " ", seed), k.draw, seed, *steps)
+			}
 		}
 	}
-	from, to = seedRange(*groupSeeds)
-	for seed := from; seed <= to; seed++ {
-		if within() {
-			d.playAgain(fmt.Sprint("random group ", seed), seed, func(s *session) { randomGroup(s, *steps) })
-		}
-	}
-	from, to = seedRange(*txnSeeds)
-	for seed := from; seed <= to; seed++ {
-		if within() {
-			d.playAgain(fmt.Sprint("random transactions ", seed), seed, func(s *session) { randomTxns(s, *steps) })
-		}
-	}
-	d.report(*byHand && *only == "" && !*ends && leftOut == 0)
+	report(d, *byHand && *only == "" && !*ends && leftOut == 0)
 	if leftOut > 0 {
 		fmt.Printf("%d sessions were not played: %v have passed\n", leftOut, *limit)
 	}
 	known := 0
-	for _, n := range d.known {
+	for _, n := range d.Known {
 		known += n
 	}
 	fmt.Printf("%d sessions, %d requests to each side, %d differing fields are listed, %d are not, %v\n",
-		d.sessions, d.steps, known, len(d.found), time.Since(start).Round(time.Second))
+		d.Sessions, d.Steps, known, len(d.Found), time.Since(start).Round(time.Second))
 	if *out != "" {
-		if err := d.writeJSON(*out); err != nil {
+		if err := writeJSON(d, *out); err != nil {
 			fail(err)
 		}
 	}
-	if len(d.found) > 0 {
+	if len(d.Found) > 0 {
 		os.Exit(1)
 	}
 }
-
-// allHands are all sessions by hand.
-func allHands() []hand { return slices.Concat(hands, oddHands, groupHands, txnHands) }
 
 func fail(err error) {
 	fmt.Fprintln(os.Stderr, "diff:", err)
@@ -155,74 +144,14 @@ func seedRange(s string) (from, to uint64) {
 	return from, to
 }
 
-// open makes a side of three brokers on ports that follow each other.
-func open(what, first string) (*side, error) {
+// brokers are the addresses of three brokers on ports that follow each other.
+func brokers(first string) (addrs []string) {
 	host, port, _ := strings.Cut(first, ":")
 	p, _ := strconv.Atoi(port)
-	s := &side{what: what}
 	for i := range 3 {
-		s.addrs = append(s.addrs, fmt.Sprintf("%s:%d", host, p+i))
+		addrs = append(addrs, fmt.Sprintf("%s:%d", host, p+i))
 	}
-	return s, s.greet()
-}
-
-// greet finds out whether a cluster answers and speaks what the sessions speak.
-func (s *side) greet() error {
-	s.fresh("")
-	req := kmsg.NewPtrApiVersionsRequest()
-	req.SetVersion(3)
-	req.ClientSoftwareName, req.ClientSoftwareVersion = "diff", "1"
-	resp, ok := quiet[*kmsg.ApiVersionsResponse](s, 1, req)
-	if !ok {
-		return fmt.Errorf("%s: no answer at %s", s.what, s.addrs[0])
-	}
-	says := map[int16][2]int16{}
-	for _, k := range resp.ApiKeys {
-		says[k.ApiKey] = [2]int16{k.MinVersion, k.MaxVersion}
-	}
-	for _, keys := range []map[int16][2]int16{spoken, groupSpoken, txnSpoken} {
-		if lack := lacks(says, keys); lack != "" {
-			return fmt.Errorf("%s: %s", s.what, lack)
-		}
-	}
-	s.warmUp()
-	return nil
-}
-
-// warmUp has every broker fetch a block of producer ids. Kafka answers
-// COORDINATOR_LOAD_IN_PROGRESS meanwhile.
-func (s *side) warmUp() {
-	for broker := range s.addrs {
-		eventually(func() bool {
-			req := kmsg.NewPtrInitProducerIDRequest()
-			req.SetVersion(4)
-			resp, ok := quiet[*kmsg.InitProducerIDResponse](s, broker+1, req)
-			return ok && resp.ErrorCode == 0
-		})
-	}
-}
-
-func (d *driver) newSession(name string, seed uint64) *session {
-	d.run++
-	s := &session{name: name, prefix: fmt.Sprintf("s%07d-x-", d.run), kafka: d.kafka, ours: d.ours, listed: d.listed, known: map[*difference]int{}, rng: rand.New(rand.NewPCG(seed, 7))}
-	s.both(func(sd *side) { sd.fresh(s.prefix) })
-	return s
-}
-
-func (d *driver) play(name string, stop bool, pin map[int16]int16, seed uint64, f func(*session)) {
-	s := d.newSession(name, seed)
-	s.pin, s.stop = pin, stop
-	f(s)
-	s.clean()
-	d.sessions++
-	d.steps += s.steps
-	for l, n := range s.known {
-		d.known[l] += n
-	}
-	for _, x := range s.found {
-		x.before = strings.Join(s.trace[max(0, len(s.trace)-s.keepTrace()):], "; ")
-		d.found = append(d.found, x)
-	}
+	return addrs
 }
 
 // playAgain plays a session again, up to three times, that finds a difference: in one of
@@ -230,62 +159,50 @@ func (d *driver) play(name string, stop bool, pin map[int16]int16, seed uint64, 
 // that it needs, a broker shows a configuration before it has heard of the last change, or a leader is
 // chosen in the order of a hash map. What does not come each
 // time is told, and not counted.
-func (d *driver) playAgain(name string, seed uint64, f func(*session)) {
-	before := len(d.found)
-	d.play(name, true, nil, seed, f)
+func playAgain(d *sessions.Driver, name string, of sessions.Draw, seed uint64, steps int) {
+	before := len(d.Found)
+	d.Drawn(name, of, seed, steps)
 	for range 3 {
-		if len(d.found) == before {
+		if len(d.Found) == before {
 			return
 		}
-		once := d.found[before]
-		d.found = d.found[:before:before]
-		d.play(name, true, nil, seed, f)
-		if len(d.found) == before {
+		once := d.Found[before]
+		d.Found = d.Found[:before:before]
+		d.Drawn(name, of, seed, steps)
+		if len(d.Found) == before {
 			fmt.Printf("      once, and not when it was played again: %s, %s %s\n        kafka %s\n        ours  %s\n",
-				name, once.step, once.path, cutTo(once.kafka, 400), cutTo(once.ours, 400))
+				name, once.Step, once.Path, cutTo(once.Kafka, 400), cutTo(once.Ours, 400))
 		}
 	}
 }
 
-func (d *driver) playHand(h hand, ends bool, version int, within func() bool) {
-	r := common(h.key)
-	for v := r[0]; v <= r[1]; v++ {
-		wanted := version < 0 && (!ends || v == r[0] || v == r[1]) || int(v) == version
+func playHand(d *sessions.Driver, h sessions.Hand, ends bool, version int, within func() bool) {
+	from, to := h.Versions()
+	for v := from; v <= to; v++ {
+		wanted := version < 0 && (!ends || v == from || v == to) || int(v) == version
 		if wanted && within() {
-			d.play(h.name, false, map[int16]int16{h.key: v}, 1, h.play)
+			d.Hand(h, v)
 		}
 	}
-}
-
-// record writes Kafka's answers in the highest versions.
-func (d *driver) record(name string, seed uint64, play func(*session), dir string) {
-	s := d.newSession(name, seed)
-	s.script = &transcript{}
-	play(s)
-	s.clean()
-	if err := s.script.write(filepath.Join(dir, name+".txt")); err != nil {
-		fail(err)
-	}
-	fmt.Println("recorded", name)
 }
 
 // report prints each difference once, however many sessions and versions have
 // it, and the listed ones that were not there if all should have been.
-func (d *driver) report(all bool) {
+func report(d *sessions.Driver, all bool) {
 	type group struct {
-		first  finding
+		first  sessions.Finding
 		n      int
 		lo, hi int16
 	}
 	groups := map[string]*group{}
-	for _, f := range d.found {
-		key := strings.Join([]string{f.api, shape(f.path), f.step, shape(f.kafka), shape(f.ours)}, " | ")
+	for _, f := range d.Found {
+		key := strings.Join([]string{f.API, shape(f.Path), f.Step, shape(f.Kafka), shape(f.Ours)}, " | ")
 		g := groups[key]
 		if g == nil {
-			g = &group{first: f, lo: f.version, hi: f.version}
+			g = &group{first: f, lo: f.Version, hi: f.Version}
 			groups[key] = g
 		}
-		g.n, g.lo, g.hi = g.n+1, min(g.lo, f.version), max(g.hi, f.version)
+		g.n, g.lo, g.hi = g.n+1, min(g.lo, f.Version), max(g.hi, f.Version)
 	}
 	keys := make([]string, 0, len(groups))
 	for key := range groups {
@@ -295,30 +212,36 @@ func (d *driver) report(all bool) {
 	for _, key := range keys {
 		g := groups[key]
 		fmt.Printf("%4d  %s v%d-%d  [%s] %s  %s\n        kafka %s\n        ours  %s\n",
-			g.n, g.first.api, g.lo, g.hi, g.first.session, g.first.step, g.first.path, cutTo(g.first.kafka, 400), cutTo(g.first.ours, 400))
+			g.n, g.first.API, g.lo, g.hi, g.first.Session, g.first.Step, g.first.Path, cutTo(g.first.Kafka, 400), cutTo(g.first.Ours, 400))
 	}
-	for _, l := range d.listed {
-		if all && d.known[l] == 0 {
-			fmt.Printf("      listed in line %d, but not seen: %s, %s, %s\n", l.line, l.api, l.step, l.field)
+	for _, l := range d.Listed {
+		if all && d.Known[l] == 0 {
+			fmt.Printf("      listed in line %d, but not seen: %s, %s, %s\n", l.Line, l.API, l.Step, l.Field)
 		}
 	}
 }
 
-func (d *driver) writeJSON(file string) error {
+func writeJSON(d *sessions.Driver, file string) error {
 	w, err := os.Create(file)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
 	e := json.NewEncoder(w)
-	for _, f := range d.found {
-		err := e.Encode(map[string]any{"session": f.session, "step": f.step, "api": f.api, "version": f.version,
-			"path": f.path, "kafka": f.kafka, "ours": f.ours, "before": f.before})
-		if err != nil {
+	for _, f := range d.Found {
+		if err := e.Encode(f); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// cutTo cuts a text that is longer than n bytes.
+func cutTo(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return s[:n] + "..."
 }
 
 // shape is a value without its numbers, for grouping.

@@ -29,6 +29,7 @@ var costs = map[string]int{
 	"timeout-too-short":                   29,
 	"coordinator-in-prepare":              32,
 	"calm-after-trouble":                  34,
+	"as-kafka-answers":                    37,
 	"slow-to-give-up":                     37,
 	"epochs-used-up":                      38,
 	"hanging-transaction":                 38,

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
@@ -17,6 +18,7 @@ import (
 	"github.com/ktrial/ktrial/scenarios/inspector"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/network"
+	"github.com/ktrial/ktrial/workloads"
 )
 
 // lawWatch puts the laws to what happens while a run is played, and knows what
@@ -51,8 +53,8 @@ type lawWatch struct {
 	coordinators *coordinators
 	lateEnds     *lateEnds
 	happened     map[history.FaultKind]int
-	// disturbing is how many faults are not healed; settings were altered, so there
-	// is no saying what a healthy cluster would do.
+	// disturbing is how many faults are not healed; settings were altered, or clients
+	// provoke, so there is no saying what a healthy cluster would do.
 	disturbing int
 	givenUp    time.Duration // when an end of a half-open connection was given up last
 	troubled   bool          // by any fault
@@ -75,7 +77,7 @@ func (r *run) watchLaws() *lawWatch {
 	w := &lawWatch{
 		w: r.w, c: r.c, history: r.stage.Recorder, mayLose: r.s.Lesson != "", outside: r.o.Outside,
 		expect: r.expectations, permitted: func() { r.seen.Expect(r.expectations()) }, broke: r.lawBroke,
-		altered: r.config.setsServers(),
+		altered: r.config.setsServers() || slices.ContainsFunc(r.clients, func(c workloads.Client) bool { return c.Provokes }),
 		beyond:  map[*inspector.Partition]permit.Faults{}, unclean: map[string]bool{}, happened: map[history.FaultKind]int{},
 	}
 	w.coordinators = newCoordinators(func(what history.FaultKind, tp kafka.TopicPartition) { w.happensTo(what, tp) })

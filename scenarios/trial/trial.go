@@ -193,6 +193,7 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	r.clocks = clockWaits{}
 	r.w.Ledger().Read(r.clocks.read)
 	r.w.Ledger().Read(r.grows)
+	r.clients = r.s.Workload.Clients(r.stage)
 	r.laws = r.watchLaws()
 	r.countNumbers(r.laws.minISR)
 	if !o.Outside {
@@ -202,7 +203,6 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 	if r.w.Ledger().Traced() {
 		r.tellOperations()
 	}
-	r.clients = r.s.Workload.Clients(r.stage)
 	r.watchFindings()
 	if err := r.checkClients(); err != nil {
 		r.w.Close()

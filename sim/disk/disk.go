@@ -144,6 +144,18 @@ func (d *Disk) syncCost(path string, bytes int64) time.Duration {
 	return cost
 }
 
+// unlimited is the size that a disk without a capacity is said to have.
+const unlimited = 1 << 40
+
+// Space is the size of the disk, and how much of it may be used yet, in bytes.
+func (v *view) Space() (total, usable int64, err error) {
+	total = v.d.cfg.Capacity
+	if total == 0 {
+		total = unlimited
+	}
+	return total, max(0, total-v.d.used), nil
+}
+
 // room checks that so many more bytes fit.
 func (d *Disk) room(more int64) error {
 	if more > 0 && d.cfg.Capacity > 0 && d.used+more > d.cfg.Capacity {

@@ -1,16 +1,16 @@
-package main
+package sessions
 
 import (
 	"bufio"
 	"fmt"
-	"os"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 )
 
-// transcript is what Apache Kafka answered to one session, step by step. It is
+// Script is what Apache Kafka answered to one session, step by step. It is
 // recorded beside a running Kafka and read by the tests, which need none.
-type transcript struct {
+type Script struct {
 	steps []told
 	next  int
 }
@@ -36,12 +36,12 @@ func visible(a answer) answer {
 	return out
 }
 
-func (t *transcript) add(step, request string, a answer) {
+func (t *Script) add(step, request string, a answer) {
 	t.steps = append(t.steps, told{step, request, visible(a)})
 }
 
 // take is Kafka's answer to the next step.
-func (t *transcript) take(step, request string) (answer, error) {
+func (t *Script) take(step, request string) (answer, error) {
 	if t.next == len(t.steps) {
 		return nil, fmt.Errorf("step %q: the transcript has ended", step)
 	}
@@ -54,34 +54,26 @@ func (t *transcript) take(step, request string) (answer, error) {
 }
 
 // waitsNext reports whether the next step is of a request that had to wait.
-func (t *transcript) waitsNext() bool {
+func (t *Script) waitsNext() bool {
 	return t.next < len(t.steps) && t.steps[t.next].answer["!waits"] == "true"
 }
 
-func (t *transcript) write(file string) error {
+// String is the script as it is kept.
+func (t *Script) String() string {
 	var b strings.Builder
 	for _, s := range t.steps {
 		fmt.Fprintf(&b, "%q %s\n", s.step, s.request)
-		paths := make([]string, 0, len(s.answer))
-		for path := range s.answer {
-			paths = append(paths, path)
-		}
-		sort.Strings(paths)
-		for _, path := range paths {
+		for _, path := range slices.Sorted(maps.Keys(s.answer)) {
 			fmt.Fprintf(&b, "\t%s = %q\n", path, s.answer[path])
 		}
 	}
-	return os.WriteFile(file, []byte(b.String()), 0o644)
+	return b.String()
 }
 
-func readTranscript(file string) (*transcript, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	t := &transcript{}
-	lines := bufio.NewScanner(f)
+// readScript reads what String made; name is for errors.
+func readScript(name, text string) (*Script, error) {
+	t := &Script{}
+	lines := bufio.NewScanner(strings.NewReader(text))
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		line := lines.Text()
@@ -89,14 +81,14 @@ func readTranscript(file string) (*transcript, error) {
 			at := strings.Index(field, " = ")
 			var value string
 			if _, err := fmt.Sscanf(field[at+3:], "%q", &value); err != nil {
-				return nil, fmt.Errorf("%s: %q: %w", file, line, err)
+				return nil, fmt.Errorf("%s: %q: %w", name, line, err)
 			}
 			t.steps[len(t.steps)-1].answer[field[:at]] = value
 			continue
 		}
 		var s told
 		if _, err := fmt.Sscanf(line, "%q", &s.step); err != nil {
-			return nil, fmt.Errorf("%s: %q: %w", file, line, err)
+			return nil, fmt.Errorf("%s: %q: %w", name, line, err)
 		}
 		s.request = line[strings.LastIndex(line, `" `)+2:]
 		s.answer = answer{}

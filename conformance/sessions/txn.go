@@ -1,4 +1,4 @@
-package main
+package sessions
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -88,7 +88,7 @@ func (x *txn) settle() {
 		return
 	}
 	x.s.both(func(sd *side) {
-		eventually(func() bool {
+		eventually(sd.net, func() bool {
 			state, ok := sd.describedTxn(sd.txnCoordinator(x.id), x.id)
 			return ok && (state.ErrorCode != 0 || state.State != "PrepareCommit" && state.State != "PrepareAbort" && state.State != "PrepareEpochFence")
 		})

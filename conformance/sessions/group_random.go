@@ -1,4 +1,4 @@
-package main
+package sessions
 
 import (
 	"math/rand/v2"
@@ -274,7 +274,7 @@ func (w *wanderer) exists() {
 // allKnown reports whether each member that waits has an id that was seen: of
 // several that were not, a side tells in the order of a hash map.
 func (w *wanderer) allKnown() bool {
-	for letter := range w.parked {
+	for letter := range w.parked { //det:allow all must be known
 		known := true
 		w.s.both(func(sd *side) { known = known && w.id(sd, letter) != "" })
 		if !known {

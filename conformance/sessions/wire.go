@@ -1,4 +1,4 @@
-package main
+package sessions
 
 import (
 	"bufio"
@@ -6,17 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"os"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ktrial/ktrial/sim/env"
 )
 
 // conn is a connection to one broker. Requests are written byte by byte as the
 // session wants them, in any version, valid or not: no client library would.
 type conn struct {
-	c    net.Conn
+	c    Conn
+	net  Network
 	r    *bufio.Reader
 	corr int32
 }
@@ -29,12 +30,12 @@ const (
 	patience = 15 * time.Second
 )
 
-func dial(addr string) (*conn, error) {
-	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
+func dial(n Network, addr string) (*conn, error) {
+	c, err := n.Dial(addr)
 	if err != nil {
 		return nil, err
 	}
-	return &conn{c: c, r: bufio.NewReader(c)}, nil
+	return &conn{c: c, net: n, r: bufio.NewReader(c)}, nil
 }
 
 // header appends the header of a request.
@@ -53,12 +54,11 @@ func header(dst []byte, key, version int16, corr int32, flexible bool) []byte {
 func (c *conn) write(payload []byte) error {
 	frame := binary.BigEndian.AppendUint32(nil, uint32(len(payload)))
 	frame = append(frame, payload...)
-	c.c.SetWriteDeadline(time.Now().Add(10 * time.Second))
 	_, err := c.c.Write(frame)
 	return err
 }
 
-func (c *conn) read(until time.Time) ([]byte, error) {
+func (c *conn) read(until time.Duration) ([]byte, error) {
 	c.c.SetReadDeadline(until)
 	var size [4]byte
 	if _, err := io.ReadFull(c.r, size[:]); err != nil {
@@ -76,9 +76,9 @@ func (c *conn) read(until time.Time) ([]byte, error) {
 // answered reports whether an answer begins within a time. The answer remains to
 // be received.
 func (c *conn) answered(within time.Duration) bool {
-	c.c.SetReadDeadline(time.Now().Add(within))
+	c.c.SetReadDeadline(c.net.Uptime() + within)
 	_, err := c.r.Peek(1)
-	return err == nil || !errors.Is(err, os.ErrDeadlineExceeded)
+	return err == nil || !errors.Is(err, env.ErrTimeout)
 }
 
 // outcome is what came back for one request: an answer, or what went wrong
@@ -88,13 +88,6 @@ type outcome struct {
 	fault string
 }
 
-func failure(err error) string {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return "timeout"
-	}
-	return "closed"
-}
-
 // send sends a request, whose answer is to be received.
 func (c *conn) send(req kmsg.Request) error {
 	c.corr++
@@ -102,7 +95,7 @@ func (c *conn) send(req kmsg.Request) error {
 }
 
 // receive waits until a time for the answer to the request that was sent last.
-func (c *conn) receive(req kmsg.Request, until time.Time) outcome {
+func (c *conn) receive(req kmsg.Request, until time.Duration) outcome {
 	b, err := c.read(until)
 	if err != nil {
 		return outcome{fault: failure(err)}

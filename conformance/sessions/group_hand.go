@@ -1,4 +1,4 @@
-package main
+package sessions
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 )
 
 // groupHands are the sessions by hand of the group APIs.
-var groupHands = []hand{
+var groupHands = []Hand{
 	{"find-coordinator", 10, findCoordinator, false},
 	{"offset-commit", 8, offsetCommit, false},
 	{"nameless-group", 8, namelessGroup, false},
@@ -358,7 +358,7 @@ func joinGroup(s *session) {
 	e.joined("empty protocol name", "A", []protocol{{"", []byte("x")}})
 	o := s.group("hasty")
 	o.joined("rebalance timeout -1", "A", r1, func(r *kmsg.JoinGroupRequest) { r.RebalanceTimeoutMillis = -1 })
-	time.Sleep(300 * time.Millisecond)
+	s.net.Sleep(300 * time.Millisecond)
 	o.ask("it was too late to sync", "A", o.sync("A", map[string]string{"A": "all"}))
 
 	two := s.group("two")
@@ -422,12 +422,12 @@ func joinGroupTimers(s *session) {
 	g := s.group("expires")
 	if s.v(11) >= 4 {
 		g.ask("an id is pending", "P", g.join("P", ranged(t), short))
-		time.Sleep(2 * time.Second)
+		s.net.Sleep(2 * time.Second)
 		g.ask("the pending id has expired", "P", g.join("P", ranged(t), short))
 	}
 	g.joined("A joins", "A", ranged(t), short)
 	g.ask("A syncs", "A", g.sync("A", map[string]string{"A": "all"}))
-	time.Sleep(2 * time.Second)
+	s.net.Sleep(2 * time.Second)
 	g.ask("A has expired", "A", g.heartbeat("A"))
 	g.ask("the group without A", "", describeGroups(false, g.name))
 	g.ask("A commits", "A", g.commit("A", []committed{{t, 0, 1, ""}}))
@@ -437,11 +437,11 @@ func joinGroupTimers(s *session) {
 	h.joined("A joins the second", "A", ranged(t), long)
 	h.ask("A syncs the second", "A", h.sync("A", map[string]string{"A": "all"}))
 	b := h.joining("B joins", "B", ranged(t), long)
-	time.Sleep(3 * time.Second)
+	s.net.Sleep(3 * time.Second)
 	h.finish("B", b)
 	h.ask("A did not rejoin", "A", h.heartbeat("A"))
 	h.ask("the group without the old leader", "", describeGroups(false, h.name))
-	time.Sleep(3 * time.Second)
+	s.net.Sleep(3 * time.Second)
 	h.ask("B did not sync", "B", h.heartbeat("B"))
 	h.ask("the group without B", "", describeGroups(false, h.name))
 
@@ -453,7 +453,7 @@ func joinGroupTimers(s *session) {
 	p.finish("A", a)
 	p.finish("B", b)
 	p.ask("A syncs for both", "A", p.sync("A", map[string]string{"A": "a", "B": "b"}))
-	time.Sleep(3 * time.Second)
+	s.net.Sleep(3 * time.Second)
 	p.ask("B never synced", "B", p.heartbeat("B"))
 	p.ask("A hears of it", "A", p.heartbeat("A"))
 	p.ask("the group of the third", "", describeGroups(false, p.name))
@@ -462,7 +462,7 @@ func joinGroupTimers(s *session) {
 	q.joined("A joins the fourth", "A", ranged(t), long, static("ia"))
 	q.ask("A syncs the fourth", "A", q.sync("A", map[string]string{"A": "all"}))
 	b = q.joining("B joins the fourth", "B", ranged(t), long, static("ib"))
-	time.Sleep(3 * time.Second)
+	s.net.Sleep(3 * time.Second)
 	q.finish("B", b)
 	q.ask("A heartbeats the old generation", "A", q.heartbeat("A"))
 	q.ask("A commits the old generation", "A", q.commit("A", []committed{{t, 0, 1, ""}}))

@@ -1,4 +1,4 @@
-package main
+package sessions
 
 import (
 	"fmt"
@@ -86,7 +86,7 @@ func consumerHeartbeat(s *session) {
 	i.beatAs("B joins with the interval", "B", i.first("B", u))
 	i.beatAs("B asks at once", "B")
 	i.ask("the group within the interval", "", describeConsumerGroups(false, i.name))
-	time.Sleep(2200 * time.Millisecond)
+	s.net.Sleep(2200 * time.Millisecond)
 	i.beatAs("B asks after the interval", "B")
 	i.ask("the group after the interval", "", describeConsumerGroups(false, i.name))
 	i.beatAs("A asks after the interval", "A")
@@ -187,10 +187,10 @@ func consumerTimers(s *session) {
 	g.beatAs("B joins", "B", g.first("B", t))
 	g.beatAs("A is to give up half", "A")
 	for range 2 {
-		time.Sleep(700 * time.Millisecond)
+		s.net.Sleep(700 * time.Millisecond)
 		g.beatAs("A only heartbeats", "A")
 	}
-	time.Sleep(1200 * time.Millisecond)
+	s.net.Sleep(1200 * time.Millisecond)
 	g.beatAs("A was too late", "A")
 	g.ask("the group without A", "", describeConsumerGroups(false, g.name))
 	g.beatAs("B has all", "B")
@@ -198,9 +198,9 @@ func consumerTimers(s *session) {
 	s.do("a short session", 1, s.alter(false, groupResource, h.name, change{name: "consumer.heartbeat.interval.ms", value: "500"}, change{name: "consumer.session.timeout.ms", value: "1500"}))
 	s.heard(500 * time.Millisecond)
 	h.beatAs("A joins, whose session is short", "A", h.first("A", t))
-	time.Sleep(1000 * time.Millisecond)
+	s.net.Sleep(1000 * time.Millisecond)
 	h.beatAs("A still lives", "A")
-	time.Sleep(2500 * time.Millisecond)
+	s.net.Sleep(2500 * time.Millisecond)
 	h.beatAs("A has expired", "A")
 	h.ask("its group", "", describeConsumerGroups(false, h.name))
 }
@@ -284,11 +284,11 @@ func consumerSubscriptions(s *session) {
 	}
 	x := s.group("regex")
 	x.beatAs("A joins with a regex", "A", x.first("A"), regex(s.prefix+"sub-.*"))
-	time.Sleep(500 * time.Millisecond)
+	s.net.Sleep(500 * time.Millisecond)
 	x.beatAs("A asks when it is resolved", "A")
 	x.ask("the group with a regex", "", describeConsumerGroups(false, x.name))
 	x.beatAs("A changes it", "A", regex(s.prefix+"sub-a"))
-	time.Sleep(500 * time.Millisecond)
+	s.net.Sleep(500 * time.Millisecond)
 	x.beatAs("A asks when the other is resolved", "A")
 	x.beatAs("A does not give up", "A", owning(t, 0, 1))
 	x.beatAs("A gives up all", "A", owning(t))

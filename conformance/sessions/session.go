@@ -1,11 +1,12 @@
-package main
+package sessions
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ func errName(c int16) string {
 // side is one of the two clusters.
 type side struct {
 	what  string
+	net   Network
 	addrs []string // brokers 1, 2, 3
 
 	conns  map[line]*conn
@@ -71,8 +73,10 @@ func (s *side) fresh(prefix string) {
 }
 
 func (s *side) close() {
-	for _, c := range s.conns {
-		c.c.Close()
+	for _, at := range slices.SortedFunc(maps.Keys(s.conns), func(a, b line) int {
+		return cmp.Or(cmp.Compare(a.broker, b.broker), strings.Compare(a.name, b.name))
+	}) {
+		s.conns[at].c.Close()
 	}
 	s.conns = nil
 }
@@ -81,7 +85,7 @@ func (s *side) conn(at line) (*conn, error) {
 	if c := s.conns[at]; c != nil {
 		return c, nil
 	}
-	c, err := dial(s.addrs[at.broker-1])
+	c, err := dial(s.net, s.addrs[at.broker-1])
 	if err == nil {
 		s.conns[at] = c
 	}
@@ -98,7 +102,7 @@ func (s *side) ask(at line, req kmsg.Request) outcome {
 	if err := s.send(at, req); err != nil {
 		return outcome{fault: failure(err)}
 	}
-	return s.receive(at, req, time.Now().Add(patience))
+	return s.receive(at, req, s.net.Uptime()+patience)
 }
 
 // send sends a request that receive waits for.
@@ -113,7 +117,7 @@ func (s *side) send(at line, req kmsg.Request) error {
 	return err
 }
 
-func (s *side) receive(at line, req kmsg.Request, until time.Time) outcome {
+func (s *side) receive(at line, req kmsg.Request, until time.Duration) outcome {
 	c, err := s.conn(at)
 	if err != nil {
 		return outcome{fault: "cannot connect"}
@@ -179,14 +183,21 @@ func (s *side) strange(name string, e reflect.Value) bool {
 	return false
 }
 
-// finding is one field that differs.
-type finding struct {
-	session, step string
-	api           string
-	version       int16
-	path          string
-	kafka, ours   string
-	before        string // the steps that led to it
+// Finding is one field that differs.
+type Finding struct {
+	Session string `json:"session"`
+	Step    string `json:"step"`
+	API     string `json:"api"`
+	Version int16  `json:"version"`
+	Path    string `json:"path"`
+	Kafka   string `json:"kafka"`
+	Ours    string `json:"ours"`
+	Before  string `json:"before"` // the steps that led to it
+}
+
+// String is the finding in three lines.
+func (f Finding) String() string {
+	return fmt.Sprintf("%s: %s v%d: %s\n\tKafka %s\n\tours  %s", f.Step, f.API, f.Version, f.Path, f.Kafka, f.Ours)
 }
 
 // session asks the same of both sides and compares the answers. One side may be
@@ -194,17 +205,18 @@ type finding struct {
 // are written to one.
 type session struct {
 	name   string
+	net    Network
 	prefix string // of the names of its topics
 	kafka  *side
 	ours   *side
-	script *transcript
+	script *Script
 	pin    map[int16]int16 // versions that are asked for
 	rng    *rand.Rand
 	// listed are the differences that are passed over, known counts them.
-	listed differences
-	known  map[*difference]int
+	listed Differences
+	known  map[*Difference]int
 	steps  int
-	found  []finding
+	found  []Finding
 	trace  []string
 	stop   bool // at the first difference that is not of a text
 	over   bool
@@ -281,7 +293,7 @@ func (s *session) end(p *pending) (kafka, ours kmsg.Response) {
 	if s.over {
 		return nil, nil
 	}
-	until := time.Now().Add(patience) // of both sides
+	until := s.net.Uptime() + patience // of both sides
 	ask := func(sd *side) (kmsg.Response, answer) {
 		o := outcome{fault: p.lost[sd]}
 		if o.fault == "" {
@@ -340,7 +352,7 @@ func (s *session) told(step string, req kmsg.Request, ak, ao answer) {
 	default:
 		var err error
 		if ak, err = s.script.take(step, request); err != nil {
-			s.found = append(s.found, finding{session: s.name, step: step, api: "driver", kafka: err.Error()})
+			s.found = append(s.found, Finding{Session: s.name, Step: step, API: "driver", Kafka: err.Error()})
 			s.over = true
 			return
 		}
@@ -359,25 +371,17 @@ func (s *session) send(broker int, make maker) {
 }
 
 func (s *session) compare(step string, req kmsg.Request, kafka, ours answer) {
-	var paths []string
-	for p := range kafka {
-		paths = append(paths, p)
-	}
-	for p := range ours {
-		if _, both := kafka[p]; !both {
-			paths = append(paths, p)
-		}
-	}
-	sort.Strings(paths)
-	for _, p := range paths {
-		f := finding{session: s.name, step: step, api: kmsg.NameForKey(req.Key()), version: req.GetVersion(), path: p, kafka: "absent", ours: "absent"}
+	paths := append(slices.Sorted(maps.Keys(kafka)), slices.Sorted(maps.Keys(ours))...)
+	slices.Sort(paths)
+	for _, p := range slices.Compact(paths) {
+		f := Finding{Session: s.name, Step: step, API: kmsg.NameForKey(req.Key()), Version: req.GetVersion(), Path: p, Kafka: "absent", Ours: "absent"}
 		if v, ok := kafka[p]; ok {
-			f.kafka = v
+			f.Kafka = v
 		}
 		if v, ok := ours[p]; ok {
-			f.ours = v
+			f.Ours = v
 		}
-		if f.kafka == f.ours {
+		if f.Kafka == f.Ours {
 			continue
 		}
 		if d := s.listed.explain(f); d != nil {
@@ -466,12 +470,13 @@ func (sd *side) end(topic string, part int32, broker int, iso int8) (int64, bool
 	return resp.Topics[0].Partitions[0].Offset, true
 }
 
-func eventually(f func() bool) bool {
+// eventually asks again and again, for five seconds, whether something is so.
+func eventually(n Network, f func() bool) bool {
 	for range 100 {
 		if f() {
 			return true
 		}
-		time.Sleep(50 * time.Millisecond)
+		n.Sleep(50 * time.Millisecond)
 	}
 	return false
 }
@@ -479,8 +484,8 @@ func eventually(f func() bool) bool {
 // settle waits until a topic is known, led and replicated everywhere on both sides.
 func (s *session) settle(topic string, parts int) {
 	s.both(func(sd *side) {
-		if !eventually(func() bool { return sd.settled(topic, parts) }) {
-			s.found = append(s.found, finding{session: s.name, step: "settle", api: "driver", path: sd.what, kafka: "settled", ours: "not settled " + topic})
+		if !eventually(s.net, func() bool { return sd.settled(topic, parts) }) {
+			s.found = append(s.found, Finding{Session: s.name, Step: "settle", API: "driver", Path: sd.what, Kafka: "settled", Ours: "not settled " + topic})
 		}
 	})
 }
@@ -492,8 +497,8 @@ func (s *session) vanish(topic string) {
 		req := remove(sd)
 		req.SetVersion(s.v(req.Key()))
 		sd.ask(line{broker: 1}, req)
-		if !eventually(func() bool { return !sd.lists(topic) }) {
-			s.found = append(s.found, finding{session: s.name, step: "vanish", api: "driver", path: sd.what, kafka: "gone", ours: "still there: " + topic})
+		if !eventually(s.net, func() bool { return !sd.lists(topic) }) {
+			s.found = append(s.found, Finding{Session: s.name, Step: "vanish", API: "driver", Path: sd.what, Kafka: "gone", Ours: "still there: " + topic})
 		}
 	})
 }
@@ -534,12 +539,12 @@ func (s *session) heard(more time.Duration) {
 	s.both(func(sd *side) {
 		sd.ask(line{broker: 1}, s.versioned(sd, set))
 		for b := range sd.addrs {
-			if !eventually(func() bool { return s.shows(sd, b+1, ask, name, value) }) {
-				s.found = append(s.found, finding{session: s.name, step: "heard", api: "driver", path: sd.what, kafka: "heard", ours: fmt.Sprintf("broker %d has not heard", b+1)})
+			if !eventually(s.net, func() bool { return s.shows(sd, b+1, ask, name, value) }) {
+				s.found = append(s.found, Finding{Session: s.name, Step: "heard", API: "driver", Path: sd.what, Kafka: "heard", Ours: fmt.Sprintf("broker %d has not heard", b+1)})
 			}
 		}
 	})
-	time.Sleep(more)
+	s.net.Sleep(more)
 }
 
 // versioned is a request of a side, in the version of the session.
@@ -560,7 +565,7 @@ func (s *session) shows(sd *side, broker int, describe maker, name, value string
 // reach waits until the high watermark of a partition is an offset on both sides.
 func (s *session) reach(topic string, part int32, broker int, want int64) {
 	s.both(func(sd *side) {
-		eventually(func() bool { e, ok := sd.end(topic, part, broker, 0); return ok && e >= want })
+		eventually(s.net, func() bool { e, ok := sd.end(topic, part, broker, 0); return ok && e >= want })
 	})
 }
 

@@ -1,4 +1,4 @@
-package main
+package sessions
 
 import (
 	"encoding/binary"
@@ -133,6 +133,10 @@ func (f *flattener) put(path, name, s string) {
 		}
 	case "Dir":
 		s = "dir"
+	case "ClientHost":
+		if s == "/"+f.side.net.Name() {
+			s = "/127.0.0.1" // where Kafka was asked
+		}
 	}
 	if strings.Contains(name, "DirectoryID") && s != "id:zero" {
 		s = "directory"

@@ -1,4 +1,4 @@
-package main
+package sessions
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 )
 
 // txnHands are the sessions by hand of transactions.
-var txnHands = []hand{
+var txnHands = []Hand{
 	{"txn-init", 22, txnInit, false},
 	{"txn-init-open", 22, txnInitOpen, false},
 	{"txn-add-partitions", 24, txnAddPartitions, false},
@@ -549,7 +549,7 @@ func txnVersion1(s *session) {
 			return r
 		})
 		s.both(func(sd *side) {
-			eventually(func() bool {
+			eventually(sd.net, func() bool {
 				for b := 1; b <= len(sd.addrs); b++ {
 					req := kmsg.NewPtrApiVersionsRequest()
 					req.SetVersion(3)

@@ -1,4 +1,4 @@
-package main
+package sessions
 
 import (
 	"strings"
@@ -130,7 +130,7 @@ func changeOf(text string) change {
 }
 
 // oddHands are sessions of requests that no careful client sends.
-var oddHands = []hand{
+var oddHands = []Hand{
 	{"odd-topic-configs", 44, func(s *session) {
 		t := s.make("oc", 1)
 		for _, v := range oddValues {

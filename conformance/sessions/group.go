@@ -1,4 +1,4 @@
-package main
+package sessions
 
 import (
 	"encoding/hex"
@@ -58,7 +58,7 @@ func (sd *side) coordinatorOf(kind int8, key string, loaded func(broker int) boo
 		return b
 	}
 	broker := 1
-	eventually(func() bool {
+	eventually(sd.net, func() bool {
 		req := kmsg.NewPtrFindCoordinatorRequest()
 		req.SetVersion(3)
 		req.CoordinatorKey, req.CoordinatorType = key, kind
@@ -237,7 +237,7 @@ func (g *group) joined(step, letter string, protocols []protocol, edits ...func(
 		k, o = g.ask(step+", with the id", letter, g.join(letter, protocols, edits...))
 	}
 	if r, ok := theirs[*kmsg.JoinGroupResponse](k, o); ok && r.ErrorCode == 0 {
-		g.s.both(func(sd *side) { eventually(func() bool { return sd.tellsOf(g.name) }) })
+		g.s.both(func(sd *side) { eventually(sd.net, func() bool { return sd.tellsOf(g.name) }) })
 	}
 }
 

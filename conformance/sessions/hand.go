@@ -1,4 +1,4 @@
-package main
+package sessions
 
 import (
 	"strings"
@@ -7,17 +7,21 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// hand is a session written by hand, played in the versions of a key.
-type hand struct {
-	name string
-	key  int16
+// Hand is a session written by hand, played in the versions of a key.
+type Hand struct {
+	Name string
+	Key  int16
 	play func(*session)
-	// unrecorded: the answers are long, and the configuration's own tests hold
+	// Unrecorded: the answers are long, and the configuration's own tests hold
 	// them.
-	unrecorded bool
+	Unrecorded bool
 }
 
-var hands = []hand{
+// AltersBrokers: it changes configurations that other sessions see, so that none may be played
+// beside it.
+func (h Hand) AltersBrokers() bool { return strings.Contains(h.Name, "configs") }
+
+var hands = []Hand{
 	{"api-versions", 18, func(s *session) {
 		for _, sw := range [][2]string{{"diff", "1.0"}, {"", ""}, {"bad name!", "1"}, {"ok.name-x", "!!"}} {
 			s.do("software "+sw[0]+"/"+sw[1], 1, func(*side) kmsg.Request {
@@ -238,7 +242,7 @@ var hands = []hand{
 		o.ts = -5
 		p("negative timestamp", 0, -1, build(o))
 		o = plain(1)
-		o.ts = time.Now().Add(3 * time.Hour).UnixMilli()
+		o.ts = s.net.Now().Millis() + (3 * time.Hour).Milliseconds()
 		p("three hours on", 0, -1, build(o))
 		o = plain(1)
 		o.control = true
@@ -300,7 +304,7 @@ var hands = []hand{
 		s.do("alive after acks 0", 1, s.list(t, 0, -2, 0, -1))
 		s.send(1, s.produce(t, 9, 0, build(plain(1))))
 		s.do("alive after bad acks 0", 1, s.list(t, 0, -2, 0, -1))
-		time.Sleep(200 * time.Millisecond)
+		s.net.Sleep(200 * time.Millisecond)
 		s.do("end", 1, s.list(t, 0, -1, 0, -1))
 		s.do("fetch all", 1, s.fetch(fetchOpt{}, fetchPart{topic: t, epoch: -1}))
 	}, false},
@@ -330,13 +334,13 @@ var hands = []hand{
 		ts := s.make("ts", 1, "message.timestamp.before.max.ms", "1000", "message.timestamp.after.max.ms", "1000")
 		s.do("too old", 1, s.produce(ts, 0, -1, build(plain(2))))
 		o = plain(2)
-		o.ts = time.Now().Add(time.Hour).UnixMilli()
+		o.ts = s.net.Now().Millis() + time.Hour.Milliseconds()
 		s.do("too new", 1, s.produce(ts, 0, -1, build(o)))
 		o = plain(2)
 		o.gzip = true
 		s.do("too old, gzip", 1, s.produce(ts, 0, -1, build(o)))
 		o = plain(2)
-		o.ts = time.Now().UnixMilli() - 100
+		o.ts = s.net.Now().Millis() - 100
 		o.tsStep = -3600_000
 		o.maxTS = o.ts
 		s.do("second too old", 1, s.produce(ts, 0, -1, build(o)))

@@ -1,4 +1,4 @@
-package main
+package sessions
 
 import "github.com/twmb/franz-go/pkg/kmsg"
 
