@@ -63,6 +63,7 @@ func (f *runFlags) numbers() []number {
 		{"partitions", "`NUMBER` of partitions of each topic", &f.shape.Partitions},
 		{"replicas", "`NUMBER` of replicas of each partition", &f.shape.Replicas},
 		{"racks", "`NUMBER` of racks, which brokers are given in turn", &f.shape.Racks},
+		{"topics", "`NUMBER` of topics like the first that the workload uses, which it uses, too", &f.shape.Topics},
 	}
 }
 

@@ -39,15 +39,15 @@ func (s *serving) member(ctx context.Context, c *consumed, group, topic string, 
 	defer client.Close()
 	for ctx.Err() == nil {
 		fetches := client.PollRecords(ctx, 1000)
-		c.Lock()
+		if err := client.CommitUncommittedOffsets(ctx); err != nil && ctx.Err() == nil {
+			s.t.Logf("commit: %v", err)
+		}
+		c.Lock() // after the commit, which the test cancels once it has seen the count
 		fetches.EachRecord(func(r *kgo.Record) {
 			c.records[r.Partition] = append(c.records[r.Partition], r)
 			c.n++
 		})
 		c.Unlock()
-		if err := client.CommitUncommittedOffsets(ctx); err != nil && ctx.Err() == nil {
-			s.t.Logf("commit: %v", err)
-		}
 		client.AllowRebalance()
 	}
 }

@@ -33,9 +33,9 @@ var Swarm = Scenario{
 // Drawn is a scenario as it was drawn from a seed: one that has a name of its own,
 // and what `ktrial run` changes in it. A number that is 0 stays as the scenario says.
 type Drawn struct {
-	Scenario                                          Scenario
-	Brokers, Controllers, Partitions, Replicas, Racks int
-	Set                                               map[string]string
+	Scenario                                                  Scenario
+	Brokers, Controllers, Partitions, Replicas, Racks, Topics int
+	Set                                                       map[string]string
 }
 
 // StandardTable is the everyday trial of a compacted topic. Tombstones stay longer
@@ -102,6 +102,9 @@ func (d *Drawn) shape(seed uint64) {
 	d.Partitions = oneOf(luck, 1, 2, 3, 3, 5)
 	d.Replicas = oneOf(luck, 3, 3, 3, 3, d.Brokers)
 	d.Racks = oneOf(luck, 0, 0, 0, 2, 3)
+	if _, can := workloads.Spread(d.Scenario.Workload, nil); can {
+		d.Topics = oneOf(lot(seed, "topics"), 0, 0, 2, 3)
+	}
 }
 
 // setting is one that a swarm draws, and the values that it may have. Those of several
@@ -145,6 +148,9 @@ var serverDraws = []setting{
 	{name: "max.incremental.fetch.session.cache.slots", values: []string{"0", "2"}},
 	{name: "fetch.max.bytes", values: []string{"2000", "50000"}},
 	{name: "leader.imbalance.check.interval.seconds", values: []string{"5"}},
+	{name: "log.retention.hours", values: []string{"100000"}},
+	{name: "log.retention.minutes", values: []string{"6000000"}},
+	{name: "log.roll.hours", values: []string{"1", "48"}},
 	{name: "producer.id.expiration.check.interval.ms", values: []string{"1000"}},
 	{name: "ktrial.cpu.request.us", values: []string{"500"}},
 }

@@ -2,7 +2,6 @@ package workloads
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/ktrial/ktrial/conformance"
@@ -42,14 +41,13 @@ func (w Answers) Clients(s *Stage) (out []Client) {
 	if err != nil {
 		panic("workloads: conformance/differences.md: " + err.Error())
 	}
-	recorded := slices.DeleteFunc(sessions.Hands(), func(h sessions.Hand) bool { return h.Unrecorded })
 	all := &answers{s: s, listed: listed}
-	for i, h := range recorded {
+	for i, r := range sessions.Recordings() {
 		to := &all.each[i%askers]
-		if h.AltersBrokers() {
+		if r.Alone {
 			to = &all.alone
 		}
-		*to = append(*to, h)
+		*to = append(*to, r)
 	}
 	for i := range askers {
 		out = append(out, Client{Host: fmt.Sprintf("asker-%d", i+1), Compares: true, Provokes: true, Main: (&asker{all: all, number: i}).main})
@@ -61,8 +59,8 @@ func (w Answers) Clients(s *Stage) (out []Client) {
 type answers struct {
 	s      *Stage
 	listed sessions.Differences
-	alone  []sessions.Hand
-	each   [askers][]sessions.Hand
+	alone  []sessions.Recording
+	each   [askers][]sessions.Recording
 	shared bool // the sessions that must be alone are over
 }
 
@@ -88,14 +86,14 @@ func (a *asker) main(h env.Host) {
 	a.play(h, a.all.each[a.number])
 }
 
-func (a *asker) play(h env.Host, hands []sessions.Hand) {
-	for _, hand := range hands {
+func (a *asker) play(h env.Host, recorded []sessions.Recording) {
+	for _, r := range recorded {
 		a.played++
-		found, err := a.driver(h).Recorded(hand)
+		found, err := a.driver(h).Recorded(r)
 		if err != nil {
 			panic("workloads: " + err.Error())
 		}
-		e := &ClientFound{What: "session " + hand.Name}
+		e := &ClientFound{What: "session " + r.Name}
 		if len(found) > 0 {
 			f := found[0]
 			e.Wrong = fmt.Sprintf("%s, %s v%d, %s: Kafka 4.4 answers %s, found %s", f.Step, f.API, f.Version, f.Path, f.Kafka, f.Ours)

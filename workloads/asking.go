@@ -26,8 +26,8 @@ func (a *asking) main(h env.Host) {
 	cfg.DefaultAPITimeout = 5 * time.Second
 	admin := client.New(h, a.s.Bootstrap, h.Name()).NewAdmin(cfg)
 	specs := map[kafka.TopicPartition]client.OffsetSpec{}
-	for p := range a.s.Topics[a.w.Topic] {
-		specs[kafka.TopicPartition{Topic: a.w.Topic, Partition: p}] = client.EndOfLog
+	for _, tp := range a.s.Partitions(a.w.UsesTopics()) {
+		specs[tp] = client.EndOfLog
 	}
 	process := a.s.NewProcess()
 	for !a.s.Draining() {
@@ -42,8 +42,8 @@ func (a *asking) main(h env.Host) {
 // ask asks once; false if nothing was learned.
 func (a *asking) ask(h env.Host, admin *client.Admin, process int64, specs map[kafka.TopicPartition]client.OffsetSpec) bool {
 	e := history.Event{Process: process, Client: h.Name(), F: history.ListOffsets, Time: a.s.Now()}
-	for p := range a.s.Topics[a.w.Topic] {
-		e.Mops = append(e.Mops, history.Mop{Kind: history.MopEnd, Key: history.Partition(a.w.Topic, p)})
+	for _, tp := range a.s.Partitions(a.w.UsesTopics()) {
+		e.Mops = append(e.Mops, history.Mop{Kind: history.MopEnd, Key: history.Partition(tp.Topic, tp.Partition)})
 	}
 	a.s.Recorder.Invoke(e)
 	var mops []history.Mop
@@ -73,10 +73,10 @@ func (a *asking) ask(h env.Host, admin *client.Admin, process int64, specs map[k
 // mark asks for one kind of offset.
 func (a *asking) mark(admin *client.Admin, level client.IsolationLevel, kind history.MopKind, specs map[kafka.TopicPartition]client.OffsetSpec) (mops []history.Mop, err error) {
 	ends, err := admin.ListOffsets(level, specs)
-	for p := range a.s.Topics[a.w.Topic] {
-		end, ok := ends[kafka.TopicPartition{Topic: a.w.Topic, Partition: p}]
+	for _, tp := range a.s.Partitions(a.w.UsesTopics()) {
+		end, ok := ends[tp]
 		if ok && end.Err == nil {
-			mops = append(mops, history.Mop{Kind: kind, Key: history.Partition(a.w.Topic, p), Offset: history.At(int64(end.Offset))})
+			mops = append(mops, history.Mop{Kind: kind, Key: history.Partition(tp.Topic, tp.Partition), Offset: history.At(int64(end.Offset))})
 		}
 	}
 	return mops, err

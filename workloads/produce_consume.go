@@ -23,7 +23,9 @@ import (
 // acknowledged record stays where it was acknowledged, once, in its producer's
 // order, and all consumers read the same.
 type ProduceConsume struct {
-	Topic     string
+	Topic string
+	// Also are further topics, which are used as the first is.
+	Also      []string
 	Producers int
 	Rate      int // records a second and producer; 0: 50
 	Size      int // bytes of a record's value, at least
@@ -56,8 +58,8 @@ func (w ProduceConsume) Lasts() time.Duration {
 	return w.Duration
 }
 
-// UsesTopics is the one topic.
-func (w ProduceConsume) UsesTopics() []string { return []string{w.Topic} }
+// UsesTopics are the topic and the further ones.
+func (w ProduceConsume) UsesTopics() []string { return append([]string{w.Topic}, w.Also...) }
 
 // parameters are what `--set` changes, beside Kafka's own names.
 var parameters = []string{"producers", "rate", "size", "consumers", "restless", "admins", "duration"}

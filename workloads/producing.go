@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -21,7 +20,8 @@ type producing struct {
 // way stays open in the history.
 func (p *producing) main(h env.Host) {
 	p.live(h, func(w *Writer, session int, seq int64) {
-		to := kafka.TopicPartition{Topic: p.w.Topic, Partition: int32(h.Rand().IntN(int(p.s.Topics[p.w.Topic])))}
+		all := p.s.Partitions(p.w.UsesTopics())
+		to := all[h.Rand().IntN(len(all))]
 		w.Send(to, Numbered{to, p.name, session, seq}.String(), p.w.Size, nil)
 	})
 }

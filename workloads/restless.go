@@ -120,10 +120,7 @@ func (r *restlessLife) assign() {
 	r.consumer.Assign(nil)
 	clear(r.paused)
 	clear(r.from)
-	var all []kafka.TopicPartition
-	for p := range r.Reader.s.Topics[r.w.Topic] {
-		all = append(all, kafka.TopicPartition{Topic: r.w.Topic, Partition: p})
-	}
+	all := r.Reader.s.Partitions(r.w.UsesTopics())
 	luck := r.h.Rand()
 	luck.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	r.assigned = all[:1+luck.IntN(len(all))]

@@ -35,6 +35,19 @@ type UsesTopics interface {
 	UsesTopics() []string
 }
 
+// Spread has a workload use further topics as it uses its first; false: it cannot.
+func Spread(w Workload, also []string) (Workload, bool) {
+	switch w := w.(type) {
+	case ProduceConsume:
+		w.Also = also
+		return w, true
+	case GroupConsume:
+		w.Input.Also = also
+		return w, true
+	}
+	return nil, false
+}
+
 // Configured is a workload that says what its clients asked to be promised.
 type Configured interface {
 	Workload
@@ -181,6 +194,16 @@ func NewStage(bootstrap []string, now func() time.Duration) *Stage {
 		Bootstrap: bootstrap, Recorder: history.NewRecorder(), Now: now, Topics: map[string]int32{}, MinInsync: map[string]int{},
 		gone: map[string]bool{}, again: map[string]bool{}, keys: map[kafka.TopicPartition]history.Value{}, done: map[string]bool{}, stops: map[string]func(){}, asked: map[string]func(){}, failures: map[string]map[string]int64{},
 	}
+}
+
+// Partitions are those of some topics, in order.
+func (s *Stage) Partitions(topics []string) (all []kafka.TopicPartition) {
+	for _, topic := range topics {
+		for p := range s.Topics[topic] {
+			all = append(all, kafka.TopicPartition{Topic: topic, Partition: p})
+		}
+	}
+	return all
 }
 
 // Begin lets the clients begin: the topics exist.

@@ -27,9 +27,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestSessions_AsApacheKafkaAnswered plays the sessions by hand in their highest
-// versions with a served cluster, and compares its answers with those that
-// Apache Kafka 4.4.0 gave when they were recorded (diff -record testdata).
+// TestSessions_AsApacheKafkaAnswered plays the sessions by hand in their highest versions with a
+// served cluster, and compares its answers with those that Apache Kafka 4.4.0 gave when they were
+// recorded (diff -record conformance/sessions/testdata). Scenario as-kafka-answers plays more of
+// them, in virtual time.
 func TestSessions_AsApacheKafkaAnswered(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: half a minute of waiting")
@@ -38,16 +39,13 @@ func TestSessions_AsApacheKafkaAnswered(t *testing.T) {
 	require.NoError(t, err)
 	addrs := served(t)
 	require.NoError(t, (&sessions.Driver{Net: sessions.TCP(), Ours: addrs}).Greet())
-	for i, h := range sessions.Hands() {
-		if h.Unrecorded {
-			continue
-		}
-		t.Run(h.Name, func(t *testing.T) {
-			if !h.AltersBrokers() { // those change what others see
+	for i, r := range sessions.Highest() {
+		t.Run(r.Name, func(t *testing.T) {
+			if !r.Alone {
 				t.Parallel()
 			}
 			d := &sessions.Driver{Net: sessions.TCP(), Ours: addrs, Listed: slices.Clone(listed), Run: 1000 * i}
-			found, err := d.Recorded(h)
+			found, err := d.Recorded(r)
 			require.NoError(t, err)
 			for _, f := range found {
 				t.Error(f)

@@ -43,7 +43,8 @@ func main() {
 	steps := flag.Int("steps", 60, "steps of a random session")
 	list := flag.String("differences", "conformance/differences.md", "the differences that are passed over")
 	out := flag.String("json", "", "file for all findings, as JSON lines")
-	record := flag.String("record", "", "directory for Kafka's answers to the sessions by hand")
+	record := flag.String("record", "", "directory for Kafka's answers to sessions by hand and drawn")
+	missing := flag.Bool("missing", false, "record only what that directory does not have")
 	limit := flag.Duration("limit", time.Hour, "no session begins after this time; how many were left out is said")
 	flag.Parse()
 
@@ -63,21 +64,15 @@ func main() {
 		fail(err)
 	}
 	if *record != "" {
-		keep := func(name string, script *sessions.Script) {
-			if err := os.WriteFile(filepath.Join(*record, name+".txt"), []byte(script.String()), 0o644); err != nil {
+		for _, r := range sessions.Recordings() {
+			file := filepath.Join(*record, r.Name+".txt")
+			if *only != "" && *only != r.Name || *missing && exists(file) {
+				continue
+			}
+			if err := os.WriteFile(file, []byte(d.Record(r).String()), 0o644); err != nil {
 				fail(err)
 			}
-			fmt.Println("recorded", name)
-		}
-		for _, h := range sessions.Hands() {
-			if (*only == "" || *only == h.Name) && !h.Unrecorded {
-				keep(h.Name, d.Record(h))
-			}
-		}
-		from, to := seedRange(*groupSeeds)
-		for seed := from; seed <= to; seed++ {
-			name := fmt.Sprint("random-group-", seed)
-			keep(name, d.RecordDrawn(name, seed, *steps))
+			fmt.Println("recorded", r.Name)
 		}
 		return
 	}
@@ -127,6 +122,11 @@ func main() {
 	if len(d.Found) > 0 {
 		os.Exit(1)
 	}
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 func fail(err error) {

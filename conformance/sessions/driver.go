@@ -147,40 +147,80 @@ func (d *Driver) take(s *session) {
 	}
 }
 
-// Record plays a session by hand with Kafka alone, in the highest versions, and returns what it
-// answered.
-func (d *Driver) Record(h Hand) *Script {
-	return d.record(h.Name, 1, h.play)
+// Recording is a session whose answers by Kafka are kept.
+type Recording struct {
+	Name string
+	// Alone: it changes configurations that other sessions see, so that none may be played
+	// beside it.
+	Alone bool
+	play  func(*session)
 }
 
-// RecordDrawn is Record of a session of groups.
-func (d *Driver) RecordDrawn(name string, seed uint64, steps int) *Script {
-	return d.record(name, seed, func(s *session) { randomGroup(s, steps) })
+// Highest are the sessions by hand in the highest version of their keys.
+func Highest() (all []Recording) {
+	for _, h := range Hands() {
+		if !h.Unrecorded {
+			all = append(all, Recording{h.Name, h.alone(), h.play})
+		}
+	}
+	return all
 }
 
-func (d *Driver) record(name string, seed uint64, play func(*session)) *Script {
-	s := d.newSession(name, seed)
+func (h Hand) alone() bool { return strings.Contains(h.Name, "configs") }
+
+// Recordings are those of Highest, the sessions by hand in the lowest version of their keys, and
+// some of each kind that are drawn. Those of configurations are not there in the lowest, for they
+// are long and the same.
+func Recordings() []Recording {
+	all := Highest()
+	for _, h := range Hands() {
+		if from, to := h.Versions(); from < to && !h.Unrecorded && !h.alone() {
+			all = append(all, Recording{h.Name + "-lowest", h.alone(), func(s *session) {
+				s.pin = map[int16]int16{h.Key: from}
+				h.play(s)
+			}})
+		}
+	}
+	for _, kind := range []struct {
+		name  string
+		seeds uint64
+		steps int
+		draw  Draw
+	}{{"drawn", 8, 60, OfRecords}, {"drawn-group", 18, 40, OfGroups}, {"drawn-transactions", 20, 60, OfTransactions}} {
+		for seed := range kind.seeds {
+			all = append(all, Recording{fmt.Sprint(kind.name, "-", seed+1), false, func(s *session) {
+				s.stop, s.rng = true, rand.New(rand.NewPCG(seed+1, 7))
+				kind.draw(s, kind.steps)
+			}})
+		}
+	}
+	return all
+}
+
+// Record plays a session with Kafka alone, and returns what it answered.
+func (d *Driver) Record(r Recording) *Script {
+	s := d.newSession(r.Name, 1)
 	s.script = &Script{}
-	play(s)
+	r.play(s)
 	s.clean()
 	return s.script
 }
 
-// Recorded plays a session by hand in its highest versions with ours alone, and compares the
-// answers with those that Kafka gave when they were recorded. Of an Unrecorded one there are none.
-func (d *Driver) Recorded(h Hand) ([]Finding, error) {
-	script, err := Transcript(h.Name)
+// Recorded plays a session with ours alone, and compares the answers with those that Kafka gave
+// when they were recorded.
+func (d *Driver) Recorded(r Recording) ([]Finding, error) {
+	script, err := Transcript(r.Name)
 	if err != nil {
 		return nil, err
 	}
-	s := d.newSession(h.Name, 1)
+	s := d.newSession(r.Name, 1)
 	s.script = script
-	h.play(s)
+	r.play(s)
 	s.clean()
 	d.Sessions++
 	d.Steps += s.steps
 	if len(s.found) == 0 && script.next != len(script.steps) {
-		return nil, fmt.Errorf("session %s: found %d steps, expected the %d of its transcript", h.Name, script.next, len(script.steps))
+		return nil, fmt.Errorf("session %s: found %d steps, expected the %d of its transcript", r.Name, script.next, len(script.steps))
 	}
 	return s.found, nil
 }

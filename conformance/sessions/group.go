@@ -125,6 +125,14 @@ func theirs[R kmsg.Response](kafka, ours kmsg.Response) (answer R, ok bool) {
 	return answer, ok
 }
 
+// reply is that answer, of any kind.
+func reply(kafka, ours kmsg.Response) kmsg.Response {
+	if kafka == nil {
+		return ours
+	}
+	return kafka
+}
+
 func (g *group) learn(sd *side, letter string, resp kmsg.Response) {
 	if sd == nil {
 		return

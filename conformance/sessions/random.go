@@ -56,7 +56,7 @@ func random(s *session, steps int) {
 				o.count = 3
 			}
 			acks := pick(r, int16(-1), -1, -1, 1)
-			pk, _ := s.do("random produce", lead, s.produce(t, part, acks, build(o)))
+			pk := reply(s.do("random produce", lead, s.produce(t, part, acks, build(o))))
 			if lead == int(part)%3+1 {
 				if k, ok := pk.(*kmsg.ProduceResponse); ok && len(k.Topics) == 1 && len(k.Topics[0].Partitions) == 1 && k.Topics[0].Partitions[0].ErrorCode == 0 {
 					ends[key] = k.Topics[0].Partitions[0].BaseOffset + int64(o.n)
@@ -76,11 +76,11 @@ func random(s *session, steps int) {
 			case 2:
 				o.epoch, good = int16(r.IntN(2)), false
 			}
-			k, _ := s.do("random idempotent", lead, s.idem(t, part, -1, 0, o))
+			k := reply(s.do("random idempotent", lead, s.idem(t, part, -1, 0, o)))
 			if p, ok := k.(*kmsg.ProduceResponse); ok && good && len(p.Topics) == 1 && len(p.Topics[0].Partitions) == 1 && p.Topics[0].Partitions[0].ErrorCode == 0 {
 				seqs[key] = sq + int32(n)
 			}
-			if e, ok := s.kafka.end(t, part, int(part)%3+1, 0); ok {
+			if e, ok := s.first().end(t, part, int(part)%3+1, 0); ok {
 				ends[key] = e
 			}
 		case 5, 6: // fetch
@@ -105,7 +105,7 @@ func random(s *session, steps int) {
 				}
 				k, oo := s.do("random incremental fetch", 1, s.fetch(o, ps...))
 				s.keep(k, oo)
-				if x, ok := k.(*kmsg.FetchResponse); ok && x.ErrorCode == 0 {
+				if x, ok := theirs[*kmsg.FetchResponse](k, oo); ok && x.ErrorCode == 0 {
 					sessEpoch++
 				}
 			}

@@ -233,6 +233,14 @@ func (s *session) both(f func(*side)) {
 	}
 }
 
+// first is Kafka's side, or ours where that is missing.
+func (s *session) first() *side {
+	if s.kafka != nil {
+		return s.kafka
+	}
+	return s.ours
+}
+
 // v is the version for a key: pinned, or the highest that both sides know.
 func (s *session) v(key int16) int16 {
 	r := common(key)

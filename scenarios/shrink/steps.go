@@ -132,12 +132,13 @@ func replaced(plan faults.Plan, i int, t faults.Timed) faults.Plan {
 	return plan
 }
 
-// smallerCluster tries fewer partitions, controllers and brokers.
+// smallerCluster tries fewer topics, partitions, controllers and brokers.
 func (s *search) smallerCluster() {
 	shapes := []struct {
 		what string
 		set  func(*trial.Shape)
 	}{
+		{"1 topic", func(sh *trial.Shape) { sh.Topics = min(sh.Topics, 1) }},
 		{"1 partition", func(sh *trial.Shape) { sh.Partitions = 1 }},
 		{"1 controller", func(sh *trial.Shape) { sh.Controllers = 1 }},
 		{"3 controllers", func(sh *trial.Shape) { sh.Controllers = 3 }},

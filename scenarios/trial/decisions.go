@@ -63,7 +63,7 @@ func (rec drawnRecord) is(other drawnRecord) bool {
 // a decision.
 func resolve(s scenarios.Scenario, o Options) (scenarios.Scenario, Options, string, error) {
 	d := s.Draw(o.Seed)
-	rec := drawnRecord{d.Scenario.Name, d.Set, Shape{d.Brokers, d.Controllers, d.Partitions, d.Replicas, d.Racks}}
+	rec := drawnRecord{d.Scenario.Name, d.Set, Shape{d.Brokers, d.Controllers, d.Partitions, d.Replicas, d.Racks, d.Topics}}
 	if o.Follow != nil && o.Follow.Texts[drawnText] != "" {
 		var then drawnRecord
 		if err := json.Unmarshal([]byte(o.Follow.Texts[drawnText]), &then); err != nil {
@@ -95,7 +95,7 @@ func (rec drawnRecord) drawn() (scenarios.Drawn, error) {
 	sh := rec.Shape
 	return scenarios.Drawn{
 		Scenario: all[i], Set: rec.Set,
-		Brokers: sh.Brokers, Controllers: sh.Controllers, Partitions: sh.Partitions, Replicas: sh.Replicas, Racks: sh.Racks,
+		Brokers: sh.Brokers, Controllers: sh.Controllers, Partitions: sh.Partitions, Replicas: sh.Replicas, Racks: sh.Racks, Topics: sh.Topics,
 	}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/scenarios"
+	"github.com/ktrial/ktrial/workloads"
 )
 
 // Shape changes how many servers, partitions and replicas a scenario has. Where a
@@ -20,19 +21,22 @@ type Shape struct {
 	Replicas   int `json:"replicas,omitempty"`
 	// Racks are given to brokers in turn; their names are a, b, c, ...
 	Racks int `json:"racks,omitempty"`
+	// Topics is how many there are of the kind that the workload begins with.
+	Topics int `json:"topics,omitempty"`
 }
 
 // Bounds of a shape.
 const (
-	mostBrokers     = 3000   // the node ids that follow are those of controllers
-	mostControllers = 100    // each of them keeps up with all the others
+	mostBrokers     = 3000 // the node ids that follow are those of controllers
+	mostControllers = 100  // each of them keeps up with all the others
+	mostTopics      = 100
 	mostRacks       = 26     // they are named by letters
 	mostPartitions  = 10_000 // of what one CreateTopics may write (MAX_RECORDS_PER_USER_OP)
 )
 
 // ShapeOf is the shape with these numbers, by the names of the flags without dashes.
 func ShapeOf(numbers map[string]int) Shape {
-	return Shape{numbers["brokers"], numbers["controllers"], numbers["partitions"], numbers["replicas"], numbers["racks"]}
+	return Shape{numbers["brokers"], numbers["controllers"], numbers["partitions"], numbers["replicas"], numbers["racks"], numbers["topics"]}
 }
 
 // Flags are the flags of `ktrial run` that make this shape.
@@ -42,7 +46,7 @@ func (sh Shape) Flags() (words []string) {
 		n    int
 	}{
 		{"brokers", sh.Brokers}, {"controllers", sh.Controllers},
-		{"partitions", sh.Partitions}, {"replicas", sh.Replicas}, {"racks", sh.Racks},
+		{"partitions", sh.Partitions}, {"replicas", sh.Replicas}, {"racks", sh.Racks}, {"topics", sh.Topics},
 	} {
 		if f.n != 0 {
 			words = append(words, "--"+f.name, fmt.Sprint(f.n))
@@ -55,7 +59,7 @@ func (sh Shape) Flags() (words []string) {
 func (sh Shape) over(other Shape) Shape {
 	return Shape{
 		cmp.Or(sh.Brokers, other.Brokers), cmp.Or(sh.Controllers, other.Controllers), cmp.Or(sh.Partitions, other.Partitions),
-		cmp.Or(sh.Replicas, other.Replicas), cmp.Or(sh.Racks, other.Racks),
+		cmp.Or(sh.Replicas, other.Replicas), cmp.Or(sh.Racks, other.Racks), cmp.Or(sh.Topics, other.Topics),
 	}
 }
 
@@ -84,6 +88,8 @@ func (sh Shape) apply(s scenarios.Scenario) (scenarios.Scenario, error) {
 		return s, sh.impossible("found %d racks, expected between 1 and %d, so that each has one of the %d brokers", sh.Racks, min(brokers, mostRacks), brokers)
 	case sh.Partitions < 0 || sh.Partitions > mostPartitions:
 		return s, sh.impossible("found %d partitions, expected between 1 and %d", sh.Partitions, mostPartitions)
+	case sh.Topics < 0 || sh.Topics > mostTopics:
+		return s, sh.impossible("found %d topics, expected between 1 and %d", sh.Topics, mostTopics)
 	case sh.Replicas < 0 || sh.Replicas > brokers:
 		return s, sh.impossible("found %d replicas, expected between 1 and the %d brokers that there are", sh.Replicas, brokers)
 	}
@@ -97,10 +103,38 @@ func (sh Shape) apply(s scenarios.Scenario) (scenarios.Scenario, error) {
 		}
 	}
 	s.Topics = slices.Clone(s.Topics)
+	if sh.Topics > 1 {
+		var err error
+		if s, err = sh.spread(s); err != nil {
+			return s, err
+		}
+	}
 	for i := range s.Topics {
 		sh.applyTo(&s.Topics[i])
 	}
 	s.Faults = sh.aim(s.Faults)
+	return s, nil
+}
+
+// spread makes further topics of the kind that the workload uses first, and has it use them.
+func (sh Shape) spread(s scenarios.Scenario) (scenarios.Scenario, error) {
+	var also []string
+	uses, _ := s.Workload.(workloads.UsesTopics)
+	if uses != nil {
+		for i := range sh.Topics - 1 {
+			also = append(also, fmt.Sprintf("%s-%d", uses.UsesTopics()[0], i+2))
+		}
+	}
+	w, can := workloads.Spread(s.Workload, also)
+	if !can {
+		return s, sh.impossible("the workload %s of scenario %s uses the topics that it names, and no others", s.Workload.Name(), s.Name)
+	}
+	s.Workload = w
+	first := s.Topics[slices.IndexFunc(s.Topics, func(t scenarios.Topic) bool { return t.Name == uses.UsesTopics()[0] })]
+	for _, name := range also {
+		first.Name = name
+		s.Topics = append(s.Topics, first)
+	}
 	return s, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ktrial/ktrial/checkers/history"
 	"github.com/ktrial/ktrial/reports"
 	"github.com/ktrial/ktrial/scenarios"
 )
@@ -34,6 +35,20 @@ func TestShape(t *testing.T) {
 	assert.Equal(t, shape, o.Shape, "a recorded run is played in its shape")
 }
 
+// Further topics are like the first that the workload uses, and are used as it is.
+func TestShape_Topics(t *testing.T) {
+	for _, s := range []scenarios.Scenario{scenarios.Standard, scenarios.StandardGroups} {
+		r, err := Run(s, Options{Seed: 3, Shape: Shape{Topics: 3, Partitions: 2}})
+		require.NoError(t, err)
+		assert.Equal(t, reports.Holds, r.Report.Verdict)
+		var text strings.Builder
+		require.NoError(t, r.History.Write(&text, history.EDN))
+		for _, partition := range []string{"orders/0", "orders/1", "orders-2/0", "orders-2/1", "orders-3/0", "orders-3/1"} {
+			assert.Contains(t, text.String(), partition)
+		}
+	}
+}
+
 // A shape that cannot be is refused with the reason, before the run.
 func TestShapeRefuses(t *testing.T) {
 	for _, x := range []struct {
@@ -50,6 +65,8 @@ func TestShapeRefuses(t *testing.T) {
 		{scenarios.Standard, Shape{Racks: 4}, nil, "--racks 4: found 4 racks, expected between 1 and 3, so that each has one of the 3 brokers"},
 		{scenarios.Standard, Shape{Brokers: 3001}, nil, "--brokers 3001: found 3001 brokers, expected between 1 and 3000"},
 		{scenarios.Standard, Shape{Controllers: 101}, nil, "--controllers 101: found 101 controllers, expected between 1 and 100"},
+		{scenarios.Standard, Shape{Topics: 101}, nil, "--topics 101: found 101 topics, expected between 1 and 100"},
+		{scenarios.StandardEOS, Shape{Topics: 2}, nil, "--topics 2: the workload pipeline of scenario standard-eos uses the topics that it names, and no others"},
 		{scenarios.CombinedRoles, Shape{Controllers: 1}, nil, "--controllers 1: each node of scenario combined-roles is a broker and a controller: --brokers says how many there are"},
 		{scenarios.ReturnOfTheReplica, Shape{Partitions: 1}, nil, `scenario return-of-the-replica: Faults: plan: line 2: fault "power off a follower of orders/1": found partition 1 of orders, expected one between 0 and 0`},
 	} {
