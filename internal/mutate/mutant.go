@@ -68,7 +68,7 @@ func mutantsOf(file string, text []byte) ([]mutant, error) {
 		return nil, err
 	}
 	for _, d := range syntax.Decls {
-		if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil && fn.Name.Name != "String" && fn.Name.Name != "Error" {
+		if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil && fn.Name.Name != "String" && fn.Name.Name != "Error" && !tells(fn.Name.Name) {
 			ast.Inspect(fn.Body, f.look)
 		}
 	}
@@ -108,7 +108,7 @@ func (f *finder) negate(cond ast.Expr) {
 	if b, ok := cond.(*ast.BinaryExpr); ok && (b.Op == token.EQL || b.Op == token.NEQ) {
 		return
 	}
-	if f.isError(cond) {
+	if f.isError(cond) || strings.Contains(f.source(cond), ".Traced()") {
 		return
 	}
 	f.add(cond, "negated", "mutant.Hit(!("+f.source(cond)+"))")
@@ -155,7 +155,7 @@ func (f *finder) drop(s *ast.ExprStmt) {
 	case *ast.SelectorExpr:
 		name = fun.Sel.Name
 	}
-	if slices.ContainsFunc(telling, func(t string) bool { return strings.HasPrefix(name, t) }) {
+	if tells(name) {
 		return
 	}
 	kind := "dropped"
@@ -163,4 +163,9 @@ func (f *finder) drop(s *ast.ExprStmt) {
 		kind = "dropped sync"
 	}
 	f.add(s, kind, "mutant.Dropped()")
+}
+
+// tells reports whether a function tells of what happened, and does nothing.
+func tells(name string) bool {
+	return slices.ContainsFunc(telling, func(t string) bool { return strings.HasPrefix(name, t) })
 }
