@@ -138,6 +138,7 @@ func TestHardwareIsThatOfTheCalibration(t *testing.T) {
 func TestWhatIsPublishedFollowsFromWhatIsKept(t *testing.T) {
 	follows(t, "results", map[string]string{"ktrial bench, before": "predicted-before.csv", "ktrial bench": "predicted.csv", "ktrial bench, after": "predicted-after.csv"})
 	follows(t, "results/other-grid", map[string]string{"ktrial bench": "predicted.csv"})
+	follows(t, "results/unseen-grid", map[string]string{"ktrial bench": "predicted.csv"})
 }
 
 // follows checks the tables of what is kept in a directory; predictions are files by name.
