@@ -75,6 +75,9 @@ func drawSwarm(seed uint64) Drawn {
 	switch d.Scenario.Name {
 	case StandardGroups.Name:
 		d.draw(seed, coordinatorDraws)
+		if d.Set["offsets.topic.segment.bytes"] == "1000" {
+			d.Topics = 0 // else what the group writes of itself is larger than a segment (seed 654)
+		}
 		d.draw(seed, groupDraws)
 		d.relieve(d.processes, "group.coordinator.append.linger.ms", "rate", "producers", "work", "commit")
 		d.protocol(lot(seed, "group.protocol"))
