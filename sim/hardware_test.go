@@ -232,8 +232,8 @@ func TestOwe_IsPaidOnceItIsEnough(t *testing.T) {
 
 // While others have all cores it is a slice that is paid for at once: a thread that computes
 // gets its share of a core, and not one small part for each large one of the others. Before
-// each slice it lets go first who waits, so that threads that sleep now and then get what they
-// want.
+// each slice it lets the threads go first that wait, so that those that sleep now and then get
+// what they want.
 func TestOwe_AThreadThatComputesKeepsItsCoreForASlice(t *testing.T) {
 	const small env.Kind = 2
 	for _, c := range []struct {

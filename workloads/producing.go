@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/sim/env"
 )
 
@@ -20,10 +21,26 @@ type producing struct {
 // way stays open in the history.
 func (p *producing) main(h env.Host) {
 	p.live(h, func(w *Writer, session int, seq int64) {
-		all := p.s.Partitions(p.w.UsesTopics())
-		to := all[h.Rand().IntN(len(all))]
+		to := p.draw(h)
 		w.Send(to, Numbered{to, p.name, session, seq}.String(), p.w.Size, nil)
 	})
+}
+
+// draw is one of the partitions that there are now, for each record: nothing is made of them.
+func (p *producing) draw(h env.Host) kafka.TopicPartition {
+	n := p.s.Topics[p.w.Topic]
+	for _, topic := range p.w.Also {
+		n += p.s.Topics[topic]
+	}
+	to := kafka.TopicPartition{Topic: p.w.Topic, Partition: int32(h.Rand().IntN(int(n)))}
+	for _, next := range p.w.Also {
+		if to.Partition < p.s.Topics[to.Topic] {
+			break
+		}
+		to.Partition -= p.s.Topics[to.Topic]
+		to.Topic = next
+	}
+	return to
 }
 
 // live sends at a steady pace until the work is over; send sends one record.

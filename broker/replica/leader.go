@@ -1,8 +1,9 @@
 package replica
 
 import (
-	"github.com/twmb/franz-go/pkg/kerr"
 	"math"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/broker/log"

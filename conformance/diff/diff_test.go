@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
@@ -44,7 +43,7 @@ func TestSessions_AsApacheKafkaAnswered(t *testing.T) {
 			if !r.Alone {
 				t.Parallel()
 			}
-			d := &sessions.Driver{Net: sessions.TCP(), Ours: addrs, Listed: slices.Clone(listed), Run: 1000 * i}
+			d := &sessions.Driver{Net: sessions.TCP(), Ours: addrs, Listed: listed, Run: 1000 * i}
 			found, err := d.Recorded(r)
 			require.NoError(t, err)
 			for _, f := range found {

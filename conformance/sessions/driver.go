@@ -153,6 +153,7 @@ type Recording struct {
 	// Alone: it changes configurations that other sessions see, so that none may be played
 	// beside it.
 	Alone bool
+	seed  uint64
 	play  func(*session)
 }
 
@@ -160,7 +161,7 @@ type Recording struct {
 func Highest() (all []Recording) {
 	for _, h := range Hands() {
 		if !h.Unrecorded {
-			all = append(all, Recording{h.Name, h.alone(), h.play})
+			all = append(all, Recording{h.Name, h.alone(), 1, h.play})
 		}
 	}
 	return all
@@ -175,7 +176,7 @@ func Recordings() []Recording {
 	all := Highest()
 	for _, h := range Hands() {
 		if from, to := h.Versions(); from < to && !h.Unrecorded && !h.alone() {
-			all = append(all, Recording{h.Name + "-lowest", h.alone(), func(s *session) {
+			all = append(all, Recording{h.Name + "-lowest", h.alone(), 1, func(s *session) {
 				s.pin = map[int16]int16{h.Key: from}
 				h.play(s)
 			}})
@@ -188,8 +189,8 @@ func Recordings() []Recording {
 		draw  Draw
 	}{{"drawn", 8, 60, OfRecords}, {"drawn-group", 18, 40, OfGroups}, {"drawn-transactions", 20, 60, OfTransactions}} {
 		for seed := range kind.seeds {
-			all = append(all, Recording{fmt.Sprint(kind.name, "-", seed+1), false, func(s *session) {
-				s.stop, s.rng = true, rand.New(rand.NewPCG(seed+1, 7))
+			all = append(all, Recording{fmt.Sprint(kind.name, "-", seed+1), false, seed + 1, func(s *session) {
+				s.stop = true
 				kind.draw(s, kind.steps)
 			}})
 		}
@@ -199,7 +200,7 @@ func Recordings() []Recording {
 
 // Record plays a session with Kafka alone, and returns what it answered.
 func (d *Driver) Record(r Recording) *Script {
-	s := d.newSession(r.Name, 1)
+	s := d.newSession(r.Name, r.seed)
 	s.script = &Script{}
 	r.play(s)
 	s.clean()
@@ -213,7 +214,7 @@ func (d *Driver) Recorded(r Recording) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := d.newSession(r.Name, 1)
+	s := d.newSession(r.Name, r.seed)
 	s.script = script
 	r.play(s)
 	s.clean()

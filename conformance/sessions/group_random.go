@@ -25,11 +25,7 @@ func randomGroup(s *session, steps int) {
 		if s.over {
 			return
 		}
-		s.pin = map[int16]int16{}
-		for _, key := range groupKeys() {
-			v := common(key)
-			s.pin[key] = v[0] + int16(s.rng.IntN(int(v[1]-v[0])+1))
-		}
+		s.drawVersions(groupKeys())
 		if s.rng.IntN(4) == 0 {
 			w.anyStep()
 		} else {

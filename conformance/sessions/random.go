@@ -10,6 +10,15 @@ import (
 
 func pick[T any](r *rand.Rand, xs ...T) T { return xs[r.IntN(len(xs))] }
 
+// drawVersions pins each key to any version that both sides know.
+func (s *session) drawVersions(keys []int16) {
+	s.pin = map[int16]int16{}
+	for _, key := range keys {
+		v := common(key)
+		s.pin[key] = v[0] + int16(s.rng.IntN(int(v[1]-v[0])+1))
+	}
+}
+
 // random plays steps drawn from a seed on two topics until something differs.
 func random(s *session, steps int) {
 	r := s.rng
@@ -24,12 +33,7 @@ func random(s *session, steps int) {
 		if s.over {
 			return
 		}
-		// Any version that both know, for each request.
-		s.pin = map[int16]int16{}
-		for _, k := range commonKeys() {
-			v := common(k)
-			s.pin[k] = v[0] + int16(r.IntN(int(v[1]-v[0])+1))
-		}
+		s.drawVersions(commonKeys())
 		t := pick(r, topics...)
 		part := pick(r, int32(0), 0, 0, 1, 1, 2, 7)
 		lead := int(part)%3 + 1

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -79,18 +80,22 @@ func readScript(name, text string) (*Script, error) {
 		line := lines.Text()
 		if field, ok := strings.CutPrefix(line, "\t"); ok && len(t.steps) > 0 {
 			at := strings.Index(field, " = ")
-			var value string
-			if _, err := fmt.Sscanf(field[at+3:], "%q", &value); err != nil {
+			value, err := strconv.Unquote(field[at+3:])
+			if err != nil {
 				return nil, fmt.Errorf("%s: %q: %w", name, line, err)
 			}
 			t.steps[len(t.steps)-1].answer[field[:at]] = value
 			continue
 		}
 		var s told
-		if _, err := fmt.Sscanf(line, "%q", &s.step); err != nil {
+		quoted, err := strconv.QuotedPrefix(line)
+		if err == nil {
+			s.step, err = strconv.Unquote(quoted)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s: %q: %w", name, line, err)
 		}
-		s.request = line[strings.LastIndex(line, `" `)+2:]
+		s.request = strings.TrimPrefix(line[len(quoted):], " ")
 		s.answer = answer{}
 		t.steps = append(t.steps, s)
 	}

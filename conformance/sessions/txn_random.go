@@ -17,11 +17,7 @@ func randomTxns(s *session, steps int) {
 		if s.over {
 			return
 		}
-		s.pin = map[int16]int16{}
-		for _, key := range append(txnKeys(), 0, 22) {
-			v := common(key)
-			s.pin[key] = v[0] + int16(r.IntN(int(v[1]-v[0])+1))
-		}
+		s.drawVersions(append(txnKeys(), 0, 22))
 		x, letter, p := pick(r, ids...), pick(r, "A", "A", "A", "B"), pick(r, at...)
 		var lies []lie
 		if r.IntN(6) == 0 {

@@ -63,7 +63,7 @@ func (rec drawnRecord) is(other drawnRecord) bool {
 // a decision.
 func resolve(s scenarios.Scenario, o Options) (scenarios.Scenario, Options, string, error) {
 	d := s.Draw(o.Seed)
-	rec := drawnRecord{d.Scenario.Name, d.Set, Shape{d.Brokers, d.Controllers, d.Partitions, d.Replicas, d.Racks, d.Topics}}
+	rec := drawnRecord{d.Scenario.Name, d.Set, drawnShape(d)}
 	if o.Follow != nil && o.Follow.Texts[drawnText] != "" {
 		var then drawnRecord
 		if err := json.Unmarshal([]byte(o.Follow.Texts[drawnText]), &then); err != nil {

@@ -39,6 +39,11 @@ func ShapeOf(numbers map[string]int) Shape {
 	return Shape{numbers["brokers"], numbers["controllers"], numbers["partitions"], numbers["replicas"], numbers["racks"], numbers["topics"]}
 }
 
+// drawnShape is the shape of a scenario that was drawn.
+func drawnShape(d scenarios.Drawn) Shape {
+	return Shape{d.Brokers, d.Controllers, d.Partitions, d.Replicas, d.Racks, d.Topics}
+}
+
 // Flags are the flags of `ktrial run` that make this shape.
 func (sh Shape) Flags() (words []string) {
 	for _, f := range []struct {

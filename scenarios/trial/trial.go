@@ -241,8 +241,7 @@ func Resolve(s scenarios.Scenario, o Options) (scenarios.Scenario, Options, erro
 
 // playing is what is played of a scenario that was drawn.
 func (o Options) playing(d scenarios.Drawn) (scenarios.Scenario, Options) {
-	shape := Shape{Brokers: d.Brokers, Controllers: d.Controllers, Partitions: d.Partitions, Replicas: d.Replicas, Racks: d.Racks, Topics: d.Topics}
-	o.Shape = o.Shape.over(shape)
+	o.Shape = o.Shape.over(drawnShape(d))
 	set := maps.Clone(d.Set)
 	maps.Copy(set, o.Set)
 	o.Set = set
