@@ -13,6 +13,7 @@ import (
 	"github.com/ktrial/ktrial/faults"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/scenarios/cluster"
 	"github.com/ktrial/ktrial/scenarios/trial"
 	"github.com/ktrial/ktrial/sim"
 	"github.com/ktrial/ktrial/sim/network"
@@ -69,6 +70,79 @@ var dangers = map[string]func() func(*ledger.Entry) bool{
 	"a request vanishes when all faults have healed":                          lateVanished,
 	"a mark of a process that had opened nothing":                             emptyMark,
 	"a member is told a dozen times within 100ms to look for its coordinator": hotSearch,
+	"a member is heard of while its removal waits to be written":              heardWhileRemoved,
+	"a session ends that began long before its member is said to have joined": lateJoined,
+	"a coordinator has a removal in its log that the one before it had not":   removalBack,
+	"a server is not stopped, for it has not registered yet":                  notStopped,
+}
+
+// notStopped: a server is left to run that is to be stopped.
+func notStopped() func(*ledger.Entry) bool {
+	return func(e *ledger.Entry) bool {
+		_, refused := e.Event.(*cluster.StopRefused)
+		return refused
+	}
+}
+
+// heardWhileRemoved: the coordinator hears of a member between its decision to remove it
+// and the time at which that is in the log.
+func heardWhileRemoved() func(*ledger.Entry) bool {
+	over, heard := map[string]bool{}, map[string]bool{}
+	return func(e *ledger.Entry) bool {
+		switch event := e.Event.(type) {
+		case *witness.MemberTimedOut:
+			over[event.Member] = true
+		case *witness.MemberHeard:
+			heard[event.Member] = over[event.Member]
+		case *witness.MemberLeft:
+			met := heard[event.Member]
+			delete(over, event.Member)
+			delete(heard, event.Member)
+			return met
+		}
+		return false
+	}
+}
+
+// lateJoined: a member's session is over sooner after it is told that it joined than
+// the session lasts, for it began when the member asked.
+func lateJoined() func(*ledger.Entry) bool {
+	joined := map[string]time.Duration{}
+	return func(e *ledger.Entry) bool {
+		switch event := e.Event.(type) {
+		case *witness.MemberJoined:
+			joined[event.Member] = e.At
+		case *witness.MemberTimedOut:
+			at, known := joined[event.Member]
+			return known && !event.Rebalance && e.At-at < event.Timeout/2
+		case *witness.MemberHeard:
+			delete(joined, event.Member)
+		}
+		return false
+	}
+}
+
+// removalBack: a member that was removed has been given partitions by another coordinator,
+// and is in the log of a third one no more.
+func removalBack() func(*ledger.Entry) bool {
+	removed, back := map[string]bool{}, map[string]bool{}
+	return func(e *ledger.Entry) bool {
+		switch event := e.Event.(type) {
+		case *witness.MemberLeft:
+			removed[event.Member], back[event.Member] = true, false
+		case *witness.MemberJoined:
+			removed[event.Member], back[event.Member] = false, false
+		case *witness.GroupAssigned:
+			back[event.Member] = removed[event.Member]
+		case *witness.GroupHolds:
+			for member, is := range back {
+				if is && !slices.ContainsFunc(event.Members, func(m witness.MemberHolds) bool { return m.Member == member }) {
+					return true
+				}
+			}
+		}
+		return false
+	}
 }
 
 // hotSearch: a member looks for its coordinator, and is told by it that it is none, again and again.

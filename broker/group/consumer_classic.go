@@ -134,7 +134,7 @@ func (h *heartbeat) joinClassic(j joining, said assignor.Subscription) (coordina
 		m.stopJoinTimer(g.id, h.member.id)
 		if !downgrade {
 			m.scheduleConsumerSession(g.id, h.member.id, millis(j.SessionTimeoutMillis))
-			m.expelLater("sync", g.id, h.member.id, millis(j.RebalanceTimeoutMillis), witness.MemberLeft{Reason: "it sent no SyncGroup within the rebalance timeout"})
+			m.expelLater("sync", g.id, h.member.id, millis(j.RebalanceTimeoutMillis), "it sent no SyncGroup within the rebalance timeout")
 		}
 		j.answer.send(resp)
 	}

@@ -126,32 +126,33 @@ func consumerTimer(kind, group, member string) string {
 
 // scheduleConsumerSession removes a member that is not heard of for so long.
 func (m *Machine) scheduleConsumerSession(group, member string, after time.Duration) {
-	m.expelLater("session", group, member, after, witness.MemberLeft{Reason: "its session ended", Timeout: after})
+	m.expelLater("session", group, member, after, "its session ended")
 }
 
 // scheduleRebalanceTimeout removes a member that does not give up its partitions in
 // time. It sends heartbeats, and other members wait for it.
 func (m *Machine) scheduleRebalanceTimeout(group string, member *consumerMember) {
-	epoch := member.epoch
-	m.env.Timer(consumerTimer("rebalance", group, member.id), millis(member.told.rebalanceTimeout), consumerRetry, func() coordinator.Decision {
+	epoch, timeout := member.epoch, millis(member.told.rebalanceTimeout)
+	m.env.Timer(consumerTimer("rebalance", group, member.id), timeout, consumerRetry, func() coordinator.Decision {
 		g, is := m.findConsumer(group, member.id)
 		if is == nil || is.epoch != epoch {
 			return coordinator.Decision{}
 		}
 		m.env.Reached(ProbeNotRevoked)
+		m.env.Tell(&witness.MemberTimedOut{Group: group, Member: member.id, Timeout: timeout, Rebalance: true})
 		return m.removeMembers(g, witness.MemberLeft{Reason: "it did not revoke its partitions within the rebalance timeout", Expelled: true, Unrevoked: true}, is)
 	})
 }
 
 // expelLater removes a member after a time, unless the timer is set anew.
-func (m *Machine) expelLater(kind, group, member string, after time.Duration, why witness.MemberLeft) {
-	why.Expelled = true
+func (m *Machine) expelLater(kind, group, member string, after time.Duration, reason string) {
 	m.env.Timer(consumerTimer(kind, group, member), after, consumerRetry, func() coordinator.Decision {
 		g, is := m.findConsumer(group, member)
 		if is == nil {
 			return coordinator.Decision{}
 		}
-		return m.removeMembers(g, why, is)
+		m.env.Tell(&witness.MemberTimedOut{Group: group, Member: member, Timeout: after, Rebalance: kind == "sync"})
+		return m.removeMembers(g, witness.MemberLeft{Reason: reason, Expelled: true}, is)
 	})
 }
 

@@ -94,7 +94,8 @@ func (g *classicGroup) completeJoin() coordinator.Decision {
 			g.m.env.Reached(ProbeStaticAbsent)
 		default:
 			g.m.env.Reached(ProbeMissedJoin)
-			g.remove(mb.id, witness.MemberLeft{Reason: "it did not join within the rebalance timeout", Expelled: true, Timeout: g.joinTime, Rebalance: true})
+			g.tellTimedOut(mb.id, g.joinTime, true)
+			g.remove(mb.id, witness.MemberLeft{Reason: "it did not join within the rebalance timeout", Expelled: true})
 		}
 		mb = next
 	}
@@ -162,7 +163,8 @@ func (g *classicGroup) scheduleSync() {
 		}
 		g.m.env.Reached(ProbeNoSync)
 		for _, id := range slices.Sorted(maps.Keys(g.unsynced)) {
-			g.remove(id, witness.MemberLeft{Reason: "it sent no SyncGroup within the rebalance timeout", Expelled: true, Timeout: timeout, Rebalance: true})
+			g.tellTimedOut(id, timeout, true)
+			g.remove(id, witness.MemberLeft{Reason: "it sent no SyncGroup within the rebalance timeout", Expelled: true})
 		}
 		return g.prepareRebalance()
 	})
@@ -265,7 +267,8 @@ func (g *classicGroup) expire(id string, session time.Duration) coordinator.Deci
 	if mb != nil {
 		g.m.env.Reached(ProbeSessionEnded)
 	}
-	g.remove(id, witness.MemberLeft{Reason: "its session ended", Expelled: true, Timeout: session})
+	g.tellTimedOut(id, session, false)
+	g.remove(id, witness.MemberLeft{Reason: "its session ended", Expelled: true})
 	switch {
 	case mb != nil && (g.at == Stable || g.at == CompletingRebalance):
 		return g.rebalanceOrComplete()
@@ -273,4 +276,8 @@ func (g *classicGroup) expire(id string, session time.Duration) coordinator.Deci
 		return g.completeJoin()
 	}
 	return coordinator.Decision{}
+}
+
+func (g *classicGroup) tellTimedOut(member string, timeout time.Duration, rebalance bool) {
+	g.m.env.Tell(&witness.MemberTimedOut{Group: g.id, Member: member, Timeout: timeout, Rebalance: rebalance})
 }

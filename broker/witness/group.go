@@ -137,13 +137,18 @@ type (
 		Reason     string `json:"reason"`
 		// Expelled: the member did not ask for it.
 		Expelled bool `json:"expelled,omitempty"`
-		// Timeout is the time that was over, of a member that was removed because it was; 0:
-		// there was another reason.
-		Timeout time.Duration `json:"timeout_ns,omitempty"`
-		// Rebalance: the time to take part in a rebalance, else that of the session.
-		Rebalance bool `json:"rebalance,omitempty"`
 		// Unrevoked: it was removed, for it did not give up in time what it was to (KIP-848).
 		Unrevoked bool `json:"unrevoked,omitempty"`
+	}
+	// MemberTimedOut: a time of a member is over, and its coordinator decides to remove it.
+	// MemberLeft is told when that is in the log, which is later with
+	// group.coordinator.append.linger.ms: the member may be heard of in between.
+	MemberTimedOut struct {
+		Group   string        `json:"group"`
+		Member  string        `json:"member"`
+		Timeout time.Duration `json:"timeout_ns"`
+		// Rebalance: the time to take part in a rebalance, else that of the session.
+		Rebalance bool `json:"rebalance,omitempty"`
 	}
 	// MemberHeard: the coordinator takes a heartbeat for that of a member. Its session begins
 	// anew.
@@ -223,6 +228,7 @@ var (
 	groupAssigned       = ledger.Declare[GroupAssigned]("group-assigned", "a member of a group is given its partitions", ledger.Detail)
 	memberJoined        = ledger.Declare[MemberJoined]("member-joined", "a group has a new member", ledger.Notable)
 	memberLeft          = ledger.Declare[MemberLeft]("member-left", "a member is gone from its group", ledger.Notable)
+	memberTimedOut      = ledger.Declare[MemberTimedOut]("member-timed-out", "a time of a member is over, and its coordinator removes it", ledger.Notable)
 	memberHeard         = ledger.Declare[MemberHeard]("member-heard", "a coordinator takes the heartbeat of a member", ledger.Detail)
 	groupHolds          = ledger.Declare[GroupHolds]("group-holds", "what a KIP-848 group holds when its state changes", ledger.Detail)
 	memberFenced        = ledger.Declare[MemberFenced]("member-fenced", "a member learns that it is not one any more", ledger.Notable)
@@ -245,6 +251,7 @@ func (e *GenerationCompleted) Kind() *ledger.Kind { return generationCompleted }
 func (e *GroupAssigned) Kind() *ledger.Kind       { return groupAssigned }
 func (e *MemberJoined) Kind() *ledger.Kind        { return memberJoined }
 func (e *MemberLeft) Kind() *ledger.Kind          { return memberLeft }
+func (e *MemberTimedOut) Kind() *ledger.Kind      { return memberTimedOut }
 func (e *MemberHeard) Kind() *ledger.Kind         { return memberHeard }
 func (e *GroupHolds) Kind() *ledger.Kind          { return groupHolds }
 func (e *MemberFenced) Kind() *ledger.Kind        { return memberFenced }
@@ -351,6 +358,17 @@ func (e *MemberLeft) Sentence() string {
 		verb = "is removed"
 	}
 	return fmt.Sprintf("group %s, generation %d: %s %s: %s", e.Group, e.Generation, named(e.Member, e.Instance), verb, e.Reason)
+}
+
+// Subject is the group.
+func (e *MemberTimedOut) Subject() string { return e.Group }
+
+func (e *MemberTimedOut) Sentence() string {
+	what := "session"
+	if e.Rebalance {
+		what = "time to rebalance"
+	}
+	return fmt.Sprintf("group %s removes %s: its %s of %v is over", e.Group, e.Member, what, e.Timeout)
 }
 
 // Subject is the group.

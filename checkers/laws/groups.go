@@ -335,7 +335,10 @@ func (g *Coordination) Joined(by Coordinator, id, member, instance string) {
 	x := g.told(by, id)
 	delete(x.gone, member)
 	delete(x.epochs, member)
-	x.members.live[member], x.heard[member] = true, g.now()
+	x.members.live[member] = true
+	if _, known := x.heard[member]; !known {
+		x.heard[member] = g.now()
+	}
 	if instance == "" {
 		return
 	}
@@ -357,7 +360,6 @@ func (g *Coordination) Left(by Coordinator, id, member string) {
 	x := g.told(by, id)
 	x.gone[member] = true
 	delete(x.epochs, member)
-	delete(x.heard, member)
 	x.members.leave(member)
 	for instance, m := range x.instances {
 		if m == member {

@@ -48,7 +48,7 @@ func gather(t *testing.T, events string) *tally {
 			g.Heard(w.host(), "g", w.text())
 		case "reports": // host member and what it owns
 			g.Reports(w.host(), "g", w.text(), w.texts())
-		case "expel": // host member, after so many seconds; with rebalance: because it missed one
+		case "expel": // host member, after so many seconds; with rebalance: because it missed one. It is decided
 			host, member, seconds := w.host(), w.text(), w.num()
 			g.TimedOut(host, "g", member, time.Duration(seconds)*time.Second, len(w.texts()) > 0)
 		case "left": // host member
@@ -382,6 +382,23 @@ var gatherings = []tale{
 	{"a member of the classic protocol gives up all that it has when it joins again", 0, `
 		assign a m 6 x/0 x/1
 		heartbeat a n 7 x/1`},
+	{"a coordinator has written that a member is gone, and leads again after one that had not", 0, `
+		join a m
+		heartbeat a m 6 x0
+		left a m
+		load b 2 6 7
+		heartbeat b m 6 x0
+		load a 1 7 8
+		hold Reconciling 7 7 n/7/stable/x0//x0 taken x0
+		heartbeat a n 7 x0`},
+	{"but not one that has not written it", 50, `
+		join a m
+		heartbeat a m 6 x0
+		load b 2 6 7
+		heartbeat b m 6 x0
+		load a 1 7 8
+		hold Reconciling 7 7 n/7/stable/x0//x0 taken x0
+		heartbeat a n 7 x0`},
 	{"also after a fail-over", 50, `
 		heartbeat a m 6 x/0
 		load b 2 6 7
@@ -520,6 +537,19 @@ var gatherings = []tale{
 		at 5
 		heard a m
 		at 11
+		expel a m 6`},
+	{"a member joins again before it is in the log that it is removed", 0, `
+		join a m
+		at 6
+		expel a m 6
+		heard a m
+		at 7
+		left a m
+		join a m`},
+	{"a member's session begins when it is heard of, not when its join is in the log", 0, `
+		heard a m
+		at 16
+		join a m
 		expel a m 6`},
 	{"a member is removed though it was heard of", 55, `
 		join a m

@@ -34,11 +34,21 @@ type HeldBy struct {
 // Holds: a KIP-848 group comes into another state, and the log holds this of it.
 func (g *Coordination) Holds(id string, h Held) {
 	g.events++
-	g.of(id)
+	g.of(id).forget(h)
 	g.target(h)
 	g.taken(h)
 	if h.State == "Stable" {
 		g.stable(h)
+	}
+}
+
+// forget: members are gone that the log does not hold, and that a coordinator has removed. Another that led in
+// between without that record has taken them for members again.
+func (x *group) forget(h Held) {
+	for _, member := range x.given() {
+		if x.gone[member] && !slices.ContainsFunc(h.Members, func(m HeldBy) bool { return m.Member == member }) {
+			x.members.leave(member)
+		}
 	}
 }
 
@@ -99,12 +109,13 @@ func (g *Coordination) Heard(by Coordinator, id, member string) {
 	g.told(by, id).heard[member] = g.now()
 }
 
-// TimedOut: the coordinator removes a member because its session of so long is over or, with
-// rebalance, because it has not taken part in one for so long. Left is told next.
+// TimedOut: the coordinator decides to remove a member because its session of so long is over or, with
+// rebalance, because it has not taken part in one for so long. Left is told when that is in the log.
 func (g *Coordination) TimedOut(by Coordinator, id, member string, timeout time.Duration, rebalance bool) {
 	g.events++
 	x := g.told(by, id)
 	from, known := x.heard[member]
+	delete(x.heard, member) // what is heard from now on is of another session
 	what := "it was heard of"
 	if rebalance {
 		from, known, what = x.rebalancing, x.rebalancing > 0, "the rebalance began"

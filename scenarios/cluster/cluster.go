@@ -334,7 +334,8 @@ func (c *Cluster) Supervise() {
 
 // Stop shuts a process down in order and calls done when it has ended. A client
 // that cannot stop in order is killed, and so is a server that has not come up
-// yet, unless that costs more than the budget allows.
+// yet. A server that has not registered yet is not stopped if the budget does not
+// allow its crash.
 func (c *Cluster) Stop(host string, done func()) {
 	h := c.world.Host(host)
 	s := c.byHost[host]
@@ -342,7 +343,7 @@ func (c *Cluster) Stop(host string, done func()) {
 		c.stopClient(h, stop, done)
 		return
 	}
-	if s != nil && h.IsRunning() && s.Node() == nil && !c.mayKill(s) {
+	if s != nil && h.IsRunning() && !s.registered() && !c.mayCrash(s) {
 		done()
 		return
 	}
@@ -378,9 +379,16 @@ func (c *Cluster) stopClient(h *sim.Host, stop func(done func()), done func()) {
 	})
 }
 
-// mayKill reports whether a server that has not come up yet may be killed, and
-// records it as crashed if so.
-func (c *Cluster) mayKill(s *Server) bool {
+// registered reports whether a server runs as one that the controllers know of.
+func (s *Server) registered() bool {
+	n := s.Node()
+	return n != nil && (n.Lifecycle == nil || n.Lifecycle.Epoch() != kafka.NoEpoch)
+}
+
+// mayCrash reports whether a server that has not registered yet may end, and records
+// it as crashed if so. Its request to register may be on its way: the next process then
+// names an epoch before that, and is taken for unclean, as by Kafka's controllers.
+func (c *Cluster) mayCrash(s *Server) bool {
 	im := c.Image()
 	if !c.Survives([]string{s.Name()}, false) {
 		c.world.Tell(&StopRefused{s.Name()})

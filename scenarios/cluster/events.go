@@ -23,5 +23,5 @@ func (e *StopRefused) Kind() *ledger.Kind    { return stopRefused }
 
 func (e *ShutdownFailed) Sentence() string { return "shutdown: " + e.Reason }
 func (e *StopRefused) Sentence() string {
-	return e.Server + " is not stopped: it is not up yet, and would count as lost"
+	return e.Server + " is not stopped: it has not registered yet, and would count as lost"
 }

@@ -112,7 +112,7 @@ var breaches = map[int]func(in *inspected){
 	55: func(in *inspected) {
 		in.at(0, &witness.MemberJoined{Group: "g", Member: "m"})
 		in.at(time.Second, &witness.MemberHeard{Group: "g", Member: "m"})
-		in.at(2*time.Second, &witness.MemberLeft{Group: "g", Member: "m", Expelled: true, Timeout: 6 * time.Second})
+		in.at(2*time.Second, &witness.MemberTimedOut{Group: "g", Member: "m", Timeout: 6 * time.Second})
 	},
 	56: after(&witness.ShardLoaded{Shard: shard[1], Epoch: 5}, &witness.ShardLoaded{Shard: shard[2], Epoch: 5}),
 	59: func(in *inspected) {

@@ -44,10 +44,9 @@ func (in *Inspector) readGroup(e *ledger.Entry) {
 		}
 	case *witness.GroupHolds:
 		in.groups.Holds(x.Group, heldOf(x))
+	case *witness.MemberTimedOut:
+		in.groups.TimedOut(coordinator(e), x.Group, x.Member, x.Timeout, x.Rebalance)
 	case *witness.MemberLeft:
-		if x.Timeout > 0 {
-			in.groups.TimedOut(coordinator(e), x.Group, x.Member, x.Timeout, x.Rebalance)
-		}
 		in.groups.Left(coordinator(e), x.Group, x.Member)
 	case *witness.MemberFenced:
 		if x.Name != kerr.IllegalGeneration.Message { // a member may be late

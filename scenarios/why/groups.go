@@ -126,7 +126,7 @@ func (g *groups) read(e *ledger.Entry) {
 		}
 	case *sim.Paused:
 		g.downs = append(g.downs, life{now, e.Host, "is paused", true})
-	case *witness.GroupState, *witness.MemberLeft, *witness.MemberJoined, *witness.GenerationCompleted:
+	case *witness.GroupState, *witness.MemberTimedOut, *witness.MemberLeft, *witness.MemberJoined, *witness.GenerationCompleted:
 		g.readCoordinator(e)
 	case *witness.ShardLoading:
 		g.began = append(g.began, shard{moment: now, host: e.Host, name: x.Subject(), epoch: x.Epoch})
@@ -168,6 +168,8 @@ func (g *groups) readCoordinator(e *ledger.Entry) {
 		t.group, t.state, t.anew, t.generation = x.Group, x.To, x.From == "", x.Generation
 	case *witness.MemberJoined:
 		t.group, t.member, t.generation = x.Group, x.Member, x.Generation
+	case *witness.MemberTimedOut:
+		t.group, t.member = x.Group, x.Member
 	case *witness.MemberLeft:
 		t.group, t.member, t.generation = x.Group, x.Member, x.Generation
 		if t.removed = x.Expelled; x.Expelled {
@@ -242,11 +244,12 @@ func (g *groups) explainLaw() *reports.Why {
 	case *witness.GroupHolds:
 		return g.takenForFree()
 	case *witness.MemberLeft:
-		switch {
-		case e.Timeout > 0 && !e.Rebalance:
-			return g.removedEarly(e)
-		case e.Unrevoked:
+		if e.Unrevoked {
 			return g.notGivenUp(e)
+		}
+	case *witness.MemberTimedOut:
+		if !e.Rebalance {
+			return g.removedEarly(e)
 		}
 	case *witness.OffsetCommitted, *witness.OffsetPending:
 		if n := len(g.took); n > 0 {

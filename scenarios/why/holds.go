@@ -193,28 +193,28 @@ func (s *story) whyKept(o *owned, asked *given) string {
 
 // removedEarly explains that a member of a classic group was removed for its silence when it had been heard of within
 // its session.
-func (g *groups) removedEarly(left *witness.MemberLeft) *reports.Why {
+func (g *groups) removedEarly(over *witness.MemberTimedOut) *reports.Why {
 	removed := &g.told[len(g.told)-1]
 	var last, counted *heard // the last heartbeat, and the one from which the session was counted
 	for i := range g.heard {
 		h := &g.heard[i]
-		if h.group != left.Group || h.member != left.Member || h.host != removed.host {
+		if h.group != over.Group || h.member != over.Member || h.host != removed.host {
 			continue
 		}
 		last = h
-		if d := removed.at - h.at - left.Timeout; -countsAs < d && d < countsAs {
+		if d := removed.at - h.at - over.Timeout; -countsAs < d && d < countsAs {
 			counted = h
 		}
 	}
-	if last == nil || removed.at-last.at >= left.Timeout {
+	if last == nil || removed.at-last.at >= over.Timeout {
 		return nil
 	}
-	name := g.nameOf(left.Member)
+	name := g.nameOf(over.Member)
 	s := &story{g: g}
 	s.add(last.step(last.host, reports.Answered, onGroup, fmt.Sprintf("takes a heartbeat of %s", name)))
-	s.add(removed.step(removed.host, reports.Broke, onGroup, fmt.Sprintf("removes %s: its session of %s is over", name, reports.Lasting(left.Timeout))))
-	what := fmt.Sprintf("%s was removed from group %s as silent, %s after its last heartbeat; its session lasts %s", name, left.Group, reports.Lasting(removed.at-last.at), reports.Lasting(left.Timeout))
-	why := s.conclude(reports.RemovedEarly, left.Group, what, s.countedFrom(counted, last, removed, name))
+	s.add(removed.step(removed.host, reports.Broke, onGroup, fmt.Sprintf("removes %s: its session of %s is over", name, reports.Lasting(over.Timeout))))
+	what := fmt.Sprintf("%s was removed from group %s as silent, %s after its last heartbeat; its session lasts %s", name, over.Group, reports.Lasting(removed.at-last.at), reports.Lasting(over.Timeout))
+	why := s.conclude(reports.RemovedEarly, over.Group, what, s.countedFrom(counted, last, removed, name))
 	why.Remarks = append(why.Remarks, reports.Remark{At: reports.Seconds(removed.at), Host: removed.host, Text: "heard of " + reports.Lasting(removed.at-last.at) + " ago"})
 	return why
 }
