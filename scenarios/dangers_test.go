@@ -74,6 +74,37 @@ var dangers = map[string]func() func(*ledger.Entry) bool{
 	"a session ends that began long before its member is said to have joined": lateJoined,
 	"a coordinator has a removal in its log that the one before it had not":   removalBack,
 	"a server is not stopped, for it has not registered yet":                  notStopped,
+	"a static member leaves before it was told what it is to give up":         leftUntold,
+	"a client finds its coordinator 100 s after a broker was left out":        lateFound,
+}
+
+// leftUntold: a static member leaves for a while and keeps less than it was given last.
+func leftUntold() func(*ledger.Entry) bool {
+	given := map[string]int{}
+	return func(e *ledger.Entry) bool {
+		switch event := e.Event.(type) {
+		case *witness.GroupAssigned:
+			given[event.Member] = len(event.Partitions)
+		case *witness.MemberAway:
+			return len(event.Keeps) < given[event.Member]
+		}
+		return false
+	}
+}
+
+// lateFound: a client finds a coordinator long after all faults have healed but for a broker that stays cut off:
+// its connections to that one time out one after another.
+func lateFound() func(*ledger.Entry) bool {
+	chosen := time.Duration(-1)
+	return func(e *ledger.Entry) bool {
+		switch e.Event.(type) {
+		case *trial.CoreChosen:
+			chosen = e.At
+		case *witness.CoordinatorFound:
+			return chosen >= 0 && e.At-chosen > 100*time.Second
+		}
+		return false
+	}
 }
 
 // notStopped: a server is left to run that is to be stopped.

@@ -48,8 +48,13 @@ func (m *Machine) awaitStatic(g *consumerGroup, member *consumerMember) coordina
 	away := *member
 	away.epoch, away.pending, away.assigned = leaveStaticEpoch, nil, since(member.assigned, 0)
 	return coordinator.Decision{
-		Records:  []coordinator.Record{encode(&currentAssignmentKey{g.id, member.id}, away.current())},
-		Appended: func(error) { m.tellState(g.id) },
+		Records: []coordinator.Record{encode(&currentAssignmentKey{g.id, member.id}, away.current())},
+		Appended: func(err error) {
+			if err == nil {
+				m.env.Tell(&witness.MemberAway{Group: g.id, Member: member.id, Instance: member.instance(), Keeps: m.named(away.assigned)})
+			}
+			m.tellState(g.id)
+		},
 	}
 }
 

@@ -140,6 +140,15 @@ type (
 		// Unrevoked: it was removed, for it did not give up in time what it was to (KIP-848).
 		Unrevoked bool `json:"unrevoked,omitempty"`
 	}
+	// MemberAway: a static member of a KIP-848 group has left for a while. It has given up all
+	// that it was to give up, and keeps the rest for its next life.
+	MemberAway struct {
+		Group    string `json:"group"`
+		Member   string `json:"member"`
+		Instance string `json:"instance"`
+		// Keeps are the partitions that its next life gets.
+		Keeps []kafka.TopicPartition `json:"keeps"`
+	}
 	// MemberTimedOut: a time of a member is over, and its coordinator decides to remove it.
 	// MemberLeft is told when that is in the log, which is later with
 	// group.coordinator.append.linger.ms: the member may be heard of in between.
@@ -228,6 +237,7 @@ var (
 	groupAssigned       = ledger.Declare[GroupAssigned]("group-assigned", "a member of a group is given its partitions", ledger.Detail)
 	memberJoined        = ledger.Declare[MemberJoined]("member-joined", "a group has a new member", ledger.Notable)
 	memberLeft          = ledger.Declare[MemberLeft]("member-left", "a member is gone from its group", ledger.Notable)
+	memberAway          = ledger.Declare[MemberAway]("member-away", "a static member leaves for a while", ledger.Notable)
 	memberTimedOut      = ledger.Declare[MemberTimedOut]("member-timed-out", "a time of a member is over, and its coordinator removes it", ledger.Notable)
 	memberHeard         = ledger.Declare[MemberHeard]("member-heard", "a coordinator takes the heartbeat of a member", ledger.Detail)
 	groupHolds          = ledger.Declare[GroupHolds]("group-holds", "what a KIP-848 group holds when its state changes", ledger.Detail)
@@ -251,6 +261,7 @@ func (e *GenerationCompleted) Kind() *ledger.Kind { return generationCompleted }
 func (e *GroupAssigned) Kind() *ledger.Kind       { return groupAssigned }
 func (e *MemberJoined) Kind() *ledger.Kind        { return memberJoined }
 func (e *MemberLeft) Kind() *ledger.Kind          { return memberLeft }
+func (e *MemberAway) Kind() *ledger.Kind          { return memberAway }
 func (e *MemberTimedOut) Kind() *ledger.Kind      { return memberTimedOut }
 func (e *MemberHeard) Kind() *ledger.Kind         { return memberHeard }
 func (e *GroupHolds) Kind() *ledger.Kind          { return groupHolds }
@@ -358,6 +369,13 @@ func (e *MemberLeft) Sentence() string {
 		verb = "is removed"
 	}
 	return fmt.Sprintf("group %s, generation %d: %s %s: %s", e.Group, e.Generation, named(e.Member, e.Instance), verb, e.Reason)
+}
+
+// Subject is the group.
+func (e *MemberAway) Subject() string { return e.Group }
+
+func (e *MemberAway) Sentence() string {
+	return fmt.Sprintf("group %s: %s leaves for a while and keeps %s", e.Group, named(e.Member, e.Instance), partitions(e.Keeps))
 }
 
 // Subject is the group.

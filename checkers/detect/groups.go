@@ -192,31 +192,40 @@ func (g *groupOf) judgeCommitted(d *Detection, key history.Key, emit Emit) {
 		f := about(CommittedOffset, key)
 		f.Name, f.Path = g.name, rows
 		emit(f)
-		rest := withoutLastRead(ops, rows)
-		if len(rest) == len(ops) || found == most {
+		if found == most {
 			return
 		}
-		ops = rest
-		rows, verdict = judgeRegister(ops, first, registerSteps)
+		var over bool
+		if ops, rows, verdict, over = withoutOne(ops, rows, first); over {
+			return
+		}
 	}
 	if verdict == unknown && len(ops) > 0 {
 		d.undecided[fmt.Sprintf("the committed offset of group %s on %s: so many of %d operations are under way at once that a search of %d steps does not tell whether it was read as it was committed", g.name, d.log.H.Keys()[key], len(ops), registerSteps)] = true
 	}
 }
 
-// withoutLastRead is ops without the read that began last among rows; all of ops if
-// there is none.
-func withoutLastRead(ops []registerOp, rows []int) []registerOp {
-	last := -1
+// withoutOne judges ops again without one read among rows: the one without which
+// all others have an order, or else the one that began last. over: there is none.
+func withoutOne(ops []registerOp, rows []int, first int64) (rest []registerOp, broke []int, verdict outcome, over bool) {
+	var reads []int // their indices in ops, the last to begin first
 	for i, op := range ops {
-		if !op.write && slices.Contains(rows, op.row) && (last < 0 || op.call > ops[last].call) {
-			last = i
+		if !op.write && slices.Contains(rows, op.row) {
+			reads = append(reads, i)
 		}
 	}
-	if last < 0 {
-		return ops
+	slices.SortStableFunc(reads, func(a, b int) int { return compare(ops[b].call, ops[a].call) })
+	for n, i := range reads {
+		without := slices.Delete(slices.Clone(ops), i, i+1)
+		found, is := judgeRegister(without, first, registerSteps)
+		if n == 0 || is == holds {
+			rest, broke, verdict = without, found, is
+		}
+		if is == holds {
+			break
+		}
 	}
-	return slices.Delete(slices.Clone(ops), last, last+1)
+	return rest, broke, verdict, len(reads) == 0
 }
 
 // back are the processes that sought the beginning of a log, or anything, at any time.

@@ -33,7 +33,7 @@ func searchWindows(ops []registerOp, first int64, steps int) (rows []int, verdic
 		case unknown:
 			return nil, unknown
 		case broken:
-			return s.proof(before, sure[from:to]), broken
+			return s.proof(before, sure[:from], sure[from:to]), broken
 		}
 		from = to
 	}
@@ -54,7 +54,7 @@ func earliest(maybe []registerOp) map[int64]int64 {
 
 // windowSearch is a search in progress.
 type windowSearch struct {
-	states map[int64]int // the values that the register may have, and which operation wrote each
+	states map[int64]int // the values that the register may have, and which operation wrote each, or was the first to read it
 	maybe  map[int64]int64
 	left   int
 
@@ -113,7 +113,11 @@ func (s *windowSearch) visit(at windowState, row int) bool {
 				return false
 			}
 		case s.reads(at.value, op):
-			if !s.visit(next, row) {
+			shown := row
+			if op.value != at.value {
+				shown = op.row // that it was written by then is known from this read
+			}
+			if !s.visit(next, shown) {
 				return false
 			}
 		}
@@ -142,14 +146,24 @@ func (s *windowSearch) reads(value int64, op registerOp) bool {
 	return written && call < op.ret
 }
 
-// proof are the operations of a window that has no order, and those that wrote
-// the values before it.
-func (s *windowSearch) proof(before map[int64]int, window []registerOp) (rows []int) {
+// proof are the operations of a window that has no order, those that wrote the
+// values before it or showed them, and the last that wrote what is read in it.
+func (s *windowSearch) proof(before map[int64]int, earlier, window []registerOp) (rows []int) {
 	for _, row := range before {
 		rows = append(rows, row)
 	}
 	slices.Sort(rows)
 	const enough = 8
+	rows = rows[max(0, len(rows)-enough):]
+	for _, read := range window {
+		for _, op := range slices.Backward(earlier) {
+			if op.write && !read.write && op.value == read.value {
+				rows = append(rows, op.row)
+				break
+			}
+		}
+	}
+	slices.Sort(rows)
 	rows = unique(rows[max(0, len(rows)-enough):])
 	for _, op := range window {
 		if len(rows) < 2*enough {

@@ -1,6 +1,7 @@
 package laws
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -54,13 +55,16 @@ type group struct {
 	by    Coordinator
 	loads int
 
+	// heard is when the session of a member began with a coordinator. One that stood still goes on where it
+	// was, though another tells of the group by now.
+	heard map[hearing]time.Duration
+
 	// The rest of what one coordinator says.
-	completed   int32                    // the generation that was completed last; -1: none
-	instances   map[string]string        // member by group.instance.id
-	heard       map[string]time.Duration // when its session began, by member
-	rebalancing time.Duration            // since when members are to join, or to sync
-	epochs      map[string]int32         // the newest generation or epoch of each member
-	generations []generation             // the newest, of all coordinators
+	completed   int32             // the generation that was completed last; -1: none
+	instances   map[string]string // member by group.instance.id
+	rebalancing time.Duration     // since when members are to join, or to sync
+	epochs      map[string]int32  // the newest generation or epoch of each member
+	generations []generation      // the newest, of all coordinators
 
 	// commits are those that were accepted, by the member that made them and the
 	// partition; the zero value stands for all of a classic group.
@@ -74,6 +78,12 @@ type group struct {
 	members membersOf
 	owners  map[string]owner // what members believe, by partition
 	gone    map[string]bool  // members that the coordinator has removed
+}
+
+// hearing is a member, and a coordinator that hears of it.
+type hearing struct {
+	by     Coordinator
+	member string
 }
 
 // generation is what members were given in a generation, or in an epoch of theirs.
@@ -125,7 +135,7 @@ func (g *Coordination) of(id string) *group {
 	g.subject = "group " + id
 	x := g.groups[id]
 	if x == nil {
-		x = &group{completed: -1, instances: map[string]string{}, heard: map[string]time.Duration{}, epochs: map[string]int32{},
+		x = &group{completed: -1, instances: map[string]string{}, heard: map[hearing]time.Duration{}, epochs: map[string]int32{},
 			commits: map[committer]*committedRange{}, tenures: map[string]tenure{}, replaced: map[string]string{}, members: newMembersOf(), owners: map[string]owner{}, gone: map[string]bool{}}
 		g.groups[id] = x
 	}
@@ -142,7 +152,6 @@ func (g *Coordination) told(by Coordinator, id string) *group {
 		x.completed = -1
 		clear(x.instances)
 		clear(x.epochs)
-		clear(x.heard)
 		x.rebalancing = 0
 	}
 	return x
@@ -158,6 +167,7 @@ func (g *Coordination) Loaded(by Coordinator, node Node, id string, epoch Epoch,
 	}
 	for _, x := range g.groups {
 		x.members.state = "" // what a coordinator loads it does not tell
+		maps.DeleteFunc(x.heard, func(h hearing, _ time.Duration) bool { return h.by == by })
 	}
 	s := g.shard(id)
 	if other, led := s.leader[epoch]; led && other != node {
@@ -336,8 +346,8 @@ func (g *Coordination) Joined(by Coordinator, id, member, instance string) {
 	delete(x.gone, member)
 	delete(x.epochs, member)
 	x.members.live[member] = true
-	if _, known := x.heard[member]; !known {
-		x.heard[member] = g.now()
+	if _, known := x.heard[hearing{by, member}]; !known {
+		x.heard[hearing{by, member}] = g.now()
 	}
 	if instance == "" {
 		return

@@ -53,6 +53,8 @@ func gather(t *testing.T, events string) *tally {
 			g.TimedOut(host, "g", member, time.Duration(seconds)*time.Second, len(w.texts()) > 0)
 		case "left": // host member
 			g.Left(w.host(), "g", w.text())
+		case "away": // host member and what it keeps
+			g.Away(w.host(), "g", w.text(), w.texts())
 		case "replace": // host member by
 			g.Replaced(w.host(), "g", w.text(), w.text())
 		case "commit": // member generation at [partition]
@@ -368,6 +370,18 @@ var gatherings = []tale{
 		heartbeat a m 6 x/0 x/1
 		reports a m x/0
 		heartbeat a n 7 x/1`},
+	{"or has left for a while", 0, `
+		join a m
+		join a n
+		heartbeat a m 6 x/0 x/1
+		away a m x/0
+		heartbeat a n 7 x/1`},
+	{"when it keeps the rest", 50, `
+		join a m
+		join a n
+		heartbeat a m 6 x/0 x/1
+		away a m x/0
+		heartbeat a n 7 x/0`},
 	{"but not while it says that it does", 50, `
 		join a m
 		join a n
@@ -548,6 +562,14 @@ var gatherings = []tale{
 		join a m`},
 	{"a member's session begins when it is heard of, not when its join is in the log", 0, `
 		heard a m
+		at 16
+		join a m
+		expel a m 6`},
+	{"which goes on while another coordinator tells of the group", 0, `
+		heard a m
+		at 8
+		load b 2 6 7
+		state b Stable
 		at 16
 		join a m
 		expel a m 6`},

@@ -106,7 +106,7 @@ func (g *Coordination) stable(h Held) {
 // Heard: the coordinator takes a heartbeat for that of a member, whose session begins anew.
 func (g *Coordination) Heard(by Coordinator, id, member string) {
 	g.events++
-	g.told(by, id).heard[member] = g.now()
+	g.told(by, id).heard[hearing{by, member}] = g.now()
 }
 
 // TimedOut: the coordinator decides to remove a member because its session of so long is over or, with
@@ -114,8 +114,8 @@ func (g *Coordination) Heard(by Coordinator, id, member string) {
 func (g *Coordination) TimedOut(by Coordinator, id, member string, timeout time.Duration, rebalance bool) {
 	g.events++
 	x := g.told(by, id)
-	from, known := x.heard[member]
-	delete(x.heard, member) // what is heard from now on is of another session
+	from, known := x.heard[hearing{by, member}]
+	delete(x.heard, hearing{by, member}) // what is heard from now on is of another session
 	what := "it was heard of"
 	if rebalance {
 		from, known, what = x.rebalancing, x.rebalancing > 0, "the rebalance began"

@@ -93,6 +93,17 @@ func (g *Coordination) Reports(by Coordinator, id, member string, partitions []s
 	x.members.given[member] = had
 }
 
+// Away: a static member of a KIP-848 group has left for a while, and has what it keeps for its next life.
+// Whether it had heard what it was to give up makes no difference.
+func (g *Coordination) Away(by Coordinator, id, member string, keeps []string) {
+	g.events++
+	x := g.told(by, id)
+	if had, has := x.members.given[member]; has {
+		had.partitions = slices.Clone(keeps)
+		x.members.given[member] = had
+	}
+}
+
 // holder is another member that has a partition by the consumer protocol.
 func (x *group) holder(partition, but string) (member string, has bool) {
 	for _, m := range x.given() {

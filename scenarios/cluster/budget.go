@@ -32,7 +32,11 @@ func (c *Cluster) Crash(hosts []string, loses bool) {
 	im := c.Image()
 	for _, name := range hosts {
 		if s := c.byHost[name]; s != nil {
-			c.crashed(s, im, loses || s.hasLost(im))
+			lacks := s.hasLost(im)
+			if lacks && !s.Unclean(im) {
+				c.world.Ledger().Reach(ProbeLacksStill)
+			}
+			c.crashed(s, im, loses || lacks)
 		}
 	}
 }
@@ -68,9 +72,18 @@ func (s *Server) Unclean(im *metadata.Image) bool {
 	return b == nil || b.Epoch <= s.loss.epoch
 }
 
-// hasLost reports whether the server has lost writes that were not synced, and
-// has not registered since.
-func (s *Server) hasLost(im *metadata.Image) bool { return s.loss.lossy && s.Unclean(im) }
+// hasLost reports whether the server has lost writes that were not synced, and some
+// replica of it has not caught up since: another crash does not bring them back.
+func (s *Server) hasLost(im *metadata.Image) bool {
+	if im == nil {
+		return s.loss.lossy
+	}
+	return slices.ContainsFunc(im.Topics(), func(t *metadata.Topic) bool {
+		return slices.ContainsFunc(t.Partitions, func(p *metadata.Partition) bool {
+			return slices.Contains(p.Replicas, s.ID()) && s.lacks(im, p)
+		})
+	})
+}
 
 // lacks reports whether the server lost writes and its replica of p has not
 // caught up since.

@@ -10,4 +10,6 @@ var (
 		"a crash would have cost too much because of a replica that was still catching up after an unclean end")
 	ProbeVoterForgets = ledger.NewProbe("budget: a voter would forget",
 		"a controller kept its power, because its disk has reported as synced what it may not have")
+	ProbeLacksStill = ledger.NewProbe("budget: a server that lost writes crashes again before it has caught up",
+		"it had registered, and still lacks what the crash does not bring back")
 )

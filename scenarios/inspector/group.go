@@ -44,6 +44,8 @@ func (in *Inspector) readGroup(e *ledger.Entry) {
 		}
 	case *witness.GroupHolds:
 		in.groups.Holds(x.Group, heldOf(x))
+	case *witness.MemberAway:
+		in.groups.Away(coordinator(e), x.Group, x.Member, partitions(x.Keeps))
 	case *witness.MemberTimedOut:
 		in.groups.TimedOut(coordinator(e), x.Group, x.Member, x.Timeout, x.Rebalance)
 	case *witness.MemberLeft:

@@ -3,6 +3,7 @@ package trial
 import (
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/ktrial/ktrial/broker/kafka"
 	"github.com/ktrial/ktrial/scenarios/cluster"
@@ -35,6 +36,17 @@ func (k *core) choose(luck *rand.Rand, brokersToo bool, partitions []kafka.Topic
 	if len(k.without) > 0 {
 		k.cutOff()
 	}
+}
+
+// heldUp is how long the connections that a client has to a broker that is left out may hold it up: the one
+// to the bootstrap server, the one to the broker, and the one to the coordinator, as in Java. It finds them
+// broken one after another, each after request.timeout.ms, and may try to connect in between.
+func (k *core) heldUp() time.Duration {
+	const connections, timesOut = 4, 30 * time.Second
+	if slices.ContainsFunc(k.without, func(host string) bool { return slices.Contains(k.c.Brokers(), host) }) {
+		return connections * timesOut
+	}
+	return 0
 }
 
 func (k *core) cutOff() {

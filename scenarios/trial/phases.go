@@ -115,14 +115,15 @@ func (r *run) liveness() error {
 		bound = defaultLiveness
 	}
 	r.health.begin(false)
-	if err := r.converge(bound, r.settled); err != nil {
+	heldUp := r.core.heldUp()
+	if err := r.converge(bound+heldUp, r.settled); err != nil {
 		return err
 	}
 	moving := r.health.moving
 	ends := r.c.Ends(r.partitions)
 	r.stage.Drain(ends)
 	idle := true // the clients are done, so that nothing is written any more
-	if err := r.converge(bound+r.discovery(), r.drained); err != nil {
+	if err := r.converge(bound+heldUp+r.discovery(), r.drained); err != nil {
 		if s := (stuck{}); !errors.As(err, &s) || !r.waitsForClock() {
 			return err
 		}

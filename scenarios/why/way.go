@@ -183,17 +183,18 @@ func (w *way) elections(inside func(moment) bool) {
 			continue
 		}
 		text := fmt.Sprintf("commits that %s leads, epoch %d, ISR %s", w.name(d.Leader), d.LeaderEpoch, w.names(d.ISR))
-		if from := w.choice(d.LeaderEpoch); from != "" && from != witness.FromISR {
+		if from := w.choice(d.LeaderEpoch, d.moment); from != "" && from != witness.FromISR {
 			text += fmt.Sprintf("; chosen from: %s", from)
 		}
 		w.add(d.step(d.host, reports.Elected, onControllers, text))
 	}
 }
 
-// choice says from where the leader of an epoch was chosen; empty: it is not known.
-func (a *account) choice(epoch kafka.LeaderEpoch) witness.Choice {
-	for _, c := range a.chosen {
-		if c.Epoch == epoch {
+// choice says from where the leader of an epoch was chosen whose election was committed then; empty: it
+// is not known. A controller that was replaced may have chosen another for that epoch before.
+func (a *account) choice(epoch kafka.LeaderEpoch, committed moment) witness.Choice {
+	for _, c := range slices.Backward(a.chosen) {
+		if c.Epoch == epoch && c.before(committed) {
 			return c.From
 		}
 	}
