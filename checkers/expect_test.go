@@ -70,6 +70,13 @@ const acked = "0: send x/10@0\n1: poll x/10@0\n"
 
 const commits = "0: send x/10@0 x/11@1 x/12@2 x/13@3 x/14@4\n2: poll x/10@0 x/11@1 x/12@2 x/13@3 x/14@4\n0: commit x@2 group=g\n0: commit x@5 group=g\n"
 
+// workers: one has lost its partition to another, which has gone on to offset 3.
+const workers = `
+	2: send x/10@0 x/11@1 x/12@2 x/13@3 x/14@4
+	0: txn poll x/10@0 commit x@1 group=g generation=1
+	1: txn poll x/11@1 x/12@2 commit x@3 group=g generation=2
+`
+
 const processedTwice = `
 	0: subscribe x
 	1: subscribe x
@@ -117,6 +124,10 @@ func TestExpectations(t *testing.T) {
 		{"another has not yet", "fault: replaced-coordinator c\nfault: replaced-coordinator d\nfault: replaced-coordinator-heard c\n" + commits + "1: committed x@2 group=g", "replaced-coordinators=1", Allowed},
 		{"one of two reads was before", "fault: replaced-coordinator c\n" + commits + "1: committed x@2 group=g\nfault: replaced-coordinator-heard c\n1: committed x@2 group=g", "replaced-coordinators=1", Violated},
 		{"an offset that no one committed", "fault: replaced-coordinator c\n" + commits + "1: committed x@3 group=g", "replaced-coordinators=1,from-the-start=true", Violated},
+		{"a worker that is none any more goes on where others are", workers + "0: txn poll x/11@1 commit x@2 group=g generation=1 fail\n0: txn poll x/13@3 commit x@4 group=g generation=1 fail\n1: txn poll x/13@3 x/14@4 commit x@5 group=g generation=2", "subscribe=true", Holds},
+		{"but not in a transaction that commits", workers + "0: txn poll x/11@1 commit x@2 group=g generation=1 fail\n0: txn poll x/13@3 commit x@4 group=g generation=1", "subscribe=true", Violated},
+		{"nor before one was aborted", workers + "0: txn poll x/13@3 commit x@4 group=g generation=1 fail", "subscribe=true", Violated},
+		{"nor where the group never was", workers + "0: txn poll x/11@1 commit x@2 group=g generation=1 fail\n0: txn poll x/14@4 commit x@5 group=g generation=1 fail", "subscribe=true", Violated},
 		{"an aborted read", aborted, "", Violated},
 		{"an aborted read", aborted, "isolation=read_uncommitted", Allowed},
 		{"an aborted read", aborted, "isolation.level=read-committed", Violated},

@@ -74,8 +74,41 @@ var dangers = map[string]func() func(*ledger.Entry) bool{
 	"a session ends that began long before its member is said to have joined": lateJoined,
 	"a coordinator has a removal in its log that the one before it had not":   removalBack,
 	"a server is not stopped, for it has not registered yet":                  notStopped,
+	"two brokers leave at once":                                               leaveAtOnce,
+	"a member leaves before its join is answered":                             leftUnanswered,
 	"a static member leaves before it was told what it is to give up":         leftUntold,
 	"a client finds its coordinator 100 s after a broker was left out":        lateFound,
+}
+
+// leaveAtOnce: a controller lets a broker end in the instant in which it lets another begin
+// its controlled shutdown.
+func leaveAtOnce() func(*ledger.Entry) bool {
+	left := time.Duration(-1)
+	return func(e *ledger.Entry) bool {
+		switch e.Event.(type) {
+		case *witness.BrokerLeaving:
+			left = e.At
+		case *witness.ShutdownGranted:
+			return left == e.At
+		}
+		return false
+	}
+}
+
+// leftUnanswered: a member is given its partitions in an answer when it is gone.
+func leftUnanswered() func(*ledger.Entry) bool {
+	left := map[string]bool{}
+	return func(e *ledger.Entry) bool {
+		switch event := e.Event.(type) {
+		case *witness.MemberLeft:
+			left[event.Member] = true
+		case *witness.MemberJoined:
+			delete(left, event.Member)
+		case *witness.GroupAssigned:
+			return left[event.Member]
+		}
+		return false
+	}
 }
 
 // leftUntold: a static member leaves for a while and keeps less than it was given last.

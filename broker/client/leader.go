@@ -9,6 +9,7 @@ import (
 
 	"github.com/ktrial/ktrial/broker/assignor"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/witness"
 )
 
 // subscriptionOf reads what a member sent with its JoinGroup.
@@ -49,7 +50,9 @@ func (cg *classicGroup) lead(r *kmsg.JoinGroupResponse) ([]kmsg.SyncGroupRequest
 	cg.leader = true
 	cg.snapshot, cg.compared = cg.topicsNow(s.group), cg.g.c.net.metadata.version
 	if r.SkipAssignment {
-		return nil, nil // a static leader that came back: the assignment stays (KIP-814)
+		// A static leader that came back: the assignment stays (KIP-814).
+		cg.g.c.net.host.Tell(&witness.LeaderReturned{Membership: cg.g.membership()})
+		return nil, nil
 	}
 	chosen := slices.IndexFunc(cg.assignors, func(a assignor.Assignor) bool { return a.Name() == textOf(r.Protocol) })
 	if chosen < 0 {

@@ -11,6 +11,7 @@ import (
 	"github.com/ktrial/ktrial/broker/coordinator"
 	"github.com/ktrial/ktrial/broker/coordinator/timeline"
 	"github.com/ktrial/ktrial/broker/kafka"
+	"github.com/ktrial/ktrial/broker/planted"
 	"github.com/ktrial/ktrial/broker/witness"
 )
 
@@ -461,14 +462,15 @@ func (h *heartbeat) reach(next *consumerMember) {
 }
 
 // answer tells the member where it is. It carries an assignment only if the member
-// asks for it or if it has changed: null is no news, and an empty one nothing.
+// asks for it, if it has changed, or if the member does not know it: null is no news,
+// and an empty one nothing.
 func (h *heartbeat) answer() {
 	req, resp := h.req, h.resp
 	resp.MemberID = kmsg.StringPtr(h.member.id)
 	resp.MemberEpoch = h.member.epoch
 	resp.HeartbeatIntervalMillis = int32(h.m.heartbeatInterval(h.group.id).Milliseconds())
 	full := req.RebalanceTimeoutMillis != -1 && (req.SubscribedTopicNames != nil || req.SubscribedTopicRegex != nil) && req.Topics != nil
-	if req.MemberEpoch != joinEpoch && !full && same(h.was.assigned, h.member.assigned) {
+	if req.MemberEpoch != joinEpoch && !full && same(h.was.assigned, h.member.assigned) && !h.missed() {
 		return
 	}
 	a := kmsg.NewConsumerGroupHeartbeatResponseAssignment()
@@ -479,6 +481,20 @@ func (h *heartbeat) answer() {
 		a.Topics = append(a.Topics, topic)
 	}
 	resp.Assignment = &a
+}
+
+// missed reports whether the member is one epoch behind and lacks some of what it has been
+// given since: it never had the answer. A client that waited for that in vain asks for all
+// again; but it may have been the answer to an older request, such as a join that was late.
+// Kafka tells only the epoch then, and no member reads those partitions.
+func (h *heartbeat) missed() bool {
+	owned := ownedOf(h.req.Topics)
+	behind := h.req.MemberEpoch < h.was.epoch && owned != nil && !within(h.member.assigned, *owned)
+	if bugs := h.m.env.Bugs(); bugs.On(planted.AssignedOnce) {
+		bugs.Infected(planted.AssignedOnce, behind)
+		return false
+	}
+	return behind
 }
 
 // decision is what was decided, with the events that tell of it.

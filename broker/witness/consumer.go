@@ -37,6 +37,12 @@ type (
 		Partitions Partitions `json:"partitions"` // as far as the member knows the names of their topics
 		Total      int        `json:"total"`      // of partitions
 	}
+	// LeaderReturned: a static member of a classic group has started again and leads a group
+	// that goes on. It assigns nothing, and takes the topics as they are for what it had
+	// assigned (KIP-814).
+	LeaderReturned struct {
+		*Membership
+	}
 	// PartitionsRevoked: the application's listener has returned, and the member no
 	// longer owns Partitions.
 	PartitionsRevoked struct {
@@ -121,6 +127,7 @@ var (
 	coordinatorFound     = ledger.Declare[CoordinatorFound]("coordinator-found", "a consumer finds the coordinator of its group", ledger.Notable)
 	coordinatorForgotten = ledger.Declare[CoordinatorForgotten]("coordinator-forgotten", "a consumer looks for the coordinator of its group again", ledger.Notable)
 	partitionsAssigned   = ledger.Declare[PartitionsAssigned]("partitions-assigned", "a consumer owns partitions", ledger.Notable)
+	leaderReturned       = ledger.Declare[LeaderReturned]("leader-returned", "a static leader comes back to a group that goes on", ledger.Notable)
 	targetReceived       = ledger.Declare[TargetReceived]("target-received", "a KIP-848 member is told what it is to have", ledger.Detail)
 	partitionsRevoked    = ledger.Declare[PartitionsRevoked]("partitions-revoked", "a consumer has given partitions up", ledger.Notable)
 	partitionsLost       = ledger.Declare[PartitionsLost]("partitions-lost", "a consumer learns that its partitions may be another's", ledger.Notable)
@@ -133,6 +140,7 @@ var (
 func (e *CoordinatorFound) Kind() *ledger.Kind     { return coordinatorFound }
 func (e *CoordinatorForgotten) Kind() *ledger.Kind { return coordinatorForgotten }
 func (e *PartitionsAssigned) Kind() *ledger.Kind   { return partitionsAssigned }
+func (e *LeaderReturned) Kind() *ledger.Kind       { return leaderReturned }
 func (e *TargetReceived) Kind() *ledger.Kind       { return targetReceived }
 func (e *PartitionsRevoked) Kind() *ledger.Kind    { return partitionsRevoked }
 func (e *PartitionsLost) Kind() *ledger.Kind       { return partitionsLost }
@@ -154,6 +162,11 @@ func (e *CoordinatorForgotten) Sentence() string {
 // Sentence is the story's.
 func (e *PartitionsAssigned) Sentence() string {
 	return fmt.Sprintf("%v is assigned %v and has %v", e.Membership, e.Added, e.All)
+}
+
+// Sentence is the story's.
+func (e *LeaderReturned) Sentence() string {
+	return fmt.Sprintf("%v leads again, and assigns nothing", e.Membership)
 }
 
 // Sentence is the story's.

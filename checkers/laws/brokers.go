@@ -11,7 +11,7 @@ type broker struct {
 	epoch   int64
 	applied int64 // offset of the last record; -1: none
 	changes []standing
-	fencing bool // a controller has decided to fence it
+	going   bool // a controller has decided to fence it, or that it leaves
 }
 
 // standing is what a broker is from an offset of the metadata log on.
@@ -69,8 +69,9 @@ func (b *Brokers) isActive(node Node, from, to int64) bool {
 	return true
 }
 
-// Fencing: a controller decides to fence a broker, or to unfence it.
-func (b *Brokers) Fencing(node Node, fenced bool) { b.of(node).fencing = fenced }
+// Going: a controller decides to fence a broker, or to let it begin its controlled
+// shutdown; or to unfence it.
+func (b *Brokers) Going(node Node, going bool) { b.of(node).going = going }
 
 // left is the offset of the metadata log at which a broker ceased to be active; -1: it is.
 func (b *Brokers) left(node Node) int64 {
@@ -89,7 +90,7 @@ func (b *Brokers) left(node Node) int64 {
 // unaware is the first active broker that has not applied the metadata up to offset.
 func (b *Brokers) unaware(offset int64) (*broker, bool) {
 	for _, x := range b.all {
-		if n := len(x.changes); n > 0 && x.changes[n-1].active && !x.fencing && x.applied < offset {
+		if n := len(x.changes); n > 0 && x.changes[n-1].active && !x.going && x.applied < offset {
 			return x, true
 		}
 	}

@@ -62,6 +62,7 @@ type group struct {
 	// The rest of what one coordinator says.
 	completed   int32             // the generation that was completed last; -1: none
 	instances   map[string]string // member by group.instance.id
+	left        map[string]bool   // members that it has removed, and that have not joined since
 	rebalancing time.Duration     // since when members are to join, or to sync
 	epochs      map[string]int32  // the newest generation or epoch of each member
 	generations []generation      // the newest, of all coordinators
@@ -135,7 +136,7 @@ func (g *Coordination) of(id string) *group {
 	g.subject = "group " + id
 	x := g.groups[id]
 	if x == nil {
-		x = &group{completed: -1, instances: map[string]string{}, heard: map[hearing]time.Duration{}, epochs: map[string]int32{},
+		x = &group{completed: -1, instances: map[string]string{}, left: map[string]bool{}, heard: map[hearing]time.Duration{}, epochs: map[string]int32{},
 			commits: map[committer]*committedRange{}, tenures: map[string]tenure{}, replaced: map[string]string{}, members: newMembersOf(), owners: map[string]owner{}, gone: map[string]bool{}}
 		g.groups[id] = x
 	}
@@ -151,6 +152,7 @@ func (g *Coordination) told(by Coordinator, id string) *group {
 		x.by, x.loads = by, g.loads[by]
 		x.completed = -1
 		clear(x.instances)
+		clear(x.left)
 		clear(x.epochs)
 		x.rebalancing = 0
 	}
@@ -281,6 +283,9 @@ var assignors = []string{"", "range", "roundrobin", "sticky", "cooperative-stick
 func (g *Coordination) Assigned(by Coordinator, id, member string, number int32, classic bool, partitions []string) {
 	g.events++
 	x := g.told(by, id)
+	if x.left[member] {
+		return // it left, and then what it had asked before was committed and answered
+	}
 	if before, told := x.epochs[member]; told && number < before {
 		g.fail(EpochsOfMembers, NoNode, "%s was in %d and is in %d", member, before, number)
 	}
@@ -344,6 +349,7 @@ func (g *Coordination) Joined(by Coordinator, id, member, instance string) {
 	g.events++
 	x := g.told(by, id)
 	delete(x.gone, member)
+	delete(x.left, member)
 	delete(x.epochs, member)
 	x.members.live[member] = true
 	if _, known := x.heard[hearing{by, member}]; !known {
@@ -368,7 +374,7 @@ func (g *Coordination) Replaced(by Coordinator, id, member, with string) {
 func (g *Coordination) Left(by Coordinator, id, member string) {
 	g.events++
 	x := g.told(by, id)
-	x.gone[member] = true
+	x.gone[member], x.left[member] = true, true
 	delete(x.epochs, member)
 	x.members.leave(member)
 	for instance, m := range x.instances {

@@ -393,6 +393,12 @@ var gatherings = []tale{
 		heartbeat a m 6 x/0
 		left a m
 		heartbeat a n 7 x/0`},
+	{"and is answered after that what it asked before", 0, `
+		join a m
+		left a m
+		join a n
+		heartbeat a m 6 x/0
+		heartbeat a n 7 x/0`},
 	{"a member of the classic protocol gives up all that it has when it joins again", 0, `
 		assign a m 6 x/0 x/1
 		heartbeat a n 7 x/1`},

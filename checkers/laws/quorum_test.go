@@ -47,8 +47,8 @@ func conspire(t *testing.T, events string) *tally {
 			node, at := w.node(), w.num()
 			brokers.Changed(at, node, at, slices.Contains(w.rest, "fenced"), slices.Contains(w.rest, "leaving"))
 			w.rest = nil
-		case "fencing":
-			brokers.Fencing(w.node(), true)
+		case "going":
+			brokers.Going(w.node(), true)
 		case "may-end":
 			q.ShutdownGranted(w.node())
 		case "expired": // broker [silent timeout], in seconds
@@ -391,11 +391,11 @@ var quorums = []tale{
 		changed 6 32 leaving
 		has-applied 8 30
 		may-end 7`},
-	{"or one that the controller is about to fence", 0, elected + `
+	{"or one that the controller is about to fence, or to let leave", 0, elected + `
 		changed 7 20
 		changed 8 21
 		changed 7 30 leaving
-		fencing 8
+		going 8
 		may-end 7`},
 	{"a session expires, and nothing is wrong", 78, elected + `
 		calm 5

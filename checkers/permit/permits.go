@@ -532,6 +532,34 @@ func ofWorkers(p *Permits, f *detect.Finding) bool {
 	return false
 }
 
+// backToTheGroup: the process had a transaction aborted after the step's first end, and
+// the one with its second end was aborted, too, so that what was polled in it counts for
+// nothing. Between the offset at which that begins, and one that the group had committed
+// or may have, lies no record.
+func backToTheGroup(p *Permits, f *detect.Finding) bool {
+	earlier, later := p.log.H.Brief(f.Earlier.Row), p.log.H.Brief(f.Later.Row)
+	if later.F != history.Txn || later.Type != history.Failed {
+		return false
+	}
+	var op history.Op
+	p.log.H.Read(f.Later.Row, &op)
+	group, began := op.Group, false
+	committed := false
+	p.log.H.EachOf(history.HasFacts, func(op *history.Op) bool {
+		began = began || op.ProcessNo == later.ProcessNo && op.F == history.Txn && op.Type == history.Failed &&
+			op.Invoked >= int64(earlier.Completed) && op.Completed <= int64(later.Invoked)
+		for _, m := range op.Offsets {
+			if committed || op.Group != group || m.Kind != history.MopCommit || m.Key != f.Key || op.Type == history.Failed || op.Invoked > int64(later.Completed) || m.Offset > f.Later.Offset {
+				continue
+			}
+			_, over := p.log.Between(f.Key, m.Offset-1, f.Later.Offset)
+			committed = !over
+		}
+		return !began || !committed
+	})
+	return group != "" && began && committed
+}
+
 // inTransactions: the offset that was passed over was committed in a transaction.
 func inTransactions(p *Permits, f *detect.Finding) bool {
 	return f.Anomaly != detect.GroupRewind || p.log.H.Brief(f.Earlier.Row).F == history.Txn

@@ -31,6 +31,7 @@ var groupHands = []Hand{
 	{"consumer-group-static", 68, consumerStatic, false},
 	{"consumer-group-subscriptions", 68, consumerSubscriptions, false},
 	{"consumer-group-uneven", 68, consumerUneven, false},
+	{"consumer-group-late-join", 68, consumerLateJoin, false},
 	{"consumer-group-assignors", 68, consumerAssignors, false},
 	{"consumer-group-commits", 8, consumerCommits, false},
 	{"consumer-group-offset-fetch", 9, consumerOffsetFetch, false},

@@ -300,6 +300,22 @@ func consumerSubscriptions(s *session) {
 	x.ask("the group in the end", "", describeConsumerGroups(false, x.name))
 }
 
+// consumerLateJoin has a join of B arrive a second time when B has joined with another and
+// goes on from that: the answer to the late one, with an epoch and partitions, goes nowhere.
+func consumerLateJoin(s *session) {
+	t := s.makeKnown("lj", 3)
+	g := s.group("late-join")
+	g.beatAs("A joins", "A", g.first("A", t))
+	g.beatAs("A owns all", "A", owning(t, 0, 1, 2))
+	g.beatAs("B joins", "B", g.first("B", t))
+	g.beatAs("A leaves", "A", epoch(-1))
+	g.beatAs("B joins late", "B", g.first("B", t))
+	g.ask("the group after the late join", "", describeConsumerGroups(false, g.name))
+	g.beatAs("B goes on from its first join", "B", epoch(3), owning(t))
+	g.beatAs("B goes on", "B")
+	g.ask("the group when B has gone on", "", describeConsumerGroups(false, g.name))
+}
+
 // consumerUneven has members whose subscriptions differ, though only in a topic
 // that is not there.
 func consumerUneven(s *session) {

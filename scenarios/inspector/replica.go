@@ -173,12 +173,14 @@ func (in *Inspector) readController(event ledger.Event) (known bool) {
 			in.Quorum.Applied(laws.Node(e.Node), int64(e.Offset), e.Hash)
 		}
 	case *witness.BrokerUnfenced:
-		in.brokers.Fencing(laws.Node(e.Broker), false)
+		in.brokers.Going(laws.Node(e.Broker), false)
 		in.Quorum.Unfenced(laws.Node(e.Broker), int64(e.BrokerEpoch))
+	case *witness.BrokerLeaving:
+		in.brokers.Going(laws.Node(e.Broker), true)
 	case *witness.ShutdownGranted:
 		in.Quorum.ShutdownGranted(laws.Node(e.Broker))
 	case *witness.BrokerFenced:
-		in.brokers.Fencing(laws.Node(e.Broker), true)
+		in.brokers.Going(laws.Node(e.Broker), true)
 	case *witness.SessionExpired:
 		in.Quorum.SessionExpired(laws.Node(e.Broker), e.Silent, e.Timeout)
 	case *witness.TopicDeleted:

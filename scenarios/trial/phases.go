@@ -124,7 +124,7 @@ func (r *run) liveness() error {
 	r.stage.Drain(ends)
 	idle := true // the clients are done, so that nothing is written any more
 	if err := r.converge(bound+heldUp+r.discovery(), r.drained); err != nil {
-		if s := (stuck{}); !errors.As(err, &s) || !r.waitsForClock() {
+		if s := (stuck{}); !errors.As(err, &s) || !r.excusesWaits() {
 			return err
 		}
 		idle = false

@@ -113,7 +113,7 @@ type run struct {
 	workBegan  time.Duration
 	violations []reports.Violation
 	allowed    []reports.Permitted // beside what laws and checkers allow
-	clocks     clockWaits
+	waits      groupWaits
 	laws       *lawWatch
 	ownLaws    []*ownLaw
 	seen       *checkers.Live // judges the history while it is recorded
@@ -190,8 +190,8 @@ func prepare(s scenarios.Scenario, o Options) (*run, error) {
 		r.stage.Topics[t.Name] = t.Partitions
 	}
 	r.n = nemesis.New(r.c, r.w.Source("nemesis"), r.s.Lesson != "" || r.s.Exact && o.Plan == nil)
-	r.clocks = clockWaits{}
-	r.w.Ledger().Read(r.clocks.read)
+	r.waits = newGroupWaits()
+	r.w.Ledger().Read(r.waits.read)
 	r.w.Ledger().Read(r.grows)
 	r.clients = r.s.Workload.Clients(r.stage)
 	r.laws = r.watchLaws()

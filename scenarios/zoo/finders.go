@@ -44,6 +44,7 @@ var Finders = []Finder{
 	{planted.IgnoreGeneration, scenarios.ZombieMember, 1, 3, "law 45:", map[string]string{"partition.assignment.strategy": "sticky"}},
 	{planted.StaleAssignment, scenarios.CoordinatorLoss, 1, 5, "law 45:", nil},
 	{planted.RespondBeforePersist, scenarios.CoordinatorAlone, 1, 3, "law 45:", nil},
+	{planted.AssignedOnce, scenarios.StandardGroups, 6, 6, "every client and replica makes progress", map[string]string{"group.protocol": "consumer", "group.coordinator.append.linger.ms": "500"}},
 	{planted.NoInstanceFence, scenarios.StaticTwin, 1, 3, "law 54:", nil},
 	{planted.StaticSwapVolatile, scenarios.StaticTwin, 1, 5, "law 54:", nil},
 	{planted.ExpireAnyState, scenarios.OffsetsAndClocks, 1, 5, "groups leave nothing out", nil},
