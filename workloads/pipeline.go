@@ -201,7 +201,7 @@ func (st *step) clients() (out []Client) {
 		out = append(out, c)
 	}
 	audit := &groupAudit{s: st.s, group: Step(st.number + 1), topics: []string{st.from}, done: st.done}
-	return append(out, Client{Host: fmt.Sprintf("group-auditor-%d", st.number+1), Role: Reads, Main: audit.main})
+	return append(out, Client{Host: fmt.Sprintf("group-auditor-%d", st.number+1), Role: Reads, Watches: Step(st.number + 1), Main: audit.main})
 }
 
 // done reports whether all of the input is processed.

@@ -9,6 +9,7 @@ import (
 	"github.com/ktrial/ktrial/broker/witness"
 	"github.com/ktrial/ktrial/ledger"
 	"github.com/ktrial/ktrial/reports"
+	"github.com/ktrial/ktrial/workloads"
 )
 
 // groupWaits are the groups that leave something unread without an end that a trial waits for, as in
@@ -45,6 +46,12 @@ func (w groupWaits) read(e *ledger.Entry) {
 	}
 }
 
+// mayWait reports whether a client waits for such a group.
+func (r *run) mayWait(c workloads.Client) bool {
+	group := c.Awaits()
+	return r.waits.clocks[group] != nil || r.waits.leaders[group] != nil && r.grown
+}
+
 // excusesWaits reports whether all clients that are not done wait for such a group, and
 // allows that.
 func (r *run) excusesWaits() bool {
@@ -53,10 +60,10 @@ func (r *run) excusesWaits() bool {
 		if r.stage.Done(c.Host) {
 			continue
 		}
-		group := c.Awaits()
-		if r.waits.clocks[group] == nil && (r.waits.leaders[group] == nil || !r.grown) {
+		if !r.mayWait(c) {
 			return false
 		}
+		group := c.Awaits()
 		waiting[group] = append(waiting[group], c.Host)
 	}
 	for _, group := range slices.Sorted(maps.Keys(waiting)) {
