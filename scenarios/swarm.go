@@ -275,7 +275,7 @@ var coordinatorDraws = []setting{
 	{name: "offsets.topic.segment.bytes", values: []string{"1000", "10000"}},
 	{name: "offsets.load.buffer.size", values: []string{"500"}},
 	{name: "ktrial.coordinator.load.delay.ms", values: []string{"20"}},
-	{name: "group.coordinator.append.linger.ms", values: []string{"0", "20"}},
+	{name: "group.coordinator.append.linger.ms", values: []string{"0", "20", "200"}},
 	{name: "offsets.commit.timeout.ms", values: []string{"1000"}},
 	{name: "group.consumer.assignment.interval.ms", values: []string{"0", "3000"}},
 }

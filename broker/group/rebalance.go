@@ -141,6 +141,9 @@ func (g *classicGroup) answerJoins() {
 	g.unsynced = make(map[string]bool, len(g.members))
 	for mb := g.order.First(); mb != nil; mb = mb.link.Next() {
 		told.Members = append(told.Members, mb.id)
+		if mb.join == nil {
+			told.Absent = append(told.Absent, mb.id)
+		}
 	}
 	g.m.env.Tell(told)
 	for mb := g.order.First(); mb != nil; mb = mb.link.Next() {

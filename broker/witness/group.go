@@ -109,6 +109,9 @@ type (
 		Protocol   string   `json:"protocol"`
 		Leader     string   `json:"group_leader"`
 		Members    []string `json:"members"`
+		// Absent are static members among them that have not joined within the rebalance timeout, and know
+		// nothing of it (KIP-345).
+		Absent []string `json:"absent,omitempty"`
 	}
 	// GroupAssigned: a member is given its partitions, in an answer.
 	GroupAssigned struct {
@@ -323,7 +326,11 @@ func (e *TargetPostponed) Sentence() string {
 func (e *GenerationCompleted) Subject() string { return e.Group }
 
 func (e *GenerationCompleted) Sentence() string {
-	return fmt.Sprintf("group %s completes generation %d of %d members (%s), leader %s, members %s", e.Group, e.Generation, len(e.Members), e.Protocol, e.Leader, strings.Join(e.Members, ", "))
+	text := fmt.Sprintf("group %s completes generation %d of %d members (%s), leader %s, members %s", e.Group, e.Generation, len(e.Members), e.Protocol, e.Leader, strings.Join(e.Members, ", "))
+	if len(e.Absent) > 0 {
+		text += "; absent: " + strings.Join(e.Absent, ", ")
+	}
+	return text
 }
 
 // Subject is the group.

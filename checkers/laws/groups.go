@@ -16,7 +16,7 @@ var (
 		"each commit that is answered with success: along the log of the coordinators' topic generations never fall, of a classic group, or of a KIP-848 member's partition below the epoch in which it got it (KIP-1251)", "KIP-62, KIP-848, KIP-1251; ClassicGroup.validateOffsetCommit, ConsumerGroup.validateOffsetCommit")
 	CommitsStay = declare(48, OfCoordinator, "a coordinator begins with all that coordinators before it answered, and holds the same state where they did",
 		"each shard that is loaded; each move of what a coordinator answers, where it makes fingerprints of its state", "CoordinatorRuntime; KAFKA-8896")
-	OneOwner = declare(49, OfGroup, "no two members own a partition, unless the group has removed one of them and it does not know yet",
+	OneOwner = declare(49, OfGroup, "no two members own a partition, unless the group has removed one of them, or rebalanced without a static one, and it does not know yet",
 		"each time that a member's listener is told what it owns", "NoDoubleClientAssignment of Vanlightly's kip-848; KIP-429")
 	EpochsOfMembers = declare(53, OfGroup, "the epoch of a member never falls while it is one",
 		"each answer that gives a member its partitions", "Vanlightly's kip-848; ConsumerGroupMember.memberEpoch")
@@ -79,6 +79,7 @@ type group struct {
 	members membersOf
 	owners  map[string]owner // what members believe, by partition
 	gone    map[string]bool  // members that the coordinator has removed
+	absent  map[string]bool  // static members that did not join the last generation
 }
 
 // hearing is a member, and a coordinator that hears of it.
@@ -137,7 +138,7 @@ func (g *Coordination) of(id string) *group {
 	x := g.groups[id]
 	if x == nil {
 		x = &group{completed: -1, instances: map[string]string{}, left: map[string]bool{}, heard: map[hearing]time.Duration{}, epochs: map[string]int32{},
-			commits: map[committer]*committedRange{}, tenures: map[string]tenure{}, replaced: map[string]string{}, members: newMembersOf(), owners: map[string]owner{}, gone: map[string]bool{}}
+			commits: map[committer]*committedRange{}, tenures: map[string]tenure{}, replaced: map[string]string{}, members: newMembersOf(), owners: map[string]owner{}, gone: map[string]bool{}, absent: map[string]bool{}}
 		g.groups[id] = x
 	}
 	return x
@@ -244,8 +245,9 @@ func (g *Coordination) State(by Coordinator, id, from, to string) {
 	}
 }
 
-// Completed: the members of a classic group have joined a generation.
-func (g *Coordination) Completed(by Coordinator, id string, number int32, protocol string, members []string) {
+// Completed: the members of a classic group have joined a generation, but for some that are
+// absent.
+func (g *Coordination) Completed(by Coordinator, id string, number int32, protocol string, members, absent []string) {
 	g.events++
 	x := g.told(by, id)
 	x.classic, x.rebalancing = true, g.now()
@@ -253,6 +255,9 @@ func (g *Coordination) Completed(by Coordinator, id string, number int32, protoc
 		g.fail(GenerationsGrow, NoNode, "generation %d was completed after generation %d", number, x.completed)
 	}
 	x.completed = number
+	for _, member := range absent {
+		x.absent[member] = true
+	}
 	gen := x.generation(number)
 	if gen.members == nil {
 		gen.protocol, gen.members = protocol, slices.Clone(members)
@@ -290,6 +295,7 @@ func (g *Coordination) Assigned(by Coordinator, id, member string, number int32,
 		g.fail(EpochsOfMembers, NoNode, "%s was in %d and is in %d", member, before, number)
 	}
 	x.epochs[member] = number
+	delete(x.absent, member)
 	if !x.classic {
 		x.holds(member, number, partitions)
 	}
@@ -350,6 +356,7 @@ func (g *Coordination) Joined(by Coordinator, id, member, instance string) {
 	x := g.told(by, id)
 	delete(x.gone, member)
 	delete(x.left, member)
+	delete(x.absent, member)
 	delete(x.epochs, member)
 	x.members.live[member] = true
 	if _, known := x.heard[hearing{by, member}]; !known {
@@ -471,13 +478,13 @@ func (g *Coordination) Owns(id, member, instance string, partitions []string) {
 	g.events++
 	x := g.of(id)
 	x.members.heard = true
-	if x.gone[member] {
+	if x.gone[member] || x.absent[member] {
 		return // it learns late of an assignment that was over before: its owner is another
 	}
 	for _, p := range partitions {
 		before, owned := x.owners[p]
 		replaced := instance != "" && before.instance == instance
-		if owned && before.member != member && !x.gone[before.member] && !replaced {
+		if owned && before.member != member && !x.gone[before.member] && !x.absent[before.member] && !replaced {
 			g.fail(OneOwner, NoNode, "%s owns %s; %s, which the group has not removed, owns it still", member, p, before.member)
 		}
 		x.owners[p] = owner{member, instance}

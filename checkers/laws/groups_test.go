@@ -26,8 +26,16 @@ func gather(t *testing.T, events string) *tally {
 			g.State(w.host(), "g", "", "Empty")
 		case "state": // host to
 			g.State(w.host(), "g", "Stable", w.text())
-		case "complete": // host generation protocol member...
-			g.Completed(w.host(), "g", int32(w.num()), w.text(), w.texts())
+		case "complete": // host generation protocol member..., those in brackets are absent
+			host, number, protocol := w.host(), int32(w.num()), w.text()
+			var members, absent []string
+			for _, m := range w.texts() {
+				name := strings.Trim(m, "()")
+				if members = append(members, name); name != m {
+					absent = append(absent, name)
+				}
+			}
+			g.Completed(host, "g", number, protocol, members, absent)
 		case "assign": // host member generation partition...
 			g.Assigned(w.host(), "g", w.text(), int32(w.num()), true, w.texts())
 		case "heartbeat": // the same by the consumer protocol
@@ -326,6 +334,19 @@ var gatherings = []tale{
 	{"a static member comes back", 0, `
 		own m till x/0
 		own m2 till x/0`},
+	{"a static member knows nothing of a rebalance without it", 0, `
+		own m - x/0
+		complete a 2 range (m) n
+		own n - x/0`},
+	{"nor of what it is told late", 0, `
+		complete a 2 range (m) n
+		own n - x/0
+		own m - x/0`},
+	{"until it joins again", 49, `
+		complete a 2 range (m) n
+		assign a m 2 x/0
+		own m - x/0
+		own n - x/0`},
 	{"a consumer leaves", 0, `
 		own m - x/0
 		end m

@@ -32,7 +32,7 @@ func (in *Inspector) readGroup(e *ledger.Entry) {
 	case *witness.GroupState:
 		in.groups.State(coordinator(e), x.Group, x.From, x.To)
 	case *witness.GenerationCompleted:
-		in.groups.Completed(coordinator(e), x.Group, x.Generation, x.Protocol, x.Members)
+		in.groups.Completed(coordinator(e), x.Group, x.Generation, x.Protocol, x.Members, x.Absent)
 	case *witness.GroupAssigned:
 		in.groups.Assigned(coordinator(e), x.Group, x.Member, x.Generation, x.Classic, partitions(x.Partitions))
 	case *witness.MemberJoined:
