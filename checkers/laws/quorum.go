@@ -341,10 +341,27 @@ func (q *Quorum) commit(m *member, hw int64) {
 		q.truth.base = min(hw, m.log.base)
 	}
 	for o := q.truth.end(); o < hw; o++ {
-		q.truth.entries = append(q.truth.entries, m.log.at(o))
+		q.truth.entries = append(q.truth.entries, q.told(m, o, hw))
 	}
 	q.commits.add(m.epoch, hw)
 	m.same = max(m.same, hw)
+}
+
+// told is a record of a leader's log below hw. Of one that its process wrote while it died
+// only the offset is known; a follower that has the same record below hw, and so all of
+// the leader's log up to there, was told what it is.
+func (q *Quorum) told(m *member, offset, hw int64) entry {
+	if e := m.log.at(offset); e.digest != 0 {
+		return e
+	}
+	last := m.log.at(hw - 1)
+	for _, v := range q.voters {
+		f := q.of(v)
+		if e := f.log.at(offset); e.digest != 0 && last.digest != 0 && f.log.at(hw-1) == last {
+			return e
+		}
+	}
+	return entry{}
 }
 
 // compare returns the first offset below end where the node's log departs

@@ -300,6 +300,25 @@ var quorums = []tale{
 	{"a follower of a younger leader loses what an older one committed", 38, elected + `
 		follows 2 2 3
 		truncate 2 2`},
+	{"an outvoted leader loses its own record where a leader died that wrote another", 0, elected + `
+		begin 1
+		recover 1 4 1
+		vote 2 2 2
+		vote 3 2 2
+		leads 2 2 3
+		append 2 3 4 2
+		vote 1 3 1
+		vote 3 3 1
+		leads 1 3 4
+		append 1 4 5 3
+		flush 1 5
+		follows 3 3 1
+		append 3 3 4 1
+		append 3 4 5 3
+		flush 3 5
+		commit 1 5
+		follows 2 3 1
+		truncate 2 3`},
 	{"committed records are truncated", 38, elected + `
 		follows 2 2 3
 		truncate 2 2`},
