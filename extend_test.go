@@ -140,6 +140,7 @@ func TestExtend_EveryProbeIsReached(t *testing.T) {
 // package show what they do.
 var plantedInStories = map[string]string{
 	"CleanIndexCleanedOnly": "broker/log/cleaner_test.go",
+	"StaticSwapBack":        "broker/group/testdata/stories/static-replaced.txt",
 	"CleanTxnStatePerGroup": "broker/log/cleaner_test.go",
 }
 

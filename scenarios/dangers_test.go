@@ -60,24 +60,48 @@ func (d *danger) in(r *trial.Result) bool {
 // dangers are those that no single line of the stack can see. Each is made anew
 // for a run, and says at which event it is met.
 var dangers = map[string]func() func(*ledger.Entry) bool{
-	"a replaced leader tells its end":                                         replacedLeader,
-	"power is lost to a torn write after the logs were opened":                lateTornWrite,
-	"a vote after an append of which only the end is known":                   unknownAppend,
-	"an outvoted leader has records cut that are committed later":             outvotedCut,
-	"a replica is out of sync half a minute after all healed":                 longOutOfSync,
-	"a leader looks for replicas that lag before it tells that it leads":      earlyLook,
-	"a commit of an epoch before the last is accepted":                        olderEpoch,
-	"a request vanishes when all faults have healed":                          lateVanished,
-	"a mark of a process that had opened nothing":                             emptyMark,
-	"a member is told a dozen times within 100ms to look for its coordinator": hotSearch,
-	"a member is heard of while its removal waits to be written":              heardWhileRemoved,
-	"a session ends that began long before its member is said to have joined": lateJoined,
-	"a coordinator has a removal in its log that the one before it had not":   removalBack,
-	"a server is not stopped, for it has not registered yet":                  notStopped,
-	"two brokers leave at once":                                               leaveAtOnce,
-	"a member leaves before its join is answered":                             leftUnanswered,
-	"a static member leaves before it was told what it is to give up":         leftUntold,
-	"a client finds its coordinator 100 s after a broker was left out":        lateFound,
+	"a replaced leader tells its end":                                                     replacedLeader,
+	"power is lost to a torn write after the logs were opened":                            lateTornWrite,
+	"a vote after an append of which only the end is known":                               unknownAppend,
+	"an outvoted leader has records cut that are committed later":                         outvotedCut,
+	"a replica is out of sync half a minute after all healed":                             longOutOfSync,
+	"a leader looks for replicas that lag before it tells that it leads":                  earlyLook,
+	"a commit of an epoch before the last is accepted":                                    olderEpoch,
+	"a request vanishes when all faults have healed":                                      lateVanished,
+	"a mark of a process that had opened nothing":                                         emptyMark,
+	"a member is told a dozen times within 100ms to look for its coordinator":             hotSearch,
+	"a member is heard of while its removal waits to be written":                          heardWhileRemoved,
+	"a session ends that began long before its member is said to have joined":             lateJoined,
+	"a coordinator has a removal in its log that the one before it had not":               removalBack,
+	"a server is not stopped, for it has not registered yet":                              notStopped,
+	"a static replacement is not committed in time, and the group has rebalanced with it": lateSwap,
+	"two brokers leave at once":                                                           leaveAtOnce,
+	"a member leaves before its join is answered":                                         leftUnanswered,
+	"a static member leaves before it was told what it is to give up":                     leftUntold,
+	"a client finds its coordinator 100 s after a broker was left out":                    lateFound,
+}
+
+// lateSwap: more than three seconds after a static member joined by another id that is not in the
+// log yet, it is a member of a generation that was completed since.
+func lateSwap() func(*ledger.Entry) bool {
+	joined := map[string]time.Duration{}
+	return func(e *ledger.Entry) bool {
+		switch event := e.Event.(type) {
+		case *witness.MemberJoined:
+			if event.Instance != "" {
+				joined[event.Member] = e.At
+			}
+		case *witness.MemberReplaced:
+			delete(joined, event.By)
+		case *witness.GenerationCompleted:
+			for _, member := range event.Members {
+				if at, is := joined[member]; is && e.At-at > 3*time.Second {
+					return true
+				}
+			}
+		}
+		return false
+	}
 }
 
 // leaveAtOnce: a controller lets a broker end in the instant in which it lets another begin

@@ -27,11 +27,13 @@ func (g *classicGroup) replace(old, id string, j joining) coordinator.Decision {
 	case g.protocol == nil || g.elect() != *g.protocol:
 		return g.rebalanceOrComplete()
 	}
+	generation := g.generation
 	d := coordinator.Decision{
 		Records: []coordinator.Record{g.record(g.assignments())},
 		Done: func(err error) {
 			switch {
 			case g.members[id] != mb: // it is gone, or was replaced again
+			case err != nil && g.wentOn(generation): // its join is answered in that rebalance, or was
 			case err == nil:
 				g.m.env.Reached(ProbeStaticReplaced)
 				g.m.env.Tell(&witness.MemberReplaced{Group: g.id, Instance: *mb.instance, Member: old, By: mb.id})
@@ -47,6 +49,20 @@ func (g *classicGroup) replace(old, id string, j joining) coordinator.Decision {
 		return coordinator.Decision{}
 	}
 	return d
+}
+
+// wentOn reports whether the group has rebalanced since a generation, or does. A static
+// member that was replaced in between is a part of that by its new id. Kafka takes the
+// replacement back all the same when it is not committed in time (KIP-345;
+// GroupMetadataManager.updateStaticMemberThenRebalanceOrCompleteJoin), and a leader that
+// has joined by that id assigns its own share to a member that there is no more.
+func (g *classicGroup) wentOn(since int32) bool {
+	went := g.at != Stable || g.generation != since
+	if bugs := g.m.env.Bugs(); bugs.On(planted.StaticSwapBack) {
+		bugs.Infected(planted.StaticSwapBack, went)
+		return false
+	}
+	return went
 }
 
 // swap gives a static member another id. What waits under the old one is fenced.

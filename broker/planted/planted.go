@@ -70,6 +70,7 @@ const (
 	TxnMarkersUncommitted  Bug = "txn.markers_uncommitted"
 
 	AssignedOnce          Bug = "group.assigned_once"
+	StaticSwapBack        Bug = "group.static_swap_back"
 	AckMarkerEarly        Bug = "group.ack_marker_early"
 	TxnCommitNoGeneration Bug = "group.txn_commit_no_generation"
 
@@ -155,6 +156,7 @@ var All = []Entry{
 	{RespondBeforePersist, "Z75", "members get their assignment before it is in the log", "KAFKA-2720"},
 	{NoInstanceFence, "Z62", "the process that a static member replaced goes on in its name", "KIP-345, KAFKA-8225"},
 	{StaticSwapVolatile, "Z62", "the new id of a static member that was replaced is not in the log", "KAFKA-10284"},
+	{StaticSwapBack, "new", "a static replacement that is not committed in time is taken back, though the group has rebalanced with it since (as in Kafka)", "found here"},
 	{AssignedOnce, "new", "a KIP-848 member that is one epoch behind is told its epoch and not its partitions (as in Kafka)", "found here"},
 	{HeartbeatOwnsTarget, "Z64", "a KIP-848 member's heartbeat says that it owns its target before it has given anything up", "franz-go d5ceeb73"},
 	{HeartbeatEmptyIsNoChange, "Z64", "a KIP-848 member takes an empty assignment for none", "franz-go 0af2689c, 6536e4f3"},
