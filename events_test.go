@@ -154,7 +154,7 @@ var forPeople = map[string][]string{
 	},
 	"what a user's program wrote, and how it ended": {"workloads.TellingRefused", "workloads.ProgramEnded"},
 	"a moment of a node's life; laws look at what follows from it": {
-		"witness.QuorumDeposed", "witness.LifecycleChanged", "witness.Registered",
+		"witness.QuorumDeposed", "witness.Registered",
 		"witness.BrokerRegistering", "witness.TopicCreated",
 		"witness.LogUncleanable",
 	},

@@ -1,5 +1,7 @@
 package laws
 
+import "slices"
+
 // The laws that are asked here.
 var (
 	BrokerPrefix = declare(25, OfQuorum, "what a node applies of the metadata is a prefix of what is committed",
@@ -38,6 +40,8 @@ var (
 		"the end of a run, when all is healed", "the liveness properties of Vanlightly's KRaft specification")
 	LeftKnown = declare(100, OfQuorum, "a broker in controlled shutdown may end only when each active broker has applied that it leaves",
 		"each answer that lets a broker in controlled shutdown end", "KIP-631; BrokerHeartbeatManager.calculateNextBrokerState")
+	BrokerLife = declare(101, OfQuorum, "a broker runs only after its recovery, and ends, once it runs, by way of a controlled shutdown",
+		"each change of the state of a broker's life; one that is killed, or gives up, is in none", "KIP-631; BrokerLifecycleManager.BeginControlledShutdownEvent")
 	UnfencedCaughtUp = declare(77, OfQuorum, "a broker is unfenced only once it has applied its own registration",
 		"each time the controller decides to unfence a broker", "KIP-631; BrokerHeartbeatManager.calculateNextBrokerState")
 )
@@ -56,6 +60,7 @@ type Quorum struct {
 	written  []ghostLog
 	images   []image // by offset, the last imageWindow of them
 	brokers  []brokerEpoch
+	lives    map[Node]string // the state of each broker's life
 }
 
 // image is the hash of what a node made of all records up to offset.
@@ -495,6 +500,28 @@ func (q *Quorum) Answered(node Node, offset int64) {
 	if end := q.truth.end(); offset >= end && end > 0 {
 		q.fail(ActiveCaughtUp, node, "%v answers what it decided from the records up to %d; %d are committed", node, offset, end)
 	}
+}
+
+// before are the states of a broker's life that each follows upon, by Kafka's names.
+// A process begins with the first of them.
+var before = map[string][]string{
+	"in recovery":                 {"starting"},
+	"running":                     {"in recovery"},
+	"pending controlled shutdown": {"running"},
+	"shutting down":               {"starting", "in recovery", "pending controlled shutdown"},
+}
+
+// Lives: a broker is in another state of its life. Law 101.
+func (q *Quorum) Lives(broker Node, to string) {
+	q.events++
+	from, known := q.lives[broker]
+	if after, follows := before[to]; known && follows && !slices.Contains(after, from) {
+		q.fail(BrokerLife, broker, "%v goes from %s to %s", broker, from, to)
+	}
+	if q.lives == nil {
+		q.lives = map[Node]string{}
+	}
+	q.lives[broker] = to
 }
 
 // ShutdownGranted: the controller lets a broker end that is in controlled shutdown. Law 100.

@@ -2,6 +2,7 @@ package laws
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -49,6 +50,9 @@ func conspire(t *testing.T, events string) *tally {
 			w.rest = nil
 		case "going":
 			brokers.Going(w.node(), true)
+		case "lives": // broker and state, with dashes
+			broker := w.node()
+			q.Lives(broker, strings.ReplaceAll(w.text(), "-", " "))
 		case "may-end":
 			q.ShutdownGranted(w.node())
 		case "expired": // broker [silent timeout], in seconds
@@ -392,6 +396,25 @@ var quorums = []tale{
 	{"a broker is unfenced that has not applied its registration", 77, elected + `
 		has-applied 7 19
 		unfenced 7 20`},
+	{"a broker lives", 0, elected + `
+		lives 7 starting
+		lives 7 in-recovery
+		lives 7 running
+		lives 7 pending-controlled-shutdown
+		lives 7 shutting-down
+		lives 7 starting
+		lives 7 shutting-down`},
+	{"a broker that runs ends at once", 101, elected + `
+		lives 7 starting
+		lives 7 in-recovery
+		lives 7 running
+		lives 7 shutting-down`},
+	{"a broker runs without recovery", 101, elected + `
+		lives 7 starting
+		lives 7 running`},
+	{"a broker is killed", 0, elected + `
+		lives 7 running
+		lives 7 starting`},
 	{"a broker may end before another one has applied that it leaves", 100, elected + `
 		changed 7 20
 		changed 8 21

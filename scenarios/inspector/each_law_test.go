@@ -97,7 +97,8 @@ var breaches = map[int]func(in *inspected){
 	98: after(&witness.SessionExpired{Broker: 1, Timeout: 9 * time.Second, Silent: 9*time.Second - 1}),
 	100: after(registration(20, 20, false), &witness.BrokerCommitted{At: 21, Broker: 2, BrokerEpoch: 21, Incarnation: kafka.UUID{3}},
 		&witness.BrokerCommitted{At: 22, Broker: 1, BrokerEpoch: 20, Incarnation: kafka.UUID{2}, Leaving: true}, &witness.ShutdownGranted{Broker: 1}),
-	77: after(registration(20, 20, true), &witness.Applied{Node: 1, Offset: 19}, &witness.BrokerUnfenced{Broker: 1, BrokerEpoch: 20}),
+	101: after(&witness.LifecycleChanged{Node: 1, State: "running"}, &witness.LifecycleChanged{Node: 1, State: "shutting down"}),
+	77:  after(registration(20, 20, true), &witness.Applied{Node: 1, Offset: 19}, &witness.BrokerUnfenced{Broker: 1, BrokerEpoch: 20}),
 
 	45: after(generation(4, "m", "n"), given("m", 4, true), given("n", 4, true)),
 	46: after(generation(4, "m"), generation(4, "m")),

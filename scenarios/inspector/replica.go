@@ -175,6 +175,8 @@ func (in *Inspector) readController(event ledger.Event) (known bool) {
 	case *witness.BrokerUnfenced:
 		in.brokers.Going(laws.Node(e.Broker), false)
 		in.Quorum.Unfenced(laws.Node(e.Broker), int64(e.BrokerEpoch))
+	case *witness.LifecycleChanged:
+		in.Quorum.Lives(laws.Node(e.Node), e.State)
 	case *witness.BrokerLeaving:
 		in.brokers.Going(laws.Node(e.Broker), true)
 	case *witness.ShutdownGranted:
