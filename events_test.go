@@ -155,7 +155,7 @@ var forPeople = map[string][]string{
 	"what a user's program wrote, and how it ended": {"workloads.TellingRefused", "workloads.ProgramEnded"},
 	"a moment of a node's life; laws look at what follows from it": {
 		"witness.QuorumDeposed", "witness.Registered",
-		"witness.BrokerRegistering", "witness.TopicCreated",
+		"witness.TopicCreated",
 		"witness.LogUncleanable",
 	},
 	"the course of groups and of their coordinators": {

@@ -75,6 +75,7 @@ var dangers = map[string]func() func(*ledger.Entry) bool{
 	"a coordinator has a removal in its log that the one before it had not":               removalBack,
 	"a server is not stopped, for it has not registered yet":                              notStopped,
 	"a static replacement is not committed in time, and the group has rebalanced with it": lateSwap,
+	"a broker registers anew in the instant in which another may end":                     registersAtOnce,
 	"two brokers leave at once":                                                           leaveAtOnce,
 	"a member leaves before its join is answered":                                         leftUnanswered,
 	"a static member leaves before it was told what it is to give up":                     leftUntold,
@@ -99,6 +100,21 @@ func lateSwap() func(*ledger.Entry) bool {
 					return true
 				}
 			}
+		}
+		return false
+	}
+}
+
+// registersAtOnce: a controller lets a broker end in the instant in which it registers the
+// next process of another.
+func registersAtOnce() func(*ledger.Entry) bool {
+	registers := time.Duration(-1)
+	return func(e *ledger.Entry) bool {
+		switch e.Event.(type) {
+		case *witness.BrokerRegistering:
+			registers = e.At
+		case *witness.ShutdownGranted:
+			return registers == e.At
 		}
 		return false
 	}

@@ -11,7 +11,7 @@ type broker struct {
 	epoch   int64
 	applied int64 // offset of the last record; -1: none
 	changes []standing
-	going   bool // a controller has decided to fence it, or that it leaves
+	going   bool // a controller has decided to fence it, to register it anew, or that it leaves
 }
 
 // standing is what a broker is from an offset of the metadata log on.
@@ -69,8 +69,8 @@ func (b *Brokers) isActive(node Node, from, to int64) bool {
 	return true
 }
 
-// Going: a controller decides to fence a broker, or to let it begin its controlled
-// shutdown; or to unfence it.
+// Going: a controller decides to fence a broker, to register its next process, or to let it
+// begin its controlled shutdown; or to unfence it.
 func (b *Brokers) Going(node Node, going bool) { b.of(node).going = going }
 
 // left is the offset of the metadata log at which a broker ceased to be active; -1: it is.

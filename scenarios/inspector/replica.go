@@ -177,6 +177,8 @@ func (in *Inspector) readController(event ledger.Event) (known bool) {
 		in.Quorum.Unfenced(laws.Node(e.Broker), int64(e.BrokerEpoch))
 	case *witness.LifecycleChanged:
 		in.Quorum.Lives(laws.Node(e.Node), e.State)
+	case *witness.BrokerRegistering: // as one that is fenced
+		in.brokers.Going(laws.Node(e.Broker), true)
 	case *witness.BrokerLeaving:
 		in.brokers.Going(laws.Node(e.Broker), true)
 	case *witness.ShutdownGranted:
