@@ -101,7 +101,7 @@ type consumerGroups struct {
 }
 
 // consumerSoft is the soft state of a group. It is only about when to look at the
-// metadata again, and what was told of.
+// metadata again, and what members and the ledger were told of.
 type consumerSoft struct {
 	// metadataSeen says that the hash was compared with the metadata in that group
 	// epoch or a lower one, and that the metadata has not changed since.
@@ -112,6 +112,17 @@ type consumerSoft struct {
 	told          State // of which the ledger knows; empty: of none
 	// joining are the classic members that were told to join again, and have not.
 	joining map[string]bool
+	// rejoined are the KIP-848 members that joined again, and have not said since that they
+	// own all that they were given. After a fail-over it is not known of any.
+	rejoined map[string]bool
+}
+
+// joinsAgain notes that a member joins that is one already.
+func (s *consumerSoft) joinsAgain(member string) {
+	if s.rejoined == nil {
+		s.rejoined = map[string]bool{}
+	}
+	s.rejoined[member] = true
 }
 
 // soft is the soft state of a group.

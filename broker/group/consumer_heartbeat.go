@@ -116,6 +116,7 @@ func (h *heartbeat) decide() (coordinator.Decision, error) {
 	case h.isNew || h.replaced != nil || epoch == h.was.epoch:
 	case epoch == joinEpoch:
 		h.m.env.Reached(ProbeRejoined)
+		h.m.soft(h.group.id).joinsAgain(id)
 	default:
 		h.m.env.Reached(ProbeLostAnswer)
 	}
@@ -483,18 +484,25 @@ func (h *heartbeat) answer() {
 	resp.Assignment = &a
 }
 
-// missed reports whether the member is one epoch behind and lacks some of what it has been
-// given since: it never had the answer. A client that waited for that in vain asks for all
+// missed reports whether the member, which says what it owns, lacks some of what it has been
+// given, and may never have had that answer: it is one epoch behind, or has joined again
+// since it was last up to date. A client that waited for the answer in vain asks for all
 // again; but it may have been the answer to an older request, such as a join that was late.
 // Kafka tells only the epoch then, and no member reads those partitions.
 func (h *heartbeat) missed() bool {
-	owned := ownedOf(h.req.Topics)
-	behind := h.req.MemberEpoch < h.was.epoch && owned != nil && !within(h.member.assigned, *owned)
-	if bugs := h.m.env.Bugs(); bugs.On(planted.AssignedOnce) {
-		bugs.Infected(planted.AssignedOnce, behind)
+	owned, rejoined := ownedOf(h.req.Topics), h.m.soft(h.group.id).rejoined
+	if owned == nil || !within(*owned, h.was.assigned) {
 		return false
 	}
-	return behind
+	lacks := !within(h.was.assigned, *owned) && (h.req.MemberEpoch < h.was.epoch || rejoined[h.member.id])
+	if within(h.was.assigned, *owned) {
+		delete(rejoined, h.member.id)
+	}
+	if bugs := h.m.env.Bugs(); bugs.On(planted.AssignedOnce) {
+		bugs.Infected(planted.AssignedOnce, lacks)
+		return false
+	}
+	return lacks
 }
 
 // decision is what was decided, with the events that tell of it.

@@ -176,6 +176,7 @@ func (m *Machine) cancelConsumerTimers(group, member string) {
 		m.env.CancelTimer(consumerTimer(kind, group, member))
 	}
 	m.stopJoinTimer(group, member)
+	delete(m.soft(group).rejoined, member)
 }
 
 // loadedConsumer starts the sessions of a group that was folded from the log.
