@@ -273,14 +273,22 @@ func (p *processing) live(h env.Host, ends func() bool) {
 		if g.before != nil {
 			g.before(p)
 		}
-		p.process(h, m.Poll())
-		if g.s.Now() == begun {
+		records := m.Poll()
+		p.process(h, records)
+		switch {
+		case g.s.Now() > begun:
+		case len(records) > 0:
+			h.Sleep(handing) // what was fetched is handed out at once
+		default:
 			h.Sleep(pollTimeout) // a poll that fails at once
 		}
 		p.countReached()
 	}
 	m.Close(closing)
 }
+
+// handing is how long an application takes at least for what a poll gives it.
+const handing = time.Millisecond
 
 // closing is how long a member may take to leave.
 const closing = 10 * time.Second
