@@ -117,7 +117,7 @@ type consumerSoft struct {
 	rejoined map[string]bool
 }
 
-// joinsAgain notes that a member joins that is one already.
+// joinsAgain remembers that a member joins that is one already.
 func (s *consumerSoft) joinsAgain(member string) {
 	if s.rejoined == nil {
 		s.rejoined = map[string]bool{}
